@@ -1,0 +1,250 @@
+//! The narrow trait behind which a cloud stands: EC2 and SSM in `reeve-aws`, the simulated world in
+//! `reeve-sim`. Queries are free to make; a mutation needs a [`Permit`], which only the guard builds
+//! and which is consumed by use, so an unguarded or repeated mutation does not compile.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Permit;
+use crate::id::{InstanceId, LaunchToken, PointerName, Region};
+use crate::instance::Instance;
+use crate::time::Millis;
+
+/// What a pointer holds when it names no instance.
+pub const POINTER_NONE: &str = "none";
+
+/// A cloud that can be asked and, with a permit, changed.
+///
+/// Guarantees an implementation gives: it adds no retries of its own to a mutation (the core replays
+/// a launch with the same token and counts what it does); it changes nothing on a query; every error is
+/// sorted into a [`CloudErrorKind`] with the provider's own code kept.
+pub trait Cloud: Send + Sync + 'static {
+    /// Asks; changes nothing.
+    fn query(&self, query: Query) -> CloudFuture<'_, Reading>;
+
+    /// Does what the permit allows, once.
+    fn mutate(&self, permit: Permit) -> CloudFuture<'_, Outcome>;
+}
+
+/// What a call to the cloud comes to.
+pub type CloudFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, CloudError>> + Send + 'a>>;
+
+/// A question to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Query {
+    /// What does this pointer say?
+    Pointer {
+        /// Where it is kept.
+        region: Region,
+        /// Its name.
+        name: PointerName,
+    },
+    /// What about this one instance?
+    Instance {
+        /// Where it is.
+        region: Region,
+        /// Its id.
+        id: InstanceId,
+    },
+    /// Which instances carry this tag with one of these values? All pages, any state.
+    Sweep {
+        /// Where.
+        region: Region,
+        /// The tag's key.
+        tag_key: String,
+        /// Values to look for, sorted; never empty.
+        tag_values: Vec<String>,
+    },
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// The pointer names this instance; `None` when it is absent, empty or the sentinel `none`.
+    Pointer(Option<InstanceId>),
+    /// The instance; in state `not-visible` when the provider knows no such id.
+    Instance(Instance),
+    /// Every instance found, in no particular order.
+    Sweep(Vec<Instance>),
+}
+
+/// A change to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mutation {
+    /// Launch one instance from a launch template.
+    Launch {
+        /// Where.
+        region: Region,
+        /// Name or id (`lt-…`) of the template, at its default version.
+        launch_template: String,
+        /// The same for every replay of one attempt.
+        token: LaunchToken,
+        /// Tags the instance is created with. Fixed per attempt: other tags with the same token are a
+        /// parameter mismatch.
+        tags: BTreeMap<String, String>,
+    },
+    /// Start a stopped instance.
+    Start {
+        /// Where.
+        region: Region,
+        /// Which.
+        id: InstanceId,
+    },
+    /// Stop an instance; when it is the one the pointer names, write the sentinel first, as part of
+    /// the same action.
+    Stop {
+        /// Where.
+        region: Region,
+        /// Which.
+        id: InstanceId,
+        /// The pointer to clear.
+        clear_pointer: Option<PointerName>,
+    },
+    /// Terminate an instance; likewise.
+    Terminate {
+        /// Where.
+        region: Region,
+        /// Which.
+        id: InstanceId,
+        /// The pointer to clear.
+        clear_pointer: Option<PointerName>,
+    },
+    /// Write the pointer.
+    WritePointer {
+        /// Where it is kept.
+        region: Region,
+        /// Its name.
+        name: PointerName,
+        /// The instance it shall name.
+        id: InstanceId,
+    },
+}
+
+impl Mutation {
+    /// The kind alone, for counting and for limits.
+    pub fn kind(&self) -> MutationKind {
+        match self {
+            Self::Launch { .. } => MutationKind::Launch,
+            Self::Start { .. } => MutationKind::Start,
+            Self::Stop { .. } => MutationKind::Stop,
+            Self::Terminate { .. } => MutationKind::Terminate,
+            Self::WritePointer { .. } => MutationKind::WritePointer,
+        }
+    }
+
+    /// The instance it is about; a launch has none yet.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::Launch { .. } => None,
+            Self::Start { id, .. }
+            | Self::Stop { id, .. }
+            | Self::Terminate { id, .. }
+            | Self::WritePointer { id, .. } => Some(id),
+        }
+    }
+}
+
+/// The kinds of mutation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MutationKind {
+    /// A new instance.
+    Launch,
+    /// A stopped instance up again.
+    Start,
+    /// An instance down.
+    Stop,
+    /// An instance gone.
+    Terminate,
+    /// The pointer rewritten.
+    WritePointer,
+}
+
+impl fmt::Display for MutationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Launch => "launch",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Terminate => "terminate",
+            Self::WritePointer => "write-pointer",
+        })
+    }
+}
+
+/// What a mutation came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The launch answered with this instance, just created or created by an earlier replay of the
+    /// same token.
+    Launched(Instance),
+    /// The provider accepted it.
+    Accepted,
+}
+
+/// Why a call to the cloud failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{operation} failed: {code}: {message} ({kind})")]
+pub struct CloudError {
+    /// What was tried: the provider's name of the operation, such as `RunInstances`.
+    pub operation: String,
+    /// What to make of it.
+    pub kind: CloudErrorKind,
+    /// The provider's own code, such as `InsufficientInstanceCapacity`; for an error without one, a
+    /// word for where it arose (`Timeout`, `Connection`).
+    pub code: String,
+    /// The provider's own sentence.
+    pub message: String,
+    /// The pause the provider asked for, if it did.
+    pub retry_after: Option<Millis>,
+}
+
+/// What to make of a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudErrorKind {
+    /// The id is not known *yet*, or gone: nothing is proved (EC2 developer guide, "Eventual consistency").
+    NotVisibleYet,
+    /// Calls come too fast; nothing was done.
+    Throttled,
+    /// No capacity of this type here; nothing was done.
+    NoCapacity,
+    /// The credentials are missing, wrong or not allowed to; nothing was done.
+    Denied,
+    /// The thing is not in a state that allows it, or a token was used with other parameters; nothing
+    /// was done.
+    Conflict,
+    /// A timeout, a broken connection, a 5xx: *it may have been done all the same*.
+    Transient,
+    /// It will fail the same way again until somebody changes something; nothing was done.
+    Permanent,
+}
+
+impl CloudErrorKind {
+    /// Whether it is certain that the mutation was not carried out.
+    pub fn is_definite(self) -> bool {
+        self != Self::Transient
+    }
+}
+
+impl fmt::Display for CloudErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotVisibleYet => "not visible yet",
+            Self::Throttled => "throttled",
+            Self::NoCapacity => "no capacity",
+            Self::Denied => "denied",
+            Self::Conflict => "conflict",
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! What the shell is to do: the only way anything gets out of the core. Effects are carried out in
+//! order; a journal record stands before the mutation it announces.
+
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{Answer, Route};
+use crate::cloud::Query;
+use crate::event::{Asker, Timer};
+use crate::guard::Permit;
+use crate::id::{DecisionId, PoolName, RequestId, WorkerId};
+use crate::journal::Record;
+use crate::notice::Notice;
+use crate::point::Input;
+use crate::time::Instant;
+
+/// Something to do.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Ask the cloud; answer with [`Event::Queried`](crate::event::Event::Queried).
+    Query {
+        /// For whom.
+        asker: Asker,
+        /// What.
+        query: Query,
+    },
+    /// Ask the policy bound to the input's point in this pool; answer with
+    /// [`Event::Decided`](crate::event::Event::Decided).
+    Decide(Question),
+    /// Make this durable before the next effect.
+    Journal(Record),
+    /// Change the cloud; answer with [`Event::Mutated`](crate::event::Event::Mutated).
+    Mutate(Permit),
+    /// Send [`Event::TimerFired`](crate::event::Event::TimerFired) at this instant.
+    Timer {
+        /// When.
+        at: Instant,
+        /// Which.
+        timer: Timer,
+    },
+    /// Answer a caller.
+    Answer {
+        /// The worker asked for.
+        worker: WorkerId,
+        /// Who asked.
+        request: RequestId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// From now on answer resolves of this worker with this route, until it expires.
+    Publish(Route),
+    /// Stop doing so at once.
+    Withdraw(WorkerId),
+    /// Log it and count it.
+    Notice(Notice),
+}
+
+/// A question to a policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// The worker it is about.
+    pub worker: WorkerId,
+    /// The pool whose slot answers.
+    pub pool: PoolName,
+    /// The decision's id, to be sent back with the answer.
+    pub decision: DecisionId,
+    /// The whole input but the settings, which the slot fills in.
+    pub input: Input,
+}

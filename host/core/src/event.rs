@@ -1,0 +1,101 @@
+//! What happened: the only way anything gets into the core. Events are data without judgement.
+
+use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
+use crate::decision::Decision;
+use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::time::{Instant, Millis};
+use crate::worker::DemandReading;
+
+/// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The host begins to work; comes once, first.
+    Started,
+    /// Someone asks where the worker is.
+    ResolveAsked {
+        /// Which worker.
+        worker: WorkerId,
+        /// Whom to answer.
+        request: RequestId,
+        /// How long the caller is willing to wait; `None`: as long as one pass takes.
+        wait: Option<Millis>,
+    },
+    /// A caller went away; nobody is to be answered.
+    RequestGone {
+        /// The worker that was asked for.
+        worker: WorkerId,
+        /// Who went away.
+        request: RequestId,
+    },
+    /// Answers were given from the published route since the last such event.
+    HandedOut {
+        /// The worker that was asked for.
+        worker: WorkerId,
+        /// The instance whose address was handed out.
+        instance: InstanceId,
+    },
+    /// A demand metric was read; `None`: it could not be.
+    DemandRead {
+        /// The worker it is about.
+        worker: WorkerId,
+        /// What it said.
+        demand: Option<DemandReading>,
+    },
+    /// The cloud answered a query.
+    Queried {
+        /// For whom it was asked.
+        asker: Asker,
+        /// What was asked.
+        query: Query,
+        /// When it was asked: the answer is at least as fresh as this.
+        asked_at: Instant,
+        /// The answer.
+        result: Result<Reading, CloudError>,
+    },
+    /// A policy answered, or failed to.
+    Decided {
+        /// The worker it was asked about.
+        worker: WorkerId,
+        /// Which decision.
+        decision: DecisionId,
+        /// The answer.
+        made: Decision,
+    },
+    /// A mutation came to an end.
+    Mutated {
+        /// The worker it was for.
+        worker: WorkerId,
+        /// The decision it rests on.
+        decision: DecisionId,
+        /// What was to be done.
+        mutation: Mutation,
+        /// What came of it.
+        result: Result<Outcome, CloudError>,
+    },
+    /// A timer ran out.
+    TimerFired(Timer),
+}
+
+/// For whom a query was asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asker {
+    /// One worker.
+    Worker(WorkerId),
+    /// All workers of a pool: a sweep.
+    Pool(PoolName),
+}
+
+/// A timer that an effect set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The pool's next sweep is due.
+    Sweep(PoolName),
+    /// Look at the worker again, without anybody asking: its instance is on the way.
+    Follow(WorkerId),
+    /// Read the adopted instance again: it has no address yet.
+    LookForAddress(WorkerId),
+    /// Send an unanswered launch again, with the same token.
+    ReplayLaunch(WorkerId),
+    /// A caller's patience ends.
+    Deadline(WorkerId, RequestId),
+}

@@ -1,0 +1,245 @@
+//! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
+//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::{CloudError, Query, Reading};
+use crate::effect::Effect;
+use crate::event::{Asker, Event, Timer};
+use crate::guard::Ledger;
+use crate::id::{DecisionId, Epoch, Generation, PoolName, WorkerId};
+use crate::instance::Instance;
+use crate::reconcile::{self, Turn};
+use crate::spec::{Budget, FleetSpec, PoolSpec};
+use crate::time::Instant;
+use crate::worker::{Worker, WorkerStatus};
+
+/// What an earlier life of the host left behind, as read from its journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The highest generation of each worker: no token is used for two attempts.
+    pub generations: BTreeMap<WorkerId, Generation>,
+    /// The highest decision id; new ones count on from it.
+    pub decisions: DecisionId,
+    /// The highest epoch; this life's is the next.
+    pub epoch: Epoch,
+}
+
+/// The state of one host. The same events at the same instants give the same effects.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    workers: BTreeMap<WorkerId, Worker>,
+    shared: Shared,
+}
+
+/// What the workers of a host share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) dry_run: bool,
+    pub(crate) ledger: Ledger,
+    pub(crate) budget: Budget,
+    pub(crate) pools: BTreeMap<PoolName, Pool>,
+    pub(crate) decisions: DecisionId,
+}
+
+/// What the workers of a pool share.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) spec: PoolSpec,
+    pub(crate) ledger: Ledger,
+    tag_values: Vec<String>,
+    sweep_in_flight: bool,
+}
+
+impl Fleet {
+    /// A host at its start: nothing observed yet.
+    pub fn new(spec: FleetSpec, recovered: Recovered) -> Self {
+        let epoch = recovered.epoch.next();
+        let pools = spec
+            .pools
+            .iter()
+            .map(|(name, pool)| (name.clone(), Pool::new(name, pool, &spec)))
+            .collect();
+        let workers = spec.workers.iter().filter_map(|(id, worker)| {
+            // A worker without its pool is refused by the configuration; here it would have no region.
+            let pool = spec.pools.get(&worker.pool)?.clone();
+            let generation = recovered.generations.get(id).copied().unwrap_or_default();
+            let worker = Worker::new(id.clone(), worker.clone(), pool, generation, epoch);
+            Some((id.clone(), worker))
+        });
+        Self {
+            workers: workers.collect(),
+            shared: Shared {
+                name: spec.name,
+                dry_run: spec.dry_run,
+                ledger: Ledger::default(),
+                budget: spec.budget,
+                pools,
+                decisions: recovered.decisions,
+            },
+        }
+    }
+
+    /// Takes in one event that happened at `now` and says what to do, in order. Events about workers that
+    /// are not configured are without effect.
+    pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
+        let mut turn = Turn {
+            now,
+            shared: &mut self.shared,
+            effects: Vec::new(),
+        };
+        match event {
+            Event::Started => {
+                let pools: Vec<_> = turn.shared.pools.keys().cloned().collect();
+                for pool in pools {
+                    sweep_now_and_again(&mut turn, pool);
+                }
+            }
+            Event::TimerFired(Timer::Sweep(pool)) => sweep_now_and_again(&mut turn, pool),
+            Event::Queried {
+                asker: Asker::Pool(pool),
+                asked_at,
+                result,
+                ..
+            } => distribute(&mut self.workers, &mut turn, &pool, asked_at, result),
+            event => {
+                let worker = addressee(&event).and_then(|id| self.workers.get_mut(id));
+                if let Some(worker) = worker {
+                    reconcile::on_event(worker, &mut turn, event);
+                }
+            }
+        }
+        turn.effects
+    }
+
+    /// One worker.
+    pub fn worker(&self, id: &WorkerId) -> Option<&Worker> {
+        self.workers.get(id)
+    }
+
+    /// All workers, in the order of their names.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.values()
+    }
+
+    /// One worker as people see it.
+    pub fn status(&self, id: &WorkerId, now: Instant) -> Option<WorkerStatus> {
+        Some(self.workers.get(id)?.status(now))
+    }
+}
+
+impl Pool {
+    fn new(name: &PoolName, spec: &PoolSpec, fleet: &FleetSpec) -> Self {
+        let of_pool = fleet.workers.values().filter(|worker| &worker.pool == name);
+        let mut tag_values: Vec<_> = of_pool.map(|worker| worker.tag_value.clone()).collect();
+        tag_values.sort();
+        tag_values.dedup();
+        Self {
+            spec: spec.clone(),
+            ledger: Ledger::default(),
+            tag_values,
+            sweep_in_flight: false,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Asks for a tag scan of the pool, or joins the one under way: one sweep serves all its workers.
+    pub(crate) fn sweep(&mut self, name: &PoolName) {
+        let Some(pool) = self.shared.pools.get_mut(name) else {
+            return;
+        };
+        if pool.sweep_in_flight || pool.tag_values.is_empty() {
+            return;
+        }
+        pool.sweep_in_flight = true;
+        let query = Query::Sweep {
+            region: pool.spec.region.clone(),
+            tag_key: pool.spec.tag_key.clone(),
+            tag_values: pool.tag_values.clone(),
+        };
+        self.effects.push(Effect::Query {
+            asker: Asker::Pool(name.clone()),
+            query,
+        });
+    }
+}
+
+fn sweep_now_and_again(turn: &mut Turn<'_>, pool: PoolName) {
+    turn.sweep(&pool);
+    let Some(state) = turn.shared.pools.get(&pool) else {
+        return;
+    };
+    let at = turn.now + state.spec.limits.sweep_interval;
+    turn.effects.push(Effect::Timer {
+        at,
+        timer: Timer::Sweep(pool),
+    });
+}
+
+fn distribute(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    turn: &mut Turn<'_>,
+    name: &PoolName,
+    asked_at: Instant,
+    result: Result<Reading, CloudError>,
+) {
+    let Some(pool) = turn.shared.pools.get_mut(name) else {
+        return;
+    };
+    pool.sweep_in_flight = false;
+    let tag_key = pool.spec.tag_key.clone();
+    let mut by_value: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
+    let result = match result {
+        Ok(Reading::Sweep(found)) => {
+            for instance in found {
+                if let Some(value) = instance.tags.get(&tag_key) {
+                    by_value.entry(value.clone()).or_default().push(instance);
+                }
+            }
+            Ok(())
+        }
+        // Any other reading is no answer to a sweep.
+        Ok(_) => return,
+        Err(error) => Err(error),
+    };
+    for worker in workers
+        .values_mut()
+        .filter(|worker| &worker.spec.pool == name)
+    {
+        let found = match &result {
+            Ok(()) => Ok(by_value.remove(&worker.spec.tag_value).unwrap_or_default()),
+            Err(error) => Err(error.clone()),
+        };
+        reconcile::on_sweep(worker, turn, asked_at, found);
+    }
+}
+
+/// The worker an event is about.
+fn addressee(event: &Event) -> Option<&WorkerId> {
+    match event {
+        Event::ResolveAsked { worker, .. }
+        | Event::RequestGone { worker, .. }
+        | Event::HandedOut { worker, .. }
+        | Event::DemandRead { worker, .. }
+        | Event::Decided { worker, .. }
+        | Event::Mutated { worker, .. }
+        | Event::Queried {
+            asker: Asker::Worker(worker),
+            ..
+        }
+        | Event::TimerFired(
+            Timer::Follow(worker)
+            | Timer::LookForAddress(worker)
+            | Timer::ReplayLaunch(worker)
+            | Timer::Deadline(worker, _),
+        ) => Some(worker),
+        Event::Started
+        | Event::Queried {
+            asker: Asker::Pool(_),
+            ..
+        }
+        | Event::TimerFired(Timer::Sweep(_)) => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! Taking over a running instance and saying so in the pointer (G2, G3, G9).
+
+use super::veto::{Rule, Veto};
+use super::{Permit, Scene};
+use crate::cloud::Mutation;
+use crate::id::InstanceId;
+
+impl Scene<'_> {
+    pub(super) fn adopt(&self, id: &InstanceId) -> Result<Permit, Veto> {
+        let worker = self.worker;
+        if let Some(adopted) = &worker.adopted
+            && adopted.id != *id
+            && worker.adopted_is_live(self.now)
+        {
+            return Err(Veto::new(
+                Rule::AnotherIsAdopted,
+                format!(
+                    "{} is adopted and may be running; a worker has one instance",
+                    adopted.id
+                ),
+            ));
+        }
+        self.is_this_workers(id)?;
+        let Some(known) = worker.instances.get(id) else {
+            return Err(Veto::new(
+                Rule::StaleReading,
+                format!("nothing was read of {id} yet"),
+            ));
+        };
+        if !known.instance.state.is_live() {
+            return Err(Veto::new(
+                Rule::WrongState,
+                format!(
+                    "{id} is {}; only a live instance is adopted",
+                    known.instance.state.as_str()
+                ),
+            ));
+        }
+        self.nothing_in_flight()?;
+        let generation = worker.generation_of(id);
+        if let Some(adopted) = &worker.adopted
+            && generation < adopted.generation
+        {
+            return Err(Veto::new(
+                Rule::OlderGeneration,
+                format!(
+                    "{id} is of generation {generation}, the adopted {} of {}",
+                    adopted.id, adopted.generation
+                ),
+            ));
+        }
+        Ok(self.grant(generation, self.pointer_to(id)))
+    }
+
+    /// The record is the authority; a pointer that says something else is a stale hint.
+    pub(super) fn repair_pointer(&self) -> Result<Permit, Veto> {
+        let worker = self.worker;
+        match (&worker.adopted, &worker.pointer) {
+            (Some(adopted), pointer) if pointer.as_ref() != Some(&Some(adopted.id.clone())) => {
+                Ok(self.grant(adopted.generation, self.pointer_to(&adopted.id)))
+            }
+            _ => Err(Veto::new(
+                Rule::NothingToRepair,
+                "the pointer agrees with the record, or nothing is adopted",
+            )),
+        }
+    }
+
+    fn pointer_to(&self, id: &InstanceId) -> Mutation {
+        Mutation::WritePointer {
+            region: self.worker.pool.region.clone(),
+            name: self.worker.spec.pointer.clone(),
+            id: id.clone(),
+        }
+    }
+}

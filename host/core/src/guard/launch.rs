@@ -1,0 +1,210 @@
+//! Launching and starting: never beside an instance that serves or could (G1, G4, I1, I2).
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::ledger::Spending;
+use super::veto::{Rule, Veto};
+use super::{Permit, SWEEP_AGE_MAX, Scene};
+use crate::cloud::Mutation;
+use crate::id::{Generation, InstanceId, LaunchToken, WorkerId};
+use crate::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
+
+/// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
+/// one, and no two attempts share one. 48 of the 64 characters EC2 allows.
+pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generation) -> LaunchToken {
+    let mut hash = Sha256::new();
+    // Lengths keep ("ab", "c") apart from ("a", "bc").
+    for part in [fleet, worker.as_str()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(generation.get().to_be_bytes());
+    LaunchToken::new(format!("reeve-{}", hex::encode(&hash.finalize()[..21])))
+}
+
+impl Scene<'_> {
+    pub(super) fn launch(&self) -> Result<Permit, Veto> {
+        let pool = &self.worker.pool;
+        let Some(template) = &pool.launch_template else {
+            return Err(Veto::new(
+                Rule::NoLaunchTemplate,
+                "the pool has no `launch_template`, so it launches nothing",
+            ));
+        };
+        self.nothing_else_up()?;
+        self.provider_is_ready()?;
+        self.within_budget(Spending::Launch)?;
+        let generation = self.worker.generation.next();
+        let tags = BTreeMap::from([
+            (pool.tag_key.clone(), self.worker.spec.tag_value.clone()),
+            (TAG_WORKER.to_owned(), self.worker.id.to_string()),
+            (TAG_GENERATION.to_owned(), generation.to_string()),
+        ]);
+        let mutation = Mutation::Launch {
+            region: pool.region.clone(),
+            launch_template: template.clone(),
+            token: launch_token(self.fleet, &self.worker.id, generation),
+            tags,
+        };
+        Ok(self.grant(generation, mutation))
+    }
+
+    /// A replay spends nothing and asks nothing anew: it is the attempt that was permitted already,
+    /// and the token makes the provider answer it once (G1).
+    pub(super) fn replay_launch(&self) -> Result<Permit, Veto> {
+        match &self.worker.attempt {
+            Some(attempt) => Ok(self.grant(attempt.generation, attempt.mutation.clone())),
+            None => Err(Veto::new(
+                Rule::WrongState,
+                "there is no unanswered launch to send again",
+            )),
+        }
+    }
+
+    pub(super) fn start(&self, id: &InstanceId) -> Result<Permit, Veto> {
+        self.is_this_workers(id)?;
+        self.nothing_else_up()?;
+        let state = self
+            .worker
+            .instances
+            .get(id)
+            .map(|known| known.instance.state);
+        if state != Some(InstanceState::Stopped) {
+            let found = state.unwrap_or_default().as_str();
+            return Err(Veto::new(
+                Rule::WrongState,
+                format!("{id} is {found}; only a stopped instance can be started"),
+            ));
+        }
+        self.provider_is_ready()?;
+        self.within_budget(Spending::Start)?;
+        let mutation = Mutation::Start {
+            region: self.worker.pool.region.clone(),
+            id: id.clone(),
+        };
+        Ok(self.grant(self.worker.generation.next(), mutation))
+    }
+
+    /// G9: an id that a policy made up or copied from elsewhere is refused.
+    pub(super) fn is_this_workers(&self, id: &InstanceId) -> Result<(), Veto> {
+        if self.worker.owns(id) {
+            return Ok(());
+        }
+        Err(Veto::new(
+            Rule::NotThisWorkers,
+            format!("{id} neither carries the worker's tag nor is named by its pointer or record"),
+        ))
+    }
+
+    fn nothing_else_up(&self) -> Result<(), Veto> {
+        let worker = self.worker;
+        if let Some(adopted) = &worker.adopted
+            && worker.adopted_is_live(self.now)
+        {
+            let state = worker.adopted_known().map(|known| known.instance.state);
+            return Err(Veto::new(
+                Rule::AdoptedIsLive,
+                format!(
+                    "{} is adopted and {}; nothing else is started or launched beside it",
+                    adopted.id,
+                    state.unwrap_or_default().as_str()
+                ),
+            ));
+        }
+        self.nothing_in_flight()?;
+        let scanned = worker.swept_at.map(|swept_at| self.now.since(swept_at));
+        if scanned.is_none_or(|age| age > SWEEP_AGE_MAX) {
+            return Err(Veto::new(
+                Rule::NotScanned,
+                match scanned {
+                    None => "running instances were never looked for by tag".to_owned(),
+                    Some(age) => format!(
+                        "running instances were last looked for by tag {age} ago; {SWEEP_AGE_MAX} is the most"
+                    ),
+                },
+            ));
+        }
+        let candidate = worker
+            .candidates()
+            .into_iter()
+            .find(|known| !worker.is_declined(&known.instance.id, self.now));
+        if let Some(known) = candidate {
+            return Err(Veto::new(
+                Rule::CandidateRuns,
+                format!(
+                    "{} carries the worker's tag and is {}; `adopt` has to see it first",
+                    known.instance.id,
+                    known.instance.state.as_str()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn provider_is_ready(&self) -> Result<(), Veto> {
+        let until = self
+            .worker
+            .last_failure
+            .as_ref()
+            .and_then(|failure| failure.backs_off_until)
+            .filter(|until| *until > self.now);
+        match until {
+            None => Ok(()),
+            Some(until) => Err(Veto::new(
+                Rule::ProviderBacksOff,
+                format!(
+                    "the provider asked for a pause of {} more",
+                    until.since(self.now)
+                ),
+            )),
+        }
+    }
+
+    pub(super) fn within_budget(&self, spending: Spending) -> Result<(), Veto> {
+        let levels = [
+            (
+                "worker",
+                &self.worker.ledger,
+                self.worker.pool.limits.worker_budget,
+            ),
+            ("pool", self.pool.0, self.pool.1),
+            ("host", self.host.0, self.host.1),
+        ];
+        for (level, ledger, budget) in levels {
+            if !ledger.affords(self.now, spending, budget) {
+                return Err(Veto::new(
+                    Rule::BudgetSpent,
+                    format!(
+                        "the {level} has used its {} allowed within {}",
+                        ledger.spent(self.now, spending, budget),
+                        budget.window
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_the_same_for_a_replay_and_differs_for_any_other_attempt() {
+        let token = |fleet: &str, worker: &str, generation| {
+            launch_token(fleet, &WorkerId::from(worker), Generation::new(generation))
+        };
+        let first = token("prod", "chat", 1);
+        assert_eq!(first, token("prod", "chat", 1));
+        let others = [
+            token("prod", "chat", 2),
+            token("prod", "chat2", 1),
+            token("prodc", "hat", 1),
+        ];
+        assert!(others.iter().all(|other| *other != first));
+        assert!(first.as_str().len() <= 64 && first.as_str().is_ascii());
+    }
+}

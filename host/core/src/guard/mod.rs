@@ -1,0 +1,146 @@
+//! What must never happen, whatever a policy says. A proposal becomes a [`Permit`] or a [`Veto`];
+//! there is no third way to change the cloud.
+//!
+//! Each rule names the guarantee of ARCHITECTURE.md (G1-G10) or the incident it stands for. Rules look at the
+//! worker's snapshot only; they are tried in the order written, and the first that objects is the veto.
+
+mod adopt;
+mod launch;
+mod ledger;
+mod permit;
+mod reap;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod veto;
+
+pub use ledger::{Ledger, Spending};
+pub use permit::Permit;
+pub use veto::{Rule, Veto};
+
+use crate::cloud::Mutation;
+use crate::id::{DecisionId, Generation, InstanceId};
+use crate::spec::Budget;
+use crate::time::{Instant, Millis};
+use crate::worker::Worker;
+
+/// How old a tag scan may be for a launch or a start to rest on it. It is long enough for the calls of
+/// one pass and for a scan that several workers share.
+pub const SWEEP_AGE_MAX: Millis = Millis::from_secs(10);
+
+/// What the guard is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proposal {
+    /// Hand out the address of this instance.
+    Serve(crate::point::resolve::Target),
+    /// Make this running instance the worker's and write the pointer.
+    Adopt(InstanceId),
+    /// Write the pointer again: it does not say what the record says.
+    RepairPointer,
+    /// Start this stopped instance.
+    Start(InstanceId),
+    /// Launch a new instance.
+    Launch,
+    /// Send the unanswered launch again, token and parameters unchanged.
+    ReplayLaunch,
+    /// Stop this instance.
+    Stop(Reaping),
+    /// Terminate this instance.
+    Terminate(Reaping),
+}
+
+/// A proposal to end an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaping {
+    /// Which.
+    pub id: InstanceId,
+    /// The reason's code: `idle` claims something that another code does not.
+    pub reason_code: String,
+}
+
+/// What the rules hold a proposal against.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The worker it is for.
+    pub worker: &'a Worker,
+    /// The time.
+    pub now: Instant,
+    /// The decision it rests on.
+    pub decision: DecisionId,
+    /// The fleet's name, a part of launch tokens.
+    pub fleet: &'a str,
+    /// Nothing may be changed.
+    pub dry_run: bool,
+    /// What other workers of the pool have spent, and what the pool may.
+    pub pool: (&'a Ledger, Budget),
+    /// The same for the whole host.
+    pub host: (&'a Ledger, Budget),
+}
+
+impl Scene<'_> {
+    /// Asks for leave to change the cloud.
+    ///
+    /// # Errors
+    /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and is put
+    /// to [`Scene::check_serve`].
+    pub fn permit(&self, proposal: &Proposal) -> Result<Permit, Veto> {
+        let permit = match proposal {
+            Proposal::Serve(_) => Err(Veto::new(
+                Rule::NotAMutation,
+                "serving changes nothing in the cloud and takes no permit",
+            )),
+            Proposal::Adopt(id) => self.adopt(id),
+            Proposal::RepairPointer => self.repair_pointer(),
+            Proposal::Start(id) => self.start(id),
+            Proposal::Launch => self.launch(),
+            Proposal::ReplayLaunch => self.replay_launch(),
+            Proposal::Stop(reaping) => self.stop(reaping),
+            Proposal::Terminate(reaping) => self.terminate(reaping),
+        }?;
+        if self.dry_run {
+            return Err(Veto::new(
+                Rule::DryRun,
+                format!(
+                    "dry run: this would have been done: {} {}",
+                    permit.mutation.kind(),
+                    permit.mutation.instance().map_or("", InstanceId::as_str)
+                ),
+            ));
+        }
+        Ok(permit)
+    }
+
+    fn grant(&self, generation: Generation, mutation: Mutation) -> Permit {
+        Permit {
+            worker: self.worker.id.clone(),
+            generation,
+            epoch: self.worker.epoch,
+            decision: self.decision,
+            mutation,
+        }
+    }
+
+    /// Single flight: one mutation of an instance at a time for a worker (I3, G4).
+    fn nothing_in_flight(&self) -> Result<(), Veto> {
+        if let Some(in_flight) = &self.worker.in_flight {
+            return Err(Veto::new(
+                Rule::MutationInFlight,
+                format!(
+                    "a {} is under way for {} and its outcome is not known yet",
+                    in_flight.kind,
+                    self.now.since(in_flight.since)
+                ),
+            ));
+        }
+        if let Some(attempt) = &self.worker.attempt {
+            return Err(Veto::new(
+                Rule::MutationInFlight,
+                format!(
+                    "the launch of generation {} has no definite answer yet; it is replayed, never renewed",
+                    attempt.generation
+                ),
+            ));
+        }
+        Ok(())
+    }
+}

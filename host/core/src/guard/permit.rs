@@ -1,0 +1,53 @@
+//! The right to change the cloud once.
+
+use crate::cloud::Mutation;
+use crate::id::{DecisionId, Epoch, Generation, WorkerId};
+
+/// The guard's leave for one mutation. It cannot be cloned or built outside the guard, and
+/// [`Cloud::mutate`](crate::cloud::Cloud::mutate) consumes it.
+///
+/// ```compile_fail
+/// # fn check(permit: reeve_core::guard::Permit) {
+/// let again = permit.clone(); // a permit is used once
+/// # }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    pub(super) worker: WorkerId,
+    pub(super) generation: Generation,
+    pub(super) epoch: Epoch,
+    pub(super) decision: DecisionId,
+    pub(super) mutation: Mutation,
+}
+
+impl Permit {
+    /// The worker it is for.
+    pub fn worker(&self) -> &WorkerId {
+        &self.worker
+    }
+
+    /// The worker's generation it belongs to.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The lease's epoch that was current when the intent was committed.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The decision it rests on.
+    pub fn decision(&self) -> DecisionId {
+        self.decision
+    }
+
+    /// What it allows.
+    pub fn mutation(&self) -> &Mutation {
+        &self.mutation
+    }
+
+    /// Uses the permit up.
+    pub fn into_mutation(self) -> Mutation {
+        self.mutation
+    }
+}

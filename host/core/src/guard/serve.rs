@@ -1,0 +1,49 @@
+//! Handing out an address: only one that is known to be the worker's and up.
+
+use std::net::IpAddr;
+
+use super::Scene;
+use super::veto::{Rule, Veto};
+use crate::instance::InstanceState;
+use crate::point::resolve::Target;
+
+impl Scene<'_> {
+    /// Checks a `serve` verdict and answers with the address.
+    ///
+    /// # Errors
+    /// The veto: the instance is not the worker's adopted one, is not running by its last reading, or
+    /// has no such address.
+    pub fn check_serve(&self, target: &Target) -> Result<IpAddr, Veto> {
+        let worker = self.worker;
+        let id = &target.id;
+        if worker.adopted.as_ref().map(|adopted| &adopted.id) != Some(id) {
+            return Err(Veto::new(
+                Rule::NotThisWorkers,
+                match &worker.adopted {
+                    Some(adopted) => {
+                        format!("{id} is not the worker's instance; {} is", adopted.id)
+                    }
+                    None => format!("{id} is not adopted; only an adopted instance is handed out"),
+                },
+            ));
+        }
+        let Some(known) = worker.instances.get(id) else {
+            return Err(Veto::new(
+                Rule::StaleReading,
+                format!("nothing was read of {id} yet"),
+            ));
+        };
+        if known.instance.state != InstanceState::Running {
+            return Err(Veto::new(
+                Rule::WrongState,
+                format!("{id} is {}, not running", known.instance.state.as_str()),
+            ));
+        }
+        known.instance.address(target.address).ok_or_else(|| {
+            Veto::new(
+                Rule::NoAddress,
+                format!("{id} has no {:?} address yet", target.address).to_lowercase(),
+            )
+        })
+    }
+}

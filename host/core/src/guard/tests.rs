@@ -1,0 +1,462 @@
+//! The rules, one by one: which proposal in which scene is refused, and by which rule.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::cloud::MutationKind;
+use crate::id::{Epoch, PointerName, Region};
+use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::point::AddressKind;
+use crate::point::resolve::{FailureKind, Target};
+use crate::spec::{Limits, PoolSpec, WorkerSpec};
+use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Waiter};
+
+const NOW: Instant = Instant::from_ms(10_000_000);
+const TAG_VALUE: &str = "gpu-worker";
+
+fn worker() -> Worker {
+    let pool = PoolSpec {
+        region: Region::from("us-east-1"),
+        tag_key: "Name".to_owned(),
+        port: 8000,
+        launch_template: Some("gpu".to_owned()),
+        policy_tags: Vec::new(),
+        reap: true,
+        utc_offset_min: 0,
+        limits: Limits::default(),
+    };
+    let spec = WorkerSpec {
+        pool: "gpu".into(),
+        tag_value: TAG_VALUE.to_owned(),
+        pointer: PointerName::from("/gpu"),
+    };
+    let mut worker = Worker::new("gpu".into(), spec, pool, Generation::new(3), Epoch::new(1));
+    worker.swept_at = Some(NOW);
+    worker.pointer = Some(None);
+    worker
+}
+
+/// An instance with the worker's tag, read just now.
+fn instance(id: &str, state: InstanceState) -> Instance {
+    Instance {
+        id: id.into(),
+        state,
+        private_ip: None,
+        public_ip: None,
+        launched_at: Some(Instant::from_ms(1)),
+        tags: BTreeMap::from([("Name".to_owned(), TAG_VALUE.to_owned())]),
+    }
+}
+
+fn see(worker: &mut Worker, id: &str, state: InstanceState) {
+    worker.observe_instance(instance(id, state), NOW);
+}
+
+fn adopt(worker: &mut Worker, id: &str) {
+    worker.adopted = Some(Adopted {
+        id: id.into(),
+        generation: worker.generation,
+        since: NOW,
+        how: How::Found,
+    });
+}
+
+fn scene_with<T>(worker: &Worker, dry_run: bool, look: impl FnOnce(Scene<'_>) -> T) -> T {
+    let empty = Ledger::default();
+    look(Scene {
+        worker,
+        now: NOW,
+        decision: DecisionId::new(7),
+        fleet: "test",
+        dry_run,
+        pool: (&empty, Budget::default()),
+        host: (&empty, Budget::default()),
+    })
+}
+
+#[track_caller]
+fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
+    let found = scene_with(worker, false, |scene| scene.permit(proposal));
+    assert_eq!(
+        found
+            .map(|permit| permit.mutation.kind())
+            .map_err(|veto| veto.rule),
+        Err(rule)
+    );
+}
+
+#[track_caller]
+fn permitted(worker: &Worker, proposal: &Proposal, kind: MutationKind) -> Permit {
+    let permit = scene_with(worker, false, |scene| scene.permit(proposal)).unwrap();
+    assert_eq!(permit.mutation.kind(), kind);
+    permit
+}
+
+fn start(id: &str) -> Proposal {
+    Proposal::Start(id.into())
+}
+
+fn stop(id: &str, reason_code: &str) -> Proposal {
+    Proposal::Stop(Reaping {
+        id: id.into(),
+        reason_code: reason_code.to_owned(),
+    })
+}
+
+#[test]
+fn a_launch_is_permitted_when_nothing_is_up_and_the_tags_were_just_scanned() {
+    let permit = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
+    assert_eq!(permit.generation(), Generation::new(4));
+    let Mutation::Launch { tags, .. } = permit.into_mutation() else {
+        panic!("a launch was asked for");
+    };
+    assert_eq!(tags.get("Name").map(String::as_str), Some(TAG_VALUE));
+    assert_eq!(tags.get(TAG_WORKER).map(String::as_str), Some("gpu"));
+    assert_eq!(tags.get(TAG_GENERATION).map(String::as_str), Some("4"));
+}
+
+#[test]
+fn nothing_is_started_or_launched_beside_an_adopted_instance_in_any_state_that_may_be_live() {
+    use InstanceState::{NotVisible, Pending, Running, Unknown};
+    for state in [Pending, Running, Unknown, NotVisible] {
+        let mut worker = worker();
+        see(&mut worker, "i-old", InstanceState::Stopped);
+        see(&mut worker, "i-new", state);
+        adopt(&mut worker, "i-new");
+        refused(&worker, &start("i-old"), Rule::AdoptedIsLive);
+        refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+    }
+}
+
+#[test]
+fn an_adopted_instance_that_was_never_read_counts_as_live() {
+    let mut worker = worker();
+    adopt(&mut worker, "i-new");
+    refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+}
+
+#[test]
+fn an_adopted_instance_the_provider_does_not_show_counts_as_live_until_the_grace_is_over() {
+    let grace = Limits::default().not_visible_grace;
+    let read_at = |age: Millis| Instant::from_ms(NOW.as_ms() - age.get());
+    let with_age = |age| {
+        let mut worker = worker();
+        worker.observe_instance(Instance::not_visible("i-new".into()), read_at(age));
+        adopt(&mut worker, "i-new");
+        worker
+    };
+    let within = with_age(Millis::new(grace.get() - 1));
+    refused(&within, &Proposal::Launch, Rule::AdoptedIsLive);
+    let over = with_age(grace);
+    permitted(&over, &Proposal::Launch, MutationKind::Launch);
+}
+
+#[test]
+fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
+    let mut worker = worker();
+    see(&mut worker, "i-old", InstanceState::Stopped);
+    see(&mut worker, "i-new", InstanceState::Running);
+    refused(&worker, &start("i-old"), Rule::CandidateRuns);
+    refused(&worker, &Proposal::Launch, Rule::CandidateRuns);
+    worker.declined = Some(Declined {
+        ids: vec!["i-new".into()],
+        until: NOW + Millis::new(1),
+    });
+    permitted(&worker, &start("i-old"), MutationKind::Start);
+    worker.declined.as_mut().unwrap().until = NOW;
+    refused(&worker, &start("i-old"), Rule::CandidateRuns);
+}
+
+#[test]
+fn a_start_or_launch_needs_a_recent_tag_scan() {
+    let mut worker = worker();
+    worker.swept_at = None;
+    refused(&worker, &Proposal::Launch, Rule::NotScanned);
+    worker.swept_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get()));
+    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    worker.swept_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get() - 1));
+    refused(&worker, &Proposal::Launch, Rule::NotScanned);
+}
+
+#[test]
+fn only_a_stopped_instance_of_this_worker_is_started() {
+    let mut worker = worker();
+    for state in [
+        InstanceState::Stopping,
+        InstanceState::Terminated,
+        InstanceState::ShuttingDown,
+    ] {
+        see(&mut worker, "i-old", state);
+        refused(&worker, &start("i-old"), Rule::WrongState);
+    }
+    refused(&worker, &start("i-made-up"), Rule::NotThisWorkers);
+    let mut foreign = instance("i-foreign", InstanceState::Stopped);
+    foreign
+        .tags
+        .insert("Name".to_owned(), "another-worker".to_owned());
+    worker.observe_instance(foreign, NOW);
+    worker.pointer = Some(Some("i-foreign".into()));
+    refused(&worker, &start("i-foreign"), Rule::NotThisWorkers);
+}
+
+#[test]
+fn one_mutation_of_an_instance_at_a_time() {
+    let mut worker = worker();
+    worker.in_flight = Some(InFlight {
+        kind: MutationKind::Launch,
+        instance: None,
+        decision: DecisionId::new(6),
+        since: NOW,
+    });
+    refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
+}
+
+#[test]
+fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
+    let mut worker = worker();
+    refused(&worker, &Proposal::ReplayLaunch, Rule::WrongState);
+    let first = permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    worker.attempt = Some(LaunchAttempt {
+        mutation: first.mutation().clone(),
+        generation: first.generation(),
+        decision: first.decision(),
+        sent: 1,
+        since: NOW,
+    });
+    refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
+    let again = permitted(&worker, &Proposal::ReplayLaunch, MutationKind::Launch);
+    assert_eq!(again.mutation(), first.mutation());
+    assert_eq!(again.generation(), first.generation());
+}
+
+#[test]
+fn a_second_instance_is_not_adopted_while_the_first_may_be_live() {
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    see(&mut worker, "i-two", InstanceState::Running);
+    adopt(&mut worker, "i-one");
+    refused(
+        &worker,
+        &Proposal::Adopt("i-two".into()),
+        Rule::AnotherIsAdopted,
+    );
+    see(&mut worker, "i-one", InstanceState::Stopped);
+    permitted(
+        &worker,
+        &Proposal::Adopt("i-two".into()),
+        MutationKind::WritePointer,
+    );
+}
+
+#[test]
+fn an_instance_of_an_older_generation_is_neither_adopted_nor_a_candidate() {
+    let mut worker = worker();
+    let mut old = instance("i-old", InstanceState::Running);
+    old.tags.insert(TAG_WORKER.to_owned(), "gpu".to_owned());
+    old.tags.insert(TAG_GENERATION.to_owned(), "2".to_owned());
+    worker.observe_instance(old, NOW);
+    see(&mut worker, "i-new", InstanceState::Terminated);
+    adopt(&mut worker, "i-new");
+    refused(
+        &worker,
+        &Proposal::Adopt("i-old".into()),
+        Rule::OlderGeneration,
+    );
+    assert!(worker.candidates().is_empty());
+    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+}
+
+#[test]
+fn only_live_instances_of_this_worker_are_adopted() {
+    let mut worker = worker();
+    refused(
+        &worker,
+        &Proposal::Adopt("i-made-up".into()),
+        Rule::NotThisWorkers,
+    );
+    see(&mut worker, "i-old", InstanceState::Stopped);
+    refused(&worker, &Proposal::Adopt("i-old".into()), Rule::WrongState);
+}
+
+#[test]
+fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    worker.pointer = Some(Some("i-one".into()));
+    let cleared = |worker: &Worker, proposal: Proposal| match permitted(
+        worker,
+        &proposal,
+        MutationKind::Stop,
+    )
+    .into_mutation()
+    {
+        Mutation::Stop { clear_pointer, .. } => clear_pointer,
+        other => panic!("a stop was asked for, not {other:?}"),
+    };
+    assert_eq!(
+        cleared(&worker, stop("i-one", "unreachable")),
+        Some("/gpu".into())
+    );
+    see(&mut worker, "i-two", InstanceState::Running);
+    assert_eq!(cleared(&worker, stop("i-two", "orphan")), None);
+}
+
+#[test]
+fn idle_is_refused_of_an_instance_that_was_never_handed_out() {
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    refused(&worker, &stop("i-one", "idle"), Rule::NeverHandedOut);
+    permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
+}
+
+#[test]
+fn an_instance_handed_out_within_idle_min_is_kept_to_the_millisecond() {
+    let idle_min = Limits::default().idle_min.get();
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    let mut handed_out = |ago: u64| {
+        let known = worker
+            .instances
+            .get_mut(&InstanceId::from("i-one"))
+            .unwrap();
+        known.handed_out = Some(Instant::from_ms(NOW.as_ms() - ago));
+        worker.clone()
+    };
+    refused(
+        &handed_out(idle_min - 1),
+        &stop("i-one", "idle"),
+        Rule::RecentActivity,
+    );
+    permitted(
+        &handed_out(idle_min),
+        &stop("i-one", "idle"),
+        MutationKind::Stop,
+    );
+}
+
+#[test]
+fn an_instance_somebody_is_asking_for_is_kept() {
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    adopt(&mut worker, "i-one");
+    let waiter = Waiter {
+        asked_at: NOW,
+        deadline: NOW,
+        patient: false,
+    };
+    worker.waiters.insert(crate::id::RequestId::new(1), waiter);
+    refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
+}
+
+#[test]
+fn an_instance_is_not_stopped_on_an_old_reading() {
+    let mut worker = worker();
+    let fresh = Limits::default().sweep_interval.get() * 2;
+    let read_at = Instant::from_ms(NOW.as_ms() - fresh - 1);
+    worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
+    refused(&worker, &stop("i-one", "unreachable"), Rule::StaleReading);
+}
+
+#[test]
+fn the_worker_budget_ends_a_loop_of_launches() {
+    let mut worker = worker();
+    let budget = worker.pool.limits.worker_budget;
+    for _ in 0..budget.launches {
+        permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        worker.ledger.enter(NOW, Spending::Launch, budget);
+    }
+    refused(&worker, &Proposal::Launch, Rule::BudgetSpent);
+}
+
+#[test]
+fn the_pool_and_host_budgets_hold_for_all_workers_together() {
+    let worker = worker();
+    let none = Budget {
+        launches: 0,
+        ..Budget::default()
+    };
+    let empty = Ledger::default();
+    for (pool, host) in [(none, Budget::default()), (Budget::default(), none)] {
+        let scene = Scene {
+            worker: &worker,
+            now: NOW,
+            decision: DecisionId::new(7),
+            fleet: "test",
+            dry_run: false,
+            pool: (&empty, pool),
+            host: (&empty, host),
+        };
+        let veto = scene.permit(&Proposal::Launch).unwrap_err();
+        assert_eq!(veto.rule, Rule::BudgetSpent);
+    }
+}
+
+#[test]
+fn a_pause_the_provider_asked_for_is_kept() {
+    let mut worker = worker();
+    worker.last_failure = Some(Failure {
+        kind: FailureKind::Throttled,
+        text: "RequestLimitExceeded".to_owned(),
+        at: NOW,
+        count: 1,
+        backs_off_until: Some(NOW + Millis::new(1)),
+    });
+    refused(&worker, &Proposal::Launch, Rule::ProviderBacksOff);
+    worker.last_failure.as_mut().unwrap().backs_off_until = Some(NOW);
+    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+}
+
+#[test]
+fn a_pool_without_a_launch_template_launches_nothing() {
+    let mut worker = worker();
+    worker.pool.launch_template = None;
+    refused(&worker, &Proposal::Launch, Rule::NoLaunchTemplate);
+}
+
+#[test]
+fn a_dry_run_refuses_what_would_be_permitted_and_keeps_the_veto_of_what_would_not() {
+    let mut worker = worker();
+    let dry = |worker: &Worker| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch));
+    assert_eq!(dry(&worker).unwrap_err().rule, Rule::DryRun);
+    see(&mut worker, "i-new", InstanceState::Running);
+    assert_eq!(dry(&worker).unwrap_err().rule, Rule::CandidateRuns);
+}
+
+#[test]
+fn only_the_adopted_running_instance_with_that_address_is_handed_out() {
+    let check = |worker: &Worker, id: &str| {
+        let target = Target {
+            id: id.into(),
+            address: AddressKind::Private,
+        };
+        scene_with(worker, false, |scene| scene.check_serve(&target)).map_err(|veto| veto.rule)
+    };
+    let mut worker = worker();
+    see(&mut worker, "i-one", InstanceState::Running);
+    assert_eq!(check(&worker, "i-one"), Err(Rule::NotThisWorkers));
+    adopt(&mut worker, "i-one");
+    assert_eq!(check(&worker, "i-one"), Err(Rule::NoAddress));
+    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let mut addressed = instance("i-one", InstanceState::Running);
+    addressed.private_ip = Some(ip);
+    worker.observe_instance(addressed, NOW);
+    assert_eq!(check(&worker, "i-one"), Ok(ip));
+    assert_eq!(check(&worker, "i-two"), Err(Rule::NotThisWorkers));
+    see(&mut worker, "i-one", InstanceState::Stopping);
+    assert_eq!(check(&worker, "i-one"), Err(Rule::WrongState));
+}
+
+#[test]
+fn the_pointer_is_repaired_only_when_it_disagrees_with_the_record() {
+    let mut worker = worker();
+    refused(&worker, &Proposal::RepairPointer, Rule::NothingToRepair);
+    adopt(&mut worker, "i-one");
+    permitted(
+        &worker,
+        &Proposal::RepairPointer,
+        MutationKind::WritePointer,
+    );
+    worker.pointer = Some(Some("i-one".into()));
+    refused(&worker, &Proposal::RepairPointer, Rule::NothingToRepair);
+}

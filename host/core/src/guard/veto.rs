@@ -1,0 +1,106 @@
+//! The guard's refusals, as data: they are journaled, listed, counted and tested.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A refusal: the rule that objects, and what it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Veto {
+    /// The rule.
+    pub rule: Rule,
+    /// What was found, in one sentence.
+    pub text: String,
+}
+
+impl Veto {
+    pub(super) fn new(rule: Rule, text: impl Into<String>) -> Self {
+        Self {
+            rule,
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Veto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.text)
+    }
+}
+
+/// The rules of the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// G4: an instance is adopted and is, or may be, pending or running.
+    AdoptedIsLive,
+    /// I1: an instance that carries the worker's tags runs, and `adopt` has not declined it.
+    CandidateRuns,
+    /// I1: the cloud was not asked by tag in time.
+    NotScanned,
+    /// Single flight: another mutation's outcome is not known yet.
+    MutationInFlight,
+    /// G9: the instance is not this worker's.
+    NotThisWorkers,
+    /// The instance is not in a state that allows it.
+    WrongState,
+    /// G2: another live instance is adopted.
+    AnotherIsAdopted,
+    /// G3: the instance is of an older generation than the adopted one.
+    OlderGeneration,
+    /// G10: the budget for this window is spent.
+    BudgetSpent,
+    /// G10: the provider asked for a pause that has not passed.
+    ProviderBacksOff,
+    /// The pool has no launch template.
+    NoLaunchTemplate,
+    /// I1: `idle` is claimed of an instance that was never handed out, so nobody could use it.
+    NeverHandedOut,
+    /// G5: it was used more recently than the pool's `idle_min`.
+    RecentActivity,
+    /// G5: someone is being served or waits for it right now.
+    InUse,
+    /// The last reading is missing or too old to act upon.
+    StaleReading,
+    /// The instance has no address of the kind the policy chose.
+    NoAddress,
+    /// The reading of the pointer that is to be written again already agrees.
+    NothingToRepair,
+    /// Serving is not a mutation.
+    NotAMutation,
+    /// Dry run: nothing is changed.
+    DryRun,
+}
+
+impl Rule {
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AdoptedIsLive => "adopted-is-live",
+            Self::CandidateRuns => "candidate-runs",
+            Self::NotScanned => "not-scanned",
+            Self::MutationInFlight => "mutation-in-flight",
+            Self::NotThisWorkers => "not-this-workers",
+            Self::WrongState => "wrong-state",
+            Self::AnotherIsAdopted => "another-is-adopted",
+            Self::OlderGeneration => "older-generation",
+            Self::BudgetSpent => "budget-spent",
+            Self::ProviderBacksOff => "provider-backs-off",
+            Self::NoLaunchTemplate => "no-launch-template",
+            Self::NeverHandedOut => "never-handed-out",
+            Self::RecentActivity => "recent-activity",
+            Self::InUse => "in-use",
+            Self::StaleReading => "stale-reading",
+            Self::NoAddress => "no-address",
+            Self::NothingToRepair => "nothing-to-repair",
+            Self::NotAMutation => "not-a-mutation",
+            Self::DryRun => "dry-run",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,181 @@
+//! Names of things. Each is a type of its own, so that a worker's name never stands where an
+//! instance's id is meant, and an epoch never where a generation is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a newtype over `String` with the conversions every id needs.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is; where a form is required, the reader of the text checks it.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+/// Declares a newtype over `u64` that only ever counts up.
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The counter with this value.
+            pub const fn new(value: u64) -> Self {
+                Self(value)
+            }
+
+            /// The value.
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+
+            /// The following value. 2^64 steps are out of reach; the last value stays.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// The logical thing an application asks for: "the GPU that serves chat", "workspace 1234".
+    WorkerId
+);
+text_id!(
+    /// A set of workers that share a region, a launch template, policies and limits.
+    PoolName
+);
+text_id!(
+    /// The provider's id of one instance, such as `i-0123456789abcdef0`.
+    InstanceId
+);
+text_id!(
+    /// An AWS region, such as `us-east-1`.
+    Region
+);
+text_id!(
+    /// The name of a pointer: an SSM parameter such as `/encache/gpu/instance_id`.
+    PointerName
+);
+text_id!(
+    /// The idempotency token of a launch: at most 64 ASCII characters, the same for every replay of
+    /// one attempt (EC2 developer guide, "Ensuring idempotency").
+    LaunchToken
+);
+
+counter!(
+    /// One provisioning attempt of a worker. A new attempt after a definite failure is the next
+    /// generation; 0 means that the worker was never provisioned by reeve.
+    Generation
+);
+counter!(
+    /// The fencing token of a lease: a mutation carries the epoch that was current when its intent
+    /// was committed.
+    Epoch
+);
+counter!(
+    /// A decision of this host, unique in its journal.
+    DecisionId
+);
+counter!(
+    /// A caller who waits for an answer. Unique while the host runs.
+    RequestId
+);
+
+/// The SHA-256 of a policy component's bytes: which code decided.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The first 12 hexadecimal digits: enough for a person to tell components apart.
+    pub fn short(&self) -> String {
+        hex::encode(&self.0[..6])
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({})", self.short())
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&text, &mut bytes).map_err(|source| {
+            serde::de::Error::custom(format!(
+                "a digest is 64 hexadecimal digits, found {text:?}: {source}"
+            ))
+        })?;
+        Ok(Self(bytes))
+    }
+}

@@ -1,0 +1,41 @@
+//! The pure heart of reeve. It makes no call, reads no clock and draws no random number: events come
+//! in, effects go out, and the same events give the same effects.
+//!
+//! ```text
+//!   cloud replies, requests, timers                 policy (Wasm)
+//!        │ event                                      ▲       │
+//!        ▼                                   question │       │ event: decided
+//!   worker (snapshot) ──► reconcile ──► effect ───────┘       │
+//!                            ▲  │                             │
+//!                            └──┼─────────────────────────────┘
+//!                               │ proposal
+//!                               ▼
+//!                             guard ──► permit ──► effects: journal the intent, mutate the cloud
+//!                               └─────► veto   ──► effect: journal
+//! ```
+//!
+//! - [`id`], [`time`], [`instance`], [`spec`]: the words everything is said in.
+//! - [`point`]: the five questions, their inputs and verdicts (the types of `wit/`).
+//! - [`cloud`]: the trait behind which AWS or a simulated world stands.
+//! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
+//! - [`worker`]: what is known of one worker, each fact with its age.
+//! - `reconcile`: in which order things are read, asked and done.
+//! - [`guard`]: what must never happen, whatever a policy says.
+//! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
+
+pub mod answer;
+pub mod cloud;
+pub mod decision;
+pub mod effect;
+pub mod event;
+pub mod fleet;
+pub mod guard;
+pub mod id;
+pub mod instance;
+pub mod journal;
+pub mod notice;
+pub mod point;
+mod reconcile;
+pub mod spec;
+pub mod time;
+pub mod worker;

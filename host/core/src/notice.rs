@@ -1,0 +1,122 @@
+//! What people and metrics are told. Each notice has a stable step name, so that the sequence which
+//! proved an incident can be looked for in any log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::WorkerId;
+
+/// How loud a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Every step.
+    Info,
+    /// Something an operator may want to look at.
+    Warning,
+    /// Something that needs an operator.
+    Error,
+}
+
+/// The steps worth telling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The pointer names an instance that cannot serve.
+    GpuInstanceStateIssue,
+    /// A running instance was found by tag and taken over.
+    GpuInstanceAdoptedByTag,
+    /// The instance the pointer named was running and was taken over.
+    GpuInstanceAdoptedByPointer,
+    /// A stopped instance is being started.
+    GpuInstanceStartingStopped,
+    /// The adopted instance runs, without an address so far.
+    GpuInstanceIpPending,
+    /// An instance was launched.
+    #[serde(rename = "provision.ec2_started")]
+    ProvisionEc2Started,
+    /// A launch failed for certain.
+    ProvisionFailed,
+    /// A launch was not answered; it will be sent again with the same token.
+    ProvisionUnanswered,
+    /// The caller got an address.
+    ResolveServed,
+    /// The caller was turned away before reaching the worker.
+    ResolveTurnedAway,
+    /// The pointer was rewritten.
+    PointerWritten,
+    /// The pointer could not be rewritten; it will be tried again.
+    PointerWriteFailed,
+    /// An instance is being stopped or terminated; says why.
+    InstanceReaped,
+    /// The instance of the worker was seen going down.
+    InstanceLost,
+    /// Instances come and go without ever serving.
+    WorkerCycling,
+    /// The guard refused a proposal.
+    ProposalVetoed,
+    /// A policy failed; the safe default was taken.
+    PolicyFailed,
+    /// A call to the cloud failed.
+    CloudCallFailed,
+}
+
+impl Step {
+    /// The stable name, as it stands in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GpuInstanceStateIssue => "gpu_instance_state_issue",
+            Self::GpuInstanceAdoptedByTag => "gpu_instance_adopted_by_tag",
+            Self::GpuInstanceAdoptedByPointer => "gpu_instance_adopted_by_pointer",
+            Self::GpuInstanceStartingStopped => "gpu_instance_starting_stopped",
+            Self::GpuInstanceIpPending => "gpu_instance_ip_pending",
+            Self::ProvisionEc2Started => "provision.ec2_started",
+            Self::ProvisionFailed => "provision_failed",
+            Self::ProvisionUnanswered => "provision_unanswered",
+            Self::ResolveServed => "resolve_served",
+            Self::ResolveTurnedAway => "resolve_turned_away",
+            Self::PointerWritten => "pointer_written",
+            Self::PointerWriteFailed => "pointer_write_failed",
+            Self::InstanceReaped => "instance_reaped",
+            Self::InstanceLost => "instance_lost",
+            Self::WorkerCycling => "worker_cycling",
+            Self::ProposalVetoed => "proposal_vetoed",
+            Self::PolicyFailed => "policy_failed",
+            Self::CloudCallFailed => "cloud_call_failed",
+        }
+    }
+
+    /// How loud it is.
+    pub fn level(self) -> Level {
+        match self {
+            Self::GpuInstanceAdoptedByTag
+            | Self::GpuInstanceAdoptedByPointer
+            | Self::GpuInstanceStartingStopped
+            | Self::ProvisionEc2Started
+            | Self::ResolveServed
+            | Self::ResolveTurnedAway
+            | Self::PointerWritten => Level::Info,
+            Self::GpuInstanceStateIssue
+            | Self::GpuInstanceIpPending
+            | Self::ProvisionUnanswered
+            | Self::PointerWriteFailed
+            | Self::InstanceReaped
+            | Self::InstanceLost
+            | Self::ProposalVetoed
+            | Self::CloudCallFailed => Level::Warning,
+            Self::ProvisionFailed | Self::WorkerCycling | Self::PolicyFailed => Level::Error,
+        }
+    }
+}
+
+/// One thing to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The worker it is about.
+    pub worker: WorkerId,
+    /// What happened.
+    pub step: Step,
+    /// One sentence.
+    pub text: String,
+    /// Named values, such as `old_instance_id`.
+    pub fields: Vec<(String, String)>,
+}

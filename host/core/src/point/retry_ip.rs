@@ -1,0 +1,52 @@
+//! `retry-ip`: it runs without an address; look again? See `wit/retry-ip.wit`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Age, Reason, seconds};
+
+/// What the policy is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Input {
+    /// Readings without an address so far, 1 at the first call.
+    pub tries: u32,
+    /// Milliseconds since the first of them.
+    pub waited_ms: u32,
+    /// Since the provider launched or started the instance.
+    pub launched: Age,
+    /// The pool's settings for this policy, a JSON object.
+    pub settings: String,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Next {
+    /// Read again after so many milliseconds; the caller waits.
+    Again(u32),
+    /// Tell the caller to come back after so many milliseconds; the host goes on looking.
+    GiveUp(u32),
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Again(ms) => write!(f, "look again in {}", seconds(*ms)),
+            Self::GiveUp(ms) => write!(f, "give up, come back in {}", seconds(*ms)),
+        }
+    }
+}
+
+/// What the policy answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Verdict {
+    /// What to do next.
+    pub next: Next,
+    /// Why.
+    pub reason: Reason,
+    /// How long a `give-up` answers later callers too.
+    pub valid_for_ms: u32,
+}

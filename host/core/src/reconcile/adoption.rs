@@ -1,0 +1,180 @@
+//! Asking `adopt`, taking an instance over, and keeping the pointer true. The record comes first, the
+//! pointer follows as a hint: "adopted" holds whether or not the pointer could be written.
+
+use super::{Turn, mutation, pass};
+use crate::cloud::Mutation;
+use crate::guard::{Permit, Proposal};
+use crate::id::{DecisionId, InstanceId};
+use crate::notice::Step;
+use crate::point::Input;
+use crate::point::adopt::{Choice, Verdict};
+use crate::point::resolve::Adoption;
+use crate::time::Millis;
+use crate::worker::{Adopted, Declined, How, Stage, Worker};
+
+/// How long "none of these" holds at the least (the rest of the pass) and at the most.
+const DECLINED_MIN: Millis = Millis::from_secs(10);
+const DECLINED_MAX: Millis = Millis::from_secs(600);
+
+/// Puts the question to `adopt`, unless it has declined these very candidates a moment ago.
+pub(super) fn ask(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let candidates = worker.candidates();
+    let all_declined = candidates
+        .iter()
+        .all(|known| worker.is_declined(&known.instance.id, turn.now));
+    if all_declined {
+        set_adoption(worker, Adoption::Declined);
+        return pass::ask_resolve(worker, turn);
+    }
+    let input = Input::Adopt(worker.adopt_input(turn.now));
+    let decision = turn.decide(worker, input);
+    pass::set_stage(worker, Stage::Adopt(decision));
+}
+
+/// Follows the verdict of `adopt`.
+pub(super) fn decided(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+    verdict: Verdict,
+) {
+    let id = match verdict.choice {
+        Choice::None => return declined(worker, turn, verdict.valid_for_ms),
+        Choice::Take(id) => id,
+    };
+    match turn.permit(worker, decision, &Proposal::Adopt(id.clone())) {
+        Ok(permit) => {
+            take(worker, turn, &id, How::Found, Step::GpuInstanceAdoptedByTag);
+            write_pointer(worker, turn, permit);
+            set_adoption(worker, Adoption::Taken);
+            pass::ask_resolve(worker, turn);
+        }
+        Err(_) => {
+            set_adoption(worker, Adoption::Declined);
+            pass::ask_resolve(worker, turn);
+        }
+    }
+}
+
+/// `adopt` took none of the candidates it was shown: they no longer stand in the way of a launch.
+pub(super) fn declined(worker: &mut Worker, turn: &mut Turn<'_>, valid_for_ms: u32) {
+    let ids = worker.candidates().into_iter();
+    let ids = ids.map(|known| known.instance.id.clone()).collect();
+    let valid_for = Millis::from(valid_for_ms).clamp(DECLINED_MIN, DECLINED_MAX);
+    worker.declined = Some(Declined {
+        ids,
+        until: turn.now + valid_for,
+    });
+    set_adoption(worker, Adoption::Declined);
+    pass::ask_resolve(worker, turn);
+}
+
+/// The pointer names a live instance and nothing live is adopted: the hint becomes the record.
+pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
+    let Some(known) = worker.instances.get(id) else {
+        return;
+    };
+    let older = worker
+        .adopted
+        .as_ref()
+        .is_some_and(|adopted| worker.generation_of(id) < adopted.generation);
+    if known.instance.state.is_live() && !worker.is_foreign(known) && !older {
+        take(
+            worker,
+            turn,
+            id,
+            How::Found,
+            Step::GpuInstanceAdoptedByPointer,
+        );
+    }
+}
+
+/// Enters the instance into the record as the worker's own.
+pub(super) fn take(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    how: How,
+    step: Step,
+) {
+    let pointed = worker.pointer.clone().flatten();
+    let old = worker.adopted.take().map(|adopted| adopted.id).or(pointed);
+    let old = old.map_or_else(|| "none".to_owned(), String::from);
+    turn.withdraw(worker);
+    worker.address_watch = None;
+    worker.adopted = Some(Adopted {
+        id: id.clone(),
+        generation: worker.generation_of(id),
+        since: turn.now,
+        how,
+    });
+    turn.notice(
+        worker,
+        step,
+        format!("{id} is the worker's instance now (before: {old})"),
+        &[("old_instance_id", &old), ("new_instance_id", id.as_str())],
+    );
+}
+
+/// Makes the pointer say what the record says, if it does not and no write is under way.
+pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let agrees = match (&worker.adopted, &worker.pointer) {
+        (Some(adopted), Some(Some(named))) => &adopted.id == named,
+        // An unread pointer is left alone until it can be read: the cloud has trouble enough.
+        (Some(_), Some(None)) => false,
+        (None, _) | (_, None) => true,
+    };
+    if agrees || worker.pointer_write_in_flight {
+        return;
+    }
+    let decision = worker.last_decision.as_ref().map(|last| last.id);
+    let decision = decision.unwrap_or_default();
+    if let Ok(permit) = turn.permit(worker, decision, &Proposal::RepairPointer) {
+        write_pointer(worker, turn, permit);
+    }
+}
+
+/// Sends a permitted pointer write. What it will say is believed from now on; a failure takes that back.
+fn write_pointer(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
+    if let Mutation::WritePointer { id, .. } = permit.mutation() {
+        worker.pointer = Some(Some(id.clone()));
+    }
+    worker.pointer_write_in_flight = true;
+    mutation::commit(worker, turn, permit);
+}
+
+/// The pointer write came to an end.
+pub(super) fn pointer_written(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    error: Option<crate::cloud::CloudError>,
+) {
+    worker.pointer_write_in_flight = false;
+    let name = worker.spec.pointer.clone();
+    match error {
+        None => turn.notice(
+            worker,
+            Step::PointerWritten,
+            format!("{name} names {id}"),
+            &[("pointer", name.as_str()), ("instance_id", id.as_str())],
+        ),
+        Some(error) => {
+            worker.pointer = None;
+            turn.notice(
+                worker,
+                Step::PointerWriteFailed,
+                format!(
+                    "{name} could not be made to name {id}: {error}; the next pass tries again"
+                ),
+                &[("pointer", name.as_str()), ("instance_id", id.as_str())],
+            );
+        }
+    }
+}
+
+fn set_adoption(worker: &mut Worker, adoption: Adoption) {
+    if let Some(pass) = worker.pass.as_mut() {
+        pass.adoption = adoption;
+    }
+}

@@ -1,0 +1,344 @@
+//! From an event to effects, for one worker. Questions of *order* are settled here, and nowhere else:
+//! what is read before what is asked, and what is asked before what is done.
+//!
+//! - [`callers`]: who asks, who waits, who is answered.
+//! - [`pass`]: one pass: read the pointer, read the instance, scan by tag, ask `resolve`, follow it.
+//! - [`adoption`]: asking `adopt`, taking an instance over, keeping the pointer true.
+//! - [`address`]: the look for the address of an instance that runs.
+//! - [`mutation`]: sending what was permitted, and what came of it.
+//! - [`reaping`]: asking `reap` on each sweep.
+
+mod address;
+mod adoption;
+mod callers;
+mod mutation;
+mod pass;
+mod reaping;
+
+use crate::cloud::{CloudError, Query, Reading};
+use crate::decision::{Decision, PolicyFailure};
+use crate::effect::{Effect, Question};
+use crate::event::{Event, Timer};
+use crate::fleet::Shared;
+use crate::guard::{Proposal, Scene, Veto};
+use crate::id::{DecisionId, InstanceId};
+use crate::instance::Instance;
+use crate::journal::{Entry, Record};
+use crate::notice::{Notice, Step};
+use crate::point::{Input, Point, Reason, Verdict};
+use crate::spec::Budget;
+use crate::time::Instant;
+use crate::worker::observe::Changes;
+use crate::worker::{LastDecision, Stage, Worker};
+
+/// One step's surroundings: the time, what workers share, and the effects so far.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Instant,
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Takes in an event about this worker.
+pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
+    match event {
+        Event::ResolveAsked { request, wait, .. } => callers::ask(worker, turn, request, wait),
+        Event::RequestGone { request, .. } => {
+            worker.waiters.remove(&request);
+        }
+        Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
+        Event::DemandRead { demand, .. } => worker.demand = demand,
+        Event::Queried {
+            query,
+            asked_at,
+            result,
+            ..
+        } => on_reading(worker, turn, query, asked_at, result),
+        Event::Decided { decision, made, .. } => on_decided(worker, turn, decision, made),
+        Event::Mutated {
+            decision,
+            mutation,
+            result,
+            ..
+        } => mutation::on_outcome(worker, turn, decision, &mutation, result),
+        Event::TimerFired(Timer::Follow(_)) => {
+            worker.follow_at = None;
+            if worker.pass.is_none() {
+                pass::begin(worker, turn);
+            }
+        }
+        Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
+        Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
+        Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
+        Event::Started | Event::TimerFired(Timer::Sweep(_)) => {}
+    }
+}
+
+/// Takes in what a tag scan found for this worker.
+pub(crate) fn on_sweep(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    found: Result<Vec<Instance>, CloudError>,
+) {
+    let scan_failed = match found {
+        Ok(found) => {
+            let changes = worker.observe_sweep(found, asked_at);
+            apply(worker, turn, changes);
+            None
+        }
+        Err(error) => {
+            turn.cloud_failed(worker, &error);
+            Some(error)
+        }
+    };
+    let sweep_awaited = worker
+        .pass
+        .as_ref()
+        .is_some_and(|pass| pass.stage == Stage::Sweep);
+    if sweep_awaited {
+        pass::swept(worker, turn, scan_failed);
+    } else if scan_failed.is_none() {
+        reaping::after_sweep(worker, turn);
+    }
+}
+
+fn on_reading(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    query: Query,
+    asked_at: Instant,
+    result: Result<Reading, CloudError>,
+) {
+    if let Err(error) = &result {
+        turn.cloud_failed(worker, error);
+    }
+    match query {
+        Query::Pointer { .. } => {
+            match &result {
+                Ok(Reading::Pointer(named)) => worker.observe_pointer(named.clone()),
+                _ => worker.pointer = None,
+            }
+            pass::pointer_read(worker, turn, result.err());
+        }
+        Query::Instance { id, .. } => {
+            if let Ok(Reading::Instance(reading)) = &result {
+                let changes = worker.observe_instance(reading.clone(), asked_at);
+                apply(worker, turn, changes);
+            }
+            pass::instance_read(worker, turn, &id, result.err());
+        }
+        Query::Sweep { .. } => {}
+    }
+}
+
+fn on_decided(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, made: Decision) {
+    turn.journal(worker, decision, Entry::Decided(Box::new(made.clone())));
+    if let Err(failure) = &made.result {
+        turn.policy_failed(worker, &made, failure);
+    }
+    worker.last_decision = Some(LastDecision {
+        id: decision,
+        at: turn.now,
+        summary: match &made.result {
+            Ok(verdict) => verdict.summary(),
+            Err(_) => "safe default".to_owned(),
+        },
+        reason: match &made.result {
+            Ok(verdict) => verdict.reason().clone(),
+            Err(failure) => Reason::new(failure.code.clone(), failure.text.clone()),
+        },
+        digest: made.digest,
+    });
+    if let Some(instance) = worker.reaping.remove(&decision) {
+        let verdict = match made.result {
+            Ok(Verdict::Reap(verdict)) => Some(verdict),
+            _ => None,
+        };
+        return reaping::decided(worker, turn, decision, &instance, verdict);
+    }
+    let stage = worker.pass.as_ref().map(|pass| pass.stage.clone());
+    match (stage, made.result) {
+        (Some(Stage::Resolve(id)), Ok(Verdict::Resolve(verdict))) if id == decision => {
+            pass::resolved(worker, turn, decision, made.digest, verdict);
+        }
+        (Some(Stage::Resolve(id)), _) if id == decision => {
+            pass::resolve_failed(worker, turn, decision);
+        }
+        (Some(Stage::Adopt(id)), Ok(Verdict::Adopt(verdict))) if id == decision => {
+            adoption::decided(worker, turn, decision, verdict);
+        }
+        (Some(Stage::Adopt(id)), _) if id == decision => adoption::declined(worker, turn, 0),
+        (Some(Stage::RetryIp(id)), Ok(Verdict::RetryIp(verdict))) if id == decision => {
+            address::decided(worker, turn, &verdict);
+        }
+        (Some(Stage::RetryIp(id)), _) if id == decision => address::failed(worker, turn),
+        // The answer to a question that no longer stands.
+        _ => {}
+    }
+}
+
+/// Tells what a reading changed.
+fn apply(worker: &mut Worker, turn: &mut Turn<'_>, changes: Changes) {
+    if changes.route_broken {
+        turn.withdraw(worker);
+    }
+    for (id, state, served) in changes.lost {
+        turn.notice(
+            worker,
+            Step::InstanceLost,
+            format!("{id} went down by itself: it is {}", state.as_str()),
+            &[("instance_id", id.as_str()), ("state", state.as_str())],
+        );
+        count_end(worker, turn, served);
+    }
+}
+
+/// An instance went down: a run of instances that never served is cycling (I1).
+pub(crate) fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) {
+    /// Two may be chance (a spot reclaim, a broken boot); three in a row served nobody for a reason.
+    const CYCLING: u32 = 3;
+    if served {
+        worker.unserved_in_row = 0;
+        return;
+    }
+    worker.unserved_in_row = worker.unserved_in_row.saturating_add(1);
+    if worker.unserved_in_row >= CYCLING {
+        turn.notice(
+            worker,
+            Step::WorkerCycling,
+            format!(
+                "{} instances in a row went down without ever having been handed out",
+                worker.unserved_in_row
+            ),
+            &[("unserved_in_row", &worker.unserved_in_row.to_string())],
+        );
+    }
+}
+
+/// Notes that callers got the address of this instance.
+pub(crate) fn handed_out(worker: &mut Worker, now: Instant, id: &InstanceId) {
+    worker.unserved_in_row = 0;
+    if let Some(known) = worker.instances.get_mut(id) {
+        known.handed_out = known.handed_out.max(Some(now));
+    }
+}
+
+impl Turn<'_> {
+    /// Puts a question to the policy and gives the decision's id.
+    pub(crate) fn decide(&mut self, worker: &Worker, input: Input) -> DecisionId {
+        self.shared.decisions = self.shared.decisions.next();
+        let decision = self.shared.decisions;
+        self.effects.push(Effect::Decide(Question {
+            worker: worker.id.clone(),
+            pool: worker.spec.pool.clone(),
+            decision,
+            input,
+        }));
+        decision
+    }
+
+    /// Asks the guard. A veto is journaled and told.
+    pub(crate) fn permit(
+        &mut self,
+        worker: &Worker,
+        decision: DecisionId,
+        proposal: &Proposal,
+    ) -> Result<crate::guard::Permit, Veto> {
+        let result = self.scene(worker, decision, |scene| scene.permit(proposal));
+        if let Err(veto) = &result {
+            self.vetoed(worker, decision, veto);
+        }
+        result
+    }
+
+    /// Lets the guard look at the worker as it is now.
+    pub(crate) fn scene<T>(
+        &self,
+        worker: &Worker,
+        decision: DecisionId,
+        look: impl FnOnce(Scene<'_>) -> T,
+    ) -> T {
+        let nothing = Default::default();
+        let pool = self.shared.pools.get(&worker.spec.pool);
+        look(Scene {
+            worker,
+            now: self.now,
+            decision,
+            fleet: &self.shared.name,
+            dry_run: self.shared.dry_run,
+            pool: pool.map_or((&nothing, Budget::default()), |pool| {
+                (&pool.ledger, pool.spec.limits.pool_budget)
+            }),
+            host: (&self.shared.ledger, self.shared.budget),
+        })
+    }
+
+    /// Writes a veto down and tells it.
+    pub(crate) fn vetoed(&mut self, worker: &Worker, decision: DecisionId, veto: &Veto) {
+        self.journal(worker, decision, Entry::Vetoed(veto.clone()));
+        self.notice(
+            worker,
+            Step::ProposalVetoed,
+            veto.to_string(),
+            &[
+                ("rule", veto.rule.as_str()),
+                ("decision", &decision.to_string()),
+            ],
+        );
+    }
+
+    pub(crate) fn journal(&mut self, worker: &Worker, decision: DecisionId, entry: Entry) {
+        self.effects.push(Effect::Journal(Record {
+            at: self.now,
+            worker: worker.id.clone(),
+            decision,
+            entry,
+        }));
+    }
+
+    pub(crate) fn notice(
+        &mut self,
+        worker: &Worker,
+        step: Step,
+        text: String,
+        fields: &[(&str, &str)],
+    ) {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        self.effects.push(Effect::Notice(Notice {
+            worker: worker.id.clone(),
+            step,
+            text,
+            fields: fields.iter().map(owned).collect(),
+        }));
+    }
+
+    pub(crate) fn timer(&mut self, at: Instant, timer: Timer) {
+        self.effects.push(Effect::Timer { at, timer });
+    }
+
+    /// Stops handing out the published route at once.
+    pub(crate) fn withdraw(&mut self, worker: &mut Worker) {
+        if worker.route.take().is_some() {
+            self.effects.push(Effect::Withdraw(worker.id.clone()));
+        }
+    }
+
+    fn cloud_failed(&mut self, worker: &Worker, error: &CloudError) {
+        self.notice(
+            worker,
+            Step::CloudCallFailed,
+            error.to_string(),
+            &[("operation", &error.operation), ("code", &error.code)],
+        );
+    }
+
+    fn policy_failed(&mut self, worker: &Worker, made: &Decision, failure: &PolicyFailure) {
+        let point: Point = made.input.point();
+        self.notice(
+            worker,
+            Step::PolicyFailed,
+            format!("{}; the safe default of `{point}` holds", failure.text),
+            &[("point", point.as_str()), ("code", &failure.code)],
+        );
+    }
+}

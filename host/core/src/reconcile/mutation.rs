@@ -1,0 +1,291 @@
+//! Sending what the guard permitted, and what came of it. The intent is journaled first; a launch
+//! without a definite answer is sent again with the same token until there is one (G1).
+
+use super::{Turn, adoption, count_end, pass, reaping};
+use crate::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
+use crate::effect::Effect;
+use crate::event::Timer;
+use crate::guard::{Permit, Proposal, Spending};
+use crate::id::{DecisionId, InstanceId};
+use crate::instance::{Instance, InstanceState};
+use crate::journal::Entry;
+use crate::notice::Step;
+use crate::point::resolve::FailureKind;
+use crate::time::Millis;
+use crate::worker::{Failure, How, InFlight, LaunchAttempt, Stage, Worker};
+
+/// The pause after a rate limit or an unanswered launch: 1 s doubling to 60 s, the shape of the EC2
+/// developer guide's "Retries and exponential backoff".
+const BACKOFF_FIRST: Millis = Millis::from_secs(1);
+const BACKOFF_MAX: Millis = Millis::from_secs(60);
+
+/// Sends a permitted launch, start, stop or termination: one at a time for a worker.
+pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
+    let mutation = permit.mutation();
+    let decision = permit.decision();
+    worker.in_flight = Some(InFlight {
+        kind: mutation.kind(),
+        instance: mutation.instance().cloned(),
+        decision,
+        since: turn.now,
+    });
+    spend(worker, turn, mutation.kind());
+    match mutation {
+        Mutation::Launch { .. } => {
+            worker.generation = permit.generation();
+            worker.attempt = Some(LaunchAttempt {
+                mutation: mutation.clone(),
+                generation: permit.generation(),
+                decision,
+                sent: 1,
+                since: turn.now,
+            });
+        }
+        Mutation::Start { id, .. } => {
+            worker.generation = permit.generation();
+            let text =
+                format!("{id} is stopped and nothing else runs; starting it for next request");
+            turn.notice(
+                worker,
+                Step::GpuInstanceStartingStopped,
+                text,
+                &[("instance_id", id.as_str())],
+            );
+        }
+        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
+    }
+    commit(worker, turn, permit);
+}
+
+/// Journals the intent, then acts: always in this order.
+pub(super) fn commit(worker: &Worker, turn: &mut Turn<'_>, permit: Permit) {
+    let intent = Entry::Intent {
+        generation: permit.generation(),
+        epoch: permit.epoch(),
+        mutation: permit.mutation().clone(),
+    };
+    turn.journal(worker, permit.decision(), intent);
+    turn.effects.push(Effect::Mutate(permit));
+}
+
+/// Sends the unanswered launch again.
+pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let Some(attempt) = &mut worker.attempt else {
+        return;
+    };
+    attempt.sent = attempt.sent.saturating_add(1);
+    let decision = attempt.decision;
+    if let Ok(permit) = turn.permit(worker, decision, &Proposal::ReplayLaunch) {
+        worker.in_flight = Some(InFlight {
+            kind: MutationKind::Launch,
+            instance: None,
+            decision,
+            since: turn.now,
+        });
+        commit(worker, turn, permit);
+    }
+}
+
+/// A mutation came to an end.
+pub(super) fn on_outcome(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+    mutation: &Mutation,
+    result: Result<Outcome, CloudError>,
+) {
+    turn.journal(worker, decision, Entry::Outcome(result.clone()));
+    if let Err(error) = &result {
+        turn.cloud_failed(worker, error);
+    }
+    if let Mutation::WritePointer { id, .. } = mutation {
+        return adoption::pointer_written(worker, turn, id, result.err());
+    }
+    let of_flight = |in_flight: &InFlight| in_flight.decision == decision;
+    if !worker.in_flight.as_ref().is_some_and(of_flight) {
+        return;
+    }
+    worker.in_flight = None;
+    match (mutation, result) {
+        (Mutation::Launch { .. }, Ok(Outcome::Launched(instance))) => {
+            launched(worker, turn, instance);
+        }
+        (Mutation::Launch { .. }, Ok(Outcome::Accepted)) => {}
+        (Mutation::Launch { .. }, Err(error)) => launch_failed(worker, turn, &error),
+        (Mutation::Start { id, .. }, Ok(_)) => started(worker, turn, id),
+        (Mutation::Start { .. }, Err(error)) => failed(worker, turn, &error),
+        (
+            Mutation::Stop {
+                id, clear_pointer, ..
+            },
+            result,
+        )
+        | (
+            Mutation::Terminate {
+                id, clear_pointer, ..
+            },
+            result,
+        ) => {
+            let result = result.map(|_| ()).map_err(|error| error.kind);
+            reaping::ended(worker, turn, id, clear_pointer.is_some(), result);
+        }
+        (Mutation::WritePointer { .. }, _) => {}
+    }
+    let awaited = worker
+        .pass
+        .as_ref()
+        .map(|pass| pass.stage == Stage::Mutation);
+    if awaited == Some(true) {
+        pass::ask_resolve(worker, turn);
+    }
+}
+
+fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
+    let attempt = worker.attempt.take();
+    let id = instance.id.clone();
+    let state = instance.state;
+    worker.observe_instance(instance, turn.now);
+    if matches!(
+        state,
+        InstanceState::ShuttingDown | InstanceState::Terminated
+    ) {
+        // A replay that finds its instance gone is a definite end of the attempt.
+        return fail(
+            worker,
+            turn,
+            FailureKind::Other,
+            format!("{id} is {}", state.as_str()),
+            None,
+        );
+    }
+    worker.last_failure = None;
+    let generation = attempt.map_or(worker.generation, |attempt| attempt.generation);
+    adoption::take(worker, turn, &id, How::Launched, Step::ProvisionEc2Started);
+    if let Some(adopted) = &mut worker.adopted {
+        adopted.generation = generation;
+    }
+    mark_pointer_stale(worker);
+    adoption::repair_pointer(worker, turn);
+}
+
+fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
+    if error.kind.is_definite() {
+        worker.attempt = None;
+        return failed(worker, turn, error);
+    }
+    let Some(attempt) = &worker.attempt else {
+        return;
+    };
+    let pause = backoff(attempt.sent);
+    let sent = attempt.sent.to_string();
+    turn.notice(
+        worker,
+        Step::ProvisionUnanswered,
+        format!(
+            "the launch was not answered ({error}); it is sent again in {pause} with the same token"
+        ),
+        &[("sent", &sent)],
+    );
+    turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
+}
+
+fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
+    worker.last_failure = None;
+    if let Some(known) = worker.instances.get_mut(id) {
+        known.start_accepted = Some(turn.now);
+        known.ended_by_host = false;
+        known.handed_out = None;
+    }
+    adoption::take(worker, turn, id, How::Started, Step::ProvisionEc2Started);
+    if let Some(adopted) = &mut worker.adopted {
+        adopted.generation = worker.generation;
+    }
+    mark_pointer_stale(worker);
+    adoption::repair_pointer(worker, turn);
+}
+
+/// A pointer that could not be read is written all the same after a launch or start: what it said
+/// before cannot be right any more.
+fn mark_pointer_stale(worker: &mut Worker) {
+    worker.pointer.get_or_insert(None);
+}
+
+fn failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
+    let count = worker
+        .last_failure
+        .as_ref()
+        .map_or(0, |failure| failure.count)
+        + 1;
+    let (kind, pause) = match error.kind {
+        CloudErrorKind::NoCapacity => (FailureKind::NoCapacity, None),
+        CloudErrorKind::Throttled => {
+            let pause = error.retry_after.unwrap_or_else(|| backoff(count));
+            (FailureKind::Throttled, Some(pause))
+        }
+        CloudErrorKind::Denied => (FailureKind::Denied, None),
+        CloudErrorKind::NotVisibleYet
+        | CloudErrorKind::Conflict
+        | CloudErrorKind::Transient
+        | CloudErrorKind::Permanent => (FailureKind::Other, None),
+    };
+    fail(worker, turn, kind, error.to_string(), pause);
+}
+
+fn fail(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    kind: FailureKind,
+    text: String,
+    pause: Option<Millis>,
+) {
+    let count = worker
+        .last_failure
+        .as_ref()
+        .map_or(0, |failure| failure.count);
+    let count = count.saturating_add(1);
+    turn.notice(
+        worker,
+        Step::ProvisionFailed,
+        text.clone(),
+        &[("count", &count.to_string())],
+    );
+    worker.last_failure = Some(Failure {
+        kind,
+        text,
+        at: turn.now,
+        count,
+        backs_off_until: pause.map(|pause| turn.now + pause),
+    });
+}
+
+/// 1 s after the first, doubling, at most 60 s.
+fn backoff(count: u32) -> Millis {
+    let doublings = count.saturating_sub(1).min(6);
+    Millis::new(BACKOFF_FIRST.get() << doublings).min(BACKOFF_MAX)
+}
+
+/// Enters the mutation into the budgets of worker, pool and host (G10).
+fn spend(worker: &mut Worker, turn: &mut Turn<'_>, kind: MutationKind) {
+    let Some(spending) = Spending::of(kind) else {
+        return;
+    };
+    let now = turn.now;
+    worker
+        .ledger
+        .enter(now, spending, worker.pool.limits.worker_budget);
+    turn.shared.ledger.enter(now, spending, turn.shared.budget);
+    if let Some(pool) = turn.shared.pools.get_mut(&worker.spec.pool) {
+        pool.ledger
+            .enter(now, spending, pool.spec.limits.pool_budget);
+    }
+}
+
+/// Counts an end that the host itself brought about.
+pub(super) fn ended_by_host(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
+    let Some(known) = worker.instances.get_mut(id) else {
+        return;
+    };
+    known.ended_by_host = true;
+    let served = known.handed_out.is_some();
+    count_end(worker, turn, served);
+}

@@ -1,0 +1,120 @@
+//! What the operator wants, as read from the configuration: pools, workers and limits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PointerName, PoolName, Region, WorkerId};
+use crate::time::Millis;
+
+/// Everything one host keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetSpec {
+    /// The fleet's name. It goes into launch tokens, so two fleets in one account never collide.
+    pub name: String,
+    /// Decide and journal, but change nothing in the cloud.
+    pub dry_run: bool,
+    /// The pools by name.
+    pub pools: BTreeMap<PoolName, PoolSpec>,
+    /// The workers by id; each names a pool of `pools`.
+    pub workers: BTreeMap<WorkerId, WorkerSpec>,
+    /// Launches, starts and stops allowed over all pools together.
+    pub budget: Budget,
+}
+
+/// Workers that share a region, a launch template, policies and limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSpec {
+    /// Where the instances are and the pointers are kept.
+    pub region: Region,
+    /// The key of the tag by which a worker's instances are found.
+    pub tag_key: String,
+    /// The port a worker answers on; a resolve answers `http://{address}:{port}`.
+    pub port: u16,
+    /// Name or id of the launch template; `None`: this pool never launches.
+    pub launch_template: Option<String>,
+    /// Tags that are shown to `adopt` and `reap` policies; none by default, because texts are what a
+    /// policy call costs.
+    pub policy_tags: Vec<String>,
+    /// Whether the `reap` policy is asked on each sweep.
+    pub reap: bool,
+    /// Minutes east of UTC for rules about hours of the day.
+    pub utc_offset_min: i16,
+    /// What the guard holds to.
+    pub limits: Limits,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSpec {
+    /// Its pool.
+    pub pool: PoolName,
+    /// The value of the pool's tag on this worker's instances. No two workers of a region and tag key
+    /// share one: an instance would belong to both.
+    pub tag_value: String,
+    /// The pointer that names its instance.
+    pub pointer: PointerName,
+}
+
+/// The bounds of one pool, whatever its policies say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Time between two sweeps of a pool. 30 s: two describe calls a minute per pool, far below the
+    /// refill of 20 per second (EC2 developer guide, "Request throttling").
+    pub sweep_interval: Millis,
+    /// How long a resolve keeps its caller waiting when the caller named no `wait`. 5 s: five looks
+    /// for an address half a second apart, and the cloud's answers.
+    pub pass_max: Millis,
+    /// An instance with activity newer than this is never stopped (G5). 10 minutes.
+    pub idle_min: Millis,
+    /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to retry
+    /// "from seconds to minutes" (developer guide, "Eventual consistency").
+    pub not_visible_grace: Millis,
+    /// Per worker.
+    pub worker_budget: Budget,
+    /// Over the pool's workers together.
+    pub pool_budget: Budget,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sweep_interval: Millis::from_secs(30),
+            pass_max: Millis::from_secs(5),
+            idle_min: Millis::from_secs(600),
+            not_visible_grace: Millis::from_secs(300),
+            worker_budget: Budget {
+                launches: 6,
+                starts: 6,
+                stops: 6,
+                window: Millis::from_secs(3600),
+            },
+            pool_budget: Budget::default(),
+        }
+    }
+}
+
+/// How many mutations of each kind are allowed within a rolling window (G10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// New instances.
+    pub launches: u32,
+    /// Stopped instances started.
+    pub starts: u32,
+    /// Instances stopped or terminated.
+    pub stops: u32,
+    /// The window's length.
+    pub window: Millis,
+}
+
+impl Default for Budget {
+    /// 60 of each in an hour: far more than a healthy pool needs, far fewer than a loop makes.
+    fn default() -> Self {
+        Self {
+            launches: 60,
+            starts: 60,
+            stops: 60,
+            window: Millis::from_secs(3600),
+        }
+    }
+}

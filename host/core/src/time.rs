@@ -1,0 +1,118 @@
+//! Time as data. The core never reads a clock: instants come in with events, and what policies see
+//! are ages.
+
+use std::fmt;
+use std::ops::{Add, AddAssign};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time in milliseconds. The shell anchors it at the wall clock when it starts and counts
+/// on monotonically from there, so instants can be compared with a provider's time stamps and never
+/// run backwards while the host lives.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Instant(u64);
+
+/// A length of time in milliseconds.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(u64);
+
+impl Instant {
+    /// The instant this many milliseconds after the clock's zero.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds after the clock's zero.
+    pub const fn as_ms(self) -> u64 {
+        self.0
+    }
+
+    /// How long before this instant `earlier` was; zero when it was not before.
+    pub const fn since(self, earlier: Self) -> Millis {
+        Millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Millis {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// This many milliseconds.
+    pub const fn new(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// This many seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// The number of milliseconds.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The contract's form: `u32` milliseconds, saturating at about 49.7 days.
+    pub fn saturating_u32(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+
+    /// Whole seconds, rounded up, as `Retry-After` wants them.
+    pub const fn ceil_secs(self) -> u64 {
+        self.0.div_ceil(1000)
+    }
+}
+
+impl Add<Millis> for Instant {
+    type Output = Self;
+
+    fn add(self, length: Millis) -> Self {
+        Self(self.0.saturating_add(length.0))
+    }
+}
+
+impl AddAssign<Millis> for Instant {
+    fn add_assign(&mut self, length: Millis) {
+        *self = *self + length;
+    }
+}
+
+impl Add for Millis {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl From<u32> for Millis {
+    fn from(ms: u32) -> Self {
+        Self(u64::from(ms))
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(length: Millis) -> Self {
+        Self::from_millis(length.0)
+    }
+}
+
+impl From<Duration> for Millis {
+    fn from(length: Duration) -> Self {
+        Self(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Millis {
+    /// In seconds with as many decimals as are needed: `2.5s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0 as f64 / 1000.0)
+    }
+}

@@ -1,0 +1,217 @@
+//! From what is known to what a policy is told: each fact with its age.
+
+use std::net::IpAddr;
+
+use super::{DemandReading, Known, Worker};
+use crate::cloud::MutationKind;
+use crate::id::InstanceId;
+use crate::instance::InstanceState;
+use crate::point::{Age, InstanceFacts, Tag, adopt, reap, resolve, retry_ip};
+use crate::time::Instant;
+
+/// More instances than this are not shown to a policy, oldest launches left out: the bound on what one
+/// call can cost.
+const SHOWN_MAX: usize = 100;
+
+/// The address as callers get it; IPv6 in brackets.
+pub fn url(ip: IpAddr, port: u16) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("http://{ip}:{port}"),
+        IpAddr::V6(ip) => format!("http://[{ip}]:{port}"),
+    }
+}
+
+impl Worker {
+    /// The question "where is my worker?".
+    pub fn resolve_input(&self, now: Instant) -> resolve::Input {
+        resolve::Input {
+            pointer: match &self.pointer {
+                None => resolve::Pointer::Unknown,
+                Some(None) => resolve::Pointer::Empty,
+                Some(Some(id)) => resolve::Pointer::Names(id.clone()),
+            },
+            adopted: match &self.adopted {
+                None => resolve::Adopted::None,
+                Some(adopted) => resolve::Adopted::Instance(adopted.id.clone()),
+            },
+            instances: self.shown_instances(now),
+            scanned: Age::at(now, self.swept_at),
+            adoption: self
+                .pass
+                .as_ref()
+                .map_or(resolve::Adoption::NotAsked, |pass| pass.adoption),
+            in_flight: self.in_flight_fact(now),
+            last_failure: match &self.last_failure {
+                None => resolve::LastFailure::None,
+                Some(failure) => resolve::LastFailure::Failed(resolve::Failure {
+                    kind: failure.kind,
+                    ago_ms: now.since(failure.at).saturating_u32(),
+                    count: failure.count,
+                }),
+            },
+            settings: String::new(),
+            memo: self.memo.clone(),
+        }
+    }
+
+    /// The question "which running instance embodies the worker?".
+    pub fn adopt_input(&self, now: Instant) -> adopt::Input {
+        let candidates = self.candidates().into_iter().take(SHOWN_MAX);
+        adopt::Input {
+            candidates: candidates
+                .map(|known| adopt::Candidate {
+                    facts: facts(known, now),
+                    tags: self.shown_tags(known),
+                })
+                .collect(),
+            settings: String::new(),
+        }
+    }
+
+    /// The question "it runs without an address; look again?"; `None` when no look is under way.
+    pub fn retry_ip_input(&self, now: Instant) -> Option<retry_ip::Input> {
+        let watch = self.address_watch.as_ref()?;
+        let known = self.instances.get(&watch.id)?;
+        Some(retry_ip::Input {
+            tries: watch.tries,
+            waited_ms: now.since(watch.since).saturating_u32(),
+            launched: Age::at(now, known.instance.launched_at),
+            settings: String::new(),
+        })
+    }
+
+    /// The question "may this instance be stopped?"; `None` when it is not known.
+    pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
+        let known = self.instances.get(id)?;
+        let role = match &self.adopted {
+            None => reap::Role::Unclaimed,
+            Some(adopted) if &adopted.id == id => reap::Role::Adopted,
+            Some(_) => reap::Role::Orphan,
+        };
+        Some(reap::Input {
+            instance: facts(known, now),
+            role,
+            handed_out: Age::at(now, known.handed_out),
+            last_activity: Age::at(now, known.handed_out),
+            work_in_flight: 0,
+            busy_remaining_ms: 0,
+            demand: self.demand_fact(now),
+            now: local_time(now, self.pool.utc_offset_min),
+            tags: self.shown_tags(known),
+            settings: String::new(),
+            memo: known.reap_memo.clone(),
+        })
+    }
+
+    fn shown_instances(&self, now: Instant) -> Vec<InstanceFacts> {
+        let mut shown: Vec<_> = self
+            .newest_first()
+            .into_iter()
+            .take(SHOWN_MAX)
+            .map(|known| facts(known, now))
+            .collect();
+        // What the pointer or the record names is shown even when nothing was read of it yet.
+        for id in [
+            self.subject(),
+            self.pointer.as_ref().and_then(Option::as_ref),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            if !shown.iter().any(|facts| &facts.id == id) {
+                shown.push(unread(id.clone()));
+            }
+        }
+        shown
+    }
+
+    fn shown_tags(&self, known: &Known) -> Vec<Tag> {
+        let wanted = self.pool.policy_tags.iter();
+        wanted
+            .filter_map(|key| {
+                let value = known.instance.tags.get(key)?.clone();
+                Some(Tag {
+                    key: key.clone(),
+                    value,
+                })
+            })
+            .collect()
+    }
+
+    fn demand_fact(&self, now: Instant) -> reap::Demand {
+        match self.demand {
+            None => reap::Demand::Unavailable,
+            Some(DemandReading::TooFew) => reap::Demand::TooFew,
+            Some(DemandReading::Requests {
+                count,
+                window,
+                until,
+            }) => reap::Demand::Requests(reap::Sample {
+                count,
+                window_ms: window.saturating_u32(),
+                ago_ms: now.since(until).saturating_u32(),
+            }),
+        }
+    }
+
+    fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {
+        if let Some(known) = self.adopted_known()
+            && let Some(accepted) = known.start_accepted
+            && known.instance.state == InstanceState::Stopped
+            && known.start_is_settling(now)
+        {
+            return resolve::InFlight::Starting(now.since(accepted).saturating_u32());
+        }
+        if let Some(attempt) = &self.attempt {
+            return resolve::InFlight::Launching(now.since(attempt.since).saturating_u32());
+        }
+        let Some(in_flight) = &self.in_flight else {
+            return resolve::InFlight::Nothing;
+        };
+        let since_ms = now.since(in_flight.since).saturating_u32();
+        match in_flight.kind {
+            MutationKind::Launch => resolve::InFlight::Launching(since_ms),
+            MutationKind::Start => resolve::InFlight::Starting(since_ms),
+            MutationKind::Stop | MutationKind::Terminate => resolve::InFlight::Stopping(since_ms),
+            MutationKind::WritePointer => resolve::InFlight::Nothing,
+        }
+    }
+}
+
+fn facts(known: &Known, now: Instant) -> InstanceFacts {
+    InstanceFacts {
+        id: known.instance.id.clone(),
+        state: known.instance.state,
+        observed: Age::at(now, known.read_at),
+        in_state: Age::at(now, Some(known.in_state_since)),
+        launched: Age::at(now, known.instance.launched_at),
+        addresses: known.instance.addresses(),
+    }
+}
+
+fn unread(id: InstanceId) -> InstanceFacts {
+    InstanceFacts {
+        id,
+        state: InstanceState::Unknown,
+        observed: Age::None,
+        in_state: Age::None,
+        launched: Age::None,
+        addresses: Default::default(),
+    }
+}
+
+/// The weekday, hour and minute at `now`, which counts from the Unix epoch (a Thursday).
+fn local_time(now: Instant, utc_offset_min: i16) -> reap::LocalTime {
+    const MINUTES_A_DAY: i64 = 24 * 60;
+    let utc_min = i64::try_from(now.as_ms() / 60_000).unwrap_or(i64::MAX / 2);
+    let local_min = utc_min + i64::from(utc_offset_min);
+    let minute_of_day = local_min.rem_euclid(MINUTES_A_DAY);
+    let day = local_min.div_euclid(MINUTES_A_DAY);
+    // Each remainder is below the bound of its type, so the conversions lose nothing.
+    reap::LocalTime {
+        weekday: (day + 3).rem_euclid(7) as u8 + 1,
+        hour: (minute_of_day / 60) as u8,
+        minute: (minute_of_day % 60) as u8,
+        offset_min: utc_offset_min,
+    }
+}

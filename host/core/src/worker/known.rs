@@ -1,0 +1,66 @@
+//! One instance as the host remembers it.
+
+use crate::id::DecisionId;
+use crate::instance::{Instance, InstanceState};
+use crate::time::{Instant, Millis};
+
+/// An instance and what the host remembers beside its last reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The last reading.
+    pub instance: Instance,
+    /// When that reading was asked for; `None` when nothing was read yet.
+    pub read_at: Option<Instant>,
+    /// When the host first saw it in this state.
+    pub in_state_since: Instant,
+    /// When a resolve last handed it out; `None`: never, so nobody could reach it.
+    pub handed_out: Option<Instant>,
+    /// When a start of it was accepted: for a while readings may still say `stopped`.
+    pub start_accepted: Option<Instant>,
+    /// Whether the host itself stopped or terminated it.
+    pub ended_by_host: bool,
+    /// When the `reap` policy is to be asked again at the earliest.
+    pub reap_look_again: Option<Instant>,
+    /// What the `reap` policy asked to be given back.
+    pub reap_memo: String,
+    /// The `reap` decision under way.
+    pub reap_decision: Option<DecisionId>,
+}
+
+impl Known {
+    /// An instance seen for the first time.
+    pub fn new(instance: Instance, read_at: Instant) -> Self {
+        Self {
+            instance,
+            read_at: Some(read_at),
+            in_state_since: read_at,
+            handed_out: None,
+            start_accepted: None,
+            ended_by_host: false,
+            reap_look_again: None,
+            reap_memo: String::new(),
+            reap_decision: None,
+        }
+    }
+
+    /// Whether it is up, coming up, or cannot be said not to be.
+    pub fn may_be_live(&self, now: Instant, not_visible_grace: Millis) -> bool {
+        match self.instance.state {
+            InstanceState::Pending | InstanceState::Running | InstanceState::Unknown => true,
+            InstanceState::NotVisible => now.since(self.in_state_since) < not_visible_grace,
+            InstanceState::Stopped => self.start_is_settling(now),
+            InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => {
+                false
+            }
+        }
+    }
+
+    /// Whether a start was accepted so recently that a reading of `stopped` proves nothing.
+    pub fn start_is_settling(&self, now: Instant) -> bool {
+        /// EC2's readings lag its own replies by seconds; half a minute is well beyond what the
+        /// developer guide's back-off example waits.
+        const SETTLING: Millis = Millis::from_secs(30);
+        self.start_accepted
+            .is_some_and(|accepted| now.since(accepted) < SETTLING)
+    }
+}

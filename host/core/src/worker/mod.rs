@@ -1,0 +1,385 @@
+//! One worker as the host knows it: the snapshot that decisions are made from. Facts are folded in by
+//! [`observe`], turned into policy inputs by [`inputs`] and changed by nobody but `reconcile`.
+
+pub mod inputs;
+mod known;
+pub mod observe;
+mod status;
+
+use std::collections::BTreeMap;
+
+pub use known::Known;
+pub use status::{InstanceStatus, WorkerStatus};
+
+use crate::answer::Route;
+use crate::cloud::{Mutation, MutationKind};
+use crate::guard::Ledger;
+use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
+use crate::point::Reason;
+use crate::point::resolve::{Adoption, FailureKind};
+use crate::spec::{PoolSpec, WorkerSpec};
+use crate::time::{Instant, Millis};
+
+/// Everything the host knows and intends about one worker.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Its name.
+    pub id: WorkerId,
+    /// Its configuration.
+    pub spec: WorkerSpec,
+    /// Its pool's configuration.
+    pub pool: PoolSpec,
+    /// The latest provisioning attempt. Only rises.
+    pub generation: Generation,
+    /// The lease's fencing token.
+    pub epoch: Epoch,
+    /// What the pointer said; `None`: never read, or the last reading failed.
+    pub pointer: Option<Option<InstanceId>>,
+    /// The instance that embodies the worker, by the host's own record.
+    pub adopted: Option<Adopted>,
+    /// Every instance of this worker the host has seen and not forgotten.
+    pub instances: BTreeMap<InstanceId, Known>,
+    /// When the last complete tag scan was asked for.
+    pub swept_at: Option<Instant>,
+    /// The one mutation of an instance under way; pointer writes are not counted here.
+    pub in_flight: Option<InFlight>,
+    /// Whether a pointer write is under way.
+    pub pointer_write_in_flight: bool,
+    /// The launch that has no definite answer yet.
+    pub attempt: Option<LaunchAttempt>,
+    /// The last failure of a launch or start; a success clears it.
+    pub last_failure: Option<Failure>,
+    /// What the guard has permitted lately.
+    pub ledger: Ledger,
+    /// The look for an address under way.
+    pub address_watch: Option<AddressWatch>,
+    /// The pass under way.
+    pub pass: Option<Pass>,
+    /// Callers who wait.
+    pub waiters: BTreeMap<RequestId, Waiter>,
+    /// Candidates that `adopt` was shown and did not take.
+    pub declined: Option<Declined>,
+    /// `reap` decisions under way, by id: the instance each is about.
+    pub reaping: BTreeMap<DecisionId, InstanceId>,
+    /// What the demand metric said last.
+    pub demand: Option<DemandReading>,
+    /// What the `resolve` policy asked to be given back.
+    pub memo: String,
+    /// The route that is published.
+    pub route: Option<Route>,
+    /// The latest decision about this worker.
+    pub last_decision: Option<LastDecision>,
+    /// Why the last caller was turned away, for the status.
+    pub last_not_yet: Option<crate::answer::NotYet>,
+    /// Until when a follow-up is already scheduled.
+    pub follow_at: Option<Instant>,
+    /// Instances in a row that went down without ever having been handed out.
+    pub unserved_in_row: u32,
+}
+
+/// The host's record of the instance that embodies the worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// Which.
+    pub id: InstanceId,
+    /// Its generation; 0 when something else launched it and reeve has launched nothing since.
+    pub generation: Generation,
+    /// Since when.
+    pub since: Instant,
+    /// How it came about.
+    pub how: How,
+}
+
+/// How an instance became the adopted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Launched by the host.
+    Launched,
+    /// Started by the host.
+    Started,
+    /// Found running, by its tags or because the pointer named it.
+    Found,
+}
+
+/// A mutation of an instance whose outcome is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// What.
+    pub kind: MutationKind,
+    /// Of which instance; a launch has none.
+    pub instance: Option<InstanceId>,
+    /// The decision it rests on.
+    pub decision: DecisionId,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// A launch that is replayed, token and parameters unchanged, until a definite answer comes (G1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchAttempt {
+    /// The launch, with its token.
+    pub mutation: Mutation,
+    /// Its generation.
+    pub generation: Generation,
+    /// The decision it rests on.
+    pub decision: DecisionId,
+    /// How often it was sent.
+    pub sent: u32,
+    /// When it was first sent.
+    pub since: Instant,
+}
+
+/// The last failure of a launch or start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: FailureKind,
+    /// The provider's code and sentence.
+    pub text: String,
+    /// When.
+    pub at: Instant,
+    /// How often in a row.
+    pub count: u32,
+    /// Before then nothing is launched or started, whatever a policy says: the provider asked for it.
+    pub backs_off_until: Option<Instant>,
+}
+
+/// The look for the address of the adopted instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressWatch {
+    /// The instance.
+    pub id: InstanceId,
+    /// Readings without an address so far.
+    pub tries: u32,
+    /// When the first of them was asked for.
+    pub since: Instant,
+    /// A `give-up` that still answers callers: until when, and when they are to come back.
+    pub given_up: Option<(Instant, Millis)>,
+}
+
+/// Candidates that `adopt` did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// Which.
+    pub ids: Vec<InstanceId>,
+    /// Until when they are not shown again, and do not stand in the way of a launch.
+    pub until: Instant,
+}
+
+/// One reading of a demand metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DemandReading {
+    /// The metric has too few samples to tell.
+    TooFew,
+    /// Requests counted over the window that ended at `until`.
+    Requests {
+        /// How many.
+        count: u32,
+        /// The window's length.
+        window: Millis,
+        /// The window's end.
+        until: Instant,
+    },
+}
+
+/// A caller who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// When the caller asked.
+    pub asked_at: Instant,
+    /// When an answer must be given at the latest.
+    pub deadline: Instant,
+    /// Whether a "not yet" of a finished pass is kept from the caller until the deadline.
+    pub patient: bool,
+}
+
+/// One pass of reconcile for a worker: from the first look to an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// When it began.
+    pub started: Instant,
+    /// What it waits for.
+    pub stage: Stage,
+    /// Policy decisions made in it.
+    pub decisions: u8,
+    /// What `adopt` said in it.
+    pub adoption: Adoption,
+    /// Instances read by id in it.
+    pub looked_at: Vec<InstanceId>,
+    /// Whether the tag scan failed in it.
+    pub scan_failed: bool,
+    /// What the cloud said instead of an answer, when a query failed in it.
+    pub trouble: Option<String>,
+}
+
+/// What a pass waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The pointer's reading.
+    Pointer,
+    /// The reading of this instance.
+    Instance(InstanceId),
+    /// A complete tag scan.
+    Sweep,
+    /// The answer of the `resolve` policy.
+    Resolve(DecisionId),
+    /// The answer of the `adopt` policy.
+    Adopt(DecisionId),
+    /// The answer of the `retry-ip` policy.
+    RetryIp(DecisionId),
+    /// The time to look for the address again.
+    AddressPause,
+    /// The outcome of a launch or start.
+    Mutation,
+}
+
+/// The latest decision, as the status shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastDecision {
+    /// Its id.
+    pub id: DecisionId,
+    /// When.
+    pub at: Instant,
+    /// What was proposed, in a few words.
+    pub summary: String,
+    /// Why.
+    pub reason: Reason,
+    /// Which code.
+    pub digest: Option<crate::id::Digest>,
+}
+
+impl Worker {
+    /// A worker nothing is known of yet. `generation` is the highest the journal remembers: the next
+    /// launch is a later one, so a token is never used for two attempts.
+    pub fn new(
+        id: WorkerId,
+        spec: WorkerSpec,
+        pool: PoolSpec,
+        generation: Generation,
+        epoch: Epoch,
+    ) -> Self {
+        Self {
+            id,
+            spec,
+            pool,
+            generation,
+            epoch,
+            pointer: None,
+            adopted: None,
+            instances: BTreeMap::new(),
+            swept_at: None,
+            in_flight: None,
+            pointer_write_in_flight: false,
+            attempt: None,
+            last_failure: None,
+            ledger: Ledger::default(),
+            address_watch: None,
+            pass: None,
+            waiters: BTreeMap::new(),
+            declined: None,
+            reaping: BTreeMap::new(),
+            demand: None,
+            memo: String::new(),
+            route: None,
+            last_decision: None,
+            last_not_yet: None,
+            follow_at: None,
+            unserved_in_row: 0,
+        }
+    }
+
+    /// The adopted instance as last read.
+    pub fn adopted_known(&self) -> Option<&Known> {
+        self.instances.get(&self.adopted.as_ref()?.id)
+    }
+
+    /// Whether the adopted instance is up, coming up, or may be: an unknown state and a fresh launch
+    /// the provider does not show yet count as up, because starting another one beside it is the
+    /// harm to prevent.
+    pub fn adopted_is_live(&self, now: Instant) -> bool {
+        let Some(adopted) = &self.adopted else {
+            return false;
+        };
+        let Some(known) = self.instances.get(&adopted.id) else {
+            return true;
+        };
+        known.may_be_live(now, self.pool.limits.not_visible_grace)
+    }
+
+    /// The instance to look at first: the adopted one, else the one the pointer names.
+    pub fn subject(&self) -> Option<&InstanceId> {
+        match &self.adopted {
+            Some(adopted) => Some(&adopted.id),
+            None => self.pointer.as_ref()?.as_ref(),
+        }
+    }
+
+    /// Running or pending instances that carry the worker's tag and could become the adopted one, newest
+    /// launch first. One of an older generation than the adopted one cannot (G3).
+    pub fn candidates(&self) -> Vec<&Known> {
+        let could_follow = |known: &Known| match &self.adopted {
+            None => true,
+            Some(adopted) => {
+                known.instance.id != adopted.id
+                    && self.generation_of(&known.instance.id) >= adopted.generation
+            }
+        };
+        self.newest_first()
+            .into_iter()
+            .filter(|known| known.instance.state.is_live() && self.carries_tag(known))
+            .filter(|known| could_follow(known))
+            .collect()
+    }
+
+    /// The generation an instance counts as: its own if reeve launched it for this worker; otherwise it
+    /// is taken as of the current one.
+    pub fn generation_of(&self, id: &InstanceId) -> Generation {
+        self.instances
+            .get(id)
+            .and_then(|known| known.instance.generation_for(&self.id))
+            .unwrap_or(self.generation)
+    }
+
+    /// Whether `adopt` was shown this candidate and did not take it, and that still holds.
+    pub fn is_declined(&self, id: &InstanceId, now: Instant) -> bool {
+        self.declined
+            .as_ref()
+            .is_some_and(|declined| now < declined.until && declined.ids.contains(id))
+    }
+
+    /// Whether the instance carries this worker's tag, by its last reading.
+    pub fn carries_tag(&self, known: &Known) -> bool {
+        known.instance.tags.get(&self.pool.tag_key) == Some(&self.spec.tag_value)
+    }
+
+    /// Whether the instance carries the pool's tag with another value: it is another worker's,
+    /// whatever this worker's pointer says.
+    pub fn is_foreign(&self, known: &Known) -> bool {
+        let value = known.instance.tags.get(&self.pool.tag_key);
+        value.is_some_and(|value| value != &self.spec.tag_value)
+    }
+
+    /// Whether the host may act on the instance for this worker: it carries the tag, or the worker's own
+    /// pointer or record names it and it is not another worker's (G9).
+    pub fn owns(&self, id: &InstanceId) -> bool {
+        let Some(known) = self.instances.get(id) else {
+            return false;
+        };
+        let pointed = matches!(&self.pointer, Some(Some(pointed)) if pointed == id);
+        let adopted = self
+            .adopted
+            .as_ref()
+            .is_some_and(|adopted| &adopted.id == id);
+        self.carries_tag(known) || ((pointed || adopted) && !self.is_foreign(known))
+    }
+
+    /// All known instances, newest launch first; ties by id, so the order is always the same.
+    pub fn newest_first(&self) -> Vec<&Known> {
+        let mut all: Vec<_> = self.instances.values().collect();
+        all.sort_by(|a, b| {
+            let newest = b.instance.launched_at.cmp(&a.instance.launched_at);
+            newest.then_with(|| a.instance.id.cmp(&b.instance.id))
+        });
+        all
+    }
+}

@@ -1,0 +1,112 @@
+//! Folding readings into the worker. A reading asked for earlier never overwrites one asked for later,
+//! and the provider's word is kept as it is.
+
+use super::{Known, Worker};
+use crate::id::InstanceId;
+use crate::instance::{Instance, InstanceState};
+use crate::time::Instant;
+
+/// What a reading changed, as far as others must hear of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What the published route rests on is no longer so.
+    pub route_broken: bool,
+    /// Instances that were live and are down now, with whether they had ever been handed out.
+    pub lost: Vec<(InstanceId, InstanceState, bool)>,
+}
+
+impl Worker {
+    /// Takes in one reading of one instance, asked for at `asked_at`.
+    pub fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
+        let mut changes = Changes::default();
+        let id = reading.id.clone();
+        match self.instances.get_mut(&id) {
+            None => {
+                self.instances.insert(id, Known::new(reading, asked_at));
+            }
+            Some(known) if known.read_at.is_some_and(|read_at| read_at > asked_at) => {}
+            Some(known) => fold(known, reading, asked_at, &mut changes),
+        }
+        changes.route_broken = self.route_is_broken();
+        changes
+    }
+
+    /// Takes in a complete tag scan asked for at `asked_at`. An instance that is missing from it is
+    /// not thereby gone; it is forgotten when nothing refers to it any more.
+    pub fn observe_sweep(&mut self, found: Vec<Instance>, asked_at: Instant) -> Changes {
+        let present: Vec<InstanceId> = found.iter().map(|reading| reading.id.clone()).collect();
+        let mut changes = Changes::default();
+        for reading in found {
+            let more = self.observe_instance(reading, asked_at);
+            changes.lost.extend(more.lost);
+        }
+        let adopted = self.adopted.as_ref().map(|adopted| adopted.id.clone());
+        let pointed = self.pointer.clone().flatten();
+        self.instances.retain(|id, known| {
+            present.contains(id)
+                || Some(id) == adopted.as_ref()
+                || Some(id) == pointed.as_ref()
+                || known.read_at.is_none_or(|read_at| read_at > asked_at)
+        });
+        self.learn_generation();
+        self.swept_at = self.swept_at.max(Some(asked_at));
+        changes.route_broken = self.route_is_broken();
+        changes
+    }
+
+    /// Takes in what the pointer says.
+    pub fn observe_pointer(&mut self, named: Option<InstanceId>) {
+        self.pointer = Some(named);
+    }
+
+    /// Generations on tags are remembered across a lost journal: a later launch never reuses one.
+    fn learn_generation(&mut self) {
+        let highest = self
+            .instances
+            .values()
+            .filter_map(|known| known.instance.generation_for(&self.id))
+            .max();
+        self.generation = self.generation.max(highest.unwrap_or_default());
+    }
+
+    /// Whether the published route no longer agrees with what is known.
+    fn route_is_broken(&self) -> bool {
+        let Some(route) = &self.route else {
+            return false;
+        };
+        let Some(known) = self.instances.get(&route.instance) else {
+            return true;
+        };
+        let reachable = [known.instance.private_ip, known.instance.public_ip]
+            .into_iter()
+            .flatten()
+            .any(|ip| super::inputs::url(ip, self.pool.port) == route.url);
+        known.instance.state != InstanceState::Running || !reachable
+    }
+}
+
+fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut Changes) {
+    let was = known.instance.state;
+    let is = reading.state;
+    let settling = is == InstanceState::Stopped && known.start_is_settling(asked_at);
+    if was.is_live() && is.is_down() && !settling && !known.ended_by_host {
+        changes
+            .lost
+            .push((reading.id.clone(), is, known.handed_out.is_some()));
+    }
+    if was != is {
+        known.in_state_since = asked_at;
+    }
+    if is.is_live() && !was.is_live() {
+        known.ended_by_host = false;
+    }
+    if is == InstanceState::NotVisible {
+        // The provider said nothing about tags or launch: keep what it said before.
+        known.instance.state = is;
+        known.instance.private_ip = None;
+        known.instance.public_ip = None;
+    } else {
+        known.instance = reading;
+    }
+    known.read_at = Some(asked_at);
+}

@@ -1,0 +1,146 @@
+//! What people see of a worker.
+
+use serde::Serialize;
+
+use super::Worker;
+use crate::answer::NotYet;
+use crate::id::{DecisionId, Digest, Generation, InstanceId, PoolName, WorkerId};
+use crate::instance::InstanceState;
+use crate::point::Reason;
+use crate::point::resolve::InFlight;
+use crate::time::Instant;
+
+/// One worker for a status page, with the provider's raw states.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorkerStatus {
+    /// Its name.
+    pub worker: WorkerId,
+    /// Its pool.
+    pub pool: PoolName,
+    /// `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
+    pub condition: &'static str,
+    /// The address that is handed out now.
+    pub url: Option<String>,
+    /// The latest provisioning attempt.
+    pub generation: Generation,
+    /// What the pointer said; `null` when it was not read.
+    pub pointer: Option<String>,
+    /// The adopted instance.
+    pub adopted: Option<InstanceId>,
+    /// The mutation under way.
+    pub in_flight: InFlight,
+    /// Every instance known, newest launch first.
+    pub instances: Vec<InstanceStatus>,
+    /// The last failure of a launch or start: the provider's words, when, how often in a row.
+    pub last_error: Option<LastError>,
+    /// Why the last caller was turned away.
+    pub last_not_yet: Option<NotYet>,
+    /// The latest decision.
+    pub last_decision: Option<DecisionStatus>,
+    /// Instances in a row that went down without ever having been handed out; from 3 on the worker is
+    /// cycling.
+    pub unserved_in_row: u32,
+}
+
+/// One instance of a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstanceStatus {
+    /// The provider's id.
+    pub id: InstanceId,
+    /// The provider's word.
+    pub state: InstanceState,
+    /// The private address.
+    pub private_ip: Option<std::net::IpAddr>,
+    /// The public address.
+    pub public_ip: Option<std::net::IpAddr>,
+    /// When it was last read.
+    pub read_at: Option<Instant>,
+    /// When it was last handed out.
+    pub handed_out: Option<Instant>,
+}
+
+/// The last failure of a launch or start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// The provider's code and sentence.
+    pub text: String,
+    /// When.
+    pub at: Instant,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// The latest decision about a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecisionStatus {
+    /// Its id in the journal.
+    pub id: DecisionId,
+    /// When.
+    pub at: Instant,
+    /// What was proposed.
+    pub verdict: String,
+    /// Why.
+    pub reason: Reason,
+    /// Which code decided.
+    pub digest: Option<Digest>,
+}
+
+impl Worker {
+    /// The worker as people see it at `now`.
+    pub fn status(&self, now: Instant) -> WorkerStatus {
+        let route = self.route.as_ref().filter(|route| now < route.valid_until);
+        let known = self.adopted_known();
+        let running = known.is_some_and(|known| {
+            known.instance.state == InstanceState::Running
+                && (known.instance.private_ip.is_some() || known.instance.public_ip.is_some())
+        });
+        let condition = if route.is_some() || running {
+            "serving"
+        } else if self.adopted_is_live(now) || self.in_flight.is_some() || self.attempt.is_some() {
+            "pending"
+        } else if self.last_failure.is_some() {
+            "failing"
+        } else {
+            "idle"
+        };
+        WorkerStatus {
+            worker: self.id.clone(),
+            pool: self.spec.pool.clone(),
+            condition,
+            url: route.map(|route| route.url.clone()),
+            generation: self.generation,
+            pointer: self.pointer.as_ref().map(|named| match named {
+                Some(id) => id.to_string(),
+                None => crate::cloud::POINTER_NONE.to_owned(),
+            }),
+            adopted: self.adopted.as_ref().map(|adopted| adopted.id.clone()),
+            in_flight: self.resolve_input(now).in_flight,
+            instances: self.newest_first().into_iter().map(instance).collect(),
+            last_error: self.last_failure.as_ref().map(|failure| LastError {
+                text: failure.text.clone(),
+                at: failure.at,
+                count: failure.count,
+            }),
+            last_not_yet: self.last_not_yet.clone(),
+            last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
+                id: last.id,
+                at: last.at,
+                verdict: last.summary.clone(),
+                reason: last.reason.clone(),
+                digest: last.digest,
+            }),
+            unserved_in_row: self.unserved_in_row,
+        }
+    }
+}
+
+fn instance(known: &super::Known) -> InstanceStatus {
+    InstanceStatus {
+        id: known.instance.id.clone(),
+        state: known.instance.state,
+        private_ip: known.instance.private_ip,
+        public_ip: known.instance.public_ip,
+        read_at: known.read_at,
+        handed_out: known.handed_out,
+    }
+}

@@ -1,0 +1,310 @@
+//! The host without guarantees: what the teams had before. It asks the same policies and does what they
+//! say, at once and without asking a guard. It exists to show each incident as it was; it changes the
+//! simulated world directly, so nothing of it can be used on a real cloud.
+//!
+//! What it lacks, and what each lack did: no record of what was adopted (I2), no tag scan before a start
+//! (I1), a watchdog that leaves the pointer as it is (I1), no difference between "idle" and "nobody could
+//! reach it" (I1).
+
+use std::sync::Arc;
+
+use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
+use reeve_core::cloud::{Mutation, Query, Reading};
+use reeve_core::decision::{Decision, Policies};
+use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
+use reeve_core::point::resolve::{Action, Adoption};
+use reeve_core::point::{Input, Verdict, adopt, reap};
+use reeve_core::spec::{PoolSpec, WorkerSpec};
+use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::{Adopted, DemandReading, How, Pass, Stage, Worker, inputs};
+
+use crate::host::Host;
+use crate::timeline::Entry;
+use crate::world::World;
+
+/// What its callers were told when there was no address: "starting up", and nothing about when.
+const COME_BACK: Millis = Millis::from_secs(2);
+
+/// A host that does what its policies say, for one worker.
+pub struct AsItWas {
+    worker: WorkerSpec,
+    id: WorkerId,
+    pool: PoolSpec,
+    policies: Arc<dyn Policies>,
+    demand: Option<DemandReading>,
+    launches: u64,
+    decisions: DecisionId,
+    answers: Vec<(RequestId, Answer)>,
+    entries: Vec<Entry>,
+}
+
+impl AsItWas {
+    /// The host for this worker of this pool.
+    pub fn new(
+        id: WorkerId,
+        worker: WorkerSpec,
+        pool: PoolSpec,
+        policies: Arc<dyn Policies>,
+    ) -> Self {
+        Self {
+            worker,
+            id,
+            pool,
+            policies,
+            demand: None,
+            launches: 0,
+            decisions: DecisionId::default(),
+            answers: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// One resolve, begun from nothing: it remembers no adoption from one call to the next.
+    fn resolve(&mut self, world: &mut World, now: Instant) -> Answer {
+        /// Look, adopt, look again: more steps the original code did not have.
+        const STEPS_MAX: usize = 3;
+        let mut notes = self.notes(world, now);
+        for _ in 0..STEPS_MAX {
+            let made = self.decide(now, Input::Resolve(notes.resolve_input(now)));
+            let Ok(Verdict::Resolve(verdict)) = &made.result else {
+                return self.not_yet(NotYetCode::Unavailable, "the policy failed");
+            };
+            match &verdict.action {
+                Action::Serve(target) => {
+                    let reading = notes.instances.get(&target.id).map(|known| &known.instance);
+                    let address = reading.and_then(|instance| instance.address(target.address));
+                    return match address {
+                        Some(ip) => {
+                            self.served(inputs::url(ip, self.pool.port), &target.id, &made, now)
+                        }
+                        None => self.not_yet(NotYetCode::Unavailable, "no address"),
+                    };
+                }
+                Action::Adopt => self.adopt(world, now, &mut notes),
+                Action::Start(id) => {
+                    let mutation = Mutation::Start {
+                        region: self.pool.region.clone(),
+                        id: id.clone(),
+                    };
+                    self.act(world, now, &mutation);
+                    return self.not_yet(NotYetCode::Starting, "the GPU worker is starting up");
+                }
+                Action::Launch => {
+                    self.launch(world, now);
+                    return self.not_yet(NotYetCode::Launching, "the GPU worker is starting up");
+                }
+                Action::Wait(_) | Action::Unavailable(_) => {
+                    return self.not_yet(NotYetCode::Waiting, &verdict.reason.text);
+                }
+            }
+        }
+        self.not_yet(NotYetCode::Unavailable, "nothing came of it")
+    }
+
+    fn adopt(&mut self, world: &mut World, now: Instant, notes: &mut Worker) {
+        let made = self.decide(now, Input::Adopt(notes.adopt_input(now)));
+        let taken = match &made.result {
+            Ok(Verdict::Adopt(adopt::Verdict {
+                choice: adopt::Choice::Take(id),
+                ..
+            })) => Some(id.clone()),
+            _ => None,
+        };
+        let adoption = match &taken {
+            Some(_) => Adoption::Taken,
+            None => Adoption::Declined,
+        };
+        if let Some(pass) = notes.pass.as_mut() {
+            pass.adoption = adoption;
+        }
+        if let Some(id) = taken {
+            notes.adopted = Some(Adopted {
+                id: id.clone(),
+                generation: Generation::default(),
+                since: now,
+                how: How::Found,
+            });
+            self.write_pointer(world, now, &id);
+        }
+    }
+
+    fn launch(&mut self, world: &mut World, now: Instant) {
+        self.launches += 1;
+        let tag = (self.pool.tag_key.clone(), self.worker.tag_value.clone());
+        let mutation = Mutation::Launch {
+            region: self.pool.region.clone(),
+            launch_template: self.pool.launch_template.clone().unwrap_or_default(),
+            token: LaunchToken::new(format!("as-it-was-{}", self.launches)),
+            tags: [tag].into(),
+        };
+        self.act(world, now, &mutation);
+        let newest = world
+            .instances()
+            .max_by_key(|instance| instance.launched_at);
+        if let Some(id) = newest.map(|instance| instance.id.clone()) {
+            self.write_pointer(world, now, &id);
+        }
+    }
+
+    /// The watchdog: asks `reap` about every running instance, and stops what it says, leaving the
+    /// pointer as it is.
+    fn watch(&mut self, world: &mut World, now: Instant) {
+        let notes = self.notes(world, now);
+        let live: Vec<InstanceId> = notes
+            .candidates()
+            .iter()
+            .map(|known| known.instance.id.clone())
+            .collect();
+        for id in live {
+            let Some(input) = notes.reap_input(now, &id) else {
+                continue;
+            };
+            let made = self
+                .policies
+                .decide(&self.worker.pool, Input::Reap(input.clone()));
+            if let Ok(Verdict::Reap(verdict)) = &made.result
+                && verdict.choice != reap::Choice::Keep
+            {
+                self.note_decision(now, &made, format!("reap {id}?"));
+                let mutation = Mutation::Stop {
+                    region: self.pool.region.clone(),
+                    id,
+                    clear_pointer: None,
+                };
+                self.act(world, now, &mutation);
+            }
+        }
+    }
+
+    /// What it knows at the moment of a call: everything read anew, nothing remembered.
+    fn notes(&self, world: &World, now: Instant) -> Worker {
+        let mut notes = Worker::new(
+            self.id.clone(),
+            self.worker.clone(),
+            self.pool.clone(),
+            Generation::default(),
+            Epoch::default(),
+        );
+        let pointer = Query::Pointer {
+            region: self.pool.region.clone(),
+            name: self.worker.pointer.clone(),
+        };
+        if let Ok(Reading::Pointer(named)) = world.query(&pointer) {
+            notes.observe_pointer(named);
+        }
+        let sweep = Query::Sweep {
+            region: self.pool.region.clone(),
+            tag_key: self.pool.tag_key.clone(),
+            tag_values: vec![self.worker.tag_value.clone()],
+        };
+        if let Ok(Reading::Sweep(found)) = world.query(&sweep) {
+            notes.observe_sweep(found, now);
+        }
+        notes.demand = self.demand;
+        notes.pass = Some(Pass {
+            started: now,
+            stage: Stage::Pointer,
+            decisions: 0,
+            adoption: Adoption::NotAsked,
+            looked_at: Vec::new(),
+            scan_failed: false,
+            trouble: None,
+        });
+        notes
+    }
+
+    fn decide(&mut self, now: Instant, input: Input) -> Decision {
+        let point = input.point();
+        let made = self.policies.decide(&self.worker.pool, input);
+        self.note_decision(now, &made, format!("{point}?"));
+        made
+    }
+
+    fn note_decision(&mut self, now: Instant, made: &Decision, event: String) {
+        self.decisions = self.decisions.next();
+        let (decision, reason) = match &made.result {
+            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
+            Err(failure) => ("failed".to_owned(), failure.text.clone()),
+        };
+        self.entries.push(Entry {
+            decision,
+            reason,
+            digest: made.digest,
+            ..Entry::event(now, "policy", event)
+        });
+    }
+
+    fn act(&mut self, world: &mut World, now: Instant, mutation: &Mutation) {
+        let about = mutation.instance().map_or("", InstanceId::as_str);
+        let outcome = match world.apply(mutation) {
+            Ok(_) => String::new(),
+            Err(error) => format!(" ({})", error.code),
+        };
+        let event = format!("{} {about}{outcome}", mutation.kind());
+        self.entries.push(Entry::event(now, "host", event.trim()));
+    }
+
+    fn write_pointer(&mut self, world: &mut World, now: Instant, id: &InstanceId) {
+        let mutation = Mutation::WritePointer {
+            region: self.pool.region.clone(),
+            name: self.worker.pointer.clone(),
+            id: id.clone(),
+        };
+        self.act(world, now, &mutation);
+    }
+
+    fn served(&self, url: String, id: &InstanceId, made: &Decision, now: Instant) -> Answer {
+        Answer::Served(Route {
+            worker: self.id.clone(),
+            url,
+            instance: id.clone(),
+            generation: Generation::default(),
+            decision: self.decisions,
+            digest: made.digest,
+            valid_until: now,
+        })
+    }
+
+    fn not_yet(&self, code: NotYetCode, detail: &str) -> Answer {
+        Answer::NotYet(NotYet {
+            code,
+            detail: detail.to_owned(),
+            retry_after: COME_BACK,
+            decision: Some(self.decisions),
+        })
+    }
+}
+
+impl Host for AsItWas {
+    fn start(&mut self, _world: &mut World, _now: Instant) {}
+
+    fn ask(&mut self, world: &mut World, now: Instant, _worker: &WorkerId, request: RequestId) {
+        let answer = self.resolve(world, now);
+        self.answers.push((request, answer));
+    }
+
+    fn demand(
+        &mut self,
+        world: &mut World,
+        now: Instant,
+        _worker: &WorkerId,
+        demand: DemandReading,
+    ) {
+        self.demand = Some(demand);
+        self.watch(world, now);
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn run_due(&mut self, _world: &mut World, _now: Instant) {}
+
+    fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+}

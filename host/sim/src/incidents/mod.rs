@@ -1,0 +1,156 @@
+//! The incidents as they are played: what was there, what happened outside, and three ways to meet it.
+
+mod ip_race;
+mod stale_pointer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reeve_core::decision::Policies;
+use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
+use reeve_core::spec::{Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_core::time::Instant;
+
+use crate::as_it_was::AsItWas;
+use crate::reeve::Reeve;
+use crate::stage::{Run, Setting, play};
+
+/// An incident that can be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incident {
+    /// The pointer names a stopped instance while a healthy one runs.
+    StalePointer,
+    /// The adopted instance has no address yet, so the old one gets started.
+    IpRace,
+}
+
+/// A way to meet an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// The legacy policies on a host without guarantees.
+    AsItWas,
+    /// The legacy policies under reeve.
+    LegacyUnderReeve,
+    /// The standard policies under reeve.
+    Standard,
+}
+
+impl Incident {
+    /// Every incident that can be played.
+    pub const ALL: [Self; 2] = [Self::StalePointer, Self::IpRace];
+
+    /// Its id in tests, scripts and docs.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::StalePointer => "stale-pointer",
+            Self::IpRace => "ip-race",
+        }
+    }
+
+    /// What it is about, in one line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::StalePointer => {
+                "the pointer names a stopped instance while a healthy one is running"
+            }
+            Self::IpRace => "the adopted instance has no address yet, so the old one gets started",
+        }
+    }
+
+    /// The file name (without `.wasm`) of the policies that did it.
+    pub fn legacy_policy(self) -> &'static str {
+        match self {
+            Self::StalePointer => "legacy-stale-pointer",
+            Self::IpRace => "legacy-ip-race",
+        }
+    }
+
+    /// Plays it with these policies, bound in the pool [`pool`].
+    pub fn play(self, variant: Variant, policies: Arc<dyn Policies>) -> Run {
+        let setting = self.setting();
+        match variant {
+            Variant::AsItWas => {
+                let mut host = AsItWas::new(worker(), worker_spec(), pool_spec(), policies);
+                play(setting, &mut host)
+            }
+            Variant::LegacyUnderReeve | Variant::Standard => {
+                play(setting, &mut Reeve::new(fleet(), policies))
+            }
+        }
+    }
+
+    /// The world, the script and the length of the story.
+    pub fn setting(self) -> Setting {
+        match self {
+            Self::StalePointer => stale_pointer::setting(),
+            Self::IpRace => ip_race::setting(),
+        }
+    }
+}
+
+impl Variant {
+    /// All three, in the order they are shown.
+    pub const ALL: [Self; 3] = [Self::AsItWas, Self::LegacyUnderReeve, Self::Standard];
+
+    /// What it is called on screen.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::AsItWas => "as it was",
+            Self::LegacyUnderReeve => "legacy policies under reeve",
+            Self::Standard => "standard policies",
+        }
+    }
+}
+
+/// When every story begins: an ordinary Tuesday morning.
+pub(crate) const BEGINS: Instant = Instant::from_ms(1_760_428_800_000);
+
+/// The pool that the policies of a run are bound in.
+pub fn pool() -> PoolName {
+    PoolName::from("gpu")
+}
+
+/// The worker of the incidents: one GPU instance that a chat service and a video-ingest service share.
+pub fn worker() -> WorkerId {
+    WorkerId::from("encache-gpu")
+}
+
+/// Its tag.
+pub const TAG: (&str, &str) = ("Name", "encache-gpu-worker");
+
+/// Its pointer.
+pub fn pointer() -> PointerName {
+    PointerName::from("/encache/gpu/instance_id")
+}
+
+/// The configuration of the incidents' system.
+pub fn fleet() -> FleetSpec {
+    FleetSpec {
+        name: "demo".to_owned(),
+        dry_run: false,
+        pools: BTreeMap::from([(pool(), pool_spec())]),
+        workers: BTreeMap::from([(worker(), worker_spec())]),
+        budget: Budget::default(),
+    }
+}
+
+fn pool_spec() -> PoolSpec {
+    PoolSpec {
+        region: Region::from("us-east-1"),
+        tag_key: TAG.0.to_owned(),
+        port: 8000,
+        launch_template: Some("encache-gpu".to_owned()),
+        policy_tags: Vec::new(),
+        reap: true,
+        utc_offset_min: 0,
+        limits: Limits::default(),
+    }
+}
+
+fn worker_spec() -> WorkerSpec {
+    WorkerSpec {
+        pool: pool(),
+        tag_value: TAG.1.to_owned(),
+        pointer: pointer(),
+    }
+}

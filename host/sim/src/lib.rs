@@ -1,0 +1,19 @@
+//! A simulated cloud on a virtual clock, and the incidents played on it. The same seed and script give
+//! the same run.
+//!
+//! - [`world`]: the cloud as a model: instances, tags, pointers, launch tokens.
+//! - [`embedded`]: the world as a [`Cloud`](reeve_core::cloud::Cloud), for a real host to work on.
+//! - [`host`]: what a host under test looks like; [`reeve`] is the product's loop, [`as_it_was`] the host
+//!   without guarantees, which exists here only.
+//! - [`stage`]: plays a script against a host and judges the outcome from the world alone.
+//! - [`incidents`]: the scripts.
+//! - [`timeline`]: a run, line by line, for people.
+
+pub mod as_it_was;
+pub mod embedded;
+pub mod host;
+pub mod incidents;
+pub mod reeve;
+pub mod stage;
+pub mod timeline;
+pub mod world;

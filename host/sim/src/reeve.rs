@@ -1,0 +1,304 @@
+//! Reeve itself on the virtual clock: the same `Fleet::step` that the product's drive loop calls, with
+//! effects carried out against the simulated world.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use reeve_core::answer::Answer;
+use reeve_core::decision::{Decision, Policies};
+use reeve_core::effect::{Effect, Question};
+use reeve_core::event::Event;
+use reeve_core::fleet::{Fleet, Recovered};
+use reeve_core::guard::{Permit, Veto};
+use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
+use reeve_core::journal::{self, Record};
+use reeve_core::notice::{Notice, Step};
+use reeve_core::point::{Input, Point};
+use reeve_core::spec::FleetSpec;
+use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::DemandReading;
+
+use crate::host::Host;
+use crate::timeline::Entry;
+use crate::world::World;
+
+/// How long a call to the cloud takes here: the order of a describe call within a region. Half of it
+/// passes before the cloud sees the call.
+const CALL: Millis = Millis::new(80);
+
+/// The product's loop on virtual time.
+pub struct Reeve {
+    fleet: Fleet,
+    policies: Arc<dyn Policies>,
+    due: BTreeMap<(Instant, u64), Due>,
+    sequence: u64,
+    answers: Vec<(RequestId, Answer)>,
+    entries: Vec<Entry>,
+    journal: Vec<Record>,
+    notices: Vec<Notice>,
+    told: BTreeSet<String>,
+    asked: BTreeMap<DecisionId, (Point, Option<InstanceId>)>,
+}
+
+/// Something that will happen.
+enum Due {
+    /// An event reaches the core.
+    Event(Event),
+    /// A query reaches the cloud.
+    Query {
+        asker: reeve_core::event::Asker,
+        query: reeve_core::cloud::Query,
+        asked_at: Instant,
+    },
+    /// A permitted mutation reaches the cloud.
+    Mutate(Permit),
+}
+
+impl Reeve {
+    /// A host at its start.
+    pub fn new(spec: FleetSpec, policies: Arc<dyn Policies>) -> Self {
+        Self::recovered(spec, policies, Recovered::default())
+    }
+
+    /// A host at its start, with what an earlier life left behind.
+    pub fn recovered(spec: FleetSpec, policies: Arc<dyn Policies>, recovered: Recovered) -> Self {
+        Self {
+            fleet: Fleet::new(spec, recovered),
+            policies,
+            due: BTreeMap::new(),
+            sequence: 0,
+            answers: Vec::new(),
+            entries: Vec::new(),
+            journal: Vec::new(),
+            notices: Vec::new(),
+            told: BTreeSet::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// The state, for checkers.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Everything journaled so far.
+    pub fn journal(&self) -> &[Record] {
+        &self.journal
+    }
+
+    /// Everything told so far.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    fn step(&mut self, now: Instant, event: Event) {
+        // Policies answer at once on this clock; their answers are taken in before anything later.
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.fleet.step(now, event) {
+                events.extend(self.carry_out(now, effect));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, effect: Effect) -> Option<Event> {
+        let half = Millis::new(CALL.get() / 2);
+        match effect {
+            Effect::Query { asker, query } => {
+                let asked_at = now;
+                self.later(
+                    now + half,
+                    Due::Query {
+                        asker,
+                        query,
+                        asked_at,
+                    },
+                );
+            }
+            Effect::Decide(question) => return Some(self.decide(question)),
+            Effect::Journal(record) => self.note_record(record),
+            Effect::Mutate(permit) => self.later(now + half, Due::Mutate(permit)),
+            Effect::Timer { at, timer } => self.later(at, Due::Event(Event::TimerFired(timer))),
+            Effect::Answer {
+                request, answer, ..
+            } => self.answers.push((request, answer)),
+            Effect::Publish(_) | Effect::Withdraw(_) => {}
+            Effect::Notice(notice) => self.note_notice(now, notice),
+        }
+        None
+    }
+
+    fn decide(&mut self, question: Question) -> Event {
+        let about = match &question.input {
+            Input::Reap(input) => Some(input.instance.id.clone()),
+            _ => None,
+        };
+        let asked = (question.input.point(), about);
+        self.asked.insert(question.decision, asked);
+        let made = self.policies.decide(&question.pool, question.input);
+        Event::Decided {
+            worker: question.worker,
+            decision: question.decision,
+            made,
+        }
+    }
+
+    fn later(&mut self, at: Instant, due: Due) {
+        self.sequence += 1;
+        self.due.insert((at, self.sequence), due);
+    }
+
+    fn note_record(&mut self, record: Record) {
+        match &record.entry {
+            journal::Entry::Decided(made) => self.note_decision(&record, made),
+            journal::Entry::Vetoed(veto) => self.note_veto(&record, veto),
+            journal::Entry::Intent { mutation, .. } => {
+                let about = mutation.instance().map_or("", InstanceId::as_str);
+                let event = format!("{} {about}", mutation.kind());
+                self.entries
+                    .push(Entry::event(record.at, "host", event.trim()));
+            }
+            journal::Entry::Outcome(_) => {}
+        }
+        self.journal.push(record);
+    }
+
+    fn note_decision(&mut self, record: &Record, made: &Decision) {
+        let (decision, reason) = match &made.result {
+            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
+            Err(failure) => ("failed".to_owned(), failure.text.clone()),
+        };
+        let point = made.input.point();
+        let event = match &made.input {
+            Input::Reap(input) => format!("{point} {}?", input.instance.id),
+            _ => format!("{point}?"),
+        };
+        if point == Point::Reap && !self.is_new(&format!("{event} {decision}")) {
+            return;
+        }
+        self.entries.push(Entry {
+            decision,
+            reason,
+            digest: made.digest,
+            ..Entry::event(record.at, "policy", event)
+        });
+    }
+
+    fn note_veto(&mut self, record: &Record, veto: &Veto) {
+        let (asked, about) = match self.asked.get(&record.decision) {
+            Some((point, Some(id))) => (point.as_str(), id.as_str()),
+            Some((point, None)) => (point.as_str(), ""),
+            None => ("", ""),
+        };
+        let event = format!("{asked} {about}").trim().to_owned();
+        if !about.is_empty() && !self.is_new(&format!("veto {event} {}", veto.rule)) {
+            return;
+        }
+        self.entries.push(Entry {
+            decision: format!("VETO {}", veto.rule),
+            reason: veto.text.clone(),
+            ..Entry::event(record.at, "guard", event)
+        });
+    }
+
+    /// Whether a line about a sweep is told for the first time: the same one comes with every sweep.
+    fn is_new(&mut self, line: &str) -> bool {
+        self.told.insert(line.to_owned())
+    }
+
+    fn note_notice(&mut self, now: Instant, notice: Notice) {
+        let told = matches!(
+            notice.step,
+            Step::GpuInstanceAdoptedByTag
+                | Step::GpuInstanceAdoptedByPointer
+                | Step::PointerWritten
+                | Step::GpuInstanceStateIssue
+                | Step::WorkerCycling
+        );
+        if told {
+            let event = format!("{}: {}", notice.step.as_str(), notice.text);
+            self.entries.push(Entry::event(now, "host", event));
+        }
+        self.notices.push(notice);
+    }
+}
+
+impl Host for Reeve {
+    fn start(&mut self, _world: &mut World, now: Instant) {
+        self.step(now, Event::Started);
+    }
+
+    fn ask(&mut self, _world: &mut World, now: Instant, worker: &WorkerId, request: RequestId) {
+        let worker = worker.clone();
+        let wait = None;
+        self.step(
+            now,
+            Event::ResolveAsked {
+                worker,
+                request,
+                wait,
+            },
+        );
+    }
+
+    fn demand(
+        &mut self,
+        _world: &mut World,
+        now: Instant,
+        worker: &WorkerId,
+        demand: DemandReading,
+    ) {
+        let worker = worker.clone();
+        let demand = Some(demand);
+        self.step(now, Event::DemandRead { worker, demand });
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+
+    fn run_due(&mut self, world: &mut World, now: Instant) {
+        let half = Millis::new(CALL.get() / 2);
+        while let Some(entry) = self.due.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            match entry.remove() {
+                Due::Event(event) => self.step(now, event),
+                Due::Query {
+                    asker,
+                    query,
+                    asked_at,
+                } => {
+                    let event = Event::Queried {
+                        result: world.query(&query),
+                        asker,
+                        query,
+                        asked_at,
+                    };
+                    self.later(now + half, Due::Event(event));
+                }
+                Due::Mutate(permit) => {
+                    let worker = permit.worker().clone();
+                    let decision = permit.decision();
+                    let mutation = permit.into_mutation();
+                    let event = Event::Mutated {
+                        result: world.apply(&mutation),
+                        worker,
+                        decision,
+                        mutation,
+                    };
+                    self.later(now + half, Due::Event(event));
+                }
+            }
+        }
+    }
+
+    fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+}

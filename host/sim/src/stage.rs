@@ -1,0 +1,386 @@
+//! A run: a script of what happens outside, a host under test, and the world between them. Whoever
+//! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
+
+use std::collections::BTreeMap;
+
+use reeve_core::answer::Answer;
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::DemandReading;
+
+use crate::host::Host;
+use crate::timeline::Entry;
+use crate::world::{Boot, Happening, What, World};
+
+/// Something outside the host that happens at a set time.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Somebody asks where the worker is, and comes back as told, so many times at most.
+    Ask {
+        /// Who.
+        caller: &'static str,
+        /// How often they come back before they give up.
+        comes_back: u32,
+    },
+    /// The demand metric is read: requests that reached the worker's instances lately.
+    ReadDemand,
+    /// Another system launches an instance with the worker's tag, if none is up.
+    LaunchIfNoneIsUp {
+        /// Who.
+        who: &'static str,
+        /// The id it will have; a number is put behind it.
+        id: &'static str,
+    },
+    /// Another system launches an instance with the worker's tag.
+    Launch {
+        /// Who.
+        who: &'static str,
+        /// The id it will have.
+        id: &'static str,
+        /// How it boots.
+        boot: Boot,
+    },
+    /// Something to tell the reader of the timeline.
+    Tell {
+        /// Who.
+        who: &'static str,
+        /// What.
+        what: &'static str,
+    },
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Line by line, oldest first.
+    pub entries: Vec<Entry>,
+    /// What should never have happened, as seen from the world.
+    pub harms: Vec<Harm>,
+    /// Proposals the guard refused.
+    pub vetoes: usize,
+    /// Callers who were served, with how long that took each from the first time they asked.
+    pub served: Vec<(&'static str, Millis)>,
+    /// Callers who gave up.
+    pub gave_up: usize,
+}
+
+/// What should never happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// The host started or launched one while another was up for the same worker.
+    SecondInstance {
+        /// What it brought up.
+        started: InstanceId,
+        /// Beside what.
+        beside: InstanceId,
+    },
+    /// The host stopped one that no request had ever reached.
+    StoppedUnserved(InstanceId),
+}
+
+impl Run {
+    /// From the first ask to the first answer with an address.
+    pub fn until_served(&self) -> Option<Millis> {
+        self.served.iter().map(|(_, took)| *took).min()
+    }
+
+    /// `failed`, `contained` or `served`.
+    pub fn outcome(&self) -> &'static str {
+        if !self.harms.is_empty() || (self.served.is_empty() && self.vetoes == 0) {
+            "failed"
+        } else if self.vetoes > 0 {
+            "contained"
+        } else if self.gave_up == 0 {
+            "served"
+        } else {
+            "failed"
+        }
+    }
+}
+
+/// What a run needs beside the host.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The world as the story begins.
+    pub world: World,
+    /// When it begins.
+    pub begins: Instant,
+    /// How long it is told.
+    pub length: Millis,
+    /// What happens outside, with the time from the beginning.
+    pub script: Vec<(Millis, Act)>,
+    /// The worker it is about.
+    pub worker: WorkerId,
+    /// The tag on its instances.
+    pub tag: (&'static str, &'static str),
+}
+
+/// Plays the script against the host.
+pub fn play(setting: Setting, host: &mut dyn Host) -> Run {
+    let mut stage = Stage::new(setting);
+    host.start(&mut stage.world, stage.now);
+    while let Some(now) = stage.next(host) {
+        stage.now = now;
+        stage.world.advance(now);
+        stage.look();
+        host.run_due(&mut stage.world, now);
+        stage.hear(host);
+        while let Some(next) = stage.due() {
+            match next {
+                Next::Act(act) => stage.act(act, host),
+                Next::Return(asking) => stage.ask(asking, host),
+            }
+            stage.hear(host);
+        }
+    }
+    stage.finish()
+}
+
+struct Stage {
+    world: World,
+    now: Instant,
+    ends: Instant,
+    worker: WorkerId,
+    tag: (&'static str, &'static str),
+    script: BTreeMap<(Instant, u64), Next>,
+    sequence: u64,
+    asking: BTreeMap<RequestId, Asking>,
+    requests: RequestId,
+    launched_elsewhere: u32,
+    run: Run,
+}
+
+/// What comes next from outside.
+enum Next {
+    /// A line of the script.
+    Act(Act),
+    /// A caller comes back.
+    Return(Asking),
+}
+
+/// A caller with a question open, or about to come back.
+#[derive(Clone, Copy)]
+struct Asking {
+    caller: &'static str,
+    since: Instant,
+    comes_back: u32,
+}
+
+impl Stage {
+    fn new(setting: Setting) -> Self {
+        let begins = setting.begins;
+        let mut script = BTreeMap::new();
+        let mut sequence = 0;
+        for (after, act) in setting.script {
+            sequence += 1;
+            script.insert((begins + after, sequence), Next::Act(act));
+        }
+        Self {
+            now: begins,
+            ends: begins + setting.length,
+            script,
+            sequence,
+            world: setting.world,
+            worker: setting.worker,
+            tag: setting.tag,
+            asking: BTreeMap::new(),
+            requests: RequestId::default(),
+            launched_elsewhere: 0,
+            run: Run {
+                entries: Vec::new(),
+                harms: Vec::new(),
+                vetoes: 0,
+                served: Vec::new(),
+                gave_up: 0,
+            },
+        }
+    }
+
+    fn next(&self, host: &dyn Host) -> Option<Instant> {
+        let script = self.script.keys().next().map(|(at, _)| *at);
+        [script, host.next_due(), self.world.next_change()]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at <= self.ends)
+            .map(|at| at.max(self.now))
+    }
+
+    fn due(&mut self) -> Option<Next> {
+        let first = self.script.first_entry()?;
+        (first.key().0 <= self.now).then(|| first.remove())
+    }
+
+    fn act(&mut self, act: Act, host: &mut dyn Host) {
+        match act {
+            Act::Ask { caller, comes_back } => {
+                let asking = Asking {
+                    caller,
+                    since: self.now,
+                    comes_back,
+                };
+                self.ask(asking, host);
+            }
+            Act::ReadDemand => {
+                let demand = self.demand();
+                host.demand(&mut self.world, self.now, &self.worker, demand);
+            }
+            Act::LaunchIfNoneIsUp { who, id } => {
+                if self.up().next().is_none() {
+                    self.launched_elsewhere += 1;
+                    let id = format!("{id}{}", self.launched_elsewhere);
+                    let boot = Boot {
+                        pending: Millis::from_secs(16),
+                        address_after: Millis::from_secs(2),
+                    };
+                    self.launch_elsewhere(who, &id, boot);
+                }
+            }
+            Act::Launch { who, id, boot } => self.launch_elsewhere(who, id, boot),
+            Act::Tell { who, what } => {
+                self.run.entries.push(Entry::event(self.now, who, what));
+            }
+        }
+    }
+
+    fn ask(&mut self, asking: Asking, host: &mut dyn Host) {
+        self.requests = self.requests.next();
+        let event = if asking.since == self.now {
+            "asks: where is the worker?"
+        } else {
+            "comes back and asks again"
+        };
+        self.run
+            .entries
+            .push(Entry::event(self.now, asking.caller, event));
+        self.asking.insert(self.requests, asking);
+        host.ask(&mut self.world, self.now, &self.worker, self.requests);
+    }
+
+    fn launch_elsewhere(&mut self, who: &str, id: &str, boot: Boot) {
+        self.world.launch_elsewhere(id, self.tag, boot);
+        // What others do is not held against the host.
+        self.world.take_happened();
+        let event = format!("launches {id} on a path of its own");
+        self.run.entries.push(Entry::event(self.now, who, event));
+    }
+
+    /// Requests over the last ten minutes, or since the newest instance that is up was launched.
+    fn demand(&self) -> DemandReading {
+        const WINDOW_MAX: Millis = Millis::from_secs(600);
+        let newest = self.up().map(|instance| instance.launched_at).max();
+        let window = newest
+            .map_or(Millis::ZERO, |at| self.now.since(at))
+            .min(WINDOW_MAX);
+        let counts = self
+            .up()
+            .map(|instance| instance.invocations_within(self.now, window));
+        DemandReading::Requests {
+            count: counts.sum(),
+            window,
+            until: self.now,
+        }
+    }
+
+    fn up(&self) -> impl Iterator<Item = &crate::world::SimInstance> {
+        self.world
+            .instances()
+            .filter(|instance| instance.state.is_live())
+    }
+
+    /// Takes in what the host did and answered.
+    fn hear(&mut self, host: &mut dyn Host) {
+        let entries = host.take_entries();
+        let vetoes = entries.iter().filter(|entry| entry.who == "guard").count();
+        self.run.vetoes += vetoes;
+        self.run.entries.extend(entries);
+        self.judge();
+        for (request, answer) in host.take_answers() {
+            if let Some(asking) = self.asking.remove(&request) {
+                self.answered(asking, &answer);
+            }
+        }
+    }
+
+    fn answered(&mut self, asking: Asking, answer: &Answer) {
+        let entry = |event: String, reason: String| Entry {
+            reason,
+            ..Entry::event(self.now, asking.caller, event)
+        };
+        match answer {
+            Answer::Served(route) => {
+                let told = entry(
+                    format!("is served: {} ({})", route.url, route.instance),
+                    String::new(),
+                );
+                self.run.entries.push(told);
+                self.run
+                    .served
+                    .push((asking.caller, self.now.since(asking.since)));
+                self.world.invoke(&route.instance);
+            }
+            Answer::NotYet(not_yet) => {
+                let event = format!(
+                    "is told: {}, come back in {}",
+                    not_yet.code, not_yet.retry_after
+                );
+                self.run.entries.push(entry(event, not_yet.detail.clone()));
+                if asking.comes_back == 0 {
+                    self.run.gave_up += 1;
+                    return;
+                }
+                let again = Asking {
+                    comes_back: asking.comes_back - 1,
+                    ..asking
+                };
+                self.sequence += 1;
+                let at = self.now + not_yet.retry_after;
+                self.script.insert((at, self.sequence), Next::Return(again));
+            }
+        }
+    }
+
+    /// What the world did by itself since the last look.
+    fn look(&mut self) {
+        for happening in self.world.take_happened() {
+            let event = match happening.what {
+                What::State(state) => format!("{} is {}", happening.id, state.as_str()),
+                What::Addressed => format!("{} has its address", happening.id),
+                _ => continue,
+            };
+            self.run
+                .entries
+                .push(Entry::event(happening.at, "cloud", event));
+        }
+    }
+
+    /// Holds what the host did to the world against it.
+    fn judge(&mut self) {
+        for happening in self.world.take_happened() {
+            let Happening { id, what, .. } = &happening;
+            match what {
+                What::Launched | What::Started => {
+                    let other = self.up().find(|other| &other.id != id);
+                    if let Some(other) = other {
+                        self.run.harms.push(Harm::SecondInstance {
+                            started: id.clone(),
+                            beside: other.id.clone(),
+                        });
+                    }
+                }
+                What::StopRequested | What::TerminateRequested => {
+                    let instance = self.world.instances().find(|instance| &instance.id == id);
+                    if instance.is_some_and(|instance| instance.invocations.is_empty()) {
+                        self.run.harms.push(Harm::StoppedUnserved(id.clone()));
+                    }
+                }
+                What::State(_) | What::Addressed => {}
+            }
+        }
+    }
+
+    fn finish(mut self) -> Run {
+        self.run.gave_up += self.asking.len();
+        self.run
+    }
+}

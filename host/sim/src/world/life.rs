@@ -1,0 +1,167 @@
+//! One simulated instance and its life.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use reeve_core::id::InstanceId;
+use reeve_core::instance::{Instance, InstanceState};
+use reeve_core::time::{Instant, Millis};
+
+use super::{Happening, What};
+
+/// How long the steps of a boot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// From launch to `running`.
+    pub pending: Millis,
+    /// From `running` to the addresses.
+    pub address_after: Millis,
+}
+
+impl Boot {
+    /// A boot that takes no time: for what was there before the story begins.
+    pub fn instant() -> Self {
+        Self {
+            pending: Millis::ZERO,
+            address_after: Millis::ZERO,
+        }
+    }
+}
+
+/// An instance of the simulated cloud.
+#[derive(Clone, Debug)]
+pub struct SimInstance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its state now.
+    pub state: InstanceState,
+    /// Since when.
+    pub state_since: Instant,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// When it was launched or last started.
+    pub launched_at: Instant,
+    /// When requests reached it.
+    pub invocations: Vec<Instant>,
+    number: u32,
+    addressed: bool,
+    next: Vec<(Instant, Change)>,
+}
+
+/// A change that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    State(InstanceState),
+    Address,
+}
+
+impl SimInstance {
+    pub(super) fn booting(
+        id: InstanceId,
+        tags: BTreeMap<String, String>,
+        boot: Boot,
+        number: u32,
+        now: Instant,
+    ) -> Self {
+        let mut instance = Self {
+            id,
+            state: InstanceState::Pending,
+            state_since: now,
+            tags,
+            launched_at: now,
+            invocations: Vec::new(),
+            number,
+            addressed: false,
+            next: Vec::new(),
+        };
+        instance.boot(boot, now);
+        instance
+    }
+
+    /// Begins to boot, at launch or when started.
+    pub(super) fn boot(&mut self, boot: Boot, now: Instant) {
+        self.place(InstanceState::Pending, now);
+        self.launched_at = now;
+        let running_at = now + boot.pending;
+        self.next = vec![
+            (running_at, Change::State(InstanceState::Running)),
+            (running_at + boot.address_after, Change::Address),
+        ];
+    }
+
+    /// Begins to stop or to terminate, and comes to rest after this long.
+    pub(super) fn end(
+        &mut self,
+        by: InstanceState,
+        rest: InstanceState,
+        after: Millis,
+        now: Instant,
+    ) {
+        self.place(by, now);
+        self.next = vec![(now + after, Change::State(rest))];
+    }
+
+    /// Puts it into a state at once; addresses go with the life that had them.
+    pub(super) fn place(&mut self, state: InstanceState, now: Instant) {
+        self.state = state;
+        self.state_since = now;
+        self.addressed = false;
+        self.next.clear();
+    }
+
+    pub(super) fn advance(&mut self, now: Instant, happened: &mut Vec<Happening>) {
+        let due = self.next.iter().take_while(|(at, _)| *at <= now).count();
+        for (at, change) in self.next.drain(..due) {
+            let what = match change {
+                Change::State(state) => {
+                    self.state = state;
+                    self.state_since = at;
+                    What::State(state)
+                }
+                Change::Address => {
+                    self.addressed = true;
+                    What::Addressed
+                }
+            };
+            happened.push(Happening {
+                at,
+                id: self.id.clone(),
+                what,
+            });
+        }
+    }
+
+    pub(super) fn next_change(&self) -> Option<Instant> {
+        self.next.first().map(|(at, _)| *at)
+    }
+
+    /// Requests that reached it within this long before `now`.
+    pub fn invocations_within(&self, now: Instant, window: Millis) -> u32 {
+        let within = self
+            .invocations
+            .iter()
+            .filter(|at| now.since(**at) <= window);
+        u32::try_from(within.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The address, once assigned.
+    pub fn private_ip(&self) -> Option<IpAddr> {
+        let [high, low] = u16::try_from(self.number % 65_536)
+            .unwrap_or(0)
+            .to_be_bytes();
+        self.addressed
+            .then(|| IpAddr::V4(Ipv4Addr::new(10, 0, high, low)))
+    }
+
+    /// What a describe call says of it.
+    pub fn reading(&self) -> Instance {
+        Instance {
+            id: self.id.clone(),
+            state: self.state,
+            private_ip: self.private_ip(),
+            public_ip: None,
+            launched_at: Some(self.launched_at),
+            tags: self.tags.clone(),
+        }
+    }
+}

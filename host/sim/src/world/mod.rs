@@ -1,0 +1,198 @@
+//! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a clock
+//! that somebody else moves. Everything it draws comes from its seed.
+//!
+//! Modelled after `AWS-FACTS`: an instance is `pending` for a while, then `running`, and its addresses
+//! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch
+//! token answers a replay with the first launch's instance.
+
+mod calls;
+mod draws;
+mod life;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use draws::Draws;
+pub use life::{Boot, SimInstance};
+use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
+use reeve_core::instance::InstanceState;
+use reeve_core::time::{Instant, Millis};
+
+/// A cloud in memory.
+#[derive(Clone, Debug)]
+pub struct World {
+    now: Instant,
+    instances: BTreeMap<InstanceId, SimInstance>,
+    pointers: BTreeMap<PointerName, String>,
+    launches: BTreeMap<LaunchToken, (Mutation, InstanceId)>,
+    launched: u32,
+    next_boot: Option<Boot>,
+    faults: VecDeque<Fault>,
+    draws: Draws,
+    happened: Vec<Happening>,
+}
+
+/// Something that goes wrong with one mutation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kind of mutation it befalls; others pass before it.
+    pub kind: MutationKind,
+    /// Whether the mutation is carried out all the same: a reply that is lost after the effect.
+    pub carried_out: bool,
+    /// What the caller gets instead of the reply.
+    pub error: CloudErrorKind,
+    /// The provider's code.
+    pub code: &'static str,
+}
+
+/// Something an onlooker of the cloud would see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// When.
+    pub at: Instant,
+    /// Of which instance.
+    pub id: InstanceId,
+    /// What.
+    pub what: What,
+}
+
+/// What an onlooker sees of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It came into being.
+    Launched,
+    /// A stopped one was started.
+    Started,
+    /// It was told to stop.
+    StopRequested,
+    /// It was told to terminate.
+    TerminateRequested,
+    /// It changed its state.
+    State(InstanceState),
+    /// Its addresses were assigned.
+    Addressed,
+}
+
+impl World {
+    /// An empty cloud at this instant.
+    pub fn new(seed: u64, now: Instant) -> Self {
+        Self {
+            now,
+            instances: BTreeMap::new(),
+            pointers: BTreeMap::new(),
+            launches: BTreeMap::new(),
+            launched: 0,
+            next_boot: None,
+            faults: VecDeque::new(),
+            draws: Draws::new(seed),
+            happened: Vec::new(),
+        }
+    }
+
+    /// Moves the clock; instances change as their time comes. The clock never goes back.
+    pub fn advance(&mut self, now: Instant) {
+        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance").
+        const TERMINATED_SHOWN: Millis = Millis::from_secs(3600);
+        self.now = self.now.max(now);
+        let mut happened = Vec::new();
+        for instance in self.instances.values_mut() {
+            instance.advance(self.now, &mut happened);
+        }
+        happened.sort_by_key(|happening| happening.at);
+        self.happened.extend(happened);
+        self.instances.retain(|_, instance| {
+            instance.state != InstanceState::Terminated
+                || self.now.since(instance.state_since) < TERMINATED_SHOWN
+        });
+    }
+
+    /// When the next instance changes by itself.
+    pub fn next_change(&self) -> Option<Instant> {
+        self.instances
+            .values()
+            .filter_map(SimInstance::next_change)
+            .min()
+    }
+
+    /// What happened since this was last called, oldest first.
+    pub fn take_happened(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happened)
+    }
+
+    /// How the next launched or started instance boots, instead of what would be drawn.
+    pub fn next_boot(&mut self, boot: Boot) {
+        self.next_boot = Some(boot);
+    }
+
+    /// Lets one mutation go wrong; faults of the same kind befall it in the order they were given.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.push_back(fault);
+    }
+
+    /// Puts an instance there that something else than reeve launched, with this boot.
+    pub fn launch_elsewhere(&mut self, id: &str, tag: (&str, &str), boot: Boot) -> InstanceId {
+        let id = InstanceId::from(id);
+        let tags = BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]);
+        self.insert(id.clone(), tags, boot);
+        id
+    }
+
+    /// Puts an instance there that was stopped long ago.
+    pub fn place_stopped(&mut self, id: &str, tag: (&str, &str)) -> InstanceId {
+        let id = self.launch_elsewhere(id, tag, Boot::instant());
+        self.advance(self.now);
+        if let Some(instance) = self.instances.get_mut(&id) {
+            instance.place(InstanceState::Stopped, self.now);
+        }
+        self.happened.clear();
+        id
+    }
+
+    /// Writes a pointer as something else than reeve would.
+    pub fn place_pointer(&mut self, name: &PointerName, value: &str) {
+        self.pointers.insert(name.clone(), value.to_owned());
+    }
+
+    /// What a pointer says, as stored.
+    pub fn pointer(&self, name: &PointerName) -> Option<&str> {
+        self.pointers.get(name).map(String::as_str)
+    }
+
+    /// Stops an instance as something else than reeve would.
+    pub fn stop_elsewhere(&mut self, id: &InstanceId) {
+        let mutation = Mutation::Stop {
+            region: Region::from(""),
+            id: id.clone(),
+            clear_pointer: None,
+        };
+        // An onlooker's stop of what is not there is without effect.
+        let _ = self.apply(&mutation);
+    }
+
+    /// The instances, in the order of their ids.
+    pub fn instances(&self) -> impl Iterator<Item = &SimInstance> {
+        self.instances.values()
+    }
+
+    /// Counts a request that reached an instance.
+    pub fn invoke(&mut self, id: &InstanceId) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.invocations.push(self.now);
+        }
+    }
+
+    fn insert(&mut self, id: InstanceId, tags: BTreeMap<String, String>, boot: Boot) {
+        self.launched += 1;
+        let instance = SimInstance::booting(id.clone(), tags, boot, self.launched, self.now);
+        self.happen(&id, What::Launched);
+        self.instances.insert(id, instance);
+    }
+
+    fn happen(&mut self, id: &InstanceId, what: What) {
+        self.happened.push(Happening {
+            at: self.now,
+            id: id.clone(),
+            what,
+        });
+    }
+}

@@ -1,0 +1,296 @@
+//! The loop, end to end on virtual time: what a caller gets and what the cloud was told to do.
+
+use crate::support::{BEGINS, Bench, Native, sensible, stopped_a};
+use reeve_core::answer::{Answer, NotYetCode};
+use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::notice::Step;
+use reeve_core::point::resolve::Action;
+use reeve_core::time::Millis;
+use reeve_sim::incidents::TAG;
+use reeve_sim::world::{Boot, Fault, World};
+
+const SECOND: Millis = Millis::from_secs(1);
+
+fn boot(pending_ms: u64, address_after_ms: u64) -> Boot {
+    Boot {
+        pending: Millis::new(pending_ms),
+        address_after: Millis::new(address_after_ms),
+    }
+}
+
+#[track_caller]
+fn served(answer: Answer) -> String {
+    match answer {
+        Answer::Served(route) => route.instance.to_string(),
+        Answer::NotYet(not_yet) => panic!("expected an address, got {not_yet:?}"),
+    }
+}
+
+#[track_caller]
+fn not_yet(answer: Answer) -> NotYetCode {
+    match answer {
+        Answer::Served(route) => panic!("expected no address, got {route:?}"),
+        Answer::NotYet(not_yet) => not_yet.code,
+    }
+}
+
+#[test]
+fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_not_started() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(bench.pointer(), Some("i-bbbb"));
+    assert_eq!(bench.count(MutationKind::Start), 0);
+    let adopted = bench
+        .host
+        .notices()
+        .iter()
+        .find(|notice| notice.step == Step::GpuInstanceAdoptedByTag);
+    let fields = &adopted.unwrap().fields;
+    assert!(fields.contains(&("old_instance_id".to_owned(), "i-aaaa".to_owned())));
+    assert!(fields.contains(&("new_instance_id".to_owned(), "i-bbbb".to_owned())));
+}
+
+#[test]
+fn a_pointer_to_a_terminated_or_vanished_instance_is_not_the_end_of_a_resolve_either() {
+    for named in ["i-terminated", "i-never-seen"] {
+        let mut world = World::new(1, BEGINS);
+        let gone = world.launch_elsewhere("i-terminated", TAG, boot(0, 0));
+        world.advance(BEGINS);
+        let mut bench = Bench::with_world(world, Native::sensible());
+        bench.world.stop_elsewhere(&gone);
+        bench.run(Millis::from_secs(60));
+        bench.place_pointer(named);
+        bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+        assert_eq!(
+            served(bench.ask_and_run(SECOND)),
+            "i-bbbb",
+            "pointer to {named}"
+        );
+        assert_eq!(bench.count(MutationKind::Start), 0);
+    }
+}
+
+#[test]
+fn an_address_that_comes_within_the_looks_is_served_in_the_same_call() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 1_500));
+    assert_eq!(served(bench.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+    assert_eq!(bench.count(MutationKind::Start), 0);
+}
+
+#[test]
+fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_the_same() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench
+        .world
+        .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
+    assert_eq!(
+        not_yet(bench.ask_and_run(Millis::from_secs(5))),
+        NotYetCode::IpPending
+    );
+    assert_eq!(bench.pointer(), Some("i-bbbb"));
+    bench.run(Millis::from_secs(120));
+    assert_eq!(bench.mutations().len(), 1, "the pointer, and nothing else");
+    let pending = bench
+        .host
+        .notices()
+        .iter()
+        .filter(|notice| notice.step == Step::GpuInstanceIpPending);
+    assert!(pending.count() > 5, "the host goes on looking, and says so");
+}
+
+#[test]
+fn the_first_call_is_told_to_come_back_and_the_second_is_served() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 4_500));
+    let first = bench.ask_and_run(Millis::from_secs(4));
+    let Answer::NotYet(told) = first else {
+        panic!("the address takes longer than five looks");
+    };
+    assert_eq!(told.code, NotYetCode::IpPending);
+    bench.run(told.retry_after);
+    assert_eq!(served(bench.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+}
+
+#[test]
+fn callers_who_ask_at_once_share_one_pass_and_one_launch() {
+    let mut bench = Bench::new(Native::sensible());
+    let requests: Vec<_> = (0..100).map(|_| bench.ask()).collect();
+    bench.run(Millis::from_secs(6));
+    for request in requests {
+        assert_eq!(
+            bench.answer(request).map(not_yet),
+            Some(NotYetCode::Launching)
+        );
+    }
+    bench.run(Millis::from_secs(60));
+    assert_eq!(bench.count(MutationKind::Launch), 1);
+    assert_eq!(bench.up().len(), 1);
+    let id = served(bench.ask_and_run(SECOND));
+    assert_eq!(bench.pointer(), Some(id.as_str()));
+}
+
+#[test]
+fn an_empty_pointer_looks_for_an_instance_to_adopt_before_it_launches() {
+    let mut bench = Bench::new(Native::sensible());
+    bench.place_pointer("none");
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(bench.count(MutationKind::Launch), 0);
+}
+
+#[test]
+fn a_stopped_instance_is_started_when_nothing_runs_and_served_when_it_is_up() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Starting);
+    bench.run(Millis::from_secs(40));
+    assert_eq!(served(bench.ask_and_run(SECOND)), "i-aaaa");
+    assert_eq!(bench.count(MutationKind::Start), 1);
+    assert_eq!(bench.count(MutationKind::Launch), 0);
+}
+
+#[test]
+fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instance() {
+    let mut bench = Bench::new(Native::sensible());
+    for _ in 0..3 {
+        bench.world.fault(Fault {
+            kind: MutationKind::Launch,
+            carried_out: true,
+            error: CloudErrorKind::Transient,
+            code: "RequestTimeout",
+        });
+    }
+    assert_eq!(
+        not_yet(bench.ask_and_run(Millis::from_secs(6))),
+        NotYetCode::Launching
+    );
+    bench.run(Millis::from_secs(120));
+    assert_eq!(
+        bench.count(MutationKind::Launch),
+        4,
+        "one launch, sent four times"
+    );
+    let mutations = bench.mutations();
+    let launches: Vec<_> = mutations
+        .iter()
+        .filter(|mutation| mutation.kind() == MutationKind::Launch)
+        .collect();
+    assert!(launches.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(bench.up().len(), 1);
+    served(bench.ask_and_run(SECOND));
+}
+
+#[test]
+fn a_launch_that_is_refused_for_certain_ends_its_generation() {
+    let mut bench = Bench::new(Native::sensible());
+    bench.world.fault(Fault {
+        kind: MutationKind::Launch,
+        carried_out: false,
+        error: CloudErrorKind::NoCapacity,
+        code: "InsufficientInstanceCapacity",
+    });
+    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::NoCapacity);
+    bench.run(Millis::from_secs(11));
+    bench.ask_and_run(Millis::from_secs(6));
+    let generations: Vec<_> = bench
+        .host
+        .fleet()
+        .workers()
+        .map(|worker| worker.generation.get())
+        .collect();
+    assert_eq!(generations, [2]);
+    assert_eq!(bench.up().len(), 1);
+}
+
+#[test]
+fn a_legacy_resolve_that_starts_the_old_instance_is_refused_and_nothing_happens() {
+    let policy = Native::new(|input| match &input.pointer {
+        reeve_core::point::resolve::Pointer::Names(id) => Ok(Action::Start(id.clone())),
+        _ => Ok(Action::Launch),
+    });
+    let mut bench = Bench::with_world(stopped_a(), policy);
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Vetoed);
+    assert!(bench.mutations().is_empty());
+}
+
+#[test]
+fn a_policy_that_goes_round_in_circles_is_stopped_and_the_caller_is_answered() {
+    let mut bench = Bench::with_world(stopped_a(), Native::new(|_| Ok(Action::Adopt)));
+    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Waiting);
+    assert!(bench.mutations().is_empty());
+}
+
+#[test]
+fn without_a_usable_verdict_the_last_known_address_is_served_and_nothing_is_changed() {
+    let policies = Native::new(|input| match input.memo.as_str() {
+        _ if input
+            .instances
+            .iter()
+            .any(|facts| facts.id.as_str() == "i-aaaa") =>
+        {
+            Ok(sensible(input))
+        }
+        _ => Err("broken".to_owned()),
+    });
+    let mut world = World::new(1, BEGINS);
+    world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    world.place_pointer(&reeve_sim::incidents::pointer(), "i-bbbb");
+    world.advance(BEGINS);
+    let mut bench = Bench::with_world(world, policies);
+    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
+    assert!(bench.mutations().is_empty());
+    let failed = bench
+        .host
+        .notices()
+        .iter()
+        .any(|notice| notice.step == Step::PolicyFailed);
+    assert!(failed);
+}
+
+#[test]
+fn without_a_usable_verdict_and_without_an_instance_nothing_is_launched() {
+    let mut bench = Bench::new(Native::new(|_| Err("broken".to_owned())));
+    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Waiting);
+    bench.run(Millis::from_secs(60));
+    assert!(bench.mutations().is_empty());
+}
+
+#[test]
+fn a_pointer_rewritten_by_somebody_else_is_repaired() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    served(bench.ask_and_run(SECOND));
+    bench.place_pointer("i-aaaa");
+    bench.run(Millis::from_secs(60));
+    served(bench.ask_and_run(SECOND));
+    assert_eq!(bench.pointer(), Some("i-bbbb"));
+}
+
+#[test]
+fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_sweep() {
+    let mut bench = Bench::new(Native::sensible());
+    let id = bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    served(bench.ask_and_run(SECOND));
+    bench.world.stop_elsewhere(&id);
+    bench.run(Millis::from_secs(31));
+    let worker = bench.host.fleet().workers().next().unwrap();
+    assert_eq!(worker.route, None);
+    let lost = bench
+        .host
+        .notices()
+        .iter()
+        .any(|notice| notice.step == Step::InstanceLost);
+    assert!(lost);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_journal() {
+    let journal = || {
+        let mut bench = Bench::new(Native::sensible());
+        bench.ask_and_run(Millis::from_secs(60));
+        format!("{:?}", bench.host.journal())
+    };
+    assert_eq!(journal(), journal());
+}
