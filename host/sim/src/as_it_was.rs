@@ -304,6 +304,11 @@ impl Host for AsItWas {
         std::mem::take(&mut self.answers)
     }
 
+    /// None: it refuses nothing.
+    fn vetoes(&self) -> usize {
+        0
+    }
+
     fn take_entries(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)
     }

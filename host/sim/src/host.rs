@@ -28,6 +28,9 @@ pub trait Host {
     /// Answers given since this was last called.
     fn take_answers(&mut self) -> Vec<(RequestId, Answer)>;
 
+    /// How many proposals it has refused so far.
+    fn vetoes(&self) -> usize;
+
     /// What it did since this was last called, for the timeline.
     fn take_entries(&mut self) -> Vec<Entry>;
 }

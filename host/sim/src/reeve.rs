@@ -298,6 +298,11 @@ impl Host for Reeve {
         std::mem::take(&mut self.answers)
     }
 
+    fn vetoes(&self) -> usize {
+        let is_veto = |record: &&Record| matches!(record.entry, journal::Entry::Vetoed(_));
+        self.journal.iter().filter(is_veto).count()
+    }
+
     fn take_entries(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)
     }

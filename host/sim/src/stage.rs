@@ -2,6 +2,7 @@
 //! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use reeve_core::answer::Answer;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
@@ -78,24 +79,47 @@ pub enum Harm {
     StoppedUnserved(InstanceId),
 }
 
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecondInstance { started, beside } => {
+                write!(f, "{started} was brought up beside {beside}")
+            }
+            Self::StoppedUnserved(id) => write!(f, "{id} was stopped without ever having served"),
+        }
+    }
+}
+
 impl Run {
     /// From the first ask to the first answer with an address.
     pub fn until_served(&self) -> Option<Millis> {
         self.served.iter().map(|(_, took)| *took).min()
     }
 
-    /// `failed`, `contained` or `served`.
-    pub fn outcome(&self) -> &'static str {
-        if !self.harms.is_empty() || (self.served.is_empty() && self.vetoes == 0) {
-            "failed"
+    /// What it came to, in one word.
+    pub fn outcome(&self) -> Outcome {
+        let nobody_served = self.served.is_empty();
+        if !self.harms.is_empty() {
+            Outcome::Failed
         } else if self.vetoes > 0 {
-            "contained"
-        } else if self.gave_up == 0 {
-            "served"
+            Outcome::Contained
+        } else if nobody_served || self.gave_up > 0 {
+            Outcome::Failed
         } else {
-            "failed"
+            Outcome::Served
         }
     }
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Harm was done, or somebody was never served without anything having been refused.
+    Failed,
+    /// Harm was proposed, and refused.
+    Contained,
+    /// Everybody was served, and nothing had to be refused.
+    Served,
 }
 
 /// What a run needs beside the host.
@@ -290,10 +314,8 @@ impl Stage {
 
     /// Takes in what the host did and answered.
     fn hear(&mut self, host: &mut dyn Host) {
-        let entries = host.take_entries();
-        let vetoes = entries.iter().filter(|entry| entry.who == "guard").count();
-        self.run.vetoes += vetoes;
-        self.run.entries.extend(entries);
+        self.run.vetoes = host.vetoes();
+        self.run.entries.extend(host.take_entries());
         self.judge();
         for (request, answer) in host.take_answers() {
             if let Some(asking) = self.asking.remove(&request) {
@@ -357,25 +379,30 @@ impl Stage {
     /// Holds what the host did to the world against it.
     fn judge(&mut self) {
         for happening in self.world.take_happened() {
-            let Happening { id, what, .. } = &happening;
-            match what {
-                What::Launched | What::Started => {
-                    let other = self.up().find(|other| &other.id != id);
-                    if let Some(other) = other {
-                        self.run.harms.push(Harm::SecondInstance {
-                            started: id.clone(),
-                            beside: other.id.clone(),
-                        });
-                    }
-                }
-                What::StopRequested | What::TerminateRequested => {
-                    let instance = self.world.instances().find(|instance| &instance.id == id);
-                    if instance.is_some_and(|instance| instance.invocations.is_empty()) {
-                        self.run.harms.push(Harm::StoppedUnserved(id.clone()));
-                    }
-                }
-                What::State(_) | What::Addressed => {}
+            let Some(harm) = self.harm_of(&happening) else {
+                continue;
+            };
+            let told = Entry::event(happening.at, "HARM", harm.to_string());
+            self.run.entries.push(told);
+            self.run.harms.push(harm);
+        }
+    }
+
+    fn harm_of(&self, Happening { id, what, .. }: &Happening) -> Option<Harm> {
+        match what {
+            What::Launched | What::Started => {
+                let other = self.up().find(|other| &other.id != id)?;
+                Some(Harm::SecondInstance {
+                    started: id.clone(),
+                    beside: other.id.clone(),
+                })
             }
+            What::StopRequested | What::TerminateRequested => {
+                let instance = self.world.instances().find(|instance| &instance.id == id)?;
+                let unserved = instance.invocations.is_empty();
+                unserved.then(|| Harm::StoppedUnserved(id.clone()))
+            }
+            What::State(_) | What::Addressed => None,
         }
     }
 

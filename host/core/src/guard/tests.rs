@@ -153,6 +153,15 @@ fn an_adopted_instance_the_provider_does_not_show_counts_as_live_until_the_grace
 }
 
 #[test]
+fn an_adopted_instance_that_went_down_and_is_shown_no_more_does_not_hold_up_a_launch() {
+    let mut worker = worker();
+    see(&mut worker, "i-old", InstanceState::Terminated);
+    adopt(&mut worker, "i-old");
+    worker.observe_instance(Instance::not_visible("i-old".into()), NOW);
+    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+}
+
+#[test]
 fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
     let mut worker = worker();
     see(&mut worker, "i-old", InstanceState::Stopped);

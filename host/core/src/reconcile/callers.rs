@@ -116,18 +116,31 @@ pub(super) fn turned_away(worker: &mut Worker, turn: &mut Turn<'_>, not_yet: Not
         answer(worker, turn, request, Answer::NotYet(not_yet.clone()));
     }
     let on_its_way = worker.adopted_is_live(turn.now) || worker.in_flight.is_some();
-    if !on_its_way && worker.waiters.is_empty() {
+    let somebody_waits = !worker.waiters.is_empty();
+    if !on_its_way && !somebody_waits {
         return;
     }
-    let pause = if worker.waiters.is_empty() {
-        not_yet.retry_after.clamp(FOLLOW_MIN, FOLLOW_MAX)
-    } else {
+    let pause = if on_its_way && somebody_waits {
         FOLLOW_MIN
+    } else {
+        not_yet.retry_after.clamp(FOLLOW_MIN, FOLLOW_MAX)
     };
     let at = turn.now + pause;
     if worker.follow_at.is_none_or(|follow_at| at < follow_at) {
         worker.follow_at = Some(at);
         turn.timer(at, Timer::Follow(worker.id.clone()));
+    }
+}
+
+/// The time to look again without being asked has come. A timer that an earlier one has overtaken is
+/// without effect, or each would begin a series of its own.
+pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if worker.follow_at.is_none_or(|at| turn.now < at) {
+        return;
+    }
+    worker.follow_at = None;
+    if worker.pass.is_none() {
+        pass::begin(worker, turn);
     }
 }
 

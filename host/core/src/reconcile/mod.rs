@@ -60,12 +60,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             result,
             ..
         } => mutation::on_outcome(worker, turn, decision, &mutation, result),
-        Event::TimerFired(Timer::Follow(_)) => {
-            worker.follow_at = None;
-            if worker.pass.is_none() {
-                pass::begin(worker, turn);
-            }
-        }
+        Event::TimerFired(Timer::Follow(_)) => callers::follow(worker, turn),
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),

@@ -11,6 +11,8 @@ pub struct Known {
     pub instance: Instance,
     /// When that reading was asked for; `None` when nothing was read yet.
     pub read_at: Option<Instant>,
+    /// The last state the provider itself gave; `None` while it has shown nothing of it.
+    pub last_visible: Option<InstanceState>,
     /// When the host first saw it in this state.
     pub in_state_since: Instant,
     /// When a resolve last handed it out; `None`: never, so nobody could reach it.
@@ -31,6 +33,7 @@ impl Known {
     /// An instance seen for the first time.
     pub fn new(instance: Instance, read_at: Instant) -> Self {
         Self {
+            last_visible: visible(instance.state),
             instance,
             read_at: Some(read_at),
             in_state_since: read_at,
@@ -47,7 +50,11 @@ impl Known {
     pub fn may_be_live(&self, now: Instant, not_visible_grace: Millis) -> bool {
         match self.instance.state {
             InstanceState::Pending | InstanceState::Running | InstanceState::Unknown => true,
-            InstanceState::NotVisible => now.since(self.in_state_since) < not_visible_grace,
+            // What was seen going down and is shown no more is gone; anything else may only be late.
+            InstanceState::NotVisible => {
+                !self.last_visible.is_some_and(InstanceState::is_down)
+                    && now.since(self.in_state_since) < not_visible_grace
+            }
             InstanceState::Stopped => self.start_is_settling(now),
             InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => {
                 false
@@ -63,4 +70,10 @@ impl Known {
         self.start_accepted
             .is_some_and(|accepted| now.since(accepted) < SETTLING)
     }
+}
+
+/// The state, if it is the provider's own word.
+pub(super) fn visible(state: InstanceState) -> Option<InstanceState> {
+    let ours = matches!(state, InstanceState::NotVisible | InstanceState::Unknown);
+    (!ours).then_some(state)
 }

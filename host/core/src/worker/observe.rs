@@ -108,5 +108,6 @@ fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut C
     } else {
         known.instance = reading;
     }
+    known.last_visible = super::known::visible(is).or(known.last_visible);
     known.read_at = Some(asked_at);
 }

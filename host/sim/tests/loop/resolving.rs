@@ -294,3 +294,29 @@ fn the_same_seed_gives_the_same_journal() {
     };
     assert_eq!(journal(), journal());
 }
+
+#[test]
+fn the_host_looks_for_an_address_at_a_steady_pace_however_often_it_is_asked() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench
+        .world
+        .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
+    for _ in 0..20 {
+        bench.ask();
+        bench.run(Millis::new(700));
+    }
+    bench.run(Millis::from_secs(60));
+    let looks = |bench: &Bench| {
+        let notices = bench.host.notices().iter();
+        notices
+            .filter(|notice| notice.step == Step::GpuInstanceIpPending)
+            .count()
+    };
+    let before = looks(&bench);
+    bench.run(Millis::from_secs(60));
+    let in_a_minute = looks(&bench) - before;
+    assert!(
+        (20..=60).contains(&in_a_minute),
+        "{in_a_minute} looks in a minute"
+    );
+}

@@ -1,0 +1,339 @@
+//! The whole crate against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
+//! launch tokens and no eventual consistency. Those belong to `reeve-sim`.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use aws_sdk_ec2::types::RequestLaunchTemplateData;
+use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
+use reeve_core::id::{InstanceId, PointerName, Region};
+use reeve_core::instance::{Instance, InstanceState};
+
+use crate::AwsCloud;
+use crate::testing::{SMALL, cloud_at};
+
+/// The path of moto's server; `cargo xtask test` sets it.
+const MOTO_SERVER: &str = "REEVE_MOTO_SERVER";
+
+/// What moto writes when it listens, before its address.
+const LISTENING: &str = "Running on ";
+
+/// An emulator on a free loopback port, ended when the last test that uses it ends, however it ends.
+struct Emulator {
+    process: Child,
+    endpoint_url: String,
+}
+
+impl Emulator {
+    /// The one that is running, or a new one.
+    fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Emulator>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *running = Arc::downgrade(&started);
+            started
+        })
+    }
+
+    fn start() -> Self {
+        let server = std::env::var_os(MOTO_SERVER).map(PathBuf::from);
+        let Some(server) = server.filter(|path| path.is_file()) else {
+            panic!(
+                "{MOTO_SERVER} names no file; run `cargo xtask test`, which prepares the AWS emulator"
+            );
+        };
+        let mut process = Command::new(&server)
+            .args(["--host", "127.0.0.1", "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", server.display()));
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let address = line.split_once(LISTENING).map(|(_, rest)| rest.to_owned());
+            said.push(line);
+            address
+        });
+        // It writes a line per request and would stop at a full pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let mut emulator = Self {
+            process,
+            endpoint_url: String::new(),
+        };
+        match address {
+            Some(address) => address.trim().clone_into(&mut emulator.endpoint_url),
+            None => panic!("the emulator ended before it listened, and said {said:?}"),
+        }
+        emulator
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _gone_already = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+/// A test's corner of the emulator: everything in it bears the test's name.
+struct World {
+    name: &'static str,
+    cloud: AwsCloud,
+    _emulator: Arc<Emulator>,
+}
+
+impl World {
+    async fn new(name: &'static str) -> Self {
+        let emulator = Emulator::shared();
+        let world = Self {
+            name,
+            cloud: cloud_at(&emulator.endpoint_url, SMALL).await,
+            _emulator: emulator,
+        };
+        world.create_template().await;
+        world
+    }
+
+    fn region() -> Region {
+        "us-east-1".into()
+    }
+
+    fn pointer(&self) -> PointerName {
+        format!("/{}/instance_id", self.name).into()
+    }
+
+    /// From an image of its own: moto takes seconds to list the ones it comes with.
+    async fn create_template(&self) {
+        let ec2 = self.cloud.regions.changing(&Self::region()).ec2;
+        let image = ec2.register_image().name(self.name).send().await.unwrap();
+        let image = image.image_id().unwrap();
+        let data = RequestLaunchTemplateData::builder()
+            .image_id(image)
+            .instance_type("t3.micro".into())
+            .build();
+        ec2.create_launch_template()
+            .launch_template_name(self.name)
+            .launch_template_data(data)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    fn launch_of(&self, worker: &str, token: &str) -> Mutation {
+        Mutation::Launch {
+            region: Self::region(),
+            launch_template: self.name.to_owned(),
+            token: token.into(),
+            tags: [("reeve:worker".to_owned(), worker.to_owned())].into(),
+        }
+    }
+
+    async fn launch(&self, worker: &str, token: &str) -> Instance {
+        match self.cloud.apply(self.launch_of(worker, token)).await {
+            Ok(Outcome::Launched(instance)) => instance,
+            answer => panic!("not launched: {answer:?}"),
+        }
+    }
+
+    async fn sweep(&self, workers: &[&str]) -> Vec<Instance> {
+        let query = Query::Sweep {
+            region: Self::region(),
+            tag_key: "reeve:worker".to_owned(),
+            tag_values: workers.iter().map(|&worker| worker.to_owned()).collect(),
+        };
+        match self.cloud.ask(query).await {
+            Ok(Reading::Sweep(instances)) => instances,
+            answer => panic!("no sweep: {answer:?}"),
+        }
+    }
+
+    async fn describe(&self, id: &InstanceId) -> Instance {
+        let query = Query::Instance {
+            region: Self::region(),
+            id: id.clone(),
+        };
+        match self.cloud.ask(query).await {
+            Ok(Reading::Instance(instance)) => instance,
+            answer => panic!("no instance: {answer:?}"),
+        }
+    }
+
+    async fn read_pointer(&self) -> Option<InstanceId> {
+        let query = Query::Pointer {
+            region: Self::region(),
+            name: self.pointer(),
+        };
+        match self.cloud.ask(query).await {
+            Ok(Reading::Pointer(id)) => id,
+            answer => panic!("no pointer: {answer:?}"),
+        }
+    }
+
+    async fn write_pointer(&self, id: &InstanceId) {
+        let mutation = Mutation::WritePointer {
+            region: Self::region(),
+            name: self.pointer(),
+            id: id.clone(),
+        };
+        assert_eq!(self.cloud.apply(mutation).await, Ok(Outcome::Accepted));
+    }
+}
+
+#[tokio::test]
+async fn a_launched_instance_is_found_by_its_tag_and_by_its_id() {
+    let world = World::new("launched").await;
+    let launched = world.launch("launched-chat", "token-1").await;
+    let [swept] = world.sweep(&["launched-chat"]).await.try_into().unwrap();
+    assert_eq!(swept.id, launched.id);
+    assert_eq!(swept.tags["reeve:worker"], "launched-chat");
+    assert_eq!(swept.state, InstanceState::Running);
+    assert!(swept.private_ip.is_some());
+    assert!(swept.launched_at.is_some());
+    assert_eq!(world.describe(&launched.id).await, swept);
+}
+
+#[tokio::test]
+async fn a_template_is_found_by_its_id_too() {
+    let world = World::new("by-id").await;
+    let ec2 = world.cloud.regions.asking(&World::region()).ec2;
+    let templates = ec2
+        .describe_launch_templates()
+        .launch_template_names(world.name)
+        .send()
+        .await
+        .unwrap();
+    let id = templates.launch_templates()[0].launch_template_id();
+    let mutation = Mutation::Launch {
+        region: World::region(),
+        launch_template: id.unwrap().to_owned(),
+        token: "token-1".into(),
+        tags: [].into(),
+    };
+    let answer = world.cloud.apply(mutation).await;
+    assert!(matches!(answer, Ok(Outcome::Launched(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_instance_is_stopped_with_its_pointer_cleared_then_started_then_terminated() {
+    let world = World::new("lifecycle").await;
+    let id = world.launch("lifecycle-chat", "token-1").await.id;
+    world.write_pointer(&id).await;
+    assert_eq!(world.read_pointer().await.as_ref(), Some(&id));
+
+    let region = World::region;
+    let clear_pointer = Some(world.pointer());
+    let steps = [
+        (
+            Mutation::Stop {
+                region: region(),
+                id: id.clone(),
+                clear_pointer,
+            },
+            InstanceState::Stopped,
+        ),
+        (
+            Mutation::Start {
+                region: region(),
+                id: id.clone(),
+            },
+            InstanceState::Running,
+        ),
+        (
+            Mutation::Terminate {
+                region: region(),
+                id: id.clone(),
+                clear_pointer: None,
+            },
+            InstanceState::Terminated,
+        ),
+    ];
+    for (mutation, state) in steps {
+        assert_eq!(world.cloud.apply(mutation).await, Ok(Outcome::Accepted));
+        assert_eq!(world.describe(&id).await.state, state);
+        assert_eq!(world.read_pointer().await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_terminated_instance_clears_the_pointer_that_names_it() {
+    let world = World::new("terminated").await;
+    let id = world.launch("terminated-chat", "token-1").await.id;
+    world.write_pointer(&id).await;
+    let terminate = Mutation::Terminate {
+        region: World::region(),
+        id: id.clone(),
+        clear_pointer: Some(world.pointer()),
+    };
+    assert_eq!(world.cloud.apply(terminate).await, Ok(Outcome::Accepted));
+    assert_eq!(world.read_pointer().await, None);
+    assert_eq!(world.describe(&id).await.state, InstanceState::Terminated);
+}
+
+#[tokio::test]
+async fn a_pointer_nobody_wrote_names_nothing_and_can_be_written_and_overwritten() {
+    let world = World::new("pointer").await;
+    assert_eq!(world.read_pointer().await, None);
+    for id in ["i-0123456789abcdef0", "i-0123456789abcdef1"] {
+        world.write_pointer(&id.into()).await;
+        assert_eq!(world.read_pointer().await, Some(id.into()));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_not_visible_to_a_question_and_not_visible_yet_to_a_mutation() {
+    let world = World::new("unknown").await;
+    let id = InstanceId::from("i-0fedcba9876543210");
+    assert_eq!(world.describe(&id).await, Instance::not_visible(id.clone()));
+    let start = Mutation::Start {
+        region: World::region(),
+        id,
+    };
+    let error = world.cloud.apply(start).await.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::NotVisibleYet);
+    assert_eq!(error.code, "InvalidInstanceID.NotFound");
+}
+
+#[tokio::test]
+async fn a_sweep_over_several_pages_finds_every_instance_once() {
+    let world = World::new("pages").await;
+    let workers = ["pages-a", "pages-b"];
+    let mut launched = Vec::new();
+    for number in 0..7 {
+        let token = format!("token-{number}");
+        launched.push(world.launch(workers[number % 2], &token).await.id);
+    }
+    launched.sort();
+    let swept: Vec<_> = world.sweep(&workers).await;
+    let swept: Vec<_> = swept.into_iter().map(|instance| instance.id).collect();
+    assert_eq!(swept, launched);
+    assert!(launched.len() > usize::try_from(SMALL.sweep_page_instances).unwrap());
+}
+
+#[tokio::test]
+async fn a_worker_named_like_a_pattern_finds_its_own_instances_alone() {
+    let world = World::new("pattern").await;
+    let own = world.launch("pattern-*", "token-1").await.id;
+    world.launch("pattern-chat", "token-2").await;
+    let [swept] = world.sweep(&["pattern-*"]).await.try_into().unwrap();
+    assert_eq!(swept.id, own);
+}
+
+#[tokio::test]
+async fn a_template_nobody_made_is_a_permanent_error_with_the_providers_code() {
+    let world = World::new("template").await;
+    let mutation = Mutation::Launch {
+        region: World::region(),
+        launch_template: "nobody-made-this".to_owned(),
+        token: "token-1".into(),
+        tags: [].into(),
+    };
+    let error = world.cloud.apply(mutation).await.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Permanent);
+    assert_eq!(error.operation, "RunInstances");
+    assert_eq!(error.code, "InvalidLaunchTemplateName.NotFoundException");
+}

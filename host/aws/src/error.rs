@@ -1,0 +1,354 @@
+//! Which kind of [`CloudError`] a failed call is. The table of codes is data; what is not in it goes by
+//! the HTTP status.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+use reeve_core::cloud::{CloudError, CloudErrorKind};
+use reeve_core::time::Millis;
+
+use CloudErrorKind::{Conflict, Denied, NoCapacity, NotVisibleYet, Throttled, Transient};
+
+/// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; SSM: API reference,
+/// "Common Error Types" and the errors of GetParameter and PutParameter. The codes of throttling also
+/// follow the SDK's own list, since a provider may change which one it sends.
+///
+/// A code stands before the HTTP status: EC2 sends `InsufficientInstanceCapacity` as a 500 and
+/// `RequestLimitExceeded` as a 503, and both say for certain that nothing was done.
+#[rustfmt::skip]
+const KINDS: &[(&str, CloudErrorKind)] = &[
+    // Calls come too fast: for the account, for one parameter, or for what the call would create.
+    ("BandwidthLimitExceeded", Throttled),
+    ("EC2ThrottledException", Throttled),
+    ("PriorRequestNotComplete", Throttled),
+    ("RequestLimitExceeded", Throttled),
+    ("RequestThrottled", Throttled),
+    ("RequestThrottledException", Throttled),
+    ("SlowDown", Throttled),
+    ("SnapshotCreationPerVolumeRateExceeded", Throttled),
+    ("ThrottledException", Throttled),
+    ("Throttling", Throttled),
+    ("ThrottlingException", Throttled),
+    ("TooManyRequestsException", Throttled),
+    ("TooManyUpdates", Throttled),
+
+    // The provider has none to give at the moment.
+    ("InsufficientAddressCapacity", NoCapacity),
+    ("InsufficientCapacity", NoCapacity),
+    ("InsufficientCapacityOnHost", NoCapacity),
+    ("InsufficientFreeAddressesInSubnet", NoCapacity),
+    ("InsufficientHostCapacity", NoCapacity),
+    ("InsufficientInstanceCapacity", NoCapacity),
+    ("InsufficientReservedInstanceCapacity", NoCapacity),
+    ("InsufficientVolumeCapacity", NoCapacity),
+    ("SpotMaxPriceTooLow", NoCapacity),
+    ("UnfulfillableCapacity", NoCapacity),
+
+    // The account's own limit is used up. It is no capacity rather than permanent, because it passes by
+    // itself when another instance ends, and what helps is the same: wait minutes, or take another type.
+    ("InstanceLimitExceeded", NoCapacity),
+    ("MaxIOPSLimitExceeded", NoCapacity),
+    ("MaxSpotInstanceCountExceeded", NoCapacity),
+    ("NetworkInterfaceLimitExceeded", NoCapacity),
+    ("PrivateIpAddressLimitExceeded", NoCapacity),
+    ("VcpuLimitExceeded", NoCapacity),
+    ("VolumeLimitExceeded", NoCapacity),
+
+    // The credentials, the account or its permissions.
+    ("AccessDenied", Denied),
+    ("AccessDeniedException", Denied),
+    ("AuthFailure", Denied),
+    ("Blocked", Denied),
+    ("ExpiredToken", Denied),
+    ("ExpiredTokenException", Denied),
+    ("IncompleteSignature", Denied),
+    ("IncompleteSignatureException", Denied),
+    ("InvalidClientTokenId", Denied),
+    ("InvalidSignatureException", Denied),
+    ("MissingAuthenticationToken", Denied),
+    ("MissingAuthenticationTokenException", Denied),
+    ("NotAuthorized", Denied),
+    ("OptInRequired", Denied),
+    ("PendingVerification", Denied),
+    ("RequestExpired", Denied),
+    ("SignatureDoesNotMatch", Denied),
+    ("UnauthorizedOperation", Denied),
+    ("UnrecognizedClientException", Denied),
+
+    // The instance's state does not allow it, or the launch token was used for something else.
+    ("ConcurrentTagAccess", Conflict),
+    ("IdempotentInstanceTerminated", Conflict),
+    ("IdempotentParameterMismatch", Conflict),
+    ("IncorrectInstanceState", Conflict),
+    ("IncorrectState", Conflict),
+
+    // Right after a launch this is normal and proves nothing (EC2 developer guide, "Eventual consistency").
+    ("InvalidInstanceID.NotFound", NotVisibleYet),
+
+    // The provider's own trouble; and a page that cannot be had any more, where a new sweep starts over.
+    ("InternalError", Transient),
+    ("InternalFailure", Transient),
+    ("InternalServerError", Transient),
+    ("InvalidPaginationToken", Transient),
+    ("RequestTimeout", Transient),
+    ("RequestTimeoutException", Transient),
+    ("ServerInternal", Transient),
+    ("ServiceUnavailable", Transient),
+    ("Unavailable", Transient),
+];
+
+/// A failed call of the SDK, sorted.
+pub(crate) fn sorted<E>(operation: &str, error: &SdkError<E>) -> CloudError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(refusal) => refused(operation, refusal.err(), refusal.raw()),
+        SdkError::ConstructionFailure(_) => {
+            unanswered(operation, CloudErrorKind::Permanent, "Request", error)
+        }
+        SdkError::DispatchFailure(failure) => {
+            let (kind, code) = undelivered(failure.as_connector_error());
+            unanswered(operation, kind, code, error)
+        }
+        SdkError::TimeoutError(_) => unanswered(operation, Transient, "Timeout", error),
+        // An answer that cannot be read, and whatever a later SDK adds: it may have been done.
+        _ => unanswered(operation, Transient, "Response", error),
+    }
+}
+
+/// An answer that says the impossible. Of a mutation it proves nothing, of a question neither.
+pub(crate) fn garbled(operation: &str, found: String) -> CloudError {
+    CloudError {
+        operation: operation.to_owned(),
+        kind: Transient,
+        code: "Response".to_owned(),
+        message: format!("the answer holds {found}"),
+        retry_after: None,
+    }
+}
+
+/// The provider's code of a refusal, if it is one.
+pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error.as_service_error().and_then(|refusal| refusal.code())
+}
+
+fn refused<E>(operation: &str, refusal: &E, answer: &HttpResponse) -> CloudError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let status = answer.status().as_u16();
+    let said = refusal.message().map(str::to_owned);
+    let request = answer
+        .request_id()
+        .map(|id| format!(" (request {id})"))
+        .unwrap_or_default();
+    CloudError {
+        operation: operation.to_owned(),
+        kind: kind_of(refusal.code(), status),
+        code: refusal
+            .code()
+            .map_or_else(|| format!("HTTP{status}"), str::to_owned),
+        message: said.unwrap_or_else(|| in_full(refusal)) + &request,
+        retry_after: pause_asked_for(answer),
+    }
+}
+
+/// By the code; a code that is not known goes by the status.
+fn kind_of(code: Option<&str>, status: u16) -> CloudErrorKind {
+    let known = KINDS.iter().find(|(known, _)| Some(*known) == code);
+    match (known, status) {
+        (Some((_, kind)), _) => *kind,
+        // Below 400 it is no refusal but an answer that cannot be read: it may well have been done.
+        (None, ..=399 | 500..) => Transient,
+        (None, 429) => Throttled,
+        // Without a code it is not the service that answers but something on the way to it.
+        (None, 401 | 403 | 407) if code.is_none() => Denied,
+        (None, _) => CloudErrorKind::Permanent,
+    }
+}
+
+/// A request that got no answer. Even a refused connection counts as transient: that the request was
+/// never sent is the client's word, and a replay with the same token costs nothing.
+fn undelivered(failure: Option<&ConnectorError>) -> (CloudErrorKind, &'static str) {
+    let Some(failure) = failure else {
+        return (Transient, "Connection");
+    };
+    match cause::<CredentialsError>(failure) {
+        Some(
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_),
+        ) => (Denied, "Credentials"),
+        // The token service or the instance's metadata did not answer; that passes.
+        Some(_) => (Transient, "Credentials"),
+        None if failure.is_timeout() => (Transient, "Timeout"),
+        None => (Transient, "Connection"),
+    }
+}
+
+fn unanswered(
+    operation: &str,
+    kind: CloudErrorKind,
+    code: &str,
+    error: &(dyn Error + 'static),
+) -> CloudError {
+    CloudError {
+        operation: operation.to_owned(),
+        kind,
+        code: code.to_owned(),
+        message: in_full(error),
+        retry_after: None,
+    }
+}
+
+/// `x-amz-retry-after` is in milliseconds (the SDKs' retry behaviour), `retry-after` in seconds (RFC 9110;
+/// its other form, a date, is not used by AWS).
+fn pause_asked_for(answer: &HttpResponse) -> Option<Millis> {
+    let number = |name| answer.headers().get(name)?.trim().parse::<u64>().ok();
+    number("x-amz-retry-after")
+        .map(Millis::new)
+        .or_else(|| number("retry-after").map(Millis::from_secs))
+}
+
+/// The error and its causes, from the outside in.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// What the error says and what its causes add.
+fn in_full(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for said in causes(error).map(ToString::to_string) {
+        if !text.contains(&said) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(separator);
+            text.push_str(&said);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+
+    use CloudErrorKind::Permanent;
+    use aws_sdk_ec2::error::BoxError;
+    use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+
+    use super::*;
+
+    fn dispatch(failure: ConnectorError) -> CloudError {
+        sorted::<RunInstancesError>("RunInstances", &SdkError::dispatch_failure(failure))
+    }
+
+    fn other(cause: impl Into<BoxError>) -> ConnectorError {
+        ConnectorError::other(cause.into(), None)
+    }
+
+    #[test]
+    fn no_code_stands_in_the_table_twice() {
+        let codes: BTreeSet<_> = KINDS.iter().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), KINDS.len());
+    }
+
+    #[test]
+    fn a_code_decides_before_the_status() {
+        let cases = [
+            ("RequestLimitExceeded", 503, Throttled),
+            ("ThrottlingException", 400, Throttled),
+            ("TooManyUpdates", 400, Throttled),
+            ("SnapshotCreationPerVolumeRateExceeded", 400, Throttled),
+            ("InsufficientInstanceCapacity", 500, NoCapacity),
+            ("VcpuLimitExceeded", 400, NoCapacity),
+            ("UnauthorizedOperation", 403, Denied),
+            ("AccessDeniedException", 400, Denied),
+            ("ExpiredTokenException", 400, Denied),
+            ("IdempotentParameterMismatch", 400, Conflict),
+            ("IdempotentInstanceTerminated", 400, Conflict),
+            ("IncorrectInstanceState", 400, Conflict),
+            ("InvalidInstanceID.NotFound", 400, NotVisibleYet),
+            ("Unavailable", 503, Transient),
+            ("InternalServerError", 500, Transient),
+            ("InvalidInstanceID.Malformed", 400, Permanent),
+            (
+                "InvalidLaunchTemplateName.NotFoundException",
+                400,
+                Permanent,
+            ),
+            ("Unsupported", 400, Permanent),
+            ("OperationNotPermitted", 400, Permanent),
+            ("ParameterLimitExceeded", 400, Permanent),
+        ];
+        for (code, status, kind) in cases {
+            assert_eq!(kind_of(Some(code), status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_goes_by_the_status() {
+        let cases = [
+            (Some("SomethingNew"), 400, Permanent),
+            (Some("SomethingNew"), 403, Permanent),
+            (Some("SomethingNew"), 500, Transient),
+            (None, 200, Transient),
+            (None, 502, Transient),
+            (None, 429, Throttled),
+            (None, 407, Denied),
+            (None, 404, Permanent),
+        ];
+        for (code, status, kind) in cases {
+            assert_eq!(kind_of(code, status), kind, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn only_missing_credentials_prove_that_an_undelivered_request_was_not_done() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused).into();
+        let cases = [
+            (ConnectorError::io(refused()), Transient, "Connection"),
+            (ConnectorError::user(refused()), Transient, "Connection"),
+            (ConnectorError::timeout(refused()), Transient, "Timeout"),
+            (
+                other(CredentialsError::not_loaded("no source")),
+                Denied,
+                "Credentials",
+            ),
+            (
+                other(CredentialsError::invalid_configuration("loop")),
+                Denied,
+                "Credentials",
+            ),
+            (
+                other(CredentialsError::provider_error("503")),
+                Transient,
+                "Credentials",
+            ),
+        ];
+        for (failure, kind, code) in cases {
+            let error = dispatch(failure);
+            assert_eq!((error.kind, error.code.as_str()), (kind, code), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_may_have_been_done_and_a_request_that_was_never_built_not() {
+        let timeout = SdkError::<RunInstancesError>::timeout_error("30 s are over");
+        assert!(!sorted("RunInstances", &timeout).kind.is_definite());
+        let unbuilt = SdkError::<RunInstancesError>::construction_failure("no name");
+        assert!(sorted("RunInstances", &unbuilt).kind.is_definite());
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = dispatch(other(CredentialsError::not_loaded("no source has keys")));
+        assert_eq!(error.message.matches("no source has keys").count(), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Changes to EC2 and SSM. Each request is sent once: whoever holds the permit decides what follows from
+//! an error.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{LaunchTemplateSpecification, ResourceType, Tag, TagSpecification};
+use aws_sdk_ssm::types::ParameterType;
+use reeve_core::cloud::{CloudError, Mutation, Outcome, POINTER_NONE};
+use reeve_core::id::{InstanceId, LaunchToken, PointerName};
+use reeve_core::instance::Instance;
+
+use crate::region::Clients;
+use crate::{AwsCloud, convert, error};
+
+/// The template's version that its owner made the default, so that a new version takes effect when they
+/// say so.
+const TEMPLATE_VERSION: &str = "$Default";
+
+impl AwsCloud {
+    /// Does it. Only the guard's permit leads here from outside the crate.
+    ///
+    /// A stop or termination that clears the pointer writes the sentinel first. If the second step fails,
+    /// the pointer names nothing and the next resolve finds the instance, still up, by its tag; the
+    /// other way round a failure would leave a pointer to a stopped instance (incident I1). So an error
+    /// of the second step, even a definite one, leaves the pointer cleared.
+    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Outcome, CloudError> {
+        match mutation {
+            Mutation::Launch {
+                region,
+                launch_template,
+                token,
+                tags,
+            } => {
+                let clients = self.regions.changing(&region);
+                launch(&clients, &launch_template, &token, &tags)
+                    .await
+                    .map(Outcome::Launched)
+            }
+            Mutation::Start { region, id } => {
+                start(&self.regions.changing(&region), &id).await?;
+                Ok(Outcome::Accepted)
+            }
+            Mutation::Stop {
+                region,
+                id,
+                clear_pointer,
+            } => {
+                let clients = self.regions.changing(&region);
+                clear(&clients, clear_pointer.as_ref()).await?;
+                stop(&clients, &id).await?;
+                Ok(Outcome::Accepted)
+            }
+            Mutation::Terminate {
+                region,
+                id,
+                clear_pointer,
+            } => {
+                let clients = self.regions.changing(&region);
+                clear(&clients, clear_pointer.as_ref()).await?;
+                terminate(&clients, &id).await?;
+                Ok(Outcome::Accepted)
+            }
+            Mutation::WritePointer { region, name, id } => {
+                write_pointer(&self.regions.changing(&region), &name, id.as_str()).await?;
+                Ok(Outcome::Accepted)
+            }
+        }
+    }
+}
+
+async fn launch(
+    clients: &Clients,
+    launch_template: &str,
+    token: &LaunchToken,
+    tags: &BTreeMap<String, String>,
+) -> Result<Instance, CloudError> {
+    const OPERATION: &str = "RunInstances";
+    let answer = clients
+        .ec2
+        .run_instances()
+        .launch_template(template(launch_template))
+        .client_token(token.as_str())
+        .min_count(1)
+        .max_count(1)
+        .set_tag_specifications(instance_tags(tags).map(|tags| vec![tags]))
+        .send()
+        .await
+        .map_err(|failure| error::sorted(OPERATION, &failure))?;
+    let launched = answer
+        .instances()
+        .first()
+        .ok_or_else(|| error::garbled(OPERATION, "no instance".to_owned()))?;
+    convert::instance(OPERATION, launched)
+}
+
+/// By id or by name. A template may be *named* `lt-chat`, so an id is only what reads like one.
+fn template(id_or_name: &str) -> LaunchTemplateSpecification {
+    let specification = LaunchTemplateSpecification::builder().version(TEMPLATE_VERSION);
+    match id_or_name.strip_prefix("lt-") {
+        Some(digits)
+            if digits.len() >= 8 && digits.chars().all(|digit| digit.is_ascii_hexdigit()) =>
+        {
+            specification.launch_template_id(id_or_name).build()
+        }
+        Some(_) | None => specification.launch_template_name(id_or_name).build(),
+    }
+}
+
+/// Tags for the instance alone: its volumes are the template's business, and tagging them too would need
+/// a wider permission.
+fn instance_tags(tags: &BTreeMap<String, String>) -> Option<TagSpecification> {
+    if tags.is_empty() {
+        return None;
+    }
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    Some(
+        TagSpecification::builder()
+            .resource_type(ResourceType::Instance)
+            .set_tags(Some(tags.iter().map(tag).collect()))
+            .build(),
+    )
+}
+
+async fn start(clients: &Clients, id: &InstanceId) -> Result<(), CloudError> {
+    let request = clients.ec2.start_instances().instance_ids(id.as_str());
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(error::sorted("StartInstances", &failure)),
+    }
+}
+
+async fn stop(clients: &Clients, id: &InstanceId) -> Result<(), CloudError> {
+    let request = clients.ec2.stop_instances().instance_ids(id.as_str());
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(error::sorted("StopInstances", &failure)),
+    }
+}
+
+async fn terminate(clients: &Clients, id: &InstanceId) -> Result<(), CloudError> {
+    let request = clients.ec2.terminate_instances().instance_ids(id.as_str());
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(error::sorted("TerminateInstances", &failure)),
+    }
+}
+
+async fn clear(clients: &Clients, pointer: Option<&PointerName>) -> Result<(), CloudError> {
+    match pointer {
+        Some(name) => write_pointer(clients, name, POINTER_NONE).await,
+        None => Ok(()),
+    }
+}
+
+/// SSM cannot compare and set, so this overwrites; the guard has decided that it may.
+async fn write_pointer(
+    clients: &Clients,
+    name: &PointerName,
+    value: &str,
+) -> Result<(), CloudError> {
+    let request = clients
+        .ssm
+        .put_parameter()
+        .name(name.as_str())
+        .value(value)
+        .r#type(ParameterType::String)
+        .overwrite(true);
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(error::sorted("PutParameter", &failure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_given_by_id_or_by_name_at_its_default_version() {
+        let cases = [
+            ("lt-0123456789abcdef0", true),
+            ("lt-1a2b3c4d", true),
+            ("encache-gpu", false),
+            ("lt-chat", false),
+            ("lt-deadbeef-chat", false),
+        ];
+        for (text, is_id) in cases {
+            let specification = template(text);
+            let (id, name) = (
+                specification.launch_template_id(),
+                specification.launch_template_name(),
+            );
+            let expected = if is_id {
+                (Some(text), None)
+            } else {
+                (None, Some(text))
+            };
+            assert_eq!((id, name), expected, "{text}");
+            assert_eq!(specification.version(), Some("$Default"));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Questions to EC2 and SSM. They change nothing, so they may be asked again.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, Reservation};
+use reeve_core::cloud::{CloudError, Query, Reading};
+use reeve_core::id::{InstanceId, PointerName};
+use reeve_core::instance::Instance;
+
+use crate::{AwsCloud, convert, error};
+
+/// The most values one filter may have (EC2 user guide, "Filter the resources").
+pub(crate) const FILTER_VALUES_MAX: usize = 200;
+
+impl AwsCloud {
+    /// Asks the region the query names.
+    pub(crate) async fn ask(&self, query: Query) -> Result<Reading, CloudError> {
+        match query {
+            Query::Pointer { region, name } => {
+                let ssm = self.regions.asking(&region).ssm;
+                read_pointer(&ssm, &name).await.map(Reading::Pointer)
+            }
+            Query::Instance { region, id } => {
+                let ec2 = self.regions.asking(&region).ec2;
+                describe(&ec2, id).await.map(Reading::Instance)
+            }
+            Query::Sweep {
+                region,
+                tag_key,
+                tag_values,
+            } => {
+                let ec2 = self.regions.asking(&region).ec2;
+                let page_instances = self.regions.sweep_page_instances();
+                sweep(&ec2, &tag_key, &tag_values, page_instances)
+                    .await
+                    .map(Reading::Sweep)
+            }
+        }
+    }
+}
+
+async fn read_pointer(
+    ssm: &aws_sdk_ssm::Client,
+    name: &PointerName,
+) -> Result<Option<InstanceId>, CloudError> {
+    match ssm.get_parameter().name(name.as_str()).send().await {
+        Ok(answer) => convert::pointer(name, answer.parameter()),
+        Err(refusal) if error::code_of(&refusal) == Some("ParameterNotFound") => Ok(None),
+        Err(failure) => Err(error::sorted("GetParameter", &failure)),
+    }
+}
+
+async fn describe(ec2: &aws_sdk_ec2::Client, id: InstanceId) -> Result<Instance, CloudError> {
+    const OPERATION: &str = "DescribeInstances";
+    let asked = ec2.describe_instances().instance_ids(id.as_str());
+    let answer = match asked.send().await {
+        Ok(answer) => answer,
+        Err(refusal) if error::code_of(&refusal) == Some("InvalidInstanceID.NotFound") => {
+            return Ok(Instance::not_visible(id));
+        }
+        Err(failure) => return Err(error::sorted(OPERATION, &failure)),
+    };
+    // An instance of another account is left out instead of being refused.
+    match answer
+        .reservations()
+        .iter()
+        .flat_map(Reservation::instances)
+        .next()
+    {
+        Some(found) => convert::instance(OPERATION, found),
+        None => Ok(Instance::not_visible(id)),
+    }
+}
+
+/// Every instance whose tag has one of the values, in any state: all of them, or an error. A part would
+/// look like instances that vanished.
+async fn sweep(
+    ec2: &aws_sdk_ec2::Client,
+    tag_key: &str,
+    tag_values: &[String],
+    page_instances: i32,
+) -> Result<Vec<Instance>, CloudError> {
+    let mut found = BTreeMap::new();
+    for values in tag_values.chunks(FILTER_VALUES_MAX) {
+        let filter = Filter::builder()
+            .name(format!("tag:{tag_key}"))
+            .set_values(Some(values.iter().map(|value| literal(value)).collect()))
+            .build();
+        turn_pages(ec2, &filter, page_instances, &mut found).await?;
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Reads one filter's pages to the last. The SDK's paginator is not used, because it takes a repeated
+/// page token for the end: a sweep in part.
+async fn turn_pages(
+    ec2: &aws_sdk_ec2::Client,
+    filter: &Filter,
+    page_instances: i32,
+    found: &mut BTreeMap<InstanceId, Instance>,
+) -> Result<(), CloudError> {
+    const OPERATION: &str = "DescribeInstances";
+    let mut token: Option<String> = None;
+    loop {
+        let page = ec2
+            .describe_instances()
+            .filters(filter.clone())
+            .max_results(page_instances)
+            .set_next_token(token.clone())
+            .send()
+            .await
+            .map_err(|failure| error::sorted(OPERATION, &failure))?;
+        for listed in page.reservations().iter().flat_map(Reservation::instances) {
+            let instance = convert::instance(OPERATION, listed)?;
+            found.insert(instance.id.clone(), instance);
+        }
+        let next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(());
+        }
+        if next == token {
+            let repeated = "the token of the page it belongs to, so the pages have no end";
+            return Err(error::garbled(OPERATION, repeated.to_owned()));
+        }
+        token = next;
+    }
+}
+
+/// The value itself as a filter: `*` and `?` would stand for other characters (EC2 user guide, "Filter
+/// the resources").
+fn literal(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn a_tag_value_is_looked_for_letter_by_letter() {
+        let cases = [
+            ("encache-gpu-worker", "encache-gpu-worker"),
+            ("*amazon?\\", "\\*amazon\\?\\\\"),
+        ];
+        for (value, filter) in cases {
+            assert_eq!(literal(value), filter);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What the tests share: a cloud with dummy keys, and a server on loopback that follows a script.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{ConfigLoader, Region};
+use aws_sdk_ec2::config::Credentials;
+use reeve_core::time::Millis;
+
+use crate::connect::{behavior, http_client};
+use crate::region::Tuning;
+use crate::{AwsCloud, Timeouts};
+
+/// Long enough for a loaded machine, short enough to wait for when a test is about silence.
+pub(crate) const SILENCE_MAX: Millis = Millis::new(300);
+
+/// Pages of the least size that EC2 allows, and no pauses.
+pub(crate) const SMALL: Tuning = Tuning {
+    sweep_page_instances: 5,
+    throttled_backoff: Duration::from_millis(1),
+};
+
+/// A cloud at this address. The machine's environment and profiles have no say.
+pub(crate) async fn cloud_at(endpoint_url: &str, tuning: Tuning) -> AwsCloud {
+    let base = sealed_loader(endpoint_url)
+        .credentials_provider(dummy_keys())
+        .load()
+        .await;
+    AwsCloud::over(base, Timeouts::default(), tuning)
+}
+
+/// Keys that no cloud knows.
+pub(crate) fn dummy_keys() -> Credentials {
+    Credentials::new("dummy-key", "dummy-secret", None, None, "tests")
+}
+
+/// A configuration that reads nothing of this machine; the test sets the credentials.
+pub(crate) fn sealed_loader(endpoint_url: &str) -> ConfigLoader {
+    aws_config::defaults(behavior())
+        .empty_test_environment()
+        .http_client(http_client())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint_url)
+}
+
+/// What the server does with one connection.
+pub(crate) enum Step {
+    /// Answers.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// More header lines, each ending in a line break, or nothing.
+        headers: &'static str,
+        /// The body as it goes out.
+        body: String,
+    },
+    /// Reads the request and closes the connection.
+    HangUp,
+    /// Reads the request and says nothing.
+    Silence,
+}
+
+impl Step {
+    /// An answer without further headers.
+    pub(crate) fn answer(status: u16, body: impl Into<String>) -> Self {
+        Self::Answer {
+            status,
+            headers: "",
+            body: body.into(),
+        }
+    }
+
+    /// A refusal in EC2's form.
+    pub(crate) fn ec2_error(status: u16, code: &str) -> Self {
+        Self::Answer {
+            status,
+            headers: "x-amzn-requestid: request-7\r\n",
+            body: format!(
+                "<Response><Errors><Error><Code>{code}</Code><Message>said {code}</Message></Error>\
+                 </Errors><RequestID>request-7</RequestID></Response>"
+            ),
+        }
+    }
+
+    /// A refusal in SSM's form.
+    pub(crate) fn ssm_error(code: &str) -> Self {
+        Self::answer(
+            400,
+            format!(r#"{{"__type":"{code}","message":"said {code}"}}"#),
+        )
+    }
+}
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Header lines in lower case, as they came.
+    headers: Vec<String>,
+    /// The body.
+    pub(crate) body: String,
+}
+
+impl Request {
+    /// `RunInstances` and the like: a form field for EC2, a header for SSM.
+    pub(crate) fn operation(&self) -> String {
+        let target = self
+            .headers
+            .iter()
+            .find_map(|line| line.strip_prefix("x-amz-target: amazonssm."));
+        match target {
+            Some(operation) => operation.to_owned(),
+            None => self.field("Action").unwrap_or_default().to_lowercase(),
+        }
+    }
+
+    /// A field of EC2's form, decoded.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let pairs = self.body.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .map(|(key, value)| (decoded(key), decoded(value)))
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Whether a header's line contains this, in lower case.
+    pub(crate) fn header_contains(&self, text: &str) -> bool {
+        self.headers.iter().any(|line| line.contains(text))
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut plain = Vec::new();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'+' => plain.push(b' '),
+            b'%' => {
+                let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
+                let digits = std::str::from_utf8(&digits).unwrap();
+                plain.push(u8::from_str_radix(digits, 16).unwrap());
+            }
+            byte => plain.push(byte),
+        }
+    }
+    String::from_utf8(plain).unwrap()
+}
+
+/// A server that does one step per connection and then refuses connections.
+pub(crate) struct ScriptedServer {
+    endpoint_url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl ScriptedServer {
+    /// Starts it on a free port.
+    pub(crate) fn start(script: Vec<Step>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            let mut silent = Vec::new();
+            for step in script {
+                let (connection, _) = listener.accept().unwrap();
+                record.lock().unwrap().push(read_request(&connection));
+                match step {
+                    Step::Answer {
+                        status,
+                        headers,
+                        body,
+                    } => write_answer(&connection, status, headers, &body),
+                    Step::HangUp => drop(connection),
+                    Step::Silence => silent.push(connection),
+                }
+            }
+            drop(listener);
+            // Until whoever waits for an answer has given up.
+            for mut connection in silent {
+                let _ended = connection.read(&mut [0]);
+            }
+        });
+        Self {
+            endpoint_url,
+            requests,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    /// A cloud that talks to it.
+    pub(crate) async fn cloud(&self) -> AwsCloud {
+        cloud_at(&self.endpoint_url, SMALL).await
+    }
+
+    /// What came so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The operations that came so far, in lower case.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.requests().iter().map(Request::operation).collect()
+    }
+}
+
+fn read_request(connection: &TcpStream) -> Request {
+    let mut reader = BufReader::new(connection);
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if line.trim().is_empty() {
+            break;
+        }
+        headers.push(line.trim().to_lowercase());
+    }
+    let length = headers
+        .iter()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    Request {
+        headers,
+        body: String::from_utf8(body).unwrap(),
+    }
+}
+
+fn write_answer(mut connection: &TcpStream, status: u16, headers: &str, body: &str) {
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status} scripted\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+    );
+    connection.write_all(answer.as_bytes()).unwrap();
+}

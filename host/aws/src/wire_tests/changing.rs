@@ -1,0 +1,148 @@
+//! Mutations over the wire.
+
+use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome};
+use reeve_core::instance::InstanceState;
+
+use super::{apply, launch, launched};
+use crate::testing::{ScriptedServer, Step};
+
+fn stopping() -> Step {
+    Step::answer(200, "<StopInstancesResponse></StopInstancesResponse>")
+}
+
+fn written() -> Step {
+    Step::answer(200, r#"{"Version":2}"#)
+}
+
+fn stop_and_clear() -> Mutation {
+    Mutation::Stop {
+        region: "us-east-1".into(),
+        id: "i-1".into(),
+        clear_pointer: Some("/p".into()),
+    }
+}
+
+#[tokio::test]
+async fn a_launch_is_of_one_instance_from_the_default_version_with_token_and_tags() {
+    let (answer, server) = apply(launch(), vec![launched()]).await;
+    let Ok(Outcome::Launched(instance)) = answer else {
+        panic!("not launched: {answer:?}");
+    };
+    assert_eq!(instance.id, "i-new".into());
+    assert_eq!(instance.state, InstanceState::Pending);
+    let [request] = server.requests().try_into().unwrap();
+    let fields = [
+        ("Action", "RunInstances"),
+        ("ClientToken", "token-of-attempt-3"),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+        ("LaunchTemplate.LaunchTemplateName", "encache-gpu"),
+        ("LaunchTemplate.Version", "$Default"),
+        ("TagSpecification.1.ResourceType", "instance"),
+        ("TagSpecification.1.Tag.1.Key", "reeve:generation"),
+        ("TagSpecification.1.Tag.1.Value", "3"),
+        ("TagSpecification.1.Tag.2.Key", "reeve:worker"),
+        ("TagSpecification.1.Tag.2.Value", "chat"),
+    ];
+    for (name, value) in fields {
+        assert_eq!(request.field(name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(request.field("TagSpecification.2.ResourceType"), None);
+}
+
+#[tokio::test]
+async fn a_replayed_launch_is_the_same_request() {
+    let server = ScriptedServer::start(vec![Step::HangUp, launched()]);
+    let cloud = server.cloud().await;
+    assert!(cloud.apply(launch()).await.is_err());
+    assert!(cloud.apply(launch()).await.is_ok());
+    let [first, second] = server.requests().try_into().unwrap();
+    assert_eq!(first.body, second.body);
+}
+
+#[tokio::test]
+async fn a_mutation_is_sent_once_whatever_comes_back() {
+    let cases = [
+        (
+            Step::ec2_error(503, "RequestLimitExceeded"),
+            CloudErrorKind::Throttled,
+        ),
+        (
+            Step::ec2_error(500, "InternalError"),
+            CloudErrorKind::Transient,
+        ),
+        (
+            Step::ec2_error(500, "InsufficientInstanceCapacity"),
+            CloudErrorKind::NoCapacity,
+        ),
+        (
+            Step::ec2_error(400, "IdempotentParameterMismatch"),
+            CloudErrorKind::Conflict,
+        ),
+        (
+            Step::ec2_error(400, "InvalidInstanceID.NotFound"),
+            CloudErrorKind::NotVisibleYet,
+        ),
+        (Step::answer(200, "<cut off"), CloudErrorKind::Transient),
+        (
+            Step::answer(200, "<RunInstancesResponse></RunInstancesResponse>"),
+            CloudErrorKind::Transient,
+        ),
+        (Step::HangUp, CloudErrorKind::Transient),
+    ];
+    for (step, kind) in cases {
+        let (answer, server) = apply(launch(), vec![step, launched()]).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!(server.requests().len(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_pointer_is_cleared_before_the_instance_is_stopped() {
+    let (answer, server) = apply(stop_and_clear(), vec![written(), stopping()]).await;
+    assert_eq!(answer, Ok(Outcome::Accepted));
+    assert_eq!(server.operations(), ["putparameter", "stopinstances"]);
+    let [cleared, stopped] = server.requests().try_into().unwrap();
+    for part in [
+        r#""Name":"/p""#,
+        r#""Value":"none""#,
+        r#""Type":"String""#,
+        r#""Overwrite":true"#,
+    ] {
+        assert!(cleared.body.contains(part), "{part} in {}", cleared.body);
+    }
+    assert_eq!(stopped.field("InstanceId.1").as_deref(), Some("i-1"));
+}
+
+#[tokio::test]
+async fn an_instance_is_not_stopped_when_its_pointer_could_not_be_cleared() {
+    let script = vec![Step::ssm_error("TooManyUpdates"), stopping()];
+    let (answer, server) = apply(stop_and_clear(), script).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Throttled);
+    assert_eq!(error.operation, "PutParameter");
+    assert_eq!(server.operations(), ["putparameter"]);
+}
+
+#[tokio::test]
+async fn a_stop_that_fails_after_the_pointer_was_cleared_says_that_the_stop_failed() {
+    let script = vec![written(), Step::ec2_error(400, "IncorrectInstanceState")];
+    let (answer, server) = apply(stop_and_clear(), script).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Conflict);
+    assert_eq!(error.operation, "StopInstances");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn an_instance_that_no_pointer_names_is_stopped_without_touching_one() {
+    let stop = Mutation::Stop {
+        region: "us-east-1".into(),
+        id: "i-1".into(),
+        clear_pointer: None,
+    };
+    let (answer, server) = apply(stop, vec![stopping()]).await;
+    assert_eq!(answer, Ok(Outcome::Accepted));
+    assert_eq!(server.operations(), ["stopinstances"]);
+}

@@ -1,0 +1,51 @@
+//! What goes over the wire, and what is made of what comes back.
+
+mod asking;
+mod changing;
+mod reaching;
+
+use reeve_core::cloud::{CloudError, Mutation, Outcome};
+
+use crate::testing::{ScriptedServer, Step};
+
+fn instance_xml(id: &str, state: &str) -> String {
+    format!(
+        "<item><instanceId>{id}</instanceId><instanceState><code>0</code><name>{state}</name>\
+         </instanceState><privateIpAddress>10.0.0.7</privateIpAddress><tagSet><item>\
+         <key>reeve:worker</key><value>chat</value></item></tagSet></item>"
+    )
+}
+
+fn launched() -> Step {
+    let xml = instance_xml("i-new", "pending");
+    Step::answer(
+        200,
+        format!("<RunInstancesResponse><instancesSet>{xml}</instancesSet></RunInstancesResponse>"),
+    )
+}
+
+fn pointer_value(value: &str) -> Step {
+    let body = format!(r#"{{"Parameter":{{"Name":"/p","Type":"String","Value":"{value}"}}}}"#);
+    Step::answer(200, body)
+}
+
+fn launch() -> Mutation {
+    Mutation::Launch {
+        region: "us-east-1".into(),
+        launch_template: "encache-gpu".to_owned(),
+        token: "token-of-attempt-3".into(),
+        tags: [("reeve:worker", "chat"), ("reeve:generation", "3")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+    }
+}
+
+/// Changes something at a server that follows the script.
+async fn apply(
+    mutation: Mutation,
+    script: Vec<Step>,
+) -> (Result<Outcome, CloudError>, ScriptedServer) {
+    let server = ScriptedServer::start(script);
+    let answer = server.cloud().await.apply(mutation).await;
+    (answer, server)
+}

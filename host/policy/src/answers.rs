@@ -1,0 +1,28 @@
+//! The slots as the core's [`Policies`]: what a host asks without knowing that Wasm answers.
+
+use reeve_core::decision::{self, Policies, PolicyFailure};
+use reeve_core::id::PoolName;
+use reeve_core::point::Input;
+
+use crate::slots::{Decision, Slots};
+
+impl Policies for Slots {
+    fn decide(&self, pool: &PoolName, input: Input) -> decision::Decision {
+        let Decision {
+            policy,
+            input,
+            verdict,
+            fuel_used,
+        } = Self::decide(self, pool, input);
+        decision::Decision {
+            digest: policy.as_ref().map(|policy| policy.digest),
+            policy: policy.map(|policy| policy.name),
+            input,
+            result: verdict.map_err(|error| PolicyFailure {
+                code: error.failure.code().to_owned(),
+                text: error.to_string(),
+            }),
+            fuel_used,
+        }
+    }
+}

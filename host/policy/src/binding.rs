@@ -1,0 +1,130 @@
+//! What the configuration binds: a point of a pool to a file in the policy directory.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
+
+use reeve_core::id::PoolName;
+use reeve_core::point::Point;
+use serde_json::{Map, Value};
+
+/// One line of the configuration's bindings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// The pool.
+    pub pool: PoolName,
+    /// The question.
+    pub point: Point,
+    /// The component's file name within the policy directory, such as `resolve.wasm`.
+    pub file: String,
+    /// The pool's settings for it.
+    pub settings: Map<String, Value>,
+}
+
+/// The bindings do not make sense together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindingError {
+    /// The file could lie anywhere.
+    #[error(
+        "pool {pool}, point {point}: the file {file:?} is not a plain file name; accepted is the name \
+         of a file in the policy directory, such as \"resolve.wasm\", without any path"
+    )]
+    FileName {
+        /// The binding's pool.
+        pool: PoolName,
+        /// The binding's point.
+        point: Point,
+        /// The name.
+        file: String,
+    },
+    /// Two answers to one question.
+    #[error("pool {pool}, point {point}: it is bound twice; a point of a pool has one policy")]
+    Twice {
+        /// The bindings' pool.
+        pool: PoolName,
+        /// The bindings' point.
+        point: Point,
+    },
+}
+
+impl Binding {
+    /// The settings as the policy receives them.
+    pub(crate) fn settings_text(&self) -> String {
+        Value::Object(self.settings.clone()).to_string()
+    }
+}
+
+/// Checks the bindings by themselves, without looking at any file.
+///
+/// # Errors
+/// The first binding that cannot be meant.
+pub(crate) fn check(bindings: &[Binding]) -> Result<(), BindingError> {
+    let mut bound = BTreeSet::new();
+    for binding in bindings {
+        let (pool, point) = (binding.pool.clone(), binding.point);
+        if !is_plain_name(&binding.file) {
+            let file = binding.file.clone();
+            return Err(BindingError::FileName { pool, point, file });
+        }
+        if !bound.insert((pool.clone(), point)) {
+            return Err(BindingError::Twice { pool, point });
+        }
+    }
+    Ok(())
+}
+
+/// One normal path component and nothing else: no directory, no `..`, no drive.
+fn is_plain_name(file: &str) -> bool {
+    let mut parts = Path::new(file).components();
+    matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(name)), None) if name == file
+    ) && !file.contains(['\\', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(point: Point, file: &str) -> Binding {
+        Binding {
+            pool: PoolName::new("gpu"),
+            point,
+            file: file.to_owned(),
+            settings: Map::new(),
+        }
+    }
+
+    #[test]
+    fn a_file_name_never_leaves_the_directory() {
+        for accepted in ["resolve.wasm", "a b", "..wasm", ".hidden"] {
+            assert_eq!(check(&[binding(Point::Resolve, accepted)]), Ok(()));
+        }
+        for refused in [
+            "",
+            ".",
+            "..",
+            "/",
+            "/etc/passwd",
+            "../a.wasm",
+            "a/b.wasm",
+            "a/",
+            "./a",
+            "a\\b",
+            "a\0",
+        ] {
+            let error = check(&[binding(Point::Resolve, refused)]).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("{refused:?}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_point_of_a_pool_is_bound_once() {
+        let two_points = [binding(Point::Reap, "a"), binding(Point::Adopt, "a")];
+        assert_eq!(check(&two_points), Ok(()));
+        let twice = [binding(Point::Reap, "a"), binding(Point::Reap, "b")];
+        assert!(matches!(check(&twice), Err(BindingError::Twice { .. })));
+    }
+}

@@ -1,0 +1,247 @@
+//! The bounds of what a policy may say, as `wit/` states them. How far the host follows what is in
+//! bounds (how long a verdict may stay valid, what may be started) is the core's to decide.
+
+use reeve_core::id::InstanceId;
+use reeve_core::point::adopt::Choice;
+use reeve_core::point::resolve::{Action, Adopted, Pointer};
+use reeve_core::point::{Input, Reason, Verdict, adopt, resolve};
+
+use crate::description::Description;
+
+/// A name or a reason's code.
+const CODE_BYTES_MAX: usize = 64;
+/// A sentence: a reason's text, a summary, a refusal.
+const TEXT_BYTES_MAX: usize = 512;
+/// What a policy may have handed back to it.
+const MEMO_BYTES_MAX: usize = 1024;
+/// A version such as `1.2.3-rc.1+build.5`.
+const VERSION_BYTES_MAX: usize = 64;
+/// A JSON Schema.
+const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+
+/// Checks a verdict against the contract and against the input it answers.
+///
+/// # Errors
+/// Which field is out of bounds, what was found and what is accepted.
+pub(crate) fn check(input: &Input, verdict: &Verdict) -> Result<(), String> {
+    check_reason(verdict.reason())?;
+    match (input, verdict) {
+        (Input::Resolve(input), Verdict::Resolve(verdict)) => {
+            check_memo(&verdict.memo)?;
+            match &verdict.action {
+                Action::Serve(target) => check_known(&target.id, known_to_resolve(input)),
+                Action::Start(id) => check_known(id, known_to_resolve(input)),
+                Action::Adopt | Action::Launch | Action::Wait(_) | Action::Unavailable(_) => Ok(()),
+            }
+        }
+        (Input::Adopt(input), Verdict::Adopt(verdict)) => match &verdict.choice {
+            Choice::Take(id) => check_known(id, candidates(input)),
+            Choice::None => Ok(()),
+        },
+        (Input::Reap(_), Verdict::Reap(verdict)) => check_memo(&verdict.memo),
+        // These name no instance and remember nothing.
+        _ => Ok(()),
+    }
+}
+
+/// Checks a description against the contract.
+///
+/// # Errors
+/// Which field is out of bounds, what was found and what is accepted.
+pub(crate) fn check_description(description: &Description) -> Result<(), String> {
+    check_code("name", &description.name)?;
+    check_length("summary", &description.summary, TEXT_BYTES_MAX)?;
+    check_length("version", &description.version, VERSION_BYTES_MAX)?;
+    if !is_semver(&description.version) {
+        return Err(format!(
+            "version is {:?}, accepted is a semantic version such as 1.2.3",
+            description.version
+        ));
+    }
+    check_length(
+        "settings-schema",
+        &description.settings_schema,
+        SCHEMA_BYTES_MAX,
+    )?;
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(
+        &description.settings_schema,
+    ) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "settings-schema is not a JSON object as a JSON Schema is: {error}"
+        )),
+    }
+}
+
+/// A refusal's text as the journal keeps it: cut at 512 bytes, between two characters.
+pub(crate) fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
+}
+
+fn check_reason(reason: &Reason) -> Result<(), String> {
+    check_code("reason.code", &reason.code)?;
+    check_length("reason.text", &reason.text, TEXT_BYTES_MAX)
+}
+
+fn check_code(field: &str, code: &str) -> Result<(), String> {
+    let accepted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(accepted) {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} is {:?} ({} bytes), accepted are 1 to {CODE_BYTES_MAX} lower-case letters, digits and -",
+        excerpt(code),
+        code.len()
+    ))
+}
+
+fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.len() <= bytes_max {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} has {} bytes, accepted are at most {bytes_max}",
+        text.len()
+    ))
+}
+
+fn check_memo(memo: &str) -> Result<(), String> {
+    check_length("memo", memo, MEMO_BYTES_MAX)
+}
+
+fn check_known<'a>(
+    id: &InstanceId,
+    known: impl Iterator<Item = &'a InstanceId>,
+) -> Result<(), String> {
+    let mut known = known.peekable();
+    let none_known = known.peek().is_none();
+    if known.any(|one| one == id) {
+        return Ok(());
+    }
+    Err(format!(
+        "it names the instance {:?}, which does not stand in the input{}",
+        excerpt(id.as_str()),
+        if none_known {
+            " (the input names none)"
+        } else {
+            ""
+        }
+    ))
+}
+
+fn known_to_resolve(input: &resolve::Input) -> impl Iterator<Item = &InstanceId> {
+    let pointed = match &input.pointer {
+        Pointer::Names(id) => Some(id),
+        Pointer::Unknown | Pointer::Empty => None,
+    };
+    let adopted = match &input.adopted {
+        Adopted::Instance(id) => Some(id),
+        Adopted::None => None,
+    };
+    let listed = input.instances.iter().map(|facts| &facts.id);
+    listed.chain(adopted).chain(pointed)
+}
+
+fn candidates(input: &adopt::Input) -> impl Iterator<Item = &InstanceId> {
+    input.candidates.iter().map(|candidate| &candidate.facts.id)
+}
+
+/// Enough of a text to recognise it in an error.
+fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(CODE_BYTES_MAX)]
+}
+
+/// `MAJOR.MINOR.PATCH`, each without leading zeros, and whatever follows a `-` or `+`.
+fn is_semver(version: &str) -> bool {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let number = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    core.split('.').count() == 3 && core.split('.').all(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_core::point::resolve::{Adoption, InFlight, LastFailure, Target};
+    use reeve_core::point::{AddressKind, Age};
+
+    use super::*;
+
+    fn resolve_input(pointer: Pointer, adopted: Adopted) -> Input {
+        Input::Resolve(resolve::Input {
+            pointer,
+            adopted,
+            instances: Vec::new(),
+            scanned: Age::None,
+            adoption: Adoption::NotAsked,
+            in_flight: InFlight::Nothing,
+            last_failure: LastFailure::None,
+            settings: "{}".to_owned(),
+            memo: String::new(),
+        })
+    }
+
+    fn resolve_verdict(action: Action, memo: String) -> Verdict {
+        Verdict::Resolve(resolve::Verdict {
+            action,
+            reason: Reason::new("code", "text"),
+            valid_for_ms: 0,
+            memo,
+        })
+    }
+
+    fn start(id: &str) -> Verdict {
+        resolve_verdict(Action::Start(InstanceId::new(id)), String::new())
+    }
+
+    #[test]
+    fn an_instance_may_be_named_that_stands_anywhere_in_the_input() {
+        let id = || InstanceId::new("i-a");
+        let pointed = resolve_input(Pointer::Names(id()), Adopted::None);
+        let adopted = resolve_input(Pointer::Empty, Adopted::Instance(id()));
+        for input in [pointed, adopted] {
+            assert_eq!(check(&input, &start("i-a")), Ok(()));
+            assert!(check(&input, &start("i-b")).is_err());
+            let target = Target {
+                id: InstanceId::new("i-b"),
+                address: AddressKind::Private,
+            };
+            assert!(
+                check(
+                    &input,
+                    &resolve_verdict(Action::Serve(target), String::new())
+                )
+                .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn an_invented_instance_is_named_in_the_error() {
+        let nothing = resolve_input(Pointer::Unknown, Adopted::None);
+        let error = check(&nothing, &start("i-made-up")).unwrap_err();
+        assert!(error.contains("\"i-made-up\""), "{error}");
+        let candidates = Input::Adopt(adopt::Input {
+            candidates: Vec::new(),
+            settings: "{}".to_owned(),
+        });
+        let take = Verdict::Adopt(adopt::Verdict {
+            choice: Choice::Take(InstanceId::new("i-made-up")),
+            reason: Reason::new("code", "text"),
+            valid_for_ms: 0,
+        });
+        assert!(check(&candidates, &take).is_err());
+    }
+
+    #[test]
+    fn a_memo_has_at_most_1024_bytes() {
+        let input = resolve_input(Pointer::Unknown, Adopted::None);
+        let with_memo = |length| resolve_verdict(Action::Launch, "m".repeat(length));
+        assert_eq!(check(&input, &with_memo(1024)), Ok(()));
+        let error = check(&input, &with_memo(1025)).unwrap_err();
+        assert_eq!(error, "memo has 1025 bytes, accepted are at most 1024");
+    }
+}

@@ -1,0 +1,320 @@
+//! Runs case files against a component: the same files that a policy's crate runs natively.
+//!
+//! ```json
+//! {
+//!   "point": "retry-ip",
+//!   "base": { "tries": 1, "waited-ms": 0, "launched": "none" },
+//!   "cases": [
+//!     {
+//!       "name": "after the last try the caller is told to come back",
+//!       "settings": { "tries": 3 },
+//!       "input": { "tries": 4 },
+//!       "expect": { "next": { "give-up": 2000 }, "reason": "ip-pending" }
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! Names are those of the WIT. A case's `input` overrides `base` key by key; together they give every
+//! field except `settings`, which is an object of its own and `{}` by default. `expect` names any fields
+//! of the verdict, each of which must be equal; `reason` stands for the reason's code.
+//! `{"error": "part of the text"}` expects a refusal or another failure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use reeve_core::point::{Input, Point, Verdict};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::component::LoadedPolicy;
+use crate::error::DecideError;
+
+/// How the cases of one file went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseReport {
+    /// The file.
+    pub path: PathBuf,
+    /// The point its cases are for.
+    pub point: Point,
+    /// Every case, in the file's order; never empty.
+    pub cases: Vec<CaseResult>,
+}
+
+/// How one case went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseResult {
+    /// Its name.
+    pub name: String,
+    /// What was expected and what was got; `None`: it passed.
+    pub mismatch: Option<String>,
+    /// What the decision cost.
+    pub fuel_used: u64,
+}
+
+/// A case file cannot be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseFileError {
+    /// It cannot be read.
+    #[error("cannot read the cases {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not of the form that the documentation of `reeve_policy::cases` shows.
+    #[error("the cases {} are not in the form of case files", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Where, what was found, what is accepted.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A case, or the list of them, could not test what it is meant to.
+    #[error("the cases {}: {problem}", path.display())]
+    Case {
+        /// The file.
+        path: PathBuf,
+        /// Which case, what was found, what is accepted.
+        problem: String,
+    },
+    /// The policy does not answer this question.
+    #[error("the cases {} ask {point}, and policy {policy} {offered}", path.display())]
+    NotOffered {
+        /// The file.
+        path: PathBuf,
+        /// What it asks.
+        point: Point,
+        /// Who is asked.
+        policy: String,
+        /// What it offers instead.
+        offered: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFile {
+    point: Point,
+    #[serde(default)]
+    base: Map<String, Value>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    settings: Map<String, Value>,
+    #[serde(default)]
+    input: Map<String, Value>,
+    expect: Map<String, Value>,
+}
+
+/// Puts every case of the file to the policy.
+///
+/// # Errors
+/// The file cannot be read, is not a case file, or asks what the policy does not answer. A case that
+/// merely fails is in the report.
+pub fn run_file(path: &Path, policy: &LoadedPolicy) -> Result<CaseReport, CaseFileError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CaseFileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file: CaseFile = serde_json::from_str(&text).map_err(|source| CaseFileError::Form {
+        path: path.to_owned(),
+        source,
+    })?;
+    if !policy.offers(file.point) {
+        let offered: Vec<_> = policy.points().map(Point::as_str).collect();
+        return Err(CaseFileError::NotOffered {
+            path: path.to_owned(),
+            point: file.point,
+            policy: policy.policy().to_string(),
+            offered: format!("offers {}", offered.join(", ")),
+        });
+    }
+    let point = file.point;
+    let cases = run(file, policy).map_err(|problem| CaseFileError::Case {
+        path: path.to_owned(),
+        problem,
+    })?;
+    Ok(CaseReport {
+        path: path.to_owned(),
+        point,
+        cases,
+    })
+}
+
+fn run(file: CaseFile, policy: &LoadedPolicy) -> Result<Vec<CaseResult>, String> {
+    if file.cases.is_empty() {
+        return Err("it has no cases, and accepted is at least one".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    let mut results = Vec::new();
+    for case in file.cases {
+        if !names.insert(case.name.clone()) {
+            return Err(format!("two cases are named {:?}", case.name));
+        }
+        check_expected(file.point, &case)?;
+        let input = input(file.point, &file.base, &case)?;
+        let (answer, fuel_used) = match policy.decide(&input) {
+            Ok(decided) => (Ok(decided.verdict), decided.fuel_used),
+            Err(error) => {
+                let fuel_used = error.fuel_used;
+                (Err(error), fuel_used)
+            }
+        };
+        let mismatch = compare(&case.expect, answer)
+            .map_err(|error| format!("the case {:?}: {error}", case.name))?;
+        results.push(CaseResult {
+            name: case.name,
+            mismatch,
+            fuel_used,
+        });
+    }
+    Ok(results)
+}
+
+/// The fields of each point's verdict, so that a misspelt expectation is an error and not a failure.
+fn verdict_fields(point: Point) -> &'static [&'static str] {
+    match point {
+        Point::Resolve => &["action", "reason", "valid-for-ms", "memo"],
+        Point::Adopt | Point::Debounce => &["choice", "reason", "valid-for-ms"],
+        Point::RetryIp => &["next", "reason", "valid-for-ms"],
+        Point::Reap => &["choice", "reason", "look-again-ms", "memo"],
+    }
+}
+
+fn check_expected(point: Point, case: &Case) -> Result<(), String> {
+    let name = &case.name;
+    if case.expect.is_empty() {
+        return Err(format!("the case {name:?} expects nothing"));
+    }
+    if let Some(text) = case.expect.get("error") {
+        if case.expect.len() == 1 && text.is_string() {
+            return Ok(());
+        }
+        return Err(format!(
+            "the case {name:?}: \"error\" stands alone and is a text"
+        ));
+    }
+    let fields = verdict_fields(point);
+    match case
+        .expect
+        .keys()
+        .find(|key| !fields.contains(&key.as_str()))
+    {
+        Some(unknown) => Err(format!(
+            "the case {name:?} expects {unknown:?}, accepted are {} or \"error\" alone",
+            fields.join(", ")
+        )),
+        None => Ok(()),
+    }
+}
+
+fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, String> {
+    let name = &case.name;
+    let mut fields = base.clone();
+    fields.extend(case.input.clone());
+    let settings = Value::Object(case.settings.clone()).to_string();
+    if fields
+        .insert("settings".to_owned(), settings.into())
+        .is_some()
+    {
+        return Err(format!(
+            "the case {name:?}: \"settings\" stands beside \"input\", not in it"
+        ));
+    }
+    serde_json::from_value(json!({ point.as_str(): fields }))
+        .map_err(|error| format!("the case {name:?}: its input: {error}"))
+}
+
+/// What differs, if anything.
+fn compare(
+    expect: &Map<String, Value>,
+    answer: Result<Verdict, DecideError>,
+) -> Result<Option<String>, serde_json::Error> {
+    let expected_error = expect.get("error").and_then(Value::as_str);
+    let verdict = match (expected_error, answer) {
+        (None, Ok(verdict)) => in_words_of_the_contract(&verdict)?,
+        (None, Err(error)) => {
+            let expected = Value::Object(expect.clone());
+            return Ok(Some(format!("expected {expected}, got: {error}")));
+        }
+        (Some(part), Err(error)) if error.to_string().contains(part) => return Ok(None),
+        (Some(part), Err(error)) => {
+            return Ok(Some(format!(
+                "expected an error with {part:?}, got: {error}"
+            )));
+        }
+        (Some(part), Ok(verdict)) => {
+            let verdict = in_words_of_the_contract(&verdict)?;
+            return Ok(Some(format!(
+                "expected an error with {part:?}, got {verdict}"
+            )));
+        }
+    };
+    let differences: Vec<_> = expect
+        .iter()
+        .filter_map(|(field, expected)| {
+            let got = match field.as_str() {
+                "reason" => &verdict["reason"]["code"],
+                field => &verdict[field],
+            };
+            (got != expected).then(|| format!("{field}: expected {expected}, got {got}"))
+        })
+        .collect();
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(format!("{}; in {verdict}", differences.join("; "))))
+}
+
+/// The verdict's own fields, without the point around them.
+fn in_words_of_the_contract(verdict: &Verdict) -> Result<Value, serde_json::Error> {
+    match verdict {
+        Verdict::Resolve(verdict) => serde_json::to_value(verdict),
+        Verdict::Adopt(verdict) => serde_json::to_value(verdict),
+        Verdict::RetryIp(verdict) => serde_json::to_value(verdict),
+        Verdict::Debounce(verdict) => serde_json::to_value(verdict),
+        Verdict::Reap(verdict) => serde_json::to_value(verdict),
+    }
+}
+
+impl CaseReport {
+    /// Whether every case passed.
+    pub fn passed(&self) -> bool {
+        self.failures().next().is_none()
+    }
+
+    /// The cases that failed, each with what was expected and got.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cases
+            .iter()
+            .filter_map(|case| Some((case.name.as_str(), case.mismatch.as_deref()?)))
+    }
+}
+
+impl fmt::Display for CaseReport {
+    /// One line for the file, and two for each case that failed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = self.failures().count();
+        let passed = self.cases.len() - failed;
+        write!(
+            f,
+            "{} ({}): {passed} passed, {failed} failed",
+            self.path.display(),
+            self.point
+        )?;
+        for (name, mismatch) in self.failures() {
+            write!(f, "\n  failed: {name}\n    {mismatch}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,306 @@
+//! A component that was accepted as a policy: compiled, linked with nothing, tried once.
+
+use std::collections::BTreeMap;
+
+use reeve_core::id::Digest;
+use reeve_core::point::{Input, Point, Verdict};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
+
+use crate::bounds;
+use crate::description::Description;
+use crate::engine::PolicyEngine;
+use crate::error::{DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError};
+use crate::sandbox::{Linked, Sandbox};
+use crate::v0_1;
+
+/// The first bytes of every Wasm binary.
+const WASM_MAGIC: &[u8] = b"\0asm";
+/// What follows in a core module; a component has another version and layer there.
+const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
+
+/// A policy, ready to decide. Immutable; a changed file is another one.
+pub struct LoadedPolicy {
+    engine: PolicyEngine,
+    policy: PolicyRef,
+    linked: Linked,
+    offers: BTreeMap<Point, ComponentExportIndex>,
+    about: Option<About>,
+}
+
+/// The functions of `about`, and what `describe` said.
+struct About {
+    validate: ComponentExportIndex,
+    description: Description,
+}
+
+/// A decision that was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The verdict, within the contract's bounds.
+    pub verdict: Verdict,
+    /// What it cost; the same for the same component and input.
+    pub fuel_used: u64,
+}
+
+impl LoadedPolicy {
+    /// Compiles the component, checks it against the contract, and tries it: every offered point must
+    /// have the contract's type, `about.describe` must answer within bounds and `about.validate` must
+    /// take `{}`. `name` stands in errors, and for a component without `about` everywhere.
+    ///
+    /// Compiling takes tenths of a second: not for a thread that decides.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn load(engine: &PolicyEngine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        let policy = PolicyRef {
+            name: name.to_owned(),
+            digest: Digest::of(bytes),
+        };
+        match Self::try_load(engine, policy.clone(), bytes) {
+            Ok(loaded) => Ok(loaded),
+            Err(kind) => Err(LoadError { policy, kind }),
+        }
+    }
+
+    fn try_load(
+        engine: &PolicyEngine,
+        policy: PolicyRef,
+        bytes: &[u8],
+    ) -> Result<Self, LoadErrorKind> {
+        check_form(bytes, engine.limits().component_bytes_max)?;
+        let component =
+            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::Invalid)?;
+        check_imports(engine, &component)?;
+        let linked = Linker::new(engine.wasm())
+            .instantiate_pre(&component)
+            .map_err(LoadErrorKind::Invalid)?;
+
+        let mut offers = BTreeMap::new();
+        for point in Point::ALL {
+            let interface = v0_1::interface(point);
+            if exports(engine, &component, &interface) {
+                offers.insert(point, function(&component, &interface, v0_1::DECIDE)?);
+            }
+        }
+        if offers.is_empty() {
+            return Err(nothing_offered(engine, &component));
+        }
+        let mut loaded = Self {
+            engine: engine.clone(),
+            policy,
+            linked,
+            offers,
+            about: None,
+        };
+        loaded.try_out(&component)?;
+        Ok(loaded)
+    }
+
+    /// Instantiates in a scratch store. Only there do wrong types show, and what a start function does.
+    fn try_out(&mut self, component: &Component) -> Result<(), LoadErrorKind> {
+        let mut scratch = self.sandbox("instantiating it")?;
+        for (point, decide) in &self.offers {
+            v0_1::check_decide(&mut scratch, *point, decide).map_err(|source| {
+                LoadErrorKind::WrongType {
+                    interface: v0_1::interface(*point),
+                    source,
+                }
+            })?;
+        }
+        if !exports(&self.engine, component, v0_1::ABOUT) {
+            return Ok(());
+        }
+        let describe = function(component, v0_1::ABOUT, v0_1::DESCRIBE)?;
+        let validate = function(component, v0_1::ABOUT, v0_1::VALIDATE)?;
+        v0_1::check_about(&mut scratch, &describe, &validate).map_err(|source| {
+            LoadErrorKind::WrongType {
+                interface: v0_1::ABOUT.to_owned(),
+                source,
+            }
+        })?;
+        let description = v0_1::describe(&mut scratch, &describe)
+            .and_then(|description| {
+                bounds::check_description(&description).map_err(Failure::OutOfBounds)?;
+                Ok(description)
+            })
+            .map_err(trial("about.describe"))?;
+        drop(scratch);
+
+        let mut scratch = self.sandbox("instantiating it")?;
+        v0_1::validate(&mut scratch, &validate, "{}")
+            .map_err(trial("about.validate of {}, the defaults,"))?;
+        drop(scratch);
+
+        self.policy.name.clone_from(&description.name);
+        self.about = Some(About {
+            validate,
+            description,
+        });
+        Ok(())
+    }
+
+    fn sandbox(&self, what: &'static str) -> Result<Sandbox<'_>, LoadErrorKind> {
+        Sandbox::open(&self.engine, &self.linked).map_err(|(failure, _)| trial(what)(failure))
+    }
+
+    /// Which code this is.
+    pub fn policy(&self) -> &PolicyRef {
+        &self.policy
+    }
+
+    /// The SHA-256 of the component.
+    pub fn digest(&self) -> Digest {
+        self.policy.digest
+    }
+
+    /// What it says about itself; `None` when it does not offer `about`.
+    pub fn description(&self) -> Option<&Description> {
+        self.about.as_ref().map(|about| &about.description)
+    }
+
+    /// The points it offers, in the order of the design.
+    pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
+        self.offers.keys().copied()
+    }
+
+    /// Whether it offers this point.
+    pub fn offers(&self, point: Point) -> bool {
+        self.offers.contains_key(&point)
+    }
+
+    /// Whether it takes these settings, a JSON object. A component without `about` takes any here,
+    /// and finds out when it decides.
+    ///
+    /// # Errors
+    /// The policy's own text, which names the field; or how the call failed.
+    pub fn validate(&self, settings: &str) -> Result<(), SettingsError> {
+        let Some(about) = &self.about else {
+            return Ok(());
+        };
+        Sandbox::open(&self.engine, &self.linked)
+            .map_err(|(failure, _)| failure)
+            .and_then(|mut sandbox| v0_1::validate(&mut sandbox, &about.validate, settings))
+            .map_err(|failure| SettingsError {
+                policy: self.policy.clone(),
+                failure,
+            })
+    }
+
+    /// Decides in a fresh sandbox.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; the point's safe default holds then.
+    pub fn decide(&self, input: &Input) -> Result<Decided, DecideError> {
+        let point = input.point();
+        let failed = |failure, fuel_used| DecideError {
+            policy: Some(self.policy.clone()),
+            point,
+            failure,
+            fuel_used,
+        };
+        let Some(decide) = self.offers.get(&point) else {
+            return Err(failed(self.not_offered(), 0));
+        };
+        let mut sandbox = Sandbox::open(&self.engine, &self.linked)
+            .map_err(|(failure, fuel_used)| failed(failure, fuel_used))?;
+        let answer = v0_1::decide(&mut sandbox, decide, input);
+        let fuel_used = sandbox.fuel_used();
+
+        let verdict = answer.map_err(|failure| failed(failure, fuel_used))?;
+        bounds::check(input, &verdict)
+            .map_err(|text| failed(Failure::OutOfBounds(text), fuel_used))?;
+        Ok(Decided { verdict, fuel_used })
+    }
+
+    /// The failure of asking for a point it does not offer.
+    pub(crate) fn not_offered(&self) -> Failure {
+        let offered: Vec<_> = self.points().map(Point::as_str).collect();
+        Failure::NotOffered {
+            offered: offered.join(", "),
+        }
+    }
+}
+
+fn trial(what: &'static str) -> impl Fn(Failure) -> LoadErrorKind {
+    move |failure| LoadErrorKind::Trial { what, failure }
+}
+
+/// Sorts out what cannot be a component before the compiler sees it.
+fn check_form(bytes: &[u8], bytes_max: u64) -> Result<(), LoadErrorKind> {
+    let found = bytes.len() as u64;
+    if found == 0 {
+        return Err(LoadErrorKind::Empty);
+    }
+    if found > bytes_max {
+        return Err(LoadErrorKind::TooLarge {
+            found,
+            max: bytes_max,
+        });
+    }
+    match bytes.strip_prefix(WASM_MAGIC) {
+        None => Err(LoadErrorKind::NotWasm),
+        Some(rest) if rest.starts_with(CORE_VERSION) => Err(LoadErrorKind::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Refuses whatever the component wants from outside, before the linker would, so that all of it is
+/// named at once.
+fn check_imports(engine: &PolicyEngine, component: &Component) -> Result<(), LoadErrorKind> {
+    let ty = component.component_type();
+    let found: Vec<_> = ty
+        .imports(engine.wasm())
+        .filter(|(_, import)| !is_only_types(engine, &import.ty))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadErrorKind::Imports(found))
+    }
+}
+
+/// An import that only names types, as `reeve:policy/types` is in every component: nothing can be
+/// called through it, and an empty linker satisfies it.
+fn is_only_types(engine: &PolicyEngine, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::Type(_) => true,
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine.wasm())
+            .all(|(_, export)| is_only_types(engine, &export.ty)),
+        _ => false,
+    }
+}
+
+/// Whether it exports this interface in exactly this version. wasmtime's own look-up would also take
+/// a later 0.1.x, which may mean something else.
+fn exports(engine: &PolicyEngine, component: &Component, interface: &str) -> bool {
+    let ty = component.component_type();
+    ty.exports(engine.wasm()).any(|(name, _)| name == interface)
+}
+
+fn function(
+    component: &Component,
+    interface: &str,
+    name: &str,
+) -> Result<ComponentExportIndex, LoadErrorKind> {
+    component
+        .get_export_index(None, interface)
+        .and_then(|instance| component.get_export_index(Some(&instance), name))
+        .ok_or_else(|| LoadErrorKind::WrongType {
+            interface: interface.to_owned(),
+            source: wasmtime::Error::msg(format!("it has no function {name:?}")),
+        })
+}
+
+fn nothing_offered(engine: &PolicyEngine, component: &Component) -> LoadErrorKind {
+    let ty = component.component_type();
+    LoadErrorKind::NothingOffered {
+        found: ty
+            .exports(engine.wasm())
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+        accepted: Point::ALL.map(v0_1::interface).to_vec(),
+    }
+}

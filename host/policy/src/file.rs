@@ -1,0 +1,36 @@
+//! Reads a component's file, once and whole. Whatever is hashed, checked and compiled afterwards are
+//! these bytes, so a file that changes meanwhile cannot slip something else in.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use crate::report::ReloadError;
+
+/// The content of a regular file, symbolic links followed, of at most `bytes_max` bytes.
+///
+/// # Errors
+/// It cannot be read, is not a file, or is longer.
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
+    let failed = |source| ReloadError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Opening a named pipe would wait for a writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(ReloadError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    let found = File::open(path)
+        .and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if found as u64 > bytes_max {
+        return Err(ReloadError::TooLarge {
+            path: path.to_owned(),
+            max: bytes_max,
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,59 @@
+//! The floor of isolation: what a fresh sandbox costs when the code in it does nothing. Benchmarks show
+//! a decision beside it; nothing else uses it.
+
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
+
+use crate::engine::PolicyEngine;
+use crate::error::{Failure, LoadErrorKind};
+use crate::sandbox::{Linked, Sandbox};
+
+/// A component with one function that takes and returns nothing, called the way a policy is: through
+/// the same engine, gate, limits and sandbox.
+pub struct Floor {
+    engine: PolicyEngine,
+    linked: Linked,
+    function: ComponentExportIndex,
+}
+
+impl Floor {
+    /// Compiles the component and calls its exported `function` once. The component may import nothing.
+    ///
+    /// # Errors
+    /// It does not compile, wants imports, has no such function, or the call fails.
+    pub fn load(
+        engine: &PolicyEngine,
+        bytes: &[u8],
+        function: &str,
+    ) -> Result<Self, LoadErrorKind> {
+        let component =
+            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::Invalid)?;
+        let linked = Linker::new(engine.wasm())
+            .instantiate_pre(&component)
+            .map_err(LoadErrorKind::Invalid)?;
+        let function = component.get_export_index(None, function).ok_or_else(|| {
+            let missing = format!("it has no function {function:?}");
+            LoadErrorKind::Invalid(wasmtime::Error::msg(missing))
+        })?;
+        let floor = Self {
+            engine: engine.clone(),
+            linked,
+            function,
+        };
+        floor.call().map_err(|failure| LoadErrorKind::Trial {
+            what: "calling it",
+            failure,
+        })?;
+        Ok(floor)
+    }
+
+    /// Calls the function in a fresh sandbox and returns the fuel used.
+    ///
+    /// # Errors
+    /// Any [`Failure`] of the code itself.
+    pub fn call(&self) -> Result<u64, Failure> {
+        let mut sandbox =
+            Sandbox::open(&self.engine, &self.linked).map_err(|(failure, _)| failure)?;
+        sandbox.call::<(), ()>(&self.function, ())?;
+        Ok(sandbox.fuel_used())
+    }
+}

@@ -1,0 +1,59 @@
+//! What one call of a policy may use.
+
+use std::time::Duration;
+
+/// How often the shell calls [`crate::PolicyEngine::tick`]. The deadline only backs fuel up, so it may
+/// be coarse; ten wake-ups a second cost nothing.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// The bytes a call may hand back in all its texts together. The longest answer that is in bounds is
+/// a description with its 64 KiB schema, twice that in UTF-16; a verdict needs less than 4 KiB. A
+/// longer text is refused before it is copied out of the sandbox.
+pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Core modules in one component. One is usual; a composed component has a few.
+pub(crate) const CORE_INSTANCES_MAX: usize = 8;
+
+/// Linear memories in one component; together they share [`Limits::memory_bytes_max`].
+pub(crate) const MEMORIES_MAX: usize = 2;
+
+/// Tables in one component.
+pub(crate) const TABLES_MAX: usize = 4;
+
+/// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
+
+/// What one call of a policy may use. The defaults fit policies compiled to Wasm; a language that
+/// brings its interpreter along may need more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Fuel of one call, about one unit for each instruction and each byte moved in bulk. A standard
+    /// decision uses about 10,000 for 10 instances and 100,000 for 100; the default leaves 500 times the latter and ends an
+    /// endless loop within about 50 ms.
+    pub fuel: u64,
+    /// Linear memory of one call in bytes, all memories together. A Rust policy starts with 1.1 MiB,
+    /// nearly all of it its stack. Also the address space reserved for each memory that may exist at
+    /// the same time.
+    pub memory_bytes_max: usize,
+    /// The native stack of one call in bytes: how deep a recursion goes before it traps. A quarter of what
+    /// Rust gives a thread, so the host's own frames have room.
+    pub stack_bytes_max: usize,
+    /// Ticks of [`TICK`] until a call is interrupted, whatever fuel it has left. The default, 1 s, is 20
+    /// times what the default fuel takes, so that a slow machine does not decide differently.
+    pub deadline_ticks: u64,
+    /// The size of a component in bytes. The standard ones have 50 to 150 KiB; compiling takes about
+    /// a second for each 3 MiB.
+    pub component_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 50_000_000,
+            memory_bytes_max: 16 * 1024 * 1024,
+            stack_bytes_max: 512 * 1024,
+            deadline_ticks: 10,
+            component_bytes_max: 8 * 1024 * 1024,
+        }
+    }
+}

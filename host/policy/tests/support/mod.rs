@@ -1,0 +1,282 @@
+//! Small components written as text: a `retry-ip` policy whose every part a test can spoil.
+
+// Each test file uses its own part of this.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod setup;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use reeve_core::point::{Age, Input, Verdict, retry_ip};
+use reeve_policy::{Limits, LoadError, LoadedPolicy, PolicyEngine};
+
+/// Where the fixture keeps its answer and its texts.
+const ANSWER: usize = 1024;
+const CODE: usize = 2048;
+const TEXT: usize = 4096;
+
+/// A component that answers `again`, part by part.
+pub struct Fixture {
+    /// The body of the core function `decide`; its result is the address of the answer.
+    pub decide: String,
+    /// More of the core module.
+    pub core: String,
+    /// Where the caller may put texts.
+    pub realloc: String,
+    /// Pages of 64 KiB the memory starts with.
+    pub pages: u32,
+    /// More of the component, before everything else.
+    pub prelude: String,
+    /// The version in the interfaces' names.
+    pub version: String,
+    /// 0 for a verdict, 1 for a refusal.
+    pub result_case: u8,
+    /// 0 for `again`, 1 for `give-up`.
+    pub next_case: u8,
+    /// The milliseconds of `again`.
+    pub next_ms: u32,
+    /// The verdict's reason; the code is also the text of a refusal.
+    pub code: Vec<u8>,
+    pub text: Vec<u8>,
+    /// Address and length of the text, if not those of `text`.
+    pub text_at: Option<(u32, u32)>,
+    /// `about`, if the component is to have it.
+    pub about: Option<About>,
+}
+
+/// What `about` says.
+pub struct About {
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    pub schema: String,
+    /// Lengths of settings that are taken; others are refused with `unknown field`.
+    pub settings_lengths: Vec<usize>,
+}
+
+impl Fixture {
+    /// A component with nothing wrong.
+    pub fn sound() -> Self {
+        Self {
+            decide: format!("(i32.const {ANSWER})"),
+            core: String::new(),
+            realloc: "(i32.const 32768)".to_owned(),
+            pages: 1,
+            prelude: String::new(),
+            version: "0.1.0".to_owned(),
+            result_case: 0,
+            next_case: 0,
+            next_ms: 500,
+            code: b"again".to_vec(),
+            text: b"the address is not there yet".to_vec(),
+            text_at: None,
+            about: None,
+        }
+    }
+}
+
+impl Default for About {
+    fn default() -> Self {
+        Self {
+            name: "fixture".to_owned(),
+            version: "1.0.0".to_owned(),
+            summary: "A fixture.".to_owned(),
+            schema: "{}".to_owned(),
+            settings_lengths: vec![2],
+        }
+    }
+}
+
+impl Fixture {
+    /// A fixture with this body of `decide`.
+    pub fn deciding(body: &str) -> Self {
+        Self {
+            decide: format!("{body} (i32.const {ANSWER})"),
+            ..Self::sound()
+        }
+    }
+
+    /// The component.
+    pub fn bytes(&self) -> Vec<u8> {
+        wat::parse_str(self.wat()).expect("the fixture is valid text")
+    }
+
+    fn wat(&self) -> String {
+        let Self {
+            decide,
+            core,
+            realloc,
+            pages,
+            prelude,
+            version,
+            ..
+        } = self;
+        let (about_core, about) = self.about.as_ref().map(about_wat).unwrap_or_default();
+        let data = [
+            data(ANSWER, &self.answer()),
+            data(CODE, &self.code),
+            data(TEXT, &self.text),
+        ]
+        .concat();
+        format!(
+            r#"(component
+  {prelude}
+  (core module $code
+    (memory (export "memory") {pages})
+    {data}
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
+    {core}
+    (func (export "decide") (param $tries i32) (param $waited i32) (param i32 i32 i32 i32) (result i32)
+      {decide})
+    {about_core})
+  (core instance $code (instantiate $code))
+  (type $age (variant (case "none") (case "ms" u32)))
+  (type $reason (record (field "code" string) (field "text" string)))
+  (type $next (variant (case "again" u32) (case "give-up" u32)))
+  (type $input (record
+    (field "tries" u32) (field "waited-ms" u32) (field "launched" $age) (field "settings" string)))
+  (type $verdict (record (field "next" $next) (field "reason" $reason) (field "valid-for-ms" u32)))
+  (func $decide (param "input" $input) (result (result $verdict (error string)))
+    (canon lift (core func $code "decide") (memory (core memory $code "memory")) (realloc (core func $code "realloc"))))
+  (instance $retry-ip
+    (export "age" (type $age)) (export "reason" (type $reason)) (export "next" (type $next))
+    (export "input" (type $input)) (export "verdict" (type $verdict))
+    (export "decide" (func $decide)))
+  (export "reeve:policy/retry-ip@{version}" (instance $retry-ip))
+  {about})"#
+        )
+    }
+
+    /// `result<verdict, string>` as the canonical ABI lays it out.
+    fn answer(&self) -> Vec<u8> {
+        let mut bytes = vec![self.result_case, 0, 0, 0];
+        let mut word = |word: u32| bytes.extend(word.to_le_bytes());
+        let length = |text: &[u8]| u32::try_from(text.len()).expect("short");
+        if self.result_case == 1 {
+            word(CODE as u32);
+            word(length(&self.code));
+            return bytes;
+        }
+        word(u32::from(self.next_case));
+        word(self.next_ms);
+        word(CODE as u32);
+        word(length(&self.code));
+        let (at, bytes_long) = self.text_at.unwrap_or((TEXT as u32, length(&self.text)));
+        word(at);
+        word(bytes_long);
+        word(1000);
+        bytes
+    }
+}
+
+/// The core functions and the interface of `about`.
+fn about_wat(about: &About) -> (String, String) {
+    const REFUSAL: &[u8] = b"unknown field `trise`, expected `tries`";
+    let texts = [&about.name, &about.version, &about.summary, &about.schema];
+    let (mut at, mut data_segments, mut description) = (20_000, String::new(), Vec::new());
+    for text in texts {
+        data_segments.push_str(&data(at, text.as_bytes()));
+        description.extend((at as u32).to_le_bytes());
+        description.extend((text.len() as u32).to_le_bytes());
+        at += text.len();
+    }
+    data_segments.push_str(&data(16_000, &description));
+    // At 16100 `ok`, at 16200 the refusal.
+    let mut refused = vec![1, 0, 0, 0];
+    refused.extend(17_000_u32.to_le_bytes());
+    refused.extend((REFUSAL.len() as u32).to_le_bytes());
+    data_segments.push_str(&data(16_200, &refused));
+    data_segments.push_str(&data(17_000, REFUSAL));
+
+    let mut taken = String::new();
+    for length in &about.settings_lengths {
+        write!(
+            taken,
+            "(if (i32.eq (local.get $length) (i32.const {length})) (then (return (i32.const 16100))))"
+        )
+        .expect("a string takes all");
+    }
+    let core = format!(
+        r#"{data_segments}
+    (func (export "describe") (result i32) (i32.const 16000))
+    (func (export "validate") (param i32) (param $length i32) (result i32)
+      {taken} (i32.const 16200))"#
+    );
+    let interface = r#"
+  (type $description (record
+    (field "name" string) (field "version" string) (field "summary" string) (field "settings-schema" string)))
+  (func $describe (result $description)
+    (canon lift (core func $code "describe") (memory (core memory $code "memory"))))
+  (func $validate (param "settings" string) (result (result (error string)))
+    (canon lift (core func $code "validate") (memory (core memory $code "memory")) (realloc (core func $code "realloc"))))
+  (instance $about
+    (export "description" (type $description))
+    (export "describe" (func $describe)) (export "validate" (func $validate)))
+  (export "reeve:policy/about@0.1.0" (instance $about))"#;
+    (core, interface.to_owned())
+}
+
+fn data(at: usize, bytes: &[u8]) -> String {
+    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!("(data (i32.const {at}) \"{escaped}\")\n    ")
+}
+
+/// An engine with the default limits.
+pub fn engine() -> PolicyEngine {
+    engine_with(Limits::default())
+}
+
+/// An engine with other limits.
+pub fn engine_with(limits: Limits) -> PolicyEngine {
+    PolicyEngine::new(limits).expect("an engine")
+}
+
+/// The fixture, loaded as `hostile.wasm`.
+pub fn load(fixture: &Fixture) -> Result<LoadedPolicy, LoadError> {
+    LoadedPolicy::load(&engine(), "hostile.wasm", &fixture.bytes())
+}
+
+/// A question at `retry-ip`.
+pub fn question() -> Input {
+    Input::RetryIp(retry_ip::Input {
+        tries: 3,
+        waited_ms: 1500,
+        launched: Age::Ms(4000),
+        settings: "{}".to_owned(),
+    })
+}
+
+/// The milliseconds of an `again`.
+pub fn again_ms(verdict: &Verdict) -> u32 {
+    match verdict {
+        Verdict::RetryIp(retry_ip::Verdict {
+            next: retry_ip::Next::Again(ms),
+            ..
+        }) => *ms,
+        other => panic!("expected `again`, got {other:?}"),
+    }
+}
+
+/// The error with all its causes.
+pub fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(text, ": {error}").expect("a string takes all");
+        cause = error.source();
+    }
+    text
+}
+
+/// The standard policies' components.
+pub fn policies_directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("REEVE_POLICIES_DIR") {
+        return directory.into();
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+        PathBuf::from,
+    );
+    target.join("policies")
+}

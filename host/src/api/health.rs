@@ -1,0 +1,41 @@
+//! `GET /healthz`, `GET /readyz`, `GET /metrics`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::problem::Problem;
+
+/// The media type of the OpenMetrics text format.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The process lives and answers. Nothing else: whoever restarts it for less makes things worse.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether questions get answers that a policy stands behind; 503 with the reasons if not.
+pub(super) async fn ready(State(api): State<Api>) -> Response {
+    let judgement = api.0.readiness.judge();
+    let status = if judgement.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(judgement)).into_response()
+}
+
+/// All counters. How many workers are in which condition is counted here and now.
+pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
+    let api = &*api.0;
+    let workers = api.handle.workers().await?;
+    api.metrics
+        .set_workers(workers.iter().map(|worker| worker.condition));
+    let text = api
+        .metrics
+        .text()
+        .map_err(|error| Problem::internal(&error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}

@@ -1,0 +1,156 @@
+//! The sockets the interface listens on.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener};
+
+/// Why a socket cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address is taken or not to be had.
+    #[error(
+        "cannot listen on {address}; is another reeve running, or another program on that port?"
+    )]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Another machine could reach it.
+    #[error(
+        "{address} is no loopback address; accepted is one such as 127.0.0.1:7433 or [::1]:7433"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Someone answers there.
+    #[error("the socket {} is in use: a process answers there; stop it, or set another `socket`", path.display())]
+    SocketInUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The path leads to something else.
+    #[error("{} is there and is no socket; remove it, or set another `socket`", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot listen on the socket {}", path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A Unix socket's file; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // A stale one is replaced by the next host all the same.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Listens on a loopback address. Port 0 takes a free one.
+///
+/// # Errors
+/// [`ListenError::NotLoopback`], [`ListenError::Address`].
+pub(crate) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    if !address.ip().is_loopback() {
+        return Err(ListenError::NotLoopback { address });
+    }
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| ListenError::Address { address, source })
+}
+
+/// Listens on a Unix socket that only the host's user may use. A file that a killed host left behind is
+/// replaced.
+///
+/// # Errors
+/// [`ListenError`]: the path is in use, is something else, or the system refuses.
+pub(crate) fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
+    let failed = |source| ListenError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    let file = SocketFile(path.to_owned());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok((listener, file))
+}
+
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let failed = |source| ListenError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(there) if !there.file_type().is_socket() => {
+            return Err(ListenError::NotASocket {
+                path: path.to_owned(),
+            });
+        }
+        Ok(_) => {}
+    }
+    // Only a connection that is refused proves that nobody listens.
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Ok(_) => Err(ListenError::SocketInUse {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_or_another_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reeve.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(
+            path.exists(),
+            "dropping a listener leaves its file, as a kill does"
+        );
+
+        let (_listener, file) = unix(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(unix(&path), Err(ListenError::SocketInUse { .. })));
+        drop(file);
+        assert!(!path.exists());
+
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(unix(&path), Err(ListenError::NotASocket { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn only_loopback_is_listened_on() {
+        let refused = tcp(SocketAddr::from(([0, 0, 0, 0], 0))).await;
+        assert!(matches!(refused, Err(ListenError::NotLoopback { .. })));
+        assert!(tcp(SocketAddr::from(([127, 0, 0, 1], 0))).await.is_ok());
+    }
+}

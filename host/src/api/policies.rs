@@ -1,0 +1,35 @@
+//! `GET /v1/policies` and `POST /v1/policies/reload`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use reeve_policy::PolicyStatus;
+use serde::Serialize;
+
+use super::Api;
+use super::problem::Problem;
+use crate::reload::Cause;
+
+#[derive(Serialize)]
+pub(super) struct Policies {
+    policies: Vec<PolicyStatus>,
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
+    let policies = api.0.registry.status();
+    Json(Policies { policies })
+}
+
+/// 200 when every file serves as it is; 422 when one was refused and an earlier one, or none, goes on
+/// serving. The body tells file by file either way.
+pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
+    let report = api.0.reloads.reload(Cause::Request).await;
+    let report = report.map_err(|ended| Problem::internal(&ended.to_string()))?;
+    let status = if report.is_good() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    Ok((status, Json(&*report)).into_response())
+}

@@ -1,0 +1,107 @@
+//! Refusals as `application/problem+json` (RFC 9457), each with a stable code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use reeve_core::answer::NotYet;
+use reeve_core::id::WorkerId;
+use serde_json::{Map, Value};
+
+use crate::drive::LoopEnded;
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    members: Map<String, Value>,
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// A refusal of the request itself; the code tells the status.
+    pub(super) fn new(code: &'static str, title: &str, detail: String) -> Self {
+        let status = match code {
+            "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
+            "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+            "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
+            "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+            "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::with_status(status, code, title, detail)
+    }
+
+    /// Something in the request cannot be understood.
+    pub(super) fn bad_request(detail: String) -> Self {
+        Self::new("bad_request", "The request cannot be understood", detail)
+    }
+
+    /// No such worker.
+    pub(super) fn unknown_worker(name: &str) -> Self {
+        let detail =
+            format!("no worker {name:?} is configured; GET /v1/workers shows those that are");
+        Self::new("unknown_worker", "There is no such worker", detail)
+    }
+
+    /// The worker is not there now.
+    pub(super) fn not_yet(worker: &WorkerId, not_yet: &NotYet) -> Self {
+        let code = not_yet.code;
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let mut problem = Self::with_status(
+            unavailable,
+            code.as_str(),
+            code.title(),
+            not_yet.detail.clone(),
+        );
+        let decision = not_yet.decision.map(|decision| decision.get());
+        problem.set("retry_after_ms", not_yet.retry_after.get());
+        problem.set("worker", worker.as_str());
+        problem.set("decision", decision);
+        // Zero would be an invitation to come back at once, over and over.
+        problem.retry_after_s = Some(not_yet.retry_after.ceil_secs().max(1));
+        problem
+    }
+
+    /// The request failed through no fault of its own.
+    pub(super) fn internal(detail: &str) -> Self {
+        Self::new("internal", "The host failed to answer", detail.to_owned())
+    }
+
+    fn with_status(status: StatusCode, code: &'static str, title: &str, detail: String) -> Self {
+        let mut problem = Self {
+            status,
+            members: Map::new(),
+            retry_after_s: None,
+        };
+        problem.set("type", format!("urn:reeve:problem:{code}"));
+        problem.set("title", title);
+        problem.set("status", status.as_u16());
+        problem.set("detail", detail);
+        problem.set("code", code);
+        problem
+    }
+
+    fn set(&mut self, member: &str, value: impl Into<Value>) {
+        self.members.insert(member.to_owned(), value.into());
+    }
+}
+
+impl From<LoopEnded> for Problem {
+    fn from(ended: LoopEnded) -> Self {
+        Self::new("shut_down", "This host is shut down", ended.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = format!("{}\n", Value::Object(self.members));
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        let content = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, content);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

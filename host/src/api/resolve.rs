@@ -1,0 +1,49 @@
+//! `GET /v1/workers/{name}/resolve`: where is my worker?
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use reeve_core::answer::Answer;
+
+use super::Api;
+use super::problem::Problem;
+use super::wait;
+use crate::routes::ServedBody;
+
+/// From the published route while it is valid: no lock, no policy, no call. Else through the loop.
+pub(super) async fn resolve(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let api = &*api.0;
+    let Path(name) = name.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let wait = wait::parse(query.as_deref()).map_err(Problem::bad_request)?;
+    let slot = api
+        .routes
+        .slot(&name)
+        .ok_or_else(|| Problem::unknown_worker(&name))?;
+    if let Some(body) = slot.answer(api.clock.now()) {
+        return Ok(served(body));
+    }
+    match api.handle.resolve(slot.worker(), wait).await? {
+        Answer::Served(route) => {
+            let valid_for = route.valid_until.since(api.clock.now());
+            Ok(served(ServedBody::new(&route).close(valid_for)))
+        }
+        Answer::NotYet(not_yet) => Err(Problem::not_yet(slot.worker(), &not_yet)),
+    }
+}
+
+fn served(body: String) -> Response {
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    // The answer says itself how long it holds; a cache in between would not read that.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

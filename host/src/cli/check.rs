@@ -1,0 +1,74 @@
+//! `reeve check`: everything about a configuration that can be told without a cloud.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use reeve_policy::{PolicyStatus, ReloadError};
+
+use super::{FAILED, MISCONFIGURED};
+use crate::config::{BoundPolicy, Config, ConfigError, Finding};
+use crate::policies::Policies;
+
+/// A line per finding, or what was found to be good.
+pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = match Config::read(path) {
+        Ok(config) => config,
+        Err(error @ ConfigError::Refused { .. }) => {
+            println!("{error}");
+            return Ok(ExitCode::from(MISCONFIGURED));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let policies = Policies::configured(&config)?;
+    let report = policies.registry.reload();
+    for (file, error) in report.refused() {
+        let place = bound_by(&config, file, error).map(|bound| bound.place);
+        let finding = Finding {
+            place,
+            text: format!("{file}: {}", error.text()),
+        };
+        println!("{}", finding.line(path));
+    }
+    if !report.is_good() {
+        return Ok(ExitCode::from(FAILED));
+    }
+    for status in policies.registry.status() {
+        println!("{}", line(&status));
+    }
+    println!(
+        "{}: good (pools: {}, workers: {})",
+        path.display(),
+        config.fleet.pools.len(),
+        config.fleet.workers.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The binding an error is about: the one it names, else the first of the file.
+fn bound_by<'a>(config: &'a Config, file: &str, error: &ReloadError) -> Option<&'a BoundPolicy> {
+    let mut bound = config.policies.iter();
+    match error {
+        ReloadError::Settings { pool, point, .. } | ReloadError::NotOffered { pool, point, .. } => {
+            bound.find(|bound| &bound.pool == pool && bound.point == *point)
+        }
+        _ => bound.find(|bound| bound.file == file),
+    }
+}
+
+/// `resolve.wasm 1a2b3c4d5e6f resolve 0.1.0: gpu/resolve`
+fn line(status: &PolicyStatus) -> String {
+    let digest = status
+        .digest
+        .map_or_else(|| "none".to_owned(), |digest| digest.short());
+    let name = status.name.as_deref().unwrap_or("(no `about`)");
+    let version = status.version.as_deref().unwrap_or("");
+    let bound = status.bound.iter();
+    let bound: Vec<_> = bound
+        .map(|bound| format!("{}/{}", bound.pool, bound.point))
+        .collect();
+    format!(
+        "{} {digest} {name} {version}: {}",
+        status.file,
+        bound.join(" ")
+    )
+}

@@ -1,0 +1,129 @@
+//! The command line. Results go to standard output, errors and logs to standard error.
+//!
+//! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line or the
+//! configuration is wrong.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a command line is for"
+)]
+
+mod check;
+mod policy;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::demo::{self, DemoOptions};
+use crate::{logs, serve};
+
+/// Something failed, or a check found something.
+const FAILED: u8 = 1;
+/// The configuration is wrong.
+const MISCONFIGURED: u8 = 2;
+/// The variable that says where policies are when the command line does not.
+const POLICIES_VARIABLE: &str = "REEVE_POLICIES_DIR";
+
+/// Keeps workers on AWS running. Sandboxed policies decide; the host does it, or refuses.
+#[derive(Debug, Parser)]
+#[command(name = "reeve", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the workers of a configuration, until SIGTERM.
+    Serve(ConfigArgs),
+    /// Check a configuration and the policies it names, without calling AWS.
+    Check(ConfigArgs),
+    /// Play the incidents on an embedded world, then serve it. Needs no AWS account.
+    Demo(DemoArgs),
+    /// Build, test, look at and run policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Exit after the table instead of serving the embedded world.
+    #[arg(long)]
+    once: bool,
+    /// Where the policies are [default: $REEVE_POLICIES_DIR, else target/policies].
+    #[arg(long, value_name = "DIR")]
+    policies_dir: Option<PathBuf>,
+    /// Where the embedded world is served; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7433")]
+    listen: SocketAddr,
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let misconfigured = error.downcast_ref::<ConfigError>().is_some();
+            ExitCode::from(if misconfigured { MISCONFIGURED } else { FAILED })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => {
+            let config = Config::read(&args.config)?;
+            logs::start();
+            runtime()?.block_on(serve::run(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(args) => check::run(&args.config),
+        Command::Demo(args) => {
+            runtime()?.block_on(demo::run(args.into()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Policy(command) => policy::run(command),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    Ok(runtime?)
+}
+
+impl From<DemoArgs> for DemoOptions {
+    fn from(args: DemoArgs) -> Self {
+        let in_environment = || std::env::var_os(POLICIES_VARIABLE).map(PathBuf::from);
+        let policies_dir = args.policies_dir.or_else(in_environment);
+        Self {
+            once: args.once,
+            policies_dir: policies_dir.unwrap_or_else(|| PathBuf::from("target/policies")),
+            listen: args.listen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,109 @@
+//! `reeve policy`: what a policy author needs, without a host.
+
+mod build;
+mod inspect;
+mod run;
+mod test;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use reeve_core::point::Point;
+use reeve_policy::{Limits, LoadedPolicy, PolicyEngine};
+
+use crate::ticker::Ticker;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Make a component of a policy's crate, or of a core Wasm module.
+    Build {
+        /// The crate's directory, or a core module (.wasm) that any language's compiler made.
+        #[arg(value_name = "CRATE_DIR|CORE.wasm")]
+        source: PathBuf,
+        /// Where the component goes.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Put case files to a component.
+    Test {
+        /// The component.
+        component: PathBuf,
+        /// Case files, or directories of them.
+        #[arg(required = true)]
+        cases: Vec<PathBuf>,
+    },
+    /// Show what a component is and offers.
+    Inspect {
+        /// The component.
+        component: PathBuf,
+    },
+    /// Ask a component one question.
+    Run {
+        /// The component.
+        component: PathBuf,
+        /// The question.
+        #[arg(long, value_parser = point)]
+        point: Point,
+        /// The input as JSON with the names of the WIT, or as it stands in the journal; `-` reads standard
+        /// input.
+        #[arg(long, value_name = "FILE")]
+        input: PathBuf,
+        /// Settings as a JSON object, in place of those in the input.
+        #[arg(long, value_name = "JSON")]
+        settings: Option<String>,
+    },
+}
+
+pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PolicyCommand::Build { source, output } => build::run(&source, &output),
+        PolicyCommand::Test { component, cases } => test::run(&component, &cases),
+        PolicyCommand::Inspect { component } => inspect::run(&component),
+        PolicyCommand::Run {
+            component,
+            point,
+            input,
+            settings,
+        } => run::run(&component, point, &input, settings),
+    }
+}
+
+/// A component ready to be asked, outside of any host.
+struct Workbench {
+    policy: LoadedPolicy,
+    bytes: usize,
+    _ticker: Ticker,
+}
+
+impl Workbench {
+    fn open(component: &Path) -> anyhow::Result<Self> {
+        let bytes =
+            fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+        Self::load(&component.display().to_string(), &bytes)
+    }
+
+    fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {
+        let engine = PolicyEngine::new(Limits::default())?;
+        let ticker = Ticker::start(engine.clone())?;
+        Ok(Self {
+            policy: LoadedPolicy::load(&engine, name, bytes)?,
+            bytes: bytes.len(),
+            _ticker: ticker,
+        })
+    }
+
+    fn points(&self) -> String {
+        let points: Vec<_> = self.policy.points().map(Point::as_str).collect();
+        points.join(", ")
+    }
+}
+
+fn point(name: &str) -> Result<Point, String> {
+    Point::from_name(name).ok_or_else(|| {
+        let points = Point::ALL.map(Point::as_str).join(", ");
+        format!("accepted are {points}")
+    })
+}

@@ -1,0 +1,167 @@
+//! What the file's shape alone cannot say: names, bounds, references, things that must not be shared.
+//! Every check goes on after a mistake, so that one run shows all of them.
+
+mod pool;
+mod value;
+mod worker;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use reeve_core::spec::{Budget, FleetSpec};
+use reeve_core::time::Millis;
+use toml::Spanned;
+
+use super::file::{self, File};
+use super::finding::Finding;
+use super::{Aws, Config};
+
+/// Where the host listens when the file does not say.
+const LISTEN: &str = "127.0.0.1:7433";
+/// A Unix socket's path has 108 bytes with its closing zero (unix(7), `sun_path`).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// A rolling window: from a second, so that it says something, to a week.
+const WINDOW_MS: (u64, u64) = (1_000, 604_800_000);
+
+/// Collects mistakes while the file is gone through.
+pub(super) struct Checker<'a> {
+    text: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Checker<'_> {
+    fn refuse(&mut self, span: Range<usize>, finding: impl Into<String>) {
+        self.findings.push(Finding::at(self.text, span, finding));
+    }
+
+    /// Notes a refusal at the value's place, and hands the value on either way.
+    fn check<T: Clone>(
+        &mut self,
+        value: &Spanned<T>,
+        check: impl FnOnce(&T) -> Result<(), String>,
+    ) -> T {
+        if let Err(finding) = check(value.get_ref()) {
+            self.refuse(value.span(), finding);
+        }
+        value.get_ref().clone()
+    }
+
+    fn millis(
+        &mut self,
+        value: Option<&Spanned<u64>>,
+        bounds: (u64, u64),
+        default: Millis,
+    ) -> Millis {
+        match value {
+            None => default,
+            Some(value) => Millis::new(self.check(value, |ms| value::within(*ms, bounds))),
+        }
+    }
+
+    fn budget(&mut self, budget: &file::Budget, default: Budget) -> Budget {
+        Budget {
+            launches: budget.launches.unwrap_or(default.launches),
+            starts: budget.starts.unwrap_or(default.starts),
+            stops: budget.stops.unwrap_or(default.stops),
+            window: self.millis(budget.window_ms.as_ref(), WINDOW_MS, default.window),
+        }
+    }
+}
+
+/// Turns the file into a configuration.
+///
+/// # Errors
+/// Every mistake, in the order of their places.
+pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<Finding>> {
+    let mut checker = Checker {
+        text,
+        findings: Vec::new(),
+    };
+    let base = path.parent().unwrap_or(Path::new(""));
+    let (pools, policies) = pool::all(&mut checker, &file.pool);
+    let workers = worker::all(&mut checker, &file.worker, &file.pool);
+    let config = Config {
+        path: path.to_owned(),
+        fleet: FleetSpec {
+            name: checker.check(&file.host.fleet, |name| value::name(name)),
+            dry_run: file.host.dry_run,
+            pools,
+            workers,
+            budget: checker.budget(&file.host.budget, Budget::default()),
+        },
+        policies,
+        policies_dir: base.join(&file.policies.dir),
+        fuel_max: at_least_one(&mut checker, file.policies.fuel_max.as_ref()),
+        memory_bytes_max: at_least_one(&mut checker, file.policies.memory_bytes_max.as_ref())
+            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        listen: listen(&mut checker, file.host.listen.as_ref()),
+        socket: socket(&mut checker, base, file.host.socket.as_ref()),
+        state_dir: base.join(&file.host.state_dir),
+        aws: aws(&mut checker, &file.aws),
+    };
+    if checker.findings.is_empty() {
+        return Ok(config);
+    }
+    checker.findings.sort();
+    Err(checker.findings)
+}
+
+fn at_least_one(checker: &mut Checker<'_>, value: Option<&Spanned<u64>>) -> Option<u64> {
+    value.map(|value| checker.check(value, |number| value::within(*number, (1, u64::MAX))))
+}
+
+/// Whoever reaches the interface may read addresses and reload policies: it is for this machine only.
+fn listen(checker: &mut Checker<'_>, value: Option<&Spanned<String>>) -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], 7433));
+    let Some(value) = value else {
+        return default;
+    };
+    match value.get_ref().parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => address,
+        Ok(address) => {
+            let found = format!(
+                "`listen` is {address}, which other machines may reach; accepted: a loopback address such as \
+                 {LISTEN} or [::1]:7433"
+            );
+            checker.refuse(value.span(), found);
+            default
+        }
+        Err(_) => {
+            let found = format!(
+                "`listen` is {:?}; accepted: a loopback address and a port, such as {LISTEN} or [::1]:7433",
+                value.get_ref()
+            );
+            checker.refuse(value.span(), found);
+            default
+        }
+    }
+}
+
+fn socket(
+    checker: &mut Checker<'_>,
+    base: &Path,
+    value: Option<&Spanned<PathBuf>>,
+) -> Option<PathBuf> {
+    let value = value?;
+    let path = base.join(value.get_ref());
+    let length = path.as_os_str().len();
+    if value.get_ref().as_os_str().is_empty() || length > SOCKET_PATH_BYTES_MAX {
+        let found = format!(
+            "the path of `socket` has {length} bytes; accepted: 1 to {SOCKET_PATH_BYTES_MAX}, the most a \
+             Unix socket can have"
+        );
+        checker.refuse(value.span(), found);
+    }
+    Some(path)
+}
+
+fn aws(checker: &mut Checker<'_>, aws: &file::Aws) -> Aws {
+    let mut optional = |value: Option<&Spanned<String>>| {
+        value.map(|value| checker.check(value, |text| value::text(text, 2048)))
+    };
+    Aws {
+        profile: optional(aws.profile.as_ref()),
+        endpoint_url: optional(aws.endpoint_url.as_ref()),
+    }
+}

@@ -1,0 +1,173 @@
+//! `[pool.NAME]` and what is below it.
+
+use std::collections::BTreeMap;
+
+use reeve_core::id::{PoolName, Region};
+use reeve_core::point::Point;
+use reeve_core::spec::{Limits, PoolSpec};
+use serde_json::{Map, Value};
+use toml::Spanned;
+
+use super::{Checker, value};
+use crate::config::BoundPolicy;
+use crate::config::file::{self, Policy, Pool};
+use crate::config::finding::Place;
+use crate::config::settings;
+
+/// The key by which instances are found when the pool does not say: the one the EC2 console shows.
+const TAG_KEY: &str = "Name";
+/// Every tag shown to a policy costs each call; a rule that needs more than this wants another design.
+const POLICY_TAGS_MAX: usize = 20;
+
+// Bounds of the limits, in milliseconds: what is below makes a storm of calls, what is above would be
+// noticed too late.
+const SWEEP_INTERVAL_MS: (u64, u64) = (1_000, 3_600_000);
+const PASS_MS_MAX: (u64, u64) = (100, 300_000);
+const IDLE_MS_MIN: (u64, u64) = (1_000, 604_800_000);
+const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
+
+/// All pools and every policy of each.
+pub(super) fn all(
+    checker: &mut Checker<'_>,
+    pools: &BTreeMap<Spanned<String>, Pool>,
+) -> (BTreeMap<PoolName, PoolSpec>, Vec<BoundPolicy>) {
+    let mut specs = BTreeMap::new();
+    let mut policies = Vec::new();
+    if pools.is_empty() {
+        checker.refuse(0..0, "there is no pool; accepted: at least one [pool.NAME]");
+    }
+    for (key, pool) in pools {
+        let name = PoolName::new(checker.check(key, |name| value::name(name)));
+        policies.extend(bound(checker, key, &name, &pool.policy));
+        specs.insert(name, spec(checker, pool));
+    }
+    (specs, policies)
+}
+
+/// The tag key that holds for a pool.
+pub(super) fn tag_key(pool: &Pool) -> &str {
+    pool.tag_key.as_ref().map_or(TAG_KEY, |key| key.get_ref())
+}
+
+fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
+    if let Some(key) = &pool.tag_key {
+        checker.check(key, |key| value::tag_key(key));
+    }
+    PoolSpec {
+        region: Region::new(checker.check(&pool.region, |region| value::region(region))),
+        tag_key: tag_key(pool).to_owned(),
+        port: checker.check(&pool.port, |port| value::within((*port).into(), (1, 65535))),
+        launch_template: pool
+            .launch_template
+            .as_ref()
+            .map(|template| checker.check(template, |template| value::text(template, 128))),
+        policy_tags: policy_tags(checker, &pool.policy_tags),
+        reap: pool.reap,
+        utc_offset_min: utc_offset_min(checker, pool.utc_offset_min.as_ref()),
+        limits: limits(checker, &pool.limits),
+    }
+}
+
+fn policy_tags(checker: &mut Checker<'_>, keys: &[Spanned<String>]) -> Vec<String> {
+    if let Some(extra) = keys.get(POLICY_TAGS_MAX) {
+        let found = format!(
+            "`policy_tags` has {} keys; accepted: at most {POLICY_TAGS_MAX}",
+            keys.len()
+        );
+        checker.refuse(extra.span(), found);
+    }
+    let mut seen = Vec::with_capacity(keys.len());
+    for key in keys {
+        let text = checker.check(key, |key| value::tag_key(key));
+        if seen.contains(&text) {
+            checker.refuse(
+                key.span(),
+                format!("the tag key {text:?} stands here twice"),
+            );
+        }
+        seen.push(text);
+    }
+    seen
+}
+
+/// Offsets in use go from UTC-12 to UTC+14.
+fn utc_offset_min(checker: &mut Checker<'_>, value: Option<&Spanned<i16>>) -> i16 {
+    let within = |offset: &i16| {
+        if (-720..=840).contains(offset) {
+            return Ok(());
+        }
+        Err(format!(
+            "found {offset} minutes east of UTC; accepted: -720 to 840"
+        ))
+    };
+    value.map_or(0, |value| checker.check(value, within))
+}
+
+fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
+    let default = Limits::default();
+    Limits {
+        sweep_interval: checker.millis(
+            limits.sweep_interval_ms.as_ref(),
+            SWEEP_INTERVAL_MS,
+            default.sweep_interval,
+        ),
+        pass_max: checker.millis(limits.pass_ms_max.as_ref(), PASS_MS_MAX, default.pass_max),
+        idle_min: checker.millis(limits.idle_ms_min.as_ref(), IDLE_MS_MIN, default.idle_min),
+        not_visible_grace: checker.millis(
+            limits.not_visible_grace_ms.as_ref(),
+            NOT_VISIBLE_GRACE_MS,
+            default.not_visible_grace,
+        ),
+        worker_budget: checker.budget(&limits.worker_budget, default.worker_budget),
+        pool_budget: checker.budget(&limits.pool_budget, default.pool_budget),
+    }
+}
+
+/// The pool's policy at every point: what the file names, and the standard one elsewhere.
+fn bound(
+    checker: &mut Checker<'_>,
+    pool_key: &Spanned<String>,
+    pool: &PoolName,
+    named: &BTreeMap<Spanned<String>, Policy>,
+) -> Vec<BoundPolicy> {
+    for key in named.keys() {
+        if Point::from_name(key.get_ref()).is_none() {
+            let points = Point::ALL.map(|point| format!("`{point}`")).join(", ");
+            let found = format!("unknown point {:?}; accepted: {points}", key.get_ref());
+            checker.refuse(key.span(), found);
+        }
+    }
+    let mut bind = |point: Point| {
+        let entry = named
+            .iter()
+            .find(|(key, _)| key.get_ref() == point.as_str());
+        let span = entry.map_or(pool_key.span(), |(key, _)| key.span());
+        let place = Place::of(checker.text, span.start);
+        let policy = entry.map(|(_, policy)| policy);
+        BoundPolicy {
+            pool: pool.clone(),
+            point,
+            file: file_of(checker, point, policy),
+            settings: settings_of(checker, policy),
+            place,
+        }
+    };
+    Point::ALL.into_iter().map(&mut bind).collect()
+}
+
+fn file_of(checker: &mut Checker<'_>, point: Point, policy: Option<&Policy>) -> String {
+    match policy.and_then(|policy| policy.file.as_ref()) {
+        Some(file) => checker.check(file, |file| value::policy_file(file)),
+        None => format!("{point}.wasm"),
+    }
+}
+
+fn settings_of(checker: &mut Checker<'_>, policy: Option<&Policy>) -> Map<String, Value> {
+    let Some(table) = policy.and_then(|policy| policy.settings.as_ref()) else {
+        return Map::new();
+    };
+    settings::to_json(table.get_ref()).unwrap_or_else(|finding| {
+        checker.refuse(table.span(), finding);
+        Map::new()
+    })
+}

@@ -1,0 +1,98 @@
+//! Checks of single values. Each says what was found and what is accepted.
+
+/// Names of fleets, pools and workers: they stand in addresses, metrics and launch tokens.
+pub(super) fn name(name: &str) -> Result<(), String> {
+    const BYTES_MAX: usize = 64;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if (1..=BYTES_MAX).contains(&name.len()) && name.chars().all(fits) && !name.starts_with('.') {
+        return Ok(());
+    }
+    Err(format!(
+        "the name {name:?} cannot be used; accepted: 1 to {BYTES_MAX} letters, digits, `-`, `_` and `.`, \
+         not beginning with `.`"
+    ))
+}
+
+/// A number within bounds, both included.
+pub(super) fn within(number: u64, (least, most): (u64, u64)) -> Result<(), String> {
+    if (least..=most).contains(&number) {
+        return Ok(());
+    }
+    Err(format!("found {number}; accepted: {least} to {most}"))
+}
+
+/// Any text without control characters.
+pub(super) fn text(text: &str, chars_max: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if (1..=chars_max).contains(&length) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!(
+        "found a text of {length} characters; accepted: 1 to {chars_max}, without control characters"
+    ))
+}
+
+/// A region's name, such as `us-east-1`. Which regions exist is AWS's to say.
+pub(super) fn region(region: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let words = region.split('-').filter(|word| !word.is_empty()).count();
+    if words >= 3 && region.len() <= 32 && region.chars().all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "found the region {region:?}; accepted: a name such as us-east-1"
+    ))
+}
+
+/// A tag's key, at most 128 characters and not AWS's own (EC2 user guide, "Tag restrictions").
+pub(super) fn tag_key(key: &str) -> Result<(), String> {
+    text(key, 128)?;
+    if key.to_ascii_lowercase().starts_with("aws:") {
+        return Err(format!(
+            "found the tag key {key:?}; keys that begin with `aws:` are AWS's own"
+        ));
+    }
+    Ok(())
+}
+
+/// A tag's value, at most 256 characters (EC2 user guide, "Tag restrictions").
+pub(super) fn tag_value(value: &str) -> Result<(), String> {
+    text(value, 256)?;
+    // DescribeInstances takes `*` and `?` in filters as wildcards: other workers' instances would match.
+    if value.contains(['*', '?', '\\']) {
+        return Err(format!(
+            "found the tag value {value:?}; `*`, `?` and `\\` have a meaning of their own in EC2's filters"
+        ));
+    }
+    Ok(())
+}
+
+/// The name of an SSM parameter (Systems Manager API reference, "PutParameter").
+pub(super) fn pointer(name: &str) -> Result<(), String> {
+    const BYTES_MAX: usize = 1011;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let slashes = name.matches('/').count();
+    let rooted = slashes == 0 || name.starts_with('/');
+    if (1..=BYTES_MAX).contains(&name.len())
+        && name.chars().all(fits)
+        && rooted
+        && !name.ends_with('/')
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "found the pointer {name:?}; accepted: the name of an SSM parameter such as /encache/gpu/instance_id: \
+         letters, digits, `-`, `_`, `.`, and `/` only if it begins with one"
+    ))
+}
+
+/// A component's file within the policies' directory.
+pub(super) fn policy_file(file: &str) -> Result<(), String> {
+    let stem = file.strip_suffix(".wasm").unwrap_or_default();
+    if !stem.is_empty() && !stem.starts_with('.') && !file.contains(['/', '\\', '\0']) {
+        return Ok(());
+    }
+    Err(format!(
+        "found the file {file:?}; accepted: the name of a .wasm file in the policies' directory, without a path"
+    ))
+}

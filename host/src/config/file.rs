@@ -1,0 +1,114 @@
+//! The shape of the configuration file. What a key means for the host is said at the type it ends up in
+//! (`reeve_core::spec`); here stands only what the file may hold. Values that are checked further keep
+//! their place in the text.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) host: Host,
+    pub(super) policies: Policies,
+    #[serde(default)]
+    pub(super) aws: Aws,
+    #[serde(default)]
+    pub(super) pool: BTreeMap<Spanned<String>, Pool>,
+    #[serde(default)]
+    pub(super) worker: BTreeMap<Spanned<String>, Worker>,
+}
+
+/// `[host]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    pub(super) fleet: Spanned<String>,
+    pub(super) state_dir: PathBuf,
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) socket: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) dry_run: bool,
+    #[serde(default)]
+    pub(super) budget: Budget,
+}
+
+/// `[policies]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policies {
+    pub(super) dir: PathBuf,
+    pub(super) fuel_max: Option<Spanned<u64>>,
+    pub(super) memory_bytes_max: Option<Spanned<u64>>,
+}
+
+/// `[aws]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Aws {
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) endpoint_url: Option<Spanned<String>>,
+}
+
+/// `[pool.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pool {
+    pub(super) region: Spanned<String>,
+    pub(super) port: Spanned<u16>,
+    pub(super) tag_key: Option<Spanned<String>>,
+    pub(super) launch_template: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) policy_tags: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) reap: bool,
+    pub(super) utc_offset_min: Option<Spanned<i16>>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) policy: BTreeMap<Spanned<String>, Policy>,
+}
+
+/// `[pool.NAME.limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) sweep_interval_ms: Option<Spanned<u64>>,
+    pub(super) pass_ms_max: Option<Spanned<u64>>,
+    pub(super) idle_ms_min: Option<Spanned<u64>>,
+    pub(super) not_visible_grace_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub(super) worker_budget: Budget,
+    #[serde(default)]
+    pub(super) pool_budget: Budget,
+}
+
+/// `[host.budget]`, `[pool.NAME.limits.worker_budget]`, `[pool.NAME.limits.pool_budget]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    pub(super) launches: Option<u32>,
+    pub(super) starts: Option<u32>,
+    pub(super) stops: Option<u32>,
+    pub(super) window_ms: Option<Spanned<u64>>,
+}
+
+/// `[pool.NAME.policy.POINT]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) file: Option<Spanned<String>>,
+    pub(super) settings: Option<Spanned<toml::Table>>,
+}
+
+/// `[worker.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Worker {
+    pub(super) pool: Spanned<String>,
+    pub(super) tag_value: Option<Spanned<String>>,
+    pub(super) pointer: Spanned<String>,
+}

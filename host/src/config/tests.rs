@@ -1,0 +1,280 @@
+use std::path::Path;
+
+use reeve_core::id::{PoolName, WorkerId};
+use reeve_core::time::Millis;
+
+use super::*;
+
+/// A small configuration in which single lines are changed.
+const GOOD: &str = r#"[host]
+fleet = "test"
+state_dir = "state"
+
+[policies]
+dir = "policies"
+
+[pool.gpu]
+region = "us-east-1"
+port = 8080
+
+[worker.chat]
+pool = "gpu"
+pointer = "/chat/id"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("etc/reeve.toml"), text)
+}
+
+/// Checks that `text` is refused with exactly this, each line with its place.
+fn check(text: &str, expected: &str) {
+    let error = parse(text).expect_err(text);
+    assert_eq!(error.to_string(), expected, "{text}");
+}
+
+/// The same for [`GOOD`] with one text replaced.
+fn check_changed(from: &str, to: &str, expected: &str) {
+    assert!(GOOD.contains(from), "{from}");
+    check(&GOOD.replace(from, to), expected);
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_defaults() {
+    let config = parse(GOOD).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:7433");
+    assert_eq!(config.socket, None);
+    assert_eq!(
+        config.state_dir,
+        Path::new("etc/state"),
+        "paths start at the file"
+    );
+    assert_eq!(config.policies_dir, Path::new("etc/policies"));
+    let pool = &config.fleet.pools[&PoolName::from("gpu")];
+    assert_eq!(
+        (pool.tag_key.as_str(), pool.reap, pool.utc_offset_min),
+        ("Name", false, 0)
+    );
+    assert_eq!(pool.launch_template, None);
+    assert_eq!(pool.limits, reeve_core::spec::Limits::default());
+    let worker = &config.fleet.workers[&WorkerId::from("chat")];
+    assert_eq!(worker.tag_value, "chat");
+}
+
+#[test]
+fn a_pool_that_names_no_policy_gets_the_standard_one_at_every_point() {
+    let config = parse(GOOD).unwrap();
+    let files: Vec<_> = config
+        .policies
+        .iter()
+        .map(|bound| bound.file.as_str())
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "resolve.wasm",
+            "adopt.wasm",
+            "retry-ip.wasm",
+            "debounce.wasm",
+            "reap.wasm"
+        ]
+    );
+    assert!(
+        config
+            .policies
+            .iter()
+            .all(|bound| bound.settings.is_empty())
+    );
+}
+
+#[test]
+fn a_named_policy_keeps_its_settings_and_its_place() {
+    let text = format!(
+        "{GOOD}\n[pool.gpu.policy.resolve]\nfile = \"ours.wasm\"\nsettings = {{ a = 1, b = [true, \"x\"], c.d = 0.5 }}\n"
+    );
+    let config = parse(&text).unwrap();
+    let bound = &config.policies[0];
+    assert_eq!(bound.file, "ours.wasm");
+    let settings = serde_json::Value::Object(bound.settings.clone());
+    let expected = serde_json::json!({ "a": 1, "b": [true, "x"], "c": { "d": 0.5 } });
+    assert_eq!(settings, expected);
+    assert_eq!(bound.place.line, 16);
+    assert_eq!(
+        config.policies[1].place.line, 8,
+        "a standard policy is bound by its pool"
+    );
+}
+
+#[test]
+fn limits_are_read_in_milliseconds() {
+    let text = format!(
+        "{GOOD}\n[pool.gpu.limits]\nsweep_interval_ms = 2000\nworker_budget = {{ launches = 1, window_ms = 60000 }}\n"
+    );
+    let config = parse(&text).unwrap();
+    let limits = &config.fleet.pools[&PoolName::from("gpu")].limits;
+    assert_eq!(limits.sweep_interval, Millis::from_secs(2));
+    assert_eq!(limits.worker_budget.launches, 1);
+    assert_eq!(limits.worker_budget.starts, 6, "the default");
+    assert_eq!(limits.worker_budget.window, Millis::from_secs(60));
+}
+
+#[test]
+fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
+    check_changed(
+        "port = 8080",
+        "port = 8080\nlauch_template = \"x\"",
+        "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
+         `tag_key`, `launch_template`, `policy_tags`, `reap`, `utc_offset_min`, `limits`, `policy`",
+    );
+    check_changed(
+        "region = \"us-east-1\"\n",
+        "",
+        "etc/reeve.toml:8:1: missing field `region` in [pool.gpu]",
+    );
+}
+
+#[test]
+fn a_wrong_type_says_what_to_write() {
+    let cases = [
+        (
+            "8080",
+            "\"8080\"",
+            "10:8: found string \"8080\" in [pool.gpu]; accepted: a whole number from 0 to 65535",
+        ),
+        (
+            "8080",
+            "70000",
+            "10:8: found integer `70000` in [pool.gpu]; accepted: a whole number from 0 to 65535",
+        ),
+        (
+            "\"test\"",
+            "7",
+            "2:9: found integer `7` in [host]; accepted: a text in quotes",
+        ),
+        (
+            "state_dir = \"state\"",
+            "state_dir = \"state\"\ndry_run = \"yes\"",
+            "4:11: found string \"yes\" in [host]; accepted: true or false",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        check_changed(from, to, &format!("etc/reeve.toml:{expected}"));
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_refused_where_it_ends() {
+    let error = parse("[host\nfleet = 1").unwrap_err().to_string();
+    assert!(error.starts_with("etc/reeve.toml:1:6: "), "{error}");
+}
+
+#[test]
+fn a_value_out_of_bounds_is_refused_at_its_place() {
+    let line = |line: &str| format!("port = 8080\n{line}");
+    let cases = [
+        (
+            line("utc_offset_min = 900"),
+            "11:18: found 900 minutes east of UTC; accepted: -720 to 840",
+        ),
+        (
+            line("tag_key = \"aws:x\""),
+            "11:11: found the tag key \"aws:x\"; keys that begin with `aws:` are AWS's own",
+        ),
+        (
+            line("limits.sweep_interval_ms = 5"),
+            "11:28: found 5; accepted: 1000 to 3600000",
+        ),
+        (
+            line("limits.idle_ms_min = 1"),
+            "11:22: found 1; accepted: 1000 to 604800000",
+        ),
+        (
+            line("policy_tags = [\"a\", \"a\"]"),
+            "11:21: the tag key \"a\" stands here twice",
+        ),
+        (
+            line("policy.resolve.file = \"../x.wasm\""),
+            "11:23: found the file \"../x.wasm\"; accepted: the name of a .wasm file in the policies' directory, \
+             without a path",
+        ),
+        (
+            line("policy.retryip.file = \"x.wasm\""),
+            "11:8: unknown point \"retryip\"; accepted: `resolve`, `adopt`, `retry-ip`, `debounce`, `reap`",
+        ),
+        (
+            line("policy.resolve.settings = { since = 2026-01-01 }"),
+            "11:27: the setting `since` is the date or time 2026-01-01, which JSON cannot express; write it as a \
+             text or a number",
+        ),
+        ("port = 0".to_owned(), "10:8: found 0; accepted: 1 to 65535"),
+    ];
+    for (to, expected) in cases {
+        check_changed("port = 8080", &to, &format!("etc/reeve.toml:{expected}"));
+    }
+}
+
+#[test]
+fn an_address_that_other_machines_reach_is_refused() {
+    for (listen, expected) in [
+        (
+            "0.0.0.0:80",
+            "`listen` is 0.0.0.0:80, which other machines may reach; accepted: a loopback address such as 127.0.0.1:7433 or [::1]:7433",
+        ),
+        (
+            "localhost",
+            "`listen` is \"localhost\"; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433",
+        ),
+    ] {
+        let to = format!("state_dir = \"state\"\nlisten = \"{listen}\"");
+        check_changed(
+            "state_dir = \"state\"",
+            &to,
+            &format!("etc/reeve.toml:4:10: {expected}"),
+        );
+    }
+    let v6 = GOOD.replace("[policies]", "listen = \"[::1]:0\"\n[policies]");
+    assert!(parse(&v6).is_ok());
+}
+
+#[test]
+fn two_workers_share_neither_tag_nor_pointer_and_every_mistake_is_shown_at_once() {
+    let text = format!(
+        "{GOOD}\n[worker.ingest]\npool = \"gpu\"\ntag_value = \"chat\"\npointer = \"/chat/id\"\n\n\
+         [worker.\"a b\"]\npool = \"cpu\"\npointer = \"no/root\"\n"
+    );
+    check(
+        &text,
+        "etc/reeve.toml:18:13: the tag Name=chat in us-east-1 is the worker \"chat\" (line 12)'s already; an \
+         instance must belong to one worker: give each a `tag_value` of its own\n\
+         etc/reeve.toml:19:11: the pointer /chat/id in us-east-1 is the worker \"chat\" (line 12)'s already; give \
+         each worker one of its own\n\
+         etc/reeve.toml:21:9: the name \"a b\" cannot be used; accepted: 1 to 64 letters, digits, `-`, `_` and \
+         `.`, not beginning with `.`\n\
+         etc/reeve.toml:22:8: there is no pool \"cpu\"; accepted: \"gpu\"\n\
+         etc/reeve.toml:23:11: found the pointer \"no/root\"; accepted: the name of an SSM parameter such as \
+         /encache/gpu/instance_id: letters, digits, `-`, `_`, `.`, and `/` only if it begins with one",
+    );
+}
+
+#[test]
+fn a_host_without_pools_or_workers_is_refused() {
+    let only_host: String = GOOD
+        .lines()
+        .take(6)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    check(
+        &only_host,
+        "etc/reeve.toml:1:1: there is no pool; accepted: at least one [pool.NAME]\n\
+         etc/reeve.toml:1:1: there is no worker; accepted: at least one [worker.NAME]",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::read(Path::new("nowhere/reeve.toml")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read the configuration nowhere/reeve.toml"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+}

@@ -1,0 +1,74 @@
+//! `reeve demo`: the incidents on the embedded world, three ways, then a host to try by hand.
+
+mod cast;
+mod print;
+mod serve;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use cast::{Cast, Part};
+use reeve_sim::incidents::{Incident, Variant};
+use reeve_sim::stage::Run;
+
+/// What `reeve demo` is asked to do.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Exit after the table, instead of serving.
+    pub once: bool,
+    /// Where the components are.
+    pub policies_dir: PathBuf,
+    /// Where to listen afterwards.
+    pub listen: SocketAddr,
+}
+
+/// Plays the incidents and prints what happened; then, unless told otherwise, serves the embedded world
+/// until it is interrupted.
+///
+/// # Errors
+/// A component is missing or unusable, standard output is closed, or no address can be listened on.
+pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
+    let cast = Cast::load(&options.policies_dir)?;
+    let mut text = Vec::new();
+    play_all(&cast, &mut text)?;
+    say(&String::from_utf8_lossy(&text))?;
+    if options.once {
+        return Ok(());
+    }
+    serve::run(&options).await
+}
+
+/// Plays every incident in every variant and prints the timelines and the table.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn play_all(cast: &Cast, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "The incidents this project exists for, replayed on a simulated cloud in virtual time. Every decision\n\
+         below was made by a sandboxed WebAssembly component; its digest stands at the end of the line.\n"
+    )?;
+    let mut rows = Vec::new();
+    for incident in Incident::ALL {
+        writeln!(out, "{}: {}\n", incident.id(), incident.title())?;
+        let mut runs: Vec<(Variant, Run)> = Vec::new();
+        for variant in Variant::ALL {
+            let part = cast.part(incident, variant);
+            let players = part.players();
+            let run = incident.play(variant, Arc::new(part));
+            writeln!(out, "{}", print::timeline(incident, variant, &players, &run))?;
+            runs.push((variant, run));
+        }
+        rows.push((incident, runs));
+    }
+    writeln!(out, "{}", print::table(&rows))
+}
+
+/// Prints at once; a closed pipe (`reeve demo | head`) is an error to pass on, not a panic.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,95 @@
+//! After the table: the real host on the embedded world, to be tried by hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use reeve_core::id::{PointerName, WorkerId};
+use reeve_core::spec::{FleetSpec, WorkerSpec};
+use reeve_policy::Limits;
+use reeve_sim::embedded::EmbeddedCloud;
+use reeve_sim::incidents::{self, TAG};
+use reeve_sim::world::{Boot, World};
+
+use super::{DemoOptions, cast};
+use crate::clock::Clock;
+use crate::host::{Host, HostOptions, RunningHost};
+use crate::policies::Policies;
+
+/// The second worker: nothing of it exists until somebody asks.
+const FRESH: &str = "batch-gpu";
+
+/// Serves the embedded world until it is interrupted.
+pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
+    let state = tempfile::tempdir().context("cannot make a temporary directory for the journal")?;
+    let host = match start(options, options.listen, state.path()).await {
+        Ok(host) => host,
+        // The usual address may be taken by another demo: any free port does.
+        Err(_) => {
+            start(
+                options,
+                SocketAddr::new(options.listen.ip(), 0),
+                state.path(),
+            )
+            .await?
+        }
+    };
+    let url = format!("http://{}/v1", host.address());
+    let worker = incidents::worker();
+    super::say(&format!(
+        "reeve is serving the simulated cloud now. Worker {worker} is in the state of `stale-pointer`: its pointer\n\
+         names a stopped instance while another one runs. Of worker {FRESH} nothing exists yet. Try:\n\n\
+         \x20 curl -s  {url}/workers/{worker}/resolve          # adopted by tag, served at once\n\
+         \x20 curl -si {url}/workers/{FRESH}/resolve            # launched: 503 with Retry-After\n\
+         \x20 curl -s  {url}/workers/{FRESH}/resolve?wait=30s   # held until it is up, about 20 s after its launch\n\n\
+         Ctrl-C ends it.\n"
+    ))?;
+    let shutdown = host.shutdown();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            shutdown.begin();
+        }
+    });
+    Ok(host.join().await?)
+}
+
+async fn start(
+    options: &DemoOptions,
+    listen: SocketAddr,
+    state_dir: &std::path::Path,
+) -> anyhow::Result<RunningHost> {
+    let clock = Clock::start();
+    let cloud = EmbeddedCloud::new(world(clock), Arc::new(move || clock.now()));
+    let bindings = cast::bindings(&incidents::pool(), &[], "");
+    let host = Host::start(HostOptions {
+        spec: fleet(),
+        policies: Policies::new(&options.policies_dir, bindings, Limits::default())?,
+        cloud: Arc::new(cloud),
+        listen,
+        socket: None,
+        state_dir: state_dir.to_owned(),
+        clock,
+    });
+    Ok(host.await?)
+}
+
+/// The incident's beginning: A stopped and named by the pointer, B running.
+fn world(clock: Clock) -> World {
+    let now = clock.now();
+    let mut world = World::new(now.as_ms(), now);
+    let stopped = world.place_stopped("i-0aaaaaaaaaaaaaaaa", TAG);
+    world.place_pointer(&incidents::pointer(), stopped.as_str());
+    world.launch_elsewhere("i-0bbbbbbbbbbbbbbbb", TAG, Boot::instant());
+    world
+}
+
+fn fleet() -> FleetSpec {
+    let mut fleet = incidents::fleet();
+    let fresh = WorkerSpec {
+        pool: incidents::pool(),
+        tag_value: FRESH.to_owned(),
+        pointer: PointerName::from("/batch/gpu/instance_id"),
+    };
+    fleet.workers.insert(WorkerId::from(FRESH), fresh);
+    fleet
+}

@@ -1,0 +1,257 @@
+//! What the loop has others do: calls to the cloud and questions to policies, each a task of its own
+//! that sends an event back whatever happens, so that no worker waits for ever.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_core::cloud::{Cloud, CloudError, CloudErrorKind, Mutation, Query};
+use reeve_core::decision::{Decision, PolicyFailure};
+use reeve_core::effect::Question;
+use reeve_core::event::{Asker, Event};
+use reeve_core::guard::Permit;
+use reeve_policy::Slots;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::panics::caught;
+
+/// Queries at a time: far below the buckets of the provider's rate limits, enough for a fleet at its start.
+const QUERIES_MAX: usize = 32;
+/// Mutations at a time; apart from the queries, which must not hold them up.
+const MUTATIONS_MAX: usize = 16;
+/// The backstop behind the cloud's own time-outs: whatever has not answered by then will not.
+const CALL_MAX: Duration = Duration::from_secs(120);
+
+/// Those who work for the loop.
+#[derive(Clone)]
+pub(super) struct Calls {
+    cloud: Arc<dyn Cloud>,
+    slots: Arc<Slots>,
+    clock: Clock,
+    metrics: Metrics,
+    /// Unbounded, because what can be under way is bounded: a few calls and questions per worker.
+    events: mpsc::UnboundedSender<Event>,
+    queries: Arc<Semaphore>,
+    mutations: Arc<Semaphore>,
+    decisions: Arc<Semaphore>,
+}
+
+impl Calls {
+    pub(super) fn new(
+        cloud: Arc<dyn Cloud>,
+        slots: Arc<Slots>,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> (Self, mpsc::UnboundedReceiver<Event>) {
+        // Deciding only computes: more threads than cores would not be faster, and one policy that burns
+        // all its fuel must leave one to the others.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let (events, incoming) = mpsc::unbounded_channel();
+        let calls = Self {
+            cloud,
+            slots,
+            clock,
+            metrics,
+            events,
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            mutations: Arc::new(Semaphore::new(MUTATIONS_MAX)),
+            decisions: Arc::new(Semaphore::new(cores.max(2))),
+        };
+        (calls, incoming)
+    }
+
+    /// Asks the cloud.
+    pub(super) fn query(&self, asker: Asker, query: Query) {
+        let calls = self.clone();
+        let operation = match query {
+            Query::Pointer { .. } => "pointer",
+            Query::Instance { .. } => "instance",
+            Query::Sweep { .. } => "sweep",
+        };
+        tokio::spawn(async move {
+            // A semaphore that is never closed always gives leave.
+            let _leave = calls.queries.acquire().await;
+            let asked_at = calls.clock.now();
+            let call = calls.cloud.query(query.clone());
+            let result = calls.call(operation, call).await;
+            calls.send(Event::Queried {
+                asker,
+                query,
+                asked_at,
+                result,
+            });
+        });
+    }
+
+    /// Changes the cloud.
+    pub(super) fn mutate(&self, permit: Permit) {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let _leave = calls.mutations.acquire().await;
+            let (worker, decision) = (permit.worker().clone(), permit.decision());
+            let mutation = permit.mutation().clone();
+            let operation = operation(&mutation);
+            let call = calls.cloud.mutate(permit);
+            let result = calls.call(operation, call).await;
+            calls.send(Event::Mutated {
+                worker,
+                decision,
+                mutation,
+                result,
+            });
+        });
+    }
+
+    /// Reports a mutation that was not even tried, because its intent could not be written down.
+    ///
+    /// A launch counts as unanswered and not as failed: the permit may be for one that was sent before,
+    /// and a new generation beside that one could be a second instance (G1). It is sent again, with the
+    /// same token, when the journal can be written.
+    pub(super) fn not_written_down(&self, permit: Permit, trouble: &str) {
+        let (worker, decision) = (permit.worker().clone(), permit.decision());
+        let mutation = permit.into_mutation();
+        let kind = match mutation {
+            Mutation::Launch { .. } => CloudErrorKind::Transient,
+            _ => CloudErrorKind::Permanent,
+        };
+        let error = CloudError {
+            operation: operation(&mutation).to_owned(),
+            kind,
+            code: "JournalUnavailable".to_owned(),
+            message: format!("not tried, because the journal cannot be written: {trouble}"),
+            retry_after: None,
+        };
+        self.send(Event::Mutated {
+            worker,
+            decision,
+            mutation,
+            result: Err(error),
+        });
+    }
+
+    /// Asks the policy.
+    pub(super) fn decide(&self, question: Question) {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let asked = std::time::Instant::now();
+            let _leave = calls.decisions.acquire().await;
+            let Question {
+                worker,
+                pool,
+                decision,
+                input,
+            } = question;
+            let slots = Arc::clone(&calls.slots);
+            let asked_input = input.clone();
+            let asked_pool = pool.clone();
+            let decided =
+                tokio::task::spawn_blocking(move || slots.decide(&asked_pool, asked_input));
+            let made = match decided.await {
+                Ok(decided) => made(decided),
+                Err(error) => Decision {
+                    policy: None,
+                    digest: None,
+                    result: Err(failed(&error, input.point().as_str())),
+                    input,
+                    fuel_used: 0,
+                },
+            };
+            if let Err(failure) = &made.result
+                && failure.code == HOST_PANIC
+            {
+                calls.metrics.panicked("decision");
+            }
+            calls.metrics.decided(&pool, &made, asked.elapsed());
+            calls.send(Event::Decided {
+                worker,
+                decision,
+                made,
+            });
+        });
+    }
+
+    /// Waits for a call, but not for ever; a panic in it is an answer that never came.
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, CloudError>>,
+    ) -> Result<T, CloudError> {
+        let began = std::time::Instant::now();
+        let result = match caught(tokio::time::timeout(CALL_MAX, call)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_elapsed)) => Err(unanswered(
+                operation,
+                "Timeout",
+                format!("no answer within {} s", CALL_MAX.as_secs()),
+            )),
+            Err(panicked) => {
+                self.metrics.panicked("cloud");
+                tracing::error!(operation, "a call to the cloud {panicked}");
+                Err(unanswered(
+                    operation,
+                    "Panic",
+                    format!("the call {panicked}"),
+                ))
+            }
+        };
+        let label = match &result {
+            Ok(_) => "ok".to_owned(),
+            Err(error) => error.kind.to_string().replace(' ', "-"),
+        };
+        self.metrics.called(operation, label, began.elapsed());
+        result
+    }
+
+    fn send(&self, event: Event) {
+        // The loop has ended: nobody is left to hear it.
+        let _ = self.events.send(event);
+    }
+}
+
+const HOST_PANIC: &str = "host-panic";
+
+/// The policy crate's decision in the core's words.
+fn made(decided: reeve_policy::Decision) -> Decision {
+    let (policy, digest) = decided.policy.map_or((None, None), |policy| {
+        (Some(policy.name), Some(policy.digest))
+    });
+    Decision {
+        policy,
+        digest,
+        input: decided.input,
+        result: decided.verdict.map_err(|error| PolicyFailure {
+            code: error.code().to_owned(),
+            text: error.to_string(),
+        }),
+        fuel_used: decided.fuel_used,
+    }
+}
+
+fn failed(error: &tokio::task::JoinError, point: &str) -> PolicyFailure {
+    PolicyFailure {
+        code: HOST_PANIC.to_owned(),
+        text: format!("{point}: the host itself failed while it asked the policy: {error}"),
+    }
+}
+
+fn operation(mutation: &Mutation) -> &'static str {
+    match mutation {
+        Mutation::Launch { .. } => "launch",
+        Mutation::Start { .. } => "start",
+        Mutation::Stop { .. } => "stop",
+        Mutation::Terminate { .. } => "terminate",
+        Mutation::WritePointer { .. } => "write-pointer",
+    }
+}
+
+fn unanswered(operation: &str, code: &str, message: String) -> CloudError {
+    CloudError {
+        operation: operation.to_owned(),
+        kind: CloudErrorKind::Transient,
+        code: code.to_owned(),
+        message,
+        retry_after: None,
+    }
+}

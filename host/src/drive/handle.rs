@@ -1,0 +1,132 @@
+//! How request handlers reach the loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reeve_core::answer::Answer;
+use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::time::Millis;
+use reeve_core::worker::WorkerStatus;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests on their way to the loop; further callers wait in line.
+const QUEUE: usize = 1024;
+
+/// The loop has ended: the host is shut down, or the loop failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host's loop has ended")]
+pub(crate) struct LoopEnded;
+
+/// What handlers ask of the loop.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Where is the worker?
+    Resolve {
+        worker: WorkerId,
+        request: RequestId,
+        wait: Option<Millis>,
+        reply: oneshot::Sender<Answer>,
+    },
+    /// The caller went away.
+    Gone {
+        worker: WorkerId,
+        request: RequestId,
+    },
+    /// How is this worker, or how are all?
+    Status {
+        worker: Option<WorkerId>,
+        reply: oneshot::Sender<Vec<WorkerStatus>>,
+    },
+}
+
+/// The loop's front door; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    requests: mpsc::Sender<Request>,
+    last_request: Arc<AtomicU64>,
+}
+
+impl Handle {
+    /// A door and what comes in through it.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, incoming) = mpsc::channel(QUEUE);
+        let handle = Self {
+            requests,
+            last_request: Arc::default(),
+        };
+        (handle, incoming)
+    }
+
+    /// Asks where a worker is and waits for the answer. When the caller is dropped meanwhile, the loop is
+    /// told that nobody waits any more.
+    ///
+    /// # Errors
+    /// [`LoopEnded`].
+    pub(crate) async fn resolve(
+        &self,
+        worker: &WorkerId,
+        wait: Option<Millis>,
+    ) -> Result<Answer, LoopEnded> {
+        let (reply, answer) = oneshot::channel();
+        let request = RequestId::new(self.last_request.fetch_add(1, Ordering::Relaxed) + 1);
+        let message = Request::Resolve {
+            worker: worker.clone(),
+            request,
+            wait,
+            reply,
+        };
+        self.requests.send(message).await.map_err(|_| LoopEnded)?;
+        let mut waiting = Waiting {
+            requests: &self.requests,
+            worker,
+            request,
+            answered: false,
+        };
+        let answer = answer.await.map_err(|_| LoopEnded);
+        waiting.answered = true;
+        answer
+    }
+
+    /// How one worker is; `None` when it is not configured.
+    ///
+    /// # Errors
+    /// [`LoopEnded`].
+    pub(crate) async fn worker(&self, worker: WorkerId) -> Result<Option<WorkerStatus>, LoopEnded> {
+        Ok(self.status(Some(worker)).await?.pop())
+    }
+
+    /// How all workers are, by name.
+    ///
+    /// # Errors
+    /// [`LoopEnded`].
+    pub(crate) async fn workers(&self) -> Result<Vec<WorkerStatus>, LoopEnded> {
+        self.status(None).await
+    }
+
+    async fn status(&self, worker: Option<WorkerId>) -> Result<Vec<WorkerStatus>, LoopEnded> {
+        let (reply, status) = oneshot::channel();
+        let message = Request::Status { worker, reply };
+        self.requests.send(message).await.map_err(|_| LoopEnded)?;
+        status.await.map_err(|_| LoopEnded)
+    }
+}
+
+/// A caller who waits; dropped without an answer, it went away.
+struct Waiting<'a> {
+    requests: &'a mpsc::Sender<Request>,
+    worker: &'a WorkerId,
+    request: RequestId,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            // With a full queue the caller's deadline does it a little later.
+            let _ = self.requests.try_send(Request::Gone {
+                worker: self.worker.clone(),
+                request: self.request,
+            });
+        }
+    }
+}

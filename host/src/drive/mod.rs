@@ -1,0 +1,348 @@
+//! The loop: the one task that owns the fleet's state. Events go in one at a time; the effects that
+//! come out are carried out in their order.
+//!
+//! - [`calls`]: what is done elsewhere and comes back as an event.
+//! - [`handle`]: how request handlers reach the loop. [`timers`]: what it wakes up for.
+
+mod calls;
+mod handle;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_core::answer::{Answer, NotYet, NotYetCode};
+use reeve_core::cloud::Cloud;
+use reeve_core::effect::Effect;
+use reeve_core::event::{Asker, Event};
+use reeve_core::fleet::Fleet;
+use reeve_core::guard::Permit;
+use reeve_core::id::RequestId;
+use reeve_core::journal::Record;
+use reeve_core::time::Millis;
+use reeve_policy::Slots;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::journal::{Journal, JournalError};
+use crate::logs;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
+use crate::routes::{HandedOut, Routes};
+use calls::Calls;
+use handle::Request;
+use timers::Timers;
+
+pub(crate) use handle::{Handle, LoopEnded};
+
+/// How often the marks of routes that were handed out are collected.
+const COLLECT: Duration = Duration::from_secs(1);
+/// How long mutations under way may take to end when the host shuts down. What has not ended by then is
+/// in the journal and is found again by its tags.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// When callers come back to a host that shuts down: by then its successor is up, or nobody is.
+const DRAINING_RETRY_AFTER: Millis = Millis::from_secs(2);
+
+/// What the loop works with.
+pub(crate) struct Parts {
+    pub(crate) fleet: Fleet,
+    pub(crate) cloud: Arc<dyn Cloud>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) journal: Journal,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+}
+
+/// The loop's state.
+pub(crate) struct Drive {
+    fleet: Fleet,
+    journal: Journal,
+    routes: Arc<Routes>,
+    readiness: Readiness,
+    metrics: Metrics,
+    clock: Clock,
+    calls: Calls,
+    events: mpsc::UnboundedReceiver<Event>,
+    requests: mpsc::Receiver<Request>,
+    timers: Timers,
+    callers: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    mutations_under_way: usize,
+    /// Whether the latest intent is durable, and not yet used; or why it is not.
+    intent: Intent,
+}
+
+/// What stands before a mutation.
+#[derive(Debug)]
+enum Intent {
+    None,
+    Durable,
+    NotWritten(JournalError),
+}
+
+impl Drive {
+    /// A loop that has not begun, and its front door.
+    pub(crate) fn new(parts: Parts) -> (Self, Handle) {
+        let (calls, events) =
+            Calls::new(parts.cloud, parts.slots, parts.clock, parts.metrics.clone());
+        let (handle, requests) = Handle::new();
+        let drive = Self {
+            fleet: parts.fleet,
+            journal: parts.journal,
+            routes: parts.routes,
+            readiness: parts.readiness,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            calls,
+            events,
+            requests,
+            timers: Timers::default(),
+            callers: BTreeMap::new(),
+            mutations_under_way: 0,
+            intent: Intent::None,
+        };
+        (drive, handle)
+    }
+
+    /// Works until `stop` is heard or dropped, then ends what is under way.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal could not be made durable at the end.
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), JournalError> {
+        let mut collect = tokio::time::interval(COLLECT);
+        collect.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.take_in(Event::Started).await;
+        loop {
+            let due = self.timers.next().map(|at| self.clock.to_tokio(at));
+            tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                Some(event) = self.events.recv() => self.take_in(event).await,
+                () = sleep_until(due) => self.fire_timers().await,
+                _ = collect.tick() => self.collect().await,
+                Some(request) = self.requests.recv() => self.serve(request).await,
+            }
+        }
+        self.drain().await;
+        self.journal.close().await
+    }
+
+    /// Puts an event to the core and carries out what comes of it.
+    async fn take_in(&mut self, event: Event) {
+        match &event {
+            Event::Queried {
+                asker: Asker::Pool(pool),
+                result,
+                ..
+            } => self.readiness.swept(pool, result.as_ref().err()),
+            Event::Mutated { .. } => {
+                self.mutations_under_way = self.mutations_under_way.saturating_sub(1);
+            }
+            // The guard looks at activity: it shall see all there was until now.
+            Event::Decided { worker, .. } => {
+                if let Some(handed_out) = self.routes.collect(worker) {
+                    self.handed_out(handed_out);
+                }
+            }
+            _ => {}
+        }
+        let effects = self.fleet.step(self.clock.now(), event);
+        for effect in effects {
+            self.carry_out(effect).await;
+        }
+    }
+
+    async fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Query { asker, query } => self.calls.query(asker, query),
+            Effect::Decide(question) => self.calls.decide(question),
+            Effect::Journal(record) => self.write_down(record).await,
+            Effect::Mutate(permit) => self.mutate(permit),
+            Effect::Timer { at, timer } => self.timers.set(at, timer),
+            Effect::Answer {
+                worker,
+                request,
+                answer,
+            } => {
+                self.metrics.answered(&worker, &answer);
+                self.answer(request, answer);
+            }
+            Effect::Publish(route) => {
+                if let Some(handed_out) = self.routes.publish(&route) {
+                    self.handed_out(handed_out);
+                }
+            }
+            Effect::Withdraw(worker) => {
+                if let Some(handed_out) = self.routes.withdraw(&worker) {
+                    self.handed_out(handed_out);
+                }
+            }
+            Effect::Notice(notice) => {
+                self.metrics.noticed(&notice);
+                logs::notice(&notice);
+            }
+        }
+    }
+
+    async fn write_down(&mut self, record: Record) {
+        let is_intent = record.entry.must_be_durable();
+        let written = self.journal.append(record).await;
+        if is_intent {
+            self.intent = match written {
+                Ok(()) => Intent::Durable,
+                Err(error) => Intent::NotWritten(error),
+            };
+        }
+    }
+
+    /// Nothing is done that was not written down first: fail static.
+    fn mutate(&mut self, permit: Permit) {
+        self.mutations_under_way += 1;
+        match std::mem::replace(&mut self.intent, Intent::None) {
+            Intent::Durable => self.calls.mutate(permit),
+            Intent::NotWritten(error) => self.calls.not_written_down(permit, &error.line()),
+            Intent::None => self
+                .calls
+                .not_written_down(permit, "no intent stands before it"),
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Answer) {
+        if let Some(caller) = self.callers.remove(&request) {
+            // A caller who went away meanwhile needs no answer.
+            let _ = caller.send(answer);
+        }
+    }
+
+    /// Tells the core that answers were given from a route. This has no effects of its own.
+    fn handed_out(&mut self, HandedOut { worker, instance }: HandedOut) {
+        let event = Event::HandedOut { worker, instance };
+        let effects = self.fleet.step(self.clock.now(), event);
+        debug_assert!(effects.is_empty(), "{effects:?}");
+    }
+
+    async fn fire_timers(&mut self) {
+        while let Some(timer) = self.timers.take_due(self.clock.now()) {
+            self.take_in(Event::TimerFired(timer)).await;
+        }
+    }
+
+    async fn collect(&mut self) {
+        for handed_out in self.routes.collect_all() {
+            self.handed_out(handed_out);
+        }
+        self.journal.retry();
+    }
+
+    async fn serve(&mut self, request: Request) {
+        match request {
+            Request::Resolve {
+                worker,
+                request,
+                wait,
+                reply,
+            } => {
+                self.callers.insert(request, reply);
+                self.take_in(Event::ResolveAsked {
+                    worker,
+                    request,
+                    wait,
+                })
+                .await;
+            }
+            Request::Gone { worker, request } => {
+                self.callers.remove(&request);
+                self.take_in(Event::RequestGone { worker, request }).await;
+            }
+            Request::Status { worker, reply } => self.tell_status(worker, reply),
+        }
+    }
+
+    fn tell_status(
+        &self,
+        worker: Option<reeve_core::id::WorkerId>,
+        reply: oneshot::Sender<Vec<reeve_core::worker::WorkerStatus>>,
+    ) {
+        let now = self.clock.now();
+        let status = match worker {
+            Some(worker) => self.fleet.status(&worker, now).into_iter().collect(),
+            None => self
+                .fleet
+                .workers()
+                .map(|worker| worker.status(now))
+                .collect(),
+        };
+        let _ = reply.send(status);
+    }
+
+    /// Answers everyone who waits, then lets mutations under way come to their end: their outcomes are
+    /// journaled, and what only completes them (the pointer after a launch) is still done. Nothing new
+    /// is asked or decided.
+    async fn drain(&mut self) {
+        for caller in std::mem::take(&mut self.callers).into_values() {
+            let _ = caller.send(draining());
+        }
+        let deadline = tokio::time::Instant::now() + DRAIN_MAX;
+        while self.mutations_under_way > 0 {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!(
+                        mutations = self.mutations_under_way,
+                        "shutting down although mutations have not ended; the journal holds their intents"
+                    );
+                    return;
+                }
+                Some(event) = self.events.recv() => self.take_in_last(event).await,
+                Some(request) = self.requests.recv() => self.turn_away(request),
+            }
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            self.turn_away(request);
+        }
+    }
+
+    async fn take_in_last(&mut self, event: Event) {
+        if !matches!(event, Event::Mutated { .. }) {
+            return;
+        }
+        self.mutations_under_way = self.mutations_under_way.saturating_sub(1);
+        for effect in self.fleet.step(self.clock.now(), event) {
+            match effect {
+                Effect::Query { .. } | Effect::Decide(_) | Effect::Timer { .. } => {}
+                effect => self.carry_out(effect).await,
+            }
+        }
+    }
+
+    fn turn_away(&self, request: Request) {
+        match request {
+            Request::Resolve { reply, .. } => {
+                let _ = reply.send(draining());
+            }
+            Request::Gone { .. } => {}
+            Request::Status { worker, reply } => self.tell_status(worker, reply),
+        }
+    }
+}
+
+fn draining() -> Answer {
+    Answer::NotYet(NotYet {
+        code: NotYetCode::Draining,
+        detail: "this host is shutting down; ask again, its successor will answer".to_owned(),
+        retry_after: DRAINING_RETRY_AFTER,
+        decision: None,
+    })
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,138 @@
+//! The loop over a journal that fails, which no test from outside can bring about.
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use common::{POINTER, Stage};
+use reeve_core::cloud::MutationKind;
+use reeve_core::id::WorkerId;
+
+use super::*;
+use crate::host::HostOptions;
+
+/// A loop that runs on the stage.
+struct Running {
+    handle: Handle,
+    break_journal: Box<dyn Fn(bool)>,
+    readiness: Readiness,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<Result<(), JournalError>>,
+}
+
+impl Running {
+    fn start(stage: &Stage) -> Self {
+        let HostOptions {
+            spec,
+            policies,
+            cloud,
+            state_dir,
+            clock,
+            ..
+        } = stage.options();
+        assert!(policies.registry.reload().is_good());
+        let metrics = Metrics::new();
+        let (journal, recovered) = Journal::open(&state_dir, metrics.clone()).unwrap();
+        let break_journal = Box::new(journal.switch_for_test());
+        let readiness = Readiness::new(&spec, journal.health(), policies.registry.clone());
+        let (drive, handle) = Drive::new(Parts {
+            routes: Arc::new(Routes::new(spec.workers.keys(), &metrics)),
+            fleet: Fleet::new(spec, recovered),
+            cloud,
+            slots: policies.registry.slots().clone(),
+            journal,
+            readiness: readiness.clone(),
+            metrics,
+            clock,
+        });
+        let (stop, stopped) = oneshot::channel();
+        Self {
+            handle,
+            break_journal,
+            readiness,
+            stop,
+            ended: tokio::spawn(drive.run(stopped)),
+        }
+    }
+
+    async fn resolve(&self, wait_s: u64) -> Answer {
+        let wait = Some(Millis::from_secs(wait_s));
+        self.handle
+            .resolve(&WorkerId::from("chat"), wait)
+            .await
+            .unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+fn kinds(stage: &Stage) -> Vec<MutationKind> {
+    stage
+        .world
+        .mutations()
+        .iter()
+        .map(|mutation| mutation.kind())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_journal_nothing_is_changed_and_what_runs_is_served() {
+    let stage = Stage::new();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-gone");
+    let running = Running::start(&stage);
+    (running.break_journal)(true);
+    let answer = running.resolve(5).await;
+    assert!(
+        matches!(&answer, Answer::Served(route) if route.instance.as_str() == "i-a"),
+        "{answer:?}"
+    );
+    assert_eq!(kinds(&stage), [], "the pointer was not rewritten");
+    let judgement = running.readiness.judge();
+    assert!(!judgement.ready);
+    assert!(
+        judgement.reasons[0].contains("the journal cannot be written"),
+        "{judgement:?}"
+    );
+    (running.break_journal)(false);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
+    let stage = Stage::new();
+    let running = Running::start(&stage);
+    (running.break_journal)(true);
+    let answer = running.resolve(1).await;
+    assert!(
+        matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
+        "{answer:?}"
+    );
+    assert_eq!(kinds(&stage), []);
+    (running.break_journal)(false);
+    let answer = running.resolve(20).await;
+    assert!(
+        matches!(&answer, Answer::Served(route) if route.generation.get() == 1),
+        "{answer:?}"
+    );
+    assert_eq!(
+        kinds(&stage),
+        [MutationKind::Launch, MutationKind::WritePointer]
+    );
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_is_dropped_is_forgotten() {
+    let stage = Stage::new();
+    let held = stage.world.mutations.acquire_many(1000).await.unwrap();
+    let running = Running::start(&stage);
+    let impatient = tokio::time::timeout(Duration::from_millis(100), running.resolve(60)).await;
+    assert!(impatient.is_err());
+    // The loop takes requests in order, so by now it has heard of it; draining has nobody to answer.
+    assert_eq!(running.handle.workers().await.unwrap().len(), 1);
+    drop(held);
+    running.end().await;
+}

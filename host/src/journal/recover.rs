@@ -1,0 +1,174 @@
+//! What an earlier life left behind: the highest counters of its journal.
+//!
+//! The checkpoint sums up every journal before a numbered one; that one and those after it are read. A
+//! line counts as far as it can be read: recovery needs four fields of it, so that a journal written by
+//! an earlier version still keeps every generation from being used twice.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use reeve_core::fleet::Recovered;
+use reeve_core::id::{DecisionId, Epoch, Generation, WorkerId};
+use serde::{Deserialize, Serialize};
+
+use super::{CHECKPOINT, JournalError, disk};
+
+/// Everything that was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The highest counters.
+    pub(super) maxima: Maxima,
+    /// The number of the journal to go on with.
+    pub(super) current: u64,
+    /// What that journal holds.
+    pub(super) tail: Tail,
+    /// What could not be read, with file and line.
+    pub(super) damage: Vec<String>,
+}
+
+/// How a journal ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Its length up to the end of its last whole line.
+    pub(super) whole_bytes: u64,
+    /// Bytes of an unfinished last line: normal after a kill.
+    pub(super) torn_bytes: u64,
+}
+
+/// The summary of all journals before one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// The first journal that is not summed up here.
+    pub(super) from: u64,
+    pub(super) maxima: Maxima,
+}
+
+/// The highest counters seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Maxima {
+    pub(super) generations: BTreeMap<WorkerId, Generation>,
+    pub(super) decisions: DecisionId,
+    pub(super) epoch: Epoch,
+}
+
+impl Maxima {
+    /// Takes in an intent.
+    pub(super) fn intent(&mut self, worker: &WorkerId, generation: Generation, epoch: Epoch) {
+        let highest = self.generations.entry(worker.clone()).or_default();
+        *highest = generation.max(*highest);
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// Takes in a decision's id.
+    pub(super) fn decision(&mut self, decision: DecisionId) {
+        self.decisions = self.decisions.max(decision);
+    }
+}
+
+impl From<Maxima> for Recovered {
+    fn from(maxima: Maxima) -> Self {
+        Self {
+            generations: maxima.generations,
+            decisions: maxima.decisions,
+            epoch: maxima.epoch,
+        }
+    }
+}
+
+/// The fields of a record that recovery needs; all others are passed over.
+#[derive(Deserialize)]
+struct Line {
+    worker: WorkerId,
+    decision: DecisionId,
+    entry: EntryOf,
+}
+
+#[derive(Deserialize)]
+struct EntryOf {
+    intent: Option<IntentOf>,
+}
+
+#[derive(Deserialize)]
+struct IntentOf {
+    generation: Generation,
+    epoch: Epoch,
+}
+
+/// Reads what the directory holds.
+///
+/// # Errors
+/// [`JournalError::Io`] when a file that is there cannot be read. Damage in a file is no error: it is
+/// reported, and what can be read counts.
+pub(super) fn recover(dir: &Path) -> Result<Found, JournalError> {
+    let mut damage = Vec::new();
+    let Checkpoint { from, maxima } = checkpoint(dir, &mut damage)?;
+    let mut found = Found {
+        maxima,
+        current: from.max(1),
+        tail: Tail::default(),
+        damage,
+    };
+    for number in disk::numbers(dir)? {
+        if number >= from {
+            found.current = number.max(found.current);
+            found.tail = read(&disk::path(dir, number), &mut found)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The summary. One that cannot be read is as good as none: every journal is read instead.
+fn checkpoint(dir: &Path, damage: &mut Vec<String>) -> Result<Checkpoint, JournalError> {
+    let none = Checkpoint {
+        from: 0,
+        maxima: Maxima::default(),
+    };
+    let path = dir.join(CHECKPOINT);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(none),
+        Err(error) => return Err(JournalError::io("read", &path)(error)),
+    };
+    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let path = path.display();
+        damage.push(format!(
+            "{path}: not a checkpoint ({error}); every journal is read instead"
+        ));
+        none
+    }))
+}
+
+fn read(path: &Path, found: &mut Found) -> Result<Tail, JournalError> {
+    let file = File::open(path).map_err(JournalError::io("open", path))?;
+    let mut reader = BufReader::new(file);
+    let mut tail = Tail::default();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .map_err(JournalError::io("read", path))? as u64;
+        if line.last() != Some(&b'\n') {
+            tail.torn_bytes = length;
+            break;
+        }
+        tail.whole_bytes += length;
+        match serde_json::from_slice::<Line>(&line) {
+            Ok(line) => {
+                found.maxima.decision(line.decision);
+                if let Some(intent) = line.entry.intent {
+                    found
+                        .maxima
+                        .intent(&line.worker, intent.generation, intent.epoch);
+                }
+            }
+            Err(error) => found.damage.push(format!(
+                "{}:{number}: no journal record, passed over: {error}",
+                path.display()
+            )),
+        }
+    }
+    Ok(tail)
+}

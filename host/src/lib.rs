@@ -1,0 +1,49 @@
+//! The shell around the pure core: everything that reads a clock, a file or a socket.
+//!
+//! ```text
+//!   reeve.toml ──► config ──► serve ──► host (start, run, end in order)
+//!                                        │
+//!   caller ──► api ──► routes (hit) ─────┼──► answer, without a lock
+//!               │                        │
+//!               └─ request ─► drive ─────┤ one loop: event ─► core step ─► effects
+//!                              │  ▲      │
+//!                       effects│  │event ├──► journal: a thread; intents are durable before they are acted on
+//!                              ▼  │      ├──► calls: cloud queries and mutations, questions to policies
+//!                              calls     └──► timers, published routes, notices (logs, metrics)
+//! ```
+//!
+//! - [`config`]: the TOML file. [`cli`]: the commands. [`demo`]: the incidents on an embedded world.
+//! - [`serve`], [`host`]: from a configuration, or from parts, to a running host.
+//! - `drive`: the only place where events meet the core. `api`: the HTTP interface.
+//! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
+//! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
+//! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
+
+mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+mod drive;
+pub mod host;
+mod journal;
+pub mod logs;
+mod metrics;
+mod panics;
+pub mod policies;
+mod readiness;
+mod reload;
+mod routes;
+pub mod serve;
+mod ticker;
+
+pub use api::ListenError;
+pub use clock::Clock;
+pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
+pub use journal::JournalError;
+pub use policies::{Policies, PoliciesError};
+pub use reload::ReloadsEnded;
+
+// Tests in this crate share what tests/ uses, and that names the crate from outside.
+#[cfg(test)]
+extern crate self as reeve;

@@ -1,0 +1,51 @@
+//! The log, on standard error: one JSON object a line, or short lines for people when it is a terminal.
+
+mod format;
+
+use std::io::IsTerminal;
+
+use reeve_core::notice::{Level, Notice};
+use serde_json::{Map, Value};
+use tracing_subscriber::EnvFilter;
+
+use format::{Format, Style};
+
+/// The variable that says what is logged, such as `info` or `reeve=debug` (tracing-subscriber's
+/// `EnvFilter`); `info` when it is not set.
+pub const FILTER_VARIABLE: &str = "REEVE_LOG";
+
+/// Starts logging for the process. A second call is without effect.
+pub fn start() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .with_env_var(FILTER_VARIABLE)
+        .from_env_lossy();
+    let terminal = std::io::stderr().is_terminal();
+    let style = if terminal { Style::Lines } else { Style::Json };
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .event_format(Format(style))
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Logs a notice: its step in the field `step`, its named values as fields beside it.
+pub(crate) fn notice(notice: &Notice) {
+    let fields: Map<_, _> = notice
+        .fields
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+        .collect();
+    let fields = Value::Object(fields).to_string();
+    let (step, worker, text) = (notice.step.as_str(), notice.worker.as_str(), &notice.text);
+    // The names of a tracing event's fields are fixed; `format` takes this one apart again.
+    match notice.step.level() {
+        Level::Info => tracing::info!(step, worker, fields, "{text}"),
+        Level::Warning => tracing::warn!(step, worker, fields, "{text}"),
+        Level::Error => tracing::error!(step, worker, fields, "{text}"),
+    }
+}

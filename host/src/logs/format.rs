@@ -1,0 +1,229 @@
+//! How a log event is written down.
+
+use std::fmt::{self, Debug};
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The field whose JSON object is spread into the event.
+const SPREAD: &str = "fields";
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// One JSON object a line, for machines.
+    Json,
+    /// One line of text, for people.
+    Lines,
+}
+
+/// Writes events in a style.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Format(pub(super) Style);
+
+impl<S, N> FormatEvent<S, N> for Format
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        match self.0 {
+            Style::Json => json(
+                &mut writer,
+                time,
+                metadata.level(),
+                metadata.target(),
+                fields.0,
+            ),
+            Style::Lines => line(&mut writer, &time, metadata.level(), fields.0),
+        }
+    }
+}
+
+fn json(
+    writer: &mut Writer<'_>,
+    time: String,
+    level: &Level,
+    target: &str,
+    fields: Map<String, Value>,
+) -> fmt::Result {
+    let mut object = Map::new();
+    object.insert("time".to_owned(), time.into());
+    object.insert("level".to_owned(), level.as_str().to_lowercase().into());
+    object.insert("target".to_owned(), target.into());
+    object.extend(fields);
+    writeln!(writer, "{}", Value::Object(object))
+}
+
+fn line(
+    writer: &mut Writer<'_>,
+    time: &str,
+    level: &Level,
+    mut fields: Map<String, Value>,
+) -> fmt::Result {
+    // Of the time only the clock: who reads along knows the day.
+    let clock = time.get(11..19).unwrap_or(time);
+    let (colour, plain) = if writer.has_ansi_escapes() {
+        (colour(level), "\u{1b}[0m")
+    } else {
+        ("", "")
+    };
+    write!(writer, "{clock} {colour}{:5}{plain}", level.as_str())?;
+    for lead in ["worker", "step", "message"] {
+        if let Some(value) = fields.remove(lead) {
+            write!(writer, " {}", bare(&value))?;
+        }
+    }
+    for (name, value) in &fields {
+        write!(writer, " {name}={}", bare(value))?;
+    }
+    writeln!(writer)
+}
+
+fn colour(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "\u{1b}[31m",
+        Level::WARN => "\u{1b}[33m",
+        Level::INFO => "\u{1b}[32m",
+        _ => "\u{1b}[2m",
+    }
+}
+
+/// A text without its quotes; anything else as JSON.
+fn bare(value: &Value) -> String {
+    match value {
+        // Control characters in what others wrote must not move the cursor.
+        Value::String(text) => text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect(),
+        other => other.to_string(),
+    }
+}
+
+/// The fields of one event.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn set(&mut self, field: &Field, value: Value) {
+        self.0.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, text: &str) {
+        if field.name() == SPREAD
+            && let Ok(Value::Object(object)) = serde_json::from_str(text)
+        {
+            self.0.extend(object);
+            return;
+        }
+        self.set(field, text.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.set(field, format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::logs;
+    use reeve_core::id::WorkerId;
+    use reeve_core::notice::{Notice, Step};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written for a notice of an address that is pending.
+    fn written(style: Style) -> String {
+        let written = Written::default();
+        let sink = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || sink.clone())
+            .with_ansi(false)
+            .event_format(Format(style))
+            .finish();
+        let notice = Notice {
+            worker: WorkerId::from("chat"),
+            step: Step::GpuInstanceIpPending,
+            text: "i-b runs without an address".to_owned(),
+            fields: vec![("old_instance_id".to_owned(), "i-a\n".to_owned())],
+        };
+        tracing::subscriber::with_default(subscriber, || logs::notice(&notice));
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_notice_is_one_json_object_with_its_step_and_named_values_as_fields() {
+        let text = written(Style::Json);
+        let mut object: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let time = object.remove("time").unwrap();
+        assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+        let expected = serde_json::json!({
+            "level": "warn",
+            "target": "reeve::logs",
+            "step": "gpu_instance_ip_pending",
+            "worker": "chat",
+            "message": "i-b runs without an address",
+            "old_instance_id": "i-a\n",
+        });
+        assert_eq!(Value::Object(object), expected);
+    }
+
+    #[test]
+    fn a_line_for_people_leads_with_worker_step_and_text_and_stays_one_line() {
+        let text = written(Style::Lines);
+        let expected = " WARN  chat gpu_instance_ip_pending i-b runs without an address old_instance_id=i-a \n";
+        assert_eq!(&text["00:00:00".len()..], expected);
+        assert_eq!(text.lines().count(), 1);
+    }
+}

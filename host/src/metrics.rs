@@ -1,0 +1,302 @@
+//! What the host counts, for `/metrics`. Names end in their unit; labels hold only what the
+//! configuration or the contract bounds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use reeve_core::answer::Answer;
+use reeve_core::decision::Decision;
+use reeve_core::id::{PoolName, WorkerId};
+use reeve_core::notice::Notice;
+
+/// Seconds of a decision or a call: from the tens of microseconds of a policy to the half minute of a
+/// call that times out.
+const SECONDS: [f64; 12] = [
+    0.000_05, 0.000_2, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// All counters of one host. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    resolves: Family<ResolveLabels, Counter>,
+    notices: Family<NoticeLabels, Counter>,
+    decisions: Family<DecisionLabels, Counter>,
+    decision_seconds: Family<PointLabels, Histogram, fn() -> Histogram>,
+    decision_fuel: Family<PointLabels, Counter>,
+    cloud_calls: Family<CallLabels, Counter>,
+    cloud_call_seconds: Family<OperationLabels, Histogram, fn() -> Histogram>,
+    journal_failures: Counter,
+    journal_bytes: Gauge<u64, AtomicU64>,
+    reloads: Family<ReloadLabels, Counter>,
+    panics: Family<PlaceLabels, Counter>,
+    workers: Family<ConditionLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResolveLabels {
+    worker: String,
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NoticeLabels {
+    worker: String,
+    step: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DecisionLabels {
+    pool: String,
+    point: &'static str,
+    result: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PointLabels {
+    point: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    operation: &'static str,
+    result: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PlaceLabels {
+    place: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConditionLabels {
+    condition: &'static str,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Metrics {
+    /// Counters at zero.
+    pub(crate) fn new() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("reeve"),
+            resolves: Family::default(),
+            notices: Family::default(),
+            decisions: Family::default(),
+            decision_seconds: Family::new_with_constructor(seconds),
+            decision_fuel: Family::default(),
+            cloud_calls: Family::default(),
+            cloud_call_seconds: Family::new_with_constructor(seconds),
+            journal_failures: Counter::default(),
+            journal_bytes: Gauge::default(),
+            reloads: Family::default(),
+            panics: Family::default(),
+            workers: Family::default(),
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// The count of answers from a worker's published route, to be kept where they are given.
+    pub(crate) fn resolves_from_route(&self, worker: &WorkerId) -> Counter {
+        self.resolves(worker, "route")
+    }
+
+    /// An answer that the core gave.
+    pub(crate) fn answered(&self, worker: &WorkerId, answer: &Answer) {
+        let answer = match answer {
+            Answer::Served(_) => "served",
+            Answer::NotYet(not_yet) => not_yet.code.as_str(),
+        };
+        self.resolves(worker, answer).inc();
+    }
+
+    fn resolves(&self, worker: &WorkerId, answer: &'static str) -> Counter {
+        let labels = ResolveLabels {
+            worker: worker.to_string(),
+            answer,
+        };
+        self.0.resolves.get_or_create_owned(&labels)
+    }
+
+    /// A notice of the core.
+    pub(crate) fn noticed(&self, notice: &Notice) {
+        let labels = NoticeLabels {
+            worker: notice.worker.to_string(),
+            step: notice.step.as_str(),
+        };
+        self.0.notices.get_or_create(&labels).inc();
+    }
+
+    /// A decision and how long it took, from the wait for a thread to the verdict.
+    pub(crate) fn decided(&self, pool: &PoolName, made: &Decision, took: Duration) {
+        let point = made.input.point().as_str();
+        let labels = DecisionLabels {
+            pool: pool.to_string(),
+            point,
+            result: match &made.result {
+                Ok(_) => "verdict".to_owned(),
+                Err(failure) => failure.code.clone(),
+            },
+        };
+        let of_point = PointLabels { point };
+        self.0.decisions.get_or_create(&labels).inc();
+        let histogram = self.0.decision_seconds.get_or_create(&of_point);
+        histogram.observe(took.as_secs_f64());
+        self.0
+            .decision_fuel
+            .get_or_create(&of_point)
+            .inc_by(made.fuel_used);
+    }
+
+    /// A call to the cloud: `result` is `ok` or the kind of error.
+    pub(crate) fn called(&self, operation: &'static str, result: String, took: Duration) {
+        let labels = CallLabels { operation, result };
+        self.0.cloud_calls.get_or_create(&labels).inc();
+        let of_operation = OperationLabels { operation };
+        let histogram = self.0.cloud_call_seconds.get_or_create(&of_operation);
+        histogram.observe(took.as_secs_f64());
+    }
+
+    /// An attempt to write the journal.
+    pub(crate) fn journal_written(&self, written: bool, bytes: u64) {
+        self.0.journal_bytes.set(bytes);
+        if !written {
+            self.0.journal_failures.inc();
+        }
+    }
+
+    /// What a reload did with one file: `activated`, `unchanged` or `refused`.
+    pub(crate) fn reloaded(&self, result: &'static str) {
+        self.0.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// A panic that was caught, and where.
+    pub(crate) fn panicked(&self, place: &'static str) {
+        self.0.panics.get_or_create(&PlaceLabels { place }).inc();
+    }
+
+    /// How many workers are in each condition now.
+    pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
+        const ALL: [&str; 4] = ["serving", "pending", "idle", "failing"];
+        let mut counts = [0; ALL.len()];
+        for condition in conditions {
+            if let Some(index) = ALL.iter().position(|one| *one == condition) {
+                counts[index] += 1;
+            }
+        }
+        for (condition, count) in ALL.into_iter().zip(counts) {
+            self.0
+                .workers
+                .get_or_create(&ConditionLabels { condition })
+                .set(count);
+        }
+    }
+
+    /// Everything in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// None that is known: the text is written to memory.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", version);
+        registry.register(
+            "resolves",
+            "Answers to resolves: `route` from the published route, `served` after a pass, else the code",
+            self.resolves.clone(),
+        );
+        registry.register(
+            "notices",
+            "Steps of workers, as they stand in the log",
+            self.notices.clone(),
+        );
+        registry.register(
+            "decisions",
+            "Questions to policies, by result: `verdict` or the code of the failure",
+            self.decisions.clone(),
+        );
+        registry.register_with_unit(
+            "decision_duration",
+            "From the question to the verdict, the wait for a thread included",
+            Unit::Seconds,
+            self.decision_seconds.clone(),
+        );
+        registry.register(
+            "decision_fuel",
+            "Fuel that policies used",
+            self.decision_fuel.clone(),
+        );
+        registry.register(
+            "cloud_calls",
+            "Calls to the cloud, by result: `ok` or the kind of error",
+            self.cloud_calls.clone(),
+        );
+        registry.register_with_unit(
+            "cloud_call_duration",
+            "How long calls to the cloud took",
+            Unit::Seconds,
+            self.cloud_call_seconds.clone(),
+        );
+        registry.register(
+            "journal_write_failures",
+            "Attempts to write the journal that failed",
+            self.journal_failures.clone(),
+        );
+        registry.register_with_unit(
+            "journal_size",
+            "Length of the current journal file",
+            Unit::Bytes,
+            self.journal_bytes.clone(),
+        );
+        registry.register(
+            "policy_files",
+            "Policy files looked at by reloads, by what became of them",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "panics",
+            "Panics that were caught, by place",
+            self.panics.clone(),
+        );
+        registry.register("workers", "Workers by condition", self.workers.clone());
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}

@@ -1,0 +1,55 @@
+//! Keeping a panic where it happens: whoever waits gets an error, and the process lives on.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// What a panic said.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("panicked: {0}")]
+pub(crate) struct Panicked(String);
+
+impl Panicked {
+    /// From what `catch_unwind` or a joined task hands over.
+    pub(crate) fn from_payload(payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Self(text.unwrap_or_else(|| "without a message".to_owned()))
+    }
+}
+
+/// Runs a future; a panic in it becomes an error. After a panic the future is not polled again, so what
+/// it held is only dropped.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(payload) => Poll::Ready(Err(Panicked::from_payload(payload.as_ref()))),
+        },
+    )
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error_with_its_message() {
+        let outcome = caught(async {
+            tokio::task::yield_now().await;
+            panic!("no {}", "reason")
+        });
+        assert_eq!(
+            outcome.await.map(|(): ()| ()),
+            Err(Panicked("no reason".to_owned()))
+        );
+        assert_eq!(caught(async { 7 }).await, Ok(7));
+    }
+}

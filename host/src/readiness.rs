@@ -1,0 +1,124 @@
+//! Whether the host is ready to be asked, and if not, why.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reeve_core::cloud::CloudError;
+use reeve_core::id::PoolName;
+use reeve_core::spec::FleetSpec;
+use reeve_policy::{PolicyStatus, Registry};
+use serde::Serialize;
+
+use crate::journal::Health;
+
+/// What readiness is judged by; clones share it.
+#[derive(Clone)]
+pub(crate) struct Readiness(Arc<Inner>);
+
+struct Inner {
+    journal: Health,
+    registry: Arc<Registry>,
+    sweeps: Mutex<BTreeMap<PoolName, Sweep>>,
+    draining: AtomicBool,
+}
+
+/// How the latest sweep of a pool went.
+enum Sweep {
+    Awaited,
+    Done,
+    Failed(String),
+}
+
+/// The judgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Judgement {
+    /// Whether questions get answers that a policy stands behind.
+    pub(crate) ready: bool,
+    /// Why not.
+    pub(crate) reasons: Vec<String>,
+    /// What is wrong without keeping the host from answering.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Readiness {
+    /// A host that has just started. A pool without workers is never swept and so not waited for.
+    pub(crate) fn new(spec: &FleetSpec, journal: Health, registry: Arc<Registry>) -> Self {
+        let pools = spec.workers.values().map(|worker| worker.pool.clone());
+        Self(Arc::new(Inner {
+            journal,
+            registry,
+            sweeps: Mutex::new(pools.map(|pool| (pool, Sweep::Awaited)).collect()),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// A sweep of this pool ended.
+    pub(crate) fn swept(&self, pool: &PoolName, error: Option<&CloudError>) {
+        let sweep = match error {
+            None => Sweep::Done,
+            Some(error) => Sweep::Failed(error.to_string()),
+        };
+        let mut sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
+        sweeps.insert(pool.clone(), sweep);
+    }
+
+    /// The host shuts down.
+    pub(crate) fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// The judgement now.
+    pub(crate) fn judge(&self) -> Judgement {
+        let mut reasons = Vec::new();
+        let mut warnings = Vec::new();
+        if self.0.draining.load(Ordering::Acquire) {
+            reasons.push("the host is shutting down".to_owned());
+        }
+        if let Some(trouble) = self.0.journal.trouble() {
+            reasons.push(format!("the journal cannot be written: {trouble}"));
+        }
+        for status in self.0.registry.status() {
+            let of_file = policy(&status);
+            if status.digest.is_none() {
+                reasons.extend(of_file);
+            } else {
+                warnings.extend(of_file);
+            }
+        }
+        for (pool, sweep) in &*self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner) {
+            match sweep {
+                Sweep::Awaited => reasons.push(format!(
+                    "pool {pool}: the first look at the cloud is under way"
+                )),
+                Sweep::Done => {}
+                Sweep::Failed(error) => {
+                    warnings.push(format!("pool {pool}: the latest sweep failed: {error}"))
+                }
+            }
+        }
+        Judgement {
+            ready: reasons.is_empty(),
+            reasons,
+            warnings,
+        }
+    }
+}
+
+/// What is wrong with a policy's file.
+fn policy(status: &PolicyStatus) -> Option<String> {
+    let error = status.last_error.as_deref();
+    match (&status.digest, error) {
+        (Some(_), None) => None,
+        (Some(digest), Some(error)) => Some(format!(
+            "policy {}: {} goes on serving; the present file is refused: {error}",
+            status.file,
+            digest.short()
+        )),
+        (None, error) => Some(format!(
+            "policy {}: none could be loaded, the safe defaults hold: {}",
+            status.file,
+            error.unwrap_or("not read yet")
+        )),
+    }
+}

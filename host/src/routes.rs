@@ -1,0 +1,254 @@
+//! The published routes: what most resolves are answered from, without a lock, a policy or a call.
+//!
+//! The loop publishes and withdraws; request handlers read. A route's answer is rendered when it is
+//! published; that it was handed out is an atomic mark, which the loop collects.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwapOption;
+use prometheus_client::metrics::counter::Counter;
+use reeve_core::answer::Route;
+use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::time::{Instant, Millis};
+use serde::Serialize;
+
+use crate::metrics::Metrics;
+
+/// One slot for each worker. Workers are fixed when the host starts, so the map is never locked.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    slots: HashMap<String, Slot>,
+}
+
+/// What callers of one worker get.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    worker: WorkerId,
+    published: ArcSwapOption<Published>,
+    answers: Counter,
+}
+
+/// A published route.
+#[derive(Debug)]
+struct Published {
+    instance: InstanceId,
+    valid_until: Instant,
+    body: ServedBody,
+    /// Whether it was handed out since the loop last collected.
+    handed_out: AtomicBool,
+}
+
+/// The JSON answer to a served resolve, rendered up to the one value that changes while it is valid.
+#[derive(Clone, Debug)]
+pub(crate) struct ServedBody {
+    /// Everything up to the closing brace.
+    open: String,
+}
+
+impl ServedBody {
+    /// Renders the route.
+    pub(crate) fn new(route: &Route) -> Self {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            worker: &'a str,
+            url: &'a str,
+            instance: &'a str,
+            generation: u64,
+            decision: u64,
+            digest: Option<String>,
+        }
+        let fields = Fields {
+            worker: route.worker.as_str(),
+            url: &route.url,
+            instance: route.instance.as_str(),
+            generation: route.generation.get(),
+            decision: route.decision.get(),
+            digest: route.digest.map(|digest| digest.to_string()),
+        };
+        // Texts and numbers always have a JSON form.
+        let mut open = serde_json::to_string(&fields).unwrap_or_else(|_| "{}".to_owned());
+        open.pop();
+        Self { open }
+    }
+
+    /// The whole answer for a route that is valid for this long.
+    pub(crate) fn close(&self, valid_for: Millis) -> String {
+        format!("{},\"valid_for_ms\":{}}}\n", self.open, valid_for.get())
+    }
+}
+
+impl Routes {
+    /// Empty slots for these workers.
+    pub(crate) fn new<'a>(workers: impl Iterator<Item = &'a WorkerId>, metrics: &Metrics) -> Self {
+        let slot = |worker: &WorkerId| Slot {
+            worker: worker.clone(),
+            published: ArcSwapOption::empty(),
+            answers: metrics.resolves_from_route(worker),
+        };
+        Self {
+            slots: workers
+                .map(|worker| (worker.to_string(), slot(worker)))
+                .collect(),
+        }
+    }
+
+    /// The slot of this worker; `None` when there is no such worker.
+    pub(crate) fn slot(&self, worker: &str) -> Option<&Slot> {
+        self.slots.get(worker)
+    }
+
+    /// From now on answers with this route. Returns the route before if it was handed out unnoticed.
+    pub(crate) fn publish(&self, route: &Route) -> Option<HandedOut> {
+        let published = Published {
+            instance: route.instance.clone(),
+            valid_until: route.valid_until,
+            body: ServedBody::new(route),
+            handed_out: AtomicBool::new(false),
+        };
+        self.exchange(&route.worker, Some(published))
+    }
+
+    /// Stops answering. Returns the route before if it was handed out unnoticed.
+    pub(crate) fn withdraw(&self, worker: &WorkerId) -> Option<HandedOut> {
+        self.exchange(worker, None)
+    }
+
+    /// Takes the mark of one worker.
+    pub(crate) fn collect(&self, worker: &WorkerId) -> Option<HandedOut> {
+        let slot = self.slots.get(worker.as_str())?;
+        let published = slot.published.load();
+        slot.taken(published.as_deref()?)
+    }
+
+    /// Takes the marks of all workers.
+    pub(crate) fn collect_all(&self) -> Vec<HandedOut> {
+        let slots = self.slots.values();
+        slots
+            .filter_map(|slot| slot.taken(slot.published.load().as_deref()?))
+            .collect()
+    }
+
+    fn exchange(&self, worker: &WorkerId, published: Option<Published>) -> Option<HandedOut> {
+        let slot = self.slots.get(worker.as_str())?;
+        let before = slot.published.swap(published.map(Arc::new))?;
+        slot.taken(&before)
+    }
+}
+
+/// An instance whose address callers got from the published route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HandedOut {
+    pub(crate) worker: WorkerId,
+    pub(crate) instance: InstanceId,
+}
+
+impl Slot {
+    /// The worker.
+    pub(crate) fn worker(&self) -> &WorkerId {
+        &self.worker
+    }
+
+    /// The answer from the published route, if there is one and it is still valid.
+    pub(crate) fn answer(&self, now: Instant) -> Option<String> {
+        let published = self.published.load();
+        let published = published.as_deref()?;
+        if now >= published.valid_until {
+            return None;
+        }
+        // Reading before writing keeps the line shared between cores: the mark is set once a second.
+        if !published.handed_out.load(Ordering::Relaxed) {
+            published.handed_out.store(true, Ordering::Release);
+        }
+        self.answers.inc();
+        Some(published.body.close(published.valid_until.since(now)))
+    }
+
+    fn taken(&self, published: &Published) -> Option<HandedOut> {
+        published
+            .handed_out
+            .swap(false, Ordering::AcqRel)
+            .then(|| HandedOut {
+                worker: self.worker.clone(),
+                instance: published.instance.clone(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reeve_core::id::{DecisionId, Generation};
+
+    fn route(instance: &str, valid_until_ms: u64) -> Route {
+        Route {
+            worker: WorkerId::from("chat"),
+            url: "http://10.0.0.1:80".to_owned(),
+            instance: InstanceId::from(instance),
+            generation: Generation::new(3),
+            decision: DecisionId::new(7),
+            digest: None,
+            valid_until: Instant::from_ms(valid_until_ms),
+        }
+    }
+
+    fn routes() -> Routes {
+        Routes::new([WorkerId::from("chat")].iter(), &Metrics::new())
+    }
+
+    fn answer(routes: &Routes, now_ms: u64) -> Option<String> {
+        routes
+            .slot("chat")
+            .unwrap()
+            .answer(Instant::from_ms(now_ms))
+    }
+
+    #[test]
+    fn a_route_is_answered_until_it_expires_and_not_after() {
+        let routes = routes();
+        assert_eq!(answer(&routes, 0), None);
+        routes.publish(&route("i-a", 1000));
+        let body: serde_json::Value = serde_json::from_str(&answer(&routes, 400).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "worker": "chat", "url": "http://10.0.0.1:80", "instance": "i-a", "generation": 3,
+            "decision": 7, "digest": null, "valid_for_ms": 600,
+        });
+        assert_eq!(body, expected);
+        assert!(answer(&routes, 999).is_some());
+        assert_eq!(answer(&routes, 1000), None);
+    }
+
+    #[test]
+    fn a_withdrawn_route_is_not_answered() {
+        let routes = routes();
+        routes.publish(&route("i-a", 1000));
+        routes.withdraw(&WorkerId::from("chat"));
+        assert_eq!(answer(&routes, 0), None);
+    }
+
+    #[test]
+    fn handing_out_is_told_once_however_often_it_happened_and_not_lost_when_the_route_changes() {
+        let routes = routes();
+        let chat = WorkerId::from("chat");
+        let told = |instance: &str| HandedOut {
+            worker: chat.clone(),
+            instance: InstanceId::from(instance),
+        };
+        routes.publish(&route("i-a", 1000));
+        assert_eq!(routes.collect_all(), []);
+        answer(&routes, 1);
+        answer(&routes, 2);
+        assert_eq!(routes.collect_all(), [told("i-a")]);
+        assert_eq!(routes.collect(&chat), None);
+        answer(&routes, 3);
+        assert_eq!(routes.publish(&route("i-b", 1000)), Some(told("i-a")));
+        answer(&routes, 4);
+        assert_eq!(routes.withdraw(&chat), Some(told("i-b")));
+    }
+
+    #[test]
+    fn a_worker_that_is_not_configured_has_no_slot() {
+        assert!(routes().slot("nobody").is_none());
+    }
+}

@@ -1,0 +1,243 @@
+//! The program itself: exit codes, what it prints, signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::standard_policies;
+use tempfile::TempDir;
+
+fn reeve(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_reeve"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn standard(name: &str) -> String {
+    standard_policies().join(name).display().to_string()
+}
+
+/// The sample configuration beside the standard policies, with a text replaced.
+fn sample(from: &str, to: &str) -> (TempDir, PathBuf) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("reeve.sample.toml");
+    let text = fs::read_to_string(source).unwrap();
+    assert!(text.contains(from), "{from}");
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(standard_policies(), dir.path().join("policies")).unwrap();
+    let config = dir.path().join("reeve.toml");
+    fs::write(&config, text.replacen(from, to, 1)).unwrap();
+    (dir, config)
+}
+
+fn check(config: &Path) -> (Option<i32>, String) {
+    let output = reeve(&["check", "--config", config.to_str().unwrap()]);
+    (output.status.code(), stdout(&output))
+}
+
+#[test]
+fn the_sample_configuration_is_accepted() {
+    let (_dir, config) = sample("", "");
+    let (code, text) = check(&config);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("resolve.wasm") && text.contains("gpu/resolve"),
+        "{text}"
+    );
+    assert!(text.ends_with("good (pools: 1, workers: 1)\n"), "{text}");
+}
+
+#[test]
+fn what_the_sample_shows_as_defaults_is_accepted_when_it_is_written_out() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("reeve.sample.toml");
+    let text = fs::read_to_string(source).unwrap();
+    let written_out: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let config = reeve::config::Config::parse(Path::new("reeve.toml"), &written_out).unwrap();
+    let sample = reeve::config::Config::parse(Path::new("reeve.toml"), &text).unwrap();
+    assert_eq!(
+        config.fleet, sample.fleet,
+        "the defaults shown are the defaults"
+    );
+    assert_eq!(config.listen, sample.listen);
+}
+
+#[test]
+fn a_mistake_in_the_configuration_ends_a_check_with_2_and_its_place() {
+    let (_dir, config) = sample("launch_template =", "lauch_template =");
+    let (code, text) = check(&config);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("reeve.toml:")
+            && text.contains("unknown field `lauch_template` in [pool.gpu]"),
+        "{text}"
+    );
+    let served = reeve(&["serve", "--config", config.to_str().unwrap()]);
+    assert_eq!(served.status.code(), Some(2));
+    assert!(
+        stderr(&served).contains("unknown field `lauch_template`"),
+        "{}",
+        stderr(&served)
+    );
+}
+
+#[test]
+fn a_setting_that_the_policy_does_not_know_ends_a_check_with_1_and_its_name() {
+    let (_dir, config) = sample("tries = 5", "trys = 5");
+    let (code, text) = check(&config);
+    assert_eq!(code, Some(1), "{text}");
+    let line = text.lines().next().unwrap();
+    assert!(
+        line.contains("trys") && line.contains("pool gpu, point retry-ip"),
+        "{text}"
+    );
+    let source = fs::read_to_string(&config).unwrap();
+    let row = source
+        .lines()
+        .position(|row| row.contains("policy.retry-ip]"))
+        .unwrap()
+        + 1;
+    assert!(line.contains(&format!("reeve.toml:{row}:")), "{text}");
+}
+
+#[test]
+fn a_missing_policy_and_a_missing_file_are_named() {
+    let (_dir, config) = sample("file = \"resolve.wasm\"", "file = \"ours.wasm\"");
+    let (code, text) = check(&config);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("ours.wasm"), "{text}");
+    let missing = reeve(&["check", "--config", "nowhere.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("cannot read the configuration nowhere.toml"));
+}
+
+#[test]
+fn a_component_is_inspected() {
+    let output = reeve(&["policy", "inspect", &standard("retry-ip.wasm")]);
+    let text = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in [
+        "digest   ",
+        "offers   retry-ip",
+        "name     retry-ip",
+        "\"interval_ms\"",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn a_component_answers_one_question() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("input.json");
+    fs::write(
+        &input,
+        r#"{"tries": 9, "waited-ms": 4500, "launched": "none"}"#,
+    )
+    .unwrap();
+    let input = input.to_str().unwrap();
+    let component = standard("retry-ip.wasm");
+    let ask = |more: &[&str]| {
+        let args = [
+            "policy", "run", &component, "--point", "retry-ip", "--input", input,
+        ];
+        reeve(&[&args, more].concat())
+    };
+    let output = ask(&["--settings", "{\"tries\": 8, \"come_back_ms\": 1234}"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["verdict"]["next"]["give-up"], 1234, "{report}");
+    assert!(report["fuel_used"].as_u64().unwrap() > 0);
+    let refused = ask(&["--settings", "{\"trys\": 9}"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("trys"), "{}", stderr(&refused));
+}
+
+#[test]
+fn case_files_end_with_the_number_that_passed_and_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = |name: &str, tries: u32, next: &str| {
+        format!(
+            r#"{{"name": "{name}", "input": {{"tries": {tries}, "waited-ms": 0, "launched": "none"}}, "expect": {{"next": {{"{next}": 2000}}}}}}"#
+        )
+    };
+    let file = format!(
+        r#"{{"point": "retry-ip", "cases": [{}, {}]}}"#,
+        case("gives up", 9, "give-up"),
+        case("expects the wrong thing", 9, "again-after")
+    );
+    fs::write(dir.path().join("cases.json"), file).unwrap();
+    let output = reeve(&[
+        "policy",
+        "test",
+        &standard("retry-ip.wasm"),
+        dir.path().to_str().unwrap(),
+    ]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
+    assert!(
+        text.contains("\"expects the wrong thing\": next: expected"),
+        "{text}"
+    );
+    assert!(text.ends_with("1 passed, 1 failed\n"), "{text}");
+}
+
+#[test]
+fn a_module_that_fits_no_contract_is_not_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let module = dir.path().join("empty.wasm");
+    fs::write(&module, b"\0asm\x01\0\0\0").unwrap();
+    let component = dir.path().join("out.wasm");
+    let output = reeve(&[
+        "policy",
+        "build",
+        module.to_str().unwrap(),
+        "-o",
+        component.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("at least one of"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!component.exists());
+}
+
+#[test]
+fn a_directory_without_a_crate_is_refused_with_what_is_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = reeve(&[
+        "policy",
+        "build",
+        dir.path().to_str().unwrap(),
+        "-o",
+        "out.wasm",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("has no Cargo.toml"),
+        "{}",
+        stderr(&output)
+    );
+}

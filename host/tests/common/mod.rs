@@ -1,0 +1,176 @@
+//! A host in a test: real sockets, real policies, a scripted cloud.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly"
+)]
+
+pub(crate) mod http;
+pub(crate) mod world;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reeve::{Clock, Host, HostOptions, Policies, RunningHost};
+use reeve_core::id::{PointerName, PoolName, WorkerId};
+use reeve_core::point::Point;
+use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
+use reeve_policy::{Binding, Limits};
+use tempfile::TempDir;
+
+use http::Reply;
+use world::World;
+
+/// The pointer of the worker `chat`.
+pub(crate) const POINTER: &str = "/chat/id";
+
+/// The points that are bound: those that a resolve may ask. Compiling takes most of a test's time.
+const POINTS: [Point; 3] = [Point::Resolve, Point::Adopt, Point::RetryIp];
+
+/// Everything of one test; the directory goes with it.
+pub(crate) struct Stage {
+    pub(crate) world: Arc<World>,
+    pub(crate) dir: TempDir,
+    policies: Policies,
+}
+
+impl Stage {
+    /// An empty world, and the standard policies, which all such tests share.
+    pub(crate) fn new() -> Self {
+        static SHARED: OnceLock<Policies> = OnceLock::new();
+        let policies = SHARED.get_or_init(|| bind(&standard_policies()));
+        Self {
+            world: World::new(),
+            dir: tempfile::tempdir().unwrap(),
+            policies: policies.clone(),
+        }
+    }
+
+    /// An empty world, and the standard policies in a directory where the test may change them.
+    pub(crate) fn with_own_policies() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join("policies");
+        std::fs::create_dir(&directory).unwrap();
+        for point in POINTS {
+            let name = format!("{point}.wasm");
+            std::fs::copy(standard_policies().join(&name), directory.join(&name)).unwrap();
+        }
+        Self {
+            world: World::new(),
+            dir,
+            policies: bind(&directory),
+        }
+    }
+
+    pub(crate) fn policies(&self) -> &Path {
+        &self.policies.directory
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("reeve.sock")
+    }
+
+    /// Every line of the journal.
+    pub(crate) fn journal(&self) -> String {
+        std::fs::read_to_string(self.state_dir().join("journal-00000001.jsonl")).unwrap()
+    }
+
+    /// What a host with the one worker `chat` is made of.
+    pub(crate) fn options(&self) -> HostOptions {
+        HostOptions {
+            spec: spec(),
+            policies: self.policies.clone(),
+            cloud: self.world.clone(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            state_dir: self.state_dir(),
+            clock: Clock::start(),
+        }
+    }
+
+    pub(crate) async fn start(&self) -> RunningHost {
+        Host::start(self.options()).await.unwrap()
+    }
+}
+
+fn bind(directory: &Path) -> Policies {
+    let bindings = POINTS.map(|point| Binding {
+        pool: PoolName::from("gpu"),
+        point,
+        file: format!("{point}.wasm"),
+        settings: Default::default(),
+    });
+    Policies::new(directory, bindings.to_vec(), Limits::default()).unwrap()
+}
+
+/// A fleet of one pool with one worker.
+pub(crate) fn spec() -> FleetSpec {
+    let pool = PoolSpec {
+        region: world::region(),
+        tag_key: world::TAG_KEY.to_owned(),
+        port: 8080,
+        launch_template: Some("lt-gpu".to_owned()),
+        policy_tags: Vec::new(),
+        reap: false,
+        utc_offset_min: 0,
+        limits: Default::default(),
+    };
+    let worker = WorkerSpec {
+        pool: PoolName::from("gpu"),
+        tag_value: "chat".to_owned(),
+        pointer: PointerName::from(POINTER),
+    };
+    FleetSpec {
+        name: "test".to_owned(),
+        pools: [(PoolName::from("gpu"), pool)].into(),
+        workers: [(WorkerId::from("chat"), worker)].into(),
+        ..FleetSpec::default()
+    }
+}
+
+/// Where `cargo xtask policies` has put the components.
+pub(crate) fn standard_policies() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let dir = std::env::var_os("REEVE_POLICIES_DIR")
+        .map_or_else(|| workspace.join("target/policies"), PathBuf::from);
+    assert!(
+        dir.join("resolve.wasm").is_file(),
+        "there are no policies in {}: run `cargo xtask policies` first",
+        dir.display()
+    );
+    dir
+}
+
+/// `GET` over the host's TCP address.
+pub(crate) async fn get(host: &RunningHost, path: &str) -> Reply {
+    http::tcp(host.address(), "GET", path, "127.0.0.1").await
+}
+
+/// Ends a host as SIGTERM does.
+pub(crate) async fn end(host: RunningHost) {
+    host.shutdown().begin();
+    host.join().await.unwrap();
+}
+
+/// Looks until `look` gives something, for at most ten seconds.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    found.unwrap_or_else(|_| panic!("not within ten seconds: {what}"))
+}

@@ -1,0 +1,150 @@
+//! Starting and ending a host.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly"
+)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{POINTER, Stage, end, eventually, get, http};
+use reeve::{Host, StartError};
+use reeve_core::cloud::MutationKind;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_is_journaled_before_it_is_done_and_its_outcome_after() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let reply = get(&host, "/v1/workers/chat/resolve?wait=10s").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.json()["generation"], 1);
+    assert_eq!(
+        stage.world.pointer(POINTER),
+        Some("i-launched-0".to_owned())
+    );
+    end(host).await;
+    let journal = stage.journal();
+    let place = |part: &str| {
+        journal
+            .find(part)
+            .unwrap_or_else(|| panic!("{part} is not in {journal}"))
+    };
+    assert!(place("\"intent\"") < place("\"launched\""), "{journal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_life_uses_no_generation_and_no_decision_again() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let first = get(&host, "/v1/workers/chat/resolve?wait=10s").await.json();
+    end(host).await;
+    let host = stage.start().await;
+    let status = get(&host, "/v1/workers/chat").await.json();
+    assert_eq!(status["generation"], 1);
+    let again = get(&host, "/v1/workers/chat/resolve").await.json();
+    assert!(
+        again["decision"].as_u64() > first["decision"].as_u64(),
+        "{first} {again}"
+    );
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_ends_answers_who_waits_and_lets_its_mutation_end() {
+    let stage = Stage::new();
+    let all = u32::try_from(stage.world.mutations.available_permits()).unwrap();
+    let held = stage.world.mutations.acquire_many(all).await.unwrap();
+    let host = stage.start().await;
+    let address = host.address();
+    let caller = tokio::spawn(async move {
+        http::tcp(
+            address,
+            "GET",
+            "/v1/workers/chat/resolve?wait=60s",
+            "localhost",
+        )
+        .await
+    });
+    let launching = async || {
+        let status = get(&host, "/v1/workers/chat").await.json();
+        status["in_flight"].get("launching").map(|_| ())
+    };
+    eventually("a launch under way", launching).await;
+
+    host.shutdown().begin();
+    let ended = tokio::spawn(host.join());
+    let answer = caller.await.unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert_eq!(answer.json()["code"], "draining");
+    assert!(!ended.is_finished(), "the launch has not ended yet");
+
+    drop(held);
+    ended.await.unwrap().unwrap();
+    let kinds: Vec<_> = stage
+        .world
+        .mutations()
+        .iter()
+        .map(|mutation| mutation.kind())
+        .collect();
+    assert_eq!(kinds, [MutationKind::Launch, MutationKind::WritePointer]);
+    let journal = stage.journal();
+    assert!(journal.contains("\"launched\""), "{journal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_goes_away_keeps_nobody_waiting() {
+    let stage = Stage::new();
+    let all = u32::try_from(stage.world.mutations.available_permits()).unwrap();
+    let held = stage.world.mutations.acquire_many(all).await.unwrap();
+    let host = stage.start().await;
+    let request = http::tcp(
+        host.address(),
+        "GET",
+        "/v1/workers/chat/resolve?wait=60s",
+        "localhost",
+    );
+    let gone = tokio::time::timeout(Duration::from_millis(200), request).await;
+    assert!(gone.is_err(), "it should have waited");
+    assert_eq!(get(&host, "/healthz").await.status, 200);
+    drop(held);
+    assert_eq!(
+        get(&host, "/v1/workers/chat/resolve?wait=10s").await.status,
+        200
+    );
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_host_on_the_same_state_or_port_is_refused_and_says_why() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let second = Host::start(stage.options()).await.map(|_| ());
+    let Err(StartError::Journal(error)) = second else {
+        panic!("{second:?}");
+    };
+    assert!(
+        error.to_string().contains("in use by another reeve"),
+        "{error}"
+    );
+
+    let mut options = stage.options();
+    options.listen = host.address();
+    options.state_dir = stage.dir.path().join("other");
+    let third = Host::start(options).await.map(|_| ());
+    let Err(StartError::Listen(error)) = third else {
+        panic!("{third:?}");
+    };
+    assert!(
+        error.to_string().contains(&host.address().to_string()),
+        "{error}"
+    );
+    end(host).await;
+    assert_eq!(
+        Arc::strong_count(&stage.world),
+        1,
+        "nothing of a host is left behind"
+    );
+}

@@ -1,0 +1,177 @@
+//! Policy files that change under a running host.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{POINTER, Stage, end, eventually, get, http, standard_policies};
+use reeve::RunningHost;
+use serde_json::Value;
+
+/// The state of `resolve.wasm` as `/v1/policies` shows it.
+async fn resolve_policy(host: &RunningHost) -> Value {
+    let policies = get(host, "/v1/policies").await.json();
+    let policies = policies["policies"].as_array().unwrap().clone();
+    policies
+        .into_iter()
+        .find(|policy| policy["file"] == "resolve.wasm")
+        .unwrap()
+}
+
+/// Replaces a file as a deployment does: written beside, then renamed.
+fn replace(path: &Path, bytes: &[u8]) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, bytes).unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+fn other_policy() -> Vec<u8> {
+    fs::read(standard_policies().join("legacy-stale-pointer.wasm")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garbage_file_is_refused_and_shown_and_the_last_good_one_goes_on_serving() {
+    let stage = Stage::with_own_policies();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-a");
+    let host = stage.start().await;
+    let good = resolve_policy(&host).await;
+    assert_eq!(good["last_error"], Value::Null);
+
+    let file = stage.policies().join("resolve.wasm");
+    let bytes = fs::read(&file).unwrap();
+    replace(&file, b"garbage");
+    let reply = http::tcp(host.address(), "POST", "/v1/policies/reload", "localhost").await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    let files = reply.json()["files"].as_array().unwrap().clone();
+    let refused: Vec<_> = files
+        .iter()
+        .filter(|file| file["outcome"] == "refused")
+        .collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0]["file"], "resolve.wasm");
+
+    let bad = resolve_policy(&host).await;
+    assert_eq!(bad["digest"], good["digest"]);
+    assert!(
+        bad["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("not WebAssembly"),
+        "{bad}"
+    );
+    let resolved = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(resolved.status, 200);
+    assert_eq!(resolved.json()["digest"], good["digest"]);
+    let ready = get(&host, "/readyz").await.json();
+    assert!(
+        ready["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("resolve.wasm"),
+        "{ready}"
+    );
+
+    replace(&file, &bytes);
+    let reply = http::tcp(host.address(), "POST", "/v1/policies/reload", "localhost").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(resolve_policy(&host).await["last_error"], Value::Null);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_policies_starts_serves_what_runs_and_is_not_ready() {
+    let stage = Stage::with_own_policies();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-a");
+    fs::remove_file(stage.policies().join("resolve.wasm")).unwrap();
+    let host = stage.start().await;
+    let ready = get(&host, "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(
+        ready.json()["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("resolve.wasm"),
+        "{}",
+        ready.body
+    );
+    let resolved = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(resolved.status, 200, "the safe default: {}", resolved.body);
+    assert_eq!(resolved.json()["digest"], Value::Null);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_file_comes_into_force_by_itself() {
+    let stage = Stage::with_own_policies();
+    let host = stage.start().await;
+    let before = resolve_policy(&host).await;
+    replace(&stage.policies().join("resolve.wasm"), &other_policy());
+    changed(&host, &before).await;
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchanged_link_inside_the_directory_is_noticed_as_kubernetes_makes_it() {
+    let stage = Stage::with_own_policies();
+    let dir = stage.policies().to_owned();
+    for (generation, bytes) in [
+        ("..1", fs::read(dir.join("resolve.wasm")).unwrap()),
+        ("..2", other_policy()),
+    ] {
+        fs::create_dir(dir.join(generation)).unwrap();
+        fs::write(dir.join(generation).join("resolve.wasm"), bytes).unwrap();
+    }
+    fs::remove_file(dir.join("resolve.wasm")).unwrap();
+    symlink("..1", dir.join("..data")).unwrap();
+    symlink("..data/resolve.wasm", dir.join("resolve.wasm")).unwrap();
+    let host = stage.start().await;
+    let before = resolve_policy(&host).await;
+    symlink("..2", dir.join("..data_tmp")).unwrap();
+    fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+    changed(&host, &before).await;
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchanged_directory_is_noticed_and_watched_from_then_on() {
+    let stage = Stage::with_own_policies();
+    let dir = stage.policies().to_owned();
+    let first = stage.dir.path().join("release-1");
+    let second = stage.dir.path().join("release-2");
+    fs::rename(&dir, &first).unwrap();
+    fs::create_dir(&second).unwrap();
+    for entry in fs::read_dir(&first).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, second.join(path.file_name().unwrap())).unwrap();
+    }
+    let standard = fs::read(first.join("resolve.wasm")).unwrap();
+    fs::write(second.join("resolve.wasm"), other_policy()).unwrap();
+    symlink("release-1", &dir).unwrap();
+    let host = stage.start().await;
+    let before = resolve_policy(&host).await;
+
+    symlink("release-2", stage.dir.path().join("next")).unwrap();
+    fs::rename(stage.dir.path().join("next"), &dir).unwrap();
+    let after = changed(&host, &before).await;
+
+    replace(&second.join("resolve.wasm"), &standard);
+    let back = changed(&host, &after).await;
+    assert_eq!(back["digest"], before["digest"]);
+    end(host).await;
+}
+
+/// Waits until another component serves.
+async fn changed(host: &RunningHost, before: &Value) -> Value {
+    let look =
+        async || Some(resolve_policy(host).await).filter(|now| now["digest"] != before["digest"]);
+    eventually("another policy in force", look).await
+}

@@ -1,0 +1,157 @@
+//! The standard `reap` policy: may this instance be stopped?
+//!
+//! ```text
+//! lib.rs       the order of the rules, and the component around them
+//! signs.rs     what is known of the instance's use, and since when it has been quiet
+//! timeout.rs   how long quiet is long enough: by the hour of day and by what the demand metric tells
+//! finding.rs   what one reading says: keep, or due as idle, unreachable or orphan
+//! confirm.rs   several readings before a kill, counted in the memo
+//! settings.rs  what a pool can set
+//! ```
+//!
+//! ```text
+//! not up · reading missing or old · work in flight · busy lease ──▶ keep
+//! role: unclaimed ──▶ keep     orphan ──▶ due after its grace
+//! adopted, never handed out ──▶ due as unreachable; handed out ──▶ due as idle
+//! due in one reading ──▶ keep and look again     due in several in a row ──▶ stop
+//! ```
+//!
+//! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known age
+//! counts and the youngest decides, so a time that is missing or absurd can lengthen a life but not end
+//! one. And an instance that no resolve handed out is never called idle: its demand could not have moved.
+
+mod confirm;
+mod finding;
+mod settings;
+mod signs;
+mod timeout;
+
+use reeve_policy_sdk::about::Description;
+use reeve_policy_sdk::reap::{Choice, Input, Role, Verdict};
+use reeve_policy_sdk::settings::parse;
+use reeve_policy_sdk::text::duration;
+use reeve_policy_sdk::types::{InstanceState, Reason};
+use reeve_policy_sdk::{about, reap};
+
+use finding::Finding;
+pub use settings::{Hours, OrphanAction, SCHEMA, Settings, Unclaimed};
+
+/// The host asks again no sooner than a second after a verdict.
+const LOOK_AGAIN_MS_MIN: u32 = 1_000;
+
+/// Decides from the input alone.
+///
+/// # Errors
+/// A sentence about the settings when they cannot be read.
+pub fn decide(input: &Input) -> Result<Verdict, String> {
+    let settings: Settings = parse(&input.settings)?;
+    let finding = not_up(input, &settings)
+        .or_else(|| in_use(input))
+        .unwrap_or_else(|| by_role(input, &settings));
+    Ok(match finding {
+        Finding::Keep {
+            code,
+            text,
+            again_ms,
+        } => Verdict {
+            choice: Choice::Keep,
+            reason: Reason::new(code, text),
+            look_again_ms: again_ms.clamp(LOOK_AGAIN_MS_MIN, settings.look_again_ms),
+            memo: String::new(),
+        },
+        Finding::Due { choice, code, text } => {
+            confirm::verdict(choice, code, &text, &input.memo, &settings)
+        }
+    })
+}
+
+/// Only an instance that is up, by a reading that is fresh, can be in disuse.
+fn not_up(input: &Input, settings: &Settings) -> Option<Finding> {
+    let id = &input.instance.id;
+    match input.instance.state {
+        InstanceState::Pending | InstanceState::Running => {}
+        InstanceState::Unknown | InstanceState::NotVisible => {
+            let text = format!("The state of {id} is not known, which proves nothing.");
+            return Some(Finding::keep("state-unknown", text));
+        }
+        InstanceState::Stopping
+        | InstanceState::Stopped
+        | InstanceState::ShuttingDown
+        | InstanceState::Terminated => {
+            let text = format!("{id} is stopped or on its way there.");
+            return Some(Finding::keep("not-running", text));
+        }
+    }
+    let observed_ms = input.instance.observed.ms();
+    if observed_ms.is_some_and(|ms| ms <= settings.observed_ms_max) {
+        return None;
+    }
+    let text = match observed_ms {
+        Some(ms) => format!(
+            "{id} was last read {} ago, which is too long.",
+            duration(ms)
+        ),
+        None => format!("Nobody knows when {id} was last read."),
+    };
+    Some(Finding::keep("reading-old", text))
+}
+
+/// Work under way outranks every timeout and every role.
+fn in_use(input: &Input) -> Option<Finding> {
+    if input.work_in_flight > 0 {
+        let text = format!(
+            "{} deliveries are not reported processed.",
+            input.work_in_flight
+        );
+        return Some(Finding::keep("work-in-flight", text));
+    }
+    if input.busy_remaining_ms > 0 {
+        let remaining_ms = input.busy_remaining_ms;
+        let text = format!(
+            "A busy lease is held for another {}.",
+            duration(remaining_ms)
+        );
+        return Some(Finding::keep_for("busy-lease", text, remaining_ms));
+    }
+    None
+}
+
+fn by_role(input: &Input, settings: &Settings) -> Finding {
+    match input.role {
+        Role::Orphan => finding::orphan(input, settings),
+        Role::Unclaimed if settings.unclaimed == Unclaimed::Keep => Finding::keep(
+            "unclaimed",
+            "No instance is adopted; the next resolve may adopt this one.".to_owned(),
+        ),
+        Role::Adopted | Role::Unclaimed => match input.handed_out.ms() {
+            None => finding::unreachable(input, settings),
+            Some(_) => finding::idle(input, settings),
+        },
+    }
+}
+
+/// The component.
+pub struct Policy;
+
+impl reap::Guest for Policy {
+    fn decide(input: Input) -> Result<Verdict, String> {
+        decide(&input)
+    }
+}
+
+impl about::Guest for Policy {
+    fn describe() -> Description {
+        Description {
+            name: "reap".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
+            settings_schema: SCHEMA.to_owned(),
+        }
+    }
+
+    fn validate(settings: String) -> Result<(), String> {
+        parse::<Settings>(&settings).map(drop)
+    }
+}
+
+reeve_policy_sdk::export!(Policy: reap);

@@ -1,0 +1,97 @@
+//! The case files, the schema against the struct, what a kill says, and ages in every combination.
+
+use reeve_policy_sdk::reap::{Choice, Demand, Input, LocalTime, Role};
+use reeve_policy_sdk::testing::{Cases, schema};
+use reeve_policy_sdk::types::{Addresses, Age, InstanceFacts, InstanceState};
+
+#[test]
+fn every_case_holds() {
+    Cases::of(env!("CARGO_MANIFEST_DIR"))
+        .run("reap", reeve_reap::decide)
+        .finish();
+}
+
+#[test]
+fn the_schema_says_what_the_settings_are() {
+    let agrees = schema::agrees::<reeve_reap::Settings>(reeve_reap::SCHEMA);
+    assert_eq!(agrees, Ok(()));
+}
+
+/// An adopted instance that two readings found quiet for `quiet_ms`.
+fn quiet_for(quiet_ms: u32, last_activity: Age) -> Input {
+    Input {
+        instance: InstanceFacts {
+            id: "i-b".to_owned(),
+            state: InstanceState::Running,
+            observed: Age::Ms(1_000),
+            in_state: Age::Ms(quiet_ms),
+            launched: Age::None,
+            addresses: Addresses {
+                private: true,
+                public: false,
+            },
+        },
+        role: Role::Adopted,
+        handed_out: Age::Ms(quiet_ms),
+        last_activity,
+        work_in_flight: 0,
+        busy_remaining_ms: 0,
+        demand: Demand::TooFew,
+        now: LocalTime {
+            weekday: 1,
+            hour: 12,
+            minute: 0,
+            offset_min: 0,
+        },
+        tags: Vec::new(),
+        settings: String::new(),
+        memo: "idle:1".to_owned(),
+    }
+}
+
+#[test]
+fn a_kill_is_announced_with_how_long_it_was_idle_its_limit_and_what_is_not_known() {
+    let verdict = reeve_reap::decide(&quiet_for(1_801_000, Age::Ms(1_900_000))).unwrap();
+    assert_eq!(verdict.choice, Choice::Stop);
+    for part in [
+        "Idle for 30 min 1 s",
+        "the limit is 30 min (demand has too few samples)",
+        "last activity 31 min 40 s ago",
+        "launched at no known time",
+        "no work in flight",
+    ] {
+        assert!(
+            verdict.reason.text.contains(part),
+            "{part}: {}",
+            verdict.reason.text
+        );
+    }
+}
+
+#[test]
+fn no_combination_of_missing_and_absurd_ages_ends_an_instance_with_a_young_sign_of_use() {
+    let ages = [Age::None, Age::Ms(0), Age::Ms(1_799_999), Age::Ms(u32::MAX)];
+    for in_state in ages {
+        for launched in ages {
+            for handed_out in ages {
+                for last_activity in ages {
+                    let mut input = quiet_for(0, last_activity);
+                    input.instance.in_state = in_state;
+                    input.instance.launched = launched;
+                    input.handed_out = handed_out;
+                    for memo in ["idle:1", "unreachable:1"] {
+                        input.memo = memo.to_owned();
+                        let verdict = reeve_reap::decide(&input).unwrap();
+                        let known = [in_state, launched, handed_out, last_activity];
+                        let is_young = known
+                            .iter()
+                            .any(|age| age.ms().is_some_and(|ms| ms < 1_800_000));
+                        if is_young || in_state == Age::None {
+                            assert_eq!(verdict.choice, Choice::Keep, "{input:?}\n{verdict:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Home: the instance that embodies the worker, or by the pointer should. As long as it runs, boots, or
+//! may do so unseen, its answer is the answer.
+
+use reeve_policy_sdk::resolve::{
+    Action, Adopted, Adoption, InFlight, Input, Pointer, Target, Verdict,
+};
+use reeve_policy_sdk::text::duration;
+use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState, Reason};
+
+use crate::settings::{Address, Settings};
+use crate::verdict;
+
+/// What to tell a caller who met a reading that is too old; the host reads again meanwhile.
+const READING_WAIT_MS: u32 = 1_000;
+/// What to tell a caller while a fact is missing; the host reads again meanwhile.
+pub(crate) const UNKNOWN_WAIT_MS: u32 = 2_000;
+
+/// The adopted instance, by the host's record, which is the authority.
+pub(crate) fn adopted(input: &Input) -> Option<&str> {
+    match &input.adopted {
+        Adopted::Instance(id) => Some(id),
+        Adopted::None => None,
+    }
+}
+
+/// The instance that the pointer names.
+pub(crate) fn pointed(input: &Input) -> Option<&str> {
+    match &input.pointer {
+        Pointer::Names(id) => Some(id),
+        Pointer::Empty | Pointer::Unknown => None,
+    }
+}
+
+/// The adopted instance, or else the one the pointer names.
+pub(crate) fn id(input: &Input) -> Option<&str> {
+    adopted(input).or_else(|| pointed(input))
+}
+
+/// What the host knows of this instance.
+pub(crate) fn facts<'a>(input: &'a Input, id: &str) -> Option<&'a InstanceFacts> {
+    input.instances.iter().find(|facts| facts.id == id)
+}
+
+/// The answer of home; `None` when there is none, or it is certain that it neither runs nor boots.
+pub(crate) fn answer(input: &Input, settings: &Settings) -> Option<Verdict> {
+    let is_adopted = adopted(input).is_some();
+    let id = id(input)?;
+    // The adopted instance may be one that was launched a moment ago: looking for another now could hand
+    // the worker back to the one it replaces. The pointer is only a hint, and others come first.
+    let unseen = || is_adopted.then(|| uncertain(input, settings)).flatten();
+    let Some(facts) = facts(input, id) else {
+        return unseen();
+    };
+    match facts.state {
+        InstanceState::Running => match address(facts, settings) {
+            Some(address) => serve(input, facts, address, settings),
+            None if is_adopted => Some(ip_pending(facts, settings)),
+            None => unadopted(input, facts, settings),
+        },
+        InstanceState::Pending if is_adopted => Some(booting(facts, settings)),
+        InstanceState::Pending => unadopted(input, facts, settings),
+        _ => unseen(),
+    }
+}
+
+/// `wait` while home may be live without the host knowing: no reading, or too short a time out of sight.
+pub(crate) fn uncertain(input: &Input, settings: &Settings) -> Option<Verdict> {
+    let id = id(input)?;
+    let facts = facts(input, id);
+    let wait = |code, text| Some(verdict(Action::Wait(UNKNOWN_WAIT_MS), code, text));
+    match facts.map_or(InstanceState::Unknown, |facts| facts.state) {
+        InstanceState::Unknown => wait(
+            "state-unknown",
+            format!("The state of {id} could not be read, so it may run."),
+        ),
+        InstanceState::NotVisible => {
+            let hidden_ms = facts.and_then(|facts| facts.in_state.ms()).unwrap_or(0);
+            if hidden_ms >= settings.not_visible_ms_max {
+                return None;
+            }
+            let text = format!(
+                "The provider has not shown {id} for {}; it counts as gone after {}.",
+                duration(hidden_ms),
+                duration(settings.not_visible_ms_max)
+            );
+            wait("not-visible", text)
+        }
+        _ => None,
+    }
+}
+
+fn serve(
+    input: &Input,
+    facts: &InstanceFacts,
+    address: AddressKind,
+    settings: &Settings,
+) -> Option<Verdict> {
+    let is_adopted = adopted(input).is_some();
+    // Stopping the adopted instance ends its adoption in the same action, so a stop under way beside an
+    // adopted instance is another's. Beside a pointer it may be of the very instance that is named.
+    if !is_adopted && matches!(input.in_flight, InFlight::Stopping(_)) {
+        return None;
+    }
+    if facts
+        .observed
+        .ms()
+        .is_none_or(|ms| ms > settings.observed_ms_max)
+    {
+        let text = format!(
+            "{} ran when it was last read, which is too long ago to hand out its address.",
+            facts.id
+        );
+        return Some(verdict(Action::Wait(READING_WAIT_MS), "reading-old", text));
+    }
+    let (code, whose) = if is_adopted {
+        ("serve-adopted", "the adopted instance")
+    } else {
+        ("serve-pointer", "the instance that the pointer names")
+    };
+    Some(Verdict {
+        action: Action::Serve(Target {
+            id: facts.id.clone(),
+            address,
+        }),
+        reason: Reason::new(
+            code,
+            format!("{}, {whose}, runs and has an address.", facts.id),
+        ),
+        valid_for_ms: settings.serve_valid_ms,
+        memo: String::new(),
+    })
+}
+
+/// The first assigned address in the pool's order.
+fn address(facts: &InstanceFacts, settings: &Settings) -> Option<AddressKind> {
+    let mut kinds = settings.address_order.iter().map(|kind| match kind {
+        Address::Private => AddressKind::Private,
+        Address::Public => AddressKind::Public,
+    });
+    kinds.find(|kind| facts.addresses.has(*kind))
+}
+
+/// A live instance that only the pointer names. `adopt` is asked first: it may know a better one, and
+/// once this one is adopted the host looks for its address. If `adopt` took none, the pointer's word
+/// still holds for a while, because the instance may carry no tags and so not have been shown.
+fn unadopted(input: &Input, facts: &InstanceFacts, settings: &Settings) -> Option<Verdict> {
+    let is_patient = facts.in_state.ms().unwrap_or(0) < settings.pointer_patience_ms;
+    let was_declined = matches!(input.adoption, Adoption::Declined);
+    (was_declined && is_patient).then(|| match facts.state {
+        InstanceState::Running => ip_pending(facts, settings),
+        _ => booting(facts, settings),
+    })
+}
+
+fn ip_pending(facts: &InstanceFacts, settings: &Settings) -> Verdict {
+    let found = if facts.addresses.any() {
+        "only an address of a kind that `address_order` leaves out"
+    } else {
+        "no address yet"
+    };
+    let text = format!(
+        "{} runs and has {found}; nothing else is started meanwhile.",
+        facts.id
+    );
+    verdict(
+        Action::Wait(settings.ip_pending_wait_ms),
+        "ip-pending",
+        text,
+    )
+}
+
+fn booting(facts: &InstanceFacts, settings: &Settings) -> Verdict {
+    let since = match facts.in_state.ms() {
+        Some(ms) => duration(ms),
+        None => "an unknown time".to_owned(),
+    };
+    let text = format!("{} has been booting for {since}.", facts.id);
+    verdict(Action::Wait(settings.boot_wait_ms), "booting", text)
+}

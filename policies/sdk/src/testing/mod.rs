@@ -1,0 +1,104 @@
+//! Tests as data, for policies: [`cases`] is the format of a case file and the judgement of an answer,
+//! [`run`](Cases::run) puts a policy's cases to its native `decide`, [`schema`] holds a settings schema
+//! against the struct that reads the settings.
+
+pub mod cases;
+pub mod schema;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use cases::CaseFile;
+
+/// The case files of one policy crate.
+#[derive(Debug)]
+pub struct Cases {
+    left: Vec<CaseFile>,
+    failures: Vec<String>,
+}
+
+impl Cases {
+    /// Reads `cases/*.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`). What cannot
+    /// be read is a failure that [`finish`](Self::finish) reports.
+    pub fn of(manifest_dir: &str) -> Self {
+        match cases::load(&Path::new(manifest_dir).join("cases")) {
+            Ok(left) => Self {
+                left,
+                failures: Vec::new(),
+            },
+            Err(failure) => Self {
+                left: Vec::new(),
+                failures: vec![failure],
+            },
+        }
+    }
+
+    /// Puts every case for `point` to `decide`.
+    #[must_use = "only `finish` reports what failed"]
+    pub fn run<Input, Verdict>(
+        mut self,
+        point: &str,
+        decide: impl Fn(&Input) -> Result<Verdict, String>,
+    ) -> Self
+    where
+        Input: DeserializeOwned,
+        Verdict: Serialize,
+    {
+        let (files, left) = self.left.into_iter().partition(|file| file.point == point);
+        self.left = left;
+        let files: Vec<CaseFile> = files;
+        if files.is_empty() {
+            self.failures.push(format!("no case file for `{point}`"));
+        }
+        for file in files {
+            for case in &file.cases {
+                let judged = serde_json::from_value(case.input.clone())
+                    .map_err(|error| format!("input: {error}"))
+                    .and_then(|input| case.judge(as_json(decide(&input))?));
+                if let Err(failure) = judged {
+                    self.failures
+                        .push(format!("{}: `{}`: {failure}", file.path, case.name));
+                }
+            }
+        }
+        self
+    }
+
+    /// Ends the test.
+    ///
+    /// # Panics
+    /// When a case failed, a file could not be read, or a file is for a point nobody ran.
+    #[allow(
+        clippy::panic,
+        reason = "this is the assertion at the end of a test, with a report of its own"
+    )]
+    pub fn finish(mut self) {
+        for file in self.left {
+            self.failures.push(format!(
+                "{}: it is for `{}`, which this policy's test does not run",
+                file.path, file.point
+            ));
+        }
+        if !self.failures.is_empty() {
+            panic!(
+                "{} failed:\n{}",
+                self.failures.len(),
+                self.failures.join("\n")
+            );
+        }
+    }
+}
+
+type Answer = Result<serde_json::Value, String>;
+
+fn as_json<Verdict: Serialize>(answer: Result<Verdict, String>) -> Result<Answer, String> {
+    match answer {
+        Ok(verdict) => match serde_json::to_value(verdict) {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(error) => Err(format!("the verdict has no JSON form: {error}")),
+        },
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}

@@ -1,0 +1,157 @@
+//! One decision of the standard `resolve` policy, four ways.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use reeve_core::id::InstanceId;
+use reeve_core::instance::InstanceState;
+use reeve_core::point::resolve::{Adopted, Adoption, InFlight, Input, LastFailure, Pointer};
+use reeve_core::point::{self, Addresses, Age, InstanceFacts};
+use reeve_policy::{Floor, Limits, LoadedPolicy, PolicyEngine};
+use reeve_policy_sdk::resolve as guest;
+use serde_json::Value;
+
+use crate::measure::{Work, medians_us};
+use crate::rego::{self, Rego};
+
+/// How many instances of the worker the host knows: usual, many, and as many as the contract allows.
+pub(crate) const SIZES: [usize; 3] = [2, 10, 100];
+
+/// How long each size is measured.
+const EACH: Duration = Duration::from_secs(6);
+
+/// The medians for one size, in microseconds.
+pub(crate) struct Decision {
+    /// How many instances the input has.
+    pub(crate) instances: usize,
+    /// A no-op component in a fresh sandbox, measured in the same rounds.
+    pub(crate) floor_us: f64,
+    /// The component in a fresh sandbox.
+    pub(crate) component_us: f64,
+    /// The same code linked into the bench, on a deep copy of its input.
+    pub(crate) native_us: f64,
+    /// The same rules in regorus, its input ready made.
+    pub(crate) regorus_us: f64,
+    /// The same, with the input parsed from JSON text.
+    pub(crate) regorus_parsed_us: f64,
+}
+
+/// Measures every size.
+pub(crate) fn measure(policies: &Path) -> Result<Vec<Decision>> {
+    let engine = PolicyEngine::new(Limits::default())?;
+    let read = |name: &str| {
+        let path = policies.join(name);
+        fs::read(&path).with_context(|| {
+            format!("cannot read {}: run `cargo xtask policies` first", path.display())
+        })
+    };
+    let floor = Floor::load(&engine, &read("noop.wasm")?, "noop")?;
+    let policy = LoadedPolicy::load(&engine, "resolve.wasm", &read("resolve.wasm")?)?;
+    SIZES
+        .iter()
+        .map(|instances| measure_size(&floor, &policy, *instances))
+        .collect()
+}
+
+fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Result<Decision> {
+    let input = input(instances);
+    let json = serde_json::to_value(&input)?;
+    let native: guest::Input = serde_json::from_value(json.clone())?;
+    let ready = rego::value(&json)?;
+    let text = json.to_string();
+    let input = point::Input::Resolve(input);
+    let mut rego = Rego::load()?;
+    let mut rego_parsed = Rego::load()?;
+    ensure_agreement(policy, &input, &native, rego.decide(ready.clone())?)?;
+
+    // Whether they succeed was just seen; a failure later would be another program.
+    let mut work: Vec<Work<'_>> = vec![
+        Box::new(|| drop(black_box(floor.call()))),
+        Box::new(|| drop(black_box(policy.decide(black_box(&input))))),
+        Box::new(|| drop(black_box(reeve_resolve::decide(&black_box(&native).clone())))),
+        Box::new(|| drop(black_box(rego.decide(black_box(&ready).clone())))),
+        Box::new(|| {
+            let parsed = regorus::Value::from_json_str(black_box(&text));
+            drop(black_box(parsed.map(|input| rego_parsed.decide(input))));
+        }),
+    ];
+    let medians = medians_us(&mut work, EACH);
+    Ok(Decision {
+        instances,
+        floor_us: medians[0],
+        component_us: medians[1],
+        native_us: medians[2],
+        regorus_us: medians[3],
+        regorus_parsed_us: medians[4],
+    })
+}
+
+/// Speeds can be compared only of the same decision.
+fn ensure_agreement(
+    policy: &LoadedPolicy,
+    input: &point::Input,
+    native: &guest::Input,
+    rego: regorus::Value,
+) -> Result<()> {
+    let point::Verdict::Resolve(component) = policy.decide(input)?.verdict else {
+        anyhow::bail!("resolve.wasm has answered another question than resolve");
+    };
+    let component = serde_json::to_value(component)?;
+    let native = reeve_resolve::decide(native).map_err(anyhow::Error::msg)?;
+    let native = serde_json::to_value(native)?;
+    let rego = rego::json(&rego)?;
+    let served = &component["action"]["serve"]["id"];
+    ensure!(
+        *served == Value::from(id(0)),
+        "the component should serve {}, and answered {component}",
+        id(0)
+    );
+    ensure!(
+        component == native && component == rego,
+        "the same decision differs\n  component: {component}\n  native:    {native}\n  regorus:   {rego}\n\
+         build the component anew (`cargo xtask policies`), or bring decide.rego in line with policies/resolve"
+    );
+    Ok(())
+}
+
+/// A steady worker with a past: its adopted instance runs and has an address, and whatever else was
+/// launched beside it later is stopped or gone, so that the search for it passes all of them.
+fn input(instances: usize) -> Input {
+    let mut known: Vec<_> = (1..instances)
+        .map(|number| match number % 3 {
+            0 => facts(number, InstanceState::Stopped, Addresses { private: true, public: false }),
+            _ => facts(number, InstanceState::Terminated, Addresses::default()),
+        })
+        .collect();
+    known.push(facts(0, InstanceState::Running, Addresses { private: true, public: true }));
+    Input {
+        pointer: Pointer::Names(InstanceId::new(id(0))),
+        adopted: Adopted::Instance(InstanceId::new(id(0))),
+        instances: known,
+        scanned: Age::Ms(12_000),
+        adoption: Adoption::NotAsked,
+        in_flight: InFlight::Nothing,
+        last_failure: LastFailure::None,
+        settings: "{}".to_owned(),
+        memo: String::new(),
+    }
+}
+
+fn facts(number: usize, state: InstanceState, addresses: Addresses) -> InstanceFacts {
+    InstanceFacts {
+        id: InstanceId::new(id(number)),
+        state,
+        observed: Age::Ms(2_500),
+        in_state: Age::Ms(840_000),
+        launched: Age::Ms(900_000),
+        addresses,
+    }
+}
+
+/// An id of EC2's form, 19 characters.
+fn id(number: usize) -> String {
+    format!("i-0a1b2c3d4e5f{number:05x}")
+}

@@ -1,0 +1,184 @@
+//! A resolve of a steady worker through the real shell, beside a handler that returns a constant.
+//!
+//! Both are served in this process, on one runtime, with the shell's own settings for connections. The
+//! load takes turns between them, and its threads compete with both for the same cores.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use reeve::{Clock, Host, HostOptions, Policies, RunningHost};
+use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
+use reeve_core::instance::TAG_WORKER;
+use reeve_core::point::Point;
+use reeve_core::spec::{FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_policy::Binding;
+use reeve_sim::embedded::EmbeddedCloud;
+use reeve_sim::world::{Boot, World};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::load::{Connection, Load, generate};
+use crate::measure::median;
+
+const WORKER: &str = "chat";
+const POOL: &str = "bench";
+const RESOLVE: &str = "/v1/workers/chat/resolve";
+const CONSTANT: &str = "/v1/workers/chat/constant";
+/// The turns of each of the two.
+const ROUNDS: usize = 9;
+const TURN: Duration = Duration::from_millis(600);
+/// How long the host may take to find its worker.
+const STEADY_MAX: Duration = Duration::from_secs(10);
+
+/// The medians over the rounds.
+pub(crate) struct Http {
+    pub(crate) resolve: Load,
+    pub(crate) constant: Load,
+}
+
+/// Starts both servers and measures them in turn.
+pub(crate) fn measure(policies: &Path) -> Result<Http> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let state = tempfile::tempdir()?;
+    let host = runtime.block_on(start_host(policies, state.path()))?;
+    let body = steady_answer(host.address())?;
+    let constant = serve_constant(&runtime, body.into())?;
+
+    let (mut resolves, mut constants) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // Who is first changes, so that a machine that grows slower favours neither.
+        let resolve_first = round % 2 == 0;
+        for is_resolve in [resolve_first, !resolve_first] {
+            if is_resolve {
+                resolves.push(generate(host.address(), RESOLVE, TURN)?);
+            } else {
+                constants.push(generate(constant, CONSTANT, TURN)?);
+            }
+        }
+    }
+    host.shutdown().begin();
+    runtime.block_on(host.join())?;
+    Ok(Http {
+        resolve: middle(&resolves),
+        constant: middle(&constants),
+    })
+}
+
+fn middle(loads: &[Load]) -> Load {
+    let of = |figure: fn(&Load) -> f64| median(&mut loads.iter().map(figure).collect::<Vec<_>>());
+    Load {
+        per_s: of(|load| load.per_s),
+        p50_us: of(|load| load.p50_us),
+        p99_us: of(|load| load.p99_us),
+    }
+}
+
+/// The real shell with the standard policies on an embedded world whose one worker runs.
+async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
+    let clock = Clock::start();
+    let pointer = PointerName::from("/bench/chat");
+    let mut world = World::new(1, clock.now());
+    let id = world.launch_elsewhere("i-0a1b2c3d4e5f00001", (TAG_WORKER, WORKER), Boot::instant());
+    world.place_pointer(&pointer, id.as_str());
+    let cloud = EmbeddedCloud::new(world, Arc::new(move || clock.now()));
+    let host = Host::start(HostOptions {
+        spec: fleet(pointer),
+        policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
+        cloud: Arc::new(cloud),
+        listen: any_port(),
+        socket: None,
+        state_dir: state.to_owned(),
+        clock,
+    });
+    Ok(host.await?)
+}
+
+fn fleet(pointer: PointerName) -> FleetSpec {
+    let pool = PoolSpec {
+        region: Region::from("eu-central-1"),
+        tag_key: TAG_WORKER.to_owned(),
+        port: 8080,
+        launch_template: None,
+        policy_tags: Vec::new(),
+        reap: false,
+        utc_offset_min: 0,
+        limits: Limits::default(),
+    };
+    let worker = WorkerSpec {
+        pool: PoolName::from(POOL),
+        tag_value: WORKER.to_owned(),
+        pointer,
+    };
+    FleetSpec {
+        name: "bench".to_owned(),
+        pools: [(PoolName::from(POOL), pool)].into(),
+        workers: [(WorkerId::from(WORKER), worker)].into(),
+        ..FleetSpec::default()
+    }
+}
+
+fn bindings() -> Vec<Binding> {
+    let standard = |point: Point| Binding {
+        pool: PoolName::from(POOL),
+        point,
+        file: format!("{point}.wasm"),
+        settings: serde_json::Map::new(),
+    };
+    Point::ALL.map(standard).to_vec()
+}
+
+/// Asks until the worker is served, and returns that answer's body.
+fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
+    let mut connection = Connection::open(address, RESOLVE)?;
+    let started = Instant::now();
+    loop {
+        let answer = connection.ask()?;
+        if answer.status == 200 {
+            return Ok(answer.body);
+        }
+        if started.elapsed() > STEADY_MAX {
+            let body = String::from_utf8_lossy(&answer.body);
+            bail!("the worker is not served: {} {body}", answer.status);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A handler that returns one of the resolve's answers, byte for byte, on a free port.
+fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
+    let answer = move || {
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+        std::future::ready((headers, body.clone()))
+    };
+    let router = Router::new().route(CONSTANT, get(answer));
+    let listener = runtime.block_on(TcpListener::bind(any_port()));
+    let listener = listener.context("cannot listen on a free loopback port")?;
+    let address = listener.local_addr()?;
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(router.clone());
+            // The shell's settings: it gives a client 10 s for the head of a request.
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .serve_connection(TokioIo::new(stream), service);
+            // It ends when the load hangs up.
+            tokio::spawn(async { drop(connection.await) });
+        }
+    });
+    Ok(address)
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}

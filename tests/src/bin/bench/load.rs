@@ -1,0 +1,132 @@
+//! A load generator: a few keep-alive connections, each on a thread of its own, each asking again as
+//! soon as it is answered.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::measure::percentile;
+
+/// Enough to keep two cores busy; more would measure the queue.
+const CONNECTIONS: usize = 4;
+/// What a new connection asks before it counts.
+const WARM_UP: Duration = Duration::from_millis(100);
+/// Longer than any answer; a server that stops answering is an error, not a pause.
+const PATIENCE: Duration = Duration::from_secs(10);
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// What one load came to, over all connections.
+pub(crate) struct Load {
+    pub(crate) per_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+}
+
+/// An answer as it came.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A keep-alive connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+/// Asks for `path` for so long. Every answer must be 200.
+pub(crate) fn generate(address: SocketAddr, path: &str, length: Duration) -> Result<Load> {
+    let mut latencies_us = thread::scope(|scope| {
+        let ask = || ask_repeatedly(address, path, length);
+        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(ask)).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| anyhow!("a connection's thread panicked"))??);
+        }
+        anyhow::Ok(all)
+    })?;
+    Ok(Load {
+        per_s: latencies_us.len() as f64 / length.as_secs_f64(),
+        p50_us: percentile(&mut latencies_us, 50),
+        p99_us: percentile(&mut latencies_us, 99),
+    })
+}
+
+fn ask_repeatedly(address: SocketAddr, path: &str, length: Duration) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(address, path)?;
+    let mut latencies_us = Vec::new();
+    let counts_from = Instant::now() + WARM_UP;
+    loop {
+        let asked = Instant::now();
+        let status = connection.ask()?.status;
+        ensure!(status == 200, "{path} was answered with {status}");
+        if asked >= counts_from {
+            latencies_us.push(asked.elapsed().as_secs_f64() * 1e6);
+        }
+        if asked >= counts_from + length {
+            return Ok(latencies_us);
+        }
+    }
+}
+
+impl Connection {
+    /// Connects; every request will be a GET of this path.
+    pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            stream,
+            request: format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes(),
+            buffer: Vec::with_capacity(4096),
+        })
+    }
+
+    /// Asks once and reads the whole answer.
+    pub(crate) fn ask(&mut self) -> Result<Answer> {
+        self.stream.write_all(&self.request)?;
+        self.buffer.clear();
+        let body_at = loop {
+            if let Some(at) = self.buffer.windows(HEAD_END.len()).position(|four| four == HEAD_END) {
+                break at + HEAD_END.len();
+            }
+            self.read()?;
+        };
+        let (status, body_length) = read_head(&self.buffer[..body_at])?;
+        while self.buffer.len() < body_at + body_length {
+            self.read()?;
+        }
+        Ok(Answer {
+            status,
+            body: self.buffer[body_at..].to_vec(),
+        })
+    }
+
+    fn read(&mut self) -> Result<()> {
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece).context("no answer")? {
+            0 => bail!("the server closed the connection"),
+            length => self.buffer.extend_from_slice(&piece[..length]),
+        }
+        Ok(())
+    }
+}
+
+/// The status and the length of the body.
+fn read_head(head: &[u8]) -> Result<(u16, usize)> {
+    let head = std::str::from_utf8(head).context("the head of an answer is no text")?;
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim())
+    });
+    match (status, length) {
+        (Some(status), Some(length)) => Ok((status.parse()?, length.parse()?)),
+        _ => bail!("an answer without a status or a length: {head:?}"),
+    }
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask bench [--json FILE]`: what a decision costs, and a resolve, each beside yardsticks that
+//! were measured in the same run.
+//!
+//! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]); beside
+//!   them a component that does nothing.
+//! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
+//! - [`measure`]: how time is taken. [`report`]: what is shown.
+//!
+//! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
+//! asserted.
+
+#![allow(clippy::print_stdout, reason = "a bench's table is its output")]
+
+mod decisions;
+mod http;
+mod load;
+mod measure;
+mod rego;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use reeve_tests::artefacts::policies_dir;
+
+use crate::report::Report;
+
+fn main() -> Result<()> {
+    let json_file = json_file(std::env::args().skip(1))?;
+    let policies = policies_dir();
+    let decisions = decisions::measure(&policies)?;
+    let http = http::measure(&policies)?;
+    let report = Report::new(&decisions, &http);
+    print!("{}", report.text());
+    if let Some(path) = json_file {
+        let json = format!("{:#}\n", report.json());
+        std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The file of `--json FILE`.
+fn json_file(mut args: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
+    match (args.next().as_deref(), args.next(), args.next()) {
+        (None, _, _) => Ok(None),
+        (Some("--json"), Some(file), None) => Ok(Some(file.into())),
+        (Some("--json"), None, _) => bail!("--json names no file; accepted is `--json FILE`"),
+        (Some(found), _, _) => bail!("found {found:?}; accepted is `--json FILE` and nothing else"),
+    }
+}

@@ -1,0 +1,173 @@
+//! What was measured: a table for people, one flat JSON object for machines.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use crate::decisions::Decision;
+use crate::http::Http;
+
+/// One figure.
+struct Line {
+    /// The JSON key; `None`: for people only.
+    key: Option<String>,
+    name: String,
+    value: f64,
+    unit: &'static str,
+    /// How it stands beside its yardstick, in words.
+    beside: String,
+}
+
+/// What is aimed at, and whether it was reached.
+struct Aim {
+    what: &'static str,
+    reached: bool,
+    found: String,
+    /// What bounds the figure, for whoever wants to do better.
+    bound_by: &'static str,
+}
+
+/// Everything that one run measured.
+pub(crate) struct Report {
+    lines: Vec<Line>,
+    aims: Vec<Aim>,
+}
+
+impl Report {
+    /// Puts the figures beside their yardsticks.
+    pub(crate) fn new(decisions: &[Decision], http: &Http) -> Self {
+        let mut lines = Vec::new();
+        // The floor does not depend on the input; the size that the aim is about names it.
+        let floor_us = decisions.iter().find(|one| one.instances == 10).map_or(0.0, |one| one.floor_us);
+        lines.push(Line {
+            key: Some("noop_component_fresh_us".to_owned()),
+            name: "no-op component, fresh sandbox".to_owned(),
+            value: floor_us,
+            unit: "us",
+            beside: "the floor of isolation".to_owned(),
+        });
+        for decision in decisions {
+            lines.extend(of_decision(decision));
+        }
+        lines.extend(of_http(http));
+        let aims = decisions.iter().filter(|one| one.instances == 10).flat_map(of_ten);
+        let aims = aims.chain([of_throughput(http)]).collect();
+        Self { lines, aims }
+    }
+
+    /// The figures by key.
+    pub(crate) fn json(&self) -> Value {
+        let figure = |line: &Line| {
+            // Nanoseconds and single requests are below the noise.
+            let rounded = (line.value * 1000.0).round() / 1000.0;
+            Some((line.key.clone()?, Value::from(rounded)))
+        };
+        Value::Object(self.lines.iter().filter_map(figure).collect::<Map<_, _>>())
+    }
+
+    /// The table and the aims.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for Line { name, value, unit, beside, .. } in &self.lines {
+            let decimals = if *unit == "us" { 2 } else { 0 };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name:<44} {value:>10.decimals$} {unit:<3}  {beside}");
+        }
+        text.push('\n');
+        for Aim { what, reached, found, bound_by } in &self.aims {
+            let _ = match reached {
+                true => writeln!(text, "reached  {what}: {found}"),
+                false => writeln!(text, "missed   {what}: {found}\n         {bound_by}"),
+            };
+        }
+        text
+    }
+}
+
+fn of_decision(decision: &Decision) -> Vec<Line> {
+    let instances = decision.instances;
+    let line = |way: Option<&str>, name: &str, value: f64, beside: String| Line {
+        key: way.map(|way| format!("decide_{way}_n{instances}_us")),
+        name: format!("decision, {instances} instances, {name}"),
+        value,
+        unit: "us",
+        beside,
+    };
+    let component_us = decision.component_us;
+    let slower = |us: f64| format!("{:.2} x the component", us / component_us);
+    vec![
+        line(
+            Some("component_fresh"),
+            "component",
+            component_us,
+            format!("{:.2} x the no-op of the same rounds", component_us / decision.floor_us),
+        ),
+        line(
+            Some("native_clone"),
+            "native",
+            decision.native_us,
+            slower(decision.native_us),
+        ),
+        line(Some("regorus"), "regorus", decision.regorus_us, slower(decision.regorus_us)),
+        line(
+            None,
+            "regorus + parse",
+            decision.regorus_parsed_us,
+            slower(decision.regorus_parsed_us),
+        ),
+    ]
+}
+
+fn of_http(http: &Http) -> Vec<Line> {
+    let Http { resolve, constant } = http;
+    let line = |key: Option<&str>, name: &str, value: f64, unit: &'static str, beside: String| Line {
+        key: key.map(str::to_owned),
+        name: name.to_owned(),
+        value,
+        unit,
+        beside,
+    };
+    let share = format!("{:.0} % of the constant", 100.0 * resolve.per_s / constant.per_s);
+    let p50 = format!("{:.2} x the constant", resolve.p50_us / constant.p50_us);
+    let p99 = format!("{:.2} x the constant", resolve.p99_us / constant.p99_us);
+    let none = String::new;
+    vec![
+        line(Some("resolve_http_per_s"), "resolve over HTTP", resolve.per_s, "/s", share),
+        line(None, "resolve over HTTP, p50", resolve.p50_us, "us", p50),
+        line(Some("resolve_http_p99_us"), "resolve over HTTP, p99", resolve.p99_us, "us", p99),
+        line(Some("constant_http_per_s"), "constant over HTTP", constant.per_s, "/s", none()),
+        line(None, "constant over HTTP, p50", constant.p50_us, "us", none()),
+        line(Some("constant_http_p99_us"), "constant over HTTP, p99", constant.p99_us, "us", none()),
+    ]
+}
+
+fn of_ten(decision: &Decision) -> [Aim; 2] {
+    let over_floor = decision.component_us / decision.floor_us;
+    let under_regorus = decision.regorus_us / decision.component_us;
+    [
+        Aim {
+            what: "a decision at 10 instances within 2 times the fresh no-op",
+            reached: over_floor <= 2.0,
+            found: format!("{over_floor:.2} times"),
+            bound_by: "beside the sandbox it pays for the texts and records that cross the boundary: each is \
+                       allocated and copied inside; and for each page of its memory that it is first to touch",
+        },
+        Aim {
+            what: "a decision at 10 instances at least 5 times faster than regorus",
+            reached: under_regorus >= 5.0,
+            found: format!("{under_regorus:.1} times"),
+            bound_by: "the sandbox is most of the decision, whatever the policy does",
+        },
+    ]
+}
+
+fn of_throughput(http: &Http) -> Aim {
+    let share = 100.0 * http.resolve.per_s / http.constant.per_s;
+    Aim {
+        what: "a steady resolve at 70 % or more of the constant handler's throughput",
+        reached: share >= 70.0,
+        found: format!("{share:.0} %"),
+        bound_by: "beside the constant it pays for matching the path, two layers, the route's atomic read and \
+                   counter, and rendering what remains of its validity",
+    }
+}

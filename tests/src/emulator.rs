@@ -1,0 +1,173 @@
+//! An AWS emulator (moto) on a free loopback port. It checks the wire, not the races: it ignores launch
+//! tokens and assigns addresses at once.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::artefacts;
+use crate::process::agent;
+
+/// The region everything is in.
+pub const REGION: &str = "us-east-1";
+
+/// A running emulator; it is killed when dropped.
+pub struct Emulator {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Emulator {
+    /// Starts it and waits until it answers.
+    pub fn start() -> Self {
+        let port = TcpListener::bind(("127.0.0.1", 0))
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let child = Command::new(artefacts::moto_server())
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the emulator starts");
+        let emulator = Self { child, address };
+        let until = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "the emulator does not answer");
+            thread::sleep(Duration::from_millis(50));
+        }
+        emulator
+    }
+
+    /// Its endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Begins to record every call made to it.
+    pub fn record(&self) {
+        self.control("reset-recording");
+        self.control("start-recording");
+    }
+
+    /// The EC2 and SSM operations called since [`Emulator::record`], in order, with their parameters as sent.
+    pub fn recorded(&self) -> Vec<String> {
+        let url = format!("{}/moto-api/recorder/download-recording", self.url());
+        let mut answer = agent().get(&url).call().expect("the recording");
+        let text = answer.body_mut().read_to_string().expect("a text");
+        let calls = text.lines().filter_map(|line| {
+            let call: Value = serde_json::from_str(line).ok()?;
+            let target = call.pointer("/headers/X-Amz-Target").and_then(Value::as_str);
+            let body = call.get("body").and_then(Value::as_str).unwrap_or_default();
+            Some(format!("{} {body}", target.unwrap_or_default()).trim().to_owned())
+        });
+        calls.collect()
+    }
+
+    /// Creates a launch template of this name.
+    pub fn create_launch_template(&self, name: &str) {
+        self.ec2(&[
+            ("Action", "CreateLaunchTemplate"),
+            ("LaunchTemplateName", name),
+            ("LaunchTemplateData.ImageId", "ami-12c6146b"),
+            ("LaunchTemplateData.InstanceType", "t3.micro"),
+        ]);
+    }
+
+    /// Launches an instance with this `Name`, as another system would, and gives its id.
+    pub fn launch(&self, name: &str) -> String {
+        let answer = self.ec2(&[
+            ("Action", "RunInstances"),
+            ("ImageId", "ami-12c6146b"),
+            ("InstanceType", "t3.micro"),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
+            ("TagSpecification.1.ResourceType", "instance"),
+            ("TagSpecification.1.Tag.1.Key", "Name"),
+            ("TagSpecification.1.Tag.1.Value", name),
+        ]);
+        let id = between(&answer, "<instanceId>", "</instanceId>");
+        id.unwrap_or_else(|| panic!("no instance id in {answer}")).to_owned()
+    }
+
+    /// Stops an instance, as another system would.
+    pub fn stop(&self, id: &str) {
+        self.ec2(&[("Action", "StopInstances"), ("InstanceId.1", id)]);
+    }
+
+    /// The state of an instance.
+    pub fn state(&self, id: &str) -> String {
+        let answer = self.ec2(&[("Action", "DescribeInstances"), ("InstanceId.1", id)]);
+        let state = between(&answer, "<instanceState>", "</instanceState>").unwrap_or_default();
+        between(state, "<name>", "</name>").unwrap_or_default().to_owned()
+    }
+
+    /// Writes a parameter.
+    pub fn put_parameter(&self, name: &str, value: &str) {
+        let body = json!({"Name": name, "Value": value, "Type": "String", "Overwrite": true});
+        self.ssm("PutParameter", &body);
+    }
+
+    /// Reads a parameter.
+    pub fn parameter(&self, name: &str) -> String {
+        let answer = self.ssm("GetParameter", &json!({"Name": name}));
+        let value = answer.pointer("/Parameter/Value").and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    }
+
+    fn ec2(&self, form: &[(&str, &str)]) -> String {
+        let form = [&[("Version", "2016-11-15")], form].concat();
+        let mut answer = agent()
+            .post(self.url())
+            .header("Authorization", credential("ec2"))
+            .send_form(form)
+            .expect("the emulator answers");
+        let text = answer.body_mut().read_to_string().expect("a text");
+        assert!(answer.status().is_success(), "{text}");
+        text
+    }
+
+    fn ssm(&self, operation: &str, body: &Value) -> Value {
+        let mut answer = agent()
+            .post(self.url())
+            .header("Authorization", credential("ssm"))
+            .header("X-Amz-Target", format!("AmazonSSM.{operation}"))
+            .content_type("application/x-amz-json-1.1")
+            .send(body.to_string())
+            .expect("the emulator answers");
+        let text = answer.body_mut().read_to_string().expect("a text");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    fn control(&self, verb: &str) {
+        let url = format!("{}/moto-api/recorder/{verb}", self.url());
+        let answer = agent().post(url).send_empty().expect("the recorder");
+        assert!(answer.status().is_success(), "{verb}: {}", answer.status());
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The emulator tells services apart by the scope of the credential; it checks no signature.
+fn credential(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, \
+         SignedHeaders=host, Signature=0"
+    )
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let start = text.find(open)? + open.len();
+    let length = text[start..].find(close)?;
+    Some(&text[start..start + length])
+}

@@ -1,0 +1,10 @@
+//! What crosses crates, tested from outside: the incidents with the real components, the contract's loading
+//! rules, hostile policies, and the real `reeve` process against an AWS emulator.
+//!
+//! - [`artefacts`]: where the built components, the host's binary and the emulator are.
+//! - [`emulator`]: an AWS emulator on a free loopback port, asked with plain HTTP.
+//! - [`process`]: the `reeve` process, started and stopped by the test itself.
+
+pub mod artefacts;
+pub mod emulator;
+pub mod process;

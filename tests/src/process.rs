@@ -1,0 +1,232 @@
+//! The real `reeve` process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::artefacts;
+
+/// How long a process may take to start, to answer or to end: generous, because a busy machine is no
+/// failure; what is waited for is always an event.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running host; it is killed when dropped.
+pub struct Reeve {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Its state directory and configuration; removed when dropped.
+    directory: tempfile::TempDir,
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// `Retry-After`, if there was one.
+    pub retry_after: Option<String>,
+    /// The body as JSON, or as a JSON string when it is not JSON.
+    pub body: Value,
+}
+
+impl Reeve {
+    /// Starts `reeve serve` with this configuration. `{dir}` in it stands for the test's own directory,
+    /// which also holds a copy of the components under `policies`.
+    pub fn start(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        copy_policies(&directory.path().join("policies"));
+        Self::start_in(directory, configuration, &[])
+    }
+
+    /// The same in a directory that is there already, with these environment variables.
+    pub fn start_in(
+        directory: tempfile::TempDir,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let path = directory.path().join("reeve.toml");
+        let dir = directory.path().display().to_string();
+        std::fs::write(&path, configuration.replace("{dir}", &dir)).expect("the configuration");
+        let mut child = Command::new(artefacts::reeve_binary())
+            .args(["serve", "--config"])
+            .arg(&path)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the host starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        collect(&mut child, &log);
+        let mut host = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log,
+            directory,
+        };
+        host.address = host.wait_for_address();
+        host
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The test's own directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The components it loads.
+    pub fn policies(&self) -> PathBuf {
+        self.directory().join("policies")
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `GET`s a path.
+    pub fn get(&self, path: &str) -> Reply {
+        request("GET", &format!("http://{}{path}", self.address))
+    }
+
+    /// `POST`s to a path, without a body.
+    pub fn post(&self, path: &str) -> Reply {
+        request("POST", &format!("http://{}{path}", self.address))
+    }
+
+    /// The log lines so far.
+    pub fn log(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.clone()
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success(), "kill -{name} failed");
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < until, "the host did not end: {:#?}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it as a power cut would, and hands its directory on to the next life.
+    pub fn kill(mut self) -> tempfile::TempDir {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        std::mem::replace(&mut self.directory, empty)
+    }
+
+    /// Waits until this holds.
+    ///
+    /// # Panics
+    /// It does not within the patience of the tests.
+    pub fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(Instant::now() < until, "waited in vain for: {what}\n{:#?}", self.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn wait_for_address(&mut self) -> SocketAddr {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.log().iter().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                line.pointer("/fields/address")
+                    .or_else(|| line.get("address"))?
+                    .as_str()?
+                    .parse()
+                    .ok()
+            });
+            if let Some(address) = found {
+                return address;
+            }
+            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                panic!("the host ended with {status}: {:#?}", self.log());
+            }
+            assert!(Instant::now() < until, "the host does not listen: {:#?}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Reeve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Copies the built components into a directory of the test's own.
+pub fn copy_policies(to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory for the components");
+    for entry in std::fs::read_dir(artefacts::policies_dir()).expect("the components") {
+        let entry = entry.expect("an entry");
+        if entry.path().extension().is_some_and(|extension| extension == "wasm") {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+        }
+    }
+}
+
+/// Makes one HTTP request without a body.
+pub fn request(method: &str, url: &str) -> Reply {
+    let agent = agent();
+    let answer = match method {
+        "POST" => agent.post(url).send_empty(),
+        _ => agent.get(url).call(),
+    };
+    let mut answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    let text = answer.body_mut().read_to_string().expect("a text");
+    Reply {
+        status: answer.status().as_u16(),
+        retry_after: answer
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
+        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    }
+}
+
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into()
+}
+
+fn collect(child: &mut Child, log: &Arc<Mutex<Vec<String>>>) {
+    let stderr = child.stderr.take().expect("its standard error is piped");
+    let log = Arc::clone(log);
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}

@@ -1,0 +1,105 @@
+//! The incidents with the real components: as they were, contained, and served.
+
+use std::sync::Arc;
+
+use reeve::demo::{Cast, play_all};
+use reeve_sim::incidents::{Incident, Variant};
+use reeve_sim::stage::{Harm, Outcome, Run};
+use reeve_tests::artefacts::policies_dir;
+
+fn play(incident: Incident, variant: Variant) -> Run {
+    let cast = Cast::load(&policies_dir()).unwrap();
+    incident.play(variant, Arc::new(cast.part(incident, variant)))
+}
+
+#[track_caller]
+fn told(run: &Run, what: &str) {
+    let lines: Vec<_> = run
+        .entries
+        .iter()
+        .map(|entry| format!("{} {} {} {}", entry.who, entry.event, entry.decision, entry.reason))
+        .collect();
+    assert!(
+        lines.iter().any(|line| line.contains(what)),
+        "nothing says {what:?} in:\n{}",
+        lines.join("\n")
+    );
+}
+
+#[test]
+fn stale_pointer_as_it_was_starts_the_old_instance_and_stops_healthy_ones_unserved() {
+    let run = play(Incident::StalePointer, Variant::AsItWas);
+    assert_eq!(run.outcome(), Outcome::Failed);
+    assert!(run.served.is_empty(), "{:?}", run.served);
+    let unserved = |harm: &&Harm| matches!(harm, Harm::StoppedUnserved(_));
+    assert!(run.harms.iter().filter(unserved).count() >= 4, "{:?}", run.harms);
+    let second = Harm::SecondInstance {
+        started: "i-aaaa".into(),
+        beside: "i-bbbb".into(),
+    };
+    assert!(run.harms.contains(&second), "{:?}", run.harms);
+}
+
+#[test]
+fn stale_pointer_under_reeve_with_the_legacy_policies_does_no_harm() {
+    let run = play(Incident::StalePointer, Variant::LegacyUnderReeve);
+    assert_eq!(run.harms, []);
+    assert_eq!(run.outcome(), Outcome::Contained);
+    told(&run, "candidate-runs");
+    told(&run, "never-handed-out");
+}
+
+#[test]
+fn stale_pointer_with_the_standard_policies_is_served_on_the_first_call() {
+    let run = play(Incident::StalePointer, Variant::Standard);
+    assert_eq!(run.outcome(), Outcome::Served, "{:?}", run.harms);
+    assert_eq!(run.served.len(), 3);
+    let longest = run.served.iter().map(|(_, took)| took.get()).max();
+    assert!(longest < Some(1_000), "{:?}", run.served);
+    told(&run, "gpu_instance_adopted_by_tag");
+}
+
+#[test]
+fn ip_race_as_it_was_starts_the_old_instance_beside_the_adopted_one() {
+    let run = play(Incident::IpRace, Variant::AsItWas);
+    assert_eq!(run.outcome(), Outcome::Failed);
+    let second = Harm::SecondInstance {
+        started: "i-aaaa".into(),
+        beside: "i-bbbb".into(),
+    };
+    assert!(run.harms.contains(&second), "{:?}", run.harms);
+}
+
+#[test]
+fn ip_race_under_reeve_with_the_legacy_policies_is_refused_and_the_caller_told_to_come_back() {
+    let run = play(Incident::IpRace, Variant::LegacyUnderReeve);
+    assert_eq!(run.harms, []);
+    assert_eq!(run.outcome(), Outcome::Contained);
+    told(&run, "adopted-is-live");
+    told(&run, "ip_pending");
+    assert_eq!(run.served.len(), 2, "both callers are served when they come back");
+}
+
+#[test]
+fn ip_race_with_the_standard_policies_waits_for_the_address_and_serves_the_first_call() {
+    let run = play(Incident::IpRace, Variant::Standard);
+    assert_eq!(run.outcome(), Outcome::Served, "{:?}", run.harms);
+    assert_eq!(run.served.len(), 2);
+    told(&run, "look again in 0.5s");
+}
+
+#[test]
+fn the_demo_prints_the_same_text_every_time() {
+    let cast = Cast::load(&policies_dir()).unwrap();
+    let print = || {
+        let mut out = Vec::new();
+        play_all(&cast, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let first = print();
+    assert_eq!(first, print());
+    let table = first.rsplit("incident").next().unwrap();
+    assert_eq!(table.matches("FAILED").count(), 2, "{table}");
+    assert_eq!(table.matches("contained").count(), 2, "{table}");
+    assert_eq!(table.matches("served: no harm").count(), 2, "{table}");
+}

@@ -1,0 +1,371 @@
+//! Who may never import what.
+//!
+//! Crates keep most of the walls by not depending on each other; here is written down which
+//! dependencies must never come in, and why. A wall may fall: then its line goes, with its reason.
+
+use std::path::Path;
+
+use super::graph::{Graph, Kind, Package};
+use super::refusal::Refusal;
+
+/// Packages that must not be built for another, at whatever distance. A `*` at the end of a name
+/// stands for any ending.
+struct Never {
+    package: &'static str,
+    /// Whether its optional dependencies count.
+    optional: bool,
+    banned: &'static [&'static str],
+    why: &'static str,
+}
+
+const NEVER: [Never; 4] = [
+    Never {
+        package: "reeve-core",
+        optional: true,
+        banned: &[
+            "tokio",
+            "wasmtime",
+            "aws-*",
+            "rand",
+            "getrandom",
+            "fastrand",
+        ],
+        why: "the core is pure: time and chance are arguments, so that every step can be replayed",
+    },
+    Never {
+        package: "reeve-policy",
+        optional: true,
+        banned: &["tokio", "aws-*"],
+        why: "a decision needs no runtime and no cloud; the drive loop alone spawns",
+    },
+    Never {
+        package: "reeve-sim",
+        optional: true,
+        banned: &["tokio"],
+        why: "the simulated world runs on a virtual clock; with a runtime, two runs of one seed \
+              would differ",
+    },
+    Never {
+        package: "reeve",
+        optional: false,
+        banned: &["aws-*"],
+        why: "the demo is built without features, and must not make anybody wait for an AWS SDK",
+    },
+];
+
+/// The only members that a member may depend on itself.
+struct Only {
+    package: &'static str,
+    members: &'static [&'static str],
+    why: &'static str,
+}
+
+const ONLY: [Only; 4] = [
+    Only {
+        package: "reeve-core",
+        members: &[],
+        why: "everything rests on the core",
+    },
+    Only {
+        package: "reeve-policy",
+        members: &["reeve-core"],
+        why: "loading a policy is the same whichever cloud and shell are around it",
+    },
+    Only {
+        package: "reeve-sim",
+        members: &["reeve-core", "reeve-policy"],
+        why: "the simulated world stands in for a cloud and must not know a real one",
+    },
+    Only {
+        package: "reeve-aws",
+        members: &["reeve-core"],
+        why: "cloud and api speak events and effects, and never to each other",
+    },
+];
+
+/// The one crate that names an AWS SDK.
+const CLOUD: &str = "reeve-aws";
+
+/// The package that nothing may depend on.
+const TESTS: &str = "reeve-tests";
+
+/// Whatever breaks a wall.
+pub(super) fn check(graph: &Graph) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for wall in &NEVER {
+        refusals.extend(never(graph, wall));
+    }
+    for wall in &ONLY {
+        refusals.extend(only(graph, wall));
+    }
+    for member in graph.members() {
+        refusals.extend(cloud_stays_behind_its_crate(graph, member));
+        refusals.extend(nothing_imports_tests(graph, member));
+        refusals.extend(policies_see_the_contract_only(graph, member));
+    }
+    refusals
+}
+
+fn never(graph: &Graph, wall: &Never) -> Vec<Refusal> {
+    let Some(package) = graph.member(wall.package) else {
+        return vec![no_such_member(wall.package)];
+    };
+    let ways = graph.reach(package, wall.optional).into_iter();
+    ways.filter(|way| {
+        way.last()
+            .is_some_and(|last| matches_any(&last.name, wall.banned))
+    })
+    .map(|way| Refusal {
+        package: package.name.clone(),
+        found: path(&way),
+        rule: format!(
+            "{} is never built from: {}",
+            package.name,
+            wall.banned.join(", ")
+        ),
+        why: wall.why,
+    })
+    .collect()
+}
+
+fn only(graph: &Graph, wall: &Only) -> Vec<Refusal> {
+    let Some(package) = graph.member(wall.package) else {
+        return vec![no_such_member(wall.package)];
+    };
+    let direct = graph.direct(package, &Kind::BUILT).into_iter();
+    direct
+        .filter(|dependency| graph.is_member(dependency))
+        .filter(|dependency| !wall.members.contains(&dependency.name.as_str()))
+        .map(|dependency| Refusal {
+            package: package.name.clone(),
+            found: path(&[package, dependency]),
+            rule: match wall.members {
+                [] => format!("{} depends on no crate of ours", package.name),
+                members => {
+                    format!(
+                        "{} depends, of ours, only on {}",
+                        package.name,
+                        members.join(", ")
+                    )
+                }
+            },
+            why: wall.why,
+        })
+        .collect()
+}
+
+fn cloud_stays_behind_its_crate(graph: &Graph, member: &Package) -> Vec<Refusal> {
+    if member.name == CLOUD {
+        return Vec::new();
+    }
+    let direct = graph.direct(member, &Kind::ALL).into_iter();
+    direct
+        .filter(|dependency| dependency.name.starts_with("aws-"))
+        .map(|dependency| Refusal {
+            package: member.name.clone(),
+            found: path(&[member, dependency]),
+            rule: format!("only {CLOUD} names an AWS crate, tests included"),
+            why: "the EC2 SDK alone is 1.2 million lines: nothing else may have to wait for it, and \
+                  every AWS error is translated in one place",
+        })
+        .collect()
+}
+
+fn nothing_imports_tests(graph: &Graph, member: &Package) -> Vec<Refusal> {
+    let direct = graph.direct(member, &Kind::ALL).into_iter();
+    direct
+        .filter(|dependency| dependency.name == TESTS)
+        .map(|dependency| Refusal {
+            package: member.name.clone(),
+            found: path(&[member, dependency]),
+            rule: format!("nothing depends on {TESTS}"),
+            why: "what judges the code stands outside of it",
+        })
+        .collect()
+}
+
+fn policies_see_the_contract_only(graph: &Graph, member: &Package) -> Vec<Refusal> {
+    if !is_policy(graph.folder(member)) {
+        return Vec::new();
+    }
+    let ways = graph.reach(member, true).into_iter();
+    ways.filter(|way| {
+        way.last()
+            .is_some_and(|last| graph.is_member(last) && !is_policy(graph.folder(last)))
+    })
+    .map(|way| Refusal {
+        package: member.name.clone(),
+        found: path(&way),
+        rule: "a policy depends on no crate of the host".to_owned(),
+        why: "policies see wit/ only: a team must be able to write one without this repository",
+    })
+    .collect()
+}
+
+/// Policies, and the components that tests and the bench are made with.
+fn is_policy(folder: &Path) -> bool {
+    folder.starts_with("policies") || folder.starts_with("tests/fixtures")
+}
+
+fn no_such_member(package: &str) -> Refusal {
+    Refusal {
+        package: package.to_owned(),
+        found: "no such member of the workspace".to_owned(),
+        rule: "every wall in xtask/src/lint/walls.rs is about a member".to_owned(),
+        why: "a wall around something that was renamed guards nothing",
+    }
+}
+
+fn matches_any(name: &str, patterns: &[&str]) -> bool {
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == *pattern,
+        })
+}
+
+fn path(way: &[&Package]) -> String {
+    way.iter()
+        .map(|package| package.name.as_str())
+        .collect::<Vec<_>>()
+        .join(" -> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::fake;
+    use super::*;
+
+    /// The house with nothing wrong in it.
+    const HOUSE: &str = "
+        reeve host member
+        reeve-core host/core member
+        reeve-policy host/policy member
+        reeve-sim host/sim member
+        reeve-aws host/aws member
+        reeve-resolve policies/resolve member
+        reeve-policy-sdk policies/sdk member
+        reeve-noop tests/fixtures/noop member
+        reeve-tests tests member
+        serde - MIT
+        tokio - MIT
+        rand - MIT
+        wasmtime - Apache-2.0
+        aws-sdk-ec2 - Apache-2.0
+        aws-config - Apache-2.0
+        reeve-core > serde
+        reeve-core >dev rand
+        reeve-policy > reeve-core
+        reeve-policy > wasmtime
+        reeve-sim > reeve-core
+        reeve-sim > reeve-policy
+        reeve-sim > rand
+        reeve-aws > reeve-core
+        reeve-aws > aws-sdk-ec2
+        aws-sdk-ec2 > tokio
+        reeve > tokio
+        reeve > reeve-sim
+        reeve >optional reeve-aws
+        reeve-resolve > reeve-policy-sdk
+        reeve-noop > reeve-policy-sdk
+        reeve-tests > reeve
+    ";
+
+    /// Adds a line to the house and returns what is refused, as `package: found`.
+    fn refused(line: &str) -> Vec<String> {
+        let graph = fake::graph(&format!("{HOUSE}\n{line}"));
+        let refusals = check(&graph).into_iter();
+        refusals
+            .map(|refusal| format!("{}: {}", refusal.package, refusal.found))
+            .collect()
+    }
+
+    #[test]
+    fn the_house_as_designed_is_not_refused() {
+        assert_eq!(refused(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_wall_refuses_what_it_is_there_for() {
+        let cases: [(&str, &[&str]); 10] = [
+            ("reeve-core > rand", &["reeve-core: reeve-core -> rand"]),
+            (
+                "reeve-core >build tokio",
+                &[
+                    "reeve-core: reeve-core -> tokio",
+                    "reeve-policy: reeve-policy -> reeve-core -> tokio",
+                    "reeve-sim: reeve-sim -> reeve-core -> tokio",
+                ],
+            ),
+            (
+                "reeve-policy > reeve-policy-sdk",
+                &["reeve-policy: reeve-policy -> reeve-policy-sdk"],
+            ),
+            ("reeve-sim > tokio", &["reeve-sim: reeve-sim -> tokio"]),
+            ("rand > tokio", &["reeve-sim: reeve-sim -> rand -> tokio"]),
+            ("reeve > reeve-tests", &["reeve: reeve -> reeve-tests"]),
+            (
+                "reeve-tests >dev aws-config",
+                &["reeve-tests: reeve-tests -> aws-config"],
+            ),
+            (
+                "reeve-aws > reeve-sim",
+                &["reeve-aws: reeve-aws -> reeve-sim"],
+            ),
+            (
+                "reeve-policy-sdk > reeve-core",
+                &[
+                    "reeve-noop: reeve-noop -> reeve-policy-sdk -> reeve-core",
+                    "reeve-policy-sdk: reeve-policy-sdk -> reeve-core",
+                    "reeve-resolve: reeve-resolve -> reeve-policy-sdk -> reeve-core",
+                ],
+            ),
+            (
+                "wasmtime > aws-config",
+                &[
+                    "reeve-policy: reeve-policy -> wasmtime -> aws-config",
+                    "reeve: reeve -> reeve-sim -> reeve-policy -> wasmtime -> aws-config",
+                ],
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(refused(line), expected, "with `{line}`");
+        }
+    }
+
+    #[test]
+    fn the_demo_waits_for_no_aws_sdk_unless_it_is_optional() {
+        let graph = fake::graph(&HOUSE.replace("reeve >optional reeve-aws", "reeve > reeve-aws"));
+        let found: Vec<String> = check(&graph)
+            .into_iter()
+            .map(|refusal| refusal.found)
+            .collect();
+        assert_eq!(found, ["reeve -> reeve-aws -> aws-sdk-ec2"]);
+    }
+
+    #[test]
+    fn a_wall_around_a_package_that_is_gone_is_refused() {
+        let without: String = HOUSE
+            .lines()
+            .filter(|line| !line.contains("reeve-sim"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let found: Vec<String> = check(&fake::graph(&without))
+            .into_iter()
+            .map(|refusal| refusal.package)
+            .collect();
+        assert_eq!(found, ["reeve-sim", "reeve-sim"]);
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_found_which_rule_and_why() {
+        let graph = fake::graph(&format!("{HOUSE}\nreeve-core > rand"));
+        assert_eq!(
+            check(&graph)[0].to_string(),
+            "refused: reeve-core\n  found: reeve-core -> rand\n  rule:  reeve-core is never built \
+             from: tokio, wasmtime, aws-*, rand, getrandom, fastrand\n  why:   the core is pure: \
+             time and chance are arguments, so that every step can be replayed"
+        );
+    }
+}

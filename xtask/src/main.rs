@@ -1,0 +1,118 @@
+//! `cargo xtask`: every developer command. CI runs the same ones (`.ci/run`).
+//!
+//! ```text
+//! main         the command line
+//! workspace    where things are; the nested cargo
+//! process      running other programs, with errors that name them
+//! lock         one builder at a time
+//!
+//! toolchain    a compiler for wasm32-unknown-unknown: the running one, rustup's, or Debian's
+//! policies     policy crates -> core modules -> components in <target>/policies
+//! emulator     moto in a virtual environment under <target>/emulator
+//! test         policies, emulator, reeve, then every test, summed up in the last line
+//! lint         fmt, walls between the crates, licences, manifests, clippy
+//! demo, bench  build what they need and hand over
+//! ```
+//!
+//! Data flows one way: a command asks `workspace` where things are, prepares what it needs
+//! (`policies`, `emulator`), and passes the places on to cargo as `REEVE_*` variables.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line talks to the person who runs it"
+)]
+
+mod bench;
+mod demo;
+mod emulator;
+mod lint;
+mod lock;
+mod policies;
+mod process;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// What `--help` says about the environment; each name is read where the command that uses it lives.
+const ENVIRONMENT: &str = "\
+Environment:
+  REEVE_WASM_TOOLCHAIN  where the compiler for wasm32-unknown-unknown comes from:
+                        `rustup` (the running toolchain, its target added if need be) or
+                        `debian` (a private toolchain from Debian's packages, under the user's
+                        cache directory). Unset: rustup's, else Debian's.
+  CARGO_TARGET_DIR      where everything is built; components go to its `policies`, the
+                        emulator to its `emulator`.
+  XDG_CACHE_HOME        where the private toolchain is kept (default: ~/.cache).";
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The developer commands of reeve",
+    after_help = ENVIRONMENT
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the policies and writes them as components to <target>/policies
+    Policies,
+    /// Prepares the AWS emulator (moto) and prints the path of its server
+    Emulator,
+    /// Builds the policies, prepares the emulator and runs every test
+    Test {
+        /// Passed on to `cargo test --workspace`: a name filter, `--test incidents`, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Checks format, walls between the crates, licences, manifests and clippy's findings
+    Lint,
+    /// Plays the incidents on the embedded world, then serves it (`--once`: exits instead)
+    Demo {
+        /// Passed on to `reeve demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Measures a decision and a resolve (`--json FILE`: also writes the numbers)
+    Bench {
+        /// Passed on to the bench
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let task = CommandLine::parse().task;
+    match run(&task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Policies => policies::build(&workspace).map(|()| ExitCode::SUCCESS),
+        Task::Emulator => {
+            println!("{}", emulator::prepare(&workspace)?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Test { args } => test::run(&workspace, args),
+        Task::Lint => lint::run(&workspace),
+        Task::Demo { args } => demo::run(&workspace, args),
+        Task::Bench { args } => bench::run(&workspace, args),
+    }
+}

@@ -1,0 +1,117 @@
+//! Where things are, and the cargo that builds them.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::process;
+
+/// The checkout this binary belongs to.
+pub(crate) struct Workspace {
+    /// The folder of the workspace's `Cargo.toml`, absolute.
+    root: PathBuf,
+    /// What cargo calls the target directory, absolute; `CARGO_TARGET_DIR` is honoured.
+    target: PathBuf,
+    /// The names of the workspace's own packages.
+    packages: Vec<String>,
+}
+
+/// The two facts of `cargo metadata --no-deps` that are needed everywhere.
+#[derive(Deserialize)]
+struct Outline {
+    packages: Vec<Named>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Workspace {
+    /// Finds the workspace and asks cargo where it builds.
+    ///
+    /// # Errors
+    /// When `cargo metadata` fails: a manifest is broken, and its message says which.
+    pub(crate) fn find() -> Result<Self> {
+        let root = root()?;
+        let mut metadata = cargo_command();
+        metadata
+            .args([
+                "metadata",
+                "--no-deps",
+                "--format-version",
+                "1",
+                "--manifest-path",
+            ])
+            .arg(root.join("Cargo.toml"));
+        let outline: Outline = serde_json::from_str(&process::capture(&mut metadata)?)
+            .context("cannot read what `cargo metadata` printed")?;
+        Ok(Self {
+            root,
+            target: outline.target_directory,
+            packages: outline
+                .packages
+                .into_iter()
+                .map(|package| package.name)
+                .collect(),
+        })
+    }
+
+    /// The target directory, where everything built goes.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Where the policies' components are; tests and the demo get it as `REEVE_POLICIES_DIR`.
+    pub(crate) fn policies(&self) -> PathBuf {
+        self.target.join("policies")
+    }
+
+    /// Whether a package of that name belongs to the workspace.
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        self.packages.iter().any(|package| package == name)
+    }
+
+    /// `cargo SUBCOMMAND` on this workspace, in the caller's directory (relative paths in the
+    /// arguments stay the caller's) and in this workspace's target directory.
+    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        let mut command = cargo_command();
+        command
+            .arg(subcommand)
+            .arg("--manifest-path")
+            .arg(self.root.join("Cargo.toml"))
+            .env("CARGO_TARGET_DIR", &self.target);
+        command
+    }
+}
+
+/// Cargo sets the manifest's folder when it runs this binary. The one compiled in may name another
+/// checkout: several can share a target directory.
+fn root() -> Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
+    let manifest = PathBuf::from(manifest);
+    manifest
+        .parent()
+        .map(Path::to_path_buf)
+        .with_context(|| format!("{} has no parent folder", manifest.display()))
+}
+
+/// The cargo that runs this binary, without what it told this binary about the package `xtask`: a
+/// build script that reads those variables would be told of the wrong package.
+pub(crate) fn cargo_command() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if told {
+            command.env_remove(name);
+        }
+    }
+    command
+}
