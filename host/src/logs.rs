@@ -14,7 +14,7 @@ use format::{Format, Style};
 /// `EnvFilter`); `info` when it is not set.
 pub const FILTER_VARIABLE: &str = "REEVE_LOG";
 
-/// Starts logging for the process. A second call is without effect.
+/// Starts logging for the process, panics included. A second call is without effect.
 pub fn start() {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
@@ -30,7 +30,14 @@ pub fn start() {
         .try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");
+        return;
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("without a message");
+        tracing::error!(place, "panicked: {text}");
+    }));
 }
 
 /// Logs a notice: its step in the field `step`, its named values as fields beside it.

@@ -58,6 +58,13 @@ impl Cause {
 }
 
 impl Reloads {
+    /// Has all files read again without waiting; what comes of it is in the log.
+    pub(crate) fn order(&self, cause: Cause) {
+        let (reply, _) = oneshot::channel();
+        // A full queue holds orders that have not begun: they will read the same files.
+        let _ = self.orders.try_send(Order { cause, reply });
+    }
+
     /// Reads all files again and puts in force what is good.
     ///
     /// # Errors

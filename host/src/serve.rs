@@ -95,10 +95,7 @@ pub async fn until_signalled(host: RunningHost) -> Result<(), ServeError> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hang_up.recv() => {
-                    // What came of it is in the log.
-                    let _ = reloads.reload(Cause::Signal).await;
-                }
+                _ = hang_up.recv() => reloads.order(Cause::Signal),
             }
         }
         shutdown.begin();

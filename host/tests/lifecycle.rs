@@ -18,7 +18,7 @@ use reeve_core::cloud::MutationKind;
 async fn a_launch_is_journaled_before_it_is_done_and_its_outcome_after() {
     let stage = Stage::new();
     let host = stage.start().await;
-    let reply = get(&host, "/v1/workers/chat/resolve?wait=10s").await;
+    let reply = get(&host, "/v1/workers/chat/resolve?wait=30s").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(reply.json()["generation"], 1);
     assert_eq!(
@@ -39,7 +39,7 @@ async fn a_launch_is_journaled_before_it_is_done_and_its_outcome_after() {
 async fn the_next_life_uses_no_generation_and_no_decision_again() {
     let stage = Stage::new();
     let host = stage.start().await;
-    let first = get(&host, "/v1/workers/chat/resolve?wait=10s").await.json();
+    let first = get(&host, "/v1/workers/chat/resolve?wait=30s").await.json();
     end(host).await;
     let host = stage.start().await;
     let status = get(&host, "/v1/workers/chat").await.json();
@@ -111,7 +111,7 @@ async fn a_caller_who_goes_away_keeps_nobody_waiting() {
     assert_eq!(get(&host, "/healthz").await.status, 200);
     drop(held);
     assert_eq!(
-        get(&host, "/v1/workers/chat/resolve?wait=10s").await.status,
+        get(&host, "/v1/workers/chat/resolve?wait=30s").await.status,
         200
     );
     end(host).await;

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::artefacts;
@@ -18,6 +20,8 @@ pub const REGION: &str = "us-east-1";
 pub struct Emulator {
     child: Child,
     address: SocketAddr,
+    /// Where it keeps its recording.
+    _directory: tempfile::TempDir,
 }
 
 impl Emulator {
@@ -28,14 +32,20 @@ impl Emulator {
             .expect("a free port")
             .port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let child = Command::new(artefacts::moto_server())
+            .current_dir(directory.path())
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the emulator starts");
-        let emulator = Self { child, address };
+        let emulator = Self {
+            child,
+            address,
+            _directory: directory,
+        };
         let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < until, "the emulator does not answer");
@@ -63,7 +73,10 @@ impl Emulator {
         let calls = text.lines().filter_map(|line| {
             let call: Value = serde_json::from_str(line).ok()?;
             let target = call.pointer("/headers/X-Amz-Target").and_then(Value::as_str);
+            // The recorder keeps bodies in Base64.
             let body = call.get("body").and_then(Value::as_str).unwrap_or_default();
+            let body = BASE64_STANDARD.decode(body).unwrap_or_default();
+            let body = String::from_utf8_lossy(&body);
             Some(format!("{} {body}", target.unwrap_or_default()).trim().to_owned())
         });
         calls.collect()

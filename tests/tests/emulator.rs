@@ -125,10 +125,16 @@ fn a_launch_that_is_refused_says_why_in_the_answer_and_on_the_worker() {
     let reply = reeve.get(RESOLVE);
     assert_eq!(reply.status, 503, "{}", reply.body);
     assert!(reply.retry_after.is_some());
-    let worker = reeve.get("/v1/workers/encache-gpu");
-    let error = worker.body.pointer("/last_error/text").and_then(Value::as_str);
-    let error = error.unwrap_or_else(|| panic!("no last_error in {}", worker.body));
-    assert!(error.contains("InvalidLaunchTemplateName"), "{error}");
+    let last_error = |reeve: &Reeve| {
+        let worker = reeve.get("/v1/workers/encache-gpu").body;
+        let text = worker.pointer("/last_error/text").and_then(Value::as_str);
+        text.map(str::to_owned)
+    };
+    reeve.until("the refusal stands on the worker", |reeve| {
+        last_error(reeve).is_some_and(|text| text.contains("InvalidLaunchTemplateName"))
+    });
+    let reply = reeve.get(RESOLVE);
+    assert_eq!(text(&reply.body, "code"), "unavailable", "{}", reply.body);
 }
 
 #[test]

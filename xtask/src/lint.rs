@@ -79,13 +79,7 @@ fn clippy(workspace: &Workspace) -> Command {
 /// warning first.
 fn clippy_of_demo(workspace: &Workspace) -> Command {
     let mut clippy = workspace.cargo("clippy");
-    clippy.args([
-        "--quiet",
-        "--package",
-        "reeve",
-        "--no-default-features",
-        "--all-targets",
-    ]);
+    clippy.args(["--quiet", "--package", "reeve", "--no-default-features"]);
     clippy.args(["--", "-D", "warnings"]);
     clippy
 }

@@ -19,7 +19,7 @@ impl Policies for Slots {
             policy: policy.map(|policy| policy.name),
             input,
             result: verdict.map_err(|error| PolicyFailure {
-                code: error.failure.code().to_owned(),
+                code: error.code().to_owned(),
                 text: error.to_string(),
             }),
             fuel_used,

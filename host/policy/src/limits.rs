@@ -28,21 +28,21 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Fuel of one call, about one unit for each instruction and each byte moved in bulk. A standard
-    /// decision uses about 10,000 for 10 instances and 100,000 for 100; the default leaves 500 times the latter and ends an
-    /// endless loop within about 50 ms.
+    /// decision uses 20,000 over 10 instances and 180,000 over 100. The default is 250 times the
+    /// latter, and ends an endless loop within a tenth of a second.
     pub fuel: u64,
-    /// Linear memory of one call in bytes, all memories together. A Rust policy starts with 1.1 MiB,
-    /// nearly all of it its stack. Also the address space reserved for each memory that may exist at
+    /// Linear memory of one call in bytes, all memories together. A Rust policy starts with about
+    /// 1 MiB, nearly all of it its stack. Also the address space reserved for each memory that may exist at
     /// the same time.
     pub memory_bytes_max: usize,
     /// The native stack of one call in bytes: how deep a recursion goes before it traps. A quarter of what
     /// Rust gives a thread, so the host's own frames have room.
     pub stack_bytes_max: usize,
-    /// Ticks of [`TICK`] until a call is interrupted, whatever fuel it has left. The default, 1 s, is 20
-    /// times what the default fuel takes, so that a slow machine does not decide differently.
+    /// Ticks of [`TICK`] until a call is interrupted, whatever fuel it has left. The default, 1 s, is at least
+    /// ten times what the default fuel takes, so that a slow machine does not decide differently.
     pub deadline_ticks: u64,
-    /// The size of a component in bytes. The standard ones have 50 to 150 KiB; compiling takes about
-    /// a second for each 3 MiB.
+    /// The size of a component in bytes. The standard ones have 80 to 120 KiB; a language that brings
+    /// its interpreter along needs megabytes, and time and memory to compile them.
     pub component_bytes_max: u64,
 }
 

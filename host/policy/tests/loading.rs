@@ -199,7 +199,8 @@ fn what_a_policy_says_about_itself_is_read_at_load() {
 
 #[test]
 fn a_description_out_of_bounds_is_refused() {
-    let cases: [(fn(&mut About), &str); 6] = [
+    type Spoil = fn(&mut About);
+    let cases: [(Spoil, &str); 6] = [
         (
             |about| about.name = "My Policy".to_owned(),
             "name is \"My Policy\"",

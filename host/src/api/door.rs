@@ -1,43 +1,79 @@
 //! What every request passes.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::Next;
+use axum::Router;
+use axum::body::HttpBody;
+use axum::http::{HeaderMap, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Bytes;
+use tower::Service;
 
-use super::Api;
 use super::problem::Problem;
+use crate::metrics::Metrics;
 use crate::panics::caught;
 
-/// A handler that panics answers 500; the connection and the process live on.
-pub(super) async fn catch_panics(State(api): State<Api>, request: Request, next: Next) -> Response {
-    match caught(next.run(request)).await {
-        Ok(response) => response,
-        Err(panicked) => {
-            api.0.metrics.panicked("request");
-            tracing::error!("a request handler {panicked}");
-            Problem::internal("the handler failed; the host's log says how").into_response()
+/// In front of the paths. It stands outside of axum's layers, which would allocate for each request.
+pub(crate) struct Door {
+    router: Router,
+    metrics: Metrics,
+    names: Names,
+}
+
+/// Which host names requests may be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those of this machine. A web page that a browser here shows may point a name of its own at
+    /// 127.0.0.1 and would then be of the same origin as this interface; its requests carry that name.
+    Loopback,
+    /// Any: no browser reaches a Unix socket.
+    Any,
+}
+
+impl Door {
+    pub(super) fn new(router: Router, metrics: Metrics, names: Names) -> Self {
+        Self {
+            router,
+            metrics,
+            names,
+        }
+    }
+
+    /// Answers one request. A handler that panics answers 500; the connection and the process live on.
+    pub(super) async fn pass<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if self.names == Names::Loopback
+            && let Some(name) = name(request.headers(), request.uri())
+            && !is_loopback(name)
+        {
+            return wrong_host(name).into_response();
+        }
+        // A router is always ready, and its clone is a count.
+        match caught(self.router.clone().call(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panicked) => {
+                self.metrics.panicked("request");
+                tracing::error!("a request handler {panicked}");
+                Problem::internal("the handler failed; the host's log says how").into_response()
+            }
         }
     }
 }
 
-/// A web page that a browser on this machine shows may point a name of its own at 127.0.0.1 and would
-/// then be of the same origin as this interface. Its requests carry that name.
-pub(super) async fn loopback_names_only(request: Request, next: Next) -> Response {
-    match name(request.headers(), request.uri()) {
-        Some(name) if !is_loopback(name) => {
-            let detail = format!(
-                "the request is for the host {name:?}; accepted are localhost and loopback addresses"
-            );
-            let title = "This interface is for this machine only";
-            Problem::new("wrong_host", title, detail).into_response()
-        }
-        // No browser leaves the name out.
-        _ => next.run(request).await,
-    }
+fn wrong_host(name: &str) -> Problem {
+    let detail = format!(
+        "the request is for the host {name:?}; accepted are localhost and loopback addresses"
+    );
+    Problem::new(
+        "wrong_host",
+        "This interface is for this machine only",
+        detail,
+    )
 }
 
-/// The name the request is for, without the port.
+/// The name the request is for, without the port; `None`: it names none, which no browser does.
 fn name<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     if let Some(host) = uri.host() {
         return Some(host);
@@ -63,7 +99,25 @@ fn is_loopback(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let router = Router::new().route("/", get(async || -> &'static str { panic!("oh") }));
+        let door = Door::new(router, Metrics::new(), Names::Any);
+        for _ in 0..2 {
+            let response = door.pass(Request::new(Body::empty())).await;
+            assert_eq!(response.status(), 500);
+        }
+        let counted = door.metrics.text().unwrap();
+        assert!(
+            counted.contains(r#"reeve_panics_total{place="request"} 2"#),
+            "{counted}"
+        );
+    }
 
     #[test]
     fn names_of_this_machine_pass_and_no_others() {

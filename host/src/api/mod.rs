@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, Uri};
-use axum::middleware;
 use axum::routing::{get, post};
 use reeve_policy::Registry;
 
@@ -29,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::Routes;
+use door::{Door, Names};
 use problem::Problem;
 
 pub use listen::ListenError;
@@ -75,18 +75,16 @@ impl Api {
     }
 
     /// The interface for a TCP listener, which web pages may reach through a browser.
-    pub(crate) fn for_loopback(&self) -> Router {
-        let host = middleware::from_fn(door::loopback_names_only);
-        self.router().layer(host)
+    pub(crate) fn for_loopback(&self) -> Door {
+        Door::new(self.router(), self.0.metrics.clone(), Names::Loopback)
     }
 
     /// The interface for a Unix socket.
-    pub(crate) fn for_socket(&self) -> Router {
-        self.router()
+    pub(crate) fn for_socket(&self) -> Door {
+        Door::new(self.router(), self.0.metrics.clone(), Names::Any)
     }
 
     fn router(&self) -> Router {
-        let panics = middleware::from_fn_with_state(self.clone(), door::catch_panics);
         // No handler reads a body, so there is no limit to set: one that is sent is not taken in.
         Router::new()
             .route("/v1/workers", get(workers::all))
@@ -100,7 +98,6 @@ impl Api {
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self.clone())
-            .layer(panics)
     }
 }
 

@@ -1,14 +1,17 @@
 //! Connections: accepted, served, and ended without cutting anyone off.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use super::door::Door;
 
 /// Connections at a time, below the 1024 open files that systems usually grant; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 512;
@@ -19,11 +22,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// Serves connections until `stop` turns true or its sender is gone; then accepts no more, lets each
 /// finish the request it is at, and ends.
-pub(crate) async fn serve<L: Listener>(
-    mut listener: L,
-    router: Router,
-    stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve<L: Listener>(mut listener: L, door: Door, stop: watch::Receiver<bool>) {
+    let door = Arc::new(door);
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
@@ -31,7 +31,7 @@ pub(crate) async fn serve<L: Listener>(
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             (stream, _) = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
-                connections.spawn(connection(TokioIo::new(stream), router.clone(), stop.clone()));
+                connections.spawn(connection(TokioIo::new(stream), Arc::clone(&door), stop.clone()));
             }
         }
     }
@@ -41,11 +41,13 @@ pub(crate) async fn serve<L: Listener>(
     let _ = tokio::time::timeout(crate::drive::DRAIN_MAX + CLOSE_MAX, ended).await;
 }
 
-async fn connection<I>(stream: TokioIo<I>, router: Router, mut stop: watch::Receiver<bool>)
+async fn connection<I>(stream: TokioIo<I>, door: Arc<Door>, mut stop: watch::Receiver<bool>)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router);
+    let door = &*door;
+    let service =
+        service_fn(move |request| async move { Ok::<_, Infallible>(door.pass(request).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)

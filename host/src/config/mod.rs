@@ -3,10 +3,10 @@
 //! A mistake is refused with its place and what would have been accepted. Everything is checked before
 //! anything is refused, so that one run shows every mistake.
 //!
-//! - [`file`]: the file's shape, key by key.
-//! - [`check`]: what the shape alone cannot say.
-//! - [`finding`]: a mistake and where it stands.
-//! - [`settings`]: a policy's settings, from TOML to the JSON that policies read.
+//! - `file`: the file's shape, key by key.
+//! - `check`: what the shape alone cannot say.
+//! - `finding`: a mistake and where it stands.
+//! - `settings`: a policy's settings, from TOML to the JSON that policies read.
 
 mod check;
 mod file;

@@ -58,7 +58,11 @@ pub fn play_all(cast: &Cast, out: &mut impl Write) -> std::io::Result<()> {
             let part = cast.part(incident, variant);
             let players = part.players();
             let run = incident.play(variant, Arc::new(part));
-            writeln!(out, "{}", print::timeline(incident, variant, &players, &run))?;
+            writeln!(
+                out,
+                "{}",
+                print::timeline(incident, variant, &players, &run)
+            )?;
             runs.push((variant, run));
         }
         rows.push((incident, runs));

@@ -9,7 +9,6 @@ use reeve_sim::incidents::{Incident, Variant};
 use reeve_sim::stage::{Outcome, Run};
 use reeve_sim::timeline::Entry;
 
-
 /// Columns of a timeline line: what stands in them is longer only where nothing follows.
 const EVENT: usize = 46;
 const REASON: usize = 74;
@@ -18,7 +17,12 @@ const REASON: usize = 74;
 type Player = (Point, String, Digest);
 
 /// One run: a heading, who plays, and what happened.
-pub(super) fn timeline(incident: Incident, variant: Variant, players: &[Player], run: &Run) -> String {
+pub(super) fn timeline(
+    incident: Incident,
+    variant: Variant,
+    players: &[Player],
+    run: &Run,
+) -> String {
     let mut out = String::new();
     let heading = format!("── {} · {} ", incident.id(), variant.title());
     let rule = "─".repeat(150usize.saturating_sub(heading.chars().count()));
@@ -92,7 +96,9 @@ fn host_of(variant: Variant) -> &'static str {
 
 fn names(players: &[Player]) -> String {
     // No incident that is played asks for a restart.
-    let shown = players.iter().filter(|(point, ..)| *point != Point::Debounce);
+    let shown = players
+        .iter()
+        .filter(|(point, ..)| *point != Point::Debounce);
     let names = shown.map(|(point, file, digest)| {
         let name = file.trim_end_matches(".wasm");
         if name == point.as_str() {

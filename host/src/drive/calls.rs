@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_core::cloud::{Cloud, CloudError, CloudErrorKind, Mutation, Query};
-use reeve_core::decision::{Decision, PolicyFailure};
+use reeve_core::decision::{Decision, Policies, PolicyFailure};
 use reeve_core::effect::Question;
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
@@ -146,10 +146,11 @@ impl Calls {
             let slots = Arc::clone(&calls.slots);
             let asked_input = input.clone();
             let asked_pool = pool.clone();
-            let decided =
-                tokio::task::spawn_blocking(move || slots.decide(&asked_pool, asked_input));
+            let decided = tokio::task::spawn_blocking(move || {
+                Policies::decide(&*slots, &asked_pool, asked_input)
+            });
             let made = match decided.await {
-                Ok(decided) => made(decided),
+                Ok(made) => made,
                 Err(error) => Decision {
                     policy: None,
                     digest: None,
@@ -211,23 +212,6 @@ impl Calls {
 }
 
 const HOST_PANIC: &str = "host-panic";
-
-/// The policy crate's decision in the core's words.
-fn made(decided: reeve_policy::Decision) -> Decision {
-    let (policy, digest) = decided.policy.map_or((None, None), |policy| {
-        (Some(policy.name), Some(policy.digest))
-    });
-    Decision {
-        policy,
-        digest,
-        input: decided.input,
-        result: decided.verdict.map_err(|error| PolicyFailure {
-            code: error.code().to_owned(),
-            text: error.to_string(),
-        }),
-        fuel_used: decided.fuel_used,
-    }
-}
 
 fn failed(error: &tokio::task::JoinError, point: &str) -> PolicyFailure {
     PolicyFailure {

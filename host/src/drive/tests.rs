@@ -105,14 +105,14 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
     let stage = Stage::new();
     let running = Running::start(&stage);
     (running.break_journal)(true);
-    let answer = running.resolve(1).await;
+    let answer = running.resolve(3).await;
     assert!(
         matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
         "{answer:?}"
     );
     assert_eq!(kinds(&stage), []);
     (running.break_journal)(false);
-    let answer = running.resolve(20).await;
+    let answer = running.resolve(30).await;
     assert!(
         matches!(&answer, Answer::Served(route) if route.generation.get() == 1),
         "{answer:?}"

@@ -158,7 +158,7 @@ pub(crate) async fn end(host: RunningHost) {
     host.join().await.unwrap();
 }
 
-/// Looks until `look` gives something, for at most ten seconds.
+/// Looks until `look` gives something, for at most thirty seconds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut look: impl FnMut() -> F,
@@ -171,6 +171,6 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-    found.unwrap_or_else(|_| panic!("not within ten seconds: {what}"))
+    let found = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    found.unwrap_or_else(|_| panic!("not within thirty seconds: {what}"))
 }
