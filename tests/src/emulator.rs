@@ -72,12 +72,18 @@ impl Emulator {
         let text = answer.body_mut().read_to_string().expect("a text");
         let calls = text.lines().filter_map(|line| {
             let call: Value = serde_json::from_str(line).ok()?;
-            let target = call.pointer("/headers/X-Amz-Target").and_then(Value::as_str);
+            let target = call
+                .pointer("/headers/X-Amz-Target")
+                .and_then(Value::as_str);
             // The recorder keeps bodies in Base64.
             let body = call.get("body").and_then(Value::as_str).unwrap_or_default();
             let body = BASE64_STANDARD.decode(body).unwrap_or_default();
             let body = String::from_utf8_lossy(&body);
-            Some(format!("{} {body}", target.unwrap_or_default()).trim().to_owned())
+            Some(
+                format!("{} {body}", target.unwrap_or_default())
+                    .trim()
+                    .to_owned(),
+            )
         });
         calls.collect()
     }
@@ -105,7 +111,8 @@ impl Emulator {
             ("TagSpecification.1.Tag.1.Value", name),
         ]);
         let id = between(&answer, "<instanceId>", "</instanceId>");
-        id.unwrap_or_else(|| panic!("no instance id in {answer}")).to_owned()
+        id.unwrap_or_else(|| panic!("no instance id in {answer}"))
+            .to_owned()
     }
 
     /// Stops an instance, as another system would.
@@ -117,7 +124,9 @@ impl Emulator {
     pub fn state(&self, id: &str) -> String {
         let answer = self.ec2(&[("Action", "DescribeInstances"), ("InstanceId.1", id)]);
         let state = between(&answer, "<instanceState>", "</instanceState>").unwrap_or_default();
-        between(state, "<name>", "</name>").unwrap_or_default().to_owned()
+        between(state, "<name>", "</name>")
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Writes a parameter.

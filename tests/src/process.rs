@@ -124,10 +124,18 @@ impl Reeve {
     pub fn wait(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .expect("the process can be waited for")
+            {
                 return status;
             }
-            assert!(Instant::now() < until, "the host did not end: {:#?}", self.log());
+            assert!(
+                Instant::now() < until,
+                "the host did not end: {:#?}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -147,7 +155,11 @@ impl Reeve {
     pub fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !holds(self) {
-            assert!(Instant::now() < until, "waited in vain for: {what}\n{:#?}", self.log());
+            assert!(
+                Instant::now() < until,
+                "waited in vain for: {what}\n{:#?}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -166,10 +178,18 @@ impl Reeve {
             if let Some(address) = found {
                 return address;
             }
-            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .expect("the process can be waited for")
+            {
                 panic!("the host ended with {status}: {:#?}", self.log());
             }
-            assert!(Instant::now() < until, "the host does not listen: {:#?}", self.log());
+            assert!(
+                Instant::now() < until,
+                "the host does not listen: {:#?}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -187,7 +207,11 @@ pub fn copy_policies(to: &Path) {
     std::fs::create_dir_all(to).expect("a directory for the components");
     for entry in std::fs::read_dir(artefacts::policies_dir()).expect("the components") {
         let entry = entry.expect("an entry");
-        if entry.path().extension().is_some_and(|extension| extension == "wasm") {
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
             std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
         }
     }
@@ -226,7 +250,9 @@ fn collect(child: &mut Child, log: &Arc<Mutex<Vec<String>>>) {
     let log = Arc::clone(log);
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            log.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
         }
     });
 }

@@ -7,7 +7,9 @@ use reeve_tests::artefacts;
 use reeve_tests::process::copy_policies;
 
 fn reeve(arguments: &[&str]) -> Output {
-    let output = Command::new(artefacts::reeve_binary()).args(arguments).output();
+    let output = Command::new(artefacts::reeve_binary())
+        .args(arguments)
+        .output();
     output.expect("the command runs")
 }
 
@@ -75,7 +77,10 @@ fn a_configuration_typo_is_refused_with_file_line_and_what_is_accepted() {
 fn every_standard_policy_passes_its_own_cases_through_the_command() {
     for name in ["resolve", "adopt", "retry-ip", "debounce", "reap"] {
         let component = artefacts::policies_dir().join(format!("{name}.wasm"));
-        let cases = artefacts::workspace().join("policies").join(name).join("cases");
+        let cases = artefacts::workspace()
+            .join("policies")
+            .join(name)
+            .join("cases");
         let files = case_files(&cases);
         let mut arguments = vec!["policy", "test", component.to_str().unwrap()];
         arguments.extend(files.iter().map(String::as_str));

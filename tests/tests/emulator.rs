@@ -73,7 +73,10 @@ fn a_stale_pointer_resolves_on_the_first_call_and_the_stopped_instance_is_not_st
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(text(&reply.body, "instance"), running);
     let url = text(&reply.body, "url");
-    assert!(url.starts_with("http://10.") && url.ends_with(":8000"), "{url}");
+    assert!(
+        url.starts_with("http://10.") && url.ends_with(":8000"),
+        "{url}"
+    );
     assert!(reply.body.get("decision").is_some_and(Value::is_u64));
 
     reeve.until("the pointer names the running instance", |_| {
@@ -81,16 +84,30 @@ fn a_stale_pointer_resolves_on_the_first_call_and_the_stopped_instance_is_not_st
     });
     assert_eq!(emulator.state(&stopped), "stopped");
     let calls = emulator.recorded();
-    assert!(calls.iter().any(|call| call.contains("DescribeInstances")), "{calls:#?}");
-    for mutation in ["StartInstances", "RunInstances", "StopInstances", "TerminateInstances"] {
-        assert!(!calls.iter().any(|call| call.contains(mutation)), "{calls:#?}");
+    assert!(
+        calls.iter().any(|call| call.contains("DescribeInstances")),
+        "{calls:#?}"
+    );
+    for mutation in [
+        "StartInstances",
+        "RunInstances",
+        "StopInstances",
+        "TerminateInstances",
+    ] {
+        assert!(
+            !calls.iter().any(|call| call.contains(mutation)),
+            "{calls:#?}"
+        );
     }
     let steady = calls.len();
     for _ in 0..50 {
         assert_eq!(reeve.get(RESOLVE).status, 200);
     }
     let more = emulator.recorded().len() - steady;
-    assert!(more <= 2, "steady resolves make no calls of their own, found {more}");
+    assert!(
+        more <= 2,
+        "steady resolves make no calls of their own, found {more}"
+    );
 }
 
 #[test]
@@ -108,10 +125,15 @@ fn an_empty_account_gets_one_launch_from_the_template_however_many_ask() {
             })
         })
         .collect();
-    let statuses: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+    let statuses: Vec<_> = callers
+        .into_iter()
+        .map(|caller| caller.join().unwrap())
+        .collect();
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     let launches = emulator.recorded();
-    let launches = launches.iter().filter(|call| call.contains("Action=RunInstances"));
+    let launches = launches
+        .iter()
+        .filter(|call| call.contains("Action=RunInstances"));
     assert_eq!(launches.count(), 1);
     let reply = reeve.get(RESOLVE);
     assert_eq!(reply.body.get("generation"), Some(&Value::from(1)));
@@ -161,7 +183,11 @@ fn an_account_that_does_not_answer_is_told_and_ends_nothing() {
     let reeve = serve(&emulator);
     assert_eq!(reeve.get(RESOLVE).status, 200);
     drop(emulator);
-    assert_eq!(reeve.get(RESOLVE).status, 200, "the published route goes on");
+    assert_eq!(
+        reeve.get(RESOLVE).status,
+        200,
+        "the published route goes on"
+    );
     assert_eq!(reeve.get("/healthz").status, 200);
 }
 
@@ -210,9 +236,16 @@ fn a_policy_replaced_under_load_fails_no_decision_and_a_bad_one_leaves_the_last_
     let replies = load.join().unwrap();
     let failed: Vec<_> = replies.iter().filter(|reply| reply.status != 200).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    let digests: std::collections::BTreeSet<_> =
-        replies.iter().map(|reply| text(&reply.body, "digest").to_owned()).collect();
-    assert!(digests.iter().all(|digest| [&before, &after].contains(&digest)), "{digests:?}");
+    let digests: std::collections::BTreeSet<_> = replies
+        .iter()
+        .map(|reply| text(&reply.body, "digest").to_owned())
+        .collect();
+    assert!(
+        digests
+            .iter()
+            .all(|digest| [&before, &after].contains(&digest)),
+        "{digests:?}"
+    );
 
     replace(&policy, &original);
     let report = reeve.post("/v1/policies/reload");
@@ -227,7 +260,9 @@ fn policy_status(reeve: &Reeve) -> Value {
     let list = body.get("policies").unwrap_or(&body).as_array().cloned();
     let found = list.unwrap_or_default().into_iter();
     let mut found = found.filter(|policy| policy.get("file") == Some(&Value::from("resolve.wasm")));
-    found.next().unwrap_or_else(|| panic!("no resolve.wasm in {body}"))
+    found
+        .next()
+        .unwrap_or_else(|| panic!("no resolve.wasm in {body}"))
 }
 
 fn digest(reeve: &Reeve) -> String {
@@ -236,7 +271,10 @@ fn digest(reeve: &Reeve) -> String {
 
 fn last_error(reeve: &Reeve) -> Option<String> {
     let status = policy_status(reeve);
-    status.get("last_error").and_then(Value::as_str).map(str::to_owned)
+    status
+        .get("last_error")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }
 
 fn replace(path: &std::path::Path, bytes: &[u8]) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reeve::demo::{Cast, play_all};
 use reeve_sim::incidents::{Incident, Variant};
-use reeve_sim::stage::{Harm, Outcome, Run};
+use reeve_sim::run::{Harm, Outcome, Run};
 use reeve_tests::artefacts::policies_dir;
 
 fn play(incident: Incident, variant: Variant) -> Run {
@@ -17,7 +17,12 @@ fn told(run: &Run, what: &str) {
     let lines: Vec<_> = run
         .entries
         .iter()
-        .map(|entry| format!("{} {} {} {}", entry.who, entry.event, entry.decision, entry.reason))
+        .map(|entry| {
+            format!(
+                "{} {} {} {}",
+                entry.who, entry.event, entry.decision, entry.reason
+            )
+        })
         .collect();
     assert!(
         lines.iter().any(|line| line.contains(what)),
@@ -32,7 +37,11 @@ fn stale_pointer_as_it_was_starts_the_old_instance_and_stops_healthy_ones_unserv
     assert_eq!(run.outcome(), Outcome::Failed);
     assert!(run.served.is_empty(), "{:?}", run.served);
     let unserved = |harm: &&Harm| matches!(harm, Harm::StoppedUnserved(_));
-    assert!(run.harms.iter().filter(unserved).count() >= 4, "{:?}", run.harms);
+    assert!(
+        run.harms.iter().filter(unserved).count() >= 4,
+        "{:?}",
+        run.harms
+    );
     let second = Harm::SecondInstance {
         started: "i-aaaa".into(),
         beside: "i-bbbb".into(),
@@ -77,7 +86,11 @@ fn ip_race_under_reeve_with_the_legacy_policies_is_refused_and_the_caller_told_t
     assert_eq!(run.outcome(), Outcome::Contained);
     told(&run, "adopted-is-live");
     told(&run, "ip_pending");
-    assert_eq!(run.served.len(), 2, "both callers are served when they come back");
+    assert_eq!(
+        run.served.len(),
+        2,
+        "both callers are served when they come back"
+    );
 }
 
 #[test]

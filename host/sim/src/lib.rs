@@ -5,7 +5,8 @@
 //! - [`embedded`]: the world as a [`Cloud`](reeve_core::cloud::Cloud), for a real host to work on.
 //! - [`host`]: what a host under test looks like; [`reeve`] is the product's loop, [`as_it_was`] the host
 //!   without guarantees, which exists here only.
-//! - [`stage`]: plays a script against a host and judges the outcome from the world alone.
+//! - [`stage`]: plays a script against a host and judges what it does from the world alone; [`run`] is what
+//!   it came to.
 //! - [`incidents`]: the scripts.
 //! - [`timeline`]: a run, line by line, for people.
 
@@ -14,6 +15,7 @@ pub mod embedded;
 pub mod host;
 pub mod incidents;
 pub mod reeve;
+pub mod run;
 pub mod stage;
 pub mod timeline;
 pub mod world;

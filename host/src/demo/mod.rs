@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use cast::{Cast, Part};
 use reeve_sim::incidents::{Incident, Variant};
-use reeve_sim::stage::Run;
+use reeve_sim::run::Run;
 
 /// What `reeve demo` is asked to do.
 #[derive(Clone, Debug)]

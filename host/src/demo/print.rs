@@ -6,7 +6,7 @@ use reeve_core::id::Digest;
 use reeve_core::point::Point;
 use reeve_core::time::Instant;
 use reeve_sim::incidents::{Incident, Variant};
-use reeve_sim::stage::{Outcome, Run};
+use reeve_sim::run::{Outcome, Run};
 use reeve_sim::timeline::Entry;
 
 /// Columns of a timeline line: what stands in them is longer only where nothing follows.

@@ -4,21 +4,23 @@
 pub mod inputs;
 mod known;
 pub mod observe;
+mod parts;
 mod status;
 
 use std::collections::BTreeMap;
 
 pub use known::Known;
+pub use parts::{
+    AddressWatch, Adopted, Declined, DemandReading, Failure, How, InFlight, LastDecision,
+    LaunchAttempt, Pass, Stage, Waiter,
+};
 pub use status::{InstanceStatus, WorkerStatus};
 
-use crate::answer::Route;
-use crate::cloud::{Mutation, MutationKind};
+use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
-use crate::point::Reason;
-use crate::point::resolve::{Adoption, FailureKind};
 use crate::spec::{PoolSpec, WorkerSpec};
-use crate::time::{Instant, Millis};
+use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
 #[derive(Clone, Debug)]
@@ -70,182 +72,11 @@ pub struct Worker {
     /// The latest decision about this worker.
     pub last_decision: Option<LastDecision>,
     /// Why the last caller was turned away, for the status.
-    pub last_not_yet: Option<crate::answer::NotYet>,
+    pub last_not_yet: Option<NotYet>,
     /// Until when a follow-up is already scheduled.
     pub follow_at: Option<Instant>,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
-}
-
-/// The host's record of the instance that embodies the worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
-    /// Which.
-    pub id: InstanceId,
-    /// Its generation; 0 when something else launched it and reeve has launched nothing since.
-    pub generation: Generation,
-    /// Since when.
-    pub since: Instant,
-    /// How it came about.
-    pub how: How,
-}
-
-/// How an instance became the adopted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// Launched by the host.
-    Launched,
-    /// Started by the host.
-    Started,
-    /// Found running, by its tags or because the pointer named it.
-    Found,
-}
-
-/// A mutation of an instance whose outcome is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
-    /// What.
-    pub kind: MutationKind,
-    /// Of which instance; a launch has none.
-    pub instance: Option<InstanceId>,
-    /// The decision it rests on.
-    pub decision: DecisionId,
-    /// Since when.
-    pub since: Instant,
-}
-
-/// A launch that is replayed, token and parameters unchanged, until a definite answer comes (G1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaunchAttempt {
-    /// The launch, with its token.
-    pub mutation: Mutation,
-    /// Its generation.
-    pub generation: Generation,
-    /// The decision it rests on.
-    pub decision: DecisionId,
-    /// How often it was sent.
-    pub sent: u32,
-    /// When it was first sent.
-    pub since: Instant,
-}
-
-/// The last failure of a launch or start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Its kind.
-    pub kind: FailureKind,
-    /// The provider's code and sentence.
-    pub text: String,
-    /// When.
-    pub at: Instant,
-    /// How often in a row.
-    pub count: u32,
-    /// Before then nothing is launched or started, whatever a policy says: the provider asked for it.
-    pub backs_off_until: Option<Instant>,
-}
-
-/// The look for the address of the adopted instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressWatch {
-    /// The instance.
-    pub id: InstanceId,
-    /// Readings without an address so far.
-    pub tries: u32,
-    /// When the first of them was asked for.
-    pub since: Instant,
-    /// A `give-up` that still answers callers: until when, and when they are to come back.
-    pub given_up: Option<(Instant, Millis)>,
-}
-
-/// Candidates that `adopt` did not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declined {
-    /// Which.
-    pub ids: Vec<InstanceId>,
-    /// Until when they are not shown again, and do not stand in the way of a launch.
-    pub until: Instant,
-}
-
-/// One reading of a demand metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DemandReading {
-    /// The metric has too few samples to tell.
-    TooFew,
-    /// Requests counted over the window that ended at `until`.
-    Requests {
-        /// How many.
-        count: u32,
-        /// The window's length.
-        window: Millis,
-        /// The window's end.
-        until: Instant,
-    },
-}
-
-/// A caller who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiter {
-    /// When the caller asked.
-    pub asked_at: Instant,
-    /// When an answer must be given at the latest.
-    pub deadline: Instant,
-    /// Whether a "not yet" of a finished pass is kept from the caller until the deadline.
-    pub patient: bool,
-}
-
-/// One pass of reconcile for a worker: from the first look to an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pass {
-    /// When it began.
-    pub started: Instant,
-    /// What it waits for.
-    pub stage: Stage,
-    /// Policy decisions made in it.
-    pub decisions: u8,
-    /// What `adopt` said in it.
-    pub adoption: Adoption,
-    /// Instances read by id in it.
-    pub looked_at: Vec<InstanceId>,
-    /// Whether the tag scan failed in it.
-    pub scan_failed: bool,
-    /// What the cloud said instead of an answer, when a query failed in it.
-    pub trouble: Option<String>,
-}
-
-/// What a pass waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The pointer's reading.
-    Pointer,
-    /// The reading of this instance.
-    Instance(InstanceId),
-    /// A complete tag scan.
-    Sweep,
-    /// The answer of the `resolve` policy.
-    Resolve(DecisionId),
-    /// The answer of the `adopt` policy.
-    Adopt(DecisionId),
-    /// The answer of the `retry-ip` policy.
-    RetryIp(DecisionId),
-    /// The time to look for the address again.
-    AddressPause,
-    /// The outcome of a launch or start.
-    Mutation,
-}
-
-/// The latest decision, as the status shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LastDecision {
-    /// Its id.
-    pub id: DecisionId,
-    /// When.
-    pub at: Instant,
-    /// What was proposed, in a few words.
-    pub summary: String,
-    /// Why.
-    pub reason: Reason,
-    /// Which code.
-    pub digest: Option<crate::id::Digest>,
 }
 
 impl Worker {

@@ -13,7 +13,8 @@ use reeve_core::time::Instant;
 
 use crate::as_it_was::AsItWas;
 use crate::reeve::Reeve;
-use crate::stage::{Run, Setting, play};
+use crate::run::Run;
+use crate::stage::{Setting, play};
 
 /// An incident that can be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

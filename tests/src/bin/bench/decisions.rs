@@ -45,7 +45,10 @@ pub(crate) fn measure(policies: &Path) -> Result<Vec<Decision>> {
     let read = |name: &str| {
         let path = policies.join(name);
         fs::read(&path).with_context(|| {
-            format!("cannot read {}: run `cargo xtask policies` first", path.display())
+            format!(
+                "cannot read {}: run `cargo xtask policies` first",
+                path.display()
+            )
         })
     };
     let floor = Floor::load(&engine, &read("noop.wasm")?, "noop")?;
@@ -71,7 +74,11 @@ fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Resul
     let mut work: Vec<Work<'_>> = vec![
         Box::new(|| drop(black_box(floor.call()))),
         Box::new(|| drop(black_box(policy.decide(black_box(&input))))),
-        Box::new(|| drop(black_box(reeve_resolve::decide(&black_box(&native).clone())))),
+        Box::new(|| {
+            drop(black_box(reeve_resolve::decide(
+                &black_box(&native).clone(),
+            )))
+        }),
         Box::new(|| drop(black_box(rego.decide(black_box(&ready).clone())))),
         Box::new(|| {
             let parsed = regorus::Value::from_json_str(black_box(&text));
@@ -122,11 +129,25 @@ fn ensure_agreement(
 fn input(instances: usize) -> Input {
     let mut known: Vec<_> = (1..instances)
         .map(|number| match number % 3 {
-            0 => facts(number, InstanceState::Stopped, Addresses { private: true, public: false }),
+            0 => facts(
+                number,
+                InstanceState::Stopped,
+                Addresses {
+                    private: true,
+                    public: false,
+                },
+            ),
             _ => facts(number, InstanceState::Terminated, Addresses::default()),
         })
         .collect();
-    known.push(facts(0, InstanceState::Running, Addresses { private: true, public: true }));
+    known.push(facts(
+        0,
+        InstanceState::Running,
+        Addresses {
+            private: true,
+            public: true,
+        },
+    ));
     Input {
         pointer: Pointer::Names(InstanceId::new(id(0))),
         adopted: Adopted::Instance(InstanceId::new(id(0))),

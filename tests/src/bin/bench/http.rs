@@ -157,7 +157,10 @@ fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
 /// A handler that returns one of the resolve's answers, byte for byte, on a free port.
 fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
     let answer = move || {
-        let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+        let headers = [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
         std::future::ready((headers, body.clone()))
     };
     let router = Router::new().route(CONSTANT, get(answer));

@@ -45,7 +45,11 @@ pub(crate) fn generate(address: SocketAddr, path: &str, length: Duration) -> Res
         let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(ask)).collect();
         let mut all = Vec::new();
         for thread in threads {
-            all.extend(thread.join().map_err(|_| anyhow!("a connection's thread panicked"))??);
+            all.extend(
+                thread
+                    .join()
+                    .map_err(|_| anyhow!("a connection's thread panicked"))??,
+            );
         }
         anyhow::Ok(all)
     })?;
@@ -76,7 +80,8 @@ fn ask_repeatedly(address: SocketAddr, path: &str, length: Duration) -> Result<V
 impl Connection {
     /// Connects; every request will be a GET of this path.
     pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
+        let stream =
+            TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
@@ -91,7 +96,11 @@ impl Connection {
         self.stream.write_all(&self.request)?;
         self.buffer.clear();
         let body_at = loop {
-            if let Some(at) = self.buffer.windows(HEAD_END.len()).position(|four| four == HEAD_END) {
+            if let Some(at) = self
+                .buffer
+                .windows(HEAD_END.len())
+                .position(|four| four == HEAD_END)
+            {
                 break at + HEAD_END.len();
             }
             self.read()?;
@@ -123,7 +132,8 @@ fn read_head(head: &[u8]) -> Result<(u16, usize)> {
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
     let length = lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim())
     });
     match (status, length) {
         (Some(status), Some(length)) => Ok((status.parse()?, length.parse()?)),

@@ -38,7 +38,10 @@ impl Report {
     pub(crate) fn new(decisions: &[Decision], http: &Http) -> Self {
         let mut lines = Vec::new();
         // The floor does not depend on the input; the size that the aim is about names it.
-        let floor_us = decisions.iter().find(|one| one.instances == 10).map_or(0.0, |one| one.floor_us);
+        let floor_us = decisions
+            .iter()
+            .find(|one| one.instances == 10)
+            .map_or(0.0, |one| one.floor_us);
         lines.push(Line {
             key: Some("noop_component_fresh_us".to_owned()),
             name: "no-op component, fresh sandbox".to_owned(),
@@ -50,7 +53,10 @@ impl Report {
             lines.extend(of_decision(decision));
         }
         lines.extend(of_http(http));
-        let aims = decisions.iter().filter(|one| one.instances == 10).flat_map(of_ten);
+        let aims = decisions
+            .iter()
+            .filter(|one| one.instances == 10)
+            .flat_map(of_ten);
         let aims = aims.chain([of_throughput(http)]).collect();
         Self { lines, aims }
     }
@@ -68,13 +74,26 @@ impl Report {
     /// The table and the aims.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        for Line { name, value, unit, beside, .. } in &self.lines {
+        for Line {
+            name,
+            value,
+            unit,
+            beside,
+            ..
+        } in &self.lines
+        {
             let decimals = if *unit == "us" { 2 } else { 0 };
             // Writing to a string does not fail.
             let _ = writeln!(text, "{name:<44} {value:>10.decimals$} {unit:<3}  {beside}");
         }
         text.push('\n');
-        for Aim { what, reached, found, bound_by } in &self.aims {
+        for Aim {
+            what,
+            reached,
+            found,
+            bound_by,
+        } in &self.aims
+        {
             let _ = match reached {
                 true => writeln!(text, "reached  {what}: {found}"),
                 false => writeln!(text, "missed   {what}: {found}\n         {bound_by}"),
@@ -100,7 +119,10 @@ fn of_decision(decision: &Decision) -> Vec<Line> {
             Some("component_fresh"),
             "component",
             component_us,
-            format!("{:.2} x the no-op of the same rounds", component_us / decision.floor_us),
+            format!(
+                "{:.2} x the no-op of the same rounds",
+                component_us / decision.floor_us
+            ),
         ),
         line(
             Some("native_clone"),
@@ -108,7 +130,12 @@ fn of_decision(decision: &Decision) -> Vec<Line> {
             decision.native_us,
             slower(decision.native_us),
         ),
-        line(Some("regorus"), "regorus", decision.regorus_us, slower(decision.regorus_us)),
+        line(
+            Some("regorus"),
+            "regorus",
+            decision.regorus_us,
+            slower(decision.regorus_us),
+        ),
         line(
             None,
             "regorus + parse",
@@ -120,24 +147,58 @@ fn of_decision(decision: &Decision) -> Vec<Line> {
 
 fn of_http(http: &Http) -> Vec<Line> {
     let Http { resolve, constant } = http;
-    let line = |key: Option<&str>, name: &str, value: f64, unit: &'static str, beside: String| Line {
-        key: key.map(str::to_owned),
-        name: name.to_owned(),
-        value,
-        unit,
-        beside,
-    };
-    let share = format!("{:.0} % of the constant", 100.0 * resolve.per_s / constant.per_s);
+    let line =
+        |key: Option<&str>, name: &str, value: f64, unit: &'static str, beside: String| Line {
+            key: key.map(str::to_owned),
+            name: name.to_owned(),
+            value,
+            unit,
+            beside,
+        };
+    let share = format!(
+        "{:.0} % of the constant",
+        100.0 * resolve.per_s / constant.per_s
+    );
     let p50 = format!("{:.2} x the constant", resolve.p50_us / constant.p50_us);
     let p99 = format!("{:.2} x the constant", resolve.p99_us / constant.p99_us);
     let none = String::new;
     vec![
-        line(Some("resolve_http_per_s"), "resolve over HTTP", resolve.per_s, "/s", share),
+        line(
+            Some("resolve_http_per_s"),
+            "resolve over HTTP",
+            resolve.per_s,
+            "/s",
+            share,
+        ),
         line(None, "resolve over HTTP, p50", resolve.p50_us, "us", p50),
-        line(Some("resolve_http_p99_us"), "resolve over HTTP, p99", resolve.p99_us, "us", p99),
-        line(Some("constant_http_per_s"), "constant over HTTP", constant.per_s, "/s", none()),
-        line(None, "constant over HTTP, p50", constant.p50_us, "us", none()),
-        line(Some("constant_http_p99_us"), "constant over HTTP, p99", constant.p99_us, "us", none()),
+        line(
+            Some("resolve_http_p99_us"),
+            "resolve over HTTP, p99",
+            resolve.p99_us,
+            "us",
+            p99,
+        ),
+        line(
+            Some("constant_http_per_s"),
+            "constant over HTTP",
+            constant.per_s,
+            "/s",
+            none(),
+        ),
+        line(
+            None,
+            "constant over HTTP, p50",
+            constant.p50_us,
+            "us",
+            none(),
+        ),
+        line(
+            Some("constant_http_p99_us"),
+            "constant over HTTP, p99",
+            constant.p99_us,
+            "us",
+            none(),
+        ),
     ]
 }
 

@@ -1,0 +1,80 @@
+//! What a run came to: who was served, what was refused, and what should never have happened.
+
+use std::fmt;
+
+use reeve_core::id::InstanceId;
+use reeve_core::time::Millis;
+
+use crate::timeline::Entry;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Line by line, oldest first.
+    pub entries: Vec<Entry>,
+    /// What should never have happened, as seen from the world.
+    pub harms: Vec<Harm>,
+    /// Proposals the guard refused.
+    pub vetoes: usize,
+    /// Callers who were served, with how long that took each from the first time they asked.
+    pub served: Vec<(&'static str, Millis)>,
+    /// Callers who gave up.
+    pub gave_up: usize,
+}
+
+/// What should never happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// The host started or launched one while another was up for the same worker.
+    SecondInstance {
+        /// What it brought up.
+        started: InstanceId,
+        /// Beside what.
+        beside: InstanceId,
+    },
+    /// The host stopped one that no request had ever reached.
+    StoppedUnserved(InstanceId),
+}
+
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecondInstance { started, beside } => {
+                write!(f, "{started} was brought up beside {beside}")
+            }
+            Self::StoppedUnserved(id) => write!(f, "{id} was stopped without ever having served"),
+        }
+    }
+}
+
+impl Run {
+    /// From the first ask to the first answer with an address.
+    pub fn until_served(&self) -> Option<Millis> {
+        self.served.iter().map(|(_, took)| *took).min()
+    }
+
+    /// What it came to, in one word.
+    pub fn outcome(&self) -> Outcome {
+        let nobody_served = self.served.is_empty();
+        if !self.harms.is_empty() {
+            Outcome::Failed
+        } else if self.vetoes > 0 {
+            Outcome::Contained
+        } else if nobody_served || self.gave_up > 0 {
+            Outcome::Failed
+        } else {
+            Outcome::Served
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Harm was done, or somebody was never served without anything having been refused.
+    Failed,
+    /// Harm was proposed, and refused.
+    Contained,
+    /// Everybody was served, and nothing had to be refused.
+    Served,
+}
