@@ -5,6 +5,13 @@
 //! - [`emulator`]: an AWS emulator on a free loopback port, asked with plain HTTP.
 //! - [`process`]: the `reeve` process, started and stopped by the test itself.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 pub mod artefacts;
 pub mod emulator;
 pub mod process;

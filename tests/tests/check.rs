@@ -1,5 +1,12 @@
 //! `reeve check` and `reeve policy …` as an operator and a policy author use them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -1,5 +1,12 @@
 //! A component that was built against a released version of the contract is loaded forever.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 use std::path::{Path, PathBuf};
 
 use reeve_core::point::{Input, Point, Verdict};

@@ -1,5 +1,12 @@
 //! `reeve serve` against an AWS emulator, driven as a new user would: a real process, real HTTP on both sides.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,12 @@
 //! The incidents with the real components: as they were, contained, and served.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 use std::sync::Arc;
 
 use reeve::demo::{Cast, play_all};

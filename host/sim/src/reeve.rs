@@ -43,7 +43,7 @@ pub struct Reeve {
 /// Something that will happen.
 enum Due {
     /// An event reaches the core.
-    Event(Event),
+    Event(Box<Event>),
     /// A query reaches the cloud.
     Query {
         asker: reeve_core::event::Asker,
@@ -118,7 +118,9 @@ impl Reeve {
             Effect::Decide(question) => return Some(self.decide(question)),
             Effect::Journal(record) => self.note_record(record),
             Effect::Mutate(permit) => self.later(now + half, Due::Mutate(permit)),
-            Effect::Timer { at, timer } => self.later(at, Due::Event(Event::TimerFired(timer))),
+            Effect::Timer { at, timer } => {
+                self.later(at, Due::Event(Box::new(Event::TimerFired(timer))))
+            }
             Effect::Answer {
                 request, answer, ..
             } => self.answers.push((request, answer)),
@@ -264,7 +266,7 @@ impl Host for Reeve {
                 break;
             }
             match entry.remove() {
-                Due::Event(event) => self.step(now, event),
+                Due::Event(event) => self.step(now, *event),
                 Due::Query {
                     asker,
                     query,
@@ -276,7 +278,7 @@ impl Host for Reeve {
                         query,
                         asked_at,
                     };
-                    self.later(now + half, Due::Event(event));
+                    self.later(now + half, Due::Event(Box::new(event)));
                 }
                 Due::Mutate(permit) => {
                     let worker = permit.worker().clone();
@@ -288,7 +290,7 @@ impl Host for Reeve {
                         decision,
                         mutation,
                     };
-                    self.later(now + half, Due::Event(event));
+                    self.later(now + half, Due::Event(Box::new(event)));
                 }
             }
         }

@@ -1,5 +1,12 @@
 //! The product's loop on virtual time, with policies written as functions.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 mod reaping;
 mod resolving;
 mod support;

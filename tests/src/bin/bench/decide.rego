@@ -40,7 +40,7 @@ adopted_id := input.adopted.instance
 
 is_adopted if { adopted_id }
 
-home_id := adopted_id
+home_id := adopted_id if { adopted_id }
 else := input.pointer.names
 
 home := facts if {
@@ -48,10 +48,10 @@ home := facts if {
 	facts.id == home_id
 }
 
-home_state := home.state
+home_state := home.state if { home.state }
 else := "unknown" if { home_id }
 
-in_state_ms := home["in-state"].ms
+in_state_ms := home["in-state"].ms if { home["in-state"].ms }
 else := 0
 
 home_answer := answer if {
@@ -123,7 +123,7 @@ booting := wait(settings.boot_wait_ms, "booting", text) if {
 	text := sprintf("%s has been booting for %s.", [home.id, since])
 }
 
-since := duration(home["in-state"].ms)
+since := duration(home["in-state"].ms) if { duration(home["in-state"].ms) }
 else := "an unknown time"
 
 # Home may be live without the host knowing: no reading, or too short a time out of sight.
