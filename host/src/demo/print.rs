@@ -32,8 +32,8 @@ pub(super) fn timeline(
     let _ = writeln!(out);
     let _ = writeln!(
         out,
-        "  {:>7}  {:<8}  {:<EVENT$}  {:<REASON$}  {}",
-        "seconds", "who", "event → decision", "reason", "policy"
+        "  {:>7}  {:<8}  {:<EVENT$}  {:<REASON$}  policy",
+        "seconds", "who", "event → decision", "reason"
     );
     let begins = run
         .entries

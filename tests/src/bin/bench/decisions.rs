@@ -12,7 +12,6 @@ use reeve_core::point::resolve::{Adopted, Adoption, InFlight, Input, LastFailure
 use reeve_core::point::{self, Addresses, Age, InstanceFacts};
 use reeve_policy::{Floor, Limits, LoadedPolicy, PolicyEngine};
 use reeve_policy_sdk::resolve as guest;
-use serde_json::Value;
 
 use crate::measure::{Work, medians_us};
 use crate::rego::{self, Rego};
@@ -112,7 +111,7 @@ fn ensure_agreement(
     let rego = rego::json(&rego)?;
     let served = &component["action"]["serve"]["id"];
     ensure!(
-        *served == Value::from(id(0)),
+        served.as_str() == Some(id(0).as_str()),
         "the component should serve {}, and answered {component}",
         id(0)
     );
