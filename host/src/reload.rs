@@ -141,8 +141,17 @@ async fn work(registry: Arc<Registry>, metrics: Metrics, mut incoming: mpsc::Rec
     }
 }
 
-/// A line per file that changed or was refused.
+/// A line per file that changed or was refused, and one for whoever asked.
 fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
+    if matches!(cause, Cause::Signal | Cause::Request) {
+        let (files, refused) = (report.files.len(), report.refused().count());
+        tracing::info!(
+            files,
+            refused,
+            cause = cause.as_str(),
+            "the policies were read again"
+        );
+    }
     let cause = cause.as_str();
     for file in &report.files {
         let policy = file.file.as_str();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_core::cloud::Cloud;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -65,6 +65,8 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 /// # Errors
 /// [`ServeError`].
 pub async fn run_with_cloud(config: Config, cloud: Arc<dyn Cloud>) -> Result<(), ServeError> {
+    // Heard from now on: a signal that comes while the host starts must not end it half-way.
+    let signals = Signals::hear()?;
     let policies = Policies::configured(&config)?;
     let options = HostOptions {
         spec: config.fleet,
@@ -76,7 +78,7 @@ pub async fn run_with_cloud(config: Config, cloud: Arc<dyn Cloud>) -> Result<(),
         clock: Clock::start(),
     };
     let host = Host::start(options).await?;
-    until_signalled(host).await
+    signals.obey(host).await
 }
 
 /// Lets a host run until SIGTERM or SIGINT and ends it in order; SIGHUP reloads its policies.
@@ -84,26 +86,43 @@ pub async fn run_with_cloud(config: Config, cloud: Arc<dyn Cloud>) -> Result<(),
 /// # Errors
 /// [`ServeError::Signals`], [`ServeError::Host`].
 pub async fn until_signalled(host: RunningHost) -> Result<(), ServeError> {
-    let hear = |kind| signal(kind).map_err(ServeError::Signals);
-    let mut terminate = hear(SignalKind::terminate())?;
-    let mut interrupt = hear(SignalKind::interrupt())?;
-    let mut hang_up = hear(SignalKind::hangup())?;
-    let shutdown = host.shutdown();
-    let reloads = host.reloads();
-    let signals = async {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hang_up.recv() => reloads.order(Cause::Signal),
-            }
-        }
-        shutdown.begin();
-    };
-    let mut ended = std::pin::pin!(host.join());
-    tokio::select! {
-        ended = &mut ended => return Ok(ended?),
-        () = signals => {}
+    Signals::hear()?.obey(host).await
+}
+
+/// The signals that mean something to a host.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn hear() -> Result<Self, ServeError> {
+        let hear = |kind| signal(kind).map_err(ServeError::Signals);
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            hang_up: hear(SignalKind::hangup())?,
+        })
     }
-    Ok(ended.await?)
+
+    async fn obey(mut self, host: RunningHost) -> Result<(), ServeError> {
+        let shutdown = host.shutdown();
+        let reloads = host.reloads();
+        let told_to_end = async {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return,
+                    _ = self.interrupt.recv() => return,
+                    _ = self.hang_up.recv() => reloads.order(Cause::Signal),
+                }
+            }
+        };
+        let mut ended = std::pin::pin!(host.join());
+        tokio::select! {
+            ended = &mut ended => return Ok(ended?),
+            () = told_to_end => shutdown.begin(),
+        }
+        Ok(ended.await?)
+    }
 }

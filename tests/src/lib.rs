@@ -4,6 +4,7 @@
 //! - [`artefacts`]: where the built components, the host's binary and the emulator are.
 //! - [`emulator`]: an AWS emulator on a free loopback port, asked with plain HTTP.
 //! - [`process`]: the `reeve` process, started and stopped by the test itself.
+//! - [`scene`]: one worker in the emulator's account, for most tests of the process.
 
 #![allow(
     clippy::expect_used,
@@ -15,3 +16,4 @@
 pub mod artefacts;
 pub mod emulator;
 pub mod process;
+pub mod scene;

@@ -51,10 +51,52 @@ impl Reeve {
         configuration: &str,
         environment: &[(&str, &str)],
     ) -> Self {
+        let mut host = Self::spawn(
+            Command::new(artefacts::reeve_binary()),
+            directory,
+            configuration,
+            environment,
+        );
+        host.address = host.wait_for_address();
+        host
+    }
+
+    /// The same on a disk that is full after `blocks` of 512 bytes in each file.
+    pub fn start_on_small_disk(
+        directory: tempfile::TempDir,
+        configuration: &str,
+        environment: &[(&str, &str)],
+        blocks: u32,
+    ) -> Self {
+        let mut shell = Command::new("sh");
+        // A write beyond the limit then fails as it does on a full disk, instead of ending the process.
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(limited).arg(artefacts::reeve_binary());
+        let mut host = Self::spawn(shell, directory, configuration, environment);
+        host.address = host.wait_for_address();
+        host
+    }
+
+    /// The same without waiting until it listens.
+    pub fn start_without_waiting(
+        directory: tempfile::TempDir,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let binary = Command::new(artefacts::reeve_binary());
+        Self::spawn(binary, directory, configuration, environment)
+    }
+
+    fn spawn(
+        mut command: Command,
+        directory: tempfile::TempDir,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let path = directory.path().join("reeve.toml");
         let dir = directory.path().display().to_string();
         std::fs::write(&path, configuration.replace("{dir}", &dir)).expect("the configuration");
-        let mut child = Command::new(artefacts::reeve_binary())
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&path)
             .envs(environment.iter().copied())
@@ -65,14 +107,12 @@ impl Reeve {
             .expect("the host starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         collect(&mut child, &log);
-        let mut host = Self {
+        Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
             directory,
-        };
-        host.address = host.wait_for_address();
-        host
+        }
     }
 
     /// Where it listens.

@@ -10,55 +10,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reeve_tests::emulator::{Emulator, REGION};
+use reeve_tests::emulator::Emulator;
 use reeve_tests::process::Reeve;
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, serve};
 use serde_json::Value;
-
-const POINTER: &str = "/encache/gpu/instance_id";
-const NAME: &str = "encache-gpu-worker";
-const CREDENTIALS: [(&str, &str); 4] = [
-    ("AWS_ACCESS_KEY_ID", "test"),
-    ("AWS_SECRET_ACCESS_KEY", "test"),
-    ("AWS_EC2_METADATA_DISABLED", "true"),
-    ("AWS_CONFIG_FILE", "/dev/null"),
-];
-
-fn configuration(emulator: &Emulator) -> String {
-    format!(
-        r#"
-[host]
-fleet = "test"
-listen = "127.0.0.1:0"
-socket = "{{dir}}/reeve.sock"
-state_dir = "{{dir}}/state"
-
-[policies]
-dir = "{{dir}}/policies"
-
-[aws]
-endpoint_url = "{}"
-
-[pool.gpu]
-region = "{REGION}"
-port = 8000
-launch_template = "encache-gpu"
-
-[worker.encache-gpu]
-pool = "gpu"
-tag_value = "{NAME}"
-pointer = "{POINTER}"
-"#,
-        emulator.url()
-    )
-}
-
-fn serve(emulator: &Emulator) -> Reeve {
-    let directory = tempfile::tempdir().unwrap();
-    reeve_tests::process::copy_policies(&directory.path().join("policies"));
-    Reeve::start_in(directory, &configuration(emulator), &CREDENTIALS)
-}
-
-const RESOLVE: &str = "/v1/workers/encache-gpu/resolve";
 
 #[track_caller]
 fn text<'a>(body: &'a Value, key: &str) -> &'a str {
@@ -196,14 +151,6 @@ fn an_account_that_does_not_answer_is_told_and_ends_nothing() {
         "the published route goes on"
     );
     assert_eq!(reeve.get("/healthz").status, 200);
-}
-
-#[test]
-fn sigterm_ends_the_host_cleanly() {
-    let emulator = Emulator::start();
-    let mut reeve = serve(&emulator);
-    reeve.signal("TERM");
-    assert!(reeve.wait().success());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::{DemoOptions, cast};
 use crate::clock::Clock;
 use crate::host::{Host, HostOptions, RunningHost};
 use crate::policies::Policies;
+use crate::serve::until_signalled;
 
 /// The second worker: nothing of it exists until somebody asks.
 const FRESH: &str = "batch-gpu";
@@ -39,18 +40,12 @@ pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
     super::say(&format!(
         "reeve is serving the simulated cloud now. Worker {worker} is in the state of `stale-pointer`: its pointer\n\
          names a stopped instance while another one runs. Of worker {FRESH} nothing exists yet. Try:\n\n\
-         \x20 curl -s  {url}/workers/{worker}/resolve          # adopted by tag, served at once\n\
-         \x20 curl -si {url}/workers/{FRESH}/resolve            # launched: 503 with Retry-After\n\
-         \x20 curl -s  {url}/workers/{FRESH}/resolve?wait=30s   # held until it is up, about 20 s after its launch\n\n\
+         \x20 curl -s  '{url}/workers/{worker}/resolve'          # adopted by tag, served at once\n\
+         \x20 curl -si '{url}/workers/{FRESH}/resolve'            # launched: 503 with Retry-After\n\
+         \x20 curl -s  '{url}/workers/{FRESH}/resolve?wait=30s'   # held until it is up, about 20 s after its launch\n\n\
          Ctrl-C ends it.\n"
     ))?;
-    let shutdown = host.shutdown();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            shutdown.begin();
-        }
-    });
-    Ok(host.join().await?)
+    Ok(until_signalled(host).await?)
 }
 
 async fn start(

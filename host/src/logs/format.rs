@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -43,31 +44,29 @@ where
         event.record(&mut fields);
         let metadata = event.metadata();
         match self.0 {
-            Style::Json => json(
-                &mut writer,
-                time,
-                metadata.level(),
-                metadata.target(),
-                fields.0,
-            ),
+            Style::Json => {
+                let json = serde_json::to_string(&Json {
+                    time: &time,
+                    level: &metadata.level().as_str().to_lowercase(),
+                    target: metadata.target(),
+                    fields: fields.0,
+                });
+                // Texts and numbers always have a JSON form.
+                writeln!(writer, "{}", json.map_err(|_| fmt::Error)?)
+            }
             Style::Lines => line(&mut writer, &time, metadata.level(), fields.0),
         }
     }
 }
 
-fn json(
-    writer: &mut Writer<'_>,
-    time: String,
-    level: &Level,
-    target: &str,
+/// An event as JSON. Time and level stand first, for those who read it as it is.
+#[derive(Serialize)]
+struct Json<'a> {
+    time: &'a str,
+    level: &'a str,
+    target: &'a str,
+    #[serde(flatten)]
     fields: Map<String, Value>,
-) -> fmt::Result {
-    let mut object = Map::new();
-    object.insert("time".to_owned(), time.into());
-    object.insert("level".to_owned(), level.as_str().to_lowercase().into());
-    object.insert("target".to_owned(), target.into());
-    object.extend(fields);
-    writeln!(writer, "{}", Value::Object(object))
 }
 
 fn line(

@@ -6,6 +6,7 @@
 //!                            facts      questions one asks of the shared records
 //! JSON settings ───────────▶ settings   typed, with defaults, ranges and errors that name the field
 //!                            text       lengths of time in a reason's sentence
+//! memory.grow ◀───────────── memory     what every component allocates from
 //! cases/*.json ────────────▶ testing    runs a policy's case files natively, checks its schema (feature `testing`)
 //! ```
 //!
@@ -28,6 +29,8 @@
 
 mod bindings;
 mod facts;
+#[cfg(any(target_arch = "wasm32", test))]
+mod memory;
 pub mod settings;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;

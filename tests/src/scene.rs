@@ -1,0 +1,55 @@
+//! The stage most tests of the real process play on: one GPU worker in the emulator's account.
+
+use crate::emulator::{Emulator, REGION};
+use crate::process::{Reeve, copy_policies};
+
+/// Where one asks for it.
+pub const RESOLVE: &str = "/v1/workers/encache-gpu/resolve";
+/// The parameter that names its instance.
+pub const POINTER: &str = "/encache/gpu/instance_id";
+/// Its tag.
+pub const NAME: &str = "encache-gpu-worker";
+/// Whose account the emulator's is.
+pub const CREDENTIALS: [(&str, &str); 4] = [
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_CONFIG_FILE", "/dev/null"),
+];
+
+/// A host of one worker in the emulator's account.
+pub fn configuration(emulator: &Emulator) -> String {
+    format!(
+        r#"
+[host]
+fleet = "test"
+listen = "127.0.0.1:0"
+socket = "{{dir}}/reeve.sock"
+state_dir = "{{dir}}/state"
+
+[policies]
+dir = "{{dir}}/policies"
+
+[aws]
+endpoint_url = "{}"
+
+[pool.gpu]
+region = "{REGION}"
+port = 8000
+launch_template = "encache-gpu"
+
+[worker.encache-gpu]
+pool = "gpu"
+tag_value = "{NAME}"
+pointer = "{POINTER}"
+"#,
+        emulator.url()
+    )
+}
+
+/// Starts such a host.
+pub fn serve(emulator: &Emulator) -> Reeve {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    copy_policies(&directory.path().join("policies"));
+    Reeve::start_in(directory, &configuration(emulator), &CREDENTIALS)
+}
