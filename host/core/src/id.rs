@@ -108,6 +108,10 @@ text_id!(
     PointerName
 );
 text_id!(
+    /// One life of one host: unlike any other's, and unlike its own earlier ones.
+    HostId
+);
+text_id!(
     /// The idempotency token of a launch: at most 64 ASCII characters, the same for every replay of
     /// one attempt (EC2 developer guide, "Ensuring idempotency").
     LaunchToken
@@ -122,6 +126,11 @@ counter!(
     /// The fencing token of a lease: a mutation carries the epoch that was current when its intent
     /// was committed.
     Epoch
+);
+counter!(
+    /// The version of a worker's record in the store: the next one for every commit; 0 means that it was
+    /// never written.
+    Version
 );
 counter!(
     /// A decision of this host, unique in its journal.

@@ -17,6 +17,7 @@
 //! - [`id`], [`time`], [`instance`], [`spec`]: the words everything is said in.
 //! - [`point`]: the five questions, their inputs and verdicts (the types of `wit/`).
 //! - [`cloud`]: the trait behind which AWS or a simulated world stands.
+//! - [`store`]: the record of each worker that all hosts agree on, and the trait behind which it is kept.
 //! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
 //! - [`worker`]: what is known of one worker, each fact with its age.
 //! - `reconcile`: in which order things are read, asked and done.
@@ -37,5 +38,6 @@ pub mod notice;
 pub mod point;
 mod reconcile;
 pub mod spec;
+pub mod store;
 pub mod time;
 pub mod worker;

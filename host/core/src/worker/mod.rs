@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 pub use known::Known;
 pub use parts::{
-    AddressWatch, Adopted, Declined, DemandReading, Failure, How, InFlight, LastDecision,
-    LaunchAttempt, Pass, Stage, Waiter,
+    AddressWatch, Adopted, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
+    Pass, Stage, Waiter,
 };
 pub use status::{InstanceStatus, WorkerStatus};
 
@@ -20,6 +20,7 @@ use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::spec::{PoolSpec, WorkerSpec};
+pub use crate::store::How;
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.

@@ -5,6 +5,7 @@ use crate::cloud::{Mutation, MutationKind};
 use crate::id::{DecisionId, Digest, Generation, InstanceId};
 use crate::point::Reason;
 use crate::point::resolve::{Adoption, FailureKind};
+use crate::store::How;
 use crate::time::{Instant, Millis};
 
 /// The host's record of the instance that embodies the worker.
@@ -18,17 +19,6 @@ pub struct Adopted {
     pub since: Instant,
     /// How it came about.
     pub how: How,
-}
-
-/// How an instance became the adopted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// Launched by the host.
-    Launched,
-    /// Started by the host.
-    Started,
-    /// Found running, by its tags or because the pointer named it.
-    Found,
 }
 
 /// A mutation of an instance whose outcome is not known yet.
