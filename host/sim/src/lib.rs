@@ -9,13 +9,16 @@
 //!   it came to.
 //! - [`incidents`]: the scripts.
 //! - [`timeline`]: a run, line by line, for people.
+//! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
 
 pub mod as_it_was;
+pub mod conformance;
 pub mod embedded;
 pub mod host;
 pub mod incidents;
 pub mod reeve;
 pub mod run;
 pub mod stage;
+pub mod store;
 pub mod timeline;
 pub mod world;

@@ -1,0 +1,279 @@
+//! What is refreshed beside the record, and commits that depend on it.
+
+use reeve_core::store::{Activity, Committed, IdleTest, Phase, Store, Touch, Touched};
+use reeve_core::time::Instant;
+
+use super::subject::{Outcome, Subject, expect, in_phase, running, version};
+use super::{Check, join, list};
+
+pub(super) const CHECKS: &[Check] = list![
+    a_touch_refreshes_its_attribute_and_no_other,
+    a_touch_refreshes_in_phase_running_only,
+    a_touch_creates_no_record,
+    times_never_go_backwards_and_counts_add_up,
+    concurrent_touches_all_count,
+    a_touch_changes_neither_version_nor_record,
+    a_touch_between_read_and_commit_does_not_make_the_commit_lost,
+    a_commit_never_resets_activity,
+    a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise,
+    a_commit_if_idle_with_a_stale_version_is_lost_even_if_the_worker_is_in_use,
+    a_commit_if_idle_sent_again_is_written_even_if_the_worker_was_used_since,
+    a_first_commit_if_idle_is_written,
+];
+
+const fn at(ms: u64) -> Instant {
+    Instant::from_ms(ms)
+}
+
+/// One of each kind, at this time.
+fn touches(ms: u64) -> [Touch; 4] {
+    let at = at(ms);
+    [
+        Touch::Delivered { at, count: 3 },
+        Touch::Processed { at, count: 2 },
+        Touch::Heartbeat { at },
+        Touch::Busy { until: at },
+    ]
+}
+
+async fn a_touch_refreshes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "touch").await?;
+    let mut expected = Activity::default();
+    // Times as they are today, and a lease that is never given back.
+    let now_ms = 1_790_000_000_000;
+    let forever = Touch::Busy {
+        until: at(i64::MAX as u64),
+    };
+    for touch in touches(now_ms).into_iter().chain([forever]) {
+        subject.touched(touch).await?;
+        expected.refresh(touch);
+        let found = subject.stored().await?.activity;
+        expect(&format!("the activity after {touch:?}"), found, expected)?;
+    }
+    Ok(())
+}
+
+async fn a_touch_refreshes_in_phase_running_only(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "phases").await?;
+    subject.touched(touches(10)[0]).await?;
+    let before = subject.stored().await?.activity;
+    let others = [Phase::Ending, Phase::Absent, Phase::Provisioning];
+    for (expected, phase) in (1..).zip(others) {
+        subject.written(expected, &in_phase(phase, "a")).await?;
+        for touch in touches(20) {
+            let what = format!("{touch:?} in phase {}", phase.as_str());
+            expect(&what, subject.touch(touch).await?, Touched::NotRunning)?;
+        }
+        let found = subject.stored().await?.activity;
+        expect(
+            &format!("the activity in phase {}", phase.as_str()),
+            found,
+            before,
+        )?;
+    }
+    subject.written(4, &running("a")).await?;
+    subject.touched(touches(30)[0]).await?;
+    let found = subject.stored().await?.activity;
+    expect("the count, running again", found.delivered, 6)
+}
+
+async fn a_touch_creates_no_record(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "untouched").await?;
+    for touch in touches(10) {
+        let found = subject.touch(touch).await?;
+        expect(&format!("{touch:?}"), found, Touched::NotRunning)?;
+    }
+    expect("the record", subject.read().await?, None)
+}
+
+async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "backwards").await?;
+    // The last is as old as can be, and not "never".
+    for ms in [50, 40, 60, 60, 0] {
+        for touch in touches(ms) {
+            subject.touched(touch).await?;
+        }
+    }
+    let expected = Activity {
+        delivered_at: Some(at(60)),
+        delivered: 15,
+        processed_at: Some(at(60)),
+        processed: 10,
+        heartbeat_at: Some(at(60)),
+        busy_until: Some(at(60)),
+    };
+    expect("the activity", subject.stored().await?.activity, expected)?;
+
+    let subject = Subject::running(store, "backwards-zero").await?;
+    subject.touched(Touch::Heartbeat { at: at(0) }).await?;
+    let found = subject.stored().await?.activity.heartbeat_at;
+    expect("a heartbeat at 0", found, Some(at(0)))
+}
+
+async fn concurrent_touches_all_count(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "touches").await?;
+    let delivered = (1..=10).map(|ms| Touch::Delivered {
+        at: at(ms),
+        count: ms,
+    });
+    let processed = (1..=10).map(|ms| Touch::Processed {
+        at: at(ms),
+        count: 1,
+    });
+    let calls = delivered
+        .chain(processed)
+        .map(|touch| store.touch(subject.worker.clone(), touch));
+    for answer in join(calls.collect()).await {
+        expect("an answer", answer?, Touched::Refreshed)?;
+    }
+    let expected = Activity {
+        delivered_at: Some(at(10)),
+        delivered: 55,
+        processed_at: Some(at(10)),
+        processed: 10,
+        ..Activity::default()
+    };
+    expect("the activity", subject.stored().await?.activity, expected)
+}
+
+async fn a_touch_changes_neither_version_nor_record(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "touch-version").await?;
+    for touch in touches(10) {
+        subject.touched(touch).await?;
+    }
+    let found = subject.stored().await?;
+    expect("the version", found.version.get(), 1)?;
+    expect("the record", found.record, running("a"))
+}
+
+async fn a_touch_between_read_and_commit_does_not_make_the_commit_lost(
+    store: &dyn Store,
+) -> Outcome {
+    let subject = Subject::running(store, "touch-between").await?;
+    let read = subject.stored().await?;
+    subject.touched(touches(10)[0]).await?;
+    subject.written(read.version.get(), &running("b")).await
+}
+
+async fn a_commit_never_resets_activity(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "kept").await?;
+    for touch in touches(10) {
+        subject.touched(touch).await?;
+    }
+    let before = subject.stored().await?.activity;
+    let phases = [
+        Phase::Running,
+        Phase::Ending,
+        Phase::Absent,
+        Phase::Provisioning,
+        Phase::Running,
+    ];
+    for (expected, phase) in (1..).zip(phases) {
+        subject.written(expected, &in_phase(phase, "b")).await?;
+        let found = subject.stored().await?.activity;
+        expect(&format!("the activity after {phase:?}"), found, before)?;
+    }
+    Ok(())
+}
+
+async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
+    store: &dyn Store,
+) -> Outcome {
+    let test = IdleTest {
+        since: at(100),
+        now: at(200),
+    };
+    let delivered = |ms| Touch::Delivered {
+        at: at(ms),
+        count: 1,
+    };
+    let processed = |ms| Touch::Processed {
+        at: at(ms),
+        count: 1,
+    };
+    let busy = |ms| Touch::Busy { until: at(ms) };
+    let cases = [
+        ("never-used", None, false),
+        ("delivered-before", Some(delivered(99)), false),
+        ("delivered-just-then", Some(delivered(100)), false),
+        ("delivered-after", Some(delivered(101)), true),
+        ("processed-just-then", Some(processed(100)), false),
+        ("processed-after", Some(processed(101)), true),
+        ("busy-until-now", Some(busy(200)), false),
+        ("busy-beyond-now", Some(busy(201)), true),
+        (
+            "heartbeat-after",
+            Some(Touch::Heartbeat { at: at(300) }),
+            false,
+        ),
+    ];
+    let ending = in_phase(Phase::Ending, "a");
+    for (case, touch, in_use) in cases {
+        let subject = Subject::running(store, &format!("idle-{case}")).await?;
+        if let Some(touch) = touch {
+            subject.touched(touch).await?;
+        }
+        let before = subject.stored().await?;
+        let found = subject.commit_if_idle(1, &ending, test).await?;
+        if in_use {
+            expect(case, found, Committed::InUse(before.activity))?;
+            let what = format!("the record after the refusal, {case}");
+            expect(&what, subject.stored().await?, before)?;
+            subject.written(1, &ending).await?;
+        } else {
+            expect(case, found, version(2))?;
+            let what = format!("the record, {case}");
+            expect(&what, subject.stored().await?.record, ending.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// Held busy, and a test that this refuses.
+async fn busy<'store>(
+    store: &'store dyn Store,
+    name: &str,
+) -> Outcome<(Subject<'store>, IdleTest)> {
+    let subject = Subject::running(store, name).await?;
+    subject.touched(Touch::Busy { until: at(300) }).await?;
+    let test = IdleTest {
+        since: at(100),
+        now: at(200),
+    };
+    Ok((subject, test))
+}
+
+async fn a_commit_if_idle_with_a_stale_version_is_lost_even_if_the_worker_is_in_use(
+    store: &dyn Store,
+) -> Outcome {
+    let (subject, test) = busy(store, "idle-stale").await?;
+    subject.written(1, &running("b")).await?;
+    let lost = Committed::Lost(Some(subject.stored().await?));
+    let found = subject.commit_if_idle(1, &running("c"), test).await?;
+    expect("a commit that expects 1", found, lost)
+}
+
+async fn a_commit_if_idle_sent_again_is_written_even_if_the_worker_was_used_since(
+    store: &dyn Store,
+) -> Outcome {
+    let subject = Subject::running(store, "idle-again").await?;
+    let test = IdleTest {
+        since: at(100),
+        now: at(200),
+    };
+    let first = subject.commit_if_idle(1, &running("b"), test).await?;
+    expect("the first sending", first, version(2))?;
+    subject.touched(touches(150)[0]).await?;
+    let second = subject.commit_if_idle(1, &running("b"), test).await?;
+    expect("the second sending", second, version(2))
+}
+
+async fn a_first_commit_if_idle_is_written(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "idle-first").await?;
+    let test = IdleTest {
+        since: at(0),
+        now: at(0),
+    };
+    let found = subject.commit_if_idle(0, &running("a"), test).await?;
+    expect("the commit", found, version(1))
+}

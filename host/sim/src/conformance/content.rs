@@ -1,0 +1,242 @@
+//! Names and records that are easily mangled.
+
+use std::collections::BTreeMap;
+
+use reeve_core::cloud::Mutation;
+use reeve_core::id::{
+    DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
+};
+use reeve_core::store::{AdoptedRecord, How, Intent, LastError, Phase, Store, Touch, WorkerRecord};
+use reeve_core::time::Instant;
+
+use super::subject::{Outcome, Subject, expect, running};
+use super::{Check, list};
+
+/// A long error, and yet an eighth of what the strictest store takes for one record.
+const LARGE_BYTES: usize = 50_000;
+/// As many large records as no store returns in one page of 1 MiB.
+const RECORDS: usize = 30;
+
+pub(super) const CHECKS: &[Check] = list![
+    every_field_of_a_record_survives,
+    a_field_that_was_set_and_is_empty_again_is_read_as_empty,
+    a_large_record_survives,
+    odd_names_are_workers_of_their_own,
+    reading_all_returns_every_record_over_all_pages,
+];
+
+async fn every_field_of_a_record_survives(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "fields").await?;
+    let hows = [How::Launched, How::Started, How::Found];
+    let phases = [
+        Phase::Absent,
+        Phase::Provisioning,
+        Phase::Running,
+        Phase::Ending,
+    ];
+    let kinds = hows.into_iter().cycle().zip(phases.into_iter().cycle());
+    for ((expected, mutation), (how, phase)) in (0..).zip(mutations()).zip(kinds) {
+        let record = full(mutation, how, phase);
+        subject.written(expected, &record).await?;
+        expect("the record", subject.stored().await?.record, record)?;
+    }
+    Ok(())
+}
+
+async fn a_field_that_was_set_and_is_empty_again_is_read_as_empty(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "emptied").await?;
+    let stop = Mutation::Stop {
+        region: Region::from("eu-central-1"),
+        id: InstanceId::from("i-a"),
+        clear_pointer: None,
+    };
+    let record = full(stop, How::Found, Phase::Running);
+    subject.written(0, &record).await?;
+    let empty = WorkerRecord::default();
+    subject.written(1, &empty).await?;
+    expect("the record", subject.stored().await?.record, empty)
+}
+
+async fn a_large_record_survives(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "large").await?;
+    let record = large("large");
+    subject.written(0, &record).await?;
+    expect("the record", subject.stored().await?.record, record.clone())?;
+    // Sent again, it is still recognised.
+    subject.written(0, &record).await
+}
+
+async fn odd_names_are_workers_of_their_own(store: &dyn Store) -> Outcome {
+    let long = "w".repeat(200);
+    let long_wide = "\u{1f980}".repeat(200);
+    let names = [
+        "odd/a/b//c/",
+        "odd/a/b//c",
+        "odd/Chat",
+        "odd/chat",
+        "odd/chat ",
+        "odd/ chat",
+        "odd/%_*?",
+        "odd/'; DROP TABLE workers; --",
+        "odd/\"{}\"\\n\n\t",
+        // One letter with its accent, and a letter followed by an accent.
+        "odd/caf\u{e9}",
+        "odd/cafe\u{301}",
+        "odd/\u{65e5}\u{672c}\u{8a9e}",
+        long.as_str(),
+        long_wide.as_str(),
+    ];
+    let mut subjects = Vec::new();
+    for name in names {
+        subjects.push(Subject::absent(store, name).await?);
+    }
+    for subject in &subjects {
+        subject
+            .written(0, &running(subject.worker.as_str()))
+            .await?;
+    }
+    let all = store.read_all().await?;
+    for (count, subject) in (1..).zip(&subjects) {
+        let touch = Touch::Processed {
+            at: Instant::from_ms(count),
+            count,
+        };
+        subject.touched(touch).await?;
+        let what = format!("the record of {:?}", subject.worker);
+        let expected = running(subject.worker.as_str());
+        let stored = subject.stored().await?;
+        expect(&what, stored.record, expected.clone())?;
+        expect(&what, stored.activity.processed, count)?;
+        let listed = all.get(&subject.worker).map(|stored| stored.record.clone());
+        expect(&format!("{what}, among all"), listed, Some(expected))?;
+    }
+    Ok(())
+}
+
+async fn reading_all_returns_every_record_over_all_pages(store: &dyn Store) -> Outcome {
+    let mut subjects = Vec::new();
+    for number in 0..RECORDS {
+        let name = format!("all-{number}");
+        let subject = Subject::absent(store, &name).await?;
+        let mut record = large(&name);
+        record.phase = Phase::Running;
+        subject.written(0, &record).await?;
+        let at = Instant::from_ms(number as u64);
+        subject.touched(Touch::Heartbeat { at }).await?;
+        subjects.push(subject);
+    }
+    let all = store.read_all().await?;
+    for subject in &subjects {
+        let what = format!("{} among all", subject.worker);
+        expect(
+            &what,
+            all.get(&subject.worker).cloned(),
+            subject.read().await?,
+        )?;
+    }
+    // The next run against the same store should not have to carry them.
+    for subject in &subjects {
+        subject.forget(1).await?;
+    }
+    let all = store.read_all().await?;
+    for subject in &subjects {
+        let what = format!("{} among all after it was forgotten", subject.worker);
+        expect(&what, all.get(&subject.worker).cloned(), None)?;
+    }
+    Ok(())
+}
+
+/// A record whose error fills it. No two parts of the text are alike, so that a lost one shows.
+fn large(name: &str) -> WorkerRecord {
+    let mut text = String::new();
+    for number in 0.. {
+        if text.len() >= LARGE_BYTES {
+            break;
+        }
+        text.push_str(&format!("{name} {number} \u{2713}\n"));
+    }
+    WorkerRecord {
+        last_error: Some(LastError {
+            code: "large".to_owned(),
+            text,
+            at: Instant::from_ms(1),
+            count: 1,
+        }),
+        ..WorkerRecord::default()
+    }
+}
+
+/// A record in which nothing is empty, with numbers that only 64 bits hold.
+fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
+    WorkerRecord {
+        epoch: Epoch::new(u64::MAX),
+        lease: Some(HostId::from("host \"1\" \u{e9}\n")),
+        generation: Generation::new(u64::MAX - 1),
+        phase,
+        intent: Some(Intent {
+            mutation,
+            generation: Generation::new(u64::MAX - 2),
+            epoch: Epoch::new(u64::MAX - 3),
+            decision: DecisionId::new(u64::MAX - 4),
+            since: Instant::from_ms(u64::MAX - 5),
+        }),
+        adopted: Some(AdoptedRecord {
+            id: InstanceId::from("i-0123456789abcdef0"),
+            generation: Generation::new(7),
+            since: Instant::from_ms(1_790_000_000_001),
+            how,
+        }),
+        last_error: Some(LastError {
+            code: String::new(),
+            text: "it said: \"no\", \\ and \u{0}".to_owned(),
+            at: Instant::from_ms(0),
+            count: u32::MAX,
+        }),
+    }
+}
+
+/// One of each kind, with and without what is optional.
+fn mutations() -> Vec<Mutation> {
+    let region = || Region::from("eu-central-1");
+    let id = || InstanceId::from("i-0123456789abcdef0");
+    let pointer = || PointerName::from("/encache/gpu/instance_id");
+    let tags = [("reeve:worker", "chat"), ("empty", ""), ("", "\u{fc}: =")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    vec![
+        Mutation::Launch {
+            region: region(),
+            launch_template: "lt-0123456789abcdef0".to_owned(),
+            token: LaunchToken::from("chat-7-0a1b"),
+            tags: BTreeMap::from(tags),
+        },
+        Mutation::Start {
+            region: region(),
+            id: id(),
+        },
+        Mutation::Stop {
+            region: region(),
+            id: id(),
+            clear_pointer: None,
+        },
+        Mutation::Stop {
+            region: region(),
+            id: id(),
+            clear_pointer: Some(pointer()),
+        },
+        Mutation::Terminate {
+            region: region(),
+            id: id(),
+            clear_pointer: None,
+        },
+        Mutation::Terminate {
+            region: region(),
+            id: id(),
+            clear_pointer: Some(pointer()),
+        },
+        Mutation::WritePointer {
+            region: region(),
+            name: pointer(),
+            id: id(),
+        },
+    ]
+}

@@ -1,0 +1,164 @@
+//! A worker of a check's own, and how checks say what they found.
+
+use std::fmt;
+
+use reeve_core::id::{Epoch, HostId, Version, WorkerId};
+use reeve_core::store::{
+    Committed, IdleTest, Phase, Store, StoreError, Stored, Touch, Touched, WorkerRecord, Write,
+};
+
+/// A record of 50 KB would bury the difference.
+const SHOWN_CHARS: usize = 1500;
+
+/// What a check comes to.
+pub(super) type Outcome<T = ()> = Result<T, Found>;
+
+/// What was expected and found.
+#[derive(Debug)]
+pub(super) struct Found(String);
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<StoreError> for Found {
+    fn from(error: StoreError) -> Self {
+        Self(format!("expected an answer, found an error: {error}"))
+    }
+}
+
+/// Holds `found` to be `expected`; `what` says which of the check's values it is.
+pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    let (expected, found) = (shown(&expected), shown(&found));
+    Err(Found(format!("{what}: expected {expected}, found {found}")))
+}
+
+fn shown(value: &impl fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text,
+    }
+}
+
+/// One worker, which has no record when the check begins.
+pub(super) struct Subject<'store> {
+    store: &'store dyn Store,
+    pub(super) worker: WorkerId,
+}
+
+impl<'store> Subject<'store> {
+    /// A worker with this name; what an earlier run left of it is forgotten.
+    pub(super) async fn absent(store: &'store dyn Store, name: &str) -> Outcome<Self> {
+        let subject = Self {
+            store,
+            worker: WorkerId::from(format!("conformance/{name}")),
+        };
+        if let Some(left) = subject.read().await? {
+            subject.forget(left.version.get()).await?;
+        }
+        expect(
+            "the worker's record at the start",
+            subject.read().await?,
+            None,
+        )?;
+        Ok(subject)
+    }
+
+    /// A worker with this name and, as version 1, the record [`running`].
+    pub(super) async fn running(store: &'store dyn Store, name: &str) -> Outcome<Self> {
+        let subject = Self::absent(store, name).await?;
+        subject.written(0, &running("a")).await?;
+        Ok(subject)
+    }
+
+    pub(super) async fn read(&self) -> Outcome<Option<Stored>> {
+        Ok(self.store.read(self.worker.clone()).await?)
+    }
+
+    /// The record, which must be there.
+    pub(super) async fn stored(&self) -> Outcome<Stored> {
+        let stored = self.read().await?;
+        stored.ok_or_else(|| Found("expected a record, found none".to_owned()))
+    }
+
+    pub(super) fn write(&self, expected: u64, record: &WorkerRecord) -> Write {
+        Write {
+            worker: self.worker.clone(),
+            expected: Version::new(expected),
+            record: record.clone(),
+            if_idle: None,
+        }
+    }
+
+    pub(super) async fn commit(&self, expected: u64, record: &WorkerRecord) -> Outcome<Committed> {
+        Ok(self.store.commit(self.write(expected, record)).await?)
+    }
+
+    /// A commit that must be written with the next version.
+    pub(super) async fn written(&self, expected: u64, record: &WorkerRecord) -> Outcome {
+        let what = format!(
+            "{}, committed with expected version {expected}",
+            self.worker
+        );
+        expect(
+            &what,
+            self.commit(expected, record).await?,
+            version(expected + 1),
+        )
+    }
+
+    pub(super) async fn commit_if_idle(
+        &self,
+        expected: u64,
+        record: &WorkerRecord,
+        test: IdleTest,
+    ) -> Outcome<Committed> {
+        let mut write = self.write(expected, record);
+        write.if_idle = Some(test);
+        Ok(self.store.commit(write).await?)
+    }
+
+    pub(super) async fn touch(&self, touch: Touch) -> Outcome<Touched> {
+        Ok(self.store.touch(self.worker.clone(), touch).await?)
+    }
+
+    /// A touch that must be in the store.
+    pub(super) async fn touched(&self, touch: Touch) -> Outcome {
+        expect(
+            &format!("{touch:?}"),
+            self.touch(touch).await?,
+            Touched::Refreshed,
+        )
+    }
+
+    pub(super) async fn forget(&self, expected: u64) -> Outcome<Committed> {
+        let worker = self.worker.clone();
+        Ok(self.store.forget(worker, Version::new(expected)).await?)
+    }
+}
+
+/// The answer to a commit that got this version.
+pub(super) fn version(version: u64) -> Committed {
+    Committed::Written(Version::new(version))
+}
+
+/// A record in phase `running` that is unlike another host's.
+pub(super) fn running(host: &str) -> WorkerRecord {
+    in_phase(Phase::Running, host)
+}
+
+/// A record in this phase that is unlike another host's.
+pub(super) fn in_phase(phase: Phase, host: &str) -> WorkerRecord {
+    WorkerRecord {
+        epoch: Epoch::new(1),
+        lease: Some(HostId::from(host)),
+        phase,
+        ..WorkerRecord::default()
+    }
+}

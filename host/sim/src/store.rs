@@ -1,0 +1,171 @@
+//! A store in memory: what the simulator's hosts share, and what a test without a disk uses.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reeve_core::id::{Version, WorkerId};
+use reeve_core::store::{
+    Committed, Phase, Store, StoreError, StoreFuture, Stored, Touch, Touched, Write,
+};
+
+/// Records in memory. A clone is another handle on the same records, as a second host has one.
+///
+/// Every call is there twice: as the [`Store`]'s future, which is always ready, and as `…_now` for a loop on a
+/// virtual clock.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    is_shared: bool,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    records: BTreeMap<WorkerId, Stored>,
+    /// What every call is answered with, while it is set.
+    failing: Option<StoreError>,
+}
+
+impl MemoryStore {
+    /// An empty store that says of itself whether other hosts write to it.
+    pub fn new(is_shared: bool) -> Self {
+        Self {
+            is_shared,
+            shelf: Arc::default(),
+        }
+    }
+
+    /// Lets every call through any handle fail with this error and do nothing; `None`: no longer.
+    pub fn fail(&self, error: Option<StoreError>) {
+        self.lock().failing = error;
+    }
+
+    /// [`Store::read`], at once.
+    ///
+    /// # Errors
+    /// What [`fail`](Self::fail) was told; so for the other calls.
+    pub fn read_now(&self, worker: &WorkerId) -> Result<Option<Stored>, StoreError> {
+        Ok(self.open()?.records.get(worker).cloned())
+    }
+
+    /// [`Store::read_all`], at once.
+    ///
+    /// # Errors
+    /// As for [`read_now`](Self::read_now).
+    pub fn read_all_now(&self) -> Result<BTreeMap<WorkerId, Stored>, StoreError> {
+        Ok(self.open()?.records.clone())
+    }
+
+    /// [`Store::commit`], at once.
+    ///
+    /// # Errors
+    /// As for [`read_now`](Self::read_now).
+    pub fn commit_now(&self, write: &Write) -> Result<Committed, StoreError> {
+        let mut shelf = self.open()?;
+        let current = shelf.records.get(&write.worker);
+        if let Some(refused) = refusal(current, write) {
+            return Ok(refused);
+        }
+        let version = write.expected.next();
+        let stored = shelf.records.entry(write.worker.clone()).or_default();
+        stored.version = version;
+        stored.record = write.record.clone();
+        Ok(Committed::Written(version))
+    }
+
+    /// [`Store::touch`], at once.
+    ///
+    /// # Errors
+    /// As for [`read_now`](Self::read_now).
+    pub fn touch_now(&self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
+        let mut shelf = self.open()?;
+        let running = shelf
+            .records
+            .get_mut(worker)
+            .filter(|stored| stored.record.phase == Phase::Running);
+        let Some(stored) = running else {
+            return Ok(Touched::NotRunning);
+        };
+        stored.activity.refresh(touch);
+        Ok(Touched::Refreshed)
+    }
+
+    /// [`Store::forget`], at once.
+    ///
+    /// # Errors
+    /// As for [`read_now`](Self::read_now).
+    pub fn forget_now(
+        &self,
+        worker: &WorkerId,
+        expected: Version,
+    ) -> Result<Committed, StoreError> {
+        let mut shelf = self.open()?;
+        match shelf.records.get(worker) {
+            Some(current) if current.version != expected => {
+                Ok(Committed::Lost(Some(current.clone())))
+            }
+            _ => {
+                shelf.records.remove(worker);
+                Ok(Committed::Written(Version::default()))
+            }
+        }
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Shelf>, StoreError> {
+        let shelf = self.lock();
+        match &shelf.failing {
+            Some(error) => Err(error.clone()),
+            None => Ok(shelf),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
+        // The records stay whole even if a caller panicked: each call leaves them consistent.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why the write is not carried out; `None`: it is. A write that is there already was carried out, also if
+/// the worker was used since.
+fn refusal(current: Option<&Stored>, write: &Write) -> Option<Committed> {
+    let version = current.map_or(Version::default(), |stored| stored.version);
+    if version != write.expected {
+        let own = current.filter(|stored| {
+            stored.version == write.expected.next() && stored.record == write.record
+        });
+        return Some(match own {
+            Some(stored) => Committed::Written(stored.version),
+            None => Committed::Lost(current.cloned()),
+        });
+    }
+    let activity = current?.activity;
+    write
+        .if_idle
+        .filter(|test| activity.in_use(*test))
+        .map(|_| Committed::InUse(activity))
+}
+
+impl Store for MemoryStore {
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    fn read(&self, worker: WorkerId) -> StoreFuture<'_, Option<Stored>> {
+        Box::pin(async move { self.read_now(&worker) })
+    }
+
+    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+        Box::pin(async move { self.read_all_now() })
+    }
+
+    fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
+        Box::pin(async move { self.commit_now(&write) })
+    }
+
+    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
+        Box::pin(async move { self.touch_now(&worker, touch) })
+    }
+
+    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
+        Box::pin(async move { self.forget_now(&worker, expected) })
+    }
+}
