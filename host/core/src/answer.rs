@@ -71,6 +71,8 @@ pub enum NotYetCode {
     Vetoed,
     /// The cloud could not be asked.
     CloudUnreachable,
+    /// The store of the workers' records could not be asked.
+    StoreUnreachable,
     /// The policy waits for something else; see the detail.
     Waiting,
     /// The policy says that nothing can be done now; see the detail.
@@ -94,6 +96,7 @@ impl NotYetCode {
             Self::Denied => "denied",
             Self::Vetoed => "vetoed",
             Self::CloudUnreachable => "cloud_unreachable",
+            Self::StoreUnreachable => "store_unreachable",
             Self::Waiting => "waiting",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
@@ -113,6 +116,7 @@ impl NotYetCode {
             Self::Denied => "The host is not allowed to do what the worker needs",
             Self::Vetoed => "The policy proposed something that the host does not allow",
             Self::CloudUnreachable => "The cloud could not be asked",
+            Self::StoreUnreachable => "The store of the workers' records could not be asked",
             Self::Waiting => "The worker is not ready",
             Self::Unavailable => "The worker is unavailable",
             Self::Timeout => "The worker was not ready in the time given",

@@ -11,6 +11,7 @@ use crate::id::{DecisionId, PoolName, RequestId, WorkerId};
 use crate::journal::Record;
 use crate::notice::Notice;
 use crate::point::Input;
+use crate::store::Write;
 use crate::time::Instant;
 
 /// Something to do.
@@ -28,8 +29,17 @@ pub enum Effect {
     Decide(Question),
     /// Make this durable before the next effect.
     Journal(Record),
-    /// Change the cloud; answer with [`Event::Mutated`](crate::event::Event::Mutated).
-    Mutate(Permit),
+    /// Read the worker's record; answer with [`Event::RecordRead`](crate::event::Event::RecordRead).
+    ReadRecord(WorkerId),
+    /// Write the worker's record; answer with [`Event::Committed`](crate::event::Event::Committed). If it was
+    /// written, and only then, do what is permitted and answer with
+    /// [`Event::Mutated`](crate::event::Event::Mutated): the cloud is changed by no other effect.
+    Commit {
+        /// The record.
+        write: Write,
+        /// What waits for it.
+        then: Option<Permit>,
+    },
     /// Send [`Event::TimerFired`](crate::event::Event::TimerFired) at this instant.
     Timer {
         /// When.

@@ -3,6 +3,7 @@
 use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::decision::Decision;
 use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::store::{Committed, StoreError, Stored};
 use crate::time::{Instant, Millis};
 use crate::worker::DemandReading;
 
@@ -61,6 +62,23 @@ pub enum Event {
         /// The answer.
         made: Decision,
     },
+    /// The store answered with a worker's record, asked for at `asked_at`; `None`: there is none.
+    RecordRead {
+        /// Whose.
+        worker: WorkerId,
+        /// When it was asked for.
+        asked_at: Instant,
+        /// The record.
+        result: Result<Option<Stored>, StoreError>,
+    },
+    /// A write of a worker's record came to an end. Unless it was written, the mutation that waited for
+    /// it was not sent.
+    Committed {
+        /// Whose.
+        worker: WorkerId,
+        /// What came of it.
+        result: Result<Committed, StoreError>,
+    },
     /// A mutation came to an end.
     Mutated {
         /// The worker it was for.
@@ -96,6 +114,10 @@ pub enum Timer {
     LookForAddress(WorkerId),
     /// Send an unanswered launch again, with the same token.
     ReplayLaunch(WorkerId),
+    /// Finish or abandon an intent that nobody works on, as soon as its lease is void.
+    Recover(WorkerId),
+    /// Show that the holder of the lease is alive.
+    RenewLease(WorkerId),
     /// A caller's patience ends.
     Deadline(WorkerId, RequestId),
 }

@@ -7,12 +7,13 @@ use crate::cloud::{CloudError, Query, Reading};
 use crate::effect::Effect;
 use crate::event::{Asker, Event, Timer};
 use crate::guard::Ledger;
-use crate::id::{DecisionId, Epoch, Generation, PoolName, WorkerId};
+use crate::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
 use crate::instance::Instance;
 use crate::reconcile::{self, Turn};
 use crate::spec::{Budget, FleetSpec, PoolSpec};
-use crate::time::Instant;
-use crate::worker::{Worker, WorkerStatus};
+use crate::store::Stored;
+use crate::time::{Instant, Millis};
+use crate::worker::{Remembered, Worker, WorkerStatus};
 
 /// What an earlier life of the host left behind, as read from its journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +22,19 @@ pub struct Recovered {
     pub generations: BTreeMap<WorkerId, Generation>,
     /// The highest decision id; new ones count on from it.
     pub decisions: DecisionId,
-    /// The highest epoch; this life's is the next.
+    /// The highest epoch.
     pub epoch: Epoch,
+    /// The workers' records in the store; `None`: it could not be read.
+    pub records: Option<BTreeMap<WorkerId, Stored>>,
+}
+
+/// Who a host is to the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name in leases.
+    pub host: HostId,
+    /// Whether other hosts write the same store.
+    pub store_is_shared: bool,
 }
 
 /// The state of one host. The same events at the same instants give the same effects.
@@ -35,6 +47,9 @@ pub struct Fleet {
 /// What the workers of a host share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
+    pub(crate) us: HostId,
+    pub(crate) store_is_shared: bool,
+    pub(crate) lease: Millis,
     pub(crate) name: String,
     pub(crate) dry_run: bool,
     pub(crate) ledger: Ledger,
@@ -54,8 +69,7 @@ pub(crate) struct Pool {
 
 impl Fleet {
     /// A host at its start: nothing observed yet.
-    pub fn new(spec: FleetSpec, recovered: Recovered) -> Self {
-        let epoch = recovered.epoch.next();
+    pub fn new(spec: FleetSpec, identity: Identity, recovered: Recovered) -> Self {
         let pools = spec
             .pools
             .iter()
@@ -64,13 +78,21 @@ impl Fleet {
         let workers = spec.workers.iter().filter_map(|(id, worker)| {
             // A worker without its pool is refused by the configuration; here it would have no region.
             let pool = spec.pools.get(&worker.pool)?.clone();
-            let generation = recovered.generations.get(id).copied().unwrap_or_default();
-            let worker = Worker::new(id.clone(), worker.clone(), pool, generation, epoch);
+            let stored = |records: &BTreeMap<_, _>| records.get(id).cloned().unwrap_or_default();
+            let remembered = Remembered {
+                stored: recovered.records.as_ref().map(stored),
+                generation: recovered.generations.get(id).copied().unwrap_or_default(),
+                epoch: recovered.epoch,
+            };
+            let worker = Worker::new(id.clone(), worker.clone(), pool, remembered);
             Some((id.clone(), worker))
         });
         Self {
             workers: workers.collect(),
             shared: Shared {
+                us: identity.host,
+                store_is_shared: identity.store_is_shared,
+                lease: spec.lease,
                 name: spec.name,
                 dry_run: spec.dry_run,
                 ledger: Ledger::default(),
@@ -94,6 +116,9 @@ impl Fleet {
                 let pools: Vec<_> = turn.shared.pools.keys().cloned().collect();
                 for pool in pools {
                     sweep_now_and_again(&mut turn, pool);
+                }
+                for worker in self.workers.values_mut() {
+                    reconcile::on_event(worker, &mut turn, Event::Started);
                 }
             }
             Event::TimerFired(Timer::Sweep(pool)) => sweep_now_and_again(&mut turn, pool),
@@ -225,6 +250,8 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
         | Event::DemandRead { worker, .. }
         | Event::Decided { worker, .. }
         | Event::Mutated { worker, .. }
+        | Event::RecordRead { worker, .. }
+        | Event::Committed { worker, .. }
         | Event::Queried {
             asker: Asker::Worker(worker),
             ..
@@ -233,6 +260,8 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             Timer::Follow(worker)
             | Timer::LookForAddress(worker)
             | Timer::ReplayLaunch(worker)
+            | Timer::Recover(worker)
+            | Timer::RenewLease(worker)
             | Timer::Deadline(worker, _),
         ) => Some(worker),
         Event::Started

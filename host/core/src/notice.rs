@@ -58,6 +58,12 @@ pub enum Step {
     PolicyFailed,
     /// A call to the cloud failed.
     CloudCallFailed,
+    /// A call to the store failed.
+    StoreCallFailed,
+    /// Another host has written the worker's record in between.
+    RecordLost,
+    /// What another host, or an earlier life of this one, intended is finished or given up.
+    IntentRecovered,
 }
 
 impl Step {
@@ -82,6 +88,9 @@ impl Step {
             Self::ProposalVetoed => "proposal_vetoed",
             Self::PolicyFailed => "policy_failed",
             Self::CloudCallFailed => "cloud_call_failed",
+            Self::StoreCallFailed => "store_call_failed",
+            Self::RecordLost => "record_lost",
+            Self::IntentRecovered => "intent_recovered",
         }
     }
 
@@ -94,7 +103,8 @@ impl Step {
             | Self::ProvisionEc2Started
             | Self::ResolveServed
             | Self::ResolveTurnedAway
-            | Self::PointerWritten => Level::Info,
+            | Self::PointerWritten
+            | Self::RecordLost => Level::Info,
             Self::GpuInstanceStateIssue
             | Self::GpuInstanceIpPending
             | Self::ProvisionUnanswered
@@ -102,7 +112,9 @@ impl Step {
             | Self::InstanceReaped
             | Self::InstanceLost
             | Self::ProposalVetoed
-            | Self::CloudCallFailed => Level::Warning,
+            | Self::CloudCallFailed
+            | Self::StoreCallFailed
+            | Self::IntentRecovered => Level::Warning,
             Self::ProvisionFailed | Self::WorkerCycling | Self::PolicyFailed => Level::Error,
         }
     }

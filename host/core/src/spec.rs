@@ -8,7 +8,7 @@ use crate::id::{PointerName, PoolName, Region, WorkerId};
 use crate::time::Millis;
 
 /// Everything one host keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetSpec {
     /// The fleet's name. It goes into launch tokens, so two fleets in one account never collide.
     pub name: String,
@@ -20,7 +20,26 @@ pub struct FleetSpec {
     pub workers: BTreeMap<WorkerId, WorkerSpec>,
     /// Launches, starts and stops allowed over all pools together.
     pub budget: Budget,
+    /// How long a worker's record must stay unchanged before its lease counts as abandoned.
+    pub lease: Millis,
 }
+
+impl Default for FleetSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            dry_run: false,
+            pools: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            budget: Budget::default(),
+            lease: LEASE,
+        }
+    }
+}
+
+/// Ten renewals of 3 s may be lost to a busy host or a slow store before another host steps in; a dead
+/// host's work waits half a minute.
+pub const LEASE: Millis = Millis::from_secs(30);
 
 /// Workers that share a region, a launch template, policies and limits.
 #[derive(Clone, Debug, PartialEq, Eq)]

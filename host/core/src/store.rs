@@ -79,7 +79,7 @@ pub struct WorkerRecord {
     /// The mutation under way; written before it is sent, cleared with its outcome.
     pub intent: Option<Intent>,
     /// The instance that embodies the worker.
-    pub adopted: Option<AdoptedRecord>,
+    pub adopted: Option<Adopted>,
     /// The last failure, until something succeeds.
     pub last_error: Option<LastError>,
 }
@@ -129,10 +129,10 @@ pub struct Intent {
     pub since: Instant,
 }
 
-/// The instance that embodies a worker, as all hosts agree.
+/// The instance that embodies a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct AdoptedRecord {
+pub struct Adopted {
     /// Which.
     pub id: InstanceId,
     /// Its generation; 0 when something else launched it and reeve has launched nothing since.

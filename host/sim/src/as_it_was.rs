@@ -11,12 +11,12 @@ use std::sync::Arc;
 use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::{Decision, Policies};
-use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, reap};
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::{Adopted, DemandReading, How, Pass, Stage, Worker, inputs};
+use reeve_core::worker::{Adopted, DemandReading, How, Pass, Remembered, Stage, Worker, inputs};
 
 use crate::host::Host;
 use crate::timeline::Entry;
@@ -182,8 +182,7 @@ impl AsItWas {
             self.id.clone(),
             self.worker.clone(),
             self.pool.clone(),
-            Generation::default(),
-            Epoch::default(),
+            Remembered::default(),
         );
         let pointer = Query::Pointer {
             region: self.pool.region.clone(),

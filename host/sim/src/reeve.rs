@@ -8,17 +8,19 @@ use reeve_core::answer::Answer;
 use reeve_core::decision::{Decision, Policies};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
-use reeve_core::fleet::{Fleet, Recovered};
+use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::guard::{Permit, Veto};
-use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Input, Point};
 use reeve_core::spec::FleetSpec;
+use reeve_core::store::{Committed, Store as _};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::DemandReading;
 
 use crate::host::Host;
+use crate::store::MemoryStore;
 use crate::timeline::Entry;
 use crate::world::World;
 
@@ -30,6 +32,7 @@ const CALL: Millis = Millis::new(80);
 pub struct Reeve {
     fleet: Fleet,
     policies: Arc<dyn Policies>,
+    store: MemoryStore,
     due: BTreeMap<(Instant, u64), Due>,
     sequence: u64,
     answers: Vec<(RequestId, Answer)>,
@@ -55,16 +58,36 @@ enum Due {
 }
 
 impl Reeve {
-    /// A host at its start.
+    /// A host at its start, with a store of its own.
     pub fn new(spec: FleetSpec, policies: Arc<dyn Policies>) -> Self {
         Self::recovered(spec, policies, Recovered::default())
     }
 
-    /// A host at its start, with what an earlier life left behind.
+    /// The same, with what an earlier life left in its journal.
     pub fn recovered(spec: FleetSpec, policies: Arc<dyn Policies>, recovered: Recovered) -> Self {
+        Self::sharing(spec, policies, MemoryStore::new(false), "host", recovered)
+    }
+
+    /// A host at its start, with this store and this name in leases.
+    pub fn sharing(
+        spec: FleetSpec,
+        policies: Arc<dyn Policies>,
+        store: MemoryStore,
+        host: &str,
+        recovered: Recovered,
+    ) -> Self {
+        let identity = Identity {
+            host: HostId::from(host),
+            store_is_shared: store.is_shared(),
+        };
+        let recovered = Recovered {
+            records: store.read_all_now().ok(),
+            ..recovered
+        };
         Self {
-            fleet: Fleet::new(spec, recovered),
+            fleet: Fleet::new(spec, identity, recovered),
             policies,
+            store,
             due: BTreeMap::new(),
             sequence: 0,
             answers: Vec::new(),
@@ -117,7 +140,23 @@ impl Reeve {
             }
             Effect::Decide(question) => return Some(self.decide(question)),
             Effect::Journal(record) => self.note_record(record),
-            Effect::Mutate(permit) => self.later(now + half, Due::Mutate(permit)),
+            Effect::ReadRecord(worker) => {
+                return Some(Event::RecordRead {
+                    result: self.store.read_now(&worker),
+                    asked_at: now,
+                    worker,
+                });
+            }
+            Effect::Commit { write, then } => {
+                let result = self.store.commit_now(&write);
+                if let (Ok(Committed::Written(_)), Some(permit)) = (&result, then) {
+                    self.later(now + half, Due::Mutate(permit));
+                }
+                return Some(Event::Committed {
+                    worker: write.worker,
+                    result,
+                });
+            }
             Effect::Timer { at, timer } => {
                 self.later(at, Due::Event(Box::new(Event::TimerFired(timer))))
             }

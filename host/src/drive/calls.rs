@@ -10,6 +10,8 @@ use reeve_core::decision::{Decision, Policies, PolicyFailure};
 use reeve_core::effect::Question;
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
+use reeve_core::id::WorkerId;
+use reeve_core::store::{Committed, Store, StoreError, StoreErrorKind, Write};
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -24,11 +26,23 @@ const MUTATIONS_MAX: usize = 16;
 /// The backstop behind the cloud's own time-outs: whatever has not answered by then will not.
 const CALL_MAX: Duration = Duration::from_secs(120);
 
+/// The same for the store.
+const STORE_CALL_MAX: Duration = Duration::from_secs(15);
+
+/// What follows a write of a worker's record.
+pub(super) enum Then {
+    /// The cloud is changed.
+    Mutate(Permit),
+    /// Nothing, because the intent could not be journaled; and this is why.
+    Report(Permit, String),
+}
+
 /// Those who work for the loop.
 #[derive(Clone)]
 pub(super) struct Calls {
     cloud: Arc<dyn Cloud>,
     slots: Arc<Slots>,
+    store: Arc<dyn Store>,
     clock: Clock,
     metrics: Metrics,
     /// Unbounded, because what can be under way is bounded: a few calls and questions per worker.
@@ -42,6 +56,7 @@ impl Calls {
     pub(super) fn new(
         cloud: Arc<dyn Cloud>,
         slots: Arc<Slots>,
+        store: Arc<dyn Store>,
         clock: Clock,
         metrics: Metrics,
     ) -> (Self, mpsc::UnboundedReceiver<Event>) {
@@ -52,6 +67,7 @@ impl Calls {
         let calls = Self {
             cloud,
             slots,
+            store,
             clock,
             metrics,
             events,
@@ -85,22 +101,51 @@ impl Calls {
         });
     }
 
-    /// Changes the cloud.
-    pub(super) fn mutate(&self, permit: Permit) {
+    /// Reads a worker's record.
+    pub(super) fn read_record(&self, worker: WorkerId) {
         let calls = self.clone();
         tokio::spawn(async move {
-            let _leave = calls.mutations.acquire().await;
-            let (worker, decision) = (permit.worker().clone(), permit.decision());
-            let mutation = permit.mutation().clone();
-            let operation = operation(&mutation);
-            let call = calls.cloud.mutate(permit);
-            let result = calls.call(operation, call).await;
-            calls.send(Event::Mutated {
+            let asked_at = calls.clock.now();
+            let read = calls.store.read(worker.clone());
+            let result = calls.ask_store("read", &worker, read).await;
+            calls.send(Event::RecordRead {
                 worker,
-                decision,
-                mutation,
+                asked_at,
                 result,
             });
+        });
+    }
+
+    /// Writes a worker's record; if, and only if, that succeeds, changes the cloud.
+    pub(super) fn commit(&self, write: Write, then: Option<Then>) {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let worker = write.worker.clone();
+            let commit = calls.store.commit(write);
+            let result = calls.ask_store("write", &worker, commit).await;
+            let written = matches!(result, Ok(Committed::Written(_)));
+            calls.send(Event::Committed { worker, result });
+            match then.filter(|_| written) {
+                Some(Then::Mutate(permit)) => calls.mutate(permit).await,
+                Some(Then::Report(permit, trouble)) => calls.not_written_down(permit, &trouble),
+                None => {}
+            }
+        });
+    }
+
+    /// Changes the cloud.
+    async fn mutate(&self, permit: Permit) {
+        let _leave = self.mutations.acquire().await;
+        let (worker, decision) = (permit.worker().clone(), permit.decision());
+        let mutation = permit.mutation().clone();
+        let operation = operation(&mutation);
+        let call = self.cloud.mutate(permit);
+        let result = self.call(operation, call).await;
+        self.send(Event::Mutated {
+            worker,
+            decision,
+            mutation,
+            result,
         });
     }
 
@@ -109,7 +154,7 @@ impl Calls {
     /// A launch counts as unanswered and not as failed: the permit may be for one that was sent before,
     /// and a new generation beside that one could be a second instance (G1). It is sent again, with the
     /// same token, when the journal can be written.
-    pub(super) fn not_written_down(&self, permit: Permit, trouble: &str) {
+    fn not_written_down(&self, permit: Permit, trouble: &str) {
         let (worker, decision) = (permit.worker().clone(), permit.decision());
         let mutation = permit.into_mutation();
         let kind = match mutation {
@@ -203,6 +248,32 @@ impl Calls {
         };
         self.metrics.called(operation, label, began.elapsed());
         result
+    }
+
+    /// Waits for the store, but not for ever; a panic in it is an answer that never came.
+    async fn ask_store<T>(
+        &self,
+        doing: &str,
+        worker: &WorkerId,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let unanswered = |message: String| StoreError {
+            doing: format!("{doing} the record of {worker}"),
+            kind: StoreErrorKind::Unavailable,
+            message,
+        };
+        match caught(tokio::time::timeout(STORE_CALL_MAX, call)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_elapsed)) => Err(unanswered(format!(
+                "no answer within {} s",
+                STORE_CALL_MAX.as_secs()
+            ))),
+            Err(panicked) => {
+                self.metrics.panicked("store");
+                tracing::error!(%worker, "a call to the store {panicked}");
+                Err(unanswered(format!("the call {panicked}")))
+            }
+        }
     }
 
     fn send(&self, event: Event) {

@@ -52,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) fleet: Fleet,
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) journal: Journal,
     pub(crate) routes: Arc<Routes>,
     pub(crate) readiness: Readiness,
@@ -73,6 +74,8 @@ pub(crate) struct Drive {
     timers: Timers,
     callers: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     mutations_under_way: usize,
+    /// Workers whose record is being written, and whether a mutation waits for it.
+    writes_under_way: BTreeMap<WorkerId, bool>,
     /// Whether the latest intent is durable, and not yet used; or why it is not.
     intent: Intent,
 }
@@ -89,7 +92,7 @@ impl Drive {
     /// A loop that has not begun, and its front door.
     pub(crate) fn new(parts: Parts) -> (Self, Handle) {
         let (calls, events) =
-            Calls::new(parts.cloud, parts.slots, parts.clock, parts.metrics.clone());
+            Calls::new(parts.cloud, parts.slots, parts.store, parts.clock, parts.metrics.clone());
         let (handle, requests) = Handle::new();
         let drive = Self {
             fleet: parts.fleet,
@@ -104,6 +107,7 @@ impl Drive {
             timers: Timers::default(),
             callers: BTreeMap::new(),
             mutations_under_way: 0,
+            writes_under_way: BTreeMap::new(),
             intent: Intent::None,
         };
         (drive, handle)
@@ -140,9 +144,7 @@ impl Drive {
                 result,
                 ..
             } => self.readiness.swept(pool, result.as_ref().err()),
-            Event::Mutated { .. } => {
-                self.mutations_under_way = self.mutations_under_way.saturating_sub(1);
-            }
+            Event::Mutated { .. } | Event::Committed { .. } => self.count_down(&event),
             // The guard looks at activity: it shall see all there was until now.
             Event::Decided { worker, .. } => {
                 if let Some(handed_out) = self.routes.collect(worker) {
@@ -162,7 +164,8 @@ impl Drive {
             Effect::Query { asker, query } => self.calls.query(asker, query),
             Effect::Decide(question) => self.calls.decide(question),
             Effect::Journal(record) => self.write_down(record).await,
-            Effect::Mutate(permit) => self.mutate(permit),
+            Effect::ReadRecord(worker) => self.calls.read_record(worker),
+            Effect::Commit { write, then } => self.commit(write, then),
             Effect::Timer { at, timer } => self.timers.set(at, timer),
             Effect::Answer {
                 worker,
@@ -201,14 +204,32 @@ impl Drive {
     }
 
     /// Nothing is done that was not written down first: fail static.
-    fn mutate(&mut self, permit: Permit) {
-        self.mutations_under_way += 1;
-        match std::mem::replace(&mut self.intent, Intent::None) {
-            Intent::Durable => self.calls.mutate(permit),
-            Intent::NotWritten(error) => self.calls.not_written_down(permit, &error.line()),
-            Intent::None => self
-                .calls
-                .not_written_down(permit, "no intent stands before it"),
+    fn commit(&mut self, write: Write, then: Option<Permit>) {
+        let then = then.map(|permit| {
+            self.mutations_under_way += 1;
+            match std::mem::replace(&mut self.intent, Intent::None) {
+                Intent::Durable => Then::Mutate(permit),
+                Intent::NotWritten(error) => Then::Report(permit, error.line()),
+                Intent::None => Then::Report(permit, "no intent stands before it".to_owned()),
+            }
+        });
+        self.writes_under_way
+            .insert(write.worker.clone(), then.is_some());
+        self.calls.commit(write, then);
+    }
+
+    /// What was under way has ended; a mutation that waited for a write which failed, with it.
+    fn count_down(&mut self, event: &Event) {
+        let mutation_ended = match event {
+            Event::Mutated { .. } => true,
+            Event::Committed { worker, result } => {
+                let waited = self.writes_under_way.remove(worker).unwrap_or(false);
+                waited && !matches!(result, Ok(Committed::Written(_)))
+            }
+            _ => false,
+        };
+        if mutation_ended {
+            self.mutations_under_way = self.mutations_under_way.saturating_sub(1);
         }
     }
 
@@ -288,7 +309,7 @@ impl Drive {
             let _ = caller.send(draining());
         }
         let deadline = tokio::time::Instant::now() + DRAIN_MAX;
-        while self.mutations_under_way > 0 {
+        while self.mutations_under_way > 0 || !self.writes_under_way.is_empty() {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => {
@@ -308,13 +329,16 @@ impl Drive {
     }
 
     async fn take_in_last(&mut self, event: Event) {
-        if !matches!(event, Event::Mutated { .. }) {
+        if !matches!(event, Event::Mutated { .. } | Event::Committed { .. }) {
             return;
         }
-        self.mutations_under_way = self.mutations_under_way.saturating_sub(1);
+        self.count_down(&event);
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
-                Effect::Query { .. } | Effect::Decide(_) | Effect::Timer { .. } => {}
+                Effect::Query { .. }
+                | Effect::Decide(_)
+                | Effect::ReadRecord(_)
+                | Effect::Timer { .. } => {}
                 effect => self.carry_out(effect).await,
             }
         }

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod launch;
+mod lease;
 mod ledger;
 mod permit;
 mod reap;
@@ -19,7 +20,7 @@ pub use permit::Permit;
 pub use veto::{Rule, Veto};
 
 use crate::cloud::Mutation;
-use crate::id::{DecisionId, Generation, InstanceId};
+use crate::id::{DecisionId, Generation, HostId, InstanceId};
 use crate::spec::Budget;
 use crate::time::{Instant, Millis};
 use crate::worker::Worker;
@@ -67,6 +68,12 @@ pub struct Scene<'a> {
     pub now: Instant,
     /// The decision it rests on.
     pub decision: DecisionId,
+    /// This host.
+    pub us: &'a HostId,
+    /// Whether other hosts write the same store.
+    pub store_is_shared: bool,
+    /// The length of a lease.
+    pub lease: Millis,
     /// The fleet's name, a part of launch tokens.
     pub fleet: &'a str,
     /// Nothing may be changed.
@@ -84,6 +91,9 @@ impl Scene<'_> {
     /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and is put
     /// to [`Scene::check_serve`].
     pub fn permit(&self, proposal: &Proposal) -> Result<Permit, Veto> {
+        if !matches!(proposal, Proposal::Serve(_)) {
+            self.may_write_record()?;
+        }
         let permit = match proposal {
             Proposal::Serve(_) => Err(Veto::new(
                 Rule::NotAMutation,
@@ -114,7 +124,7 @@ impl Scene<'_> {
         Permit {
             worker: self.worker.id.clone(),
             generation,
-            epoch: self.worker.epoch,
+            epoch: self.epoch(),
             decision: self.decision,
             mutation,
         }

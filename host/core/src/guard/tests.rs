@@ -9,13 +9,14 @@ use crate::id::{Epoch, PointerName, Region};
 use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
 use crate::point::AddressKind;
 use crate::point::resolve::{FailureKind, Target};
-use crate::spec::{Limits, PoolSpec, WorkerSpec};
-use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Waiter};
+use crate::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
+use crate::store::Stored;
+use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Remembered, Waiter};
 
-const NOW: Instant = Instant::from_ms(10_000_000);
+pub(super) const NOW: Instant = Instant::from_ms(10_000_000);
 const TAG_VALUE: &str = "gpu-worker";
 
-fn worker() -> Worker {
+pub(super) fn worker() -> Worker {
     let pool = PoolSpec {
         region: Region::from("us-east-1"),
         tag_key: "Name".to_owned(),
@@ -31,7 +32,12 @@ fn worker() -> Worker {
         tag_value: TAG_VALUE.to_owned(),
         pointer: PointerName::from("/gpu"),
     };
-    let mut worker = Worker::new("gpu".into(), spec, pool, Generation::new(3), Epoch::new(1));
+    let remembered = Remembered {
+        stored: Some(Stored::default()),
+        generation: Generation::new(3),
+        epoch: Epoch::new(1),
+    };
+    let mut worker = Worker::new("gpu".into(), spec, pool, remembered);
     worker.swept_at = Some(NOW);
     worker.pointer = Some(None);
     worker
@@ -62,12 +68,19 @@ fn adopt(worker: &mut Worker, id: &str) {
     });
 }
 
-fn scene_with<T>(worker: &Worker, dry_run: bool, look: impl FnOnce(Scene<'_>) -> T) -> T {
+pub(super) fn scene_with<T>(
+    worker: &Worker,
+    dry_run: bool,
+    look: impl FnOnce(Scene<'_>) -> T,
+) -> T {
     let empty = Ledger::default();
     look(Scene {
         worker,
         now: NOW,
         decision: DecisionId::new(7),
+        us: &HostId::from("us"),
+        store_is_shared: true,
+        lease: LEASE,
         fleet: "test",
         dry_run,
         pool: (&empty, Budget::default()),
@@ -76,7 +89,7 @@ fn scene_with<T>(worker: &Worker, dry_run: bool, look: impl FnOnce(Scene<'_>) ->
 }
 
 #[track_caller]
-fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
+pub(super) fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
     let found = scene_with(worker, false, |scene| scene.permit(proposal));
     assert_eq!(
         found
@@ -87,7 +100,7 @@ fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
 }
 
 #[track_caller]
-fn permitted(worker: &Worker, proposal: &Proposal, kind: MutationKind) -> Permit {
+pub(super) fn permitted(worker: &Worker, proposal: &Proposal, kind: MutationKind) -> Permit {
     let permit = scene_with(worker, false, |scene| scene.permit(proposal)).unwrap();
     assert_eq!(permit.mutation.kind(), kind);
     permit
@@ -217,6 +230,7 @@ fn one_mutation_of_an_instance_at_a_time() {
         instance: None,
         decision: DecisionId::new(6),
         since: NOW,
+        is_ours: true,
     });
     refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
 }
@@ -391,6 +405,9 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
             worker: &worker,
             now: NOW,
             decision: DecisionId::new(7),
+            us: &HostId::from("us"),
+            store_is_shared: true,
+            lease: LEASE,
             fleet: "test",
             dry_run: false,
             pool: (&empty, pool),

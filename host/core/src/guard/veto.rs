@@ -14,7 +14,7 @@ pub struct Veto {
 }
 
 impl Veto {
-    pub(super) fn new(rule: Rule, text: impl Into<String>) -> Self {
+    pub(crate) fn new(rule: Rule, text: impl Into<String>) -> Self {
         Self {
             rule,
             text: text.into(),
@@ -70,6 +70,12 @@ pub enum Rule {
     NotAMutation,
     /// Dry run: nothing is changed.
     DryRun,
+    /// G6: another host holds the worker's lease.
+    LeaseHeld,
+    /// G6: the worker's record could not be read, so nobody knows who may act.
+    RecordUnknown,
+    /// G6: a write of the worker's record is under way.
+    RecordBeingWritten,
 }
 
 impl Rule {
@@ -95,6 +101,9 @@ impl Rule {
             Self::NothingToRepair => "nothing-to-repair",
             Self::NotAMutation => "not-a-mutation",
             Self::DryRun => "dry-run",
+            Self::LeaseHeld => "lease-held",
+            Self::RecordUnknown => "record-unknown",
+            Self::RecordBeingWritten => "record-being-written",
         }
     }
 }

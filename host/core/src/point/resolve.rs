@@ -73,6 +73,26 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCapacity => "no-capacity",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind with this code; [`FailureKind::Other`] for one that is not known here.
+    pub fn from_code(code: &str) -> Self {
+        [Self::NoCapacity, Self::Throttled, Self::Denied]
+            .into_iter()
+            .find(|kind| kind.as_str() == code)
+            .unwrap_or(Self::Other)
+    }
+}
+
 /// The last failure of a launch or start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! Asking `adopt`, taking an instance over, and keeping the pointer true. The record comes first, the
 //! pointer follows as a hint: "adopted" holds whether or not the pointer could be written.
 
-use super::{Turn, mutation, pass};
+use super::{Turn, mutation, pass, record};
 use crate::cloud::Mutation;
 use crate::guard::{Permit, Proposal};
 use crate::id::{DecisionId, InstanceId};
@@ -42,12 +42,15 @@ pub(super) fn decided(
         Choice::None => return declined(worker, turn, verdict.valid_for_ms),
         Choice::Take(id) => id,
     };
+    if worker.record.writing.is_some() {
+        return pass::go_on(worker, turn);
+    }
     match turn.permit(worker, decision, &Proposal::Adopt(id.clone())) {
         Ok(permit) => {
             take(worker, turn, &id, How::Found, Step::GpuInstanceAdoptedByTag);
             write_pointer(worker, turn, permit);
             set_adoption(worker, Adoption::Taken);
-            pass::ask_resolve(worker, turn);
+            pass::go_on(worker, turn);
         }
         Err(_) => {
             set_adoption(worker, Adoption::Declined);
@@ -78,7 +81,9 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
         .adopted
         .as_ref()
         .is_some_and(|adopted| worker.generation_of(id) < adopted.generation);
-    if known.instance.state.is_live() && !worker.is_foreign(known) && !older {
+    let usable = known.instance.state.is_live() && !worker.is_foreign(known) && !older;
+    let nothing_under_way = worker.in_flight.is_none() && worker.attempt.is_none();
+    if usable && nothing_under_way && record::may_write(worker, turn) {
         take(
             worker,
             turn,
@@ -86,6 +91,7 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
             How::Found,
             Step::GpuInstanceAdoptedByPointer,
         );
+        record::write(worker, turn, None);
     }
 }
 
@@ -124,7 +130,7 @@ pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    if agrees || worker.pointer_write_in_flight {
+    if agrees || worker.pointer_write_in_flight || !record::may_write(worker, turn) {
         return;
     }
     let decision = worker.last_decision.as_ref().map(|last| last.id);

@@ -7,6 +7,7 @@
 //! - [`address`]: the look for the address of an instance that runs.
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
+//! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
 mod adoption;
@@ -14,6 +15,7 @@ mod callers;
 mod mutation;
 mod pass;
 mod reaping;
+mod record;
 
 use crate::cloud::{CloudError, Query, Reading};
 use crate::decision::{Decision, PolicyFailure};
@@ -60,11 +62,18 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             result,
             ..
         } => mutation::on_outcome(worker, turn, decision, &mutation, result),
+        Event::RecordRead {
+            asked_at, result, ..
+        } => record::read(worker, turn, asked_at, result),
+        Event::Committed { result, .. } => record::written(worker, turn, result),
+        Event::TimerFired(Timer::Recover(_)) => record::recover_or_look(worker, turn),
+        Event::TimerFired(Timer::RenewLease(_)) => record::renew(worker, turn),
         Event::TimerFired(Timer::Follow(_)) => callers::follow(worker, turn),
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
-        Event::Started | Event::TimerFired(Timer::Sweep(_)) => {}
+        Event::Started => record::recover_or_look(worker, turn),
+        Event::TimerFired(Timer::Sweep(_)) => {}
     }
 }
 
@@ -259,6 +268,9 @@ impl Turn<'_> {
             worker,
             now: self.now,
             decision,
+            us: &self.shared.us,
+            store_is_shared: self.shared.store_is_shared,
+            lease: self.shared.lease,
             fleet: &self.shared.name,
             dry_run: self.shared.dry_run,
             pool: pool.map_or((&nothing, Budget::default()), |pool| {

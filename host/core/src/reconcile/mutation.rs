@@ -1,9 +1,8 @@
 //! Sending what the guard permitted, and what came of it. The intent is journaled first; a launch
 //! without a definite answer is sent again with the same token until there is one (G1).
 
-use super::{Turn, adoption, count_end, pass, reaping};
+use super::{Turn, adoption, count_end, pass, reaping, record};
 use crate::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
-use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Permit, Proposal, Spending};
 use crate::id::{DecisionId, InstanceId};
@@ -11,7 +10,8 @@ use crate::instance::{Instance, InstanceState};
 use crate::journal::Entry;
 use crate::notice::Step;
 use crate::point::resolve::FailureKind;
-use crate::time::Millis;
+use crate::store::Intent;
+use crate::time::{Instant, Millis};
 use crate::worker::{Failure, How, InFlight, LaunchAttempt, Stage, Worker};
 
 /// The pause after a rate limit or an unanswered launch: 1 s doubling to 60 s, the shape of the EC2
@@ -28,7 +28,9 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
         instance: mutation.instance().cloned(),
         decision,
         since: turn.now,
+        is_ours: true,
     });
+    worker.intent = Some(intent(&permit, turn.now));
     spend(worker, turn, mutation.kind());
     match mutation {
         Mutation::Launch { .. } => {
@@ -52,38 +54,77 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 &[("instance_id", id.as_str())],
             );
         }
-        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
+        Mutation::Stop { .. } | Mutation::Terminate { .. } => {
+            // Whoever uses it between this decision and the write keeps it (G5).
+            let idle_since = Instant::from_ms(
+                turn.now
+                    .as_ms()
+                    .saturating_sub(worker.pool.limits.idle_min.get()),
+            );
+            return commit_if(worker, turn, permit, Some(idle_since));
+        }
+        Mutation::WritePointer { .. } => {}
     }
     commit(worker, turn, permit);
 }
 
-/// Journals the intent, then acts: always in this order.
-pub(super) fn commit(worker: &Worker, turn: &mut Turn<'_>, permit: Permit) {
+/// Journals the intent, writes the record, then acts: always in this order.
+pub(super) fn commit(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
+    commit_if(worker, turn, permit, None);
+}
+
+fn commit_if(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    permit: Permit,
+    idle_since: Option<Instant>,
+) {
     let intent = Entry::Intent {
         generation: permit.generation(),
         epoch: permit.epoch(),
         mutation: permit.mutation().clone(),
     };
     turn.journal(worker, permit.decision(), intent);
-    turn.effects.push(Effect::Mutate(permit));
+    record::write_if(worker, turn, Some(permit), idle_since);
+}
+
+/// What the record announces.
+fn intent(permit: &Permit, now: Instant) -> Intent {
+    Intent {
+        mutation: permit.mutation().clone(),
+        generation: permit.generation(),
+        epoch: permit.epoch(),
+        decision: permit.decision(),
+        since: now,
+    }
 }
 
 /// Sends the unanswered launch again.
 pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let Some(attempt) = &mut worker.attempt else {
+    let Some(attempt) = &worker.attempt else {
         return;
     };
-    attempt.sent = attempt.sent.saturating_add(1);
-    let decision = attempt.decision;
-    if let Ok(permit) = turn.permit(worker, decision, &Proposal::ReplayLaunch) {
-        worker.in_flight = Some(InFlight {
-            kind: MutationKind::Launch,
-            instance: None,
-            decision,
-            since: turn.now,
-        });
-        commit(worker, turn, permit);
+    let (decision, since) = (attempt.decision, attempt.since);
+    if !record::may_write(worker, turn) {
+        // The record is being written, or somebody else took the launch up.
+        turn.timer(turn.now + BACKOFF_FIRST, Timer::Recover(worker.id.clone()));
+        return;
     }
+    let Ok(permit) = turn.permit(worker, decision, &Proposal::ReplayLaunch) else {
+        return;
+    };
+    if let Some(attempt) = &mut worker.attempt {
+        attempt.sent = attempt.sent.saturating_add(1);
+    }
+    worker.in_flight = Some(InFlight {
+        kind: MutationKind::Launch,
+        instance: None,
+        decision,
+        since,
+        is_ours: true,
+    });
+    worker.intent = Some(intent(&permit, since));
+    commit(worker, turn, permit);
 }
 
 /// A mutation came to an end.
@@ -101,11 +142,15 @@ pub(super) fn on_outcome(
     if let Mutation::WritePointer { id, .. } = mutation {
         return adoption::pointer_written(worker, turn, id, result.err());
     }
-    let of_flight = |in_flight: &InFlight| in_flight.decision == decision;
+    let of_flight = |in_flight: &InFlight| in_flight.is_ours && in_flight.decision == decision;
     if !worker.in_flight.as_ref().is_some_and(of_flight) {
+        // Another host has taken the lease over meanwhile: what came of it is its business.
         return;
     }
     worker.in_flight = None;
+    if !is_unanswered_launch(mutation, &result) {
+        worker.intent = None;
+    }
     match (mutation, result) {
         (Mutation::Launch { .. }, Ok(Outcome::Launched(instance))) => {
             launched(worker, turn, instance);
@@ -131,13 +176,22 @@ pub(super) fn on_outcome(
         }
         (Mutation::WritePointer { .. }, _) => {}
     }
-    let awaited = worker
-        .pass
-        .as_ref()
-        .map(|pass| pass.stage == Stage::Mutation);
-    if awaited == Some(true) {
-        pass::ask_resolve(worker, turn);
+    if worker.intent.is_none() {
+        // The outcome, and with it the end of the lease; a pointer that must follow goes with it.
+        adoption::repair_pointer(worker, turn);
+        if worker.record.writing.is_none() {
+            record::write(worker, turn, None);
+        }
     }
+    if pass::awaits(worker, &Stage::Mutation) {
+        pass::go_on(worker, turn);
+    }
+}
+
+/// It may have been carried out all the same: the intent stands until there is a definite answer.
+fn is_unanswered_launch(mutation: &Mutation, result: &Result<Outcome, CloudError>) -> bool {
+    let unanswered = |error: &CloudError| !error.kind.is_definite();
+    matches!(mutation, Mutation::Launch { .. }) && result.as_ref().is_err_and(unanswered)
 }
 
 fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
@@ -165,7 +219,6 @@ fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
         adopted.generation = generation;
     }
     mark_pointer_stale(worker);
-    adoption::repair_pointer(worker, turn);
 }
 
 fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
@@ -201,7 +254,6 @@ fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
         adopted.generation = worker.generation;
     }
     mark_pointer_stale(worker);
-    adoption::repair_pointer(worker, turn);
 }
 
 /// A pointer that could not be read is written all the same after a launch or start: what it said
@@ -259,7 +311,7 @@ fn fail(
 }
 
 /// 1 s after the first, doubling, at most 60 s.
-fn backoff(count: u32) -> Millis {
+pub(super) fn backoff(count: u32) -> Millis {
     let doublings = count.saturating_sub(1).min(6);
     Millis::new(BACKOFF_FIRST.get() << doublings).min(BACKOFF_MAX)
 }

@@ -28,13 +28,49 @@ const COME_BACK: Millis = Millis::from_secs(2);
 pub(super) fn begin(worker: &mut Worker, turn: &mut Turn<'_>) {
     worker.pass = Some(Pass {
         started: turn.now,
-        stage: Stage::Pointer,
+        stage: Stage::RecordRead,
         decisions: 0,
         adoption: Adoption::NotAsked,
         looked_at: Vec::new(),
         scan_failed: false,
         trouble: None,
     });
+    // Where other hosts write too, what they have written comes first.
+    if turn.shared.store_is_shared || worker.record.stored.is_none() {
+        turn.effects.push(Effect::ReadRecord(worker.id.clone()));
+    } else {
+        read_pointer(worker, turn);
+    }
+}
+
+/// Begins the pass under way once more: what it was about to do is no longer so.
+pub(super) fn look_again(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let Some(pass) = &worker.pass else {
+        return;
+    };
+    if !matches!(pass.stage, Stage::RecordWritten | Stage::Mutation) {
+        return;
+    }
+    let (started, decisions) = (pass.started, pass.decisions);
+    begin(worker, turn);
+    if let Some(pass) = worker.pass.as_mut() {
+        pass.started = started;
+        pass.decisions = decisions;
+    }
+}
+
+/// Asks `resolve`, after the write of the record that is under way.
+pub(super) fn go_on(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if worker.record.writing.is_some() {
+        set_stage(worker, Stage::RecordWritten);
+    } else {
+        ask_resolve(worker, turn);
+    }
+}
+
+/// Reads the pointer.
+pub(super) fn read_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
+    set_stage(worker, Stage::Pointer);
     turn.effects.push(Effect::Query {
         asker: Asker::Worker(worker.id.clone()),
         query: Query::Pointer {
@@ -70,6 +106,9 @@ pub(super) fn instance_read(
     let named_here = worker.pointer.clone().flatten();
     if !worker.adopted_is_live(turn.now) && named_here.as_ref() == Some(id) {
         adoption::take_from_pointer(worker, turn, id);
+        if worker.record.writing.is_some() {
+            return set_stage(worker, Stage::RecordWritten);
+        }
     }
     if worker.adopted_is_live(turn.now) {
         adoption::repair_pointer(worker, turn);
@@ -222,6 +261,9 @@ fn serve(
 
 /// Starts or launches, if the guard agrees.
 fn change(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, proposal: &Proposal) {
+    if worker.record.writing.is_some() {
+        return set_stage(worker, Stage::RecordWritten);
+    }
     match turn.permit(worker, decision, proposal) {
         Ok(permit) => {
             set_stage(worker, Stage::Mutation);
@@ -329,7 +371,7 @@ pub(super) fn set_stage(worker: &mut Worker, stage: Stage) {
     }
 }
 
-fn awaits(worker: &Worker, stage: &Stage) -> bool {
+pub(super) fn awaits(worker: &Worker, stage: &Stage) -> bool {
     worker
         .pass
         .as_ref()

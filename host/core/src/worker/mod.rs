@@ -5,22 +5,25 @@ pub mod inputs;
 mod known;
 pub mod observe;
 mod parts;
+mod record;
 mod status;
 
 use std::collections::BTreeMap;
 
 pub use known::Known;
 pub use parts::{
-    AddressWatch, Adopted, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
-    Pass, Stage, Waiter,
+    AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt, Pass,
+    Stage, Waiter,
 };
+pub use record::{Lease, RecordView, Writing};
 pub use status::{InstanceStatus, WorkerStatus};
 
 use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::spec::{PoolSpec, WorkerSpec};
-pub use crate::store::How;
+pub use crate::store::{Adopted, How};
+use crate::store::{Intent, Stored};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -34,8 +37,15 @@ pub struct Worker {
     pub pool: PoolSpec,
     /// The latest provisioning attempt. Only rises.
     pub generation: Generation,
-    /// The lease's fencing token.
-    pub epoch: Epoch,
+    /// The highest generation the journal remembers: no token is used for two attempts, even where the
+    /// store has lost the record.
+    pub generation_floor: Generation,
+    /// The highest epoch the journal remembers; likewise.
+    pub epoch_floor: Epoch,
+    /// The record in the store.
+    pub record: RecordView,
+    /// The mutation that the record announces.
+    pub intent: Option<Intent>,
     /// What the pointer said; `None`: never read, or the last reading failed.
     pub pointer: Option<Option<InstanceId>>,
     /// The instance that embodies the worker, by the host's own record.
@@ -80,22 +90,29 @@ pub struct Worker {
     pub unserved_in_row: u32,
 }
 
+/// What earlier lives left behind of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its record in the store; `None` when the store could not be read.
+    pub stored: Option<Stored>,
+    /// The highest generation in the journal.
+    pub generation: Generation,
+    /// The highest epoch in the journal.
+    pub epoch: Epoch,
+}
+
 impl Worker {
-    /// A worker nothing is known of yet. `generation` is the highest the journal remembers: the next
-    /// launch is a later one, so a token is never used for two attempts.
-    pub fn new(
-        id: WorkerId,
-        spec: WorkerSpec,
-        pool: PoolSpec,
-        generation: Generation,
-        epoch: Epoch,
-    ) -> Self {
-        Self {
+    /// A worker nothing is known of but what the store and the journal remember.
+    pub fn new(id: WorkerId, spec: WorkerSpec, pool: PoolSpec, remembered: Remembered) -> Self {
+        let mut worker = Self {
             id,
             spec,
             pool,
-            generation,
-            epoch,
+            generation: remembered.generation,
+            generation_floor: remembered.generation,
+            epoch_floor: remembered.epoch,
+            record: RecordView::new(None),
+            intent: None,
             pointer: None,
             adopted: None,
             instances: BTreeMap::new(),
@@ -117,7 +134,11 @@ impl Worker {
             last_not_yet: None,
             follow_at: None,
             unserved_in_row: 0,
+        };
+        if let Some(stored) = remembered.stored {
+            worker.fold(stored);
         }
+        worker
     }
 
     /// The adopted instance as last read.

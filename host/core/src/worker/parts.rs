@@ -5,21 +5,8 @@ use crate::cloud::{Mutation, MutationKind};
 use crate::id::{DecisionId, Digest, Generation, InstanceId};
 use crate::point::Reason;
 use crate::point::resolve::{Adoption, FailureKind};
-use crate::store::How;
+use crate::store::LastError;
 use crate::time::{Instant, Millis};
-
-/// The host's record of the instance that embodies the worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
-    /// Which.
-    pub id: InstanceId,
-    /// Its generation; 0 when something else launched it and reeve has launched nothing since.
-    pub generation: Generation,
-    /// Since when.
-    pub since: Instant,
-    /// How it came about.
-    pub how: How,
-}
 
 /// A mutation of an instance whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +19,9 @@ pub struct InFlight {
     pub decision: DecisionId,
     /// Since when.
     pub since: Instant,
+    /// Whether this host sent it, in this life: then its outcome will come. What another host or an
+    /// earlier life intended is recovered once its lease is void.
+    pub is_ours: bool,
 }
 
 /// A launch that is replayed, token and parameters unchanged, until a definite answer comes (G1).
@@ -62,6 +52,19 @@ pub struct Failure {
     pub count: u32,
     /// Before then nothing is launched or started, whatever a policy says: the provider asked for it.
     pub backs_off_until: Option<Instant>,
+}
+
+impl Failure {
+    /// As the store remembers it: enough to say so, and to go on counting.
+    pub(crate) fn recorded(error: &LastError) -> Self {
+        Self {
+            kind: FailureKind::from_code(&error.code),
+            text: error.text.clone(),
+            at: error.at,
+            count: error.count,
+            backs_off_until: None,
+        }
+    }
 }
 
 /// The look for the address of the adopted instance.
@@ -135,6 +138,10 @@ pub struct Pass {
 /// What a pass waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// The record's reading.
+    RecordRead,
+    /// The record's write.
+    RecordWritten,
     /// The pointer's reading.
     Pointer,
     /// The reading of this instance.

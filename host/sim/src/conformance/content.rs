@@ -6,7 +6,7 @@ use reeve_core::cloud::Mutation;
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
-use reeve_core::store::{AdoptedRecord, How, Intent, LastError, Phase, Store, Touch, WorkerRecord};
+use reeve_core::store::{Adopted, How, Intent, LastError, Phase, Store, Touch, WorkerRecord};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, running};
@@ -180,7 +180,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             decision: DecisionId::new(u64::MAX - 4),
             since: Instant::from_ms(u64::MAX - 5),
         }),
-        adopted: Some(AdoptedRecord {
+        adopted: Some(Adopted {
             id: InstanceId::from("i-0123456789abcdef0"),
             generation: Generation::new(7),
             since: Instant::from_ms(1_790_000_000_001),

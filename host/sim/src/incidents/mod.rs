@@ -132,6 +132,7 @@ pub fn fleet() -> FleetSpec {
         pools: BTreeMap::from([(pool(), pool_spec())]),
         workers: BTreeMap::from([(worker(), worker_spec())]),
         budget: Budget::default(),
+        ..FleetSpec::default()
     }
 }
 

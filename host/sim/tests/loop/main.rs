@@ -8,5 +8,6 @@
 )]
 
 mod reaping;
+mod records;
 mod resolving;
 mod support;

@@ -1,0 +1,144 @@
+//! Who may act for a worker: the holder of its lease, and nobody else (G6, I3).
+
+use super::Scene;
+use super::veto::{Rule, Veto};
+use crate::id::Epoch;
+use crate::worker::Lease;
+
+impl Scene<'_> {
+    /// Every change rests on a write of the worker's record, and only the lease's holder may write it.
+    ///
+    /// # Errors
+    /// The veto: the record is not known, another host acts for the worker, or a write is under way.
+    pub fn may_write_record(&self) -> Result<(), Veto> {
+        if self.worker.record.writing.is_some() {
+            return Err(Veto::new(
+                Rule::RecordBeingWritten,
+                "the worker's record is being written; what follows waits for it",
+            ));
+        }
+        match self.lease() {
+            Lease::Free | Lease::Ours => Ok(()),
+            Lease::Unknown => Err(Veto::new(
+                Rule::RecordUnknown,
+                "the worker's record could not be read from the store, so nobody knows who may act",
+            )),
+            Lease::Theirs { host, stale_at } => Err(Veto::new(
+                Rule::LeaseHeld,
+                format!(
+                    "host {host} acts for the worker; its lease is stale in {} at the earliest",
+                    stale_at.since(self.now)
+                ),
+            )),
+        }
+    }
+
+    /// Who may act for the worker.
+    pub(crate) fn lease(&self) -> Lease {
+        self.worker
+            .record
+            .lease(self.us, self.store_is_shared, self.lease)
+    }
+
+    /// The epoch a write made now carries: that of the lease held, or the next one, which takes it.
+    pub(crate) fn epoch(&self) -> Epoch {
+        let record = &self.worker.record;
+        match self.lease() {
+            Lease::Ours => record.epoch(),
+            Lease::Free | Lease::Theirs { .. } | Lease::Unknown => {
+                record.epoch().max(self.worker.epoch_floor).next()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cloud::MutationKind;
+    use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
+    use crate::guard::{Proposal, Rule};
+    use crate::id::{Epoch, HostId, Version};
+    use crate::spec::LEASE;
+    use crate::store::{Stored, WorkerRecord};
+    use crate::time::{Instant, Millis};
+    use crate::worker::{Worker, Writing};
+
+    /// A worker whose record names this host as the lease's holder, seen first `seen_before` ago.
+    fn leased_to(host: &str, seen_before: Millis) -> Worker {
+        let mut worker = worker();
+        worker.record.stored = Some(Stored {
+            version: Version::new(4),
+            record: WorkerRecord {
+                epoch: Epoch::new(9),
+                lease: Some(HostId::from(host)),
+                ..WorkerRecord::default()
+            },
+            ..Stored::default()
+        });
+        worker.record.read_at = NOW;
+        worker.record.seen_at = Instant::from_ms(NOW.as_ms() - seen_before.get());
+        worker
+    }
+
+    #[test]
+    fn nothing_is_changed_while_another_host_holds_the_lease() {
+        let worker = leased_to("another", Millis::new(LEASE.get() - 1));
+        refused(&worker, &Proposal::Launch, Rule::LeaseHeld);
+    }
+
+    #[test]
+    fn a_lease_that_was_seen_unchanged_for_its_length_is_taken_with_the_next_epoch() {
+        let worker = leased_to("another", LEASE);
+        let permit = permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        assert_eq!(permit.epoch(), Epoch::new(10));
+    }
+
+    #[test]
+    fn a_lease_does_not_grow_stale_by_not_being_looked_at() {
+        let mut worker = leased_to("another", LEASE + LEASE);
+        worker.record.read_at = worker.record.seen_at;
+        refused(&worker, &Proposal::Launch, Rule::LeaseHeld);
+    }
+
+    #[test]
+    fn in_a_store_of_its_own_a_host_finds_only_leases_of_earlier_lives() {
+        let worker = leased_to("an-earlier-life", Millis::ZERO);
+        let epoch = scene_with(&worker, false, |mut scene| {
+            scene.store_is_shared = false;
+            scene.permit(&Proposal::Launch).map(|permit| permit.epoch())
+        });
+        assert_eq!(epoch.ok(), Some(Epoch::new(10)));
+    }
+
+    #[test]
+    fn the_holder_of_the_lease_goes_on_with_its_epoch() {
+        let worker = leased_to("us", Millis::ZERO);
+        assert_eq!(
+            permitted(&worker, &Proposal::Launch, MutationKind::Launch).epoch(),
+            Epoch::new(9)
+        );
+    }
+
+    #[test]
+    fn epochs_go_on_from_the_journal_where_the_store_has_lost_the_record() {
+        let mut worker = worker();
+        worker.epoch_floor = Epoch::new(41);
+        assert_eq!(
+            permitted(&worker, &Proposal::Launch, MutationKind::Launch).epoch(),
+            Epoch::new(42)
+        );
+    }
+
+    #[test]
+    fn nothing_is_changed_while_the_record_is_not_known_or_being_written() {
+        let mut worker = worker();
+        worker.record.writing = Some(Writing {
+            record: WorkerRecord::default(),
+            waiting: None,
+        });
+        refused(&worker, &Proposal::Launch, Rule::RecordBeingWritten);
+        worker.record.writing = None;
+        worker.record.stored = None;
+        refused(&worker, &Proposal::Launch, Rule::RecordUnknown);
+    }
+}

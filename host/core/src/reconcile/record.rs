@@ -1,0 +1,279 @@
+//! The worker's record in the store: written before anything is changed, by the lease's holder alone,
+//! and recovered after a crash.
+//!
+//! One write at a time for a worker. It carries the state as it is meant to be; if it is lost or fails,
+//! what it announced is not done and the worker goes back to what the store says. So nothing is ever
+//! done that other hosts, or the next life, could not know of.
+
+use super::{Turn, callers, mutation, pass};
+use crate::answer::{NotYet, NotYetCode};
+use crate::effect::Effect;
+use crate::event::Timer;
+use crate::guard::{Permit, Rule, Veto};
+use crate::id::DecisionId;
+use crate::notice::Step;
+use crate::store::{Committed, IdleTest, StoreError, Stored, Write};
+use crate::time::{Instant, Millis};
+use crate::worker::{Lease, Stage, Worker, Writing};
+
+/// A lease is renewed this often within its length.
+const RENEWALS: u64 = 10;
+
+/// Writes the record as it now stands, then does what is permitted. Without a permit it waits for the
+/// write under way, and is left out where nothing may be written.
+pub(super) fn write(worker: &mut Worker, turn: &mut Turn<'_>, then: Option<Permit>) {
+    write_if(worker, turn, then, None);
+}
+
+/// The same, unless the worker was in use after `idle_since` (G5).
+pub(super) fn write_if(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    then: Option<Permit>,
+    idle_since: Option<Instant>,
+) {
+    if worker.record.writing.is_some() {
+        worker.record.dirty = true;
+        return;
+    }
+    if turn.shared.dry_run {
+        return;
+    }
+    let epoch = match &then {
+        Some(permit) => permit.epoch(),
+        None => turn.scene(worker, DecisionId::default(), |scene| scene.epoch()),
+    };
+    let record = worker.to_record(&turn.shared.us, epoch);
+    worker.record.dirty = false;
+    worker.record.writing = Some(Writing {
+        record: record.clone(),
+        waiting: then.as_ref().map(Permit::decision),
+    });
+    let write = Write {
+        worker: worker.id.clone(),
+        expected: worker.record.version(),
+        record,
+        if_idle: idle_since.map(|since| IdleTest {
+            since,
+            now: turn.now,
+        }),
+    };
+    turn.effects.push(Effect::Commit { write, then });
+}
+
+/// Whether the record may be written now: by the same rules that hold for every mutation.
+pub(super) fn may_write(worker: &Worker, turn: &Turn<'_>) -> bool {
+    turn.scene(worker, DecisionId::default(), |scene| {
+        scene.may_write_record().is_ok()
+    })
+}
+
+/// A write came to an end.
+pub(super) fn written(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    result: Result<Committed, StoreError>,
+) {
+    let Some(writing) = worker.record.writing.take() else {
+        return;
+    };
+    match result {
+        Ok(Committed::Written(version)) => {
+            let activity = worker.record.activity();
+            worker.record.failures = 0;
+            worker.record.seen_at = turn.now;
+            worker.record.read_at = turn.now;
+            worker.record.stored = Some(Stored {
+                version,
+                record: writing.record,
+                activity,
+            });
+            after_write(worker, turn);
+        }
+        Ok(Committed::Lost(current)) => {
+            let text = "another host has written the worker's record in between; looking again";
+            turn.notice(worker, Step::RecordLost, text.to_owned(), &[]);
+            not_sent(worker, turn, writing.waiting, Rule::LeaseHeld, text);
+            take_over(worker, turn, current.unwrap_or_default());
+            pass::look_again(worker, turn);
+            recover_or_look(worker, turn);
+        }
+        Ok(Committed::InUse(activity)) => {
+            let mut stored = worker.record.stored.clone().unwrap_or_default();
+            stored.activity = activity;
+            worker.fold(stored);
+            let text = "it came into use before it could be ended; it is kept";
+            not_sent(worker, turn, writing.waiting, Rule::InUse, text);
+            pass::look_again(worker, turn);
+        }
+        Err(error) => {
+            // Whether it was written is not known. If it was, the next write finds out.
+            let stored = worker.record.stored.clone().unwrap_or_default();
+            worker.fold(stored);
+            let text = error.to_string();
+            not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
+            failed(worker, turn, &error);
+        }
+    }
+}
+
+/// What was permitted and journaled, and then not sent after all.
+fn not_sent(
+    worker: &Worker,
+    turn: &mut Turn<'_>,
+    waiting: Option<DecisionId>,
+    rule: Rule,
+    text: &str,
+) {
+    if let Some(decision) = waiting {
+        turn.vetoed(worker, decision, &Veto::new(rule, text));
+    }
+}
+
+fn after_write(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if std::mem::take(&mut worker.record.dirty) {
+        write(worker, turn, None);
+        return;
+    }
+    renew_later(worker, turn);
+    if pass::awaits(worker, &Stage::RecordWritten) {
+        pass::ask_resolve(worker, turn);
+    }
+}
+
+/// The record was read.
+pub(super) fn read(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    result: Result<Option<Stored>, StoreError>,
+) {
+    match result {
+        // The answer to the write under way will say more, and later.
+        Ok(_) if worker.record.writing.is_some() => {}
+        Ok(found) => {
+            worker.record.failures = 0;
+            let found = found.unwrap_or_default();
+            let is_news = worker
+                .record
+                .stored
+                .as_ref()
+                .is_none_or(|known| known.version < found.version);
+            if is_news {
+                take_over(worker, turn, found);
+                worker.record.seen_at = asked_at;
+            }
+            worker.record.read_at = asked_at;
+            recover(worker, turn);
+        }
+        Err(error) => {
+            let is_known = worker.record.stored.is_some();
+            if !is_known || !pass::awaits(worker, &Stage::RecordRead) {
+                return failed(worker, turn, &error);
+            }
+            // What is known goes on being served; whoever wants to change something finds out.
+            tell(worker, turn, &error);
+        }
+    }
+    if pass::awaits(worker, &Stage::RecordRead) {
+        pass::read_pointer(worker, turn);
+    }
+}
+
+/// Goes by what another host has written.
+fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
+    let before = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
+    worker.fold(stored);
+    worker.record.seen_at = turn.now;
+    worker.record.read_at = turn.now;
+    if worker.adopted.as_ref().map(|adopted| &adopted.id) != before.as_ref() {
+        worker.address_watch = None;
+        turn.withdraw(worker);
+    }
+}
+
+/// The store did not answer: callers are told, and it is tried again.
+fn failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &StoreError) {
+    tell(worker, turn, error);
+    worker.record.failures = worker.record.failures.saturating_add(1);
+    let pause = mutation::backoff(worker.record.failures);
+    turn.timer(turn.now + pause, Timer::Recover(worker.id.clone()));
+    let stage = worker.pass.as_ref().map(|pass| pass.stage.clone());
+    if let Some(Stage::RecordRead | Stage::RecordWritten | Stage::Mutation) = stage {
+        let not_yet = NotYet {
+            code: NotYetCode::StoreUnreachable,
+            detail: error.to_string(),
+            retry_after: pause,
+            decision: worker.last_decision.as_ref().map(|last| last.id),
+        };
+        callers::turned_away(worker, turn, not_yet);
+    }
+}
+
+fn tell(worker: &Worker, turn: &mut Turn<'_>, error: &StoreError) {
+    turn.notice(worker, Step::StoreCallFailed, error.to_string(), &[]);
+}
+
+/// Works on an intent that nobody works on, or reads the record to see whether its lease has become void.
+pub(super) fn recover_or_look(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let unknown = worker.record.stored.is_none();
+    let is_left = worker.in_flight.as_ref().is_some_and(|it| !it.is_ours);
+    if unknown || (is_left && turn.shared.store_is_shared) {
+        turn.effects.push(Effect::ReadRecord(worker.id.clone()));
+    } else {
+        recover(worker, turn);
+    }
+}
+
+/// Finishes or gives up what another host, or an earlier life, intended and did not end: a launch is sent
+/// again with its token, which finds the instance or makes it; anything else is given up, because the
+/// next look shows what came of it.
+fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let Some(left) = worker.in_flight.clone().filter(|it| !it.is_ours) else {
+        return;
+    };
+    let lease = turn.scene(worker, left.decision, |scene| scene.lease());
+    if let Lease::Theirs { stale_at, .. } = lease {
+        return turn.timer(stale_at, Timer::Recover(worker.id.clone()));
+    }
+    if worker.record.writing.is_some() || turn.shared.dry_run {
+        return;
+    }
+    let text = format!("the {} of an earlier lease is taken up again", left.kind);
+    if worker.attempt.is_some() {
+        turn.notice(worker, Step::IntentRecovered, text, &[]);
+        return mutation::replay_launch(worker, turn);
+    }
+    let text = format!(
+        "the {} of an earlier lease is left to what the cloud shows",
+        left.kind
+    );
+    turn.notice(worker, Step::IntentRecovered, text, &[]);
+    worker.intent = None;
+    worker.in_flight = None;
+    // It may have cleared the pointer, or not.
+    worker.pointer = None;
+    write(worker, turn, None);
+}
+
+/// Shows that this host is alive, as long as it holds the lease for something. A timer that a later one
+/// has overtaken is without effect.
+pub(super) fn renew(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if worker.record.renew_at.is_none_or(|at| turn.now < at) {
+        return;
+    }
+    worker.record.renew_at = None;
+    let lease = turn.scene(worker, DecisionId::default(), |scene| scene.lease());
+    if lease == Lease::Ours && worker.intent.is_some() {
+        write(worker, turn, None);
+    }
+}
+
+fn renew_later(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if worker.intent.is_none() || !turn.shared.store_is_shared {
+        return;
+    }
+    let at = turn.now + Millis::new(turn.shared.lease.get() / RENEWALS);
+    worker.record.renew_at = Some(at);
+    turn.timer(at, Timer::RenewLease(worker.id.clone()));
+}

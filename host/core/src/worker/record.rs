@@ -1,0 +1,201 @@
+//! The worker's record as this host last saw it in the store, and the write of it that is under way.
+
+use crate::id::{DecisionId, Epoch, HostId, Version};
+use crate::instance::InstanceState;
+use crate::store::{Activity, Intent, LastError, Phase, Stored, WorkerRecord};
+use crate::time::{Instant, Millis};
+use crate::worker::{Failure, InFlight, LaunchAttempt, Worker};
+
+/// What this host knows of a worker's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordView {
+    /// As it was last read or written; `None`: it could not be read yet.
+    pub stored: Option<Stored>,
+    /// When this version was first seen. A lease ages from here, by this host's own clock.
+    pub seen_at: Instant,
+    /// When it was last known to have this version still.
+    pub read_at: Instant,
+    /// The write under way.
+    pub writing: Option<Writing>,
+    /// Whether there is more to write once the write under way has ended.
+    pub dirty: bool,
+    /// Failed calls to the store in a row.
+    pub failures: u32,
+    /// When the lease is to be renewed.
+    pub renew_at: Option<Instant>,
+}
+
+/// A write of the record that has not been answered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writing {
+    /// What the record will be.
+    pub record: WorkerRecord,
+    /// The decision whose mutation waits for it.
+    pub waiting: Option<DecisionId>,
+}
+
+/// Who may act for a worker, as far as this host can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The record could not be read, so nobody knows.
+    Unknown,
+    /// Nobody holds it, or only one who cannot be alive any more.
+    Free,
+    /// This host does.
+    Ours,
+    /// Another host does; until then it cannot be called stale.
+    Theirs {
+        /// Who.
+        host: HostId,
+        /// When this host will have seen it unchanged for the lease's length.
+        stale_at: Instant,
+    },
+}
+
+impl RecordView {
+    /// A record as it was read at the start; `None` where the store did not answer.
+    pub fn new(stored: Option<Stored>) -> Self {
+        Self {
+            stored,
+            seen_at: Instant::default(),
+            read_at: Instant::default(),
+            writing: None,
+            dirty: false,
+            failures: 0,
+            renew_at: None,
+        }
+    }
+
+    /// Who may act. `is_shared`: whether other hosts write the same store; where none does, a lease of
+    /// somebody else is of an earlier life and void. A lease is stale when the record was seen unchanged
+    /// for its whole length *by this host's clock*: no two clocks are compared.
+    pub fn lease(&self, us: &HostId, is_shared: bool, length: Millis) -> Lease {
+        let Some(stored) = &self.stored else {
+            return Lease::Unknown;
+        };
+        match &stored.record.lease {
+            None => Lease::Free,
+            Some(host) if host == us => Lease::Ours,
+            Some(_) if !is_shared => Lease::Free,
+            Some(_) if self.read_at.since(self.seen_at) >= length => Lease::Free,
+            Some(host) => Lease::Theirs {
+                host: host.clone(),
+                stale_at: self.seen_at + length,
+            },
+        }
+    }
+
+    /// The version the next write replaces.
+    pub fn version(&self) -> Version {
+        self.stored
+            .as_ref()
+            .map_or(Version::default(), |stored| stored.version)
+    }
+
+    /// The epoch of the record in the store.
+    pub fn epoch(&self) -> Epoch {
+        self.stored
+            .as_ref()
+            .map_or(Epoch::default(), |stored| stored.record.epoch)
+    }
+
+    /// What was refreshed beside the record, as last read.
+    pub fn activity(&self) -> Activity {
+        self.stored
+            .as_ref()
+            .map_or(Activity::default(), |stored| stored.activity)
+    }
+}
+
+impl Worker {
+    /// The record as it should stand in the store. Whoever has an intent holds the lease until its
+    /// outcome is written too; without one there is nothing to hold it for.
+    pub fn to_record(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
+        WorkerRecord {
+            epoch,
+            lease: self.intent.is_some().then(|| us.clone()),
+            generation: self.generation,
+            phase: self.phase(),
+            intent: self.intent.clone(),
+            adopted: self.adopted.clone(),
+            last_error: self.last_failure.as_ref().map(|failure| LastError {
+                code: failure.kind.as_str().to_owned(),
+                text: failure.text.clone(),
+                at: failure.at,
+                count: failure.count,
+            }),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        use crate::cloud::MutationKind::{Launch, Start, Stop, Terminate, WritePointer};
+        let kind = self.intent.as_ref().map(|intent| intent.mutation.kind());
+        match kind {
+            Some(Launch | Start) => return Phase::Provisioning,
+            Some(Stop | Terminate) => return Phase::Ending,
+            Some(WritePointer) | None => {}
+        }
+        let is_down = |state: InstanceState| {
+            matches!(
+                state,
+                InstanceState::Stopping
+                    | InstanceState::Stopped
+                    | InstanceState::ShuttingDown
+                    | InstanceState::Terminated
+            )
+        };
+        match (&self.adopted, self.adopted_known()) {
+            (None, _) => Phase::Absent,
+            (Some(_), Some(known)) if is_down(known.instance.state) => Phase::Absent,
+            (Some(_), _) => Phase::Running,
+        }
+    }
+
+    /// Takes over what the store says: who embodies the worker, and what is under way. What this host
+    /// meant to write and could not is given up; an intent that stands there is nobody's mutation in
+    /// flight until it is recovered.
+    pub(crate) fn fold(&mut self, stored: Stored) {
+        let record = &stored.record;
+        self.generation = self.generation_floor.max(record.generation);
+        self.adopted.clone_from(&record.adopted);
+        self.intent.clone_from(&record.intent);
+        self.attempt = None;
+        self.in_flight = None;
+        self.pointer_write_in_flight = false;
+        if let Some(intent) = &record.intent {
+            self.attempt = LaunchAttempt::of(intent);
+            self.in_flight = Some(InFlight::left_by(intent));
+        }
+        if let (Some(error), None) = (&record.last_error, &self.last_failure) {
+            self.last_failure = Some(Failure::recorded(error));
+        }
+        self.record.stored = Some(stored);
+    }
+}
+
+impl LaunchAttempt {
+    /// The launch of an intent; `None` for any other mutation.
+    fn of(intent: &Intent) -> Option<Self> {
+        use crate::cloud::Mutation;
+        matches!(intent.mutation, Mutation::Launch { .. }).then(|| Self {
+            mutation: intent.mutation.clone(),
+            generation: intent.generation,
+            decision: intent.decision,
+            sent: 0,
+            since: intent.since,
+        })
+    }
+}
+
+impl InFlight {
+    /// A mutation that somebody intended, and of which this host has sent nothing.
+    fn left_by(intent: &Intent) -> Self {
+        Self {
+            kind: intent.mutation.kind(),
+            instance: intent.mutation.instance().cloned(),
+            decision: intent.decision,
+            since: intent.since,
+            is_ours: false,
+        }
+    }
+}

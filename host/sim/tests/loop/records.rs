@@ -1,0 +1,316 @@
+//! Several hosts and several lives over one store: one launch, one adopted instance, whoever dies when.
+
+use crate::support::{BEGINS, Native};
+use reeve_core::answer::{Answer, NotYetCode};
+use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::fleet::Recovered;
+use reeve_core::id::{Epoch, RequestId};
+use reeve_core::journal::Entry;
+use reeve_core::spec::LEASE;
+use reeve_core::store::{StoreError, StoreErrorKind, Stored};
+use reeve_core::time::{Instant, Millis};
+use reeve_sim::host::Host;
+use reeve_sim::incidents::{self, TAG};
+use reeve_sim::reeve::Reeve;
+use reeve_sim::store::MemoryStore;
+use reeve_sim::world::{Boot, Fault, World};
+
+const SECOND: Millis = Millis::from_secs(1);
+
+/// Hosts that share a world and a store.
+struct Several {
+    world: World,
+    store: MemoryStore,
+    hosts: Vec<Reeve>,
+    now: Instant,
+    requests: RequestId,
+    answers: Vec<(RequestId, Answer)>,
+}
+
+impl Several {
+    fn new(hosts: usize) -> Self {
+        let mut several = Self {
+            world: World::new(1, BEGINS),
+            store: MemoryStore::new(true),
+            hosts: Vec::new(),
+            now: BEGINS,
+            requests: RequestId::default(),
+            answers: Vec::new(),
+        };
+        for number in 0..hosts {
+            several.join(&format!("host-{number}"));
+        }
+        several
+    }
+
+    /// One host with a store that nobody else writes.
+    fn alone() -> Self {
+        let mut several = Self::new(0);
+        several.store = MemoryStore::new(false);
+        several.join("first-life");
+        several
+    }
+
+    /// A host begins to work.
+    fn join(&mut self, name: &str) {
+        let mut host = Reeve::sharing(
+            incidents::fleet(),
+            Native::sensible(),
+            self.store.clone(),
+            name,
+            Recovered::default(),
+        );
+        host.start(&mut self.world, self.now);
+        self.hosts.push(host);
+    }
+
+    /// A host dies between two steps, and everything it was about to do with it.
+    fn kill(&mut self, host: usize) {
+        drop(self.hosts.remove(host));
+    }
+
+    fn ask(&mut self, host: usize) -> RequestId {
+        self.requests = self.requests.next();
+        let worker = incidents::worker();
+        self.hosts[host].ask(&mut self.world, self.now, &worker, self.requests);
+        self.requests
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let due = self.hosts.iter().filter_map(Host::next_due);
+        due.chain(self.world.next_change()).min()
+    }
+
+    /// Lets the next thing happen.
+    fn step(&mut self) {
+        let Some(at) = self.next() else { return };
+        self.now = self.now.max(at);
+        self.world.advance(self.now);
+        for host in &mut self.hosts {
+            host.run_due(&mut self.world, self.now);
+            self.answers.extend(host.take_answers());
+        }
+    }
+
+    fn run(&mut self, length: Millis) {
+        let end = self.now + length;
+        while self.next().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+        self.world.advance(end);
+    }
+
+    fn answer(&mut self, request: RequestId) -> Option<Answer> {
+        for host in &mut self.hosts {
+            self.answers.extend(host.take_answers());
+        }
+        let found = self.answers.iter().find(|(it, _)| *it == request);
+        found.map(|(_, answer)| answer.clone())
+    }
+
+    fn record(&self) -> Stored {
+        let read = self.store.read_now(&incidents::worker()).unwrap();
+        read.unwrap_or_default()
+    }
+
+    /// What was launched, by the cloud's own count.
+    fn launched(&self) -> Vec<String> {
+        let all = self.world.instances();
+        all.map(|instance| instance.id.to_string()).collect()
+    }
+
+    /// One instance, adopted by everybody, named by the pointer, with nothing left to do.
+    #[track_caller]
+    fn assert_settled(&mut self) {
+        let launched = self.launched();
+        assert_eq!(launched.len(), 1, "{launched:?}");
+        let record = self.record().record;
+        let adopted = record.adopted.map(|adopted| adopted.id.to_string());
+        assert_eq!(adopted.as_deref(), Some(launched[0].as_str()));
+        assert_eq!(record.intent, None);
+        assert_eq!(record.lease, None);
+        let pointer = self.world.pointer(&incidents::pointer());
+        assert_eq!(pointer, Some(launched[0].as_str()));
+    }
+}
+
+fn outage() -> StoreError {
+    StoreError {
+        doing: "write the record".to_owned(),
+        kind: StoreErrorKind::Unavailable,
+        message: "the simulation says so".to_owned(),
+    }
+}
+
+#[test]
+fn twenty_hosts_asked_at_once_launch_one_instance_and_all_serve_it() {
+    let mut several = Several::new(20);
+    for host in 0..20 {
+        for _ in 0..5 {
+            several.ask(host);
+        }
+    }
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    let asked: Vec<_> = (0..20).map(|host| several.ask(host)).collect();
+    several.run(SECOND);
+    for request in asked {
+        assert!(matches!(several.answer(request), Some(Answer::Served(_))));
+    }
+}
+
+#[test]
+fn a_host_that_dies_between_any_two_steps_leaves_one_instance_and_a_pointer_that_agrees() {
+    // As many steps as a whole provisioning takes, and some beyond.
+    for steps in 0..60 {
+        let mut several = Several::alone();
+        several.ask(0);
+        for _ in 0..steps {
+            several.step();
+        }
+        several.kill(0);
+        several.join("second-life");
+        several.ask(0);
+        several.run(Millis::from_secs(180));
+        several.ask(0);
+        several.run(Millis::from_secs(30));
+        several.assert_settled();
+    }
+}
+
+#[test]
+fn what_a_dead_host_left_is_taken_up_by_another_when_its_lease_is_stale_and_not_before() {
+    for steps in 0..40 {
+        let mut several = Several::new(2);
+        several.ask(0);
+        for _ in 0..steps {
+            several.step();
+        }
+        several.kill(0);
+        let held = several.record().record.lease.is_some();
+        let died = several.now;
+        several.ask(0);
+        several.run(SECOND);
+        if held {
+            let holder = several.record().record.lease;
+            assert_eq!(holder.unwrap().as_str(), "host-0", "after {steps} steps");
+        }
+        several.run(LEASE + LEASE);
+        several.ask(0);
+        several.run(Millis::from_secs(120));
+        several.assert_settled();
+        assert!(several.now > died);
+    }
+}
+
+#[test]
+fn a_launch_whose_reply_was_lost_is_answered_by_the_same_token_in_the_next_life() {
+    let mut several = Several::alone();
+    several.world.fault(Fault {
+        kind: MutationKind::Launch,
+        carried_out: true,
+        error: CloudErrorKind::Transient,
+        code: "RequestTimeout",
+    });
+    several.ask(0);
+    several.run(SECOND);
+    assert_eq!(several.launched().len(), 1);
+    assert!(several.record().record.intent.is_some());
+    several.kill(0);
+    several.join("second-life");
+    several.run(Millis::from_secs(60));
+    several.ask(0);
+    several.run(Millis::from_secs(60));
+    several.assert_settled();
+    assert_eq!(several.record().record.generation.get(), 1);
+}
+
+#[test]
+fn a_host_that_slept_through_its_lease_finds_out_before_it_changes_anything() {
+    let mut several = Several::new(2);
+    several.ask(0);
+    // Until the first host has sent its launch and waits for the reply.
+    while several.launched().is_empty() {
+        several.step();
+    }
+    let mut sleeper = several.hosts.remove(0);
+    several.ask(0);
+    several.run(LEASE + LEASE + LEASE);
+    several.ask(0);
+    several.run(Millis::from_secs(60));
+    several.assert_settled();
+    let epoch = several.record().record.epoch;
+    // It wakes: its reply, its timers and its renewals are long due.
+    sleeper.run_due(&mut several.world, several.now);
+    several.hosts.push(sleeper);
+    several.ask(1);
+    several.run(Millis::from_secs(60));
+    several.assert_settled();
+    assert!(several.record().record.epoch >= epoch);
+}
+
+#[test]
+fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() {
+    let mut several = Several::new(1);
+    several
+        .world
+        .launch_elsewhere("i-bbbb", TAG, Boot::instant());
+    let first = several.ask(0);
+    several.run(SECOND);
+    assert!(matches!(several.answer(first), Some(Answer::Served(_))));
+
+    several.store.fail(Some(outage()));
+    several.run(Millis::from_secs(60));
+    let known = several.ask(0);
+    several.run(SECOND);
+    assert!(matches!(several.answer(known), Some(Answer::Served(_))));
+
+    several.world.stop_elsewhere(&"i-bbbb".into());
+    several.run(Millis::from_secs(60));
+    let refused = several.ask(0);
+    several.run(Millis::from_secs(10));
+    match several.answer(refused) {
+        Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::StoreUnreachable),
+        other => panic!("expected to be told about the store, got {other:?}"),
+    }
+    assert_eq!(several.launched(), ["i-bbbb"]);
+
+    several.store.fail(None);
+    several.run(Millis::from_secs(60));
+    let again = several.ask(0);
+    several.run(Millis::from_secs(60));
+    let later = several.ask(0);
+    several.run(SECOND);
+    assert!(several.answer(again).is_some());
+    assert!(matches!(several.answer(later), Some(Answer::Served(_))));
+}
+
+#[test]
+fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
+    let mut several = Several::alone();
+    for round in 0..3 {
+        several.ask(0);
+        several.run(Millis::from_secs(60));
+        for id in several.launched() {
+            several.world.stop_elsewhere(&id.as_str().into());
+        }
+        several.run(Millis::from_secs(60));
+        if round == 1 {
+            several.kill(0);
+            several.join("second-life");
+        }
+    }
+    let epochs = |host: &Reeve| -> Vec<Epoch> {
+        let entries = host.journal().iter().map(|record| &record.entry);
+        let intents = entries.filter_map(|entry| match entry {
+            Entry::Intent { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        intents.collect()
+    };
+    let epochs = epochs(&several.hosts[0]);
+    assert!(!epochs.is_empty());
+    assert!(epochs.is_sorted(), "{epochs:?}");
+    assert!(several.record().record.epoch >= *epochs.last().unwrap());
+}
