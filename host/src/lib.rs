@@ -16,6 +16,7 @@
 //! - [`serve`], [`host`]: from a configuration, or from parts, to a running host.
 //! - `drive`: the only place where events meet the core. `api`: the HTTP interface.
 //! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
+//! - [`store`]: the workers' records in a file.
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
 //! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
 
@@ -35,6 +36,7 @@ mod readiness;
 mod reload;
 mod routes;
 pub mod serve;
+pub mod store;
 mod ticker;
 
 pub use api::ListenError;

@@ -1,5 +1,10 @@
 //! The store in memory, and whether the suite that holds every store to its contract can fail.
 
+#![allow(
+    clippy::panic,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;

@@ -1,0 +1,6 @@
+//! Where one host keeps its workers' records: a file. Hosts that share workers keep them in DynamoDB
+//! (`reeve-aws`) instead; both stand behind [`reeve_core::store::Store`].
+
+mod sqlite;
+
+pub use sqlite::{SqliteStore, StoreOpenError};

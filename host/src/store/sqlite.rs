@@ -1,0 +1,203 @@
+//! The store in an SQLite file.
+//!
+//! One connection, owned by a thread of its own, so that a slow disk does not hold up callers: calls come
+//! over a channel, and each brings the way to answer it. Changes that wait together are made in one
+//! transaction, because making it durable takes longer than all the rest; each is still compared with
+//! the record as the one before it left it, and none is answered before all are on disk.
+//!
+//! - [`file`]: opening it, and whether it is ours. [`table`]: what is read and written.
+//! - [`call`]: one call on its way through the thread. [`error`]: what is said when it fails.
+
+mod call;
+mod error;
+mod file;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use reeve_core::id::{Version, WorkerId};
+use reeve_core::store::{
+    Committed, Store, StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched, Write,
+};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+pub use error::StoreOpenError;
+
+use call::{Call, Forget, Pending, Read, ReadAll, Refresh, Waiting};
+use error::Refusal;
+
+/// Calls on their way to the thread. When the disk is slower than they come, callers wait here.
+const QUEUE: usize = 256;
+/// Changes in one transaction at most: what comes later shall not wait for ever more of what came earlier.
+const GROUP: usize = 128;
+
+/// The records of one host's workers in a file.
+///
+/// Two handles on one file, or two processes, do no harm, but neither takes the other into account:
+/// [`is_shared`](Store::is_shared) is false. The file must be on a local disk: SQLite's write-ahead log does not
+/// work over a network file system.
+///
+/// Times and counts beyond 2^63-1 are kept as 2^63-1.
+#[derive(Debug)]
+pub struct SqliteStore {
+    /// `None` while it is being dropped.
+    calls: Option<mpsc::Sender<Box<dyn Pending>>>,
+    /// `None` while it is being dropped.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, made if it is missing, and starts its thread.
+    ///
+    /// Blocks while the file is checked: milliseconds for thousands of records.
+    ///
+    /// # Errors
+    /// [`StoreOpenError`]: the file is not a store, damaged, of a newer reeve, or cannot be written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreOpenError> {
+        let path = path.as_ref();
+        let keeper = Keeper {
+            connection: file::open(path)?,
+            path: path.to_owned(),
+        };
+        let (calls, incoming) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || keeper.run(incoming))
+            .map_err(StoreOpenError::io("start the thread for", path))?;
+        Ok(Self {
+            calls: Some(calls),
+            thread: Some(thread),
+        })
+    }
+
+    fn call<C: Call>(&self, call: C) -> StoreFuture<'_, C::Answer> {
+        Box::pin(async move {
+            let doing = call.doing();
+            let (reply, answer) = oneshot::channel();
+            let waiting = Box::new(Waiting::new(call, reply));
+            let sent = match &self.calls {
+                Some(calls) => calls.send(waiting).await.is_ok(),
+                None => false,
+            };
+            let gone = StoreError {
+                doing,
+                kind: StoreErrorKind::Unavailable,
+                message: "the store's thread has ended; restart the host".to_owned(),
+            };
+            if !sent {
+                return Err(gone);
+            }
+            answer.await.unwrap_or(Err(gone))
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn read(&self, worker: WorkerId) -> StoreFuture<'_, Option<Stored>> {
+        self.call(Read(worker))
+    }
+
+    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+        self.call(ReadAll)
+    }
+
+    fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
+        self.call(write)
+    }
+
+    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
+        self.call(Refresh(worker, touch))
+    }
+
+    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
+        self.call(Forget(worker, expected))
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Waits until the file is closed, so that whoever opens it next finds it at rest.
+    fn drop(&mut self) {
+        drop(self.calls.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing open any more either.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Keeper {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// Why a group of changes was not made.
+enum Unmade {
+    /// There was no transaction to make them in.
+    Begin(Refusal),
+    /// One of them failed, or making all of them durable.
+    Within(Refusal),
+}
+
+impl Keeper {
+    fn run(mut self, mut incoming: mpsc::Receiver<Box<dyn Pending>>) {
+        let mut waiting = Vec::new();
+        while incoming.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            let (changes, reads): (Vec<_>, Vec<_>) =
+                waiting.drain(..).partition(|call| call.changes());
+            // Reads that wait together with a change need not wait for the disk.
+            for mut read in reads {
+                match read.attempt(&self.connection, &self.path) {
+                    Ok(()) => read.answer(),
+                    Err(refusal) => read.refuse(&refusal),
+                }
+            }
+            if !changes.is_empty() {
+                self.change(changes);
+            }
+        }
+    }
+
+    /// Makes them together, or, when that fails, each by itself, so that only those fail that must.
+    fn change(&mut self, mut changes: Vec<Box<dyn Pending>>) {
+        match self.make(&mut changes) {
+            Ok(()) => changes.into_iter().for_each(|change| change.answer()),
+            Err(Unmade::Within(_)) if changes.len() > 1 => {
+                for change in changes {
+                    self.change(vec![change]);
+                }
+            }
+            Err(Unmade::Begin(refusal) | Unmade::Within(refusal)) => {
+                changes
+                    .into_iter()
+                    .for_each(|change| change.refuse(&refusal));
+            }
+        }
+    }
+
+    /// Makes them in one transaction, which is durable on return.
+    fn make(&mut self, changes: &mut [Box<dyn Pending>]) -> Result<(), Unmade> {
+        let path = &self.path;
+        // From the start as a writer: another process cannot come between comparing and setting.
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| Unmade::Begin(Refusal::of(path, &error)))?;
+        for change in changes {
+            change.attempt(&transaction, path).map_err(Unmade::Within)?;
+        }
+        transaction
+            .commit()
+            .map_err(|error| Unmade::Within(Refusal::of(path, &error)))
+    }
+}

@@ -1,0 +1,213 @@
+//! What is said when the file, or a record in it, is of no use.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use reeve_core::id::WorkerId;
+use reeve_core::store::{StoreError, StoreErrorKind};
+use rusqlite::ErrorCode;
+
+/// Why the file cannot be used as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreOpenError {
+    /// The system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite refused; nothing says that the file is damaged.
+    #[error("cannot {doing} the store {}: {advice}", path.display())]
+    Sqlite {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What to do now.
+        advice: &'static str,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// It holds something else, which is left as it is.
+    #[error(
+        "{} is not a store of reeve: {found}; name another file in the configuration, or move this \
+         one away", path.display()
+    )]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        found: String,
+    },
+    /// A later version of reeve wrote it.
+    #[error(
+        "the store {} has schema {found}, and this reeve knows schemas up to {known}; start the reeve \
+         that wrote it, or move the file away: the next start recovers from the journal and the tags",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema it has.
+        found: i64,
+        /// The latest that is known here.
+        known: i64,
+    },
+    /// It is damaged.
+    #[error(
+        "the store {} is damaged: {found}; move the file away, with the `-wal` and `-shm` beside it: \
+         the next start recovers from the journal and the tags", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the check found.
+        found: String,
+    },
+}
+
+impl StoreOpenError {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    pub(super) fn sqlite(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotAStore {
+                path,
+                found: "it is no SQLite database".to_owned(),
+            },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path,
+                found: words(&source),
+            },
+            code => Self::Sqlite {
+                doing,
+                path,
+                advice: advice(code),
+                source,
+            },
+        }
+    }
+}
+
+/// Why something cannot be read from or written to the table.
+#[derive(Debug)]
+pub(super) enum TableError {
+    /// SQLite refused.
+    Sqlite(rusqlite::Error),
+    /// What these workers' rows hold is not a record.
+    Unreadable(Vec<(WorkerId, String)>),
+    /// A record has no JSON form.
+    Unwritable(serde_json::Error),
+}
+
+impl From<rusqlite::Error> for TableError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// A [`StoreError`] that does not say yet what was tried.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    kind: StoreErrorKind,
+    message: String,
+}
+
+impl Refusal {
+    /// SQLite refused.
+    pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
+        let code = error.sqlite_error_code();
+        Self {
+            kind: kind(code),
+            message: format!("{} ({}); {}", words(error), path.display(), advice(code)),
+        }
+    }
+
+    /// A record is of no use, or whatever else it was.
+    pub(super) fn of_record(path: &Path, error: &TableError) -> Self {
+        match error {
+            TableError::Sqlite(error) => Self::of(path, error),
+            TableError::Unreadable(rows) => {
+                let rows: Vec<String> = rows
+                    .iter()
+                    .map(|(worker, found)| format!("the record of {worker} is unreadable: {found}"))
+                    .collect();
+                Self {
+                    kind: StoreErrorKind::Corrupt,
+                    message: format!(
+                        "{} ({}); stop the host and set the row right, or {MOVE_AWAY}",
+                        rows.join("; "),
+                        path.display()
+                    ),
+                }
+            }
+            TableError::Unwritable(error) => Self {
+                kind: StoreErrorKind::NotWritable,
+                message: format!("the record has no JSON form: {error}"),
+            },
+        }
+    }
+
+    /// The error of a call that tried this.
+    pub(super) fn during(&self, doing: String) -> StoreError {
+        StoreError {
+            doing,
+            kind: self.kind,
+            message: self.message.clone(),
+        }
+    }
+}
+
+const MOVE_AWAY: &str = "move the file away, with the `-wal` and `-shm` beside it: the next \
+     start recovers from the journal and the tags";
+
+/// SQLite's code and sentence.
+fn words(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(code) => format!("SQLite error {}: {error}", code.extended_code),
+        None => error.to_string(),
+    }
+}
+
+fn kind(code: Option<ErrorCode>) -> StoreErrorKind {
+    match code {
+        Some(ErrorCode::ReadOnly | ErrorCode::DiskFull) => StoreErrorKind::NotWritable,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreErrorKind::Corrupt,
+        Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
+            StoreErrorKind::Denied
+        }
+        _ => StoreErrorKind::Unavailable,
+    }
+}
+
+/// What to do about it.
+fn advice(code: Option<ErrorCode>) -> &'static str {
+    match code {
+        Some(ErrorCode::DiskFull) => "make room on its disk",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            "let the host's user write the file and its directory"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "end the other program that holds the file"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => MOVE_AWAY,
+        Some(ErrorCode::SystemIoFailure) => {
+            "look at its disk, and at what the system's log says of it"
+        }
+        _ => "restart the host; if that does not help, move the file away",
+    }
+}

@@ -1,0 +1,270 @@
+//! The table: one row per worker, with the record as JSON and one column per attribute of its activity.
+
+use std::collections::BTreeMap;
+
+use reeve_core::id::{Version, WorkerId};
+use reeve_core::store::{Activity, Committed, Phase, Stored, Touch, Touched, WorkerRecord, Write};
+use reeve_core::time::Instant;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::error::TableError;
+
+/// `STRICT`: a column holds what it says, or SQLite refuses. The phase stands beside the record because
+/// a refresh depends on it; it is written with it, and never by itself.
+pub(super) const CREATE: &str = "
+    CREATE TABLE workers (
+        worker       TEXT    NOT NULL PRIMARY KEY,
+        version      INTEGER NOT NULL CHECK (version > 0),
+        phase        TEXT    NOT NULL,
+        record       TEXT    NOT NULL,
+        delivered_at INTEGER,
+        delivered    INTEGER NOT NULL DEFAULT 0,
+        processed_at INTEGER,
+        processed    INTEGER NOT NULL DEFAULT 0,
+        heartbeat_at INTEGER,
+        busy_until   INTEGER
+    ) STRICT";
+
+const READ: &str = "
+    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
+           version, phase, record
+    FROM workers WHERE worker = ?1";
+
+const READ_ALL: &str = "
+    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
+           version, phase, record, worker
+    FROM workers";
+
+const COMMIT: &str = "
+    INSERT INTO workers (worker, version, phase, record) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (worker) DO UPDATE
+    SET version = excluded.version, phase = excluded.phase, record = excluded.record";
+
+const READ_ACTIVITY: &str = "
+    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until
+    FROM workers WHERE worker = ?1 AND phase = ?2";
+
+const REFRESH: &str = "
+    UPDATE workers
+    SET delivered_at = ?2, delivered = ?3, processed_at = ?4, processed = ?5,
+        heartbeat_at = ?6, busy_until = ?7
+    WHERE worker = ?1";
+
+const FORGET: &str = "DELETE FROM workers WHERE worker = ?1";
+
+/// A row, before its JSON is read.
+struct Found {
+    activity: Activity,
+    version: Version,
+    phase: String,
+    record: String,
+}
+
+pub(super) fn read(
+    connection: &Connection,
+    worker: &WorkerId,
+) -> Result<Option<Stored>, TableError> {
+    match find(connection, worker)? {
+        Some(found) => Ok(Some(found.stored(worker)?)),
+        None => Ok(None),
+    }
+}
+
+/// Reads all rows. A worker that were left out would look as if it had never been written, so one row that
+/// cannot be read is an error; all such rows are named.
+pub(super) fn read_all(connection: &Connection) -> Result<BTreeMap<WorkerId, Stored>, TableError> {
+    let mut statement = connection.prepare(READ_ALL)?;
+    let mut rows = statement.query([])?;
+    let mut records = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    while let Some(row) = rows.next()? {
+        let worker = match row.get::<_, String>(9) {
+            Ok(name) => WorkerId::from(name),
+            Err(error) => {
+                let nameless = WorkerId::from("a worker without a name");
+                unreadable.push((nameless, error.to_string()));
+                continue;
+            }
+        };
+        let stored = Found::read(row)
+            .map_err(|error| sort(&worker, error))
+            .and_then(|found| found.stored(&worker));
+        match stored {
+            Ok(stored) => {
+                records.insert(worker, stored);
+            }
+            Err(TableError::Unreadable(rows)) => unreadable.extend(rows),
+            Err(error) => return Err(error),
+        }
+    }
+    if unreadable.is_empty() {
+        Ok(records)
+    } else {
+        Err(TableError::Unreadable(unreadable))
+    }
+}
+
+/// Compares and sets. The caller's transaction makes the two one step.
+pub(super) fn commit(connection: &Connection, write: &Write) -> Result<Committed, TableError> {
+    let current = find(connection, &write.worker)?;
+    let version = current
+        .as_ref()
+        .map_or(Version::default(), |found| found.version);
+    if version != write.expected {
+        let current = current
+            .map(|found| found.stored(&write.worker))
+            .transpose()?;
+        return Ok(lost(current, write));
+    }
+    if let (Some(found), Some(test)) = (&current, write.if_idle)
+        && found.activity.in_use(test)
+    {
+        return Ok(Committed::InUse(found.activity));
+    }
+    let next = write.expected.next();
+    let record = serde_json::to_string(&write.record).map_err(TableError::Unwritable)?;
+    let phase = write.record.phase.as_str();
+    let worker = write.worker.as_str();
+    connection.execute(COMMIT, params![worker, whole(next.get()), phase, record])?;
+    Ok(Committed::Written(next))
+}
+
+/// The answer where the version is another: perhaps because of this very write, sent before.
+fn lost(current: Option<Stored>, write: &Write) -> Committed {
+    match current {
+        Some(stored)
+            if stored.version == write.expected.next() && stored.record == write.record =>
+        {
+            Committed::Written(stored.version)
+        }
+        other => Committed::Lost(other),
+    }
+}
+
+/// Refreshes, in the caller's transaction.
+pub(super) fn touch(
+    connection: &Connection,
+    worker: &WorkerId,
+    touch: Touch,
+) -> Result<Touched, TableError> {
+    let running = Phase::Running.as_str();
+    let activity = connection
+        .query_row(READ_ACTIVITY, [worker.as_str(), running], activity)
+        .optional()
+        .map_err(|error| sort(worker, error))?;
+    let Some(mut activity) = activity else {
+        return Ok(Touched::NotRunning);
+    };
+    activity.refresh(touch);
+    let time = |at: Option<Instant>| at.map(|at| whole(at.as_ms()));
+    connection.execute(
+        REFRESH,
+        params![
+            worker.as_str(),
+            time(activity.delivered_at),
+            whole(activity.delivered),
+            time(activity.processed_at),
+            whole(activity.processed),
+            time(activity.heartbeat_at),
+            time(activity.busy_until),
+        ],
+    )?;
+    Ok(Touched::Refreshed)
+}
+
+/// Compares and removes, in the caller's transaction. What is not there was removed before.
+pub(super) fn forget(
+    connection: &Connection,
+    worker: &WorkerId,
+    expected: Version,
+) -> Result<Committed, TableError> {
+    match find(connection, worker)? {
+        Some(found) if found.version != expected => {
+            Ok(Committed::Lost(Some(found.stored(worker)?)))
+        }
+        _ => {
+            connection.execute(FORGET, [worker.as_str()])?;
+            Ok(Committed::Written(Version::default()))
+        }
+    }
+}
+
+fn find(connection: &Connection, worker: &WorkerId) -> Result<Option<Found>, TableError> {
+    connection
+        .query_row(READ, [worker.as_str()], Found::read)
+        .optional()
+        .map_err(|error| sort(worker, error))
+}
+
+impl Found {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            activity: activity(row)?,
+            version: Version::new(number(row, 6)?),
+            phase: row.get(7)?,
+            record: row.get(8)?,
+        })
+    }
+
+    fn stored(self, worker: &WorkerId) -> Result<Stored, TableError> {
+        let unreadable = |found: String| TableError::Unreadable(vec![(worker.clone(), found)]);
+        let record: WorkerRecord = serde_json::from_str(&self.record)
+            .map_err(|error| unreadable(format!("its JSON: {error}")))?;
+        if self.phase != record.phase.as_str() {
+            return Err(unreadable(format!(
+                "the column says phase {:?}, the record {:?}",
+                self.phase,
+                record.phase.as_str()
+            )));
+        }
+        Ok(Stored {
+            version: self.version,
+            record,
+            activity: self.activity,
+        })
+    }
+}
+
+/// The activity in the first six columns.
+fn activity(row: &Row<'_>) -> rusqlite::Result<Activity> {
+    Ok(Activity {
+        delivered_at: time(row, 0)?,
+        delivered: number(row, 1)?,
+        processed_at: time(row, 2)?,
+        processed: number(row, 3)?,
+        heartbeat_at: time(row, 4)?,
+        busy_until: time(row, 5)?,
+    })
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Instant>> {
+    let found: Option<i64> = row.get(column)?;
+    let time = found.map(|found| unsigned(column, found).map(Instant::from_ms));
+    time.transpose()
+}
+
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    unsigned(column, row.get(column)?)
+}
+
+fn unsigned(column: usize, found: i64) -> rusqlite::Result<u64> {
+    u64::try_from(found).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, found))
+}
+
+/// A value that is not what its column is for concerns this worker alone.
+fn sort(worker: &WorkerId, error: rusqlite::Error) -> TableError {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => {
+            TableError::Unreadable(vec![(worker.clone(), error.to_string())])
+        }
+        other => TableError::Sqlite(other),
+    }
+}
+
+/// SQLite's integers have a sign. What does not fit is beyond any time or count that is real.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
