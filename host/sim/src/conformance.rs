@@ -4,10 +4,10 @@
 //! can be run against a store that holds other records, and again and again; only two runs at the same
 //! time get in each other's way. Nothing here needs a runtime: whoever awaits brings one, or none.
 //!
-//! - [`commits`]: versions, compare-and-set, sending again, forgetting.
-//! - [`activity`]: what is refreshed beside the record, and commits that depend on it.
-//! - [`content`]: names and records that are easily mangled.
-//! - [`subject`]: a worker of a check's own, and how checks say what they found.
+//! - `commits`: versions, compare-and-set, sending again, forgetting.
+//! - `activity`: what is refreshed beside the record, and commits that depend on it.
+//! - `content`: names and records that are easily mangled.
+//! - `subject`: a worker of a check's own, and how checks say what they found.
 
 mod activity;
 mod commits;
