@@ -1,12 +1,16 @@
 //! A host that runs: everything put together, started in order and ended in order.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use reeve_core::cloud::Cloud;
-use reeve_core::fleet::Fleet;
+use reeve_core::fleet::{Fleet, Identity};
+use reeve_core::id::{HostId, WorkerId};
 use reeve_core::spec::FleetSpec;
+use reeve_core::store::{Store, Stored};
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -29,6 +33,8 @@ pub struct HostOptions {
     pub policies: Policies,
     /// The cloud the workers are in.
     pub cloud: Arc<dyn Cloud>,
+    /// Where the workers' records are.
+    pub store: Arc<dyn Store>,
     /// Where the HTTP interface listens: a loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
     /// A Unix socket with the same interface.
@@ -101,7 +107,8 @@ impl Host {
     /// [`StartError`]; nothing runs then.
     pub async fn start(options: HostOptions) -> Result<RunningHost, StartError> {
         let metrics = Metrics::new();
-        let (journal, recovered) = Journal::open(&options.state_dir, metrics.clone())?;
+        let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
+        recovered.records = records(&*options.store).await;
         let tcp = api::tcp(options.listen).await?;
         let address = tcp.local_addr().unwrap_or(options.listen);
         let unix = options.socket.as_deref().map(api::unix).transpose()?;
@@ -117,8 +124,9 @@ impl Host {
         let routes = Arc::new(Routes::new(options.spec.workers.keys(), &metrics));
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
         let (drive, handle) = Drive::new(Parts {
-            fleet: Fleet::new(options.spec, recovered),
+            fleet: Fleet::new(options.spec, identity(&*options.store), recovered),
             cloud: options.cloud,
+            store: options.store,
             slots: Arc::clone(registry.slots()),
             journal,
             routes: Arc::clone(&routes),
@@ -166,6 +174,31 @@ impl Host {
             _background: background,
             _socket_file: socket_file,
         })
+    }
+}
+
+/// What the store remembers. A store that does not answer keeps no host from starting: until it does, what
+/// runs is left alone and each worker's record is asked for again.
+async fn records(store: &dyn Store) -> Option<BTreeMap<WorkerId, Stored>> {
+    match store.read_all().await {
+        Ok(records) => Some(records),
+        Err(error) => {
+            tracing::error!("nothing is changed in the cloud until the store answers: {error}");
+            None
+        }
+    }
+}
+
+/// A name that no other life of any host has: leases are held in it.
+fn identity(store: &dyn Store) -> Identity {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = name.as_deref().map_or("host", str::trim);
+    // A hasher's keys are the one source of randomness in the standard library; 64 bits keep any
+    // number of lives apart.
+    let life = RandomState::new().build_hasher().finish();
+    Identity {
+        host: HostId::new(format!("{name}-{life:016x}")),
+        store_is_shared: store.is_shared(),
     }
 }
 

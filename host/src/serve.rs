@@ -1,8 +1,12 @@
 //! `reeve serve`: a host from a configuration, until it is told to end.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reeve_core::cloud::Cloud;
+use reeve_core::store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
@@ -10,6 +14,7 @@ use crate::config::Config;
 use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
+use crate::store::{SqliteStore, StoreOpenError};
 
 /// Why serving did not begin, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,18 @@ pub enum ServeError {
     #[cfg(feature = "aws")]
     #[error(transparent)]
     Aws(#[from] reeve_aws::ConnectError),
+    /// The workers' records cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    /// The state directory cannot be made.
+    #[error("cannot make the state directory {}; `state_dir` must be a place this user may write to", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// There is no AWS in this program.
     #[cfg(not(feature = "aws"))]
     #[error(
@@ -51,7 +68,8 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
             ..Default::default()
         });
         let cloud = Arc::new(cloud.await?);
-        run_with_cloud(config, cloud).await
+        let store = open_store(&config)?;
+        run_with(config, cloud, store).await
     }
     #[cfg(not(feature = "aws"))]
     {
@@ -60,11 +78,33 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     }
 }
 
-/// Serves the workers of this configuration in any cloud, until SIGTERM or SIGINT.
+/// The file with the workers' records, beside the journal.
+pub const STORE_FILE: &str = "workers.db";
+
+/// Opens the file with the workers' records; makes the state directory if it is missing.
+///
+/// # Errors
+/// [`ServeError::StateDir`], [`ServeError::Store`].
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
+    let path = &config.state_dir;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| ServeError::StateDir {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
+}
+
+/// Serves the workers of this configuration in any cloud, with their records in any store, until SIGTERM
+/// or SIGINT.
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn run_with_cloud(config: Config, cloud: Arc<dyn Cloud>) -> Result<(), ServeError> {
+pub async fn run_with(
+    config: Config,
+    cloud: Arc<dyn Cloud>,
+    store: Arc<dyn Store>,
+) -> Result<(), ServeError> {
     // Heard from now on: a signal that comes while the host starts must not end it half-way.
     let signals = Signals::hear()?;
     let policies = Policies::configured(&config)?;
@@ -72,6 +112,7 @@ pub async fn run_with_cloud(config: Config, cloud: Arc<dyn Cloud>) -> Result<(),
         spec: config.fleet,
         policies,
         cloud,
+        store,
         listen: config.listen,
         socket: config.socket,
         state_dir: config.state_dir,

@@ -120,6 +120,22 @@ impl Emulator {
         self.ec2(&[("Action", "StopInstances"), ("InstanceId.1", id)]);
     }
 
+    /// The ids of all instances with this `Name` that are pending or running.
+    pub fn live(&self, name: &str) -> Vec<String> {
+        let answer = self.ec2(&[
+            ("Action", "DescribeInstances"),
+            ("Filter.1.Name", "tag:Name"),
+            ("Filter.1.Value.1", name),
+            ("Filter.2.Name", "instance-state-name"),
+            ("Filter.2.Value.1", "pending"),
+            ("Filter.2.Value.2", "running"),
+        ]);
+        let ids = answer.split("<instanceId>").skip(1);
+        ids.filter_map(|rest| rest.split('<').next())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The state of an instance.
     pub fn state(&self, id: &str) -> String {
         let answer = self.ec2(&[("Action", "DescribeInstances"), ("InstanceId.1", id)]);

@@ -19,6 +19,11 @@ pub const CREDENTIALS: [(&str, &str); 4] = [
 
 /// A host of one worker in the emulator's account.
 pub fn configuration(emulator: &Emulator) -> String {
+    configuration_at(&emulator.url())
+}
+
+/// The same where the account is reached at this URL.
+pub fn configuration_at(endpoint_url: &str) -> String {
     format!(
         r#"
 [host]
@@ -43,7 +48,7 @@ pool = "gpu"
 tag_value = "{NAME}"
 pointer = "{POINTER}"
 "#,
-        emulator.url()
+        endpoint_url
     )
 }
 

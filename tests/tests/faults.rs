@@ -60,6 +60,10 @@ fn on_a_full_disk_known_addresses_are_served_nothing_is_started_and_it_says_why(
     emulator.put_parameter(POINTER, &running);
     let reeve = serve(&emulator);
     assert_eq!(reeve.get(RESOLVE).status, 200);
+    let journal = reeve.directory().join("state/journal-00000001.jsonl");
+    reeve.until("a record is on disk", |_| {
+        std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0)
+    });
     let directory = reeve.kill();
     fill_the_journal(&directory.path().join("state"));
 

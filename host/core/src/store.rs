@@ -46,7 +46,8 @@ pub trait Store: Send + Sync + 'static {
     /// Refreshes activity, one attribute, if the worker's record is there and runs.
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched>;
 
-    /// Removes a record if it still has this version.
+    /// Removes a record if it still has this version. Versions and epochs begin anew after it, so it is only
+    /// for a worker that nobody can still act for.
     fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed>;
 }
 
@@ -275,6 +276,10 @@ pub struct IdleTest {
 
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are a few per mutation, and each is taken apart at once"
+)]
 pub enum Committed {
     /// It is in the store, with this version.
     Written(Version),

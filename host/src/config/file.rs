@@ -14,6 +14,7 @@ use toml::Spanned;
 pub(super) struct File {
     pub(super) host: Host,
     pub(super) policies: Policies,
+    pub(super) store: Option<Store>,
     #[serde(default)]
     pub(super) aws: Aws,
     #[serde(default)]
@@ -43,6 +44,15 @@ pub(super) struct Policies {
     pub(super) dir: PathBuf,
     pub(super) fuel_max: Option<Spanned<u64>>,
     pub(super) memory_bytes_max: Option<Spanned<u64>>,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) table: Spanned<String>,
+    pub(super) region: Spanned<String>,
+    pub(super) lease_ms: Option<Spanned<u64>>,
 }
 
 /// `[aws]`

@@ -19,7 +19,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use reeve_core::id::PoolName;
+use reeve_core::id::{PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
 
@@ -44,10 +44,21 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A Unix socket with the same interface.
     pub socket: Option<PathBuf>,
-    /// Where the journal is kept.
+    /// Where the journal is kept, and the workers' records if no other host shares them.
     pub state_dir: PathBuf,
+    /// The table of the workers' records, where several hosts share them.
+    pub shared_store: Option<SharedStore>,
     /// How AWS is reached.
     pub aws: Aws,
+}
+
+/// A DynamoDB table that several hosts share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedStore {
+    /// Its name.
+    pub table: String,
+    /// Where it is.
+    pub region: Region,
 }
 
 /// How AWS is reached.

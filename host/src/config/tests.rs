@@ -278,3 +278,26 @@ fn a_file_that_is_not_there_is_named() {
     );
     assert!(std::error::Error::source(&error).is_some());
 }
+
+#[test]
+fn hosts_that_share_workers_name_the_table_and_the_length_of_a_lease() {
+    let alone = parse(GOOD).unwrap();
+    assert_eq!(alone.shared_store, None);
+    assert_eq!(alone.fleet.lease, Millis::from_secs(30), "the default");
+    let section = "\n[store]\ntable = \"reeve\"\nregion = \"eu-west-1\"\nlease_ms = 10000\n";
+    let shared = parse(&format!("{GOOD}{section}")).unwrap();
+    let store = shared.shared_store.unwrap();
+    assert_eq!(
+        (store.table.as_str(), store.region.as_str()),
+        ("reeve", "eu-west-1")
+    );
+    assert_eq!(shared.fleet.lease, Millis::from_secs(10));
+    check(
+        &format!("{GOOD}{}", section.replace("10000", "10")),
+        "etc/reeve.toml:19:12: found 10; accepted: 1000 to 3600000",
+    );
+    check(
+        &format!("{GOOD}{}", section.replace("reeve", "r/")),
+        "etc/reeve.toml:17:9: found the table name \"r/\"; accepted: 3 to 255 letters, digits, `_`, `-` and `.`",
+    );
+}

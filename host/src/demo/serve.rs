@@ -9,6 +9,7 @@ use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_policy::Limits;
 use reeve_sim::embedded::EmbeddedCloud;
 use reeve_sim::incidents::{self, TAG};
+use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, World};
 
 use super::{DemoOptions, cast};
@@ -60,6 +61,7 @@ async fn start(
         spec: fleet(),
         policies: Policies::new(&options.policies_dir, bindings, Limits::default())?,
         cloud: Arc::new(cloud),
+        store: Arc::new(MemoryStore::new(false)),
         listen,
         socket: None,
         state_dir: state_dir.to_owned(),

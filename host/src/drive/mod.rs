@@ -21,8 +21,9 @@ use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event};
 use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
-use reeve_core::id::RequestId;
+use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::journal::Record;
+use reeve_core::store::{Committed, Store, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
 use tokio::sync::{mpsc, oneshot};
@@ -33,7 +34,7 @@ use crate::logs;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::routes::{HandedOut, Routes};
-use calls::Calls;
+use calls::{Calls, Then};
 use handle::Request;
 use timers::Timers;
 
@@ -91,8 +92,13 @@ enum Intent {
 impl Drive {
     /// A loop that has not begun, and its front door.
     pub(crate) fn new(parts: Parts) -> (Self, Handle) {
-        let (calls, events) =
-            Calls::new(parts.cloud, parts.slots, parts.store, parts.clock, parts.metrics.clone());
+        let (calls, events) = Calls::new(
+            parts.cloud,
+            parts.slots,
+            parts.store,
+            parts.clock,
+            parts.metrics.clone(),
+        );
         let (handle, requests) = Handle::new();
         let drive = Self {
             fleet: parts.fleet,

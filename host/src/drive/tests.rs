@@ -5,7 +5,8 @@ mod common;
 
 use common::{POINTER, Stage};
 use reeve_core::cloud::MutationKind;
-use reeve_core::id::WorkerId;
+use reeve_core::fleet::Identity;
+use reeve_core::id::HostId;
 
 use super::*;
 use crate::host::HostOptions;
@@ -25,19 +26,26 @@ impl Running {
             spec,
             policies,
             cloud,
+            store,
             state_dir,
             clock,
             ..
         } = stage.options();
         assert!(policies.registry.reload().is_good());
         let metrics = Metrics::new();
-        let (journal, recovered) = Journal::open(&state_dir, metrics.clone()).unwrap();
+        let (journal, mut recovered) = Journal::open(&state_dir, metrics.clone()).unwrap();
         let break_journal = Box::new(journal.switch_for_test());
         let readiness = Readiness::new(&spec, journal.health(), policies.registry.clone());
+        let identity = Identity {
+            host: HostId::from("this-life"),
+            store_is_shared: store.is_shared(),
+        };
+        recovered.records = Some(BTreeMap::new());
         let (drive, handle) = Drive::new(Parts {
             routes: Arc::new(Routes::new(spec.workers.keys(), &metrics)),
-            fleet: Fleet::new(spec, recovered),
+            fleet: Fleet::new(spec, identity, recovered),
             cloud,
+            store,
             slots: policies.registry.slots().clone(),
             journal,
             readiness: readiness.clone(),

@@ -73,6 +73,7 @@ impl From<Maxima> for Recovered {
             generations: maxima.generations,
             decisions: maxima.decisions,
             epoch: maxima.epoch,
+            records: None,
         }
     }
 }

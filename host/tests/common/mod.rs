@@ -18,6 +18,7 @@ use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_policy::{Binding, Limits};
+use reeve_sim::store::MemoryStore;
 use tempfile::TempDir;
 
 use http::Reply;
@@ -32,6 +33,8 @@ const POINTS: [Point; 3] = [Point::Resolve, Point::Adopt, Point::RetryIp];
 /// Everything of one test; the directory goes with it.
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
+    /// Outlives the hosts of the test, as a file would.
+    pub(crate) store: MemoryStore,
     pub(crate) dir: TempDir,
     policies: Policies,
 }
@@ -43,6 +46,7 @@ impl Stage {
         let policies = SHARED.get_or_init(|| bind(&standard_policies()));
         Self {
             world: World::new(),
+            store: MemoryStore::new(false),
             dir: tempfile::tempdir().unwrap(),
             policies: policies.clone(),
         }
@@ -59,6 +63,7 @@ impl Stage {
         }
         Self {
             world: World::new(),
+            store: MemoryStore::new(false),
             dir,
             policies: bind(&directory),
         }
@@ -87,6 +92,7 @@ impl Stage {
             spec: spec(),
             policies: self.policies.clone(),
             cloud: self.world.clone(),
+            store: Arc::new(self.store.clone()),
             listen: "127.0.0.1:0".parse().unwrap(),
             socket: None,
             state_dir: self.state_dir(),

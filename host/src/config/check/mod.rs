@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use reeve_core::spec::{Budget, FleetSpec};
+use reeve_core::id::Region;
+use reeve_core::spec::{Budget, FleetSpec, LEASE};
 use reeve_core::time::Millis;
 use toml::Spanned;
 
 use super::file::{self, File};
 use super::finding::Finding;
-use super::{Aws, Config};
+use super::{Aws, Config, SharedStore};
 
 /// Where the host listens when the file does not say.
 const LISTEN: &str = "127.0.0.1:7433";
@@ -23,6 +24,10 @@ const LISTEN: &str = "127.0.0.1:7433";
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// A rolling window: from a second, so that it says something, to a week.
 const WINDOW_MS: (u64, u64) = (1_000, 604_800_000);
+
+/// A lease: from a second, below which a busy host would lose it, to an hour, for which a dead host's work
+/// would wait.
+const LEASE_MS: (u64, u64) = (1_000, 3_600_000);
 
 /// Collects mistakes while the file is gone through.
 pub(super) struct Checker<'a> {
@@ -89,6 +94,13 @@ pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<F
             pools,
             workers,
             budget: checker.budget(&file.host.budget, Budget::default()),
+            lease: checker.millis(
+                file.store
+                    .as_ref()
+                    .and_then(|store| store.lease_ms.as_ref()),
+                LEASE_MS,
+                LEASE,
+            ),
         },
         policies,
         policies_dir: base.join(&file.policies.dir),
@@ -98,6 +110,10 @@ pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<F
         listen: listen(&mut checker, file.host.listen.as_ref()),
         socket: socket(&mut checker, base, file.host.socket.as_ref()),
         state_dir: base.join(&file.host.state_dir),
+        shared_store: file
+            .store
+            .as_ref()
+            .map(|store| shared_store(&mut checker, store)),
         aws: aws(&mut checker, &file.aws),
     };
     if checker.findings.is_empty() {
@@ -154,6 +170,13 @@ fn socket(
         checker.refuse(value.span(), found);
     }
     Some(path)
+}
+
+fn shared_store(checker: &mut Checker<'_>, store: &file::Store) -> SharedStore {
+    SharedStore {
+        table: checker.check(&store.table, |name| value::table(name)),
+        region: Region::new(checker.check(&store.region, |region| value::region(region))),
+    }
 }
 
 fn aws(checker: &mut Checker<'_>, aws: &file::Aws) -> Aws {

@@ -32,6 +32,17 @@ pub(super) fn text(text: &str, chars_max: usize) -> Result<(), String> {
     ))
 }
 
+/// A table's name (DynamoDB developer guide, "Naming rules"); an ARN names one of another account.
+pub(super) fn table(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if (3..=255).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "found the table name {name:?}; accepted: 3 to 255 letters, digits, `_`, `-` and `.`"
+    ))
+}
+
 /// A region's name, such as `us-east-1`. Which regions exist is AWS's to say.
 pub(super) fn region(region: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -23,6 +23,7 @@ use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, Limits, PoolSpec, WorkerSpec};
 use reeve_policy::Binding;
 use reeve_sim::embedded::EmbeddedCloud;
+use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, World};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -95,6 +96,7 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
         spec: fleet(pointer),
         policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
         cloud: Arc::new(cloud),
+        store: Arc::new(MemoryStore::new(false)),
         listen: any_port(),
         socket: None,
         state_dir: state.to_owned(),
