@@ -25,7 +25,7 @@ pub struct AwsOptions {
     /// and `login_session` are not compiled in; the AWS command line does it for them, with
     /// `credential_process = aws configure export-credentials --profile NAME` in a second profile.
     pub profile: Option<String>,
-    /// Where EC2 and SSM answer, such as `http://127.0.0.1:5000` for an emulator. `None` is AWS itself,
+    /// Where EC2, SSM and DynamoDB answer, such as `http://127.0.0.1:5000` for an emulator. `None` is AWS itself,
     /// unless `AWS_ENDPOINT_URL` or the profile says otherwise.
     pub endpoint_url: Option<String>,
     /// How long a call may take.
@@ -71,6 +71,24 @@ pub enum ConnectError {
     EndpointUrl {
         /// What was given.
         found: String,
+    },
+    /// The store's table cannot have this name.
+    #[error(
+        "the table {found:?} cannot be used; accepted is a DynamoDB table's name, 3 to 255 of a-z A-Z 0-9 _ . \
+         and -, or its ARN; give the name that the table was made with"
+    )]
+    Table {
+        /// What was given.
+        found: String,
+    },
+    /// The store's partition key cannot be this long, or empty.
+    #[error(
+        "a fleet's name of {length} bytes cannot be used; accepted are 1 to 2048 bytes, which DynamoDB takes as \
+         a partition key; give every host of the fleet the same name"
+    )]
+    Fleet {
+        /// Its length in bytes.
+        length: usize,
     },
     /// Every source was asked, and none has credentials, or one is set up wrongly.
     #[error("looked for AWS credentials in {source_tried} and found none that can be used; {}", source_tried.advice())]

@@ -1,10 +1,7 @@
-//! The whole crate against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
+//! The cloud against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
 //! launch tokens and no eventual consistency. Those belong to `reeve-sim`.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use aws_sdk_ec2::types::RequestLaunchTemplateData;
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
@@ -12,73 +9,8 @@ use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
 
 use crate::AwsCloud;
+use crate::emulator::Emulator;
 use crate::testing::{SMALL, cloud_at};
-
-/// The path of moto's server; `cargo xtask test` sets it.
-const MOTO_SERVER: &str = "REEVE_MOTO_SERVER";
-
-/// What moto writes when it listens, before its address.
-const LISTENING: &str = "Running on ";
-
-/// An emulator on a free loopback port, ended when the last test that uses it ends, however it ends.
-struct Emulator {
-    process: Child,
-    endpoint_url: String,
-}
-
-impl Emulator {
-    /// The one that is running, or a new one.
-    fn shared() -> Arc<Self> {
-        static RUNNING: Mutex<Weak<Emulator>> = Mutex::new(Weak::new());
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let started = Arc::new(Self::start());
-            *running = Arc::downgrade(&started);
-            started
-        })
-    }
-
-    fn start() -> Self {
-        let server = std::env::var_os(MOTO_SERVER).map(PathBuf::from);
-        let Some(server) = server.filter(|path| path.is_file()) else {
-            panic!(
-                "{MOTO_SERVER} names no file; run `cargo xtask test`, which prepares the AWS emulator"
-            );
-        };
-        let mut process = Command::new(&server)
-            .args(["--host", "127.0.0.1", "--port", "0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {}: {error}", server.display()));
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line.split_once(LISTENING).map(|(_, rest)| rest.to_owned());
-            said.push(line);
-            address
-        });
-        // It writes a line per request and would stop at a full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let mut emulator = Self {
-            process,
-            endpoint_url: String::new(),
-        };
-        match address {
-            Some(address) => address.trim().clone_into(&mut emulator.endpoint_url),
-            None => panic!("the emulator ended before it listened, and said {said:?}"),
-        }
-        emulator
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _gone_already = self.process.kill();
-        let _reaped = self.process.wait();
-    }
-}
 
 /// A test's corner of the emulator: everything in it bears the test's name.
 struct World {
@@ -92,7 +24,7 @@ impl World {
         let emulator = Emulator::shared();
         let world = Self {
             name,
-            cloud: cloud_at(&emulator.endpoint_url, SMALL).await,
+            cloud: cloud_at(emulator.endpoint_url(), SMALL).await,
             _emulator: emulator,
         };
         world.create_template().await;

@@ -1,5 +1,6 @@
-//! EC2 and SSM behind [`reeve_core::cloud::Cloud`]. The only crate that names an AWS SDK: the EC2 one
-//! alone takes minutes to compile, and nothing else shall wait for it.
+//! EC2 and SSM behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
+//! only crate that names an AWS SDK: the EC2 one alone takes minutes to compile, and nothing else shall
+//! wait for it.
 //!
 //! ```text
 //!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, RunInstances,
@@ -16,6 +17,7 @@
 //! - `mutate`: changes. They are sent once; whoever asked decides what comes next.
 //! - `convert`: the provider's words for an instance and a pointer, as reeve's.
 //! - `error`: which kind of [`CloudError`](reeve_core::cloud::CloudError) a failure is.
+//! - `store`: the workers' records in DynamoDB, over the same credentials and HTTP client.
 
 mod connect;
 mod convert;
@@ -23,7 +25,10 @@ mod error;
 mod mutate;
 mod query;
 mod region;
+mod store;
 
+#[cfg(test)]
+mod emulator;
 #[cfg(test)]
 mod emulator_tests;
 #[cfg(test)]
@@ -37,6 +42,7 @@ use reeve_core::guard::Permit;
 
 pub use crate::connect::{AwsOptions, ConnectError, CredentialsSource, Timeouts};
 use crate::region::{Regions, Tuning};
+pub use crate::store::{DynamoOptions, DynamoStore};
 
 /// AWS as reeve sees it: one account, any of its regions.
 ///

@@ -86,10 +86,13 @@ impl Step {
 
     /// A refusal in SSM's form.
     pub(crate) fn ssm_error(code: &str) -> Self {
-        Self::answer(
-            400,
-            format!(r#"{{"__type":"{code}","message":"said {code}"}}"#),
-        )
+        Self::json_error(400, code)
+    }
+
+    /// A refusal in SSM's and DynamoDB's form.
+    pub(crate) fn json_error(status: u16, code: &str) -> Self {
+        let body = format!(r#"{{"__type":"{code}","message":"said {code}"}}"#);
+        Self::answer(status, body)
     }
 }
 
@@ -103,14 +106,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// `RunInstances` and the like: a form field for EC2, a header for SSM.
+    /// `RunInstances` and the like: a form field for EC2, a header for SSM and DynamoDB.
     pub(crate) fn operation(&self) -> String {
         let target = self
             .headers
             .iter()
-            .find_map(|line| line.strip_prefix("x-amz-target: amazonssm."));
-        match target {
-            Some(operation) => operation.to_owned(),
+            .find_map(|line| line.strip_prefix("x-amz-target: "));
+        match target.and_then(|target| target.split_once('.')) {
+            Some((_service, operation)) => operation.to_owned(),
             None => self.field("Action").unwrap_or_default().to_lowercase(),
         }
     }

@@ -263,6 +263,7 @@ mod tests {
         reeve-sim > rand
         reeve-aws > reeve-core
         reeve-aws > aws-sdk-ec2
+        reeve-aws >dev reeve-sim
         aws-sdk-ec2 > tokio
         reeve > tokio
         reeve > reeve-sim

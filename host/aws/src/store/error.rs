@@ -1,0 +1,122 @@
+//! Which kind of [`StoreError`] a failed call is. What all of AWS may answer is sorted by the crate's
+//! own table; here is what DynamoDB adds to it.
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use reeve_core::cloud::CloudErrorKind;
+use reeve_core::store::{StoreError, StoreErrorKind};
+
+use super::DynamoStore;
+use super::item::Unreadable;
+use crate::error::sorted;
+
+use StoreErrorKind::{Corrupt, Denied, NotWritable, Throttled, Unavailable};
+
+/// The code for a table that is not there, or not there yet: it passes when the table is made.
+const NO_TABLE: &str = "ResourceNotFoundException";
+
+/// DynamoDB's own codes and their kinds (API reference, "Common Error Types" and the errors of GetItem,
+/// Query, UpdateItem and DeleteItem; developer guide, "Error handling with DynamoDB").
+#[rustfmt::skip]
+const KINDS: &[(&str, StoreErrorKind)] = &[
+    // For the table or the account. A partition takes 1,000 writes a second, a fleet's hosts far fewer.
+    ("LimitExceededException", Throttled),
+    ("ProvisionedThroughputExceededException", Throttled),
+
+    // Somebody else's transaction or replica is at the item: it passes within milliseconds.
+    ("ReplicatedWriteConflictException", Unavailable),
+    ("TransactionConflictException", Unavailable),
+    ("TransactionInProgressException", Unavailable),
+
+    ("InvalidEndpointException", Unavailable),
+    (NO_TABLE, Unavailable),
+
+    // An item over 400 KB, an empty or overlong key, or a table with other keys.
+    ("ItemCollectionSizeLimitExceededException", NotWritable),
+    ("ValidationException", NotWritable),
+];
+
+impl DynamoStore {
+    /// A failed call of the SDK, sorted.
+    pub(super) fn failed<E>(&self, doing: &str, error: &SdkError<E>) -> StoreError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let answer = sorted("DynamoDB", error);
+        StoreError {
+            doing: doing.to_owned(),
+            kind: kind_of(&answer.code, answer.kind),
+            message: format!(
+                "{}: {}{}",
+                answer.code,
+                answer.message,
+                self.advice(&answer.code)
+            ),
+        }
+    }
+
+    /// What to do about it, where that is not obvious.
+    fn advice(&self, code: &str) -> String {
+        let Self { table, region, .. } = self;
+        match code {
+            NO_TABLE => format!(
+                "; there is no table {table} in {region}, or it is still being made: correct the name \
+                 and the region, or make it with `aws dynamodb create-table --table-name {table} \
+                 --region {region} --billing-mode PAY_PER_REQUEST --attribute-definitions \
+                 AttributeName=fleet,AttributeType=S AttributeName=worker,AttributeType=S --key-schema \
+                 AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE`"
+            ),
+            "AccessDeniedException" => format!(
+                "; the least that is needed is dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem and \
+                 dynamodb:DeleteItem on table {table} in {region}"
+            ),
+            "ValidationException" => format!(
+                "; table {table} must have the partition key fleet (S) and the sort key worker (S), a \
+                 worker's name 1 to 1024 bytes, and its item at most 400 KB"
+            ),
+            _ => String::new(),
+        }
+    }
+}
+
+/// An item that is there and cannot be read.
+pub(super) fn corrupt(doing: &str, which: &str, unreadable: &Unreadable) -> StoreError {
+    StoreError {
+        doing: doing.to_owned(),
+        kind: Corrupt,
+        message: format!(
+            "Item: {which}: {unreadable}; update reeve if a newer one wrote it, else correct the item \
+             in the table"
+        ),
+    }
+}
+
+/// By DynamoDB's own codes, then by what the crate makes of it everywhere.
+fn kind_of(code: &str, kind: CloudErrorKind) -> StoreErrorKind {
+    if let Some((_, known)) = KINDS.iter().find(|(known, _)| *known == code) {
+        return *known;
+    }
+    match kind {
+        CloudErrorKind::Throttled => Throttled,
+        CloudErrorKind::Denied => Denied,
+        CloudErrorKind::Transient => Unavailable,
+        CloudErrorKind::NoCapacity
+        | CloudErrorKind::Conflict
+        | CloudErrorKind::NotVisibleYet
+        | CloudErrorKind::Permanent => NotWritable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_code_stands_in_the_table_twice() {
+        let codes: BTreeSet<_> = KINDS.iter().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), KINDS.len());
+    }
+}

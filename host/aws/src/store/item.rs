@@ -1,0 +1,228 @@
+//! A worker's item: what of it is read and written under which attribute.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use reeve_core::id::{Version, WorkerId};
+use reeve_core::store::{Activity, Phase, Stored, WorkerRecord};
+use reeve_core::time::Instant;
+
+/// The partition key: which fleet's worker it is.
+const FLEET: &str = "fleet";
+/// The sort key: which worker.
+const WORKER: &str = "worker";
+/// What commits compare and set.
+const VERSION: &str = "version";
+/// The record's phase once more, where conditions can see it.
+const PHASE: &str = "phase";
+/// The whole record as JSON.
+const RECORD: &str = "record";
+
+/// An item as the SDK has it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// What keeps an item from being read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// A key or the record is not a text, or is not there.
+    #[error("attribute `{attribute}` is a text (S), found {found}")]
+    NoText {
+        /// Which.
+        attribute: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// A version, a time or a count is something else.
+    #[error("attribute `{attribute}` is a whole number (N) from 0 to 2^64-1, found {found}")]
+    NoNumber {
+        /// Which.
+        attribute: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// The record's text is no record, or one of a newer reeve.
+    #[error("attribute `record` is no record that this version of reeve can read: {source}")]
+    NoRecord {
+        /// Where it stops being one.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The key of this worker's item.
+pub(super) fn key(fleet: &str, worker: &WorkerId) -> Item {
+    HashMap::from([
+        (FLEET.to_owned(), text(fleet)),
+        (WORKER.to_owned(), text(worker.as_str())),
+    ])
+}
+
+/// A text as an attribute.
+pub(super) fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// A number as an attribute. DynamoDB keeps 38 digits; 64 bits need 20.
+pub(super) fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// Whose item it is.
+pub(super) fn worker(item: &Item) -> Result<WorkerId, Unreadable> {
+    text_in(item, WORKER).map(WorkerId::from)
+}
+
+/// Whether its activity counts. It is asked for without reading the record, so that a record nobody can
+/// read keeps nobody from delivering.
+pub(super) fn is_running(item: &Item) -> bool {
+    text_in(item, PHASE).is_ok_and(|phase| phase == Phase::Running.as_str())
+}
+
+/// What the item holds.
+pub(super) fn stored(item: &Item) -> Result<Stored, Unreadable> {
+    let version = number_in(item, VERSION)?.ok_or_else(|| Unreadable::NoNumber {
+        attribute: VERSION,
+        found: found(None),
+    })?;
+    Ok(Stored {
+        version: Version::new(version),
+        record: record(item)?,
+        activity: Activity {
+            delivered_at: instant(item, "delivered_at")?,
+            delivered: count(item, "delivered")?,
+            processed_at: instant(item, "processed_at")?,
+            processed: count(item, "processed")?,
+            heartbeat_at: instant(item, "heartbeat_at")?,
+            busy_until: instant(item, "busy_until")?,
+        },
+    })
+}
+
+fn record(item: &Item) -> Result<WorkerRecord, Unreadable> {
+    let text = text_in(item, RECORD)?;
+    serde_json::from_str(text).map_err(|source| Unreadable::NoRecord { source })
+}
+
+/// A time that was never is not in the item.
+fn instant(item: &Item, attribute: &'static str) -> Result<Option<Instant>, Unreadable> {
+    Ok(number_in(item, attribute)?.map(Instant::from_ms))
+}
+
+/// A count that was never added to is not in the item.
+fn count(item: &Item, attribute: &'static str) -> Result<u64, Unreadable> {
+    Ok(number_in(item, attribute)?.unwrap_or_default())
+}
+
+fn text_in<'a>(item: &'a Item, attribute: &'static str) -> Result<&'a str, Unreadable> {
+    match item.get(attribute) {
+        Some(AttributeValue::S(text)) => Ok(text),
+        other => Err(Unreadable::NoText {
+            attribute,
+            found: found(other),
+        }),
+    }
+}
+
+fn number_in(item: &Item, attribute: &'static str) -> Result<Option<u64>, Unreadable> {
+    let Some(value) = item.get(attribute) else {
+        return Ok(None);
+    };
+    let digits = value.as_n().ok();
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(Unreadable::NoNumber {
+            attribute,
+            found: found(Some(value)),
+        }),
+    }
+}
+
+/// The value as DynamoDB's own type letters show it: `S("7")`.
+fn found(value: Option<&AttributeValue>) -> String {
+    match value {
+        Some(value) => format!("{value:?}"),
+        None => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_RECORD: &str = r#"{"epoch":0,"lease":null,"generation":0,"phase":"running","intent":null,"adopted":null,"last-error":null}"#;
+
+    fn item(more: &[(&str, AttributeValue)]) -> Item {
+        let mut item = key("prod", &"chat".into());
+        item.insert(VERSION.to_owned(), number(3));
+        item.insert(PHASE.to_owned(), text("running"));
+        item.insert(RECORD.to_owned(), text(EMPTY_RECORD));
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        item.extend(more);
+        item
+    }
+
+    #[test]
+    fn what_is_not_in_the_item_was_never() {
+        let stored = stored(&item(&[])).unwrap();
+        assert_eq!(stored.version, Version::new(3));
+        assert_eq!(stored.record.phase, Phase::Running);
+        assert_eq!(stored.activity, Activity::default());
+    }
+
+    #[test]
+    fn every_field_of_the_activity_has_an_attribute_of_its_own() {
+        let item = item(&[
+            ("delivered_at", number(1)),
+            ("delivered", number(2)),
+            ("processed_at", number(3)),
+            ("processed", number(4)),
+            ("heartbeat_at", number(5)),
+            ("busy_until", number(u64::MAX)),
+        ]);
+        let activity = Activity {
+            delivered_at: Some(Instant::from_ms(1)),
+            delivered: 2,
+            processed_at: Some(Instant::from_ms(3)),
+            processed: 4,
+            heartbeat_at: Some(Instant::from_ms(5)),
+            busy_until: Some(Instant::from_ms(u64::MAX)),
+        };
+        assert_eq!(stored(&item).unwrap().activity, activity);
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_says_which_attribute_and_what_is_there() {
+        let cases = [
+            ("version", text("3"), r#"`version` is a whole number"#),
+            ("delivered", text("0"), "`delivered` is a whole number"),
+            (
+                "delivered_at",
+                AttributeValue::N("-1".to_owned()),
+                r#"found N("-1")"#,
+            ),
+            (
+                "busy_until",
+                AttributeValue::N("1.5".to_owned()),
+                r#"found N("1.5")"#,
+            ),
+            ("record", number(1), "`record` is a text"),
+            ("record", text("{}"), "missing field"),
+            (
+                "record",
+                text(&EMPTY_RECORD.replace("lease", "holder")),
+                "holder",
+            ),
+        ];
+        for (attribute, value, expected) in cases {
+            let item = item(&[(attribute, value)]);
+            let error = stored(&item).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let mut item = item(&[]);
+        item.remove("version");
+        let error = stored(&item).unwrap_err();
+        assert!(error.to_string().ends_with("found nothing"), "{error}");
+    }
+}

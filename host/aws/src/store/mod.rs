@@ -1,0 +1,265 @@
+//! The store in DynamoDB, for several hosts that share the workers of a fleet.
+//!
+//! ```text
+//!   read, read_all ──► read ───┐
+//!   commit, forget ──► commit ─┼──► request ──► DynamoDB: GetItem, Query, UpdateItem, DeleteItem
+//!   touch ───────────► touch ──┘       │
+//!   Stored ◄────────── item ◄──────────┤ an item
+//!   StoreError ◄────── error ◄─────────┘ a failure
+//! ```
+//!
+//! One item is one worker: the keys, the record's version, phase and text, and one attribute for each
+//! field of its activity. Every change is one conditional UpdateItem of the attributes it is about, so
+//! a commit and a refresh that cross each other both stay.
+
+mod commit;
+mod error;
+mod item;
+mod read;
+mod request;
+mod touch;
+
+#[cfg(test)]
+mod emulator_tests;
+#[cfg(test)]
+mod wire_tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
+use reeve_core::id::{Region, Version, WorkerId};
+use reeve_core::store::{Committed, Store, StoreFuture, Stored, Touch, Touched, Write};
+use reeve_core::time::Millis;
+
+use crate::connect::{self, AwsOptions, ConnectError, Timeouts};
+
+/// Which table holds the records, and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamoOptions {
+    /// The table's name (3 to 255 of `a-z A-Z 0-9 _ . -`) or its ARN.
+    pub table: String,
+    /// Whose records: the table's partition key, 1 to 2048 bytes. Hosts with the same fleet share its
+    /// workers; fleets in one table never see each other.
+    pub fleet: String,
+    /// Where the table is. It is named rather than found, because two hosts that found different
+    /// regions would each have a store of their own.
+    pub region: Region,
+    /// Whose credentials: as [`AwsOptions::profile`].
+    pub profile: Option<String>,
+    /// Where DynamoDB answers: as [`AwsOptions::endpoint_url`].
+    pub endpoint_url: Option<String>,
+}
+
+/// The records of one fleet, in a DynamoDB table.
+///
+/// The table is made once, by whoever owns the account:
+///
+/// ```text
+/// aws dynamodb create-table --table-name reeve --region us-east-1 --billing-mode PAY_PER_REQUEST \
+///   --attribute-definitions AttributeName=fleet,AttributeType=S AttributeName=worker,AttributeType=S \
+///   --key-schema AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE
+/// ```
+///
+/// A host needs four actions on that table and nothing else:
+///
+/// ```text
+/// { "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+///   "Action": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+///   "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/reeve" }] }
+/// ```
+///
+/// Guarantees, beside those of [`Store`]: every read is strongly consistent; no call scans the table; a
+/// call ends within a few seconds, with an answer or an error.
+///
+/// Caveats: not for a global table with eventual consistency, whose replicas decide conditions each for
+/// themselves; no time to live either, since nothing here ages. Counts are exact unless the reply to a
+/// refresh is lost: whoever then sends it again counts it twice.
+pub struct DynamoStore {
+    clients: Clients,
+    table: String,
+    fleet: String,
+    region: Region,
+    page_items_max: Option<i32>,
+}
+
+/// A client per answer to "may it be sent again?".
+struct Clients {
+    /// For questions, and for changes whose condition fails once they are done.
+    repeating: Client,
+    /// For changes that add.
+    once: Client,
+}
+
+/// How patient the store is.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For a connection to be made.
+    connect: Millis,
+    /// For one attempt, with what it takes to renew the credentials.
+    attempt: Millis,
+    /// For a call with its retries and the pauses between them; a query has this much per page.
+    call: Millis,
+    /// The pause before the first retry, and its double before the second; each is then drawn at random
+    /// from zero up to that.
+    backoff: Duration,
+    /// How many items a page has at most. `None`: as many as DynamoDB puts there (1 MB).
+    page_items_max: Option<i32>,
+}
+
+/// One lost packet and one unlucky host are passed over; a service in trouble is not asked on and on.
+const ATTEMPTS_MAX: u32 = 3;
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            // A lost first packet is sent again after 1 s (RFC 6298).
+            connect: Millis::new(1_500),
+            // DynamoDB answers within tens of milliseconds; a `credential_process` may take seconds.
+            attempt: Millis::from_secs(3),
+            // A second attempt fits in. Longer, and an outage would look like a host that hangs.
+            call: Millis::from_secs(7),
+            backoff: Duration::from_millis(50),
+            page_items_max: None,
+        }
+    }
+}
+
+impl DynamoStore {
+    /// Finds credentials and prepares to call DynamoDB; nothing but the source of the credentials is
+    /// called yet. That the table is there, with the right keys, shows at the first read.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the options cannot be right or no source has credentials. A source that
+    /// does not answer just now is no error here: the calls say so until it does.
+    pub async fn connect(options: DynamoOptions) -> Result<Self, ConnectError> {
+        check(&options)?;
+        let account = AwsOptions {
+            profile: options.profile.clone(),
+            endpoint_url: options.endpoint_url.clone(),
+            timeouts: Timeouts::default(),
+        };
+        let base = connect::load(&account).await?;
+        Ok(Self::over(&base, options, Patience::default()))
+    }
+
+    /// The store over a ready SDK configuration.
+    fn over(base: &SdkConfig, options: DynamoOptions, patience: Patience) -> Self {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS_MAX)
+            .with_initial_backoff(patience.backoff);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(patience.connect.into())
+            .operation_attempt_timeout(patience.attempt.into())
+            .operation_timeout(patience.call.into())
+            .build();
+        let client = |retries| {
+            let config = Builder::from(base)
+                .region(SdkRegion::new(options.region.as_str().to_owned()))
+                .retry_config(retries)
+                .timeout_config(timeouts.clone());
+            Client::from_conf(config.build())
+        };
+        Self {
+            clients: Clients {
+                repeating: client(retries),
+                once: client(RetryConfig::disabled()),
+            },
+            table: options.table,
+            fleet: options.fleet,
+            region: options.region,
+            page_items_max: patience.page_items_max,
+        }
+    }
+}
+
+impl Store for DynamoStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn read(&self, worker: WorkerId) -> StoreFuture<'_, Option<Stored>> {
+        Box::pin(async move { self.read_one(&worker).await })
+    }
+
+    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+        Box::pin(self.read_fleet())
+    }
+
+    fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
+        Box::pin(async move { self.commit_one(&write).await })
+    }
+
+    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
+        Box::pin(async move { self.touch_one(&worker, touch).await })
+    }
+
+    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
+        Box::pin(async move { self.forget_one(&worker, expected).await })
+    }
+}
+
+/// Refuses what DynamoDB would only refuse call by call.
+fn check(options: &DynamoOptions) -> Result<(), ConnectError> {
+    let table = options.table.as_str();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let is_name = (3..=255).contains(&table.len()) && table.bytes().all(is_plain);
+    if !is_name && !table.starts_with("arn:") {
+        return Err(ConnectError::Table {
+            found: options.table.clone(),
+        });
+    }
+    if !(1..=2048).contains(&options.fleet.len()) {
+        return Err(ConnectError::Fleet {
+            length: options.fleet.len(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(table: &str, fleet: &str) -> DynamoOptions {
+        DynamoOptions {
+            table: table.to_owned(),
+            fleet: fleet.to_owned(),
+            region: "us-east-1".into(),
+            profile: None,
+            endpoint_url: None,
+        }
+    }
+
+    #[test]
+    fn a_table_is_named_as_dynamodb_names_tables_or_by_its_arn() {
+        let accepted = [
+            "reeve",
+            "reeve.prod_1-a",
+            "arn:aws:dynamodb:us-east-1:111122223333:table/reeve",
+        ];
+        for table in accepted {
+            assert!(check(&options(table, "prod")).is_ok(), "{table:?}");
+        }
+        let long = "t".repeat(256);
+        for table in ["", "ab", "two words", "table/reeve", &long] {
+            let error = check(&options(table, "prod")).unwrap_err();
+            assert!(error.to_string().contains(&format!("{table:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_has_a_name_that_fits_a_partition_key() {
+        assert!(check(&options("reeve", "prod")).is_ok());
+        let long = "f".repeat(2049);
+        for fleet in ["", &long] {
+            let error = check(&options("reeve", fleet)).unwrap_err();
+            let length = format!("{} bytes", fleet.len());
+            assert!(error.to_string().contains(&length), "{error}");
+        }
+    }
+}

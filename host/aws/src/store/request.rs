@@ -1,0 +1,154 @@
+//! Conditional requests, and what refused them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use reeve_core::id::WorkerId;
+use reeve_core::store::StoreError;
+
+use super::DynamoStore;
+use super::item::{self, Item};
+
+/// A change of one item, if a condition holds. Expressions name the attribute `version` as `#version`,
+/// because DynamoDB keeps hundreds of plain words to itself.
+pub(super) struct Change {
+    /// The update expression.
+    pub(super) update: String,
+    /// The condition expression.
+    pub(super) condition: String,
+    /// The values that the two name, each of them used: DynamoDB refuses what is left over.
+    pub(super) values: HashMap<String, AttributeValue>,
+}
+
+/// What a conditional request came to.
+pub(super) enum Tried {
+    /// The condition held, and it is done.
+    Done,
+    /// The condition did not hold for this item; `None`: there is none.
+    Refused(Option<Item>),
+}
+
+impl DynamoStore {
+    /// Changes the worker's item through this client.
+    pub(super) async fn update(
+        &self,
+        client: &Client,
+        worker: &WorkerId,
+        change: Change,
+        doing: &str,
+    ) -> Result<Tried, StoreError> {
+        let names = names_in(&[&change.update, &change.condition]);
+        let request = client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(&self.fleet, worker)))
+            .update_expression(change.update)
+            .condition_expression(change.condition)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(change.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = request.send().await else {
+            return Ok(Tried::Done);
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                self.refused(worker, refusal.item(), doing).await
+            }
+            _ => Err(self.failed(doing, &error)),
+        }
+    }
+
+    /// Deletes the worker's item.
+    pub(super) async fn delete(
+        &self,
+        worker: &WorkerId,
+        condition: &str,
+        values: HashMap<String, AttributeValue>,
+        doing: &str,
+    ) -> Result<Tried, StoreError> {
+        let request = self
+            .clients
+            .repeating
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(&self.fleet, worker)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names_in(&[condition])))
+            .set_expression_attribute_values(Some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = request.send().await else {
+            return Ok(Tried::Done);
+        };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => {
+                self.refused(worker, refusal.item(), doing).await
+            }
+            _ => Err(self.failed(doing, &error)),
+        }
+    }
+
+    /// Reads the worker's item, strongly consistent.
+    pub(super) async fn get(
+        &self,
+        worker: &WorkerId,
+        doing: &str,
+    ) -> Result<Option<Item>, StoreError> {
+        let request = self
+            .clients
+            .repeating
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(&self.fleet, worker)))
+            .consistent_read(true);
+        match request.send().await {
+            Ok(answer) => Ok(answer.item),
+            Err(error) => Err(self.failed(doing, &error)),
+        }
+    }
+
+    /// A refusal brings the item that caused it. Where it brings none, either there is none or whatever
+    /// answers in DynamoDB's place leaves it out: then the item is read, as it stands a moment later.
+    async fn refused(
+        &self,
+        worker: &WorkerId,
+        cause: Option<&Item>,
+        doing: &str,
+    ) -> Result<Tried, StoreError> {
+        match cause {
+            Some(item) if !item.is_empty() => Ok(Tried::Refused(Some(item.clone()))),
+            Some(_) | None => self.get(worker, doing).await.map(Tried::Refused),
+        }
+    }
+}
+
+/// The attributes that the expressions name: `#version` stands for `version`.
+pub(super) fn names_in(expressions: &[&str]) -> HashMap<String, String> {
+    let is_end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+    expressions
+        .iter()
+        .flat_map(|expression| expression.split('#').skip(1))
+        .filter_map(|rest| rest.split(is_end).next())
+        .map(|name| (format!("#{name}"), name.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_that_the_expressions_use() {
+        let names = names_in(&[
+            "SET #busy_until = :until",
+            "#phase = :p AND (#phase = #version)",
+        ]);
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort();
+        let expected = ["busy_until", "phase", "version"];
+        let expected = expected.map(|name| (format!("#{name}"), name.to_owned()));
+        assert_eq!(names, expected);
+    }
+}

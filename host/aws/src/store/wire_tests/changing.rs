@@ -1,0 +1,208 @@
+//! Changes over the wire.
+
+use reeve_core::id::Version;
+use reeve_core::store::{Committed, Store, Stored, Touch, Touched, Write};
+use reeve_core::time::Instant;
+use serde_json::json;
+
+use super::{body, done, item, refused, refused_by, scripted, write, write_if_idle};
+use crate::testing::Step;
+
+/// What the reader makes of an item.
+async fn stored(item: &str) -> Stored {
+    let answer = Step::answer(200, format!(r#"{{"Item":{item}}}"#));
+    let (_server, store) = scripted(vec![answer]).await;
+    store.read("chat".into()).await.unwrap().unwrap()
+}
+
+fn delivered() -> Touch {
+    Touch::Delivered {
+        at: Instant::from_ms(120),
+        count: 3,
+    }
+}
+
+fn heartbeat() -> Touch {
+    Touch::Heartbeat {
+        at: Instant::from_ms(120),
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_one_update_that_leaves_the_activity_alone() {
+    let (server, store) = scripted(vec![done()]).await;
+    let answer = store.commit(write_if_idle()).await;
+    assert_eq!(answer, Ok(Committed::Written(Version::new(5))));
+    let [request] = server.requests().try_into().unwrap();
+    assert_eq!(request.operation(), "updateitem");
+    let body = body(&request);
+    assert_eq!(
+        body["UpdateExpression"],
+        "SET #version = :next, #phase = :phase, #record = :record"
+    );
+    assert_eq!(
+        body["ConditionExpression"],
+        "#version = :expected \
+         AND (attribute_not_exists(#delivered_at) OR #delivered_at <= :since) \
+         AND (attribute_not_exists(#processed_at) OR #processed_at <= :since) \
+         AND (attribute_not_exists(#busy_until) OR #busy_until <= :now)"
+    );
+    assert_eq!(body["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":expected"], json!({ "N": "4" }));
+    assert_eq!(values[":next"], json!({ "N": "5" }));
+    assert_eq!(values[":phase"], json!({ "S": "running" }));
+    assert_eq!(values[":since"], json!({ "N": "100" }));
+    assert_eq!(values[":now"], json!({ "N": "200" }));
+}
+
+#[tokio::test]
+async fn a_first_commit_is_for_a_record_that_is_not_there() {
+    let (server, store) = scripted(vec![done()]).await;
+    let first = Write {
+        expected: Version::default(),
+        ..write()
+    };
+    let answer = store.commit(first).await;
+    assert_eq!(answer, Ok(Committed::Written(Version::new(1))));
+    let [request] = server.requests().try_into().unwrap();
+    let condition = &body(&request)["ConditionExpression"];
+    assert_eq!(*condition, "attribute_not_exists(#version)");
+}
+
+#[tokio::test]
+async fn a_commit_whose_reply_was_lost_is_found_written_by_the_next_attempt() {
+    let script = vec![Step::HangUp, refused_by(&item(5, "host-a", "running"))];
+    let (server, store) = scripted(script).await;
+    let answer = store.commit(write()).await;
+    assert_eq!(answer, Ok(Committed::Written(Version::new(5))));
+    let [first, second] = server.requests().try_into().unwrap();
+    assert_eq!(body(&first), body(&second));
+}
+
+#[tokio::test]
+async fn the_item_that_refused_a_commit_tells_lost_from_in_use() {
+    let current = item(4, "host-b", "running");
+    let (_server, store) = scripted(vec![refused_by(&current)]).await;
+    let in_use = Committed::InUse(stored(&current).await.activity);
+    assert_eq!(store.commit(write_if_idle()).await, Ok(in_use));
+
+    // The next version, and another host's record: not this commit.
+    let next = item(5, "host-b", "running");
+    let (_server, store) = scripted(vec![refused_by(&next)]).await;
+    let lost = Committed::Lost(Some(stored(&next).await));
+    assert_eq!(store.commit(write_if_idle()).await, Ok(lost));
+}
+
+#[tokio::test]
+async fn where_the_refusal_brings_no_item_it_is_read() {
+    let next = item(5, "host-b", "running");
+    let lost = Committed::Lost(Some(stored(&next).await));
+    let cases = [
+        (format!(r#"{{"Item":{next}}}"#), lost),
+        ("{}".to_owned(), Committed::Lost(None)),
+    ];
+    for (found, expected) in cases {
+        let (server, store) = scripted(vec![refused(), Step::answer(200, found)]).await;
+        assert_eq!(store.commit(write()).await, Ok(expected));
+        assert_eq!(server.operations(), ["updateitem", "getitem"]);
+        assert_eq!(body(&server.requests()[1])["ConsistentRead"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_is_one_update_of_its_own_attributes() {
+    let (server, store) = scripted(vec![done()]).await;
+    let touched = store.touch("chat".into(), delivered()).await;
+    assert_eq!(touched, Ok(Touched::Refreshed));
+    let [request] = server.requests().try_into().unwrap();
+    let body = body(&request);
+    assert_eq!(
+        body["UpdateExpression"],
+        "SET #delivered_at = :at ADD #delivered :added"
+    );
+    assert_eq!(
+        body["ConditionExpression"],
+        "#phase = :running AND (attribute_not_exists(#delivered_at) OR #delivered_at < :at)"
+    );
+    let values = json!({
+        ":at": { "N": "120" }, ":added": { "N": "3" }, ":running": { "S": "running" },
+    });
+    assert_eq!(body["ExpressionAttributeValues"], values);
+}
+
+#[tokio::test]
+async fn a_count_is_added_although_a_later_time_is_there() {
+    let script = vec![refused_by(&item(5, "host-b", "running")), done()];
+    let (server, store) = scripted(script).await;
+    let touched = store.touch("chat".into(), delivered()).await;
+    assert_eq!(touched, Ok(Touched::Refreshed));
+    let [_, second] = server.requests().try_into().unwrap();
+    let body = body(&second);
+    assert_eq!(body["UpdateExpression"], "ADD #delivered :added");
+    assert_eq!(body["ConditionExpression"], "#phase = :running");
+}
+
+#[tokio::test]
+async fn a_heartbeat_older_than_the_latest_needs_no_second_request() {
+    let script = vec![refused_by(&item(5, "host-b", "running"))];
+    let (server, store) = scripted(script).await;
+    let touched = store.touch("chat".into(), heartbeat()).await;
+    assert_eq!(touched, Ok(Touched::Refreshed));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_run_is_not_refreshed() {
+    for touch in [delivered(), heartbeat()] {
+        let not_running = item(5, "host-b", "ending");
+        let cases = [
+            vec![refused_by(&not_running)],
+            vec![refused(), done()],
+            vec![
+                refused(),
+                Step::answer(200, format!(r#"{{"Item":{not_running}}}"#)),
+            ],
+        ];
+        for script in cases {
+            let (server, store) = scripted(script).await;
+            let touched = store.touch("chat".into(), touch).await;
+            assert_eq!(touched, Ok(Touched::NotRunning));
+            let operations = server.operations();
+            let updates = operations.iter().filter(|name| *name == "updateitem");
+            assert_eq!(updates.count(), 1);
+        }
+    }
+    // It stopped between the two steps.
+    let script = vec![
+        refused_by(&item(5, "host-b", "running")),
+        refused_by(&item(6, "host-b", "ending")),
+    ];
+    let (_server, store) = scripted(script).await;
+    let touched = store.touch("chat".into(), delivered()).await;
+    assert_eq!(touched, Ok(Touched::NotRunning));
+}
+
+#[tokio::test]
+async fn a_record_is_deleted_only_at_its_version_and_once_gone_it_is_forgotten() {
+    let (server, store) = scripted(vec![done()]).await;
+    let forgotten = Ok(Committed::Written(Version::default()));
+    assert_eq!(
+        store.forget("chat".into(), Version::new(4)).await,
+        forgotten
+    );
+    let [request] = server.requests().try_into().unwrap();
+    assert_eq!(request.operation(), "deleteitem");
+    let body = body(&request);
+    assert_eq!(
+        body["ConditionExpression"],
+        "attribute_not_exists(#version) OR #version = :expected"
+    );
+    let values = json!({ ":expected": { "N": "4" } });
+    assert_eq!(body["ExpressionAttributeValues"], values);
+
+    let next = item(5, "host-b", "running");
+    let (_server, store) = scripted(vec![refused_by(&next)]).await;
+    let lost = Committed::Lost(Some(stored(&next).await));
+    assert_eq!(store.forget("chat".into(), Version::new(4)).await, Ok(lost));
+}
