@@ -11,6 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::Config;
+#[cfg(feature = "aws")]
+use crate::config::SharedStore;
 use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
@@ -68,7 +70,10 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
             ..Default::default()
         });
         let cloud = Arc::new(cloud.await?);
-        let store = open_store(&config)?;
+        let store = match &config.shared_store {
+            None => open_store(&config)?,
+            Some(shared) => shared_store(&config, shared).await?,
+        };
         run_with(config, cloud, store).await
     }
     #[cfg(not(feature = "aws"))]
@@ -93,6 +98,22 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
         source,
     })?;
     Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
+}
+
+/// The table that several hosts share. That it is there shows at the first call.
+#[cfg(feature = "aws")]
+async fn shared_store(
+    config: &Config,
+    shared: &SharedStore,
+) -> Result<Arc<dyn Store>, reeve_aws::ConnectError> {
+    let options = reeve_aws::DynamoOptions {
+        table: shared.table.clone(),
+        fleet: config.fleet.name.clone(),
+        region: shared.region.clone(),
+        profile: config.aws.profile.clone(),
+        endpoint_url: config.aws.endpoint_url.clone(),
+    };
+    Ok(Arc::new(reeve_aws::DynamoStore::connect(options).await?))
 }
 
 /// Serves the workers of this configuration in any cloud, with their records in any store, until SIGTERM

@@ -158,6 +158,26 @@ impl Emulator {
         value.unwrap_or_default().to_owned()
     }
 
+    /// Creates the table of the workers' records, as the documented command does.
+    pub fn create_table(&self, name: &str) {
+        let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let body = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [text("fleet"), text("worker")],
+            "KeySchema": [key("fleet", "HASH"), key("worker", "RANGE")],
+        });
+        let answer = agent()
+            .post(self.url())
+            .header("Authorization", credential("dynamodb"))
+            .header("X-Amz-Target", "DynamoDB_20120810.CreateTable")
+            .content_type("application/x-amz-json-1.0")
+            .send(body.to_string())
+            .expect("the emulator answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     fn ec2(&self, form: &[(&str, &str)]) -> String {
         let form = [&[("Version", "2016-11-15")], form].concat();
         let mut answer = agent()

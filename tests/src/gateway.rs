@@ -36,7 +36,9 @@ struct Shared {
 struct State {
     hold: Option<Hold>,
     holding: bool,
-    /// Changing calls that reached the emulator, by operation.
+    /// Changing calls that came, by operation.
+    sent: BTreeMap<&'static str, usize>,
+    /// Those of them that the emulator carried out.
     done: BTreeMap<&'static str, usize>,
     /// The replies to launches, by token.
     launched: BTreeMap<String, Vec<u8>>,
@@ -95,6 +97,16 @@ impl Gateway {
         self.shared.changed.notify_all();
     }
 
+    /// How many calls of this operation came, those held or answered by their token among them.
+    pub fn sent(&self, operation: &'static str) -> usize {
+        self.shared
+            .state()
+            .sent
+            .get(operation)
+            .copied()
+            .unwrap_or(0)
+    }
+
     /// How many calls of this operation the emulator has carried out.
     pub fn done(&self, operation: &'static str) -> usize {
         self.shared
@@ -123,6 +135,9 @@ impl Shared {
             return;
         };
         let operation = operation(&call);
+        if let Some(operation) = operation {
+            *self.state().sent.entry(operation).or_default() += 1;
+        }
         if self.is_cut(operation.map(Hold::Before)) {
             return;
         }
@@ -218,17 +233,21 @@ fn read_call(caller: &mut TcpStream) -> Option<Vec<u8>> {
 
 /// The operation, if it changes something.
 fn operation(call: &[u8]) -> Option<&'static str> {
-    const CHANGING: [&str; 5] = [
+    const CHANGING: [&str; 6] = [
         "RunInstances",
         "StartInstances",
         "StopInstances",
         "TerminateInstances",
         "PutParameter",
+        "UpdateItem",
     ];
     CHANGING.into_iter().find(|name| {
         let form = format!("Action={name}");
-        let target = format!("AmazonSSM.{name}");
-        find(call, form.as_bytes()).is_some() || find(call, target.as_bytes()).is_some()
+        let targets = ["AmazonSSM", "DynamoDB_20120810"].map(|service| format!("{service}.{name}"));
+        find(call, form.as_bytes()).is_some()
+            || targets
+                .iter()
+                .any(|target| find(call, target.as_bytes()).is_some())
     })
 }
 

@@ -51,14 +51,7 @@ impl Reeve {
         configuration: &str,
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut host = Self::spawn(
-            Command::new(artefacts::reeve_binary()),
-            directory,
-            configuration,
-            environment,
-        );
-        host.address = host.wait_for_address();
-        host
+        Self::start_without_waiting(directory, configuration, environment).listening()
     }
 
     /// The same on a disk that is full after `blocks` of 512 bytes in each file.
@@ -72,9 +65,7 @@ impl Reeve {
         // A write beyond the limit then fails as it does on a full disk, instead of ending the process.
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         shell.arg("-c").arg(limited).arg(artefacts::reeve_binary());
-        let mut host = Self::spawn(shell, directory, configuration, environment);
-        host.address = host.wait_for_address();
-        host
+        Self::spawn(shell, directory, configuration, environment).listening()
     }
 
     /// The same without waiting until it listens.
@@ -85,6 +76,12 @@ impl Reeve {
     ) -> Self {
         let binary = Command::new(artefacts::reeve_binary());
         Self::spawn(binary, directory, configuration, environment)
+    }
+
+    /// Waits until it listens.
+    pub fn listening(mut self) -> Self {
+        self.address = self.wait_for_address();
+        self
     }
 
     fn spawn(

@@ -52,6 +52,12 @@ pointer = "{POINTER}"
     )
 }
 
+/// The section that has hosts share their workers' records in the account's table `reeve`. The lease is
+/// short, because a test waits for it.
+pub fn shared_store() -> String {
+    format!("\n[store]\ntable = \"reeve\"\nregion = \"{REGION}\"\nlease_ms = 3000\n")
+}
+
 /// Starts such a host.
 pub fn serve(emulator: &Emulator) -> Reeve {
     let directory = tempfile::tempdir().expect("a temporary directory");

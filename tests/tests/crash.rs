@@ -10,7 +10,7 @@
 use reeve_tests::emulator::Emulator;
 use reeve_tests::gateway::{Gateway, Hold};
 use reeve_tests::process::{Reeve, copy_policies};
-use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration_at};
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration_at, shared_store};
 use serde_json::Value;
 
 /// Each persisted step of provisioning a worker, from the intent to the pointer: what is on disk and what
@@ -70,27 +70,50 @@ fn assert_settled(emulator: &Emulator, gateway: &Gateway, reeve: &Reeve, step: &
     assert_eq!(gateway.done("StartInstances"), 0, "{step}");
 }
 
+/// With one host, whose next life starts at once; and with two, where the other one takes over.
+fn killed_at(step: &str, hold: Hold, shared: bool) {
+    println!(
+        "killed when {step}, records in {}",
+        if shared { "DynamoDB" } else { "SQLite" }
+    );
+    let emulator = Emulator::start();
+    emulator.create_launch_template("encache-gpu");
+    let gateway = Gateway::start(&emulator.url());
+    let mut configuration = configuration_at(&gateway.url());
+    if shared {
+        emulator.create_table("reeve");
+        configuration += &shared_store();
+    }
+    let other = shared.then(|| Reeve::start_in(directory(), &configuration, &CREDENTIALS));
+    let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);
+    gateway.hold(hold);
+    // Turned away or not, it is asked for; the answer is not what is looked at here.
+    reeve.get(&format!("{RESOLVE}?wait=1s"));
+    gateway.wait_until_holding();
+    let directory = reeve.kill();
+    gateway.cut();
+
+    if let Some(other) = &other {
+        assert_settled(&emulator, &gateway, other, step);
+    }
+    let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
+    assert_settled(&emulator, &gateway, &reeve, step);
+    // A third life finds nothing left to do.
+    let reeve = Reeve::start_in(reeve.kill(), &configuration, &CREDENTIALS);
+    assert_settled(&emulator, &gateway, &reeve, step);
+}
+
 #[test]
 fn killed_at_every_persisted_step_the_next_life_has_the_one_instance_and_a_pointer_that_agrees() {
     for (step, hold) in STEPS {
-        println!("killed when {step}");
-        let emulator = Emulator::start();
-        emulator.create_launch_template("encache-gpu");
-        let gateway = Gateway::start(&emulator.url());
-        gateway.hold(hold);
-        let configuration = configuration_at(&gateway.url());
-        let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);
-        // Turned away or not, it is asked for; the answer is not what is looked at here.
-        reeve.get(&format!("{RESOLVE}?wait=1s"));
-        gateway.wait_until_holding();
-        let directory = reeve.kill();
-        gateway.cut();
+        killed_at(step, hold, false);
+    }
+}
 
-        let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
-        assert_settled(&emulator, &gateway, &reeve, step);
-        // A third life finds nothing left to do.
-        let reeve = Reeve::start_in(reeve.kill(), &configuration, &CREDENTIALS);
-        assert_settled(&emulator, &gateway, &reeve, step);
+#[test]
+fn killed_at_every_persisted_step_another_host_takes_over_when_the_lease_is_stale() {
+    for (step, hold) in STEPS {
+        killed_at(step, hold, true);
     }
 }
 
@@ -110,4 +133,30 @@ fn a_hundred_callers_at_once_give_one_launch() {
         }
     });
     assert_settled(&emulator, &gateway, &reeve, "asked by a hundred");
+}
+
+#[test]
+fn twenty_hosts_that_share_a_worker_launch_it_once() {
+    const HOSTS: usize = 20;
+    let emulator = Emulator::start();
+    emulator.create_launch_template("encache-gpu");
+    emulator.create_table("reeve");
+    let gateway = Gateway::start(&emulator.url());
+    let configuration = configuration_at(&gateway.url()) + &shared_store();
+    let hosts: Vec<_> = (0..HOSTS)
+        .map(|_| Reeve::start_without_waiting(directory(), &configuration, &CREDENTIALS))
+        .collect();
+    let hosts: Vec<_> = hosts.into_iter().map(Reeve::listening).collect();
+    std::thread::scope(|scope| {
+        for host in &hosts {
+            scope.spawn(|| {
+                let served = host.get(&format!("{RESOLVE}?wait=60s"));
+                assert_eq!(served.status, 200, "{}", served.body);
+            });
+        }
+    });
+    assert_eq!(gateway.sent("RunInstances"), 1, "launches that were sent");
+    for host in &hosts {
+        assert_settled(&emulator, &gateway, host, "asked by twenty hosts");
+    }
 }

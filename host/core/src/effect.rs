@@ -36,7 +36,7 @@ pub enum Effect {
     /// [`Event::Mutated`](crate::event::Event::Mutated): the cloud is changed by no other effect.
     Commit {
         /// The record.
-        write: Write,
+        write: Box<Write>,
         /// What waits for it.
         then: Option<Permit>,
     },

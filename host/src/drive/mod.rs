@@ -171,7 +171,7 @@ impl Drive {
             Effect::Decide(question) => self.calls.decide(question),
             Effect::Journal(record) => self.write_down(record).await,
             Effect::ReadRecord(worker) => self.calls.read_record(worker),
-            Effect::Commit { write, then } => self.commit(write, then),
+            Effect::Commit { write, then } => self.commit(*write, then),
             Effect::Timer { at, timer } => self.timers.set(at, timer),
             Effect::Answer {
                 worker,

@@ -58,7 +58,10 @@ pub(super) fn write_if(
             now: turn.now,
         }),
     };
-    turn.effects.push(Effect::Commit { write, then });
+    turn.effects.push(Effect::Commit {
+        write: Box::new(write),
+        then,
+    });
 }
 
 /// Whether the record may be written now: by the same rules that hold for every mutation.
