@@ -26,7 +26,7 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub(super) enum Unreadable {
     /// A key or the record is not a text, or is not there.
     #[error("attribute `{attribute}` is a text (S), found {found}")]
-    NoText {
+    Text {
         /// Which.
         attribute: &'static str,
         /// What is there.
@@ -34,7 +34,7 @@ pub(super) enum Unreadable {
     },
     /// A version, a time or a count is something else.
     #[error("attribute `{attribute}` is a whole number (N) from 0 to 2^64-1, found {found}")]
-    NoNumber {
+    Number {
         /// Which.
         attribute: &'static str,
         /// What is there.
@@ -42,7 +42,7 @@ pub(super) enum Unreadable {
     },
     /// The record's text is no record, or one of a newer reeve.
     #[error("attribute `record` is no record that this version of reeve can read: {source}")]
-    NoRecord {
+    Record {
         /// Where it stops being one.
         #[source]
         source: serde_json::Error,
@@ -80,7 +80,7 @@ pub(super) fn is_running(item: &Item) -> bool {
 
 /// What the item holds.
 pub(super) fn stored(item: &Item) -> Result<Stored, Unreadable> {
-    let version = number_in(item, VERSION)?.ok_or_else(|| Unreadable::NoNumber {
+    let version = number_in(item, VERSION)?.ok_or_else(|| Unreadable::Number {
         attribute: VERSION,
         found: found(None),
     })?;
@@ -100,7 +100,7 @@ pub(super) fn stored(item: &Item) -> Result<Stored, Unreadable> {
 
 fn record(item: &Item) -> Result<WorkerRecord, Unreadable> {
     let text = text_in(item, RECORD)?;
-    serde_json::from_str(text).map_err(|source| Unreadable::NoRecord { source })
+    serde_json::from_str(text).map_err(|source| Unreadable::Record { source })
 }
 
 /// A time that was never is not in the item.
@@ -116,7 +116,7 @@ fn count(item: &Item, attribute: &'static str) -> Result<u64, Unreadable> {
 fn text_in<'a>(item: &'a Item, attribute: &'static str) -> Result<&'a str, Unreadable> {
     match item.get(attribute) {
         Some(AttributeValue::S(text)) => Ok(text),
-        other => Err(Unreadable::NoText {
+        other => Err(Unreadable::Text {
             attribute,
             found: found(other),
         }),
@@ -130,7 +130,7 @@ fn number_in(item: &Item, attribute: &'static str) -> Result<Option<u64>, Unread
     let digits = value.as_n().ok();
     match digits.and_then(|digits| digits.parse().ok()) {
         Some(number) => Ok(Some(number)),
-        None => Err(Unreadable::NoNumber {
+        None => Err(Unreadable::Number {
             attribute,
             found: found(Some(value)),
         }),
