@@ -1,6 +1,5 @@
 //! A host that runs: everything put together, started in order and ended in order.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,9 +7,9 @@ use std::sync::Arc;
 
 use reeve_core::cloud::Cloud;
 use reeve_core::fleet::{Fleet, Identity};
-use reeve_core::id::{HostId, WorkerId};
+use reeve_core::id::HostId;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::{Store, Stored};
+use reeve_core::store::Store;
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -108,7 +107,7 @@ impl Host {
     pub async fn start(options: HostOptions) -> Result<RunningHost, StartError> {
         let metrics = Metrics::new();
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
-        recovered.records = records(&*options.store).await;
+        let records = options.store.read_all().await;
         let tcp = api::tcp(options.listen).await?;
         let address = tcp.local_addr().unwrap_or(options.listen);
         let unix = options.socket.as_deref().map(api::unix).transpose()?;
@@ -123,7 +122,15 @@ impl Host {
 
         let routes = Arc::new(Routes::new(options.spec.workers.keys(), &metrics));
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
+        // A store that does not answer keeps no host from starting: until it does, what runs is left alone
+        // and each worker's record is asked for again.
+        readiness.store_answered(records.as_ref().err());
+        if let Err(error) = &records {
+            tracing::error!("nothing is changed in the cloud until the store answers: {error}");
+        }
+        recovered.records = records.ok();
         let (drive, handle) = Drive::new(Parts {
+            lease: options.spec.lease,
             fleet: Fleet::new(options.spec, identity(&*options.store), recovered),
             cloud: options.cloud,
             store: options.store,
@@ -174,18 +181,6 @@ impl Host {
             _background: background,
             _socket_file: socket_file,
         })
-    }
-}
-
-/// What the store remembers. A store that does not answer keeps no host from starting: until it does, what
-/// runs is left alone and each worker's record is asked for again.
-async fn records(store: &dyn Store) -> Option<BTreeMap<WorkerId, Stored>> {
-    match store.read_all().await {
-        Ok(records) => Some(records),
-        Err(error) => {
-            tracing::error!("nothing is changed in the cloud until the store answers: {error}");
-            None
-        }
     }
 }
 

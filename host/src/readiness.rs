@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::cloud::CloudError;
 use reeve_core::id::PoolName;
 use reeve_core::spec::FleetSpec;
+use reeve_core::store::StoreError;
 use reeve_policy::{PolicyStatus, Registry};
 use serde::Serialize;
 
@@ -20,6 +21,7 @@ struct Inner {
     journal: Health,
     registry: Arc<Registry>,
     sweeps: Mutex<BTreeMap<PoolName, Sweep>>,
+    store_trouble: Mutex<Option<String>>,
     draining: AtomicBool,
 }
 
@@ -49,6 +51,7 @@ impl Readiness {
             journal,
             registry,
             sweeps: Mutex::new(pools.map(|pool| (pool, Sweep::Awaited)).collect()),
+            store_trouble: Mutex::default(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -59,8 +62,13 @@ impl Readiness {
             None => Sweep::Done,
             Some(error) => Sweep::Failed(error.to_string()),
         };
-        let mut sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
-        sweeps.insert(pool.clone(), sweep);
+        lock(&self.0.sweeps).insert(pool.clone(), sweep);
+    }
+
+    /// The store of the workers' records answered, or did not.
+    pub(crate) fn store_answered(&self, error: Option<&StoreError>) {
+        let mut trouble = lock(&self.0.store_trouble);
+        *trouble = error.map(ToString::to_string);
     }
 
     /// The host shuts down.
@@ -78,6 +86,11 @@ impl Readiness {
         if let Some(trouble) = self.0.journal.trouble() {
             reasons.push(format!("the journal cannot be written: {trouble}"));
         }
+        if let Some(trouble) = &*lock(&self.0.store_trouble) {
+            reasons.push(format!(
+                "nothing is changed while the workers' records are out of reach: {trouble}"
+            ));
+        }
         for status in self.0.registry.status() {
             let of_file = policy(&status);
             if status.digest.is_none() {
@@ -86,7 +99,7 @@ impl Readiness {
                 warnings.extend(of_file);
             }
         }
-        for (pool, sweep) in &*self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner) {
+        for (pool, sweep) in &*lock(&self.0.sweeps) {
             match sweep {
                 Sweep::Awaited => reasons.push(format!(
                     "pool {pool}: the first look at the cloud is under way"
@@ -103,6 +116,10 @@ impl Readiness {
             warnings,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is wrong with a policy's file.

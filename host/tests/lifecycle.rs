@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::{POINTER, Stage, end, eventually, get, http};
 use reeve::{Host, StartError};
 use reeve_core::cloud::MutationKind;
+use reeve_core::store::{StoreError, StoreErrorKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_launch_is_journaled_before_it_is_done_and_its_outcome_after() {
@@ -147,4 +148,36 @@ async fn a_second_host_on_the_same_state_or_port_is_refused_and_says_why() {
         1,
         "nothing of a host is left behind"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_away_the_host_starts_serves_nothing_new_and_says_why() {
+    let stage = Stage::new();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-a");
+    stage.store.fail(Some(StoreError {
+        doing: "read the records".to_owned(),
+        kind: StoreErrorKind::Unavailable,
+        message: "the test says so".to_owned(),
+    }));
+    let host = stage.start().await;
+    let reply = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(reply.status, 503);
+    assert_eq!(reply.json()["code"], "store_unreachable");
+    let ready = get(&host, "/readyz").await;
+    assert_eq!(ready.status, 503);
+    let reasons = ready.json()["reasons"].to_string();
+    assert!(
+        reasons.contains("the workers' records are out of reach"),
+        "{reasons}"
+    );
+    assert_eq!(stage.world.mutations(), []);
+
+    stage.store.fail(None);
+    let reply = get(&host, "/v1/workers/chat/resolve?wait=30s").await;
+    assert_eq!(reply.status, 200, "{:?}", reply.json());
+    let worker = get(&host, "/v1/workers/chat").await.json();
+    assert_eq!(worker["record"]["phase"], "running", "{worker}");
+    assert_eq!(get(&host, "/readyz").await.status, 200);
+    end(host).await;
 }

@@ -58,9 +58,14 @@ pub fn shared_store() -> String {
     format!("\n[store]\ntable = \"reeve\"\nregion = \"{REGION}\"\nlease_ms = 3000\n")
 }
 
-/// Starts such a host.
-pub fn serve(emulator: &Emulator) -> Reeve {
+/// A directory for a host, with the components in it.
+pub fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     copy_policies(&directory.path().join("policies"));
-    Reeve::start_in(directory, &configuration(emulator), &CREDENTIALS)
+    directory
+}
+
+/// Starts such a host.
+pub fn serve(emulator: &Emulator) -> Reeve {
+    Reeve::start_in(directory(), &configuration(emulator), &CREDENTIALS)
 }

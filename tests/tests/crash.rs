@@ -6,11 +6,14 @@
     clippy::unwrap_used,
     reason = "a test that cannot set up its world should stop loudly"
 )]
+#![allow(clippy::print_stdout, reason = "lists the steps it killed at")]
 
 use reeve_tests::emulator::Emulator;
 use reeve_tests::gateway::{Gateway, Hold};
-use reeve_tests::process::{Reeve, copy_policies};
-use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration_at, shared_store};
+use reeve_tests::process::Reeve;
+use reeve_tests::scene::{
+    CREDENTIALS, NAME, POINTER, RESOLVE, configuration_at, directory, shared_store,
+};
 use serde_json::Value;
 
 /// Each persisted step of provisioning a worker, from the intent to the pointer: what is on disk and what
@@ -33,12 +36,6 @@ const STEPS: [(&str, Hold); 4] = [
         Hold::After("PutParameter"),
     ),
 ];
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    copy_policies(&directory.path().join("policies"));
-    directory
-}
 
 /// One instance, adopted, named by the pointer; nothing leaked.
 #[track_caller]

@@ -10,14 +10,8 @@
 use std::path::Path;
 
 use reeve_tests::emulator::Emulator;
-use reeve_tests::process::{Reeve, copy_policies};
-use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, serve};
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    copy_policies(&directory.path().join("policies"));
-    directory
-}
+use reeve_tests::process::Reeve;
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory, serve};
 
 #[test]
 fn sigterm_ends_the_host_cleanly() {

@@ -12,6 +12,7 @@ use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Committed, Store, StoreError, StoreErrorKind, Write};
+use reeve_core::time::Millis;
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -43,6 +44,8 @@ pub(super) struct Calls {
     cloud: Arc<dyn Cloud>,
     slots: Arc<Slots>,
     store: Arc<dyn Store>,
+    /// How old the write that announced a mutation may be when the mutation is sent.
+    announced_max: Duration,
     clock: Clock,
     metrics: Metrics,
     /// Unbounded, because what can be under way is bounded: a few calls and questions per worker.
@@ -57,6 +60,7 @@ impl Calls {
         cloud: Arc<dyn Cloud>,
         slots: Arc<Slots>,
         store: Arc<dyn Store>,
+        lease: Millis,
         clock: Clock,
         metrics: Metrics,
     ) -> (Self, mpsc::UnboundedReceiver<Event>) {
@@ -68,6 +72,7 @@ impl Calls {
             cloud,
             slots,
             store,
+            announced_max: Duration::from(lease) / 2,
             clock,
             metrics,
             events,
@@ -121,21 +126,35 @@ impl Calls {
         let calls = self.clone();
         tokio::spawn(async move {
             let worker = write.worker.clone();
+            let asked = tokio::time::Instant::now();
             let commit = calls.store.commit(write);
             let result = calls.ask_store("write", &worker, commit).await;
             let written = matches!(result, Ok(Committed::Written(_)));
             calls.send(Event::Committed { worker, result });
             match then.filter(|_| written) {
-                Some(Then::Mutate(permit)) => calls.mutate(permit).await,
-                Some(Then::Report(permit, trouble)) => calls.not_written_down(permit, &trouble),
+                Some(Then::Mutate(permit)) => calls.mutate(permit, asked).await,
+                Some(Then::Report(permit, trouble)) => calls.not_sent(
+                    permit,
+                    "JournalUnavailable",
+                    format!("not tried, because the journal cannot be written: {trouble}"),
+                ),
                 None => {}
             }
         });
     }
 
-    /// Changes the cloud.
-    async fn mutate(&self, permit: Permit) {
+    /// Changes the cloud. A host that was held up since the write was asked for may have lost the lease to
+    /// another one, and the cloud knows nothing of leases: then nothing is sent.
+    async fn mutate(&self, permit: Permit, announced: tokio::time::Instant) {
         let _leave = self.mutations.acquire().await;
+        let age = announced.elapsed();
+        if self.store.is_shared() && age > self.announced_max {
+            let message = format!(
+                "not tried, because the lease it rests on was written {} s ago",
+                age.as_secs()
+            );
+            return self.not_sent(permit, "LeaseTooOld", message);
+        }
         let (worker, decision) = (permit.worker().clone(), permit.decision());
         let mutation = permit.mutation().clone();
         let operation = operation(&mutation);
@@ -149,12 +168,12 @@ impl Calls {
         });
     }
 
-    /// Reports a mutation that was not even tried, because its intent could not be written down.
+    /// Reports a mutation that was not even tried.
     ///
     /// A launch counts as unanswered and not as failed: the permit may be for one that was sent before,
     /// and a new generation beside that one could be a second instance (G1). It is sent again, with the
-    /// same token, when the journal can be written.
-    fn not_written_down(&self, permit: Permit, trouble: &str) {
+    /// same token.
+    fn not_sent(&self, permit: Permit, code: &str, message: String) {
         let (worker, decision) = (permit.worker().clone(), permit.decision());
         let mutation = permit.into_mutation();
         let kind = match mutation {
@@ -164,8 +183,8 @@ impl Calls {
         let error = CloudError {
             operation: operation(&mutation).to_owned(),
             kind,
-            code: "JournalUnavailable".to_owned(),
-            message: format!("not tried, because the journal cannot be written: {trouble}"),
+            code: code.to_owned(),
+            message,
             retry_after: None,
         };
         self.send(Event::Mutated {

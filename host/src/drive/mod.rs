@@ -54,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) store: Arc<dyn Store>,
+    /// The length of a lease.
+    pub(crate) lease: Millis,
     pub(crate) journal: Journal,
     pub(crate) routes: Arc<Routes>,
     pub(crate) readiness: Readiness,
@@ -96,6 +98,7 @@ impl Drive {
             parts.cloud,
             parts.slots,
             parts.store,
+            parts.lease,
             parts.clock,
             parts.metrics.clone(),
         );
@@ -150,7 +153,14 @@ impl Drive {
                 result,
                 ..
             } => self.readiness.swept(pool, result.as_ref().err()),
-            Event::Mutated { .. } | Event::Committed { .. } => self.count_down(&event),
+            Event::Mutated { .. } => self.count_down(&event),
+            Event::Committed { result, .. } => {
+                self.readiness.store_answered(result.as_ref().err());
+                self.count_down(&event);
+            }
+            Event::RecordRead { result, .. } => {
+                self.readiness.store_answered(result.as_ref().err());
+            }
             // The guard looks at activity: it shall see all there was until now.
             Event::Decided { worker, .. } => {
                 if let Some(handed_out) = self.routes.collect(worker) {

@@ -6,7 +6,10 @@ mod common;
 use common::{POINTER, Stage};
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
-use reeve_core::id::HostId;
+use reeve_core::id::{HostId, Version};
+use reeve_core::spec::LEASE;
+use reeve_core::store::{StoreFuture, Stored, Touch, Touched};
+use reeve_sim::store::MemoryStore;
 
 use super::*;
 use crate::host::HostOptions;
@@ -22,16 +25,20 @@ struct Running {
 
 impl Running {
     fn start(stage: &Stage) -> Self {
+        Self::start_with(stage, Arc::new(stage.store.clone()), LEASE)
+    }
+
+    fn start_with(stage: &Stage, store: Arc<dyn Store>, lease: Millis) -> Self {
         let HostOptions {
-            spec,
+            mut spec,
             policies,
             cloud,
-            store,
             state_dir,
             clock,
             ..
         } = stage.options();
         assert!(policies.registry.reload().is_good());
+        spec.lease = lease;
         let metrics = Metrics::new();
         let (journal, mut recovered) = Journal::open(&state_dir, metrics.clone()).unwrap();
         let break_journal = Box::new(journal.switch_for_test());
@@ -46,6 +53,7 @@ impl Running {
             fleet: Fleet::new(spec, identity, recovered),
             cloud,
             store,
+            lease,
             slots: policies.registry.slots().clone(),
             journal,
             readiness: readiness.clone(),
@@ -129,6 +137,54 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
         kinds(&stage),
         [MutationKind::Launch, MutationKind::WritePointer]
     );
+    running.end().await;
+}
+
+/// A store that other hosts share and that takes its time to answer a write.
+struct Slow(MemoryStore);
+
+impl Store for Slow {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn read(&self, worker: WorkerId) -> StoreFuture<'_, Option<Stored>> {
+        self.0.read(worker)
+    }
+
+    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+        self.0.read_all()
+    }
+
+    fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            self.0.commit(write).await
+        })
+    }
+
+    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
+        self.0.touch(worker, touch)
+    }
+
+    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
+        self.0.forget(worker, expected)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written() {
+    let stage = Stage::new();
+    let slow = Arc::new(Slow(stage.store.clone()));
+    let running = Running::start_with(&stage, slow, Millis::new(500));
+    let answer = running.resolve(3).await;
+    assert!(
+        matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
+        "{answer:?}"
+    );
+    assert_eq!(kinds(&stage), []);
+    let record = stage.store.read_now(&WorkerId::from("chat")).unwrap();
+    assert!(record.unwrap().record.intent.is_some(), "it goes on trying");
     running.end().await;
 }
 

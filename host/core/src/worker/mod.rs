@@ -16,7 +16,7 @@ pub use parts::{
     Stage, Waiter,
 };
 pub use record::{Lease, RecordView, Writing};
-pub use status::{InstanceStatus, WorkerStatus};
+pub use status::{InstanceStatus, RecordStatus, WorkerStatus};
 
 use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;

@@ -55,6 +55,16 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What the store and people are to remember of it.
+    pub(crate) fn to_recorded(&self) -> LastError {
+        LastError {
+            code: self.kind.as_str().to_owned(),
+            text: self.text.clone(),
+            at: self.at,
+            count: self.count,
+        }
+    }
+
     /// As the store remembers it: enough to say so, and to go on counting.
     pub(crate) fn recorded(error: &LastError) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use crate::id::{DecisionId, Epoch, HostId, Version};
 use crate::instance::InstanceState;
-use crate::store::{Activity, Intent, LastError, Phase, Stored, WorkerRecord};
+use crate::store::{Activity, Intent, Phase, Stored, WorkerRecord};
 use crate::time::{Instant, Millis};
 use crate::worker::{Failure, InFlight, LaunchAttempt, Worker};
 
@@ -118,12 +118,7 @@ impl Worker {
             phase: self.phase(),
             intent: self.intent.clone(),
             adopted: self.adopted.clone(),
-            last_error: self.last_failure.as_ref().map(|failure| LastError {
-                code: failure.kind.as_str().to_owned(),
-                text: failure.text.clone(),
-                at: failure.at,
-                count: failure.count,
-            }),
+            last_error: self.last_failure.as_ref().map(Failure::to_recorded),
         }
     }
 

@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 
-use super::Worker;
+use super::{Failure, Worker};
 use crate::answer::NotYet;
-use crate::id::{DecisionId, Digest, Generation, InstanceId, PoolName, WorkerId};
+use crate::id::{
+    DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
+};
 use crate::instance::InstanceState;
 use crate::point::Reason;
 use crate::point::resolve::InFlight;
+use crate::store::{LastError, Phase};
 use crate::time::Instant;
 
 /// One worker for a status page, with the provider's raw states.
@@ -27,6 +30,8 @@ pub struct WorkerStatus {
     pub pointer: Option<String>,
     /// The adopted instance.
     pub adopted: Option<InstanceId>,
+    /// The worker's record in the store; `null` when it could not be read yet.
+    pub record: Option<RecordStatus>,
     /// The mutation under way.
     pub in_flight: InFlight,
     /// Every instance known, newest launch first.
@@ -59,15 +64,17 @@ pub struct InstanceStatus {
     pub handed_out: Option<Instant>,
 }
 
-/// The last failure of a launch or start.
+/// The record that all hosts agree on, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LastError {
-    /// The provider's code and sentence.
-    pub text: String,
-    /// When.
-    pub at: Instant,
-    /// How often in a row.
-    pub count: u32,
+pub struct RecordStatus {
+    /// Rises with every write; 0: never written.
+    pub version: Version,
+    /// The epoch of the latest lease.
+    pub epoch: Epoch,
+    /// The host that acts for the worker now.
+    pub lease: Option<HostId>,
+    /// Where the worker stands in its life.
+    pub phase: Phase,
 }
 
 /// The latest decision about a worker.
@@ -114,13 +121,15 @@ impl Worker {
                 None => crate::cloud::POINTER_NONE.to_owned(),
             }),
             adopted: self.adopted.as_ref().map(|adopted| adopted.id.clone()),
+            record: self.record.stored.as_ref().map(|stored| RecordStatus {
+                version: stored.version,
+                epoch: stored.record.epoch,
+                lease: stored.record.lease.clone(),
+                phase: stored.record.phase,
+            }),
             in_flight: self.resolve_input(now).in_flight,
             instances: self.newest_first().into_iter().map(instance).collect(),
-            last_error: self.last_failure.as_ref().map(|failure| LastError {
-                text: failure.text.clone(),
-                at: failure.at,
-                count: failure.count,
-            }),
+            last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             last_not_yet: self.last_not_yet.clone(),
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
                 id: last.id,
