@@ -8,8 +8,11 @@
     reason = "printing is what a command line is for"
 )]
 
+mod ask;
 mod check;
+mod journal;
 mod policy;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +45,13 @@ enum Command {
     Serve(ConfigArgs),
     /// Check a configuration and the policies it names, without calling AWS.
     Check(ConfigArgs),
+    /// Show the workers of a running host, a line each.
+    Workers(workers::WorkersArgs),
+    /// One worker of a running host.
+    #[command(subcommand)]
+    Worker(workers::WorkerCommand),
+    /// Show what was decided, why, and what came of it.
+    Journal(journal::JournalArgs),
     /// Play the incidents on an embedded world, then serve it. Needs no AWS account.
     Demo(DemoArgs),
     /// Build, test, look at and run policies.
@@ -90,6 +100,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(args) => check::run(&args.config),
+        Command::Workers(args) => runtime()?.block_on(workers::list(&args)),
+        Command::Worker(command) => runtime()?.block_on(workers::run(&command)),
+        Command::Journal(args) => journal::run(&args),
         Command::Demo(args) => {
             runtime()?.block_on(demo::run(args.into()))?;
             Ok(ExitCode::SUCCESS)

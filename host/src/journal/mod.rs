@@ -5,10 +5,11 @@
 //! down first: what runs keeps running, known addresses keep being served.
 //!
 //! - [`file`]: appending, durability, going on in the next file.
-//! - [`recover`]: what the next life reads. [`disk`]: the files themselves. [`lock`]: one host per directory.
+//! - [`recover`]: what the next life reads. [`history`]: what people read. [`disk`]: the files themselves. [`lock`]: one host per directory.
 
 mod disk;
 mod file;
+pub(crate) mod history;
 mod lock;
 mod recover;
 

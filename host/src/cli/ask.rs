@@ -1,0 +1,83 @@
+//! Asking a running host over its own interface.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use axum::body::{Body, to_bytes};
+use clap::Args;
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::config::Config;
+
+/// Far more than any fleet's status.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Which host is asked.
+#[derive(Debug, Args)]
+pub(super) struct HostArgs {
+    /// The host's configuration file: its socket is asked, or the address it listens on.
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    config: Option<PathBuf>,
+    /// The address the host listens on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7433")]
+    host: SocketAddr,
+}
+
+impl HostArgs {
+    /// Gets the path's JSON.
+    ///
+    /// # Errors
+    /// There is no such host, or it refuses: in its own words.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let config = self.config.as_deref().map(Config::read).transpose()?;
+        let socket = config.as_ref().and_then(|config| config.socket.clone());
+        let address = config.map_or(self.host, |config| config.listen);
+        let nobody = "is `reeve serve` running there?";
+        let (status, body) = match socket {
+            Some(socket) => {
+                let stream = UnixStream::connect(&socket).await;
+                let stream = stream.with_context(|| {
+                    format!("no host answers at {}; {nobody}", socket.display())
+                })?;
+                exchange(stream, path).await
+            }
+            None => {
+                let stream = TcpStream::connect(address).await;
+                let stream =
+                    stream.with_context(|| format!("no host answers at {address}; {nobody}"))?;
+                exchange(stream, path).await
+            }
+        }
+        .context("the host did not answer")?;
+        if !status.is_success() {
+            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+            bail!("{}: {}", text("code"), text("detail"));
+        }
+        serde_json::from_slice(&body).context("the host's answer is of another version of reeve")
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    path: &str,
+) -> anyhow::Result<(hyper::StatusCode, Vec<u8>)> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header("host", "localhost")
+        .body(Body::empty())?;
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await?;
+    drop(sender);
+    // It ends with the request; what went wrong has shown in the answer.
+    let _ = connection.await;
+    Ok((status, body.to_vec()))
+}

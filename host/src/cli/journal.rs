@@ -1,0 +1,137 @@
+//! `reeve journal`: what was decided, why, and what came of it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use reeve_core::cloud::{Mutation, Outcome};
+use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::journal::{Entry, Record};
+use reeve_core::time::Instant;
+
+use crate::config::Config;
+use crate::journal::history;
+
+/// Which records are shown, and how.
+#[derive(Debug, Args)]
+pub(super) struct JournalArgs {
+    /// The host's configuration file, which says where the journal is.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only records about this worker.
+    #[arg(long, value_name = "NAME")]
+    worker: Option<String>,
+    /// Only records of this last stretch of time, such as 30m, 2h or 3d.
+    #[arg(long, value_name = "TIME")]
+    since: Option<SignedDuration>,
+    /// Each record as the line of JSON it is, with the policy's whole input.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what was asked for, oldest first.
+pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
+    let dir = Config::read(&args.config)?.state_dir;
+    let worker = args.worker.as_deref().map(WorkerId::from);
+    let from = args.since.map(|since| Timestamp::now() - since);
+    let from = from.map_or(0, |from| u64::try_from(from.as_millisecond()).unwrap_or(0));
+    let wanted = |record: &Record| {
+        record.at.as_ms() >= from
+            && worker
+                .as_ref()
+                .is_none_or(|worker| &record.worker == worker)
+    };
+    let mut out = io::stdout().lock();
+    let mut written = Ok(());
+    let passed_over = history::each(&dir, |record| {
+        if written.is_ok() && wanted(&record) {
+            written = match args.json {
+                true => serde_json::to_string(&record)
+                    .map_err(io::Error::from)
+                    .and_then(|json| writeln!(out, "{json}")),
+                false => writeln!(out, "{}", line(&record)),
+            };
+        }
+    })
+    .with_context(|| format!("cannot read the journal in {}", dir.display()))?;
+    match written {
+        // Whoever reads along has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot print")?,
+    }
+    if passed_over > 0 {
+        eprintln!("passed over: {passed_over} lines that are no records");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// When, whose, which decision, what.
+fn line(record: &Record) -> String {
+    format!(
+        "{}  {}  #{}  {}",
+        time(record.at),
+        record.worker,
+        record.decision,
+        what(&record.entry)
+    )
+}
+
+/// The instant as people write it, to the millisecond, in UTC.
+pub(super) fn time(at: Instant) -> String {
+    let timestamp = i64::try_from(at.as_ms()).ok();
+    timestamp
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or_else(
+            || format!("{} ms", at.as_ms()),
+            |timestamp| format!("{timestamp:.3}"),
+        )
+}
+
+fn what(entry: &Entry) -> String {
+    match entry {
+        Entry::Decided(made) => {
+            let point = made.input.point();
+            let digest = made.digest.map(|digest| format!(" [{}]", digest.short()));
+            let digest = digest.unwrap_or_default();
+            match &made.result {
+                Ok(verdict) => {
+                    let reason = verdict.reason();
+                    format!(
+                        "{point} → {} ({}: {}){digest}",
+                        verdict.summary(),
+                        reason.code,
+                        reason.text
+                    )
+                }
+                Err(failure) => format!(
+                    "{point} → the safe default ({}: {}){digest}",
+                    failure.code, failure.text
+                ),
+            }
+        }
+        Entry::Intent {
+            generation,
+            epoch,
+            mutation,
+        } => format!(
+            "intent {}, generation {generation}, epoch {epoch}",
+            about(mutation)
+        ),
+        Entry::Vetoed(veto) => format!("VETO {veto}"),
+        Entry::Outcome(Ok(Outcome::Launched(instance))) => {
+            format!("done: launched {}", instance.id)
+        }
+        Entry::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
+        Entry::Outcome(Err(error)) => format!("FAILED {error}"),
+    }
+}
+
+fn about(mutation: &Mutation) -> String {
+    let instance = mutation.instance().map_or("", InstanceId::as_str);
+    format!("{} {instance}", mutation.kind())
+        .trim_end()
+        .to_owned()
+}

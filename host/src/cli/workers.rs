@@ -1,0 +1,153 @@
+//! `reeve workers` and `reeve worker show`: what a running host knows of its workers.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::ask::HostArgs;
+use super::journal::time;
+use reeve_core::time::Instant;
+
+/// Longer texts are cut in the table; `reeve worker show` has them whole.
+const TEXT_CHARS_MAX: usize = 60;
+
+#[derive(Debug, Args)]
+pub(super) struct WorkersArgs {
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkerCommand {
+    /// Everything the host knows of one worker.
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The worker.
+    name: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// A line per worker; the last error stands where a person looks first.
+pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
+    let answer: Value = args.host.get("/v1/workers").await?;
+    let workers = answer["workers"].as_array().cloned().unwrap_or_default();
+    print!("{}", table(&workers));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of one worker, as JSON for people.
+pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
+    let WorkerCommand::Show(args) = command;
+    let path = format!("/v1/workers/{}", escaped(&args.name));
+    let worker: Value = args.host.get(&path).await?;
+    println!("{worker:#}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(workers: &[Value]) -> String {
+    let head = [
+        "WORKER",
+        "CONDITION",
+        "INSTANCE",
+        "ADDRESS",
+        "GENERATION",
+        "LAST ERROR",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(workers.iter().map(row));
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            let lengths = rows.iter().map(|row| row[column].chars().count());
+            lengths.max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Writing to a text cannot fail.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(worker: &Value) -> [String; 6] {
+    let text = |key: &str| worker[key].as_str().unwrap_or("-").to_owned();
+    [
+        text("worker"),
+        text("condition"),
+        text("adopted"),
+        text("url"),
+        worker["generation"].to_string(),
+        last_error(&worker["last_error"]),
+    ]
+}
+
+/// How often, when, what.
+fn last_error(error: &Value) -> String {
+    let Some(text) = error["text"].as_str() else {
+        return "-".to_owned();
+    };
+    let at = error["at"].as_u64().map(Instant::from_ms);
+    let cut: String = text.chars().take(TEXT_CHARS_MAX).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!(
+        "{}x, {}: {cut}{more}",
+        error["count"],
+        at.map_or_else(|| "-".to_owned(), time)
+    )
+}
+
+/// The name as a part of a path.
+fn escaped(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                path.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(path, "%{byte:02X}");
+            }
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_line_per_worker_and_shows_the_last_error() {
+        let workers = [
+            json!({"worker": "chat", "condition": "serving", "adopted": "i-a", "url": "http://10.0.0.1:80",
+                   "generation": 3, "last_error": null}),
+            json!({"worker": "ingest", "condition": "failing", "adopted": null, "url": null,
+                   "generation": 7, "last_error": {"text": "x".repeat(70), "at": 0, "count": 4}}),
+        ];
+        let found = table(&workers);
+        let lines: Vec<_> = found.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].ends_with("3           -"), "{found}");
+        let cut = format!("4x, 1970-01-01T00:00:00.000Z: {}…", "x".repeat(60));
+        assert!(lines[2].ends_with(&cut), "{found}");
+    }
+
+    #[test]
+    fn a_name_stays_one_part_of_the_path() {
+        assert_eq!(escaped("chat-1"), "chat-1");
+        assert_eq!(escaped("a/b?c"), "a%2Fb%3Fc");
+    }
+}

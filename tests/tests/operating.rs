@@ -1,0 +1,85 @@
+//! What an operator asks a running host, with the commands an operator has.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+use std::process::{Command, Output};
+
+use reeve_tests::artefacts;
+use reeve_tests::emulator::Emulator;
+use reeve_tests::process::Reeve;
+use reeve_tests::scene::{NAME, POINTER, RESOLVE, serve};
+
+/// Runs a command of `reeve` with this host's configuration.
+fn command(reeve: &Reeve, arguments: &[&str]) -> Output {
+    Command::new(artefacts::reeve_binary())
+        .args(arguments)
+        .arg("--config")
+        .arg(reeve.directory().join("reeve.toml"))
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn workers_are_listed_and_shown_and_the_journal_says_why() {
+    let emulator = Emulator::start();
+    let running = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, "none");
+    let reeve = serve(&emulator);
+    assert_eq!(reeve.get(RESOLVE).status, 200);
+
+    let listed = printed(&command(&reeve, &["workers"]));
+    let line = listed.lines().nth(1).unwrap_or_default();
+    for part in ["encache-gpu", "serving", &running, "http://"] {
+        assert!(line.contains(part), "{part} in {listed}");
+    }
+    let shown = printed(&command(&reeve, &["worker", "show", "encache-gpu"]));
+    assert!(shown.contains("\"phase\": \"running\""), "{shown}");
+
+    let journal = || {
+        let asked = ["journal", "--worker", "encache-gpu", "--since", "1h"];
+        printed(&command(&reeve, &asked))
+    };
+    reeve.until("the intent and its outcome are in the journal", |_| {
+        journal().contains("done")
+    });
+    let journal = journal();
+    for part in [
+        format!("adopt → take {running}"),
+        format!("intent write-pointer {running}, generation 0, epoch 1"),
+        format!("resolve → serve {running}"),
+    ] {
+        assert!(journal.contains(&part), "{part} in\n{journal}");
+    }
+    let others = command(&reeve, &["journal", "--worker", "another"]);
+    assert_eq!(printed(&others), "");
+}
+
+#[test]
+fn a_refusal_carries_its_code_and_a_host_that_is_gone_is_named() {
+    let emulator = Emulator::start();
+    let mut reeve = serve(&emulator);
+    let unknown = command(&reeve, &["worker", "show", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&unknown.stderr);
+    assert!(errors.contains("unknown_worker"), "{errors}");
+
+    reeve.signal("TERM");
+    assert!(reeve.wait().success());
+    let gone = command(&reeve, &["workers"]);
+    assert_eq!(gone.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&gone.stderr);
+    assert!(errors.contains("no host answers at"), "{errors}");
+    assert!(errors.contains("reeve.sock"), "{errors}");
+}
