@@ -1,9 +1,10 @@
-//! `cargo xtask bench [--json FILE]`: what a decision costs, and a resolve, each beside yardsticks that
+//! `cargo xtask bench [--json FILE]`: what a decision costs, a resolve, and a durable change, each beside yardsticks that
 //! were measured in the same run.
 //!
 //! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]); beside
 //!   them a component that does nothing.
 //! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
+//! - [`store`]: changes of a worker's record beside what the disk can make durable.
 //! - [`measure`]: how time is taken. [`report`]: what is shown.
 //!
 //! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
@@ -17,6 +18,7 @@ mod load;
 mod measure;
 mod rego;
 mod report;
+mod store;
 
 use std::path::PathBuf;
 
@@ -30,7 +32,8 @@ fn main() -> Result<()> {
     let policies = policies_dir();
     let decisions = decisions::measure(&policies)?;
     let http = http::measure(&policies)?;
-    let report = Report::new(&decisions, &http);
+    let durable = store::measure(policies.parent().unwrap_or(&policies))?;
+    let report = Report::new(&decisions, &http, &durable);
     print!("{}", report.text());
     if let Some(path) = json_file {
         let json = format!("{:#}\n", report.json());

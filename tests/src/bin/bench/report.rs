@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::decisions::Decision;
 use crate::http::Http;
+use crate::store::Durable;
 
 /// One figure.
 struct Line {
@@ -35,7 +36,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Puts the figures beside their yardsticks.
-    pub(crate) fn new(decisions: &[Decision], http: &Http) -> Self {
+    pub(crate) fn new(decisions: &[Decision], http: &Http, durable: &Durable) -> Self {
         let mut lines = Vec::new();
         // The floor does not depend on the input; the size that the aim is about names it.
         let floor_us = decisions
@@ -53,6 +54,7 @@ impl Report {
             lines.extend(of_decision(decision));
         }
         lines.extend(of_http(http));
+        lines.extend(of_store(durable));
         let aims = decisions
             .iter()
             .filter(|one| one.instances == 10)
@@ -101,6 +103,37 @@ impl Report {
         }
         text
     }
+}
+
+fn of_store(durable: &Durable) -> [Line; 3] {
+    let line = |key: Option<&str>, name: &str, value: f64, beside: String| Line {
+        key: key.map(str::to_owned),
+        name: name.to_owned(),
+        value,
+        unit: "/s",
+        beside,
+    };
+    let beside = |value: f64| format!("{:.2} x the disk's own syncs", value / durable.fsync_per_s);
+    [
+        line(
+            Some("fsync_per_s"),
+            "the disk: append and sync",
+            durable.fsync_per_s,
+            String::new(),
+        ),
+        line(
+            None,
+            "compare-and-set in SQLite, one worker",
+            durable.one_per_s,
+            beside(durable.one_per_s),
+        ),
+        line(
+            Some("cas_sqlite_per_s"),
+            "compare-and-set in SQLite, 64 workers at once",
+            durable.many_per_s,
+            beside(durable.many_per_s),
+        ),
+    ]
 }
 
 fn of_decision(decision: &Decision) -> Vec<Line> {
