@@ -32,7 +32,7 @@ use crate::load::{Connection, Load, generate};
 use crate::measure::median;
 
 const WORKER: &str = "chat";
-const POOL: &str = "bench";
+pub(crate) const POOL: &str = "bench";
 const RESOLVE: &str = "/v1/workers/chat/resolve";
 const CONSTANT: &str = "/v1/workers/chat/constant";
 /// The turns of each of the two.
@@ -105,8 +105,9 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
     Ok(host.await?)
 }
 
-fn fleet(pointer: PointerName) -> FleetSpec {
-    let pool = PoolSpec {
+/// A pool that launches nothing.
+pub(crate) fn pool() -> PoolSpec {
+    PoolSpec {
         region: Region::from("eu-central-1"),
         tag_key: TAG_WORKER.to_owned(),
         port: 8080,
@@ -115,7 +116,10 @@ fn fleet(pointer: PointerName) -> FleetSpec {
         reap: false,
         utc_offset_min: 0,
         limits: Limits::default(),
-    };
+    }
+}
+
+fn fleet(pointer: PointerName) -> FleetSpec {
     let worker = WorkerSpec {
         pool: PoolName::from(POOL),
         tag_value: WORKER.to_owned(),
@@ -123,13 +127,14 @@ fn fleet(pointer: PointerName) -> FleetSpec {
     };
     FleetSpec {
         name: "bench".to_owned(),
-        pools: [(PoolName::from(POOL), pool)].into(),
+        pools: [(PoolName::from(POOL), pool())].into(),
         workers: [(WorkerId::from(WORKER), worker)].into(),
         ..FleetSpec::default()
     }
 }
 
-fn bindings() -> Vec<Binding> {
+/// The standard policies with their defaults.
+pub(crate) fn bindings() -> Vec<Binding> {
     let standard = |point: Point| Binding {
         pool: PoolName::from(POOL),
         point,
@@ -184,6 +189,6 @@ fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
     Ok(address)
 }
 
-fn any_port() -> SocketAddr {
+pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }

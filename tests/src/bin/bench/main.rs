@@ -5,6 +5,7 @@
 //!   them a component that does nothing.
 //! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
 //! - [`store`]: changes of a worker's record beside what the disk can make durable.
+//! - [`memory`]: what a host of many workers keeps resident.
 //! - [`measure`]: how time is taken. [`report`]: what is shown.
 //!
 //! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
@@ -16,6 +17,7 @@ mod decisions;
 mod http;
 mod load;
 mod measure;
+mod memory;
 mod rego;
 mod report;
 mod store;
@@ -28,12 +30,18 @@ use reeve_tests::artefacts::policies_dir;
 use crate::report::Report;
 
 fn main() -> Result<()> {
-    let json_file = json_file(std::env::args().skip(1))?;
     let policies = policies_dir();
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq(memory::HOST_OF).is_some() {
+        let workers = arguments.next().context("how many workers?")?.parse()?;
+        return memory::host_of(workers, &policies);
+    }
+    let json_file = json_file(arguments)?;
     let decisions = decisions::measure(&policies)?;
     let http = http::measure(&policies)?;
     let durable = store::measure(policies.parent().unwrap_or(&policies))?;
-    let report = Report::new(&decisions, &http, &durable);
+    let memory = memory::measure()?;
+    let report = Report::new(&decisions, &http, &durable, &memory);
     print!("{}", report.text());
     if let Some(path) = json_file {
         let json = format!("{:#}\n", report.json());

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::decisions::Decision;
 use crate::http::Http;
+use crate::memory::Memory;
 use crate::store::Durable;
 
 /// One figure.
@@ -36,7 +37,12 @@ pub(crate) struct Report {
 
 impl Report {
     /// Puts the figures beside their yardsticks.
-    pub(crate) fn new(decisions: &[Decision], http: &Http, durable: &Durable) -> Self {
+    pub(crate) fn new(
+        decisions: &[Decision],
+        http: &Http,
+        durable: &Durable,
+        memory: &[Memory],
+    ) -> Self {
         let mut lines = Vec::new();
         // The floor does not depend on the input; the size that the aim is about names it.
         let floor_us = decisions
@@ -55,6 +61,7 @@ impl Report {
         }
         lines.extend(of_http(http));
         lines.extend(of_store(durable));
+        lines.extend(memory.iter().map(of_memory));
         let aims = decisions
             .iter()
             .filter(|one| one.instances == 10)
@@ -134,6 +141,20 @@ fn of_store(durable: &Durable) -> [Line; 3] {
             beside(durable.many_per_s),
         ),
     ]
+}
+
+fn of_memory(memory: &Memory) -> Line {
+    let workers = memory.workers;
+    Line {
+        key: Some(format!("rss_{workers}_workers_mib")),
+        name: format!("memory of a host with {workers} workers"),
+        value: memory.resident_mib,
+        unit: "MiB",
+        beside: format!(
+            "{:.1} KiB a worker, the program included",
+            memory.resident_mib * 1024.0 / workers as f64
+        ),
+    }
 }
 
 fn of_decision(decision: &Decision) -> Vec<Line> {
