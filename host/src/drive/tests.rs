@@ -141,7 +141,7 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
 }
 
 /// A store that other hosts share and that takes its time to answer a write.
-struct Slow(MemoryStore);
+struct Slow(MemoryStore, Duration);
 
 impl Store for Slow {
     fn is_shared(&self) -> bool {
@@ -158,7 +158,7 @@ impl Store for Slow {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(self.1).await;
             self.0.commit(write).await
         })
     }
@@ -175,7 +175,7 @@ impl Store for Slow {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written() {
     let stage = Stage::new();
-    let slow = Arc::new(Slow(stage.store.clone()));
+    let slow = Arc::new(Slow(stage.store.clone(), Duration::from_millis(300)));
     let running = Running::start_with(&stage, slow, Millis::new(500));
     let answer = running.resolve(3).await;
     assert!(
@@ -185,6 +185,33 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
     assert_eq!(kinds(&stage), []);
     let record = stage.store.read_now(&WorkerId::from("chat")).unwrap();
     assert!(record.unwrap().record.intent.is_some(), "it goes on trying");
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after_it() {
+    let stage = Stage::new();
+    // Renewed 100 ms after each write, which takes 400 ms: nearly always under way.
+    let slow = Arc::new(Slow(stage.store.clone(), Duration::from_millis(400)));
+    let held = stage.world.mutations.acquire_many(1000).await.unwrap();
+    let running = Running::start_with(&stage, slow, Millis::new(1000));
+    running.resolve(1).await;
+    let stored = || {
+        let read = stage.store.read_now(&WorkerId::from("chat")).unwrap();
+        read.unwrap_or_default()
+    };
+    let before = stored().version;
+    while stored().version == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A renewal has just ended: the next one is under way in a moment, and for a while.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(held);
+    let answer = running.resolve(20).await;
+    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    let record = stored().record;
+    assert_eq!((record.intent, record.lease), (None, None));
+    assert_eq!(record.adopted.unwrap().id.as_str(), "i-launched-0");
     running.end().await;
 }
 

@@ -179,9 +179,7 @@ pub(super) fn on_outcome(
     if worker.intent.is_none() {
         // The outcome, and with it the end of the lease; a pointer that must follow goes with it.
         adoption::repair_pointer(worker, turn);
-        if worker.record.writing.is_none() {
-            record::write(worker, turn, None);
-        }
+        record::write(worker, turn, None);
     }
     if pass::awaits(worker, &Stage::Mutation) {
         pass::go_on(worker, turn);

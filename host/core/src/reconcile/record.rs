@@ -32,8 +32,10 @@ pub(super) fn write_if(
     then: Option<Permit>,
     idle_since: Option<Instant>,
 ) {
-    if worker.record.writing.is_some() {
-        worker.record.dirty = true;
+    if let Some(writing) = &worker.record.writing {
+        debug_assert!(then.is_none(), "the guard gives no leave meanwhile");
+        let wanted = worker.to_record(&turn.shared.us, writing.record.epoch);
+        worker.record.dirty = wanted != writing.record;
         return;
     }
     if turn.shared.dry_run {
