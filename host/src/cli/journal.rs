@@ -24,7 +24,7 @@ pub(super) struct JournalArgs {
     /// Only records about this worker.
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
-    /// Only records of this last stretch of time, such as 30m, 2h or 3d.
+    /// Only records of this last stretch of time, such as 30m or 72h.
     #[arg(long, value_name = "TIME")]
     since: Option<SignedDuration>,
     /// Each record as the line of JSON it is, with the policy's whole input.

@@ -139,4 +139,19 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn the_lengths_of_time_that_the_help_shows_are_accepted() {
+        for since in ["30m", "72h"] {
+            let line = [
+                "reeve",
+                "journal",
+                "--config",
+                "reeve.toml",
+                "--since",
+                since,
+            ];
+            assert!(Cli::try_parse_from(line).is_ok(), "{since}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::{HostId, Version};
 use reeve_core::spec::LEASE;
-use reeve_core::store::{StoreFuture, Stored, Touch, Touched};
+use reeve_core::store::{StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched};
 use reeve_sim::store::MemoryStore;
 
 use super::*;
@@ -212,6 +212,32 @@ async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after
     let record = stored().record;
     assert_eq!((record.intent, record.lease), (None, None));
     assert_eq!(record.adopted.unwrap().id.as_str(), "i-launched-0");
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_fails_takes_nothing_back_of_what_is_under_way() {
+    let stage = Stage::new();
+    let prompt = Arc::new(Slow(stage.store.clone(), Duration::from_millis(1)));
+    let held = stage.world.mutations.acquire_many(1000).await.unwrap();
+    let running = Running::start_with(&stage, prompt, Millis::new(1000));
+    running.resolve(1).await;
+    stage.store.fail(Some(StoreError {
+        doing: "renew the lease".to_owned(),
+        kind: StoreErrorKind::Unavailable,
+        message: "the test says so".to_owned(),
+    }));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stage.store.fail(None);
+    // Longer than the pause after which a launch that was given up is sent again.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    drop(held);
+    let answer = running.resolve(20).await;
+    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    let launches = kinds(&stage)
+        .into_iter()
+        .filter(|kind| *kind == MutationKind::Launch);
+    assert_eq!(launches.count(), 1);
     running.end().await;
 }
 

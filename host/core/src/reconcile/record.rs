@@ -104,21 +104,41 @@ pub(super) fn written(
             recover_or_look(worker, turn);
         }
         Ok(Committed::InUse(activity)) => {
-            let mut stored = worker.record.stored.clone().unwrap_or_default();
-            stored.activity = activity;
-            worker.fold(stored);
+            if let Some(stored) = &mut worker.record.stored {
+                stored.activity = activity;
+            }
+            go_back(worker);
             let text = "it came into use before it could be ended; it is kept";
             not_sent(worker, turn, writing.waiting, Rule::InUse, text);
             pass::look_again(worker, turn);
         }
+        // A renewal that failed takes nothing back: what was sent is under way all the same.
+        Err(error) if is_renewal(worker, &writing) => {
+            tell(worker, turn, &error);
+            renew_later(worker, turn);
+        }
         Err(error) => {
             // Whether it was written is not known. If it was, the next write finds out.
-            let stored = worker.record.stored.clone().unwrap_or_default();
-            worker.fold(stored);
+            go_back(worker);
             let text = error.to_string();
             not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
             failed(worker, turn, &error);
         }
+    }
+}
+
+/// Whether the write said nothing new, and there is nothing new to say since.
+fn is_renewal(worker: &Worker, writing: &Writing) -> bool {
+    let stored = worker.record.stored.as_ref();
+    writing.waiting.is_none()
+        && !worker.record.dirty
+        && stored.is_some_and(|stored| stored.record == writing.record)
+}
+
+/// Gives up what was to be written.
+fn go_back(worker: &mut Worker) {
+    if let Some(stored) = worker.record.stored.clone() {
+        worker.fold(stored);
     }
 }
 
