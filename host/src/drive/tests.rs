@@ -4,6 +4,8 @@
 mod common;
 
 use common::{POINTER, Stage};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::{HostId, Version};
@@ -141,7 +143,7 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
 }
 
 /// A store that other hosts share and that takes its time to answer a write.
-struct Slow(MemoryStore, Duration);
+struct Slow(MemoryStore, AtomicU64);
 
 impl Store for Slow {
     fn is_shared(&self) -> bool {
@@ -158,7 +160,8 @@ impl Store for Slow {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         Box::pin(async move {
-            tokio::time::sleep(self.1).await;
+            let takes_ms = self.1.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
             self.0.commit(write).await
         })
     }
@@ -175,8 +178,8 @@ impl Store for Slow {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written() {
     let stage = Stage::new();
-    let slow = Arc::new(Slow(stage.store.clone(), Duration::from_millis(300)));
-    let running = Running::start_with(&stage, slow, Millis::new(500));
+    let slow = Arc::new(Slow(stage.store.clone(), AtomicU64::new(300)));
+    let running = Running::start_with(&stage, slow.clone(), Millis::new(500));
     let answer = running.resolve(3).await;
     assert!(
         matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
@@ -185,6 +188,10 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
     assert_eq!(kinds(&stage), []);
     let record = stage.store.read_now(&WorkerId::from("chat")).unwrap();
     assert!(record.unwrap().record.intent.is_some(), "it goes on trying");
+    // Renewals have been in its way nearly all the time.
+    slow.1.store(1, Ordering::SeqCst);
+    let answer = running.resolve(20).await;
+    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
     running.end().await;
 }
 
@@ -192,7 +199,7 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
 async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after_it() {
     let stage = Stage::new();
     // Renewed 100 ms after each write, which takes 400 ms: nearly always under way.
-    let slow = Arc::new(Slow(stage.store.clone(), Duration::from_millis(400)));
+    let slow = Arc::new(Slow(stage.store.clone(), AtomicU64::new(400)));
     let held = stage.world.mutations.acquire_many(1000).await.unwrap();
     let running = Running::start_with(&stage, slow, Millis::new(1000));
     running.resolve(1).await;
@@ -218,7 +225,7 @@ async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_fails_takes_nothing_back_of_what_is_under_way() {
     let stage = Stage::new();
-    let prompt = Arc::new(Slow(stage.store.clone(), Duration::from_millis(1)));
+    let prompt = Arc::new(Slow(stage.store.clone(), AtomicU64::new(1)));
     let held = stage.world.mutations.acquire_many(1000).await.unwrap();
     let running = Running::start_with(&stage, prompt, Millis::new(1000));
     running.resolve(1).await;

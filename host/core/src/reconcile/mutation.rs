@@ -105,9 +105,16 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
         return;
     };
     let (decision, since) = (attempt.decision, attempt.since);
+    if worker.in_flight.as_ref().is_some_and(|it| it.is_ours) {
+        return;
+    }
     if !record::may_write(worker, turn) {
-        // The record is being written, or somebody else took the launch up.
-        turn.timer(turn.now + BACKOFF_FIRST, Timer::Recover(worker.id.clone()));
+        // A write ends soon; a lease that somebody else holds is looked at first.
+        let again = match worker.record.writing {
+            Some(_) => Timer::ReplayLaunch(worker.id.clone()),
+            None => Timer::Recover(worker.id.clone()),
+        };
+        turn.timer(turn.now + BACKOFF_FIRST, again);
         return;
     }
     let Ok(permit) = turn.permit(worker, decision, &Proposal::ReplayLaunch) else {
