@@ -10,6 +10,7 @@ mod lease;
 mod ledger;
 mod permit;
 mod reap;
+mod registration;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod veto;
 
 pub use ledger::{Ledger, Spending};
 pub use permit::Permit;
+pub(crate) use registration::Shown;
 pub use veto::{Rule, Veto};
 
 use crate::cloud::Mutation;

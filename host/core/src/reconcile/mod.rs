@@ -7,10 +7,12 @@
 //! - [`address`]: the look for the address of an instance that runs.
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
+//! - [`boxes`]: registers and reports of boxes and applications.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
 mod adoption;
+mod boxes;
 mod callers;
 mod mutation;
 mod pass;
@@ -31,7 +33,7 @@ use crate::point::{Input, Point, Reason, Verdict};
 use crate::spec::Budget;
 use crate::time::Instant;
 use crate::worker::observe::Changes;
-use crate::worker::{LastDecision, Stage, Worker};
+use crate::worker::{LastDecision, Said, Stage, Worker};
 
 /// One step's surroundings: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
@@ -46,7 +48,31 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::ResolveAsked { request, wait, .. } => callers::ask(worker, turn, request, wait),
         Event::RequestGone { request, .. } => {
             worker.waiters.remove(&request);
+            worker.visitors.remove(&request);
         }
+        Event::RegisterAsked {
+            request,
+            claim,
+            nonce,
+            fresh,
+            ..
+        } => {
+            let said = Said::Register { claim, nonce };
+            boxes::came(worker, turn, request, said, fresh);
+        }
+        Event::Reported {
+            request,
+            by,
+            report,
+            fresh,
+            ..
+        } => boxes::came(worker, turn, request, Said::Report { by, report }, fresh),
+        Event::Touched {
+            request,
+            touch,
+            result,
+            ..
+        } => boxes::touched(worker, turn, request, touch, result),
         Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand,
         Event::Queried {
@@ -72,7 +98,10 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
-        Event::Started => record::recover_or_look(worker, turn),
+        Event::Started => {
+            worker.take_activity(worker.record.activity(), turn.now);
+            record::recover_or_look(worker, turn);
+        }
         Event::TimerFired(Timer::Sweep(_)) => {}
     }
 }
@@ -95,6 +124,7 @@ pub(crate) fn on_sweep(
             Some(error)
         }
     };
+    boxes::after_sweep(worker, turn);
     let sweep_awaited = worker
         .pass
         .as_ref()
@@ -129,6 +159,7 @@ fn on_reading(
                 let changes = worker.observe_instance(reading.clone(), asked_at);
                 apply(worker, turn, changes);
             }
+            boxes::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             pass::instance_read(worker, turn, &id, result.err());
         }
         Query::Sweep { .. } => {}

@@ -34,6 +34,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
     spend(worker, turn, mutation.kind());
     match mutation {
         Mutation::Launch { .. } => {
+            tell_of_refused_registers(worker, turn);
             worker.generation = permit.generation();
             worker.attempt = Some(LaunchAttempt {
                 mutation: mutation.clone(),
@@ -66,6 +67,19 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
         Mutation::WritePointer { .. } => {}
     }
     commit(worker, turn, permit);
+}
+
+/// A new instance in the place of one whose box could not register may meet the same refusal (I3).
+fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
+    if let Some(error) = &worker.register_error {
+        let count = error.count.to_string();
+        let text = format!(
+            "the box before could not register ({count} times, last: {}: {}); launching another",
+            error.code, error.text
+        );
+        let fields = [("code", error.code.as_str()), ("count", &count)];
+        turn.notice(worker, Step::ProvisionAfterRefusedRegister, text, &fields);
+    }
 }
 
 /// Journals the intent, writes the record, then acts: always in this order.

@@ -145,6 +145,7 @@ fn pool_spec() -> PoolSpec {
         policy_tags: Vec::new(),
         reap: true,
         utc_offset_min: 0,
+        boxes: None,
         limits: Limits::default(),
     }
 }

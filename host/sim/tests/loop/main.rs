@@ -7,7 +7,10 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
+mod boxes;
+mod delivered;
 mod reaping;
 mod records;
 mod resolving;
 mod support;
+mod tokens;
