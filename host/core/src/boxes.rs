@@ -154,7 +154,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal after which coming back makes sense.
-    pub(crate) fn come_back(code: RefusalCode, after: Millis, detail: impl Into<String>) -> Self {
+    pub fn come_back(code: RefusalCode, after: Millis, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -203,6 +203,8 @@ pub enum RefusalCode {
     TokenUnknown,
     /// Another instance embodies the worker.
     Superseded,
+    /// The proof of identity is not good.
+    ProofWrong,
     /// The pool accepts another kind of proof.
     ProofNotAccepted,
     /// The document is of another region than the pool's.
@@ -219,6 +221,8 @@ pub enum RefusalCode {
     LeaseHeld,
     /// Too many ask at once.
     TooManyAtOnce,
+    /// The host is shutting down; another one, or its next life, will answer.
+    Draining,
     /// Nothing is changed in a dry run, records included.
     DryRun,
     /// The pool's boxes do not register.
@@ -235,7 +239,8 @@ impl RefusalCode {
             | Self::TokenLive
             | Self::TokenUnknown => RefusalKind::Retry,
             Self::Superseded => RefusalKind::Superseded,
-            Self::ProofNotAccepted
+            Self::ProofWrong
+            | Self::ProofNotAccepted
             | Self::WrongRegion
             | Self::NotThisWorkers
             | Self::TokenOfAnotherWorker => RefusalKind::Alarm,
@@ -243,6 +248,7 @@ impl RefusalCode {
             | Self::CloudUnreachable
             | Self::LeaseHeld
             | Self::TooManyAtOnce
+            | Self::Draining
             | Self::DryRun => RefusalKind::Trouble,
             Self::RegistrationOff => RefusalKind::NotOffered,
         }
@@ -257,6 +263,7 @@ impl RefusalCode {
             Self::TokenLive => "token_live",
             Self::TokenUnknown => "token_unknown",
             Self::Superseded => "superseded",
+            Self::ProofWrong => "proof_wrong",
             Self::ProofNotAccepted => "proof_not_accepted",
             Self::WrongRegion => "wrong_region",
             Self::NotThisWorkers => "not_this_workers",
@@ -265,6 +272,7 @@ impl RefusalCode {
             Self::CloudUnreachable => "cloud_unreachable",
             Self::LeaseHeld => "lease_held",
             Self::TooManyAtOnce => "too_many_at_once",
+            Self::Draining => "draining",
             Self::DryRun => "dry_run",
             Self::RegistrationOff => "registration_off",
         }
@@ -279,6 +287,7 @@ impl RefusalCode {
             Self::TokenLive => "A token of this instance is in use",
             Self::TokenUnknown => "The token is not in force; register",
             Self::Superseded => "Another instance embodies the worker; end",
+            Self::ProofWrong => "The proof of identity is not good",
             Self::ProofNotAccepted => "The pool accepts another proof of identity",
             Self::WrongRegion => "The document is of another region",
             Self::NotThisWorkers => "The instance is not this worker's",
@@ -287,6 +296,7 @@ impl RefusalCode {
             Self::CloudUnreachable => "The cloud could not be asked",
             Self::LeaseHeld => "Another host acts for the worker right now",
             Self::TooManyAtOnce => "Too many ask for this worker at once",
+            Self::Draining => "This host is shutting down",
             Self::DryRun => "This host changes nothing: dry run",
             Self::RegistrationOff => "Boxes of this pool do not register",
         }

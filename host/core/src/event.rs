@@ -1,13 +1,12 @@
 //! What happened: the only way anything gets into the core. Events are data without judgement.
 
-use crate::boxes::{Claim, Report, Reporter};
 use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::decision::Decision;
 use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::store::{Committed, StoreError, Stored, Touch, Touched};
 use crate::time::{Instant, Millis};
-use crate::token::{Secret, SecretHash};
-use crate::worker::DemandReading;
+use crate::token::Secret;
+use crate::worker::{DemandReading, Said};
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]
@@ -37,30 +36,15 @@ pub enum Event {
         /// The instance whose address was handed out.
         instance: InstanceId,
     },
-    /// A box that has proved which instance it is asks for a token.
-    RegisterAsked {
-        /// The worker it says it embodies.
-        worker: WorkerId,
-        /// Whom to answer.
-        request: RequestId,
-        /// What it has proved.
-        claim: Claim,
-        /// The hash of its nonce, the same when it sends a register again.
-        nonce: SecretHash,
-        /// Randomness for the token.
-        fresh: Secret,
-    },
-    /// A box or an application says what it has done.
-    Reported {
+    /// A box registers, or a box or an application reports.
+    Said {
         /// Of which worker.
         worker: WorkerId,
         /// Whom to answer.
         request: RequestId,
-        /// Who says so.
-        by: Reporter,
         /// What.
-        report: Report,
-        /// Randomness for a token's successor.
+        said: Said,
+        /// Randomness for a token.
         fresh: Secret,
     },
     /// A refresh of a worker's activity came to an end.

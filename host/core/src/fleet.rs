@@ -247,8 +247,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
         Event::ResolveAsked { worker, .. }
         | Event::RequestGone { worker, .. }
         | Event::HandedOut { worker, .. }
-        | Event::RegisterAsked { worker, .. }
-        | Event::Reported { worker, .. }
+        | Event::Said { worker, .. }
         | Event::Touched { worker, .. }
         | Event::DemandRead { worker, .. }
         | Event::Decided { worker, .. }

@@ -117,6 +117,11 @@ impl SecretHash {
         Self::of(&[b"nonce", nonce.as_bytes()])
     }
 
+    /// The hash of a secret that all boxes of a fleet share, to compare with.
+    pub fn of_shared(secret: &str) -> Self {
+        Self::of(&[b"shared", secret.as_bytes()])
+    }
+
     /// Each part's length goes in with it: "ab", "c" and "a", "bc" are different.
     fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();

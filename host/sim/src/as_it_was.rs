@@ -297,11 +297,13 @@ impl AsItWas {
                 token: None,
                 heartbeat: None,
             }),
-            Said::Register { .. } | Said::Report { .. } => Reply::Refused(Refusal {
-                code: RefusalCode::TokenUnknown,
-                detail: "401 Unauthorized".to_owned(),
-                retry_after: None,
-            }),
+            Said::Register { .. } | Said::Unproven { .. } | Said::Report { .. } => {
+                Reply::Refused(Refusal {
+                    code: RefusalCode::TokenUnknown,
+                    detail: "401 Unauthorized".to_owned(),
+                    retry_after: None,
+                })
+            }
         }
     }
 

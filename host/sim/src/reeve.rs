@@ -316,21 +316,11 @@ impl Host for Reeve {
     ) {
         let worker = worker.clone();
         let fresh = self.secret(request);
-        let event = match said {
-            Said::Register { claim, nonce } => Event::RegisterAsked {
-                worker,
-                request,
-                claim,
-                nonce,
-                fresh,
-            },
-            Said::Report { by, report } => Event::Reported {
-                worker,
-                request,
-                by,
-                report,
-                fresh,
-            },
+        let event = Event::Said {
+            worker,
+            request,
+            said,
+            fresh,
         };
         self.step(now, event);
     }

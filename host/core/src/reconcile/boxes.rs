@@ -38,11 +38,16 @@ pub(super) fn came(
     said: Said,
     fresh: Secret,
 ) {
+    if let Said::Unproven { text } = &said {
+        let refusal = Refusal::stands(RefusalCode::ProofWrong, text.clone());
+        return refuse(worker, turn, request, &said, refusal);
+    }
     if worker.visitors.len() >= VISITORS_MAX {
         let text = format!("{VISITORS_MAX} registers and reports of this worker wait already");
         let refusal = Refusal::come_back(RefusalCode::TooManyAtOnce, SOON, text);
         return refuse(worker, turn, request, &said, refusal);
     }
+    let is_register = matches!(said, Said::Register { .. });
     let visitor = Visitor {
         said,
         came_at: turn.now,
@@ -50,7 +55,6 @@ pub(super) fn came(
         fresh: Some(fresh),
     };
     worker.visitors.insert(request, visitor);
-    let is_register = matches!(worker.visitors[&request].said, Said::Register { .. });
     if is_register && (turn.shared.store_is_shared || worker.record.stored.is_none()) {
         turn.effects.push(Effect::ReadRecord(worker.id.clone()));
         return;
@@ -196,6 +200,7 @@ fn listen(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, record_i
         return;
     };
     match visitor.said.clone() {
+        Said::Unproven { .. } => {}
         Said::Register { claim, .. } => {
             let id = claim.instance;
             visitor.waits_for = WaitsFor::Instance(id.clone());
@@ -474,7 +479,7 @@ fn refuse(
     };
     let instance = match said {
         Said::Register { claim, .. } => claim.instance.as_str(),
-        Said::Report { .. } => "unknown",
+        Said::Report { .. } | Said::Unproven { .. } => "unknown",
     };
     let fields = [("code", refusal.code.as_str()), ("instance_id", instance)];
     turn.notice(worker, step, refusal.detail.clone(), &fields);

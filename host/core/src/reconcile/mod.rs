@@ -33,7 +33,7 @@ use crate::point::{Input, Point, Reason, Verdict};
 use crate::spec::Budget;
 use crate::time::Instant;
 use crate::worker::observe::Changes;
-use crate::worker::{LastDecision, Said, Stage, Worker};
+use crate::worker::{LastDecision, Stage, Worker};
 
 /// One step's surroundings: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
@@ -50,23 +50,12 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             worker.waiters.remove(&request);
             worker.visitors.remove(&request);
         }
-        Event::RegisterAsked {
+        Event::Said {
             request,
-            claim,
-            nonce,
+            said,
             fresh,
             ..
-        } => {
-            let said = Said::Register { claim, nonce };
-            boxes::came(worker, turn, request, said, fresh);
-        }
-        Event::Reported {
-            request,
-            by,
-            report,
-            fresh,
-            ..
-        } => boxes::came(worker, turn, request, Said::Report { by, report }, fresh),
+        } => boxes::came(worker, turn, request, said, fresh),
         Event::Touched {
             request,
             touch,

@@ -28,6 +28,11 @@ pub enum Said {
         /// The hash of its nonce.
         nonce: SecretHash,
     },
+    /// Somebody registers by a proof that is not good: nobody knows who it is.
+    Unproven {
+        /// What is wrong with it.
+        text: String,
+    },
     /// A box or an application reports.
     Report {
         /// Who.

@@ -6,6 +6,10 @@
     clippy::unwrap_used,
     reason = "a test that cannot set up its world should stop loudly"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that draws says with which seed"
+)]
 
 mod boxes;
 mod delivered;
