@@ -192,7 +192,8 @@ fn the_frame_must_name_the_algorithms_that_the_signer_signed() {
 #[test]
 fn what_aws_does_not_write_around_a_document_is_refused() {
     let no_attributes = |parts: &mut Parts| parts.signers[0].attributes.clear();
-    let changes: [(&str, &dyn Fn(&mut Parts)); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Parts);
+    let changes: [(&str, Change); 8] = [
         ("no signer", &|parts| parts.signers.clear()),
         ("two signers", &|parts| {
             let signer = parts.signers[0].clone();
