@@ -55,7 +55,13 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 &[("instance_id", id.as_str())],
             );
         }
-        Mutation::Stop { .. } | Mutation::Terminate { .. } => {
+        // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
+        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
+            if worker
+                .adopted
+                .as_ref()
+                .is_some_and(|adopted| &adopted.id == id) =>
+        {
             // Whoever uses it between this decision and the write keeps it (G5).
             let idle_since = Instant::from_ms(
                 turn.now
@@ -64,7 +70,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
             );
             return commit_if(worker, turn, permit, Some(idle_since));
         }
-        Mutation::WritePointer { .. } => {}
+        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
     }
     commit(worker, turn, permit);
 }

@@ -13,6 +13,7 @@ use reeve_core::token::Token;
 use reeve_core::worker::{DemandReading, Said, WorkerStatus};
 use reeve_sim::host::Host;
 use reeve_sim::incidents;
+use reeve_sim::world::Boot;
 
 const SECOND: Millis = Millis::from_secs(1);
 
@@ -188,4 +189,16 @@ fn what_is_at_work_is_not_stopped_whatever_the_policy_says() {
     bench.run(Millis::from_secs(200));
     assert_eq!(bench.count(MutationKind::Stop), 1);
     bench.run(SECOND);
+}
+
+#[test]
+fn an_orphan_is_not_in_use_by_what_the_adopted_instance_does() {
+    let (mut bench, id, _) = at_work();
+    bench
+        .world
+        .launch_elsewhere("i-orphan", incidents::TAG, Boot::instant());
+    noted(bench.say_and_run(delivered(1)));
+    let rules = refusals_of_a_stop(&mut bench, Millis::from_secs(120));
+    assert!(!rules.contains(&Rule::InUse), "{rules:?}");
+    assert_eq!(bench.up(), [id]);
 }
