@@ -142,6 +142,19 @@ impl Reeve {
         request("POST", &format!("http://{}{path}", self.address))
     }
 
+    /// `POST`s JSON to the interface for boxes, with a token if there is one.
+    pub fn say_as_box(&self, path: &str, token: Option<&str>, body: &Value) -> Reply {
+        let boxes = self.logged_address("listening for boxes");
+        let address = boxes.expect("the host has an interface for boxes");
+        let url = format!("http://{address}{path}");
+        let mut post = agent().post(&url);
+        if let Some(token) = token {
+            post = post.header("Authorization", format!("Bearer {token}"));
+        }
+        let answer = post.send(body.to_string());
+        reply(answer.unwrap_or_else(|error| panic!("POST {url}: {error}")))
+    }
+
     /// The log lines so far.
     pub fn log(&self) -> Vec<String> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,18 +214,22 @@ impl Reeve {
         }
     }
 
+    /// The address in the log line with this message.
+    fn logged_address(&self, message: &str) -> Option<SocketAddr> {
+        self.log().iter().find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let field = |name: &str| {
+                let field = line.pointer(&format!("/fields/{name}"));
+                field.or_else(|| line.get(name))?.as_str()
+            };
+            (field("message")? == message).then(|| field("address")?.parse().ok())?
+        })
+    }
+
     fn wait_for_address(&mut self) -> SocketAddr {
         let until = Instant::now() + PATIENCE;
         loop {
-            let found = self.log().iter().find_map(|line| {
-                let line: Value = serde_json::from_str(line).ok()?;
-                line.pointer("/fields/address")
-                    .or_else(|| line.get("address"))?
-                    .as_str()?
-                    .parse()
-                    .ok()
-            });
-            if let Some(address) = found {
+            if let Some(address) = self.logged_address("listening") {
                 return address;
             }
             if let Some(status) = self
@@ -261,7 +278,10 @@ pub fn request(method: &str, url: &str) -> Reply {
         "POST" => agent.post(url).send_empty(),
         _ => agent.get(url).call(),
     };
-    let mut answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    reply(answer.unwrap_or_else(|error| panic!("{method} {url}: {error}")))
+}
+
+fn reply(mut answer: ureq::http::Response<ureq::Body>) -> Reply {
     let text = answer.body_mut().read_to_string().expect("a text");
     Reply {
         status: answer.status().as_u16(),

@@ -1,0 +1,126 @@
+//! A box and the real process: what it was given outlives a host that dies the moment after, and is known to
+//! every host that shares the store.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+use reeve_core::time::Instant;
+use reeve_identity::Document;
+use reeve_identity::testing::Issuer;
+use reeve_tests::emulator::{Emulator, REGION};
+use reeve_tests::process::{Reeve, Reply};
+use reeve_tests::scene::{
+    CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory, shared_store,
+};
+use serde_json::{Value, json};
+
+const REGISTER: &str = "/v1/workers/encache-gpu/register";
+const HEARTBEAT: &str = "/v1/workers/encache-gpu/heartbeat";
+const PROCESSED: &str = "/v1/workers/encache-gpu/processed";
+
+/// A directory whose configuration trusts the tests' issuer for the emulator's region.
+fn directory_with_certificate() -> tempfile::TempDir {
+    let directory = directory();
+    let path = directory.path().join("issuer.pem");
+    std::fs::write(path, Issuer::new().certificate()).unwrap();
+    directory
+}
+
+fn with_boxes(configuration: String) -> String {
+    format!(
+        "{configuration}\n[boxes]\nlisten = \"127.0.0.1:0\"\ncertificates = {{ {REGION} = \"{{dir}}/issuer.pem\" }}\n\n\
+         [pool.gpu.boxes]\nproof = \"instance-document\"\n"
+    )
+}
+
+fn register(reeve: &Reeve, instance: &str, nonce: &str) -> Reply {
+    let document = Issuer::new().sign(&Document {
+        instance: instance.into(),
+        region: REGION.into(),
+        account: "123456789012".to_owned(),
+        launched_at: Instant::from_ms(1_760_000_000_000),
+    });
+    reeve.say_as_box(
+        REGISTER,
+        None,
+        &json!({"nonce": nonce, "document": document}),
+    )
+}
+
+#[track_caller]
+fn token_of(reply: &Reply) -> String {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body["token"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn assert_known(reeve: &Reeve, token: &str) {
+    let reply = reeve.say_as_box(HEARTBEAT, Some(token), &json!({}));
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.body["outcome"], "stored");
+}
+
+#[track_caller]
+fn code(reply: &Reply) -> (u16, &str) {
+    (
+        reply.status,
+        reply.body["code"].as_str().unwrap_or_default(),
+    )
+}
+
+#[test]
+fn a_token_outlives_a_host_that_is_killed_the_moment_after_it_was_given() {
+    let emulator = Emulator::start();
+    let instance = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, &instance);
+    let configuration = with_boxes(configuration(&emulator));
+    let reeve = Reeve::start_in(directory_with_certificate(), &configuration, &CREDENTIALS);
+    assert_eq!(reeve.get(RESOLVE).status, 200);
+    let token = token_of(&register(&reeve, &instance, "the first of this box"));
+    let directory = reeve.kill();
+
+    let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
+    assert_known(&reeve, &token);
+    let done = reeve.say_as_box(PROCESSED, Some(&token), &json!({"count": 2}));
+    assert_eq!(done.status, 200, "{}", done.body);
+    let directory = reeve.kill();
+
+    let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
+    let status = reeve.get("/v1/workers/encache-gpu").body;
+    assert_eq!(status["activity"]["processed"], 2);
+    assert_eq!(
+        status["registration"]["instance"],
+        Value::from(instance.as_str())
+    );
+    let other = register(&reeve, &instance, "of another process on the box");
+    assert_eq!(code(&other), (401, "token_live"));
+}
+
+#[test]
+fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_is_superseded() {
+    let emulator = Emulator::start();
+    emulator.create_table("reeve");
+    let instance = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, &instance);
+    let configuration = with_boxes(configuration(&emulator) + &shared_store());
+    let start = || Reeve::start_in(directory_with_certificate(), &configuration, &CREDENTIALS);
+    let (one, two) = (start(), start());
+    assert_eq!(one.get(RESOLVE).status, 200);
+    let token = token_of(&register(&one, &instance, "the first of this box"));
+    assert_known(&two, &token);
+    assert_known(&one, &token);
+    let beside = emulator.launch(NAME);
+    for host in [&one, &two] {
+        let reply = register(host, &beside, "the first of another box");
+        assert_eq!(code(&reply), (409, "superseded"), "{}", reply.body);
+        let reply = register(host, &instance, "of another process on the box");
+        assert_eq!(code(&reply), (401, "token_live"), "{}", reply.body);
+    }
+    // The host that gave it dies; the other one goes on knowing the box.
+    drop(one);
+    assert_known(&two, &token);
+}
