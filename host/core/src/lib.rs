@@ -23,6 +23,7 @@
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
 //! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
+//! - [`operator`]: what people may tell the host to do with a worker.
 
 pub mod answer;
 pub mod cloud;
@@ -35,6 +36,7 @@ pub mod id;
 pub mod instance;
 pub mod journal;
 pub mod notice;
+pub mod operator;
 pub mod point;
 mod reconcile;
 pub mod spec;

@@ -64,6 +64,12 @@ pub enum Step {
     RecordLost,
     /// What another host, or an earlier life of this one, intended is finished or given up.
     IntentRecovered,
+    /// An operator has paused the worker, or given another reason for it.
+    WorkerPaused,
+    /// An operator has resumed the worker.
+    WorkerResumed,
+    /// An operator has the worker learned anew.
+    WorkerForgotten,
 }
 
 impl Step {
@@ -91,6 +97,9 @@ impl Step {
             Self::StoreCallFailed => "store_call_failed",
             Self::RecordLost => "record_lost",
             Self::IntentRecovered => "intent_recovered",
+            Self::WorkerPaused => "worker_paused",
+            Self::WorkerResumed => "worker_resumed",
+            Self::WorkerForgotten => "worker_forgotten",
         }
     }
 
@@ -104,7 +113,9 @@ impl Step {
             | Self::ResolveServed
             | Self::ResolveTurnedAway
             | Self::PointerWritten
-            | Self::RecordLost => Level::Info,
+            | Self::RecordLost
+            | Self::WorkerResumed
+            | Self::WorkerForgotten => Level::Info,
             Self::GpuInstanceStateIssue
             | Self::GpuInstanceIpPending
             | Self::ProvisionUnanswered
@@ -114,7 +125,8 @@ impl Step {
             | Self::ProposalVetoed
             | Self::CloudCallFailed
             | Self::StoreCallFailed
-            | Self::IntentRecovered => Level::Warning,
+            | Self::IntentRecovered
+            | Self::WorkerPaused => Level::Warning,
             Self::ProvisionFailed | Self::WorkerCycling | Self::PolicyFailed => Level::Error,
         }
     }

@@ -1,13 +1,15 @@
 //! The HTTP interface, on loopback and a Unix socket. Handlers read published state or ask the loop; they
 //! decide nothing and call no cloud.
 //!
-//! - [`resolve`]: where is my worker? [`workers`], [`policies`], [`health`]: everything else.
+//! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`], [`policies`], [`health`]:
+//!   everything else.
 //! - [`problem`]: what a refusal looks like. [`door`]: what every request passes.
 //! - [`listen`]: sockets. [`server`]: connections.
 
 mod door;
 mod health;
 mod listen;
+mod operate;
 mod policies;
 mod problem;
 mod resolve;
@@ -36,8 +38,9 @@ pub(crate) use listen::{SocketFile, tcp, unix};
 pub(crate) use server::serve;
 
 /// Every path there is, for whoever asked for another one.
-const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, GET /v1/policies, \
-                     POST /v1/policies/reload, GET /healthz, GET /readyz, GET /metrics";
+const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
+                     POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
+                     POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, GET /healthz, GET /readyz, GET /metrics";
 
 /// What handlers work with; clones share it.
 #[derive(Clone)]
@@ -85,11 +88,17 @@ impl Api {
     }
 
     fn router(&self) -> Router {
-        // No handler reads a body, so there is no limit to set: one that is sent is not taken in.
+        // Who reads a body limits it; one that is sent to another path is not taken in.
         Router::new()
             .route("/v1/workers", get(workers::all))
             .route("/v1/workers/{name}", get(workers::one))
             .route("/v1/workers/{name}/resolve", get(resolve::resolve))
+            .route(
+                "/v1/workers/{name}/pause",
+                post(operate::pause).layer(operate::body_limit()),
+            )
+            .route("/v1/workers/{name}/resume", post(operate::resume))
+            .route("/v1/workers/{name}/forget", post(operate::forget))
             .route("/v1/policies", get(policies::list))
             .route("/v1/policies/reload", post(policies::reload))
             .route("/healthz", get(health::alive))

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::answer::NotYet;
 use reeve_core::id::WorkerId;
+use reeve_core::operator::{Refused, RefusedCode};
 use serde_json::{Map, Value};
 
 use crate::drive::LoopEnded;
@@ -22,6 +23,10 @@ impl Problem {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+            "cross_site" => StatusCode::FORBIDDEN,
+            "body_too_slow" => StatusCode::REQUEST_TIMEOUT,
+            "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "unsupported_media_type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
@@ -58,6 +63,22 @@ impl Problem {
         problem.set("decision", decision);
         // Zero would be an invitation to come back at once, over and over.
         problem.retry_after_s = Some(not_yet.retry_after.ceil_secs().max(1));
+        problem
+    }
+
+    /// An operator's command was not followed.
+    pub(super) fn refused(worker: &WorkerId, refused: &Refused) -> Self {
+        let code = refused.code;
+        let status = match code {
+            RefusedCode::StoreUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            RefusedCode::LeaseHeld
+            | RefusedCode::MutationInFlight
+            | RefusedCode::RecordChanged
+            | RefusedCode::DryRun => StatusCode::CONFLICT,
+        };
+        let mut problem =
+            Self::with_status(status, code.as_str(), code.title(), refused.text.clone());
+        problem.set("worker", worker.as_str());
         problem
     }
 

@@ -7,12 +7,14 @@
 //! - [`address`]: the look for the address of an instance that runs.
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
+//! - [`operator`]: pausing, resuming and forgetting a worker.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
 mod adoption;
 mod callers;
 mod mutation;
+mod operator;
 mod pass;
 mod reaping;
 mod record;
@@ -47,6 +49,9 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::RequestGone { request, .. } => {
             worker.waiters.remove(&request);
         }
+        Event::Operated {
+            request, command, ..
+        } => operator::ask(worker, turn, request, command),
         Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand,
         Event::Queried {

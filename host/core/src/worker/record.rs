@@ -119,6 +119,7 @@ impl Worker {
             intent: self.intent.clone(),
             adopted: self.adopted.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
+            paused: self.paused.clone(),
         }
     }
 
@@ -154,6 +155,7 @@ impl Worker {
         self.generation = self.generation_floor.max(record.generation);
         self.adopted.clone_from(&record.adopted);
         self.intent.clone_from(&record.intent);
+        self.paused.clone_from(&record.paused);
         self.attempt = None;
         self.in_flight = None;
         self.pointer_write_in_flight = false;
