@@ -19,7 +19,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 async fn post(host: &RunningHost, command: &str, body: &str) -> Reply {
     let path = format!("/v1/workers/chat/{command}");
-    http::post(host.address(), &path, &[JSON], body).await
+    http::post_with(host.address(), &path, &[JSON], body).await
 }
 
 /// Runs a command of `reeve` about this host.
@@ -109,7 +109,7 @@ async fn a_command_that_is_not_followed_is_a_problem_with_a_stable_code() {
     let stage = Stage::new();
     let held = stage.world.mutations.acquire_many(1000).await.unwrap();
     let host = stage.start().await;
-    let unknown = http::post(host.address(), "/v1/workers/nobody/pause", &[], "").await;
+    let unknown = http::post_with(host.address(), "/v1/workers/nobody/pause", &[], "").await;
     assert_eq!(unknown.status, 404);
     assert_eq!(unknown.json()["code"], "unknown_worker");
 
@@ -166,13 +166,13 @@ async fn a_body_that_is_no_reason_is_refused_and_changes_nothing() {
         (JSON, r#"{"why": "x"}"#, 400, "bad_request"),
         (JSON, r#"{"reason": 7}"#, 400, "bad_request"),
         (JSON, r#"{"reason": "two\nlines"}"#, 400, "bad_request"),
-        (JSON, &long, 413, "body_too_large"),
+        (JSON, &long, 413, "too_long"),
         (text, r#"{"reason": "x"}"#, 415, "unsupported_media_type"),
         (form, "reason=x", 415, "unsupported_media_type"),
     ];
     for (content_type, body, status, code) in cases {
         let path = "/v1/workers/chat/pause";
-        let reply = http::post(host.address(), path, &[content_type], body).await;
+        let reply = http::post_with(host.address(), path, &[content_type], body).await;
         assert_eq!(reply.status, status, "{body}: {}", reply.body);
         assert_eq!(reply.json()["code"], code, "{body}");
     }
@@ -180,7 +180,7 @@ async fn a_body_that_is_no_reason_is_refused_and_changes_nothing() {
     assert_eq!(status["paused"], json!(null));
     let charset = ("content-type", "Application/JSON; charset=utf-8");
     let path = "/v1/workers/chat/pause";
-    let reply = http::post(host.address(), path, &[charset], r#"{"reason": "  "}"#).await;
+    let reply = http::post_with(host.address(), path, &[charset], r#"{"reason": "  "}"#).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(reply.json()["paused"]["reason"], json!(null));
     end(host).await;
@@ -202,7 +202,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let length = read.await.unwrap().unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]);
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert!(answer.contains("body_too_slow"), "{answer}");
+    assert!(answer.contains("too_slow"), "{answer}");
     end(host).await;
 }
 
@@ -216,7 +216,7 @@ async fn a_page_of_another_site_can_neither_command_nor_ask() {
     let neighbour = ("Sec-Fetch-Site", "same-site");
     for header in [origin, opaque, site, neighbour] {
         for path in ["/v1/workers/chat/pause", "/v1/policies/reload"] {
-            let reply = http::post(host.address(), path, &[header], "").await;
+            let reply = http::post_with(host.address(), path, &[header], "").await;
             assert_eq!(reply.status, 403, "{header:?} {path}: {}", reply.body);
             assert_eq!(reply.json()["code"], "cross_site");
         }
@@ -225,7 +225,7 @@ async fn a_page_of_another_site_can_neither_command_nor_ask() {
     assert_eq!(status["paused"], json!(null));
     let own = format!("http://{}", host.address());
     let own = [("Origin", own.as_str()), ("Sec-Fetch-Site", "same-origin")];
-    let reply = http::post(host.address(), "/v1/workers/chat/pause", &own, "").await;
+    let reply = http::post_with(host.address(), "/v1/workers/chat/pause", &own, "").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     end(host).await;
 }

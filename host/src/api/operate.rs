@@ -78,7 +78,7 @@ async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, 
             changed: outcome.is_change(),
             outcome,
         })),
-        Err(refused) => Err(Problem::refused(slot.worker(), &refused)),
+        Err(refused) => Err(Problem::not_followed(slot.worker(), &refused)),
     }
 }
 
@@ -90,18 +90,14 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
-            return Err(Problem::new(
-                "body_too_large",
-                "The body is too long",
-                detail,
-            ));
+            return Err(Problem::new("too_long", "The body is too long", detail));
         }
         Ok(Err(error)) => return Err(Problem::bad_request(error.body_text())),
         Err(_elapsed) => {
             let detail = format!("the body was not there within {} s", BODY_MAX.as_secs());
             return Err(Problem::new(
-                "body_too_slow",
-                "The body took too long",
+                "too_slow",
+                "The body comes too slowly",
                 detail,
             ));
         }

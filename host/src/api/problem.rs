@@ -24,8 +24,8 @@ impl Problem {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
             "cross_site" => StatusCode::FORBIDDEN,
-            "body_too_slow" => StatusCode::REQUEST_TIMEOUT,
-            "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "too_slow" => StatusCode::REQUEST_TIMEOUT,
+            "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "unsupported_media_type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,7 +67,7 @@ impl Problem {
     }
 
     /// An operator's command was not followed.
-    pub(super) fn refused(worker: &WorkerId, refused: &Refused) -> Self {
+    pub(super) fn not_followed(worker: &WorkerId, refused: &Refused) -> Self {
         let code = refused.code;
         let status = match code {
             RefusedCode::StoreUnreachable => StatusCode::SERVICE_UNAVAILABLE,

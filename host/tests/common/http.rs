@@ -37,7 +37,7 @@ pub(crate) async fn tcp(address: SocketAddr, method: &str, path: &str, host: &st
 }
 
 /// A `POST` over TCP with these headers and this body; `Host` and the length are added.
-pub(crate) async fn post(
+pub(crate) async fn post_with(
     address: SocketAddr,
     path: &str,
     headers: &[(&str, &str)],
