@@ -69,6 +69,8 @@ pub enum NotYetCode {
     Denied,
     /// The policy proposed something that must not happen; the guard refused it.
     Vetoed,
+    /// An operator has paused the worker; the detail has the reason.
+    Paused,
     /// The cloud could not be asked.
     CloudUnreachable,
     /// The store of the workers' records could not be asked.
@@ -95,6 +97,7 @@ impl NotYetCode {
             Self::Throttled => "throttled",
             Self::Denied => "denied",
             Self::Vetoed => "vetoed",
+            Self::Paused => "paused",
             Self::CloudUnreachable => "cloud_unreachable",
             Self::StoreUnreachable => "store_unreachable",
             Self::Waiting => "waiting",
@@ -115,6 +118,7 @@ impl NotYetCode {
             Self::Throttled => "The provider limits the rate of calls",
             Self::Denied => "The host is not allowed to do what the worker needs",
             Self::Vetoed => "The policy proposed something that the host does not allow",
+            Self::Paused => "An operator has paused the worker",
             Self::CloudUnreachable => "The cloud could not be asked",
             Self::StoreUnreachable => "The store of the workers' records could not be asked",
             Self::Waiting => "The worker is not ready",

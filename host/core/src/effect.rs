@@ -11,6 +11,7 @@ use crate::guard::Permit;
 use crate::id::{DecisionId, PoolName, RequestId, WorkerId};
 use crate::journal::Record;
 use crate::notice::Notice;
+use crate::operator::{Operated, Refused};
 use crate::point::Input;
 use crate::store::{Touch, Write};
 use crate::time::Instant;
@@ -74,6 +75,15 @@ pub enum Effect {
         request: RequestId,
         /// The answer.
         answer: Answer,
+    },
+    /// Tell an operator what came of a command. What was done is durable.
+    Report {
+        /// The worker it was about.
+        worker: WorkerId,
+        /// Who gave it.
+        request: RequestId,
+        /// What came of it.
+        result: Result<Operated, Refused>,
     },
     /// From now on answer resolves of this worker with this route, until it expires.
     Publish(Route),

@@ -3,6 +3,7 @@
 use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::decision::Decision;
 use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::operator::Command;
 use crate::store::{Committed, StoreError, Stored, Touch, Touched};
 use crate::time::{Instant, Millis};
 use crate::token::Secret;
@@ -28,6 +29,16 @@ pub enum Event {
         worker: WorkerId,
         /// Who went away.
         request: RequestId,
+    },
+    /// An operator tells the host something; answered with
+    /// [`Effect::Report`](crate::effect::Effect::Report).
+    Operated {
+        /// About which worker.
+        worker: WorkerId,
+        /// Whom to answer.
+        request: RequestId,
+        /// What.
+        command: Command,
     },
     /// Answers were given from the published route since the last such event.
     HandedOut {

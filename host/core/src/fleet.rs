@@ -246,6 +246,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
     match event {
         Event::ResolveAsked { worker, .. }
         | Event::RequestGone { worker, .. }
+        | Event::Operated { worker, .. }
         | Event::HandedOut { worker, .. }
         | Event::Said { worker, .. }
         | Event::Touched { worker, .. }

@@ -7,6 +7,7 @@ use crate::cloud::{CloudError, Mutation, Outcome};
 use crate::decision::Decision;
 use crate::guard::Veto;
 use crate::id::{DecisionId, Epoch, Generation, WorkerId};
+use crate::operator::{Command, Operated, Refused};
 use crate::time::Instant;
 
 /// One line of the journal.
@@ -16,7 +17,7 @@ pub struct Record {
     pub at: Instant,
     /// About which worker.
     pub worker: WorkerId,
-    /// The decision it belongs to.
+    /// The decision it belongs to; a command of an operator is one of its own.
     pub decision: DecisionId,
     /// What.
     pub entry: Entry,
@@ -41,6 +42,10 @@ pub enum Entry {
     Vetoed(Veto),
     /// It was done, or failed.
     Outcome(Result<Outcome, CloudError>),
+    /// An operator told the host something. Who that was is not known: whoever reaches its socket may.
+    Commanded(Command),
+    /// What the operator was told.
+    Answered(Result<Operated, Refused>),
 }
 
 impl Entry {
@@ -48,5 +53,39 @@ impl Entry {
     /// generation is forgotten could be made a second time.
     pub fn must_be_durable(&self) -> bool {
         matches!(self, Self::Intent { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::RefusedCode;
+
+    #[test]
+    fn an_operators_command_and_answer_are_lines_that_are_read_back() {
+        let reason = Some("disk".to_owned());
+        let refused = Refused::new(RefusedCode::DryRun, "no");
+        let cases = [
+            (
+                Entry::Commanded(Command::Pause { reason }),
+                r#"{"commanded":{"pause":{"reason":"disk"}}}"#,
+            ),
+            (
+                Entry::Commanded(Command::Forget),
+                r#"{"commanded":"forget"}"#,
+            ),
+            (
+                Entry::Answered(Ok(Operated::ReasonChanged)),
+                r#"{"answered":{"Ok":"reason_changed"}}"#,
+            ),
+            (
+                Entry::Answered(Err(refused)),
+                r#"{"answered":{"Err":{"code":"dry_run","text":"no"}}}"#,
+            ),
+        ];
+        for (entry, line) in cases {
+            assert_eq!(serde_json::to_string(&entry).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Entry>(line).unwrap(), entry);
+        }
     }
 }

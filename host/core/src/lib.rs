@@ -24,6 +24,7 @@
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
 //! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
+//! - [`operator`]: what people may tell the host to do with a worker.
 
 pub mod answer;
 pub mod boxes;
@@ -37,6 +38,7 @@ pub mod id;
 pub mod instance;
 pub mod journal;
 pub mod notice;
+pub mod operator;
 pub mod point;
 mod reconcile;
 pub mod spec;

@@ -78,6 +78,12 @@ pub enum Step {
     WorkerUnresponsive,
     /// What was reported of a worker did not get into the store.
     ActivityRefreshFailed,
+    /// An operator has paused the worker, or given another reason for it.
+    WorkerPaused,
+    /// An operator has resumed the worker.
+    WorkerResumed,
+    /// An operator has the worker learned anew.
+    WorkerForgotten,
 }
 
 impl Step {
@@ -112,6 +118,9 @@ impl Step {
             Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
             Self::ActivityRefreshFailed => "activity_refresh_failed",
+            Self::WorkerPaused => "worker_paused",
+            Self::WorkerResumed => "worker_resumed",
+            Self::WorkerForgotten => "worker_forgotten",
         }
     }
 
@@ -127,7 +136,9 @@ impl Step {
             | Self::PointerWritten
             | Self::RecordLost
             | Self::BoxRegistered
-            | Self::BoxSuperseded => Level::Info,
+            | Self::BoxSuperseded
+            | Self::WorkerResumed
+            | Self::WorkerForgotten => Level::Info,
             Self::GpuInstanceStateIssue
             | Self::GpuInstanceIpPending
             | Self::ProvisionUnanswered
@@ -138,6 +149,7 @@ impl Step {
             | Self::CloudCallFailed
             | Self::StoreCallFailed
             | Self::IntentRecovered
+            | Self::WorkerPaused
             | Self::BoxRefused
             | Self::ProvisionAfterRefusedRegister => Level::Warning,
             Self::ProvisionFailed

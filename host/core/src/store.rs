@@ -26,6 +26,8 @@ use crate::token::SecretHash;
 
 /// Keeps the records of one fleet's workers.
 ///
+/// A record is never removed: versions, epochs and generations only rise.
+///
 /// Guarantees an implementation gives: a commit that is answered [`Committed::Written`] survives the end of
 /// the process and of the machine's power; of two commits that expect the same version one is
 /// written; a commit whose own earlier try was written is answered `Written`, however often it was sent.
@@ -46,10 +48,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Refreshes activity, one attribute, if the worker's record is there and runs.
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched>;
-
-    /// Removes a record if it still has this version. Versions and epochs begin anew after it, so it is only
-    /// for a worker that nobody can still act for.
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed>;
 }
 
 /// What a call to the store comes to.
@@ -90,6 +88,22 @@ pub struct WorkerRecord {
     /// The last register that was refused, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_error: Option<LastError>,
+    /// An operator's pause; `None`: there is none. Left out of the JSON then, so that a host which knows of no
+    /// pauses reads every other record, and refuses this one instead of acting for the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+}
+
+/// Nothing is changed in the cloud for the worker, whoever asks, until an operator resumes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Paused {
+    /// Since when, by the clock of the host that took the command. For people; no rule looks at it.
+    pub since: Instant,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+    /// The host that took the command.
+    pub by: HostId,
 }
 
 /// Where a worker stands in its life. Activity counts in [`Phase::Running`] only.
@@ -386,5 +400,39 @@ impl fmt::Display for StoreErrorKind {
             Self::NotWritable => "not writable",
             Self::Corrupt => "corrupt",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_a_pause_looks_as_it_did_before_there_were_pauses() {
+        let before = r#"{"epoch":3,"lease":"host","generation":2,"phase":"running","intent":null,"adopted":null,"last-error":null}"#;
+        let record: WorkerRecord = serde_json::from_str(before).unwrap();
+        assert_eq!(record.paused, None);
+        assert_eq!(serde_json::to_string(&record).unwrap(), before);
+    }
+
+    #[test]
+    fn a_pause_is_a_field_that_a_host_without_pauses_refuses_to_read() {
+        let paused = Paused {
+            since: Instant::from_ms(7),
+            reason: None,
+            by: HostId::from("host"),
+        };
+        let record = WorkerRecord {
+            paused: Some(paused),
+            ..WorkerRecord::default()
+        };
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(
+            text.ends_with(r#""paused":{"since":7,"reason":null,"by":"host"}}"#),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<WorkerRecord>(&text).unwrap(), record);
+        let unknown = text.replace("paused", "a-field-of-a-newer-reeve");
+        assert!(serde_json::from_str::<WorkerRecord>(&unknown).is_err());
     }
 }

@@ -14,6 +14,7 @@ use reeve_core::guard::{Permit, Veto};
 use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
+use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::point::{Input, Point};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Committed, Store as _};
@@ -39,6 +40,7 @@ pub struct Reeve {
     sequence: u64,
     answers: Vec<(RequestId, Answer)>,
     replies: Vec<(RequestId, Reply)>,
+    reports: Vec<(RequestId, Result<Operated, Refused>)>,
     entries: Vec<Entry>,
     journal: Vec<Record>,
     notices: Vec<Notice>,
@@ -95,6 +97,7 @@ impl Reeve {
             sequence: 0,
             answers: Vec::new(),
             replies: Vec::new(),
+            reports: Vec::new(),
             entries: Vec::new(),
             journal: Vec::new(),
             notices: Vec::new(),
@@ -116,6 +119,30 @@ impl Reeve {
     /// Everything told so far.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// An operator tells the host something.
+    pub fn operate(
+        &mut self,
+        now: Instant,
+        worker: &WorkerId,
+        request: RequestId,
+        command: Command,
+    ) {
+        let worker = worker.clone();
+        self.step(
+            now,
+            Event::Operated {
+                worker,
+                request,
+                command,
+            },
+        );
+    }
+
+    /// What operators were told since this was last called.
+    pub fn take_reports(&mut self) -> Vec<(RequestId, Result<Operated, Refused>)> {
+        std::mem::take(&mut self.reports)
     }
 
     fn step(&mut self, now: Instant, event: Event) {
@@ -180,6 +207,9 @@ impl Reeve {
             Effect::Answer {
                 request, answer, ..
             } => self.answers.push((request, answer)),
+            Effect::Report {
+                request, result, ..
+            } => self.reports.push((request, result)),
             Effect::Publish(_) | Effect::Withdraw(_) => {}
             Effect::Notice(notice) => self.note_notice(now, notice),
         }
@@ -223,7 +253,11 @@ impl Reeve {
                 self.entries
                     .push(Entry::event(record.at, "host", event.trim()));
             }
-            journal::Entry::Outcome(_) => {}
+            journal::Entry::Commanded(command) => {
+                let entry = Entry::event(record.at, "operator", command.to_string());
+                self.entries.push(entry);
+            }
+            journal::Entry::Outcome(_) | journal::Entry::Answered(_) => {}
         }
         self.journal.push(record);
     }

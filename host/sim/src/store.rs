@@ -89,27 +89,6 @@ impl MemoryStore {
         Ok(Touched::Refreshed)
     }
 
-    /// [`Store::forget`], at once.
-    ///
-    /// # Errors
-    /// As for [`read_now`](Self::read_now).
-    pub fn forget_now(
-        &self,
-        worker: &WorkerId,
-        expected: Version,
-    ) -> Result<Committed, StoreError> {
-        let mut shelf = self.open()?;
-        match shelf.records.get(worker) {
-            Some(current) if current.version != expected => {
-                Ok(Committed::Lost(Some(current.clone())))
-            }
-            _ => {
-                shelf.records.remove(worker);
-                Ok(Committed::Written(Version::default()))
-            }
-        }
-    }
-
     fn open(&self) -> Result<MutexGuard<'_, Shelf>, StoreError> {
         let shelf = self.lock();
         match &shelf.failing {
@@ -163,9 +142,5 @@ impl Store for MemoryStore {
 
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
         Box::pin(async move { self.touch_now(&worker, touch) })
-    }
-
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
-        Box::pin(async move { self.forget_now(&worker, expected) })
     }
 }

@@ -68,12 +68,10 @@ fn a_store_told_to_fail_fails_every_call_and_does_nothing_until_told_otherwise()
         at: Instant::from_ms(1),
     };
     let second = write(1, WorkerRecord::default());
-    let version = Version::new(1);
     assert_eq!(now(store.read(worker())), Err(error.clone()));
     assert_eq!(now(store.read_all()), Err(error.clone()));
     assert_eq!(now(store.commit(second)), Err(error.clone()));
-    assert_eq!(now(store.touch(worker(), touch)), Err(error.clone()));
-    assert_eq!(now(store.forget(worker(), version)), Err(error));
+    assert_eq!(now(store.touch(worker(), touch)), Err(error));
     store.fail(None);
     assert_eq!(store.read_all_now().unwrap(), before);
 }
@@ -92,7 +90,6 @@ fn write(expected: u64, record: WorkerRecord) -> Write {
 enum Flaw {
     LosesWhatIsSentAgain,
     OverwritesOnFirstCommit,
-    ForgetsWhateverTheVersion,
     TouchesWhateverThePhase,
     TouchChangesTheVersion,
     IgnoresWhetherItIsIdle,
@@ -193,17 +190,6 @@ impl Store for Flawed {
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
         Box::pin(async move { self.touch_flawed(&self.worker(worker), touch) })
     }
-
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
-        Box::pin(async move {
-            let worker = self.worker(worker);
-            let expected = match self.flaw {
-                Flaw::ForgetsWhateverTheVersion => self.version(&worker)?,
-                _ => expected,
-            };
-            self.sound.forget_now(&worker, expected)
-        })
-    }
 }
 
 #[test]
@@ -216,10 +202,6 @@ fn the_suite_names_the_behaviour_that_a_flawed_store_lacks() {
         (
             Flaw::OverwritesOnFirstCommit,
             "a_first_commit_is_lost_where_there_is_a_record",
-        ),
-        (
-            Flaw::ForgetsWhateverTheVersion,
-            "a_record_is_forgotten_at_its_version_only",
         ),
         (
             Flaw::TouchesWhateverThePhase,

@@ -7,21 +7,24 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-/// An identity document has 2 to 3 KiB; nothing that is sent here needs more than this.
-const BYTES_MAX: usize = 64 << 10;
 /// How long a client may take to send it.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Reads a body as JSON; an empty one as an empty object.
+/// Reads a body of at most so many bytes as JSON, whatever content type it is given; an empty one as an empty
+/// object. What a web page could send is refused at the door already.
 ///
 /// # Errors
 /// The refusal: too long, too slow, or not what is accepted.
-pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> Result<T, Problem> {
+    let too_long = |found: &str| {
+        let detail = format!("the body: {found}; accepted: at most {bytes_max} bytes");
+        Problem::new("too_long", "The body is too long", detail)
+    };
     let announced = body.size_hint().lower();
-    if announced > BYTES_MAX as u64 {
+    if announced > bytes_max as u64 {
         return Err(too_long(&format!("{announced} bytes are announced")));
     }
-    let read = tokio::time::timeout(TIME_MAX, to_bytes(body, BYTES_MAX)).await;
+    let read = tokio::time::timeout(TIME_MAX, to_bytes(body, bytes_max)).await;
     let bytes = match read {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => return Err(too_long("it is longer, or was broken off")),
@@ -39,9 +42,4 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> 
     };
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body: {error}")))
-}
-
-fn too_long(found: &str) -> Problem {
-    let detail = format!("the body: {found}; accepted: at most {BYTES_MAX} bytes");
-    Problem::new("too_long", "The body is too long", detail)
 }

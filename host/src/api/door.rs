@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::http::{HeaderMap, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use tower::Service;
@@ -49,6 +49,9 @@ impl Door {
         {
             return wrong_host(name).into_response();
         }
+        if let Some(found) = another_site(request.headers(), request.uri()) {
+            return cross_site(&found).into_response();
+        }
         // A router is always ready, and its clone is a count.
         match caught(self.router.clone().call(request)).await {
             Ok(Ok(response)) => response,
@@ -69,6 +72,42 @@ fn wrong_host(name: &str) -> Problem {
     Problem::new(
         "wrong_host",
         "This interface is for this machine only",
+        detail,
+    )
+}
+
+/// What says that a web page of another site sent the request; `None`: nothing does.
+///
+/// A page may have the browser that shows it send a request to 127.0.0.1 under this host's own name. It does
+/// not see the answer, but asking alone may launch an instance. Every browser says of such a request which
+/// site it is from: `Sec-Fetch-Site` (Fetch Metadata) with any, `Origin` (Fetch) with what is not a plain
+/// `GET`. A page on another port of this machine is another site as well. Programs send neither header.
+fn another_site(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or("?").to_owned();
+    if let Some(site) = headers.get("sec-fetch-site").map(text)
+        && !matches!(site.as_str(), "same-origin" | "none")
+    {
+        return Some(format!("Sec-Fetch-Site {site:?}"));
+    }
+    let origin = headers.get(header::ORIGIN).map(text)?;
+    let authority = uri
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
+    let authority = authority.or_else(|| headers.get(header::HOST).map(text));
+    let ours = origin
+        .split_once("://")
+        .is_some_and(|(_, from)| authority.is_some_and(|to| from.eq_ignore_ascii_case(&to)));
+    (!ours).then(|| format!("Origin {origin:?}"))
+}
+
+fn cross_site(found: &str) -> Problem {
+    let detail = format!(
+        "the request has {found}; accepted are requests of programs, which say nothing of a site, and of pages \
+         of this interface itself"
+    );
+    Problem::new(
+        "cross_site",
+        "A web page of another site sent the request",
         detail,
     )
 }
@@ -117,6 +156,47 @@ mod tests {
             counted.contains(r#"reeve_panics_total{place="request"} 2"#),
             "{counted}"
         );
+    }
+
+    #[test]
+    fn what_a_page_of_another_site_sends_is_told_apart_from_what_programs_send() {
+        let found = |sent: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:7433".parse().unwrap());
+            for (name, value) in sent {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            another_site(&headers, &Uri::from_static("/"))
+        };
+        let programs_and_own_pages: [&[_]; 5] = [
+            &[],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "same-origin")],
+            &[("origin", "http://127.0.0.1:7433")],
+            &[
+                ("origin", "http://127.0.0.1:7433"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+        ];
+        for sent in programs_and_own_pages {
+            assert_eq!(found(sent), None, "{sent:?}");
+        }
+        let other_sites: [&[_]; 8] = [
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "")],
+            &[("origin", "http://evil.example")],
+            &[("origin", "http://127.0.0.1:3000")],
+            &[("origin", "http://evil.example?://127.0.0.1:7433")],
+            &[("origin", "null")],
+            &[
+                ("origin", "http://127.0.0.1:7433"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+        ];
+        for sent in other_sites {
+            assert!(found(sent).is_some(), "{sent:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The HTTP interface: for applications and operators on loopback and a Unix socket, for boxes on an address
 //! of its own. Handlers read published state or ask the loop; they decide nothing and call no cloud.
 //!
-//! - [`resolve`]: where is my worker? [`workers`], [`policies`], [`health`]: everything else.
+//! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`], [`policies`], [`health`]:
+//!   everything else.
 //! - [`register`], [`reports`]: what boxes and applications say of a worker.
 //! - [`problem`]: what a refusal looks like. [`body`]: what a request brings. [`door`]: what every request passes.
 //! - [`listen`]: sockets. [`server`]: connections.
@@ -10,6 +11,7 @@ mod body;
 mod door;
 mod health;
 mod listen;
+mod operate;
 mod policies;
 mod problem;
 mod register;
@@ -44,8 +46,10 @@ pub(crate) use listen::{SocketFile, tcp, unix};
 pub(crate) use server::serve;
 
 /// Every path there is, for whoever asked for another one.
-const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, GET /v1/policies, \
-                     POST /v1/policies/reload, POST /v1/workers/{name}/delivered, \
+const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
+                     POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
+                     POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, \
+                     POST /v1/workers/{name}/delivered, \
                      POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
                      GET /metrics";
 /// The same for boxes.
@@ -117,6 +121,9 @@ impl Api {
                 "/v1/workers/{name}/busy",
                 post(reports::busy).layer(by_application),
             )
+            .route("/v1/workers/{name}/pause", post(operate::pause))
+            .route("/v1/workers/{name}/resume", post(operate::resume))
+            .route("/v1/workers/{name}/forget", post(operate::forget))
             .route("/v1/policies", get(policies::list))
             .route("/v1/policies/reload", post(policies::reload))
             .route("/healthz", get(health::alive))

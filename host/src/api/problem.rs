@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use reeve_core::answer::NotYet;
 use reeve_core::boxes::{Refusal, RefusalKind};
 use reeve_core::id::WorkerId;
+use reeve_core::operator::{Refused, RefusedCode};
 use serde_json::{Map, Value};
 
 use crate::drive::LoopEnded;
@@ -23,8 +24,9 @@ impl Problem {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
+            "cross_site" => StatusCode::FORBIDDEN,
             "too_slow" => StatusCode::REQUEST_TIMEOUT,
+            "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
@@ -81,6 +83,22 @@ impl Problem {
             problem.set("retry_after_ms", after.get());
             problem.retry_after_s = Some(after.ceil_secs().max(1));
         }
+        problem
+    }
+
+    /// An operator's command was not followed.
+    pub(super) fn not_followed(worker: &WorkerId, refused: &Refused) -> Self {
+        let code = refused.code;
+        let status = match code {
+            RefusedCode::StoreUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            RefusedCode::LeaseHeld
+            | RefusedCode::MutationInFlight
+            | RefusedCode::RecordChanged
+            | RefusedCode::DryRun => StatusCode::CONFLICT,
+        };
+        let mut problem =
+            Self::with_status(status, code.as_str(), code.title(), refused.text.clone());
+        problem.set("worker", worker.as_str());
         problem
     }
 

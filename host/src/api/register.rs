@@ -15,6 +15,8 @@ use super::problem::Problem;
 use super::reports::fresh;
 use super::{Api, body};
 
+/// An identity document has 2 to 3 KiB, and a nonce and some JSON come with it.
+const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long a nonce is: long enough not to be anybody else's by chance, short enough to be one.
 const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
@@ -46,7 +48,7 @@ pub(super) async fn register(
     body: Body,
 ) -> Result<Response, Problem> {
     let worker = api.worker(&name)?;
-    let asked: Asked = body::json(body).await?;
+    let asked: Asked = body::json(body, BODY_BYTES_MAX).await?;
     if !NONCE_BYTES.contains(&asked.nonce.len()) {
         return Err(Problem::bad_request(format!(
             "the nonce has {} bytes; accepted: {} to {}, drawn at random for this register",

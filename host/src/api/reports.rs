@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use super::{Api, Side, body};
 
+/// A count and an instance's id.
+const BODY_BYTES_MAX: usize = 4 << 10;
 /// More in one report is no count of anything that was delivered.
 const COUNT_MAX: u64 = 1_000_000;
 /// A lease that its holder forgot ends within a day; who needs longer renews it.
@@ -94,7 +96,7 @@ pub(super) async fn busy(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Busy { for_ms } = body::json(body).await?;
+    let Busy { for_ms } = body::json(body, BODY_BYTES_MAX).await?;
     let lasting = Millis::new(for_ms);
     if lasting > BUSY_MAX {
         return Err(Problem::bad_request(format!(
@@ -113,13 +115,13 @@ pub(super) async fn heartbeat(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Nothing {} = body::json(body).await?;
+    let Nothing {} = body::json(body, BODY_BYTES_MAX).await?;
     let by = reporter(&api, &name, side, &headers, None)?;
     say(&api, name, by, Report::Heartbeat).await
 }
 
 async fn count(body: Body) -> Result<Count, Problem> {
-    let counted: Count = body::json(body).await?;
+    let counted: Count = body::json(body, BODY_BYTES_MAX).await?;
     if !(1..=COUNT_MAX).contains(&counted.count) {
         return Err(Problem::bad_request(format!(
             "found count={}; accepted: 1 to {COUNT_MAX}",

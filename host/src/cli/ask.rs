@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use axum::body::{Body, to_bytes};
 use clap::Args;
-use hyper::Request;
 use hyper::client::conn::http1;
+use hyper::http::request::Builder;
+use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -35,6 +37,33 @@ impl HostArgs {
     /// # Errors
     /// There is no such host, or it refuses: in its own words.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask(Request::get(path), None).await
+    }
+
+    /// Posts this JSON, or nothing, and gets the answer's.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<T> {
+        self.ask(Request::post(path), body).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Builder,
+        body: Option<&Value>,
+    ) -> anyhow::Result<T> {
+        let request = request.header(header::HOST, "localhost");
+        let request = match body {
+            None => request.body(Body::empty()),
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_string())),
+        }?;
         let config = self.config.as_deref().map(Config::read).transpose()?;
         let socket = config.as_ref().and_then(|config| config.socket.clone());
         let address = config.map_or(self.host, |config| config.listen);
@@ -45,18 +74,18 @@ impl HostArgs {
                 let stream = stream.with_context(|| {
                     format!("no host answers at {}; {nobody}", socket.display())
                 })?;
-                exchange(stream, path).await
+                exchange(stream, request).await
             }
             None => {
                 let stream = TcpStream::connect(address).await;
                 let stream =
                     stream.with_context(|| format!("no host answers at {address}; {nobody}"))?;
-                exchange(stream, path).await
+                exchange(stream, request).await
             }
         }
         .context("the host did not answer")?;
         if !status.is_success() {
-            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
             let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
             bail!("{}: {}", text("code"), text("detail"));
         }
@@ -66,13 +95,10 @@ impl HostArgs {
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    path: &str,
+    request: Request<Body>,
 ) -> anyhow::Result<(hyper::StatusCode, Vec<u8>)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path)
-        .header("host", "localhost")
-        .body(Body::empty())?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await?;

@@ -126,6 +126,9 @@ fn what(entry: &Entry) -> String {
         }
         Entry::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
         Entry::Outcome(Err(error)) => format!("FAILED {error}"),
+        Entry::Commanded(command) => format!("operator: {command}"),
+        Entry::Answered(Ok(operated)) => format!("operator told: {}", operated.as_str()),
+        Entry::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
     }
 }
 

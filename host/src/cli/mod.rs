@@ -11,6 +11,7 @@
 mod ask;
 mod check;
 mod journal;
+mod operate;
 mod policy;
 mod workers;
 

@@ -1,4 +1,5 @@
-//! `reeve workers` and `reeve worker show`: what a running host knows of its workers.
+//! `reeve workers` and `reeve worker …`: what a running host knows of its workers. What it is told about them
+//! is in [`operate`].
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use super::ask::HostArgs;
 use super::journal::time;
+use super::operate::{self, PauseArgs, WorkerArgs};
 use crate::clock::Clock;
 use reeve_core::time::Instant;
 
@@ -24,6 +26,12 @@ pub(super) struct WorkersArgs {
 pub(super) enum WorkerCommand {
     /// Everything the host knows of one worker.
     Show(ShowArgs),
+    /// Change nothing in the cloud for it any more, whoever asks; what runs is served on.
+    Pause(PauseArgs),
+    /// Take a pause back.
+    Resume(WorkerArgs),
+    /// Give up what the host believes of it, and learn it anew from the cloud.
+    Forget(WorkerArgs),
 }
 
 #[derive(Debug, Args)]
@@ -42,13 +50,26 @@ pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All of one worker, as JSON for people.
+/// What is asked about one worker, or told.
 pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
-    let WorkerCommand::Show(args) = command;
-    let path = format!("/v1/workers/{}", escaped(&args.name));
-    let worker: Value = args.host.get(&path).await?;
+    match command {
+        WorkerCommand::Show(args) => show(args).await,
+        WorkerCommand::Pause(args) => operate::pause(args).await,
+        WorkerCommand::Resume(args) => operate::resume(args).await,
+        WorkerCommand::Forget(args) => operate::forget(args).await,
+    }
+}
+
+/// All of one worker, as JSON for people.
+async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+    let worker: Value = args.host.get(&path(&args.name)).await?;
     println!("{worker:#}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The worker's path on the host.
+pub(super) fn path(name: &str) -> String {
+    format!("/v1/workers/{}", escaped(name))
 }
 
 fn table(workers: &[Value], now: Instant) -> String {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
 use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::time::Millis;
 use reeve_core::token::Secret;
 use reeve_core::worker::{Said, WorkerStatus};
@@ -18,6 +19,9 @@ const QUEUE: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the host's loop has ended")]
 pub(crate) struct LoopEnded;
+
+/// What an operator's command came to, and the worker as it is then.
+pub(crate) type Reported = Result<(Operated, WorkerStatus), Refused>;
 
 /// What handlers ask of the loop.
 #[derive(Debug)]
@@ -41,6 +45,13 @@ pub(super) enum Request {
     Gone {
         worker: WorkerId,
         request: RequestId,
+    },
+    /// An operator's command.
+    Operate {
+        worker: WorkerId,
+        request: RequestId,
+        command: Command,
+        reply: oneshot::Sender<Reported>,
     },
     /// How is this worker, or how are all?
     Status {
@@ -108,6 +119,27 @@ impl Handle {
             reply,
         };
         self.wait_for(worker, request, message, answer).await
+    }
+
+    /// Gives an operator's command about a configured worker and waits for what comes of it. It is followed
+    /// also when the caller is dropped meanwhile.
+    ///
+    /// # Errors
+    /// [`LoopEnded`], also when the host shut down before there was an answer.
+    pub(crate) async fn operate(
+        &self,
+        worker: &WorkerId,
+        command: Command,
+    ) -> Result<Reported, LoopEnded> {
+        let (reply, reported) = oneshot::channel();
+        let message = Request::Operate {
+            worker: worker.clone(),
+            request: self.next_request(),
+            command,
+            reply,
+        };
+        self.requests.send(message).await.map_err(|_| LoopEnded)?;
+        reported.await.map_err(|_| LoopEnded)
     }
 
     /// How one worker is; `None` when it is not configured.

@@ -24,6 +24,7 @@ use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::journal::Record;
+use reeve_core::operator::{Operated, Refused};
 use reeve_core::store::{Committed, Store, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
@@ -36,7 +37,7 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::routes::{HandedOut, Routes};
 use calls::{Calls, Then};
-use handle::Request;
+use handle::{Reported, Request};
 use timers::Timers;
 
 pub(crate) use handle::{Handle, LoopEnded};
@@ -79,6 +80,7 @@ pub(crate) struct Drive {
     callers: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     /// Boxes and applications that wait for an answer to what they said.
     visitors: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    operators: BTreeMap<RequestId, oneshot::Sender<Reported>>,
     mutations_under_way: usize,
     touches_under_way: usize,
     /// Workers whose record is being written, and whether a mutation waits for it.
@@ -120,6 +122,7 @@ impl Drive {
             timers: Timers::default(),
             callers: BTreeMap::new(),
             visitors: BTreeMap::new(),
+            operators: BTreeMap::new(),
             mutations_under_way: 0,
             touches_under_way: 0,
             writes_under_way: BTreeMap::new(),
@@ -215,6 +218,11 @@ impl Drive {
                 self.metrics.answered(&worker, &answer);
                 self.answer(request, answer);
             }
+            Effect::Report {
+                worker,
+                request,
+                result,
+            } => self.report(&worker, request, result),
             Effect::Publish(route) => {
                 if let Some(handed_out) = self.routes.publish(&route) {
                     self.handed_out(handed_out);
@@ -341,7 +349,30 @@ impl Drive {
                 self.visitors.remove(&request);
                 self.take_in(Event::RequestGone { worker, request }).await;
             }
+            Request::Operate {
+                worker,
+                request,
+                command,
+                reply,
+            } => {
+                self.operators.insert(request, reply);
+                self.take_in(Event::Operated {
+                    worker,
+                    request,
+                    command,
+                })
+                .await;
+            }
             Request::Status { worker, reply } => self.tell_status(worker, reply),
+        }
+    }
+
+    fn report(&mut self, worker: &WorkerId, request: RequestId, result: Result<Operated, Refused>) {
+        let reply = self.operators.remove(&request);
+        let status = self.fleet.status(worker, self.clock.now());
+        if let (Some(reply), Some(status)) = (reply, status) {
+            // Whoever gave the command may have gone; it was followed all the same.
+            let _ = reply.send(result.map(|operated| (operated, status)));
         }
     }
 
@@ -427,7 +458,8 @@ impl Drive {
             Request::Said { reply, .. } => {
                 let _ = reply.send(come_back());
             }
-            Request::Gone { .. } => {}
+            // Without a reply the handler says that the host is shut down.
+            Request::Gone { .. } | Request::Operate { .. } => {}
             Request::Status { worker, reply } => self.tell_status(worker, reply),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
-use reeve_core::id::{HostId, Version};
+use reeve_core::id::HostId;
 use reeve_core::spec::LEASE;
 use reeve_core::store::{StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched};
 use reeve_sim::store::MemoryStore;
@@ -168,10 +168,6 @@ impl Store for Slow {
 
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
         self.0.touch(worker, touch)
-    }
-
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
-        self.0.forget(worker, expected)
     }
 }
 

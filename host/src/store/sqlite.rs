@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::WorkerId;
 use reeve_core::store::{
     Committed, Store, StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched, Write,
 };
@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use error::StoreOpenError;
 
-use call::{Call, Forget, Pending, Read, ReadAll, Refresh, Waiting};
+use call::{Call, Pending, Read, ReadAll, Refresh, Waiting};
 use error::Refusal;
 
 /// Calls on their way to the thread. When the disk is slower than they come, callers wait here.
@@ -117,10 +117,6 @@ impl Store for SqliteStore {
 
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
         self.call(Refresh(worker, touch))
-    }
-
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
-        self.call(Forget(worker, expected))
     }
 }
 

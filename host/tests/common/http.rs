@@ -32,24 +32,36 @@ impl Reply {
 
 /// One request over TCP.
 pub(crate) async fn tcp(address: SocketAddr, method: &str, path: &str, host: &str) -> Reply {
-    exchange(
-        TcpStream::connect(address).await.unwrap(),
-        method,
-        path,
-        host,
-    )
-    .await
+    let stream = TcpStream::connect(address).await.unwrap();
+    exchange(stream, &head(method, path, host, &[]), "").await
+}
+
+/// A `POST` over TCP with these headers and this body; `Host` and the length are added.
+pub(crate) async fn post_with(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len().to_string();
+    let headers = [headers, &[("Content-Length", &length)]].concat();
+    let host = address.to_string();
+    exchange(stream, &head("POST", path, &host, &headers), body).await
 }
 
 /// One request over a Unix socket.
 pub(crate) async fn unix(socket: &Path, method: &str, path: &str) -> Reply {
-    exchange(
-        UnixStream::connect(socket).await.unwrap(),
-        method,
-        path,
-        "any",
-    )
-    .await
+    let stream = UnixStream::connect(socket).await.unwrap();
+    exchange(stream, &head(method, path, "any", &[]), "").await
+}
+
+fn head(method: &str, path: &str, host: &str, headers: &[(&str, &str)]) -> String {
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")
 }
 
 /// One POST over TCP, with a token if there is one.
@@ -73,11 +85,10 @@ pub(crate) async fn post(
 
 async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    method: &str,
-    path: &str,
-    host: &str,
+    head: &str,
+    body: &str,
 ) -> Reply {
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     read(stream).await
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::Version;
 use reeve_core::store::{Committed, IdleTest, StoreError, StoreErrorKind, Stored, Write};
 
 use super::DynamoStore;
@@ -33,30 +33,6 @@ impl DynamoStore {
             Tried::Refused(Some(item)) => {
                 let found = self.stored(&write.worker, &item, &doing)?;
                 refusal(write, found).ok_or_else(|| changed_meanwhile(doing))
-            }
-        }
-    }
-
-    /// What is gone already counts as forgotten, so that a lost reply makes no difference.
-    pub(super) async fn forget_one(
-        &self,
-        worker: &WorkerId,
-        expected: Version,
-    ) -> Result<Committed, StoreError> {
-        const GONE_OR_EXPECTED: &str = "attribute_not_exists(#version) OR #version = :expected";
-        let doing = format!("forget the record of {worker}");
-        let values = HashMap::from([(":expected".to_owned(), number(expected.get()))]);
-        match self
-            .delete(worker, GONE_OR_EXPECTED, values, &doing)
-            .await?
-        {
-            Tried::Done | Tried::Refused(None) => Ok(Committed::Written(Version::default())),
-            Tried::Refused(Some(item)) => {
-                let found = self.stored(worker, &item, &doing)?;
-                if found.version == expected {
-                    return Err(changed_meanwhile(doing));
-                }
-                Ok(Committed::Lost(Some(found)))
             }
         }
     }

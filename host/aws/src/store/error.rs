@@ -17,7 +17,7 @@ use StoreErrorKind::{Corrupt, Denied, NotWritable, Throttled, Unavailable};
 const NO_TABLE: &str = "ResourceNotFoundException";
 
 /// DynamoDB's own codes and their kinds (API reference, "Common Error Types" and the errors of GetItem,
-/// Query, UpdateItem and DeleteItem; developer guide, "Error handling with DynamoDB").
+/// Query and UpdateItem; developer guide, "Error handling with DynamoDB").
 #[rustfmt::skip]
 const KINDS: &[(&str, StoreErrorKind)] = &[
     // For the table or the account. A partition takes 1,000 writes a second, a fleet's hosts far fewer.
@@ -68,8 +68,8 @@ impl DynamoStore {
                  AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE`"
             ),
             "AccessDeniedException" => format!(
-                "; the least that is needed is dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem and \
-                 dynamodb:DeleteItem on table {table} in {region}"
+                "; the least that is needed is dynamodb:GetItem, dynamodb:Query and dynamodb:UpdateItem \
+                 on table {table} in {region}"
             ),
             "ValidationException" => format!(
                 "; table {table} must have the partition key fleet (S) and the sort key worker (S), a \

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   read, read_all ──► read ───┐
-//!   commit, forget ──► commit ─┼──► request ──► DynamoDB: GetItem, Query, UpdateItem, DeleteItem
+//!   commit ──────────► commit ─┼──► request ──► DynamoDB: GetItem, Query, UpdateItem
 //!   touch ───────────► touch ──┘       │
 //!   Stored ◄────────── item ◄──────────┤ an item
 //!   StoreError ◄────── error ◄─────────┘ a failure
@@ -32,7 +32,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
-use reeve_core::id::{Region, Version, WorkerId};
+use reeve_core::id::{Region, WorkerId};
 use reeve_core::store::{Committed, Store, StoreFuture, Stored, Touch, Touched, Write};
 use reeve_core::time::Millis;
 
@@ -65,11 +65,11 @@ pub struct DynamoOptions {
 ///   --key-schema AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE
 /// ```
 ///
-/// A host needs four actions on that table and nothing else:
+/// A host needs three actions on that table and nothing else:
 ///
 /// ```text
 /// { "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
-///   "Action": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+///   "Action": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
 ///   "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/reeve" }] }
 /// ```
 ///
@@ -196,10 +196,6 @@ impl Store for DynamoStore {
 
     fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
         Box::pin(async move { self.touch_one(&worker, touch).await })
-    }
-
-    fn forget(&self, worker: WorkerId, expected: Version) -> StoreFuture<'_, Committed> {
-        Box::pin(async move { self.forget_one(&worker, expected).await })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use reeve_core::id::WorkerId;
@@ -55,35 +54,6 @@ impl DynamoStore {
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                self.refused(worker, refusal.item(), doing).await
-            }
-            _ => Err(self.failed(doing, &error)),
-        }
-    }
-
-    /// Deletes the worker's item.
-    pub(super) async fn delete(
-        &self,
-        worker: &WorkerId,
-        condition: &str,
-        values: HashMap<String, AttributeValue>,
-        doing: &str,
-    ) -> Result<Tried, StoreError> {
-        let request = self
-            .clients
-            .repeating
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item::key(&self.fleet, worker)))
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names_in(&[condition])))
-            .set_expression_attribute_values(Some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = request.send().await else {
-            return Ok(Tried::Done);
-        };
-        match error.as_service_error() {
-            Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => {
                 self.refused(worker, refusal.item(), doing).await
             }
             _ => Err(self.failed(doing, &error)),

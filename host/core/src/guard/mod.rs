@@ -8,6 +8,7 @@ mod adopt;
 mod launch;
 mod lease;
 mod ledger;
+mod pause;
 mod permit;
 mod reap;
 mod registration;
@@ -94,6 +95,7 @@ impl Scene<'_> {
     /// to [`Scene::check_serve`].
     pub fn permit(&self, proposal: &Proposal) -> Result<Permit, Veto> {
         if !matches!(proposal, Proposal::Serve(_)) {
+            self.not_paused()?;
             self.may_write_record()?;
         }
         let permit = match proposal {

@@ -72,6 +72,8 @@ pub enum Rule {
     NothingToRepair,
     /// Serving is not a mutation.
     NotAMutation,
+    /// An operator has paused the worker.
+    Paused,
     /// Dry run: nothing is changed.
     DryRun,
     /// G6: another host holds the worker's lease.
@@ -106,6 +108,7 @@ impl Rule {
             Self::NoAddress => "no-address",
             Self::NothingToRepair => "nothing-to-repair",
             Self::NotAMutation => "not-a-mutation",
+            Self::Paused => "paused",
             Self::DryRun => "dry-run",
             Self::LeaseHeld => "lease-held",
             Self::RecordUnknown => "record-unknown",

@@ -83,7 +83,7 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
         .is_some_and(|adopted| worker.generation_of(id) < adopted.generation);
     let usable = known.instance.state.is_live() && !worker.is_foreign(known) && !older;
     let nothing_under_way = worker.in_flight.is_none() && worker.attempt.is_none();
-    if usable && nothing_under_way && record::may_write(worker, turn) {
+    if usable && nothing_under_way && record::may_act(worker, turn) {
         take(
             worker,
             turn,
@@ -132,7 +132,7 @@ pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    if agrees || worker.pointer_write_in_flight || !record::may_write(worker, turn) {
+    if agrees || worker.pointer_write_in_flight || !record::may_act(worker, turn) {
         return;
     }
     let decision = worker.last_decision.as_ref().map(|last| last.id);

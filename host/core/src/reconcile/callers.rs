@@ -1,6 +1,6 @@
 //! Who asks, who waits, who is answered.
 
-use super::{Turn, handed_out, pass};
+use super::{Turn, handed_out, operator, pass};
 use crate::answer::{Answer, NotYet, NotYetCode, Route};
 use crate::effect::Effect;
 use crate::event::Timer;
@@ -70,6 +70,7 @@ pub(super) fn deadline(worker: &mut Worker, turn: &mut Turn<'_>, request: Reques
     let standing = standing(worker, turn);
     let not_yet = match (&worker.last_not_yet, worker.pass.is_none()) {
         (Some(last), true) => last.clone(),
+        (Some(last), false) if last.code == NotYetCode::Paused => last.clone(),
         _ => NotYet {
             code: standing.unwrap_or(NotYetCode::Timeout),
             detail: "the wait ended before there was an answer; the host goes on".to_owned(),
@@ -103,6 +104,7 @@ pub(super) fn turned_away(worker: &mut Worker, turn: &mut Turn<'_>, not_yet: Not
     /// a caller who is told "in ten minutes" does not stop the host from noticing earlier.
     const FOLLOW_MIN: Millis = Millis::from_secs(1);
     const FOLLOW_MAX: Millis = Millis::from_secs(30);
+    let not_yet = operator::as_told(worker, turn, not_yet);
     worker.pass = None;
     worker.last_not_yet = Some(not_yet.clone());
     let impatient: Vec<_> = worker

@@ -8,6 +8,7 @@
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
 //! - [`boxes`]: registers and reports of boxes and applications.
+//! - [`operator`]: pausing, resuming and forgetting a worker.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
@@ -15,6 +16,7 @@ mod adoption;
 mod boxes;
 mod callers;
 mod mutation;
+mod operator;
 mod pass;
 mod reaping;
 mod record;
@@ -62,6 +64,9 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             result,
             ..
         } => boxes::touched(worker, turn, request, touch, result),
+        Event::Operated {
+            request, command, ..
+        } => operator::ask(worker, turn, request, command),
         Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand,
         Event::Queried {

@@ -128,6 +128,10 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
     if worker.in_flight.as_ref().is_some_and(|it| it.is_ours) {
         return;
     }
+    if worker.paused.is_some() {
+        // The attempt stands; whoever resumes the worker sends it again.
+        return;
+    }
     if !record::may_write(worker, turn) {
         // A write ends soon; a lease that somebody else holds is looked at first.
         let again = match worker.record.writing {

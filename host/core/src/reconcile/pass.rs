@@ -6,7 +6,7 @@ use crate::answer::{NotYet, NotYetCode, Route};
 use crate::cloud::{CloudError, Query};
 use crate::effect::Effect;
 use crate::event::Asker;
-use crate::guard::{Proposal, Veto};
+use crate::guard::{Proposal, Rule, Veto};
 use crate::id::{DecisionId, Digest, InstanceId};
 use crate::notice::Step;
 use crate::point::resolve::{Action, Adoption, FailureKind, Target, Verdict};
@@ -182,6 +182,13 @@ pub(super) fn resolved(
                 refused(worker, turn, decision, &veto);
             }
         }
+        // The guard would refuse whatever came of it: no scan and no question to `adopt` is spent on it.
+        Action::Adopt | Action::Start(_) | Action::Launch if worker.paused.is_some() => {
+            if let Err(veto) = turn.scene(worker, decision, |scene| scene.not_paused()) {
+                turn.vetoed(worker, decision, &veto);
+                refused(worker, turn, decision, &veto);
+            }
+        }
         Action::Adopt if adoption_was_asked(worker) => {
             let detail = "`resolve` asks for adoption again, after `adopt` has answered".to_owned();
             come_back(
@@ -279,7 +286,10 @@ fn refused(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, veto:
     if callers::address_pending(worker) {
         return address::watch(worker, turn);
     }
-    let code = callers::standing(worker, turn).unwrap_or(NotYetCode::Vetoed);
+    let code = callers::standing(worker, turn).unwrap_or(match veto.rule {
+        Rule::Paused => NotYetCode::Paused,
+        _ => NotYetCode::Vetoed,
+    });
     come_back(worker, turn, decision, code, veto.to_string(), COME_BACK);
 }
 

@@ -20,6 +20,14 @@ pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
     if !worker.pool.reap {
         return;
     }
+    if worker.paused.is_some() {
+        // Not asked, rather than asked and refused sweep by sweep: that would count against a policy which
+        // could not know. What it counted in a row ends here.
+        for known in worker.instances.values_mut() {
+            known.reap_memo.clear();
+        }
+        return;
+    }
     let due: Vec<InstanceId> = worker
         .instances
         .values()

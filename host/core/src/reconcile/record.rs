@@ -5,14 +5,14 @@
 //! what it announced is not done and the worker goes back to what the store says. So nothing is ever
 //! done that other hosts, or the next life, could not know of.
 
-use super::{Turn, boxes, callers, mutation, pass};
+use super::{Turn, boxes, callers, mutation, operator, pass};
 use crate::answer::{NotYet, NotYetCode};
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Permit, Rule, Veto};
-use crate::id::DecisionId;
+use crate::id::{DecisionId, Epoch};
 use crate::notice::Step;
-use crate::store::{Committed, IdleTest, StoreError, Stored, Write};
+use crate::store::{Committed, IdleTest, StoreError, Stored, WorkerRecord, Write};
 use crate::time::{Instant, Millis};
 use crate::worker::{Lease, Stage, Worker, Writing};
 
@@ -43,9 +43,31 @@ pub(super) fn write_if(
     }
     let epoch = match &then {
         Some(permit) => permit.epoch(),
-        None => turn.scene(worker, DecisionId::default(), |scene| scene.epoch()),
+        None => epoch(worker, turn),
     };
     let record = worker.to_record(&turn.shared.us, epoch);
+    begin(worker, turn, record, then, idle_since);
+}
+
+/// Writes the record of a worker that is to be learned anew. Until that is durable, the worker stays as it is;
+/// nothing may be under way for it.
+pub(super) fn write_forgotten(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let record = worker.to_forgotten(epoch(worker, turn));
+    begin(worker, turn, record, None, None);
+}
+
+/// The epoch of a write that no mutation waits for.
+fn epoch(worker: &Worker, turn: &Turn<'_>) -> Epoch {
+    turn.scene(worker, DecisionId::default(), |scene| scene.epoch())
+}
+
+fn begin(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    record: WorkerRecord,
+    then: Option<Permit>,
+    idle_since: Option<Instant>,
+) {
     worker.record.dirty = false;
     worker.record.writing = Some(Writing {
         record: record.clone(),
@@ -73,7 +95,12 @@ pub(super) fn may_write(worker: &Worker, turn: &Turn<'_>) -> bool {
     })
 }
 
-/// A write came to an end.
+/// Whether something may be changed for the worker now: the same, and no operator has paused it.
+pub(super) fn may_act(worker: &Worker, turn: &Turn<'_>) -> bool {
+    worker.paused.is_none() && may_write(worker, turn)
+}
+
+/// A write came to an end. A command of an operator may have waited for it.
 pub(super) fn written(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -88,6 +115,16 @@ fn write_ended(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committe
     let Some(writing) = worker.record.writing.take() else {
         return;
     };
+    ended(worker, turn, writing, result);
+    operator::go_on(worker, turn);
+}
+
+fn ended(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    writing: Writing,
+    result: Result<Committed, StoreError>,
+) {
     match result {
         Ok(Committed::Written(version)) => {
             let activity = worker.record.activity();
@@ -99,6 +136,7 @@ fn write_ended(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committe
                 record: writing.record,
                 activity,
             });
+            operator::written(worker, turn);
             after_write(worker, turn);
         }
         Ok(Committed::Lost(current)) => {
@@ -106,6 +144,8 @@ fn write_ended(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committe
             turn.notice(worker, Step::RecordLost, text.to_owned(), &[]);
             not_sent(worker, turn, writing.waiting, Rule::LeaseHeld, text);
             take_over(worker, turn, current.unwrap_or_default());
+            operator::lost(worker, turn);
+            operator::go_on(worker, turn);
             pass::look_again(worker, turn);
             recover_or_look(worker, turn);
         }
@@ -128,6 +168,7 @@ fn write_ended(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committe
             go_back(worker);
             let text = error.to_string();
             not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
+            operator::failed(worker, turn, &error);
             failed(worker, turn, &error);
         }
     }
@@ -192,7 +233,7 @@ fn take_reading(
 ) {
     match result {
         // The answer to the write under way will say more, and later.
-        Ok(_) if worker.record.writing.is_some() => {}
+        Ok(_) if worker.record.writing.is_some() => operator::record_read(worker, turn, None),
         Ok(found) => {
             worker.record.failures = 0;
             let found = found.unwrap_or_default();
@@ -208,9 +249,12 @@ fn take_reading(
                 worker.take_activity(found.activity, turn.now);
             }
             worker.record.read_at = asked_at;
+            // A pause comes before what somebody left undone is taken up again.
+            operator::record_read(worker, turn, None);
             recover(worker, turn);
         }
         Err(error) => {
+            operator::record_read(worker, turn, Some(&error));
             let is_known = worker.record.stored.is_some();
             if !is_known || !pass::awaits(worker, &Stage::RecordRead) {
                 return failed(worker, turn, &error);
@@ -286,6 +330,9 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     let text = format!("the {} of an earlier lease is taken up again", left.kind);
     if worker.attempt.is_some() {
+        if worker.paused.is_some() {
+            return;
+        }
         turn.notice(worker, Step::IntentRecovered, text, &[]);
         return mutation::replay_launch(worker, turn);
     }

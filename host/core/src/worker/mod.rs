@@ -1,6 +1,7 @@
 //! One worker as the host knows it: the snapshot that decisions are made from. Facts are folded in by
 //! [`observe`], turned into policy inputs by [`inputs`] and changed by nobody but `reconcile`.
 
+mod forget;
 pub mod inputs;
 mod known;
 pub mod observe;
@@ -10,12 +11,12 @@ mod status;
 mod visitor;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 pub use known::Known;
 pub use parts::{
-    AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt, Pass,
-    Stage, Waiter,
+    AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
+    Operation, OperationStage, Pass, Stage, Waiter,
 };
 pub use record::{Lease, RecordView, Writing};
 pub use status::{ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, WorkerStatus};
@@ -26,7 +27,7 @@ use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
-use crate::store::{Credential, Intent, LastError, Stored};
+use crate::store::{Credential, Intent, LastError, Paused, Stored};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -49,6 +50,10 @@ pub struct Worker {
     pub record: RecordView,
     /// The mutation that the record announces.
     pub intent: Option<Intent>,
+    /// An operator's pause, as the record has it or is about to.
+    pub paused: Option<Paused>,
+    /// Commands of operators that are not answered yet, oldest first.
+    pub operations: VecDeque<Operation>,
     /// What the pointer said; `None`: never read, or the last reading failed.
     pub pointer: Option<Option<InstanceId>>,
     /// The instance that embodies the worker, by the host's own record.
@@ -126,6 +131,8 @@ impl Worker {
             epoch_floor: remembered.epoch,
             record: RecordView::new(None),
             intent: None,
+            paused: None,
+            operations: VecDeque::new(),
             pointer: None,
             adopted: None,
             instances: BTreeMap::new(),

@@ -2,7 +2,8 @@
 //! waits.
 
 use crate::cloud::{Mutation, MutationKind};
-use crate::id::{DecisionId, Digest, Generation, InstanceId};
+use crate::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
+use crate::operator::{Command, Operated};
 use crate::point::Reason;
 use crate::point::resolve::{Adoption, FailureKind};
 use crate::store::LastError;
@@ -168,6 +169,34 @@ pub enum Stage {
     AddressPause,
     /// The outcome of a launch or start.
     Mutation,
+}
+
+/// A command of an operator that is not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Whom to answer.
+    pub request: RequestId,
+    /// Under which it stands in the journal.
+    pub decision: DecisionId,
+    /// What is to be done.
+    pub command: Command,
+    /// How far it has come.
+    pub stage: OperationStage,
+    /// Whether its write was lost to another host once.
+    pub was_lost: bool,
+}
+
+/// How far a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationStage {
+    /// Nothing was done yet.
+    Queued,
+    /// The record is being read.
+    Reading,
+    /// It is followed as soon as no write of the record is under way.
+    Ready,
+    /// Its own write is under way; what it comes to once that is durable.
+    Writing(Operated),
 }
 
 /// The latest decision, as the status shows it.

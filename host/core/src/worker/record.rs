@@ -121,6 +121,7 @@ impl Worker {
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
+            paused: self.paused.clone(),
         }
     }
 
@@ -158,6 +159,7 @@ impl Worker {
         self.intent.clone_from(&record.intent);
         self.credential.clone_from(&record.credential);
         self.register_error.clone_from(&record.register_error);
+        self.paused.clone_from(&record.paused);
         self.attempt = None;
         self.in_flight = None;
         self.pointer_write_in_flight = false;

@@ -10,7 +10,7 @@ use crate::id::{
 use crate::instance::InstanceState;
 use crate::point::Reason;
 use crate::point::resolve::InFlight;
-use crate::store::{LastError, Phase};
+use crate::store::{LastError, Paused, Phase};
 use crate::time::{Instant, Millis};
 
 /// One worker for a status page, with the provider's raw states.
@@ -20,9 +20,11 @@ pub struct WorkerStatus {
     pub worker: WorkerId,
     /// Its pool.
     pub pool: PoolName,
-    /// `serving`, `unresponsive` (takes deliveries and finishes none), `pending`, `idle` (nothing adopted, nothing
-    /// failed) or `failing`.
+    /// `paused` (by an operator, whatever else holds), `unresponsive` (takes deliveries and finishes none),
+    /// `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
     pub condition: &'static str,
+    /// An operator's pause: since when, why, and the host that took it.
+    pub paused: Option<Paused>,
     /// The address that is handed out now.
     pub url: Option<String>,
     /// The latest provisioning attempt.
@@ -139,7 +141,9 @@ impl Worker {
                 && (known.instance.private_ip.is_some() || known.instance.public_ip.is_some())
         });
         let unresponsive_for = self.unresponsive_for(now);
-        let condition = if unresponsive_for.is_some() {
+        let condition = if self.paused.is_some() {
+            "paused"
+        } else if unresponsive_for.is_some() {
             "unresponsive"
         } else if route.is_some() || running {
             "serving"
@@ -154,6 +158,7 @@ impl Worker {
             worker: self.id.clone(),
             pool: self.spec.pool.clone(),
             condition,
+            paused: self.paused.clone(),
             url: route.map(|route| route.url.clone()),
             generation: self.generation,
             pointer: self.pointer.as_ref().map(|named| match named {

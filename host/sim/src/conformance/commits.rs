@@ -1,7 +1,7 @@
-//! Versions, compare-and-set, sending again, forgetting.
+//! Versions, compare-and-set, sending again.
 
 use reeve_core::id::Version;
-use reeve_core::store::{Activity, Committed, Store, Stored, Touch, Touched};
+use reeve_core::store::{Activity, Committed, Store, Stored, Touch};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, running, version};
@@ -23,9 +23,6 @@ pub(super) const CHECKS: &[Check] = list![
     of_concurrent_first_commits_one_is_written,
     of_concurrent_commits_one_is_written,
     of_concurrent_sendings_of_one_commit_all_are_written_with_one_version,
-    a_record_is_forgotten_at_its_version_only,
-    a_worker_that_was_forgotten_starts_anew,
-    forgetting_what_is_not_there_is_done_already,
 ];
 
 async fn the_first_commit_expects_version_0_and_gets_1(store: &dyn Store) -> Outcome {
@@ -192,42 +189,4 @@ async fn of_concurrent_sendings_of_one_commit_all_are_written_with_one_version(
         expect("an answer", answer?, version(2))?;
     }
     expect("the version", subject.stored().await?.version.get(), 2)
-}
-
-async fn a_record_is_forgotten_at_its_version_only(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "forget").await?;
-    subject.written(1, &running("b")).await?;
-    let at = Instant::from_ms(5);
-    subject.touched(Touch::Heartbeat { at }).await?;
-    let current = subject.stored().await?;
-    for wrong in [0, 1, 3] {
-        let found = subject.forget(wrong).await?;
-        let lost = Committed::Lost(Some(current.clone()));
-        expect(&format!("forgetting version {wrong}"), found, lost)?;
-    }
-    expect("the record, still there", subject.stored().await?, current)?;
-    expect("forgetting version 2", subject.forget(2).await?, version(0))?;
-    expect("the record afterwards", subject.read().await?, None)
-}
-
-async fn a_worker_that_was_forgotten_starts_anew(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "anew").await?;
-    let at = Instant::from_ms(5);
-    let touch = Touch::Delivered { at, count: 1 };
-    subject.touched(touch).await?;
-    expect("forgetting version 1", subject.forget(1).await?, version(0))?;
-    expect("a touch", subject.touch(touch).await?, Touched::NotRunning)?;
-    let stale = subject.commit(1, &running("b")).await?;
-    expect("a commit that expects 1", stale, Committed::Lost(None))?;
-    subject.written(0, &running("b")).await?;
-    let stored = subject.stored().await?;
-    expect("the activity", stored.activity, Activity::default())
-}
-
-async fn forgetting_what_is_not_there_is_done_already(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "forget-again").await?;
-    for _ in 0..2 {
-        expect("forgetting version 1", subject.forget(1).await?, version(0))?;
-    }
-    expect("forgetting version 0", subject.forget(0).await?, version(0))
 }

@@ -13,6 +13,7 @@
 
 mod boxes;
 mod delivered;
+mod operating;
 mod reaping;
 mod records;
 mod resolving;

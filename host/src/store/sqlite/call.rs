@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::WorkerId;
 use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -143,20 +143,5 @@ impl Call for Refresh {
 
     fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError> {
         table::touch(connection, &self.0, self.1)
-    }
-}
-
-pub(super) struct Forget(pub(super) WorkerId, pub(super) Version);
-
-impl Call for Forget {
-    type Answer = Committed;
-    const CHANGES: bool = true;
-
-    fn doing(&self) -> String {
-        format!("forget the record of {}", self.0)
-    }
-
-    fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError> {
-        table::forget(connection, &self.0, self.1)
     }
 }

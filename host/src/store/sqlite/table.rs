@@ -50,8 +50,6 @@ const REFRESH: &str = "
         heartbeat_at = ?6, busy_until = ?7
     WHERE worker = ?1";
 
-const FORGET: &str = "DELETE FROM workers WHERE worker = ?1";
-
 /// A row, before its JSON is read.
 struct Found {
     activity: Activity,
@@ -170,23 +168,6 @@ pub(super) fn touch(
         ],
     )?;
     Ok(Touched::Refreshed)
-}
-
-/// Compares and removes, in the caller's transaction. What is not there was removed before.
-pub(super) fn forget(
-    connection: &Connection,
-    worker: &WorkerId,
-    expected: Version,
-) -> Result<Committed, TableError> {
-    match find(connection, worker)? {
-        Some(found) if found.version != expected => {
-            Ok(Committed::Lost(Some(found.stored(worker)?)))
-        }
-        _ => {
-            connection.execute(FORGET, [worker.as_str()])?;
-            Ok(Committed::Written(Version::default()))
-        }
-    }
 }
 
 fn find(connection: &Connection, worker: &WorkerId) -> Result<Option<Found>, TableError> {

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use reeve_core::id::HostId;
+use reeve_core::id::{HostId, Version};
 use reeve_core::store::{Phase, WorkerRecord};
 use reeve_core::time::Instant;
 use reeve_sim::conformance;

@@ -182,27 +182,3 @@ async fn a_worker_that_does_not_run_is_not_refreshed() {
     let touched = store.touch("chat".into(), delivered()).await;
     assert_eq!(touched, Ok(Touched::NotRunning));
 }
-
-#[tokio::test]
-async fn a_record_is_deleted_only_at_its_version_and_once_gone_it_is_forgotten() {
-    let (server, store) = scripted(vec![done()]).await;
-    let forgotten = Ok(Committed::Written(Version::default()));
-    assert_eq!(
-        store.forget("chat".into(), Version::new(4)).await,
-        forgotten
-    );
-    let [request] = server.requests().try_into().unwrap();
-    assert_eq!(request.operation(), "deleteitem");
-    let body = body(&request);
-    assert_eq!(
-        body["ConditionExpression"],
-        "attribute_not_exists(#version) OR #version = :expected"
-    );
-    let values = json!({ ":expected": { "N": "4" } });
-    assert_eq!(body["ExpressionAttributeValues"], values);
-
-    let next = item(5, "host-b", "running");
-    let (_server, store) = scripted(vec![refused_by(&next)]).await;
-    let lost = Committed::Lost(Some(stored(&next).await));
-    assert_eq!(store.forget("chat".into(), Version::new(4)).await, Ok(lost));
-}

@@ -1,0 +1,101 @@
+//! An operator's pause: nothing is changed for the worker, whoever asks.
+
+use super::Scene;
+use super::veto::{Rule, Veto};
+
+impl Scene<'_> {
+    /// What runs keeps running and is served; everything else waits for the operator.
+    ///
+    /// # Errors
+    /// The veto, with the operator's reason.
+    pub fn not_paused(&self) -> Result<(), Veto> {
+        let Some(paused) = &self.worker.paused else {
+            return Ok(());
+        };
+        let reason = match &paused.reason {
+            Some(reason) => format!(": {reason}"),
+            None => String::new(),
+        };
+        Err(Veto::new(
+            Rule::Paused,
+            format!(
+                "an operator has paused the worker{reason}; nothing is changed for it until `reeve worker resume {}`",
+                self.worker.id
+            ),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
+    use crate::guard::{Proposal, Reaping, Rule};
+    use crate::id::HostId;
+    use crate::point::AddressKind;
+    use crate::point::resolve::Target;
+    use crate::store::Paused;
+    use crate::worker::Worker;
+
+    fn paused() -> Worker {
+        let mut worker = worker();
+        worker.paused = Some(Paused {
+            since: NOW,
+            reason: Some("the disk is being copied".to_owned()),
+            by: HostId::from("another"),
+        });
+        worker
+    }
+
+    #[test]
+    fn whatever_would_change_the_cloud_is_refused_while_the_worker_is_paused() {
+        let worker = paused();
+        let reaping = Reaping {
+            id: "i-one".into(),
+            reason_code: "orphan".to_owned(),
+        };
+        let proposals = [
+            Proposal::Adopt("i-one".into()),
+            Proposal::RepairPointer,
+            Proposal::Start("i-one".into()),
+            Proposal::Launch,
+            Proposal::ReplayLaunch,
+            Proposal::Stop(reaping.clone()),
+            Proposal::Terminate(reaping),
+        ];
+        for proposal in proposals {
+            refused(&worker, &proposal, Rule::Paused);
+        }
+    }
+
+    #[test]
+    fn the_pause_is_the_first_rule_and_names_the_operators_reason() {
+        let mut worker = paused();
+        worker.record.stored = None;
+        let veto = scene_with(&worker, true, |scene| scene.permit(&Proposal::Launch)).unwrap_err();
+        assert_eq!(veto.rule, Rule::Paused);
+        assert!(veto.text.contains("the disk is being copied"), "{veto}");
+    }
+
+    #[test]
+    fn serving_is_judged_as_ever() {
+        let target = Target {
+            id: "i-one".into(),
+            address: AddressKind::Private,
+        };
+        let check = |worker: &Worker| {
+            scene_with(worker, false, |scene| scene.check_serve(&target)).unwrap_err()
+        };
+        assert_eq!(check(&paused()), check(&worker()));
+    }
+
+    #[test]
+    fn a_worker_that_is_resumed_is_launched_again() {
+        let mut worker = paused();
+        worker.paused = None;
+        permitted(
+            &worker,
+            &Proposal::Launch,
+            crate::cloud::MutationKind::Launch,
+        );
+    }
+}

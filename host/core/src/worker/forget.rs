@@ -1,0 +1,53 @@
+//! Giving up what is believed of a worker, so that it is learned anew from the cloud.
+
+use super::{Known, Worker};
+use crate::id::Epoch;
+use crate::store::WorkerRecord;
+
+impl Worker {
+    /// The record of a worker that is forgotten: what only rises, and the operator's pause. Had it a new
+    /// generation to begin with, a token would be used for two attempts (G1); had it a new epoch, a fence
+    /// would let an old host through (G6).
+    pub(crate) fn to_forgotten(&self, epoch: Epoch) -> WorkerRecord {
+        WorkerRecord {
+            epoch,
+            generation: self.generation,
+            paused: self.paused.clone(),
+            ..WorkerRecord::default()
+        }
+    }
+
+    /// Gives up what stood in the record and what was concluded beside it.
+    ///
+    /// Three things stay: callers who wait; what was spent of the budgets, or forgetting would be a way
+    /// around them (G10); and what was handed out when, or an instance in use would look as if nobody had
+    /// ever reached it (G5).
+    pub(crate) fn forget(&mut self) {
+        self.adopted = None;
+        self.pointer = None;
+        self.swept_at = None;
+        self.last_failure = None;
+        self.credential = None;
+        self.register_error = None;
+        self.unfinished_since = None;
+        self.unresponsive_told = false;
+        self.address_watch = None;
+        self.declined = None;
+        self.reaping.clear();
+        self.demand = None;
+        self.memo.clear();
+        self.last_not_yet = None;
+        self.unserved_in_row = 0;
+        self.instances.values_mut().for_each(Known::forget);
+    }
+}
+
+impl Known {
+    /// Gives up what was concluded of the instance. Its last reading stays, with its age.
+    fn forget(&mut self) {
+        self.start_accepted = None;
+        self.reap_look_again = None;
+        self.reap_memo.clear();
+        self.reap_decision = None;
+    }
+}

@@ -1,0 +1,121 @@
+//! `reeve worker pause`, `resume` and `forget`: an operator's commands to a running host.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::ask::HostArgs;
+use super::workers::path;
+
+#[derive(Debug, Args)]
+pub(super) struct PauseArgs {
+    /// Why, for whoever finds the worker paused.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    worker: WorkerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// The worker.
+    name: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+pub(super) async fn pause(args: &PauseArgs) -> anyhow::Result<ExitCode> {
+    let body = args
+        .reason
+        .as_ref()
+        .map(|reason| json!({ "reason": reason }));
+    tell(&args.worker, "pause", body.as_ref()).await
+}
+
+pub(super) async fn resume(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
+    tell(args, "resume", None).await
+}
+
+pub(super) async fn forget(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
+    tell(args, "forget", None).await
+}
+
+async fn tell(args: &WorkerArgs, command: &str, body: Option<&Value>) -> anyhow::Result<ExitCode> {
+    let path = format!("{}/{command}", path(&args.name));
+    let done: Value = args.host.post(&path, body).await?;
+    println!("{}", sentence(&args.name, &done));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What has come of it, in one sentence.
+fn sentence(name: &str, done: &Value) -> String {
+    let reason = done["paused"]["reason"].as_str();
+    let because = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let is_paused = done["paused"].is_object();
+    match done["outcome"].as_str().unwrap_or_default() {
+        "paused" => format!(
+            "{name} is paused{because}: nothing is changed in the cloud for it until `reeve worker resume {name}`"
+        ),
+        "reason_changed" => format!("{name} was paused already; its reason is new{because}"),
+        "already_paused" => {
+            format!("{name} was paused already{because}; nothing has changed")
+        }
+        "resumed" => format!("{name} is resumed"),
+        "not_paused" => format!("{name} is not paused; nothing has changed"),
+        "forgotten" if is_paused => format!(
+            "{name} is forgotten, and paused{because} still: nothing is adopted for it until `reeve worker resume \
+             {name}`"
+        ),
+        "forgotten" => format!(
+            "{name} is forgotten; the next call learns it anew from the cloud, generation {} stands",
+            done["generation"]
+        ),
+        outcome => format!("{name}: {outcome}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_one_sentence_about_the_worker() {
+        let paused = json!({ "reason": "disk copy" });
+        let cases = [
+            ("paused", &paused, "chat is paused (disk copy): nothing"),
+            (
+                "paused",
+                &json!({ "reason": null }),
+                "chat is paused: nothing",
+            ),
+            (
+                "reason_changed",
+                &paused,
+                "chat was paused already; its reason is new (disk copy)",
+            ),
+            (
+                "already_paused",
+                &paused,
+                "chat was paused already (disk copy); nothing has changed",
+            ),
+            ("resumed", &Value::Null, "chat is resumed"),
+            (
+                "not_paused",
+                &Value::Null,
+                "chat is not paused; nothing has changed",
+            ),
+            ("forgotten", &Value::Null, "generation 7 stands"),
+            (
+                "forgotten",
+                &paused,
+                "chat is forgotten, and paused (disk copy) still",
+            ),
+        ];
+        for (outcome, paused, part) in cases {
+            let done = json!({ "outcome": outcome, "paused": paused, "generation": 7 });
+            let found = sentence("chat", &done);
+            assert!(found.contains(part), "{part} in {found}");
+        }
+    }
+}
