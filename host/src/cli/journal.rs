@@ -112,6 +112,10 @@ fn what(entry: &Entry) -> String {
                 ),
             }
         }
+        Entry::Ruled(ruling) => format!(
+            "the host's own rule → {} {} ({}: {})",
+            ruling.action, ruling.instance, ruling.reason.code, ruling.reason.text
+        ),
         Entry::Intent {
             generation,
             epoch,

@@ -90,6 +90,7 @@ pub(super) struct Limits {
     pub(super) pass_ms_max: Option<Spanned<u64>>,
     pub(super) idle_ms_min: Option<Spanned<u64>>,
     pub(super) not_visible_grace_ms: Option<Spanned<u64>>,
+    pub(super) orphan_grace_ms: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) worker_budget: Budget,
     #[serde(default)]

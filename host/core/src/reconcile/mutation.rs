@@ -54,7 +54,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 &[("instance_id", id.as_str())],
             );
         }
-        Mutation::Stop { .. } | Mutation::Terminate { .. } => {
+        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. } if may_be_in_use(worker, id) => {
             // Whoever uses it between this decision and the write keeps it (G5).
             let idle_since = Instant::from_ms(
                 turn.now
@@ -63,9 +63,16 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
             );
             return commit_if(worker, turn, permit, Some(idle_since));
         }
-        Mutation::WritePointer { .. } => {}
+        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
     }
     commit(worker, turn, permit);
+}
+
+/// Whether the activity in the worker's record may be this instance's: it is the adopted one's, if there is
+/// one, and must not keep an orphan alive for ever.
+fn may_be_in_use(worker: &Worker, id: &InstanceId) -> bool {
+    let adopted = worker.adopted.as_ref();
+    adopted.is_none_or(|adopted| &adopted.id == id)
 }
 
 /// Journals the intent, writes the record, then acts: always in this order.

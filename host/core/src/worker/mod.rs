@@ -4,6 +4,7 @@
 pub mod inputs;
 mod known;
 pub mod observe;
+mod orphans;
 mod parts;
 mod record;
 mod status;
@@ -11,6 +12,7 @@ mod status;
 use std::collections::BTreeMap;
 
 pub use known::Known;
+pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
     AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt, Pass,
     Stage, Waiter,
@@ -74,6 +76,8 @@ pub struct Worker {
     pub declined: Option<Declined>,
     /// `reap` decisions under way, by id: the instance each is about.
     pub reaping: BTreeMap<DecisionId, InstanceId>,
+    /// The close look at an orphan whose grace is over, under way.
+    pub orphan_look: Option<OrphanLook>,
     /// What the demand metric said last.
     pub demand: Option<DemandReading>,
     /// What the `resolve` policy asked to be given back.
@@ -127,6 +131,7 @@ impl Worker {
             waiters: BTreeMap::new(),
             declined: None,
             reaping: BTreeMap::new(),
+            orphan_look: None,
             demand: None,
             memo: String::new(),
             route: None,

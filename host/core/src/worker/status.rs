@@ -62,6 +62,9 @@ pub struct InstanceStatus {
     pub read_at: Option<Instant>,
     /// When it was last handed out.
     pub handed_out: Option<Instant>,
+    /// Since when every sweep has shown it as an orphan: live, with the worker's tag, beside the adopted
+    /// one, of an older or unknown generation.
+    pub orphan_since: Option<Instant>,
 }
 
 /// The record that all hosts agree on, in short.
@@ -128,7 +131,11 @@ impl Worker {
                 phase: stored.record.phase,
             }),
             in_flight: self.resolve_input(now).in_flight,
-            instances: self.newest_first().into_iter().map(instance).collect(),
+            instances: self
+                .newest_first()
+                .into_iter()
+                .map(|known| instance(self, known))
+                .collect(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             last_not_yet: self.last_not_yet.clone(),
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
@@ -143,7 +150,7 @@ impl Worker {
     }
 }
 
-fn instance(known: &super::Known) -> InstanceStatus {
+fn instance(worker: &Worker, known: &super::Known) -> InstanceStatus {
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,
@@ -151,5 +158,6 @@ fn instance(known: &super::Known) -> InstanceStatus {
         public_ip: known.instance.public_ip,
         read_at: known.read_at,
         handed_out: known.handed_out,
+        orphan_since: worker.orphan(known).map(|orphan| orphan.since),
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
+mod orphans;
 mod reaping;
 mod records;
 mod resolving;

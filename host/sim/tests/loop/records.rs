@@ -6,7 +6,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
-use reeve_core::spec::LEASE;
+use reeve_core::spec::{FleetSpec, LEASE};
 use reeve_core::store::{StoreError, StoreErrorKind, Stored};
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::host::Host;
@@ -18,17 +18,17 @@ use reeve_sim::world::{Boot, Fault, World};
 const SECOND: Millis = Millis::from_secs(1);
 
 /// Hosts that share a world and a store.
-struct Several {
-    world: World,
-    store: MemoryStore,
-    hosts: Vec<Reeve>,
-    now: Instant,
+pub(crate) struct Several {
+    pub(crate) world: World,
+    pub(crate) store: MemoryStore,
+    pub(crate) hosts: Vec<Reeve>,
+    pub(crate) now: Instant,
     requests: RequestId,
     answers: Vec<(RequestId, Answer)>,
 }
 
 impl Several {
-    fn new(hosts: usize) -> Self {
+    pub(crate) fn new(hosts: usize) -> Self {
         let mut several = Self {
             world: World::new(1, BEGINS),
             store: MemoryStore::new(true),
@@ -53,8 +53,13 @@ impl Several {
 
     /// A host begins to work.
     fn join(&mut self, name: &str) {
+        self.join_as(name, incidents::fleet());
+    }
+
+    /// A host begins to work, configured like this.
+    pub(crate) fn join_as(&mut self, name: &str, spec: FleetSpec) {
         let mut host = Reeve::sharing(
-            incidents::fleet(),
+            spec,
             Native::sensible(),
             self.store.clone(),
             name,
@@ -65,11 +70,11 @@ impl Several {
     }
 
     /// A host dies between two steps, and everything it was about to do with it.
-    fn kill(&mut self, host: usize) {
+    pub(crate) fn kill(&mut self, host: usize) {
         drop(self.hosts.remove(host));
     }
 
-    fn ask(&mut self, host: usize) -> RequestId {
+    pub(crate) fn ask(&mut self, host: usize) -> RequestId {
         self.requests = self.requests.next();
         let worker = incidents::worker();
         self.hosts[host].ask(&mut self.world, self.now, &worker, self.requests);
@@ -82,7 +87,7 @@ impl Several {
     }
 
     /// Lets the next thing happen.
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let Some(at) = self.next() else { return };
         self.now = self.now.max(at);
         self.world.advance(self.now);
@@ -92,7 +97,7 @@ impl Several {
         }
     }
 
-    fn run(&mut self, length: Millis) {
+    pub(crate) fn run(&mut self, length: Millis) {
         let end = self.now + length;
         while self.next().is_some_and(|at| at <= end) {
             self.step();
@@ -101,7 +106,7 @@ impl Several {
         self.world.advance(end);
     }
 
-    fn answer(&mut self, request: RequestId) -> Option<Answer> {
+    pub(crate) fn answer(&mut self, request: RequestId) -> Option<Answer> {
         for host in &mut self.hosts {
             self.answers.extend(host.take_answers());
         }
@@ -109,7 +114,7 @@ impl Several {
         found.map(|(_, answer)| answer.clone())
     }
 
-    fn record(&self) -> Stored {
+    pub(crate) fn record(&self) -> Stored {
         let read = self.store.read_now(&incidents::worker()).unwrap();
         read.unwrap_or_default()
     }
@@ -135,7 +140,7 @@ impl Several {
     }
 }
 
-fn outage() -> StoreError {
+pub(crate) fn outage() -> StoreError {
     StoreError {
         doing: "write the record".to_owned(),
         kind: StoreErrorKind::Unavailable,
