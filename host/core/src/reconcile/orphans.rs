@@ -80,30 +80,20 @@ pub(super) fn record_read(worker: &mut Worker, turn: &mut Turn<'_>, asked_at: In
     worker.orphan_look = Some(look);
 }
 
-/// Notes what the cloud says, if the look asked for it: an answer to an earlier question does not count.
+/// Notes what the cloud says, if a look asked for it. No answer ends the look.
 pub(super) fn note(
     worker: &mut Worker,
     query: &Query,
     asked_at: Instant,
     result: &Result<Reading, CloudError>,
 ) {
-    let adopted = worker.adopted.as_ref().map(|adopted| &adopted.id);
     let Some(look) = &mut worker.orphan_look else {
         return;
     };
-    if look.cloud_asked.is_none_or(|asked| asked_at < asked) {
-        return;
-    }
-    match (query, result) {
-        (Query::Pointer { .. }, Ok(Reading::Pointer(_))) => look.pointer_read = true,
-        (Query::Instance { id, .. }, Ok(Reading::Instance(reading))) if id == &look.id => {
-            look.reading = Some((reading.clone(), asked_at));
-        }
-        (Query::Instance { id, .. }, Ok(Reading::Instance(_))) if Some(id) == adopted => {
-            look.adopted_read = true;
-        }
-        (_, Err(_)) => worker.orphan_look = None,
-        _ => {}
+    match result {
+        Ok(answer) => look.note(query, asked_at, answer, worker.adopted.as_ref()),
+        // Whoever asked: the cloud has trouble, and the next sweep is soon enough.
+        Err(_) => worker.orphan_look = None,
     }
 }
 

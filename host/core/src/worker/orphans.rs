@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Adopted, Known, Worker};
+use crate::cloud::{Query, Reading};
 use crate::guard::Rule;
 use crate::id::{Generation, InstanceId};
 use crate::instance::Instance;
@@ -73,6 +74,30 @@ impl OrphanLook {
             pointer_read: false,
             adopted_read: false,
             reading: None,
+        }
+    }
+
+    /// Notes an answer of the cloud to a question that was asked after the record was read: another one
+    /// proves nothing, and is passed over.
+    pub fn note(
+        &mut self,
+        query: &Query,
+        asked_at: Instant,
+        answer: &Reading,
+        adopted: Option<&Adopted>,
+    ) {
+        if self.cloud_asked.is_none_or(|asked| asked_at < asked) {
+            return;
+        }
+        match (query, answer) {
+            (Query::Pointer { .. }, Reading::Pointer(_)) => self.pointer_read = true,
+            (Query::Instance { id, .. }, Reading::Instance(reading)) if id == &self.id => {
+                self.reading = Some((reading.clone(), asked_at));
+            }
+            (Query::Instance { id, .. }, Reading::Instance(_)) => {
+                self.adopted_read |= adopted.is_some_and(|adopted| &adopted.id == id);
+            }
+            _ => {}
         }
     }
 
@@ -167,5 +192,29 @@ impl Worker {
         let longest = self.pool.limits.sweep_interval.get() * INTERVALS_MAX;
         self.swept_at
             .is_some_and(|swept_at| asked_at.since(swept_at).get() <= longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Region;
+
+    #[test]
+    fn an_answer_to_a_question_asked_before_the_record_was_read_does_not_count() {
+        let id = InstanceId::from("i-old");
+        let query = Query::Instance {
+            region: Region::from("us-east-1"),
+            id: id.clone(),
+        };
+        let answer = Reading::Instance(Instance::not_visible(id.clone()));
+        let mut look = OrphanLook::new(id, Instant::from_ms(1));
+        look.note(&query, Instant::from_ms(5), &answer, None);
+        assert_eq!(look.reading, None, "nothing was asked yet");
+        look.cloud_asked = Some(Instant::from_ms(5));
+        look.note(&query, Instant::from_ms(4), &answer, None);
+        assert_eq!(look.reading, None, "asked before");
+        look.note(&query, Instant::from_ms(5), &answer, None);
+        assert!(look.reading.is_some());
     }
 }
