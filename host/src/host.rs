@@ -14,7 +14,8 @@ use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::api::{self, Api, ListenError, SocketFile};
+use crate::api::{self, Api, ApiParts, ListenError, SocketFile};
+use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
 use crate::drive::{Drive, Parts};
 use crate::journal::{Journal, JournalError};
@@ -38,6 +39,8 @@ pub struct HostOptions {
     pub listen: SocketAddr,
     /// A Unix socket with the same interface.
     pub socket: Option<PathBuf>,
+    /// Where boxes register, and what they prove themselves with; `None`: they do not.
+    pub boxes: Option<BoxesOptions>,
     /// Where the journal is kept; made if it is missing, held by one host at a time.
     pub state_dir: PathBuf,
     /// The host's clock. A cloud that keeps time of its own shares it.
@@ -74,6 +77,7 @@ pub struct Host;
 /// A host that runs until it is shut down. Dropped instead of joined, it ends without anyone waiting.
 pub struct RunningHost {
     address: SocketAddr,
+    boxes_address: Option<SocketAddr>,
     reloads: Reloads,
     readiness: Readiness,
     drive: JoinHandle<Result<(), JournalError>>,
@@ -111,6 +115,11 @@ impl Host {
         let tcp = api::tcp(options.listen).await?;
         let address = tcp.local_addr().unwrap_or(options.listen);
         let unix = options.socket.as_deref().map(api::unix).transpose()?;
+        let (for_boxes, proofs) = match options.boxes {
+            None => (None, None),
+            Some(boxes) => (Some(api::tcp(boxes.listen).await?), Some(boxes.proofs)),
+        };
+        let boxes_address = for_boxes.as_ref().and_then(|tcp| tcp.local_addr().ok());
 
         let registry = &options.policies.registry;
         let mut background = JoinSet::new();
@@ -144,15 +153,16 @@ impl Host {
         let (stop_drive, drive_stopped) = oneshot::channel();
         let drive = tokio::spawn(drive.run(drive_stopped));
 
-        let api = Api::new(
+        let api = Api::new(ApiParts {
             routes,
             handle,
-            Arc::clone(registry),
-            reloads.clone(),
-            readiness.clone(),
+            registry: Arc::clone(registry),
+            reloads: reloads.clone(),
+            readiness: readiness.clone(),
             metrics,
-            options.clock,
-        );
+            clock: options.clock,
+            proofs,
+        });
         let stop_servers = watch::Sender::new(false);
         let mut servers = JoinSet::new();
         servers.spawn(api::serve(
@@ -169,8 +179,17 @@ impl Host {
             file
         });
         tracing::info!(%address, "listening");
+        if let (Some(listener), Some(address)) = (for_boxes, boxes_address) {
+            servers.spawn(api::serve(
+                listener,
+                api.for_boxes(),
+                stop_servers.subscribe(),
+            ));
+            tracing::info!(%address, "listening for boxes");
+        }
         Ok(RunningHost {
             address,
+            boxes_address,
             reloads,
             readiness,
             drive,
@@ -201,6 +220,11 @@ impl RunningHost {
     /// The address of the HTTP interface, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of the interface for boxes; `None`: there is none.
+    pub fn boxes_address(&self) -> Option<SocketAddr> {
+        self.boxes_address
     }
 
     /// What ends this host.

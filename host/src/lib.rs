@@ -18,9 +18,11 @@
 //! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
 //! - [`store`]: the workers' records in a file.
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
+//! - `boxes`: what boxes prove themselves with.
 //! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
 
 mod api;
+mod boxes;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -40,6 +42,7 @@ pub mod store;
 mod ticker;
 
 pub use api::ListenError;
+pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;
 pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
 pub use journal::JournalError;

@@ -202,7 +202,7 @@ impl Metrics {
 
     /// How many workers are in each condition now.
     pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
-        const ALL: [&str; 4] = ["serving", "pending", "idle", "failing"];
+        const ALL: [&str; 5] = ["serving", "unresponsive", "pending", "idle", "failing"];
         let mut counts = [0; ALL.len()];
         for condition in conditions {
             if let Some(index) = ALL.iter().position(|one| *one == condition) {

@@ -9,6 +9,7 @@ use reeve_core::cloud::Cloud;
 use reeve_core::store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::boxes::{BoxesError, BoxesOptions};
 use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
@@ -46,6 +47,9 @@ pub enum ServeError {
         "this reeve was built without AWS, for the demo; build it with its default features to serve real workers"
     )]
     WithoutAws,
+    /// What boxes prove themselves with cannot be checked.
+    #[error(transparent)]
+    Boxes(#[from] BoxesError),
     /// The host does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -136,6 +140,7 @@ pub async fn run_with(
         store,
         listen: config.listen,
         socket: config.socket,
+        boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
         state_dir: config.state_dir,
         clock: Clock::start(),
     };

@@ -109,6 +109,48 @@ fn ip_race_with_the_standard_policies_waits_for_the_address_and_serves_the_first
 }
 
 #[test]
+fn double_provision_as_it_was_launches_twice_and_delivers_to_the_box_that_lost_the_mint() {
+    let run = play(Incident::DoubleProvision, Variant::AsItWas);
+    assert_eq!(run.outcome(), Outcome::Failed);
+    let second = |harm: &&Harm| matches!(harm, Harm::SecondInstance { .. });
+    assert_eq!(
+        run.harms.iter().filter(second).count(),
+        1,
+        "{:?}",
+        run.harms
+    );
+    let void = |harm: &&Harm| matches!(harm, Harm::DeliveredIntoTheVoid { deliveries: 3, .. });
+    assert_eq!(run.harms.iter().filter(void).count(), 1, "{:?}", run.harms);
+    told(&run, "401 Unauthorized; client error, not retrying");
+}
+
+#[test]
+fn double_provision_under_reeve_launches_once_and_a_wiped_token_recovers_by_itself() {
+    for (variant, expected) in [
+        (Variant::LegacyUnderReeve, Outcome::Contained),
+        (Variant::Standard, Outcome::Served),
+    ] {
+        let run = play(Incident::DoubleProvision, variant);
+        assert_eq!(run.harms, []);
+        assert_eq!(run.outcome(), expected);
+        let events = run.entries.iter();
+        let count = |who: &str, what: &str| {
+            let lines = events.clone().filter(|entry| entry.who == who);
+            lines.filter(|entry| entry.event.contains(what)).count()
+        };
+        assert_eq!(count("host", "launch"), 1);
+        assert_eq!(count("box", "i-cccc is told: superseded, and ends"), 1);
+        assert_eq!(count("box", "is told: token_live, come back in"), 1);
+        assert_eq!(
+            count("box", "is registered (generation 1)"),
+            2,
+            "once, and after the wipe"
+        );
+        assert_eq!(run.served.len(), 3, "chat, each time");
+    }
+}
+
+#[test]
 fn the_demo_prints_the_same_text_every_time() {
     let cast = Cast::load(&policies_dir()).unwrap();
     let print = || {
@@ -119,7 +161,7 @@ fn the_demo_prints_the_same_text_every_time() {
     let first = print();
     assert_eq!(first, print());
     let table = first.rsplit("incident").next().unwrap();
-    assert_eq!(table.matches("FAILED").count(), 2, "{table}");
-    assert_eq!(table.matches("contained").count(), 2, "{table}");
-    assert_eq!(table.matches("served: no harm").count(), 2, "{table}");
+    assert_eq!(table.matches("FAILED").count(), 3, "{table}");
+    assert_eq!(table.matches("contained").count(), 3, "{table}");
+    assert_eq!(table.matches("served: no harm").count(), 3, "{table}");
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Route};
+use crate::boxes::Reply;
 use crate::cloud::Query;
 use crate::event::{Asker, Timer};
 use crate::guard::Permit;
@@ -11,7 +12,7 @@ use crate::id::{DecisionId, PoolName, RequestId, WorkerId};
 use crate::journal::Record;
 use crate::notice::Notice;
 use crate::point::Input;
-use crate::store::Write;
+use crate::store::{Touch, Write};
 use crate::time::Instant;
 
 /// Something to do.
@@ -39,6 +40,24 @@ pub enum Effect {
         write: Box<Write>,
         /// What waits for it.
         then: Option<Permit>,
+    },
+    /// Refresh the worker's activity; answer with [`Event::Touched`](crate::event::Event::Touched).
+    Touch {
+        /// Whose.
+        worker: WorkerId,
+        /// Who waits for it.
+        request: RequestId,
+        /// What.
+        touch: Touch,
+    },
+    /// Answer a box or an application that registered or reported.
+    Reply {
+        /// The worker it was about.
+        worker: WorkerId,
+        /// Who asked.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
     },
     /// Send [`Event::TimerFired`](crate::event::Event::TimerFired) at this instant.
     Timer {

@@ -3,9 +3,10 @@
 use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::decision::Decision;
 use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::store::{Committed, StoreError, Stored};
+use crate::store::{Committed, StoreError, Stored, Touch, Touched};
 use crate::time::{Instant, Millis};
-use crate::worker::DemandReading;
+use crate::token::Secret;
+use crate::worker::{DemandReading, Said};
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,28 @@ pub enum Event {
         worker: WorkerId,
         /// The instance whose address was handed out.
         instance: InstanceId,
+    },
+    /// A box registers, or a box or an application reports.
+    Said {
+        /// Of which worker.
+        worker: WorkerId,
+        /// Whom to answer.
+        request: RequestId,
+        /// What.
+        said: Said,
+        /// Randomness for a token.
+        fresh: Secret,
+    },
+    /// A refresh of a worker's activity came to an end.
+    Touched {
+        /// Whose.
+        worker: WorkerId,
+        /// Who waits for it.
+        request: RequestId,
+        /// What was to be refreshed.
+        touch: Touch,
+        /// What came of it.
+        result: Result<Touched, StoreError>,
     },
     /// A demand metric was read; `None`: it could not be.
     DemandRead {

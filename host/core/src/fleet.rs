@@ -247,6 +247,8 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
         Event::ResolveAsked { worker, .. }
         | Event::RequestGone { worker, .. }
         | Event::HandedOut { worker, .. }
+        | Event::Said { worker, .. }
+        | Event::Touched { worker, .. }
         | Event::DemandRead { worker, .. }
         | Event::Decided { worker, .. }
         | Event::Mutated { worker, .. }

@@ -19,12 +19,14 @@
 //! - [`cloud`]: the trait behind which AWS or a simulated world stands.
 //! - [`store`]: the record of each worker that all hosts agree on, and the trait behind which it is kept.
 //! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
+//! - [`boxes`], [`token`]: what boxes and applications say, what they are answered, and what boxes show.
 //! - [`worker`]: what is known of one worker, each fact with its age.
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
 //! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
 
 pub mod answer;
+pub mod boxes;
 pub mod cloud;
 pub mod decision;
 pub mod effect;
@@ -40,4 +42,5 @@ mod reconcile;
 pub mod spec;
 pub mod store;
 pub mod time;
+pub mod token;
 pub mod worker;

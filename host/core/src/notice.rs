@@ -66,6 +66,20 @@ pub enum Step {
     RecordLost,
     /// What another host, or an earlier life of this one, intended is finished or given up.
     IntentRecovered,
+    /// A box has its token.
+    BoxRegistered,
+    /// A register or a report was refused for now.
+    BoxRefused,
+    /// A box was told that another instance embodies its worker.
+    BoxSuperseded,
+    /// A box showed what cannot be by itself: somebody should look.
+    BoxAlarm,
+    /// A launch follows a box that could not register.
+    ProvisionAfterRefusedRegister,
+    /// A worker takes deliveries and finishes none.
+    WorkerUnresponsive,
+    /// What was reported of a worker did not get into the store.
+    ActivityRefreshFailed,
 }
 
 impl Step {
@@ -94,6 +108,13 @@ impl Step {
             Self::StoreCallFailed => "store_call_failed",
             Self::RecordLost => "record_lost",
             Self::IntentRecovered => "intent_recovered",
+            Self::BoxRegistered => "box_registered",
+            Self::BoxRefused => "box_refused",
+            Self::BoxSuperseded => "box_superseded",
+            Self::BoxAlarm => "box_alarm",
+            Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
+            Self::WorkerUnresponsive => "worker_unresponsive",
+            Self::ActivityRefreshFailed => "activity_refresh_failed",
         }
     }
 
@@ -107,7 +128,9 @@ impl Step {
             | Self::ResolveServed
             | Self::ResolveTurnedAway
             | Self::PointerWritten
-            | Self::RecordLost => Level::Info,
+            | Self::RecordLost
+            | Self::BoxRegistered
+            | Self::BoxSuperseded => Level::Info,
             Self::GpuInstanceStateIssue
             | Self::GpuInstanceIpPending
             | Self::ProvisionUnanswered
@@ -118,8 +141,15 @@ impl Step {
             | Self::ProposalVetoed
             | Self::CloudCallFailed
             | Self::StoreCallFailed
-            | Self::IntentRecovered => Level::Warning,
-            Self::ProvisionFailed | Self::WorkerCycling | Self::PolicyFailed => Level::Error,
+            | Self::IntentRecovered
+            | Self::BoxRefused
+            | Self::ProvisionAfterRefusedRegister => Level::Warning,
+            Self::ProvisionFailed
+            | Self::WorkerCycling
+            | Self::PolicyFailed
+            | Self::BoxAlarm
+            | Self::WorkerUnresponsive
+            | Self::ActivityRefreshFailed => Level::Error,
         }
     }
 }

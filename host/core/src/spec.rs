@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::boxes::ProofKind;
 use crate::id::{PointerName, PoolName, Region, WorkerId};
 use crate::time::Millis;
 
@@ -59,8 +60,39 @@ pub struct PoolSpec {
     pub reap: bool,
     /// Minutes east of UTC for rules about hours of the day.
     pub utc_offset_min: i16,
+    /// How boxes of this pool register; `None`: they do not, and their silence says nothing.
+    pub boxes: Option<BoxSpec>,
     /// What the guard holds to.
     pub limits: Limits,
+}
+
+/// How the boxes of a pool register and report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoxSpec {
+    /// What a box proves its identity with.
+    pub proof: ProofKind,
+    /// How often a box is told to send a heartbeat. 30 s.
+    pub heartbeat: Millis,
+    /// How old a token gets before a heartbeat is answered with its successor. 1 hour: a token that leaked is
+    /// worth little, and the record is written once an hour per box.
+    pub rotation: Millis,
+}
+
+impl BoxSpec {
+    /// The defaults, with this proof.
+    pub fn new(proof: ProofKind) -> Self {
+        Self {
+            proof,
+            heartbeat: Millis::from_secs(30),
+            rotation: Millis::from_secs(3600),
+        }
+    }
+
+    /// How long after its last use a token counts as live: three heartbeats, so that one lost on the way and
+    /// one late do not open the door to a second register (G8).
+    pub fn token_live(&self) -> Millis {
+        Millis::new(self.heartbeat.get().saturating_mul(3))
+    }
 }
 
 /// One worker.
@@ -94,6 +126,9 @@ pub struct Limits {
     /// given the orphan's has been given another since; with it the time of EC2's eventual consistency
     /// and of a lease.
     pub orphan_grace: Millis,
+    /// How long a worker may take deliveries and finish none before it counts as unresponsive, whatever its
+    /// heartbeat says (I3). 5 minutes; only where its box registers or somebody reports what is processed.
+    pub unresponsive_after: Millis,
     /// Per worker.
     pub worker_budget: Budget,
     /// Over the pool's workers together.
@@ -108,6 +143,7 @@ impl Default for Limits {
             idle_min: Millis::from_secs(600),
             not_visible_grace: Millis::from_secs(300),
             orphan_grace: Millis::from_secs(600),
+            unresponsive_after: Millis::from_secs(300),
             worker_budget: Budget {
                 launches: 6,
                 starts: 6,

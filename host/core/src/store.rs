@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::cloud::Mutation;
 use crate::id::{DecisionId, Epoch, Generation, HostId, InstanceId, Version, WorkerId};
 use crate::time::Instant;
+use crate::token::SecretHash;
 
 /// Keeps the records of one fleet's workers.
 ///
@@ -83,6 +84,12 @@ pub struct WorkerRecord {
     pub adopted: Option<Adopted>,
     /// The last failure, until something succeeds.
     pub last_error: Option<LastError>,
+    /// What the worker's box has registered; `None`: none has since the worker was forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// The last register that was refused, until one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register_error: Option<LastError>,
 }
 
 /// Where a worker stands in its life. Activity counts in [`Phase::Running`] only.
@@ -142,6 +149,10 @@ pub struct Adopted {
     pub since: Instant,
     /// How it came about.
     pub how: How,
+    /// Deliveries that were not reported processed when it was adopted. The instance before took them with
+    /// it, so they are no work of this one.
+    #[serde(default)]
+    pub unfinished_before: u64,
 }
 
 /// How an instance became the adopted one.
@@ -168,6 +179,50 @@ pub struct LastError {
     pub at: Instant,
     /// How often in a row.
     pub count: u32,
+}
+
+/// What a box may show for an instance: hashes of its tokens. At any time one is in force, its successor may
+/// have been handed out, and its predecessor is still good for what was on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Credential {
+    /// The instance that registered.
+    pub instance: InstanceId,
+    /// The generation it was then.
+    pub generation: Generation,
+    /// The nonce of that register: a reply that was lost is made good for the same one.
+    pub nonce: SecretHash,
+    /// The token in force.
+    pub token: SecretHash,
+    /// Since when, by the clock of the host that minted it.
+    pub minted_at: Instant,
+    /// The successor that a heartbeat was answered with. It comes into force when it is first shown, so that
+    /// a reply that is lost locks nobody out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Offered>,
+    /// The predecessor, while requests that show it may be on their way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
+}
+
+/// A token that a box was given and has not shown yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Offered {
+    /// Its hash.
+    pub token: SecretHash,
+    /// When it was minted.
+    pub at: Instant,
+}
+
+/// A token whose successor is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Replaced {
+    /// Its hash.
+    pub token: SecretHash,
+    /// Until when it is still good.
+    pub until: Instant,
 }
 
 /// What is refreshed beside the record. A time that was never is `None`, never 0 (I5).
@@ -203,6 +258,11 @@ impl Activity {
             Touch::Heartbeat { at } => self.heartbeat_at = self.heartbeat_at.max(Some(at)),
             Touch::Busy { until } => self.busy_until = self.busy_until.max(Some(until)),
         }
+    }
+
+    /// Deliveries that were not reported processed.
+    pub fn unfinished(&self) -> u64 {
+        self.delivered.saturating_sub(self.processed)
     }
 
     /// Whether the worker was in use after `since`, or is held busy at `now`.

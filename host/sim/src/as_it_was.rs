@@ -4,11 +4,14 @@
 //!
 //! What it lacks, and what each lack did: no record of what was adopted (I2), no tag scan before a start
 //! (I1), a watchdog that leaves the pointer as it is (I1), no difference between "idle" and "nobody could
-//! reach it" (I1).
+//! reach it" (I1), no single flight, and one mint for whichever box comes first (I3).
 
 use std::sync::Arc;
 
 use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
+use reeve_core::boxes::{
+    Noted, NotedOutcome, Refusal, RefusalCode, Registered, Reply, Report, Reporter,
+};
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::{Decision, Policies};
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
@@ -16,7 +19,10 @@ use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, reap};
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::{Adopted, DemandReading, How, Pass, Remembered, Stage, Worker, inputs};
+use reeve_core::token::{Secret, Token};
+use reeve_core::worker::{
+    Adopted, DemandReading, How, Pass, Remembered, Said, Stage, Worker, inputs,
+};
 
 use crate::host::Host;
 use crate::timeline::Entry;
@@ -34,7 +40,10 @@ pub struct AsItWas {
     demand: Option<DemandReading>,
     launches: u64,
     decisions: DecisionId,
+    /// The one token of the worker: whoever registers first after a launch has it.
+    token: Option<Token>,
     answers: Vec<(RequestId, Answer)>,
+    replies: Vec<(RequestId, Reply)>,
     entries: Vec<Entry>,
 }
 
@@ -54,7 +63,9 @@ impl AsItWas {
             demand: None,
             launches: 0,
             decisions: DecisionId::default(),
+            token: None,
             answers: Vec::new(),
+            replies: Vec::new(),
             entries: Vec::new(),
         }
     }
@@ -123,6 +134,7 @@ impl AsItWas {
                 generation: Generation::default(),
                 since: now,
                 how: How::Found,
+                unfinished_before: 0,
             });
             self.write_pointer(world, now, &id);
         }
@@ -130,6 +142,8 @@ impl AsItWas {
 
     fn launch(&mut self, world: &mut World, now: Instant) {
         self.launches += 1;
+        // Provisioning revokes all tokens of the worker.
+        self.token = None;
         let tag = (self.pool.tag_key.clone(), self.worker.tag_value.clone());
         let mutation = Mutation::Launch {
             region: self.pool.region.clone(),
@@ -252,6 +266,47 @@ impl AsItWas {
         self.act(world, now, &mutation);
     }
 
+    /// "The first successful register mints", and everybody else gets a 401 that says nothing more.
+    fn reply(&mut self, said: &Said, request: RequestId) -> Reply {
+        let heartbeat = Millis::from_secs(30);
+        match said {
+            Said::Register { .. } if self.token.is_none() => {
+                let mut secret = [0; 32];
+                secret[..8].copy_from_slice(&request.get().to_be_bytes());
+                let token = Token::new(self.id.clone(), Secret::new(secret));
+                self.token = Some(token.clone());
+                Reply::Registered(Registered {
+                    token,
+                    generation: Generation::new(self.launches),
+                    heartbeat,
+                })
+            }
+            Said::Report {
+                by: Reporter::Box(token),
+                report: Report::Heartbeat | Report::Processed(_),
+            } if Some(token) == self.token.as_ref() => Reply::Noted(Noted {
+                outcome: NotedOutcome::Stored,
+                token: None,
+                heartbeat: Some(heartbeat),
+            }),
+            Said::Report {
+                by: Reporter::Application(_),
+                ..
+            } => Reply::Noted(Noted {
+                outcome: NotedOutcome::Stored,
+                token: None,
+                heartbeat: None,
+            }),
+            Said::Register { .. } | Said::Unproven { .. } | Said::Report { .. } => {
+                Reply::Refused(Refusal {
+                    code: RefusalCode::TokenUnknown,
+                    detail: "401 Unauthorized".to_owned(),
+                    retry_after: None,
+                })
+            }
+        }
+    }
+
     fn served(&self, url: String, id: &InstanceId, made: &Decision, now: Instant) -> Answer {
         Answer::Served(Route {
             worker: self.id.clone(),
@@ -282,6 +337,18 @@ impl Host for AsItWas {
         self.answers.push((request, answer));
     }
 
+    fn hear(
+        &mut self,
+        _world: &mut World,
+        _now: Instant,
+        _worker: &WorkerId,
+        request: RequestId,
+        said: Said,
+    ) {
+        let reply = self.reply(&said, request);
+        self.replies.push((request, reply));
+    }
+
     fn demand(
         &mut self,
         world: &mut World,
@@ -301,6 +368,10 @@ impl Host for AsItWas {
 
     fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
         std::mem::take(&mut self.answers)
+    }
+
+    fn take_replies(&mut self) -> Vec<(RequestId, Reply)> {
+        std::mem::take(&mut self.replies)
     }
 
     /// None: it refuses nothing.

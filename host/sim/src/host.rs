@@ -1,9 +1,10 @@
 //! What a host under test looks like to the stage: it is asked, told of demand, and given time.
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::time::Instant;
-use reeve_core::worker::DemandReading;
+use reeve_core::worker::{DemandReading, Said};
 
 use crate::timeline::Entry;
 use crate::world::World;
@@ -16,6 +17,16 @@ pub trait Host {
     /// Somebody asks where the worker is.
     fn ask(&mut self, world: &mut World, now: Instant, worker: &WorkerId, request: RequestId);
 
+    /// A box registers, or a box or an application reports.
+    fn hear(
+        &mut self,
+        world: &mut World,
+        now: Instant,
+        worker: &WorkerId,
+        request: RequestId,
+        said: Said,
+    );
+
     /// The demand metric was read.
     fn demand(&mut self, world: &mut World, now: Instant, worker: &WorkerId, demand: DemandReading);
 
@@ -27,6 +38,9 @@ pub trait Host {
 
     /// Answers given since this was last called.
     fn take_answers(&mut self) -> Vec<(RequestId, Answer)>;
+
+    /// What boxes and applications were answered since this was last called.
+    fn take_replies(&mut self) -> Vec<(RequestId, Reply)>;
 
     /// How many proposals it has refused so far.
     fn vetoes(&self) -> usize;

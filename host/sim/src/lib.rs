@@ -7,11 +7,13 @@
 //!   without guarantees, which exists here only.
 //! - [`stage`]: plays a script against a host and judges what it does from the world alone; [`run`] is what
 //!   it came to.
+//! - [`boxes`]: the software on the instances.
 //! - [`incidents`]: the scripts.
 //! - [`timeline`]: a run, line by line, for people.
 //! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
 
 pub mod as_it_was;
+pub mod boxes;
 pub mod conformance;
 pub mod embedded;
 pub mod host;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
 use reeve_core::decision::{Decision, Policies};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
@@ -17,7 +18,8 @@ use reeve_core::point::{Input, Point};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Committed, Store as _};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::DemandReading;
+use reeve_core::token::Secret;
+use reeve_core::worker::{DemandReading, Said};
 
 use crate::host::Host;
 use crate::store::MemoryStore;
@@ -36,6 +38,7 @@ pub struct Reeve {
     due: BTreeMap<(Instant, u64), Due>,
     sequence: u64,
     answers: Vec<(RequestId, Answer)>,
+    replies: Vec<(RequestId, Reply)>,
     entries: Vec<Entry>,
     journal: Vec<Record>,
     notices: Vec<Notice>,
@@ -91,6 +94,7 @@ impl Reeve {
             due: BTreeMap::new(),
             sequence: 0,
             answers: Vec::new(),
+            replies: Vec::new(),
             entries: Vec::new(),
             journal: Vec::new(),
             notices: Vec::new(),
@@ -157,6 +161,19 @@ impl Reeve {
                     result,
                 });
             }
+            Effect::Touch {
+                worker,
+                request,
+                touch,
+            } => {
+                return Some(Event::Touched {
+                    result: self.store.touch_now(&worker, touch),
+                    worker,
+                    request,
+                    touch,
+                });
+            }
+            Effect::Reply { request, reply, .. } => self.replies.push((request, reply)),
             Effect::Timer { at, timer } => {
                 self.later(at, Due::Event(Box::new(Event::TimerFired(timer))))
             }
@@ -182,6 +199,13 @@ impl Reeve {
             decision: question.decision,
             made,
         }
+    }
+
+    /// As good as random here, and the same at every run: no two requests share one.
+    fn secret(&self, request: RequestId) -> Secret {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&request.get().to_be_bytes());
+        Secret::new(bytes)
     }
 
     fn later(&mut self, at: Instant, due: Due) {
@@ -287,6 +311,25 @@ impl Host for Reeve {
         );
     }
 
+    fn hear(
+        &mut self,
+        _world: &mut World,
+        now: Instant,
+        worker: &WorkerId,
+        request: RequestId,
+        said: Said,
+    ) {
+        let worker = worker.clone();
+        let fresh = self.secret(request);
+        let event = Event::Said {
+            worker,
+            request,
+            said,
+            fresh,
+        };
+        self.step(now, event);
+    }
+
     fn demand(
         &mut self,
         _world: &mut World,
@@ -342,6 +385,10 @@ impl Host for Reeve {
 
     fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
         std::mem::take(&mut self.answers)
+    }
+
+    fn take_replies(&mut self) -> Vec<(RequestId, Reply)> {
+        std::mem::take(&mut self.replies)
     }
 
     fn vetoes(&self) -> usize {

@@ -34,6 +34,13 @@ pub enum Harm {
     },
     /// The host stopped one that no request had ever reached.
     StoppedUnserved(InstanceId),
+    /// An instance took deliveries that were never processed, while the host called the worker well.
+    DeliveredIntoTheVoid {
+        /// Which.
+        instance: InstanceId,
+        /// How many.
+        deliveries: usize,
+    },
 }
 
 impl fmt::Display for Harm {
@@ -42,6 +49,13 @@ impl fmt::Display for Harm {
             Self::SecondInstance { started, beside } => {
                 write!(f, "{started} was brought up beside {beside}")
             }
+            Self::DeliveredIntoTheVoid {
+                instance,
+                deliveries,
+            } => write!(
+                f,
+                "{instance} took {deliveries} deliveries and processed none of them"
+            ),
             Self::StoppedUnserved(id) => write!(f, "{id} was stopped without ever having served"),
         }
     }

@@ -1,15 +1,19 @@
-//! The HTTP interface, on loopback and a Unix socket. Handlers read published state or ask the loop; they
-//! decide nothing and call no cloud.
+//! The HTTP interface: for applications and operators on loopback and a Unix socket, for boxes on an address
+//! of its own. Handlers read published state or ask the loop; they decide nothing and call no cloud.
 //!
 //! - [`resolve`]: where is my worker? [`workers`], [`policies`], [`health`]: everything else.
-//! - [`problem`]: what a refusal looks like. [`door`]: what every request passes.
+//! - [`register`], [`reports`]: what boxes and applications say of a worker.
+//! - [`problem`]: what a refusal looks like. [`body`]: what a request brings. [`door`]: what every request passes.
 //! - [`listen`]: sockets. [`server`]: connections.
 
+mod body;
 mod door;
 mod health;
 mod listen;
 mod policies;
 mod problem;
+mod register;
+mod reports;
 mod resolve;
 mod server;
 mod wait;
@@ -17,17 +21,21 @@ mod workers;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{Method, Uri};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use reeve_core::id::WorkerId;
 use reeve_policy::Registry;
 
+use crate::boxes::Proofs;
 use crate::clock::Clock;
 use crate::drive::Handle;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
-use crate::routes::Routes;
+use crate::routes::{Routes, Slot};
 use door::{Door, Names};
 use problem::Problem;
 
@@ -37,41 +45,42 @@ pub(crate) use server::serve;
 
 /// Every path there is, for whoever asked for another one.
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, GET /v1/policies, \
-                     POST /v1/policies/reload, GET /healthz, GET /readyz, GET /metrics";
+                     POST /v1/policies/reload, POST /v1/workers/{name}/delivered, \
+                     POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
+                     GET /metrics";
+/// The same for boxes.
+const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
+                               POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz";
+
+/// Who may be on the other side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// An application on this machine.
+    Application,
+    /// A box, or whoever reaches the network: nothing without a proof or a token.
+    Box,
+}
 
 /// What handlers work with; clones share it.
 #[derive(Clone)]
-pub(crate) struct Api(Arc<Inner>);
+pub(crate) struct Api(Arc<ApiParts>);
 
-struct Inner {
-    routes: Arc<Routes>,
-    handle: Handle,
-    registry: Arc<Registry>,
-    reloads: Reloads,
-    readiness: Readiness,
-    metrics: Metrics,
-    clock: Clock,
+/// What the interface is made of.
+pub(crate) struct ApiParts {
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) handle: Handle,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) reloads: Reloads,
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    /// What boxes prove themselves with; `None`: this host has no interface for boxes.
+    pub(crate) proofs: Option<Proofs>,
 }
 
 impl Api {
-    pub(crate) fn new(
-        routes: Arc<Routes>,
-        handle: Handle,
-        registry: Arc<Registry>,
-        reloads: Reloads,
-        readiness: Readiness,
-        metrics: Metrics,
-        clock: Clock,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            routes,
-            handle,
-            registry,
-            reloads,
-            readiness,
-            metrics,
-            clock,
-        }))
+    pub(crate) fn new(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// The interface for a TCP listener, which web pages may reach through a browser.
@@ -84,31 +93,75 @@ impl Api {
         Door::new(self.router(), self.0.metrics.clone(), Names::Any)
     }
 
+    /// The interface for boxes, which come from other machines under any name; all that it does asks for a proof
+    /// or a token.
+    pub(crate) fn for_boxes(&self) -> Door {
+        Door::new(self.router_for_boxes(), self.0.metrics.clone(), Names::Any)
+    }
+
     fn router(&self) -> Router {
-        // No handler reads a body, so there is no limit to set: one that is sent is not taken in.
+        let by_application = Extension(Side::Application);
         Router::new()
             .route("/v1/workers", get(workers::all))
             .route("/v1/workers/{name}", get(workers::one))
             .route("/v1/workers/{name}/resolve", get(resolve::resolve))
+            .route(
+                "/v1/workers/{name}/delivered",
+                post(reports::delivered).layer(by_application),
+            )
+            .route(
+                "/v1/workers/{name}/processed",
+                post(reports::processed).layer(by_application),
+            )
+            .route(
+                "/v1/workers/{name}/busy",
+                post(reports::busy).layer(by_application),
+            )
             .route("/v1/policies", get(policies::list))
             .route("/v1/policies/reload", post(policies::reload))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
-            .fallback(no_such_path)
-            .method_not_allowed_fallback(no_such_method)
+            .fallback(async |uri| no_such_path(uri, PATHS))
+            .method_not_allowed_fallback(async |method, uri| no_such_method(method, uri, PATHS))
             .with_state(self.clone())
+    }
+
+    fn router_for_boxes(&self) -> Router {
+        let paths = PATHS_FOR_BOXES;
+        Router::new()
+            .route("/v1/workers/{name}/register", post(register::register))
+            .route("/v1/workers/{name}/heartbeat", post(reports::heartbeat))
+            .route("/v1/workers/{name}/processed", post(reports::processed))
+            .route("/v1/workers/{name}/busy", post(reports::busy))
+            .route("/healthz", get(health::alive))
+            .fallback(async move |uri| no_such_path(uri, paths))
+            .method_not_allowed_fallback(async move |method, uri| {
+                no_such_method(method, uri, paths)
+            })
+            .layer(Extension(Side::Box))
+            .with_state(self.clone())
+    }
+
+    /// The worker that a path names.
+    fn worker(&self, name: &Result<Path<String>, PathRejection>) -> Result<&WorkerId, Problem> {
+        let Path(name) = name
+            .as_ref()
+            .map_err(|error| Problem::bad_request(error.body_text()))?;
+        let slot = self.0.routes.slot(name);
+        slot.map(Slot::worker)
+            .ok_or_else(|| Problem::unknown_worker(name))
     }
 }
 
-async fn no_such_path(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}; there are: {PATHS}", uri.path());
+fn no_such_path(uri: Uri, paths: &str) -> Problem {
+    let detail = format!("there is nothing at {}; there are: {paths}", uri.path());
     Problem::new("not_found", "There is nothing at this path", detail)
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
+fn no_such_method(method: Method, uri: Uri, paths: &str) -> Problem {
     let detail = format!(
-        "{method} is not accepted at {}; accepted are: {PATHS}",
+        "{method} is not accepted at {}; accepted are: {paths}",
         uri.path()
     );
     Problem::new(

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::answer::NotYet;
+use reeve_core::boxes::{Refusal, RefusalKind};
 use reeve_core::id::WorkerId;
 use serde_json::{Map, Value};
 
@@ -22,6 +23,8 @@ impl Problem {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+            "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
+            "too_slow" => StatusCode::REQUEST_TIMEOUT,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
@@ -58,6 +61,26 @@ impl Problem {
         problem.set("decision", decision);
         // Zero would be an invitation to come back at once, over and over.
         problem.retry_after_s = Some(not_yet.retry_after.ceil_secs().max(1));
+        problem
+    }
+
+    /// A register or a report was not taken in.
+    pub(super) fn refused(worker: &WorkerId, refusal: &Refusal) -> Self {
+        let code = refusal.code;
+        let status = match code.kind() {
+            RefusalKind::Retry => StatusCode::UNAUTHORIZED,
+            RefusalKind::Superseded => StatusCode::CONFLICT,
+            RefusalKind::Alarm => StatusCode::FORBIDDEN,
+            RefusalKind::Trouble => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalKind::NotOffered => StatusCode::NOT_FOUND,
+        };
+        let detail = refusal.detail.clone();
+        let mut problem = Self::with_status(status, code.as_str(), code.title(), detail);
+        problem.set("worker", worker.as_str());
+        if let Some(after) = refusal.retry_after {
+            problem.set("retry_after_ms", after.get());
+            problem.retry_after_s = Some(after.ceil_secs().max(1));
+        }
         problem
     }
 
@@ -99,6 +122,10 @@ impl IntoResponse for Problem {
         let content = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 15.5.2: a 401 says how to authenticate.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

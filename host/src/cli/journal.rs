@@ -161,6 +161,7 @@ mod tests {
                 generation: Default::default(),
                 since: Instant::from_ms(0),
                 how: How::Found,
+                unfinished_before: 0,
             },
             reason: Reason::new("orphan", "it lived on"),
         };

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::ask::HostArgs;
 use super::journal::time;
+use crate::clock::Clock;
 use reeve_core::time::Instant;
 
 /// Longer texts are cut in the table; `reeve worker show` has them whole.
@@ -37,7 +38,7 @@ pub(super) struct ShowArgs {
 pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
     let answer: Value = args.host.get("/v1/workers").await?;
     let workers = answer["workers"].as_array().cloned().unwrap_or_default();
-    print!("{}", table(&workers));
+    print!("{}", table(&workers, Clock::start().now()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,17 +51,20 @@ pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(workers: &[Value]) -> String {
+fn table(workers: &[Value], now: Instant) -> String {
     let head = [
         "WORKER",
         "CONDITION",
         "INSTANCE",
         "ADDRESS",
         "GENERATION",
+        "DELIVERED",
+        "PROCESSED",
+        "HEARTBEAT",
         "LAST ERROR",
     ];
     let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(workers.iter().map(row));
+    rows.extend(workers.iter().map(|worker| row(worker, now)));
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
             let lengths = rows.iter().map(|row| row[column].chars().count());
@@ -80,7 +84,7 @@ fn table(workers: &[Value]) -> String {
     text
 }
 
-fn row(worker: &Value) -> [String; 6] {
+fn row(worker: &Value, now: Instant) -> [String; 9] {
     let text = |key: &str| worker[key].as_str().unwrap_or("-").to_owned();
     [
         text("worker"),
@@ -88,8 +92,32 @@ fn row(worker: &Value) -> [String; 6] {
         text("adopted"),
         text("url"),
         worker["generation"].to_string(),
+        counted(&worker["activity"], "delivered", now),
+        counted(&worker["activity"], "processed", now),
+        age(&worker["activity"]["heartbeat_at"], now),
         last_error(&worker["last_error"]),
     ]
+}
+
+/// How many, and how long ago the last of them was.
+fn counted(activity: &Value, what: &str, now: Instant) -> String {
+    let at = &activity[format!("{what}_at")];
+    match at.is_u64() {
+        true => format!("{}, {}", activity[what], age(at, now)),
+        false => "-".to_owned(),
+    }
+}
+
+/// In the largest unit that leaves a whole number.
+fn age(at: &Value, now: Instant) -> String {
+    let Some(at) = at.as_u64().map(Instant::from_ms) else {
+        return "-".to_owned();
+    };
+    match now.since(at).get() / 1000 {
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
 }
 
 /// How often, when, what.
@@ -133,14 +161,22 @@ mod tests {
     fn the_table_has_a_line_per_worker_and_shows_the_last_error() {
         let workers = [
             json!({"worker": "chat", "condition": "serving", "adopted": "i-a", "url": "http://10.0.0.1:80",
-                   "generation": 3, "last_error": null}),
+                   "generation": 3, "last_error": null,
+                   "activity": {"delivered": 7, "delivered_at": 1_000, "processed": 0, "processed_at": null,
+                                "heartbeat_at": 9_990_000}}),
             json!({"worker": "ingest", "condition": "failing", "adopted": null, "url": null,
                    "generation": 7, "last_error": {"text": "x".repeat(70), "at": 0, "count": 4}}),
         ];
-        let found = table(&workers);
+        let found = table(&workers, Instant::from_ms(10_000_000));
         let lines: Vec<_> = found.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[1].ends_with("3           -"), "{found}");
+        let squeezed = lines[1].split("  ").filter(|cell| !cell.is_empty());
+        let cells: Vec<_> = squeezed.map(str::trim).collect();
+        assert_eq!(
+            cells[4..],
+            ["3", "7, 2 h ago", "-", "10 s ago", "-"],
+            "{found}"
+        );
         let cut = format!("4x, 1970-01-01T00:00:00.000Z: {}…", "x".repeat(60));
         assert!(lines[2].ends_with(&cut), "{found}");
     }

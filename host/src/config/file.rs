@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) host: Host,
     pub(super) policies: Policies,
     pub(super) store: Option<Store>,
+    pub(super) boxes: Option<Boxes>,
     #[serde(default)]
     pub(super) aws: Aws,
     #[serde(default)]
@@ -55,6 +56,25 @@ pub(super) struct Store {
     pub(super) lease_ms: Option<Spanned<u64>>,
 }
 
+/// `[boxes]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Boxes {
+    pub(super) listen: Spanned<String>,
+    pub(super) shared_secret_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) certificates: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
+}
+
+/// `[pool.NAME.boxes]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PoolBoxes {
+    pub(super) proof: Spanned<String>,
+    pub(super) heartbeat_ms: Option<Spanned<u64>>,
+    pub(super) rotation_ms: Option<Spanned<u64>>,
+}
+
 /// `[aws]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +98,7 @@ pub(super) struct Pool {
     pub(super) utc_offset_min: Option<Spanned<i16>>,
     #[serde(default)]
     pub(super) limits: Limits,
+    pub(super) boxes: Option<PoolBoxes>,
     #[serde(default)]
     pub(super) policy: BTreeMap<Spanned<String>, Policy>,
 }
@@ -91,6 +112,7 @@ pub(super) struct Limits {
     pub(super) idle_ms_min: Option<Spanned<u64>>,
     pub(super) not_visible_grace_ms: Option<Spanned<u64>>,
     pub(super) orphan_grace_ms: Option<Spanned<u64>>,
+    pub(super) unresponsive_after_ms: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) worker_budget: Budget,
     #[serde(default)]

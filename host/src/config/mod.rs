@@ -16,6 +16,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,21 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The table of the workers' records, where several hosts share them.
     pub shared_store: Option<SharedStore>,
+    /// Where boxes register; `None`: they do not.
+    pub boxes: Option<Boxes>,
     /// How AWS is reached.
     pub aws: Aws,
+}
+
+/// The interface for boxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boxes {
+    /// Where it listens: any address.
+    pub listen: SocketAddr,
+    /// The file with the secret that boxes share; not read yet.
+    pub shared_secret_file: Option<PathBuf>,
+    /// Files with certificates of regions beside those that are compiled in, or in their place; not read yet.
+    pub certificates: BTreeMap<Region, PathBuf>,
 }
 
 /// A DynamoDB table that several hosts share.

@@ -123,7 +123,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `tag_key`, `launch_template`, `policy_tags`, `reap`, `utc_offset_min`, `limits`, `policy`",
+         `tag_key`, `launch_template`, `policy_tags`, `reap`, `utc_offset_min`, `limits`, `boxes`, `policy`",
     );
     check_changed(
         "region = \"us-east-1\"\n",
@@ -304,4 +304,83 @@ fn hosts_that_share_workers_name_the_table_and_the_length_of_a_lease() {
         &format!("{GOOD}{}", section.replace("reeve", "r/")),
         "etc/reeve.toml:17:9: found the table name \"r/\"; accepted: 3 to 255 letters, digits, `_`, `-` and `.`",
     );
+}
+
+/// [`GOOD`] with boxes that register.
+const WITH_BOXES: &str = r#"
+[boxes]
+listen = "10.0.0.5:7434"
+shared_secret_file = "boxes.secret"
+certificates = { mx-central-1 = "mx.pem" }
+
+[pool.gpu.boxes]
+proof = "shared-secret"
+heartbeat_ms = 10000
+"#;
+
+#[test]
+fn boxes_register_where_the_configuration_says_and_how_their_pool_says() {
+    use reeve_core::boxes::ProofKind;
+
+    assert_eq!(parse(GOOD).unwrap().boxes, None);
+    let config = parse(&format!("{GOOD}{WITH_BOXES}")).unwrap();
+    let boxes = config.boxes.unwrap();
+    assert_eq!(boxes.listen.to_string(), "10.0.0.5:7434");
+    assert_eq!(
+        boxes.shared_secret_file.as_deref(),
+        Some(Path::new("etc/boxes.secret"))
+    );
+    assert_eq!(
+        boxes.certificates[&"mx-central-1".into()],
+        Path::new("etc/mx.pem")
+    );
+    let spec = config.fleet.pools[&PoolName::from("gpu")].boxes.unwrap();
+    assert_eq!(spec.proof, ProofKind::SharedSecret);
+    assert_eq!(spec.heartbeat, Millis::from_secs(10));
+    assert_eq!(spec.rotation, Millis::from_secs(3600));
+}
+
+#[test]
+fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
+    let with = format!("{GOOD}{WITH_BOXES}");
+    let changed = |from: &str, to: &str| {
+        assert!(with.contains(from), "{from}");
+        parse(&with.replace(from, to)).unwrap_err().to_string()
+    };
+    let cases = [
+        (
+            "[boxes]\nlisten = \"10.0.0.5:7434\"\nshared_secret_file = \"boxes.secret\"\ncertificates = { mx-central-1 = \"mx.pem\" }",
+            "",
+            "there is no [boxes] with `listen`",
+        ),
+        (
+            "shared_secret_file = \"boxes.secret\"\n",
+            "",
+            "[boxes] has no `shared_secret_file`",
+        ),
+        (
+            "10.0.0.5:7434",
+            "10.0.0.5",
+            "accepted: an address and a port, such as 10.0.0.5:7434",
+        ),
+        (
+            "\"shared-secret\"",
+            "\"trust\"",
+            "accepted: \"instance-document\", \"shared-secret\"",
+        ),
+        (
+            "heartbeat_ms = 10000",
+            "heartbeat_ms = 10",
+            "found 10; accepted: 1000 to 3600000",
+        ),
+        (
+            "mx-central-1 =",
+            "mexico =",
+            "accepted: a name such as us-east-1",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let error = changed(from, to);
+        assert!(error.contains(expected), "{error}");
+    }
 }

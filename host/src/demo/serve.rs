@@ -64,6 +64,7 @@ async fn start(
         store: Arc::new(MemoryStore::new(false)),
         listen,
         socket: None,
+        boxes: None,
         state_dir: state_dir.to_owned(),
         clock,
     });

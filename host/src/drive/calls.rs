@@ -10,8 +10,8 @@ use reeve_core::decision::{Decision, Policies, PolicyFailure};
 use reeve_core::effect::Question;
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
-use reeve_core::id::WorkerId;
-use reeve_core::store::{Committed, Store, StoreError, StoreErrorKind, Write};
+use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::store::{Committed, Store, StoreError, StoreErrorKind, Touch, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
@@ -116,6 +116,21 @@ impl Calls {
             calls.send(Event::RecordRead {
                 worker,
                 asked_at,
+                result,
+            });
+        });
+    }
+
+    /// Refreshes a worker's activity.
+    pub(super) fn touch(&self, worker: WorkerId, request: RequestId, touch: Touch) {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let call = calls.store.touch(worker.clone(), touch);
+            let result = calls.ask_store("refresh", &worker, call).await;
+            calls.send(Event::Touched {
+                worker,
+                request,
+                touch,
                 result,
             });
         });

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::time::Millis;
-use reeve_core::worker::WorkerStatus;
+use reeve_core::token::Secret;
+use reeve_core::worker::{Said, WorkerStatus};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests on their way to the loop; further callers wait in line.
@@ -26,6 +28,14 @@ pub(super) enum Request {
         request: RequestId,
         wait: Option<Millis>,
         reply: oneshot::Sender<Answer>,
+    },
+    /// A box registers, or somebody reports.
+    Said {
+        worker: WorkerId,
+        request: RequestId,
+        said: Said,
+        fresh: Secret,
+        reply: oneshot::Sender<Reply>,
     },
     /// The caller went away.
     Gone {
@@ -68,23 +78,36 @@ impl Handle {
         wait: Option<Millis>,
     ) -> Result<Answer, LoopEnded> {
         let (reply, answer) = oneshot::channel();
-        let request = RequestId::new(self.last_request.fetch_add(1, Ordering::Relaxed) + 1);
+        let request = self.next_request();
         let message = Request::Resolve {
             worker: worker.clone(),
             request,
             wait,
             reply,
         };
-        self.requests.send(message).await.map_err(|_| LoopEnded)?;
-        let mut waiting = Waiting {
-            requests: &self.requests,
-            worker,
+        self.wait_for(worker, request, message, answer).await
+    }
+
+    /// Says something of a worker, for a box or an application, and waits for what it is answered.
+    ///
+    /// # Errors
+    /// [`LoopEnded`].
+    pub(crate) async fn say(
+        &self,
+        worker: &WorkerId,
+        said: Said,
+        fresh: Secret,
+    ) -> Result<Reply, LoopEnded> {
+        let (reply, answer) = oneshot::channel();
+        let request = self.next_request();
+        let message = Request::Said {
+            worker: worker.clone(),
             request,
-            answered: false,
+            said,
+            fresh,
+            reply,
         };
-        let answer = answer.await.map_err(|_| LoopEnded);
-        waiting.answered = true;
-        answer
+        self.wait_for(worker, request, message, answer).await
     }
 
     /// How one worker is; `None` when it is not configured.
@@ -101,6 +124,29 @@ impl Handle {
     /// [`LoopEnded`].
     pub(crate) async fn workers(&self) -> Result<Vec<WorkerStatus>, LoopEnded> {
         self.status(None).await
+    }
+
+    fn next_request(&self) -> RequestId {
+        RequestId::new(self.last_request.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    async fn wait_for<T>(
+        &self,
+        worker: &WorkerId,
+        request: RequestId,
+        message: Request,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, LoopEnded> {
+        self.requests.send(message).await.map_err(|_| LoopEnded)?;
+        let mut waiting = Waiting {
+            requests: &self.requests,
+            worker,
+            request,
+            answered: false,
+        };
+        let answer = answer.await.map_err(|_| LoopEnded);
+        waiting.answered = true;
+        answer
     }
 
     async fn status(&self, worker: Option<WorkerId>) -> Result<Vec<WorkerStatus>, LoopEnded> {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_core::answer::{Answer, NotYet, NotYetCode};
+use reeve_core::boxes::{Refusal, RefusalCode, Reply};
 use reeve_core::cloud::Cloud;
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event};
@@ -76,7 +77,10 @@ pub(crate) struct Drive {
     requests: mpsc::Receiver<Request>,
     timers: Timers,
     callers: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    /// Boxes and applications that wait for an answer to what they said.
+    visitors: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     mutations_under_way: usize,
+    touches_under_way: usize,
     /// Workers whose record is being written, and whether a mutation waits for it.
     writes_under_way: BTreeMap<WorkerId, bool>,
     /// Whether the latest intent is durable, and not yet used; or why it is not.
@@ -115,7 +119,9 @@ impl Drive {
             requests,
             timers: Timers::default(),
             callers: BTreeMap::new(),
+            visitors: BTreeMap::new(),
             mutations_under_way: 0,
+            touches_under_way: 0,
             writes_under_way: BTreeMap::new(),
             intent: Intent::None,
         };
@@ -154,6 +160,10 @@ impl Drive {
                 ..
             } => self.readiness.swept(pool, result.as_ref().err()),
             Event::Mutated { .. } => self.count_down(&event),
+            Event::Touched { result, .. } => {
+                self.readiness.store_answered(result.as_ref().err());
+                self.count_down(&event);
+            }
             Event::Committed { result, .. } => {
                 self.readiness.store_answered(result.as_ref().err());
                 self.count_down(&event);
@@ -182,6 +192,20 @@ impl Drive {
             Effect::Journal(record) => self.write_down(record).await,
             Effect::ReadRecord(worker) => self.calls.read_record(worker),
             Effect::Commit { write, then } => self.commit(*write, then),
+            Effect::Touch {
+                worker,
+                request,
+                touch,
+            } => {
+                self.touches_under_way += 1;
+                self.calls.touch(worker, request, touch);
+            }
+            Effect::Reply { request, reply, .. } => {
+                if let Some(visitor) = self.visitors.remove(&request) {
+                    // One who went away meanwhile needs no answer.
+                    let _ = visitor.send(reply);
+                }
+            }
             Effect::Timer { at, timer } => self.timers.set(at, timer),
             Effect::Answer {
                 worker,
@@ -238,6 +262,10 @@ impl Drive {
     fn count_down(&mut self, event: &Event) {
         let mutation_ended = match event {
             Event::Mutated { .. } => true,
+            Event::Touched { .. } => {
+                self.touches_under_way = self.touches_under_way.saturating_sub(1);
+                false
+            }
             Event::Committed { worker, result } => {
                 let waited = self.writes_under_way.remove(worker).unwrap_or(false);
                 waited && !matches!(result, Ok(Committed::Written(_)))
@@ -292,8 +320,25 @@ impl Drive {
                 })
                 .await;
             }
+            Request::Said {
+                worker,
+                request,
+                said,
+                fresh,
+                reply,
+            } => {
+                self.visitors.insert(request, reply);
+                self.take_in(Event::Said {
+                    worker,
+                    request,
+                    said,
+                    fresh,
+                })
+                .await;
+            }
             Request::Gone { worker, request } => {
                 self.callers.remove(&request);
+                self.visitors.remove(&request);
                 self.take_in(Event::RequestGone { worker, request }).await;
             }
             Request::Status { worker, reply } => self.tell_status(worker, reply),
@@ -325,7 +370,7 @@ impl Drive {
             let _ = caller.send(draining());
         }
         let deadline = tokio::time::Instant::now() + DRAIN_MAX;
-        while self.mutations_under_way > 0 || !self.writes_under_way.is_empty() {
+        while self.is_at_work() {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => {
@@ -333,7 +378,7 @@ impl Drive {
                         mutations = self.mutations_under_way,
                         "shutting down although mutations have not ended; the journal holds their intents"
                     );
-                    return;
+                    break;
                 }
                 Some(event) = self.events.recv() => self.take_in_last(event).await,
                 Some(request) = self.requests.recv() => self.turn_away(request),
@@ -342,10 +387,24 @@ impl Drive {
         while let Ok(request) = self.requests.try_recv() {
             self.turn_away(request);
         }
+        // Who waits for something that was not asked any more comes back.
+        for visitor in std::mem::take(&mut self.visitors).into_values() {
+            let _ = visitor.send(come_back());
+        }
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.mutations_under_way > 0
+            || self.touches_under_way > 0
+            || !self.writes_under_way.is_empty()
     }
 
     async fn take_in_last(&mut self, event: Event) {
-        if !matches!(event, Event::Mutated { .. } | Event::Committed { .. }) {
+        let is_an_end = matches!(
+            event,
+            Event::Mutated { .. } | Event::Committed { .. } | Event::Touched { .. }
+        );
+        if !is_an_end {
             return;
         }
         self.count_down(&event);
@@ -365,6 +424,9 @@ impl Drive {
             Request::Resolve { reply, .. } => {
                 let _ = reply.send(draining());
             }
+            Request::Said { reply, .. } => {
+                let _ = reply.send(come_back());
+            }
             Request::Gone { .. } => {}
             Request::Status { worker, reply } => self.tell_status(worker, reply),
         }
@@ -378,6 +440,12 @@ fn draining() -> Answer {
         retry_after: DRAINING_RETRY_AFTER,
         decision: None,
     })
+}
+
+fn come_back() -> Reply {
+    let detail = "this host is shutting down; say it again, its successor will answer";
+    let code = RefusalCode::Draining;
+    Reply::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {

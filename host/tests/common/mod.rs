@@ -95,6 +95,7 @@ impl Stage {
             store: Arc::new(self.store.clone()),
             listen: "127.0.0.1:0".parse().unwrap(),
             socket: None,
+            boxes: None,
             state_dir: self.state_dir(),
             clock: Clock::start(),
         }
@@ -125,6 +126,7 @@ pub(crate) fn spec() -> FleetSpec {
         policy_tags: Vec::new(),
         reap: false,
         utc_offset_min: 0,
+        boxes: None,
         limits: Default::default(),
     };
     let worker = WorkerSpec {

@@ -18,7 +18,7 @@ struct Never {
     why: &'static str,
 }
 
-const NEVER: [Never; 4] = [
+const NEVER: [Never; 5] = [
     Never {
         package: "reeve-core",
         optional: true,
@@ -46,6 +46,13 @@ const NEVER: [Never; 4] = [
               would differ",
     },
     Never {
+        package: "reeve-identity",
+        optional: true,
+        banned: &["tokio", "wasmtime", "aws-*", "reqwest", "hyper", "ureq"],
+        why: "what proves a box is the text it sends and the certificates that are pinned: nothing is \
+              fetched to believe it",
+    },
+    Never {
         package: "reeve",
         optional: false,
         banned: &["aws-*"],
@@ -60,7 +67,7 @@ struct Only {
     why: &'static str,
 }
 
-const ONLY: [Only; 4] = [
+const ONLY: [Only; 5] = [
     Only {
         package: "reeve-core",
         members: &[],
@@ -75,6 +82,11 @@ const ONLY: [Only; 4] = [
         package: "reeve-sim",
         members: &["reeve-core", "reeve-policy"],
         why: "the simulated world stands in for a cloud and must not know a real one",
+    },
+    Only {
+        package: "reeve-identity",
+        members: &["reeve-core"],
+        why: "who may speak for an instance is decided apart from who answers it",
     },
     Only {
         package: "reeve-aws",
@@ -243,6 +255,7 @@ mod tests {
         reeve-core host/core member
         reeve-policy host/policy member
         reeve-sim host/sim member
+        reeve-identity host/identity member
         reeve-aws host/aws member
         reeve-resolve policies/resolve member
         reeve-policy-sdk policies/sdk member
@@ -261,6 +274,8 @@ mod tests {
         reeve-sim > reeve-core
         reeve-sim > reeve-policy
         reeve-sim > rand
+        reeve-identity > reeve-core
+        reeve-identity >dev reeve-identity
         reeve-aws > reeve-core
         reeve-aws > aws-sdk-ec2
         reeve-aws >dev reeve-sim
@@ -289,7 +304,7 @@ mod tests {
 
     #[test]
     fn each_wall_refuses_what_it_is_there_for() {
-        let cases: [(&str, &[&str]); 10] = [
+        let cases: [(&str, &[&str]); 12] = [
             ("reeve-core > rand", &["reeve-core: reeve-core -> rand"]),
             (
                 "reeve-core >build tokio",
@@ -297,6 +312,7 @@ mod tests {
                     "reeve-core: reeve-core -> tokio",
                     "reeve-policy: reeve-policy -> reeve-core -> tokio",
                     "reeve-sim: reeve-sim -> reeve-core -> tokio",
+                    "reeve-identity: reeve-identity -> reeve-core -> tokio",
                 ],
             ),
             (
@@ -304,6 +320,14 @@ mod tests {
                 &["reeve-policy: reeve-policy -> reeve-policy-sdk"],
             ),
             ("reeve-sim > tokio", &["reeve-sim: reeve-sim -> tokio"]),
+            (
+                "reeve-identity > tokio",
+                &["reeve-identity: reeve-identity -> tokio"],
+            ),
+            (
+                "reeve-identity > reeve-policy-sdk",
+                &["reeve-identity: reeve-identity -> reeve-policy-sdk"],
+            ),
             ("rand > tokio", &["reeve-sim: reeve-sim -> rand -> tokio"]),
             ("reeve > reeve-tests", &["reeve: reeve -> reeve-tests"]),
             (

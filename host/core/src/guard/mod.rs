@@ -11,6 +11,7 @@ mod ledger;
 mod orphan;
 mod permit;
 mod reap;
+mod registration;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod veto;
 pub use ledger::{Ledger, Spending};
 pub(crate) use orphan::LOOK_AGE_MAX;
 pub use permit::Permit;
+pub(crate) use registration::Shown;
 pub use veto::{Rule, Veto};
 
 use crate::cloud::Mutation;

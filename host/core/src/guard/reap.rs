@@ -79,6 +79,13 @@ impl Scene<'_> {
                 format!("{id} is being asked for right now"),
             ));
         }
+        if worker
+            .adopted
+            .as_ref()
+            .is_some_and(|adopted| &adopted.id == id)
+        {
+            self.is_not_at_work(id)?;
+        }
         match known.handed_out {
             None if reaping.reason_code == IDLE => Err(Veto::new(
                 Rule::NeverHandedOut,
@@ -95,6 +102,33 @@ impl Scene<'_> {
                 ),
             )),
             _ => self.within_budget(Spending::Stop),
+        }
+    }
+
+    /// G5, by what was reported. The store tests it again in the write that marks the end.
+    fn is_not_at_work(&self, id: &InstanceId) -> Result<(), Veto> {
+        let worker = self.worker;
+        let activity = worker.record.activity();
+        if let Some(until) = activity.busy_until.filter(|until| *until > self.now) {
+            let left = until.since(self.now);
+            let text = format!("{id} is held busy for {left} more");
+            return Err(Veto::new(Rule::HeldBusy, text));
+        }
+        let work = worker.work_in_flight();
+        if work > 0 {
+            let text = format!("{id} has taken {work} deliveries that are not processed");
+            return Err(Veto::new(Rule::WorkInFlight, text));
+        }
+        let idle_min = worker.pool.limits.idle_min;
+        match activity.delivered_at.max(activity.processed_at) {
+            Some(at) if self.now.since(at) < idle_min => Err(Veto::new(
+                Rule::RecentActivity,
+                format!(
+                    "{id} was last at work {} ago; `idle_min` is {idle_min}",
+                    self.now.since(at)
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) fn worker() -> Worker {
         policy_tags: Vec::new(),
         reap: true,
         utc_offset_min: 0,
+        boxes: None,
         limits: Limits::default(),
     };
     let spec = WorkerSpec {
@@ -65,6 +66,7 @@ fn adopt(worker: &mut Worker, id: &str) {
         generation: worker.generation,
         since: NOW,
         how: How::Found,
+        unfinished_before: 0,
     });
 }
 

@@ -58,6 +58,10 @@ pub enum Rule {
     NeverHandedOut,
     /// G5: it was used more recently than the pool's `idle_min`.
     RecentActivity,
+    /// G5: somebody holds it busy.
+    HeldBusy,
+    /// G5: deliveries to it are not processed.
+    WorkInFlight,
     /// G5: someone is being served or waits for it right now.
     InUse,
     /// The last reading is missing or too old to act upon.
@@ -103,6 +107,8 @@ impl Rule {
             Self::NoLaunchTemplate => "no-launch-template",
             Self::NeverHandedOut => "never-handed-out",
             Self::RecentActivity => "recent-activity",
+            Self::HeldBusy => "held-busy",
+            Self::WorkInFlight => "work-in-flight",
             Self::InUse => "in-use",
             Self::StaleReading => "stale-reading",
             Self::NoAddress => "no-address",

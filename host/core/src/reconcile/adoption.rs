@@ -113,7 +113,9 @@ pub(super) fn take(
         generation: worker.generation_of(id),
         since: turn.now,
         how,
+        unfinished_before: worker.record.activity().unfinished(),
     });
+    worker.unfinished_since = None;
     turn.notice(
         worker,
         step,

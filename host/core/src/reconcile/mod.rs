@@ -8,10 +8,12 @@
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
 //! - [`orphans`]: ending what lives on beside the adopted instance, after its grace.
+//! - [`boxes`]: registers and reports of boxes and applications.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
 mod adoption;
+mod boxes;
 mod callers;
 mod mutation;
 mod orphans;
@@ -48,7 +50,20 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::ResolveAsked { request, wait, .. } => callers::ask(worker, turn, request, wait),
         Event::RequestGone { request, .. } => {
             worker.waiters.remove(&request);
+            worker.visitors.remove(&request);
         }
+        Event::Said {
+            request,
+            said,
+            fresh,
+            ..
+        } => boxes::came(worker, turn, request, said, fresh),
+        Event::Touched {
+            request,
+            touch,
+            result,
+            ..
+        } => boxes::touched(worker, turn, request, touch, result),
         Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand,
         Event::Queried {
@@ -81,7 +96,10 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
-        Event::Started => record::recover_or_look(worker, turn),
+        Event::Started => {
+            worker.take_activity(worker.record.activity(), turn.now);
+            record::recover_or_look(worker, turn);
+        }
         Event::TimerFired(Timer::Sweep(_)) => {}
     }
 }
@@ -104,6 +122,7 @@ pub(crate) fn on_sweep(
             Some(error)
         }
     };
+    boxes::after_sweep(worker, turn);
     let sweep_awaited = worker
         .pass
         .as_ref()
@@ -142,6 +161,7 @@ fn on_reading(
                 let changes = worker.observe_instance(reading.clone(), asked_at);
                 apply(worker, turn, changes);
             }
+            boxes::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             pass::instance_read(worker, turn, &id, result.err());
         }
         Query::Sweep { .. } => {}

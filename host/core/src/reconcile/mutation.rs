@@ -34,6 +34,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
     spend(worker, turn, mutation.kind());
     match mutation {
         Mutation::Launch { .. } => {
+            tell_of_refused_registers(worker, turn);
             worker.generation = permit.generation();
             worker.attempt = Some(LaunchAttempt {
                 mutation: mutation.clone(),
@@ -54,7 +55,13 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 &[("instance_id", id.as_str())],
             );
         }
-        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. } if may_be_in_use(worker, id) => {
+        // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
+        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
+            if worker
+                .adopted
+                .as_ref()
+                .is_some_and(|adopted| &adopted.id == id) =>
+        {
             // Whoever uses it between this decision and the write keeps it (G5).
             let idle_since = Instant::from_ms(
                 turn.now
@@ -68,11 +75,17 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
     commit(worker, turn, permit);
 }
 
-/// Whether the activity in the worker's record may be this instance's: it is the adopted one's, if there is
-/// one, and must not keep an orphan alive for ever.
-fn may_be_in_use(worker: &Worker, id: &InstanceId) -> bool {
-    let adopted = worker.adopted.as_ref();
-    adopted.is_none_or(|adopted| &adopted.id == id)
+/// A new instance in the place of one whose box could not register may meet the same refusal (I3).
+fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
+    if let Some(error) = &worker.register_error {
+        let count = error.count.to_string();
+        let text = format!(
+            "the box before could not register ({count} times, last: {}: {}); launching another",
+            error.code, error.text
+        );
+        let fields = [("code", error.code.as_str()), ("count", &count)];
+        turn.notice(worker, Step::ProvisionAfterRefusedRegister, text, &fields);
+    }
 }
 
 /// Journals the intent, writes the record, then acts: always in this order.

@@ -5,7 +5,7 @@
 //! what it announced is not done and the worker goes back to what the store says. So nothing is ever
 //! done that other hosts, or the next life, could not know of.
 
-use super::{Turn, callers, mutation, pass};
+use super::{Turn, boxes, callers, mutation, pass};
 use crate::answer::{NotYet, NotYetCode};
 use crate::effect::Effect;
 use crate::event::Timer;
@@ -79,6 +79,12 @@ pub(super) fn written(
     turn: &mut Turn<'_>,
     result: Result<Committed, StoreError>,
 ) {
+    let error = result.as_ref().err().cloned();
+    write_ended(worker, turn, result);
+    boxes::record_written(worker, turn, error.as_ref());
+}
+
+fn write_ended(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committed, StoreError>) {
     let Some(writing) = worker.record.writing.take() else {
         return;
     };
@@ -173,6 +179,17 @@ pub(super) fn read(
     asked_at: Instant,
     result: Result<Option<Stored>, StoreError>,
 ) {
+    let error = result.as_ref().err().cloned();
+    take_reading(worker, turn, asked_at, result);
+    boxes::record_read(worker, turn, asked_at, error.as_ref());
+}
+
+fn take_reading(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    result: Result<Option<Stored>, StoreError>,
+) {
     match result {
         // The answer to the write under way will say more, and later.
         Ok(_) if worker.record.writing.is_some() => {}
@@ -187,6 +204,8 @@ pub(super) fn read(
             if is_news {
                 take_over(worker, turn, found);
                 worker.record.seen_at = asked_at;
+            } else {
+                worker.take_activity(found.activity, turn.now);
             }
             worker.record.read_at = asked_at;
             recover(worker, turn);
@@ -209,6 +228,7 @@ pub(super) fn read(
 fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
     let before = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
     worker.fold(stored);
+    worker.take_activity(worker.record.activity(), turn.now);
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;
     if worker.adopted.as_ref().map(|adopted| &adopted.id) != before.as_ref() {

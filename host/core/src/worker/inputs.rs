@@ -7,6 +7,7 @@ use crate::cloud::MutationKind;
 use crate::id::InstanceId;
 use crate::instance::InstanceState;
 use crate::point::{Age, InstanceFacts, Tag, adopt, reap, resolve, retry_ip};
+use crate::store::Activity;
 use crate::time::Instant;
 
 /// More instances than this are not shown to a policy, oldest launches left out: the bound on what one
@@ -83,6 +84,22 @@ impl Worker {
     /// The question "may this instance be stopped?"; `None` when it is not known.
     pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
         let known = self.instances.get(id)?;
+        let is_adopted = self
+            .adopted
+            .as_ref()
+            .is_some_and(|adopted| &adopted.id == id);
+        // What is reported is reported of the adopted instance.
+        let activity = if is_adopted {
+            self.record.activity()
+        } else {
+            Activity::default()
+        };
+        let last_activity = known
+            .handed_out
+            .max(activity.delivered_at)
+            .max(activity.processed_at);
+        let work_in_flight = if is_adopted { self.work_in_flight() } else { 0 };
+        let busy_remaining = activity.busy_until.map(|until| until.since(now));
         let role = match &self.adopted {
             None => reap::Role::Unclaimed,
             Some(adopted) if &adopted.id == id => reap::Role::Adopted,
@@ -92,9 +109,9 @@ impl Worker {
             instance: facts(known, now),
             role,
             handed_out: Age::at(now, known.handed_out),
-            last_activity: Age::at(now, known.handed_out),
-            work_in_flight: 0,
-            busy_remaining_ms: 0,
+            last_activity: Age::at(now, last_activity),
+            work_in_flight: u32::try_from(work_in_flight).unwrap_or(u32::MAX),
+            busy_remaining_ms: busy_remaining.unwrap_or_default().saturating_u32(),
             demand: self.demand_fact(now),
             now: local_time(now, self.pool.utc_offset_min),
             tags: self.shown_tags(known),

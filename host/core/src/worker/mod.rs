@@ -8,6 +8,8 @@ mod orphans;
 mod parts;
 mod record;
 mod status;
+mod visitor;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -18,14 +20,15 @@ pub use parts::{
     Stage, Waiter,
 };
 pub use record::{Lease, RecordView, Writing};
-pub use status::{InstanceStatus, RecordStatus, WorkerStatus};
+pub use status::{ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, WorkerStatus};
+pub use visitor::{Said, Visitor, WaitsFor};
 
 use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
-use crate::store::{Intent, Stored};
+use crate::store::{Credential, Intent, LastError, Stored};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -64,6 +67,16 @@ pub struct Worker {
     pub attempt: Option<LaunchAttempt>,
     /// The last failure of a launch or start; a success clears it.
     pub last_failure: Option<Failure>,
+    /// What the worker's box has registered.
+    pub credential: Option<Credential>,
+    /// The last register that was refused; a success clears it.
+    pub register_error: Option<LastError>,
+    /// Boxes and applications that wait for an answer.
+    pub visitors: BTreeMap<RequestId, Visitor>,
+    /// Since when there is unfinished work and none gets done, as this host saw it.
+    pub unfinished_since: Option<Instant>,
+    /// Whether people were told of that.
+    pub unresponsive_told: bool,
     /// What the guard has permitted lately.
     pub ledger: Ledger,
     /// The look for an address under way.
@@ -125,6 +138,11 @@ impl Worker {
             pointer_write_in_flight: false,
             attempt: None,
             last_failure: None,
+            credential: None,
+            register_error: None,
+            visitors: BTreeMap::new(),
+            unfinished_since: None,
+            unresponsive_told: false,
             ledger: Ledger::default(),
             address_watch: None,
             pass: None,

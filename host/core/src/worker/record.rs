@@ -119,6 +119,8 @@ impl Worker {
             intent: self.intent.clone(),
             adopted: self.adopted.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
+            credential: self.credential.clone(),
+            register_error: self.register_error.clone(),
         }
     }
 
@@ -166,6 +168,8 @@ impl Worker {
         self.generation = self.generation_floor.max(record.generation);
         self.adopted.clone_from(&record.adopted);
         self.intent.clone_from(&record.intent);
+        self.credential.clone_from(&record.credential);
+        self.register_error.clone_from(&record.register_error);
         self.attempt = None;
         self.in_flight = None;
         self.pointer_write_in_flight = false;

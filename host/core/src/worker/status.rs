@@ -11,7 +11,7 @@ use crate::instance::InstanceState;
 use crate::point::Reason;
 use crate::point::resolve::InFlight;
 use crate::store::{LastError, Phase};
-use crate::time::Instant;
+use crate::time::{Instant, Millis};
 
 /// One worker for a status page, with the provider's raw states.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,7 +20,8 @@ pub struct WorkerStatus {
     pub worker: WorkerId,
     /// Its pool.
     pub pool: PoolName,
-    /// `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
+    /// `serving`, `unresponsive` (takes deliveries and finishes none), `pending`, `idle` (nothing adopted, nothing
+    /// failed) or `failing`.
     pub condition: &'static str,
     /// The address that is handed out now.
     pub url: Option<String>,
@@ -32,11 +33,15 @@ pub struct WorkerStatus {
     pub adopted: Option<InstanceId>,
     /// The worker's record in the store; `null` when it could not be read yet.
     pub record: Option<RecordStatus>,
+    /// What was delivered and what was processed.
+    pub activity: ActivityStatus,
+    /// The box that has registered; `null`: none has.
+    pub registration: Option<RegistrationStatus>,
     /// The mutation under way.
     pub in_flight: InFlight,
     /// Every instance known, newest launch first.
     pub instances: Vec<InstanceStatus>,
-    /// The last failure of a launch or start: the provider's words, when, how often in a row.
+    /// The last failure of a launch, a start or a register: in whose words, when, how often in a row.
     pub last_error: Option<LastError>,
     /// Why the last caller was turned away.
     pub last_not_yet: Option<NotYet>,
@@ -80,6 +85,38 @@ pub struct RecordStatus {
     pub phase: Phase,
 }
 
+/// Delivered and processed are different facts (I3): the first only says that the instance has taken it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActivityStatus {
+    /// Deliveries so far, to all instances of the worker.
+    pub delivered: u64,
+    /// The last of them; `null`: never.
+    pub delivered_at: Option<Instant>,
+    /// How many of them were reported processed.
+    pub processed: u64,
+    /// The last of them; `null`: never.
+    pub processed_at: Option<Instant>,
+    /// Taken by the present instance and not processed.
+    pub in_flight: u64,
+    /// For how long none of these was processed, once that is too long; `null`: all is well.
+    pub unresponsive_ms: Option<u64>,
+    /// The last heartbeat; `null`: never.
+    pub heartbeat_at: Option<Instant>,
+    /// Until when the busy lease is held.
+    pub busy_until: Option<Instant>,
+}
+
+/// A box that has registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RegistrationStatus {
+    /// The instance it is.
+    pub instance: InstanceId,
+    /// The generation it was then.
+    pub generation: Generation,
+    /// Since when its present token is in force.
+    pub token_since: Instant,
+}
+
 /// The latest decision about a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecisionStatus {
@@ -104,7 +141,10 @@ impl Worker {
             known.instance.state == InstanceState::Running
                 && (known.instance.private_ip.is_some() || known.instance.public_ip.is_some())
         });
-        let condition = if route.is_some() || running {
+        let unresponsive_for = self.unresponsive_for(now);
+        let condition = if unresponsive_for.is_some() {
+            "unresponsive"
+        } else if route.is_some() || running {
             "serving"
         } else if self.adopted_is_live(now) || self.in_flight.is_some() || self.attempt.is_some() {
             "pending"
@@ -130,13 +170,22 @@ impl Worker {
                 lease: stored.record.lease.clone(),
                 phase: stored.record.phase,
             }),
+            activity: self.activity_status(unresponsive_for),
+            registration: self
+                .credential
+                .as_ref()
+                .map(|credential| RegistrationStatus {
+                    instance: credential.instance.clone(),
+                    generation: credential.generation,
+                    token_since: credential.minted_at,
+                }),
             in_flight: self.resolve_input(now).in_flight,
             instances: self
                 .newest_first()
                 .into_iter()
                 .map(|known| instance(self, known))
                 .collect(),
-            last_error: self.last_failure.as_ref().map(Failure::to_recorded),
+            last_error: self.last_error(),
             last_not_yet: self.last_not_yet.clone(),
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
                 id: last.id,
@@ -146,6 +195,32 @@ impl Worker {
                 digest: last.digest,
             }),
             unserved_in_row: self.unserved_in_row,
+        }
+    }
+}
+
+impl Worker {
+    /// The newer of the last failures.
+    fn last_error(&self) -> Option<LastError> {
+        let failure = self.last_failure.as_ref().map(Failure::to_recorded);
+        let register = self.register_error.clone();
+        failure
+            .into_iter()
+            .chain(register)
+            .max_by_key(|error| error.at)
+    }
+
+    fn activity_status(&self, unresponsive_for: Option<Millis>) -> ActivityStatus {
+        let activity = self.record.activity();
+        ActivityStatus {
+            delivered: activity.delivered,
+            delivered_at: activity.delivered_at,
+            processed: activity.processed,
+            processed_at: activity.processed_at,
+            in_flight: self.work_in_flight(),
+            unresponsive_ms: unresponsive_for.map(Millis::get),
+            heartbeat_at: activity.heartbeat_at,
+            busy_until: activity.busy_until,
         }
     }
 }

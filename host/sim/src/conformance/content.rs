@@ -6,8 +6,12 @@ use reeve_core::cloud::Mutation;
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
-use reeve_core::store::{Adopted, How, Intent, LastError, Phase, Store, Touch, WorkerRecord};
+use reeve_core::store::{
+    Adopted, Credential, How, Intent, LastError, Offered, Phase, Replaced, Store, Touch,
+    WorkerRecord,
+};
 use reeve_core::time::Instant;
+use reeve_core::token::SecretHash;
 
 use super::subject::{Outcome, Subject, expect, running};
 use super::{Check, list};
@@ -185,12 +189,34 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             generation: Generation::new(7),
             since: Instant::from_ms(1_790_000_000_001),
             how,
+            unfinished_before: u64::MAX - 6,
         }),
         last_error: Some(LastError {
             code: String::new(),
             text: "it said: \"no\", \\ and \u{0}".to_owned(),
             at: Instant::from_ms(0),
             count: u32::MAX,
+        }),
+        credential: Some(Credential {
+            instance: InstanceId::from("i-0123456789abcdef0"),
+            generation: Generation::new(u64::MAX - 7),
+            nonce: SecretHash::of_nonce("first"),
+            token: SecretHash::of_nonce("second"),
+            minted_at: Instant::from_ms(u64::MAX - 8),
+            offered: Some(Offered {
+                token: SecretHash::of_nonce("third"),
+                at: Instant::from_ms(u64::MAX - 9),
+            }),
+            replaced: Some(Replaced {
+                token: SecretHash::of_nonce("fourth"),
+                until: Instant::from_ms(u64::MAX - 10),
+            }),
+        }),
+        register_error: Some(LastError {
+            code: "token_live".to_owned(),
+            text: "come back".to_owned(),
+            at: Instant::from_ms(u64::MAX - 11),
+            count: 1,
         }),
     }
 }

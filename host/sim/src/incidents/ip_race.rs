@@ -50,5 +50,6 @@ pub(super) fn setting() -> Setting {
         script,
         worker: worker(),
         tag: TAG,
+        software: None,
     }
 }

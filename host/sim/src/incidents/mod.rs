@@ -1,17 +1,20 @@
 //! The incidents as they are played: what was there, what happened outside, and three ways to meet it.
 
+mod double_provision;
 mod ip_race;
 mod stale_pointer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use reeve_core::boxes::ProofKind;
 use reeve_core::decision::Policies;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
-use reeve_core::spec::{Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
 use reeve_core::time::Instant;
 
 use crate::as_it_was::AsItWas;
+use crate::boxes::Software;
 use crate::reeve::Reeve;
 use crate::run::Run;
 use crate::stage::{Setting, play};
@@ -23,6 +26,8 @@ pub enum Incident {
     StalePointer,
     /// The adopted instance has no address yet, so the old one gets started.
     IpRace,
+    /// Two recreates race, and two boxes fight for one bootstrap token.
+    DoubleProvision,
 }
 
 /// A way to meet an incident.
@@ -38,13 +43,14 @@ pub enum Variant {
 
 impl Incident {
     /// Every incident that can be played.
-    pub const ALL: [Self; 2] = [Self::StalePointer, Self::IpRace];
+    pub const ALL: [Self; 3] = [Self::StalePointer, Self::IpRace, Self::DoubleProvision];
 
     /// Its id in tests, scripts and docs.
     pub fn id(self) -> &'static str {
         match self {
             Self::StalePointer => "stale-pointer",
             Self::IpRace => "ip-race",
+            Self::DoubleProvision => "double-provision",
         }
     }
 
@@ -55,6 +61,7 @@ impl Incident {
                 "the pointer names a stopped instance while a healthy one is running"
             }
             Self::IpRace => "the adopted instance has no address yet, so the old one gets started",
+            Self::DoubleProvision => "two recreates race, two boxes fight for one bootstrap token",
         }
     }
 
@@ -63,21 +70,35 @@ impl Incident {
         match self {
             Self::StalePointer => "legacy-stale-pointer",
             Self::IpRace => "legacy-ip-race",
+            Self::DoubleProvision => "legacy-double-provision",
         }
     }
 
     /// Plays it with these policies, bound in the pool [`pool`].
     pub fn play(self, variant: Variant, policies: Arc<dyn Policies>) -> Run {
-        let setting = self.setting();
+        let mut setting = self.setting();
         match variant {
             Variant::AsItWas => {
+                // What ran on the boxes was of the same time as the host.
+                setting.software = setting.software.map(|_| Software::Legacy);
                 let mut host = AsItWas::new(worker(), worker_spec(), pool_spec(), policies);
                 play(setting, &mut host)
             }
             Variant::LegacyUnderReeve | Variant::Standard => {
-                play(setting, &mut Reeve::new(fleet(), policies))
+                play(setting, &mut Reeve::new(self.fleet(), policies))
             }
         }
+    }
+
+    /// The configuration of its system.
+    fn fleet(self) -> FleetSpec {
+        let mut fleet = fleet();
+        if self == Self::DoubleProvision {
+            for pool in fleet.pools.values_mut() {
+                pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
+            }
+        }
+        fleet
     }
 
     /// The world, the script and the length of the story.
@@ -85,6 +106,7 @@ impl Incident {
         match self {
             Self::StalePointer => stale_pointer::setting(),
             Self::IpRace => ip_race::setting(),
+            Self::DoubleProvision => double_provision::setting(),
         }
     }
 }
@@ -145,6 +167,7 @@ fn pool_spec() -> PoolSpec {
         policy_tags: Vec::new(),
         reap: true,
         utc_offset_min: 0,
+        boxes: None,
         limits: Limits::default(),
     }
 }

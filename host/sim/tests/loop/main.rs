@@ -6,9 +6,16 @@
     clippy::unwrap_used,
     reason = "a test that cannot set up its world should stop loudly"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that draws says with which seed"
+)]
 
+mod boxes;
+mod delivered;
 mod orphans;
 mod reaping;
 mod records;
 mod resolving;
 mod support;
+mod tokens;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::decision::{Decision, Policies, PolicyFailure};
 use reeve_core::id::{InstanceId, PoolName, RequestId};
@@ -12,7 +13,9 @@ use reeve_core::point::resolve::{
     Action, Adopted, Adoption, InFlight, LastFailure, Pointer, Target,
 };
 use reeve_core::point::{AddressKind, Input, Reason, Verdict, adopt, reap, resolve, retry_ip};
+use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::Said;
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::reeve::Reeve;
@@ -140,6 +143,7 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     requests: RequestId,
     answers: Vec<(RequestId, Answer)>,
+    replies: Vec<(RequestId, Reply)>,
 }
 
 impl Bench {
@@ -147,8 +151,12 @@ impl Bench {
         Self::with_world(World::new(1, BEGINS), policies)
     }
 
-    pub(crate) fn with_world(mut world: World, policies: Arc<Native>) -> Self {
-        let mut host = Reeve::new(incidents::fleet(), policies);
+    pub(crate) fn with_world(world: World, policies: Arc<Native>) -> Self {
+        Self::with_fleet(incidents::fleet(), world, policies)
+    }
+
+    pub(crate) fn with_fleet(fleet: FleetSpec, mut world: World, policies: Arc<Native>) -> Self {
+        let mut host = Reeve::new(fleet, policies);
         host.start(&mut world, BEGINS);
         Self {
             world,
@@ -156,6 +164,7 @@ impl Bench {
             now: BEGINS,
             requests: RequestId::default(),
             answers: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -169,6 +178,29 @@ impl Bench {
             self.requests,
         );
         self.requests
+    }
+
+    /// Lets a box or an application say something; the answer comes as time goes on.
+    pub(crate) fn say(&mut self, said: Said) -> RequestId {
+        self.requests = self.requests.next();
+        let worker = incidents::worker();
+        self.host
+            .hear(&mut self.world, self.now, &worker, self.requests, said);
+        self.requests
+    }
+
+    /// The same, and what it is answered within a second.
+    pub(crate) fn say_and_run(&mut self, said: Said) -> Reply {
+        let request = self.say(said);
+        self.run(Millis::from_secs(1));
+        self.reply(request).expect("a reply within a second")
+    }
+
+    /// The reply to something said, once it was given.
+    pub(crate) fn reply(&mut self, request: RequestId) -> Option<Reply> {
+        self.replies.extend(self.host.take_replies());
+        let found = self.replies.iter().find(|(it, _)| *it == request);
+        found.map(|(_, reply)| reply.clone())
     }
 
     /// Lets so much time go by.

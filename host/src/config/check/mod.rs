@@ -1,6 +1,7 @@
 //! What the file's shape alone cannot say: names, bounds, references, things that must not be shared.
 //! Every check goes on after a mistake, so that one run shows all of them.
 
+mod boxes;
 mod pool;
 mod value;
 mod worker;
@@ -114,6 +115,7 @@ pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<F
             .store
             .as_ref()
             .map(|store| shared_store(&mut checker, store)),
+        boxes: boxes::all(&mut checker, base, file.boxes.as_ref(), &file.pool),
         aws: aws(&mut checker, &file.aws),
     };
     if checker.findings.is_empty() {

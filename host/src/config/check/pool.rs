@@ -8,7 +8,7 @@ use reeve_core::spec::{Limits, PoolSpec};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::{Checker, value};
+use super::{Checker, boxes, value};
 use crate::config::BoundPolicy;
 use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
@@ -28,6 +28,7 @@ const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
 /// A minute lets EC2's readings catch up; less than `serve` verdicts are valid for would end what another
 /// host may still hand out. An orphan that is left for more than a day is a bill, not a grace.
 const ORPHAN_GRACE_MS: (u64, u64) = (60_000, 86_400_000);
+const UNRESPONSIVE_AFTER_MS: (u64, u64) = (1_000, 86_400_000);
 
 /// All pools and every policy of each.
 pub(super) fn all(
@@ -67,6 +68,10 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
         policy_tags: policy_tags(checker, &pool.policy_tags),
         reap: pool.reap,
         utc_offset_min: utc_offset_min(checker, pool.utc_offset_min.as_ref()),
+        boxes: pool
+            .boxes
+            .as_ref()
+            .map(|spec| boxes::of_pool(checker, spec)),
         limits: limits(checker, &pool.limits),
     }
 }
@@ -125,6 +130,11 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
             limits.orphan_grace_ms.as_ref(),
             ORPHAN_GRACE_MS,
             default.orphan_grace,
+        ),
+        unresponsive_after: checker.millis(
+            limits.unresponsive_after_ms.as_ref(),
+            UNRESPONSIVE_AFTER_MS,
+            default.unresponsive_after,
         ),
         worker_budget: checker.budget(&limits.worker_budget, default.worker_budget),
         pool_budget: checker.budget(&limits.pool_budget, default.pool_budget),

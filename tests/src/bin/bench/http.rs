@@ -99,6 +99,7 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
         store: Arc::new(MemoryStore::new(false)),
         listen: any_port(),
         socket: None,
+        boxes: None,
         state_dir: state.to_owned(),
         clock,
     });
@@ -115,6 +116,7 @@ pub(crate) fn pool() -> PoolSpec {
         policy_tags: Vec::new(),
         reap: false,
         utc_offset_min: 0,
+        boxes: None,
         limits: Limits::default(),
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         store: Arc::new(SqliteStore::open(dir.path().join("workers.db"))?),
         listen: any_port(),
         socket: None,
+        boxes: None,
         state_dir: dir.path().join("state"),
         clock: Clock::start(),
     }))?;

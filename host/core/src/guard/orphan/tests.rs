@@ -87,6 +87,7 @@ fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
         generation: Generation::new(3),
         since: Instant::from_ms(1),
         how: How::Launched,
+        unfinished_before: 0,
     };
     worker.adopted = Some(adopted.clone());
     worker.record.stored.as_mut().unwrap().record.adopted = Some(adopted);

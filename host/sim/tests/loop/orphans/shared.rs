@@ -39,6 +39,7 @@ fn an_instance_that_another_host_has_adopted_meanwhile_is_kept() {
         generation: Generation::new(3),
         since: estate.0.now,
         how: record.adopted.unwrap().how,
+        unfinished_before: 0,
     });
     let write = Write {
         worker: incidents::worker(),

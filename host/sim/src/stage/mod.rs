@@ -1,6 +1,8 @@
 //! A run: a script of what happens outside, a host under test, and the world between them. Whoever
 //! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
 
+mod boxes;
+
 use std::collections::BTreeMap;
 
 use reeve_core::answer::Answer;
@@ -8,10 +10,12 @@ use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::DemandReading;
 
+use crate::boxes::Software;
 use crate::host::Host;
 use crate::run::{Harm, Run};
 use crate::timeline::Entry;
 use crate::world::{Boot, Happening, What, World};
+use boxes::Boxes;
 
 /// Something outside the host that happens at a set time.
 #[derive(Clone, Debug)]
@@ -22,6 +26,11 @@ pub enum Act {
         caller: &'static str,
         /// How often they come back before they give up.
         comes_back: u32,
+    },
+    /// Somebody wants the worker provisioned, and does not wait for it.
+    Recreate {
+        /// Who.
+        who: &'static str,
     },
     /// The demand metric is read: requests that reached the worker's instances lately.
     ReadDemand,
@@ -41,6 +50,8 @@ pub enum Act {
         /// How it boots.
         boot: Boot,
     },
+    /// The box that is registered loses its token, as when its disk is wiped.
+    WipeToken,
     /// Something to tell the reader of the timeline.
     Tell {
         /// Who.
@@ -65,6 +76,8 @@ pub struct Setting {
     pub worker: WorkerId,
     /// The tag on its instances.
     pub tag: (&'static str, &'static str),
+    /// The software on its instances; `None`: it registers nowhere, and requests are not followed up.
+    pub software: Option<Software>,
 }
 
 /// Plays the script against the host.
@@ -77,6 +90,7 @@ pub fn play(setting: Setting, host: &mut dyn Host) -> Run {
         stage.look();
         host.run_due(&mut stage.world, now);
         stage.hear(host);
+        stage.run_boxes(host);
         while let Some(next) = stage.due() {
             match next {
                 Next::Act(act) => stage.act(act, host),
@@ -99,6 +113,7 @@ struct Stage {
     asking: BTreeMap<RequestId, Asking>,
     requests: RequestId,
     launched_elsewhere: u32,
+    boxes: Boxes,
     run: Run,
 }
 
@@ -115,7 +130,8 @@ enum Next {
 struct Asking {
     caller: &'static str,
     since: Instant,
-    comes_back: u32,
+    /// How often it still comes back; `None`: it wants no address, and nobody is served by one.
+    comes_back: Option<u32>,
 }
 
 impl Stage {
@@ -138,6 +154,7 @@ impl Stage {
             asking: BTreeMap::new(),
             requests: RequestId::default(),
             launched_elsewhere: 0,
+            boxes: Boxes::new(setting.software),
             run: Run {
                 entries: Vec::new(),
                 harms: Vec::new(),
@@ -150,12 +167,17 @@ impl Stage {
 
     fn next(&self, host: &dyn Host) -> Option<Instant> {
         let script = self.script.keys().next().map(|(at, _)| *at);
-        [script, host.next_due(), self.world.next_change()]
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|at| *at <= self.ends)
-            .map(|at| at.max(self.now))
+        [
+            script,
+            host.next_due(),
+            self.world.next_change(),
+            self.boxes.next_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .filter(|at| *at <= self.ends)
+        .map(|at| at.max(self.now))
     }
 
     fn due(&mut self) -> Option<Next> {
@@ -169,7 +191,15 @@ impl Stage {
                 let asking = Asking {
                     caller,
                     since: self.now,
-                    comes_back,
+                    comes_back: Some(comes_back),
+                };
+                self.ask(asking, host);
+            }
+            Act::Recreate { who } => {
+                let asking = Asking {
+                    caller: who,
+                    since: self.now,
+                    comes_back: None,
                 };
                 self.ask(asking, host);
             }
@@ -189,6 +219,7 @@ impl Stage {
                 }
             }
             Act::Launch { who, id, boot } => self.launch_elsewhere(who, id, boot),
+            Act::WipeToken => self.wipe_token(),
             Act::Tell { who, what } => {
                 self.run.entries.push(Entry::event(self.now, who, what));
             }
@@ -197,7 +228,9 @@ impl Stage {
 
     fn ask(&mut self, asking: Asking, host: &mut dyn Host) {
         self.requests = self.requests.next();
-        let event = if asking.since == self.now {
+        let event = if asking.comes_back.is_none() {
+            "wants the worker provisioned"
+        } else if asking.since == self.now {
             "asks: where is the worker?"
         } else {
             "comes back and asks again"
@@ -247,17 +280,19 @@ impl Stage {
         self.judge();
         for (request, answer) in host.take_answers() {
             if let Some(asking) = self.asking.remove(&request) {
-                self.answered(asking, &answer);
+                self.answered(asking, &answer, host);
             }
         }
+        self.hear_replies(host);
     }
 
-    fn answered(&mut self, asking: Asking, answer: &Answer) {
+    fn answered(&mut self, asking: Asking, answer: &Answer, host: &mut dyn Host) {
         let entry = |event: String, reason: String| Entry {
             reason,
             ..Entry::event(self.now, asking.caller, event)
         };
         match answer {
+            Answer::Served(_) if asking.comes_back.is_none() => {}
             Answer::Served(route) => {
                 let told = entry(
                     format!("is served: {} ({})", route.url, route.instance),
@@ -268,6 +303,7 @@ impl Stage {
                     .served
                     .push((asking.caller, self.now.since(asking.since)));
                 self.world.invoke(&route.instance);
+                self.deliver(&route.instance, host);
             }
             Answer::NotYet(not_yet) => {
                 let event = format!(
@@ -275,12 +311,15 @@ impl Stage {
                     not_yet.code, not_yet.retry_after
                 );
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
-                if asking.comes_back == 0 {
+                let Some(comes_back) = asking.comes_back else {
+                    return;
+                };
+                if comes_back == 0 {
                     self.run.gave_up += 1;
                     return;
                 }
                 let again = Asking {
-                    comes_back: asking.comes_back - 1,
+                    comes_back: Some(comes_back - 1),
                     ..asking
                 };
                 self.sequence += 1;
@@ -293,6 +332,7 @@ impl Stage {
     /// What the world did by itself since the last look.
     fn look(&mut self) {
         for happening in self.world.take_happened() {
+            self.notice_boot(&happening);
             let event = match happening.what {
                 What::State(state) => format!("{} is {}", happening.id, state.as_str()),
                 What::Addressed => format!("{} has its address", happening.id),
@@ -328,14 +368,19 @@ impl Stage {
             What::StopRequested | What::TerminateRequested => {
                 let instance = self.world.instances().find(|instance| &instance.id == id)?;
                 let unserved = instance.invocations.is_empty();
-                unserved.then(|| Harm::StoppedUnserved(id.clone()))
+                // One beside the instance that serves is an orphan: ending it is the cure.
+                let mut others = self.up().filter(|other| &other.id != id);
+                let is_orphan = others.any(|other| !other.invocations.is_empty());
+                (unserved && !is_orphan).then(|| Harm::StoppedUnserved(id.clone()))
             }
             What::State(_) | What::Addressed => None,
         }
     }
 
     fn finish(mut self) -> Run {
-        self.run.gave_up += self.asking.len();
+        let open = self.asking.values();
+        self.run.gave_up += open.filter(|asking| asking.comes_back.is_some()).count();
+        self.judge_deliveries();
         self.run
     }
 }

@@ -1,0 +1,268 @@
+//! Who may have a token, and what a token that is shown is good for (G8).
+//!
+//! The gate is open for the one instance that embodies the worker while no live token of it is out: also for one
+//! that has registered before, lost its token and says nothing any more. It is never open for another
+//! instance. So two boxes of one worker cannot take each other's mint, and a refused register is the end of
+//! nothing but of a box that is superseded (I3).
+
+use super::Scene;
+use crate::boxes::{Claim, Proof, Refusal, RefusalCode};
+use crate::instance::InstanceState;
+use crate::spec::BoxSpec;
+use crate::store::Credential;
+use crate::time::Millis;
+use crate::token::{SecretHash, Token};
+use crate::worker::{Lease, Worker};
+
+/// When a box comes back that is only too early: the instance becomes visible, or adopted, within seconds.
+const SOON: Millis = Millis::from_secs(2);
+/// When a box comes back whose instance is shown stopped: a start is settled by then.
+const LATER: Millis = Millis::from_secs(10);
+/// When a box comes back that needs a token first.
+const AT_ONCE: Millis = Millis::from_secs(1);
+
+/// Which of a box's tokens was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The one in force.
+    Current,
+    /// Its successor, which comes into force by that.
+    Offered,
+    /// Its predecessor, sent before the successor arrived.
+    Replaced,
+}
+
+impl Scene<'_> {
+    /// Whether the box that has proved to be this instance may have a token now. The instance was read from
+    /// the cloud since it asked.
+    ///
+    /// # Errors
+    /// The refusal, which says whether to come back.
+    pub(crate) fn may_register(&self, claim: &Claim, nonce: SecretHash) -> Result<(), Refusal> {
+        let boxes = self.offers_registration()?;
+        self.proof_is_accepted(boxes, claim)?;
+        self.is_running_here(claim)?;
+        self.embodies_the_worker(claim)?;
+        self.no_token_is_live(boxes, nonce)?;
+        self.record_can_be_written()
+    }
+
+    /// Which token of the worker's box this is.
+    ///
+    /// # Errors
+    /// [`RefusalCode::TokenUnknown`] for anything but a token in force of the worker's present instance: the box
+    /// registers, and hears then, by proof of which instance it is, whether it is superseded.
+    pub(crate) fn recognise(&self, token: &Token) -> Result<Shown, Refusal> {
+        self.offers_registration()?;
+        let worker = self.worker;
+        if token.worker() != &worker.id {
+            return Err(Refusal::stands(
+                RefusalCode::TokenOfAnotherWorker,
+                format!(
+                    "the token is for worker {:?}, and {:?} was asked for; a box reports for its own worker only",
+                    token.worker().as_str(),
+                    worker.id.as_str()
+                ),
+            ));
+        }
+        let shown = credential_of_the_adopted(worker).and_then(|credential| {
+            let hash = token.hash(credential.generation, &credential.instance);
+            self.which(credential, hash)
+        });
+        shown.ok_or_else(|| {
+            Refusal::come_back(
+                RefusalCode::TokenUnknown,
+                AT_ONCE,
+                "no such token is in force for the worker's instance; register to get one",
+            )
+        })
+    }
+
+    /// Compares with all of them, so that the time taken does not tell which.
+    fn which(&self, credential: &Credential, hash: SecretHash) -> Option<Shown> {
+        let current = credential.token == hash;
+        let offered = credential.offered.is_some_and(|it| it.token == hash);
+        let replaced = credential
+            .replaced
+            .is_some_and(|it| (it.token == hash) & (self.now < it.until));
+        match (current, offered, replaced) {
+            (true, ..) => Some(Shown::Current),
+            (_, true, _) => Some(Shown::Offered),
+            (.., true) => Some(Shown::Replaced),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn offers_registration(&self) -> Result<BoxSpec, Refusal> {
+        self.worker.pool.boxes.ok_or_else(|| {
+            let text = format!(
+                "pool {} has no [pool.{}.boxes], so its boxes do not register",
+                self.worker.spec.pool, self.worker.spec.pool
+            );
+            Refusal::stands(RefusalCode::RegistrationOff, text)
+        })
+    }
+
+    fn proof_is_accepted(&self, boxes: BoxSpec, claim: &Claim) -> Result<(), Refusal> {
+        let found = claim.proof.kind();
+        if found != boxes.proof {
+            return Err(Refusal::stands(
+                RefusalCode::ProofNotAccepted,
+                format!(
+                    "found a proof by {}; pool {} accepts {}",
+                    found.as_str(),
+                    self.worker.spec.pool,
+                    boxes.proof.as_str()
+                ),
+            ));
+        }
+        match &claim.proof {
+            Proof::InstanceDocument { region, .. } if region != &self.worker.pool.region => {
+                Err(Refusal::stands(
+                    RefusalCode::WrongRegion,
+                    format!(
+                        "the document is of {region}; the worker's instances are in {}",
+                        self.worker.pool.region
+                    ),
+                ))
+            }
+            Proof::InstanceDocument { .. } | Proof::SharedSecret => Ok(()),
+        }
+    }
+
+    /// The provider's own word: a document says nothing about today.
+    fn is_running_here(&self, claim: &Claim) -> Result<(), Refusal> {
+        let id = &claim.instance;
+        let known = self.worker.instances.get(id);
+        let state = known.map_or(InstanceState::NotVisible, |known| known.instance.state);
+        match state {
+            InstanceState::Pending | InstanceState::Running => {}
+            InstanceState::Unknown | InstanceState::NotVisible => {
+                let text = format!(
+                    "the provider does not show {id}, which proves nothing so soon after a launch"
+                );
+                return Err(Refusal::come_back(
+                    RefusalCode::InstanceNotVisible,
+                    SOON,
+                    text,
+                ));
+            }
+            InstanceState::Stopping | InstanceState::Stopped => {
+                let text = format!("the provider says that {id} is {}", state.as_str());
+                return Err(Refusal::come_back(
+                    RefusalCode::InstanceNotRunning,
+                    LATER,
+                    text,
+                ));
+            }
+            InstanceState::ShuttingDown | InstanceState::Terminated => {
+                return Err(Refusal::stands(
+                    RefusalCode::Superseded,
+                    format!("{id} is {}, for good", state.as_str()),
+                ));
+            }
+        }
+        if known.is_some_and(|known| self.worker.carries_tag(known)) || self.worker.owns(id) {
+            return Ok(());
+        }
+        Err(Refusal::stands(
+            RefusalCode::NotThisWorkers,
+            format!(
+                "{id} does not carry the tag {}={} of worker {}",
+                self.worker.pool.tag_key, self.worker.spec.tag_value, self.worker.id
+            ),
+        ))
+    }
+
+    fn embodies_the_worker(&self, claim: &Claim) -> Result<(), Refusal> {
+        let worker = self.worker;
+        let id = &claim.instance;
+        let Some(adopted) = &worker.adopted else {
+            return Err(Refusal::come_back(
+                RefusalCode::NotAdopted,
+                SOON,
+                format!(
+                    "no instance embodies the worker yet; {id} may, once the host has adopted it"
+                ),
+            ));
+        };
+        if &adopted.id == id {
+            return Ok(());
+        }
+        if worker.adopted_is_live(self.now) || worker.generation_of(id) < adopted.generation {
+            return Err(Refusal::stands(
+                RefusalCode::Superseded,
+                format!(
+                    "{} (generation {}) embodies the worker, and {id} does not; there is nothing left for it to do",
+                    adopted.id, adopted.generation
+                ),
+            ));
+        }
+        Err(Refusal::come_back(
+            RefusalCode::NotAdopted,
+            SOON,
+            format!(
+                "{} embodied the worker and is down; {id} may, once the host has adopted it",
+                adopted.id
+            ),
+        ))
+    }
+
+    /// One registration per instance: its document can be read by every process on it, so a second one has to
+    /// wait until the first has fallen silent.
+    fn no_token_is_live(&self, boxes: BoxSpec, nonce: SecretHash) -> Result<(), Refusal> {
+        let Some(credential) = credential_of_the_adopted(self.worker) else {
+            return Ok(());
+        };
+        let heartbeat = self.worker.record.activity().heartbeat_at;
+        let shown_at = heartbeat.filter(|at| *at > credential.minted_at);
+        if shown_at.is_none() && credential.nonce == nonce {
+            // Its reply was lost on the way.
+            return Ok(());
+        }
+        let live_until = shown_at.unwrap_or(credential.minted_at) + boxes.token_live();
+        if self.now >= live_until {
+            return Ok(());
+        }
+        let left = live_until.since(self.now);
+        Err(Refusal::come_back(
+            RefusalCode::TokenLive,
+            left,
+            format!(
+                "{} has registered, and its token was used {} ago; if it is lost, register again in {left}",
+                credential.instance,
+                self.now.since(shown_at.unwrap_or(credential.minted_at))
+            ),
+        ))
+    }
+
+    /// A token that is not in the store would be unknown to the next life and to other hosts.
+    fn record_can_be_written(&self) -> Result<(), Refusal> {
+        if self.dry_run {
+            let text = "dry run: the worker's record is not written, so no token can be given";
+            return Err(Refusal::come_back(RefusalCode::DryRun, LATER, text));
+        }
+        match self.lease() {
+            Lease::Free | Lease::Ours => Ok(()),
+            Lease::Unknown => Err(Refusal::come_back(
+                RefusalCode::StoreUnreachable,
+                SOON,
+                "the worker's record could not be read from the store",
+            )),
+            Lease::Theirs { host, .. } => Err(Refusal::come_back(
+                RefusalCode::LeaseHeld,
+                SOON,
+                format!("host {host} acts for the worker until it has written what came of it"),
+            )),
+        }
+    }
+}
+
+/// What is registered, if it is for the instance that embodies the worker, as it is now. An instance that was
+/// stopped and started is of a new generation, and registers again.
+fn credential_of_the_adopted(worker: &Worker) -> Option<&Credential> {
+    let adopted = worker.adopted.as_ref()?;
+    worker.credential.as_ref().filter(|credential| {
+        credential.instance == adopted.id && credential.generation == adopted.generation
+    })
+}

@@ -1,0 +1,61 @@
+//! Boxes and applications that wait for an answer to what they registered or reported.
+
+use crate::boxes::{Claim, NotedOutcome, Report, Reporter};
+use crate::id::InstanceId;
+use crate::time::Instant;
+use crate::token::{Secret, SecretHash, Token};
+
+/// One who waits, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// What was said.
+    pub said: Said,
+    /// When. What was asked for earlier is no answer to it.
+    pub came_at: Instant,
+    /// What has to come first.
+    pub waits_for: WaitsFor,
+    /// Randomness for a token, used once.
+    pub fresh: Option<Secret>,
+}
+
+/// What a visitor said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A box registers.
+    Register {
+        /// What it has proved.
+        claim: Claim,
+        /// The hash of its nonce.
+        nonce: SecretHash,
+    },
+    /// Somebody registers by a proof that is not good: nobody knows who it is.
+    Unproven {
+        /// What is wrong with it.
+        text: String,
+    },
+    /// A box or an application reports.
+    Report {
+        /// Who.
+        by: Reporter,
+        /// What.
+        report: Report,
+    },
+}
+
+/// What an answer waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The record's reading.
+    Record,
+    /// The reading of the instance that registers.
+    Instance(InstanceId),
+    /// The refresh of the activity.
+    Touch,
+    /// The write that makes its token known.
+    Write {
+        /// The token.
+        token: Token,
+        /// What became of the report it comes with; `None`: it comes with a register.
+        noted: Option<NotedOutcome>,
+    },
+}

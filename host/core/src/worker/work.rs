@@ -1,0 +1,47 @@
+//! Delivered is not processed: what the worker's instance has taken and not finished, and since when none of
+//! it gets done (I3).
+
+use super::Worker;
+use crate::store::Activity;
+use crate::time::{Instant, Millis};
+
+impl Worker {
+    /// Deliveries to the present instance that were not reported processed. 0 where nobody reports what is
+    /// processed: then nothing can be said.
+    pub fn work_in_flight(&self) -> u64 {
+        self.unfinished(self.record.activity())
+    }
+
+    /// Takes in what the activity has become, and with it whether work gets done. Since when it does not is
+    /// measured by this host, from when it first saw it.
+    pub(crate) fn take_activity(&mut self, activity: Activity, now: Instant) {
+        let before = self.record.activity();
+        if let Some(stored) = &mut self.record.stored {
+            stored.activity = activity;
+        }
+        let progress = activity.processed > before.processed;
+        self.unfinished_since = match self.unfinished(activity) {
+            0 => None,
+            _ if progress => Some(now),
+            _ => self.unfinished_since.or(Some(now)),
+        };
+    }
+
+    /// Whether the instance takes deliveries and has finished none for longer than the pool allows, and for how
+    /// long. Its heartbeat has no say in that.
+    pub fn unresponsive_for(&self, now: Instant) -> Option<Millis> {
+        let stuck_for = now.since(self.unfinished_since?);
+        let is_unresponsive = stuck_for >= self.pool.limits.unresponsive_after;
+        (is_unresponsive && self.adopted_is_live(now)).then_some(stuck_for)
+    }
+
+    fn unfinished(&self, activity: Activity) -> u64 {
+        let reports_processed = self.pool.boxes.is_some() || activity.processed > 0;
+        let Some(adopted) = self.adopted.as_ref().filter(|_| reports_processed) else {
+            return 0;
+        };
+        activity
+            .unfinished()
+            .saturating_sub(adopted.unfinished_before)
+    }
+}

@@ -1,0 +1,78 @@
+//! From text to bytes: base64, with line breaks or without, in PEM armour or without.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::ber::Malformed;
+
+/// The label of a signed document, as AWS's guide has it put around the text.
+pub(crate) const PKCS7: &str = "PKCS7";
+
+/// The label of a certificate.
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
+
+/// The bytes of a text with or without armour. Base64 must be canonical: the alphabet with `+` and `/`,
+/// padded, no bits left over. So one line-broken text stands for one sequence of bytes.
+pub(crate) fn strip(text: &str, label: &str) -> Result<Vec<u8>, Malformed> {
+    let text = text.trim_ascii();
+    let begin = format!("-----BEGIN {label}-----");
+    let end = format!("-----END {label}-----");
+    let body = match text.strip_prefix(begin.as_str()) {
+        None => text,
+        Some(rest) => rest.strip_suffix(end.as_str()).ok_or_else(|| {
+            Malformed::new(
+                "armour that is closed once, at the end",
+                format!("{begin} without {end} as the last line"),
+            )
+        })?,
+    };
+    let base64: String = body
+        .chars()
+        .filter(|character| !character.is_ascii_whitespace())
+        .collect();
+    STANDARD
+        .decode(base64)
+        .map_err(|error| Malformed::new("canonical base64", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_breaks_and_armour_make_no_difference() {
+        let texts = [
+            "aGVsbG8h",
+            "aGVs\nbG8h\n",
+            " aGVs\r\nbG8h ",
+            "-----BEGIN PKCS7-----\naGVsbG8h\n-----END PKCS7-----",
+            "\n-----BEGIN PKCS7-----aGVsbG8h-----END PKCS7-----\n\n",
+        ];
+        for text in texts {
+            assert_eq!(strip(text, PKCS7).unwrap(), b"hello!", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn anything_but_canonical_base64_is_refused() {
+        let texts = [
+            "aGVsbG8",                                                  // a digit is missing
+            "aGVsbA",                                                   // no padding
+            "aGVsbB==",                                                 // bits left over
+            "aGVsbA==aGVsbA==",                                         // two texts
+            "aGVs-_8h",                                                 // another alphabet
+            "aGVsbG8h\u{a0}",                                           // a space that is not ASCII
+            "-----BEGIN PKCS7-----\naGVsbG8h",                          // not closed
+            "-----BEGIN PKCS7-----\naGVsbG8h\n-----END PKCS7-----x",    // something after it
+            "-----BEGIN CERTIFICATE-----aGVs-----END CERTIFICATE-----", // another label
+        ];
+        for text in texts {
+            assert!(strip(text, PKCS7).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_text_is_no_bytes() {
+        assert_eq!(strip("", PKCS7).unwrap(), b"");
+    }
+}

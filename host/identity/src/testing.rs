@@ -1,0 +1,153 @@
+//! A signer for tests and the demo: it makes documents in exactly the form in which AWS does, with keys
+//! that are no secret. A [`Verifier`](crate::Verifier) believes it only after it was told to, by
+//! [`with_certificate`](crate::Verifier::with_certificate).
+//!
+//! - [`Issuer`]: signs a document.
+//! - [`Parts`]: a signed document taken apart, for tests that put it together in another way.
+//! - `der`: writes ASN.1.
+//!
+//! Keys and certificates were made with the `openssl` command line tool and are committed, so that a test
+//! is the same on every machine:
+//!
+//! ```text
+//! openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 36500 \
+//!     -subj "/C=US/O=reeve tests only, proves nothing" -set_serial 0x7e570000000001 \
+//!     -keyout test-only-key-1.pem -out test-only-certificate-1.pem
+//! ```
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test without its key should stop loudly"
+)]
+
+mod der;
+mod parts;
+
+use jiff::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+
+pub use self::parts::{Lengths, Parts, Signer, text};
+use crate::armour;
+use crate::certificate::Certificate;
+use crate::document::Document;
+
+/// Signs documents as AWS does for a region.
+#[derive(Debug)]
+pub struct Issuer {
+    key: RsaKeyPair,
+    certificate_pem: &'static str,
+    certificate: Certificate,
+}
+
+impl Issuer {
+    /// The first test key. Always the same one.
+    #[expect(
+        clippy::new_without_default,
+        reason = "which of the two keys should be said where it is made"
+    )]
+    pub fn new() -> Self {
+        Self::with(
+            include_str!("testing/test-only-key-1.pem"),
+            include_str!("testing/test-only-certificate-1.pem"),
+        )
+    }
+
+    /// The second test key, to play another region or a forger. Always the same one.
+    pub fn other() -> Self {
+        Self::with(
+            include_str!("testing/test-only-key-2.pem"),
+            include_str!("testing/test-only-certificate-2.pem"),
+        )
+    }
+
+    fn with(key_pem: &str, certificate_pem: &'static str) -> Self {
+        let key = armour::strip(key_pem, "PRIVATE KEY").expect("the test key is PEM");
+        Self {
+            key: RsaKeyPair::from_pkcs8(&key).expect("the test key is RSA"),
+            certificate_pem,
+            certificate: Certificate::read(certificate_pem).expect("the test certificate is read"),
+        }
+    }
+
+    /// Its certificate, for [`with_certificate`](crate::Verifier::with_certificate). One certificate can
+    /// be given for several regions.
+    pub fn certificate(&self) -> &'static str {
+        self.certificate_pem
+    }
+
+    /// The text that a box with this identity would read: base64 in lines, no armour. The same document
+    /// gives the same text.
+    ///
+    /// # Panics
+    /// When the time of launch is beyond the year 9999.
+    pub fn sign(&self, document: &Document) -> String {
+        self.sign_content(&content(document))
+    }
+
+    /// Signs any bytes in AWS's structure, whether they are a document or not.
+    pub fn sign_content(&self, content: &[u8]) -> String {
+        text(&self.parts(content).encode(Lengths::AsAws))
+    }
+
+    /// A signed document, taken apart.
+    pub fn parts(&self, content: &[u8]) -> Parts {
+        let (issuer, serial) = self.certificate.name();
+        let mut parts = Parts::unsigned(content, issuer, serial);
+        self.sign_again(&mut parts.signers[0]);
+        parts
+    }
+
+    /// Signs the attributes of a signer as they now are.
+    ///
+    /// # Panics
+    /// When the key cannot sign, which it can.
+    pub fn sign_again(&self, signer: &mut Signer) {
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                &signer.signed_message(),
+                &mut signature,
+            )
+            .expect("the test key signs");
+        signer.signature = signature;
+    }
+}
+
+/// The JSON of a document as AWS lays it out.
+///
+/// # Panics
+/// When the time of launch is beyond the year 9999.
+pub fn content(document: &Document) -> Vec<u8> {
+    let milliseconds = i64::try_from(document.launched_at.as_ms()).expect("a time in reach");
+    let time = Timestamp::from_millisecond(milliseconds).expect("a time in reach");
+    let Document {
+        instance,
+        region,
+        account,
+        ..
+    } = document;
+    let time = time.strftime("%Y-%m-%dT%H:%M:%SZ");
+    format!(
+        r#"{{
+  "accountId" : "{account}",
+  "architecture" : "x86_64",
+  "availabilityZone" : "{region}a",
+  "billingProducts" : null,
+  "devpayProductCodes" : null,
+  "marketplaceProductCodes" : null,
+  "imageId" : "ami-0abcdef1234567890",
+  "instanceId" : "{instance}",
+  "instanceType" : "g5.xlarge",
+  "kernelId" : null,
+  "pendingTime" : "{time}",
+  "privateIp" : "10.0.1.242",
+  "ramdiskId" : null,
+  "region" : "{region}",
+  "version" : "2017-09-30"
+}}"#
+    )
+    .into_bytes()
+}

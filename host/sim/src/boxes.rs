@@ -1,0 +1,207 @@
+//! The software on the simulated instances: it registers, sends heartbeats, and works on what is delivered.
+//!
+//! It keeps to the protocol that README describes for boxes: it comes back when told, registers anew when its
+//! token is not in force, and ends when it is superseded. The legacy one gives up at the first refusal, as the one
+//! of incident I3 did.
+
+use std::collections::VecDeque;
+
+use reeve_core::boxes::{Claim, Proof, RefusalKind, Reply, Report, Reporter};
+use reeve_core::id::{InstanceId, Region};
+use reeve_core::time::{Instant, Millis};
+use reeve_core::token::{SecretHash, Token};
+use reeve_core::worker::Said;
+
+/// From the address to the first register: the software starts.
+const START: Millis = Millis::from_secs(3);
+/// How long the work on one delivery takes.
+const WORK: Millis = Millis::from_secs(1);
+/// When a box comes back that was not told when.
+const COME_BACK: Millis = Millis::from_secs(5);
+
+/// Which software.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Software {
+    /// Keeps to the protocol.
+    Standard,
+    /// "Client error, not retrying."
+    Legacy,
+}
+
+/// The software on one instance.
+#[derive(Clone, Debug)]
+pub struct SimBox {
+    instance: InstanceId,
+    region: Region,
+    software: Software,
+    state: State,
+    /// When it next does something by itself.
+    due: Option<Instant>,
+    nonces: u32,
+    heartbeat: Millis,
+    /// Deliveries that are not done, oldest first.
+    work: VecDeque<Instant>,
+    working_until: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Registering,
+    Registered(Token),
+    Ended,
+}
+
+impl SimBox {
+    /// The software of an instance that has just got its address.
+    pub fn new(instance: InstanceId, region: Region, software: Software, now: Instant) -> Self {
+        Self {
+            instance,
+            region,
+            software,
+            state: State::Registering,
+            due: Some(now + START),
+            nonces: 1,
+            heartbeat: Millis::from_secs(30),
+            work: VecDeque::new(),
+            working_until: None,
+        }
+    }
+
+    /// When it next does something by itself.
+    pub fn next_due(&self) -> Option<Instant> {
+        [self.due, self.working_until].into_iter().flatten().min()
+    }
+
+    /// Whether it holds a token.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.state, State::Registered(_))
+    }
+
+    /// Deliveries it has not done.
+    pub fn undone(&self) -> usize {
+        self.work.len()
+    }
+
+    /// Takes a delivery. It is taken also by software that will never work on it: that is what happened in I3.
+    pub fn deliver(&mut self, now: Instant) {
+        self.work.push_back(now);
+        self.begin_work(now);
+    }
+
+    /// Loses its token and its memory of it, as when its disk is wiped; it starts anew.
+    pub fn wipe(&mut self, now: Instant) {
+        self.state = State::Registering;
+        self.nonces += 1;
+        self.working_until = None;
+        self.due = Some(now + START);
+    }
+
+    /// What it says now that the time has come; `None`: nothing.
+    pub fn speak(&mut self, now: Instant) -> Option<Said> {
+        if self.working_until.is_some_and(|until| until <= now) {
+            self.working_until = None;
+            self.work.pop_front();
+            self.begin_work(now);
+            return self.report(Report::Processed(1));
+        }
+        if self.due.is_none_or(|due| now < due) {
+            return None;
+        }
+        // Until it is answered.
+        self.due = None;
+        match &self.state {
+            State::Registering => Some(Said::Register {
+                claim: Claim {
+                    instance: self.instance.clone(),
+                    proof: Proof::InstanceDocument {
+                        region: self.region.clone(),
+                        account: "123456789012".to_owned(),
+                    },
+                },
+                nonce: SecretHash::of_nonce(&format!("{}-{}", self.instance, self.nonces)),
+            }),
+            State::Registered(_) => {
+                self.due = Some(now + self.heartbeat);
+                self.report(Report::Heartbeat)
+            }
+            State::Ended => None,
+        }
+    }
+
+    /// Takes an answer; says what of it is worth telling.
+    pub fn hear(&mut self, now: Instant, reply: Reply) -> Option<String> {
+        match reply {
+            Reply::Registered(registered) => {
+                self.heartbeat = registered.heartbeat;
+                self.due = Some(now + registered.heartbeat);
+                self.state = State::Registered(registered.token);
+                self.begin_work(now);
+                Some(format!(
+                    "is registered (generation {})",
+                    registered.generation
+                ))
+            }
+            Reply::Noted(noted) => {
+                if let Some(token) = noted.token {
+                    self.state = State::Registered(token);
+                }
+                None
+            }
+            Reply::Refused(refusal) if self.software == Software::Legacy => {
+                self.end();
+                Some(format!(
+                    "is told: {}; client error, not retrying",
+                    refusal.detail
+                ))
+            }
+            Reply::Refused(refusal) => match refusal.code.kind() {
+                RefusalKind::Superseded => {
+                    self.end();
+                    Some(format!("is told: {}, and ends", refusal.code.as_str()))
+                }
+                RefusalKind::Alarm | RefusalKind::NotOffered => {
+                    self.end();
+                    Some(format!("is told: {}", refusal.code.as_str()))
+                }
+                RefusalKind::Retry => {
+                    if self.is_registered() {
+                        self.wipe(now);
+                    }
+                    let after = refusal.retry_after.unwrap_or(COME_BACK);
+                    self.due = Some(now + after);
+                    Some(format!(
+                        "is told: {}, come back in {after}",
+                        refusal.code.as_str()
+                    ))
+                }
+                RefusalKind::Trouble => {
+                    let after = refusal.retry_after.unwrap_or(COME_BACK);
+                    self.due = Some(now + after);
+                    None
+                }
+            },
+        }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.due = None;
+        self.working_until = None;
+    }
+
+    fn begin_work(&mut self, now: Instant) {
+        if self.is_registered() && self.working_until.is_none() && !self.work.is_empty() {
+            self.working_until = Some(now + WORK);
+        }
+    }
+
+    fn report(&self, report: Report) -> Option<Said> {
+        let State::Registered(token) = &self.state else {
+            return None;
+        };
+        Some(Said::Report {
+            by: Reporter::Box(token.clone()),
+            report,
+        })
+    }
+}

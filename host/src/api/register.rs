@@ -1,0 +1,91 @@
+//! `POST /v1/workers/{name}/register`: a box proves which instance it is, and gets its token.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use reeve_core::boxes::{Claim, Reply};
+use reeve_core::id::InstanceId;
+use reeve_core::token::SecretHash;
+use reeve_core::worker::Said;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::reports::fresh;
+use super::{Api, body};
+
+/// How long a nonce is: long enough not to be anybody else's by chance, short enough to be one.
+const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// `{"nonce": "…", "document": "…"}`, or `{"nonce": "…", "instance": "i-…", "secret": "…"}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Drawn by the box for this register, and the same when it sends it again.
+    nonce: String,
+    /// The identity document with its RSA-2048 signature, as the metadata service gives it.
+    document: Option<String>,
+    /// Which instance, where the proof is a shared secret.
+    instance: Option<InstanceId>,
+    /// The shared secret.
+    secret: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RegisteredBody<'a> {
+    worker: &'a str,
+    generation: u64,
+    token: String,
+    heartbeat_ms: u64,
+}
+
+pub(super) async fn register(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let worker = api.worker(&name)?;
+    let asked: Asked = body::json(body).await?;
+    if !NONCE_BYTES.contains(&asked.nonce.len()) {
+        return Err(Problem::bad_request(format!(
+            "the nonce has {} bytes; accepted: {} to {}, drawn at random for this register",
+            asked.nonce.len(),
+            NONCE_BYTES.start(),
+            NONCE_BYTES.end()
+        )));
+    }
+    let nonce = SecretHash::of_nonce(&asked.nonce);
+    let said = match claim(&api, asked)? {
+        Ok(claim) => Said::Register { claim, nonce },
+        Err(text) => Said::Unproven { text },
+    };
+    match api.0.handle.say(worker, said, fresh()?).await? {
+        Reply::Registered(registered) => {
+            let body = RegisteredBody {
+                worker: worker.as_str(),
+                generation: registered.generation.get(),
+                token: registered.token.reveal(),
+                heartbeat_ms: registered.heartbeat.get(),
+            };
+            Ok(Json(body).into_response())
+        }
+        Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
+        Reply::Noted(_) => Err(Problem::internal("a register was answered as a report")),
+    }
+}
+
+/// The proof's own failure is for the worker's record; a request of another shape is not.
+fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
+    let Some(proofs) = &api.0.proofs else {
+        return Err(Problem::internal("this host checks no proofs of boxes"));
+    };
+    match (asked.document, asked.instance, asked.secret) {
+        (Some(document), None, None) => Ok(proofs.document(&document)),
+        (None, Some(instance), Some(secret)) => Ok(proofs.secret(instance, &secret)),
+        _ => Err(Problem::bad_request(
+            "a register has either `document`, or `instance` and `secret`; see README, \"Boxes\""
+                .to_owned(),
+        )),
+    }
+}

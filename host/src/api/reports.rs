@@ -1,0 +1,190 @@
+//! `POST /v1/workers/{name}/delivered`, `…/processed`, `…/busy`, and for boxes `…/heartbeat`: what is said of a
+//! worker. The same handlers serve applications on this machine, who need no token, and boxes, who do.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use reeve_core::boxes::{Noted, Refusal, RefusalCode, Reply, Report, Reporter};
+use reeve_core::id::InstanceId;
+use reeve_core::time::Millis;
+use reeve_core::token::{Secret, Token};
+use reeve_core::worker::Said;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::{Api, Side, body};
+
+/// More in one report is no count of anything that was delivered.
+const COUNT_MAX: u64 = 1_000_000;
+/// A lease that its holder forgot ends within a day; who needs longer renews it.
+const BUSY_MAX: Millis = Millis::from_secs(86_400);
+
+/// The name in the path.
+type Name = Result<Path<String>, PathRejection>;
+
+/// `{"count": 1, "instance": "i-…"}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Count {
+    #[serde(default = "one")]
+    count: u64,
+    /// Where an application says to which instance it delivered, that one has to be the worker's still.
+    instance: Option<InstanceId>,
+}
+
+/// `{"for_ms": 600000}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Busy {
+    for_ms: u64,
+}
+
+/// `{}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Serialize)]
+struct NotedBody {
+    /// `stored`, `not_running` or `not_stored`.
+    outcome: &'static str,
+    /// Shown from now on instead of the one that was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat_ms: Option<u64>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Only of an application: a box does not know what is on its way to it.
+pub(super) async fn delivered(
+    State(api): State<Api>,
+    name: Name,
+    Extension(side): Extension<Side>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let counted = count(body).await?;
+    let by = reporter(&api, &name, side, &headers, counted.instance)?;
+    say(&api, name, by, Report::Delivered(counted.count)).await
+}
+
+pub(super) async fn processed(
+    State(api): State<Api>,
+    name: Name,
+    Extension(side): Extension<Side>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let counted = count(body).await?;
+    let by = reporter(&api, &name, side, &headers, counted.instance)?;
+    say(&api, name, by, Report::Processed(counted.count)).await
+}
+
+pub(super) async fn busy(
+    State(api): State<Api>,
+    name: Name,
+    Extension(side): Extension<Side>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Busy { for_ms } = body::json(body).await?;
+    let lasting = Millis::new(for_ms);
+    if lasting > BUSY_MAX {
+        return Err(Problem::bad_request(format!(
+            "found for_ms={for_ms}; accepted: at most {} (a day); renew a longer lease",
+            BUSY_MAX.get()
+        )));
+    }
+    let by = reporter(&api, &name, side, &headers, None)?;
+    say(&api, name, by, Report::Busy(lasting)).await
+}
+
+pub(super) async fn heartbeat(
+    State(api): State<Api>,
+    name: Name,
+    Extension(side): Extension<Side>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Nothing {} = body::json(body).await?;
+    let by = reporter(&api, &name, side, &headers, None)?;
+    say(&api, name, by, Report::Heartbeat).await
+}
+
+async fn count(body: Body) -> Result<Count, Problem> {
+    let counted: Count = body::json(body).await?;
+    if !(1..=COUNT_MAX).contains(&counted.count) {
+        return Err(Problem::bad_request(format!(
+            "found count={}; accepted: 1 to {COUNT_MAX}",
+            counted.count
+        )));
+    }
+    Ok(counted)
+}
+
+/// Who speaks: on this machine an application, on the boxes' interface whoever shows a token.
+fn reporter(
+    api: &Api,
+    name: &Name,
+    side: Side,
+    headers: &HeaderMap,
+    instance: Option<InstanceId>,
+) -> Result<Reporter, Problem> {
+    if side == Side::Application {
+        return Ok(Reporter::Application(instance));
+    }
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let detail = match shown.map(Token::parse) {
+        Some(Ok(token)) => return Ok(Reporter::Box(token)),
+        Some(Err(error)) => {
+            format!("the token cannot be one of this host: {error}; register to get one")
+        }
+        None => "there is no `Authorization: Bearer` with a token; register to get one".to_owned(),
+    };
+    let worker = api.worker(name)?;
+    let after = Millis::from_secs(1);
+    let refusal = Refusal::come_back(RefusalCode::TokenUnknown, after, detail);
+    Err(Problem::refused(worker, &refusal))
+}
+
+async fn say(api: &Api, name: Name, by: Reporter, report: Report) -> Result<Response, Problem> {
+    let worker = api.worker(&name)?;
+    let fresh = fresh()?;
+    let said = Said::Report { by, report };
+    match api.0.handle.say(worker, said, fresh).await? {
+        Reply::Noted(noted) => Ok(Json(NotedBody::from(noted)).into_response()),
+        Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
+        Reply::Registered(_) => Err(Problem::internal("a report was answered as a register")),
+    }
+}
+
+/// 256 bits from the system.
+pub(super) fn fresh() -> Result<Secret, Problem> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Problem::internal(&format!(
+            "the system gives no randomness, so no token is made: {error}"
+        ))
+    })?;
+    Ok(Secret::new(bytes))
+}
+
+impl From<Noted> for NotedBody {
+    fn from(noted: Noted) -> Self {
+        Self {
+            outcome: noted.outcome.as_str(),
+            token: noted.token.map(|token| token.reveal()),
+            heartbeat_ms: noted.heartbeat.map(Millis::get),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! How this host tells boxes apart: by AWS's signature on their identity documents, or by a secret they share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use reeve_core::boxes::{Claim, Proof};
+use reeve_core::id::InstanceId;
+use reeve_core::token::SecretHash;
+use reeve_identity::{CertificateError, Verifier};
+
+use crate::config;
+
+/// A secret that can be guessed lets any machine of the network be a box: 32 characters of base64 hold 192 bits.
+const SECRET_BYTES_MIN: usize = 32;
+
+/// What boxes register at and are told apart by.
+pub struct BoxesOptions {
+    /// Where the interface for boxes listens.
+    pub listen: SocketAddr,
+    /// How they are told apart.
+    pub proofs: Proofs,
+}
+
+/// Checks what boxes prove themselves with.
+pub struct Proofs {
+    verifier: Verifier,
+    shared_secret: Option<SecretHash>,
+}
+
+/// Why the proofs of boxes cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum BoxesError {
+    /// A file that the configuration names cannot be read.
+    #[error("cannot read {}, which [boxes] names", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The secret is too short.
+    #[error(
+        "the secret in {} has {found} bytes; accepted: at least {SECRET_BYTES_MIN}, such as the output of `openssl rand -base64 32`",
+        path.display()
+    )]
+    SecretTooShort {
+        /// The file.
+        path: PathBuf,
+        /// Its length without white space at its ends.
+        found: usize,
+    },
+    /// A certificate is none that a document can be checked with.
+    #[error("cannot use the certificate in {}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+}
+
+impl BoxesOptions {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// [`BoxesError`].
+    pub fn read(config: &config::Boxes) -> Result<Self, BoxesError> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|source| BoxesError::Unreadable {
+                path: path.clone(),
+                source,
+            })
+        };
+        let mut proofs = Proofs::new(Verifier::pinned());
+        for (region, path) in &config.certificates {
+            let verifier = proofs
+                .verifier
+                .with_certificate(region.clone(), &read(path)?);
+            proofs.verifier = verifier.map_err(|source| BoxesError::Certificate {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        if let Some(path) = &config.shared_secret_file {
+            let text = read(path)?;
+            let secret = text.trim();
+            if secret.len() < SECRET_BYTES_MIN {
+                return Err(BoxesError::SecretTooShort {
+                    path: path.clone(),
+                    found: secret.len(),
+                });
+            }
+            proofs = proofs.with_shared_secret(secret);
+        }
+        Ok(Self {
+            listen: config.listen,
+            proofs,
+        })
+    }
+}
+
+impl Proofs {
+    /// Checks documents with these certificates.
+    pub fn new(verifier: Verifier) -> Self {
+        Self {
+            verifier,
+            shared_secret: None,
+        }
+    }
+
+    /// Accepts this secret as well, for boxes that have no document.
+    #[must_use]
+    pub fn with_shared_secret(mut self, secret: &str) -> Self {
+        self.shared_secret = Some(SecretHash::of_shared(secret));
+        self
+    }
+
+    /// Which instance a signed identity document proves.
+    ///
+    /// # Errors
+    /// What is wrong with the document, its code first.
+    pub(crate) fn document(&self, signed: &str) -> Result<Claim, String> {
+        let document = self
+            .verifier
+            .verify(signed)
+            .map_err(|error| format!("{}: {error}", error.code()))?;
+        Ok(Claim {
+            instance: document.instance,
+            proof: Proof::InstanceDocument {
+                region: document.region,
+                account: document.account,
+            },
+        })
+    }
+
+    /// The instance that a box names which knows the shared secret.
+    ///
+    /// # Errors
+    /// That the secret is wrong, or that none is accepted.
+    pub(crate) fn secret(&self, instance: InstanceId, secret: &str) -> Result<Claim, String> {
+        let Some(accepted) = self.shared_secret else {
+            return Err("secret_not_accepted: this host has no `shared_secret_file`".to_owned());
+        };
+        if SecretHash::of_shared(secret) != accepted {
+            return Err(
+                "secret_wrong: it is not the secret that the boxes of this host share".to_owned(),
+            );
+        }
+        Ok(Claim {
+            instance,
+            proof: Proof::SharedSecret,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(secret: &str) -> Result<BoxesOptions, BoxesError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("boxes.secret");
+        std::fs::write(&path, secret).unwrap();
+        BoxesOptions::read(&config::Boxes {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            shared_secret_file: Some(path),
+            certificates: Default::default(),
+        })
+    }
+
+    #[test]
+    fn a_shared_secret_is_accepted_as_it_stands_in_the_file_and_no_other() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let boxes = read(&format!("{secret}\n")).unwrap();
+        let claim = |secret: &str| boxes.proofs.secret("i-a".into(), secret);
+        assert_eq!(claim(secret).unwrap().instance.as_str(), "i-a");
+        for wrong in [
+            "",
+            "0123456789abcdef0123456789abcdeF",
+            &format!("{secret} "),
+        ] {
+            let text = claim(wrong).unwrap_err();
+            assert!(text.starts_with("secret_wrong"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused_with_what_is_accepted() {
+        let error = read("  hunter2\n").err().unwrap().to_string();
+        assert!(
+            error.contains("has 7 bytes; accepted: at least 32"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn without_a_shared_secret_none_is_accepted() {
+        let proofs = Proofs::new(Verifier::pinned());
+        let text = proofs.secret("i-a".into(), "").unwrap_err();
+        assert!(text.starts_with("secret_not_accepted"), "{text}");
+    }
+}
