@@ -1,9 +1,12 @@
-//! What came of asking a policy.
+//! What came of asking a policy, and what the host decides without one.
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, PoolName};
-use crate::point::{Input, Verdict};
+use crate::cloud::MutationKind;
+use crate::id::{Digest, Generation, InstanceId, PoolName};
+use crate::point::{Input, Reason, Verdict};
+use crate::store::Adopted;
+use crate::time::Instant;
 
 /// Whoever answers questions: the Wasm slots in the product, a function in a test.
 pub trait Policies: Send + Sync {
@@ -35,4 +38,21 @@ pub struct PolicyFailure {
     pub code: String,
     /// The whole story in one line, with policy, digest and point.
     pub text: String,
+}
+
+/// What the host decided by a rule of its own, with the facts it rests on. No policy was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// What is to be done: `stop` or `terminate`.
+    pub action: MutationKind,
+    /// With which instance.
+    pub instance: InstanceId,
+    /// The generation it was launched as for this worker; `None`: not known.
+    pub generation: Option<Generation>,
+    /// Since when the rule has applied to it.
+    pub since: Instant,
+    /// The instance that embodies the worker.
+    pub adopted: Adopted,
+    /// Why; the code is the rule's: `orphan`.
+    pub reason: Reason,
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::{CloudError, Mutation, Outcome};
-use crate::decision::Decision;
+use crate::decision::{Decision, Ruling};
 use crate::guard::Veto;
 use crate::id::{DecisionId, Epoch, Generation, WorkerId};
 use crate::operator::{Command, Operated, Refused};
@@ -29,6 +29,8 @@ pub struct Record {
 pub enum Entry {
     /// A policy was asked. The whole input is kept, so that the decision can be replayed.
     Decided(Box<Decision>),
+    /// A rule of the host's own decided; no policy was asked.
+    Ruled(Box<Ruling>),
     /// The guard permitted it; it is about to be done. Must be durable before it is.
     Intent {
         /// The generation it belongs to.

@@ -48,6 +48,8 @@ pub enum Step {
     PointerWriteFailed,
     /// An instance is being stopped or terminated; says why.
     InstanceReaped,
+    /// An instance lives beside the adopted one; it will be ended if it still does when its grace is over.
+    OrphanSeen,
     /// The instance of the worker was seen going down.
     InstanceLost,
     /// Instances come and go without ever serving.
@@ -103,6 +105,7 @@ impl Step {
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
             Self::InstanceReaped => "instance_reaped",
+            Self::OrphanSeen => "orphan_seen",
             Self::InstanceLost => "instance_lost",
             Self::WorkerCycling => "worker_cycling",
             Self::ProposalVetoed => "proposal_vetoed",
@@ -144,6 +147,7 @@ impl Step {
             | Self::ProvisionUnanswered
             | Self::PointerWriteFailed
             | Self::InstanceReaped
+            | Self::OrphanSeen
             | Self::InstanceLost
             | Self::ProposalVetoed
             | Self::CloudCallFailed

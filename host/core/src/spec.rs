@@ -121,6 +121,11 @@ pub struct Limits {
     /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to retry
     /// "from seconds to minutes" (developer guide, "Eventual consistency").
     pub not_visible_grace: Millis,
+    /// How long an instance must have been an orphan, by every sweep, before the host ends it (G2). 10
+    /// minutes: the longest a host goes on handing out an address without asking anew, so whoever was
+    /// given the orphan's has been given another since; with it the time of EC2's eventual consistency
+    /// and of a lease.
+    pub orphan_grace: Millis,
     /// How long a worker may take deliveries and finish none before it counts as unresponsive, whatever its
     /// heartbeat says (I3). 5 minutes; only where its box registers or somebody reports what is processed.
     pub unresponsive_after: Millis,
@@ -137,6 +142,7 @@ impl Default for Limits {
             pass_max: Millis::from_secs(5),
             idle_min: Millis::from_secs(600),
             not_visible_grace: Millis::from_secs(300),
+            orphan_grace: Millis::from_secs(600),
             unresponsive_after: Millis::from_secs(300),
             worker_budget: Budget {
                 launches: 6,

@@ -246,6 +246,11 @@ impl Reeve {
     fn note_record(&mut self, record: Record) {
         match &record.entry {
             journal::Entry::Decided(made) => self.note_decision(&record, made),
+            journal::Entry::Ruled(ruling) => self.entries.push(Entry {
+                decision: format!("{} {}", ruling.action, ruling.instance),
+                reason: ruling.reason.text.clone(),
+                ..Entry::event(record.at, "host", ruling.reason.code.clone())
+            }),
             journal::Entry::Vetoed(veto) => self.note_veto(&record, veto),
             journal::Entry::Intent { mutation, .. } => {
                 let about = mutation.instance().map_or("", InstanceId::as_str);

@@ -112,6 +112,10 @@ fn what(entry: &Entry) -> String {
                 ),
             }
         }
+        Entry::Ruled(ruling) => format!(
+            "the host's own rule → {} {} ({}: {})",
+            ruling.action, ruling.instance, ruling.reason.code, ruling.reason.text
+        ),
         Entry::Intent {
             generation,
             epoch,
@@ -137,4 +141,44 @@ fn about(mutation: &Mutation) -> String {
     format!("{} {instance}", mutation.kind())
         .trim_end()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_core::cloud::MutationKind;
+    use reeve_core::decision::Ruling;
+    use reeve_core::point::Reason;
+    use reeve_core::store::{Adopted, How};
+
+    use super::*;
+
+    #[test]
+    fn what_a_rule_of_the_hosts_decided_is_not_laid_at_a_policys_door() {
+        let ruling = Ruling {
+            action: MutationKind::Terminate,
+            instance: "i-old".into(),
+            generation: None,
+            since: Instant::from_ms(0),
+            adopted: Adopted {
+                id: "i-home".into(),
+                generation: Default::default(),
+                since: Instant::from_ms(0),
+                how: How::Found,
+                unfinished_before: 0,
+            },
+            reason: Reason::new("orphan", "it lived on"),
+        };
+        let record = Record {
+            at: Instant::from_ms(0),
+            worker: "chat".into(),
+            decision: Default::default(),
+            entry: Entry::Ruled(Box::new(ruling)),
+        };
+        assert_eq!(
+            line(&record),
+            "1970-01-01T00:00:00.000Z  chat  #0  the host's own rule → terminate i-old (orphan: it lived on)"
+        );
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
 }

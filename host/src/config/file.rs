@@ -111,6 +111,7 @@ pub(super) struct Limits {
     pub(super) pass_ms_max: Option<Spanned<u64>>,
     pub(super) idle_ms_min: Option<Spanned<u64>>,
     pub(super) not_visible_grace_ms: Option<Spanned<u64>>,
+    pub(super) orphan_grace_ms: Option<Spanned<u64>>,
     pub(super) unresponsive_after_ms: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) worker_budget: Budget,

@@ -188,6 +188,10 @@ fn a_value_out_of_bounds_is_refused_at_its_place() {
             "11:22: found 1; accepted: 1000 to 604800000",
         ),
         (
+            line("limits.orphan_grace_ms = 59999"),
+            "11:26: found 59999; accepted: 60000 to 86400000",
+        ),
+        (
             line("policy_tags = [\"a\", \"a\"]"),
             "11:21: the tag key \"a\" stands here twice",
         ),

@@ -8,6 +8,7 @@ mod adopt;
 mod launch;
 mod lease;
 mod ledger;
+mod orphan;
 mod pause;
 mod permit;
 mod reap;
@@ -18,6 +19,7 @@ mod tests;
 mod veto;
 
 pub use ledger::{Ledger, Spending};
+pub(crate) use orphan::LOOK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 pub use veto::{Rule, Veto};
@@ -51,6 +53,8 @@ pub enum Proposal {
     Stop(Reaping),
     /// Terminate this instance.
     Terminate(Reaping),
+    /// End this orphan, without a policy having asked for it.
+    EndOrphan(InstanceId),
 }
 
 /// A proposal to end an instance.
@@ -110,6 +114,7 @@ impl Scene<'_> {
             Proposal::ReplayLaunch => self.replay_launch(),
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
+            Proposal::EndOrphan(id) => self.end_orphan(id),
         }?;
         if self.dry_run {
             return Err(Veto::new(

@@ -61,6 +61,7 @@ mod tests {
             Proposal::ReplayLaunch,
             Proposal::Stop(reaping.clone()),
             Proposal::Terminate(reaping),
+            Proposal::EndOrphan("i-one".into()),
         ];
         for proposal in proposals {
             refused(&worker, &proposal, Rule::Paused);

@@ -70,6 +70,14 @@ pub enum Rule {
     NoAddress,
     /// The reading of the pointer that is to be written again already agrees.
     NothingToRepair,
+    /// G2: the instance is not, or no longer, an orphan of the worker.
+    NotAnOrphan,
+    /// G2: the orphan's grace is not over.
+    OrphanGrace,
+    /// G2: the record, the sweep and the look by id do not say the same.
+    SourcesDisagree,
+    /// G3: the pointer names it; the pointer is put right first.
+    PointerNamesIt,
     /// Serving is not a mutation.
     NotAMutation,
     /// An operator has paused the worker.
@@ -107,6 +115,10 @@ impl Rule {
             Self::StaleReading => "stale-reading",
             Self::NoAddress => "no-address",
             Self::NothingToRepair => "nothing-to-repair",
+            Self::NotAnOrphan => "not-an-orphan",
+            Self::OrphanGrace => "orphan-grace",
+            Self::SourcesDisagree => "sources-disagree",
+            Self::PointerNamesIt => "pointer-names-it",
             Self::NotAMutation => "not-a-mutation",
             Self::Paused => "paused",
             Self::DryRun => "dry-run",

@@ -7,6 +7,7 @@
 //! - [`address`]: the look for the address of an instance that runs.
 //! - [`mutation`]: sending what was permitted, and what came of it.
 //! - [`reaping`]: asking `reap` on each sweep.
+//! - [`orphans`]: ending what lives on beside the adopted instance, after its grace.
 //! - [`boxes`]: registers and reports of boxes and applications.
 //! - [`operator`]: pausing, resuming and forgetting a worker.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
@@ -17,6 +18,7 @@ mod boxes;
 mod callers;
 mod mutation;
 mod operator;
+mod orphans;
 mod pass;
 mod reaping;
 mod record;
@@ -74,7 +76,11 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             asked_at,
             result,
             ..
-        } => on_reading(worker, turn, query, asked_at, result),
+        } => {
+            orphans::note(worker, &query, asked_at, &result);
+            on_reading(worker, turn, query, asked_at, result);
+            orphans::conclude(worker, turn);
+        }
         Event::Decided { decision, made, .. } => on_decided(worker, turn, decision, made),
         Event::Mutated {
             decision,
@@ -84,7 +90,10 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         } => mutation::on_outcome(worker, turn, decision, &mutation, result),
         Event::RecordRead {
             asked_at, result, ..
-        } => record::read(worker, turn, asked_at, result),
+        } => {
+            record::read(worker, turn, asked_at, result);
+            orphans::record_read(worker, turn, asked_at);
+        }
         Event::Committed { result, .. } => record::written(worker, turn, result),
         Event::TimerFired(Timer::Recover(_)) => record::recover_or_look(worker, turn),
         Event::TimerFired(Timer::RenewLease(_)) => record::renew(worker, turn),
@@ -123,10 +132,14 @@ pub(crate) fn on_sweep(
         .pass
         .as_ref()
         .is_some_and(|pass| pass.stage == Stage::Sweep);
+    let scanned = scan_failed.is_none();
     if sweep_awaited {
         pass::swept(worker, turn, scan_failed);
-    } else if scan_failed.is_none() {
+    } else if scanned {
         reaping::after_sweep(worker, turn);
+    }
+    if scanned {
+        orphans::after_sweep(worker, turn);
     }
 }
 

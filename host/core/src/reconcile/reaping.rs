@@ -120,6 +120,10 @@ pub(super) fn ended(
     pointer_cleared: bool,
     result: Result<(), CloudErrorKind>,
 ) {
+    if let Some(known) = worker.instances.get_mut(id) {
+        // Whatever came of it: if it lives on as an orphan, its grace begins anew.
+        known.orphan = None;
+    }
     if pointer_cleared {
         // On success it is `none`; after a failure either step may have been the one that failed.
         worker.pointer = result.is_ok().then_some(None);

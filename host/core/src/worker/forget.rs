@@ -31,6 +31,7 @@ impl Worker {
         self.register_error = None;
         self.unfinished_since = None;
         self.unresponsive_told = false;
+        self.orphan_look = None;
         self.address_watch = None;
         self.declined = None;
         self.reaping.clear();
@@ -49,5 +50,6 @@ impl Known {
         self.reap_look_again = None;
         self.reap_memo.clear();
         self.reap_decision = None;
+        self.orphan = None;
     }
 }

@@ -1,5 +1,6 @@
 //! One instance as the host remembers it.
 
+use super::Orphan;
 use crate::id::DecisionId;
 use crate::instance::{Instance, InstanceState};
 use crate::time::{Instant, Millis};
@@ -27,6 +28,8 @@ pub struct Known {
     pub reap_memo: String,
     /// The `reap` decision under way.
     pub reap_decision: Option<DecisionId>,
+    /// Since when it has been an orphan; `None`: by the latest sweep it is none.
+    pub orphan: Option<Orphan>,
 }
 
 impl Known {
@@ -43,6 +46,7 @@ impl Known {
             reap_look_again: None,
             reap_memo: String::new(),
             reap_decision: None,
+            orphan: None,
         }
     }
 

@@ -5,6 +5,7 @@ mod forget;
 pub mod inputs;
 mod known;
 pub mod observe;
+mod orphans;
 mod parts;
 mod record;
 mod status;
@@ -14,6 +15,7 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use known::Known;
+pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
     AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
     Operation, OperationStage, Pass, Stage, Waiter,
@@ -92,6 +94,8 @@ pub struct Worker {
     pub declined: Option<Declined>,
     /// `reap` decisions under way, by id: the instance each is about.
     pub reaping: BTreeMap<DecisionId, InstanceId>,
+    /// The close look at an orphan whose grace is over, under way.
+    pub orphan_look: Option<OrphanLook>,
     /// What the demand metric said last.
     pub demand: Option<DemandReading>,
     /// What the `resolve` policy asked to be given back.
@@ -152,6 +156,7 @@ impl Worker {
             waiters: BTreeMap::new(),
             declined: None,
             reaping: BTreeMap::new(),
+            orphan_look: None,
             demand: None,
             memo: String::new(),
             route: None,

@@ -48,6 +48,7 @@ impl Worker {
                 || Some(id) == pointed.as_ref()
                 || known.read_at.is_none_or(|read_at| read_at > asked_at)
         });
+        self.note_orphans(&present, asked_at);
         self.learn_generation();
         self.swept_at = self.swept_at.max(Some(asked_at));
         changes.route_broken = self.route_is_broken();

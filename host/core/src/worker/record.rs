@@ -130,8 +130,9 @@ impl Worker {
         let kind = self.intent.as_ref().map(|intent| intent.mutation.kind());
         match kind {
             Some(Launch | Start) => return Phase::Provisioning,
-            Some(Stop | Terminate) => return Phase::Ending,
-            Some(WritePointer) | None => {}
+            Some(Stop | Terminate) if self.ends_adopted() => return Phase::Ending,
+            // Ending an orphan says nothing of the worker's own instance.
+            Some(Stop | Terminate | WritePointer) | None => {}
         }
         let is_down = |state: InstanceState| {
             matches!(
@@ -147,6 +148,17 @@ impl Worker {
             (Some(_), Some(known)) if is_down(known.instance.state) => Phase::Absent,
             (Some(_), _) => Phase::Running,
         }
+    }
+
+    /// Whether the intent is about the instance that embodies the worker, or may.
+    fn ends_adopted(&self) -> bool {
+        let ended = self
+            .intent
+            .as_ref()
+            .and_then(|intent| intent.mutation.instance());
+        self.adopted
+            .as_ref()
+            .is_none_or(|adopted| Some(&adopted.id) == ended)
     }
 
     /// Takes over what the store says: who embodies the worker, and what is under way. What this host

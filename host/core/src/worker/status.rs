@@ -69,6 +69,9 @@ pub struct InstanceStatus {
     pub read_at: Option<Instant>,
     /// When it was last handed out.
     pub handed_out: Option<Instant>,
+    /// Since when every sweep has shown it as an orphan: live, with the worker's tag, beside the adopted
+    /// one, of an older or unknown generation.
+    pub orphan_since: Option<Instant>,
 }
 
 /// The record that all hosts agree on, in short.
@@ -182,7 +185,11 @@ impl Worker {
                     token_since: credential.minted_at,
                 }),
             in_flight: self.resolve_input(now).in_flight,
-            instances: self.newest_first().into_iter().map(instance).collect(),
+            instances: self
+                .newest_first()
+                .into_iter()
+                .map(|known| instance(self, known))
+                .collect(),
             last_error: self.last_error(),
             last_not_yet: self.last_not_yet.clone(),
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
@@ -223,7 +230,7 @@ impl Worker {
     }
 }
 
-fn instance(known: &super::Known) -> InstanceStatus {
+fn instance(worker: &Worker, known: &super::Known) -> InstanceStatus {
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,
@@ -231,5 +238,6 @@ fn instance(known: &super::Known) -> InstanceStatus {
         public_ip: known.instance.public_ip,
         read_at: known.read_at,
         handed_out: known.handed_out,
+        orphan_since: worker.orphan(known).map(|orphan| orphan.since),
     }
 }

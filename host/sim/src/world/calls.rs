@@ -13,8 +13,11 @@ impl World {
     /// Answers a query at the clock's time.
     ///
     /// # Errors
-    /// None in this world's present depth; the signature is the cloud's.
+    /// What [`trouble`](World::trouble) was told.
     pub fn query(&self, query: &Query) -> Result<Reading, CloudError> {
+        if let Some(error) = self.trouble.error(query) {
+            return Err(error);
+        }
         Ok(match query {
             Query::Pointer { name, .. } => {
                 let value = self.pointer(name).unwrap_or(POINTER_NONE);
@@ -35,7 +38,11 @@ impl World {
                     value.is_some_and(|value| tag_values.contains(value))
                 };
                 let found = self.instances.values().filter(carries);
-                Reading::Sweep(found.map(super::SimInstance::reading).collect())
+                Reading::Sweep(
+                    found
+                        .filter_map(|instance| self.trouble.in_sweep(instance))
+                        .collect(),
+                )
             }
         })
     }

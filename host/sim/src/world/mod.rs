@@ -8,6 +8,7 @@
 mod calls;
 mod draws;
 mod life;
+mod trouble;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +18,7 @@ use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
 use reeve_core::instance::InstanceState;
 use reeve_core::time::{Instant, Millis};
+pub use trouble::{Asked, Trouble};
 
 /// A cloud in memory.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ pub struct World {
     launched: u32,
     next_boot: Option<Boot>,
     faults: VecDeque<Fault>,
+    trouble: Trouble,
     draws: Draws,
     happened: Vec<Happening>,
 }
@@ -84,6 +87,7 @@ impl World {
             launched: 0,
             next_boot: None,
             faults: VecDeque::new(),
+            trouble: Trouble::default(),
             draws: Draws::new(seed),
             happened: Vec::new(),
         }
@@ -134,6 +138,20 @@ impl World {
         let id = InstanceId::from(id);
         let tags = BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]);
         self.insert(id.clone(), tags, boot);
+        id
+    }
+
+    /// The same, with further tags.
+    pub fn launch_tagged(
+        &mut self,
+        id: &str,
+        tag: (&str, &str),
+        more: &[(&str, &str)],
+    ) -> InstanceId {
+        let id = InstanceId::from(id);
+        let all = std::iter::once(&tag).chain(more);
+        let tags = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.insert(id.clone(), tags.collect(), Boot::instant());
         id
     }
 

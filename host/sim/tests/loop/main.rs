@@ -14,6 +14,7 @@
 mod boxes;
 mod delivered;
 mod operating;
+mod orphans;
 mod reaping;
 mod records;
 mod resolving;

@@ -6,7 +6,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
-use reeve_core::spec::LEASE;
+use reeve_core::spec::{FleetSpec, LEASE};
 use reeve_core::store::{StoreError, StoreErrorKind, Stored};
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::host::Host;
@@ -53,8 +53,13 @@ impl Several {
 
     /// A host begins to work.
     pub(crate) fn join(&mut self, name: &str) {
+        self.join_as(name, incidents::fleet());
+    }
+
+    /// A host begins to work, configured like this.
+    pub(crate) fn join_as(&mut self, name: &str, spec: FleetSpec) {
         let mut host = Reeve::sharing(
-            incidents::fleet(),
+            spec,
             Native::sensible(),
             self.store.clone(),
             name,

@@ -25,6 +25,9 @@ const SWEEP_INTERVAL_MS: (u64, u64) = (1_000, 3_600_000);
 const PASS_MS_MAX: (u64, u64) = (100, 300_000);
 const IDLE_MS_MIN: (u64, u64) = (1_000, 604_800_000);
 const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
+/// A minute lets EC2's readings catch up; less than `serve` verdicts are valid for would end what another
+/// host may still hand out. An orphan that is left for more than a day is a bill, not a grace.
+const ORPHAN_GRACE_MS: (u64, u64) = (60_000, 86_400_000);
 const UNRESPONSIVE_AFTER_MS: (u64, u64) = (1_000, 86_400_000);
 
 /// All pools and every policy of each.
@@ -122,6 +125,11 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
             limits.not_visible_grace_ms.as_ref(),
             NOT_VISIBLE_GRACE_MS,
             default.not_visible_grace,
+        ),
+        orphan_grace: checker.millis(
+            limits.orphan_grace_ms.as_ref(),
+            ORPHAN_GRACE_MS,
+            default.orphan_grace,
         ),
         unresponsive_after: checker.millis(
             limits.unresponsive_after_ms.as_ref(),

@@ -1,0 +1,196 @@
+//! Ending an orphan by the host's own rule: only after its grace, only when the record and the cloud agree
+//! that it is one, and never one in use (G2, G5).
+
+use super::ledger::Spending;
+use super::veto::{Rule, Veto};
+use super::{Permit, SWEEP_AGE_MAX, Scene};
+use crate::cloud::Mutation;
+use crate::id::InstanceId;
+use crate::time::{Instant, Millis};
+use crate::worker::{Origin, Orphan, OrphanLook, Stage};
+
+/// How old what a close look found may be: as for a scan that a launch rests on.
+pub(crate) const LOOK_AGE_MAX: Millis = SWEEP_AGE_MAX;
+
+impl Scene<'_> {
+    /// What reeve launched for this worker is terminated. What somebody else launched is only stopped:
+    /// that can be undone.
+    pub(super) fn end_orphan(&self, id: &InstanceId) -> Result<Permit, Veto> {
+        self.is_this_workers(id)?;
+        let orphan = self.orphan(id)?;
+        self.nothing_in_flight()?;
+        self.grace_is_over(id, orphan)?;
+        self.record_agrees(orphan)?;
+        self.cloud_agrees(id, orphan)?;
+        self.nobody_needs(id)?;
+        self.within_budget(Spending::Stop)?;
+        let region = self.worker.pool.region.clone();
+        let id = id.clone();
+        // The pointer was just read and does not name it.
+        let clear_pointer = None;
+        let generation = self.worker.generation_of(&id);
+        let mutation = match orphan.origin {
+            Origin::Superseded(_) => Mutation::Terminate {
+                region,
+                id,
+                clear_pointer,
+            },
+            Origin::Unknown => Mutation::Stop {
+                region,
+                id,
+                clear_pointer,
+            },
+        };
+        Ok(self.grant(generation, mutation))
+    }
+
+    /// The orphan, as every sweep of its grace has shown it beside the present adoption.
+    fn orphan(&self, id: &InstanceId) -> Result<&Orphan, Veto> {
+        let known = self.worker.instances.get(id);
+        known
+            .and_then(|known| self.worker.orphan(known))
+            .ok_or_else(|| {
+                Veto::new(
+                    Rule::NotAnOrphan,
+                    format!("the latest sweep does not show {id} as an orphan of this worker"),
+                )
+            })
+    }
+
+    fn grace_is_over(&self, id: &InstanceId, orphan: &Orphan) -> Result<(), Veto> {
+        let limits = &self.worker.pool.limits;
+        if !self.worker.orphan_is_due(id) {
+            return Err(Veto::new(
+                Rule::OrphanGrace,
+                format!(
+                    "{id} has been an orphan for {}; `orphan_grace` is {}, and a sweep after it must show it so",
+                    self.now.since(orphan.since),
+                    limits.orphan_grace
+                ),
+            ));
+        }
+        // A scan older than two sweeps means that the cloud does not answer: fail static.
+        let fresh = limits.sweep_interval + limits.sweep_interval;
+        self.is_fresh("the latest sweep", self.worker.swept_at, fresh)
+    }
+
+    /// The first source. That nobody else holds the lease is tested for every change.
+    fn record_agrees(&self, orphan: &Orphan) -> Result<(), Veto> {
+        let record = &self.worker.record;
+        self.is_fresh("the worker's record", Some(record.read_at), LOOK_AGE_MAX)?;
+        let named = record
+            .stored
+            .as_ref()
+            .and_then(|stored| stored.record.adopted.as_ref());
+        if named == Some(&orphan.beside) {
+            return Ok(());
+        }
+        Err(Veto::new(
+            Rule::SourcesDisagree,
+            format!(
+                "the worker's record names {} as its instance, and this host {}",
+                named.map_or("none", |adopted| adopted.id.as_str()),
+                orphan.beside.id
+            ),
+        ))
+    }
+
+    /// The second source: what was read by id, of the orphan and of the adopted instance, agrees with
+    /// the sweeps.
+    fn cloud_agrees(&self, id: &InstanceId, orphan: &Orphan) -> Result<(), Veto> {
+        let worker = self.worker;
+        let look = self.look(id)?;
+        let adopted = worker.adopted_known();
+        let read_at = adopted.and_then(|known| known.read_at);
+        self.is_fresh("the reading of the adopted instance", read_at, LOOK_AGE_MAX)?;
+        let reading = look.reading.as_ref();
+        let asked_at = reading.map(|(_, asked_at)| *asked_at);
+        self.is_fresh(
+            "the reading of the orphan by its id",
+            asked_at,
+            LOOK_AGE_MAX,
+        )?;
+        let grace_ended = orphan.since + worker.pool.limits.orphan_grace;
+        let by_id = reading
+            .filter(|(_, asked_at)| *asked_at >= grace_ended)
+            .and_then(|(reading, _)| worker.origin_of_orphan(reading));
+        let latest = worker
+            .instances
+            .get(id)
+            .and_then(|known| worker.origin_of_orphan(&known.instance));
+        if by_id == Some(orphan.origin) && latest == Some(orphan.origin) {
+            return Ok(());
+        }
+        let state = reading.map(|(reading, _)| reading.state);
+        let beside = adopted.map(|known| known.instance.state);
+        Err(Veto::new(
+            Rule::SourcesDisagree,
+            format!(
+                "by the sweeps {id} is an orphan; read by its id it is {}, and the adopted {} is {}",
+                state.unwrap_or_default().as_str(),
+                orphan.beside.id,
+                beside.unwrap_or_default().as_str()
+            ),
+        ))
+    }
+
+    fn look(&self, id: &InstanceId) -> Result<&OrphanLook, Veto> {
+        let look = self.worker.orphan_look.as_ref();
+        look.filter(|look| &look.id == id && look.is_complete())
+            .ok_or_else(|| {
+                Veto::new(
+                    Rule::StaleReading,
+                    format!("{id}, the adopted instance and the pointer were not read since its grace ended"),
+                )
+            })
+    }
+
+    /// Nobody was sent to it, is being sent to it, or would be.
+    fn nobody_needs(&self, id: &InstanceId) -> Result<(), Veto> {
+        let worker = self.worker;
+        match &worker.pointer {
+            None => {
+                let text = "the pointer could not be read, and may name it";
+                return Err(Veto::new(Rule::StaleReading, text));
+            }
+            Some(Some(named)) if named == id => {
+                let text =
+                    format!("the pointer names {id}; it is made to name the adopted one first");
+                return Err(Veto::new(Rule::PointerNamesIt, text));
+            }
+            Some(_) => {}
+        }
+        let route = worker.route.as_ref();
+        let is_served = route.is_some_and(|it| &it.instance == id && self.now < it.valid_until);
+        let is_looked_at = worker.pass.as_ref().is_some_and(|pass| {
+            pass.stage == Stage::Instance(id.clone()) || pass.looked_at.contains(id)
+        });
+        if is_served || is_looked_at {
+            let text = format!("{id} is being asked for right now");
+            return Err(Veto::new(Rule::InUse, text));
+        }
+        let handed_out = worker.instances.get(id).and_then(|known| known.handed_out);
+        let idle_min = worker.pool.limits.idle_min;
+        match handed_out.map(|at| self.now.since(at)) {
+            Some(ago) if ago < idle_min => Err(Veto::new(
+                Rule::RecentActivity,
+                format!("{id} was handed out {ago} ago; `idle_min` is {idle_min}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {
+        match at.map(|at| self.now.since(at)) {
+            Some(age) if age <= most => Ok(()),
+            Some(age) => Err(Veto::new(
+                Rule::StaleReading,
+                format!("{what} is {age} old; {most} is the most"),
+            )),
+            None => Err(Veto::new(Rule::StaleReading, format!("{what} is missing"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! Each rule that keeps an orphan, close to its bound on both sides.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::{Mutation, MutationKind};
+use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
+use crate::guard::{LOOK_AGE_MAX, Proposal, Rule, Spending};
+use crate::id::{DecisionId, Generation, HostId, InstanceId};
+use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::spec::Limits;
+use crate::time::{Instant, Millis};
+use crate::worker::{Adopted, How, InFlight, OrphanLook, Pass, Stage, Worker};
+
+mod sources;
+
+const HOME: &str = "i-home";
+const OLD: &str = "i-old";
+const FOUND: &str = "i-found";
+
+fn ago(length: Millis) -> Instant {
+    Instant::from_ms(NOW.as_ms() - length.get())
+}
+
+fn grace() -> Millis {
+    Limits::default().orphan_grace
+}
+
+fn proposal(id: &str) -> Proposal {
+    Proposal::EndOrphan(id.into())
+}
+
+/// An instance of the worker; `generation`: as what reeve launched it.
+fn instance(id: &str, generation: Option<u64>) -> Instance {
+    let mut tags = BTreeMap::from([("Name".to_owned(), "gpu-worker".to_owned())]);
+    if let Some(generation) = generation {
+        tags.insert(TAG_WORKER.to_owned(), "gpu".to_owned());
+        tags.insert(TAG_GENERATION.to_owned(), generation.to_string());
+    }
+    Instance {
+        id: id.into(),
+        state: InstanceState::Running,
+        private_ip: None,
+        public_ip: None,
+        launched_at: Some(Instant::from_ms(1)),
+        tags,
+    }
+}
+
+fn all() -> Vec<Instance> {
+    vec![
+        instance(HOME, Some(3)),
+        instance(OLD, Some(2)),
+        instance(FOUND, None),
+    ]
+}
+
+/// Sweeps every interval from `first` to now, each of which shows all.
+fn sweep_from(worker: &mut Worker, first: Instant) {
+    let mut at = first;
+    while at < NOW {
+        worker.observe_sweep(all(), at);
+        at += worker.pool.limits.sweep_interval;
+    }
+    worker.observe_sweep(all(), NOW);
+}
+
+/// Looks closely: the record, the pointer and both instances are read now.
+fn look_at(worker: &mut Worker, id: &str, reading: Instance) {
+    worker.observe_instance(reading.clone(), NOW);
+    worker.observe_instance(instance(HOME, Some(3)), NOW);
+    worker.record.read_at = NOW;
+    worker.orphan_look = Some(OrphanLook {
+        cloud_asked: Some(NOW),
+        pointer_read: true,
+        adopted_read: true,
+        reading: Some((reading, NOW)),
+        ..OrphanLook::new(id.into(), NOW)
+    });
+}
+
+/// A worker with an adopted instance of generation 3 and, since the grace began, an orphan of generation 2 and
+/// one of an unknown generation beside it; the one named was looked at closely.
+fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
+    let mut worker = worker();
+    let adopted = Adopted {
+        id: HOME.into(),
+        generation: Generation::new(3),
+        since: Instant::from_ms(1),
+        how: How::Launched,
+        unfinished_before: 0,
+    };
+    worker.adopted = Some(adopted.clone());
+    worker.record.stored.as_mut().unwrap().record.adopted = Some(adopted);
+    worker.pointer = Some(Some(HOME.into()));
+    worker.swept_at = None;
+    sweep_from(&mut worker, first);
+    let found = all().into_iter().find(|it| it.id.as_str() == looked_at);
+    look_at(&mut worker, looked_at, found.unwrap());
+    worker
+}
+
+fn orphaned(looked_at: &str) -> Worker {
+    orphaned_since(ago(grace()), looked_at)
+}
+
+#[test]
+fn what_reeve_launched_is_terminated_and_what_somebody_else_launched_is_only_stopped() {
+    permitted(&orphaned(OLD), &proposal(OLD), MutationKind::Terminate);
+    let permit = permitted(&orphaned(FOUND), &proposal(FOUND), MutationKind::Stop);
+    let Mutation::Stop { clear_pointer, .. } = permit.into_mutation() else {
+        panic!("a stop was asked for");
+    };
+    assert_eq!(clear_pointer, None, "the pointer names the adopted one");
+}
+
+#[test]
+fn an_instance_launched_for_another_worker_is_of_unknown_generation() {
+    let mut worker = orphaned(FOUND);
+    let mut other = instance(FOUND, Some(1));
+    other.tags.insert(TAG_WORKER.to_owned(), "chat".to_owned());
+    let origin = worker.origin_of_orphan(&other);
+    assert_eq!(origin, Some(crate::worker::Origin::Unknown));
+    look_at(&mut worker, FOUND, other);
+    permitted(&worker, &proposal(FOUND), MutationKind::Stop);
+}
+
+#[test]
+fn the_grace_is_kept_to_the_millisecond() {
+    let young = orphaned_since(ago(Millis::new(grace().get() - 1)), OLD);
+    refused(&young, &proposal(OLD), Rule::OrphanGrace);
+    let due = orphaned_since(ago(grace()), OLD);
+    permitted(&due, &proposal(OLD), MutationKind::Terminate);
+}
+
+#[test]
+fn the_adopted_instance_and_one_of_its_generation_or_a_newer_one_are_no_orphans() {
+    let mut worker = orphaned(OLD);
+    refused(&worker, &proposal(HOME), Rule::NotAnOrphan);
+    for generation in [3, 4] {
+        let mut found = all();
+        found.push(instance("i-new", Some(generation)));
+        worker.observe_sweep(found, NOW);
+        look_at(&mut worker, "i-new", instance("i-new", Some(generation)));
+        refused(&worker, &proposal("i-new"), Rule::NotAnOrphan);
+    }
+    refused(&worker, &proposal("i-made-up"), Rule::NotThisWorkers);
+}
+
+#[test]
+fn one_sweep_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
+    let without = |id: &'static str| all().into_iter().filter(move |it| it.id.as_str() != id);
+    let stopped = all().into_iter().map(|mut it| {
+        if it.id.as_str() == OLD {
+            it.state = InstanceState::Stopped;
+        }
+        it
+    });
+    let untagged = all().into_iter().map(|mut it| {
+        if it.id.as_str() == OLD {
+            it.tags.remove(TAG_GENERATION);
+        }
+        it
+    });
+    let sweeps: [(&str, Vec<Instance>); 4] = [
+        ("it is missing", without(OLD).collect()),
+        ("the adopted one is missing", without(HOME).collect()),
+        ("it is stopped", stopped.collect()),
+        ("it has lost its generation", untagged.collect()),
+    ];
+    for (what, sweep) in sweeps {
+        let mut worker = orphaned(OLD);
+        worker.observe_sweep(sweep, NOW);
+        worker.observe_sweep(all(), NOW);
+        look_at(&mut worker, OLD, instance(OLD, Some(2)));
+        let known = &worker.instances[&InstanceId::from(OLD)];
+        assert_eq!(known.orphan.as_ref().unwrap().since, NOW, "{what}");
+        refused(&worker, &proposal(OLD), Rule::OrphanGrace);
+    }
+}
+
+#[test]
+fn a_hole_between_sweeps_begins_the_grace_anew_and_one_failed_sweep_is_no_hole() {
+    let interval = Limits::default().sweep_interval.get();
+    let after = |hole: u64| {
+        let mut worker = orphaned_since(ago(Millis::new(2 * grace().get())), OLD);
+        worker.observe_sweep(all(), NOW + Millis::new(hole));
+        let known = worker.instances.remove(&InstanceId::from(OLD));
+        known.unwrap().orphan.unwrap().since
+    };
+    assert_eq!(after(3 * interval), ago(Millis::new(2 * grace().get())));
+    let hole = 3 * interval + 1;
+    assert_eq!(after(hole), NOW + Millis::new(hole));
+}
+
+#[test]
+fn another_adoption_begins_the_grace_anew() {
+    let mut worker = orphaned(OLD);
+    worker.adopted.as_mut().unwrap().since = NOW;
+    refused(&worker, &proposal(OLD), Rule::NotAnOrphan);
+    worker.observe_sweep(all(), NOW);
+    refused(&worker, &proposal(OLD), Rule::OrphanGrace);
+}
+
+#[test]
+fn an_untagged_adopted_instance_need_not_be_in_the_sweep() {
+    let mut worker = orphaned(OLD);
+    let mut home = instance(HOME, None);
+    home.tags.clear();
+    worker.observe_instance(home, NOW);
+    worker.observe_sweep(vec![instance(OLD, Some(2))], NOW);
+    let known = &worker.instances[&InstanceId::from(OLD)];
+    assert_eq!(known.orphan.as_ref().unwrap().since, ago(grace()));
+}
+
+#[test]
+fn an_orphan_that_the_pointer_names_or_may_name_is_kept() {
+    let mut worker = orphaned(OLD);
+    worker.pointer = Some(Some(OLD.into()));
+    refused(&worker, &proposal(OLD), Rule::PointerNamesIt);
+    worker.pointer = None;
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+    worker.pointer = Some(None);
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+}
+
+#[test]
+fn an_orphan_handed_out_within_idle_min_is_kept_to_the_millisecond() {
+    let idle_min = Limits::default().idle_min;
+    let mut worker = orphaned(OLD);
+    let hand_out = |worker: &mut Worker, at| {
+        let known = worker.instances.get_mut(&InstanceId::from(OLD)).unwrap();
+        known.handed_out = Some(at);
+    };
+    hand_out(&mut worker, ago(Millis::new(idle_min.get() - 1)));
+    refused(&worker, &proposal(OLD), Rule::RecentActivity);
+    hand_out(&mut worker, ago(idle_min));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+}
+
+#[test]
+fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_matter() {
+    let mut worker = orphaned(OLD);
+    let pass = |looked_at: &str| Pass {
+        started: NOW,
+        stage: Stage::Sweep,
+        decisions: 0,
+        adoption: crate::point::resolve::Adoption::NotAsked,
+        looked_at: vec![looked_at.into()],
+        scan_failed: false,
+        trouble: None,
+    };
+    worker.pass = Some(pass(OLD));
+    refused(&worker, &proposal(OLD), Rule::InUse);
+    worker.pass = Some(pass(HOME));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+    worker.pass.as_mut().unwrap().stage = Stage::Instance(OLD.into());
+    refused(&worker, &proposal(OLD), Rule::InUse);
+}
+
+#[test]
+fn an_orphan_is_ended_within_the_budget_of_stops_and_alone() {
+    let mut worker = orphaned(OLD);
+    let budget = worker.pool.limits.worker_budget;
+    for _ in 0..budget.stops {
+        permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+        worker.ledger.enter(NOW, Spending::Stop, budget);
+    }
+    refused(&worker, &proposal(OLD), Rule::BudgetSpent);
+    worker.in_flight = Some(InFlight {
+        kind: MutationKind::Stop,
+        instance: Some(FOUND.into()),
+        decision: DecisionId::new(6),
+        since: NOW,
+        is_ours: true,
+    });
+    refused(&worker, &proposal(OLD), Rule::MutationInFlight);
+}
+
+#[test]
+fn the_pools_and_the_hosts_budget_of_stops_hold_for_orphans() {
+    let worker = orphaned(OLD);
+    for level in ["pool", "host"] {
+        let veto = scene_with(&worker, false, |mut scene| {
+            let budget = match level {
+                "pool" => &mut scene.pool.1,
+                _ => &mut scene.host.1,
+            };
+            budget.stops = 0;
+            scene.permit(&proposal(OLD)).unwrap_err()
+        });
+        assert_eq!(veto.rule, Rule::BudgetSpent, "{level}");
+    }
+}
+
+#[test]
+fn a_dry_run_ends_no_orphan() {
+    let veto = scene_with(&orphaned(OLD), true, |scene| scene.permit(&proposal(OLD)));
+    assert_eq!(veto.unwrap_err().rule, Rule::DryRun);
+}
+
+#[test]
+fn an_orphan_that_is_handed_out_by_the_published_route_is_kept() {
+    let mut worker = orphaned(OLD);
+    let route = |valid_until| crate::answer::Route {
+        worker: "gpu".into(),
+        url: "http://10.0.0.1:8000".to_owned(),
+        instance: OLD.into(),
+        generation: Generation::new(2),
+        decision: DecisionId::new(5),
+        digest: None,
+        valid_until,
+    };
+    worker.route = Some(route(NOW + Millis::new(1)));
+    refused(&worker, &proposal(OLD), Rule::InUse);
+    worker.route = Some(route(NOW));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+}

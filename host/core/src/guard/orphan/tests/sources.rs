@@ -1,0 +1,100 @@
+//! The two sources, the record and the cloud: while one is silent, old or says otherwise, the orphan is kept.
+
+use super::*;
+
+#[test]
+fn an_orphan_is_kept_while_the_record_is_old_or_names_another() {
+    let mut worker = orphaned(OLD);
+    worker.record.read_at = ago(LOOK_AGE_MAX);
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+    worker.record.read_at = ago(LOOK_AGE_MAX + Millis::new(1));
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+    worker.record.read_at = NOW;
+    worker.record.stored.as_mut().unwrap().record.adopted = None;
+    refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
+    worker.record.stored.as_mut().unwrap().record.lease = Some(HostId::from("another"));
+    worker.record.seen_at = NOW;
+    refused(&worker, &proposal(OLD), Rule::LeaseHeld);
+    worker.record.stored = None;
+    refused(&worker, &proposal(OLD), Rule::RecordUnknown);
+}
+
+#[test]
+fn an_orphan_is_kept_while_the_latest_sweep_is_older_than_two_intervals() {
+    let mut worker = orphaned(OLD);
+    let fresh = worker.pool.limits.sweep_interval.get() * 2;
+    let since = |worker: &mut Worker, since: Instant| {
+        let known = worker.instances.get_mut(&InstanceId::from(OLD)).unwrap();
+        known.orphan.as_mut().unwrap().since = since;
+    };
+    worker.swept_at = Some(ago(Millis::new(fresh)));
+    since(&mut worker, ago(Millis::new(fresh + grace().get())));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+    worker.swept_at = Some(ago(Millis::new(fresh + 1)));
+    since(&mut worker, ago(Millis::new(fresh + 1 + grace().get())));
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+}
+
+#[test]
+fn an_orphan_is_kept_unless_it_was_read_by_its_id_after_its_grace() {
+    let mut worker = orphaned(OLD);
+    let read = |worker: &mut Worker, asked_at| {
+        let look = worker.orphan_look.as_mut().unwrap();
+        look.reading.as_mut().unwrap().1 = asked_at;
+    };
+    read(&mut worker, ago(Millis::new(1)));
+    refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
+    let mut worker = orphaned_since(ago(grace() + LOOK_AGE_MAX + LOOK_AGE_MAX), OLD);
+    read(&mut worker, ago(LOOK_AGE_MAX));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+    read(&mut worker, ago(LOOK_AGE_MAX + Millis::new(1)));
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+    worker.orphan_look = None;
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+}
+
+#[test]
+fn an_orphan_is_kept_when_the_look_by_id_says_something_else_than_the_sweeps() {
+    let mut stopped = instance(OLD, Some(2));
+    stopped.state = InstanceState::Stopping;
+    let mut moved = instance(OLD, Some(2));
+    moved.tags.insert("Name".to_owned(), "another".to_owned());
+    let readings = [
+        stopped,
+        Instance::not_visible(OLD.into()),
+        instance(OLD, Some(1)),
+        instance(OLD, Some(3)),
+        instance(OLD, None),
+    ];
+    for reading in readings {
+        let mut worker = orphaned(OLD);
+        look_at(&mut worker, OLD, reading);
+        refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
+    }
+    let mut worker = orphaned(OLD);
+    look_at(&mut worker, OLD, moved);
+    refused(&worker, &proposal(OLD), Rule::NotThisWorkers);
+}
+
+#[test]
+fn an_orphan_is_kept_unless_the_adopted_instance_was_just_read_live() {
+    let mut worker = orphaned(OLD);
+    let home = |worker: &mut Worker, state, read_at| {
+        let known = worker.instances.get_mut(&InstanceId::from(HOME)).unwrap();
+        known.instance.state = state;
+        known.read_at = Some(read_at);
+    };
+    home(&mut worker, InstanceState::Pending, ago(LOOK_AGE_MAX));
+    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
+    let late = ago(LOOK_AGE_MAX + Millis::new(1));
+    home(&mut worker, InstanceState::Running, late);
+    refused(&worker, &proposal(OLD), Rule::StaleReading);
+    for state in [
+        InstanceState::Stopping,
+        InstanceState::NotVisible,
+        InstanceState::Unknown,
+    ] {
+        home(&mut worker, state, NOW);
+        refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
+    }
+}

@@ -1,0 +1,75 @@
+//! What is wrong with the cloud's answers to queries. Queries change nothing, so unlike a [`Fault`](super::Fault)
+//! of a mutation, trouble lasts until it is taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reeve_core::cloud::{CloudError, CloudErrorKind, Query};
+use reeve_core::id::InstanceId;
+use reeve_core::instance::Instance;
+
+use super::{SimInstance, World};
+
+/// Trouble with queries, each kind by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// Queries of these kinds are answered with an error.
+    pub unanswered: BTreeSet<Asked>,
+    /// Sweeps do not show these instances: a page that was lost.
+    pub hidden_from_sweeps: BTreeSet<InstanceId>,
+    /// Sweeps show these instances so, whatever has become of them: readings that lag behind.
+    pub lagging_in_sweeps: BTreeMap<InstanceId, Instance>,
+}
+
+/// The kinds of query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// What the pointer says.
+    Pointer,
+    /// One instance by its id.
+    Instance,
+    /// All instances by tag.
+    Sweep,
+}
+
+impl Asked {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Pointer, Self::Instance, Self::Sweep];
+
+    fn of(query: &Query) -> Self {
+        match query {
+            Query::Pointer { .. } => Self::Pointer,
+            Query::Instance { .. } => Self::Instance,
+            Query::Sweep { .. } => Self::Sweep,
+        }
+    }
+}
+
+impl Trouble {
+    /// The error a query is answered with, if it is.
+    pub(super) fn error(&self, query: &Query) -> Option<CloudError> {
+        let asked = Asked::of(query);
+        self.unanswered.contains(&asked).then(|| CloudError {
+            operation: format!("{asked:?}"),
+            kind: CloudErrorKind::Transient,
+            code: "ServiceUnavailable".to_owned(),
+            message: "the simulation says so".to_owned(),
+            retry_after: None,
+        })
+    }
+
+    /// What a sweep says of an instance; `None`: it does not show it.
+    pub(super) fn in_sweep(&self, instance: &SimInstance) -> Option<Instance> {
+        if self.hidden_from_sweeps.contains(&instance.id) {
+            return None;
+        }
+        let lagging = self.lagging_in_sweeps.get(&instance.id).cloned();
+        Some(lagging.unwrap_or_else(|| instance.reading()))
+    }
+}
+
+impl World {
+    /// Lets queries go wrong in this way from now on; the default is no trouble at all.
+    pub fn trouble(&mut self, trouble: Trouble) {
+        self.trouble = trouble;
+    }
+}

@@ -1,0 +1,235 @@
+//! What lives on beside the worker's instance: ended after its grace by the host's own rule, once, and not
+//! while anything is unknown.
+
+mod estate;
+mod kept;
+mod shared;
+
+use estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
+use reeve_core::answer::Answer;
+use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::guard::Rule;
+use reeve_core::instance::InstanceState;
+use reeve_core::journal::Entry;
+use reeve_core::notice::Step;
+use reeve_core::store::{Phase, Touch};
+use reeve_core::time::Millis;
+use reeve_sim::incidents;
+use reeve_sim::store::MemoryStore;
+use reeve_sim::world::Fault;
+
+use crate::support::BEGINS;
+
+/// When the first sweep shows what was launched after the story began.
+const SEEN: Millis = SWEEP;
+
+/// A millisecond earlier.
+fn before(millis: Millis) -> Millis {
+    Millis::new(millis.get() - 1)
+}
+
+#[test]
+fn an_orphan_ends_at_the_first_sweep_after_its_grace_and_not_before() {
+    let mut estate = Estate::alone().with_orphans();
+    estate.run_to(SEEN + SECOND);
+    assert_eq!(estate.orphan_since(OLD), Some(BEGINS + SEEN));
+    assert_eq!(estate.orphan_since(HOME), None);
+    estate.run_to(before(SEEN + GRACE));
+    assert!(estate.is_up(OLD) && estate.is_up(FOUND));
+    assert_eq!(estate.ended(), []);
+    // One at a time: the other one is looked at with the next sweep.
+    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    assert!(!estate.is_up(OLD) && !estate.is_up(FOUND));
+    estate.assert_home();
+    assert_eq!(estate.orphan_since(OLD), None);
+}
+
+#[test]
+fn a_grace_that_is_a_millisecond_longer_ends_a_sweep_later() {
+    let mut spec = spec();
+    for pool in spec.pools.values_mut() {
+        pool.limits.orphan_grace = GRACE + Millis::new(1);
+    }
+    let mut estate = Estate::over(MemoryStore::new(false), spec);
+    estate.launch_old();
+    estate.run_to(before(SEEN + GRACE + SWEEP));
+    assert!(estate.is_up(OLD));
+    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    assert!(!estate.is_up(OLD));
+}
+
+#[test]
+fn what_reeve_launched_is_terminated_and_what_was_launched_by_hand_is_stopped() {
+    let mut estate = Estate::alone().with_orphans();
+    estate.run_to(SEEN + GRACE + Millis::from_secs(600));
+    assert_eq!(estate.state(OLD), InstanceState::Terminated);
+    assert_eq!(estate.state(FOUND), InstanceState::Stopped);
+    let mut ended = estate.ended();
+    ended.sort();
+    let expected = [
+        (MutationKind::Stop, FOUND.to_owned()),
+        (MutationKind::Terminate, OLD.to_owned()),
+    ];
+    assert_eq!(ended, expected);
+}
+
+#[test]
+fn the_journal_says_that_a_rule_of_the_host_decided_and_what_came_of_it() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    estate.run_to(SEEN + GRACE + SWEEP);
+    let journal = estate.0.hosts[0].journal();
+    let ruled = journal.iter().find_map(|record| match &record.entry {
+        Entry::Ruled(ruling) => Some((record.decision, ruling)),
+        _ => None,
+    });
+    let (decision, ruling) = ruled.expect("a ruling");
+    assert_eq!(ruling.reason.code, "orphan");
+    assert_eq!(ruling.action, MutationKind::Terminate);
+    assert_eq!(ruling.instance.as_str(), OLD);
+    assert_eq!(ruling.generation.unwrap().get(), 2);
+    assert_eq!(ruling.since, BEGINS + SEEN);
+    assert_eq!(ruling.adopted.id.as_str(), HOME);
+    let of_it: Vec<_> = journal
+        .iter()
+        .filter(|record| record.decision == decision)
+        .map(|record| &record.entry)
+        .collect();
+    let in_order = matches!(
+        of_it[..],
+        [Entry::Ruled(_), Entry::Intent { .. }, Entry::Outcome(Ok(_))]
+    );
+    assert!(in_order, "{of_it:?}");
+}
+
+#[test]
+fn an_orphan_is_announced_when_it_is_seen_and_when_it_is_ended() {
+    let mut estate = Estate::alone();
+    estate.find();
+    estate.run_to(SEEN + GRACE + Millis::from_secs(300));
+    let notices = estate.0.hosts[0].notices();
+    let told = |step: Step| {
+        let mut of_step = notices.iter().filter(move |notice| notice.step == step);
+        let first = of_step.next().expect("a notice").clone();
+        assert!(of_step.next().is_none(), "told once");
+        first
+    };
+    let seen = told(Step::OrphanSeen);
+    assert!(seen.text.contains("stop follows"), "{}", seen.text);
+    let ended = told(Step::InstanceReaped);
+    assert!(ended.text.contains("never handed out"), "{}", ended.text);
+    let field = |key: &str| {
+        let mut fields = ended.fields.iter();
+        fields.find(|(it, _)| it == key).map(|(_, it)| it.clone())
+    };
+    let since = (BEGINS + SEEN).as_ms().to_string();
+    assert_eq!(field("instance_id").as_deref(), Some(FOUND));
+    assert_eq!(field("reason").as_deref(), Some("orphan"));
+    assert_eq!(field("action").as_deref(), Some("stop"));
+    assert_eq!(field("generation").as_deref(), Some("unknown"));
+    assert_eq!(field("orphan_since"), Some(since));
+}
+
+#[test]
+fn a_pointer_that_names_the_orphan_names_the_adopted_one_before_the_orphan_ends() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    estate.0.world.place_pointer(&incidents::pointer(), OLD);
+    estate.run_to(SEEN + GRACE + SECOND);
+    assert!(estate.is_up(OLD), "the pointer is put right first");
+    estate.assert_home();
+    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    assert!(!estate.is_up(OLD));
+    estate.assert_home();
+}
+
+#[test]
+fn while_an_orphan_is_being_ended_the_worker_is_served_and_counts_as_running() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    while estate.0.record().record.intent.is_none() {
+        estate.0.step();
+        assert!(estate.0.now < BEGINS + SEEN + GRACE + SWEEP);
+    }
+    assert_eq!(estate.0.record().record.phase, Phase::Running);
+    let request = estate.0.ask(0);
+    estate.0.run(SECOND);
+    assert!(matches!(
+        estate.0.answer(request),
+        Some(Answer::Served(route)) if route.instance.as_str() == HOME
+    ));
+}
+
+#[test]
+fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    for minute in 1..=11 {
+        let at = estate.0.now;
+        let delivered = Touch::Delivered { at, count: 1 };
+        estate
+            .0
+            .store
+            .touch_now(&incidents::worker(), delivered)
+            .unwrap();
+        estate.0.ask(0);
+        estate.run_to(Millis::from_secs(60 * minute));
+    }
+    assert!(!estate.is_up(OLD));
+    estate.assert_home();
+}
+
+#[test]
+fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
+    let window = Millis::from_secs(3600);
+    let mut spec = spec();
+    for pool in spec.pools.values_mut() {
+        pool.limits.worker_budget.stops = 1;
+    }
+    let mut estate = Estate::over(MemoryStore::new(false), spec).with_orphans();
+    // The first one ends some calls after the sweep; the other when that has left the window.
+    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    assert_eq!(estate.ended().len(), 1);
+    estate.run_to(SEEN + GRACE + window);
+    assert_eq!(estate.ended().len(), 1);
+    assert_eq!(estate.vetoes(Rule::BudgetSpent), 1, "told once");
+    estate.run_to(SEEN + GRACE + window + SWEEP + SECOND);
+    assert_eq!(estate.ended().len(), 2);
+    estate.assert_home();
+}
+
+#[test]
+fn an_end_that_failed_is_tried_again_after_another_grace() {
+    let mut estate = Estate::alone();
+    estate.find();
+    estate.0.world.fault(Fault {
+        kind: MutationKind::Stop,
+        carried_out: false,
+        error: CloudErrorKind::Denied,
+        code: "UnauthorizedOperation",
+    });
+    estate.run_to(SEEN + GRACE + SECOND);
+    assert_eq!(estate.ended().len(), 1);
+    assert!(estate.is_up(FOUND));
+    // The next sweep begins the grace anew.
+    estate.run_to(before(SEEN + GRACE + SWEEP + GRACE));
+    assert_eq!(estate.ended().len(), 1);
+    estate.run_to(SEEN + GRACE + SWEEP + GRACE + SECOND);
+    assert!(!estate.is_up(FOUND));
+    assert_eq!(estate.ended().len(), 2);
+}
+
+#[test]
+fn a_host_restarted_in_the_middle_begins_the_grace_anew() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    let restart = Millis::from_secs(400);
+    estate.run_to(restart);
+    estate.0.hosts.clear();
+    estate.0.join_as("second-life", spec());
+    estate.run_to(before(restart + GRACE));
+    assert!(estate.is_up(OLD));
+    estate.run_to(restart + GRACE + SECOND);
+    assert!(!estate.is_up(OLD));
+    estate.assert_home();
+}

@@ -1,0 +1,156 @@
+//! A worker with its instance, what lives beside it, and the hosts that look after both.
+
+use reeve_core::cloud::{Mutation, MutationKind};
+use reeve_core::guard::Rule;
+use reeve_core::id::InstanceId;
+use reeve_core::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
+use reeve_core::journal::{Entry, Record};
+use reeve_core::spec::FleetSpec;
+use reeve_core::time::{Instant, Millis};
+use reeve_sim::incidents::{self, TAG};
+use reeve_sim::store::MemoryStore;
+
+use crate::records::Several;
+use crate::support::BEGINS;
+
+/// The adopted instance, of generation 3.
+pub(crate) const HOME: &str = "i-home";
+/// An instance that reeve launched for the worker as generation 2.
+pub(crate) const OLD: &str = "i-old";
+/// An instance that somebody launched by hand.
+pub(crate) const FOUND: &str = "i-found";
+
+pub(crate) const SECOND: Millis = Millis::from_secs(1);
+/// The default grace.
+pub(crate) const GRACE: Millis = Millis::from_secs(600);
+/// The default time between sweeps.
+pub(crate) const SWEEP: Millis = Millis::from_secs(30);
+
+/// The configuration: the pool does not reap, so that nobody but the host itself ends anything.
+pub(crate) fn spec() -> FleetSpec {
+    let mut spec = incidents::fleet();
+    for pool in spec.pools.values_mut() {
+        pool.reap = false;
+    }
+    spec
+}
+
+pub(crate) struct Estate(pub(crate) Several);
+
+impl Estate {
+    /// One host with a store of its own and a worker whose instance runs; 10 s after the first sweep.
+    pub(crate) fn alone() -> Self {
+        Self::over(MemoryStore::new(false), spec())
+    }
+
+    /// The same with this store and this configuration.
+    pub(crate) fn over(store: MemoryStore, spec: FleetSpec) -> Self {
+        let mut several = Several::new(0);
+        several.store = store;
+        launch(&mut several, HOME, 3);
+        several.world.place_pointer(&incidents::pointer(), HOME);
+        several.world.advance(BEGINS);
+        several.join_as("host-0", spec);
+        several.ask(0);
+        several.run(Millis::from_secs(10));
+        let mut estate = Self(several);
+        estate.assert_home();
+        estate
+    }
+
+    /// Instances of the kinds that are orphans; the next sweep shows them.
+    pub(crate) fn with_orphans(mut self) -> Self {
+        self.launch_old();
+        self.find();
+        self
+    }
+
+    pub(crate) fn launch_old(&mut self) {
+        launch(&mut self.0, OLD, 2);
+    }
+
+    /// Somebody launches one by hand.
+    pub(crate) fn find(&mut self) {
+        self.0.world.launch_tagged(FOUND, TAG, &[]);
+        self.0.world.advance(self.0.now);
+    }
+
+    /// Lets time go by up to so long after the story's begin.
+    pub(crate) fn run_to(&mut self, since_begin: Millis) {
+        let end = BEGINS + since_begin;
+        self.0.run(end.since(self.0.now));
+    }
+
+    pub(crate) fn state(&self, id: &str) -> InstanceState {
+        let mut all = self.0.world.instances();
+        let found = all.find(|it| it.id.as_str() == id);
+        found.expect("the world has it").state
+    }
+
+    pub(crate) fn is_up(&self, id: &str) -> bool {
+        self.state(id).is_live()
+    }
+
+    /// The worker's own instance runs, and record and pointer name it.
+    #[track_caller]
+    pub(crate) fn assert_home(&mut self) {
+        assert_eq!(self.state(HOME), InstanceState::Running);
+        let record = self.0.record().record;
+        let adopted = record.adopted.map(|adopted| adopted.id);
+        assert_eq!(adopted, Some(InstanceId::from(HOME)));
+        let pointer = self.0.world.pointer(&incidents::pointer());
+        assert_eq!(pointer, Some(HOME));
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        self.0.hosts.iter().flat_map(|host| host.journal())
+    }
+
+    /// What all hosts have sent to the cloud and got an answer for, beside pointer writes.
+    pub(crate) fn ended(&self) -> Vec<(MutationKind, String)> {
+        let mut ended = Vec::new();
+        for host in &self.0.hosts {
+            for record in host.journal() {
+                let Entry::Intent { mutation, .. } = &record.entry else {
+                    continue;
+                };
+                let is_outcome = |it: &&Record| {
+                    it.decision == record.decision && matches!(it.entry, Entry::Outcome(_))
+                };
+                let is_pointer = matches!(mutation, Mutation::WritePointer { .. });
+                if !is_pointer && host.journal().iter().any(|it| is_outcome(&it)) {
+                    let id = mutation.instance().map(InstanceId::to_string);
+                    ended.push((mutation.kind(), id.unwrap_or_default()));
+                }
+            }
+        }
+        ended
+    }
+
+    /// How often this rule refused.
+    pub(crate) fn vetoes(&self, rule: Rule) -> usize {
+        let is_by =
+            |record: &&Record| matches!(&record.entry, Entry::Vetoed(veto) if veto.rule == rule);
+        self.records().filter(is_by).count()
+    }
+
+    /// Since when the first host takes this instance for an orphan.
+    pub(crate) fn orphan_since(&self, id: &str) -> Option<Instant> {
+        let fleet = self.0.hosts[0].fleet();
+        let status = fleet.status(&incidents::worker(), self.0.now).unwrap();
+        let mut all = status.instances.into_iter();
+        all.find(|it| it.id.as_str() == id)?.orphan_since
+    }
+}
+
+/// Launches an instance as reeve would have.
+pub(crate) fn launch(several: &mut Several, id: &str, generation: u64) {
+    let worker = incidents::worker();
+    let generation = generation.to_string();
+    let more = [
+        (TAG_WORKER, worker.as_str()),
+        (TAG_GENERATION, generation.as_str()),
+    ];
+    several.world.launch_tagged(id, TAG, &more);
+    several.world.advance(several.now);
+}

@@ -1,0 +1,167 @@
+//! What is not ended: whatever is no orphan, and any orphan while a source is silent, stale or says otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reeve_core::guard::Rule;
+use reeve_core::instance::InstanceState;
+use reeve_core::time::Millis;
+use reeve_sim::store::MemoryStore;
+use reeve_sim::world::{Asked, Trouble, World};
+
+use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, launch, spec};
+use super::{SEEN, before};
+use crate::records::outage;
+
+/// Well after every grace in these stories.
+const LONG: Millis = Millis::from_secs(4 * 3600);
+
+fn unanswered(asked: impl IntoIterator<Item = Asked>) -> Trouble {
+    Trouble {
+        unanswered: asked.into_iter().collect(),
+        ..Trouble::default()
+    }
+}
+
+fn hidden(id: &str) -> Trouble {
+    Trouble {
+        hidden_from_sweeps: BTreeSet::from([id.into()]),
+        ..Trouble::default()
+    }
+}
+
+/// Sweeps go on showing what is now.
+fn lagging(world: &World) -> Trouble {
+    let now = world
+        .instances()
+        .map(|instance| (instance.id.clone(), instance.reading()));
+    Trouble {
+        lagging_in_sweeps: now.collect::<BTreeMap<_, _>>(),
+        ..Trouble::default()
+    }
+}
+
+#[test]
+fn one_of_the_adopted_ones_generation_or_a_newer_one_is_left_alone() {
+    let mut estate = Estate::alone();
+    launch(&mut estate.0, "i-same", 3);
+    launch(&mut estate.0, "i-new", 4);
+    estate.run_to(LONG);
+    assert!(estate.is_up("i-same") && estate.is_up("i-new"));
+    assert_eq!(estate.ended(), []);
+    estate.assert_home();
+}
+
+#[test]
+fn without_an_adopted_instance_that_lives_nothing_is_an_orphan() {
+    let mut estate = Estate::alone().with_orphans();
+    estate.0.world.stop_elsewhere(&HOME.into());
+    estate.run_to(LONG);
+    assert!(estate.is_up(OLD) && estate.is_up(FOUND));
+    assert_eq!(estate.ended(), []);
+}
+
+#[test]
+fn while_the_store_is_away_an_orphan_is_kept() {
+    for is_shared in [false, true] {
+        let mut estate = Estate::over(MemoryStore::new(is_shared), spec()).with_orphans();
+        estate.run_to(GRACE);
+        estate.0.store.fail(Some(outage()));
+        estate.run_to(SEEN + GRACE + GRACE);
+        assert!(estate.is_up(OLD) && estate.is_up(FOUND));
+        estate.0.store.fail(None);
+        estate.0.run(SWEEP + SWEEP + SECOND);
+        assert!(!estate.is_up(OLD) && !estate.is_up(FOUND));
+        estate.assert_home();
+    }
+}
+
+#[test]
+fn while_the_cloud_does_not_answer_a_look_an_orphan_is_kept() {
+    for asked in [Asked::Pointer, Asked::Instance] {
+        let mut estate = Estate::alone();
+        estate.launch_old();
+        estate.run_to(GRACE);
+        estate.0.world.trouble(unanswered([asked]));
+        estate.run_to(SEEN + GRACE + GRACE);
+        assert!(estate.is_up(OLD), "{asked:?}");
+        assert_eq!(estate.ended(), [], "{asked:?}");
+        estate.0.world.trouble(Trouble::default());
+        estate.0.run(SWEEP + SECOND);
+        assert!(!estate.is_up(OLD), "{asked:?}");
+    }
+}
+
+#[test]
+fn after_an_outage_of_the_cloud_the_grace_begins_anew() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    estate.run_to(GRACE);
+    estate.0.world.trouble(unanswered(Asked::ALL));
+    estate.run_to(GRACE + GRACE + SECOND);
+    estate.0.world.trouble(Trouble::default());
+    let back = GRACE + GRACE + SWEEP;
+    estate.run_to(before(back + GRACE));
+    assert!(estate.is_up(OLD));
+    estate.run_to(back + GRACE + SECOND);
+    assert!(!estate.is_up(OLD));
+}
+
+#[test]
+fn one_sweep_that_fails_does_not_begin_the_grace_anew() {
+    let mut estate = Estate::alone();
+    estate.launch_old();
+    estate.run_to(before(GRACE));
+    estate.0.world.trouble(unanswered([Asked::Sweep]));
+    estate.run_to(GRACE + SECOND);
+    estate.0.world.trouble(Trouble::default());
+    estate.run_to(SEEN + GRACE + SECOND);
+    assert!(!estate.is_up(OLD));
+}
+
+#[test]
+fn one_sweep_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
+    for missing in [OLD, HOME] {
+        let mut estate = Estate::alone();
+        estate.launch_old();
+        estate.run_to(before(GRACE));
+        estate.0.world.trouble(hidden(missing));
+        estate.run_to(GRACE + SECOND);
+        estate.0.world.trouble(Trouble::default());
+        estate.run_to(before(GRACE + SWEEP + GRACE));
+        assert!(estate.is_up(OLD), "without {missing}");
+        estate.run_to(GRACE + SWEEP + GRACE + SECOND);
+        assert!(!estate.is_up(OLD), "without {missing}");
+        estate.assert_home();
+    }
+}
+
+#[test]
+fn while_sweeps_lag_behind_the_look_by_id_has_a_say() {
+    // The orphan went down by itself, or the worker's own instance did: then the orphan is the only one.
+    for down in [OLD, HOME] {
+        let mut estate = Estate::alone();
+        estate.launch_old();
+        estate.run_to(GRACE);
+        let trouble = lagging(&estate.0.world);
+        estate.0.world.trouble(trouble);
+        estate.0.world.stop_elsewhere(&down.into());
+        estate.run_to(LONG);
+        assert_eq!(estate.state(down), InstanceState::Stopped);
+        assert_eq!(estate.ended(), [], "{down} is down");
+        assert_eq!(estate.vetoes(Rule::SourcesDisagree), 1, "told once");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_once_and_does_nothing() {
+    let mut estate = Estate::alone().with_orphans();
+    estate.0.hosts.clear();
+    let mut dry = spec();
+    dry.dry_run = true;
+    estate.0.join_as("host-0", dry);
+    estate.run_to(LONG);
+    assert!(estate.is_up(OLD) && estate.is_up(FOUND));
+    assert_eq!(estate.ended(), []);
+    assert_eq!(estate.vetoes(Rule::DryRun), 2, "once for each");
+    estate.assert_home();
+}

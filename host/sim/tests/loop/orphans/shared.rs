@@ -1,0 +1,81 @@
+//! Several hosts over one store: an orphan is ended once, and by nobody who is behind.
+
+use reeve_core::cloud::MutationKind;
+use reeve_core::id::{Generation, InstanceId};
+use reeve_core::spec::LEASE;
+use reeve_core::store::{Adopted, Committed, Write};
+use reeve_core::time::Millis;
+use reeve_sim::incidents;
+use reeve_sim::store::MemoryStore;
+
+use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
+use super::{SEEN, before};
+
+#[test]
+fn two_hosts_end_an_orphan_once_however_their_sweeps_fall() {
+    // At the same instant, within the calls of one look, some calls later, and between two sweeps.
+    for later in [0, 40, 80, 120, 160, 240, 7_000] {
+        let mut estate = Estate::over(MemoryStore::new(true), spec());
+        estate.run_to(SEEN);
+        estate.0.run(Millis::new(later));
+        estate.0.join_as("host-1", spec());
+        estate.launch_old();
+        estate.run_to(SEEN + GRACE + SWEEP + SWEEP + SWEEP);
+        let expected = [(MutationKind::Terminate, OLD.to_owned())];
+        assert_eq!(estate.ended(), expected, "{later} ms later");
+        estate.assert_home();
+    }
+}
+
+#[test]
+fn an_instance_that_another_host_has_adopted_meanwhile_is_kept() {
+    let mut estate = Estate::over(MemoryStore::new(true), spec());
+    estate.find();
+    estate.run_to(Millis::from_secs(400));
+    let stored = estate.0.record();
+    let mut record = stored.record.clone();
+    record.adopted = Some(Adopted {
+        id: InstanceId::from(FOUND),
+        generation: Generation::new(3),
+        since: estate.0.now,
+        how: record.adopted.unwrap().how,
+        unfinished_before: 0,
+    });
+    let write = Write {
+        worker: incidents::worker(),
+        expected: stored.version,
+        record,
+        if_idle: None,
+    };
+    let committed = estate.0.store.commit_now(&write).unwrap();
+    assert!(matches!(committed, Committed::Written(_)));
+    estate.run_to(SEEN + GRACE + GRACE + GRACE);
+    assert!(estate.is_up(FOUND));
+    // The one before is of the same generation, so nobody knows which of them is the older.
+    assert!(estate.is_up(HOME));
+    assert_eq!(estate.ended(), []);
+}
+
+#[test]
+fn while_another_host_holds_the_lease_an_orphan_is_kept() {
+    let mut estate = Estate::over(MemoryStore::new(true), spec());
+    estate.launch_old();
+    estate.run_to(before(SEEN + GRACE));
+    let stored = estate.0.record();
+    let mut record = stored.record.clone();
+    record.lease = Some("another".into());
+    record.epoch = record.epoch.next();
+    let write = Write {
+        worker: incidents::worker(),
+        expected: stored.version,
+        record,
+        if_idle: None,
+    };
+    estate.0.store.commit_now(&write).unwrap();
+    estate.run_to(before(SEEN + GRACE + LEASE));
+    assert!(estate.is_up(OLD));
+    // It was never renewed, so by the sweep after its length it is stale.
+    estate.run_to(SEEN + GRACE + LEASE + SWEEP + SECOND);
+    assert!(!estate.is_up(OLD));
+    estate.assert_home();
+}
