@@ -202,8 +202,9 @@ impl Metrics {
 
     /// How many workers are in each condition now.
     pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
-        const ALL: [&str; 6] = [
+        const ALL: [&str; 7] = [
             "paused",
+            "restarting",
             "unresponsive",
             "serving",
             "pending",

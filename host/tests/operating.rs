@@ -285,3 +285,44 @@ async fn a_refused_command_ends_with_1_and_its_code() {
     }
     end(host).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_names_its_cause_and_says_what_came_of_it() {
+    let stage = Stage::new();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-a");
+    let host = stage.start().await;
+    get(&host, "/v1/workers/chat/resolve").await;
+    let path = "/v1/workers/chat/restart";
+    let ask = async |body: &str| http::post(host.address(), path, None, body).await;
+    for body in [
+        "{}",
+        r#"{"cause": ""}"#,
+        r#"{"cause": "two words"}"#,
+        r#"{"cause": "a", "text": "two\nlines"}"#,
+        r#"{"by": "nobody"}"#,
+    ] {
+        let reply = ask(body).await;
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (400, Some("bad_request")),
+            "{body}"
+        );
+    }
+    let begun = ask(r#"{"cause": "secret-changed"}"#).await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    assert_eq!(begun.json()["outcome"], "restart_begun");
+    assert_eq!(begun.json()["condition"], "restarting");
+    let dropped = ask(r#"{"cause": "probe-failed"}"#).await;
+    assert_eq!(dropped.json()["outcome"], "restart_dropped");
+    assert_eq!(dropped.json()["changed"], false);
+    assert_eq!(
+        dropped.json()["restart"]["dropped"],
+        json!({"probe-failed": 1})
+    );
+    let joined = ask(r#"{"by": "person"}"#).await;
+    assert_eq!(joined.json()["outcome"], "restart_joined");
+    let turned_away = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(turned_away.json()["code"], "restarting");
+    end(host).await;
+}

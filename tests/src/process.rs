@@ -142,6 +142,13 @@ impl Reeve {
         request("POST", &format!("http://{}{path}", self.address))
     }
 
+    /// `POST`s JSON to a path.
+    pub fn post_json(&self, path: &str, body: &Value) -> Reply {
+        let url = format!("http://{}{path}", self.address);
+        let answer = agent().post(&url).send(body.to_string());
+        reply(answer.unwrap_or_else(|error| panic!("POST {url}: {error}")))
+    }
+
     /// `POST`s JSON to the interface for boxes, with a token if there is one.
     pub fn say_as_box(&self, path: &str, token: Option<&str>, body: &Value) -> Reply {
         let boxes = self.logged_address("listening for boxes");

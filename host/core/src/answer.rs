@@ -61,6 +61,8 @@ pub enum NotYetCode {
     Launching,
     /// The instance is still stopping.
     Stopping,
+    /// The worker restarts.
+    Restarting,
     /// The provider has no capacity.
     NoCapacity,
     /// The provider limits the rate of calls.
@@ -93,6 +95,7 @@ impl NotYetCode {
             Self::Starting => "starting",
             Self::Launching => "launching",
             Self::Stopping => "stopping",
+            Self::Restarting => "restarting",
             Self::NoCapacity => "no_capacity",
             Self::Throttled => "throttled",
             Self::Denied => "denied",
@@ -113,6 +116,7 @@ impl NotYetCode {
             Self::IpPending => "The worker's instance is running; its address is pending",
             Self::Starting => "The worker's instance is starting",
             Self::Launching => "The worker's instance is launching",
+            Self::Restarting => "The worker restarts",
             Self::Stopping => "The worker's instance is still stopping",
             Self::NoCapacity => "The provider has no capacity for the worker's instance type",
             Self::Throttled => "The provider limits the rate of calls",

@@ -265,6 +265,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             | Timer::ReplayLaunch(worker)
             | Timer::Recover(worker)
             | Timer::RenewLease(worker)
+            | Timer::FollowRestart(worker)
             | Timer::Deadline(worker, _),
         ) => Some(worker),
         Event::Started

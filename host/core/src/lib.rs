@@ -24,6 +24,7 @@
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
 //! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
+//! - [`restart`]: who asks for a restart, and how far the latest has come.
 //! - [`operator`]: what people may tell the host to do with a worker.
 
 pub mod answer;
@@ -41,6 +42,7 @@ pub mod notice;
 pub mod operator;
 pub mod point;
 mod reconcile;
+pub mod restart;
 pub mod spec;
 pub mod store;
 pub mod time;

@@ -80,6 +80,14 @@ pub enum Step {
     WorkerUnresponsive,
     /// What was reported of a worker did not get into the store.
     ActivityRefreshFailed,
+    /// A restart has begun.
+    RestartBegun,
+    /// A request for a restart was dropped.
+    RestartDropped,
+    /// The worker is there again after its restart.
+    RestartDone,
+    /// The worker did not come back.
+    RestartFailed,
     /// An operator has paused the worker, or given another reason for it.
     WorkerPaused,
     /// An operator has resumed the worker.
@@ -121,6 +129,10 @@ impl Step {
             Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
             Self::ActivityRefreshFailed => "activity_refresh_failed",
+            Self::RestartBegun => "restart_begun",
+            Self::RestartDropped => "restart_dropped",
+            Self::RestartDone => "restart_done",
+            Self::RestartFailed => "restart_failed",
             Self::WorkerPaused => "worker_paused",
             Self::WorkerResumed => "worker_resumed",
             Self::WorkerForgotten => "worker_forgotten",
@@ -141,7 +153,9 @@ impl Step {
             | Self::BoxRegistered
             | Self::BoxSuperseded
             | Self::WorkerResumed
-            | Self::WorkerForgotten => Level::Info,
+            | Self::WorkerForgotten
+            | Self::RestartBegun
+            | Self::RestartDone => Level::Info,
             Self::GpuInstanceStateIssue
             | Self::GpuInstanceIpPending
             | Self::ProvisionUnanswered
@@ -154,12 +168,14 @@ impl Step {
             | Self::StoreCallFailed
             | Self::IntentRecovered
             | Self::WorkerPaused
+            | Self::RestartDropped
             | Self::BoxRefused
             | Self::ProvisionAfterRefusedRegister => Level::Warning,
             Self::ProvisionFailed
             | Self::WorkerCycling
             | Self::PolicyFailed
             | Self::BoxAlarm
+            | Self::RestartFailed
             | Self::WorkerUnresponsive
             | Self::ActivityRefreshFailed => Level::Error,
         }

@@ -1,9 +1,10 @@
-//! What an operator may tell a host to do with a worker, and what comes of it. Nothing here changes the
-//! cloud.
+//! What may be told a host to do with a worker, and what comes of it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::restart::RestartRequest;
 
 /// A command of an operator about one worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub enum Command {
     /// Give up what is believed of the worker and learn it anew from the cloud. What only rises (epoch,
     /// generation) and the pause stay, or tokens and fences would repeat (G1, G6).
     Forget,
+    /// End the worker's instance and bring it up again.
+    Restart(RestartRequest),
 }
 
 impl fmt::Display for Command {
@@ -30,6 +33,7 @@ impl fmt::Display for Command {
             } => write!(f, "pause ({reason})"),
             Self::Resume => f.write_str("resume"),
             Self::Forget => f.write_str("forget"),
+            Self::Restart(request) => write!(f, "restart ({request})"),
         }
     }
 }
@@ -50,6 +54,14 @@ pub enum Operated {
     NotPaused,
     /// What was believed of the worker is gone.
     Forgotten,
+    /// A restart has begun.
+    RestartBegun,
+    /// One is in flight, and this request is one with it.
+    RestartJoined,
+    /// The request was dropped and counted (I4, L3).
+    RestartDropped,
+    /// It follows once the restart in flight is over.
+    RestartDeferred,
 }
 
 impl Operated {
@@ -62,12 +74,19 @@ impl Operated {
             Self::Resumed => "resumed",
             Self::NotPaused => "not_paused",
             Self::Forgotten => "forgotten",
+            Self::RestartBegun => "restart_begun",
+            Self::RestartJoined => "restart_joined",
+            Self::RestartDropped => "restart_dropped",
+            Self::RestartDeferred => "restart_deferred",
         }
     }
 
     /// Whether anything is different from before.
     pub fn is_change(self) -> bool {
-        !matches!(self, Self::AlreadyPaused | Self::NotPaused)
+        !matches!(
+            self,
+            Self::AlreadyPaused | Self::NotPaused | Self::RestartJoined | Self::RestartDropped
+        )
     }
 }
 
@@ -104,6 +123,10 @@ pub enum RefusedCode {
     RecordChanged,
     /// The host changes nothing, the worker's record included.
     DryRun,
+    /// An operator has paused the worker.
+    Paused,
+    /// Another rule of the guard objects; the text names it.
+    Vetoed,
 }
 
 impl RefusedCode {
@@ -115,6 +138,8 @@ impl RefusedCode {
             Self::StoreUnreachable => "store_unreachable",
             Self::RecordChanged => "record_changed",
             Self::DryRun => "dry_run",
+            Self::Paused => "paused",
+            Self::Vetoed => "vetoed",
         }
     }
 
@@ -126,6 +151,8 @@ impl RefusedCode {
             Self::StoreUnreachable => "The store of the workers' records could not be asked",
             Self::RecordChanged => "Other hosts keep writing the worker's record",
             Self::DryRun => "This host changes nothing",
+            Self::Paused => "An operator has paused the worker",
+            Self::Vetoed => "The host does not allow it",
         }
     }
 }

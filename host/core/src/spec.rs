@@ -56,6 +56,8 @@ pub struct PoolSpec {
     /// Tags that are shown to `adopt` and `reap` policies; none by default, because texts are what a
     /// policy call costs.
     pub policy_tags: Vec<String>,
+    /// How an instance of the pool is restarted.
+    pub restart_by: RestartBy,
     /// Whether the `reap` policy is asked on each sweep.
     pub reap: bool,
     /// Minutes east of UTC for rules about hours of the day.
@@ -64,6 +66,17 @@ pub struct PoolSpec {
     pub boxes: Option<BoxSpec>,
     /// What the guard holds to.
     pub limits: Limits,
+}
+
+/// How an instance is restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartBy {
+    /// It is stopped and started: its disks stay.
+    #[default]
+    StopStart,
+    /// It is terminated, and another one is launched.
+    Replace,
 }
 
 /// How the boxes of a pool register and report.
@@ -129,6 +142,9 @@ pub struct Limits {
     /// How long a worker may take deliveries and finish none before it counts as unresponsive, whatever its
     /// heartbeat says (I3). 5 minutes; only where its box registers or somebody reports what is processed.
     pub unresponsive_after: Millis,
+    /// Restarts that programs ask for within this time of a restart's start are dropped, whatever a policy says
+    /// (G7). 60 s: a boot takes 20 to 30 s, in which the worker looks dead, and I4 settled on twice that.
+    pub restart_window: Millis,
     /// Per worker.
     pub worker_budget: Budget,
     /// Over the pool's workers together.
@@ -144,6 +160,7 @@ impl Default for Limits {
             not_visible_grace: Millis::from_secs(300),
             orphan_grace: Millis::from_secs(600),
             unresponsive_after: Millis::from_secs(300),
+            restart_window: Millis::from_secs(60),
             worker_budget: Budget {
                 launches: 6,
                 starts: 6,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Mutation;
 use crate::id::{DecisionId, Epoch, Generation, HostId, InstanceId, Version, WorkerId};
+use crate::restart::Restart;
 use crate::time::Instant;
 use crate::token::SecretHash;
 
@@ -92,6 +93,9 @@ pub struct WorkerRecord {
     /// pauses reads every other record, and refuses this one instead of acting for the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// The latest restart; `None`: there was none since the worker was forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
 }
 
 /// Nothing is changed in the cloud for the worker, whoever asks, until an operator resumes it.

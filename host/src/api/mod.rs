@@ -47,7 +47,7 @@ pub(crate) use server::serve;
 
 /// Every path there is, for whoever asked for another one.
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
-                     POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
+                     POST /v1/workers/{name}/restart, POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
                      POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, \
                      POST /v1/workers/{name}/delivered, \
                      POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
@@ -121,6 +121,7 @@ impl Api {
                 "/v1/workers/{name}/busy",
                 post(reports::busy).layer(by_application),
             )
+            .route("/v1/workers/{name}/restart", post(operate::restart))
             .route("/v1/workers/{name}/pause", post(operate::pause))
             .route("/v1/workers/{name}/resume", post(operate::resume))
             .route("/v1/workers/{name}/forget", post(operate::forget))

@@ -1,17 +1,20 @@
-//! `POST /v1/workers/{name}/pause`, `/resume` and `/forget`: an operator's commands. The answer comes when what
-//! was done is durable.
+//! `POST /v1/workers/{name}/restart`, `/pause`, `/resume` and `/forget`: what people and programs have the host
+//! do. The answer comes when what was done is durable.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use reeve_core::operator::{Command, Operated};
+use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::{Api, body};
 
+/// A cause stands in metrics and texts: one word.
+const CAUSE_BYTES_MAX: usize = 64;
 /// A reason is a line or two.
 const BODY_BYTES_MAX: usize = 4 << 10;
 
@@ -32,6 +35,33 @@ pub(super) struct Done {
 #[serde(deny_unknown_fields)]
 struct PauseBody {
     reason: Option<String>,
+}
+
+/// What `restart` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestartBody {
+    /// `secret-changed`, `probe-failed` …: requests of one kind share it. A person need not name one.
+    cause: Option<String>,
+    /// Why, for people.
+    text: Option<String>,
+    /// Who asks; a program unless it says otherwise.
+    #[serde(default = "program")]
+    by: Initiator,
+}
+
+fn program() -> Initiator {
+    Initiator::Program
+}
+
+/// Ends the worker's instance and brings it up again. However many ask, it happens once.
+pub(super) async fn restart(
+    State(api): State<Api>,
+    name: Name,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    let request = request(body::json(body, BODY_BYTES_MAX).await?)?;
+    operate(&api, name, Command::Restart(request)).await
 }
 
 /// Changes nothing in the cloud for the worker any more, until it is resumed.
@@ -67,14 +97,39 @@ async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, 
 }
 
 fn reason(body: PauseBody) -> Result<Option<String>, Problem> {
-    let reason = body.reason.map(|reason| reason.trim().to_owned());
-    let reason = reason.filter(|reason| !reason.is_empty());
-    if reason
-        .as_ref()
-        .is_some_and(|reason| reason.chars().any(char::is_control))
-    {
-        let detail = "the reason has control characters; accepted is one line of text";
-        return Err(Problem::bad_request(detail.to_owned()));
+    line("reason", body.reason)
+}
+
+fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
+    let cause = match (body.cause, body.by) {
+        (Some(cause), _) => cause,
+        (None, Initiator::Person) => "operator".to_owned(),
+        (None, Initiator::Program) => {
+            let detail = "there is no `cause`; accepted is one word such as \"secret-changed\", or \"by\": \"person\"";
+            return Err(Problem::bad_request(detail.to_owned()));
+        }
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !(1..=CAUSE_BYTES_MAX).contains(&cause.len()) || !cause.chars().all(fits) {
+        return Err(Problem::bad_request(format!(
+            "the cause {cause:?} cannot be used; accepted: 1 to {CAUSE_BYTES_MAX} letters, digits, `-`, `_` and `.`"
+        )));
     }
-    Ok(reason)
+    Ok(RestartRequest {
+        cause,
+        initiator: body.by,
+        text: line("text", body.text)?,
+    })
+}
+
+/// One line for people; `None` where nothing is left of it.
+fn line(what: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    let text = text.map(|text| text.trim().to_owned());
+    let text = text.filter(|text| !text.is_empty());
+    match &text {
+        Some(found) if found.chars().any(char::is_control) => Err(Problem::bad_request(format!(
+            "the {what} has control characters; accepted is one line of text"
+        ))),
+        _ => Ok(text),
+    }
 }

@@ -94,7 +94,9 @@ impl Problem {
             RefusedCode::LeaseHeld
             | RefusedCode::MutationInFlight
             | RefusedCode::RecordChanged
-            | RefusedCode::DryRun => StatusCode::CONFLICT,
+            | RefusedCode::DryRun
+            | RefusedCode::Paused
+            | RefusedCode::Vetoed => StatusCode::CONFLICT,
         };
         let mut problem =
             Self::with_status(status, code.as_str(), code.title(), refused.text.clone());

@@ -1,4 +1,4 @@
-//! `reeve worker pause`, `resume` and `forget`: an operator's commands to a running host.
+//! `reeve worker restart`, `pause`, `resume` and `forget`: an operator's commands to a running host.
 
 use std::process::ExitCode;
 
@@ -18,11 +18,26 @@ pub(super) struct PauseArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct RestartArgs {
+    /// Why, for whoever reads the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    worker: WorkerArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
     /// The worker.
     name: String,
     #[command(flatten)]
     host: HostArgs,
+}
+
+/// Who types this is a person: no window holds it back, and it joins what is under way.
+pub(super) async fn restart(args: &RestartArgs) -> anyhow::Result<ExitCode> {
+    let body = json!({ "by": "person", "text": args.reason });
+    tell(&args.worker, "restart", Some(&body)).await
 }
 
 pub(super) async fn pause(args: &PauseArgs) -> anyhow::Result<ExitCode> {
@@ -61,6 +76,10 @@ fn sentence(name: &str, done: &Value) -> String {
         "already_paused" => {
             format!("{name} was paused already{because}; nothing has changed")
         }
+        "restart_begun" => {
+            format!("{name} restarts; `reeve worker show {name}` says how far it is")
+        }
+        "restart_joined" => format!("{name} is being brought up already; nothing more is done"),
         "resumed" => format!("{name} is resumed"),
         "not_paused" => format!("{name} is not paused; nothing has changed"),
         "forgotten" if is_paused => format!(
@@ -99,6 +118,8 @@ mod tests {
                 &paused,
                 "chat was paused already (disk copy); nothing has changed",
             ),
+            ("restart_begun", &Value::Null, "chat restarts"),
+            ("restart_joined", &Value::Null, "brought up already"),
             ("resumed", &Value::Null, "chat is resumed"),
             (
                 "not_paused",

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ask::HostArgs;
 use super::journal::time;
-use super::operate::{self, PauseArgs, WorkerArgs};
+use super::operate::{self, PauseArgs, RestartArgs, WorkerArgs};
 use crate::clock::Clock;
 use reeve_core::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) struct WorkersArgs {
 pub(super) enum WorkerCommand {
     /// Everything the host knows of one worker.
     Show(ShowArgs),
+    /// End its instance and bring it up again; one restart, however many ask.
+    Restart(RestartArgs),
     /// Change nothing in the cloud for it any more, whoever asks; what runs is served on.
     Pause(PauseArgs),
     /// Take a pause back.
@@ -54,6 +56,7 @@ pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
 pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
     match command {
         WorkerCommand::Show(args) => show(args).await,
+        WorkerCommand::Restart(args) => operate::restart(args).await,
         WorkerCommand::Pause(args) => operate::pause(args).await,
         WorkerCommand::Resume(args) => operate::resume(args).await,
         WorkerCommand::Forget(args) => operate::forget(args).await,

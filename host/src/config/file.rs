@@ -93,6 +93,7 @@ pub(super) struct Pool {
     pub(super) launch_template: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) policy_tags: Vec<Spanned<String>>,
+    pub(super) restart: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) reap: bool,
     pub(super) utc_offset_min: Option<Spanned<i16>>,
@@ -113,6 +114,7 @@ pub(super) struct Limits {
     pub(super) not_visible_grace_ms: Option<Spanned<u64>>,
     pub(super) orphan_grace_ms: Option<Spanned<u64>>,
     pub(super) unresponsive_after_ms: Option<Spanned<u64>>,
+    pub(super) restart_window_ms: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) worker_budget: Budget,
     #[serde(default)]

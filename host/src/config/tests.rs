@@ -123,7 +123,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `tag_key`, `launch_template`, `policy_tags`, `reap`, `utc_offset_min`, `limits`, `boxes`, `policy`",
+         `tag_key`, `launch_template`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `limits`, `boxes`, `policy`",
     );
     check_changed(
         "region = \"us-east-1\"\n",

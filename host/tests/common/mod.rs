@@ -124,6 +124,7 @@ pub(crate) fn spec() -> FleetSpec {
         port: 8080,
         launch_template: Some("lt-gpu".to_owned()),
         policy_tags: Vec::new(),
+        restart_by: Default::default(),
         reap: false,
         utc_offset_min: 0,
         boxes: None,

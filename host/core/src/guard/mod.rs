@@ -13,6 +13,7 @@ mod pause;
 mod permit;
 mod reap;
 mod registration;
+mod restart;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use veto::{Rule, Veto};
 
 use crate::cloud::Mutation;
 use crate::id::{DecisionId, Generation, HostId, InstanceId};
+use crate::restart::Initiator;
 use crate::spec::Budget;
 use crate::time::{Instant, Millis};
 use crate::worker::Worker;
@@ -53,6 +55,13 @@ pub enum Proposal {
     Stop(Reaping),
     /// Terminate this instance.
     Terminate(Reaping),
+    /// End this instance for a restart.
+    Restart {
+        /// Which.
+        id: InstanceId,
+        /// Who wants it.
+        initiator: Initiator,
+    },
     /// End this orphan, without a policy having asked for it.
     EndOrphan(InstanceId),
 }
@@ -114,6 +123,7 @@ impl Scene<'_> {
             Proposal::ReplayLaunch => self.replay_launch(),
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
+            Proposal::Restart { id, initiator } => self.restart(id, *initiator),
             Proposal::EndOrphan(id) => self.end_orphan(id),
         }?;
         if self.dry_run {

@@ -62,6 +62,10 @@ mod tests {
             Proposal::Stop(reaping.clone()),
             Proposal::Terminate(reaping),
             Proposal::EndOrphan("i-one".into()),
+            Proposal::Restart {
+                id: "i-one".into(),
+                initiator: crate::restart::Initiator::Person,
+            },
         ];
         for proposal in proposals {
             refused(&worker, &proposal, Rule::Paused);

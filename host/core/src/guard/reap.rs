@@ -134,7 +134,7 @@ impl Scene<'_> {
 
     /// G3: stopping what the pointer names clears it in the same action. An unread pointer may name it,
     /// and a wrong `none` costs one tag scan, so it is cleared too.
-    fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
+    pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
         let names_it = match &self.worker.pointer {
             None => self.worker.subject() == Some(id),
             Some(pointer) => pointer.as_ref() == Some(id),

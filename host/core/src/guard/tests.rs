@@ -23,6 +23,7 @@ pub(super) fn worker() -> Worker {
         port: 8000,
         launch_template: Some("gpu".to_owned()),
         policy_tags: Vec::new(),
+        restart_by: Default::default(),
         reap: true,
         utc_offset_min: 0,
         boxes: None,

@@ -58,6 +58,10 @@ pub enum Rule {
     NeverHandedOut,
     /// G5: it was used more recently than the pool's `idle_min`.
     RecentActivity,
+    /// G7: a restart is in flight.
+    RestartInFlight,
+    /// G7: the latest restart began within the window.
+    RestartWindow,
     /// G5: somebody holds it busy.
     HeldBusy,
     /// G5: deliveries to it are not processed.
@@ -109,6 +113,8 @@ impl Rule {
             Self::NoLaunchTemplate => "no-launch-template",
             Self::NeverHandedOut => "never-handed-out",
             Self::RecentActivity => "recent-activity",
+            Self::RestartInFlight => "restart-in-flight",
+            Self::RestartWindow => "restart-window",
             Self::HeldBusy => "held-busy",
             Self::WorkInFlight => "work-in-flight",
             Self::InUse => "in-use",

@@ -8,6 +8,7 @@ use crate::id::RequestId;
 use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::resolve::InFlight;
+use crate::restart::Restart;
 use crate::time::Millis;
 use crate::worker::{How, Waiter, Worker};
 
@@ -148,6 +149,9 @@ pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// What the facts alone say about a worker that is not served, whatever a policy calls it.
 pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
+    if worker.restart.as_ref().is_some_and(Restart::is_in_flight) {
+        return Some(NotYetCode::Restarting);
+    }
     match worker.resolve_input(turn.now).in_flight {
         InFlight::Launching(_) => return Some(NotYetCode::Launching),
         InFlight::Starting(_) => return Some(NotYetCode::Starting),

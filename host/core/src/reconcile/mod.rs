@@ -10,6 +10,7 @@
 //! - [`orphans`]: ending what lives on beside the adopted instance, after its grace.
 //! - [`boxes`]: registers and reports of boxes and applications.
 //! - [`operator`]: pausing, resuming and forgetting a worker.
+//! - [`restart`]: ending a worker's instance and bringing it up again, once for however many ask.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
 
 mod address;
@@ -22,6 +23,7 @@ mod orphans;
 mod pass;
 mod reaping;
 mod record;
+mod restart;
 
 use crate::cloud::{CloudError, Query, Reading};
 use crate::decision::{Decision, PolicyFailure};
@@ -97,12 +99,14 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::Committed { result, .. } => record::written(worker, turn, result),
         Event::TimerFired(Timer::Recover(_)) => record::recover_or_look(worker, turn),
         Event::TimerFired(Timer::RenewLease(_)) => record::renew(worker, turn),
+        Event::TimerFired(Timer::FollowRestart(_)) => restart::follow(worker, turn),
         Event::TimerFired(Timer::Follow(_)) => callers::follow(worker, turn),
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
         Event::Started => {
             worker.take_activity(worker.record.activity(), turn.now);
+            restart::found(worker, turn);
             record::recover_or_look(worker, turn);
         }
         Event::TimerFired(Timer::Sweep(_)) => {}
@@ -197,6 +201,14 @@ fn on_decided(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, ma
             _ => None,
         };
         return reaping::decided(worker, turn, decision, &instance, verdict);
+    }
+    if made.input.point() == Point::Debounce {
+        let choice = match made.result {
+            Ok(Verdict::Debounce(verdict)) => Some(verdict.choice),
+            _ => None,
+        };
+        operator::decided(worker, turn, decision, choice);
+        return;
     }
     let stage = worker.pass.as_ref().map(|pass| pass.stage.clone());
     match (stage, made.result) {

@@ -1,7 +1,7 @@
 //! Sending what the guard permitted, and what came of it. The intent is journaled first; a launch
 //! without a definite answer is sent again with the same token until there is one (G1).
 
-use super::{Turn, adoption, count_end, pass, reaping, record};
+use super::{Turn, adoption, count_end, pass, reaping, record, restart};
 use crate::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::event::Timer;
 use crate::guard::{Permit, Proposal, Spending};
@@ -60,7 +60,8 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
             if worker
                 .adopted
                 .as_ref()
-                .is_some_and(|adopted| &adopted.id == id) =>
+                .is_some_and(|adopted| &adopted.id == id)
+                && !restart::ends(worker, id) =>
         {
             // Whoever uses it between this decision and the write keeps it (G5).
             let idle_since = Instant::from_ms(
@@ -204,6 +205,7 @@ pub(super) fn on_outcome(
         ) => {
             let result = result.map(|_| ()).map_err(|error| error.kind);
             reaping::ended(worker, turn, id, clear_pointer.is_some(), result);
+            restart::ended(worker, turn, id, result.is_ok());
         }
         (Mutation::WritePointer { .. }, _) => {}
     }

@@ -2,15 +2,17 @@
 //! too, then written by compare-and-set like everything else, and the operator hears of it when it is
 //! durable. A write that is lost to another host is tried once more on what that host wrote.
 
+use super::restart::{self, Asked};
 use super::{Turn, mutation, pass, record};
 use crate::answer::{NotYet, NotYetCode};
 use crate::cloud::MutationKind;
 use crate::effect::Effect;
 use crate::guard::Rule;
-use crate::id::RequestId;
+use crate::id::{DecisionId, RequestId};
 use crate::journal::Entry;
 use crate::notice::Step;
 use crate::operator::{Command, Operated, Refused, RefusedCode};
+use crate::point::debounce::Choice;
 use crate::store::{Paused, StoreError};
 use crate::time::Millis;
 use crate::worker::{Operation, OperationStage, Worker};
@@ -54,6 +56,25 @@ fn take_up(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
 }
 
+/// The `debounce` policy has answered; `None`: it gave no usable answer.
+pub(super) fn decided(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+    choice: Option<Choice>,
+) -> bool {
+    let choice = choice.unwrap_or_else(|| restart::safe_default(worker));
+    let Some(operation) = worker.operations.front_mut() else {
+        return false;
+    };
+    if operation.stage != OperationStage::Deciding(decision) {
+        return false;
+    }
+    operation.stage = OperationStage::Decided(choice);
+    go_on(worker, turn);
+    true
+}
+
 /// The record was read, or could not be.
 pub(super) fn record_read(worker: &mut Worker, turn: &mut Turn<'_>, error: Option<&StoreError>) {
     let Some(operation) = worker.operations.front_mut() else {
@@ -76,13 +97,28 @@ pub(super) fn go_on(worker: &mut Worker, turn: &mut Turn<'_>) {
     let Some(operation) = worker.operations.front() else {
         return;
     };
-    if operation.stage != OperationStage::Ready || worker.record.writing.is_some() {
+    let choice = match operation.stage {
+        OperationStage::Ready => None,
+        OperationStage::Decided(choice) => Some(choice),
+        _ => return,
+    };
+    if worker.record.writing.is_some() {
         return;
     }
+    let decision = operation.decision;
     let begun = match operation.command.clone() {
         Command::Pause { reason } => pause(worker, turn, reason),
         Command::Resume => resume(worker, turn),
         Command::Forget => forget(worker, turn),
+        Command::Restart(request) => match restart::ask(worker, turn, decision, &request, choice) {
+            Asked::Comes(begun) => begun,
+            Asked::Decides(decision) => {
+                if let Some(operation) = worker.operations.front_mut() {
+                    operation.stage = OperationStage::Deciding(decision);
+                }
+                return;
+            }
+        },
     };
     match begun {
         Err(refused) => end(worker, turn, Err(refused)),
@@ -157,7 +193,7 @@ fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<Operated, Refused>
 }
 
 /// By the same rules as every write of the record.
-fn may_write(worker: &Worker, turn: &Turn<'_>) -> Result<(), Refused> {
+pub(super) fn may_write(worker: &Worker, turn: &Turn<'_>) -> Result<(), Refused> {
     let decision = worker.last_decision.as_ref().map(|last| last.id);
     let may = turn.scene(worker, decision.unwrap_or_default(), |scene| {
         scene.may_write_record()
@@ -187,7 +223,12 @@ pub(super) fn written(worker: &mut Worker, turn: &mut Turn<'_>) {
             turn.notice(worker, Step::WorkerResumed, text, &[]);
         }
         Operated::Forgotten => forgotten(worker, turn),
-        Operated::AlreadyPaused | Operated::NotPaused => {}
+        // Each has told of itself when it began.
+        Operated::RestartBegun | Operated::RestartDeferred => {}
+        Operated::AlreadyPaused
+        | Operated::NotPaused
+        | Operated::RestartJoined
+        | Operated::RestartDropped => {}
     }
     end(worker, turn, Ok(operated));
     // What somebody left undone may have waited for this write, or for the end of the pause.
@@ -253,7 +294,11 @@ fn unreachable(error: &StoreError) -> Refused {
 fn writing(worker: &Worker) -> Option<Operated> {
     match worker.operations.front()?.stage {
         OperationStage::Writing(operated) => Some(operated),
-        OperationStage::Queued | OperationStage::Reading | OperationStage::Ready => None,
+        OperationStage::Queued
+        | OperationStage::Reading
+        | OperationStage::Ready
+        | OperationStage::Deciding(_)
+        | OperationStage::Decided(_) => None,
     }
 }
 

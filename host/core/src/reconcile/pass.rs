@@ -1,7 +1,7 @@
 //! One pass: read the pointer, read the instance it leads to, scan by tag if that does not serve, ask
 //! `resolve`, and do what it says as far as the guard allows.
 
-use super::{Turn, address, adoption, callers, mutation};
+use super::{Turn, address, adoption, callers, mutation, restart};
 use crate::answer::{NotYet, NotYetCode, Route};
 use crate::cloud::{CloudError, Query};
 use crate::effect::Effect;
@@ -175,6 +175,17 @@ pub(super) fn resolved(
 ) {
     worker.memo.clone_from(&verdict.memo);
     match verdict.action {
+        Action::Serve(_) if restart::holds(worker, turn) => {
+            let detail = "the worker restarts; it is not really there yet".to_owned();
+            come_back(
+                worker,
+                turn,
+                decision,
+                NotYetCode::Restarting,
+                detail,
+                COME_BACK,
+            );
+        }
         Action::Serve(target) => {
             let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
             if let Err(veto) = serve(worker, turn, decision, digest, &target, valid_for) {

@@ -8,6 +8,7 @@ use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::Input;
 use crate::point::reap::{Choice, Verdict};
+use crate::restart::Restart;
 use crate::time::Millis;
 use crate::worker::Worker;
 
@@ -17,7 +18,8 @@ const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
 
 /// Asks about each instance whose time has come.
 pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
-    if !worker.pool.reap {
+    let restarts = worker.restart.as_ref().is_some_and(Restart::is_in_flight);
+    if !worker.pool.reap || restarts {
         return;
     }
     if worker.paused.is_some() {

@@ -5,7 +5,7 @@
 //! what it announced is not done and the worker goes back to what the store says. So nothing is ever
 //! done that other hosts, or the next life, could not know of.
 
-use super::{Turn, boxes, callers, mutation, operator, pass};
+use super::{Turn, boxes, callers, mutation, operator, pass, restart};
 use crate::answer::{NotYet, NotYetCode};
 use crate::effect::Effect;
 use crate::event::Timer;
@@ -273,6 +273,7 @@ fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
     let before = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
     worker.fold(stored);
     worker.take_activity(worker.record.activity(), turn.now);
+    restart::found(worker, turn);
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;
     if worker.adopted.as_ref().map(|adopted| &adopted.id) != before.as_ref() {

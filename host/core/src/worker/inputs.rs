@@ -6,7 +6,8 @@ use super::{DemandReading, Known, Worker};
 use crate::cloud::MutationKind;
 use crate::id::InstanceId;
 use crate::instance::InstanceState;
-use crate::point::{Age, InstanceFacts, Tag, adopt, reap, resolve, retry_ip};
+use crate::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve, retry_ip};
+use crate::restart::{Restart, RestartRequest};
 use crate::store::Activity;
 use crate::time::Instant;
 
@@ -118,6 +119,20 @@ impl Worker {
             settings: String::new(),
             memo: known.reap_memo.clone(),
         })
+    }
+
+    /// The question "a restart is asked for; do it?".
+    pub fn debounce_input(&self, now: Instant, request: &RestartRequest) -> debounce::Input {
+        let latest = self.restart.as_ref();
+        debounce::Input {
+            cause: request.cause.clone(),
+            last_started: Age::at(now, latest.map(|restart| restart.started_at)),
+            in_flight: latest.is_some_and(Restart::is_in_flight),
+            same_cause: latest.is_some_and(|restart| restart.request.cause == request.cause),
+            dropped: self.restarts_dropped,
+            deferred: latest.is_some_and(|restart| restart.deferred.is_some()),
+            settings: String::new(),
+        }
     }
 
     fn shown_instances(&self, now: Instant) -> Vec<InstanceFacts> {

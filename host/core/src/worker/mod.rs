@@ -21,12 +21,15 @@ pub use parts::{
     Operation, OperationStage, Pass, Stage, Waiter,
 };
 pub use record::{Lease, RecordView, Writing};
-pub use status::{ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, WorkerStatus};
+pub use status::{
+    ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus, WorkerStatus,
+};
 pub use visitor::{Said, Visitor, WaitsFor};
 
 use crate::answer::{NotYet, Route};
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
+use crate::restart::Restart;
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
 use crate::store::{Credential, Intent, LastError, Paused, Stored};
@@ -78,6 +81,16 @@ pub struct Worker {
     pub register_error: Option<LastError>,
     /// Boxes and applications that wait for an answer.
     pub visitors: BTreeMap<RequestId, Visitor>,
+    /// The latest restart.
+    pub restart: Option<Restart>,
+    /// Requests for a restart that were dropped since it began.
+    pub restarts_dropped: u32,
+    /// All that were dropped since this host started, by their cause.
+    pub restart_drops: BTreeMap<String, u64>,
+    /// When the restart is to be looked at.
+    pub restart_look_at: Option<Instant>,
+    /// When its stop may be sent again.
+    pub restart_end_again: Option<Instant>,
     /// Since when there is unfinished work and none gets done, as this host saw it.
     pub unfinished_since: Option<Instant>,
     /// Whether people were told of that.
@@ -148,6 +161,11 @@ impl Worker {
             credential: None,
             register_error: None,
             visitors: BTreeMap::new(),
+            restart: None,
+            restarts_dropped: 0,
+            restart_drops: BTreeMap::new(),
+            restart_look_at: None,
+            restart_end_again: None,
             unfinished_since: None,
             unresponsive_told: false,
             ledger: Ledger::default(),

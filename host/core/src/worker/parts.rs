@@ -5,6 +5,7 @@ use crate::cloud::{Mutation, MutationKind};
 use crate::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
 use crate::operator::{Command, Operated};
 use crate::point::Reason;
+use crate::point::debounce::Choice;
 use crate::point::resolve::{Adoption, FailureKind};
 use crate::store::LastError;
 use crate::time::{Instant, Millis};
@@ -195,6 +196,10 @@ pub enum OperationStage {
     Reading,
     /// It is followed as soon as no write of the record is under way.
     Ready,
+    /// The `debounce` policy is asked.
+    Deciding(DecisionId),
+    /// It has answered; followed as soon as no write of the record is under way.
+    Decided(Choice),
     /// Its own write is under way; what it comes to once that is durable.
     Writing(Operated),
 }

@@ -122,6 +122,7 @@ impl Worker {
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
+            restart: self.restart.clone(),
         }
     }
 
@@ -172,6 +173,7 @@ impl Worker {
         self.credential.clone_from(&record.credential);
         self.register_error.clone_from(&record.register_error);
         self.paused.clone_from(&record.paused);
+        self.restart.clone_from(&record.restart);
         self.attempt = None;
         self.in_flight = None;
         self.pointer_write_in_flight = false;

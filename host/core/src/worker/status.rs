@@ -1,5 +1,7 @@
 //! What people see of a worker.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Failure, Worker};
@@ -10,6 +12,7 @@ use crate::id::{
 use crate::instance::InstanceState;
 use crate::point::Reason;
 use crate::point::resolve::InFlight;
+use crate::restart::{Initiator, Restart, RestartStage};
 use crate::store::{LastError, Paused, Phase};
 use crate::time::{Instant, Millis};
 
@@ -20,11 +23,13 @@ pub struct WorkerStatus {
     pub worker: WorkerId,
     /// Its pool.
     pub pool: PoolName,
-    /// `paused` (by an operator, whatever else holds), `unresponsive` (takes deliveries and finishes none),
+    /// `paused` (by an operator, whatever else holds), `restarting`, `unresponsive` (takes deliveries and finishes none),
     /// `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
     pub condition: &'static str,
     /// An operator's pause: since when, why, and the host that took it.
     pub paused: Option<Paused>,
+    /// The latest restart, with what was dropped; `null`: there was none.
+    pub restart: Option<RestartStatus>,
     /// The address that is handed out now.
     pub url: Option<String>,
     /// The latest provisioning attempt.
@@ -108,6 +113,23 @@ pub struct ActivityStatus {
     pub busy_until: Option<Instant>,
 }
 
+/// The latest restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RestartStatus {
+    /// Why.
+    pub cause: String,
+    /// Who asked for it.
+    pub initiator: Initiator,
+    /// When it began.
+    pub started_at: Instant,
+    /// How far it has come.
+    pub stage: RestartStage,
+    /// The cause of the one that follows it; `null`: none does.
+    pub deferred: Option<String>,
+    /// Requests that were dropped since this host started, by their cause.
+    pub dropped: BTreeMap<String, u64>,
+}
+
 /// A box that has registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RegistrationStatus {
@@ -146,6 +168,8 @@ impl Worker {
         let unresponsive_for = self.unresponsive_for(now);
         let condition = if self.paused.is_some() {
             "paused"
+        } else if self.restart.as_ref().is_some_and(Restart::is_in_flight) {
+            "restarting"
         } else if unresponsive_for.is_some() {
             "unresponsive"
         } else if route.is_some() || running {
@@ -175,6 +199,7 @@ impl Worker {
                 lease: stored.record.lease.clone(),
                 phase: stored.record.phase,
             }),
+            restart: self.restart_status(),
             activity: self.activity_status(unresponsive_for),
             registration: self
                 .credential
@@ -213,6 +238,21 @@ impl Worker {
             .into_iter()
             .chain(register)
             .max_by_key(|error| error.at)
+    }
+
+    fn restart_status(&self) -> Option<RestartStatus> {
+        let restart = self.restart.as_ref()?;
+        Some(RestartStatus {
+            cause: restart.request.cause.clone(),
+            initiator: restart.request.initiator,
+            started_at: restart.started_at,
+            stage: restart.stage,
+            deferred: restart
+                .deferred
+                .as_ref()
+                .map(|request| request.cause.clone()),
+            dropped: self.restart_drops.clone(),
+        })
     }
 
     fn activity_status(&self, unresponsive_for: Option<Millis>) -> ActivityStatus {

@@ -2,6 +2,7 @@
 //! it gets done (I3).
 
 use super::Worker;
+use crate::restart::Restart;
 use crate::store::Activity;
 use crate::time::{Instant, Millis};
 
@@ -30,6 +31,10 @@ impl Worker {
     /// Whether the instance takes deliveries and has finished none for longer than the pool allows, and for how
     /// long. Its heartbeat has no say in that.
     pub fn unresponsive_for(&self, now: Instant) -> Option<Millis> {
+        // How the worker looks while it restarts says nothing (I4, L1).
+        if self.restart.as_ref().is_some_and(Restart::is_in_flight) {
+            return None;
+        }
         let stuck_for = now.since(self.unfinished_since?);
         let is_unresponsive = stuck_for >= self.pool.limits.unresponsive_after;
         (is_unresponsive && self.adopted_is_live(now)).then_some(stuck_for)

@@ -6,6 +6,7 @@ use reeve_core::cloud::Mutation;
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
+use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
     Adopted, Credential, How, Intent, LastError, Offered, Paused, Phase, Replaced, Store, Touch,
     WorkerRecord,
@@ -214,6 +215,21 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             reason: Some("\"no\" \u{e9}".to_owned()),
             by: HostId::from("host 2"),
         }),
+        restart: Some(Restart {
+            request: request(),
+            started_at: Instant::from_ms(u64::MAX - 13),
+            instance: Some(InstanceId::from("i-0123456789abcdef0")),
+            stage: RestartStage::Provisioning,
+            deferred: Some(request()),
+        }),
+    }
+}
+
+fn request() -> RestartRequest {
+    RestartRequest {
+        cause: "secret-changed".to_owned(),
+        initiator: Initiator::Program,
+        text: Some("\"\u{fc}\"".to_owned()),
     }
 }
 

@@ -165,6 +165,7 @@ fn pool_spec() -> PoolSpec {
         port: 8000,
         launch_template: Some("encache-gpu".to_owned()),
         policy_tags: Vec::new(),
+        restart_by: Default::default(),
         reap: true,
         utc_offset_min: 0,
         boxes: None,

@@ -18,5 +18,6 @@ mod orphans;
 mod reaping;
 mod records;
 mod resolving;
+mod restarting;
 mod support;
 mod tokens;

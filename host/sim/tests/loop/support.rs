@@ -12,7 +12,9 @@ use reeve_core::journal::{Entry, Record};
 use reeve_core::point::resolve::{
     Action, Adopted, Adoption, InFlight, LastFailure, Pointer, Target,
 };
-use reeve_core::point::{AddressKind, Input, Reason, Verdict, adopt, reap, resolve, retry_ip};
+use reeve_core::point::{
+    AddressKind, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
+};
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::Said;
@@ -28,6 +30,8 @@ type Resolve = dyn Fn(&resolve::Input) -> Result<Action, String> + Send + Sync;
 /// Policies in Rust: `resolve` is given, the others are plain.
 pub(crate) struct Native {
     pub(crate) resolve: Box<Resolve>,
+    /// What `debounce` says to everything; `None`: it fails.
+    pub(crate) debounce: Option<debounce::Choice>,
 }
 
 impl Native {
@@ -36,6 +40,15 @@ impl Native {
     ) -> Arc<Self> {
         Arc::new(Self {
             resolve: Box::new(resolve),
+            debounce: None,
+        })
+    }
+
+    /// Sensible, and with one answer to every restart.
+    pub(crate) fn debouncing(choice: debounce::Choice) -> Arc<Self> {
+        Arc::new(Self {
+            resolve: Box::new(|input| Ok(sensible(input))),
+            debounce: Some(choice),
         })
     }
 
@@ -78,8 +91,10 @@ pub(crate) fn sensible(input: &resolve::Input) -> Action {
         .instances
         .iter()
         .find(|facts| facts.state == InstanceState::Stopped);
+    let mut stopping = input.instances.iter();
     match stopped {
         Some(facts) => Action::Start(facts.id.clone()),
+        None if stopping.any(|facts| facts.state == InstanceState::Stopping) => Action::Wait(2_000),
         None => Action::Launch,
     }
 }
@@ -121,7 +136,14 @@ impl Policies for Native {
                 look_again_ms: 1_000,
                 memo: String::new(),
             })),
-            Input::Debounce(_) => Err("not asked for in these tests".to_owned()),
+            Input::Debounce(_) => match self.debounce {
+                Some(choice) => Ok(Verdict::Debounce(debounce::Verdict {
+                    choice,
+                    reason,
+                    valid_for_ms: 0,
+                })),
+                None => Err("it fails".to_owned()),
+            },
         };
         Decision {
             policy: Some("native".to_owned()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reeve_core::id::{PoolName, Region};
 use reeve_core::point::Point;
-use reeve_core::spec::{Limits, PoolSpec};
+use reeve_core::spec::{Limits, PoolSpec, RestartBy};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
@@ -28,6 +28,7 @@ const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
 /// A minute lets EC2's readings catch up; less than `serve` verdicts are valid for would end what another
 /// host may still hand out. An orphan that is left for more than a day is a bill, not a grace.
 const ORPHAN_GRACE_MS: (u64, u64) = (60_000, 86_400_000);
+const RESTART_WINDOW_MS: (u64, u64) = (1_000, 3_600_000);
 const UNRESPONSIVE_AFTER_MS: (u64, u64) = (1_000, 86_400_000);
 
 /// All pools and every policy of each.
@@ -66,6 +67,7 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
             .as_ref()
             .map(|template| checker.check(template, |template| value::text(template, 128))),
         policy_tags: policy_tags(checker, &pool.policy_tags),
+        restart_by: restart_by(checker, pool.restart.as_ref()),
         reap: pool.reap,
         utc_offset_min: utc_offset_min(checker, pool.utc_offset_min.as_ref()),
         boxes: pool
@@ -96,6 +98,21 @@ fn policy_tags(checker: &mut Checker<'_>, keys: &[Spanned<String>]) -> Vec<Strin
         seen.push(text);
     }
     seen
+}
+
+fn restart_by(checker: &mut Checker<'_>, value: Option<&Spanned<String>>) -> RestartBy {
+    let Some(value) = value else {
+        return RestartBy::default();
+    };
+    match value.get_ref().as_str() {
+        "stop-start" => RestartBy::StopStart,
+        "replace" => RestartBy::Replace,
+        other => {
+            let found = format!("found {other:?}; accepted: \"stop-start\", \"replace\"");
+            checker.refuse(value.span(), found);
+            RestartBy::default()
+        }
+    }
 }
 
 /// Offsets in use go from UTC-12 to UTC+14.
@@ -130,6 +147,11 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
             limits.orphan_grace_ms.as_ref(),
             ORPHAN_GRACE_MS,
             default.orphan_grace,
+        ),
+        restart_window: checker.millis(
+            limits.restart_window_ms.as_ref(),
+            RESTART_WINDOW_MS,
+            default.restart_window,
         ),
         unresponsive_after: checker.millis(
             limits.unresponsive_after_ms.as_ref(),

@@ -114,6 +114,7 @@ pub(crate) fn pool() -> PoolSpec {
         port: 8080,
         launch_template: None,
         policy_tags: Vec::new(),
+        restart_by: Default::default(),
         reap: false,
         utc_offset_min: 0,
         boxes: None,

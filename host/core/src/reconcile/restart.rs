@@ -1,0 +1,399 @@
+//! The restart of a worker: begun once, whoever asks how often, and over only when the worker is really there.
+//!
+//! ```text
+//! asked ─▶ debounce (programs) ─▶ guard ─▶ record and stop ─▶ Ending ─▶ Provisioning ─▶ Done
+//!             │ drop: counted         │ joins the one in flight            passes bring it up   address and heartbeat
+//!             └ defer: after this one
+//! ```
+//!
+//! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing
+//! is concluded from how the worker looks meanwhile (I4, L1).
+
+use super::{Turn, mutation, operator, pass, record};
+use crate::cloud::MutationKind;
+use crate::event::Timer;
+use crate::guard::{Proposal, Rule, Veto};
+use crate::id::{DecisionId, InstanceId};
+use crate::instance::InstanceState;
+use crate::notice::Step;
+use crate::operator::{Operated, Refused, RefusedCode};
+use crate::point::Input;
+use crate::point::debounce::Choice;
+use crate::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use crate::time::Millis;
+use crate::worker::Worker;
+
+/// A stop has taken 20 minutes (public reports), a boot some more; after that nobody waits for it.
+const RESTART_MAX: Millis = Millis::from_secs(1_800);
+/// Between looks at a restart in flight.
+const FOLLOW: Millis = Millis::from_secs(2);
+/// When a stop without an answer is sent again: by then the cloud shows whether it was carried out.
+const END_AGAIN: Millis = Millis::from_secs(30);
+/// Causes that drops are counted by; more come from somebody who names each request anew.
+const CAUSES_MAX: usize = 64;
+
+/// What asking comes to.
+pub(super) enum Asked {
+    /// The `debounce` policy is asked first.
+    Decides(DecisionId),
+    /// This.
+    Comes(Result<Operated, Refused>),
+}
+
+/// A restart is asked for. `choice` is what the `debounce` policy has said of it.
+pub(super) fn ask(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    operation: DecisionId,
+    request: &RestartRequest,
+    choice: Option<Choice>,
+) -> Asked {
+    let is_program = request.initiator == Initiator::Program;
+    let Some(choice) = choice.or((!is_program).then_some(Choice::Go)) else {
+        let input = worker.debounce_input(turn.now, request);
+        return Asked::Decides(turn.decide(worker, Input::Debounce(input)));
+    };
+    Asked::Comes(match choice {
+        Choice::Drop => Ok(dropped(worker, turn, request, "the policy says so")),
+        Choice::Defer => defer(worker, turn, request),
+        Choice::Go => begin(worker, turn, operation, request),
+    })
+}
+
+/// The safe default of `debounce`: drop while one is in flight, else go.
+pub(super) fn safe_default(worker: &Worker) -> Choice {
+    let in_flight = worker.restart.as_ref().is_some_and(Restart::is_in_flight);
+    if in_flight { Choice::Drop } else { Choice::Go }
+}
+
+/// Single flight: one restart, and one mutation, at a time.
+fn begin(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    operation: DecisionId,
+    request: &RestartRequest,
+) -> Result<Operated, Refused> {
+    let may = turn.scene(worker, operation, |scene| scene.may_restart(request));
+    if let Err(veto) = may {
+        turn.vetoed(worker, operation, &veto);
+        return Ok(dropped(worker, turn, request, &veto.text));
+    }
+    if worker.restart.as_ref().is_some_and(Restart::is_in_flight) {
+        return Ok(Operated::RestartJoined);
+    }
+    let comes_up = worker.attempt.is_some()
+        || worker
+            .in_flight
+            .as_ref()
+            .is_some_and(|it| matches!(it.kind, MutationKind::Launch | MutationKind::Start));
+    if comes_up {
+        return Ok(match request.initiator {
+            Initiator::Person => Operated::RestartJoined,
+            Initiator::Program => dropped(
+                worker,
+                turn,
+                request,
+                "an instance is being brought up already",
+            ),
+        });
+    }
+    let paused = turn.scene(worker, operation, |scene| scene.not_paused());
+    paused.map_err(|veto| refused(&veto))?;
+    operator::may_write(worker, turn)?;
+    let live = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
+    let live = live.filter(|_| worker.adopted_is_live(turn.now));
+    match live {
+        Some(id) => end_instance(worker, turn, operation, request, id)?,
+        None => {
+            started(worker, turn, request, None);
+            record::write(worker, turn, None);
+        }
+    }
+    Ok(Operated::RestartBegun)
+}
+
+fn end_instance(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    operation: DecisionId,
+    request: &RestartRequest,
+    id: InstanceId,
+) -> Result<(), Refused> {
+    let proposal = Proposal::Restart {
+        id: id.clone(),
+        initiator: request.initiator,
+    };
+    let permit = turn
+        .permit(worker, operation, &proposal)
+        .map_err(|veto| refused(&veto))?;
+    started(worker, turn, request, Some(id));
+    mutation::send(worker, turn, permit);
+    Ok(())
+}
+
+fn refused(veto: &Veto) -> Refused {
+    let code = match veto.rule {
+        Rule::MutationInFlight | Rule::RecordBeingWritten => RefusedCode::MutationInFlight,
+        Rule::LeaseHeld => RefusedCode::LeaseHeld,
+        Rule::RecordUnknown => RefusedCode::StoreUnreachable,
+        Rule::Paused => RefusedCode::Paused,
+        _ => RefusedCode::Vetoed,
+    };
+    Refused::new(code, veto.to_string())
+}
+
+fn started(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    request: &RestartRequest,
+    instance: Option<InstanceId>,
+) {
+    let text = match &instance {
+        Some(id) => format!("{request}; {id} is ended first"),
+        None => format!("{request}; nothing is up, so there is only to provision"),
+    };
+    let fields = [("cause", request.cause.as_str())];
+    turn.notice(worker, Step::RestartBegun, text, &fields);
+    turn.withdraw(worker);
+    worker.restarts_dropped = 0;
+    worker.restart = Some(Restart {
+        request: request.clone(),
+        started_at: turn.now,
+        stage: match instance {
+            Some(_) => RestartStage::Ending,
+            None => RestartStage::Provisioning,
+        },
+        instance,
+        deferred: None,
+    });
+    later(worker, turn);
+}
+
+/// Each drop is counted by its cause, logged, and shown (I4, L3).
+fn dropped(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    request: &RestartRequest,
+    why: &str,
+) -> Operated {
+    worker.restarts_dropped = worker.restarts_dropped.saturating_add(1);
+    let is_known = worker.restart_drops.contains_key(&request.cause);
+    let cause = match is_known || worker.restart_drops.len() < CAUSES_MAX {
+        true => request.cause.clone(),
+        false => "other".to_owned(),
+    };
+    let count = worker.restart_drops.entry(cause).or_default();
+    *count = count.saturating_add(1);
+    let count = count.to_string();
+    let text = format!("{request}: dropped, {why}");
+    let fields = [("cause", request.cause.as_str()), ("count", &count)];
+    turn.notice(worker, Step::RestartDropped, text, &fields);
+    Operated::RestartDropped
+}
+
+fn defer(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    request: &RestartRequest,
+) -> Result<Operated, Refused> {
+    operator::may_write(worker, turn)?;
+    let Some(restart) = worker.restart.as_mut() else {
+        // There is nothing to come after.
+        return Ok(dropped(
+            worker,
+            turn,
+            request,
+            "deferred, and no restart came before",
+        ));
+    };
+    restart.deferred = Some(request.clone());
+    record::write(worker, turn, None);
+    later(worker, turn);
+    Ok(Operated::RestartDeferred)
+}
+
+/// The stop of a restart came to an end. What is not certain shows at the next look.
+pub(super) fn ended(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, is_ok: bool) {
+    let Some(restart) = worker.restart.as_mut() else {
+        return;
+    };
+    let is_this = restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id);
+    if is_this && is_ok {
+        restart.stage = RestartStage::Provisioning;
+    }
+    if is_this {
+        later(worker, turn);
+    }
+}
+
+/// Whether the permitted end of this instance is a restart's: then its use is no reason to keep it.
+pub(super) fn ends(worker: &Worker, id: &InstanceId) -> bool {
+    worker.restart.as_ref().is_some_and(|restart| {
+        restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
+    })
+}
+
+/// Whether callers are kept away from what would be served: the worker is not really there yet (I4, L2).
+pub(super) fn holds(worker: &mut Worker, turn: &mut Turn<'_>) -> bool {
+    finish_if_there(worker, turn);
+    worker.restart.as_ref().is_some_and(Restart::is_in_flight)
+}
+
+/// Looks at a restart in flight, and at what follows one that is over. A timer that an earlier one has
+/// overtaken is without effect.
+pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
+    if worker.restart_look_at.is_none_or(|at| turn.now < at) {
+        return;
+    }
+    worker.restart_look_at = None;
+    finish_if_there(worker, turn);
+    let Some(restart) = worker.restart.clone() else {
+        return;
+    };
+    let age = turn.now.since(restart.started_at);
+    if !restart.is_in_flight() {
+        return run_deferred(worker, turn, &restart);
+    }
+    if age >= RESTART_MAX {
+        return over(worker, turn, RestartStage::Failed);
+    }
+    if restart.stage == RestartStage::Ending && worker.in_flight.is_none() {
+        go_on_ending(worker, turn, &restart, age);
+    }
+    if worker.pass.is_none() {
+        pass::begin(worker, turn);
+    }
+    later(worker, turn);
+}
+
+/// Begins to follow a restart that this host finds in the record.
+pub(super) fn found(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let is_open = |it: &Restart| it.is_in_flight() || it.deferred.is_some();
+    if worker.restart.as_ref().is_some_and(is_open) {
+        later(worker, turn);
+    }
+}
+
+/// Nobody knows what became of the stop: what the cloud shows decides.
+fn go_on_ending(worker: &mut Worker, turn: &mut Turn<'_>, restart: &Restart, age: Millis) {
+    let instance = restart
+        .instance
+        .clone()
+        .unwrap_or_else(|| InstanceId::from(""));
+    let state = worker
+        .instances
+        .get(&instance)
+        .map(|known| known.instance.state);
+    let is_adopted = worker.adopted.as_ref().is_some_and(|it| it.id == instance);
+    let is_up = is_adopted && state.is_some_and(InstanceState::is_live);
+    if !record::may_write(worker, turn) {
+        return;
+    }
+    if !is_up {
+        if let Some(restart) = worker.restart.as_mut() {
+            restart.stage = RestartStage::Provisioning;
+        }
+        return record::write(worker, turn, None);
+    }
+    let is_time = age >= END_AGAIN && worker.restart_end_again.is_none_or(|at| turn.now >= at);
+    if is_time {
+        worker.restart_end_again = Some(turn.now + END_AGAIN);
+        let decision = worker
+            .last_decision
+            .as_ref()
+            .map(|last| last.id)
+            .unwrap_or_default();
+        let proposal = Proposal::Restart {
+            id: instance,
+            initiator: restart.request.initiator,
+        };
+        if let Ok(permit) = turn.permit(worker, decision, &proposal) {
+            mutation::send(worker, turn, permit);
+        }
+    }
+}
+
+/// "Really there": up with an address, adopted since the restart began and, where boxes register, with a
+/// heartbeat of that life.
+fn finish_if_there(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let Some(restart) = worker.restart.as_ref().filter(|it| it.is_in_flight()) else {
+        return;
+    };
+    let Some(adopted) = worker.adopted.as_ref() else {
+        return;
+    };
+    let is_of_new_life = adopted.since >= restart.started_at;
+    let is_reachable = worker.adopted_known().is_some_and(|known| {
+        let instance = &known.instance;
+        instance.state == InstanceState::Running
+            && (instance.private_ip.is_some() || instance.public_ip.is_some())
+    });
+    let heartbeat = worker.record.activity().heartbeat_at;
+    let speaks = worker.pool.boxes.is_none() || heartbeat.is_some_and(|at| at > adopted.since);
+    if is_of_new_life && is_reachable && speaks {
+        over(worker, turn, RestartStage::Done);
+    }
+}
+
+fn over(worker: &mut Worker, turn: &mut Turn<'_>, stage: RestartStage) {
+    let Some(restart) = worker.restart.as_mut() else {
+        return;
+    };
+    restart.stage = stage;
+    let took = turn.now.since(restart.started_at);
+    let cause = restart.request.cause.clone();
+    let dropped = worker.restarts_dropped.to_string();
+    let fields = [("cause", cause.as_str()), ("dropped", &dropped)];
+    match stage {
+        RestartStage::Done => {
+            let text =
+                format!("the worker is there again {took} after its restart ({cause}) began");
+            turn.notice(worker, Step::RestartDone, text, &fields);
+        }
+        _ => {
+            let text = format!("the worker is not there {took} after its restart ({cause}) began");
+            turn.notice(worker, Step::RestartFailed, text, &fields);
+        }
+    }
+    if record::may_write(worker, turn) || worker.record.writing.is_some() {
+        record::write(worker, turn, None);
+    }
+    later(worker, turn);
+}
+
+/// One that was put off begins when the window of the one before is over: it is a cycle of its own.
+fn run_deferred(worker: &mut Worker, turn: &mut Turn<'_>, restart: &Restart) {
+    let Some(request) = restart.deferred.clone() else {
+        return;
+    };
+    if turn
+        .scene(worker, DecisionId::default(), |scene| {
+            scene.may_restart(&request)
+        })
+        .is_err()
+    {
+        return later(worker, turn);
+    }
+    turn.shared.decisions = turn.shared.decisions.next();
+    let decision = turn.shared.decisions;
+    if let Some(restart) = worker.restart.as_mut() {
+        restart.deferred = None;
+    }
+    if begin(worker, turn, decision, &request).is_err() {
+        if let Some(restart) = worker.restart.as_mut() {
+            restart.deferred = Some(request);
+        }
+        later(worker, turn);
+    }
+}
+
+fn later(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let at = turn.now + FOLLOW;
+    if worker
+        .restart_look_at
+        .is_none_or(|look_at| look_at <= turn.now || at < look_at)
+    {
+        worker.restart_look_at = Some(at);
+        turn.timer(at, Timer::FollowRestart(worker.id.clone()));
+    }
+}
