@@ -14,7 +14,7 @@ use crate::artefacts;
 
 /// How long a process may take to start, to answer or to end: generous, because a busy machine is no
 /// failure; what is waited for is always an event.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running host; it is killed when dropped.
 pub struct Reeve {

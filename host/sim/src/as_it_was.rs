@@ -16,7 +16,8 @@ use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::{Decision, Policies};
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
-use reeve_core::point::{Input, Verdict, adopt, reap};
+use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
+use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
@@ -110,6 +111,34 @@ impl AsItWas {
             }
         }
         self.not_yet(NotYetCode::Unavailable, "nothing came of it")
+    }
+
+    /// A restart: the worker's instance is ended, its address cleared, another one provisioned. Whoever looks
+    /// meanwhile sees a dead worker (I4).
+    fn recreate(&mut self, world: &mut World, now: Instant, cause: &str) {
+        let notes = self.notes(world, now);
+        let request = RestartRequest {
+            cause: cause.to_owned(),
+            initiator: Initiator::Program,
+            text: None,
+        };
+        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, &request)));
+        let goes = matches!(
+            &made.result,
+            Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
+        );
+        if !goes {
+            return;
+        }
+        if let Some(Some(id)) = notes.pointer {
+            let mutation = Mutation::Terminate {
+                region: self.pool.region.clone(),
+                id,
+                clear_pointer: Some(self.worker.pointer.clone()),
+            };
+            self.act(world, now, &mutation);
+        }
+        self.launch(world, now);
     }
 
     fn adopt(&mut self, world: &mut World, now: Instant, notes: &mut Worker) {
@@ -347,6 +376,10 @@ impl Host for AsItWas {
     ) {
         let reply = self.reply(&said, request);
         self.replies.push((request, reply));
+    }
+
+    fn restart(&mut self, world: &mut World, now: Instant, _worker: &WorkerId, cause: &str) {
+        self.recreate(world, now, cause);
     }
 
     fn demand(

@@ -133,7 +133,8 @@ impl SimBox {
         match reply {
             Reply::Registered(registered) => {
                 self.heartbeat = registered.heartbeat;
-                self.due = Some(now + registered.heartbeat);
+                // The first heartbeat comes at once: it says that the worker is there.
+                self.due = Some(now);
                 self.state = State::Registered(registered.token);
                 self.begin_work(now);
                 Some(format!(

@@ -27,6 +27,9 @@ pub trait Host {
         said: Said,
     );
 
+    /// A program asks for a restart of the worker.
+    fn restart(&mut self, world: &mut World, now: Instant, worker: &WorkerId, cause: &str);
+
     /// The demand metric was read.
     fn demand(&mut self, world: &mut World, now: Instant, worker: &WorkerId, demand: DemandReading);
 

@@ -5,7 +5,7 @@
 //! by the record read anew before it is refused: another host may have registered the box. What is reported is
 //! refreshed in the store, and answered when that has come to an end, whatever the end.
 
-use super::{Turn, record};
+use super::{Turn, record, restart};
 use crate::boxes::{
     Claim, Noted, NotedOutcome, Refusal, RefusalCode, RefusalKind, Registered, Reply, Report,
     Reporter,
@@ -169,6 +169,7 @@ pub(super) fn touched(
         let mut activity = worker.record.activity();
         activity.refresh(touch);
         worker.take_activity(activity, turn.now);
+        restart::finish_if_there(worker, turn);
     }
     let waits = |visitor: &Visitor| visitor.waits_for == WaitsFor::Touch;
     if worker.visitors.get(&request).is_some_and(waits) {

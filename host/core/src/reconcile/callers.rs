@@ -118,7 +118,9 @@ pub(super) fn turned_away(worker: &mut Worker, turn: &mut Turn<'_>, not_yet: Not
         worker.waiters.remove(&request);
         answer(worker, turn, request, Answer::NotYet(not_yet.clone()));
     }
-    let on_its_way = worker.adopted_is_live(turn.now) || worker.in_flight.is_some();
+    // A restart in flight is looked after by itself.
+    let on_its_way = not_yet.code != NotYetCode::Restarting
+        && (worker.adopted_is_live(turn.now) || worker.in_flight.is_some());
     let somebody_waits = !worker.waiters.is_empty();
     if !on_its_way && !somebody_waits {
         return;

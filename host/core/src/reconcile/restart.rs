@@ -260,7 +260,8 @@ pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
     if restart.stage == RestartStage::Ending && worker.in_flight.is_none() {
         go_on_ending(worker, turn, &restart, age);
     }
-    if worker.pass.is_none() {
+    // With nothing but the heartbeat to come there is nothing to look at in the cloud.
+    if worker.pass.is_none() && !is_up_again(worker, &restart) {
         pass::begin(worker, turn);
     }
     later(worker, turn);
@@ -315,24 +316,28 @@ fn go_on_ending(worker: &mut Worker, turn: &mut Turn<'_>, restart: &Restart, age
 
 /// "Really there": up with an address, adopted since the restart began and, where boxes register, with a
 /// heartbeat of that life.
-fn finish_if_there(worker: &mut Worker, turn: &mut Turn<'_>) {
+pub(super) fn finish_if_there(worker: &mut Worker, turn: &mut Turn<'_>) {
     let Some(restart) = worker.restart.as_ref().filter(|it| it.is_in_flight()) else {
         return;
     };
-    let Some(adopted) = worker.adopted.as_ref() else {
-        return;
-    };
-    let is_of_new_life = adopted.since >= restart.started_at;
+    let adopted_since = worker.adopted.as_ref().map(|adopted| adopted.since);
+    let heartbeat = worker.record.activity().heartbeat_at;
+    let speaks = worker.pool.boxes.is_none() || heartbeat > adopted_since;
+    if is_up_again(worker, restart) && speaks {
+        over(worker, turn, RestartStage::Done);
+    }
+}
+
+/// Up with an address, and adopted since the restart began.
+fn is_up_again(worker: &Worker, restart: &Restart) -> bool {
+    let adopted = worker.adopted.as_ref();
+    let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
     let is_reachable = worker.adopted_known().is_some_and(|known| {
         let instance = &known.instance;
         instance.state == InstanceState::Running
             && (instance.private_ip.is_some() || instance.public_ip.is_some())
     });
-    let heartbeat = worker.record.activity().heartbeat_at;
-    let speaks = worker.pool.boxes.is_none() || heartbeat.is_some_and(|at| at > adopted.since);
-    if is_of_new_life && is_reachable && speaks {
-        over(worker, turn, RestartStage::Done);
-    }
+    is_of_new_life && is_reachable
 }
 
 fn over(worker: &mut Worker, turn: &mut Turn<'_>, stage: RestartStage) {

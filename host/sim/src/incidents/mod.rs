@@ -2,6 +2,7 @@
 
 mod double_provision;
 mod ip_race;
+mod self_fire;
 mod stale_pointer;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use reeve_core::boxes::ProofKind;
 use reeve_core::decision::Policies;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
-use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, RestartBy, WorkerSpec};
 use reeve_core::time::Instant;
 
 use crate::as_it_was::AsItWas;
@@ -28,6 +29,8 @@ pub enum Incident {
     IpRace,
     /// Two recreates race, and two boxes fight for one bootstrap token.
     DoubleProvision,
+    /// A restart's own side effects look like a dead box and trigger the next restart.
+    SelfFire,
 }
 
 /// A way to meet an incident.
@@ -43,7 +46,12 @@ pub enum Variant {
 
 impl Incident {
     /// Every incident that can be played.
-    pub const ALL: [Self; 3] = [Self::StalePointer, Self::IpRace, Self::DoubleProvision];
+    pub const ALL: [Self; 4] = [
+        Self::StalePointer,
+        Self::IpRace,
+        Self::DoubleProvision,
+        Self::SelfFire,
+    ];
 
     /// Its id in tests, scripts and docs.
     pub fn id(self) -> &'static str {
@@ -51,6 +59,7 @@ impl Incident {
             Self::StalePointer => "stale-pointer",
             Self::IpRace => "ip-race",
             Self::DoubleProvision => "double-provision",
+            Self::SelfFire => "self-fire",
         }
     }
 
@@ -62,6 +71,9 @@ impl Incident {
             }
             Self::IpRace => "the adopted instance has no address yet, so the old one gets started",
             Self::DoubleProvision => "two recreates race, two boxes fight for one bootstrap token",
+            Self::SelfFire => {
+                "a restart's own side effects look like a dead box and trigger the next"
+            }
         }
     }
 
@@ -71,6 +83,7 @@ impl Incident {
             Self::StalePointer => "legacy-stale-pointer",
             Self::IpRace => "legacy-ip-race",
             Self::DoubleProvision => "legacy-double-provision",
+            Self::SelfFire => "legacy-self-fire",
         }
     }
 
@@ -93,9 +106,13 @@ impl Incident {
     /// The configuration of its system.
     fn fleet(self) -> FleetSpec {
         let mut fleet = fleet();
-        if self == Self::DoubleProvision {
-            for pool in fleet.pools.values_mut() {
+        for pool in fleet.pools.values_mut() {
+            if matches!(self, Self::DoubleProvision | Self::SelfFire) {
                 pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
+            }
+            if self == Self::SelfFire {
+                // A workspace is recreated, not stopped and started.
+                pool.restart_by = RestartBy::Replace;
             }
         }
         fleet
@@ -107,6 +124,7 @@ impl Incident {
             Self::StalePointer => stale_pointer::setting(),
             Self::IpRace => ip_race::setting(),
             Self::DoubleProvision => double_provision::setting(),
+            Self::SelfFire => self_fire::setting(),
         }
     }
 }

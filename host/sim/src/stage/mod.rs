@@ -27,6 +27,18 @@ pub enum Act {
         /// How often they come back before they give up.
         comes_back: u32,
     },
+    /// A program asks for a restart.
+    Restart {
+        /// Who.
+        who: &'static str,
+        /// Why.
+        cause: &'static str,
+    },
+    /// A program asks where the worker is, and takes a worker that is not there for dead: it asks for a restart.
+    Probe {
+        /// Who.
+        who: &'static str,
+    },
     /// Somebody wants the worker provisioned, and does not wait for it.
     Recreate {
         /// Who.
@@ -130,8 +142,18 @@ enum Next {
 struct Asking {
     caller: &'static str,
     since: Instant,
-    /// How often it still comes back; `None`: it wants no address, and nobody is served by one.
-    comes_back: Option<u32>,
+    wants: Wants,
+}
+
+/// What a caller wants of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// The address; it still comes back so often.
+    Address { comes_back: u32 },
+    /// That the worker is provisioned: it waits for no address.
+    Worker,
+    /// A sign of life.
+    Proof,
 }
 
 impl Stage {
@@ -191,7 +213,16 @@ impl Stage {
                 let asking = Asking {
                     caller,
                     since: self.now,
-                    comes_back: Some(comes_back),
+                    wants: Wants::Address { comes_back },
+                };
+                self.ask(asking, host);
+            }
+            Act::Restart { who, cause } => self.restart(who, cause, host),
+            Act::Probe { who } => {
+                let asking = Asking {
+                    caller: who,
+                    since: self.now,
+                    wants: Wants::Proof,
                 };
                 self.ask(asking, host);
             }
@@ -199,7 +230,7 @@ impl Stage {
                 let asking = Asking {
                     caller: who,
                     since: self.now,
-                    comes_back: None,
+                    wants: Wants::Worker,
                 };
                 self.ask(asking, host);
             }
@@ -226,14 +257,20 @@ impl Stage {
         }
     }
 
+    fn restart(&mut self, who: &str, cause: &str, host: &mut dyn Host) {
+        let event = format!("asks for a restart: {cause}");
+        self.run.entries.push(Entry::event(self.now, who, event));
+        host.restart(&mut self.world, self.now, &self.worker, cause);
+        self.hear(host);
+    }
+
     fn ask(&mut self, asking: Asking, host: &mut dyn Host) {
         self.requests = self.requests.next();
-        let event = if asking.comes_back.is_none() {
-            "wants the worker provisioned"
-        } else if asking.since == self.now {
-            "asks: where is the worker?"
-        } else {
-            "comes back and asks again"
+        let event = match asking.wants {
+            Wants::Worker => "wants the worker provisioned",
+            Wants::Proof => "probes the worker",
+            Wants::Address { .. } if asking.since == self.now => "asks: where is the worker?",
+            Wants::Address { .. } => "comes back and asks again",
         };
         self.run
             .entries
@@ -292,7 +329,7 @@ impl Stage {
             ..Entry::event(self.now, asking.caller, event)
         };
         match answer {
-            Answer::Served(_) if asking.comes_back.is_none() => {}
+            Answer::Served(_) if !matches!(asking.wants, Wants::Address { .. }) => {}
             Answer::Served(route) => {
                 let told = entry(
                     format!("is served: {} ({})", route.url, route.instance),
@@ -311,15 +348,19 @@ impl Stage {
                     not_yet.code, not_yet.retry_after
                 );
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
-                let Some(comes_back) = asking.comes_back else {
-                    return;
+                let comes_back = match asking.wants {
+                    Wants::Address { comes_back } => comes_back,
+                    Wants::Proof => return self.restart(asking.caller, "probe-failed", host),
+                    Wants::Worker => return,
                 };
                 if comes_back == 0 {
                     self.run.gave_up += 1;
                     return;
                 }
                 let again = Asking {
-                    comes_back: Some(comes_back - 1),
+                    wants: Wants::Address {
+                        comes_back: comes_back - 1,
+                    },
                     ..asking
                 };
                 self.sequence += 1;
@@ -379,7 +420,9 @@ impl Stage {
 
     fn finish(mut self) -> Run {
         let open = self.asking.values();
-        self.run.gave_up += open.filter(|asking| asking.comes_back.is_some()).count();
+        self.run.gave_up += open
+            .filter(|asking| matches!(asking.wants, Wants::Address { .. }))
+            .count();
         self.judge_deliveries();
         self.run
     }
