@@ -151,6 +151,43 @@ fn double_provision_under_reeve_launches_once_and_a_wiped_token_recovers_by_itse
 }
 
 #[test]
+fn self_fire_as_it_was_makes_a_full_cycle_of_every_probe_and_stops_what_has_just_booted() {
+    let run = play(Incident::SelfFire, Variant::AsItWas);
+    assert_eq!(run.outcome(), Outcome::Failed);
+    let unserved = |harm: &&Harm| matches!(harm, Harm::StoppedUnserved(_));
+    assert_eq!(
+        run.harms.iter().filter(unserved).count(),
+        4,
+        "{:?}",
+        run.harms
+    );
+    let launches = run.entries.iter().filter(|entry| entry.event == "launch");
+    assert_eq!(launches.count(), 5);
+}
+
+#[test]
+fn self_fire_under_reeve_is_one_cycle_and_four_counted_drops() {
+    for (variant, expected) in [
+        (Variant::LegacyUnderReeve, Outcome::Contained),
+        (Variant::Standard, Outcome::Served),
+    ] {
+        let run = play(Incident::SelfFire, variant);
+        assert_eq!(run.harms, []);
+        assert_eq!(run.outcome(), expected);
+        let count = |what: &str| {
+            let lines = run.entries.iter().filter(|entry| entry.who == "host");
+            lines.filter(|entry| entry.event.starts_with(what)).count()
+        };
+        assert_eq!(count("launch"), 1);
+        assert_eq!(count("terminate"), 1);
+        assert_eq!(count("restart_begun"), 1);
+        assert_eq!(count("restart_dropped"), 4);
+        assert_eq!(count("restart_done"), 1);
+        assert_eq!(run.served.len(), 2, "chat, before and after");
+    }
+}
+
+#[test]
 fn the_demo_prints_the_same_text_every_time() {
     let cast = Cast::load(&policies_dir()).unwrap();
     let print = || {
@@ -161,7 +198,7 @@ fn the_demo_prints_the_same_text_every_time() {
     let first = print();
     assert_eq!(first, print());
     let table = first.rsplit("incident").next().unwrap();
-    assert_eq!(table.matches("FAILED").count(), 3, "{table}");
-    assert_eq!(table.matches("contained").count(), 3, "{table}");
-    assert_eq!(table.matches("served: no harm").count(), 3, "{table}");
+    assert_eq!(table.matches("FAILED").count(), 4, "{table}");
+    assert_eq!(table.matches("contained").count(), 4, "{table}");
+    assert_eq!(table.matches("served: no harm").count(), 4, "{table}");
 }
