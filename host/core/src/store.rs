@@ -247,6 +247,8 @@ pub struct Replaced {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Activity {
+    /// The last time a host handed its address out, to the minute.
+    pub handed_out_at: Option<Instant>,
     /// The last successful delivery.
     pub delivered_at: Option<Instant>,
     /// Deliveries so far.
@@ -265,6 +267,7 @@ impl Activity {
     /// Folds a refresh in. Times never go backwards; counts only rise.
     pub fn refresh(&mut self, touch: Touch) {
         match touch {
+            Touch::HandedOut { at } => self.handed_out_at = self.handed_out_at.max(Some(at)),
             Touch::Delivered { at, count } => {
                 self.delivered_at = self.delivered_at.max(Some(at));
                 self.delivered = self.delivered.saturating_add(count);
@@ -286,7 +289,8 @@ impl Activity {
     /// Whether the worker was in use after `since`, or is held busy at `now`.
     pub fn in_use(&self, test: IdleTest) -> bool {
         let newer = |at: Option<Instant>| at.is_some_and(|at| at > test.since);
-        newer(self.delivered_at)
+        newer(self.handed_out_at)
+            || newer(self.delivered_at)
             || newer(self.processed_at)
             || self.busy_until.is_some_and(|until| until > test.now)
     }
@@ -295,6 +299,11 @@ impl Activity {
 /// One refresh of one attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touch {
+    /// A host has handed the worker's address out.
+    HandedOut {
+        /// When.
+        at: Instant,
+    },
     /// So many deliveries succeeded, the last of them then.
     Delivered {
         /// When the last of them was.

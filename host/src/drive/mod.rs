@@ -25,7 +25,7 @@ use reeve_core::guard::Permit;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::journal::Record;
 use reeve_core::operator::{Operated, Refused};
-use reeve_core::store::{Committed, Store, Write};
+use reeve_core::store::{Committed, Store, Touch, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
 use tokio::sync::{mpsc, oneshot};
@@ -199,10 +199,7 @@ impl Drive {
                 worker,
                 request,
                 touch,
-            } => {
-                self.touches_under_way += 1;
-                self.calls.touch(worker, request, touch);
-            }
+            } => self.touch(worker, request, touch),
             Effect::Reply { request, reply, .. } => {
                 if let Some(visitor) = self.visitors.remove(&request) {
                     // One who went away meanwhile needs no answer.
@@ -292,11 +289,24 @@ impl Drive {
         }
     }
 
-    /// Tells the core that answers were given from a route. This has no effects of its own.
+    /// Tells the core that answers were given from a route. All that comes of it is that the store is told.
     fn handed_out(&mut self, HandedOut { worker, instance }: HandedOut) {
         let event = Event::HandedOut { worker, instance };
-        let effects = self.fleet.step(self.clock.now(), event);
-        debug_assert!(effects.is_empty(), "{effects:?}");
+        for effect in self.fleet.step(self.clock.now(), event) {
+            match effect {
+                Effect::Touch {
+                    worker,
+                    request,
+                    touch,
+                } => self.touch(worker, request, touch),
+                other => debug_assert!(false, "{other:?}"),
+            }
+        }
+    }
+
+    fn touch(&mut self, worker: WorkerId, request: RequestId, touch: Touch) {
+        self.touches_under_way += 1;
+        self.calls.touch(worker, request, touch);
     }
 
     async fn fire_timers(&mut self) {

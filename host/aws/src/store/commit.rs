@@ -16,6 +16,7 @@ const REPLACE: &str = "SET #version = :next, #phase = :phase, #record = :record"
 /// `Activity::in_use`, denied: an attribute that is not there was never.
 const IDLE: &str = "(attribute_not_exists(#delivered_at) OR #delivered_at <= :since) \
     AND (attribute_not_exists(#processed_at) OR #processed_at <= :since) \
+    AND (attribute_not_exists(#handed_out_at) OR #handed_out_at <= :since) \
     AND (attribute_not_exists(#busy_until) OR #busy_until <= :now)";
 
 impl DynamoStore {

@@ -88,6 +88,7 @@ pub(super) fn stored(item: &Item) -> Result<Stored, Unreadable> {
         version: Version::new(version),
         record: record(item)?,
         activity: Activity {
+            handed_out_at: instant(item, "handed_out_at")?,
             delivered_at: instant(item, "delivered_at")?,
             delivered: count(item, "delivered")?,
             processed_at: instant(item, "processed_at")?,
@@ -174,6 +175,7 @@ mod tests {
     #[test]
     fn every_field_of_the_activity_has_an_attribute_of_its_own() {
         let item = item(&[
+            ("handed_out_at", number(6)),
             ("delivered_at", number(1)),
             ("delivered", number(2)),
             ("processed_at", number(3)),
@@ -182,6 +184,7 @@ mod tests {
             ("busy_until", number(u64::MAX)),
         ]);
         let activity = Activity {
+            handed_out_at: Some(Instant::from_ms(6)),
             delivered_at: Some(Instant::from_ms(1)),
             delivered: 2,
             processed_at: Some(Instant::from_ms(3)),

@@ -56,6 +56,10 @@ impl DynamoStore {
 impl Refresh {
     fn of(touch: Touch) -> Self {
         match touch {
+            Touch::HandedOut { at } => Self {
+                time: ("handed_out_at", at),
+                count: None,
+            },
             Touch::Delivered { at, count } => Self {
                 time: ("delivered_at", at),
                 count: Some(("delivered", count)),

@@ -169,7 +169,7 @@ impl Scene<'_> {
             let text = format!("{id} is being asked for right now");
             return Err(Veto::new(Rule::InUse, text));
         }
-        let handed_out = worker.instances.get(id).and_then(|known| known.handed_out);
+        let handed_out = worker.handed_out_at(id);
         let idle_min = worker.pool.limits.idle_min;
         match handed_out.map(|at| self.now.since(at)) {
             Some(ago) if ago < idle_min => Err(Veto::new(

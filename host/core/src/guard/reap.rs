@@ -86,7 +86,7 @@ impl Scene<'_> {
         {
             self.is_not_at_work(id)?;
         }
-        match known.handed_out {
+        match worker.handed_out_at(id) {
             None if reaping.reason_code == IDLE => Err(Veto::new(
                 Rule::NeverHandedOut,
                 format!(

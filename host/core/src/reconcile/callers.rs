@@ -28,7 +28,7 @@ pub(super) fn ask(
         .clone()
         .filter(|route| turn.now < route.valid_until);
     if let Some(route) = valid {
-        handed_out(worker, turn.now, &route.instance);
+        handed_out(worker, turn, &route.instance);
         return answer(worker, turn, request, Answer::Served(route));
     }
     let given_up = worker
@@ -91,7 +91,7 @@ pub(super) fn served(worker: &mut Worker, turn: &mut Turn<'_>, route: Route) {
     turn.effects.push(Effect::Publish(route.clone()));
     let waiting: Vec<_> = std::mem::take(&mut worker.waiters).into_keys().collect();
     if !waiting.is_empty() {
-        handed_out(worker, turn.now, &route.instance);
+        handed_out(worker, turn, &route.instance);
     }
     for request in waiting {
         answer(worker, turn, request, Answer::Served(route.clone()));

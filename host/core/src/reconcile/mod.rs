@@ -31,13 +31,14 @@ use crate::effect::{Effect, Question};
 use crate::event::{Event, Timer};
 use crate::fleet::Shared;
 use crate::guard::{Proposal, Scene, Veto};
-use crate::id::{DecisionId, InstanceId};
+use crate::id::{DecisionId, InstanceId, RequestId};
 use crate::instance::Instance;
 use crate::journal::{Entry, Record};
 use crate::notice::{Notice, Step};
 use crate::point::{Input, Point, Reason, Verdict};
 use crate::spec::Budget;
-use crate::time::Instant;
+use crate::store::Touch;
+use crate::time::{Instant, Millis};
 use crate::worker::observe::Changes;
 use crate::worker::{LastDecision, Stage, Worker};
 
@@ -71,7 +72,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::Operated {
             request, command, ..
         } => operator::ask(worker, turn, request, command),
-        Event::HandedOut { instance, .. } => handed_out(worker, turn.now, &instance),
+        Event::HandedOut { instance, .. } => handed_out(worker, turn, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand,
         Event::Queried {
             query,
@@ -269,12 +270,35 @@ pub(crate) fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) 
     }
 }
 
-/// Notes that callers got the address of this instance.
-pub(crate) fn handed_out(worker: &mut Worker, now: Instant, id: &InstanceId) {
+/// Notes that callers got the address of this instance. What other hosts and the next life must know of it is
+/// refreshed in the store, to the minute: that is as exact as "not used for ten minutes" needs, and costs one
+/// write a minute for a worker in use.
+pub(crate) fn handed_out(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
+    const TOLD_EVERY_MAX: Millis = Millis::from_secs(60);
+    // Less than the idle limit, however short that is.
+    let idle_min = worker.pool.limits.idle_min.get();
+    let told_every = Millis::new(idle_min / 2).min(TOLD_EVERY_MAX);
     worker.unserved_in_row = 0;
     if let Some(known) = worker.instances.get_mut(id) {
-        known.handed_out = known.handed_out.max(Some(now));
+        known.handed_out = known.handed_out.max(Some(turn.now));
     }
+    let is_told = worker
+        .handed_out_told
+        .is_some_and(|at| turn.now.since(at) < told_every);
+    let is_adopted = worker
+        .adopted
+        .as_ref()
+        .is_some_and(|adopted| &adopted.id == id);
+    if is_told || !is_adopted || turn.shared.dry_run {
+        return;
+    }
+    worker.handed_out_told = Some(turn.now);
+    turn.effects.push(Effect::Touch {
+        worker: worker.id.clone(),
+        // Nobody waits for it.
+        request: RequestId::default(),
+        touch: Touch::HandedOut { at: turn.now },
+    });
 }
 
 impl Turn<'_> {

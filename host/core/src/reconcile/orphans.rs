@@ -184,7 +184,7 @@ fn announce(
     orphan: &Orphan,
     permit: &Permit,
 ) {
-    let handed_out = worker.instances.get(id).and_then(|known| known.handed_out);
+    let handed_out = worker.handed_out_at(id);
     let last = match handed_out {
         None => "never handed out".to_owned(),
         Some(at) => format!("last handed out {} ago", turn.now.since(at)),

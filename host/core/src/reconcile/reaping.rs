@@ -97,7 +97,7 @@ pub(super) fn decided(
 
 /// Every kill is announced with its reason, the last activity and how long it has been (I5).
 fn announce(worker: &Worker, turn: &mut Turn<'_>, id: &InstanceId, verdict: &Verdict) {
-    let handed_out = worker.instances.get(id).and_then(|known| known.handed_out);
+    let handed_out = worker.handed_out_at(id);
     let last = match handed_out {
         None => "never handed out".to_owned(),
         Some(at) => format!("last handed out {} ago", turn.now.since(at)),

@@ -95,8 +95,8 @@ impl Worker {
         } else {
             Activity::default()
         };
-        let last_activity = known
-            .handed_out
+        let handed_out = self.handed_out_at(id);
+        let last_activity = handed_out
             .max(activity.delivered_at)
             .max(activity.processed_at);
         let work_in_flight = if is_adopted { self.work_in_flight() } else { 0 };
@@ -109,7 +109,7 @@ impl Worker {
         Some(reap::Input {
             instance: facts(known, now),
             role,
-            handed_out: Age::at(now, known.handed_out),
+            handed_out: Age::at(now, handed_out),
             last_activity: Age::at(now, last_activity),
             work_in_flight: u32::try_from(work_in_flight).unwrap_or(u32::MAX),
             busy_remaining_ms: busy_remaining.unwrap_or_default().saturating_u32(),

@@ -16,7 +16,7 @@ pub struct Known {
     pub last_visible: Option<InstanceState>,
     /// When the host first saw it in this state.
     pub in_state_since: Instant,
-    /// When a resolve last handed it out; `None`: never, so nobody could reach it.
+    /// When this host last handed it out; `None`: never. See [`Worker::handed_out_at`](super::Worker::handed_out_at).
     pub handed_out: Option<Instant>,
     /// When a start of it was accepted: for a while readings may still say `stopped`.
     pub start_accepted: Option<Instant>,

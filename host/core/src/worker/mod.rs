@@ -119,6 +119,8 @@ pub struct Worker {
     pub last_decision: Option<LastDecision>,
     /// Why the last caller was turned away, for the status.
     pub last_not_yet: Option<NotYet>,
+    /// When the store was last told that the worker's address was handed out.
+    pub handed_out_told: Option<Instant>,
     /// Until when a follow-up is already scheduled.
     pub follow_at: Option<Instant>,
     /// Instances in a row that went down without ever having been handed out.
@@ -180,6 +182,7 @@ impl Worker {
             route: None,
             last_decision: None,
             last_not_yet: None,
+            handed_out_told: None,
             follow_at: None,
             unserved_in_row: 0,
         };

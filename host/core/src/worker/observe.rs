@@ -22,7 +22,10 @@ impl Worker {
         let id = reading.id.clone();
         match self.instances.get_mut(&id) {
             None => {
-                self.instances.insert(id, Known::new(reading, asked_at));
+                let mut known = Known::new(reading, asked_at);
+                // By an earlier life of this host, or by another one.
+                known.handed_out = self.handed_out_at(&id);
+                self.instances.insert(id, known);
             }
             Some(known) if known.read_at.is_some_and(|read_at| read_at > asked_at) => {}
             Some(known) => fold(known, reading, asked_at, &mut changes),

@@ -2,6 +2,7 @@
 //! it gets done (I3).
 
 use super::Worker;
+use crate::id::InstanceId;
 use crate::restart::Restart;
 use crate::store::Activity;
 use crate::time::{Instant, Millis};
@@ -11,6 +12,19 @@ impl Worker {
     /// processed: then nothing can be said.
     pub fn work_in_flight(&self) -> u64 {
         self.unfinished(self.record.activity())
+    }
+
+    /// When the instance was last handed out, by this host or, if it is the adopted one, by any host that shares the
+    /// store, in this life or an earlier one; `None`: never, so nobody could reach it.
+    pub fn handed_out_at(&self, id: &InstanceId) -> Option<Instant> {
+        let here = self.instances.get(id).and_then(|known| known.handed_out);
+        let adopted = self.adopted.as_ref().filter(|adopted| &adopted.id == id);
+        // What was handed out before it was adopted was another instance.
+        let anywhere = adopted.and_then(|adopted| {
+            let at = self.record.activity().handed_out_at;
+            at.filter(|at| *at >= adopted.since)
+        });
+        here.max(anywhere)
     }
 
     /// Takes in what the activity has become, and with it whether work gets done. Since when it does not is

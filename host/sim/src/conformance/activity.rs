@@ -26,13 +26,14 @@ const fn at(ms: u64) -> Instant {
 }
 
 /// One of each kind, at this time.
-fn touches(ms: u64) -> [Touch; 4] {
+fn touches(ms: u64) -> [Touch; 5] {
     let at = at(ms);
     [
         Touch::Delivered { at, count: 3 },
         Touch::Processed { at, count: 2 },
         Touch::Heartbeat { at },
         Touch::Busy { until: at },
+        Touch::HandedOut { at },
     ]
 }
 
@@ -95,6 +96,7 @@ async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcom
         }
     }
     let expected = Activity {
+        handed_out_at: Some(at(60)),
         delivered_at: Some(at(60)),
         delivered: 15,
         processed_at: Some(at(60)),
@@ -192,6 +194,7 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
         count: 1,
     };
     let busy = |ms| Touch::Busy { until: at(ms) };
+    let handed_out = |ms| Touch::HandedOut { at: at(ms) };
     let cases = [
         ("never-used", None, false),
         ("delivered-before", Some(delivered(99)), false),
@@ -199,6 +202,8 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
         ("delivered-after", Some(delivered(101)), true),
         ("processed-just-then", Some(processed(100)), false),
         ("processed-after", Some(processed(101)), true),
+        ("handed-out-just-then", Some(handed_out(100)), false),
+        ("handed-out-after", Some(handed_out(101)), true),
         ("busy-until-now", Some(busy(200)), false),
         ("busy-beyond-now", Some(busy(201)), true),
         (

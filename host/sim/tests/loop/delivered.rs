@@ -1,6 +1,7 @@
 //! Delivered is not processed: what is counted, what it means for the worker, and what it protects (I3, I5).
 
 use crate::boxes::{heartbeat, launched, register, registered, report};
+use crate::records::Several;
 use crate::support::{Bench, Native};
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::{Mutation, MutationKind};
@@ -201,4 +202,56 @@ fn an_orphan_is_not_in_use_by_what_the_adopted_instance_does() {
     let rules = refusals_of_a_stop(&mut bench, Millis::from_secs(120));
     assert!(!rules.contains(&Rule::InUse), "{rules:?}");
     assert_eq!(bench.up(), [id]);
+}
+
+#[test]
+fn what_one_host_hands_out_is_not_reaped_by_another() {
+    let mut several = Several::new(2);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.ask(1);
+    several.run(SECOND);
+    let wants_it_gone = |several: &mut Several| {
+        let demand = DemandReading::Requests {
+            count: 0,
+            window: Millis::from_secs(600),
+            until: several.now,
+        };
+        let worker = incidents::worker();
+        several.hosts[1].demand(&mut several.world, several.now, &worker, demand);
+    };
+    for _ in 0..30 {
+        wants_it_gone(&mut several);
+        several.ask(0);
+        several.run(Millis::from_secs(60));
+        several.assert_settled();
+    }
+    for _ in 0..12 {
+        wants_it_gone(&mut several);
+        several.run(Millis::from_secs(60));
+    }
+    let up = several.world.instances().filter(|it| it.state.is_live());
+    assert_eq!(up.count(), 0, "when nobody hands it out any more");
+}
+
+#[test]
+fn the_next_life_knows_when_an_instance_was_handed_out() {
+    let mut several = Several::alone();
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.ask(0);
+    several.run(SECOND);
+    several.kill(0);
+    several.join("second-life");
+    several.run(Millis::from_secs(60));
+    let fleet = several.hosts[0].fleet();
+    let worker = fleet.worker(&incidents::worker()).unwrap();
+    let adopted = worker.adopted.as_ref().expect("it is in the record");
+    let age = worker
+        .handed_out_at(&adopted.id)
+        .map(|at| several.now.since(at));
+    assert!(
+        age.is_some_and(|age| age < Millis::from_secs(120)),
+        "{age:?}"
+    );
 }

@@ -17,6 +17,7 @@ pub(super) const CREATE: &str = "
         version      INTEGER NOT NULL CHECK (version > 0),
         phase        TEXT    NOT NULL,
         record       TEXT    NOT NULL,
+        handed_out_at INTEGER,
         delivered_at INTEGER,
         delivered    INTEGER NOT NULL DEFAULT 0,
         processed_at INTEGER,
@@ -26,12 +27,12 @@ pub(super) const CREATE: &str = "
     ) STRICT";
 
 const READ: &str = "
-    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
+    SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
            version, phase, record
     FROM workers WHERE worker = ?1";
 
 const READ_ALL: &str = "
-    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
+    SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
            version, phase, record, worker
     FROM workers";
 
@@ -41,13 +42,13 @@ const COMMIT: &str = "
     SET version = excluded.version, phase = excluded.phase, record = excluded.record";
 
 const READ_ACTIVITY: &str = "
-    SELECT delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until
+    SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until
     FROM workers WHERE worker = ?1 AND phase = ?2";
 
 const REFRESH: &str = "
     UPDATE workers
     SET delivered_at = ?2, delivered = ?3, processed_at = ?4, processed = ?5,
-        heartbeat_at = ?6, busy_until = ?7
+        heartbeat_at = ?6, busy_until = ?7, handed_out_at = ?8
     WHERE worker = ?1";
 
 /// A row, before its JSON is read.
@@ -76,7 +77,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<BTreeMap<WorkerId, Sto
     let mut records = BTreeMap::new();
     let mut unreadable = Vec::new();
     while let Some(row) = rows.next()? {
-        let worker = match row.get::<_, String>(9) {
+        let worker = match row.get::<_, String>(10) {
             Ok(name) => WorkerId::from(name),
             Err(error) => {
                 let nameless = WorkerId::from("a worker without a name");
@@ -165,6 +166,7 @@ pub(super) fn touch(
             whole(activity.processed),
             time(activity.heartbeat_at),
             time(activity.busy_until),
+            time(activity.handed_out_at),
         ],
     )?;
     Ok(Touched::Refreshed)
@@ -181,9 +183,9 @@ impl Found {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             activity: activity(row)?,
-            version: Version::new(number(row, 6)?),
-            phase: row.get(7)?,
-            record: row.get(8)?,
+            version: Version::new(number(row, 7)?),
+            phase: row.get(8)?,
+            record: row.get(9)?,
         })
     }
 
@@ -206,15 +208,16 @@ impl Found {
     }
 }
 
-/// The activity in the first six columns.
+/// The activity in the first seven columns.
 fn activity(row: &Row<'_>) -> rusqlite::Result<Activity> {
     Ok(Activity {
-        delivered_at: time(row, 0)?,
-        delivered: number(row, 1)?,
-        processed_at: time(row, 2)?,
-        processed: number(row, 3)?,
-        heartbeat_at: time(row, 4)?,
-        busy_until: time(row, 5)?,
+        handed_out_at: time(row, 0)?,
+        delivered_at: time(row, 1)?,
+        delivered: number(row, 2)?,
+        processed_at: time(row, 3)?,
+        processed: number(row, 4)?,
+        heartbeat_at: time(row, 5)?,
+        busy_until: time(row, 6)?,
     })
 }
 

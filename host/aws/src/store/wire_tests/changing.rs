@@ -45,6 +45,7 @@ async fn a_commit_is_one_update_that_leaves_the_activity_alone() {
         "#version = :expected \
          AND (attribute_not_exists(#delivered_at) OR #delivered_at <= :since) \
          AND (attribute_not_exists(#processed_at) OR #processed_at <= :since) \
+         AND (attribute_not_exists(#handed_out_at) OR #handed_out_at <= :since) \
          AND (attribute_not_exists(#busy_until) OR #busy_until <= :now)"
     );
     assert_eq!(body["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
