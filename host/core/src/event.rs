@@ -152,6 +152,8 @@ pub enum Timer {
     Recover(WorkerId),
     /// Show that the holder of the lease is alive.
     RenewLease(WorkerId),
+    /// An instance that was to be reaped has been drained.
+    Drained(WorkerId),
     /// Look at the restart in flight.
     FollowRestart(WorkerId),
     /// A caller's patience ends.

@@ -266,6 +266,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             | Timer::Recover(worker)
             | Timer::RenewLease(worker)
             | Timer::FollowRestart(worker)
+            | Timer::Drained(worker)
             | Timer::Deadline(worker, _),
         ) => Some(worker),
         Event::Started

@@ -80,6 +80,10 @@ pub enum Step {
     WorkerUnresponsive,
     /// What was reported of a worker did not get into the store.
     ActivityRefreshFailed,
+    /// An instance is about to be reaped; it is not handed out any more.
+    InstanceDraining,
+    /// It has come into use, and stays.
+    InstanceRevived,
     /// A restart has begun.
     RestartBegun,
     /// A request for a restart was dropped.
@@ -129,6 +133,8 @@ impl Step {
             Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
             Self::ActivityRefreshFailed => "activity_refresh_failed",
+            Self::InstanceDraining => "instance_draining",
+            Self::InstanceRevived => "instance_revived",
             Self::RestartBegun => "restart_begun",
             Self::RestartDropped => "restart_dropped",
             Self::RestartDone => "restart_done",
@@ -154,6 +160,8 @@ impl Step {
             | Self::BoxSuperseded
             | Self::WorkerResumed
             | Self::WorkerForgotten
+            | Self::InstanceDraining
+            | Self::InstanceRevived
             | Self::RestartBegun
             | Self::RestartDone => Level::Info,
             Self::GpuInstanceStateIssue

@@ -142,6 +142,9 @@ pub struct Limits {
     /// How long a worker may take deliveries and finish none before it counts as unresponsive, whatever its
     /// heartbeat says (I3). 5 minutes; only where its box registers or somebody reports what is processed.
     pub unresponsive_after: Millis,
+    /// How long an instance that is to be reaped is kept, and not handed out, so that whoever uses it after all can
+    /// show (G5). 30 s: as long as the standard policy lets callers repeat an address.
+    pub drain: Millis,
     /// Restarts that programs ask for within this time of a restart's start are dropped, whatever a policy says
     /// (G7). 60 s: a boot takes 20 to 30 s, in which the worker looks dead, and I4 settled on twice that.
     pub restart_window: Millis,
@@ -160,6 +163,7 @@ impl Default for Limits {
             not_visible_grace: Millis::from_secs(300),
             orphan_grace: Millis::from_secs(600),
             unresponsive_after: Millis::from_secs(300),
+            drain: Millis::from_secs(30),
             restart_window: Millis::from_secs(60),
             worker_budget: Budget {
                 launches: 6,

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Mutation;
 use crate::id::{DecisionId, Epoch, Generation, HostId, InstanceId, Version, WorkerId};
+use crate::point::Reason;
+use crate::point::reap::Choice;
 use crate::restart::Restart;
 use crate::time::Instant;
 use crate::token::SecretHash;
@@ -96,6 +98,9 @@ pub struct WorkerRecord {
     /// The latest restart; `None`: there was none since the worker was forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
+    /// The adopted instance is about to be reaped, unless it comes into use; `None`: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Draining>,
 }
 
 /// Nothing is changed in the cloud for the worker, whoever asks, until an operator resumes it.
@@ -197,6 +202,22 @@ pub struct LastError {
     pub at: Instant,
     /// How often in a row.
     pub count: u32,
+}
+
+/// The adopted instance is not handed out any more, and is ended after a while if nobody used it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Draining {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Since when, by the clock of the host that marked it.
+    pub since: Instant,
+    /// What the `reap` policy has said, of that host.
+    pub decision: DecisionId,
+    /// What is to be done with it.
+    pub choice: Choice,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// What a box may show for an instance: hashes of its tokens. At any time one is in force, its successor may

@@ -115,6 +115,7 @@ pub(super) struct Limits {
     pub(super) orphan_grace_ms: Option<Spanned<u64>>,
     pub(super) unresponsive_after_ms: Option<Spanned<u64>>,
     pub(super) restart_window_ms: Option<Spanned<u64>>,
+    pub(super) drain_ms: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) worker_budget: Budget,
     #[serde(default)]

@@ -5,7 +5,7 @@
 //! by the record read anew before it is refused: another host may have registered the box. What is reported is
 //! refreshed in the store, and answered when that has come to an end, whatever the end.
 
-use super::{Turn, record, restart};
+use super::{Turn, reaping, record, restart};
 use crate::boxes::{
     Claim, Noted, NotedOutcome, Refusal, RefusalCode, RefusalKind, Registered, Reply, Report,
     Reporter,
@@ -170,6 +170,13 @@ pub(super) fn touched(
         activity.refresh(touch);
         worker.take_activity(activity, turn.now);
         restart::finish_if_there(worker, turn);
+        let is_use = matches!(
+            touch,
+            Touch::Delivered { .. } | Touch::Processed { .. } | Touch::Busy { .. }
+        );
+        if is_use {
+            reaping::revive(worker, turn, "it was used");
+        }
     }
     let waits = |visitor: &Visitor| visitor.waits_for == WaitsFor::Touch;
     if worker.visitors.get(&request).is_some_and(waits) {

@@ -1,6 +1,6 @@
 //! Who asks, who waits, who is answered.
 
-use super::{Turn, handed_out, operator, pass};
+use super::{Turn, handed_out, operator, pass, reaping};
 use crate::answer::{Answer, NotYet, NotYetCode, Route};
 use crate::effect::Effect;
 use crate::event::Timer;
@@ -23,6 +23,7 @@ pub(super) fn ask(
     request: RequestId,
     wait: Option<Millis>,
 ) {
+    reaping::revive(worker, turn, "somebody asks for it");
     let valid = worker
         .route
         .clone()

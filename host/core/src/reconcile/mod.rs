@@ -100,6 +100,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::Committed { result, .. } => record::written(worker, turn, result),
         Event::TimerFired(Timer::Recover(_)) => record::recover_or_look(worker, turn),
         Event::TimerFired(Timer::RenewLease(_)) => record::renew(worker, turn),
+        Event::TimerFired(Timer::Drained(_)) => reaping::drained(worker, turn),
         Event::TimerFired(Timer::FollowRestart(_)) => restart::follow(worker, turn),
         Event::TimerFired(Timer::Follow(_)) => callers::follow(worker, turn),
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
@@ -107,6 +108,9 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
         Event::Started => {
             worker.take_activity(worker.record.activity(), turn.now);
+            if !turn.shared.store_is_shared {
+                reaping::revive(worker, turn, "its host has started anew");
+            }
             restart::found(worker, turn);
             record::recover_or_look(worker, turn);
         }
@@ -279,6 +283,7 @@ pub(crate) fn handed_out(worker: &mut Worker, turn: &mut Turn<'_>, id: &Instance
     let idle_min = worker.pool.limits.idle_min.get();
     let told_every = Millis::new(idle_min / 2).min(TOLD_EVERY_MAX);
     worker.unserved_in_row = 0;
+    reaping::revive(worker, turn, "its address was handed out");
     if let Some(known) = worker.instances.get_mut(id) {
         known.handed_out = known.handed_out.max(Some(turn.now));
     }

@@ -64,16 +64,18 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 && !restart::ends(worker, id) =>
         {
             // Whoever uses it between this decision and the write keeps it (G5).
-            let idle_since = Instant::from_ms(
-                turn.now
-                    .as_ms()
-                    .saturating_sub(worker.pool.limits.idle_min.get()),
-            );
+            let idle_since = idle_since(worker, turn.now);
             return commit_if(worker, turn, permit, Some(idle_since));
         }
         Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
     }
     commit(worker, turn, permit);
+}
+
+/// What is used after this instant is not idle.
+pub(super) fn idle_since(worker: &Worker, now: Instant) -> Instant {
+    let idle_min = worker.pool.limits.idle_min.get();
+    Instant::from_ms(now.as_ms().saturating_sub(idle_min))
 }
 
 /// A new instance in the place of one whose box could not register may meet the same refusal (I3).

@@ -5,7 +5,7 @@
 //! what it announced is not done and the worker goes back to what the store says. So nothing is ever
 //! done that other hosts, or the next life, could not know of.
 
-use super::{Turn, boxes, callers, mutation, operator, pass, restart};
+use super::{Turn, boxes, callers, mutation, operator, pass, reaping, restart};
 use crate::answer::{NotYet, NotYetCode};
 use crate::effect::Effect;
 use crate::event::Timer;
@@ -153,9 +153,13 @@ fn ended(
             if let Some(stored) = &mut worker.record.stored {
                 stored.activity = activity;
             }
+            let was_marked = worker.draining.clone();
             go_back(worker);
             let text = "it came into use before it could be ended; it is kept";
             not_sent(worker, turn, writing.waiting, Rule::InUse, text);
+            // Told also where the mark itself was refused, and nothing has to be taken back.
+            worker.draining = worker.draining.take().or(was_marked);
+            reaping::revive(worker, turn, "it came into use");
             pass::look_again(worker, turn);
         }
         // A renewal that failed takes nothing back: what was sent is under way all the same.
@@ -222,6 +226,10 @@ pub(super) fn read(
 ) {
     let error = result.as_ref().err().cloned();
     take_reading(worker, turn, asked_at, result);
+    if !worker.waiters.is_empty() {
+        reaping::revive(worker, turn, "somebody asks another host for it");
+    }
+    reaping::record_read(worker, turn, asked_at);
     boxes::record_read(worker, turn, asked_at, error.as_ref());
 }
 

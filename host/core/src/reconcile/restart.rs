@@ -155,6 +155,7 @@ fn started(
     let fields = [("cause", request.cause.as_str())];
     turn.notice(worker, Step::RestartBegun, text, &fields);
     turn.withdraw(worker);
+    worker.draining = None;
     worker.restarts_dropped = 0;
     worker.restart = Some(Restart {
         request: request.clone(),

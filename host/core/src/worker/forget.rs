@@ -32,6 +32,8 @@ impl Worker {
         self.unfinished_since = None;
         self.unresponsive_told = false;
         self.orphan_look = None;
+        self.draining = None;
+        self.drained_at = None;
         self.restart = None;
         self.restart_look_at = None;
         self.address_watch = None;

@@ -32,7 +32,7 @@ use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::restart::Restart;
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
-use crate::store::{Credential, Intent, LastError, Paused, Stored};
+use crate::store::{Credential, Draining, Intent, LastError, Paused, Stored};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -81,6 +81,10 @@ pub struct Worker {
     pub register_error: Option<LastError>,
     /// Boxes and applications that wait for an answer.
     pub visitors: BTreeMap<RequestId, Visitor>,
+    /// The reap that is about to happen.
+    pub draining: Option<Draining>,
+    /// When the host looks whether it shall; `None`: another host does.
+    pub drained_at: Option<Instant>,
     /// The latest restart.
     pub restart: Option<Restart>,
     /// Requests for a restart that were dropped since it began.
@@ -163,6 +167,8 @@ impl Worker {
             credential: None,
             register_error: None,
             visitors: BTreeMap::new(),
+            draining: None,
+            drained_at: None,
             restart: None,
             restarts_dropped: 0,
             restart_drops: BTreeMap::new(),

@@ -123,6 +123,7 @@ impl Worker {
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
             restart: self.restart.clone(),
+            draining: self.draining.clone(),
         }
     }
 
@@ -174,6 +175,7 @@ impl Worker {
         self.register_error.clone_from(&record.register_error);
         self.paused.clone_from(&record.paused);
         self.restart.clone_from(&record.restart);
+        self.draining.clone_from(&record.draining);
         self.attempt = None;
         self.in_flight = None;
         self.pointer_write_in_flight = false;

@@ -6,10 +6,12 @@ use reeve_core::cloud::Mutation;
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
+use reeve_core::point::Reason;
+use reeve_core::point::reap::Choice;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, How, Intent, LastError, Offered, Paused, Phase, Replaced, Store, Touch,
-    WorkerRecord,
+    Adopted, Credential, Draining, How, Intent, LastError, Offered, Paused, Phase, Replaced, Store,
+    Touch, WorkerRecord,
 };
 use reeve_core::time::Instant;
 use reeve_core::token::SecretHash;
@@ -221,6 +223,13 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             instance: Some(InstanceId::from("i-0123456789abcdef0")),
             stage: RestartStage::Provisioning,
             deferred: Some(request()),
+        }),
+        draining: Some(Draining {
+            instance: InstanceId::from("i-0123456789abcdef0"),
+            since: Instant::from_ms(u64::MAX - 14),
+            decision: DecisionId::new(u64::MAX - 15),
+            choice: Choice::Stop,
+            reason: Reason::new("idle", "nobody \u{fc}ses it"),
         }),
     }
 }

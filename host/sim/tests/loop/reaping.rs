@@ -1,10 +1,13 @@
 //! Ending instances: what is stopped, what is kept, and what the pointer says afterwards.
 
+use crate::records::Several;
 use crate::support::{BEGINS, Bench, Native};
+use reeve_core::answer::Answer;
+use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::MutationKind;
 use reeve_core::notice::Step;
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::DemandReading;
+use reeve_core::worker::{DemandReading, Said};
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Boot, World};
@@ -81,4 +84,111 @@ fn a_worker_whose_instances_come_and_go_unserved_is_told_to_be_cycling() {
         .iter()
         .filter(|notice| notice.step == Step::WorkerCycling);
     assert_eq!(cycling.count(), 1);
+}
+
+fn told(bench: &Bench, step: Step) -> usize {
+    let steps = bench.host.notices().iter().map(|notice| notice.step);
+    steps.filter(|told| *told == step).count()
+}
+
+/// Runs until B is being drained, to the millisecond.
+fn draining_b() -> Bench {
+    let mut bench = unwanted_b();
+    // Nothing is reaped before `idle_min`.
+    bench.run(Millis::from_secs(590));
+    while told(&bench, Step::InstanceDraining) == 0 {
+        bench.run(Millis::new(100));
+        assert!(bench.now.since(BEGINS) < Millis::from_secs(1_200));
+    }
+    bench
+}
+
+fn delivered() -> Said {
+    Said::Report {
+        by: Reporter::Application(None),
+        report: Report::Delivered(1),
+    }
+}
+
+#[test]
+fn an_idle_instance_is_marked_and_no_longer_handed_out_before_it_is_stopped() {
+    let mut bench = draining_b();
+    let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
+    assert_eq!(worker.route, None);
+    assert!(worker.draining.is_some());
+    assert_eq!(bench.pointer(), Some("i-bbbb"));
+    bench.run(Millis::from_secs(29));
+    assert_eq!(bench.count(MutationKind::Stop), 0);
+    bench.run(Millis::from_secs(2));
+    assert_eq!(bench.count(MutationKind::Stop), 1);
+    assert_eq!(bench.pointer(), Some("none"));
+    assert_eq!(told(&bench, Step::InstanceReaped), 1);
+}
+
+#[test]
+fn activity_at_any_moment_between_the_decision_and_the_stop_keeps_the_instance() {
+    for ms in (0..29_500).step_by(500) {
+        let mut bench = draining_b();
+        bench.run(Millis::new(ms));
+        bench.say(delivered());
+        bench.run(Millis::from_secs(300));
+        assert_eq!(bench.count(MutationKind::Stop), 0, "after {ms} ms");
+        assert_eq!(told(&bench, Step::InstanceRevived), 1, "after {ms} ms");
+        assert_eq!(bench.up().len(), 1);
+    }
+}
+
+#[test]
+fn a_delivery_in_the_milliseconds_around_the_stop_is_kept_or_told_that_it_came_too_late() {
+    for ms in 29_700..30_100 {
+        let mut bench = draining_b();
+        bench.run(Millis::new(ms));
+        let request = bench.say(delivered());
+        bench.run(Millis::from_secs(300));
+        let reply = bench.reply(request).expect("a reply");
+        let Reply::Noted(noted) = reply else {
+            panic!("{reply:?}");
+        };
+        let stopped = bench.count(MutationKind::Stop) == 1;
+        let too_late = noted.outcome == NotedOutcome::NotRunning;
+        assert_eq!(stopped, too_late, "after {ms} ms");
+    }
+}
+
+#[test]
+fn whoever_asks_for_an_instance_that_is_drained_gets_it() {
+    let mut bench = draining_b();
+    bench.run(Millis::from_secs(20));
+    let answer = bench.ask_and_run(Millis::from_secs(1));
+    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    bench.run(Millis::from_secs(300));
+    assert_eq!(bench.count(MutationKind::Stop), 0);
+}
+
+#[test]
+fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
+    for somebody_asks in [true, false] {
+        let mut several = Several::new(2);
+        several.ask(0);
+        several.run(Millis::from_secs(120));
+        let worker = incidents::worker();
+        let mut waited = 0;
+        while several.record().record.draining.is_none() {
+            let demand = no_demand(several.now);
+            several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
+            several.run(Millis::from_secs(10));
+            waited += 10;
+            assert!(waited < 2_000);
+        }
+        if somebody_asks {
+            let request = several.ask(1);
+            several.run(Millis::from_secs(1));
+            assert!(matches!(several.answer(request), Some(Answer::Served(_))));
+        } else {
+            several.kill(0);
+        }
+        several.run(Millis::from_secs(240));
+        let up = several.world.instances().filter(|it| it.state.is_live());
+        assert_eq!(up.count(), 1, "somebody asks: {somebody_asks}");
+    }
 }

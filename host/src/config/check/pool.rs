@@ -28,6 +28,7 @@ const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
 /// A minute lets EC2's readings catch up; less than `serve` verdicts are valid for would end what another
 /// host may still hand out. An orphan that is left for more than a day is a bill, not a grace.
 const ORPHAN_GRACE_MS: (u64, u64) = (60_000, 86_400_000);
+const DRAIN_MS: (u64, u64) = (0, 3_600_000);
 const RESTART_WINDOW_MS: (u64, u64) = (1_000, 3_600_000);
 const UNRESPONSIVE_AFTER_MS: (u64, u64) = (1_000, 86_400_000);
 
@@ -148,6 +149,7 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
             ORPHAN_GRACE_MS,
             default.orphan_grace,
         ),
+        drain: checker.millis(limits.drain_ms.as_ref(), DRAIN_MS, default.drain),
         restart_window: checker.millis(
             limits.restart_window_ms.as_ref(),
             RESTART_WINDOW_MS,
