@@ -188,6 +188,41 @@ fn self_fire_under_reeve_is_one_cycle_and_four_counted_drops() {
 }
 
 #[test]
+fn frozen_activity_as_it_was_kills_the_worker_27_minutes_after_its_last_message() {
+    let run = play(Incident::FrozenActivity, Variant::AsItWas);
+    assert_eq!(run.outcome(), Outcome::Failed);
+    let [Harm::StoppedInUse { last_used_ago, .. }] = &run.harms[..] else {
+        panic!("{:?}", run.harms);
+    };
+    assert_eq!(last_used_ago.get() / 60_000, 27);
+}
+
+#[test]
+fn frozen_activity_under_reeve_is_reaped_after_30_idle_minutes_and_not_before() {
+    for (variant, expected) in [
+        (Variant::LegacyUnderReeve, Outcome::Contained),
+        (Variant::Standard, Outcome::Served),
+    ] {
+        let run = play(Incident::FrozenActivity, variant);
+        assert_eq!(run.harms, []);
+        assert_eq!(run.outcome(), expected);
+        told(&run, "instance_draining");
+        let stop = run
+            .entries
+            .iter()
+            .find(|entry| entry.event.starts_with("stop i-"));
+        let message = run
+            .entries
+            .iter()
+            .rfind(|entry| entry.event.starts_with("is served"));
+        let idle = stop.unwrap().at.since(message.unwrap().at);
+        // A sweep and the drain later at the most, and a second look for the standard policy.
+        let minutes = 30 * 60_000..33 * 60_000;
+        assert!(minutes.contains(&idle.get()), "{idle}");
+    }
+}
+
+#[test]
 fn the_demo_prints_the_same_text_every_time() {
     let cast = Cast::load(&policies_dir()).unwrap();
     let print = || {
@@ -198,7 +233,7 @@ fn the_demo_prints_the_same_text_every_time() {
     let first = print();
     assert_eq!(first, print());
     let table = first.rsplit("incident").next().unwrap();
-    assert_eq!(table.matches("FAILED").count(), 4, "{table}");
-    assert_eq!(table.matches("contained").count(), 4, "{table}");
-    assert_eq!(table.matches("served: no harm").count(), 4, "{table}");
+    assert_eq!(table.matches("FAILED").count(), 5, "{table}");
+    assert_eq!(table.matches("contained").count(), 5, "{table}");
+    assert_eq!(table.matches("served: no harm").count(), 5, "{table}");
 }

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 
 /// Every crate that becomes a component, by package. A component's file has the package's name
 /// without [`PREFIX`].
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "reeve-resolve",
     "reeve-adopt",
     "reeve-retry-ip",
@@ -25,6 +25,7 @@ const PACKAGES: [&str; 10] = [
     "reeve-legacy-ip-race",
     "reeve-legacy-double-provision",
     "reeve-legacy-self-fire",
+    "reeve-legacy-frozen-activity",
     "reeve-noop",
 ];
 

@@ -319,6 +319,8 @@ impl Reeve {
                 | Step::PointerWritten
                 | Step::GpuInstanceStateIssue
                 | Step::WorkerCycling
+                | Step::InstanceDraining
+                | Step::InstanceRevived
                 | Step::RestartBegun
                 | Step::RestartDropped
                 | Step::RestartDone

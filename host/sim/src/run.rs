@@ -34,6 +34,13 @@ pub enum Harm {
     },
     /// The host stopped one that no request had ever reached.
     StoppedUnserved(InstanceId),
+    /// The host stopped one that was in use so little time before.
+    StoppedInUse {
+        /// Which.
+        instance: InstanceId,
+        /// How long before a request had reached it.
+        last_used_ago: Millis,
+    },
     /// An instance took deliveries that were never processed, while the host called the worker well.
     DeliveredIntoTheVoid {
         /// Which.
@@ -49,6 +56,13 @@ impl fmt::Display for Harm {
             Self::SecondInstance { started, beside } => {
                 write!(f, "{started} was brought up beside {beside}")
             }
+            Self::StoppedInUse {
+                instance,
+                last_used_ago,
+            } => write!(
+                f,
+                "{instance} was stopped {last_used_ago} after a request reached it"
+            ),
             Self::DeliveredIntoTheVoid {
                 instance,
                 deliveries,

@@ -25,7 +25,8 @@ const LEFT: Millis = Millis::from_secs(300);
 /// Asks about each instance whose time has come.
 pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
     let restarts = worker.restart.as_ref().is_some_and(Restart::is_in_flight);
-    if !worker.pool.reap || restarts {
+    // What would be said while something is under way could not be followed.
+    if !worker.pool.reap || restarts || worker.in_flight.is_some() {
         return;
     }
     if worker.paused.is_some() {

@@ -44,5 +44,6 @@ pub(super) fn setting() -> Setting {
         worker: worker(),
         tag: TAG,
         software: Some(Software::Standard),
+        idle_limit: None,
     }
 }

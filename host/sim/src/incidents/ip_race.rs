@@ -51,5 +51,6 @@ pub(super) fn setting() -> Setting {
         worker: worker(),
         tag: TAG,
         software: None,
+        idle_limit: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The incidents as they are played: what was there, what happened outside, and three ways to meet it.
 
 mod double_provision;
+mod frozen_activity;
 mod ip_race;
 mod self_fire;
 mod stale_pointer;
@@ -31,6 +32,8 @@ pub enum Incident {
     DoubleProvision,
     /// A restart's own side effects look like a dead box and trigger the next restart.
     SelfFire,
+    /// The watchdog kills a worker in mid-conversation.
+    FrozenActivity,
 }
 
 /// A way to meet an incident.
@@ -46,11 +49,12 @@ pub enum Variant {
 
 impl Incident {
     /// Every incident that can be played.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::StalePointer,
         Self::IpRace,
         Self::DoubleProvision,
         Self::SelfFire,
+        Self::FrozenActivity,
     ];
 
     /// Its id in tests, scripts and docs.
@@ -60,6 +64,7 @@ impl Incident {
             Self::IpRace => "ip-race",
             Self::DoubleProvision => "double-provision",
             Self::SelfFire => "self-fire",
+            Self::FrozenActivity => "frozen-activity",
         }
     }
 
@@ -74,6 +79,7 @@ impl Incident {
             Self::SelfFire => {
                 "a restart's own side effects look like a dead box and trigger the next"
             }
+            Self::FrozenActivity => "the watchdog kills a worker in mid-conversation",
         }
     }
 
@@ -84,6 +90,7 @@ impl Incident {
             Self::IpRace => "legacy-ip-race",
             Self::DoubleProvision => "legacy-double-provision",
             Self::SelfFire => "legacy-self-fire",
+            Self::FrozenActivity => "legacy-frozen-activity",
         }
     }
 
@@ -107,12 +114,18 @@ impl Incident {
     fn fleet(self) -> FleetSpec {
         let mut fleet = fleet();
         for pool in fleet.pools.values_mut() {
-            if matches!(self, Self::DoubleProvision | Self::SelfFire) {
+            if matches!(
+                self,
+                Self::DoubleProvision | Self::SelfFire | Self::FrozenActivity
+            ) {
                 pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
             }
             if self == Self::SelfFire {
                 // A workspace is recreated, not stopped and started.
                 pool.restart_by = RestartBy::Replace;
+            }
+            if self == Self::FrozenActivity {
+                pool.limits.idle_min = frozen_activity::IDLE_LIMIT;
             }
         }
         fleet
@@ -125,6 +138,7 @@ impl Incident {
             Self::IpRace => ip_race::setting(),
             Self::DoubleProvision => double_provision::setting(),
             Self::SelfFire => self_fire::setting(),
+            Self::FrozenActivity => frozen_activity::setting(),
         }
     }
 }

@@ -66,5 +66,6 @@ pub(super) fn setting() -> Setting {
         worker: worker(),
         tag: TAG,
         software: None,
+        idle_limit: None,
     }
 }

@@ -90,6 +90,8 @@ pub struct Setting {
     pub tag: (&'static str, &'static str),
     /// The software on its instances; `None`: it registers nowhere, and requests are not followed up.
     pub software: Option<Software>,
+    /// How long an instance must have been unused to be stopped; `None`: the story is not about that.
+    pub idle_limit: Option<Millis>,
 }
 
 /// Plays the script against the host.
@@ -126,6 +128,7 @@ struct Stage {
     requests: RequestId,
     launched_elsewhere: u32,
     boxes: Boxes,
+    idle_limit: Option<Millis>,
     run: Run,
 }
 
@@ -177,6 +180,7 @@ impl Stage {
             requests: RequestId::default(),
             launched_elsewhere: 0,
             boxes: Boxes::new(setting.software),
+            idle_limit: setting.idle_limit,
             run: Run {
                 entries: Vec::new(),
                 harms: Vec::new(),
@@ -408,6 +412,13 @@ impl Stage {
             }
             What::StopRequested | What::TerminateRequested => {
                 let instance = self.world.instances().find(|instance| &instance.id == id)?;
+                if let (Some(limit), Some(last)) = (self.idle_limit, instance.invocations.last()) {
+                    let last_used_ago = self.now.since(*last);
+                    return (last_used_ago < limit).then(|| Harm::StoppedInUse {
+                        instance: id.clone(),
+                        last_used_ago,
+                    });
+                }
                 let unserved = instance.invocations.is_empty();
                 // One beside the instance that serves is an orphan: ending it is the cure.
                 let mut others = self.up().filter(|other| &other.id != id);
