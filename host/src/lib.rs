@@ -54,3 +54,7 @@ pub use reload::ReloadsEnded;
 // Tests in this crate share what tests/ uses, and that names the crate from outside.
 #[cfg(test)]
 extern crate self as reeve;
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;

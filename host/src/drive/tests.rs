@@ -1,9 +1,6 @@
 //! The loop over a journal that fails, which no test from outside can bring about.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
-use common::{POINTER, Stage};
+use crate::common::{POINTER, Stage};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::cloud::MutationKind;

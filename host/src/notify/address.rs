@@ -127,7 +127,7 @@ mod tests {
         for text in [
             "ftp://h/",
             "hooks.slack.com/",
-            "https://",
+            "https:///",
             "",
             "https://u:p@h/",
             "https://a b/",

@@ -1,13 +1,9 @@
 //! The tasks against real sockets. What needs a long time is tested without one in `outbox` and `retry`.
 
-#[path = "../../tests/common/hook.rs"]
-mod hook;
-
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hook::{Answer, Hook, OK, SECRET};
 use reeve_core::id::WorkerId;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::time::Millis;
@@ -22,6 +18,7 @@ use super::template::Template;
 use super::webhook::{AddressSource, PER_MINUTE_MAX};
 use super::*;
 use crate::clock::Clock;
+use crate::common::hook::{Answer, Hook, OK, SECRET};
 use crate::metrics::Metrics;
 
 /// As it is, but a test does not wait seconds.

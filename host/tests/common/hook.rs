@@ -96,11 +96,12 @@ impl Hook {
                 connections.spawn(async move {
                     match tls {
                         None => exchange(stream, &answers, &kept).await,
-                        // A client that does not trust the certificate goes away.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => exchange(stream, &answers, &kept).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            // A client that does not trust the certificate goes away.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                exchange(stream, &answers, &kept).await;
+                            }
+                        }
                     }
                 });
             }
