@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::drive::{Drive, Parts};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
+use crate::notify::{Deliveries, Teller, Webhooks};
 use crate::policies::Policies;
 use crate::readiness::Readiness;
 use crate::reload::{Cause, Reloading, Reloads, ReloadsEnded};
@@ -41,6 +42,8 @@ pub struct HostOptions {
     pub socket: Option<PathBuf>,
     /// Where boxes register, and what they prove themselves with; `None`: they do not.
     pub boxes: Option<BoxesOptions>,
+    /// Who is told what people should know.
+    pub webhooks: Webhooks,
     /// Where the journal is kept; made if it is missing, held by one host at a time.
     pub state_dir: PathBuf,
     /// The host's clock. A cloud that keeps time of its own shares it.
@@ -85,6 +88,7 @@ pub struct RunningHost {
     servers: JoinSet<()>,
     stop_servers: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
+    deliveries: Deliveries,
     _background: JoinSet<()>,
     _socket_file: Option<SocketFile>,
 }
@@ -138,6 +142,11 @@ impl Host {
             tracing::error!("nothing is changed in the cloud until the store answers: {error}");
         }
         recovered.records = records.ok();
+        let teller = Teller {
+            fleet: options.spec.name.clone(),
+            host: machine(),
+        };
+        let (announcer, deliveries) = options.webhooks.start(teller, &metrics, options.clock);
         let (drive, handle) = Drive::new(Parts {
             lease: options.spec.lease,
             fleet: Fleet::new(options.spec, identity(&*options.store), recovered),
@@ -148,6 +157,7 @@ impl Host {
             routes: Arc::clone(&routes),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
+            announcer,
             clock: options.clock,
         });
         let (stop_drive, drive_stopped) = oneshot::channel();
@@ -197,6 +207,7 @@ impl Host {
             servers,
             stop_servers,
             shutdown: watch::Sender::new(false),
+            deliveries,
             _background: background,
             _socket_file: socket_file,
         })
@@ -205,8 +216,7 @@ impl Host {
 
 /// A name that no other life of any host has: leases are held in it.
 fn identity(store: &dyn Store) -> Identity {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let name = name.as_deref().map_or("host", str::trim);
+    let name = machine();
     // A hasher's keys are the one source of randomness in the standard library; 64 bits keep any
     // number of lives apart.
     let life = RandomState::new().build_hasher().finish();
@@ -214,6 +224,12 @@ fn identity(store: &dyn Store) -> Identity {
         host: HostId::new(format!("{name}-{life:016x}")),
         store_is_shared: store.is_shared(),
     }
+}
+
+/// The name of the machine.
+pub(crate) fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.as_deref().map_or("host", str::trim).to_owned()
 }
 
 impl RunningHost {
@@ -246,7 +262,8 @@ impl RunningHost {
     }
 
     /// Waits until shutdown is asked for, then ends in order: no connection is accepted any more, callers
-    /// who wait are answered `draining`, mutations under way end (10 s at most), the journal is made durable.
+    /// who wait are answered `draining`, mutations under way end (10 s at most), the journal is made durable,
+    /// notifications that wait are sent (5 s at most).
     ///
     /// # Errors
     /// [`HostError`]: the loop failed, or the journal could not be finished.
@@ -258,6 +275,7 @@ impl RunningHost {
             mut servers,
             stop_servers,
             shutdown,
+            deliveries,
             ..
         } = self;
         let mut asked = shutdown.subscribe();
@@ -275,6 +293,7 @@ impl RunningHost {
             None => drive.await,
         };
         while servers.join_next().await.is_some() {}
+        deliveries.finish().await;
         match ended {
             Ok(Ok(())) => {
                 tracing::info!("ended; the journal is on disk");

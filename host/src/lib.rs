@@ -9,7 +9,7 @@
 //!                              │  ▲      │
 //!                       effects│  │event ├──► journal: a thread; intents are durable before they are acted on
 //!                              ▼  │      ├──► calls: cloud queries and mutations, questions to policies
-//!                              calls     └──► timers, published routes, notices (logs, metrics)
+//!                              calls     └──► timers, published routes, notices (logs, metrics, notify: webhooks)
 //! ```
 //!
 //! - [`config`]: the TOML file. [`cli`]: the commands. [`demo`]: the incidents on an embedded world.
@@ -18,7 +18,7 @@
 //! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
 //! - [`store`]: the workers' records in a file.
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
-//! - `boxes`: what boxes prove themselves with.
+//! - `boxes`: what boxes prove themselves with. [`notify`](mod@notify): webhooks that are told what people should know.
 //! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
 
 mod api;
@@ -32,6 +32,7 @@ pub mod host;
 mod journal;
 pub mod logs;
 mod metrics;
+pub mod notify;
 mod panics;
 pub mod policies;
 mod readiness;
@@ -41,6 +42,7 @@ pub mod serve;
 pub mod store;
 mod ticker;
 
+pub use self::notify::{NotifyError, Webhooks};
 pub use api::ListenError;
 pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;
@@ -52,3 +54,7 @@ pub use reload::ReloadsEnded;
 // Tests in this crate share what tests/ uses, and that names the crate from outside.
 #[cfg(test)]
 extern crate self as reeve;
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;

@@ -19,6 +19,8 @@ use reeve_core::decision::Decision;
 use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::notice::Notice;
 
+use crate::notify::Counters;
+
 /// Seconds of a decision or a call: from the tens of microseconds of a policy to the half minute of a
 /// call that times out.
 const SECONDS: [f64; 12] = [
@@ -43,6 +45,7 @@ struct Inner {
     reloads: Family<ReloadLabels, Counter>,
     panics: Family<PlaceLabels, Counter>,
     workers: Family<ConditionLabels, Gauge>,
+    notifications: Family<NotificationLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -95,6 +98,12 @@ struct ConditionLabels {
     condition: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NotificationLabels {
+    webhook: String,
+    result: &'static str,
+}
+
 fn seconds() -> Histogram {
     Histogram::new(SECONDS)
 }
@@ -116,6 +125,7 @@ impl Metrics {
             reloads: Family::default(),
             panics: Family::default(),
             workers: Family::default(),
+            notifications: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -150,6 +160,21 @@ impl Metrics {
             step: notice.step.as_str(),
         };
         self.0.notices.get_or_create(&labels).inc();
+    }
+
+    /// The counts of one webhook's messages, to be kept where they are sent.
+    pub(crate) fn notifications(&self, webhook: &str) -> Counters {
+        let of = |result| {
+            let webhook = webhook.to_owned();
+            let labels = NotificationLabels { webhook, result };
+            self.0.notifications.get_or_create_owned(&labels)
+        };
+        Counters {
+            sent: of("sent"),
+            dropped: of("dropped"),
+            left_out: of("left_out"),
+            failed: of("failed"),
+        }
     }
 
     /// A decision and how long it took, from the wait for a thread to the verdict.
@@ -300,6 +325,11 @@ impl Inner {
             self.panics.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
+        registry.register(
+            "notifications",
+            "Messages for webhooks: `sent`, `dropped` (queue full, or the host ended), `left_out` (rate limit), `failed`",
+            self.notifications.clone(),
+        );
     }
 }
 

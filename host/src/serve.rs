@@ -15,6 +15,7 @@ use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::SharedStore;
 use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
+use crate::notify::{NotifyError, Webhooks};
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
 use crate::store::{SqliteStore, StoreOpenError};
@@ -50,6 +51,9 @@ pub enum ServeError {
     /// What boxes prove themselves with cannot be checked.
     #[error(transparent)]
     Boxes(#[from] BoxesError),
+    /// What webhooks need cannot be read.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The host does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -141,6 +145,7 @@ pub async fn run_with(
         listen: config.listen,
         socket: config.socket,
         boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
+        webhooks: Webhooks::open(&config.notify)?,
         state_dir: config.state_dir,
         clock: Clock::start(),
     };

@@ -11,6 +11,7 @@
 mod ask;
 mod check;
 mod journal;
+mod notify;
 mod operate;
 mod policy;
 mod workers;
@@ -53,6 +54,9 @@ enum Command {
     Worker(workers::WorkerCommand),
     /// Show what was decided, why, and what came of it.
     Journal(journal::JournalArgs),
+    /// Webhooks that are told what people should know.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Play the incidents on an embedded world, then serve it. Needs no AWS account.
     Demo(DemoArgs),
     /// Build, test, look at and run policies.
@@ -104,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Workers(args) => runtime()?.block_on(workers::list(&args)),
         Command::Worker(command) => runtime()?.block_on(workers::run(&command)),
         Command::Journal(args) => journal::run(&args),
+        Command::Notify(command) => runtime()?.block_on(notify::run(&command)),
         Command::Demo(args) => {
             runtime()?.block_on(demo::run(args.into()))?;
             Ok(ExitCode::SUCCESS)

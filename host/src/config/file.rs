@@ -3,6 +3,7 @@
 //! their place in the text.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub(super) struct File {
     pub(super) policies: Policies,
     pub(super) store: Option<Store>,
     pub(super) boxes: Option<Boxes>,
+    #[serde(default)]
+    pub(super) notify: BTreeMap<Spanned<String>, Notify>,
     #[serde(default)]
     pub(super) aws: Aws,
     #[serde(default)]
@@ -73,6 +76,33 @@ pub(super) struct PoolBoxes {
     pub(super) proof: Spanned<String>,
     pub(super) heartbeat_ms: Option<Spanned<u64>>,
     pub(super) rotation_ms: Option<Spanned<u64>>,
+}
+
+/// `[notify.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notify {
+    pub(super) url: Option<Spanned<Secret>>,
+    pub(super) url_file: Option<Spanned<PathBuf>>,
+    pub(super) format: Spanned<String>,
+    pub(super) level: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) steps: Vec<Spanned<String>>,
+    pub(super) workers: Option<Vec<Spanned<String>>>,
+    pub(super) pools: Option<Vec<Spanned<String>>>,
+    pub(super) template: Option<Spanned<String>>,
+    pub(super) per_minute_max: Option<Spanned<u64>>,
+}
+
+/// A text that is not shown.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Secret(pub(super) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// `[aws]`

@@ -24,6 +24,8 @@ use reeve_core::id::{PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
 
+use crate::notify::Webhook;
+
 pub use finding::{Finding, Place};
 
 /// A checked configuration.
@@ -51,6 +53,8 @@ pub struct Config {
     pub shared_store: Option<SharedStore>,
     /// Where boxes register; `None`: they do not.
     pub boxes: Option<Boxes>,
+    /// Who is told what.
+    pub notify: Vec<Webhook>,
     /// How AWS is reached.
     pub aws: Aws,
 }

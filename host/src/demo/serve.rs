@@ -15,6 +15,7 @@ use reeve_sim::world::{Boot, World};
 use super::{DemoOptions, cast};
 use crate::clock::Clock;
 use crate::host::{Host, HostOptions, RunningHost};
+use crate::notify::Webhooks;
 use crate::policies::Policies;
 use crate::serve::until_signalled;
 
@@ -65,6 +66,7 @@ async fn start(
         listen,
         socket: None,
         boxes: None,
+        webhooks: Webhooks::none(),
         state_dir: state_dir.to_owned(),
         clock,
     });

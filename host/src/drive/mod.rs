@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::journal::{Journal, JournalError};
 use crate::logs;
 use crate::metrics::Metrics;
+use crate::notify::Announcer;
 use crate::readiness::Readiness;
 use crate::routes::{HandedOut, Routes};
 use calls::{Calls, Then};
@@ -62,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) routes: Arc<Routes>,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
+    pub(crate) announcer: Announcer,
     pub(crate) clock: Clock,
 }
 
@@ -72,6 +74,7 @@ pub(crate) struct Drive {
     routes: Arc<Routes>,
     readiness: Readiness,
     metrics: Metrics,
+    announcer: Announcer,
     clock: Clock,
     calls: Calls,
     events: mpsc::UnboundedReceiver<Event>,
@@ -115,6 +118,7 @@ impl Drive {
             routes: parts.routes,
             readiness: parts.readiness,
             metrics: parts.metrics,
+            announcer: parts.announcer,
             clock: parts.clock,
             calls,
             events,
@@ -233,6 +237,7 @@ impl Drive {
             Effect::Notice(notice) => {
                 self.metrics.noticed(&notice);
                 logs::notice(&notice);
+                self.announcer.tell(&notice);
             }
         }
     }

@@ -1,9 +1,6 @@
 //! The loop over a journal that fails, which no test from outside can bring about.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
-use common::{POINTER, Stage};
+use crate::common::{POINTER, Stage};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::cloud::MutationKind;
@@ -15,6 +12,7 @@ use reeve_sim::store::MemoryStore;
 
 use super::*;
 use crate::host::HostOptions;
+use crate::notify::{Teller, Webhooks};
 
 /// A loop that runs on the stage.
 struct Running {
@@ -50,6 +48,11 @@ impl Running {
             store_is_shared: store.is_shared(),
         };
         recovered.records = Some(BTreeMap::new());
+        let teller = Teller {
+            fleet: spec.name.clone(),
+            host: "this-host".to_owned(),
+        };
+        let (announcer, _) = Webhooks::none().start(teller, &metrics, clock);
         let (drive, handle) = Drive::new(Parts {
             routes: Arc::new(Routes::new(spec.workers.keys(), &metrics)),
             fleet: Fleet::new(spec, identity, recovered),
@@ -60,6 +63,7 @@ impl Running {
             journal,
             readiness: readiness.clone(),
             metrics,
+            announcer,
             clock,
         });
         let (stop, stopped) = oneshot::channel();

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop loudly"
 )]
 
+pub(crate) mod hook;
 pub(crate) mod http;
 pub(crate) mod world;
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reeve::{Clock, Host, HostOptions, Policies, RunningHost};
+use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
@@ -96,6 +97,7 @@ impl Stage {
             listen: "127.0.0.1:0".parse().unwrap(),
             socket: None,
             boxes: None,
+            webhooks: Webhooks::none(),
             state_dir: self.state_dir(),
             clock: Clock::start(),
         }

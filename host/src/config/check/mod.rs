@@ -2,6 +2,7 @@
 //! Every check goes on after a mistake, so that one run shows all of them.
 
 mod boxes;
+mod notify;
 mod pool;
 mod value;
 mod worker;
@@ -116,6 +117,7 @@ pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<F
             .as_ref()
             .map(|store| shared_store(&mut checker, store)),
         boxes: boxes::all(&mut checker, base, file.boxes.as_ref(), &file.pool),
+        notify: notify::all(&mut checker, base, &file),
         aws: aws(&mut checker, &file.aws),
     };
     if checker.findings.is_empty() {

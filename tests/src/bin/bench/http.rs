@@ -16,7 +16,7 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use reeve::{Clock, Host, HostOptions, Policies, RunningHost};
+use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::instance::TAG_WORKER;
 use reeve_core::point::Point;
@@ -100,6 +100,7 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
         listen: any_port(),
         socket: None,
         boxes: None,
+        webhooks: Webhooks::none(),
         state_dir: state.to_owned(),
         clock,
     });

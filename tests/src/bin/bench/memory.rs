@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use reeve::store::SqliteStore;
-use reeve::{Clock, Host, HostOptions, Policies};
+use reeve::{Clock, Host, HostOptions, Policies, Webhooks};
 use reeve_core::cloud::{Cloud, CloudFuture, Outcome, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, PoolName, WorkerId};
@@ -64,6 +64,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         listen: any_port(),
         socket: None,
         boxes: None,
+        webhooks: Webhooks::none(),
         state_dir: dir.path().join("state"),
         clock: Clock::start(),
     }))?;

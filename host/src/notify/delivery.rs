@@ -1,0 +1,229 @@
+//! The tasks that send, one for each webhook, and the loop's way to them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reeve_core::notice::Notice;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::address::Address;
+use super::message::{Message, Teller};
+use super::open::{Opened, Webhooks};
+use super::outbox::{Next, Outbox};
+use super::retry::{Outcome, Retry, Verdict};
+use super::transport::Transport;
+use super::webhook::Webhook;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// What is queued when the host ends may still be sent for that long: a last kill is worth telling, and a supervisor
+/// that waits for the host has more patience than that.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+
+/// Where the loop leaves what is to be told. Clones share the queues.
+#[derive(Clone)]
+pub(crate) struct Announcer {
+    lines: Arc<[Line]>,
+    clock: Clock,
+}
+
+/// The tasks; dropped, they end at once.
+pub(crate) struct Deliveries {
+    tasks: JoinSet<()>,
+    announcer: Announcer,
+}
+
+/// One webhook and what waits for it.
+struct Line {
+    webhook: Webhook,
+    address: Address,
+    outbox: Mutex<Outbox>,
+    /// A message has come, or the end.
+    stirred: Notify,
+}
+
+impl Webhooks {
+    /// Starts the tasks.
+    pub(crate) fn start(
+        self,
+        teller: Teller,
+        metrics: &Metrics,
+        clock: Clock,
+    ) -> (Announcer, Deliveries) {
+        self.start_with(teller, metrics, clock, Retry::default())
+    }
+
+    pub(super) fn start_with(
+        self,
+        teller: Teller,
+        metrics: &Metrics,
+        clock: Clock,
+        retry: Retry,
+    ) -> (Announcer, Deliveries) {
+        let line = |Opened { webhook, address }| {
+            let counters = metrics.notifications(&webhook.name);
+            Line {
+                outbox: Mutex::new(Outbox::new(webhook.per_minute_max, retry, counters)),
+                webhook,
+                address,
+                stirred: Notify::new(),
+            }
+        };
+        let announcer = Announcer {
+            lines: self.opened.into_iter().map(line).collect(),
+            clock,
+        };
+        let mut tasks = JoinSet::new();
+        for index in 0..announcer.lines.len() {
+            let sending = Sending {
+                lines: Arc::clone(&announcer.lines),
+                index,
+                transport: self.transport.clone(),
+                teller: teller.clone(),
+                clock,
+                troubles: BTreeSet::new(),
+            };
+            tasks.spawn(sending.run());
+        }
+        let deliveries = Deliveries {
+            tasks,
+            announcer: announcer.clone(),
+        };
+        (announcer, deliveries)
+    }
+
+    /// Sends a message to try each of them, once, and says what came of it, by name.
+    pub(crate) async fn try_out(&self, teller: &Teller, clock: Clock) -> Vec<(String, Outcome)> {
+        let mut outcomes = Vec::new();
+        for Opened { webhook, address } in &self.opened {
+            let message = Message::test(clock.now());
+            let body = webhook.format.body(&message, teller, &webhook.template);
+            let outcome = self.transport.post(address, &body, || clock.now()).await;
+            outcomes.push((webhook.name.clone(), outcome));
+        }
+        outcomes
+    }
+}
+
+impl Announcer {
+    /// Queues a notice for every webhook that wants it. Waits for nothing but other pushes.
+    pub(crate) fn tell(&self, notice: &Notice) {
+        let mut message = None;
+        for line in &*self.lines {
+            if !line.webhook.filter.wants(notice) {
+                continue;
+            }
+            let message =
+                message.get_or_insert_with(|| Arc::new(Message::of(notice, self.clock.now())));
+            line.outbox().push(Arc::clone(message));
+            line.stirred.notify_one();
+        }
+    }
+}
+
+impl Deliveries {
+    /// Sends what is queued, for a few seconds; nothing is told any more after that.
+    pub(crate) async fn finish(mut self) {
+        for line in &*self.announcer.lines {
+            line.outbox().close();
+            line.stirred.notify_one();
+        }
+        let all_sent = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLOSING_MAX, all_sent).await.is_ok() {
+            return;
+        }
+        self.tasks.shutdown().await;
+        for line in &*self.announcer.lines {
+            let messages = line.outbox().abandon();
+            if messages > 0 {
+                let webhook = &line.webhook.name;
+                tracing::warn!(
+                    webhook,
+                    messages,
+                    "ended before all notifications were sent"
+                );
+            }
+        }
+    }
+}
+
+impl Line {
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // Counts and queues are sound after every line of the outbox.
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One webhook's task.
+struct Sending {
+    lines: Arc<[Line]>,
+    index: usize,
+    transport: Transport,
+    teller: Teller,
+    clock: Clock,
+    /// What was said to be wrong since it last worked: each is logged once.
+    troubles: BTreeSet<String>,
+}
+
+impl Sending {
+    async fn run(mut self) {
+        let lines = Arc::clone(&self.lines);
+        let Some(line) = lines.get(self.index) else {
+            return;
+        };
+        loop {
+            let (next, closing) = {
+                let mut outbox = line.outbox();
+                (outbox.next(self.clock.now()), outbox.is_closing())
+            };
+            match next {
+                Next::Send(message) => self.send(line, &message).await,
+                Next::WaitUntil(at) => {
+                    let due = tokio::time::sleep_until(self.clock.to_tokio(at));
+                    tokio::select! {
+                        () = due => {}
+                        () = line.stirred.notified() => {}
+                    }
+                }
+                Next::Nothing if closing => return,
+                Next::Nothing => line.stirred.notified().await,
+            }
+        }
+    }
+
+    async fn send(&mut self, line: &Line, message: &Message) {
+        let webhook = &line.webhook;
+        let body = webhook
+            .format
+            .body(message, &self.teller, &webhook.template);
+        let outcome = self
+            .transport
+            .post(&line.address, &body, || self.clock.now())
+            .await;
+        let verdict = line.outbox().answered(&outcome, self.clock.now());
+        self.log(&webhook.name, &outcome, verdict);
+    }
+
+    fn log(&mut self, webhook: &str, outcome: &Outcome, verdict: Verdict) {
+        if verdict == Verdict::Delivered {
+            if !self.troubles.is_empty() {
+                tracing::info!(webhook, "notifications are delivered again");
+                self.troubles.clear();
+            }
+            return;
+        }
+        let what_now = match (verdict, outcome.may_pass()) {
+            (Verdict::Again(_), _) => "it is tried again",
+            (_, true) => "the message is given up",
+            (_, false) => "it is not tried again; `reeve notify test` shows when the webhook works",
+        };
+        if self.troubles.insert(format!("{outcome}; {what_now}")) {
+            tracing::warn!(
+                webhook,
+                "a notification was not delivered: {outcome}; {what_now}"
+            );
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is told: a notice of the core, or something the notifications have to say themselves.
+
+use std::collections::BTreeMap;
+
+use reeve_core::notice::{Level, Notice};
+use reeve_core::time::Instant;
+
+/// How many messages were left out, by step.
+pub(crate) type LeftOut = BTreeMap<&'static str, u64>;
+
+/// One message, the same for every webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Where it comes from.
+    pub(crate) kind: Kind,
+    /// The worker it is about; `None`: none in particular.
+    pub(crate) worker: Option<String>,
+    /// The stable name of what happened.
+    pub(crate) step: &'static str,
+    pub(crate) level: Level,
+    /// One sentence.
+    pub(crate) text: String,
+    pub(crate) fields: Vec<(String, String)>,
+    /// When it happened.
+    pub(crate) at: Instant,
+}
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The core.
+    Notice,
+    /// An operator tries the webhook.
+    Test,
+    /// Messages were left out.
+    LeftOut,
+}
+
+/// Who tells.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
+    /// The fleet's name.
+    pub(crate) fleet: String,
+    /// The name of the machine.
+    pub(crate) host: String,
+}
+
+impl Message {
+    pub(crate) fn of(notice: &Notice, at: Instant) -> Self {
+        Self {
+            kind: Kind::Notice,
+            worker: Some(notice.worker.to_string()),
+            step: notice.step.as_str(),
+            level: notice.step.level(),
+            text: notice.text.clone(),
+            fields: notice.fields.clone(),
+            at,
+        }
+    }
+
+    pub(crate) fn test(at: Instant) -> Self {
+        Self {
+            kind: Kind::Test,
+            worker: None,
+            step: "notification_test",
+            level: Level::Info,
+            text: "this is a test: somebody ran `reeve notify test`".to_owned(),
+            fields: Vec::new(),
+            at,
+        }
+    }
+
+    /// One message for many; their number by step stands in the fields.
+    pub(crate) fn left_out(left_out: &LeftOut, at: Instant) -> Self {
+        let total: u64 = left_out.values().sum();
+        let of_step: Vec<_> = left_out
+            .iter()
+            .map(|(step, count)| format!("{count} {step}"))
+            .collect();
+        let (are, them) = if total == 1 {
+            ("message was", "it")
+        } else {
+            ("messages were", "them")
+        };
+        Self {
+            kind: Kind::LeftOut,
+            worker: None,
+            step: "notifications_left_out",
+            level: Level::Warning,
+            text: format!(
+                "{total} more {are} left out: {}; the host's log has {them}",
+                of_step.join(", ")
+            ),
+            fields: left_out
+                .iter()
+                .map(|(step, count)| ((*step).to_owned(), count.to_string()))
+                .collect(),
+            at,
+        }
+    }
+
+    /// The value of that name; the last one if there are several.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter().rev();
+        let found = fields.find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// The name of a level in templates, logs and JSON.
+pub(crate) fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Info => "info",
+        Level::Warning => "warning",
+        Level::Error => "error",
+    }
+}

@@ -1,0 +1,104 @@
+//! What is read before the host starts: files with addresses, and whom the system trusts.
+
+use std::path::PathBuf;
+
+use tokio_rustls::rustls;
+
+use super::address::Address;
+use super::transport::Transport;
+use super::webhook::{AddressSource, Webhook};
+
+/// Webhooks that can be told something.
+pub struct Webhooks {
+    pub(super) opened: Vec<Opened>,
+    pub(super) transport: Transport,
+}
+
+/// A webhook whose address is known.
+pub(crate) struct Opened {
+    pub(crate) webhook: Webhook,
+    pub(crate) address: Address,
+}
+
+/// Why a webhook cannot be told anything.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// The file with its address cannot be read.
+    #[error("cannot read {}, which [notify.{name}] names", path.display())]
+    Unreadable {
+        /// The webhook.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds something else.
+    #[error("there is no address in {}, which [notify.{name}] names: {why}", path.display())]
+    NoAddress {
+        /// The webhook.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without a word of the file's.
+        why: &'static str,
+    },
+    /// There is nobody to trust.
+    #[error(
+        "webhooks cannot be reached over HTTPS: the system has no trusted certificates; install them \
+         (ca-certificates), or name a file of them in SSL_CERT_FILE"
+    )]
+    NoRoots,
+    /// TLS cannot be set up.
+    #[error("webhooks cannot be reached over HTTPS")]
+    Tls(#[source] rustls::Error),
+}
+
+impl Webhooks {
+    /// None: nobody is told anything.
+    pub fn none() -> Self {
+        Self {
+            opened: Vec::new(),
+            transport: Transport::plain(),
+        }
+    }
+
+    /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// [`NotifyError`]: an address is missing, or HTTPS is needed and there is nothing to trust.
+    pub fn open(webhooks: &[Webhook]) -> Result<Self, NotifyError> {
+        let open = |webhook: &Webhook| {
+            Ok(Opened {
+                address: address(webhook)?,
+                webhook: webhook.clone(),
+            })
+        };
+        let opened = webhooks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let transport = if opened.iter().any(|opened| opened.address.is_tls()) {
+            Transport::with_system_roots()?
+        } else {
+            Transport::plain()
+        };
+        Ok(Self { opened, transport })
+    }
+}
+
+fn address(webhook: &Webhook) -> Result<Address, NotifyError> {
+    let path = match &webhook.address {
+        AddressSource::Written(address) => return Ok(address.clone()),
+        AddressSource::File(path) => path,
+    };
+    let name = || webhook.name.clone();
+    let text = std::fs::read_to_string(path).map_err(|source| NotifyError::Unreadable {
+        name: name(),
+        path: path.clone(),
+        source,
+    })?;
+    Address::parse(&text).map_err(|why| NotifyError::NoAddress {
+        name: name(),
+        path: path.clone(),
+        why,
+    })
+}

@@ -1,0 +1,233 @@
+//! One request over HTTP or HTTPS, within a bound of time. A connection of its own for each: ten messages a minute are
+//! no reason to keep one open.
+//!
+//! What goes wrong is told in words that never name the address; the system's own words for it may.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use hyper::client::conn::http1;
+use hyper::{Request, Response, body::Incoming, header};
+use hyper_util::rt::TokioIo;
+use reeve_core::time::Instant;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+
+use super::address::Address;
+use super::open::NotifyError;
+use super::retry::{Outcome, retry_after};
+
+/// From the first packet to the answer's head. Slack and Discord answer within one second.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// For the body of a refusal, which nothing depends on.
+const BODY_MAX: Duration = Duration::from_secs(2);
+/// The most that is read of it.
+const BODY_BYTES_MAX: usize = 16 << 10;
+/// Slack's and Discord's reasons are shorter.
+const SAID_CHARS_MAX: usize = 80;
+
+/// Sends requests.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    /// `None`: no address is one of HTTPS.
+    tls: Option<TlsConnector>,
+}
+
+impl Transport {
+    /// For addresses without TLS.
+    pub(crate) fn plain() -> Self {
+        Self { tls: None }
+    }
+
+    /// For all addresses, trusting whom the system trusts: a company's own authority is among them.
+    pub(crate) fn with_system_roots() -> Result<Self, NotifyError> {
+        let mut roots = RootCertStore::empty();
+        // Some systems carry certificates that nothing can read; the others do.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(NotifyError::NoRoots);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(NotifyError::Tls)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tls = Some(TlsConnector::from(Arc::new(config)));
+        Ok(Self { tls })
+    }
+
+    /// Posts this JSON and says what came of it, `now` being the time of the answer's head.
+    pub(crate) async fn post(
+        &self,
+        address: &Address,
+        body: &Value,
+        now: impl Fn() -> Instant,
+    ) -> Outcome {
+        // Ends the connection's task with this request, however that ends.
+        let mut connection = JoinSet::new();
+        let answer = match timeout(ANSWER_MAX, self.ask(address, body, &mut connection)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(why)) => return Outcome::Unanswered(why),
+            Err(_) => {
+                let why = format!("it did not answer within {} s", ANSWER_MAX.as_secs());
+                return Outcome::Unanswered(why);
+            }
+        };
+        let status = answer.status();
+        if status.is_success() {
+            return Outcome::Accepted(status.as_u16());
+        }
+        let header = answer.headers().get(header::RETRY_AFTER);
+        let header = header.and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|header| retry_after(header, now()));
+        let body = timeout(
+            BODY_MAX,
+            to_bytes(Body::new(answer.into_body()), BODY_BYTES_MAX),
+        )
+        .await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        Outcome::Refused {
+            status: status.as_u16(),
+            retry_after,
+            said: said(&body, address),
+        }
+    }
+
+    async fn ask(
+        &self,
+        address: &Address,
+        body: &Value,
+        connection: &mut JoinSet<()>,
+    ) -> Result<Response<Incoming>, String> {
+        let request = Request::post(address.path_and_query())
+            .header(header::HOST, address.authority())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(
+                header::USER_AGENT,
+                concat!("reeve/", env!("CARGO_PKG_VERSION")),
+            )
+            .body(Body::from(body.to_string()))
+            .map_err(|_| "its address cannot be asked for over HTTP".to_owned())?;
+        let (host, port) = address.connect_to();
+        let addresses = tokio::net::lookup_host((host, port)).await;
+        let addresses: Vec<_> = addresses
+            .map_err(|_| "its name cannot be resolved".to_owned())?
+            .collect();
+        let stream = TcpStream::connect(addresses.as_slice()).await;
+        let stream = stream.map_err(|error| format!("no connection: {}", error.kind()))?;
+        if !address.is_tls() {
+            return exchange(stream, request, connection).await;
+        }
+        let tls = self
+            .tls
+            .as_ref()
+            .ok_or_else(|| "this transport speaks no TLS".to_owned())?;
+        let stream = tls.connect(address.server_name(), stream).await;
+        exchange(
+            stream.map_err(|error| tls_failure(&error))?,
+            request,
+            connection,
+        )
+        .await
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Body>,
+    connection: &mut JoinSet<()>,
+) -> Result<Response<Incoming>, String> {
+    let broken = |_| "the connection broke before an answer".to_owned();
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    connection.spawn(async {
+        // What goes wrong shows in the answer, or in its absence.
+        let _ = driver.await;
+    });
+    sender.send_request(request).await.map_err(broken)
+}
+
+fn tls_failure(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let why = match inner {
+        Some(rustls::Error::InvalidCertificate(invalid)) => match invalid {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            CertificateError::UnknownIssuer => {
+                "this system does not trust who issued its certificate"
+            }
+            CertificateError::Revoked => "its certificate is revoked",
+            _ => "its certificate is not good",
+        },
+        Some(rustls::Error::AlertReceived(_)) => "it refuses TLS as it is spoken here",
+        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS",
+        _ => "the connection broke before TLS was agreed",
+    };
+    why.to_owned()
+}
+
+/// The answer's own word for why it refuses (Slack: `no_service`, Discord: `Unknown Webhook`), if it is a short one that
+/// says nothing of the address. Many servers repeat what was asked for in what they refuse.
+fn said(body: &[u8], address: &Address) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let json: Option<Value> = serde_json::from_str(text).ok();
+    let within = json
+        .as_ref()
+        .and_then(|json| json.get("message").or_else(|| json.get("error")));
+    let text = match within {
+        Some(message) => message.as_str()?,
+        None => text,
+    };
+    let plain = |c: char| c.is_ascii_alphabetic() || " _-.,'".contains(c);
+    let short = (1..=SAID_CHARS_MAX).contains(&text.len()) && text.chars().all(plain);
+    (short && !address.is_in(text)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_quoted_only_where_it_is_short_and_says_nothing_of_the_address() {
+        let address = Address::parse("https://hooks.example/services/hushhush").unwrap();
+        let long = "a".repeat(SAID_CHARS_MAX + 1);
+        let cases = [
+            ("no_service", Some("no_service")),
+            (
+                "{\"message\": \"Unknown Webhook\", \"code\": 10015}",
+                Some("Unknown Webhook"),
+            ),
+            ("{\"error\": \"closed\"}", Some("closed")),
+            ("Cannot POST /services/x", None),
+            ("no such hook as hushhush", None),
+            ("{\"message\": {\"a\": 1}}", None),
+            ("<html>", None),
+            (&long, None),
+            ("", None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(
+                said(body.as_bytes(), &address).as_deref(),
+                expected,
+                "{body}"
+            );
+        }
+    }
+}
