@@ -151,8 +151,9 @@ impl Reeve {
 
     /// `POST`s JSON to the interface for boxes, with a token if there is one.
     pub fn say_as_box(&self, path: &str, token: Option<&str>, body: &Value) -> Reply {
-        let boxes = self.logged_address("listening for boxes");
-        let address = boxes.expect("the host has an interface for boxes");
+        const LISTENING: &str = "listening for boxes";
+        self.until(LISTENING, |it| it.logged_address(LISTENING).is_some());
+        let address = self.logged_address(LISTENING).expect("it was there");
         let url = format!("http://{address}{path}");
         let mut post = agent().post(&url);
         if let Some(token) = token {

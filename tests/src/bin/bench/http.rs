@@ -8,19 +8,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
-use axum::routing::get;
+use axum::routing::any;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use reeve::store::SqliteStore;
 use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::instance::TAG_WORKER;
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_core::store::Store;
 use reeve_policy::Binding;
 use reeve_sim::embedded::EmbeddedCloud;
 use reeve_sim::store::MemoryStore;
@@ -28,13 +30,16 @@ use reeve_sim::world::{Boot, World};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::load::{Connection, Load, generate};
+use crate::load::{Asked, Connection, FEW, Load, MANY, generate};
 use crate::measure::median;
 
 const WORKER: &str = "chat";
 pub(crate) const POOL: &str = "bench";
 const RESOLVE: &str = "/v1/workers/chat/resolve";
 const CONSTANT: &str = "/v1/workers/chat/constant";
+const DELIVERED: &str = "/v1/workers/chat/delivered";
+/// What a report is answered that is durable.
+const STORED: &[u8] = br#"{"outcome":"stored"}"#;
 /// The turns of each of the two.
 const ROUNDS: usize = 9;
 const TURN: Duration = Duration::from_millis(600);
@@ -47,11 +52,18 @@ pub(crate) struct Http {
     pub(crate) constant: Load,
 }
 
+/// The same for reports.
+pub(crate) struct Activity {
+    pub(crate) reported: Load,
+    pub(crate) constant: Load,
+}
+
 /// Starts both servers and measures them in turn.
 pub(crate) fn measure(policies: &Path) -> Result<Http> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let state = tempfile::tempdir()?;
-    let host = runtime.block_on(start_host(policies, state.path()))?;
+    let store = Arc::new(MemoryStore::new(false));
+    let host = runtime.block_on(start_host(policies, state.path(), store))?;
     let body = steady_answer(host.address())?;
     let constant = serve_constant(&runtime, body.into())?;
 
@@ -61,9 +73,9 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
         let resolve_first = round % 2 == 0;
         for is_resolve in [resolve_first, !resolve_first] {
             if is_resolve {
-                resolves.push(generate(host.address(), RESOLVE, TURN)?);
+                resolves.push(generate(host.address(), get_of(RESOLVE), FEW, TURN)?);
             } else {
-                constants.push(generate(constant, CONSTANT, TURN)?);
+                constants.push(generate(constant, get_of(CONSTANT), FEW, TURN)?);
             }
         }
     }
@@ -73,6 +85,46 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
         resolve: middle(&resolves),
         constant: middle(&constants),
     })
+}
+
+/// Deliveries that are reported, each answered when it is durable in SQLite, beside the same constant handler asked
+/// by as many connections at once. The state is on the disk that the policies are on.
+pub(crate) fn measure_activity(policies: &Path) -> Result<Activity> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let state = tempfile::tempdir_in(policies.parent().unwrap_or(policies))?;
+    let store = Arc::new(SqliteStore::open(state.path().join("workers.db"))?);
+    let host = runtime.block_on(start_host(policies, state.path(), store))?;
+    steady_answer(host.address())?;
+    let report = Asked {
+        path: DELIVERED,
+        body: Some("{}"),
+    };
+    let body = Connection::asking(host.address(), report)?.ask()?.body;
+    ensure!(
+        body == STORED,
+        "a report is not stored: {}",
+        String::from_utf8_lossy(&body)
+    );
+    let constant = serve_constant(&runtime, body.into())?;
+    let asked = Asked {
+        path: CONSTANT,
+        ..report
+    };
+    let (mut reports, mut constants) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        reports.push(generate(host.address(), report, MANY, TURN)?);
+        constants.push(generate(constant, asked, MANY, TURN)?);
+    }
+    host.shutdown().begin();
+    runtime.block_on(host.join())?;
+    Ok(Activity {
+        reported: middle(&reports),
+        constant: middle(&constants),
+    })
+}
+
+fn get_of(path: &str) -> Asked<'_> {
+    Asked { path, body: None }
 }
 
 fn middle(loads: &[Load]) -> Load {
@@ -85,7 +137,7 @@ fn middle(loads: &[Load]) -> Load {
 }
 
 /// The real shell with the standard policies on an embedded world whose one worker runs.
-async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
+async fn start_host(policies: &Path, state: &Path, store: Arc<dyn Store>) -> Result<RunningHost> {
     let clock = Clock::start();
     let pointer = PointerName::from("/bench/chat");
     let mut world = World::new(1, clock.now());
@@ -96,7 +148,7 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
         spec: fleet(pointer),
         policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
         cloud: Arc::new(cloud),
-        store: Arc::new(MemoryStore::new(false)),
+        store,
         listen: any_port(),
         socket: None,
         boxes: None,
@@ -174,7 +226,7 @@ fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
         ];
         std::future::ready((headers, body.clone()))
     };
-    let router = Router::new().route(CONSTANT, get(answer));
+    let router = Router::new().route(CONSTANT, any(answer));
     let listener = runtime.block_on(TcpListener::bind(any_port()));
     let listener = listener.context("cannot listen on a free loopback port")?;
     let address = listener.local_addr()?;

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use crate::measure::percentile;
 
 /// Enough to keep two cores busy; more would measure the queue.
-const CONNECTIONS: usize = 4;
+pub(crate) const FEW: usize = 4;
+/// What waits for a disk is worth measuring only where many wait at once.
+pub(crate) const MANY: usize = 64;
 /// What a new connection asks before it counts.
 const WARM_UP: Duration = Duration::from_millis(100);
 /// Longer than any answer; a server that stops answering is an error, not a pause.
@@ -23,6 +25,13 @@ pub(crate) struct Load {
     pub(crate) per_s: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+}
+
+/// A request: a GET of the path, or a POST of the body to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) body: Option<&'a str>,
 }
 
 /// An answer as it came.
@@ -38,11 +47,16 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// Asks for `path` for so long. Every answer must be 200.
-pub(crate) fn generate(address: SocketAddr, path: &str, length: Duration) -> Result<Load> {
+/// Asks the same for so long, over so many connections. Every answer must be 200.
+pub(crate) fn generate(
+    address: SocketAddr,
+    asked: Asked<'_>,
+    connections: usize,
+    length: Duration,
+) -> Result<Load> {
     let mut latencies_us = thread::scope(|scope| {
-        let ask = || ask_repeatedly(address, path, length);
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(ask)).collect();
+        let ask = || ask_repeatedly(address, asked, length);
+        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(ask)).collect();
         let mut all = Vec::new();
         for thread in threads {
             all.extend(
@@ -60,14 +74,14 @@ pub(crate) fn generate(address: SocketAddr, path: &str, length: Duration) -> Res
     })
 }
 
-fn ask_repeatedly(address: SocketAddr, path: &str, length: Duration) -> Result<Vec<f64>> {
-    let mut connection = Connection::open(address, path)?;
+fn ask_repeatedly(address: SocketAddr, what: Asked<'_>, length: Duration) -> Result<Vec<f64>> {
+    let mut connection = Connection::asking(address, what)?;
     let mut latencies_us = Vec::new();
     let counts_from = Instant::now() + WARM_UP;
     loop {
         let asked = Instant::now();
         let status = connection.ask()?.status;
-        ensure!(status == 200, "{path} was answered with {status}");
+        ensure!(status == 200, "{} was answered with {status}", what.path);
         if asked >= counts_from {
             latencies_us.push(asked.elapsed().as_secs_f64() * 1e6);
         }
@@ -80,13 +94,26 @@ fn ask_repeatedly(address: SocketAddr, path: &str, length: Duration) -> Result<V
 impl Connection {
     /// Connects; every request will be a GET of this path.
     pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
+        Self::asking(address, Asked { path, body: None })
+    }
+
+    /// Connects; every request will be this one.
+    pub(crate) fn asking(address: SocketAddr, Asked { path, body }: Asked<'_>) -> Result<Self> {
+        let head = format!("{path} HTTP/1.1\r\nhost: {address}\r\n");
+        let request = match body {
+            None => format!("GET {head}\r\n"),
+            Some(body) => {
+                let length = body.len();
+                format!("POST {head}content-length: {length}\r\n\r\n{body}")
+            }
+        };
         let stream =
             TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
             stream,
-            request: format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes(),
+            request: request.into_bytes(),
             buffer: Vec::with_capacity(4096),
         })
     }

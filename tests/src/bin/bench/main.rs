@@ -3,9 +3,9 @@
 //!
 //! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]); beside
 //!   them a component that does nothing.
-//! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
+//! - [`http`]: a resolve, and a report, through the whole shell beside a constant handler; [`load`] asks.
 //! - [`store`]: changes of a worker's record beside what the disk can make durable.
-//! - [`memory`]: what a host of many workers keeps resident.
+//! - [`memory`]: what a host of many workers keeps resident, and what a sweep of them costs.
 //! - [`measure`]: how time is taken. [`report`]: what is shown.
 //!
 //! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
@@ -39,9 +39,10 @@ fn main() -> Result<()> {
     let json_file = json_file(arguments)?;
     let decisions = decisions::measure(&policies)?;
     let http = http::measure(&policies)?;
+    let activity = http::measure_activity(&policies)?;
     let durable = store::measure(policies.parent().unwrap_or(&policies))?;
     let memory = memory::measure()?;
-    let report = Report::new(&decisions, &http, &durable, &memory);
+    let report = Report::new(&decisions, &http, &activity, &durable, &memory);
     print!("{}", report.text());
     if let Some(path) = json_file {
         let json = format!("{:#}\n", report.json());

@@ -1,10 +1,12 @@
-//! The memory of a host that keeps many workers: a process of its own, the real shell and store, a cloud in
+//! The memory of a host that keeps many workers, and what a sweep of them costs: a process of its own, the real shell and store, a cloud in
 //! which every worker has one running instance. Measured after a sweep and one resolve of each worker.
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use reeve::store::SqliteStore;
@@ -13,7 +15,7 @@ use reeve_core::cloud::{Cloud, CloudFuture, Outcome, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, PoolName, WorkerId};
 use reeve_core::instance::{Instance, InstanceState, TAG_WORKER};
-use reeve_core::spec::{FleetSpec, WorkerSpec};
+use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 
 use crate::http::{POOL, any_port, bindings, pool};
 use crate::load::Connection;
@@ -22,13 +24,19 @@ use crate::load::Connection;
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// What the process that is measured is started with; the number of its workers follows.
 pub(crate) const HOST_OF: &str = "--host-of";
+/// Long enough for a sweep of the largest fleet to be over.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
 /// Connections that resolve the workers.
 const ASKING: usize = 4;
 
-/// Resident memory of a host, by its number of workers.
+/// What a host of so many workers takes.
 pub(crate) struct Memory {
     pub(crate) workers: usize,
     pub(crate) resident_mib: f64,
+    /// Of all threads, for one sweep.
+    pub(crate) sweep_cpu_ms: f64,
+    /// Questions to the cloud in one sweep.
+    pub(crate) sweep_calls: f64,
 }
 
 /// Measures each size in a process of its own.
@@ -42,24 +50,34 @@ pub(crate) fn measure() -> Result<Vec<Memory>> {
                 .output()?;
             let text = String::from_utf8(output.stdout)?;
             ensure!(output.status.success(), "the host of {workers} failed");
+            let mut figures = text.split_whitespace().map(str::parse::<f64>);
+            let mut figure = || {
+                figures
+                    .next()
+                    .context("a figure is missing")?
+                    .context("no figure")
+            };
             Ok(Memory {
                 workers: *workers,
-                resident_mib: text.trim().parse()?,
+                resident_mib: figure()?,
+                sweep_cpu_ms: figure()?,
+                sweep_calls: figure()?,
             })
         })
         .collect()
 }
 
-/// The process that is measured: prints its resident memory in MiB.
+/// The process that is measured: prints its resident memory in MiB, a sweep's CPU in ms and its cloud calls.
 pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let crowd = Arc::new(Crowd::default());
     let host = runtime.block_on(Host::start(HostOptions {
         spec: fleet(workers),
         policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
-        cloud: Arc::new(Crowd),
+        cloud: crowd.clone(),
         store: Arc::new(SqliteStore::open(dir.path().join("workers.db"))?),
         listen: any_port(),
         socket: None,
@@ -86,9 +104,41 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    println!("{}", resident_mib()?);
+    let resident_mib = resident_mib()?;
+    let (cpu_ms, calls) = sweeps(&crowd)?;
+    println!("{resident_mib} {cpu_ms} {calls}");
     host.shutdown().begin();
     Ok(runtime.block_on(host.join())?)
+}
+
+/// The CPU time and the cloud calls of one sweep: the mean over some, while nobody asks.
+fn sweeps(crowd: &Crowd) -> Result<(f64, f64)> {
+    const SWEEPS: u64 = 5;
+    let until_next = || {
+        let before = crowd.sweeps.load(Ordering::Relaxed);
+        while crowd.sweeps.load(Ordering::Relaxed) == before {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until_next();
+    // What the sweep just begun costs is over well before the next one.
+    std::thread::sleep(SWEEP_INTERVAL / 2);
+    let (cpu_ms, calls) = (cpu_ms()?, crowd.calls.load(Ordering::Relaxed));
+    std::thread::sleep(SWEEP_INTERVAL * u32::try_from(SWEEPS)?);
+    let calls = crowd.calls.load(Ordering::Relaxed) - calls;
+    Ok((
+        (self::cpu_ms()? - cpu_ms) / SWEEPS as f64,
+        calls as f64 / SWEEPS as f64,
+    ))
+}
+
+/// User and system time of this process (proc(5): fields 14 and 15 of `stat`, in hundredths of a second).
+fn cpu_ms() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let mut ticks = after_name.split_whitespace().skip(11);
+    let mut tick = || -> Result<f64> { Ok(ticks.next().context("no times in stat")?.parse()?) };
+    Ok((tick()? + tick()?) * 10.0)
 }
 
 /// `VmRSS` of this process (proc(5)).
@@ -115,14 +165,28 @@ fn fleet(workers: usize) -> FleetSpec {
     };
     FleetSpec {
         name: "bench".to_owned(),
-        pools: [(PoolName::from(POOL), pool())].into(),
+        pools: [(PoolName::from(POOL), swept_often())].into(),
         workers: (0..workers).map(worker).collect(),
         ..FleetSpec::default()
     }
 }
 
+/// Reaping, and swept so often that a few sweeps can be waited for.
+fn swept_often() -> PoolSpec {
+    let mut pool = PoolSpec {
+        reap: true,
+        ..pool()
+    };
+    pool.limits.sweep_interval = SWEEP_INTERVAL.into();
+    pool
+}
+
 /// Every worker's instance runs, and every pointer names it.
-struct Crowd;
+#[derive(Default)]
+struct Crowd {
+    calls: AtomicU64,
+    sweeps: AtomicU64,
+}
 
 impl Crowd {
     /// The instance of the worker with this tag.
@@ -140,6 +204,10 @@ impl Crowd {
 
 impl Cloud for Crowd {
     fn query(&self, query: Query) -> CloudFuture<'_, Reading> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if matches!(query, Query::Sweep { .. }) {
+            self.sweeps.fetch_add(1, Ordering::Relaxed);
+        }
         let of_id = |id: &InstanceId| id.as_str().trim_start_matches("i-").to_owned();
         let reading = match query {
             Query::Pointer { name, .. } => {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::decisions::Decision;
-use crate::http::Http;
+use crate::http::{Activity, Http};
 use crate::memory::Memory;
 use crate::store::Durable;
 
@@ -40,6 +40,7 @@ impl Report {
     pub(crate) fn new(
         decisions: &[Decision],
         http: &Http,
+        activity: &Activity,
         durable: &Durable,
         memory: &[Memory],
     ) -> Self {
@@ -60,13 +61,16 @@ impl Report {
             lines.extend(of_decision(decision));
         }
         lines.extend(of_http(http));
+        lines.extend(of_activity(activity));
         lines.extend(of_store(durable));
-        lines.extend(memory.iter().map(of_memory));
+        lines.extend(memory.iter().flat_map(of_memory));
         let aims = decisions
             .iter()
             .filter(|one| one.instances == 10)
             .flat_map(of_ten);
-        let aims = aims.chain([of_throughput(http)]).collect();
+        let sweep = memory.iter().map(of_sweep);
+        let aims = aims.chain([of_throughput(http), of_reports(activity)]);
+        let aims = aims.chain(sweep).collect();
         Self { lines, aims }
     }
 
@@ -143,18 +147,72 @@ fn of_store(durable: &Durable) -> [Line; 3] {
     ]
 }
 
-fn of_memory(memory: &Memory) -> Line {
-    let workers = memory.workers;
-    Line {
-        key: Some(format!("rss_{workers}_workers_mib")),
-        name: format!("memory of a host with {workers} workers"),
-        value: memory.resident_mib,
-        unit: "MiB",
-        beside: format!(
-            "{:.1} KiB a worker, the program included",
-            memory.resident_mib * 1024.0 / workers as f64
+fn of_activity(activity: &Activity) -> [Line; 2] {
+    let Activity { reported, constant } = activity;
+    let line = |key: Option<&str>, name: &str, value: f64, beside: String| Line {
+        key: key.map(str::to_owned),
+        name: name.to_owned(),
+        value,
+        unit: "/s",
+        beside,
+    };
+    [
+        line(
+            Some("activity_sqlite_http_per_s"),
+            "delivered over HTTP, durable in SQLite",
+            reported.per_s,
+            format!(
+                "{:.0} % of the constant",
+                100.0 * reported.per_s / constant.per_s
+            ),
         ),
-    }
+        line(
+            None,
+            "constant over HTTP, as many connections",
+            constant.per_s,
+            String::new(),
+        ),
+    ]
+}
+
+fn of_memory(memory: &Memory) -> [Line; 3] {
+    let workers = memory.workers;
+    let line = |key: String, name: String, value: f64, unit, beside: String| Line {
+        key: Some(key),
+        name,
+        value,
+        unit,
+        beside,
+    };
+    [
+        line(
+            format!("rss_{workers}_workers_mib"),
+            format!("memory of a host with {workers} workers"),
+            memory.resident_mib,
+            "MiB",
+            format!(
+                "{:.1} KiB a worker, the program included",
+                memory.resident_mib * 1024.0 / workers as f64
+            ),
+        ),
+        line(
+            format!("sweep_{workers}_cpu_ms"),
+            format!("a sweep over {workers} workers, CPU"),
+            memory.sweep_cpu_ms,
+            "ms",
+            format!(
+                "{:.1} us a worker",
+                memory.sweep_cpu_ms * 1000.0 / workers as f64
+            ),
+        ),
+        line(
+            format!("sweep_{workers}_cloud_calls"),
+            "… and questions to the cloud".to_owned(),
+            memory.sweep_calls,
+            "",
+            "each of them pages on AWS, none per worker".to_owned(),
+        ),
+    ]
 }
 
 fn of_decision(decision: &Decision) -> Vec<Line> {
@@ -274,6 +332,29 @@ fn of_ten(decision: &Decision) -> [Aim; 2] {
             bound_by: "the sandbox is most of the decision, whatever the policy does",
         },
     ]
+}
+
+fn of_reports(activity: &Activity) -> Aim {
+    let share = 100.0 * activity.reported.per_s / activity.constant.per_s;
+    Aim {
+        what: "durable reports at 50 % or more of the constant handler's throughput",
+        reached: share >= 50.0,
+        found: format!("{share:.0} %"),
+        bound_by: "each is answered when it is on disk; those that wait together share a sync, and each passes the \
+                   loop twice",
+    }
+}
+
+fn of_sweep(memory: &Memory) -> Aim {
+    Aim {
+        what: "a sweep within 1 s of CPU",
+        reached: memory.sweep_cpu_ms <= 1000.0,
+        found: format!(
+            "{:.0} ms for {} workers",
+            memory.sweep_cpu_ms, memory.workers
+        ),
+        bound_by: "the instances' tags are matched and folded one by one",
+    }
 }
 
 fn of_throughput(http: &Http) -> Aim {
