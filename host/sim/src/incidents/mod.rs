@@ -11,7 +11,7 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::decision::Policies;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
-use reeve_core::time::Instant;
+use reeve_core::time::{Instant, UtcOffset};
 
 use crate::as_it_was::AsItWas;
 use crate::boxes::Software;
@@ -166,7 +166,8 @@ fn pool_spec() -> PoolSpec {
         launch_template: Some("encache-gpu".to_owned()),
         policy_tags: Vec::new(),
         reap: true,
-        utc_offset_min: 0,
+        utc_offset: UtcOffset::default(),
+        demand: None,
         boxes: None,
         limits: Limits::default(),
     }
