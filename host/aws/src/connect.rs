@@ -25,8 +25,9 @@ pub struct AwsOptions {
     /// and `login_session` are not compiled in; the AWS command line does it for them, with
     /// `credential_process = aws configure export-credentials --profile NAME` in a second profile.
     pub profile: Option<String>,
-    /// Where EC2, SSM and DynamoDB answer, such as `http://127.0.0.1:5000` for an emulator. `None` is AWS itself,
-    /// unless `AWS_ENDPOINT_URL` or the profile says otherwise.
+    /// Where all services answer, such as `http://127.0.0.1:5000` for an emulator; none speaks what CloudWatch
+    /// does, so demand is unavailable there. `None` is AWS itself, unless `AWS_ENDPOINT_URL` or the profile says
+    /// otherwise.
     pub endpoint_url: Option<String>,
     /// How long a call may take.
     pub timeouts: Timeouts,

@@ -13,7 +13,7 @@ use reeve_core::time::Millis;
 use CloudErrorKind::{Conflict, Denied, NoCapacity, NotVisibleYet, Throttled, Transient};
 
 /// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; SSM: API reference,
-/// "Common Error Types" and the errors of GetParameter and PutParameter. The codes of throttling also
+/// "Common Error Types" and the errors of GetParameter and PutParameter; CloudWatch: API reference, GetMetricData. The codes of throttling also
 /// follow the SDK's own list, since a provider may change which one it sends.
 ///
 /// A code stands before the HTTP status: EC2 sends `InsufficientInstanceCapacity` as a 500 and
@@ -92,6 +92,8 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("InternalError", Transient),
     ("InternalFailure", Transient),
     ("InternalServerError", Transient),
+    ("InternalServiceError", Transient),
+    ("InvalidNextToken", Transient),
     ("InvalidPaginationToken", Transient),
     ("RequestTimeout", Transient),
     ("RequestTimeoutException", Transient),

@@ -1,11 +1,12 @@
-//! EC2 and SSM behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
+//! EC2, SSM and CloudWatch behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
 //! only crate that names an AWS SDK: the EC2 one alone takes minutes to compile, and nothing else shall
 //! wait for it.
 //!
 //! ```text
 //!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, RunInstances,
 //!                        ├──► region: clients ──┤         Start-, Stop-, TerminateInstances
-//!   Permit ─► mutate ────┘    (of one region)   └──► SSM: GetParameter, PutParameter
+//!   Permit ─► mutate ────┘    (of one region)   ├──► SSM: GetParameter, PutParameter
+//!                                  │            └──► CloudWatch: GetMetricData
 //!                                  │
 //!   Reading, Outcome ◄── convert ◄─┤ an answer
 //!   CloudError ◄──────── error ◄───┘ a refusal, or none
@@ -14,6 +15,7 @@
 //! - `connect`: options, credentials, the HTTP client.
 //! - `region`: clients per region, their timeouts and retries.
 //! - `query`: questions. They are retried a few times and change nothing.
+//! - `demand`: demand metrics, in batches.
 //! - `mutate`: changes. They are sent once; whoever asked decides what comes next.
 //! - `convert`: the provider's words for an instance and a pointer, as reeve's.
 //! - `error`: which kind of [`CloudError`](reeve_core::cloud::CloudError) a failure is.
@@ -21,6 +23,7 @@
 
 mod connect;
 mod convert;
+mod demand;
 mod error;
 mod mutate;
 mod query;

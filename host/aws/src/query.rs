@@ -1,4 +1,4 @@
-//! Questions to EC2 and SSM. They change nothing, so they may be asked again.
+//! Questions to EC2 and SSM, and the way to those for CloudWatch. They change nothing, so they may be asked again.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use reeve_core::cloud::{CloudError, Query, Reading};
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
 
-use crate::{AwsCloud, convert, error};
+use crate::{AwsCloud, convert, demand, error};
 
 /// The most values one filter may have (EC2 user guide, "Filter the resources").
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
@@ -34,6 +34,23 @@ impl AwsCloud {
                 sweep(&ec2, &tag_key, &tag_values, page_instances)
                     .await
                     .map(Reading::Sweep)
+            }
+            Query::Demand {
+                region,
+                period,
+                since,
+                until,
+                metrics,
+            } => {
+                let cloudwatch = self.regions.asking(&region).cloudwatch;
+                let window = demand::Window {
+                    period,
+                    since,
+                    until,
+                };
+                demand::read(&cloudwatch, window, metrics)
+                    .await
+                    .map(Reading::Demand)
             }
         }
     }

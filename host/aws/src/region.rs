@@ -37,6 +37,7 @@ struct RegionClients {
 pub(crate) struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
 /// Numbers that only tests turn down.
@@ -109,6 +110,11 @@ impl Regions {
             .timeout_config(timeouts.clone())
             .build();
         let ssm = aws_sdk_ssm::config::Builder::from(&self.base)
+            .region(region.clone())
+            .retry_config(retries.clone())
+            .timeout_config(timeouts.clone())
+            .build();
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&self.base)
             .region(region)
             .retry_config(retries)
             .timeout_config(timeouts)
@@ -116,6 +122,7 @@ impl Regions {
         Clients {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) enum Step {
         /// More header lines, each ending in a line break, or nothing.
         headers: &'static str,
         /// The body as it goes out.
-        body: String,
+        body: Vec<u8>,
     },
     /// Reads the request and closes the connection.
     HangUp,
@@ -64,7 +64,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// An answer without further headers.
-    pub(crate) fn answer(status: u16, body: impl Into<String>) -> Self {
+    pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Answer {
             status,
             headers: "",
@@ -80,7 +80,8 @@ impl Step {
             body: format!(
                 "<Response><Errors><Error><Code>{code}</Code><Message>said {code}</Message></Error>\
                  </Errors><RequestID>request-7</RequestID></Response>"
-            ),
+            )
+            .into_bytes(),
         }
     }
 
@@ -101,8 +102,10 @@ impl Step {
 pub(crate) struct Request {
     /// Header lines in lower case, as they came.
     headers: Vec<String>,
-    /// The body.
+    /// The body, as far as it is text.
     pub(crate) body: String,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
@@ -229,14 +232,16 @@ fn read_request(connection: &TcpStream) -> Request {
     reader.read_exact(&mut body).unwrap();
     Request {
         headers,
-        body: String::from_utf8(body).unwrap(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body,
     }
 }
 
-fn write_answer(mut connection: &TcpStream, status: u16, headers: &str, body: &str) {
+fn write_answer(mut connection: &TcpStream, status: u16, headers: &str, body: &[u8]) {
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 {status} scripted\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+        "HTTP/1.1 {status} scripted\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
     );
     connection.write_all(answer.as_bytes()).unwrap();
+    connection.write_all(body).unwrap();
 }

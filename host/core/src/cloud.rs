@@ -1,5 +1,5 @@
-//! The narrow trait behind which a cloud stands: EC2 and SSM in `reeve-aws`, the simulated world in
-//! `reeve-sim`. Queries are free to make; a mutation needs a [`Permit`], which only the guard builds
+//! The narrow trait behind which a cloud stands: EC2, SSM and CloudWatch in `reeve-aws`, the simulated world in
+//! `reeve-sim`. Queries change nothing; a mutation needs a [`Permit`], which only the guard builds
 //! and which is consumed by use, so an unguarded or repeated mutation does not compile.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,11 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::demand::{Metric, Sample};
 use crate::guard::Permit;
-use crate::id::{InstanceId, LaunchToken, PointerName, Region};
+use crate::id::{InstanceId, LaunchToken, PointerName, Region, WorkerId};
 use crate::instance::Instance;
-use crate::time::Millis;
+use crate::time::{Instant, Millis};
 
 /// What a pointer holds when it names no instance.
 pub const POINTER_NONE: &str = "none";
@@ -60,6 +61,19 @@ pub enum Query {
         /// Values to look for, sorted; never empty.
         tag_values: Vec<String>,
     },
+    /// What did these workers' demand metrics count? All samples of the window, by worker.
+    Demand {
+        /// Where they are published.
+        region: Region,
+        /// The length of one sample.
+        period: Millis,
+        /// The window's begin, on a whole period.
+        since: Instant,
+        /// The window's end, on a whole period; no sample begins then or later.
+        until: Instant,
+        /// Each worker's metric; never empty.
+        metrics: BTreeMap<WorkerId, Metric>,
+    },
 }
 
 /// The answer to a [`Query`].
@@ -72,6 +86,9 @@ pub enum Reading {
     Instance(Instance),
     /// Every instance found, in no particular order.
     Sweep(Vec<Instance>),
+    /// Each worker's samples, oldest first; a metric that could not be read whole is an error. Periods for
+    /// which nothing was published are left out.
+    Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
 }
 
 /// A change to the cloud.

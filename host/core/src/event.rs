@@ -69,7 +69,7 @@ pub enum Event {
         /// What came of it.
         result: Result<Touched, StoreError>,
     },
-    /// A demand metric was read; `None`: it could not be.
+    /// Somebody else read the worker's demand metric; `None`: it could not be read.
     DemandRead {
         /// The worker it is about.
         worker: WorkerId,
@@ -133,7 +133,7 @@ pub enum Event {
 pub enum Asker {
     /// One worker.
     Worker(WorkerId),
-    /// All workers of a pool: a sweep.
+    /// All workers of a pool: a sweep, or their demand metrics.
     Pool(PoolName),
 }
 
@@ -142,6 +142,8 @@ pub enum Asker {
 pub enum Timer {
     /// The pool's next sweep is due.
     Sweep(PoolName),
+    /// The pool's demand metrics are due to be read.
+    ReadDemand(PoolName),
     /// Look at the worker again, without anybody asking: its instance is on the way.
     Follow(WorkerId),
     /// Read the adopted instance again: it has no address yet.

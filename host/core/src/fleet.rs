@@ -1,5 +1,8 @@
 //! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions.
+//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in [`demand`] the
+//! reading of their metrics.
+
+mod demand;
 
 use std::collections::BTreeMap;
 
@@ -65,6 +68,7 @@ pub(crate) struct Pool {
     pub(crate) ledger: Ledger,
     tag_values: Vec<String>,
     sweep_in_flight: bool,
+    demand_in_flight: bool,
 }
 
 impl Fleet {
@@ -115,6 +119,7 @@ impl Fleet {
             Event::Started => {
                 let pools: Vec<_> = turn.shared.pools.keys().cloned().collect();
                 for pool in pools {
+                    demand::schedule(&mut turn, &pool);
                     sweep_now_and_again(&mut turn, pool);
                 }
                 for worker in self.workers.values_mut() {
@@ -122,6 +127,23 @@ impl Fleet {
                 }
             }
             Event::TimerFired(Timer::Sweep(pool)) => sweep_now_and_again(&mut turn, pool),
+            Event::TimerFired(Timer::ReadDemand(pool)) => {
+                demand::schedule(&mut turn, &pool);
+                demand::ask(&self.workers, &mut turn, &pool);
+            }
+            Event::Queried {
+                asker: Asker::Pool(pool),
+                query: Query::Demand { metrics, .. },
+                asked_at,
+                result,
+            } => demand::distribute(
+                &mut self.workers,
+                &mut turn,
+                &pool,
+                asked_at,
+                metrics,
+                result,
+            ),
             Event::Queried {
                 asker: Asker::Pool(pool),
                 asked_at,
@@ -165,6 +187,7 @@ impl Pool {
             ledger: Ledger::default(),
             tag_values,
             sweep_in_flight: false,
+            demand_in_flight: false,
         }
     }
 }
@@ -274,6 +297,6 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             asker: Asker::Pool(_),
             ..
         }
-        | Event::TimerFired(Timer::Sweep(_)) => None,
+        | Event::TimerFired(Timer::Sweep(_) | Timer::ReadDemand(_)) => None,
     }
 }

@@ -20,6 +20,7 @@
 //! - [`store`]: the record of each worker that all hosts agree on, and the trait behind which it is kept.
 //! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
 //! - [`boxes`], [`token`]: what boxes and applications say, what they are answered, and what boxes show.
+//! - [`demand`]: the metric that tells how much a worker is wanted, and what its samples prove.
 //! - [`worker`]: what is known of one worker, each fact with its age.
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
@@ -31,6 +32,7 @@ pub mod answer;
 pub mod boxes;
 pub mod cloud;
 pub mod decision;
+pub mod demand;
 pub mod effect;
 pub mod event;
 pub mod fleet;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::boxes::ProofKind;
+use crate::demand::DemandSpec;
 use crate::id::{PointerName, PoolName, Region, WorkerId};
-use crate::time::Millis;
+use crate::time::{Millis, UtcOffset};
 
 /// Everything one host keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +61,11 @@ pub struct PoolSpec {
     pub restart_by: RestartBy,
     /// Whether the `reap` policy is asked on each sweep.
     pub reap: bool,
-    /// Minutes east of UTC for rules about hours of the day.
-    pub utc_offset_min: i16,
+    /// The local time's distance from UTC, for rules about hours of the day.
+    pub utc_offset: UtcOffset,
+    /// The metric that tells how much a worker is wanted; `None`: demand is unavailable. Read only where the
+    /// `reap` policy is asked.
+    pub demand: Option<DemandSpec>,
     /// How boxes of this pool register; `None`: they do not, and their silence says nothing.
     pub boxes: Option<BoxSpec>,
     /// What the guard holds to.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,48 @@ pub struct Instant(u64);
 )]
 #[serde(transparent)]
 pub struct Millis(u64);
+
+/// How far local time is ahead of UTC, now and at any other time. The core knows no time zones: whoever reads
+/// the configuration looks the zone's rules up and hands over what they come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UtcOffset {
+    /// Minutes east of UTC before the first change.
+    first_min: i16,
+    /// In their order; shared, because every worker of a pool holds its pool's configuration.
+    changes: Arc<[OffsetChange]>,
+}
+
+/// A change of a zone's offset, such as the begin of daylight saving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OffsetChange {
+    /// From when on the new offset holds.
+    pub at: Instant,
+    /// Minutes east of UTC from then on.
+    pub offset_min: i16,
+}
+
+impl UtcOffset {
+    /// The same at all times.
+    pub fn fixed(offset_min: i16) -> Self {
+        Self::changing(offset_min, Vec::new())
+    }
+
+    /// One that begins with `first_min` and changes at these times.
+    pub fn changing(first_min: i16, mut changes: Vec<OffsetChange>) -> Self {
+        changes.sort();
+        Self {
+            first_min,
+            changes: changes.into(),
+        }
+    }
+
+    /// Minutes east of UTC at this instant.
+    pub fn at(&self, now: Instant) -> i16 {
+        let begun = self.changes.partition_point(|change| change.at <= now);
+        let last = begun.checked_sub(1).and_then(|last| self.changes.get(last));
+        last.map_or(self.first_min, |change| change.offset_min)
+    }
+}
 
 impl Instant {
     /// The instant this many milliseconds after the clock's zero.
@@ -114,5 +157,24 @@ impl fmt::Display for Millis {
     /// In seconds with as many decimals as are needed: `2.5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}s", self.0 as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_holds_from_its_change_to_the_next() {
+        let change = |at, offset_min| OffsetChange {
+            at: Instant::from_ms(at),
+            offset_min,
+        };
+        let offset = UtcOffset::changing(53, vec![change(200, 120), change(100, 60)]);
+        let at = |ms| offset.at(Instant::from_ms(ms));
+        assert_eq!([at(0), at(99)], [53, 53]);
+        assert_eq!([at(100), at(199)], [60, 60]);
+        assert_eq!([at(200), at(u64::MAX)], [120, 120]);
+        assert_eq!(UtcOffset::fixed(-720).at(Instant::from_ms(5)), -720);
     }
 }

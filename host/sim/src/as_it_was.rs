@@ -14,6 +14,7 @@ use reeve_core::boxes::{
 };
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::{Decision, Policies};
+use reeve_core::demand::Demand;
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
@@ -242,7 +243,7 @@ impl AsItWas {
         if let Ok(Reading::Sweep(found)) = world.query(&sweep) {
             notes.observe_sweep(found, now);
         }
-        notes.demand = self.demand;
+        notes.demand = self.demand.map(Demand::told);
         notes.pass = Some(Pass {
             started: now,
             stage: Stage::Pointer,

@@ -105,6 +105,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// `[pool.NAME.demand]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PoolDemand {
+    pub(super) namespace: Spanned<String>,
+    pub(super) metric: Spanned<String>,
+    pub(super) statistic: Spanned<String>,
+    #[serde(default)]
+    pub(super) dimensions: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) period_ms: Option<Spanned<u64>>,
+    pub(super) window_ms: Option<Spanned<u64>>,
+    pub(super) samples_min: Option<Spanned<u64>>,
+    pub(super) every_ms: Option<Spanned<u64>>,
+}
+
 /// `[aws]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,9 +142,11 @@ pub(super) struct Pool {
     #[serde(default)]
     pub(super) reap: bool,
     pub(super) utc_offset_min: Option<Spanned<i16>>,
+    pub(super) time_zone: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) limits: Limits,
     pub(super) boxes: Option<PoolBoxes>,
+    pub(super) demand: Option<PoolDemand>,
     #[serde(default)]
     pub(super) policy: BTreeMap<Spanned<String>, Policy>,
 }

@@ -84,7 +84,7 @@ pub struct SharedStore {
 pub struct Aws {
     /// The profile; `None`: the usual order of the AWS command line.
     pub profile: Option<String>,
-    /// Where EC2 and SSM answer; `None`: AWS itself.
+    /// Where all of AWS's services answer; `None`: AWS itself.
     pub endpoint_url: Option<String>,
 }
 

@@ -1,9 +1,12 @@
 use std::path::Path;
 
 use reeve_core::id::{PoolName, WorkerId};
-use reeve_core::time::Millis;
+use reeve_core::time::{Millis, UtcOffset};
 
 use super::*;
+
+mod demand;
+mod local_time;
 
 /// A small configuration in which single lines are changed.
 const GOOD: &str = r#"[host]
@@ -51,8 +54,8 @@ fn what_is_left_out_has_the_documented_defaults() {
     assert_eq!(config.policies_dir, Path::new("etc/policies"));
     let pool = &config.fleet.pools[&PoolName::from("gpu")];
     assert_eq!(
-        (pool.tag_key.as_str(), pool.reap, pool.utc_offset_min),
-        ("Name", false, 0)
+        (pool.tag_key.as_str(), pool.reap, &pool.utc_offset),
+        ("Name", false, &UtcOffset::fixed(0))
     );
     assert_eq!(pool.launch_template, None);
     assert_eq!(pool.limits, reeve_core::spec::Limits::default());
@@ -123,7 +126,8 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `tag_key`, `launch_template`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `limits`, `boxes`, `policy`",
+         `tag_key`, `launch_template`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `time_zone`, `limits`, `boxes`, `demand`, \
+         `policy`",
     );
     check_changed(
         "region = \"us-east-1\"\n",

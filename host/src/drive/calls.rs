@@ -90,6 +90,7 @@ impl Calls {
             Query::Pointer { .. } => "pointer",
             Query::Instance { .. } => "instance",
             Query::Sweep { .. } => "sweep",
+            Query::Demand { .. } => "demand",
         };
         tokio::spawn(async move {
             // A semaphore that is never closed always gives leave.

@@ -18,6 +18,7 @@ use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
+use reeve_core::time::UtcOffset;
 use reeve_policy::{Binding, Limits};
 use reeve_sim::store::MemoryStore;
 use tempfile::TempDir;
@@ -128,7 +129,8 @@ pub(crate) fn spec() -> FleetSpec {
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: false,
-        utc_offset_min: 0,
+        utc_offset: UtcOffset::default(),
+        demand: None,
         boxes: None,
         limits: Default::default(),
     };

@@ -4,7 +4,7 @@ use super::graph::{Graph, Package};
 use super::refusal::Refusal;
 
 /// Licences that ask for a notice at most, and MPL-2.0, which asks for changes to its own files.
-const ALLOWED: [&str; 17] = [
+const ALLOWED: [&str; 18] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -12,6 +12,8 @@ const ALLOWED: [&str; 17] = [
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    // Permissive, with a grant of patents: the OSI approved it.
+    "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",

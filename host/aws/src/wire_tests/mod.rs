@@ -1,7 +1,9 @@
 //! What goes over the wire, and what is made of what comes back.
 
 mod asking;
+mod cbor;
 mod changing;
+mod demand;
 mod reaching;
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome};

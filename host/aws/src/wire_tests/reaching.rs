@@ -66,7 +66,7 @@ async fn the_pause_a_provider_asks_for_is_passed_on() {
         let step = Step::Answer {
             status: 503,
             headers,
-            body: String::new(),
+            body: Vec::new(),
         };
         let (answer, _) = apply(launch(), vec![step]).await;
         assert_eq!(answer.unwrap_err().retry_after, expected, "{headers}");

@@ -11,6 +11,7 @@ use crate::point::AddressKind;
 use crate::point::resolve::{FailureKind, Target};
 use crate::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
 use crate::store::Stored;
+use crate::time::UtcOffset;
 use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Remembered, Waiter};
 
 pub(super) const NOW: Instant = Instant::from_ms(10_000_000);
@@ -25,7 +26,8 @@ pub(super) fn worker() -> Worker {
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,
-        utc_offset_min: 0,
+        utc_offset: UtcOffset::default(),
+        demand: None,
         boxes: None,
         limits: Limits::default(),
     };

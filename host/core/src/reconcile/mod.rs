@@ -27,6 +27,7 @@ mod restart;
 
 use crate::cloud::{CloudError, Query, Reading};
 use crate::decision::{Decision, PolicyFailure};
+use crate::demand::{Demand, Metric, Sample};
 use crate::effect::{Effect, Question};
 use crate::event::{Event, Timer};
 use crate::fleet::Shared;
@@ -73,7 +74,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             request, command, ..
         } => operator::ask(worker, turn, request, command),
         Event::HandedOut { instance, .. } => handed_out(worker, turn, &instance),
-        Event::DemandRead { demand, .. } => worker.demand = demand,
+        Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
         Event::Queried {
             query,
             asked_at,
@@ -114,7 +115,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             restart::found(worker, turn);
             record::recover_or_look(worker, turn);
         }
-        Event::TimerFired(Timer::Sweep(_)) => {}
+        Event::TimerFired(Timer::Sweep(_) | Timer::ReadDemand(_)) => {}
     }
 }
 
@@ -152,6 +153,20 @@ pub(crate) fn on_sweep(
     }
 }
 
+/// Takes in what this worker's demand metric said.
+pub(crate) fn on_demand(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    metric: &Metric,
+    samples: Result<Vec<Sample>, CloudError>,
+) {
+    if let Err(error) = &samples {
+        turn.cloud_failed(worker, error);
+    }
+    worker.observe_demand(asked_at, metric, samples.as_deref().ok());
+}
+
 fn on_reading(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -178,7 +193,7 @@ fn on_reading(
             boxes::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             pass::instance_read(worker, turn, &id, result.err());
         }
-        Query::Sweep { .. } => {}
+        Query::Sweep { .. } | Query::Demand { .. } => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{DemandReading, Known, Worker};
+use super::{Known, Worker};
 use crate::cloud::MutationKind;
 use crate::id::InstanceId;
 use crate::instance::InstanceState;
@@ -114,7 +114,7 @@ impl Worker {
             work_in_flight: u32::try_from(work_in_flight).unwrap_or(u32::MAX),
             busy_remaining_ms: busy_remaining.unwrap_or_default().saturating_u32(),
             demand: self.demand_fact(now),
-            now: local_time(now, self.pool.utc_offset_min),
+            now: local_time(now, self.pool.utc_offset.at(now)),
             tags: self.shown_tags(known),
             settings: String::new(),
             memo: known.reap_memo.clone(),
@@ -168,22 +168,6 @@ impl Worker {
                 })
             })
             .collect()
-    }
-
-    fn demand_fact(&self, now: Instant) -> reap::Demand {
-        match self.demand {
-            None => reap::Demand::Unavailable,
-            Some(DemandReading::TooFew) => reap::Demand::TooFew,
-            Some(DemandReading::Requests {
-                count,
-                window,
-                until,
-            }) => reap::Demand::Requests(reap::Sample {
-                count,
-                window_ms: window.saturating_u32(),
-                ago_ms: now.since(until).saturating_u32(),
-            }),
-        }
     }
 
     fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {

@@ -1,6 +1,7 @@
 //! One worker as the host knows it: the snapshot that decisions are made from. Facts are folded in by
 //! [`observe`], turned into policy inputs by [`inputs`] and changed by nobody but `reconcile`.
 
+mod demand;
 mod forget;
 pub mod inputs;
 mod known;
@@ -27,6 +28,7 @@ pub use status::{
 pub use visitor::{Said, Visitor, WaitsFor};
 
 use crate::answer::{NotYet, Route};
+use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::restart::Restart;
@@ -114,7 +116,7 @@ pub struct Worker {
     /// The close look at an orphan whose grace is over, under way.
     pub orphan_look: Option<OrphanLook>,
     /// What the demand metric said last.
-    pub demand: Option<DemandReading>,
+    pub demand: Option<Demand>,
     /// What the `resolve` policy asked to be given back.
     pub memo: String,
     /// The route that is published.

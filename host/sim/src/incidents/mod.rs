@@ -13,7 +13,7 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::decision::Policies;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, RestartBy, WorkerSpec};
-use reeve_core::time::Instant;
+use reeve_core::time::{Instant, UtcOffset};
 
 use crate::as_it_was::AsItWas;
 use crate::boxes::Software;
@@ -199,7 +199,8 @@ fn pool_spec() -> PoolSpec {
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,
-        utc_offset_min: 0,
+        utc_offset: UtcOffset::default(),
+        demand: None,
         boxes: None,
         limits: Limits::default(),
     }

@@ -44,6 +44,19 @@ impl World {
                         .collect(),
                 )
             }
+            Query::Demand {
+                period,
+                since,
+                until,
+                metrics,
+                ..
+            } => {
+                let read = |metric| self.demand(metric, *period, *since..*until);
+                let answers = metrics
+                    .iter()
+                    .map(|(id, metric)| (id.clone(), read(metric)));
+                Reading::Demand(answers.collect())
+            }
         })
     }
 
@@ -210,7 +223,12 @@ fn wrong_state(operation: &str, id: &InstanceId, state: InstanceState) -> CloudE
     )
 }
 
-fn error(operation: &str, kind: CloudErrorKind, code: &str, message: &str) -> CloudError {
+pub(super) fn error(
+    operation: &str,
+    kind: CloudErrorKind,
+    code: &str,
+    message: &str,
+) -> CloudError {
     CloudError {
         operation: operation.to_owned(),
         kind,

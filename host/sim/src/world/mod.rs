@@ -6,6 +6,7 @@
 //! token answers a replay with the first launch's instance.
 
 mod calls;
+mod demand;
 mod draws;
 mod life;
 mod trouble;

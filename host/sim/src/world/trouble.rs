@@ -18,6 +18,8 @@ pub struct Trouble {
     pub hidden_from_sweeps: BTreeSet<InstanceId>,
     /// Sweeps show these instances so, whatever has become of them: readings that lag behind.
     pub lagging_in_sweeps: BTreeMap<InstanceId, Instance>,
+    /// The metrics of these instances come in part.
+    pub partial_metrics: BTreeSet<InstanceId>,
 }
 
 /// The kinds of query.
@@ -29,17 +31,20 @@ pub enum Asked {
     Instance,
     /// All instances by tag.
     Sweep,
+    /// Demand metrics.
+    Demand,
 }
 
 impl Asked {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Pointer, Self::Instance, Self::Sweep];
+    pub const ALL: [Self; 4] = [Self::Pointer, Self::Instance, Self::Sweep, Self::Demand];
 
     fn of(query: &Query) -> Self {
         match query {
             Query::Pointer { .. } => Self::Pointer,
             Query::Instance { .. } => Self::Instance,
             Query::Sweep { .. } => Self::Sweep,
+            Query::Demand { .. } => Self::Demand,
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod boxes;
 mod delivered;
+mod demand;
 mod operating;
 mod orphans;
 mod reaping;

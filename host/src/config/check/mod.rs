@@ -2,6 +2,8 @@
 //! Every check goes on after a mistake, so that one run shows all of them.
 
 mod boxes;
+mod demand;
+mod local_time;
 mod notify;
 mod pool;
 mod value;

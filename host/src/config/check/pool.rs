@@ -8,7 +8,7 @@ use reeve_core::spec::{Limits, PoolSpec, RestartBy};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::{Checker, boxes, value};
+use super::{Checker, boxes, demand, local_time, value};
 use crate::config::BoundPolicy;
 use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
@@ -70,7 +70,11 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
         policy_tags: policy_tags(checker, &pool.policy_tags),
         restart_by: restart_by(checker, pool.restart.as_ref()),
         reap: pool.reap,
-        utc_offset_min: utc_offset_min(checker, pool.utc_offset_min.as_ref()),
+        utc_offset: local_time::of_pool(checker, pool),
+        demand: pool
+            .demand
+            .as_ref()
+            .map(|spec| demand::of_pool(checker, spec)),
         boxes: pool
             .boxes
             .as_ref()
@@ -114,19 +118,6 @@ fn restart_by(checker: &mut Checker<'_>, value: Option<&Spanned<String>>) -> Res
             RestartBy::default()
         }
     }
-}
-
-/// Offsets in use go from UTC-12 to UTC+14.
-fn utc_offset_min(checker: &mut Checker<'_>, value: Option<&Spanned<i16>>) -> i16 {
-    let within = |offset: &i16| {
-        if (-720..=840).contains(offset) {
-            return Ok(());
-        }
-        Err(format!(
-            "found {offset} minutes east of UTC; accepted: -720 to 840"
-        ))
-    };
-    value.map_or(0, |value| checker.check(value, within))
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {

@@ -23,6 +23,7 @@ use reeve_core::instance::TAG_WORKER;
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, Limits, PoolSpec, WorkerSpec};
 use reeve_core::store::Store;
+use reeve_core::time::UtcOffset;
 use reeve_policy::Binding;
 use reeve_sim::embedded::EmbeddedCloud;
 use reeve_sim::store::MemoryStore;
@@ -169,7 +170,8 @@ pub(crate) fn pool() -> PoolSpec {
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: false,
-        utc_offset_min: 0,
+        utc_offset: UtcOffset::default(),
+        demand: None,
         boxes: None,
         limits: Limits::default(),
     }

@@ -1,0 +1,107 @@
+//! Reading the demand metrics of a pool: one query for all its workers, on a timer of its own.
+
+use std::collections::BTreeMap;
+
+use super::Pool;
+use crate::cloud::{CloudError, CloudErrorKind, Query, Reading};
+use crate::demand::{Metric, Sample};
+use crate::effect::Effect;
+use crate::event::{Asker, Timer};
+use crate::id::{PoolName, WorkerId};
+use crate::reconcile::{self, Turn};
+use crate::time::{Instant, Millis};
+use crate::worker::Worker;
+
+/// Sets the timer of the next round; none where no metric is configured or nobody would look at it.
+pub(super) fn schedule(turn: &mut Turn<'_>, name: &PoolName) {
+    let Some(every) = turn.shared.pools.get(name).and_then(interval) else {
+        return;
+    };
+    turn.effects.push(Effect::Timer {
+        at: turn.now + every,
+        timer: Timer::ReadDemand(name.clone()),
+    });
+}
+
+/// `reap` alone is told of demand: without it a reading would cost money for nothing.
+fn interval(pool: &Pool) -> Option<Millis> {
+    let demand = pool.spec.demand.as_ref()?;
+    pool.spec.reap.then_some(demand.every)
+}
+
+/// Asks for the metrics of all workers that have a live instance, unless the last round is not over yet.
+pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, name: &PoolName) {
+    let now = turn.now;
+    let Some(pool) = turn.shared.pools.get_mut(name) else {
+        return;
+    };
+    let Some(spec) = &pool.spec.demand else {
+        return;
+    };
+    if pool.demand_in_flight {
+        return;
+    }
+    let metrics: BTreeMap<WorkerId, Metric> = workers
+        .values()
+        .filter(|worker| &worker.spec.pool == name)
+        .filter_map(|worker| {
+            let instance = worker.measured_instance()?;
+            let metric = spec.metric_of(&worker.id, &worker.spec, instance);
+            Some((worker.id.clone(), metric))
+        })
+        .collect();
+    if metrics.is_empty() {
+        return;
+    }
+    pool.demand_in_flight = true;
+    let (since, until) = spec.window_at(now);
+    let query = Query::Demand {
+        region: pool.spec.region.clone(),
+        period: spec.period,
+        since,
+        until,
+        metrics,
+    };
+    turn.effects.push(Effect::Query {
+        asker: Asker::Pool(name.clone()),
+        query,
+    });
+}
+
+/// Gives each worker that was asked about its part of the answer. Whatever is not there is unavailable.
+pub(super) fn distribute(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    turn: &mut Turn<'_>,
+    name: &PoolName,
+    asked_at: Instant,
+    metrics: BTreeMap<WorkerId, Metric>,
+    result: Result<Reading, CloudError>,
+) {
+    if let Some(pool) = turn.shared.pools.get_mut(name) {
+        pool.demand_in_flight = false;
+    }
+    let mut answers = match result {
+        Ok(Reading::Demand(answers)) => Ok(answers),
+        Ok(_) => Err(missing()),
+        Err(error) => Err(error),
+    };
+    for (id, metric) in metrics {
+        let samples: Result<Vec<Sample>, CloudError> = match &mut answers {
+            Ok(answers) => answers.remove(&id).unwrap_or_else(|| Err(missing())),
+            Err(error) => Err(error.clone()),
+        };
+        if let Some(worker) = workers.get_mut(&id) {
+            reconcile::on_demand(worker, turn, asked_at, &metric, samples);
+        }
+    }
+}
+
+fn missing() -> CloudError {
+    CloudError {
+        operation: "demand".to_owned(),
+        kind: CloudErrorKind::Transient,
+        code: "Response".to_owned(),
+        message: "the answer holds nothing of this worker's metric".to_owned(),
+        retry_after: None,
+    }
+}

@@ -1,0 +1,70 @@
+//! What the demand metric says of the worker, and what a policy is told of it.
+
+use super::{DemandReading, Worker};
+use crate::demand::{Demand, Metric, Sample};
+use crate::id::InstanceId;
+use crate::point::reap;
+use crate::time::{Instant, Millis};
+
+impl Worker {
+    /// The adopted instance, if its metric can move and somebody would look at it: it was up when it was last
+    /// read, and no pause keeps `reap` from being asked.
+    pub(crate) fn measured_instance(&self) -> Option<&InstanceId> {
+        let known = self.adopted_known()?;
+        let is_measured = known.instance.state.is_live() && self.paused.is_none();
+        is_measured.then_some(&known.instance.id)
+    }
+
+    /// Takes in the samples of a metric asked for at `asked_at`; `None`: they could not be had. What is said
+    /// of an instance that no longer embodies the worker is dropped.
+    pub(crate) fn observe_demand(
+        &mut self,
+        asked_at: Instant,
+        metric: &Metric,
+        samples: Option<&[Sample]>,
+    ) {
+        let is_adopted = |of: &InstanceId| self.adopted.as_ref().is_some_and(|it| &it.id == of);
+        if !is_adopted(&metric.instance) {
+            return;
+        }
+        let (Some(samples), Some(spec), Some(known)) =
+            (samples, &self.pool.demand, self.adopted_known())
+        else {
+            self.demand = None;
+            return;
+        };
+        let up_since = known.instance.launched_at.unwrap_or(known.in_state_since);
+        let rounds = Millis::new(spec.every.get().saturating_mul(2));
+        self.demand = Some(Demand {
+            reading: spec.reading_of(samples, up_since),
+            instance: Some(metric.instance.clone()),
+            good_until: Some(asked_at + rounds),
+        });
+    }
+
+    /// What a policy is told. A reading that two rounds have not renewed, and one of another instance, is as
+    /// good as none.
+    pub(super) fn demand_fact(&self, now: Instant) -> reap::Demand {
+        let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
+        let current = self.demand.as_ref().filter(|demand| {
+            demand.good_until.is_none_or(|until| now <= until)
+                && demand
+                    .instance
+                    .as_ref()
+                    .is_none_or(|of| Some(of) == adopted)
+        });
+        match current.map(|demand| demand.reading) {
+            None => reap::Demand::Unavailable,
+            Some(DemandReading::TooFew) => reap::Demand::TooFew,
+            Some(DemandReading::Requests {
+                count,
+                window,
+                until,
+            }) => reap::Demand::Requests(reap::Sample {
+                count,
+                window_ms: window.saturating_u32(),
+                ago_ms: now.since(until).saturating_u32(),
+            }),
+        }
+    }
+}
