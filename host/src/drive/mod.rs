@@ -1,10 +1,11 @@
 //! The loop: the one task that owns the fleet's state. Events go in one at a time; the effects that
 //! come out are carried out in their order.
 //!
-//! - [`calls`]: what is done elsewhere and comes back as an event.
+//! - [`drain`]: the end. [`calls`]: what is done elsewhere and comes back as an event.
 //! - [`handle`]: how request handlers reach the loop. [`timers`]: what it wakes up for.
 
 mod calls;
+mod drain;
 mod handle;
 mod timers;
 
@@ -15,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_core::answer::{Answer, NotYet, NotYetCode};
-use reeve_core::boxes::{Refusal, RefusalCode, Reply};
+use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
 use reeve_core::cloud::Cloud;
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event};
@@ -48,8 +49,6 @@ const COLLECT: Duration = Duration::from_secs(1);
 /// How long mutations under way may take to end when the host shuts down. What has not ended by then is
 /// in the journal and is found again by its tags.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// When callers come back to a host that shuts down: by then its successor is up, or nobody is.
-const DRAINING_RETRY_AFTER: Millis = Millis::from_secs(2);
 
 /// What the loop works with.
 pub(crate) struct Parts {
@@ -407,92 +406,6 @@ impl Drive {
         };
         let _ = reply.send(status);
     }
-
-    /// Answers everyone who waits, then lets mutations under way come to their end: their outcomes are
-    /// journaled, and what only completes them (the pointer after a launch) is still done. Nothing new
-    /// is asked or decided.
-    async fn drain(&mut self) {
-        for caller in std::mem::take(&mut self.callers).into_values() {
-            let _ = caller.send(draining());
-        }
-        let deadline = tokio::time::Instant::now() + DRAIN_MAX;
-        while self.is_at_work() {
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(deadline) => {
-                    tracing::warn!(
-                        mutations = self.mutations_under_way,
-                        "shutting down although mutations have not ended; the journal holds their intents"
-                    );
-                    break;
-                }
-                Some(event) = self.events.recv() => self.take_in_last(event).await,
-                Some(request) = self.requests.recv() => self.turn_away(request),
-            }
-        }
-        while let Ok(request) = self.requests.try_recv() {
-            self.turn_away(request);
-        }
-        // Who waits for something that was not asked any more comes back.
-        for visitor in std::mem::take(&mut self.visitors).into_values() {
-            let _ = visitor.send(come_back());
-        }
-    }
-
-    fn is_at_work(&self) -> bool {
-        self.mutations_under_way > 0
-            || self.touches_under_way > 0
-            || !self.writes_under_way.is_empty()
-    }
-
-    async fn take_in_last(&mut self, event: Event) {
-        let is_an_end = matches!(
-            event,
-            Event::Mutated { .. } | Event::Committed { .. } | Event::Touched { .. }
-        );
-        if !is_an_end {
-            return;
-        }
-        self.count_down(&event);
-        for effect in self.fleet.step(self.clock.now(), event) {
-            match effect {
-                Effect::Query { .. }
-                | Effect::Decide(_)
-                | Effect::ReadRecord(_)
-                | Effect::Timer { .. } => {}
-                effect => self.carry_out(effect).await,
-            }
-        }
-    }
-
-    fn turn_away(&self, request: Request) {
-        match request {
-            Request::Resolve { reply, .. } => {
-                let _ = reply.send(draining());
-            }
-            Request::Said { reply, .. } => {
-                let _ = reply.send(come_back());
-            }
-            // Without a reply the handler says that the host is shut down.
-            Request::Gone { .. } | Request::Operate { .. } => {}
-            Request::Status { worker, reply } => self.tell_status(worker, reply),
-        }
-    }
-}
-
-fn draining() -> Answer {
-    Answer::NotYet(NotYet {
-        code: NotYetCode::Draining,
-        detail: "this host is shutting down; ask again, its successor will answer".to_owned(),
-        retry_after: DRAINING_RETRY_AFTER,
-        decision: None,
-    })
-}
-
-fn come_back() -> Reply {
-    let detail = "this host is shutting down; say it again, its successor will answer";
-    let code = RefusalCode::Draining;
-    Reply::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {

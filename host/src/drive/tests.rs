@@ -3,6 +3,7 @@
 use crate::common::{POINTER, Stage};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use reeve_core::answer::NotYetCode;
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::HostId;
