@@ -25,6 +25,9 @@ use crate::worker::Worker;
 
 /// A stop has taken 20 minutes (public reports), a boot some more; after that nobody waits for it.
 const RESTART_MAX: Millis = Millis::from_secs(1_800);
+/// How long an instance that is up with an address may take to its first heartbeat: a box that never speaks must not
+/// keep callers away for as long as a stop may take.
+const SPEAKS_MAX: Millis = Millis::from_secs(600);
 /// Between looks at a restart in flight.
 const FOLLOW: Millis = Millis::from_secs(2);
 /// When a stop without an answer is sent again: by then the cloud shows whether it was carried out.
@@ -255,7 +258,12 @@ pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
     if !restart.is_in_flight() {
         return run_deferred(worker, turn, &restart);
     }
-    if age >= RESTART_MAX {
+    let up_for = worker
+        .adopted
+        .as_ref()
+        .map(|adopted| turn.now.since(adopted.since));
+    let is_silent = is_up_again(worker, &restart) && up_for >= Some(SPEAKS_MAX);
+    if age >= RESTART_MAX || is_silent {
         return over(worker, turn, RestartStage::Failed);
     }
     if restart.stage == RestartStage::Ending && worker.in_flight.is_none() {

@@ -312,8 +312,15 @@ fn a_stop_whose_reply_is_lost_is_found_out_and_the_restart_goes_on() {
 fn a_worker_that_does_not_come_back_fails_its_restart_and_people_are_told() {
     let mut bench = serving(fleet_with_boxes(), Native::sensible());
     assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
-    bench.run(Millis::from_secs(1_810));
+    bench.run(Millis::from_secs(600));
+    assert_eq!(stage(&bench), Some(RestartStage::Provisioning));
+    bench.run(Millis::from_secs(240));
     assert_eq!(stage(&bench), Some(RestartStage::Failed));
+    let served = bench.ask_and_run(SECOND);
+    assert!(
+        matches!(served, Answer::Served(_)),
+        "nobody is kept away any more"
+    );
     let steps = bench.host.notices().iter().map(|notice| notice.step);
     assert_eq!(steps.filter(|step| *step == Step::RestartFailed).count(), 1);
     assert_eq!(bench.up().len(), 1);
