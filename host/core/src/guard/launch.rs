@@ -35,6 +35,7 @@ impl Scene<'_> {
         };
         self.nothing_else_up()?;
         self.provider_is_ready()?;
+        self.is_not_cycling()?;
         self.within_budget(Spending::Launch)?;
         let generation = self.worker.generation.next();
         let tags = BTreeMap::from([
@@ -79,6 +80,7 @@ impl Scene<'_> {
             ));
         }
         self.provider_is_ready()?;
+        self.is_not_cycling()?;
         self.within_budget(Spending::Start)?;
         let mutation = Mutation::Start {
             region: self.worker.pool.region.clone(),
@@ -159,6 +161,22 @@ impl Scene<'_> {
                     until.since(self.now)
                 ),
             )),
+        }
+    }
+
+    /// What came and went unserved time after time will do so again: each time is waited for longer (I1).
+    fn is_not_cycling(&self) -> Result<(), Veto> {
+        match self.worker.cycling_until() {
+            Some(until) if until > self.now => Err(Veto::new(
+                Rule::Cycling,
+                format!(
+                    "{} instances in a row went down without ever having been handed out; the next one is brought up in {} \
+                     at the earliest",
+                    self.worker.unserved_in_row,
+                    until.since(self.now)
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -120,11 +120,12 @@ impl Scene<'_> {
             return Err(Veto::new(Rule::WorkInFlight, text));
         }
         let idle_min = worker.pool.limits.idle_min;
-        match activity.delivered_at.max(activity.processed_at) {
+        let used_at = activity.delivered_at.max(activity.processed_at);
+        match used_at.max(worker.asked_at) {
             Some(at) if self.now.since(at) < idle_min => Err(Veto::new(
                 Rule::RecentActivity,
                 format!(
-                    "{id} was last at work {} ago; `idle_min` is {idle_min}",
+                    "{id} was last at work or asked for {} ago; `idle_min` is {idle_min}",
                     self.now.since(at)
                 ),
             )),

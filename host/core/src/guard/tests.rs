@@ -491,3 +491,20 @@ fn the_pointer_is_repaired_only_when_it_disagrees_with_the_record() {
     worker.pointer = Some(Some("i-one".into()));
     refused(&worker, &Proposal::RepairPointer, Rule::NothingToRepair);
 }
+
+#[test]
+fn a_worker_that_cycles_is_slowed_down_more_with_each_instance_and_never_for_good() {
+    let mut worker = worker();
+    worker.unserved_at = Some(NOW);
+    for (in_row, pause_s) in [(3, 60), (4, 120), (7, 960), (8, 1800), (100, 1800)] {
+        worker.unserved_in_row = in_row;
+        refused(&worker, &Proposal::Launch, Rule::Cycling);
+        let left = worker.cycling_until().map(|until| until.since(NOW));
+        assert_eq!(left, Some(Millis::from_secs(pause_s)));
+        worker.unserved_at = Some(Instant::from_ms(NOW.as_ms() - pause_s * 1000));
+        permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        worker.unserved_at = Some(NOW);
+    }
+    worker.unserved_in_row = 2;
+    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+}

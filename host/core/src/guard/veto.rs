@@ -52,6 +52,8 @@ pub enum Rule {
     BudgetSpent,
     /// G10: the provider asked for a pause that has not passed.
     ProviderBacksOff,
+    /// I1: the worker's instances come and go without ever serving; the next one is waited for.
+    Cycling,
     /// The pool has no launch template.
     NoLaunchTemplate,
     /// I1: `idle` is claimed of an instance that was never handed out, so nobody could use it.
@@ -110,6 +112,7 @@ impl Rule {
             Self::OlderGeneration => "older-generation",
             Self::BudgetSpent => "budget-spent",
             Self::ProviderBacksOff => "provider-backs-off",
+            Self::Cycling => "cycling",
             Self::NoLaunchTemplate => "no-launch-template",
             Self::NeverHandedOut => "never-handed-out",
             Self::RecentActivity => "recent-activity",

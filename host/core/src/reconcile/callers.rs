@@ -23,6 +23,7 @@ pub(super) fn ask(
     request: RequestId,
     wait: Option<Millis>,
 ) {
+    worker.asked_at = Some(turn.now);
     reaping::revive(worker, turn, "somebody asks for it");
     let valid = worker
         .route

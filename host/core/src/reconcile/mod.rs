@@ -41,7 +41,7 @@ use crate::spec::Budget;
 use crate::store::Touch;
 use crate::time::{Instant, Millis};
 use crate::worker::observe::Changes;
-use crate::worker::{LastDecision, Stage, Worker};
+use crate::worker::{CYCLING, LastDecision, Stage, Worker};
 
 /// One step's surroundings: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
@@ -269,13 +269,12 @@ fn apply(worker: &mut Worker, turn: &mut Turn<'_>, changes: Changes) {
 
 /// An instance went down: a run of instances that never served is cycling (I1).
 pub(crate) fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) {
-    /// Two may be chance (a spot reclaim, a broken boot); three in a row served nobody for a reason.
-    const CYCLING: u32 = 3;
     if served {
         worker.unserved_in_row = 0;
         return;
     }
     worker.unserved_in_row = worker.unserved_in_row.saturating_add(1);
+    worker.unserved_at = Some(turn.now);
     if worker.unserved_in_row >= CYCLING {
         turn.notice(
             worker,

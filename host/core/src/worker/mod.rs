@@ -26,6 +26,7 @@ pub use status::{
     ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus, WorkerStatus,
 };
 pub use visitor::{Said, Visitor, WaitsFor};
+pub use work::CYCLING;
 
 use crate::answer::{NotYet, Route};
 use crate::demand::Demand;
@@ -125,12 +126,16 @@ pub struct Worker {
     pub last_decision: Option<LastDecision>,
     /// Why the last caller was turned away, for the status.
     pub last_not_yet: Option<NotYet>,
+    /// When somebody last asked for the worker, served or not: demand shows also in who is turned away (I5).
+    pub asked_at: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub handed_out_told: Option<Instant>,
     /// Until when a follow-up is already scheduled.
     pub follow_at: Option<Instant>,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
+    /// When the last of them did.
+    pub unserved_at: Option<Instant>,
 }
 
 /// What earlier lives left behind of one worker.
@@ -190,9 +195,11 @@ impl Worker {
             route: None,
             last_decision: None,
             last_not_yet: None,
+            asked_at: None,
             handed_out_told: None,
             follow_at: None,
             unserved_in_row: 0,
+            unserved_at: None,
         };
         if let Some(stored) = remembered.stored {
             worker.fold(stored);

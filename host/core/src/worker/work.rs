@@ -7,6 +7,9 @@ use crate::restart::Restart;
 use crate::store::Activity;
 use crate::time::{Instant, Millis};
 
+/// So many instances in a row that served nobody did so for a reason (I1).
+pub const CYCLING: u32 = 3;
+
 impl Worker {
     /// Deliveries to the present instance that were not reported processed. 0 where nobody reports what is
     /// processed: then nothing can be said.
@@ -25,6 +28,16 @@ impl Worker {
             at.filter(|at| *at >= adopted.since)
         });
         here.max(anywhere)
+    }
+
+    /// Until when a worker whose instances come and go unserved is given none: a minute after the third in a row, twice
+    /// as long after each further one, half an hour at the most. Two may be chance (a spot reclaim, a broken boot).
+    pub fn cycling_until(&self) -> Option<Instant> {
+        const PAUSE_FIRST: Millis = Millis::from_secs(60);
+        const PAUSE_MAX: Millis = Millis::from_secs(1_800);
+        let beyond = self.unserved_in_row.checked_sub(CYCLING)?;
+        let pause = Millis::new(PAUSE_FIRST.get() << beyond.min(5)).min(PAUSE_MAX);
+        Some(self.unserved_at? + pause)
     }
 
     /// Takes in what the activity has become, and with it whether work gets done. Since when it does not is

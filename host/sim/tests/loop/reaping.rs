@@ -192,3 +192,32 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
         assert_eq!(up.count(), 1, "somebody asks: {somebody_asks}");
     }
 }
+
+#[test]
+fn whoever_is_turned_away_counts_as_demand() {
+    let mut world = World::new(1, BEGINS);
+    let boot = Boot {
+        pending: Millis::ZERO,
+        address_after: Millis::from_secs(100_000),
+    };
+    world.launch_elsewhere("i-bbbb", TAG, boot);
+    world.place_pointer(&incidents::pointer(), "i-bbbb");
+    world.advance(BEGINS);
+    let mut bench = Bench::with_world(world, Native::sensible());
+    for _ in 0..20 {
+        let answer = bench.ask_and_run(Millis::from_secs(60));
+        assert!(matches!(answer, Answer::NotYet(_)), "{answer:?}");
+        let demand = no_demand(bench.now);
+        let worker = incidents::worker();
+        bench
+            .host
+            .demand(&mut bench.world, bench.now, &worker, demand);
+    }
+    assert_eq!(bench.count(MutationKind::Stop), 0);
+    bench.run(Millis::from_secs(700));
+    assert_eq!(
+        bench.count(MutationKind::Stop),
+        1,
+        "when nobody asks any more"
+    );
+}
