@@ -142,7 +142,12 @@ fn refused(veto: &Veto) -> Refused {
         Rule::Paused => RefusedCode::Paused,
         _ => RefusedCode::Vetoed,
     };
-    Refused::new(code, veto.to_string())
+    let text = match code {
+        RefusedCode::Vetoed => veto.to_string(),
+        // The code says as much as the rule's name.
+        _ => veto.text.clone(),
+    };
+    Refused::new(code, text)
 }
 
 fn started(

@@ -285,6 +285,7 @@ fn a_paused_worker_is_not_restarted() {
     told(&mut bench, Command::Pause { reason: None }).unwrap();
     let refused = told(&mut bench, by_person()).expect_err("it is paused");
     assert_eq!(refused.code, RefusedCode::Paused);
+    assert!(refused.text.starts_with("an operator"), "{refused}");
     bench.run(MINUTE);
     assert_eq!(cycles(&bench), (0, 0));
 }
