@@ -116,6 +116,12 @@ impl Instance {
         }
     }
 
+    /// Whether it runs and has an address of either kind.
+    pub fn is_reachable(&self) -> bool {
+        let has_address = self.private_ip.is_some() || self.public_ip.is_some();
+        self.state == InstanceState::Running && has_address
+    }
+
     /// The generation `reeve` launched it as for this worker; `None` for an instance that something
     /// else launched, or that was launched for another worker.
     pub fn generation_for(&self, worker: &WorkerId) -> Option<Generation> {

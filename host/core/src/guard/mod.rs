@@ -172,4 +172,21 @@ impl Scene<'_> {
         }
         Ok(())
     }
+
+    /// What is older than two sweeps means that the cloud does not answer: fail static.
+    fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
+        let sweep_interval = self.worker.pool.limits.sweep_interval;
+        self.is_fresh(what, at, sweep_interval + sweep_interval)
+    }
+
+    fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {
+        match at.map(|at| self.now.since(at)) {
+            Some(age) if age <= most => Ok(()),
+            Some(age) => Err(Veto::new(
+                Rule::StaleReading,
+                format!("{what} is {age} old; {most} is the most"),
+            )),
+            None => Err(Veto::new(Rule::StaleReading, format!("{what} is missing"))),
+        }
+    }
 }

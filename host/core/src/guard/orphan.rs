@@ -6,7 +6,7 @@ use super::veto::{Rule, Veto};
 use super::{Permit, SWEEP_AGE_MAX, Scene};
 use crate::cloud::Mutation;
 use crate::id::InstanceId;
-use crate::time::{Instant, Millis};
+use crate::time::Millis;
 use crate::worker::{Origin, Orphan, OrphanLook, Stage};
 
 /// How old what a close look found may be: as for a scan that a launch rests on.
@@ -69,9 +69,7 @@ impl Scene<'_> {
                 ),
             ));
         }
-        // A scan older than two sweeps means that the cloud does not answer: fail static.
-        let fresh = limits.sweep_interval + limits.sweep_interval;
-        self.is_fresh("the latest sweep", self.worker.swept_at, fresh)
+        self.is_of_late("the latest sweep", self.worker.swept_at)
     }
 
     /// The first source. That nobody else holds the lease is tested for every change.
@@ -177,17 +175,6 @@ impl Scene<'_> {
                 format!("{id} was handed out {ago} ago; `idle_min` is {idle_min}"),
             )),
             _ => Ok(()),
-        }
-    }
-
-    fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {
-        match at.map(|at| self.now.since(at)) {
-            Some(age) if age <= most => Ok(()),
-            Some(age) => Err(Veto::new(
-                Rule::StaleReading,
-                format!("{what} is {age} old; {most} is the most"),
-            )),
-            None => Err(Veto::new(Rule::StaleReading, format!("{what} is missing"))),
         }
     }
 }

@@ -7,7 +7,6 @@ use super::{Permit, Reaping, Scene};
 use crate::cloud::Mutation;
 use crate::id::{InstanceId, PointerName};
 use crate::instance::InstanceState;
-use crate::time::Millis;
 
 /// The reason code that claims "nobody uses it".
 const IDLE: &str = "idle";
@@ -54,24 +53,7 @@ impl Scene<'_> {
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
         let limits = &worker.pool.limits;
-        let Some(known) = worker.instances.get(id) else {
-            return Err(Veto::new(
-                Rule::StaleReading,
-                format!("nothing was read of {id} yet"),
-            ));
-        };
-        // A reading older than two sweeps means that the cloud does not answer: fail static.
-        let fresh = limits.sweep_interval + limits.sweep_interval;
-        let age = known.read_at.map(|read_at| self.now.since(read_at));
-        if age.is_none_or(|age| age > fresh) {
-            return Err(Veto::new(
-                Rule::StaleReading,
-                format!(
-                    "the last reading of {id} is {} old; {fresh} is the most",
-                    age.unwrap_or(Millis::new(u64::MAX))
-                ),
-            ));
-        }
+        self.was_read_of_late(id)?;
         let is_subject = worker.subject() == Some(id);
         if is_subject && (!worker.waiters.is_empty() || worker.pass.is_some()) {
             return Err(Veto::new(
@@ -79,11 +61,7 @@ impl Scene<'_> {
                 format!("{id} is being asked for right now"),
             ));
         }
-        if worker
-            .adopted
-            .as_ref()
-            .is_some_and(|adopted| &adopted.id == id)
-        {
+        if worker.is_adopted(id) {
             self.is_not_at_work(id)?;
         }
         match worker.handed_out_at(id) {
@@ -109,11 +87,7 @@ impl Scene<'_> {
     fn is_not_at_work(&self, id: &InstanceId) -> Result<(), Veto> {
         let worker = self.worker;
         let activity = worker.record.activity();
-        if let Some(until) = activity.busy_until.filter(|until| *until > self.now) {
-            let left = until.since(self.now);
-            let text = format!("{id} is held busy for {left} more");
-            return Err(Veto::new(Rule::HeldBusy, text));
-        }
+        self.is_not_held_busy(id)?;
         let work = worker.work_in_flight();
         if work > 0 {
             let text = format!("{id} has taken {work} deliveries that are not processed");
@@ -133,6 +107,25 @@ impl Scene<'_> {
         }
     }
 
+    /// The adopted instance's hold, by what was reported.
+    pub(super) fn is_not_held_busy(&self, id: &InstanceId) -> Result<(), Veto> {
+        let busy_until = self.worker.record.activity().busy_until;
+        match busy_until.filter(|until| *until > self.now) {
+            Some(until) => Err(Veto::new(
+                Rule::HeldBusy,
+                format!("{id} is held busy for {} more", until.since(self.now)),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// An instance is not ended on what it was long ago.
+    pub(super) fn was_read_of_late(&self, id: &InstanceId) -> Result<(), Veto> {
+        let known = self.worker.instances.get(id);
+        let read_at = known.and_then(|known| known.read_at);
+        self.is_of_late(&format!("the reading of {id}"), read_at)
+    }
+
     /// G3: stopping what the pointer names clears it in the same action. An unread pointer may name it,
     /// and a wrong `none` costs one tag scan, so it is cleared too.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
@@ -141,5 +134,96 @@ impl Scene<'_> {
             Some(pointer) => pointer.as_ref() == Some(id),
         };
         names_it.then(|| self.worker.spec.pointer.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cloud::{Mutation, MutationKind};
+    use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
+    use crate::guard::{Proposal, Rule};
+    use crate::id::InstanceId;
+    use crate::instance::InstanceState;
+    use crate::spec::Limits;
+    use crate::time::Instant;
+    use crate::worker::{Waiter, Worker};
+
+    #[test]
+    fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        worker.pointer = Some(Some("i-one".into()));
+        let cleared = |worker: &Worker, proposal: Proposal| match permitted(
+            worker,
+            &proposal,
+            MutationKind::Stop,
+        )
+        .into_mutation()
+        {
+            Mutation::Stop { clear_pointer, .. } => clear_pointer,
+            other => panic!("a stop was asked for, not {other:?}"),
+        };
+        assert_eq!(
+            cleared(&worker, stop("i-one", "unreachable")),
+            Some("/gpu".into())
+        );
+        see(&mut worker, "i-two", InstanceState::Running);
+        assert_eq!(cleared(&worker, stop("i-two", "orphan")), None);
+    }
+
+    #[test]
+    fn idle_is_refused_of_an_instance_that_was_never_handed_out() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        refused(&worker, &stop("i-one", "idle"), Rule::NeverHandedOut);
+        permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
+    }
+
+    #[test]
+    fn an_instance_handed_out_within_idle_min_is_kept_to_the_millisecond() {
+        let idle_min = Limits::default().idle_min.get();
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        let mut handed_out = |ago: u64| {
+            let known = worker
+                .instances
+                .get_mut(&InstanceId::from("i-one"))
+                .unwrap();
+            known.handed_out = Some(Instant::from_ms(NOW.as_ms() - ago));
+            worker.clone()
+        };
+        refused(
+            &handed_out(idle_min - 1),
+            &stop("i-one", "idle"),
+            Rule::RecentActivity,
+        );
+        permitted(
+            &handed_out(idle_min),
+            &stop("i-one", "idle"),
+            MutationKind::Stop,
+        );
+    }
+
+    #[test]
+    fn an_instance_somebody_is_asking_for_is_kept() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        let waiter = Waiter {
+            asked_at: NOW,
+            deadline: NOW,
+            patient: false,
+        };
+        worker.waiters.insert(crate::id::RequestId::new(1), waiter);
+        refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
+    }
+
+    #[test]
+    fn an_instance_is_not_stopped_on_an_old_reading() {
+        let mut worker = worker();
+        let fresh = Limits::default().sweep_interval.get() * 2;
+        let read_at = Instant::from_ms(NOW.as_ms() - fresh - 1);
+        worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
+        refused(&worker, &stop("i-one", "unreachable"), Rule::StaleReading);
     }
 }

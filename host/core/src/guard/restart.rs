@@ -7,7 +7,6 @@ use crate::cloud::Mutation;
 use crate::id::InstanceId;
 use crate::restart::{Initiator, RestartRequest};
 use crate::spec::RestartBy;
-use crate::time::Millis;
 
 impl Scene<'_> {
     /// Whether a restart may begin now. A person's request is not held back by the window, nor by the one in
@@ -49,23 +48,14 @@ impl Scene<'_> {
         let worker = self.worker;
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
-        let busy_until = worker.record.activity().busy_until;
-        if let Some(until) = busy_until.filter(|until| *until > self.now)
-            && initiator == Initiator::Program
-        {
-            let left = until.since(self.now);
-            let text =
-                format!("{id} is held busy for {left} more; a person may restart it all the same");
-            return Err(Veto::new(Rule::HeldBusy, text));
+        if initiator == Initiator::Program {
+            let held_busy = |veto: Veto| {
+                let text = format!("{}; a person may restart it all the same", veto.text);
+                Veto::new(veto.rule, text)
+            };
+            self.is_not_held_busy(id).map_err(held_busy)?;
         }
-        let read_at = worker.instances.get(id).and_then(|known| known.read_at);
-        let age = read_at.map(|read_at| self.now.since(read_at));
-        let fresh = worker.pool.limits.sweep_interval + worker.pool.limits.sweep_interval;
-        if age.is_none_or(|age| age > fresh) {
-            let age = age.unwrap_or(Millis::new(u64::MAX));
-            let text = format!("the last reading of {id} is {age} old; {fresh} is the most");
-            return Err(Veto::new(Rule::StaleReading, text));
-        }
+        self.was_read_of_late(id)?;
         self.within_budget(Spending::Stop)?;
         let region = worker.pool.region.clone();
         let clear_pointer = self.pointer_naming(id);
@@ -84,5 +74,59 @@ impl Scene<'_> {
             },
         };
         Ok(self.grant(generation, mutation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cloud::MutationKind;
+    use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
+    use crate::guard::{Proposal, Rule};
+    use crate::instance::InstanceState;
+    use crate::restart::Initiator;
+    use crate::spec::Limits;
+    use crate::store::Activity;
+    use crate::time::Instant;
+
+    fn restart(initiator: Initiator) -> Proposal {
+        Proposal::Restart {
+            id: "i-one".into(),
+            initiator,
+        }
+    }
+
+    #[test]
+    fn a_hold_keeps_a_programs_restart_away_to_the_millisecond_and_never_a_persons() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        for (more_ms, is_held) in [(1, true), (0, false)] {
+            worker.record.stored.as_mut().unwrap().activity = Activity {
+                busy_until: Some(Instant::from_ms(NOW.as_ms() + more_ms)),
+                ..Activity::default()
+            };
+            permitted(&worker, &restart(Initiator::Person), MutationKind::Stop);
+            if is_held {
+                refused(&worker, &restart(Initiator::Program), Rule::HeldBusy);
+            } else {
+                permitted(&worker, &restart(Initiator::Program), MutationKind::Stop);
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_does_not_rest_on_an_old_reading_whoever_asks() {
+        let fresh = Limits::default().sweep_interval.get() * 2;
+        for (age, is_old) in [(fresh, false), (fresh + 1, true)] {
+            let mut worker = worker();
+            let read_at = Instant::from_ms(NOW.as_ms() - age);
+            worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
+            adopt(&mut worker, "i-one");
+            if is_old {
+                refused(&worker, &restart(Initiator::Person), Rule::StaleReading);
+            } else {
+                permitted(&worker, &restart(Initiator::Person), MutationKind::Stop);
+            }
+        }
     }
 }

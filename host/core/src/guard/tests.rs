@@ -12,7 +12,7 @@ use crate::point::resolve::{FailureKind, Target};
 use crate::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
 use crate::store::Stored;
 use crate::time::UtcOffset;
-use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Remembered, Waiter};
+use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Remembered};
 
 pub(super) const NOW: Instant = Instant::from_ms(10_000_000);
 const TAG_VALUE: &str = "gpu-worker";
@@ -48,7 +48,7 @@ pub(super) fn worker() -> Worker {
 }
 
 /// An instance with the worker's tag, read just now.
-fn instance(id: &str, state: InstanceState) -> Instance {
+pub(super) fn instance(id: &str, state: InstanceState) -> Instance {
     Instance {
         id: id.into(),
         state,
@@ -59,11 +59,11 @@ fn instance(id: &str, state: InstanceState) -> Instance {
     }
 }
 
-fn see(worker: &mut Worker, id: &str, state: InstanceState) {
+pub(super) fn see(worker: &mut Worker, id: &str, state: InstanceState) {
     worker.observe_instance(instance(id, state), NOW);
 }
 
-fn adopt(worker: &mut Worker, id: &str) {
+pub(super) fn adopt(worker: &mut Worker, id: &str) {
     worker.adopted = Some(Adopted {
         id: id.into(),
         generation: worker.generation,
@@ -115,7 +115,7 @@ fn start(id: &str) -> Proposal {
     Proposal::Start(id.into())
 }
 
-fn stop(id: &str, reason_code: &str) -> Proposal {
+pub(super) fn stop(id: &str, reason_code: &str) -> Proposal {
     Proposal::Stop(Reaping {
         id: id.into(),
         reason_code: reason_code.to_owned(),
@@ -305,85 +305,6 @@ fn only_live_instances_of_this_worker_are_adopted() {
     );
     see(&mut worker, "i-old", InstanceState::Stopped);
     refused(&worker, &Proposal::Adopt("i-old".into()), Rule::WrongState);
-}
-
-#[test]
-fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
-    let mut worker = worker();
-    see(&mut worker, "i-one", InstanceState::Running);
-    worker.pointer = Some(Some("i-one".into()));
-    let cleared = |worker: &Worker, proposal: Proposal| match permitted(
-        worker,
-        &proposal,
-        MutationKind::Stop,
-    )
-    .into_mutation()
-    {
-        Mutation::Stop { clear_pointer, .. } => clear_pointer,
-        other => panic!("a stop was asked for, not {other:?}"),
-    };
-    assert_eq!(
-        cleared(&worker, stop("i-one", "unreachable")),
-        Some("/gpu".into())
-    );
-    see(&mut worker, "i-two", InstanceState::Running);
-    assert_eq!(cleared(&worker, stop("i-two", "orphan")), None);
-}
-
-#[test]
-fn idle_is_refused_of_an_instance_that_was_never_handed_out() {
-    let mut worker = worker();
-    see(&mut worker, "i-one", InstanceState::Running);
-    refused(&worker, &stop("i-one", "idle"), Rule::NeverHandedOut);
-    permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
-}
-
-#[test]
-fn an_instance_handed_out_within_idle_min_is_kept_to_the_millisecond() {
-    let idle_min = Limits::default().idle_min.get();
-    let mut worker = worker();
-    see(&mut worker, "i-one", InstanceState::Running);
-    let mut handed_out = |ago: u64| {
-        let known = worker
-            .instances
-            .get_mut(&InstanceId::from("i-one"))
-            .unwrap();
-        known.handed_out = Some(Instant::from_ms(NOW.as_ms() - ago));
-        worker.clone()
-    };
-    refused(
-        &handed_out(idle_min - 1),
-        &stop("i-one", "idle"),
-        Rule::RecentActivity,
-    );
-    permitted(
-        &handed_out(idle_min),
-        &stop("i-one", "idle"),
-        MutationKind::Stop,
-    );
-}
-
-#[test]
-fn an_instance_somebody_is_asking_for_is_kept() {
-    let mut worker = worker();
-    see(&mut worker, "i-one", InstanceState::Running);
-    adopt(&mut worker, "i-one");
-    let waiter = Waiter {
-        asked_at: NOW,
-        deadline: NOW,
-        patient: false,
-    };
-    worker.waiters.insert(crate::id::RequestId::new(1), waiter);
-    refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
-}
-
-#[test]
-fn an_instance_is_not_stopped_on_an_old_reading() {
-    let mut worker = worker();
-    let fresh = Limits::default().sweep_interval.get() * 2;
-    let read_at = Instant::from_ms(NOW.as_ms() - fresh - 1);
-    worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
-    refused(&worker, &stop("i-one", "unreachable"), Rule::StaleReading);
 }
 
 #[test]

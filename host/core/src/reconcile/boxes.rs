@@ -18,7 +18,7 @@ use crate::notice::Step;
 use crate::store::{StoreError, Touch, Touched};
 use crate::time::{Instant, Millis};
 use crate::token::Secret;
-use crate::worker::{Lease, Said, Visitor, WaitsFor, Worker};
+use crate::worker::{Said, Visitor, WaitsFor, Worker};
 use answers::{note, refuse, turn_away};
 pub(super) use tokens::record_written;
 use tokens::{gate, rotate_or_note, shown_now};
@@ -28,6 +28,7 @@ use tokens::{gate, rotate_or_note, shown_now};
 const VISITORS_MAX: usize = 256;
 /// When they come back.
 const SOON: Millis = Millis::from_secs(2);
+
 /// A box registers, or somebody reports.
 pub(super) fn came(
     worker: &mut Worker,
@@ -241,12 +242,6 @@ fn refresh(
         request,
         touch,
     });
-}
-
-/// Whether the record may be written, now or right after the write that is under way.
-fn may_write(worker: &Worker, turn: &Turn<'_>) -> bool {
-    let lease = turn.scene(worker, DecisionId::default(), |scene| scene.lease());
-    !turn.shared.dry_run && matches!(lease, Lease::Free | Lease::Ours)
 }
 
 fn waiting(worker: &Worker, for_it: impl Fn(&Visitor) -> bool) -> Vec<RequestId> {

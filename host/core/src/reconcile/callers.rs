@@ -8,7 +8,6 @@ use crate::id::RequestId;
 use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::resolve::InFlight;
-use crate::restart::Restart;
 use crate::time::Millis;
 use crate::worker::{How, Waiter, Worker};
 
@@ -153,7 +152,7 @@ pub(super) fn follow(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// What the facts alone say about a worker that is not served, whatever a policy calls it.
 pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
-    if worker.restart.as_ref().is_some_and(Restart::is_in_flight) {
+    if worker.is_restarting() {
         return Some(NotYetCode::Restarting);
     }
     match worker.resolve_input(turn.now).in_flight {
@@ -180,9 +179,7 @@ pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
 pub(super) fn address_pending(worker: &Worker) -> bool {
     worker.adopted_known().is_some_and(|known| {
         let instance = &known.instance;
-        instance.state == InstanceState::Running
-            && instance.private_ip.is_none()
-            && instance.public_ip.is_none()
+        instance.state == InstanceState::Running && !instance.is_reachable()
     })
 }
 

@@ -304,10 +304,7 @@ pub(crate) fn handed_out(worker: &mut Worker, turn: &mut Turn<'_>, id: &Instance
     let is_told = worker
         .handed_out_told
         .is_some_and(|at| turn.now.since(at) < told_every);
-    let is_adopted = worker
-        .adopted
-        .as_ref()
-        .is_some_and(|adopted| &adopted.id == id);
+    let is_adopted = worker.is_adopted(id);
     if is_told || !is_adopted || turn.shared.dry_run {
         return;
     }

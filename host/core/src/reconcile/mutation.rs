@@ -57,11 +57,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
         }
         // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
         Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
-            if worker
-                .adopted
-                .as_ref()
-                .is_some_and(|adopted| &adopted.id == id)
-                && !restart::ends(worker, id) =>
+            if worker.is_adopted(id) && !restart::ends(worker, id) =>
         {
             // Whoever uses it between this decision and the write keeps it (G5).
             let idle_since = idle_since(worker, turn.now);

@@ -10,7 +10,6 @@ use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::reap::{Choice, Verdict};
 use crate::point::{Input, Reason};
-use crate::restart::Restart;
 use crate::store::Draining;
 use crate::time::{Instant, Millis};
 use crate::worker::Worker;
@@ -24,7 +23,7 @@ const LEFT: Millis = Millis::from_secs(300);
 
 /// Asks about each instance whose time has come.
 pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let restarts = worker.restart.as_ref().is_some_and(Restart::is_in_flight);
+    let restarts = worker.is_restarting();
     // What would be said while something is under way could not be followed.
     if !worker.pool.reap || restarts || worker.in_flight.is_some() {
         return;
@@ -90,7 +89,7 @@ pub(super) fn decided(
     let Ok(permit) = turn.permit(worker, decision, &proposal) else {
         return;
     };
-    let is_adopted = worker.adopted.as_ref().is_some_and(|it| &it.id == id);
+    let is_adopted = worker.is_adopted(id);
     if is_adopted {
         drain(worker, turn, decision, id, &verdict);
     } else {
@@ -179,7 +178,7 @@ fn end_if_unused(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     worker.drained_at = None;
     let id = &draining.instance;
-    let is_adopted = worker.adopted.as_ref().is_some_and(|it| &it.id == id);
+    let is_adopted = worker.is_adopted(id);
     let proposal = proposal(id, draining.choice, &draining.reason).filter(|_| is_adopted);
     let permit = proposal.map(|proposal| turn.permit(worker, draining.decision, &proposal));
     match permit {
@@ -214,7 +213,7 @@ pub(super) fn revive(worker: &mut Worker, turn: &mut Turn<'_>, why: &str) {
     let text = format!("{} is not ended after all: {why}", draining.instance);
     let fields = [("instance_id", draining.instance.as_str())];
     turn.notice(worker, Step::InstanceRevived, text, &fields);
-    if record::may_write(worker, turn) || worker.record.writing.is_some() {
+    if record::may_write_soon(worker, turn) {
         record::write(worker, turn, None);
     }
 }
@@ -232,7 +231,7 @@ fn announce(
         None => "never handed out".to_owned(),
         Some(at) => format!("last handed out {} ago", turn.now.since(at)),
     };
-    let is_adopted = worker.adopted.as_ref().is_some_and(|it| &it.id == id);
+    let is_adopted = worker.is_adopted(id);
     let in_flight = if is_adopted {
         worker.work_in_flight()
     } else {
@@ -274,11 +273,7 @@ pub(super) fn ended(
     if result.is_err() {
         return;
     }
-    if worker
-        .adopted
-        .as_ref()
-        .is_some_and(|adopted| &adopted.id == id)
-    {
+    if worker.is_adopted(id) {
         worker.adopted = None;
         worker.address_watch = None;
     }

@@ -95,6 +95,12 @@ pub(super) fn may_write(worker: &Worker, turn: &Turn<'_>) -> bool {
     })
 }
 
+/// Whether the record may be written now, or right after the write that is under way.
+pub(super) fn may_write_soon(worker: &Worker, turn: &Turn<'_>) -> bool {
+    let lease = turn.scene(worker, DecisionId::default(), |scene| scene.lease());
+    !turn.shared.dry_run && matches!(lease, Lease::Free | Lease::Ours)
+}
+
 /// Whether something may be changed for the worker now: the same, and no operator has paused it.
 pub(super) fn may_act(worker: &Worker, turn: &Turn<'_>) -> bool {
     worker.paused.is_none() && may_write(worker, turn)

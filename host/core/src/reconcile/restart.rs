@@ -14,7 +14,6 @@ use crate::cloud::MutationKind;
 use crate::event::Timer;
 use crate::guard::{Proposal, Rule, Veto};
 use crate::id::{DecisionId, InstanceId};
-use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::operator::{Operated, Refused, RefusedCode};
 use crate::point::Input;
@@ -65,7 +64,7 @@ pub(super) fn ask(
 
 /// The safe default of `debounce`: drop while one is in flight, else go.
 pub(super) fn safe_default(worker: &Worker) -> Choice {
-    let in_flight = worker.restart.as_ref().is_some_and(Restart::is_in_flight);
+    let in_flight = worker.is_restarting();
     if in_flight { Choice::Drop } else { Choice::Go }
 }
 
@@ -81,7 +80,7 @@ fn begin(
         turn.vetoed(worker, operation, &veto);
         return Ok(dropped(worker, turn, request, &veto.text));
     }
-    if worker.restart.as_ref().is_some_and(Restart::is_in_flight) {
+    if worker.is_restarting() {
         return Ok(Operated::RestartJoined);
     }
     let comes_up = worker.attempt.is_some()
@@ -245,7 +244,7 @@ pub(super) fn ends(worker: &Worker, id: &InstanceId) -> bool {
 /// Whether callers are kept away from what would be served: the worker is not really there yet (I4, L2).
 pub(super) fn holds(worker: &mut Worker, turn: &mut Turn<'_>) -> bool {
     finish_if_there(worker, turn);
-    worker.restart.as_ref().is_some_and(Restart::is_in_flight)
+    worker.is_restarting()
 }
 
 /// Looks at a restart in flight, and at what follows one that is over. A timer that an earlier one has
@@ -291,25 +290,19 @@ pub(super) fn found(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// Nobody knows what became of the stop: what the cloud shows decides.
 fn go_on_ending(worker: &mut Worker, turn: &mut Turn<'_>, restart: &Restart, age: Millis) {
-    let instance = restart
-        .instance
-        .clone()
-        .unwrap_or_else(|| InstanceId::from(""));
-    let state = worker
-        .instances
-        .get(&instance)
-        .map(|known| known.instance.state);
-    let is_adopted = worker.adopted.as_ref().is_some_and(|it| it.id == instance);
-    let is_up = is_adopted && state.is_some_and(InstanceState::is_live);
     if !record::may_write(worker, turn) {
         return;
     }
-    if !is_up {
+    let still_up = restart.instance.clone().filter(|id| {
+        let known = worker.instances.get(id);
+        worker.is_adopted(id) && known.is_some_and(|known| known.instance.state.is_live())
+    });
+    let Some(instance) = still_up else {
         if let Some(restart) = worker.restart.as_mut() {
             restart.stage = RestartStage::Provisioning;
         }
         return record::write(worker, turn, None);
-    }
+    };
     let is_time = age >= END_AGAIN && worker.restart_end_again.is_none_or(|at| turn.now >= at);
     if is_time {
         worker.restart_end_again = Some(turn.now + END_AGAIN);
@@ -346,11 +339,9 @@ pub(super) fn finish_if_there(worker: &mut Worker, turn: &mut Turn<'_>) {
 fn is_up_again(worker: &Worker, restart: &Restart) -> bool {
     let adopted = worker.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
-    let is_reachable = worker.adopted_known().is_some_and(|known| {
-        let instance = &known.instance;
-        instance.state == InstanceState::Running
-            && (instance.private_ip.is_some() || instance.public_ip.is_some())
-    });
+    let is_reachable = worker
+        .adopted_known()
+        .is_some_and(|known| known.instance.is_reachable());
     is_of_new_life && is_reachable
 }
 
@@ -374,7 +365,7 @@ fn over(worker: &mut Worker, turn: &mut Turn<'_>, stage: RestartStage) {
             turn.notice(worker, Step::RestartFailed, text, &fields);
         }
     }
-    if record::may_write(worker, turn) || worker.record.writing.is_some() {
+    if record::may_write_soon(worker, turn) {
         record::write(worker, turn, None);
     }
     later(worker, turn);

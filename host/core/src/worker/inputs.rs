@@ -7,7 +7,7 @@ use crate::cloud::MutationKind;
 use crate::id::InstanceId;
 use crate::instance::InstanceState;
 use crate::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve, retry_ip};
-use crate::restart::{Restart, RestartRequest};
+use crate::restart::RestartRequest;
 use crate::store::Activity;
 use crate::time::Instant;
 
@@ -85,10 +85,7 @@ impl Worker {
     /// The question "may this instance be stopped?"; `None` when it is not known.
     pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
         let known = self.instances.get(id)?;
-        let is_adopted = self
-            .adopted
-            .as_ref()
-            .is_some_and(|adopted| &adopted.id == id);
+        let is_adopted = self.is_adopted(id);
         // What is reported is reported of the adopted instance.
         let activity = if is_adopted {
             self.record.activity()
@@ -128,7 +125,7 @@ impl Worker {
         debounce::Input {
             cause: request.cause.clone(),
             last_started: Age::at(now, latest.map(|restart| restart.started_at)),
-            in_flight: latest.is_some_and(Restart::is_in_flight),
+            in_flight: self.is_restarting(),
             same_cause: latest.is_some_and(|restart| restart.request.cause == request.cause),
             dropped: self.restarts_dropped,
             deferred: latest.is_some_and(|restart| restart.deferred.is_some()),

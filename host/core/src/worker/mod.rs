@@ -207,6 +207,18 @@ impl Worker {
         worker
     }
 
+    /// Whether this is the adopted instance.
+    pub fn is_adopted(&self, id: &InstanceId) -> bool {
+        self.adopted
+            .as_ref()
+            .is_some_and(|adopted| &adopted.id == id)
+    }
+
+    /// Whether a restart is in flight.
+    pub fn is_restarting(&self) -> bool {
+        self.restart.as_ref().is_some_and(Restart::is_in_flight)
+    }
+
     /// The adopted instance as last read.
     pub fn adopted_known(&self) -> Option<&Known> {
         self.instances.get(&self.adopted.as_ref()?.id)
@@ -285,10 +297,7 @@ impl Worker {
             return false;
         };
         let pointed = matches!(&self.pointer, Some(Some(pointed)) if pointed == id);
-        let adopted = self
-            .adopted
-            .as_ref()
-            .is_some_and(|adopted| &adopted.id == id);
+        let adopted = self.is_adopted(id);
         self.carries_tag(known) || ((pointed || adopted) && !self.is_foreign(known))
     }
 

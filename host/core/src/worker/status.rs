@@ -12,7 +12,7 @@ use crate::id::{
 use crate::instance::InstanceState;
 use crate::point::Reason;
 use crate::point::resolve::InFlight;
-use crate::restart::{Initiator, Restart, RestartStage};
+use crate::restart::{Initiator, RestartStage};
 use crate::store::{LastError, Paused, Phase};
 use crate::time::{Instant, Millis};
 
@@ -161,14 +161,11 @@ impl Worker {
     pub fn status(&self, now: Instant) -> WorkerStatus {
         let route = self.route.as_ref().filter(|route| now < route.valid_until);
         let known = self.adopted_known();
-        let running = known.is_some_and(|known| {
-            known.instance.state == InstanceState::Running
-                && (known.instance.private_ip.is_some() || known.instance.public_ip.is_some())
-        });
+        let running = known.is_some_and(|known| known.instance.is_reachable());
         let unresponsive_for = self.unresponsive_for(now);
         let condition = if self.paused.is_some() {
             "paused"
-        } else if self.restart.as_ref().is_some_and(Restart::is_in_flight) {
+        } else if self.is_restarting() {
             "restarting"
         } else if unresponsive_for.is_some() {
             "unresponsive"

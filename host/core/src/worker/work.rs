@@ -3,7 +3,6 @@
 
 use super::Worker;
 use crate::id::InstanceId;
-use crate::restart::Restart;
 use crate::store::Activity;
 use crate::time::{Instant, Millis};
 
@@ -59,7 +58,7 @@ impl Worker {
     /// long. Its heartbeat has no say in that.
     pub fn unresponsive_for(&self, now: Instant) -> Option<Millis> {
         // How the worker looks while it restarts says nothing (I4, L1).
-        if self.restart.as_ref().is_some_and(Restart::is_in_flight) {
+        if self.is_restarting() {
             return None;
         }
         let stuck_for = now.since(self.unfinished_since?);

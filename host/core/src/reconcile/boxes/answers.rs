@@ -1,7 +1,6 @@
 //! What registers and reports are answered, and what people are told of it.
 
 use super::super::{Turn, record};
-use super::may_write;
 use crate::boxes::{Noted, NotedOutcome, Refusal, RefusalKind, Registered, Reply, Reporter};
 use crate::effect::Effect;
 use crate::id::RequestId;
@@ -114,7 +113,7 @@ fn remember(worker: &mut Worker, turn: &mut Turn<'_>, refusal: &Refusal) {
         count,
     });
     // Twice as many before it is written again: a box that tries for days costs a handful of writes.
-    if count.is_power_of_two() && may_write(worker, turn) {
+    if count.is_power_of_two() && record::may_write_soon(worker, turn) {
         record::write(worker, turn, None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Turn, record};
 use super::answers::{hand_out, note, turn_away};
-use super::{SOON, may_write, waiting};
+use super::{SOON, waiting};
 use crate::boxes::{Claim, NotedOutcome, Refusal, RefusalCode, Report, Reporter};
 use crate::guard::Shown;
 use crate::id::{DecisionId, RequestId};
@@ -58,7 +58,7 @@ pub(in crate::reconcile) fn record_written(
 
 /// A successor that is shown comes into force.
 pub(super) fn shown_now(worker: &mut Worker, turn: &mut Turn<'_>, shown: Shown) {
-    if shown != Shown::Offered || !may_write(worker, turn) {
+    if shown != Shown::Offered || !record::may_write_soon(worker, turn) {
         return;
     }
     let Some(credential) = worker.credential.as_mut() else {
@@ -98,7 +98,7 @@ pub(super) fn rotate_or_note(
 
 fn successor(worker: &mut Worker, turn: &Turn<'_>, request: RequestId) -> Option<Token> {
     let boxes = worker.pool.boxes?;
-    let may_write = may_write(worker, turn);
+    let may_write = record::may_write_soon(worker, turn);
     let visitor = worker.visitors.get_mut(&request)?;
     let is_heartbeat = matches!(
         visitor.said,
