@@ -83,6 +83,10 @@ pub struct WorkerRecord {
     pub intent: Option<Intent>,
     /// The instance that embodies the worker.
     pub adopted: Option<Adopted>,
+    /// The one that embodied it last, while none does: a box of an older one was told that it is superseded, and
+    /// has ended for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
     /// The last failure, until something succeeds.
     pub last_error: Option<LastError>,
     /// What the worker's box has registered; `None`: none has since the worker was forgotten.
@@ -176,6 +180,16 @@ pub struct Adopted {
     /// it, so they are no work of this one.
     #[serde(default)]
     pub unfinished_before: u64,
+}
+
+/// An instance that embodied a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Former {
+    /// Which.
+    pub id: InstanceId,
+    /// Its generation.
+    pub generation: Generation,
 }
 
 /// How an instance became the adopted one.

@@ -38,14 +38,12 @@ impl Scene<'_> {
         }
         self.nothing_in_flight()?;
         let generation = worker.generation_of(id);
-        if let Some(adopted) = &worker.adopted
-            && generation < adopted.generation
-        {
+        if worker.is_superseded(id) {
             return Err(Veto::new(
                 Rule::OlderGeneration,
                 format!(
-                    "{id} is of generation {generation}, the adopted {} of {}",
-                    adopted.id, adopted.generation
+                    "{id} is of generation {generation}, and one of a newer generation embodies the worker or did so \
+                     last; its box was told that it is superseded, and has ended"
                 ),
             ));
         }

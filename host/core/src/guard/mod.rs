@@ -161,6 +161,12 @@ impl Scene<'_> {
                 ),
             ));
         }
+        if self.worker.pointer_write_in_flight {
+            return Err(Veto::new(
+                Rule::MutationInFlight,
+                "the pointer is being written; what follows could be overtaken by it (G3)",
+            ));
+        }
         if let Some(attempt) = &self.worker.attempt {
             return Err(Veto::new(
                 Rule::MutationInFlight,

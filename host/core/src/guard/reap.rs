@@ -126,14 +126,18 @@ impl Scene<'_> {
         self.is_of_late(&format!("the reading of {id}"), read_at)
     }
 
-    /// G3: stopping what the pointer names clears it in the same action. An unread pointer may name it,
-    /// and a wrong `none` costs one tag scan, so it is cleared too.
+    /// G3: stopping what the pointer names clears it in the same action. What was read of it may be old: another
+    /// host has made it name the adopted instance since. A wrong `none` costs one tag scan, so it is cleared
+    /// wherever it may name the instance.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
-        let names_it = match &self.worker.pointer {
-            None => self.worker.subject() == Some(id),
-            Some(pointer) => pointer.as_ref() == Some(id),
+        let worker = self.worker;
+        let may_name_it = match (&worker.adopted, &worker.pointer) {
+            (Some(adopted), _) if &adopted.id == id => true,
+            (None, None) => true,
+            (Some(_), None) => false,
+            (_, Some(named)) => named.as_ref() == Some(id),
         };
-        names_it.then(|| self.worker.spec.pointer.clone())
+        may_name_it.then(|| worker.spec.pointer.clone())
     }
 }
 
@@ -169,6 +173,34 @@ mod tests {
         );
         see(&mut worker, "i-two", InstanceState::Running);
         assert_eq!(cleared(&worker, stop("i-two", "orphan")), None);
+    }
+
+    #[test]
+    fn ending_the_adopted_instance_clears_the_pointer_whatever_was_read_of_it_last() {
+        for read in [None, Some(None), Some(Some("i-before".into()))] {
+            let mut worker = worker();
+            see(&mut worker, "i-one", InstanceState::Running);
+            adopt(&mut worker, "i-one");
+            worker.pointer = read;
+            let permit = permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
+            let Mutation::Stop { clear_pointer, .. } = permit.into_mutation() else {
+                panic!("a stop was asked for");
+            };
+            assert_eq!(clear_pointer, Some("/gpu".into()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_ended_while_the_pointer_is_being_written() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        worker.pointer_write_in_flight = true;
+        refused(
+            &worker,
+            &stop("i-one", "unreachable"),
+            Rule::MutationInFlight,
+        );
     }
 
     #[test]

@@ -177,6 +177,16 @@ impl Scene<'_> {
     fn embodies_the_worker(&self, claim: &Claim) -> Result<(), Refusal> {
         let worker = self.worker;
         let id = &claim.instance;
+        if worker.is_superseded(id) {
+            return Err(Refusal::stands(
+                RefusalCode::Superseded,
+                format!(
+                    "{id} is of generation {}, and one of a newer generation embodies the worker or did so last; there \
+                     is nothing left for it to do",
+                    worker.generation_of(id)
+                ),
+            ));
+        }
         let Some(adopted) = &worker.adopted else {
             return Err(Refusal::come_back(
                 RefusalCode::NotAdopted,
@@ -189,13 +199,12 @@ impl Scene<'_> {
         if &adopted.id == id {
             return Ok(());
         }
-        if worker.adopted_is_live(self.now) || worker.generation_of(id) < adopted.generation {
-            return Err(Refusal::stands(
-                RefusalCode::Superseded,
-                format!(
-                    "{} (generation {}) embodies the worker, and {id} does not; there is nothing left for it to do",
-                    adopted.id, adopted.generation
-                ),
+        if worker.adopted_is_live(self.now) {
+            // It may follow that one, so it is not told to end.
+            return Err(Refusal::come_back(
+                RefusalCode::NotAdopted,
+                LATER,
+                format!("{} embodies the worker, and {id} does not", adopted.id),
             ));
         }
         Err(Refusal::come_back(

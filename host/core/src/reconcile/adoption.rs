@@ -77,11 +77,8 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
     let Some(known) = worker.instances.get(id) else {
         return;
     };
-    let older = worker
-        .adopted
-        .as_ref()
-        .is_some_and(|adopted| worker.generation_of(id) < adopted.generation);
-    let usable = known.instance.state.is_live() && !worker.is_foreign(known) && !older;
+    let usable =
+        known.instance.state.is_live() && !worker.is_foreign(known) && !worker.is_superseded(id);
     let nothing_under_way = worker.in_flight.is_none() && worker.attempt.is_none();
     if usable && nothing_under_way && record::may_act(worker, turn) {
         take(
@@ -103,6 +100,7 @@ pub(super) fn take(
     how: How,
     step: Step,
 ) {
+    let generation = worker.generation_of(id);
     let pointed = worker.pointer.clone().flatten();
     let old = worker.adopted.take().map(|adopted| adopted.id).or(pointed);
     let old = old.map_or_else(|| "none".to_owned(), String::from);
@@ -110,11 +108,12 @@ pub(super) fn take(
     worker.address_watch = None;
     worker.adopted = Some(Adopted {
         id: id.clone(),
-        generation: worker.generation_of(id),
+        generation,
         since: turn.now,
         how,
         unfinished_before: worker.record.activity().unfinished(),
     });
+    worker.former = None;
     worker.unfinished_since = None;
     turn.notice(
         worker,

@@ -108,6 +108,8 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
         Event::TimerFired(Timer::Deadline(_, request)) => callers::deadline(worker, turn, request),
         Event::Started => {
+            worker.record.seen_at = turn.now;
+            worker.record.read_at = turn.now;
             worker.take_activity(worker.record.activity(), turn.now);
             if !turn.shared.store_is_shared {
                 reaping::revive(worker, turn, "its host has started anew");

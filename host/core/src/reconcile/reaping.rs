@@ -10,7 +10,7 @@ use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::reap::{Choice, Verdict};
 use crate::point::{Input, Reason};
-use crate::store::Draining;
+use crate::store::{Draining, Former};
 use crate::time::{Instant, Millis};
 use crate::worker::Worker;
 
@@ -274,7 +274,10 @@ pub(super) fn ended(
         return;
     }
     if worker.is_adopted(id) {
-        worker.adopted = None;
+        worker.former = worker.adopted.take().map(|adopted| Former {
+            id: adopted.id,
+            generation: adopted.generation,
+        });
         worker.address_watch = None;
     }
     mutation::ended_by_host(worker, turn, id);

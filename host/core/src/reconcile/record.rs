@@ -258,7 +258,6 @@ fn take_reading(
                 .is_none_or(|known| known.version < found.version);
             if is_news {
                 take_over(worker, turn, found);
-                worker.record.seen_at = asked_at;
             } else {
                 worker.take_activity(found.activity, turn.now);
             }
@@ -292,6 +291,8 @@ fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
     worker.record.read_at = turn.now;
     if worker.adopted.as_ref().map(|adopted| &adopted.id) != before.as_ref() {
         worker.address_watch = None;
+        // Whoever adopts or ends an instance writes the pointer as well.
+        worker.pointer = None;
         turn.withdraw(worker);
     }
 }

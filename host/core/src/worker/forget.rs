@@ -24,6 +24,7 @@ impl Worker {
     /// ever reached it (G5).
     pub(crate) fn forget(&mut self) {
         self.adopted = None;
+        self.former = None;
         self.pointer = None;
         self.swept_at = None;
         self.last_failure = None;

@@ -29,8 +29,9 @@ impl Worker {
         resolve::Input {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
-                Some(None) => resolve::Pointer::Empty,
-                Some(Some(id)) => resolve::Pointer::Names(id.clone()),
+                // A pointer to another worker's instance names nothing of this one's (G9).
+                Some(Some(id)) if !self.is_known_foreign(id) => resolve::Pointer::Names(id.clone()),
+                Some(_) => resolve::Pointer::Empty,
             },
             adopted: match &self.adopted {
                 None => resolve::Adopted::None,
@@ -137,6 +138,7 @@ impl Worker {
         let mut shown: Vec<_> = self
             .newest_first()
             .into_iter()
+            .filter(|known| !self.is_foreign(known))
             .take(SHOWN_MAX)
             .map(|known| facts(known, now))
             .collect();
@@ -147,6 +149,7 @@ impl Worker {
         ]
         .into_iter()
         .flatten()
+        .filter(|id| !self.is_known_foreign(id))
         {
             if !shown.iter().any(|facts| &facts.id == id) {
                 shown.push(unread(id.clone()));
@@ -169,12 +172,8 @@ impl Worker {
     }
 
     fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {
-        if let Some(known) = self.adopted_known()
-            && let Some(accepted) = known.start_accepted
-            && known.instance.state == InstanceState::Stopped
-            && known.start_is_settling(now)
-        {
-            return resolve::InFlight::Starting(now.since(accepted).saturating_u32());
+        if let Some(since) = self.start_settles_since(now) {
+            return resolve::InFlight::Starting(now.since(since).saturating_u32());
         }
         if let Some(attempt) = &self.attempt {
             return resolve::InFlight::Launching(now.since(attempt.since).saturating_u32());

@@ -5,6 +5,10 @@ use crate::id::DecisionId;
 use crate::instance::{Instance, InstanceState};
 use crate::time::{Instant, Millis};
 
+/// EC2's readings lag its own replies by seconds; half a minute is well beyond what the developer guide's back-off
+/// example waits.
+pub(super) const SETTLING: Millis = Millis::from_secs(30);
+
 /// An instance and what the host remembers beside its last reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -68,9 +72,6 @@ impl Known {
 
     /// Whether a start was accepted so recently that a reading of `stopped` proves nothing.
     pub fn start_is_settling(&self, now: Instant) -> bool {
-        /// EC2's readings lag its own replies by seconds; half a minute is well beyond what the
-        /// developer guide's back-off example waits.
-        const SETTLING: Millis = Millis::from_secs(30);
         self.start_accepted
             .is_some_and(|accepted| now.since(accepted) < SETTLING)
     }

@@ -16,6 +16,7 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use known::Known;
+use known::SETTLING;
 pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
     AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
@@ -32,10 +33,11 @@ use crate::answer::{NotYet, Route};
 use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
+use crate::instance::InstanceState;
 use crate::restart::Restart;
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
-use crate::store::{Credential, Draining, Intent, LastError, Paused, Stored};
+use crate::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -66,6 +68,8 @@ pub struct Worker {
     pub pointer: Option<Option<InstanceId>>,
     /// The instance that embodies the worker, by the host's own record.
     pub adopted: Option<Adopted>,
+    /// The one that did so last, while none does.
+    pub former: Option<Former>,
     /// Every instance of this worker the host has seen and not forgotten.
     pub instances: BTreeMap<InstanceId, Known>,
     /// When the last complete tag scan was asked for.
@@ -165,6 +169,7 @@ impl Worker {
             operations: VecDeque::new(),
             pointer: None,
             adopted: None,
+            former: None,
             instances: BTreeMap::new(),
             swept_at: None,
             in_flight: None,
@@ -234,7 +239,21 @@ impl Worker {
         let Some(known) = self.instances.get(&adopted.id) else {
             return true;
         };
-        known.may_be_live(now, self.pool.limits.not_visible_grace)
+        self.start_settles_since(now).is_some()
+            || known.may_be_live(now, self.pool.limits.not_visible_grace)
+    }
+
+    /// Since when a start of the adopted instance settles, by this host or the one that has written so into the
+    /// record; `None`: a reading of it counts as it is.
+    pub fn start_settles_since(&self, now: Instant) -> Option<Instant> {
+        let adopted = self.adopted.as_ref()?;
+        let known = self.instances.get(&adopted.id)?;
+        if known.instance.state != InstanceState::Stopped {
+            return None;
+        }
+        let by_record = (adopted.how == How::Started).then_some(adopted.since);
+        let since = known.start_accepted.max(by_record)?;
+        (now.since(since) < SETTLING).then_some(since)
     }
 
     /// The instance to look at first: the adopted one, else the one the pointer names.
@@ -248,12 +267,9 @@ impl Worker {
     /// Running or pending instances that carry the worker's tag and could become the adopted one, newest
     /// launch first. One of an older generation than the adopted one cannot (G3).
     pub fn candidates(&self) -> Vec<&Known> {
-        let could_follow = |known: &Known| match &self.adopted {
-            None => true,
-            Some(adopted) => {
-                known.instance.id != adopted.id
-                    && self.generation_of(&known.instance.id) >= adopted.generation
-            }
+        let could_follow = |known: &Known| {
+            let id = &known.instance.id;
+            !self.is_adopted(id) && !self.is_superseded(id)
         };
         self.newest_first()
             .into_iter()
@@ -262,9 +278,26 @@ impl Worker {
             .collect()
     }
 
-    /// The generation an instance counts as: its own if reeve launched it for this worker; otherwise it
-    /// is taken as of the current one.
+    /// Whether an instance of a newer generation embodies the worker, or did so last. Its box was told so, and has
+    /// ended: it never embodies the worker again.
+    pub fn is_superseded(&self, id: &InstanceId) -> bool {
+        let newest = match (&self.adopted, &self.former) {
+            (Some(adopted), _) => adopted.generation,
+            (None, Some(former)) => former.generation,
+            (None, None) => return false,
+        };
+        self.generation_of(id) < newest
+    }
+
+    /// The generation an instance counts as: its own if reeve launched it for this worker, or that of its last start;
+    /// otherwise it is taken as of the current one.
     pub fn generation_of(&self, id: &InstanceId) -> Generation {
+        if let Some(adopted) = self.adopted.as_ref().filter(|it| &it.id == id) {
+            return adopted.generation;
+        }
+        if let Some(former) = self.former.as_ref().filter(|it| &it.id == id) {
+            return former.generation;
+        }
         self.instances
             .get(id)
             .and_then(|known| known.instance.generation_for(&self.id))
@@ -288,6 +321,13 @@ impl Worker {
     pub fn is_foreign(&self, known: &Known) -> bool {
         let value = known.instance.tags.get(&self.pool.tag_key);
         value.is_some_and(|value| value != &self.spec.tag_value)
+    }
+
+    /// Whether a reading has shown that the instance is another worker's.
+    pub fn is_known_foreign(&self, id: &InstanceId) -> bool {
+        self.instances
+            .get(id)
+            .is_some_and(|known| self.is_foreign(known))
     }
 
     /// Whether the host may act on the instance for this worker: it carries the tag, or the worker's own

@@ -118,6 +118,7 @@ impl Worker {
             phase: self.phase(),
             intent: self.intent.clone(),
             adopted: self.adopted.clone(),
+            former: self.former.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
@@ -170,6 +171,7 @@ impl Worker {
         let record = &stored.record;
         self.generation = self.generation_floor.max(record.generation);
         self.adopted.clone_from(&record.adopted);
+        self.former.clone_from(&record.former);
         self.intent.clone_from(&record.intent);
         self.credential.clone_from(&record.credential);
         self.register_error.clone_from(&record.register_error);

@@ -10,8 +10,8 @@ use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, Draining, How, Intent, LastError, Offered, Paused, Phase, Replaced, Store,
-    Touch, WorkerRecord,
+    Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase,
+    Replaced, Store, Touch, WorkerRecord,
 };
 use reeve_core::time::Instant;
 use reeve_core::token::SecretHash;
@@ -177,6 +177,10 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             epoch: Epoch::new(u64::MAX - 3),
             decision: DecisionId::new(u64::MAX - 4),
             since: Instant::from_ms(u64::MAX - 5),
+        }),
+        former: Some(Former {
+            id: InstanceId::from("i-former"),
+            generation: Generation::new(6),
         }),
         adopted: Some(Adopted {
             id: InstanceId::from("i-0123456789abcdef0"),

@@ -9,7 +9,10 @@ use reeve_core::boxes::{
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Generation, InstanceId, Region, RequestId};
+use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::notice::Step;
+use reeve_core::operator::Command;
+use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::{BoxSpec, FleetSpec};
 use reeve_core::store::{StoreError, StoreErrorKind};
 use reeve_core::time::{Instant, Millis};
@@ -134,15 +137,51 @@ fn a_box_that_registers_before_its_launch_is_answered_is_told_to_come_back_and_g
 }
 
 #[test]
-fn a_box_of_another_instance_is_superseded_and_the_workers_own_is_not_disturbed() {
+fn a_box_of_an_older_generation_is_superseded_and_one_that_may_follow_is_told_to_come_back() {
     let (mut bench, id) = launched();
+    let worker = incidents::worker().to_string();
+    let marks = [(TAG_WORKER, worker.as_str()), (TAG_GENERATION, "0")];
+    let older = bench.world.launch_tagged("i-older", TAG, &marks);
     let other = bench.world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    let before = refused(&bench.say_and_run(register(&other, "first")));
-    assert_eq!(before, (RefusalCode::Superseded, None));
-    let own = registered(bench.say_and_run(register(&id, "first")));
-    let after = refused(&bench.say_and_run(register(&other, "second")));
-    assert_eq!(after, (RefusalCode::Superseded, None));
-    assert_eq!(beat(&mut bench, &own.token), Ok(None));
+    let mut own = None;
+    for nonce in ["first", "second"] {
+        let answer = refused(&bench.say_and_run(register(&older, nonce)));
+        assert_eq!(answer, (RefusalCode::Superseded, None));
+        let (code, after) = refused(&bench.say_and_run(register(&other, nonce)));
+        assert_eq!(code, RefusalCode::NotAdopted);
+        assert!(after.is_some());
+        // Neither disturbs the worker's own.
+        let own =
+            own.get_or_insert_with(|| registered(bench.say_and_run(register(&id, "first"))).token);
+        assert_eq!(beat(&mut bench, own), Ok(None));
+    }
+}
+
+#[test]
+fn an_instance_whose_box_was_superseded_never_embodies_the_worker_again() {
+    let (mut bench, id) = launched();
+    let worker = incidents::worker().to_string();
+    let marks = [(TAG_WORKER, worker.as_str()), (TAG_GENERATION, "0")];
+    let older = bench.world.launch_tagged("i-older", TAG, &marks);
+    let answer = refused(&bench.say_and_run(register(&older, "first")));
+    assert_eq!(answer, (RefusalCode::Superseded, None));
+    let restart = RestartRequest {
+        cause: "deploy".to_owned(),
+        initiator: Initiator::Person,
+        text: None,
+    };
+    bench.run(Millis::from_secs(40));
+    bench.host.operate(
+        bench.now,
+        &incidents::worker(),
+        RequestId::new(9_000),
+        Command::Restart(restart),
+    );
+    bench.run(Millis::from_secs(120));
+    let adopted = bench.host.fleet().worker(&incidents::worker()).unwrap();
+    let adopted = adopted.adopted.as_ref().map(|adopted| &adopted.id);
+    assert_eq!(adopted, Some(&id), "it was stopped and started");
+    assert_eq!(bench.count(MutationKind::Start), 1);
 }
 
 #[test]

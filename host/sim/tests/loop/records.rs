@@ -210,6 +210,26 @@ fn what_a_dead_host_left_is_taken_up_by_another_when_its_lease_is_stale_and_not_
 }
 
 #[test]
+fn a_host_that_starts_while_another_acts_waits_for_its_lease_like_any_other() {
+    let mut several = Several::new(1);
+    several.ask(0);
+    while several.record().record.lease.is_none() {
+        several.step();
+    }
+    let sleeper = several.hosts.remove(0);
+    several.join("newcomer");
+    several.ask(0);
+    several.run(Millis::from_secs(25));
+    let holder = several.record().record.lease;
+    assert_eq!(holder.unwrap().as_str(), "host-0");
+    drop(sleeper);
+    several.run(LEASE);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+}
+
+#[test]
 fn a_launch_whose_reply_was_lost_is_answered_by_the_same_token_in_the_next_life() {
     let mut several = Several::alone();
     several.world.fault(Fault {

@@ -320,3 +320,18 @@ fn the_host_looks_for_an_address_at_a_steady_pace_however_often_it_is_asked() {
         "{in_a_minute} looks in a minute"
     );
 }
+
+#[test]
+fn a_pointer_to_another_workers_instance_does_not_keep_callers_away_for_good() {
+    let mut world = World::new(1, BEGINS);
+    let foreign = world.launch_elsewhere("i-foreign", ("Name", "another"), Boot::instant());
+    let mut bench = Bench::with_world(world, Native::sensible());
+    bench.place_pointer(foreign.as_str());
+    bench.ask();
+    bench.run(Millis::from_secs(60));
+    let Answer::Served(route) = bench.ask_and_run(Millis::from_secs(5)) else {
+        panic!("an instance of its own serves by now");
+    };
+    assert_ne!(route.instance, foreign);
+    assert_eq!(bench.pointer(), Some(route.instance.as_str()));
+}
