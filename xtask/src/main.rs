@@ -11,7 +11,8 @@
 //! emulator     moto in a virtual environment under <target>/emulator
 //! test         policies, emulator, reeve, then every test, summed up in the last line
 //! lint         fmt, walls between the crates, licences, manifests, clippy
-//! demo, bench  build what they need and hand over
+//! demo, bench, swarm
+//!              build what they need and hand over
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
@@ -29,6 +30,7 @@ mod lint;
 mod lock;
 mod policies;
 mod process;
+mod swarm;
 mod test;
 mod toolchain;
 mod workspace;
@@ -89,6 +91,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Lets random worlds run and checks the guarantees (`--seed S`: one of them, line by line)
+    Swarm {
+        /// Passed on to the swarm
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -114,5 +122,6 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Lint => lint::run(&workspace),
         Task::Demo { args } => demo::run(&workspace, args),
         Task::Bench { args } => bench::run(&workspace, args),
+        Task::Swarm { args } => swarm::run(&workspace, args),
     }
 }

@@ -14,7 +14,7 @@ use reeve_core::worker::Said;
 
 /// From the address to the first register: the software starts.
 const START: Millis = Millis::from_secs(3);
-/// How long the work on one delivery takes.
+/// How long the work on one delivery takes, unless it is said otherwise.
 const WORK: Millis = Millis::from_secs(1);
 /// When a box comes back that was not told when.
 const COME_BACK: Millis = Millis::from_secs(5);
@@ -41,6 +41,8 @@ pub struct SimBox {
     heartbeat: Millis,
     /// Deliveries that are not done, oldest first.
     work: VecDeque<Instant>,
+    /// How long the work on one delivery takes.
+    work_takes: Millis,
     working_until: Option<Instant>,
 }
 
@@ -63,7 +65,22 @@ impl SimBox {
             nonces: 1,
             heartbeat: Millis::from_secs(30),
             work: VecDeque::new(),
+            work_takes: WORK,
             working_until: None,
+        }
+    }
+
+    /// The same software, with work that takes so long for one delivery.
+    #[must_use]
+    pub fn working_for(mut self, work_takes: Millis) -> Self {
+        self.work_takes = work_takes;
+        self
+    }
+
+    /// A register was not answered in time: it is tried again, with the same nonce.
+    pub fn unanswered(&mut self, now: Instant) {
+        if self.state == State::Registering {
+            self.due.get_or_insert(now);
         }
     }
 
@@ -192,7 +209,7 @@ impl SimBox {
 
     fn begin_work(&mut self, now: Instant) {
         if self.is_registered() && self.working_until.is_none() && !self.work.is_empty() {
-            self.working_until = Some(now + WORK);
+            self.working_until = Some(now + self.work_takes);
         }
     }
 

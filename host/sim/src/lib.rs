@@ -10,6 +10,7 @@
 //! - [`boxes`]: the software on the instances.
 //! - [`incidents`]: the scripts.
 //! - [`timeline`]: a run, line by line, for people.
+//! - [`swarm`]: random worlds in which everything goes wrong, and the guarantees checked from outside.
 //! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
 
 pub mod as_it_was;
@@ -22,5 +23,6 @@ pub mod reeve;
 pub mod run;
 pub mod stage;
 pub mod store;
+pub mod swarm;
 pub mod timeline;
 pub mod world;

@@ -82,7 +82,7 @@ impl World {
         self.carry_out(mutation)
     }
 
-    fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
+    pub(super) fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         match mutation {
             Mutation::Launch { .. } => self.launch(mutation),
             Mutation::Start { id, .. } => self.start(id),
@@ -168,7 +168,8 @@ impl World {
     }
 
     fn end(&mut self, operation: &'static str, id: &InstanceId) -> Result<Outcome, CloudError> {
-        let after = self.draws.stop();
+        let drawn = self.draws.stop();
+        let after = self.next_stop.take().unwrap_or(drawn);
         let now = self.now;
         let instance = self
             .instances

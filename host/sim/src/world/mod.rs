@@ -30,6 +30,7 @@ pub struct World {
     launches: BTreeMap<LaunchToken, (Mutation, InstanceId)>,
     launched: u32,
     next_boot: Option<Boot>,
+    next_stop: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
     draws: Draws,
@@ -87,6 +88,7 @@ impl World {
             launches: BTreeMap::new(),
             launched: 0,
             next_boot: None,
+            next_stop: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
             draws: Draws::new(seed),
@@ -127,6 +129,11 @@ impl World {
     /// How the next launched or started instance boots, instead of what would be drawn.
     pub fn next_boot(&mut self, boot: Boot) {
         self.next_boot = Some(boot);
+    }
+
+    /// How long the next instance takes to stop or to terminate, instead of what would be drawn.
+    pub fn next_stop(&mut self, length: Millis) {
+        self.next_stop = Some(length);
     }
 
     /// Lets one mutation go wrong; faults of the same kind befall it in the order they were given.
@@ -186,6 +193,27 @@ impl World {
         };
         // An onlooker's stop of what is not there is without effect.
         let _ = self.apply(&mutation);
+    }
+
+    /// Takes an instance back, as the provider does with one that was let on the spot market.
+    pub fn reclaim(&mut self, id: &InstanceId) {
+        let mutation = Mutation::Terminate {
+            region: Region::from(""),
+            id: id.clone(),
+            clear_pointer: None,
+        };
+        // One that is gone already stays gone.
+        let _ = self.carry_out(&mutation);
+    }
+
+    /// The instance that a launch token has made.
+    pub fn launched_by(&self, token: &LaunchToken) -> Option<&InstanceId> {
+        self.launches.get(token).map(|(_, id)| id)
+    }
+
+    /// One instance.
+    pub fn instance(&self, id: &InstanceId) -> Option<&SimInstance> {
+        self.instances.get(id)
     }
 
     /// The instances, in the order of their ids.

@@ -1,0 +1,275 @@
+//! The software on the instances: it boots with them, registers, reports, does the work, and at times hangs, lies
+//! or loses its token.
+
+use std::collections::BTreeMap;
+
+use reeve_core::boxes::{Claim, Proof, Reply, Report, Reporter};
+use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
+use reeve_core::time::Millis;
+use reeve_core::token::{Secret, SecretHash, Token};
+use reeve_core::worker::Said;
+
+use super::chance::Stream;
+use super::due::{Due, ToHost};
+use super::estate::Estate;
+use super::fault::Fault;
+use super::options::TAG_KEY;
+use crate::boxes::{SimBox, Software};
+use crate::world::{Happening, What};
+
+/// How long a box waits for an answer.
+const ANSWER_MAX: Millis = Millis::from_secs(20);
+
+/// All boxes, and which of them waits for which answer.
+#[derive(Default)]
+pub(super) struct Boxes {
+    boxes: BTreeMap<InstanceId, OneBox>,
+    /// Liars wait for nothing, but what they are answered is looked at.
+    waiting: BTreeMap<RequestId, Waiting>,
+    lives: u64,
+}
+
+struct OneBox {
+    worker: WorkerId,
+    software: SimBox,
+    hangs: bool,
+    /// Which life of its instance.
+    life: u64,
+}
+
+/// Who waits for an answer.
+struct Waiting {
+    instance: InstanceId,
+    life: u64,
+    /// The worker it spoke for.
+    worker: WorkerId,
+    registers: bool,
+}
+
+impl Estate<'_> {
+    /// Software begins with the address of its instance, and ends with the instance.
+    pub(super) fn box_follows(&mut self, happening: &Happening) {
+        let id = &happening.id;
+        match happening.what {
+            What::Addressed => {
+                let Some(worker) = self.worker_of(id).filter(|worker| self.has_boxes(worker))
+                else {
+                    return;
+                };
+                self.boxes.lives += 1;
+                let work = self.chance.millis(Stream::Users, 500, 90_000);
+                let software = SimBox::new(
+                    id.clone(),
+                    Region::from("us-east-1"),
+                    Software::Standard,
+                    happening.at,
+                );
+                let one = OneBox {
+                    worker,
+                    software: software.working_for(work),
+                    hangs: false,
+                    life: self.boxes.lives,
+                };
+                self.boxes.boxes.insert(id.clone(), one);
+                self.wake(id);
+            }
+            What::State(state) if state.is_down() => {
+                self.boxes.boxes.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The worker whose tag an instance carries.
+    pub(super) fn worker_of(&self, id: &InstanceId) -> Option<WorkerId> {
+        let value = self.clouds.world.instance(id)?.tags.get(TAG_KEY)?;
+        let mut workers = self.spec.workers.iter();
+        workers
+            .find(|(_, spec)| &spec.tag_value == value)
+            .map(|(worker, _)| worker.clone())
+    }
+
+    fn has_boxes(&self, worker: &WorkerId) -> bool {
+        let spec = self.spec.workers.get(worker);
+        let pool = spec.and_then(|spec| self.spec.pools.get(&spec.pool));
+        pool.is_some_and(|pool| pool.boxes.is_some())
+    }
+
+    fn wake(&mut self, id: &InstanceId) {
+        let one = self.boxes.boxes.get(id).filter(|one| !one.hangs);
+        if let Some(at) = one.and_then(|one| one.software.next_due()) {
+            let at = at.max(self.now);
+            self.queue.put(at, Due::BoxSpeaks(id.clone()));
+        }
+    }
+
+    /// A box says what it has to say now.
+    pub(super) fn box_speaks(&mut self, id: &InstanceId) {
+        let Some(one) = self.boxes.boxes.get_mut(id).filter(|one| !one.hangs) else {
+            return;
+        };
+        if one.software.next_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let worker = one.worker.clone();
+        if let Some(said) = one.software.speak(self.now) {
+            self.box_says(id, worker, said);
+        }
+        self.wake(id);
+    }
+
+    fn box_says(&mut self, id: &InstanceId, worker: WorkerId, said: Said) {
+        let life = self.boxes.boxes.get(id).map_or(0, |one| one.life);
+        let registers = matches!(said, Said::Register { .. });
+        let request = self.request();
+        let waiting = Waiting {
+            instance: id.clone(),
+            life,
+            worker: worker.clone(),
+            registers,
+        };
+        self.boxes.waiting.insert(request, waiting);
+        self.queue
+            .put(self.now + ANSWER_MAX, Due::BoxWaited(request));
+        let mine = self.chance.pick(Stream::Door, self.hosts.len());
+        let Some(number) = self.door(mine) else {
+            return;
+        };
+        if registers {
+            self.trace
+                .tell(self.now, "box", || format!("{id} registers for {worker}"));
+        }
+        self.to_host(
+            number,
+            ToHost::Said {
+                worker,
+                request,
+                said,
+            },
+        );
+    }
+
+    /// A host answers a box or an application.
+    pub(super) fn replied(&mut self, request: RequestId, reply: Reply) {
+        let Some(waiting) = self.boxes.waiting.get(&request) else {
+            return;
+        };
+        if let Reply::Registered(_) = &reply {
+            self.checks.registered(
+                self.now,
+                &waiting.worker,
+                &waiting.instance,
+                &self.shelf,
+                &self.clouds.world,
+            );
+        }
+        if self.chance.happens(Fault::BoxReplyLost) {
+            return;
+        }
+        let after = self.chance.millis(Stream::Latency, 1, 20);
+        let due = Due::BoxHears(request, Box::new(reply));
+        self.queue.put(self.now + after, due);
+    }
+
+    /// What a box was answered reaches it, if it is still there.
+    pub(super) fn box_hears(&mut self, request: RequestId, reply: Reply) {
+        let Some(waiting) = self.boxes.waiting.remove(&request) else {
+            return;
+        };
+        let id = waiting.instance;
+        let one = self.boxes.boxes.get_mut(&id);
+        let Some(one) = one
+            .filter(|one| one.life == waiting.life && !one.hangs && one.worker == waiting.worker)
+        else {
+            return;
+        };
+        if let Some(text) = one.software.hear(self.now, reply) {
+            self.trace.tell(self.now, "box", || format!("{id} {text}"));
+        }
+        self.wake(&id);
+    }
+
+    /// A box that registered and hears nothing tries again.
+    pub(super) fn box_waited(&mut self, request: RequestId) {
+        let Some(waiting) = self.boxes.waiting.remove(&request) else {
+            return;
+        };
+        let one = self.boxes.boxes.get_mut(&waiting.instance);
+        if let Some(one) = one.filter(|one| one.life == waiting.life && waiting.registers) {
+            one.software.unanswered(self.now);
+            self.wake(&waiting.instance);
+        }
+    }
+
+    /// An instance takes a delivery.
+    pub(super) fn box_takes(&mut self, id: &InstanceId) {
+        if let Some(one) = self.boxes.boxes.get_mut(id) {
+            one.software.deliver(self.now);
+            self.wake(id);
+        }
+    }
+
+    fn some_box(&mut self) -> Option<InstanceId> {
+        let length = self.boxes.boxes.len();
+        if length == 0 {
+            return None;
+        }
+        let place = self.chance.pick(Stream::Detail, length);
+        self.boxes.boxes.keys().nth(place).cloned()
+    }
+
+    pub(super) fn box_hangs(&mut self) {
+        let Some(id) = self.some_box() else { return };
+        if let Some(one) = self.boxes.boxes.get_mut(&id) {
+            one.hangs = !one.hangs;
+        }
+        self.wake(&id);
+    }
+
+    /// With the trouble, hanging ends.
+    pub(super) fn boxes_recover(&mut self) {
+        let ids: Vec<_> = self.boxes.boxes.keys().cloned().collect();
+        for id in ids {
+            if let Some(one) = self.boxes.boxes.get_mut(&id) {
+                one.hangs = false;
+            }
+            self.wake(&id);
+        }
+    }
+
+    pub(super) fn token_is_wiped(&mut self) {
+        let Some(id) = self.some_box() else { return };
+        if let Some(one) = self.boxes.boxes.get_mut(&id) {
+            one.software.wipe(self.now);
+        }
+        self.wake(&id);
+    }
+
+    /// A box registers for a worker that is not its own, or shows a token that nobody gave it. Its proof of which
+    /// instance it is stays true: nobody can forge that.
+    pub(super) fn box_lies(&mut self) {
+        let Some(id) = self.some_box() else { return };
+        let place = self.chance.pick(Stream::Detail, self.spec.workers.len());
+        let Some(worker) = self.spec.workers.keys().nth(place).cloned() else {
+            return;
+        };
+        let nonce = self.chance.between(Stream::Detail, 0, u64::MAX - 1);
+        let said = match self.chance.percent(Stream::Detail, 50) {
+            true => Said::Register {
+                claim: Claim {
+                    instance: id.clone(),
+                    proof: Proof::InstanceDocument {
+                        region: Region::from("us-east-1"),
+                        account: "123456789012".to_owned(),
+                    },
+                },
+                nonce: SecretHash::of_nonce(&nonce.to_string()),
+            },
+            false => Said::Report {
+                by: Reporter::Box(Token::new(worker.clone(), Secret::new([7; 32]))),
+                report: Report::Heartbeat,
+            },
+        };
+        self.box_says(&id, worker, said);
+    }
+}

@@ -1,0 +1,117 @@
+//! The provider's token buckets, per account and region, at the documented rates (EC2 developer guide, "Request
+//! throttling for the Amazon EC2 API"; general reference, "AWS Systems Manager endpoints and quotas").
+
+use std::collections::BTreeMap;
+
+use reeve_core::cloud::{Mutation, Query};
+use reeve_core::time::Instant;
+
+/// Calls that share a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Api {
+    Describe,
+    Run,
+    Start,
+    Terminate,
+    OtherMutating,
+    ReadParameter,
+    PutParameter,
+    Metrics,
+}
+
+impl Api {
+    pub(super) fn of_query(query: &Query) -> Self {
+        match query {
+            Query::Pointer { .. } => Self::ReadParameter,
+            Query::Instance { .. } | Query::Sweep { .. } => Self::Describe,
+            Query::Demand { .. } => Self::Metrics,
+        }
+    }
+
+    pub(super) fn of_mutation(mutation: &Mutation) -> Self {
+        match mutation {
+            Mutation::Launch { .. } => Self::Run,
+            Mutation::Start { .. } => Self::Start,
+            Mutation::Stop { .. } => Self::OtherMutating,
+            Mutation::Terminate { .. } => Self::Terminate,
+            Mutation::WritePointer { .. } => Self::PutParameter,
+        }
+    }
+
+    /// The bucket's size, and its refill in a second.
+    fn size_and_refill(self) -> (u64, u64) {
+        match self {
+            Self::Describe => (100, 20),
+            Self::Run | Self::Start => (5, 2),
+            Self::Terminate => (100, 5),
+            Self::OtherMutating => (50, 5),
+            Self::ReadParameter => (40, 40),
+            Self::PutParameter => (3, 3),
+            Self::Metrics => (50, 50),
+        }
+    }
+}
+
+/// The buckets of one account.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    /// Thousandths of tokens, and when they were counted.
+    levels: BTreeMap<Api, (u64, Instant)>,
+}
+
+impl Buckets {
+    /// Others take whatever flows in until then.
+    pub(super) fn drain(&mut self, until: Instant) {
+        self.levels = [
+            Api::Describe,
+            Api::Run,
+            Api::Start,
+            Api::Terminate,
+            Api::OtherMutating,
+            Api::ReadParameter,
+            Api::PutParameter,
+            Api::Metrics,
+        ]
+        .into_iter()
+        .map(|api| (api, (0, until)))
+        .collect();
+    }
+
+    /// Takes a token; `false`: there is none.
+    pub(super) fn take(&mut self, api: Api, now: Instant) -> bool {
+        let (size, refill) = api.size_and_refill();
+        let (level, at) = self.levels.entry(api).or_insert((size * 1000, now));
+        *level = (*level + now.since(*at).get() * refill).min(size * 1000);
+        *at = now.max(*at);
+        if *level < 1000 {
+            return false;
+        }
+        *level -= 1000;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launches_are_refused_after_five_at_once_and_allowed_again_two_a_second() {
+        let mut buckets = Buckets::default();
+        let at = Instant::from_ms;
+        let taken = (0..7).filter(|_| buckets.take(Api::Run, at(0))).count();
+        assert_eq!(taken, 5);
+        assert!(!buckets.take(Api::Run, at(499)));
+        assert!(buckets.take(Api::Run, at(500)));
+        assert!(!buckets.take(Api::Run, at(501)));
+    }
+
+    #[test]
+    fn nothing_flows_into_a_drained_bucket_before_its_time() {
+        let mut buckets = Buckets::default();
+        buckets.drain(Instant::from_ms(10_000));
+        assert!(!buckets.take(Api::Describe, Instant::from_ms(9_999)));
+        assert!(!buckets.take(Api::Describe, Instant::from_ms(10_000)));
+        assert!(buckets.take(Api::Describe, Instant::from_ms(10_050)));
+    }
+}

@@ -1,0 +1,67 @@
+//! G2: the adopted instance is given up only when it is down. G4: nothing is launched or started beside one that
+//! is up.
+
+use reeve_core::cloud::{Mutation, MutationKind};
+use reeve_core::id::InstanceId;
+use reeve_core::store::Stored;
+
+use super::super::due::Sent;
+use super::{Finding, Guarantee, Written, is_live};
+use crate::world::World;
+
+/// A record was written: is the instance it no longer names really down, and is nothing announced beside it?
+pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
+    let before = written.before.record.adopted.as_ref();
+    let after = written.write.record.adopted.as_ref();
+    let Some(before) = before else { return Ok(()) };
+    let is_kept = after.is_some_and(|after| after.id == before.id);
+    let is_up = is_live(written.world, &before.id);
+    if !is_kept && is_up && !is_forgotten {
+        let text = format!(
+            "{} was adopted and is up, and the record now names {}",
+            before.id,
+            after.map_or("none", |after| after.id.as_str())
+        );
+        return Err((Guarantee::G2, text));
+    }
+    if let (Some(before), Some(after)) = (written.before.record.adopted.as_ref(), after)
+        && after.generation < before.generation
+    {
+        let text = format!(
+            "{} of generation {} is adopted after {} of generation {}",
+            after.id, after.generation, before.id, before.generation
+        );
+        return Err((Guarantee::G3, text));
+    }
+    let Some(permit) = written.permit else {
+        return Ok(());
+    };
+    beside(permit.mutation(), &before.id, is_up)
+}
+
+/// It arrives: what the record names by now counts.
+pub(super) fn arrives(sent: &Sent, truth: &Stored, world: &World) -> Finding {
+    let Some(adopted) = truth.record.adopted.as_ref() else {
+        return Ok(());
+    };
+    if let Mutation::Launch { token, .. } = &sent.mutation
+        && world.launched_by(token).is_some()
+    {
+        // A replay, which makes nothing.
+        return Ok(());
+    }
+    beside(&sent.mutation, &adopted.id, is_live(world, &adopted.id))
+}
+
+fn beside(mutation: &Mutation, adopted: &InstanceId, is_up: bool) -> Finding {
+    let brings_up = matches!(mutation.kind(), MutationKind::Launch | MutationKind::Start);
+    if !brings_up || !is_up || mutation.instance() == Some(adopted) {
+        return Ok(());
+    }
+    let text = format!(
+        "a {} {} beside {adopted}, which is adopted and up",
+        mutation.kind(),
+        mutation.instance().map_or("", |id| id.as_str())
+    );
+    Err((Guarantee::G4, text))
+}

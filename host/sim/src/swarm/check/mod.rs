@@ -1,0 +1,413 @@
+//! The guarantees, checked from outside: by what is true of the world and the store, and by what was asked and
+//! answered. Nothing here looks into a host, and nothing here is used by one.
+//!
+//! | guarantee | looked at | file |
+//! |---|---|---|
+//! | G1 one instance per generation | every instance that comes into being | [`launches`] |
+//! | G2 one adopted instance | every write of a record | [`adoption`] |
+//! | G3 the pointer follows | writes and stops as they arrive | [`pointer`] |
+//! | G4 nothing beside a live one | launches and starts, announced and arriving | [`adoption`] |
+//! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
+//! | G6 fencing | every write of a record, every mutation | [`fence`] |
+//! | G7 one restart | every restart in a record, every answer | [`restarts`] |
+//! | G8 registration | every register that is granted | [`scope`] |
+//! | G9 own instances only | every question and every mutation | [`scope`] |
+//! | G10 budgets | every mutation that is announced | [`budgets`] |
+//! | answers | every question of a caller | [`answers`] |
+//! | liveness | the world, once the trouble is over | [`recovery`] |
+
+mod adoption;
+mod answers;
+mod budgets;
+mod fence;
+mod launches;
+mod pointer;
+mod recovery;
+mod restarts;
+mod scope;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use reeve_core::answer::Answer;
+use reeve_core::effect::Question;
+use reeve_core::guard::Permit;
+use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
+use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
+use reeve_core::store::{Stored, Write};
+use reeve_core::time::{Instant, Millis};
+
+use super::due::{Life, Sent};
+use super::options::Options;
+use super::people::Asking;
+use super::shelf::Shelf;
+use crate::world::{Happening, SimInstance, World};
+
+/// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.
+pub(super) const CLOCKS_APART: Millis = Millis::from_secs(14);
+
+/// What was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "G1 to G10 are named in ARCHITECTURE.md")]
+pub enum Guarantee {
+    G1,
+    G2,
+    G3,
+    G4,
+    G5,
+    G6,
+    G7,
+    G8,
+    G9,
+    G10,
+    /// A paused worker was changed.
+    Pause,
+    /// A caller was answered twice, or not at all.
+    Answers,
+    /// All did not come right after the trouble.
+    Liveness,
+}
+
+/// A guarantee that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub guarantee: Guarantee,
+    /// When, by the true clock.
+    pub at: Instant,
+    /// Of which worker.
+    pub worker: WorkerId,
+    /// What was found.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} did not hold for {}: {}",
+            self.guarantee, self.worker, self.text
+        )
+    }
+}
+
+/// What a check finds.
+type Finding = Result<(), (Guarantee, String)>;
+
+/// All checks of one run.
+pub(super) struct Checks {
+    /// The first that failed.
+    pub(super) violation: Option<Violation>,
+    spec: FleetSpec,
+    is_shared: bool,
+    pointers_are_ours: bool,
+    launches: launches::Launches,
+    fence: fence::Fence,
+    restarts: restarts::Restarts,
+    budgets: budgets::Budgets,
+    answers: answers::Answers,
+    recovery: recovery::Recovery,
+    /// Workers that an operator wants learned anew: what was known of them may be gone.
+    forgotten: BTreeSet<WorkerId>,
+}
+
+/// A record that was just written.
+pub(super) struct Written<'a> {
+    pub(super) at: Instant,
+    pub(super) by: Life,
+    pub(super) host: HostId,
+    pub(super) worker: &'a WorkerId,
+    pub(super) before: &'a Stored,
+    pub(super) write: &'a Write,
+    pub(super) permit: Option<&'a Permit>,
+    pub(super) world: &'a World,
+    pub(super) pool: &'a PoolSpec,
+}
+
+impl Checks {
+    pub(super) fn new(spec: &FleetSpec, options: &Options, now: Instant) -> Self {
+        Self {
+            violation: None,
+            spec: spec.clone(),
+            is_shared: options.shared_store,
+            pointers_are_ours: !options
+                .faults
+                .contains(&super::fault::Fault::PointerElsewhere),
+            launches: launches::Launches::default(),
+            fence: fence::Fence::default(),
+            restarts: restarts::Restarts::default(),
+            budgets: budgets::Budgets::default(),
+            answers: answers::Answers::default(),
+            recovery: recovery::Recovery::new(spec, options, now),
+            forgotten: BTreeSet::new(),
+        }
+    }
+
+    fn settle(&mut self, at: Instant, worker: &WorkerId, finding: Finding) {
+        if let (Err((guarantee, text)), None) = (finding, &self.violation) {
+            self.violation = Some(Violation {
+                guarantee,
+                at,
+                worker: worker.clone(),
+                text,
+            });
+        }
+    }
+
+    /// An instance came into being, or changed.
+    pub(super) fn happened(&mut self, happening: &Happening, world: &World) {
+        let finding = self.launches.happened(happening, world);
+        if let Err((worker, text)) = finding {
+            self.settle(happening.at, &worker, Err((Guarantee::G1, text)));
+        }
+    }
+
+    pub(super) fn host_began(&mut self, host: usize) {
+        self.budgets.host_began(host);
+    }
+
+    /// A record was written.
+    pub(super) fn committed(
+        &mut self,
+        at: Instant,
+        by: Life,
+        before: &Stored,
+        write: &Write,
+        permit: Option<&Permit>,
+        world: &World,
+    ) {
+        let Some((_, pool)) = placed(&self.spec, &write.worker) else {
+            return;
+        };
+        let written = Written {
+            at,
+            by,
+            host: HostId::new(format!("host-{}.{}", by.host + 1, by.life)),
+            worker: &write.worker,
+            before,
+            write,
+            permit,
+            world,
+            pool,
+        };
+        let is_forgotten = self.forgotten.contains(&write.worker);
+        let findings = [
+            self.fence.committed(&written, self.is_shared),
+            adoption::committed(&written, is_forgotten),
+            pointer::committed(&written),
+            uses::committed(&written),
+            self.restarts.committed(&written),
+            self.budgets.committed(&written, &self.spec),
+            paused(&written),
+        ];
+        for finding in findings {
+            self.settle(at, &write.worker, finding);
+        }
+    }
+
+    /// A host sends a mutation off.
+    pub(super) fn sent(
+        &mut self,
+        at: Instant,
+        _host: usize,
+        permit: &Permit,
+        shelf: &Shelf,
+        _world: &World,
+    ) {
+        let truth = shelf.truth(permit.worker());
+        let finding = fence::sent(permit, &truth);
+        self.settle(at, permit.worker(), finding);
+    }
+
+    /// A mutation reaches the cloud, and is not carried out yet.
+    pub(super) fn arrives(&mut self, at: Instant, sent: &Sent, shelf: &Shelf, world: &World) {
+        let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
+            return;
+        };
+        let truth = shelf.truth(&sent.worker);
+        let findings = [
+            self.fence.arrives(sent),
+            scope::arrives(sent, spec, world),
+            adoption::arrives(sent, &truth, world),
+            pointer::arrives(sent, &truth),
+        ];
+        for finding in findings {
+            self.settle(at, &sent.worker, finding);
+        }
+    }
+
+    /// It was carried out.
+    pub(super) fn arrived(&mut self, at: Instant, _from: Life, sent: &Sent, world: &World) {
+        let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
+            return;
+        };
+        if self.pointers_are_ours {
+            let finding = pointer::arrived(sent, spec, world);
+            self.settle(at, &sent.worker, finding);
+        }
+    }
+
+    /// A policy is asked.
+    pub(super) fn asked(
+        &mut self,
+        at: Instant,
+        _host: usize,
+        question: &Question,
+        world: &World,
+        spec: &FleetSpec,
+    ) {
+        if !self.pointers_are_ours {
+            return;
+        }
+        let Some((worker, _)) = placed(spec, &question.worker) else {
+            return;
+        };
+        let finding = scope::asked(question, worker, world);
+        self.settle(at, &question.worker, finding);
+    }
+
+    pub(super) fn ask_sent(
+        &mut self,
+        at: Instant,
+        request: RequestId,
+        worker: &WorkerId,
+        _to: Life,
+        wait: Option<Millis>,
+    ) {
+        self.answers.sent(at, request, worker, wait);
+    }
+
+    pub(super) fn ask_ended(&mut self, request: RequestId) {
+        self.answers.left(request);
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        at: Instant,
+        request: RequestId,
+        asking: &Asking,
+        answer: &Answer,
+        world: &World,
+    ) {
+        self.answers.answered(request);
+        if let (Answer::Served(route), Some((spec, _))) =
+            (answer, placed(&self.spec, &asking.worker))
+        {
+            let finding = scope::served(&route.instance, spec, world);
+            self.settle(at, &asking.worker, finding);
+        }
+    }
+
+    pub(super) fn answered_nobody(&mut self, at: Instant, request: RequestId) {
+        if let Err((worker, text)) = self.answers.answered_nobody(request) {
+            self.settle(at, &worker, Err((Guarantee::Answers, text)));
+        }
+    }
+
+    /// A delivery reached an instance.
+    pub(super) fn reached(&mut self, at: Instant, worker: &WorkerId, _id: &InstanceId) {
+        self.recovery.served(at, worker);
+    }
+
+    /// A box was given a token.
+    pub(super) fn registered(
+        &mut self,
+        at: Instant,
+        worker: &WorkerId,
+        id: &InstanceId,
+        shelf: &Shelf,
+        world: &World,
+    ) {
+        let Some((spec, _)) = placed(&self.spec, worker) else {
+            return;
+        };
+        let finding = scope::registered(id, spec, &shelf.truth(worker), world);
+        self.settle(at, worker, finding);
+    }
+
+    pub(super) fn commanded(
+        &mut self,
+        _at: Instant,
+        request: RequestId,
+        worker: &WorkerId,
+        command: &Command,
+        _to: Life,
+    ) {
+        if *command == Command::Forget {
+            self.forgotten.insert(worker.clone());
+        }
+        self.restarts.commanded(request, worker, command);
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        at: Instant,
+        request: RequestId,
+        worker: &WorkerId,
+        result: &Result<Operated, Refused>,
+    ) {
+        let finding = self.restarts.reported(request, result);
+        self.settle(at, worker, finding);
+    }
+
+    /// The trouble is over.
+    pub(super) fn calm(&mut self, at: Instant) {
+        self.recovery.calm(at);
+    }
+
+    /// Whether all has come right.
+    pub(super) fn look(&mut self, at: Instant, world: &World, shelf: &Shelf, spec: &FleetSpec) {
+        let findings = self.recovery.look(at, world, shelf, spec);
+        for (worker, text) in findings {
+            self.settle(at, &worker, Err((Guarantee::Liveness, text)));
+        }
+        if let Some((worker, text)) = self.answers.overdue(at) {
+            self.settle(at, &worker, Err((Guarantee::Answers, text)));
+        }
+    }
+
+    pub(super) fn all_is_well(&self) -> bool {
+        self.recovery.all_is_well()
+    }
+}
+
+/// A pause holds whoever asks: nothing is announced for a paused worker.
+fn paused(written: &Written<'_>) -> Finding {
+    let Some(permit) = written.permit else {
+        return Ok(());
+    };
+    if written.before.record.paused.is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "a {} was announced while the record says that the worker is paused",
+        permit.mutation().kind()
+    );
+    Err((Guarantee::Pause, text))
+}
+
+/// A worker's configuration and its pool's.
+fn placed<'a>(spec: &'a FleetSpec, worker: &WorkerId) -> Option<(&'a WorkerSpec, &'a PoolSpec)> {
+    let worker = spec.workers.get(worker)?;
+    Some((worker, spec.pools.get(&worker.pool)?))
+}
+
+/// Whether an instance is pending or running in truth.
+fn is_live(world: &World, id: &InstanceId) -> bool {
+    world
+        .instance(id)
+        .is_some_and(|instance| instance.state.is_live())
+}
+
+/// The live instances that carry the worker's tag.
+fn live_of<'a>(world: &'a World, spec: &'a WorkerSpec) -> impl Iterator<Item = &'a SimInstance> {
+    world.instances().filter(move |instance| {
+        instance.state.is_live()
+            && instance.tags.get(super::options::TAG_KEY) == Some(&spec.tag_value)
+    })
+}
+
+/// Counts by worker.
+type ByWorker<T> = BTreeMap<WorkerId, T>;

@@ -1,0 +1,304 @@
+//! The cloud as hosts meet it: the simulated world behind late readings, empty token buckets, lost requests and
+//! lost replies. What is true stands in the world; what is said of it need not be.
+
+use std::collections::BTreeMap;
+
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
+use reeve_core::id::InstanceId;
+use reeve_core::instance::Instance;
+use reeve_core::time::{Instant, Millis};
+
+use super::buckets::{Api, Buckets};
+use super::chance::{Chance, Stream};
+use super::fault::Fault;
+use crate::world::{Boot, Happening, Trouble, What, World};
+
+/// A fresh instance may be missing from a tag scan for so long, and from a look by id for twice that.
+const FRESH: Millis = Millis::from_secs(60);
+/// The oldest that a reading may be.
+const LAG_MS_MAX: u64 = 10_000;
+/// Readings kept of each instance: more than change within the longest lag.
+const PAST_MAX: usize = 12;
+
+/// The world, and what stands between it and the hosts.
+pub(super) struct Clouds {
+    pub(super) world: World,
+    /// What each instance looked like, and since when, oldest first.
+    past: BTreeMap<InstanceId, Vec<(Instant, Instance)>>,
+    buckets: Buckets,
+    down_until: Instant,
+}
+
+/// What a mutation came to.
+pub(super) struct Changed {
+    /// What the caller hears.
+    pub(super) result: Result<Outcome, CloudError>,
+    /// Whether the cloud was asked at all.
+    pub(super) arrived: bool,
+    /// How much later than usual it is heard.
+    pub(super) later: Millis,
+}
+
+impl Clouds {
+    pub(super) fn new(world: World) -> Self {
+        Self {
+            world,
+            past: BTreeMap::new(),
+            buckets: Buckets::default(),
+            down_until: Instant::default(),
+        }
+    }
+
+    /// The API does not answer until then.
+    pub(super) fn take_down(&mut self, until: Instant) {
+        self.down_until = until;
+    }
+
+    /// Others use the account's buckets up until then.
+    pub(super) fn drain_buckets(&mut self, until: Instant) {
+        self.buckets.drain(until);
+    }
+
+    /// Remembers what changed.
+    pub(super) fn note(&mut self, happened: &[Happening]) {
+        for happening in happened {
+            let now = self
+                .world
+                .instances()
+                .find(|instance| instance.id == happening.id);
+            let Some(now) = now.map(|instance| instance.reading()) else {
+                continue;
+            };
+            let past = self.past.entry(happening.id.clone()).or_default();
+            if past.len() == PAST_MAX {
+                past.remove(0);
+            }
+            past.push((happening.at, now));
+        }
+    }
+
+    /// Answers a query.
+    pub(super) fn query(
+        &mut self,
+        now: Instant,
+        query: &Query,
+        chance: &mut Chance,
+    ) -> Result<Reading, CloudError> {
+        let operation = operation_of(query);
+        self.refused(now, Api::of_query(query), operation, chance)?;
+        if chance.happens(Fault::QueryFails) {
+            return Err(transient(operation, "InternalError"));
+        }
+        match query {
+            Query::Demand { metrics, .. } => {
+                let metrics = metrics.values();
+                let partial = metrics
+                    .filter(|_| chance.happens(Fault::PartialMetrics))
+                    .map(|metric| metric.instance.clone());
+                let partial_metrics = partial.collect();
+                self.world.trouble(Trouble {
+                    partial_metrics,
+                    ..Trouble::default()
+                });
+                self.world.query(query)
+            }
+            _ => {
+                let reading = self.world.query(query)?;
+                Ok(self.as_seen(now, reading, chance))
+            }
+        }
+    }
+
+    /// What of the truth is shown.
+    fn as_seen(&self, now: Instant, reading: Reading, chance: &mut Chance) -> Reading {
+        match reading {
+            Reading::Instance(truth) => {
+                let is_fresh = self.age(now, &truth) < FRESH + FRESH;
+                if is_fresh && chance.happens(Fault::NotFoundAfterLaunch) {
+                    return Reading::Instance(Instance::not_visible(truth.id));
+                }
+                let id = truth.id.clone();
+                let seen = self.of_late(now, truth, chance);
+                Reading::Instance(seen.unwrap_or_else(|| Instance::not_visible(id)))
+            }
+            Reading::Sweep(found) => {
+                let mut seen: Vec<_> = found
+                    .into_iter()
+                    .filter(|truth| self.age(now, truth) >= FRESH || !chance.happens(Fault::TagLag))
+                    .collect();
+                seen = seen
+                    .into_iter()
+                    .filter_map(|truth| self.of_late(now, truth, chance))
+                    .collect();
+                if !seen.is_empty() && chance.happens(Fault::PartialSweep) {
+                    seen.remove(chance.pick(Stream::Detail, seen.len()));
+                }
+                Reading::Sweep(seen)
+            }
+            other => other,
+        }
+    }
+
+    /// The instance as it is, or as it was; `None`: it was not there yet.
+    fn of_late(&self, now: Instant, truth: Instance, chance: &mut Chance) -> Option<Instance> {
+        if !chance.happens(Fault::StaleReading) {
+            return Some(truth);
+        }
+        let lag = chance.between(Stream::Detail, 200, LAG_MS_MAX);
+        let as_of = Instant::from_ms(now.as_ms() - lag);
+        let past = self.past.get(&truth.id)?;
+        let then = past.iter().rev().find(|(since, _)| *since <= as_of);
+        then.map(|(_, reading)| reading.clone())
+    }
+
+    fn age(&self, now: Instant, instance: &Instance) -> Millis {
+        let past = self.past.get(&instance.id).and_then(|past| past.first());
+        past.map_or(Millis::ZERO, |(since, _)| now.since(*since))
+    }
+
+    /// Carries a mutation out, or not, and says what the caller hears of it.
+    pub(super) fn mutate(
+        &mut self,
+        now: Instant,
+        mutation: &Mutation,
+        chance: &mut Chance,
+    ) -> Changed {
+        let operation = mutation.kind().to_string();
+        if let Err(error) = self.refused(now, Api::of_mutation(mutation), &operation, chance) {
+            return Changed::at_once(Err(error), false);
+        }
+        if let Some(error) = refused_by_chance(mutation, &operation, chance) {
+            return Changed::at_once(Err(error), false);
+        }
+        if chance.happens(Fault::RequestLost) {
+            return Changed {
+                result: Err(transient(&operation, "Timeout")),
+                arrived: false,
+                later: chance.millis(Stream::Detail, 5_000, 60_000),
+            };
+        }
+        self.prepare(mutation, chance);
+        let result = self.world.apply(mutation);
+        if chance.happens(Fault::Duplicate) {
+            // What the second one is answered is heard by nobody.
+            let _ = self.world.apply(mutation);
+        }
+        if result.is_ok() && chance.happens(Fault::ReplyLost) {
+            return Changed {
+                result: Err(transient(&operation, "Timeout")),
+                arrived: true,
+                later: chance.millis(Stream::Detail, 5_000, 60_000),
+            };
+        }
+        Changed::at_once(result, true)
+    }
+
+    /// Draws how the life that the mutation begins, or ends, goes.
+    fn prepare(&mut self, mutation: &Mutation, chance: &mut Chance) {
+        match mutation {
+            Mutation::Launch { .. } | Mutation::Start { .. } => {
+                let slow = chance.happens(Fault::SlowBoot);
+                let late = chance.happens(Fault::LateAddress);
+                let pending = match slow {
+                    true => chance.millis(Stream::Detail, 20_000, 180_000),
+                    false => chance.millis(Stream::Detail, 12_000, 20_000),
+                };
+                let address_after = match late {
+                    true => chance.millis(Stream::Detail, 5_000, 60_000),
+                    false => chance.millis(Stream::Detail, 0, 5_000),
+                };
+                self.world.next_boot(Boot {
+                    pending,
+                    address_after,
+                });
+            }
+            Mutation::Stop { .. } | Mutation::Terminate { .. } => {
+                let slow = chance.happens(Fault::SlowStop);
+                let stop = match slow {
+                    true => chance.millis(Stream::Detail, 40_000, 1_200_000),
+                    false => chance.millis(Stream::Detail, 5_000, 40_000),
+                };
+                self.world.next_stop(stop);
+            }
+            Mutation::WritePointer { .. } => {}
+        }
+    }
+
+    fn refused(
+        &mut self,
+        now: Instant,
+        api: Api,
+        operation: &str,
+        chance: &mut Chance,
+    ) -> Result<(), CloudError> {
+        if now < self.down_until {
+            return Err(transient(operation, "ServiceUnavailable"));
+        }
+        if self.buckets.take(api, now) {
+            return Ok(());
+        }
+        chance.count(Fault::Throttled);
+        Err(error(
+            operation,
+            CloudErrorKind::Throttled,
+            "RequestLimitExceeded",
+        ))
+    }
+}
+
+impl Changed {
+    fn at_once(result: Result<Outcome, CloudError>, arrived: bool) -> Self {
+        Self {
+            result,
+            arrived,
+            later: Millis::ZERO,
+        }
+    }
+}
+
+fn refused_by_chance(
+    mutation: &Mutation,
+    operation: &str,
+    chance: &mut Chance,
+) -> Option<CloudError> {
+    const NO_CAPACITY: &str = "InsufficientInstanceCapacity";
+    let no_capacity = || error(operation, CloudErrorKind::NoCapacity, NO_CAPACITY);
+    match mutation {
+        Mutation::Launch { .. } if chance.happens(Fault::NoCapacityForLaunch) => {
+            return Some(no_capacity());
+        }
+        Mutation::Start { .. } if chance.happens(Fault::NoCapacityForStart) => {
+            return Some(no_capacity());
+        }
+        _ => {}
+    }
+    let denied = chance.happens(Fault::Denied);
+    denied.then(|| error(operation, CloudErrorKind::Denied, "UnauthorizedOperation"))
+}
+
+fn operation_of(query: &Query) -> &'static str {
+    match query {
+        Query::Pointer { .. } => "GetParameter",
+        Query::Instance { .. } | Query::Sweep { .. } => "DescribeInstances",
+        Query::Demand { .. } => "GetMetricData",
+    }
+}
+
+fn transient(operation: &str, code: &str) -> CloudError {
+    error(operation, CloudErrorKind::Transient, code)
+}
+
+fn error(operation: &str, kind: CloudErrorKind, code: &str) -> CloudError {
+    CloudError {
+        operation: operation.to_owned(),
+        kind,
+        code: code.to_owned(),
+        message: "the random world says so".to_owned(),
+        retry_after: None,
+    }
+}
+
+/// Whether an onlooker sees the begin of a life.
+pub(super) fn begins_life(what: &What) -> bool {
+    matches!(what, What::Launched | What::Started)
+}

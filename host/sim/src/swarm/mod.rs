@@ -1,0 +1,89 @@
+//! Random worlds: hosts, policies, clouds, stores, boxes and people that all go wrong in every way they can, on a
+//! virtual clock, and the guarantees checked after every step. The same seed gives the same run.
+//!
+//! ```text
+//!            people, operators, other systems
+//!                 │ ask, deliver, restart                     ┌─────────┐
+//!                 ▼                                           │ checks  │ G1-G10, answers, liveness
+//!   boxes ─► hosts (the product's Fleet) ─► store ───────────►│         │
+//!                 │        ▲                                  │         │
+//!                 ▼        │ late, wrong, twice, never        │         │
+//!               clouds ────┴─────────────────────────────────►└─────────┘
+//! ```
+//!
+//! - [`Options`] describe a world, [`Fault`] names what can go wrong in it, [`run`] lets it run.
+//! - `estate` is the world with everybody in it and the one loop that lets time pass; `due` its queue.
+//! - `host`, `effects`, `arrivals`: the host processes and what they send; `clouds`, `buckets`, `shelf`: what
+//!   stands between them and the truth.
+//! - `people`, `operators`, `boxes`, `lies`: who else acts.
+//! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still fails.
+
+mod arrivals;
+mod boxes;
+mod buckets;
+mod chance;
+mod check;
+mod clock;
+mod clouds;
+mod due;
+mod effects;
+mod estate;
+mod fault;
+mod host;
+mod lies;
+mod operators;
+mod options;
+mod people;
+mod shelf;
+mod shrink;
+mod trace;
+
+use reeve_core::decision::Policies;
+use reeve_core::time::Millis;
+
+pub use check::{Guarantee, Violation};
+pub use fault::Fault;
+pub use options::{Options, PoolOptions};
+pub use shrink::{Smallest, shrink};
+
+use crate::timeline::Entry;
+
+/// The sets of policies that play in random worlds. The caller has bound each under its name as a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Casts {
+    /// Sets that bring a worker up: liveness is asked of them, and reloads choose among them.
+    pub sound: Vec<String>,
+    /// Sets that need not; their names begin with `legacy-`.
+    pub legacy: Vec<String>,
+}
+
+impl Casts {
+    /// All names.
+    pub fn names(&self) -> Vec<String> {
+        self.sound.iter().chain(&self.legacy).cloned().collect()
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How long it was, on the virtual clock.
+    pub simulated: Millis,
+    /// How many workers there were.
+    pub workers: usize,
+    /// How often each kind of trouble came up, in the order of [`Fault::ALL`].
+    pub fired: [u64; Fault::COUNT],
+    /// How many things happened.
+    pub steps: u64,
+    /// How many questions were put to policies.
+    pub decisions: u64,
+    /// The first guarantee that did not hold.
+    pub violation: Option<Violation>,
+    /// What happened, line by line; empty unless it was asked for.
+    pub trace: Vec<Entry>,
+}
+
+/// Lets a random world run. `policies` answer for the pools that [`Casts`] name.
+pub fn run(options: &Options, policies: &dyn Policies, casts: &Casts, is_traced: bool) -> Report {
+    estate::Estate::new(options, policies, casts, is_traced).run()
+}

@@ -1,0 +1,211 @@
+//! Operators, programs that want restarts, other systems, and whatever else comes by time.
+
+use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::restart::{Initiator, RestartRequest};
+
+use super::chance::Stream;
+use super::due::{Due, ToHost};
+use super::estate::Estate;
+use super::fault::Fault;
+use super::options::TAG_KEY;
+use crate::world::Boot;
+
+impl Estate<'_> {
+    /// Trouble that comes by time has come.
+    pub(super) fn trouble_comes(&mut self, fault: Fault) {
+        self.trace
+            .tell(self.now, "trouble", || fault.as_str().to_owned());
+        match fault {
+            Fault::NoisyNeighbour => {
+                let length = self.chance.millis(Stream::Detail, 1_000, 60_000);
+                self.clouds.drain_buckets(self.now + length);
+            }
+            Fault::CloudDown => {
+                let length = self.chance.millis(Stream::Detail, 5_000, 180_000);
+                self.clouds.take_down(self.now + length);
+            }
+            Fault::StoreDown => {
+                let length = self.chance.millis(Stream::Detail, 2_000, 120_000);
+                self.shelf.take_down(self.now + length);
+            }
+            Fault::ReclaimedWithNotice => self.reclaim(120_000),
+            Fault::ReclaimedWithoutNotice => self.reclaim(0),
+            Fault::LaunchedElsewhere => self.launch_elsewhere(),
+            Fault::StoppedElsewhere => self.stop_elsewhere(),
+            Fault::PointerElsewhere => self.write_pointer_elsewhere(),
+            Fault::Crash => {
+                let number = self.chance.pick(Stream::Detail, self.hosts.len());
+                self.host_crashes(number);
+            }
+            Fault::Pause => {
+                let number = self.chance.pick(Stream::Detail, self.hosts.len());
+                let length = self.chance.millis(Stream::Detail, 1_000, 90_000);
+                self.hosts[number].paused_until = self.now + length;
+            }
+            Fault::Reload => self.reload(),
+            Fault::BoxHangs => self.box_hangs(),
+            Fault::BoxLies => self.box_lies(),
+            Fault::TokenWiped => self.token_is_wiped(),
+            Fault::Burst => self.burst(),
+            Fault::ProgramRestarts => {
+                let worker = self.some_worker();
+                // One change often asks several times (I4).
+                for _ in 0..self.chance.between(Stream::Users, 1, 4) {
+                    self.ask_for_restart(&worker, Initiator::Program);
+                }
+            }
+            Fault::OperatorPauses => {
+                let worker = self.some_worker();
+                let length = self.chance.millis(Stream::Users, 10_000, 600_000);
+                self.queue
+                    .put(self.now + length, Due::Resumes(worker.clone()));
+                self.command(&worker, Command::Pause { reason: None });
+            }
+            Fault::OperatorForgets => {
+                let worker = self.some_worker();
+                self.command(&worker, Command::Forget);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends a command to a host that is up.
+    fn command(&mut self, worker: &WorkerId, command: Command) {
+        let mine = self.chance.pick(Stream::Door, self.hosts.len());
+        let Some(number) = self.door(mine) else {
+            return;
+        };
+        let request = self.request();
+        let to = self.life(number);
+        self.checks
+            .commanded(self.now, request, worker, &command, to);
+        let worker = worker.clone();
+        self.to_host(
+            number,
+            ToHost::Operate {
+                worker,
+                request,
+                command,
+            },
+        );
+    }
+
+    /// Somebody wants the worker restarted.
+    pub(super) fn ask_for_restart(&mut self, worker: &WorkerId, initiator: Initiator) {
+        let causes = ["secret-changed", "probe-failed", "deploy"];
+        let cause = causes[self.chance.pick(Stream::Users, causes.len())];
+        let request = RestartRequest {
+            cause: cause.to_owned(),
+            initiator,
+            text: None,
+        };
+        self.command(worker, Command::Restart(request));
+    }
+
+    /// What somebody who gave a command is told.
+    pub(super) fn reported(
+        &mut self,
+        worker: &WorkerId,
+        request: RequestId,
+        result: Result<Operated, Refused>,
+    ) {
+        self.trace.tell(self.now, "operator", || match &result {
+            Ok(operated) => format!("{worker} {}", operated.as_str()),
+            Err(refused) => format!("{worker} refused: {refused}"),
+        });
+        self.checks.reported(self.now, request, worker, &result);
+    }
+
+    /// The operator who paused the worker takes it back.
+    pub(super) fn resume(&mut self, worker: WorkerId) {
+        self.command(&worker, Command::Resume);
+        // It may be refused, or never heard of.
+        if self.shelf.truth(&worker).record.paused.is_some() {
+            let again = self.chance.millis(Stream::Users, 5_000, 30_000);
+            self.queue.put(self.now + again, Due::Resumes(worker));
+        }
+    }
+
+    /// No pause outlives the trouble.
+    pub(super) fn resume_all(&mut self) {
+        let workers: Vec<_> = self.spec.workers.keys().cloned().collect();
+        for worker in workers {
+            self.queue.put(self.now, Due::Resumes(worker));
+        }
+    }
+
+    fn some_worker(&mut self) -> WorkerId {
+        let place = self.chance.pick(Stream::Users, self.spec.workers.len());
+        let worker = self.spec.workers.keys().nth(place);
+        worker.cloned().unwrap_or_else(|| WorkerId::from(""))
+    }
+
+    fn reclaim(&mut self, notice_ms: u64) {
+        let worker = self.some_worker();
+        let live: Vec<_> = self.live_of(&worker).into_iter().collect();
+        if live.is_empty() {
+            return;
+        }
+        let id = live[self.chance.pick(Stream::Detail, live.len())].clone();
+        let at = self.now + reeve_core::time::Millis::new(notice_ms);
+        self.queue.put(at, Due::Reclaims(id));
+    }
+
+    fn launch_elsewhere(&mut self) {
+        let worker = self.some_worker();
+        let Some(spec) = self.spec.workers.get(&worker) else {
+            return;
+        };
+        let tag = (TAG_KEY, spec.tag_value.as_str());
+        let number = self.clouds.world.instances().count();
+        let id = format!("i-other-{}-{number}", self.now.as_ms() % 100_000_000);
+        let boot = Boot {
+            pending: self.chance.millis(Stream::Detail, 12_000, 20_000),
+            address_after: self.chance.millis(Stream::Detail, 0, 5_000),
+        };
+        self.clouds.world.launch_elsewhere(&id, tag, boot);
+        self.look();
+    }
+
+    fn stop_elsewhere(&mut self) {
+        let worker = self.some_worker();
+        let live: Vec<_> = self.live_of(&worker).into_iter().collect();
+        if live.is_empty() {
+            return;
+        }
+        let id = live[self.chance.pick(Stream::Detail, live.len())].clone();
+        self.clouds.world.stop_elsewhere(&id);
+        self.look();
+    }
+
+    fn write_pointer_elsewhere(&mut self) {
+        let worker = self.some_worker();
+        let Some(pointer) = self.pointer_of(&worker) else {
+            return;
+        };
+        let all: Vec<_> = self
+            .clouds
+            .world
+            .instances()
+            .map(|instance| instance.id.clone())
+            .collect();
+        let value = match self.chance.pick(Stream::Detail, all.len() + 2) {
+            0 => "none",
+            1 => "i-never-was",
+            place => all[place - 2].as_str(),
+        };
+        self.clouds.world.place_pointer(&pointer, value);
+    }
+
+    fn reload(&mut self) {
+        let place = self.chance.pick(Stream::Detail, self.options.pools.len());
+        let sound = &self.casts.sound;
+        if sound.is_empty() {
+            return;
+        }
+        let cast = sound[self.chance.pick(Stream::Detail, sound.len())].clone();
+        let pool = super::options::pool_name(place);
+        self.playing.insert(pool, cast);
+    }
+}

@@ -1,0 +1,236 @@
+//! What a random world is like: everything is drawn from the seed, and anything can be set instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use reeve_core::boxes::ProofKind;
+use reeve_core::demand::{DemandSpec, Statistic};
+use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
+use reeve_core::spec::{
+    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, WorkerSpec,
+};
+use reeve_core::time::{Millis, UtcOffset};
+
+use super::fault::Fault;
+
+/// The tag that all simulated fleets find their instances by.
+pub(super) const TAG_KEY: &str = "Name";
+
+/// One random world, described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Everything that is drawn is drawn from it.
+    pub seed: u64,
+    /// How many hosts share the workers; one has a store of its own unless `shared_store` says otherwise.
+    pub hosts: usize,
+    /// Whether the store says of itself that other hosts may write to it.
+    pub shared_store: bool,
+    /// The pools.
+    pub pools: Vec<PoolOptions>,
+    /// The workers, each by the place of its pool.
+    pub workers: Vec<usize>,
+    /// How long faults come up.
+    pub troubled: Millis,
+    /// The kinds of trouble this world has.
+    pub faults: BTreeSet<Fault>,
+    /// Single occurrences that are left out, counted from 1: what a failing run is made smaller by.
+    pub muted: BTreeSet<(Fault, u64)>,
+    /// Ends the run so long after its begin, whatever is still to come; `None`: when all is well again.
+    pub cut: Option<Millis>,
+}
+
+/// One pool of a random world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// The name under which the caller has bound the policies of this pool.
+    pub cast: String,
+    /// How its instances are restarted.
+    pub restart_by: RestartBy,
+    /// Whether its instances are reaped.
+    pub reap: bool,
+    /// Whether its boxes register.
+    pub boxes: bool,
+    /// Whether its demand is measured.
+    pub demand: bool,
+    /// An instance used more recently than this is kept.
+    pub idle_min: Millis,
+    /// Between the mark and the end of a reap.
+    pub drain: Millis,
+    /// How long an orphan is left alone.
+    pub orphan_grace: Millis,
+    /// How long programs' restarts are dropped after one began.
+    pub restart_window: Millis,
+    /// What a worker may spend.
+    pub budget: Budget,
+}
+
+impl Options {
+    /// The world of this seed, with policies of these casts.
+    pub fn draw(seed: u64, casts: &[String]) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        let hosts = [1, 1, 2, 2, 3][between(0, 4) as usize];
+        let shared_store = hosts > 1 || between(0, 2) == 0;
+        let pools: Vec<_> = (0..between(1, 2))
+            .map(|_| PoolOptions::draw(&mut between, casts))
+            .collect();
+        let last = pools.len() as u64 - 1;
+        let workers = (0..between(1, 3))
+            .map(|_| between(0, last) as usize)
+            .collect();
+        // Not all trouble at once: most of it hides what the rest would show.
+        let share = [20, 35, 50, 70][between(0, 3) as usize];
+        let faults = Fault::ALL
+            .into_iter()
+            .filter(|fault| {
+                let drawn = between(0, 99);
+                *fault == Fault::Throttled || drawn < share
+            })
+            .collect();
+        Self {
+            seed,
+            hosts,
+            shared_store,
+            pools,
+            workers,
+            troubled: Millis::from_secs(60 * between(50, 60)),
+            faults,
+            muted: BTreeSet::new(),
+            cut: None,
+        }
+    }
+
+    /// The configuration that every host of this world has.
+    pub(super) fn fleet(&self) -> FleetSpec {
+        let pools = self.pools.iter().enumerate();
+        FleetSpec {
+            name: "swarm".to_owned(),
+            dry_run: false,
+            pools: pools
+                .map(|(place, pool)| (pool_name(place), pool.spec()))
+                .collect(),
+            workers: self.workers.iter().enumerate().map(worker).collect(),
+            budget: Budget::default(),
+            lease: LEASE,
+        }
+    }
+}
+
+impl PoolOptions {
+    fn draw(between: &mut impl FnMut(u64, u64) -> u64, casts: &[String]) -> Self {
+        let last = casts.len() as u64 - 1;
+        Self {
+            cast: casts[between(0, last) as usize].clone(),
+            restart_by: [RestartBy::StopStart, RestartBy::Replace][between(0, 1) as usize],
+            reap: between(0, 3) > 0,
+            boxes: between(0, 1) > 0,
+            demand: between(0, 2) == 0,
+            idle_min: Millis::from_secs(60 * between(1, 10)),
+            drain: Millis::from_secs(between(0, 40)),
+            orphan_grace: Millis::from_secs(60 * between(1, 10)),
+            restart_window: Millis::from_secs(between(20, 90)),
+            budget: Budget {
+                launches: between(2, 8) as u32,
+                starts: between(2, 8) as u32,
+                stops: between(2, 8) as u32,
+                window: Millis::from_secs(60 * between(5, 20)),
+            },
+        }
+    }
+
+    fn spec(&self) -> PoolSpec {
+        PoolSpec {
+            region: Region::from("us-east-1"),
+            tag_key: TAG_KEY.to_owned(),
+            port: 8000,
+            launch_template: Some("swarm".to_owned()),
+            policy_tags: Vec::new(),
+            restart_by: self.restart_by,
+            reap: self.reap,
+            utc_offset: UtcOffset::default(),
+            demand: self.demand.then(demand),
+            boxes: self
+                .boxes
+                .then(|| BoxSpec::new(ProofKind::InstanceDocument)),
+            limits: Limits {
+                idle_min: self.idle_min,
+                drain: self.drain,
+                orphan_grace: self.orphan_grace,
+                restart_window: self.restart_window,
+                worker_budget: self.budget,
+                ..Limits::default()
+            },
+        }
+    }
+}
+
+fn demand() -> DemandSpec {
+    DemandSpec {
+        namespace: "Swarm".to_owned(),
+        metric: "Invocations".to_owned(),
+        statistic: Statistic::Sum,
+        dimensions: BTreeMap::from([("InstanceId".to_owned(), "{instance}".to_owned())]),
+        period: Millis::from_secs(60),
+        window: Millis::from_secs(600),
+        samples_min: 2,
+        every: Millis::from_secs(60),
+    }
+}
+
+/// The name of the pool at this place.
+pub(super) fn pool_name(place: usize) -> PoolName {
+    PoolName::new(format!("pool-{}", place + 1))
+}
+
+fn worker((place, pool): (usize, &usize)) -> (WorkerId, WorkerSpec) {
+    let name = format!("w{}", place + 1);
+    let spec = WorkerSpec {
+        pool: pool_name(*pool),
+        tag_value: format!("{name}-instance"),
+        pointer: PointerName::new(format!("/swarm/{name}")),
+    };
+    (WorkerId::new(name), spec)
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = if self.shared_store {
+            "shared"
+        } else {
+            "of its own"
+        };
+        writeln!(
+            f,
+            "seed {} · {} host(s), store {store} · {} worker(s) · {} min of trouble",
+            self.seed,
+            self.hosts,
+            self.workers.len(),
+            self.troubled.get() / 60_000
+        )?;
+        for (place, pool) in self.pools.iter().enumerate() {
+            let on = |is_on: bool, what| if is_on { what } else { "" };
+            writeln!(
+                f,
+                "  {}: policies {}, restart {:?}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
+                pool_name(place),
+                pool.cast,
+                pool.restart_by,
+                on(pool.reap, ", reap"),
+                on(pool.boxes, ", boxes"),
+                on(pool.demand, ", demand"),
+                pool.idle_min,
+                pool.drain,
+                pool.orphan_grace,
+                pool.restart_window,
+                pool.budget.launches,
+                pool.budget.starts,
+                pool.budget.stops,
+                pool.budget.window,
+            )?;
+        }
+        let faults: Vec<_> = self.faults.iter().map(|fault| fault.as_str()).collect();
+        write!(f, "  trouble: {}", faults.join(", "))
+    }
+}

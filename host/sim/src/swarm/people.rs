@@ -1,0 +1,268 @@
+//! Who uses the workers: they ask where their worker is, deliver to it, come back when told, fall silent for a
+//! while, and go away without a word.
+
+use std::collections::BTreeMap;
+
+use reeve_core::answer::Answer;
+use reeve_core::boxes::{Report, Reporter};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::instance::InstanceState;
+use reeve_core::spec::FleetSpec;
+use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::Said;
+
+use super::arrivals::patience;
+use super::chance::Stream;
+use super::due::{Due, Life, ToHost};
+use super::estate::Estate;
+use super::fault::Fault;
+
+/// Everybody outside.
+pub(super) struct People {
+    users: Vec<User>,
+    pub(super) requests: RequestId,
+    /// Who waits for which answer.
+    pub(super) asking: BTreeMap<RequestId, Asking>,
+}
+
+/// An application that uses one worker.
+struct User {
+    worker: WorkerId,
+    /// The host on its own machine.
+    mine: usize,
+    /// It is silent until then.
+    away_until: Instant,
+    /// What it was given last, while that works.
+    instance: Option<InstanceId>,
+    is_waiting: bool,
+}
+
+/// A question that is not answered yet.
+pub(super) struct Asking {
+    pub(super) user: Option<usize>,
+    pub(super) worker: WorkerId,
+    pub(super) to: Life,
+}
+
+impl People {
+    pub(super) fn new(spec: &FleetSpec) -> Self {
+        let users = spec.workers.keys().enumerate().map(|(place, worker)| User {
+            worker: worker.clone(),
+            mine: place,
+            away_until: Instant::default(),
+            instance: None,
+            is_waiting: false,
+        });
+        Self {
+            users: users.collect(),
+            requests: RequestId::default(),
+            asking: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+}
+
+impl Estate<'_> {
+    /// One step of a user's day.
+    pub(super) fn user_acts(&mut self, user: usize) {
+        if self.chance.is_calm {
+            // Everybody wants their worker now.
+            self.ask(user);
+            let again = self.chance.millis(Stream::Users, 5_000, 15_000);
+            return self.queue.put(self.now + again, Due::User(user));
+        }
+        if self.now >= self.people.users[user].away_until {
+            match self.people.users[user].instance.clone() {
+                // The address is used again for a while before anybody asks anew.
+                Some(instance) if self.chance.percent(Stream::Users, 40) => {
+                    self.deliver(user, instance);
+                }
+                _ => self.ask(user),
+            }
+            if self.chance.percent(Stream::Users, 6) {
+                let away = self.chance.millis(Stream::Users, 120_000, 1_500_000);
+                self.people.users[user].away_until = self.now + away;
+            }
+        }
+        let next = self.chance.millis(Stream::Users, 3_000, 45_000);
+        self.queue.put(self.now + next, Due::User(user));
+    }
+
+    /// A user asks where its worker is.
+    pub(super) fn ask(&mut self, user: usize) {
+        if self.people.users[user].is_waiting {
+            return;
+        }
+        self.people.users[user].is_waiting = true;
+        let worker = self.people.users[user].worker.clone();
+        let mine = self.people.users[user].mine % self.hosts.len();
+        if self.send_ask(Some(user), worker, mine).is_none() {
+            self.people.users[user].is_waiting = false;
+        }
+    }
+
+    /// Sends a question to a host; `None`: none is up.
+    fn send_ask(
+        &mut self,
+        user: Option<usize>,
+        worker: WorkerId,
+        mine: usize,
+    ) -> Option<RequestId> {
+        let number = self.door(mine)?;
+        let request = self.request();
+        let wait = patience(match self.chance.percent(Stream::Users, 70) {
+            true => 0,
+            false => self.chance.between(Stream::Users, 1, 20),
+        });
+        let to = self.life(number);
+        self.checks.ask_sent(self.now, request, &worker, to, wait);
+        let asking = Asking {
+            user,
+            worker: worker.clone(),
+            to,
+        };
+        self.people.asking.insert(request, asking);
+        if self.chance.happens(Fault::CallerGone) {
+            let after = self.chance.millis(Stream::Users, 10, 3_000);
+            self.queue.put(self.now + after, Due::CallerLeaves(request));
+        }
+        let ask = ToHost::Ask {
+            worker,
+            request,
+            wait,
+        };
+        self.to_host(number, ask);
+        Some(request)
+    }
+
+    /// Many ask at once, at every door.
+    pub(super) fn burst(&mut self) {
+        let user = self.chance.pick(Stream::Users, self.people.users());
+        let worker = self.people.users[user].worker.clone();
+        for _ in 0..self.chance.between(Stream::Users, 3, 20) {
+            let mine = self.chance.pick(Stream::Users, self.hosts.len());
+            self.send_ask(None, worker.clone(), mine);
+        }
+    }
+
+    /// A caller is answered.
+    pub(super) fn answered(&mut self, request: RequestId, answer: &Answer) {
+        let Some(asking) = self.people.asking.remove(&request) else {
+            return self.checks.answered_nobody(self.now, request);
+        };
+        self.trace.tell(self.now, "user", || match answer {
+            Answer::Served(route) => {
+                format!("{} is served {}", asking.worker, route.instance)
+            }
+            Answer::NotYet(not_yet) => format!(
+                "{} is told {}, come back in {}",
+                asking.worker, not_yet.code, not_yet.retry_after
+            ),
+        });
+        self.checks
+            .answered(self.now, request, &asking, answer, &self.clouds.world);
+        let Some(user) = asking.user else { return };
+        self.people.users[user].is_waiting = false;
+        match answer {
+            Answer::Served(route) => {
+                self.people.users[user].instance = Some(route.instance.clone());
+                let after = self.chance.millis(Stream::Users, 5, 50);
+                let due = Due::Delivers {
+                    user,
+                    instance: route.instance.clone(),
+                };
+                self.queue.put(self.now + after, due);
+            }
+            Answer::NotYet(not_yet) => {
+                self.people.users[user].instance = None;
+                if self.chance.percent(Stream::Users, 80) {
+                    let at = self.now + not_yet.retry_after;
+                    self.queue.put(at, Due::CallerReturns(user));
+                }
+            }
+        }
+    }
+
+    /// A user hands the instance a message; who reaches it says so, who does not asks anew.
+    pub(super) fn deliver(&mut self, user: usize, id: InstanceId) {
+        let worker = self.people.users[user].worker.clone();
+        let instance = self.clouds.world.instance(&id);
+        let reached = instance.is_some_and(|instance| {
+            instance.state == InstanceState::Running && instance.private_ip().is_some()
+        });
+        if !reached {
+            self.people.users[user].instance = None;
+            return;
+        }
+        self.clouds.world.invoke(&id);
+        self.box_takes(&id);
+        self.checks.reached(self.now, &worker, &id);
+        self.report(user, &worker, &id, Report::Delivered(1));
+        if self.chance.percent(Stream::Users, 4) {
+            let length = self.chance.millis(Stream::Users, 60_000, 900_000);
+            self.report(user, &worker, &id, Report::Busy(length));
+        }
+    }
+
+    fn report(&mut self, user: usize, worker: &WorkerId, id: &InstanceId, report: Report) {
+        let mine = self.people.users[user].mine % self.hosts.len();
+        let Some(number) = self.door(mine) else {
+            return;
+        };
+        let request = self.request();
+        let said = Said::Report {
+            by: Reporter::Application(Some(id.clone())),
+            report,
+        };
+        let worker = worker.clone();
+        self.to_host(
+            number,
+            ToHost::Said {
+                worker,
+                request,
+                said,
+            },
+        );
+    }
+
+    /// One who asked goes away.
+    pub(super) fn caller_leaves(&mut self, request: RequestId) {
+        let Some(asking) = self.people.asking.remove(&request) else {
+            return;
+        };
+        self.checks.ask_ended(request);
+        if let Some(user) = asking.user {
+            self.people.users[user].is_waiting = false;
+        }
+        if self.is_alive(asking.to) {
+            let event = reeve_core::event::Event::RequestGone {
+                worker: asking.worker,
+                request,
+            };
+            self.to_host(asking.to.host, ToHost::Event(event));
+        }
+    }
+
+    /// Whoever waited for a host that is gone asks another one.
+    pub(super) fn connections_break(&mut self, number: usize) {
+        let broken: Vec<_> = self
+            .people
+            .asking
+            .iter()
+            .filter(|(_, asking)| asking.to.host == number)
+            .map(|(request, asking)| (*request, asking.user))
+            .collect();
+        for (request, user) in broken {
+            self.people.asking.remove(&request);
+            self.checks.ask_ended(request);
+            if let Some(user) = user {
+                self.people.users[user].is_waiting = false;
+                let again = self.now + Millis::from_secs(1);
+                self.queue.put(again, Due::CallerReturns(user));
+            }
+        }
+    }
+}

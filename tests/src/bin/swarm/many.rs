@@ -1,0 +1,65 @@
+//! Many worlds, several at a time.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use reeve_sim::swarm::{self, Options};
+
+use crate::tally::Tally;
+use crate::troupe::Troupe;
+
+/// A world that fails is looked at; so many of them say enough.
+const VIOLATIONS_MAX: usize = 20;
+
+/// Which seeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeds {
+    /// The first.
+    pub(crate) from: u64,
+    /// How many there are at least.
+    pub(crate) at_least: u64,
+    /// Until when further ones follow.
+    pub(crate) until: Option<Duration>,
+}
+
+/// Lets all of them run.
+pub(crate) fn run(troupe: &Troupe, seeds: Seeds, threads: usize, legacy: bool) -> Tally {
+    let casts = names(troupe, legacy);
+    let began = Instant::now();
+    let next = AtomicU64::new(seeds.from);
+    let enough = AtomicBool::new(false);
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let beyond = seed >= seeds.from + seeds.at_least;
+                    if beyond && seeds.until.is_none_or(|until| began.elapsed() >= until) {
+                        break;
+                    }
+                    let options = Options::draw(seed, &casts);
+                    let report = swarm::run(&options, troupe, &troupe.casts, false);
+                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    tally.enter(seed, &report);
+                    if tally.violations.len() >= VIOLATIONS_MAX {
+                        enough.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    tally.close(began.elapsed(), threads);
+    tally
+}
+
+/// The casts that play.
+pub(crate) fn names(troupe: &Troupe, legacy: bool) -> Vec<String> {
+    match legacy {
+        true => troupe.casts.names(),
+        false => troupe.casts.sound.clone(),
+    }
+}

@@ -1,0 +1,50 @@
+//! One world, told line by line.
+
+use std::process::ExitCode;
+
+use reeve_sim::swarm::{self, Options};
+
+use crate::many;
+use crate::troupe::Troupe;
+
+/// Worlds tried to find a smaller one: a minute's work at the most.
+const TRIES_MAX: usize = 2_000;
+
+/// Lets it run, and prints it; one that fails is made as small as it goes first.
+pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
+    let options = Options::draw(seed, &many::names(troupe, legacy));
+    let report = swarm::run(&options, troupe, &troupe.casts, false);
+    println!("{options}");
+    let report = match &report.violation {
+        None => swarm::run(&options, troupe, &troupe.casts, true),
+        Some(violation) => {
+            println!("{violation}\nlooking for the smallest world in which it does not hold …");
+            let smallest = swarm::shrink(&options, troupe, &troupe.casts, TRIES_MAX);
+            println!(
+                "{} worlds tried; the smallest is\n{}",
+                smallest.tried, smallest.options
+            );
+            smallest.report
+        }
+    };
+    let begins = report.trace.first().map(|line| line.at);
+    for line in &report.trace {
+        let at = begins.map_or(0, |begins| line.at.since(begins).get());
+        println!(
+            "{:>9}.{:03}  {:<9} {} {} {}",
+            at / 1000,
+            at % 1000,
+            line.who,
+            line.event,
+            line.decision,
+            line.reason
+        );
+    }
+    match report.violation {
+        None => ExitCode::SUCCESS,
+        Some(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+    }
+}

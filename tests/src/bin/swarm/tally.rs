@@ -1,0 +1,106 @@
+//! What many worlds came to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use reeve_sim::swarm::{Fault, Report, Violation};
+use serde_json::json;
+
+/// Sums over all worlds.
+pub(crate) struct Tally {
+    seeds: u64,
+    worker_hours: f64,
+    steps: u64,
+    decisions: u64,
+    fired: [u64; Fault::COUNT],
+    /// What did not hold, by seed.
+    pub(crate) violations: Vec<(u64, Violation)>,
+    took: Duration,
+    threads: usize,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            seeds: 0,
+            worker_hours: 0.0,
+            steps: 0,
+            decisions: 0,
+            fired: [0; Fault::COUNT],
+            violations: Vec::new(),
+            took: Duration::ZERO,
+            threads: 0,
+        }
+    }
+}
+
+impl Tally {
+    /// Takes in what one world came to.
+    pub(crate) fn enter(&mut self, seed: u64, report: &Report) {
+        let hours = report.simulated.get() as f64 / 3_600_000.0;
+        self.seeds += 1;
+        self.worker_hours += hours * report.workers as f64;
+        self.steps += report.steps;
+        self.decisions += report.decisions;
+        for (sum, fired) in self.fired.iter_mut().zip(report.fired) {
+            *sum += fired;
+        }
+        if let Some(violation) = &report.violation {
+            self.violations.push((seed, violation.clone()));
+        }
+    }
+
+    /// All have run.
+    pub(crate) fn close(&mut self, took: Duration, threads: usize) {
+        self.took = took;
+        self.threads = threads;
+        self.violations.sort_by_key(|(seed, _)| *seed);
+    }
+
+    fn per_core_hour(&self) -> f64 {
+        let core_hours = self.took.as_secs_f64() * self.threads as f64 / 3_600.0;
+        self.worker_hours / core_hours
+    }
+
+    pub(crate) fn print(&self) {
+        println!("what came up, and how often");
+        for fault in Fault::ALL {
+            println!("  {:<26}{:>10}", fault.as_str(), self.fired[fault as usize]);
+        }
+        println!(
+            "\n{} worlds, {:.0} simulated worker-hours in {:.1} s on {} core(s): {:.0} worker-hours an hour and core",
+            self.seeds,
+            self.worker_hours,
+            self.took.as_secs_f64(),
+            self.threads,
+            self.per_core_hour()
+        );
+        println!(
+            "{} steps, {} decisions of policies",
+            self.steps, self.decisions
+        );
+        for (seed, violation) in &self.violations {
+            println!("seed {seed}: {violation}");
+        }
+        println!("{} violations", self.violations.len());
+    }
+
+    /// Writes the figures.
+    pub(crate) fn write(&self, file: &Path) -> Result<()> {
+        let faults: BTreeMap<_, _> = Fault::ALL
+            .into_iter()
+            .map(|fault| (fault.as_str(), self.fired[fault as usize]))
+            .collect();
+        let figures = json!({
+            "seeds": self.seeds,
+            "violations": self.violations.len(),
+            "simulated_worker_hours": self.worker_hours.round(),
+            "worker_hours_per_core_hour": self.per_core_hour().round(),
+            "faults": faults,
+        });
+        let text = format!("{figures:#}\n");
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+}

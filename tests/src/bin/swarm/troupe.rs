@@ -1,0 +1,120 @@
+//! The policies that play in random worlds, as the components that run in production.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use reeve_core::decision::{Decision, Policies};
+use reeve_core::id::PoolName;
+use reeve_core::point::{Input, Point};
+use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Registry, Slots};
+use reeve_sim::swarm::Casts;
+use serde_json::{Map, Value, json};
+
+/// The policies that did the incidents, by file.
+const LEGACY: [&str; 5] = [
+    "legacy-stale-pointer",
+    "legacy-ip-race",
+    "legacy-double-provision",
+    "legacy-self-fire",
+    "legacy-frozen-activity",
+];
+
+/// Everybody who plays, loaded once.
+pub(crate) struct Troupe {
+    slots: Arc<Slots>,
+    /// What each is called.
+    pub(crate) casts: Casts,
+}
+
+impl Troupe {
+    /// Loads the standard policies with several settings, and the legacy ones.
+    pub(crate) fn load(directory: &Path) -> Result<Self> {
+        let engine = PolicyEngine::new(Limits::default())?;
+        let sound = sound();
+        let mut bindings = Vec::new();
+        for (cast, settings) in &sound {
+            bindings.extend(bind(cast, &[], "", settings));
+        }
+        for legacy in LEGACY {
+            let file = format!("{legacy}.wasm");
+            let bytes = std::fs::read(directory.join(&file)).with_context(|| {
+                format!(
+                    "cannot read {file} in {}; `cargo xtask policies` builds it",
+                    directory.display()
+                )
+            })?;
+            let policy = LoadedPolicy::load(&engine, &file, &bytes)?;
+            let offered: Vec<_> = policy.points().collect();
+            bindings.extend(bind(legacy, &offered, &file, &Map::new()));
+        }
+        let registry = Registry::new(engine, directory.to_owned(), bindings)?;
+        if let Some((file, error)) = registry.reload().refused().next() {
+            bail!("{file}: {}", error.text());
+        }
+        Ok(Self {
+            slots: Arc::clone(registry.slots()),
+            casts: Casts {
+                sound: sound.into_iter().map(|(cast, _)| cast).collect(),
+                legacy: LEGACY.map(str::to_owned).to_vec(),
+            },
+        })
+    }
+}
+
+impl Policies for Troupe {
+    fn decide(&self, pool: &PoolName, input: Input) -> Decision {
+        Policies::decide(&*self.slots, pool, input)
+    }
+}
+
+/// The standard policies as they come, with short timeouts, and with deferred restarts.
+fn sound() -> Vec<(String, Map<String, Value>)> {
+    let minutes = |minutes: u32| json!(minutes * 60_000);
+    let quick = json!({
+        "reap": {
+            "active_hours_ms": minutes(3), "quiet_hours_ms": minutes(2), "default_ms": minutes(2),
+            "unreachable_ms": minutes(2), "orphan_grace_ms": minutes(1), "readings": 2,
+            "handed_out_is_activity": true,
+        },
+    });
+    let deferring = json!({
+        "reap": { "default_ms": minutes(5), "orphan_action": "terminate", "unclaimed": "as-adopted" },
+        "debounce": { "window_ms": 20_000, "different_cause": "defer" },
+    });
+    [
+        ("standard", json!({})),
+        ("quick", quick),
+        ("deferring", deferring),
+    ]
+    .into_iter()
+    .map(|(cast, settings)| {
+        let settings = settings.as_object().cloned().unwrap_or_default();
+        (cast.to_owned(), settings)
+    })
+    .collect()
+}
+
+/// Every point of a cast's pool, bound to the legacy component where that offers it, else to the standard one.
+fn bind(
+    cast: &str,
+    offered: &[Point],
+    legacy: &str,
+    settings: &Map<String, Value>,
+) -> Vec<Binding> {
+    let bind = |point: Point| Binding {
+        pool: PoolName::from(cast),
+        point,
+        file: if offered.contains(&point) {
+            legacy.to_owned()
+        } else {
+            format!("{point}.wasm")
+        },
+        settings: settings
+            .get(point.as_str())
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
+    };
+    Point::ALL.into_iter().map(bind).collect()
+}

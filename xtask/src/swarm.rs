@@ -1,0 +1,31 @@
+//! Random worlds by the thousand.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+use crate::{policies, process};
+
+/// Builds the policies and becomes the swarm, optimised.
+///
+/// # Errors
+/// When something does not build.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    policies::build(workspace)?;
+    let mut swarm = workspace.cargo("run");
+    swarm
+        .args([
+            "--release",
+            "--package",
+            "reeve-tests",
+            "--features",
+            "swarm",
+            "--bin",
+            "swarm",
+        ])
+        .arg("--")
+        .args(args)
+        .env("REEVE_POLICIES_DIR", workspace.policies());
+    process::become_program(&mut swarm)
+}
