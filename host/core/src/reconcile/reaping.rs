@@ -44,6 +44,7 @@ pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
         .filter(|known| {
             let state = known.instance.state;
             (state.is_live() || state == InstanceState::Stopped)
+                && worker.owns(&known.instance.id)
                 && known.reap_decision.is_none()
                 && Some(&known.instance.id) != draining.as_ref()
                 && known.reap_look_again.is_none_or(|at| at <= turn.now)

@@ -138,7 +138,7 @@ impl Worker {
         let mut shown: Vec<_> = self
             .newest_first()
             .into_iter()
-            .filter(|known| !self.is_foreign(known))
+            .filter(|known| self.owns(&known.instance.id))
             .take(SHOWN_MAX)
             .map(|known| facts(known, now))
             .collect();

@@ -108,8 +108,9 @@ impl OrphanLook {
 }
 
 impl Worker {
-    /// What an orphan an instance is by this reading of it; `None`: it is none. One of the adopted one's
-    /// generation or a newer one is none: another host may just have launched it.
+    /// What an orphan an instance is by this reading of it; `None`: it is none. One of a newer generation than the
+    /// adopted one is none: another host may just have launched it. One of the same is: only one instance is ever
+    /// launched as a generation, so the adopted one was found, and counts as of the latest.
     pub fn origin_of_orphan(&self, reading: &Instance) -> Option<Origin> {
         let adopted = self.adopted.as_ref()?;
         let is_beside = self.adopted_known()?.instance.state.is_live() && reading.id != adopted.id;
@@ -119,7 +120,7 @@ impl Worker {
         }
         match reading.generation_for(&self.id) {
             None => Some(Origin::Unknown),
-            Some(generation) if generation < adopted.generation => {
+            Some(generation) if generation <= adopted.generation => {
                 Some(Origin::Superseded(generation))
             }
             Some(_) => None,

@@ -95,6 +95,8 @@ impl Estate<'_> {
                 let (result, written) = self.shelf.commit(self.now, &write, &mut self.chance);
                 // A write that was there already is answered as written, and changes nothing.
                 if written && before.version == write.expected {
+                    let adopted = before.record.adopted.as_ref();
+                    let undone = adopted.map_or(0, |adopted| self.undone_by(&adopted.id));
                     self.checks.committed(
                         self.now,
                         from,
@@ -102,6 +104,7 @@ impl Estate<'_> {
                         &write,
                         permit.as_ref(),
                         &self.clouds.world,
+                        undone,
                     );
                 }
                 self.trace.tell(self.now, "store", || {

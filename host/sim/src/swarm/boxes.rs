@@ -209,6 +209,14 @@ impl Estate<'_> {
         }
     }
 
+    /// Deliveries that an instance has taken and not done.
+    pub(super) fn undone_by(&self, id: &InstanceId) -> usize {
+        self.boxes
+            .boxes
+            .get(id)
+            .map_or(0, |one| one.software.undone())
+    }
+
     fn some_box(&mut self) -> Option<InstanceId> {
         let length = self.boxes.boxes.len();
         if length == 0 {

@@ -133,15 +133,15 @@ fn the_grace_is_kept_to_the_millisecond() {
 }
 
 #[test]
-fn the_adopted_instance_and_one_of_its_generation_or_a_newer_one_are_no_orphans() {
+fn the_adopted_instance_and_one_of_a_newer_generation_are_no_orphans() {
     let mut worker = orphaned(OLD);
     refused(&worker, &proposal(HOME), Rule::NotAnOrphan);
-    for generation in [3, 4] {
+    for (generation, rule) in [(3, Rule::OrphanGrace), (4, Rule::NotAnOrphan)] {
         let mut found = all();
         found.push(instance("i-new", Some(generation)));
         worker.observe_sweep(found, NOW);
         look_at(&mut worker, "i-new", instance("i-new", Some(generation)));
-        refused(&worker, &proposal("i-new"), Rule::NotAnOrphan);
+        refused(&worker, &proposal("i-new"), rule);
     }
     refused(&worker, &proposal("i-made-up"), Rule::NotThisWorkers);
 }

@@ -124,6 +124,8 @@ pub(super) struct Written<'a> {
     pub(super) permit: Option<&'a Permit>,
     pub(super) world: &'a World,
     pub(super) pool: &'a PoolSpec,
+    /// Deliveries that the adopted instance's box has not done, in truth.
+    pub(super) undone: usize,
 }
 
 impl Checks {
@@ -177,6 +179,7 @@ impl Checks {
         write: &Write,
         permit: Option<&Permit>,
         world: &World,
+        undone: usize,
     ) {
         let Some((_, pool)) = placed(&self.spec, &write.worker) else {
             return;
@@ -191,6 +194,7 @@ impl Checks {
             permit,
             world,
             pool,
+            undone,
         };
         let is_forgotten = self.forgotten.contains(&write.worker);
         let findings = [
