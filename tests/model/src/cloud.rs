@@ -1,9 +1,9 @@
 //! What the cloud does with what arrives (`host/sim/src/world/calls.rs`; `host/aws/src/mutate.rs`).
 
+use crate::marks::{Marks, Milestone, Promise};
 use crate::model::LeaseModel;
 use crate::state::{
-    Call, Cloud, Host, Id, Instance, Intent, Marks, Milestone, Mutation, Outcome, PointerWrite,
-    Promise, Shown, State,
+    Call, Cloud, Host, Id, Instance, Intent, Mutation, Outcome, PointerWrite, Shown, State,
 };
 
 impl LeaseModel {

@@ -1,9 +1,8 @@
 //! The record in the store: compare-and-set, and what a host makes of the answer.
 
+use crate::marks::{Milestone, Promise};
 use crate::model::{LeaseModel, Mistake};
-use crate::state::{
-    Call, Host, Id, Intent, Milestone, Mutation, PointerWrite, Promise, Record, State, Stored,
-};
+use crate::state::{Call, Host, Id, Intent, Mutation, PointerWrite, Record, State, Stored};
 
 /// What a host hears of its write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

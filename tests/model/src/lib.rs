@@ -8,7 +8,9 @@
 //! rules       the guard and the lease: what a host may propose
 //! commit      compare-and-set, and what a host makes of the answer
 //! cloud       what the cloud does with what arrives
-//! steps       the actions, carried out
+//! acts        what a host does: announce and send, recover, take in
+//! steps       which actions are possible, and their order of work
+//! marks       promises and milestones
 //! properties  G1-G4 and G6, and what must be reachable so that they say something
 //! check       runs a model and sums it up
 //! ```
@@ -32,11 +34,13 @@
 
 pub mod check;
 pub mod commit;
+pub mod marks;
 pub mod model;
 pub mod properties;
 pub mod rules;
 pub mod sight;
 pub mod state;
 
+mod acts;
 mod cloud;
 mod steps;

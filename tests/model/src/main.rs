@@ -53,6 +53,14 @@ fn runs() -> Vec<(&'static str, Bounds)> {
             }),
         ),
         (
+            "a crash, a sleeper and a lost answer, two generations",
+            two_hosts(2).with(Left {
+                pauses: 1,
+                unanswered: 1,
+                ..crash
+            }),
+        ),
+        (
             "a sleeper whose mutation arrives late",
             two_hosts(2).with(Left { late: 1, ..sleep }),
         ),

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use stateright::{Model, Property};
 
 use crate::commit::StoreAnswer;
+use crate::marks::{Marks, Milestone};
 use crate::properties;
 use crate::rules::Proposal;
-use crate::state::{
-    Cloud, Host, HostState, Id, Instance, Left, Marks, Milestone, Shown, State, Stored,
-};
+use crate::state::{Cloud, Host, HostState, Id, Instance, Left, Shown, State, Stored};
 
 /// Lease, launch and adoption of one worker.
 #[derive(Clone, Debug)]

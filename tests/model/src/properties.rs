@@ -2,8 +2,9 @@
 
 use stateright::Property;
 
+use crate::marks::{Milestone, Promise};
 use crate::model::LeaseModel;
-use crate::state::{Id, Milestone, Mutation, Promise, State};
+use crate::state::{Id, Mutation, State};
 
 /// G1: at most one instance per generation.
 pub const G1_ONE_PER_GENERATION: &str = "G1: at most one instance exists per generation";

@@ -30,10 +30,6 @@ fn bounds() -> Vec<Bounds> {
         }),
         two_hosts(2).with(Left { deaths: 1, ..none }),
         two_hosts(1).finding(Shown::Stopped),
-        Bounds {
-            hosts: 3,
-            ..two_hosts(1).with(Left { crashes: 1, ..none })
-        },
     ]
 }
 
