@@ -1,0 +1,50 @@
+//! Every order of events within the bounds, to the last one: no promise breaks, and what must be reachable is.
+
+#![allow(
+    clippy::print_stderr,
+    reason = "states, depth, time and the order of events are what a person wants to read"
+)]
+
+use std::collections::BTreeSet;
+
+use reeve_model::check::{check, two_hosts};
+use reeve_model::model::{Bounds, LeaseModel, Mended};
+use reeve_model::state::{Left, Shown};
+
+/// Bounds that close within seconds each. Together they reach everything; `reeve-model`, the binary, goes further.
+fn bounds() -> Vec<Bounds> {
+    let none = Left::default();
+    vec![
+        two_hosts(1).with(Left {
+            crashes: 1,
+            pauses: 1,
+            unanswered: 1,
+            store_failures: 1,
+            ..none
+        }),
+        two_hosts(1).with(Left {
+            pauses: 1,
+            late: 1,
+            refusals: 1,
+            ..none
+        }),
+        two_hosts(2).with(Left { deaths: 1, ..none }),
+        two_hosts(1).finding(Shown::Stopped),
+    ]
+}
+
+#[test]
+fn no_order_of_events_breaks_a_promise_and_everything_worth_reaching_is_reached() {
+    let mut unreached: Option<BTreeSet<&str>> = None;
+    for bounds in bounds() {
+        let summary = check(LeaseModel::new(bounds.clone()).mended(Mended::ALL));
+        eprintln!("{bounds:?}: {summary}");
+        assert!(summary.broken.is_empty(), "{bounds:?}: {summary}");
+        let missing = summary.unreached.into_iter().collect();
+        unreached = Some(match unreached {
+            None => missing,
+            Some(before) => before.intersection(&missing).copied().collect(),
+        });
+    }
+    assert_eq!(unreached, Some(BTreeSet::new()), "never reached");
+}
