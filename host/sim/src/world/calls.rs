@@ -82,7 +82,7 @@ impl World {
         self.carry_out(mutation)
     }
 
-    fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
+    pub(super) fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         match mutation {
             Mutation::Launch { .. } => self.launch(mutation),
             Mutation::Start { id, .. } => self.start(id),

@@ -188,6 +188,17 @@ impl World {
         let _ = self.apply(&mutation);
     }
 
+    /// Takes an instance back, as the provider does with one that was let on the spot market.
+    pub fn reclaim(&mut self, id: &InstanceId) {
+        let mutation = Mutation::Terminate {
+            region: Region::from(""),
+            id: id.clone(),
+            clear_pointer: None,
+        };
+        // One that is gone already stays gone.
+        let _ = self.carry_out(&mutation);
+    }
+
     /// The instances, in the order of their ids.
     pub fn instances(&self) -> impl Iterator<Item = &SimInstance> {
         self.instances.values()
