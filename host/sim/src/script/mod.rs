@@ -12,7 +12,9 @@
 //! file: a script is a text, and the same one gives the same run.
 
 mod check;
+mod cloud;
 mod expect;
+mod length;
 mod read;
 mod setting;
 mod story;
@@ -23,11 +25,12 @@ use std::sync::Arc;
 
 pub use check::Unmet;
 use expect::Expectation;
+pub use length::length_of_time;
 use reeve_core::decision::Policies;
 use reeve_core::id::WorkerId;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::Millis;
-pub use words::{ScriptError, length_of_time};
+pub use words::ScriptError;
 
 use crate::as_it_was::AsItWas;
 use crate::boxes::Software;
