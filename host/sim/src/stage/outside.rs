@@ -182,3 +182,134 @@ fn told_of(fault: &Fault) -> String {
     }
     format!("will refuse the next {}: {}", fault.kind, fault.code)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind, Query, Reading};
+    use reeve_core::id::Region;
+    use reeve_core::instance::InstanceState;
+    use reeve_core::time::Millis;
+
+    use super::*;
+    use crate::incidents;
+    use crate::stage::Setting;
+    use crate::world::World;
+
+    fn stage() -> Stage {
+        let mut world = World::new(1, incidents::BEGINS);
+        world.launch_elsewhere("i-aaaa", incidents::TAG, Boot::instant());
+        world.advance(incidents::BEGINS);
+        let (key, value) = incidents::TAG;
+        Stage::new(Setting {
+            world,
+            begins: incidents::BEGINS,
+            length: Millis::from_secs(60),
+            script: Vec::new(),
+            worker: incidents::worker(),
+            tag: (key.to_owned(), value.to_owned()),
+            pointer: incidents::pointer(),
+            software: None,
+            idle_limit: None,
+        })
+    }
+
+    /// The instances that a scan shows, with their states; `None`: it is not answered.
+    fn scan(stage: &Stage) -> Option<Vec<(String, InstanceState)>> {
+        let query = Query::Sweep {
+            region: Region::from(""),
+            tag_key: incidents::TAG.0.to_owned(),
+            tag_values: vec![incidents::TAG.1.to_owned()],
+        };
+        match stage.world.query(&query).ok()? {
+            Reading::Sweep(found) => {
+                let seen = found.into_iter().map(|one| (one.id.to_string(), one.state));
+                Some(seen.collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn seen(state: InstanceState) -> Option<Vec<(String, InstanceState)>> {
+        Some(vec![("i-aaaa".to_owned(), state)])
+    }
+
+    fn end(who: &str, which: Which, by: EndedBy) -> Act {
+        let who = who.to_owned();
+        Act::End { who, which, by }
+    }
+
+    #[test]
+    fn trouble_with_queries_is_felt_from_its_begin_to_its_end() {
+        use InstanceState::{Running, Stopping};
+        for (vexation, during, after) in [
+            (Vexation::Unanswered(Asked::Sweep), None, seen(Stopping)),
+            (
+                Vexation::Hidden(Which::Newest),
+                Some(Vec::new()),
+                seen(Stopping),
+            ),
+            (
+                Vexation::Frozen(Which::Newest),
+                seen(Running),
+                seen(Stopping),
+            ),
+        ] {
+            let mut stage = stage();
+            assert_eq!(scan(&stage), seen(Running));
+            let vexed = |begins| Act::Vexed {
+                vexation: vexation.clone(),
+                begins,
+            };
+            stage.outside(vexed(true));
+            // It is none of those that are up by the end; the trouble is still with it.
+            stage.outside(end("someone", Which::Newest, EndedBy::Stop));
+            assert_eq!(scan(&stage), during, "{vexation:?}");
+            stage.outside(vexed(false));
+            assert_eq!(scan(&stage), after, "{vexation:?}");
+        }
+        let mut stage = stage();
+        stage.outside(Act::Vexed {
+            vexation: Vexation::PartialMetrics(Which::Newest),
+            begins: true,
+        });
+        assert_eq!(
+            stage.trouble.partial_metrics,
+            BTreeSet::from(["i-aaaa".into()])
+        );
+    }
+
+    #[test]
+    fn what_others_do_changes_the_cloud_and_is_not_held_against_the_host() {
+        let mut stage = stage();
+        stage.outside(Act::WritePointer {
+            who: "someone".to_owned(),
+            value: "i-bbbb".to_owned(),
+        });
+        assert_eq!(stage.world.pointer(&incidents::pointer()), Some("i-bbbb"));
+        stage.outside(end("cloud", Which::Id("i-aaaa".into()), EndedBy::Reclaim));
+        assert_eq!(scan(&stage), seen(InstanceState::ShuttingDown));
+        stage.judge();
+        assert_eq!((stage.run.harms.len(), stage.run.deeds.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_fault_befalls_the_next_mutation_of_its_kind() {
+        let mut stage = stage();
+        stage.outside(Act::Fault(Fault {
+            kind: MutationKind::Stop,
+            carried_out: false,
+            error: CloudErrorKind::Throttled,
+            code: "RequestLimitExceeded",
+        }));
+        let stop = Mutation::Stop {
+            region: Region::from(""),
+            id: "i-aaaa".into(),
+            clear_pointer: None,
+        };
+        let refused = stage.world.apply(&stop).map_err(|error| error.kind);
+        assert_eq!(refused, Err(CloudErrorKind::Throttled));
+        assert!(stage.world.apply(&stop).is_ok());
+    }
+}
