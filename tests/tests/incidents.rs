@@ -109,10 +109,15 @@ fn the_demo_plays_every_script_of_the_directory() {
 fn the_example_in_the_documentation_is_met_as_it_says() {
     let readme = read("README.md");
     let after = readme.split("```reeve\n").nth(1).expect("an example");
-    let script = parse("README.md", after.split("```").next().unwrap());
+    let script = parse("README.md, its example", after.split("```").next().unwrap());
     let mut cast = Cast::new(&policies_dir()).unwrap();
     assert!(script.expectations(Variant::Standard) > 0);
-    transcript(&mut cast, "README.md", &script, Variant::Standard);
+    transcript(
+        &mut cast,
+        "README.md, its example",
+        &script,
+        Variant::Standard,
+    );
 }
 
 #[test]
