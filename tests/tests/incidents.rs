@@ -1,4 +1,5 @@
-//! The incidents with the real components: as they were, contained, and served.
+//! Every script of `incidents/` in every variant, with the real components: held to what it expects, and its timeline
+//! to the transcript beside it. `REEVE_BLESS=1` writes the transcripts anew.
 
 #![allow(
     clippy::expect_used,
@@ -7,227 +8,124 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use reeve::demo::{Cast, play_all};
-use reeve_sim::incidents::{Incident, Variant};
-use reeve_sim::run::{Harm, Outcome, Run};
+use reeve::demo::{Cast, Shown, outcome, play_all, played};
+use reeve_sim::incidents;
+use reeve_sim::script::{Script, Variant};
 use reeve_tests::artefacts::policies_dir;
 
-fn play(incident: Incident, variant: Variant) -> Run {
-    let cast = Cast::load(&policies_dir()).unwrap();
-    incident.play(variant, Arc::new(cast.part(incident, variant)))
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("incidents")
 }
 
-#[track_caller]
-fn told(run: &Run, what: &str) {
-    let lines: Vec<_> = run
-        .entries
+/// The files of the directory whose names end so, by name.
+fn files(ending: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(ending)).collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(directory().join(file)).unwrap_or_default()
+}
+
+fn parse(file: &str, text: &str) -> Script {
+    let parsed = Script::parse(text);
+    parsed.unwrap_or_else(|e| panic!("{file}:{}:{}: {e}", e.line, e.column))
+}
+
+/// What the variant prints; it is as the script expects.
+fn transcript(cast: &mut Cast, file: &str, script: &Script, variant: Variant) -> String {
+    let part = cast.part(script, variant, &[]).unwrap();
+    let (timeline, run) = played(script, variant, part, Shown::Names);
+    let unmet: Vec<_> = script
+        .check(variant, &run)
         .iter()
-        .map(|entry| {
-            format!(
-                "{} {} {} {}",
-                entry.who, entry.event, entry.decision, entry.reason
-            )
-        })
+        .map(|unmet| format!("{file}:{}: {}: {unmet}", unmet.line, variant.name()))
         .collect();
+    assert!(unmet.is_empty(), "{}\n{timeline}", unmet.join("\n"));
+    format!("{timeline}\n  {}\n", outcome(&run))
+}
+
+/// The first line in which two texts differ.
+fn difference(expected: &str, found: &str) -> String {
+    let mut lines = expected.lines().zip(found.lines()).enumerate();
+    match lines.find(|(_, (expected, found))| expected != found) {
+        Some((index, (expected, found))) => {
+            format!("line {}:\n  - {expected}\n  + {found}", index + 1)
+        }
+        None => "one is longer".to_owned(),
+    }
+}
+
+#[test]
+fn every_incident_is_met_as_its_script_expects_and_as_its_transcript_tells() {
+    let bless = std::env::var_os("REEVE_BLESS").is_some();
+    let mut cast = Cast::new(&policies_dir()).unwrap();
+    let mut told = BTreeSet::new();
+    let mut different = Vec::new();
+    for file in files(".reeve") {
+        let script = parse(&file, &read(&file));
+        assert_eq!(format!("{}.reeve", script.name), file);
+        for variant in Variant::ALL {
+            assert!(
+                script.expectations(variant) > 0,
+                "{file}: {}",
+                variant.name()
+            );
+            let name = format!("{}.{}.transcript", script.name, variant.name());
+            let found = transcript(&mut cast, &file, &script, variant);
+            if bless {
+                fs::write(directory().join(&name), &found).unwrap();
+            } else if read(&name) != found {
+                different.push(format!("{name}, {}", difference(&read(&name), &found)));
+            }
+            told.insert(name);
+        }
+    }
     assert!(
-        lines.iter().any(|line| line.contains(what)),
-        "nothing says {what:?} in:\n{}",
-        lines.join("\n")
+        different.is_empty(),
+        "{}\nif this is how it should be, write them anew with REEVE_BLESS=1",
+        different.join("\n")
     );
-}
-
-#[test]
-fn stale_pointer_as_it_was_starts_the_old_instance_and_stops_healthy_ones_unserved() {
-    let run = play(Incident::StalePointer, Variant::AsItWas);
-    assert_eq!(run.outcome(), Outcome::Failed);
-    assert!(run.served.is_empty(), "{:?}", run.served);
-    let unserved = |harm: &&Harm| matches!(harm, Harm::StoppedUnserved(_));
-    assert!(
-        run.harms.iter().filter(unserved).count() >= 4,
-        "{:?}",
-        run.harms
-    );
-    let second = Harm::SecondInstance {
-        started: "i-aaaa".into(),
-        beside: "i-bbbb".into(),
-    };
-    assert!(run.harms.contains(&second), "{:?}", run.harms);
-}
-
-#[test]
-fn stale_pointer_under_reeve_with_the_legacy_policies_does_no_harm() {
-    let run = play(Incident::StalePointer, Variant::LegacyUnderReeve);
-    assert_eq!(run.harms, []);
-    assert_eq!(run.outcome(), Outcome::Contained);
-    told(&run, "candidate-runs");
-    told(&run, "never-handed-out");
-}
-
-#[test]
-fn stale_pointer_with_the_standard_policies_is_served_on_the_first_call() {
-    let run = play(Incident::StalePointer, Variant::Standard);
-    assert_eq!(run.outcome(), Outcome::Served, "{:?}", run.harms);
-    assert_eq!(run.served.len(), 3);
-    let longest = run.served.iter().map(|(_, took)| took.get()).max();
-    assert!(longest < Some(1_000), "{:?}", run.served);
-    told(&run, "gpu_instance_adopted_by_tag");
-}
-
-#[test]
-fn ip_race_as_it_was_starts_the_old_instance_beside_the_adopted_one() {
-    let run = play(Incident::IpRace, Variant::AsItWas);
-    assert_eq!(run.outcome(), Outcome::Failed);
-    let second = Harm::SecondInstance {
-        started: "i-aaaa".into(),
-        beside: "i-bbbb".into(),
-    };
-    assert!(run.harms.contains(&second), "{:?}", run.harms);
-}
-
-#[test]
-fn ip_race_under_reeve_with_the_legacy_policies_is_refused_and_the_caller_told_to_come_back() {
-    let run = play(Incident::IpRace, Variant::LegacyUnderReeve);
-    assert_eq!(run.harms, []);
-    assert_eq!(run.outcome(), Outcome::Contained);
-    told(&run, "adopted-is-live");
-    told(&run, "ip_pending");
     assert_eq!(
-        run.served.len(),
-        2,
-        "both callers are served when they come back"
+        files(".transcript"),
+        told,
+        "a transcript without its script"
     );
 }
 
 #[test]
-fn ip_race_with_the_standard_policies_waits_for_the_address_and_serves_the_first_call() {
-    let run = play(Incident::IpRace, Variant::Standard);
-    assert_eq!(run.outcome(), Outcome::Served, "{:?}", run.harms);
-    assert_eq!(run.served.len(), 2);
-    told(&run, "look again in 0.5s");
+fn the_demo_plays_every_script_of_the_directory() {
+    let names = |script: &Script| format!("{}.reeve", script.name);
+    let played: BTreeSet<_> = incidents::all().unwrap().iter().map(names).collect();
+    assert_eq!(played, files(".reeve"));
 }
 
 #[test]
-fn double_provision_as_it_was_launches_twice_and_delivers_to_the_box_that_lost_the_mint() {
-    let run = play(Incident::DoubleProvision, Variant::AsItWas);
-    assert_eq!(run.outcome(), Outcome::Failed);
-    let second = |harm: &&Harm| matches!(harm, Harm::SecondInstance { .. });
-    assert_eq!(
-        run.harms.iter().filter(second).count(),
-        1,
-        "{:?}",
-        run.harms
+fn the_example_in_the_documentation_is_met_as_it_says() {
+    let readme = read("README.md");
+    let after = readme.split("```reeve\n").nth(1).expect("an example");
+    let script = parse("README.md, its example", after.split("```").next().unwrap());
+    let mut cast = Cast::new(&policies_dir()).unwrap();
+    assert!(script.expectations(Variant::Standard) > 0);
+    transcript(
+        &mut cast,
+        "README.md, its example",
+        &script,
+        Variant::Standard,
     );
-    let void = |harm: &&Harm| matches!(harm, Harm::DeliveredIntoTheVoid { deliveries: 3, .. });
-    assert_eq!(run.harms.iter().filter(void).count(), 1, "{:?}", run.harms);
-    told(&run, "401 Unauthorized; client error, not retrying");
-}
-
-#[test]
-fn double_provision_under_reeve_launches_once_and_a_wiped_token_recovers_by_itself() {
-    for (variant, expected) in [
-        (Variant::LegacyUnderReeve, Outcome::Contained),
-        (Variant::Standard, Outcome::Served),
-    ] {
-        let run = play(Incident::DoubleProvision, variant);
-        assert_eq!(run.harms, []);
-        assert_eq!(run.outcome(), expected);
-        let events = run.entries.iter();
-        let count = |who: &str, what: &str| {
-            let lines = events.clone().filter(|entry| entry.who == who);
-            lines.filter(|entry| entry.event.contains(what)).count()
-        };
-        assert_eq!(count("host", "launch"), 1);
-        assert_eq!(count("box", "i-cccc is told: superseded, and ends"), 1);
-        assert_eq!(count("box", "is told: token_live, come back in"), 1);
-        assert_eq!(
-            count("box", "is registered (generation 1)"),
-            2,
-            "once, and after the wipe"
-        );
-        assert_eq!(run.served.len(), 3, "chat, each time");
-    }
-}
-
-#[test]
-fn self_fire_as_it_was_makes_a_full_cycle_of_every_probe_and_stops_what_has_just_booted() {
-    let run = play(Incident::SelfFire, Variant::AsItWas);
-    assert_eq!(run.outcome(), Outcome::Failed);
-    let unserved = |harm: &&Harm| matches!(harm, Harm::StoppedUnserved(_));
-    assert_eq!(
-        run.harms.iter().filter(unserved).count(),
-        4,
-        "{:?}",
-        run.harms
-    );
-    let launches = run.entries.iter().filter(|entry| entry.event == "launch");
-    assert_eq!(launches.count(), 5);
-}
-
-#[test]
-fn self_fire_under_reeve_is_one_cycle_and_four_counted_drops() {
-    for (variant, expected) in [
-        (Variant::LegacyUnderReeve, Outcome::Contained),
-        (Variant::Standard, Outcome::Served),
-    ] {
-        let run = play(Incident::SelfFire, variant);
-        assert_eq!(run.harms, []);
-        assert_eq!(run.outcome(), expected);
-        let count = |what: &str| {
-            let lines = run.entries.iter().filter(|entry| entry.who == "host");
-            lines.filter(|entry| entry.event.starts_with(what)).count()
-        };
-        assert_eq!(count("launch"), 1);
-        assert_eq!(count("terminate"), 1);
-        assert_eq!(count("restart_begun"), 1);
-        assert_eq!(count("restart_dropped"), 4);
-        assert_eq!(count("restart_done"), 1);
-        assert_eq!(run.served.len(), 2, "chat, before and after");
-    }
-}
-
-#[test]
-fn frozen_activity_as_it_was_kills_the_worker_27_minutes_after_its_last_message() {
-    let run = play(Incident::FrozenActivity, Variant::AsItWas);
-    assert_eq!(run.outcome(), Outcome::Failed);
-    let [Harm::StoppedInUse { last_used_ago, .. }] = &run.harms[..] else {
-        panic!("{:?}", run.harms);
-    };
-    assert_eq!(last_used_ago.get() / 60_000, 27);
-}
-
-#[test]
-fn frozen_activity_under_reeve_is_reaped_after_30_idle_minutes_and_not_before() {
-    for (variant, expected) in [
-        (Variant::LegacyUnderReeve, Outcome::Contained),
-        (Variant::Standard, Outcome::Served),
-    ] {
-        let run = play(Incident::FrozenActivity, variant);
-        assert_eq!(run.harms, []);
-        assert_eq!(run.outcome(), expected);
-        told(&run, "instance_draining");
-        let stop = run
-            .entries
-            .iter()
-            .find(|entry| entry.event.starts_with("stop i-"));
-        let message = run
-            .entries
-            .iter()
-            .rfind(|entry| entry.event.starts_with("is served"));
-        let idle = stop.unwrap().at.since(message.unwrap().at);
-        // A sweep and the drain later at the most, and a second look for the standard policy.
-        let minutes = 30 * 60_000..33 * 60_000;
-        assert!(minutes.contains(&idle.get()), "{idle}");
-    }
 }
 
 #[test]
 fn the_demo_prints_the_same_text_every_time() {
-    let cast = Cast::load(&policies_dir()).unwrap();
-    let print = || {
+    let mut cast = Cast::new(&policies_dir()).unwrap();
+    let mut print = || {
         let mut out = Vec::new();
-        play_all(&cast, &mut out).unwrap();
+        play_all(&mut cast, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let first = print();

@@ -75,6 +75,10 @@ pub struct WorkerRecord {
     pub epoch: Epoch,
     /// Who may act for the worker; `None`: whoever takes the lease next.
     pub lease: Option<HostId>,
+    /// Who wrote this. It tells two hosts apart that write the same content at the same time: only one of them has
+    /// written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<HostId>,
     /// The latest provisioning attempt. Only rises (G1).
     pub generation: Generation,
     /// Where the worker stands in its life.

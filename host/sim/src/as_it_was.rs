@@ -18,7 +18,7 @@ use reeve_core::demand::Demand;
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
-use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::restart::RestartRequest;
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
@@ -116,14 +116,9 @@ impl AsItWas {
 
     /// A restart: the worker's instance is ended, its address cleared, another one provisioned. Whoever looks
     /// meanwhile sees a dead worker (I4).
-    fn recreate(&mut self, world: &mut World, now: Instant, cause: &str) {
+    fn recreate(&mut self, world: &mut World, now: Instant, request: &RestartRequest) {
         let notes = self.notes(world, now);
-        let request = RestartRequest {
-            cause: cause.to_owned(),
-            initiator: Initiator::Program,
-            text: None,
-        };
-        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, &request)));
+        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, request)));
         let goes = matches!(
             &made.result,
             Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
@@ -379,8 +374,14 @@ impl Host for AsItWas {
         self.replies.push((request, reply));
     }
 
-    fn restart(&mut self, world: &mut World, now: Instant, _worker: &WorkerId, cause: &str) {
-        self.recreate(world, now, cause);
+    fn restart(
+        &mut self,
+        world: &mut World,
+        now: Instant,
+        _worker: &WorkerId,
+        request: RestartRequest,
+    ) {
+        self.recreate(world, now, &request);
     }
 
     fn demand(

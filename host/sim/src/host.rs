@@ -3,6 +3,7 @@
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
 use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::restart::RestartRequest;
 use reeve_core::time::Instant;
 use reeve_core::worker::{DemandReading, Said};
 
@@ -27,8 +28,14 @@ pub trait Host {
         said: Said,
     );
 
-    /// A program asks for a restart of the worker.
-    fn restart(&mut self, world: &mut World, now: Instant, worker: &WorkerId, cause: &str);
+    /// Somebody asks for a restart of the worker.
+    fn restart(
+        &mut self,
+        world: &mut World,
+        now: Instant,
+        worker: &WorkerId,
+        request: RestartRequest,
+    );
 
     /// The demand metric was read.
     fn demand(&mut self, world: &mut World, now: Instant, worker: &WorkerId, demand: DemandReading);

@@ -8,7 +8,7 @@
 //! - [`stage`]: plays a script against a host and judges what it does from the world alone; [`run`] is what
 //!   it came to.
 //! - [`boxes`]: the software on the instances.
-//! - [`incidents`]: the scripts.
+//! - [`script`]: what is played, as a text that tells it; [`incidents`]: those that come with reeve.
 //! - [`timeline`]: a run, line by line, for people.
 //! - [`swarm`]: random worlds in which everything goes wrong, and the guarantees checked from outside.
 //! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
@@ -21,6 +21,7 @@ pub mod host;
 pub mod incidents;
 pub mod reeve;
 pub mod run;
+pub mod script;
 pub mod stage;
 pub mod store;
 pub mod swarm;

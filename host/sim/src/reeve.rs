@@ -16,7 +16,7 @@ use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::point::{Input, Point};
-use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::restart::RestartRequest;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Committed, Store as _};
 use reeve_core::time::{Instant, Millis};
@@ -371,13 +371,14 @@ impl Host for Reeve {
         self.step(now, event);
     }
 
-    fn restart(&mut self, _world: &mut World, now: Instant, worker: &WorkerId, cause: &str) {
+    fn restart(
+        &mut self,
+        _world: &mut World,
+        now: Instant,
+        worker: &WorkerId,
+        request: RestartRequest,
+    ) {
         // Nobody waits for what comes of it; the timeline has it from the notices.
-        let request = RestartRequest {
-            cause: cause.to_owned(),
-            initiator: Initiator::Program,
-            text: None,
-        };
         let command = Command::Restart(request);
         self.operate(now, worker, RequestId::default(), command);
         self.reports.clear();

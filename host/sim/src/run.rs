@@ -3,23 +3,39 @@
 use std::fmt;
 
 use reeve_core::id::InstanceId;
-use reeve_core::time::Millis;
+use reeve_core::time::{Instant, Millis};
 
 use crate::timeline::Entry;
+use crate::world::Happening;
 
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// When the story began.
+    pub begins: Instant,
     /// Line by line, oldest first.
     pub entries: Vec<Entry>,
     /// What should never have happened, as seen from the world.
     pub harms: Vec<Harm>,
+    /// What the host did to instances, as seen from the world: launches, starts, stops, terminations.
+    pub deeds: Vec<Happening>,
     /// Proposals the guard refused.
     pub vetoes: usize,
-    /// Callers who were served, with how long that took each from the first time they asked.
-    pub served: Vec<(&'static str, Millis)>,
+    /// Callers who were served.
+    pub served: Vec<Served>,
     /// Callers who gave up.
     pub gave_up: usize,
+}
+
+/// Somebody got an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Who.
+    pub caller: String,
+    /// When.
+    pub at: Instant,
+    /// How long that took from the first time they asked.
+    pub took: Millis,
 }
 
 /// What should never happen.
@@ -78,7 +94,7 @@ impl fmt::Display for Harm {
 impl Run {
     /// From the first ask to the first answer with an address.
     pub fn until_served(&self) -> Option<Millis> {
-        self.served.iter().map(|(_, took)| *took).min()
+        self.served.iter().map(|served| served.took).min()
     }
 
     /// What it came to, in one word.

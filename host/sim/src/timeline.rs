@@ -32,4 +32,13 @@ impl Entry {
             digest: None,
         }
     }
+
+    /// What happened and what was decided, as a timeline shows it.
+    pub fn what(&self) -> String {
+        match (self.event.as_str(), self.decision.as_str()) {
+            (event, "") => event.to_owned(),
+            ("", decision) => decision.to_owned(),
+            (event, decision) => format!("{event} → {decision}"),
+        }
+    }
 }

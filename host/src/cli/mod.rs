@@ -1,7 +1,7 @@
 //! The command line. Results go to standard output, errors and logs to standard error.
 //!
-//! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line or the
-//! configuration is wrong.
+//! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line, the
+//! configuration or an incident script is wrong.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -14,6 +14,7 @@ mod journal;
 mod notify;
 mod operate;
 mod policy;
+mod sim;
 mod workers;
 
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use crate::{logs, serve};
 
 /// Something failed, or a check found something.
 const FAILED: u8 = 1;
-/// The configuration is wrong.
+/// The configuration or a script is wrong.
 const MISCONFIGURED: u8 = 2;
 /// The variable that says where policies are when the command line does not.
 const POLICIES_VARIABLE: &str = "REEVE_POLICIES_DIR";
@@ -62,6 +63,9 @@ enum Command {
     /// Build, test, look at and run policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Play incidents on a simulated cloud, in virtual time.
+    #[command(subcommand)]
+    Sim(sim::SimCommand),
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +94,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            let misconfigured = error.downcast_ref::<ConfigError>().is_some();
+            let misconfigured = error.is::<ConfigError>() || error.is::<sim::ScriptFileError>();
             ExitCode::from(if misconfigured { MISCONFIGURED } else { FAILED })
         }
     }
@@ -114,6 +118,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Policy(command) => policy::run(command),
+        Command::Sim(command) => sim::run(command),
     }
 }
 
@@ -124,13 +129,18 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(runtime?)
 }
 
+/// Where the policies are: as the command line says, else the environment, else where they are built.
+fn policies_dir(given: Option<PathBuf>) -> PathBuf {
+    let in_environment = || std::env::var_os(POLICIES_VARIABLE).map(PathBuf::from);
+    let named = given.or_else(in_environment);
+    named.unwrap_or_else(|| PathBuf::from("target/policies"))
+}
+
 impl From<DemoArgs> for DemoOptions {
     fn from(args: DemoArgs) -> Self {
-        let in_environment = || std::env::var_os(POLICIES_VARIABLE).map(PathBuf::from);
-        let policies_dir = args.policies_dir.or_else(in_environment);
         Self {
             once: args.once,
-            policies_dir: policies_dir.unwrap_or_else(|| PathBuf::from("target/policies")),
+            policies_dir: policies_dir(args.policies_dir),
             listen: args.listen,
         }
     }

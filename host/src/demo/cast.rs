@@ -1,104 +1,150 @@
-//! Who plays in the demo: the standard policies, and for each incident the policies that did it.
+//! Who plays: the standard policies, for each incident the policies that did it, and whatever is put to the test.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reeve_core::decision::{Decision, Policies};
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point};
-use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Registry, Slots};
-use reeve_sim::incidents::{Incident, Variant};
+use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, Slots};
+use reeve_sim::incidents;
+use reeve_sim::script::{Script, Variant};
 use serde_json::Map;
 
-/// The pool of the standard policies.
-const STANDARD: &str = "standard";
-
-/// The policies of every run, loaded once and bound: each part is a pool of its own.
+/// The policies of all runs, each loaded once. Fuel alone ends their calls, and so every run is the same on every
+/// machine.
 pub struct Cast {
-    slots: Arc<Slots>,
+    engine: PolicyEngine,
+    directory: PathBuf,
+    loaded: BTreeMap<PathBuf, Arc<LoadedPolicy>>,
 }
 
 /// The policies of one run.
 pub struct Part {
-    slots: Arc<Slots>,
+    slots: Slots,
     pool: PoolName,
+    tested: bool,
+}
+
+/// Who plays in a run, for its heading and the ends of its lines.
+pub struct Playbill {
+    /// For each point the component that answers it, and its digest.
+    pub players: Vec<(Point, String, Digest)>,
+    /// Whether some of them are there to be put to the test.
+    pub tested: bool,
 }
 
 impl Cast {
-    /// Loads the components from the policy directory.
+    /// Nobody yet; the standard and the legacy policies are looked for in this directory.
     ///
     /// # Errors
-    /// A component is missing or unusable; the error says which and why.
-    pub fn load(directory: &Path) -> anyhow::Result<Self> {
-        let engine = PolicyEngine::new(Limits::default())?;
-        let mut all = bindings(&PoolName::from(STANDARD), &[], "");
-        for incident in Incident::ALL {
-            let file = format!("{}.wasm", incident.legacy_policy());
-            let offered = offered(&engine, directory, &file)?;
-            all.extend(bindings(&PoolName::from(incident.id()), &offered, &file));
-        }
-        let registry = Registry::new(engine, directory.to_owned(), all)?;
-        if let Some((file, error)) = registry.reload().refused().next() {
-            anyhow::bail!("{file}: {}", error.text());
-        }
-        let slots = Arc::clone(registry.slots());
-        Ok(Self { slots })
+    /// The engine does not start.
+    pub fn new(directory: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            engine: PolicyEngine::new(Limits::default())?,
+            directory: directory.to_owned(),
+            loaded: BTreeMap::new(),
+        })
     }
 
-    /// Who plays in this variant of this incident.
-    pub fn part(&self, incident: Incident, variant: Variant) -> Part {
-        let pool = match variant {
-            Variant::AsItWas | Variant::LegacyUnderReeve => incident.id(),
-            Variant::Standard => STANDARD,
-        };
-        Part {
-            slots: Arc::clone(&self.slots),
-            pool: PoolName::from(pool),
+    /// Who plays in this variant of this script: the standard policies, before them the script's legacy ones where
+    /// the variant has them, and before all of them `tested`, a point and a file each.
+    ///
+    /// # Errors
+    /// A component is missing, unusable, or does not answer what it is there for; the error says which and why.
+    pub fn part(
+        &mut self,
+        script: &Script,
+        variant: Variant,
+        tested: &[(Point, PathBuf)],
+    ) -> anyhow::Result<Part> {
+        let pool = incidents::pool();
+        let mut players: BTreeMap<Point, Arc<LoadedPolicy>> = BTreeMap::new();
+        for (point, file) in tested {
+            let policy = self.load(file.clone())?;
+            if !policy.offers(*point) {
+                let offered: Vec<_> = policy.points().map(Point::as_str).collect();
+                let (file, offered) = (file.display(), offered.join(", "));
+                bail!("{file} cannot be asked `{point}`; it offers {offered}");
+            }
+            if players.insert(*point, policy).is_some() {
+                bail!("`{point}` is given two policies; accepted is one for each point");
+            }
         }
+        if variant != Variant::Standard {
+            for file in &script.legacy {
+                let policy = self.load(self.directory.join(file))?;
+                for point in policy.points() {
+                    players.entry(point).or_insert_with(|| Arc::clone(&policy));
+                }
+            }
+        }
+        let mut slots = SlotMap::default();
+        for point in Point::ALL {
+            let policy = match players.remove(&point) {
+                Some(policy) => policy,
+                None => self.load(self.directory.join(format!("{point}.wasm")))?,
+            };
+            let settings = Arc::from("{}");
+            slots.bind(pool.clone(), point, Slot { policy, settings });
+        }
+        let part = Part {
+            slots: Slots::default(),
+            pool,
+            tested: !tested.is_empty(),
+        };
+        part.slots.replace(slots);
+        Ok(part)
+    }
+
+    fn load(&mut self, path: PathBuf) -> anyhow::Result<Arc<LoadedPolicy>> {
+        if let Some(loaded) = self.loaded.get(&path) {
+            return Ok(Arc::clone(loaded));
+        }
+        let bytes = std::fs::read(&path).with_context(|| {
+            format!(
+                "cannot read the policy {}; `cargo xtask policies` builds those that come with reeve",
+                path.display()
+            )
+        })?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let loaded = LoadedPolicy::load(&self.engine, &name.to_string_lossy(), &bytes)?;
+        let loaded = Arc::new(loaded);
+        self.loaded.insert(path, Arc::clone(&loaded));
+        Ok(loaded)
     }
 }
 
 impl Part {
-    /// For each point the component that answers, and its digest.
-    pub fn players(&self) -> Vec<(Point, String, Digest)> {
+    /// Who plays.
+    pub fn playbill(&self) -> Playbill {
         let player = |point| {
             let slot = self.slots.get(&self.pool, point)?;
             let policy = slot.policy.policy();
             Some((point, policy.name.clone(), policy.digest))
         };
-        Point::ALL.into_iter().filter_map(player).collect()
+        Playbill {
+            players: Point::ALL.into_iter().filter_map(player).collect(),
+            tested: self.tested,
+        }
     }
 }
 
 impl Policies for Part {
-    /// The incidents' own pool stands for the part's.
+    /// The incidents' own pool stands for whatever the script calls its own.
     fn decide(&self, _pool: &PoolName, input: Input) -> Decision {
-        Policies::decide(&*self.slots, &self.pool, input)
+        Policies::decide(&self.slots, &self.pool, input)
     }
 }
 
-/// The points that a legacy component offers.
-fn offered(engine: &PolicyEngine, directory: &Path, file: &str) -> anyhow::Result<Vec<Point>> {
-    let bytes = std::fs::read(directory.join(file)).with_context(|| {
-        format!(
-            "cannot read {file} in {}; `cargo xtask policies` builds it",
-            directory.display()
-        )
-    })?;
-    Ok(LoadedPolicy::load(engine, file, &bytes)?.points().collect())
-}
-
-/// Every point of the pool, bound to the legacy component where that offers it, else to the standard one.
-pub(super) fn bindings(pool: &PoolName, offered: &[Point], legacy: &str) -> Vec<Binding> {
+/// Every point of the pool, bound to the standard component.
+pub(super) fn standard_bindings(pool: &PoolName) -> Vec<Binding> {
     let bind = |point: Point| Binding {
         pool: pool.clone(),
         point,
-        file: if offered.contains(&point) {
-            legacy.to_owned()
-        } else {
-            format!("{point}.wasm")
-        },
+        file: format!("{point}.wasm"),
         settings: Map::new(),
     };
     Point::ALL.into_iter().map(bind).collect()

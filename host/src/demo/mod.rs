@@ -9,9 +9,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cast::{Cast, Part};
-use reeve_sim::incidents::{Incident, Variant};
+use anyhow::Context as _;
+pub use cast::{Cast, Part, Playbill};
+pub use print::{Shown, outcome};
+use reeve_sim::incidents;
 use reeve_sim::run::Run;
+use reeve_sim::script::{Script, Variant};
 
 /// What `reeve demo` is asked to do.
 #[derive(Clone, Debug)]
@@ -30,9 +33,9 @@ pub struct DemoOptions {
 /// # Errors
 /// A component is missing or unusable, standard output is closed, or no address can be listened on.
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
-    let cast = Cast::load(&options.policies_dir)?;
+    let mut cast = Cast::new(&options.policies_dir)?;
     let mut text = Vec::new();
-    play_all(&cast, &mut text)?;
+    play_all(&mut cast, &mut text)?;
     say(&String::from_utf8_lossy(&text))?;
     if options.once {
         return Ok(());
@@ -43,31 +46,36 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
 /// Plays every incident in every variant and prints the timelines and the table.
 ///
 /// # Errors
-/// The output cannot be written.
-pub fn play_all(cast: &Cast, out: &mut impl Write) -> std::io::Result<()> {
+/// A component is missing or unusable, or the output cannot be written.
+pub fn play_all(cast: &mut Cast, out: &mut impl Write) -> anyhow::Result<()> {
+    let scripts = incidents::all().context("an incident that comes with reeve is no script")?;
     writeln!(
         out,
         "The incidents this project exists for, replayed on a simulated cloud in virtual time. Every decision\n\
          below was made by a sandboxed WebAssembly component; its digest stands at the end of the line.\n"
     )?;
     let mut rows = Vec::new();
-    for incident in Incident::ALL {
-        writeln!(out, "{}: {}\n", incident.id(), incident.title())?;
+    for script in &scripts {
+        writeln!(out, "{}: {}\n", script.name, script.title)?;
         let mut runs: Vec<(Variant, Run)> = Vec::new();
         for variant in Variant::ALL {
-            let part = cast.part(incident, variant);
-            let players = part.players();
-            let run = incident.play(variant, Arc::new(part));
-            writeln!(
-                out,
-                "{}",
-                print::timeline(incident, variant, &players, &run)
-            )?;
+            let part = cast.part(script, variant, &[])?;
+            let (timeline, run) = played(script, variant, part, Shown::Digests);
+            writeln!(out, "{timeline}")?;
             runs.push((variant, run));
         }
-        rows.push((incident, runs));
+        rows.push((script.name.as_str(), runs));
     }
-    writeln!(out, "{}", print::table(&rows))
+    writeln!(out, "{}", print::table(&rows))?;
+    Ok(())
+}
+
+/// Plays one variant of a script, and tells what happened.
+pub fn played(script: &Script, variant: Variant, part: Part, shown: Shown) -> (String, Run) {
+    let playbill = part.playbill();
+    let run = script.play(variant, Arc::new(part));
+    let timeline = print::timeline(script, variant, &playbill, &run, shown);
+    (timeline, run)
 }
 
 /// Prints at once; a closed pipe (`reeve demo | head`) is an error to pass on, not a panic.

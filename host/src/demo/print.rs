@@ -3,51 +3,68 @@
 use std::fmt::Write as _;
 
 use reeve_core::id::Digest;
-use reeve_core::point::Point;
 use reeve_core::time::Instant;
-use reeve_sim::incidents::{Incident, Variant};
 use reeve_sim::run::{Outcome, Run};
+use reeve_sim::script::{Script, Variant};
 use reeve_sim::timeline::Entry;
+
+use super::Playbill;
 
 /// Columns of a timeline line: what stands in them is longer only where nothing follows.
 const EVENT: usize = 46;
 const REASON: usize = 74;
 
-/// A point, the component that answers it, and its digest.
-type Player = (Point, String, Digest);
+/// How a timeline names the code that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// By name and by digest: which code it was.
+    Digests,
+    /// By name alone: the same whenever the same was decided for the same reason.
+    Names,
+}
 
 /// One run: a heading, who plays, and what happened.
 pub(super) fn timeline(
-    incident: Incident,
+    script: &Script,
     variant: Variant,
-    players: &[Player],
+    playbill: &Playbill,
     run: &Run,
+    shown: Shown,
 ) -> String {
     let mut out = String::new();
-    let heading = format!("── {} · {} ", incident.id(), variant.title());
+    let title = match (variant, playbill.tested) {
+        (Variant::Standard, true) => "policies under test",
+        _ => variant.title(),
+    };
+    let heading = format!("── {} · {title} ", script.name);
     let rule = "─".repeat(150usize.saturating_sub(heading.chars().count()));
     let _ = writeln!(out, "{heading}{rule}");
-    let _ = writeln!(out, "   {}", host_of(variant));
-    let _ = writeln!(out, "   policies: {}", names(players));
+    let _ = writeln!(out, "   {}", host_of(variant, playbill.tested));
+    let _ = writeln!(out, "   policies: {}", names(playbill, shown));
     let _ = writeln!(out);
     let _ = writeln!(
         out,
         "  {:>7}  {:<8}  {:<EVENT$}  {:<REASON$}  policy",
         "seconds", "who", "event → decision", "reason"
     );
-    let begins = run
-        .entries
-        .first()
-        .map(|entry| entry.at)
-        .unwrap_or_default();
     for entry in &run.entries {
-        let _ = writeln!(out, "{}", line(entry, begins).trim_end());
+        let decided_by = entry.digest.map(|digest| match shown {
+            Shown::Digests => digest.short(),
+            Shown::Names => name_of(playbill, digest).to_owned(),
+        });
+        let decided_by = decided_by.unwrap_or_default();
+        let _ = writeln!(out, "{}", line(entry, run.begins, &decided_by).trim_end());
     }
     out
 }
 
+/// What a run came to, in a line.
+pub fn outcome(run: &Run) -> String {
+    format!("{}; {}", verdict(run), until_served(run))
+}
+
 /// What came of each incident, three ways.
-pub(super) fn table(rows: &[(Incident, Vec<(Variant, Run)>)]) -> String {
+pub(super) fn table(rows: &[(&str, Vec<(Variant, Run)>)]) -> String {
     let mut cells = vec![vec!["incident".to_owned()]];
     cells[0].extend(
         Variant::ALL
@@ -55,7 +72,7 @@ pub(super) fn table(rows: &[(Incident, Vec<(Variant, Run)>)]) -> String {
             .map(|variant| variant.title().to_owned()),
     );
     for (incident, runs) in rows {
-        let mut row = vec![incident.id().to_owned()];
+        let mut row = vec![(*incident).to_owned()];
         row.extend(runs.iter().map(|(_, run)| verdict(run)));
         cells.push(row);
         let mut more = vec![String::new()];
@@ -84,8 +101,11 @@ pub(super) fn table(rows: &[(Incident, Vec<(Variant, Run)>)]) -> String {
     out
 }
 
-fn host_of(variant: Variant) -> &'static str {
+fn host_of(variant: Variant, tested: bool) -> &'static str {
     match variant {
+        Variant::Standard if tested => {
+            "reeve, with the policies under test in place of those it comes with"
+        }
         Variant::AsItWas => {
             "a host without guarantees: it does what the policies say (it exists in this simulation only)"
         }
@@ -94,39 +114,41 @@ fn host_of(variant: Variant) -> &'static str {
     }
 }
 
-fn names(players: &[Player]) -> String {
-    // No incident that is played asks for a restart.
-    let shown = players
-        .iter()
-        .filter(|(point, ..)| *point != Point::Debounce);
-    let names = shown.map(|(point, file, digest)| {
-        let name = file.trim_end_matches(".wasm");
+fn names(playbill: &Playbill, shown: Shown) -> String {
+    let names = playbill.players.iter().map(|(point, file, digest)| {
+        let name = stem(file);
+        let digest = match shown {
+            Shown::Digests => format!(" {}", digest.short()),
+            Shown::Names => String::new(),
+        };
         if name == point.as_str() {
-            format!("{name} {}", digest.short())
+            format!("{name}{digest}")
         } else {
-            format!("{point} = {name} {}", digest.short())
+            format!("{point} = {name}{digest}")
         }
     });
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn line(entry: &Entry, begins: Instant) -> String {
+fn name_of(playbill: &Playbill, digest: Digest) -> &str {
+    let mut players = playbill.players.iter();
+    let player = players.find(|(.., player)| *player == digest);
+    player.map_or("", |(_, file, _)| stem(file))
+}
+
+fn stem(file: &str) -> &str {
+    file.trim_end_matches(".wasm")
+}
+
+fn line(entry: &Entry, begins: Instant, decided_by: &str) -> String {
     let seconds = entry.at.since(begins).get() as f64 / 1000.0;
-    let event = match (entry.event.as_str(), entry.decision.as_str()) {
-        (event, "") => event.to_owned(),
-        ("", decision) => decision.to_owned(),
-        (event, decision) => format!("{event} → {decision}"),
-    };
-    let digest = entry
-        .digest
-        .map(|digest| digest.short())
-        .unwrap_or_default();
-    if entry.reason.is_empty() && digest.is_empty() {
+    let event = entry.what();
+    if entry.reason.is_empty() && decided_by.is_empty() {
         return format!("  {seconds:>7.1}  {:<8}  {event}", entry.who);
     }
     let reason = shorten(&entry.reason, REASON);
     format!(
-        "  {seconds:>7.1}  {:<8}  {event:<EVENT$}  {reason:<REASON$}  {digest}",
+        "  {seconds:>7.1}  {:<8}  {event:<EVENT$}  {reason:<REASON$}  {decided_by}",
         entry.who
     )
 }

@@ -57,7 +57,7 @@ async fn start(
 ) -> anyhow::Result<RunningHost> {
     let clock = Clock::start();
     let cloud = EmbeddedCloud::new(world(clock), Arc::new(move || clock.now()));
-    let bindings = cast::bindings(&incidents::pool(), &[], "");
+    let bindings = cast::standard_bindings(&incidents::pool());
     let host = Host::start(HostOptions {
         spec: fleet(),
         policies: Policies::new(&options.policies_dir, bindings, Limits::default())?,

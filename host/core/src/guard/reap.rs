@@ -133,8 +133,7 @@ impl Scene<'_> {
         let worker = self.worker;
         let may_name_it = match (&worker.adopted, &worker.pointer) {
             (Some(adopted), _) if &adopted.id == id => true,
-            (None, None) => true,
-            (Some(_), None) => false,
+            (_, None) => true,
             (_, Some(named)) => named.as_ref() == Some(id),
         };
         may_name_it.then(|| worker.spec.pointer.clone())

@@ -52,7 +52,7 @@ pub(super) fn write_if(
 /// Writes the record of a worker that is to be learned anew. Until that is durable, the worker stays as it is;
 /// nothing may be under way for it.
 pub(super) fn write_forgotten(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let record = worker.to_forgotten(epoch(worker, turn));
+    let record = worker.to_forgotten(&turn.shared.us, epoch(worker, turn));
     begin(worker, turn, record, None, None);
 }
 

@@ -1,16 +1,17 @@
 //! Giving up what is believed of a worker, so that it is learned anew from the cloud.
 
 use super::{Known, Worker};
-use crate::id::Epoch;
+use crate::id::{Epoch, HostId};
 use crate::store::WorkerRecord;
 
 impl Worker {
     /// The record of a worker that is forgotten: what only rises, and the operator's pause. Had it a new
     /// generation to begin with, a token would be used for two attempts (G1); had it a new epoch, a fence
     /// would let an old host through (G6).
-    pub(crate) fn to_forgotten(&self, epoch: Epoch) -> WorkerRecord {
+    pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {
             epoch,
+            by: Some(us.clone()),
             generation: self.generation,
             paused: self.paused.clone(),
             ..WorkerRecord::default()

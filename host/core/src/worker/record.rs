@@ -114,6 +114,7 @@ impl Worker {
         WorkerRecord {
             epoch,
             lease: self.intent.is_some().then(|| us.clone()),
+            by: Some(us.clone()),
             generation: self.generation,
             phase: self.phase(),
             intent: self.intent.clone(),

@@ -169,6 +169,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
     WorkerRecord {
         epoch: Epoch::new(u64::MAX),
         lease: Some(HostId::from("host \"1\" \u{e9}\n")),
+        by: Some(HostId::from("host \"2\" \u{e9}\n")),
         generation: Generation::new(u64::MAX - 1),
         phase,
         intent: Some(Intent {

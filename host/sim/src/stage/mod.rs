@@ -1,77 +1,25 @@
 //! A run: a script of what happens outside, a host under test, and the world between them. Whoever
 //! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
 
+mod act;
 mod boxes;
+mod outside;
 
 use std::collections::BTreeMap;
 
 use reeve_core::answer::Answer;
-use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
+use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::DemandReading;
 
 use crate::boxes::Software;
 use crate::host::Host;
-use crate::run::{Harm, Run};
+use crate::run::{Harm, Run, Served};
 use crate::timeline::Entry;
-use crate::world::{Boot, Happening, What, World};
+use crate::world::{Happening, Trouble, What, World};
+pub use act::{Act, EndedBy, Vexation, Which};
 use boxes::Boxes;
-
-/// Something outside the host that happens at a set time.
-#[derive(Clone, Debug)]
-pub enum Act {
-    /// Somebody asks where the worker is, and comes back as told, so many times at most.
-    Ask {
-        /// Who.
-        caller: &'static str,
-        /// How often they come back before they give up.
-        comes_back: u32,
-    },
-    /// A program asks for a restart.
-    Restart {
-        /// Who.
-        who: &'static str,
-        /// Why.
-        cause: &'static str,
-    },
-    /// A program asks where the worker is, and takes a worker that is not there for dead: it asks for a restart.
-    Probe {
-        /// Who.
-        who: &'static str,
-    },
-    /// Somebody wants the worker provisioned, and does not wait for it.
-    Recreate {
-        /// Who.
-        who: &'static str,
-    },
-    /// The demand metric is read: requests that reached the worker's instances lately.
-    ReadDemand,
-    /// Another system launches an instance with the worker's tag, if none is up.
-    LaunchIfNoneIsUp {
-        /// Who.
-        who: &'static str,
-        /// The id it will have; a number is put behind it.
-        id: &'static str,
-    },
-    /// Another system launches an instance with the worker's tag.
-    Launch {
-        /// Who.
-        who: &'static str,
-        /// The id it will have.
-        id: &'static str,
-        /// How it boots.
-        boot: Boot,
-    },
-    /// The box that is registered loses its token, as when its disk is wiped.
-    WipeToken,
-    /// Something to tell the reader of the timeline.
-    Tell {
-        /// Who.
-        who: &'static str,
-        /// What.
-        what: &'static str,
-    },
-}
 
 /// What a run needs beside the host.
 #[derive(Clone, Debug)]
@@ -87,7 +35,9 @@ pub struct Setting {
     /// The worker it is about.
     pub worker: WorkerId,
     /// The tag on its instances.
-    pub tag: (&'static str, &'static str),
+    pub tag: (String, String),
+    /// Its pointer.
+    pub pointer: PointerName,
     /// The software on its instances; `None`: it registers nowhere, and requests are not followed up.
     pub software: Option<Software>,
     /// How long an instance must have been unused to be stopped; `None`: the story is not about that.
@@ -121,12 +71,17 @@ struct Stage {
     now: Instant,
     ends: Instant,
     worker: WorkerId,
-    tag: (&'static str, &'static str),
+    tag: (String, String),
+    pointer: PointerName,
     script: BTreeMap<(Instant, u64), Next>,
     sequence: u64,
     asking: BTreeMap<RequestId, Asking>,
     requests: RequestId,
-    launched_elsewhere: u32,
+    /// How many instances others have launched under each numbered id.
+    launched_elsewhere: BTreeMap<String, u32>,
+    trouble: Trouble,
+    /// The trouble that has begun, with the instance it is about.
+    vexed: Vec<(Vexation, InstanceId)>,
     boxes: Boxes,
     idle_limit: Option<Millis>,
     run: Run,
@@ -141,9 +96,9 @@ enum Next {
 }
 
 /// A caller with a question open, or about to come back.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Asking {
-    caller: &'static str,
+    caller: String,
     since: Instant,
     wants: Wants,
 }
@@ -176,14 +131,19 @@ impl Stage {
             world: setting.world,
             worker: setting.worker,
             tag: setting.tag,
+            pointer: setting.pointer,
             asking: BTreeMap::new(),
             requests: RequestId::default(),
-            launched_elsewhere: 0,
+            launched_elsewhere: BTreeMap::new(),
+            trouble: Trouble::default(),
+            vexed: Vec::new(),
             boxes: Boxes::new(setting.software),
             idle_limit: setting.idle_limit,
             run: Run {
+                begins,
                 entries: Vec::new(),
                 harms: Vec::new(),
+                deeds: Vec::new(),
                 vetoes: 0,
                 served: Vec::new(),
                 gave_up: 0,
@@ -212,59 +172,41 @@ impl Stage {
     }
 
     fn act(&mut self, act: Act, host: &mut dyn Host) {
+        let mut ask = |caller: String, wants| {
+            let since = self.now;
+            let asking = Asking {
+                caller,
+                since,
+                wants,
+            };
+            self.ask(asking, host);
+        };
         match act {
-            Act::Ask { caller, comes_back } => {
-                let asking = Asking {
-                    caller,
-                    since: self.now,
-                    wants: Wants::Address { comes_back },
-                };
-                self.ask(asking, host);
-            }
-            Act::Restart { who, cause } => self.restart(who, cause, host),
-            Act::Probe { who } => {
-                let asking = Asking {
-                    caller: who,
-                    since: self.now,
-                    wants: Wants::Proof,
-                };
-                self.ask(asking, host);
-            }
-            Act::Recreate { who } => {
-                let asking = Asking {
-                    caller: who,
-                    since: self.now,
-                    wants: Wants::Worker,
-                };
-                self.ask(asking, host);
-            }
+            Act::Ask { caller, comes_back } => ask(caller, Wants::Address { comes_back }),
+            Act::Probe { who } => ask(who, Wants::Proof),
+            Act::Recreate { who } => ask(who, Wants::Worker),
+            Act::Restart {
+                who,
+                cause,
+                initiator,
+            } => self.restart(&who, cause, initiator, host),
             Act::ReadDemand => {
                 let demand = self.demand();
                 host.demand(&mut self.world, self.now, &self.worker, demand);
             }
-            Act::LaunchIfNoneIsUp { who, id } => {
-                if self.up().next().is_none() {
-                    self.launched_elsewhere += 1;
-                    let id = format!("{id}{}", self.launched_elsewhere);
-                    let boot = Boot {
-                        pending: Millis::from_secs(16),
-                        address_after: Millis::from_secs(2),
-                    };
-                    self.launch_elsewhere(who, &id, boot);
-                }
-            }
-            Act::Launch { who, id, boot } => self.launch_elsewhere(who, id, boot),
-            Act::WipeToken => self.wipe_token(),
-            Act::Tell { who, what } => {
-                self.run.entries.push(Entry::event(self.now, who, what));
-            }
+            unheard_of => self.outside(unheard_of),
         }
     }
 
-    fn restart(&mut self, who: &str, cause: &str, host: &mut dyn Host) {
+    fn restart(&mut self, who: &str, cause: String, initiator: Initiator, host: &mut dyn Host) {
         let event = format!("asks for a restart: {cause}");
         self.run.entries.push(Entry::event(self.now, who, event));
-        host.restart(&mut self.world, self.now, &self.worker, cause);
+        let request = RestartRequest {
+            cause,
+            initiator,
+            text: None,
+        };
+        host.restart(&mut self.world, self.now, &self.worker, request);
         self.hear(host);
     }
 
@@ -278,17 +220,9 @@ impl Stage {
         };
         self.run
             .entries
-            .push(Entry::event(self.now, asking.caller, event));
+            .push(Entry::event(self.now, &asking.caller, event));
         self.asking.insert(self.requests, asking);
         host.ask(&mut self.world, self.now, &self.worker, self.requests);
-    }
-
-    fn launch_elsewhere(&mut self, who: &str, id: &str, boot: Boot) {
-        self.world.launch_elsewhere(id, self.tag, boot);
-        // What others do is not held against the host.
-        self.world.take_happened();
-        let event = format!("launches {id} on a path of its own");
-        self.run.entries.push(Entry::event(self.now, who, event));
     }
 
     /// Requests over the last ten minutes, or since the newest instance that is up was launched.
@@ -321,16 +255,16 @@ impl Stage {
         self.judge();
         for (request, answer) in host.take_answers() {
             if let Some(asking) = self.asking.remove(&request) {
-                self.answered(asking, &answer, host);
+                self.answered(&asking, &answer, host);
             }
         }
         self.hear_replies(host);
     }
 
-    fn answered(&mut self, asking: Asking, answer: &Answer, host: &mut dyn Host) {
+    fn answered(&mut self, asking: &Asking, answer: &Answer, host: &mut dyn Host) {
         let entry = |event: String, reason: String| Entry {
             reason,
-            ..Entry::event(self.now, asking.caller, event)
+            ..Entry::event(self.now, &asking.caller, event)
         };
         match answer {
             Answer::Served(_) if !matches!(asking.wants, Wants::Address { .. }) => {}
@@ -340,9 +274,11 @@ impl Stage {
                     String::new(),
                 );
                 self.run.entries.push(told);
-                self.run
-                    .served
-                    .push((asking.caller, self.now.since(asking.since)));
+                self.run.served.push(Served {
+                    caller: asking.caller.clone(),
+                    at: self.now,
+                    took: self.now.since(asking.since),
+                });
                 self.world.invoke(&route.instance);
                 self.deliver(&route.instance, host);
             }
@@ -354,7 +290,10 @@ impl Stage {
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
                 let comes_back = match asking.wants {
                     Wants::Address { comes_back } => comes_back,
-                    Wants::Proof => return self.restart(asking.caller, "probe-failed", host),
+                    Wants::Proof => {
+                        let cause = "probe-failed".to_owned();
+                        return self.restart(&asking.caller, cause, Initiator::Program, host);
+                    }
                     Wants::Worker => return,
                 };
                 if comes_back == 0 {
@@ -365,7 +304,7 @@ impl Stage {
                     wants: Wants::Address {
                         comes_back: comes_back - 1,
                     },
-                    ..asking
+                    ..asking.clone()
                 };
                 self.sequence += 1;
                 let at = self.now + not_yet.retry_after;
@@ -392,12 +331,12 @@ impl Stage {
     /// Holds what the host did to the world against it.
     fn judge(&mut self) {
         for happening in self.world.take_happened() {
-            let Some(harm) = self.harm_of(&happening) else {
-                continue;
-            };
-            let told = Entry::event(happening.at, "HARM", harm.to_string());
-            self.run.entries.push(told);
-            self.run.harms.push(harm);
+            if let Some(harm) = self.harm_of(&happening) {
+                let told = Entry::event(happening.at, "HARM", harm.to_string());
+                self.run.entries.push(told);
+                self.run.harms.push(harm);
+            }
+            self.run.deeds.push(happening);
         }
     }
 

@@ -192,7 +192,7 @@ impl World {
             clear_pointer: None,
         };
         // An onlooker's stop of what is not there is without effect.
-        let _ = self.apply(&mutation);
+        let _ = self.carry_out(&mutation);
     }
 
     /// Takes an instance back, as the provider does with one that was let on the spot market.

@@ -1,0 +1,83 @@
+//! The incidents that are played, as scripts, and the system they happened in.
+
+use std::collections::BTreeMap;
+
+use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
+use reeve_core::spec::{Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
+use reeve_core::time::{Instant, UtcOffset};
+
+use crate::script::{Script, ScriptError};
+
+/// The scripts, in the order in which they are told. `tests/incidents` has their transcripts as well.
+const SCRIPTS: [&str; 5] = [
+    include_str!("../../../tests/incidents/stale-pointer.reeve"),
+    include_str!("../../../tests/incidents/ip-race.reeve"),
+    include_str!("../../../tests/incidents/double-provision.reeve"),
+    include_str!("../../../tests/incidents/self-fire.reeve"),
+    include_str!("../../../tests/incidents/frozen-activity.reeve"),
+];
+
+/// Every incident that comes with reeve.
+///
+/// # Errors
+/// One of them is no script: a build of which no test was run.
+pub fn all() -> Result<Vec<Script>, ScriptError> {
+    SCRIPTS.into_iter().map(Script::parse).collect()
+}
+
+/// When every story begins: an ordinary Tuesday morning.
+pub(crate) const BEGINS: Instant = Instant::from_ms(1_760_428_800_000);
+
+/// The pool that the policies of a run are bound in.
+pub fn pool() -> PoolName {
+    PoolName::from("gpu")
+}
+
+/// The worker of the incidents: one GPU instance that a chat service and a video-ingest service share.
+pub fn worker() -> WorkerId {
+    WorkerId::from("encache-gpu")
+}
+
+/// Its tag.
+pub const TAG: (&str, &str) = ("Name", "encache-gpu-worker");
+
+/// Its pointer.
+pub fn pointer() -> PointerName {
+    PointerName::from("/encache/gpu/instance_id")
+}
+
+/// The configuration of the incidents' system.
+pub fn fleet() -> FleetSpec {
+    FleetSpec {
+        name: "demo".to_owned(),
+        dry_run: false,
+        pools: BTreeMap::from([(pool(), pool_spec())]),
+        workers: BTreeMap::from([(worker(), worker_spec())]),
+        budget: Budget::default(),
+        ..FleetSpec::default()
+    }
+}
+
+pub(crate) fn pool_spec() -> PoolSpec {
+    PoolSpec {
+        region: Region::from("us-east-1"),
+        tag_key: TAG.0.to_owned(),
+        port: 8000,
+        launch_template: Some("encache-gpu".to_owned()),
+        policy_tags: Vec::new(),
+        restart_by: Default::default(),
+        reap: true,
+        utc_offset: UtcOffset::default(),
+        demand: None,
+        boxes: None,
+        limits: Limits::default(),
+    }
+}
+
+pub(crate) fn worker_spec() -> WorkerSpec {
+    WorkerSpec {
+        pool: pool(),
+        tag_value: TAG.1.to_owned(),
+        pointer: pointer(),
+    }
+}

@@ -1,0 +1,150 @@
+//! A run held against what its script expects.
+
+use std::fmt;
+
+use reeve_core::time::{Instant, Millis};
+
+use super::expect::{Counted, Deed, Expectation, Expected, HarmKind, Window};
+use crate::run::{Harm, Outcome, Run};
+use crate::timeline::Entry;
+use crate::world::What;
+
+/// Something that is not as the script expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// The script's line, counted from 1.
+    pub line: usize,
+    /// What it says.
+    pub expected: String,
+    /// What the run came to.
+    pub found: String,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected `{}`; found {}", self.expected, self.found)
+    }
+}
+
+impl Expectation {
+    /// What is not as expected.
+    pub(super) fn check(&self, run: &Run) -> Option<Unmet> {
+        let found = match &self.what {
+            Expected::Outcome(expected) => {
+                let outcome = run.outcome();
+                (outcome != *expected).then(|| named(outcome).to_owned())
+            }
+            Expected::Counted {
+                what,
+                count,
+                window,
+            } => {
+                let found = what.found(run, *window);
+                (!count.holds(found.number)).then(|| found.to_string())
+            }
+        };
+        found.map(|found| Unmet {
+            line: self.line,
+            expected: self.text.clone(),
+            found,
+        })
+    }
+}
+
+/// How many there were, and when the first few of them.
+struct Found {
+    number: usize,
+    times: Vec<Millis>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 5;
+        write!(f, "{}", self.number)?;
+        let times = self.times.iter().take(SHOWN);
+        let shown: Vec<_> = times.map(ToString::to_string).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let more = if self.times.len() > SHOWN { " …" } else { "" };
+        write!(f, ": at {}{more}", shown.join(", "))
+    }
+}
+
+impl Counted {
+    fn found(&self, run: &Run, window: Window) -> Found {
+        let at = |at: &Instant| at.since(run.begins);
+        let within = |at: &Millis| window.from <= *at && *at <= window.until;
+        let timed = |times: Vec<Millis>| {
+            let times: Vec<_> = times.into_iter().filter(within).collect();
+            Found {
+                number: times.len(),
+                times,
+            }
+        };
+        let untimed = |number| Found {
+            number,
+            times: Vec::new(),
+        };
+        match self {
+            Self::Harms(kind) => {
+                let of_kind = run.harms.iter().filter(|harm| is_of(harm, *kind));
+                untimed(of_kind.count())
+            }
+            Self::Vetoes => untimed(run.vetoes),
+            Self::GaveUp => untimed(run.gave_up),
+            Self::Deeds(deed) => {
+                let done = run.deeds.iter().filter(|done| is_deed(&done.what, *deed));
+                timed(done.map(|done| at(&done.at)).collect())
+            }
+            Self::Served {
+                caller,
+                within: longest,
+            } => {
+                let served = run.served.iter().filter(|served| {
+                    caller
+                        .as_ref()
+                        .is_none_or(|caller| caller == &served.caller)
+                        && longest.is_none_or(|longest| served.took <= longest)
+                });
+                timed(served.map(|served| at(&served.at)).collect())
+            }
+            Self::Lines { who, text } => {
+                let lines = run.entries.iter().filter(|entry| says(entry, who, text));
+                timed(lines.map(|entry| at(&entry.at)).collect())
+            }
+        }
+    }
+}
+
+fn says(entry: &Entry, who: &str, text: &str) -> bool {
+    entry.who == who && (entry.what().contains(text) || entry.reason.contains(text))
+}
+
+fn is_of(harm: &Harm, kind: Option<HarmKind>) -> bool {
+    let is = match harm {
+        Harm::SecondInstance { .. } => HarmKind::SecondInstance,
+        Harm::StoppedUnserved(_) => HarmKind::StoppedUnserved,
+        Harm::StoppedInUse { .. } => HarmKind::StoppedInUse,
+        Harm::DeliveredIntoTheVoid { .. } => HarmKind::DeliveredIntoTheVoid,
+    };
+    kind.is_none_or(|kind| kind == is)
+}
+
+fn is_deed(what: &What, deed: Deed) -> bool {
+    match what {
+        What::Launched => deed == Deed::Launch,
+        What::Started => deed == Deed::Start,
+        What::StopRequested => deed == Deed::Stop,
+        What::TerminateRequested => deed == Deed::Terminate,
+        What::State(_) | What::Addressed => false,
+    }
+}
+
+fn named(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Failed => "`failed`",
+        Outcome::Contained => "`contained`",
+        Outcome::Served => "`served`",
+    }
+}

@@ -1,0 +1,248 @@
+//! The sections `expect`: what a run is held to.
+
+use reeve_core::time::Millis;
+
+use super::words::{Line, ScriptError};
+use crate::run::Outcome;
+
+/// One thing that is expected of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Expectation {
+    /// Where it stands.
+    pub(super) line: usize,
+    /// As it stands there.
+    pub(super) text: String,
+    pub(super) what: Expected,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Expected {
+    /// What the run comes to.
+    Outcome(Outcome),
+    /// So many of these.
+    Counted {
+        what: Counted,
+        count: Count,
+        window: Window,
+    },
+}
+
+/// What is counted.
+#[derive(Clone, Debug)]
+pub(super) enum Counted {
+    /// Harms, of one kind or of all.
+    Harms(Option<HarmKind>),
+    /// What the host did to instances.
+    Deeds(Deed),
+    /// What the guard refused.
+    Vetoes,
+    /// Answers with an address, to one caller or to all, that took so long at most.
+    Served {
+        caller: Option<String>,
+        within: Option<Millis>,
+    },
+    /// Callers who gave up.
+    GaveUp,
+    /// Lines of the timeline by this one with this text.
+    Lines { who: String, text: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HarmKind {
+    SecondInstance,
+    StoppedUnserved,
+    StoppedInUse,
+    DeliveredIntoTheVoid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Launch,
+    Start,
+    Stop,
+    Terminate,
+}
+
+/// How many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Count {
+    Exactly(usize),
+    AtLeast(usize),
+    AtMost(usize),
+}
+
+/// When, from the beginning of the story; both ends belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Millis,
+    pub(super) until: Millis,
+}
+
+impl Window {
+    const ALWAYS: Self = Self {
+        from: Millis::ZERO,
+        until: Millis::new(u64::MAX),
+    };
+}
+
+impl Count {
+    pub(super) fn holds(self, found: usize) -> bool {
+        match self {
+            Self::Exactly(number) => found == number,
+            Self::AtLeast(number) => found >= number,
+            Self::AtMost(number) => found <= number,
+        }
+    }
+}
+
+impl Expectation {
+    /// Reads a line.
+    pub(super) fn read(mut line: Line) -> Result<Self, ScriptError> {
+        let what = expected(&mut line)?;
+        line.end()?;
+        Ok(Self {
+            line: line.number(),
+            text: line.text().to_owned(),
+            what,
+        })
+    }
+}
+
+fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
+    const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `stops`, `terminations`, `vetoes`, `served`, \
+                        `gave-up`, or a name such as `guard` and then `says` or `served`";
+    if line.takes("outcome") {
+        return Ok(Expected::Outcome(line.one_of(&[
+            ("failed", Outcome::Failed),
+            ("contained", Outcome::Contained),
+            ("served", Outcome::Served),
+        ])?));
+    }
+    let deeds = [
+        ("launches", Deed::Launch),
+        ("starts", Deed::Start),
+        ("stops", Deed::Stop),
+        ("terminations", Deed::Terminate),
+    ];
+    let deed = deeds.iter().find(|(name, _)| line.takes(name));
+    if let Some((_, deed)) = deed {
+        return windowed(line, Counted::Deeds(*deed));
+    }
+    if line.takes("harms") {
+        return harms(line);
+    }
+    for (name, what) in [("vetoes", Counted::Vetoes), ("gave-up", Counted::GaveUp)] {
+        if line.takes(name) {
+            let count = count(line)?;
+            return Ok(counted(what, count, Window::ALWAYS));
+        }
+    }
+    if line.takes("served") {
+        return served(line, None);
+    }
+    let who = line.name(WHAT)?.to_owned();
+    if line.takes("served") {
+        return served(line, Some(who));
+    }
+    if !line.takes("says") {
+        return Err(line.expected("`says` or `served`"));
+    }
+    let text = line.quoted("a part of the line")?.to_owned();
+    let what = Counted::Lines { who, text };
+    if !line.is_at_number() && !line.is_at_bound() {
+        return Ok(counted(what, Count::AtLeast(1), window(line)?));
+    }
+    let count = count(line)?;
+    line.expect("times")?;
+    Ok(counted(what, count, window(line)?))
+}
+
+/// `2 second-instance`
+fn harms(line: &mut Line) -> Result<Expected, ScriptError> {
+    let count = count(line)?;
+    let kinds = [
+        ("second-instance", HarmKind::SecondInstance),
+        ("stopped-unserved", HarmKind::StoppedUnserved),
+        ("stopped-in-use", HarmKind::StoppedInUse),
+        ("delivered-into-the-void", HarmKind::DeliveredIntoTheVoid),
+    ];
+    let kind = match line.end() {
+        Ok(()) => None,
+        Err(_) => Some(line.one_of(&kinds)?),
+    };
+    Ok(counted(Counted::Harms(kind), count, Window::ALWAYS))
+}
+
+/// `2, within 1s, after 5m`
+fn served(line: &mut Line, caller: Option<String>) -> Result<Expected, ScriptError> {
+    let count = count(line)?;
+    let mut within = None;
+    let mut before = line.clone();
+    if before.has_clause() && before.takes("within") {
+        within = Some(before.length()?);
+        *line = before;
+    }
+    let what = Counted::Served { caller, within };
+    Ok(counted(what, count, window(line)?))
+}
+
+fn windowed(line: &mut Line, what: Counted) -> Result<Expected, ScriptError> {
+    let count = count(line)?;
+    Ok(counted(what, count, window(line)?))
+}
+
+fn counted(what: Counted, count: Count, window: Window) -> Expected {
+    Expected::Counted {
+        what,
+        count,
+        window,
+    }
+}
+
+/// `3`, `at least 3` or `at most 3`
+fn count(line: &mut Line) -> Result<Count, ScriptError> {
+    let kind: fn(usize) -> Count = if line.takes_all(&["at", "least"]) {
+        Count::AtLeast
+    } else if line.takes_all(&["at", "most"]) {
+        Count::AtMost
+    } else if line.is_at_number() {
+        Count::Exactly
+    } else {
+        return Err(line.expected("a whole number, `at least` or `at most`"));
+    };
+    let number = line.number_up_to(u64::from(u32::MAX))?;
+    Ok(kind(usize::try_from(number).unwrap_or(usize::MAX)))
+}
+
+/// `, between 1m and 2m`, `, before 1m` or `, after 1m`
+fn window(line: &mut Line) -> Result<Window, ScriptError> {
+    let mut window = Window::ALWAYS;
+    if !line.has_clause() {
+        return Ok(window);
+    }
+    #[derive(Clone, Copy)]
+    enum Side {
+        Between,
+        Before,
+        After,
+    }
+    let sides = [
+        ("between", Side::Between),
+        ("before", Side::Before),
+        ("after", Side::After),
+    ];
+    match line.one_of(&sides)? {
+        Side::Between => {
+            window.from = line.length()?;
+            line.expect("and")?;
+            window.until = line.length()?;
+            if window.until < window.from {
+                let accepted = format!("a time not before {}", window.from);
+                return Err(line.wrong(window.until.to_string(), &accepted));
+            }
+        }
+        Side::Before => window.until = line.length()?,
+        Side::After => window.from = line.length()?,
+    }
+    Ok(window)
+}

@@ -1,0 +1,147 @@
+//! The sections `setting` and `beginning`: the system, and what is there when the story begins.
+
+use std::collections::BTreeSet;
+
+use reeve_core::boxes::ProofKind;
+use reeve_core::id::{PointerName, WorkerId};
+use reeve_core::spec::{BoxSpec, RestartBy};
+use reeve_core::time::Millis;
+
+use super::words::{Line, ScriptError};
+use super::{Beginning, Script};
+use crate::boxes::Software;
+
+/// What a line of the section sets.
+#[derive(Clone, Copy)]
+enum Key {
+    Seed,
+    Length,
+    Legacy,
+    Worker,
+    Tag,
+    Pointer,
+    Port,
+    RestartBy,
+    RestartWindow,
+    IdleLimit,
+    Boxes,
+}
+
+const KEYS: [(&str, Key); 11] = [
+    ("seed", Key::Seed),
+    ("length", Key::Length),
+    ("legacy", Key::Legacy),
+    ("worker", Key::Worker),
+    ("tag", Key::Tag),
+    ("pointer", Key::Pointer),
+    ("port", Key::Port),
+    ("restart-by", Key::RestartBy),
+    ("restart-window", Key::RestartWindow),
+    ("idle-limit", Key::IdleLimit),
+    ("boxes", Key::Boxes),
+];
+
+/// Reads a line of `setting`.
+pub(super) fn line(
+    line: &mut Line,
+    script: &mut Script,
+    seen: &mut BTreeSet<&'static str>,
+) -> Result<(), ScriptError> {
+    let named = KEYS.map(|(name, key)| (name, (name, key)));
+    let (name, key) = line.one_of(&named)?;
+    // An incident may have several policies that did it; everything else is one thing.
+    if !seen.insert(name) && !matches!(key, Key::Legacy) {
+        return Err(line.wrong(format!("`{name}` a second time"), "each setting once"));
+    }
+    let system = &mut script.system;
+    match key {
+        Key::Seed => script.seed = line.number_up_to(u64::MAX)?,
+        Key::Length => script.length = line.more_than_none()?,
+        Key::Legacy => script.legacy.push(policy_file(line)?),
+        Key::Worker => system.worker = WorkerId::from(line.name("the worker's name")?),
+        Key::Tag => {
+            system.pool.tag_key = line.name("the tag's key, and then its value")?.to_owned();
+            system.spec.tag_value = line.name("the tag's value")?.to_owned();
+        }
+        Key::Pointer => {
+            system.spec.pointer = PointerName::from(line.name("the pointer's name")?);
+        }
+        Key::Port => {
+            let port = line.number_up_to(u16::MAX.into())?;
+            system.pool.port = u16::try_from(port).unwrap_or(u16::MAX);
+        }
+        Key::RestartBy => {
+            let ways = [
+                ("replace", RestartBy::Replace),
+                ("stop-and-start", RestartBy::StopStart),
+            ];
+            system.pool.restart_by = line.one_of(&ways)?;
+        }
+        Key::RestartWindow => system.pool.limits.restart_window = line.length()?,
+        Key::IdleLimit => {
+            let limit = line.more_than_none()?;
+            system.idle_limit = Some(limit);
+            system.pool.limits.idle_min = limit;
+        }
+        Key::Boxes => {
+            let kinds = [
+                ("standard", Software::Standard),
+                ("legacy", Software::Legacy),
+            ];
+            system.boxes = Some(line.one_of(&kinds)?);
+            system.pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
+        }
+    }
+    line.end()
+}
+
+/// Reads a line of `beginning`.
+pub(super) fn beginning<'a>(
+    line: &mut Line<'a>,
+    beginning: &mut Beginning,
+    ids: &mut BTreeSet<&'a str>,
+) -> Result<(), ScriptError> {
+    if line.takes("pointer") {
+        let says = line.name("the id that the pointer names, or `none`")?;
+        if beginning.pointer.replace(says.to_owned()).is_some() {
+            return Err(line.wrong("`pointer` a second time", "one pointer"));
+        }
+        return line.end();
+    }
+    let id = instance_id(line, "`pointer`, or an instance's id such as `i-aaaa`")?;
+    if !ids.insert(id) {
+        return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
+    }
+    let runs = line.one_of(&[("running", true), ("stopped", false)])?;
+    beginning.instances.push((id.to_owned(), runs));
+    line.end()
+}
+
+/// An instance's id: it begins as those of EC2 do, so that nothing else is taken for one.
+pub(super) fn instance_id<'a>(line: &mut Line<'a>, what: &str) -> Result<&'a str, ScriptError> {
+    let before = line.clone();
+    let id = line.name(what)?;
+    if id.len() > 2 && id.starts_with("i-") {
+        return Ok(id);
+    }
+    Err(before.expected(what))
+}
+
+fn policy_file(line: &mut Line) -> Result<String, ScriptError> {
+    const WHAT: &str = "a file of the policy directory, such as `legacy-ip-race.wasm`";
+    let file = line.name(WHAT)?;
+    if file.contains(['/', '\\', '\0']) || file.starts_with('.') {
+        return Err(line.wrong(format!("`{file}`"), WHAT));
+    }
+    Ok(file.to_owned())
+}
+
+impl Line<'_> {
+    fn more_than_none(&mut self) -> Result<Millis, ScriptError> {
+        let length = self.length()?;
+        if length == Millis::ZERO {
+            return Err(self.wrong("`0s`", "more than that"));
+        }
+        Ok(length)
+    }
+}

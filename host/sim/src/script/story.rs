@@ -1,0 +1,302 @@
+//! The section `story`: what happens outside the host, and when.
+
+use std::collections::BTreeSet;
+
+use reeve_core::cloud::POINTER_NONE;
+use reeve_core::id::InstanceId;
+use reeve_core::restart::Initiator;
+use reeve_core::time::Millis;
+
+use super::cloud::cloud;
+use super::setting::instance_id;
+use super::words::{Line, ScriptError};
+use crate::stage::{Act, EndedBy, Vexation, Which};
+use crate::world::Boot;
+
+/// Enough for one act every ten seconds of a day, and few enough to be played.
+const ACTS_MAX: usize = 10_000;
+/// How an instance boots of which the script says nothing: about 16 s in a public measurement, and an address soon
+/// after (incident I2).
+pub(super) const BOOT: Boot = Boot {
+    pending: Millis::from_secs(16),
+    address_after: Millis::from_secs(2),
+};
+
+/// When a line happens.
+enum When {
+    At(Millis),
+    Every {
+        period: Millis,
+        from: Millis,
+        until: Millis,
+    },
+}
+
+/// What a line comes to.
+pub(super) enum Told {
+    Act(Act),
+    /// Trouble that ends by itself, if it does.
+    Lasting(Vexation, Option<Millis>),
+}
+
+/// Reads a line; what it comes to is put behind the story so far.
+pub(super) fn line<'a>(
+    line: &mut Line<'a>,
+    length: Millis,
+    story: &mut Vec<(Millis, Act)>,
+    ids: &mut BTreeSet<&'a str>,
+) -> Result<(), ScriptError> {
+    let when = when(line, length, ACTS_MAX.saturating_sub(story.len()))?;
+    let repeats = matches!(when, When::Every { .. });
+    let told = told(line, repeats, ids)?;
+    line.end()?;
+    let mut tell = |at: Millis| match &told {
+        Told::Act(act) => story.push((at, act.clone())),
+        Told::Lasting(vexation, lasts) => {
+            let act = |begins| Act::Vexed {
+                vexation: vexation.clone(),
+                begins,
+            };
+            story.push((at, act(true)));
+            if let Some(lasts) = lasts {
+                story.push((at + *lasts, act(false)));
+            }
+        }
+    };
+    match when {
+        When::At(at) => tell(at),
+        When::Every {
+            period,
+            from,
+            until,
+        } => {
+            let mut at = from;
+            while at <= until {
+                tell(at);
+                at = at + period;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptError> {
+    let too_many = |line: &Line, found: String| {
+        let accepted = format!("{ACTS_MAX} happenings in a script at most");
+        Err(line.wrong(found, &accepted))
+    };
+    if line.one_of(&[("at", true), ("every", false)])? {
+        let at = within(line, length)?;
+        if left == 0 {
+            return too_many(line, "another one".to_owned());
+        }
+        return Ok(When::At(at));
+    }
+    let period = line.length()?;
+    if period == Millis::ZERO {
+        return Err(line.wrong("`0s`", "more than that"));
+    }
+    line.expect("from")?;
+    let from = within(line, length)?;
+    line.expect("until")?;
+    let until = within(line, length)?;
+    if until < from {
+        let accepted = format!("a time not before {from}");
+        return Err(line.wrong(format!("{until}"), &accepted));
+    }
+    let times = (until.get() - from.get()) / period.get() + 1;
+    if usize::try_from(times).unwrap_or(usize::MAX) > left {
+        return too_many(line, format!("something that happens {times} times"));
+    }
+    Ok(When::Every {
+        period,
+        from,
+        until,
+    })
+}
+
+/// What is to happen after the end of the story would never be seen.
+fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
+    let at = line.length()?;
+    if at > length {
+        let accepted = format!("a time up to the story's `length`, {length}");
+        return Err(line.wrong(format!("{at}"), &accepted));
+    }
+    Ok(at)
+}
+
+fn told<'a>(
+    line: &mut Line<'a>,
+    repeats: bool,
+    ids: &mut BTreeSet<&'a str>,
+) -> Result<Told, ScriptError> {
+    if line.takes("cloud") {
+        return cloud(line);
+    }
+    if line.takes("box") {
+        line.expect("loses")?;
+        line.expect("its")?;
+        line.expect("token")?;
+        return Ok(Told::Act(Act::WipeToken));
+    }
+    let who = line
+        .name("`cloud`, `box`, or the name of whoever does it, such as `chat`")?
+        .to_owned();
+    somebody(line, who, repeats, ids).map(Told::Act)
+}
+
+/// What others than the cloud do.
+fn somebody<'a>(
+    line: &mut Line<'a>,
+    who: String,
+    repeats: bool,
+    ids: &mut BTreeSet<&'a str>,
+) -> Result<Act, ScriptError> {
+    #[derive(Clone, Copy)]
+    enum Verb {
+        Asks,
+        Probes,
+        Provisions,
+        Restarts,
+        Reads,
+        Launches,
+        Stops,
+        Writes,
+        Says,
+    }
+    let verbs = [
+        ("asks", Verb::Asks),
+        ("probes", Verb::Probes),
+        ("provisions", Verb::Provisions),
+        ("restarts", Verb::Restarts),
+        ("reads", Verb::Reads),
+        ("launches", Verb::Launches),
+        ("stops", Verb::Stops),
+        ("writes", Verb::Writes),
+        ("says", Verb::Says),
+    ];
+    Ok(match line.one_of(&verbs)? {
+        Verb::Asks => Act::Ask {
+            caller: who,
+            comes_back: comes_back(line)?,
+        },
+        Verb::Probes => Act::Probe { who },
+        Verb::Provisions => Act::Recreate { who },
+        Verb::Restarts => restarts(line, who)?,
+        Verb::Reads => {
+            line.expect("demand")?;
+            Act::ReadDemand
+        }
+        Verb::Launches => launches(line, who, repeats, ids)?,
+        Verb::Stops => Act::End {
+            who,
+            which: which(line)?,
+            by: EndedBy::Stop,
+        },
+        Verb::Writes => {
+            line.expect("pointer")?;
+            let what = "the id that the pointer names then, or `none`";
+            let value = match line.takes(POINTER_NONE) {
+                true => POINTER_NONE,
+                false => instance_id(line, what)?,
+            };
+            Act::WritePointer {
+                who,
+                value: value.to_owned(),
+            }
+        }
+        Verb::Says => Act::Tell {
+            who,
+            what: line.quoted("what the timeline tells")?.to_owned(),
+        },
+    })
+}
+
+/// `, comes back 20 times`
+fn comes_back(line: &mut Line) -> Result<u32, ScriptError> {
+    if !line.has_clause() {
+        return Ok(0);
+    }
+    line.expect("comes")?;
+    line.expect("back")?;
+    let times = line.number_up_to(u64::from(u32::MAX))?;
+    line.expect("times")?;
+    Ok(u32::try_from(times).unwrap_or(u32::MAX))
+}
+
+/// `because secret-changed, by hand`
+fn restarts(line: &mut Line, who: String) -> Result<Act, ScriptError> {
+    const CAUSE_MAX: usize = 64;
+    line.expect("because")?;
+    let cause = line.name("the cause in a word, such as `secret-changed`")?;
+    if cause.len() > CAUSE_MAX {
+        return Err(line.wrong(format!("a cause of {} bytes", cause.len()), "64 at most"));
+    }
+    let mut initiator = Initiator::Program;
+    if line.has_clause() {
+        line.expect("by")?;
+        line.expect("hand")?;
+        initiator = Initiator::Person;
+    }
+    Ok(Act::Restart {
+        who,
+        cause: cause.to_owned(),
+        initiator,
+    })
+}
+
+/// `i-cccc*, running after 16s, address after 2s, if none is up`
+fn launches<'a>(
+    line: &mut Line<'a>,
+    who: String,
+    repeats: bool,
+    ids: &mut BTreeSet<&'a str>,
+) -> Result<Act, ScriptError> {
+    let id = instance_id(line, "the instance's id, such as `i-bbbb`")?;
+    let numbered = id.contains('*');
+    if repeats && !numbered {
+        let accepted = format!("`{id}*`: what is launched again and again needs a number");
+        return Err(line.wrong(format!("`{id}`"), &accepted));
+    }
+    if !numbered && !ids.insert(id) {
+        return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
+    }
+    let mut boot = BOOT;
+    let mut if_none_is_up = false;
+    while line.has_clause() {
+        if line.takes_all(&["if", "none", "is", "up"]) {
+            if_none_is_up = true;
+        } else {
+            let accepted = "`running after LENGTH`, `address after LENGTH` or `if none is up`";
+            boots(line, &mut boot, accepted)?;
+        }
+    }
+    Ok(Act::Launch {
+        who,
+        id: id.to_owned(),
+        boot,
+        if_none_is_up,
+    })
+}
+
+/// `running after 16s` or `address after 2s`
+pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<(), ScriptError> {
+    if line.takes_all(&["running", "after"]) {
+        boot.pending = line.length()?;
+    } else if line.takes_all(&["address", "after"]) {
+        boot.address_after = line.length()?;
+    } else {
+        return Err(line.expected(accepted));
+    }
+    Ok(())
+}
+
+/// An instance that is there by then.
+pub(super) fn which(line: &mut Line) -> Result<Which, ScriptError> {
+    if line.takes("newest") {
+        return Ok(Which::Newest);
+    }
+    let what = "an instance's id such as `i-aaaa`, or `newest`: the one that came up last";
+    let id = instance_id(line, what)?;
+    Ok(Which::Id(InstanceId::from(id)))
+}

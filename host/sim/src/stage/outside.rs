@@ -1,0 +1,315 @@
+//! What others do to the cloud, and what goes wrong with it, while the host is on the stage.
+
+use reeve_core::cloud::POINTER_NONE;
+use reeve_core::id::InstanceId;
+
+use super::{Act, EndedBy, Stage, Vexation, Which};
+use crate::timeline::Entry;
+use crate::world::{Asked, Boot, Fault, SimInstance};
+
+impl Stage {
+    /// Something happens that the host is not told of.
+    pub(super) fn outside(&mut self, act: Act) {
+        match act {
+            Act::Launch {
+                who,
+                id,
+                boot,
+                if_none_is_up,
+            } => {
+                if !if_none_is_up || self.up().next().is_none() {
+                    self.launch_elsewhere(&who, &id, boot);
+                }
+            }
+            Act::End { who, which, by } => self.end_elsewhere(&who, &which, by),
+            Act::WritePointer { who, value } => {
+                self.world.place_pointer(&self.pointer, &value);
+                let event = match value.as_str() {
+                    POINTER_NONE => "clears the pointer".to_owned(),
+                    id => format!("writes the pointer: {id}"),
+                };
+                self.note(&who, event);
+            }
+            Act::WipeToken => self.wipe_token(),
+            Act::NextBoot(boot) => {
+                self.world.next_boot(boot);
+                let event = format!(
+                    "will boot the next one so: running after {}, address {} later",
+                    boot.pending, boot.address_after
+                );
+                self.note("cloud", event);
+            }
+            Act::Fault(fault) => {
+                self.note("cloud", told_of(&fault));
+                self.world.fault(fault);
+            }
+            Act::Vexed { vexation, begins } => self.vex(&vexation, begins),
+            Act::Tell { who, what } => self.note(&who, what),
+            Act::Ask { .. }
+            | Act::Restart { .. }
+            | Act::Probe { .. }
+            | Act::Recreate { .. }
+            | Act::ReadDemand => {}
+        }
+    }
+
+    fn launch_elsewhere(&mut self, who: &str, id: &str, boot: Boot) {
+        let mut id = id.to_owned();
+        if id.contains('*') {
+            let number = self.launched_elsewhere.entry(id.clone()).or_default();
+            *number += 1;
+            id = id.replace('*', &number.to_string());
+        }
+        let tag = (self.tag.0.as_str(), self.tag.1.as_str());
+        self.world.launch_elsewhere(&id, tag, boot);
+        self.overlook();
+        self.note(who, format!("launches {id} on a path of its own"));
+    }
+
+    fn end_elsewhere(&mut self, who: &str, which: &Which, by: EndedBy) {
+        let Some(id) = self.which(which) else {
+            self.note(who, "finds no instance to end");
+            return;
+        };
+        let event = match by {
+            EndedBy::Stop => {
+                self.world.stop_elsewhere(&id);
+                format!("stops {id} on a path of its own")
+            }
+            EndedBy::Reclaim => {
+                self.world.reclaim(&id);
+                format!("takes {id} back")
+            }
+        };
+        self.overlook();
+        self.note(who, event);
+    }
+
+    fn vex(&mut self, vexation: &Vexation, begins: bool) {
+        let event = match vexation {
+            Vexation::Unanswered(asked) => {
+                let what = match asked {
+                    Asked::Pointer => "the pointer",
+                    Asked::Instance => "look-ups by id",
+                    Asked::Sweep => "scans by tag",
+                    Asked::Demand => "metrics",
+                };
+                if begins {
+                    self.trouble.unanswered.insert(*asked);
+                    format!("answers no queries of {what}")
+                } else {
+                    self.trouble.unanswered.remove(asked);
+                    format!("answers queries of {what} again")
+                }
+            }
+            Vexation::Hidden(which) | Vexation::Frozen(which) | Vexation::PartialMetrics(which) => {
+                // What began with one instance ends with that one, whichever is the newest by then.
+                let begun = self.vexed.iter().position(|(what, _)| what == vexation);
+                let known = match begun.filter(|_| !begins) {
+                    Some(at) => Some(self.vexed.remove(at).1),
+                    None => self.which(which),
+                };
+                let Some(id) = known else {
+                    self.note("cloud", "finds no instance to be in trouble with");
+                    return;
+                };
+                if begins {
+                    self.vexed.push((vexation.clone(), id.clone()));
+                }
+                self.vex_instance(vexation, &id, begins)
+            }
+        };
+        self.world.trouble(self.trouble.clone());
+        self.note("cloud", event);
+    }
+
+    fn vex_instance(&mut self, vexation: &Vexation, id: &InstanceId, begins: bool) -> String {
+        match (vexation, begins) {
+            (Vexation::Unanswered(_), _) => String::new(),
+            (Vexation::Hidden(_), true) => {
+                self.trouble.hidden_from_sweeps.insert(id.clone());
+                format!("hides {id} from scans by tag")
+            }
+            (Vexation::Hidden(_), false) => {
+                self.trouble.hidden_from_sweeps.remove(id);
+                format!("shows {id} in scans by tag again")
+            }
+            (Vexation::Frozen(_), true) => {
+                let one = self.world.instances().find(|one| &one.id == id);
+                if let Some(reading) = one.map(SimInstance::reading) {
+                    self.trouble.lagging_in_sweeps.insert(id.clone(), reading);
+                }
+                format!("goes on showing {id} as it is now in scans by tag")
+            }
+            (Vexation::Frozen(_), false) => {
+                self.trouble.lagging_in_sweeps.remove(id);
+                format!("shows {id} as it has become in scans by tag")
+            }
+            (Vexation::PartialMetrics(_), true) => {
+                self.trouble.partial_metrics.insert(id.clone());
+                format!("holds back metrics of {id}")
+            }
+            (Vexation::PartialMetrics(_), false) => {
+                self.trouble.partial_metrics.remove(id);
+                format!("gives all metrics of {id} again")
+            }
+        }
+    }
+
+    fn which(&self, which: &Which) -> Option<InstanceId> {
+        match which {
+            Which::Id(id) => Some(id.clone()),
+            Which::Newest => {
+                let newest = self.up().max_by_key(|instance| instance.launched_at);
+                newest.map(|instance| instance.id.clone())
+            }
+        }
+    }
+
+    /// What others do is not held against the host.
+    fn overlook(&mut self) {
+        self.world.take_happened();
+    }
+
+    fn note(&mut self, who: &str, event: impl Into<String>) {
+        self.run.entries.push(Entry::event(self.now, who, event));
+    }
+}
+
+fn told_of(fault: &Fault) -> String {
+    if fault.carried_out {
+        return format!("will lose its reply to the next {}", fault.kind);
+    }
+    format!("will refuse the next {}: {}", fault.kind, fault.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind, Query, Reading};
+    use reeve_core::id::Region;
+    use reeve_core::instance::InstanceState;
+    use reeve_core::time::Millis;
+
+    use super::*;
+    use crate::incidents;
+    use crate::stage::Setting;
+    use crate::world::World;
+
+    fn stage() -> Stage {
+        let mut world = World::new(1, incidents::BEGINS);
+        world.launch_elsewhere("i-aaaa", incidents::TAG, Boot::instant());
+        world.advance(incidents::BEGINS);
+        let (key, value) = incidents::TAG;
+        Stage::new(Setting {
+            world,
+            begins: incidents::BEGINS,
+            length: Millis::from_secs(60),
+            script: Vec::new(),
+            worker: incidents::worker(),
+            tag: (key.to_owned(), value.to_owned()),
+            pointer: incidents::pointer(),
+            software: None,
+            idle_limit: None,
+        })
+    }
+
+    /// The instances that a scan shows, with their states; `None`: it is not answered.
+    fn scan(stage: &Stage) -> Option<Vec<(String, InstanceState)>> {
+        let query = Query::Sweep {
+            region: Region::from(""),
+            tag_key: incidents::TAG.0.to_owned(),
+            tag_values: vec![incidents::TAG.1.to_owned()],
+        };
+        match stage.world.query(&query).ok()? {
+            Reading::Sweep(found) => {
+                let seen = found.into_iter().map(|one| (one.id.to_string(), one.state));
+                Some(seen.collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn seen(state: InstanceState) -> Option<Vec<(String, InstanceState)>> {
+        Some(vec![("i-aaaa".to_owned(), state)])
+    }
+
+    fn end(who: &str, which: Which, by: EndedBy) -> Act {
+        let who = who.to_owned();
+        Act::End { who, which, by }
+    }
+
+    #[test]
+    fn trouble_with_queries_is_felt_from_its_begin_to_its_end() {
+        use InstanceState::{Running, Stopping};
+        for (vexation, during, after) in [
+            (Vexation::Unanswered(Asked::Sweep), None, seen(Stopping)),
+            (
+                Vexation::Hidden(Which::Newest),
+                Some(Vec::new()),
+                seen(Stopping),
+            ),
+            (
+                Vexation::Frozen(Which::Newest),
+                seen(Running),
+                seen(Stopping),
+            ),
+        ] {
+            let mut stage = stage();
+            assert_eq!(scan(&stage), seen(Running));
+            let vexed = |begins| Act::Vexed {
+                vexation: vexation.clone(),
+                begins,
+            };
+            stage.outside(vexed(true));
+            // It is none of those that are up by the end; the trouble is still with it.
+            stage.outside(end("someone", Which::Newest, EndedBy::Stop));
+            assert_eq!(scan(&stage), during, "{vexation:?}");
+            stage.outside(vexed(false));
+            assert_eq!(scan(&stage), after, "{vexation:?}");
+        }
+        let mut stage = stage();
+        stage.outside(Act::Vexed {
+            vexation: Vexation::PartialMetrics(Which::Newest),
+            begins: true,
+        });
+        assert_eq!(
+            stage.trouble.partial_metrics,
+            BTreeSet::from(["i-aaaa".into()])
+        );
+    }
+
+    #[test]
+    fn what_others_do_changes_the_cloud_and_is_not_held_against_the_host() {
+        let mut stage = stage();
+        stage.outside(Act::WritePointer {
+            who: "someone".to_owned(),
+            value: "i-bbbb".to_owned(),
+        });
+        assert_eq!(stage.world.pointer(&incidents::pointer()), Some("i-bbbb"));
+        stage.outside(end("cloud", Which::Id("i-aaaa".into()), EndedBy::Reclaim));
+        assert_eq!(scan(&stage), seen(InstanceState::ShuttingDown));
+        stage.judge();
+        assert_eq!((stage.run.harms.len(), stage.run.deeds.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_fault_befalls_the_next_mutation_of_its_kind() {
+        let mut stage = stage();
+        stage.outside(Act::Fault(Fault {
+            kind: MutationKind::Stop,
+            carried_out: false,
+            error: CloudErrorKind::Throttled,
+            code: "RequestLimitExceeded",
+        }));
+        let stop = Mutation::Stop {
+            region: Region::from(""),
+            id: "i-aaaa".into(),
+            clear_pointer: None,
+        };
+        let refused = stage.world.apply(&stop).map_err(|error| error.kind);
+        assert_eq!(refused, Err(CloudErrorKind::Throttled));
+        assert!(stage.world.apply(&stop).is_ok());
+    }
+}

@@ -1,0 +1,136 @@
+//! `reeve sim`: an incident script played with the policies of one's choice.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use reeve_core::point::Point;
+use reeve_core::time::Millis;
+use reeve_sim::script::{Script, ScriptError, Variant, length_of_time};
+
+use super::{FAILED, policies_dir};
+use crate::demo::{Cast, Shown, outcome, played};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SimCommand {
+    /// Play an incident script, print what happens, and hold it against what the script expects.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The script; tests/incidents/README.md describes the format.
+    script: PathBuf,
+    /// A policy to put to the test at one point, in place of the one that would answer there; repeatable.
+    #[arg(long = "policy", value_name = "POINT=FILE", value_parser = policy)]
+    policies: Vec<(Point, PathBuf)>,
+    /// Play the policies that the script names as `legacy` on a host without guarantees.
+    #[arg(long, conflicts_with = "legacy")]
+    as_it_was: bool,
+    /// Play the policies that the script names as `legacy` under reeve.
+    #[arg(long)]
+    legacy: bool,
+    /// What the simulated cloud draws from, in place of the script's seed.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// How long the story is told, in place of the script's length: 90s, 2h.
+    #[arg(long, value_name = "LENGTH", value_parser = length)]
+    length: Option<Millis>,
+    /// Where the standard and the legacy policies are [default: $REEVE_POLICIES_DIR, else target/policies].
+    #[arg(long, value_name = "DIR")]
+    policies_dir: Option<PathBuf>,
+}
+
+/// A script cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ScriptFileError {
+    /// It cannot be read.
+    #[error("cannot read the script {}", path.display())]
+    Read {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is none. In the form that editors and terminals make a link of.
+    #[error("{}:{}:{}", path.display(), source.line, source.column)]
+    Script {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ScriptError,
+    },
+}
+
+pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
+    let SimCommand::Run(args) = command;
+    let mut script = read(&args.script)?;
+    let variant = match (args.as_it_was, args.legacy) {
+        (true, _) => Variant::AsItWas,
+        (_, true) => Variant::LegacyUnderReeve,
+        _ => Variant::Standard,
+    };
+    if args.legacy && script.legacy.is_empty() {
+        bail!(
+            "{} names no `legacy` policy in its section `setting`; accepted with --legacy is a script that does",
+            args.script.display()
+        );
+    }
+    script.seed = args.seed.unwrap_or(script.seed);
+    script.length = args.length.unwrap_or(script.length);
+    let mut cast = Cast::new(&policies_dir(args.policies_dir))?;
+    let part = cast.part(&script, variant, &args.policies)?;
+    let (timeline, run) = played(&script, variant, part, Shown::Digests);
+
+    let mut text = format!("{timeline}\n  {}\n", outcome(&run));
+    let unmet = script.check(variant, &run);
+    for unmet in &unmet {
+        let path = args.script.display();
+        text += &format!("{path}:{}: {unmet}\n", unmet.line);
+    }
+    let name = variant.name();
+    text += &match (script.expectations(variant), unmet.len()) {
+        (0, _) => format!("  the script expects nothing of `{name}`\n"),
+        (all, 0) => format!("  as expected of `{name}`: {all} of {all}\n"),
+        (all, unmet) => format!("  not as expected of `{name}`: {unmet} of {all}\n"),
+    };
+    // A closed pipe (`| head`) is an error to pass on, not a panic.
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if unmet.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
+}
+
+fn read(path: &Path) -> Result<Script, ScriptFileError> {
+    let text = fs::read_to_string(path).map_err(|source| ScriptFileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Script::parse(&text).map_err(|source| ScriptFileError::Script {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn policy(text: &str) -> Result<(Point, PathBuf), String> {
+    let points = || Point::ALL.map(Point::as_str).join(", ");
+    let accepted = || format!("accepted is POINT=FILE, where POINT is one of {}", points());
+    let (point, file) = text.split_once('=').ok_or_else(accepted)?;
+    let point = Point::from_name(point).ok_or_else(accepted)?;
+    if file.is_empty() {
+        return Err(accepted());
+    }
+    Ok((point, PathBuf::from(file)))
+}
+
+fn length(text: &str) -> Result<Millis, String> {
+    let length = length_of_time(text).filter(|length| *length > Millis::ZERO);
+    length.ok_or_else(|| "accepted is a length of time such as 90s, 1m30s or 2h".to_owned())
+}
