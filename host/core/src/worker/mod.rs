@@ -29,6 +29,7 @@ pub use visitor::{Said, Visitor, WaitsFor};
 pub use work::CYCLING;
 
 use crate::answer::{NotYet, Route};
+use crate::cloud::Query;
 use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
@@ -235,6 +236,15 @@ impl Worker {
             return true;
         };
         known.may_be_live(now, self.pool.limits.not_visible_grace)
+    }
+
+    /// The question about one instance of this worker by its id.
+    pub fn query_of(&self, id: InstanceId) -> Query {
+        Query::Instance {
+            region: self.pool.region.clone(),
+            compute: self.pool.compute.clone(),
+            id,
+        }
     }
 
     /// The instance to look at first: the adopted one, else the one the pointer names.
