@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reeve_core::boxes::ProofKind;
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::decision::Policies;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{BoxSpec, Budget, FleetSpec, Limits, PoolSpec, RestartBy, WorkerSpec};
@@ -193,9 +194,10 @@ pub fn fleet() -> FleetSpec {
 fn pool_spec() -> PoolSpec {
     PoolSpec {
         region: Region::from("us-east-1"),
+        compute: Compute::Ec2,
         tag_key: TAG.0.to_owned(),
         port: 8000,
-        launch_template: Some("encache-gpu".to_owned()),
+        launch: Some(LaunchSource::LaunchTemplate("encache-gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,
