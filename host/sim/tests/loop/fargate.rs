@@ -274,6 +274,9 @@ fn an_unanswered_launch_that_is_given_up_leaves_its_task_to_be_adopted() {
     assert!(told(&bench, Step::ProvisionFailed).contains("never answered"));
     let [task] = bench.up().try_into().expect("one task");
     assert_eq!(served(&mut bench), task);
+    let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
+    let stored = worker.record.stored.as_ref().expect("it was written");
+    assert_eq!(stored.record.intent, None, "nobody takes it up again");
 }
 
 #[test]
