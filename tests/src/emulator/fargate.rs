@@ -13,7 +13,9 @@ impl Emulator {
         self.ecs("CreateCluster", &json!({"clusterName": name}));
         let definition = json!({
             "family": name, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
-            "cpu": "256", "memory": "512", "containerDefinitions": [{"name": "main", "image": "agent"}],
+            "cpu": "256", "memory": "512",
+            // Moto wants to know how much of the task each container takes; ECS does not ask.
+            "containerDefinitions": [{"name": "main", "image": "agent", "cpu": 256, "memory": 512}],
         });
         self.ecs("RegisterTaskDefinition", &definition);
         let answer = self.ec2(&[("Action", "DescribeSubnets")]);

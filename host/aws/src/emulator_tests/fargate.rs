@@ -32,7 +32,12 @@ impl World {
         let subnet = subnets.subnets()[0].subnet_id().unwrap().to_owned();
         let created = clients.ecs.create_cluster().cluster_name(cluster);
         created.send().await.unwrap();
-        let container = ContainerDefinition::builder().name("main").image("agent");
+        // Moto wants to know how much of the task each container takes; ECS does not ask.
+        let container = ContainerDefinition::builder()
+            .name("main")
+            .image("agent")
+            .cpu(256)
+            .memory(512);
         let definition = clients
             .ecs
             .register_task_definition()
