@@ -1,6 +1,8 @@
 //! An AWS emulator (moto) on a free loopback port. It checks the wire, not the races: it ignores launch
 //! tokens and assigns addresses at once.
 
+mod fargate;
+
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -65,7 +67,7 @@ impl Emulator {
         self.control("start-recording");
     }
 
-    /// The EC2 and SSM operations called since [`Emulator::record`], in order, with their parameters as sent.
+    /// The EC2, ECS and SSM operations called since [`Emulator::record`], in order, with their parameters as sent.
     pub fn recorded(&self) -> Vec<String> {
         let url = format!("{}/moto-api/recorder/download-recording", self.url());
         let mut answer = agent().get(&url).call().expect("the recording");

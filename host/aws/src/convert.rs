@@ -54,7 +54,11 @@ fn state(name: Option<&InstanceStateName>) -> InstanceState {
 }
 
 /// An address that is not assigned is left out of the answer, or empty.
-fn address(operation: &str, id: &str, text: Option<&str>) -> Result<Option<IpAddr>, CloudError> {
+pub(crate) fn address(
+    operation: &str,
+    id: &str,
+    text: Option<&str>,
+) -> Result<Option<IpAddr>, CloudError> {
     match text {
         None | Some("") => Ok(None),
         Some(text) => text
@@ -65,7 +69,7 @@ fn address(operation: &str, id: &str, text: Option<&str>) -> Result<Option<IpAdd
 }
 
 /// A time before 1970 is a missing time.
-fn instant(time: &DateTime) -> Option<Instant> {
+pub(crate) fn instant(time: &DateTime) -> Option<Instant> {
     let ms = u64::try_from(time.to_millis().ok()?).ok()?;
     Some(Instant::from_ms(ms))
 }
@@ -111,7 +115,12 @@ pub(crate) fn pointer(
             ),
         ));
     }
-    Ok(Some(InstanceId::new(value)))
+    // Who keeps a task's ARN there means the task, whose id is the last part.
+    let of_arn = value
+        .strip_prefix("arn:")
+        .and_then(|arn| arn.rsplit('/').next());
+    let id = of_arn.filter(|id| !id.is_empty()).unwrap_or(value);
+    Ok(Some(InstanceId::new(id)))
 }
 
 fn wrong_pointer(code: &str, message: String) -> CloudError {
@@ -231,6 +240,8 @@ mod tests {
         for value in ["i-1", " i-1\n"] {
             assert_eq!(read(value), Ok(Some("i-1".into())), "{value:?}");
         }
+        let arn = "arn:aws:ecs:us-east-1:123456789012:task/agents/0123456789abcdef";
+        assert_eq!(read(arn), Ok(Some("0123456789abcdef".into())));
         let longest = "i".repeat(INSTANCE_ID_BYTES_MAX);
         assert_eq!(read(&longest), Ok(Some(longest.as_str().into())));
     }

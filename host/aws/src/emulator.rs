@@ -1,6 +1,7 @@
 //! An emulator of AWS (moto) for tests.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -32,6 +33,23 @@ impl Emulator {
     /// Where it listens.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url
+    }
+
+    /// Makes tasks stay as they are until they are stopped: moto lets one go down a step with each look at it.
+    pub(crate) fn keep_tasks_running(&self) {
+        let host = self.endpoint_url.trim_start_matches("http://");
+        let body =
+            r#"{"model_name":"ecs::task","transition":{"progression":"manual","times":1000000}}"#;
+        let length = body.len();
+        let request = format!(
+            "POST /moto-api/state-manager/set-transition HTTP/1.1\r\nhost: {host}\r\ncontent-type: \
+             application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        let mut connection = TcpStream::connect(host).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 
     fn start() -> Self {

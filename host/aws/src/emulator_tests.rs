@@ -1,10 +1,13 @@
 //! The cloud against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
 //! launch tokens and no eventual consistency. Those belong to `reeve-sim`.
 
+mod fargate;
+
 use std::sync::Arc;
 
 use aws_sdk_ec2::types::RequestLaunchTemplateData;
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
 
@@ -59,7 +62,7 @@ impl World {
     fn launch_of(&self, worker: &str, token: &str) -> Mutation {
         Mutation::Launch {
             region: Self::region(),
-            launch_template: self.name.to_owned(),
+            source: LaunchSource::LaunchTemplate(self.name.to_owned()),
             token: token.into(),
             tags: [("reeve:worker".to_owned(), worker.to_owned())].into(),
         }
@@ -75,6 +78,7 @@ impl World {
     async fn sweep(&self, workers: &[&str]) -> Vec<Instance> {
         let query = Query::Sweep {
             region: Self::region(),
+            compute: Compute::Ec2,
             tag_key: "reeve:worker".to_owned(),
             tag_values: workers.iter().map(|&worker| worker.to_owned()).collect(),
         };
@@ -87,6 +91,7 @@ impl World {
     async fn describe(&self, id: &InstanceId) -> Instance {
         let query = Query::Instance {
             region: Self::region(),
+            compute: Compute::Ec2,
             id: id.clone(),
         };
         match self.cloud.ask(query).await {
@@ -142,7 +147,7 @@ async fn a_template_is_found_by_its_id_too() {
     let id = templates.launch_templates()[0].launch_template_id();
     let mutation = Mutation::Launch {
         region: World::region(),
-        launch_template: id.unwrap().to_owned(),
+        source: LaunchSource::LaunchTemplate(id.unwrap().to_owned()),
         token: "token-1".into(),
         tags: [].into(),
     };
@@ -163,6 +168,7 @@ async fn an_instance_is_stopped_with_its_pointer_cleared_then_started_then_termi
         (
             Mutation::Stop {
                 region: region(),
+                compute: Compute::Ec2,
                 id: id.clone(),
                 clear_pointer,
             },
@@ -171,6 +177,7 @@ async fn an_instance_is_stopped_with_its_pointer_cleared_then_started_then_termi
         (
             Mutation::Start {
                 region: region(),
+                compute: Compute::Ec2,
                 id: id.clone(),
             },
             InstanceState::Running,
@@ -178,6 +185,7 @@ async fn an_instance_is_stopped_with_its_pointer_cleared_then_started_then_termi
         (
             Mutation::Terminate {
                 region: region(),
+                compute: Compute::Ec2,
                 id: id.clone(),
                 clear_pointer: None,
             },
@@ -198,6 +206,7 @@ async fn a_terminated_instance_clears_the_pointer_that_names_it() {
     world.write_pointer(&id).await;
     let terminate = Mutation::Terminate {
         region: World::region(),
+        compute: Compute::Ec2,
         id: id.clone(),
         clear_pointer: Some(world.pointer()),
     };
@@ -223,6 +232,7 @@ async fn an_unknown_id_is_not_visible_to_a_question_and_not_visible_yet_to_a_mut
     assert_eq!(world.describe(&id).await, Instance::not_visible(id.clone()));
     let start = Mutation::Start {
         region: World::region(),
+        compute: Compute::Ec2,
         id,
     };
     let error = world.cloud.apply(start).await.unwrap_err();
@@ -260,7 +270,7 @@ async fn a_template_nobody_made_is_a_permanent_error_with_the_providers_code() {
     let world = World::new("template").await;
     let mutation = Mutation::Launch {
         region: World::region(),
-        launch_template: "nobody-made-this".to_owned(),
+        source: LaunchSource::LaunchTemplate("nobody-made-this".to_owned()),
         token: "token-1".into(),
         tags: [].into(),
     };

@@ -12,9 +12,10 @@ use reeve_core::time::Millis;
 
 use CloudErrorKind::{Conflict, Denied, NoCapacity, NotVisibleYet, Throttled, Transient};
 
-/// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; SSM: API reference,
-/// "Common Error Types" and the errors of GetParameter and PutParameter; CloudWatch: API reference, GetMetricData. The codes of throttling also
-/// follow the SDK's own list, since a provider may change which one it sends.
+/// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; ECS: API reference, "Common
+/// Error Types" and the errors of RunTask; SSM: API reference, "Common Error Types" and the errors of
+/// GetParameter and PutParameter; CloudWatch: API reference, GetMetricData. The codes of throttling also follow
+/// the SDK's own list, since a provider may change which one it sends.
 ///
 /// A code stands before the HTTP status: EC2 sends `InsufficientInstanceCapacity` as a 500 and
 /// `RequestLimitExceeded` as a 503, and both say for certain that nothing was done.
@@ -62,6 +63,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("AccessDeniedException", Denied),
     ("AuthFailure", Denied),
     ("Blocked", Denied),
+    ("BlockedException", Denied),
     ("ExpiredToken", Denied),
     ("ExpiredTokenException", Denied),
     ("IncompleteSignature", Denied),
@@ -80,6 +82,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
 
     // The instance's state does not allow it, or the launch token was used for something else.
     ("ConcurrentTagAccess", Conflict),
+    ("ConflictException", Conflict),
     ("IdempotentInstanceTerminated", Conflict),
     ("IdempotentParameterMismatch", Conflict),
     ("IncorrectInstanceState", Conflict),
@@ -97,6 +100,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("InvalidPaginationToken", Transient),
     ("RequestTimeout", Transient),
     ("RequestTimeoutException", Transient),
+    ("ServerException", Transient),
     ("ServerInternal", Transient),
     ("ServiceUnavailable", Transient),
     ("Unavailable", Transient),

@@ -1,11 +1,12 @@
-//! EC2, SSM and CloudWatch behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
+//! EC2, ECS, SSM and CloudWatch behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
 //! only crate that names an AWS SDK: the EC2 one alone takes minutes to compile, and nothing else shall
 //! wait for it.
 //!
 //! ```text
 //!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, RunInstances,
 //!                        ├──► region: clients ──┤         Start-, Stop-, TerminateInstances
-//!   Permit ─► mutate ────┘    (of one region)   ├──► SSM: GetParameter, PutParameter
+//!   Permit ─► mutate ────┘    (of one region)   ├──► ECS: ListTasks, DescribeTasks, RunTask, StopTask
+//!                                  │            ├──► SSM: GetParameter, PutParameter
 //!                                  │            └──► CloudWatch: GetMetricData
 //!                                  │
 //!   Reading, Outcome ◄── convert ◄─┤ an answer
@@ -17,6 +18,7 @@
 //! - `query`: questions. They are retried a few times and change nothing.
 //! - `demand`: demand metrics, in batches.
 //! - `mutate`: changes. They are sent once; whoever asked decides what comes next.
+//! - `fargate`: the same for Fargate tasks.
 //! - `convert`: the provider's words for an instance and a pointer, as reeve's.
 //! - `error`: which kind of [`CloudError`](reeve_core::cloud::CloudError) a failure is.
 //! - `store`: the workers' records in DynamoDB, over the same credentials and HTTP client.
@@ -25,6 +27,7 @@ mod connect;
 mod convert;
 mod demand;
 mod error;
+mod fargate;
 mod mutate;
 mod query;
 mod region;
@@ -81,6 +84,7 @@ impl Cloud for AwsCloud {
     }
 
     fn mutate(&self, permit: Permit) -> CloudFuture<'_, Outcome> {
-        Box::pin(self.apply(permit.into_mutation()))
+        let decision = permit.decision();
+        Box::pin(self.carry_out(permit.into_mutation(), decision))
     }
 }

@@ -1,63 +1,92 @@
-//! Changes to EC2 and SSM. Each request is sent once: whoever holds the permit decides what follows from
-//! an error.
+//! Changes to EC2 and SSM, and the way to those to ECS. Each request is sent once: whoever holds the permit
+//! decides what follows from an error.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{LaunchTemplateSpecification, ResourceType, Tag, TagSpecification};
 use aws_sdk_ssm::types::ParameterType;
 use reeve_core::cloud::{CloudError, Mutation, Outcome, POINTER_NONE};
-use reeve_core::id::{InstanceId, LaunchToken, PointerName};
+use reeve_core::compute::{Compute, LaunchSource};
+use reeve_core::id::{DecisionId, InstanceId, LaunchToken, PointerName};
 use reeve_core::instance::Instance;
 
 use crate::region::Clients;
-use crate::{AwsCloud, convert, error};
+use crate::{AwsCloud, convert, error, fargate};
 
 /// The template's version that its owner made the default, so that a new version takes effect when they
 /// say so.
 const TEMPLATE_VERSION: &str = "$Default";
 
 impl AwsCloud {
-    /// Does it. Only the guard's permit leads here from outside the crate.
+    /// Does it, for this decision. Only the guard's permit leads here from outside the crate.
     ///
     /// A stop or termination that clears the pointer writes the sentinel first. If the second step fails,
     /// the pointer names nothing and the next resolve finds the instance, still up, by its tag; the
     /// other way round a failure would leave a pointer to a stopped instance (incident I1). So an error
     /// of the second step, even a definite one, leaves the pointer cleared.
-    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Outcome, CloudError> {
+    pub(crate) async fn carry_out(
+        &self,
+        mutation: Mutation,
+        decision: DecisionId,
+    ) -> Result<Outcome, CloudError> {
         match mutation {
             Mutation::Launch {
                 region,
-                launch_template,
+                source,
                 token,
                 tags,
             } => {
                 let clients = self.regions.changing(&region);
-                launch(&clients, &launch_template, &token, &tags)
-                    .await
-                    .map(Outcome::Launched)
+                let launched = match source {
+                    LaunchSource::LaunchTemplate(template) => {
+                        launch(&clients, &template, &token, &tags).await
+                    }
+                    LaunchSource::Fargate(task) => {
+                        fargate::run(&clients.ecs, &task, &token, &tags).await
+                    }
+                };
+                launched.map(Outcome::Launched)
             }
-            Mutation::Start { region, id } => {
-                start(&self.regions.changing(&region), &id).await?;
+            Mutation::Start {
+                region,
+                compute,
+                id,
+            } => {
+                let clients = self.regions.changing(&region);
+                match compute {
+                    Compute::Ec2 => start(&clients, &id).await?,
+                    Compute::Fargate { .. } => return Err(fargate::cannot("start", &id)),
+                }
                 Ok(Outcome::Accepted)
             }
             Mutation::Stop {
                 region,
+                compute,
                 id,
                 clear_pointer,
             } => {
                 let clients = self.regions.changing(&region);
+                if let Compute::Fargate { .. } = compute {
+                    return Err(fargate::cannot("stop for a while", &id));
+                }
                 clear(&clients, clear_pointer.as_ref()).await?;
                 stop(&clients, &id).await?;
                 Ok(Outcome::Accepted)
             }
             Mutation::Terminate {
                 region,
+                compute,
                 id,
                 clear_pointer,
             } => {
                 let clients = self.regions.changing(&region);
                 clear(&clients, clear_pointer.as_ref()).await?;
-                terminate(&clients, &id).await?;
+                match compute {
+                    Compute::Ec2 => terminate(&clients, &id).await?,
+                    Compute::Fargate { cluster } => {
+                        fargate::end(&clients.ecs, &cluster, &id, decision).await?;
+                    }
+                }
                 Ok(Outcome::Accepted)
             }
             Mutation::WritePointer { region, name, id } => {

@@ -1,13 +1,15 @@
-//! Questions to EC2 and SSM, and the way to those for CloudWatch. They change nothing, so they may be asked again.
+//! Questions to EC2 and SSM, and the way to those for ECS and CloudWatch. They change nothing, so they may be asked
+//! again.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, Reservation};
 use reeve_core::cloud::{CloudError, Query, Reading};
+use reeve_core::compute::Compute;
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
 
-use crate::{AwsCloud, convert, demand, error};
+use crate::{AwsCloud, convert, demand, error, fargate};
 
 /// The most values one filter may have (EC2 user guide, "Filter the resources").
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
@@ -20,20 +22,39 @@ impl AwsCloud {
                 let ssm = self.regions.asking(&region).ssm;
                 read_pointer(&ssm, &name).await.map(Reading::Pointer)
             }
-            Query::Instance { region, id } => {
-                let ec2 = self.regions.asking(&region).ec2;
-                describe(&ec2, id).await.map(Reading::Instance)
+            Query::Instance {
+                region,
+                compute,
+                id,
+            } => {
+                let clients = self.regions.asking(&region);
+                let found = match compute {
+                    Compute::Ec2 => describe(&clients.ec2, id).await,
+                    Compute::Fargate { cluster } => {
+                        fargate::describe(&clients.ecs, &cluster, id).await
+                    }
+                };
+                found.map(Reading::Instance)
             }
             Query::Sweep {
                 region,
+                compute,
                 tag_key,
                 tag_values,
             } => {
-                let ec2 = self.regions.asking(&region).ec2;
-                let page_instances = self.regions.sweep_page_instances();
-                sweep(&ec2, &tag_key, &tag_values, page_instances)
-                    .await
-                    .map(Reading::Sweep)
+                let clients = self.regions.asking(&region);
+                let found = match compute {
+                    Compute::Ec2 => {
+                        let page_instances = self.regions.sweep_page_instances();
+                        sweep(&clients.ec2, &tag_key, &tag_values, page_instances).await
+                    }
+                    Compute::Fargate { cluster } => {
+                        let page_tasks = self.regions.sweep_page_tasks();
+                        let tag = (tag_key.as_str(), tag_values.as_slice());
+                        fargate::sweep(&clients.ecs, &cluster, tag, page_tasks).await
+                    }
+                };
+                found.map(Reading::Sweep)
             }
             Query::Demand {
                 region,

@@ -36,6 +36,7 @@ struct RegionClients {
 #[derive(Clone)]
 pub(crate) struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) ecs: aws_sdk_ecs::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
 }
@@ -46,6 +47,9 @@ pub(crate) struct Tuning {
     /// How many instances a sweep asks for per page: 5 to 1000 (EC2 API reference, DescribeInstances,
     /// `MaxResults`).
     pub(crate) sweep_page_instances: i32,
+    /// How many tasks a sweep asks for per page and then describes at once: 1 to 100 (ECS API reference, ListTasks,
+    /// `maxResults`; DescribeTasks, `tasks`).
+    pub(crate) sweep_page_tasks: i32,
     /// The pause before a throttled question's first retry, and its double before the second; each is
     /// then drawn at random from zero up to that.
     pub(crate) throttled_backoff: Duration,
@@ -56,6 +60,7 @@ impl Default for Tuning {
         Self {
             // The most there can be: an account is throttled by calls, not by instances.
             sweep_page_instances: 1000,
+            sweep_page_tasks: 100,
             // EC2 gives back 20 describe calls a second (EC2 developer guide, "Request throttling").
             throttled_backoff: Duration::from_secs(1),
         }
@@ -88,6 +93,11 @@ impl Regions {
         self.tuning.sweep_page_instances
     }
 
+    /// How many tasks a sweep asks for per page.
+    pub(crate) fn sweep_page_tasks(&self) -> i32 {
+        self.tuning.sweep_page_tasks
+    }
+
     fn clients(&self, region: &Region) -> RegionClients {
         // The map is whole after every statement, so a panic elsewhere leaves nothing half done in it.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +119,11 @@ impl Regions {
             .retry_config(retries.clone())
             .timeout_config(timeouts.clone())
             .build();
+        let ecs = aws_sdk_ecs::config::Builder::from(&self.base)
+            .region(region.clone())
+            .retry_config(retries.clone())
+            .timeout_config(timeouts.clone())
+            .build();
         let ssm = aws_sdk_ssm::config::Builder::from(&self.base)
             .region(region.clone())
             .retry_config(retries.clone())
@@ -121,6 +136,7 @@ impl Regions {
             .build();
         Clients {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            ecs: aws_sdk_ecs::Client::from_conf(ecs),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
         }

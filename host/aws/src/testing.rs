@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aws_config::{ConfigLoader, Region};
 use aws_sdk_ec2::config::Credentials;
+use reeve_core::cloud::{CloudError, Mutation, Outcome};
+use reeve_core::id::DecisionId;
 use reeve_core::time::Millis;
 
 use crate::connect::{behavior, http_client};
@@ -16,9 +18,10 @@ use crate::{AwsCloud, Timeouts};
 /// Long enough for a loaded machine, short enough to wait for when a test is about silence.
 pub(crate) const SILENCE_MAX: Millis = Millis::new(300);
 
-/// Pages of the least size that EC2 allows, and no pauses.
+/// Small pages, as far as EC2 allows, and no pauses.
 pub(crate) const SMALL: Tuning = Tuning {
     sweep_page_instances: 5,
+    sweep_page_tasks: 2,
     throttled_backoff: Duration::from_millis(1),
 };
 
@@ -29,6 +32,13 @@ pub(crate) async fn cloud_at(endpoint_url: &str, tuning: Tuning) -> AwsCloud {
         .load()
         .await;
     AwsCloud::over(base, Timeouts::default(), tuning)
+}
+
+impl AwsCloud {
+    /// Does it without a permit, for decision 7.
+    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Outcome, CloudError> {
+        self.carry_out(mutation, DecisionId::new(7)).await
+    }
 }
 
 /// Keys that no cloud knows.

@@ -1,4 +1,4 @@
-//! The narrow trait behind which a cloud stands: EC2, SSM and CloudWatch in `reeve-aws`, the simulated world in
+//! The narrow trait behind which a cloud stands: EC2, ECS, SSM and CloudWatch in `reeve-aws`, the simulated world in
 //! `reeve-sim`. Queries change nothing; a mutation needs a [`Permit`], which only the guard builds
 //! and which is consumed by use, so an unguarded or repeated mutation does not compile.
 
@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::compute::{Compute, LaunchSource};
 use crate::demand::{Metric, Sample};
 use crate::guard::Permit;
 use crate::id::{InstanceId, LaunchToken, PointerName, Region, WorkerId};
@@ -49,6 +50,9 @@ pub enum Query {
     Instance {
         /// Where it is.
         region: Region,
+        /// What it is.
+        #[serde(default, skip_serializing_if = "Compute::is_ec2")]
+        compute: Compute,
         /// Its id.
         id: InstanceId,
     },
@@ -56,6 +60,9 @@ pub enum Query {
     Sweep {
         /// Where.
         region: Region,
+        /// What they are.
+        #[serde(default, skip_serializing_if = "Compute::is_ec2")]
+        compute: Compute,
         /// The tag's key.
         tag_key: String,
         /// Values to look for, sorted; never empty.
@@ -95,12 +102,14 @@ pub enum Reading {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mutation {
-    /// Launch one instance from a launch template.
+    /// Launch one instance.
     Launch {
         /// Where.
         region: Region,
-        /// Name or id (`lt-…`) of the template, at its default version.
-        launch_template: String,
+        /// What from. Stored as one key of the launch, so that a launch from a template is an object with a
+        /// `launch_template`.
+        #[serde(flatten)]
+        source: LaunchSource,
         /// The same for every replay of one attempt.
         token: LaunchToken,
         /// Tags the instance is created with. Fixed per attempt: other tags with the same token are a
@@ -111,14 +120,20 @@ pub enum Mutation {
     Start {
         /// Where.
         region: Region,
+        /// What it is.
+        #[serde(default, skip_serializing_if = "Compute::is_ec2")]
+        compute: Compute,
         /// Which.
         id: InstanceId,
     },
     /// Stop an instance; when it is the one the pointer names, write the sentinel first, as part of
-    /// the same action.
+    /// the same action. Only of what can be started again: see [`Compute::ending`].
     Stop {
         /// Where.
         region: Region,
+        /// What it is.
+        #[serde(default, skip_serializing_if = "Compute::is_ec2")]
+        compute: Compute,
         /// Which.
         id: InstanceId,
         /// The pointer to clear.
@@ -128,6 +143,9 @@ pub enum Mutation {
     Terminate {
         /// Where.
         region: Region,
+        /// What it is.
+        #[serde(default, skip_serializing_if = "Compute::is_ec2")]
+        compute: Compute,
         /// Which.
         id: InstanceId,
         /// The pointer to clear.
@@ -265,3 +283,6 @@ impl fmt::Display for CloudErrorKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,7 @@ impl Turn<'_> {
         pool.sweep_in_flight = true;
         let query = Query::Sweep {
             region: pool.spec.region.clone(),
+            compute: pool.spec.compute.clone(),
             tag_key: pool.spec.tag_key.clone(),
             tag_values: pool.tag_values.clone(),
         };

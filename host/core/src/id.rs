@@ -92,11 +92,12 @@ text_id!(
     WorkerId
 );
 text_id!(
-    /// A set of workers that share a region, a launch template, policies and limits.
+    /// A set of workers that share a region, what they are launched from, policies and limits.
     PoolName
 );
 text_id!(
-    /// The provider's id of one instance, such as `i-0123456789abcdef0`.
+    /// The provider's id of one instance: `i-0123456789abcdef0`, or the id of a Fargate task, which is the last
+    /// part of its ARN.
     InstanceId
 );
 text_id!(
@@ -113,7 +114,7 @@ text_id!(
 );
 text_id!(
     /// The idempotency token of a launch: at most 64 ASCII characters, the same for every replay of
-    /// one attempt (EC2 developer guide, "Ensuring idempotency").
+    /// one attempt ("Ensuring idempotency" in the EC2 developer guide and in the ECS API reference).
     LaunchToken
 );
 

@@ -15,7 +15,7 @@ pub const TAG_WORKER: &str = "reeve:worker";
 pub const TAG_GENERATION: &str = "reeve:generation";
 
 /// The provider's own word for an instance, never smoothed (`pending` stays `pending`), and two
-/// values of ours for "no word".
+/// values of ours for "no word". The words are EC2's; a Fargate task's are put into them one by one.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -17,6 +17,7 @@
 //! - [`id`], [`time`], [`instance`], [`spec`]: the words everything is said in.
 //! - [`point`]: the five questions, their inputs and verdicts (the types of `wit/`).
 //! - [`cloud`]: the trait behind which AWS or a simulated world stands.
+//! - [`compute`]: where instances live, on EC2 or as Fargate tasks, and what they are launched from.
 //! - [`store`]: the record of each worker that all hosts agree on, and the trait behind which it is kept.
 //! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
 //! - [`boxes`], [`token`]: what boxes and applications say, what they are answered, and what boxes show.
@@ -31,6 +32,7 @@
 pub mod answer;
 pub mod boxes;
 pub mod cloud;
+pub mod compute;
 pub mod decision;
 pub mod demand;
 pub mod effect;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::boxes::ProofKind;
+use crate::compute::{Compute, LaunchSource};
 use crate::demand::DemandSpec;
 use crate::id::{PointerName, PoolName, Region, WorkerId};
 use crate::time::{Millis, UtcOffset};
@@ -43,17 +44,19 @@ impl Default for FleetSpec {
 /// host's work waits half a minute.
 pub const LEASE: Millis = Millis::from_secs(30);
 
-/// Workers that share a region, a launch template, policies and limits.
+/// Workers that share a region, what they are launched from, policies and limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {
     /// Where the instances are and the pointers are kept.
     pub region: Region,
+    /// What the instances are.
+    pub compute: Compute,
     /// The key of the tag by which a worker's instances are found.
     pub tag_key: String,
     /// The port a worker answers on; a resolve answers `http://{address}:{port}`.
     pub port: u16,
-    /// Name or id of the launch template; `None`: this pool never launches.
-    pub launch_template: Option<String>,
+    /// What instances are launched from, of the same kind as `compute`; `None`: this pool never launches.
+    pub launch: Option<LaunchSource>,
     /// Tags that are shown to `adopt` and `reap` policies; none by default, because texts are what a
     /// policy call costs.
     pub policy_tags: Vec<String>,
@@ -76,7 +79,7 @@ pub struct PoolSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartBy {
-    /// It is stopped and started: its disks stay.
+    /// It is stopped and started: its disks stay. Only where it can be started again.
     #[default]
     StopStart,
     /// It is terminated, and another one is launched.

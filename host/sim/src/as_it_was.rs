@@ -97,6 +97,7 @@ impl AsItWas {
                 Action::Start(id) => {
                     let mutation = Mutation::Start {
                         region: self.pool.region.clone(),
+                        compute: self.pool.compute.clone(),
                         id: id.clone(),
                     };
                     self.act(world, now, &mutation);
@@ -129,6 +130,7 @@ impl AsItWas {
         if let Some(Some(id)) = notes.pointer {
             let mutation = Mutation::Terminate {
                 region: self.pool.region.clone(),
+                compute: self.pool.compute.clone(),
                 id,
                 clear_pointer: Some(self.worker.pointer.clone()),
             };
@@ -166,13 +168,16 @@ impl AsItWas {
     }
 
     fn launch(&mut self, world: &mut World, now: Instant) {
+        let Some(source) = self.pool.launch.clone() else {
+            return;
+        };
         self.launches += 1;
         // Provisioning revokes all tokens of the worker.
         self.token = None;
         let tag = (self.pool.tag_key.clone(), self.worker.tag_value.clone());
         let mutation = Mutation::Launch {
             region: self.pool.region.clone(),
-            launch_template: self.pool.launch_template.clone().unwrap_or_default(),
+            source,
             token: LaunchToken::new(format!("as-it-was-{}", self.launches)),
             tags: [tag].into(),
         };
@@ -207,6 +212,7 @@ impl AsItWas {
                 self.note_decision(now, &made, format!("reap {id}?"));
                 let mutation = Mutation::Stop {
                     region: self.pool.region.clone(),
+                    compute: self.pool.compute.clone(),
                     id,
                     clear_pointer: None,
                 };
@@ -232,6 +238,7 @@ impl AsItWas {
         }
         let sweep = Query::Sweep {
             region: self.pool.region.clone(),
+            compute: self.pool.compute.clone(),
             tag_key: self.pool.tag_key.clone(),
             tag_values: vec![self.worker.tag_value.clone()],
         };

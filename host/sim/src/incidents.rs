@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{Budget, FleetSpec, Limits, PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, UtcOffset};
@@ -61,9 +62,10 @@ pub fn fleet() -> FleetSpec {
 pub(crate) fn pool_spec() -> PoolSpec {
     PoolSpec {
         region: Region::from("us-east-1"),
+        compute: Compute::Ec2,
         tag_key: TAG.0.to_owned(),
         port: 8000,
-        launch_template: Some("encache-gpu".to_owned()),
+        launch: Some(LaunchSource::LaunchTemplate("encache-gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,

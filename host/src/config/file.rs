@@ -136,6 +136,7 @@ pub(super) struct Pool {
     pub(super) port: Spanned<u16>,
     pub(super) tag_key: Option<Spanned<String>>,
     pub(super) launch_template: Option<Spanned<String>>,
+    pub(super) fargate: Option<PoolFargate>,
     #[serde(default)]
     pub(super) policy_tags: Vec<Spanned<String>>,
     pub(super) restart: Option<Spanned<String>>,
@@ -149,6 +150,21 @@ pub(super) struct Pool {
     pub(super) demand: Option<PoolDemand>,
     #[serde(default)]
     pub(super) policy: BTreeMap<Spanned<String>, Policy>,
+}
+
+/// `[pool.NAME.fargate]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PoolFargate {
+    pub(super) cluster: Spanned<String>,
+    pub(super) task_definition: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) subnets: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) security_groups: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) public_ip: bool,
+    pub(super) container: Option<Spanned<String>>,
 }
 
 /// `[pool.NAME.limits]`

@@ -1,11 +1,13 @@
 use std::path::Path;
 
+use reeve_core::compute::Compute;
 use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::time::{Millis, UtcOffset};
 
 use super::*;
 
 mod demand;
+mod fargate;
 mod local_time;
 
 /// A small configuration in which single lines are changed.
@@ -57,7 +59,7 @@ fn what_is_left_out_has_the_documented_defaults() {
         (pool.tag_key.as_str(), pool.reap, &pool.utc_offset),
         ("Name", false, &UtcOffset::fixed(0))
     );
-    assert_eq!(pool.launch_template, None);
+    assert_eq!((&pool.compute, &pool.launch), (&Compute::Ec2, &None));
     assert_eq!(pool.limits, reeve_core::spec::Limits::default());
     let worker = &config.fleet.workers[&WorkerId::from("chat")];
     assert_eq!(worker.tag_value, "chat");
@@ -126,7 +128,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `tag_key`, `launch_template`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `time_zone`, `limits`, `boxes`, `demand`, \
+         `tag_key`, `launch_template`, `fargate`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `time_zone`, `limits`, `boxes`, `demand`, \
          `policy`",
     );
     check_changed(

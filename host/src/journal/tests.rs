@@ -2,6 +2,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use reeve_core::cloud::Mutation;
+use reeve_core::compute::Compute;
 use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, Region, WorkerId};
 use reeve_core::journal::Entry;
 use reeve_core::time::Instant;
@@ -19,6 +20,7 @@ fn intent(worker: &str, decision: u64, generation: u64) -> Record {
             epoch: Epoch::new(1),
             mutation: Mutation::Start {
                 region: Region::from("us-east-1"),
+                compute: Compute::Ec2,
                 id: InstanceId::from("i-a"),
             },
         },

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
@@ -125,7 +126,8 @@ pub(crate) fn spec() -> FleetSpec {
         region: world::region(),
         tag_key: world::TAG_KEY.to_owned(),
         port: 8080,
-        launch_template: Some("lt-gpu".to_owned()),
+        compute: Compute::Ec2,
+        launch: Some(LaunchSource::LaunchTemplate("lt-gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: false,

@@ -1,6 +1,7 @@
 //! Questions over the wire.
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Query, Reading};
+use reeve_core::compute::Compute;
 use reeve_core::instance::{Instance, InstanceState};
 
 use super::{instance_xml, pointer_value};
@@ -26,6 +27,7 @@ fn page(instances: &[(&str, &str)], next_token: &str) -> Step {
 fn sweep_for(tag_values: &[&str]) -> Query {
     Query::Sweep {
         region: "us-east-1".into(),
+        compute: Compute::Ec2,
         tag_key: "reeve:worker".to_owned(),
         tag_values: tag_values.iter().map(|&value| value.to_owned()).collect(),
     }
@@ -38,6 +40,7 @@ fn sweep() -> Query {
 fn describe(id: &str) -> Query {
     Query::Instance {
         region: "us-east-1".into(),
+        compute: Compute::Ec2,
         id: id.into(),
     }
 }

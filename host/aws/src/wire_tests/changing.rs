@@ -1,6 +1,7 @@
 //! Mutations over the wire.
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome};
+use reeve_core::compute::Compute;
 use reeve_core::instance::InstanceState;
 
 use super::{apply, launch, launched};
@@ -17,6 +18,7 @@ fn written() -> Step {
 fn stop_and_clear() -> Mutation {
     Mutation::Stop {
         region: "us-east-1".into(),
+        compute: Compute::Ec2,
         id: "i-1".into(),
         clear_pointer: Some("/p".into()),
     }
@@ -139,6 +141,7 @@ async fn a_stop_that_fails_after_the_pointer_was_cleared_says_that_the_stop_fail
 async fn an_instance_that_no_pointer_names_is_stopped_without_touching_one() {
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
+        compute: Compute::Ec2,
         id: "i-1".into(),
         clear_pointer: None,
     };

@@ -4,9 +4,11 @@ mod asking;
 mod cbor;
 mod changing;
 mod demand;
+mod fargate;
 mod reaching;
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome};
+use reeve_core::compute::LaunchSource;
 
 use crate::testing::{ScriptedServer, Step};
 
@@ -34,7 +36,7 @@ fn pointer_value(value: &str) -> Step {
 fn launch() -> Mutation {
     Mutation::Launch {
         region: "us-east-1".into(),
-        launch_template: "encache-gpu".to_owned(),
+        source: LaunchSource::LaunchTemplate("encache-gpu".to_owned()),
         token: "token-of-attempt-3".into(),
         tags: [("reeve:worker", "chat"), ("reeve:generation", "3")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))

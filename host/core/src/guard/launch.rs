@@ -8,11 +8,12 @@ use super::ledger::Spending;
 use super::veto::{Rule, Veto};
 use super::{Permit, SWEEP_AGE_MAX, Scene};
 use crate::cloud::Mutation;
+use crate::compute::Compute;
 use crate::id::{Generation, InstanceId, LaunchToken, WorkerId};
 use crate::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
 
 /// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
-/// one, and no two attempts share one. 48 of the 64 characters EC2 allows.
+/// one, and no two attempts share one. 48 of the 64 characters that EC2 and ECS allow.
 pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generation) -> LaunchToken {
     let mut hash = Sha256::new();
     // Lengths keep ("ab", "c") apart from ("a", "bc").
@@ -27,11 +28,13 @@ pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generatio
 impl Scene<'_> {
     pub(super) fn launch(&self) -> Result<Permit, Veto> {
         let pool = &self.worker.pool;
-        let Some(template) = &pool.launch_template else {
-            return Err(Veto::new(
-                Rule::NoLaunchTemplate,
-                "the pool has no `launch_template`, so it launches nothing",
-            ));
+        let Some(source) = &pool.launch else {
+            let missing = match pool.compute {
+                Compute::Ec2 => "launch_template",
+                Compute::Fargate { .. } => "task_definition",
+            };
+            let text = format!("the pool has no `{missing}`, so it launches nothing");
+            return Err(Veto::new(Rule::NoLaunchTemplate, text));
         };
         self.nothing_else_up()?;
         self.provider_is_ready()?;
@@ -45,7 +48,7 @@ impl Scene<'_> {
         ]);
         let mutation = Mutation::Launch {
             region: pool.region.clone(),
-            launch_template: template.clone(),
+            source: source.clone(),
             token: launch_token(self.fleet, &self.worker.id, generation),
             tags,
         };
@@ -53,19 +56,43 @@ impl Scene<'_> {
     }
 
     /// A replay spends nothing and asks nothing anew: it is the attempt that was permitted already,
-    /// and the token makes the provider answer it once (G1).
+    /// and the token makes the provider answer it once (G1). A token that the provider may have forgotten
+    /// is not sent again.
     pub(super) fn replay_launch(&self) -> Result<Permit, Veto> {
-        match &self.worker.attempt {
-            Some(attempt) => Ok(self.grant(attempt.generation, attempt.mutation.clone())),
-            None => Err(Veto::new(
+        let Some(attempt) = &self.worker.attempt else {
+            return Err(Veto::new(
                 Rule::WrongState,
                 "there is no unanswered launch to send again",
+            ));
+        };
+        let token_lasts = match &attempt.mutation {
+            Mutation::Launch { source, .. } => source.token_lasts(),
+            _ => None,
+        };
+        let age = self.now.since(attempt.since);
+        match token_lasts {
+            Some(most) if age >= most => Err(Veto::new(
+                Rule::TokenExpired,
+                format!(
+                    "the launch of generation {} was first sent {age} ago and never answered; its token is sure for \
+                     {most}, and after that it could launch another",
+                    attempt.generation
+                ),
             )),
+            _ => Ok(self.grant(attempt.generation, attempt.mutation.clone())),
         }
     }
 
     pub(super) fn start(&self, id: &InstanceId) -> Result<Permit, Veto> {
         self.is_this_workers(id)?;
+        if !self.worker.pool.compute.can_start() {
+            return Err(Veto::new(
+                Rule::CannotStart,
+                format!(
+                    "{id} is a Fargate task, and a task that has stopped is not started again; launch another"
+                ),
+            ));
+        }
         self.nothing_else_up()?;
         let state = self
             .worker
@@ -84,6 +111,7 @@ impl Scene<'_> {
         self.within_budget(Spending::Start)?;
         let mutation = Mutation::Start {
             region: self.worker.pool.region.clone(),
+            compute: self.worker.pool.compute.clone(),
             id: id.clone(),
         };
         Ok(self.grant(self.worker.generation.next(), mutation))

@@ -26,7 +26,8 @@ pub(crate) use registration::Shown;
 pub use veto::{Rule, Veto};
 
 use crate::cloud::Mutation;
-use crate::id::{DecisionId, Generation, HostId, InstanceId};
+use crate::compute::Ending;
+use crate::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
 use crate::restart::Initiator;
 use crate::spec::Budget;
 use crate::time::{Instant, Millis};
@@ -147,6 +148,34 @@ impl Scene<'_> {
             decision: self.decision,
             mutation,
         }
+    }
+
+    /// Leave to end an instance, in the way that is wanted or in the one that its kind allows. Every end is
+    /// granted here.
+    fn grant_end(
+        &self,
+        id: &InstanceId,
+        wanted: Ending,
+        clear_pointer: Option<PointerName>,
+    ) -> Permit {
+        let pool = &self.worker.pool;
+        let (region, compute, id) = (pool.region.clone(), pool.compute.clone(), id.clone());
+        let generation = self.worker.generation_of(&id);
+        let mutation = match compute.ending(wanted) {
+            Ending::Stop => Mutation::Stop {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+            Ending::Terminate => Mutation::Terminate {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+        };
+        self.grant(generation, mutation)
     }
 
     /// Single flight: one mutation of an instance at a time for a worker (I3, G4).

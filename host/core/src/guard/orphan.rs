@@ -4,17 +4,15 @@
 use super::ledger::Spending;
 use super::veto::{Rule, Veto};
 use super::{Permit, SWEEP_AGE_MAX, Scene};
-use crate::cloud::Mutation;
 use crate::id::InstanceId;
 use crate::time::Millis;
-use crate::worker::{Origin, Orphan, OrphanLook, Stage};
+use crate::worker::{Orphan, OrphanLook, Stage};
 
 /// How old what a close look found may be: as for a scan that a launch rests on.
 pub(crate) const LOOK_AGE_MAX: Millis = SWEEP_AGE_MAX;
 
 impl Scene<'_> {
-    /// What reeve launched for this worker is terminated. What somebody else launched is only stopped:
-    /// that can be undone.
+    /// Ended as its origin says; see [`Origin::ending`](crate::worker::Origin::ending).
     pub(super) fn end_orphan(&self, id: &InstanceId) -> Result<Permit, Veto> {
         self.is_this_workers(id)?;
         let orphan = self.orphan(id)?;
@@ -24,24 +22,8 @@ impl Scene<'_> {
         self.cloud_agrees(id, orphan)?;
         self.nobody_needs(id)?;
         self.within_budget(Spending::Stop)?;
-        let region = self.worker.pool.region.clone();
-        let id = id.clone();
         // The pointer was just read and does not name it.
-        let clear_pointer = None;
-        let generation = self.worker.generation_of(&id);
-        let mutation = match orphan.origin {
-            Origin::Superseded(_) => Mutation::Terminate {
-                region,
-                id,
-                clear_pointer,
-            },
-            Origin::Unknown => Mutation::Stop {
-                region,
-                id,
-                clear_pointer,
-            },
-        };
-        Ok(self.grant(generation, mutation))
+        Ok(self.grant_end(id, orphan.origin.ending(), None))
     }
 
     /// The orphan, as every sweep of its grace has shown it beside the present adoption.

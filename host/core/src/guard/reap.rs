@@ -4,7 +4,7 @@
 use super::ledger::Spending;
 use super::veto::{Rule, Veto};
 use super::{Permit, Reaping, Scene};
-use crate::cloud::Mutation;
+use crate::compute::Ending;
 use crate::id::{InstanceId, PointerName};
 use crate::instance::InstanceState;
 
@@ -29,22 +29,14 @@ impl Scene<'_> {
                 ),
             ));
         }
-        let mutation = Mutation::Stop {
-            region: self.worker.pool.region.clone(),
-            id: reaping.id.clone(),
-            clear_pointer: self.pointer_naming(&reaping.id),
-        };
-        Ok(self.grant(self.worker.generation_of(&reaping.id), mutation))
+        let clear_pointer = self.pointer_naming(&reaping.id);
+        Ok(self.grant_end(&reaping.id, Ending::Stop, clear_pointer))
     }
 
     pub(super) fn terminate(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
-        let mutation = Mutation::Terminate {
-            region: self.worker.pool.region.clone(),
-            id: reaping.id.clone(),
-            clear_pointer: self.pointer_naming(&reaping.id),
-        };
-        Ok(self.grant(self.worker.generation_of(&reaping.id), mutation))
+        let clear_pointer = self.pointer_naming(&reaping.id);
+        Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
     }
 
     fn may_end(&self, reaping: &Reaping) -> Result<(), Veto> {

@@ -18,6 +18,9 @@ use crate::worker::{Lease, Worker};
 const SOON: Millis = Millis::from_secs(2);
 /// When a box comes back whose instance is shown stopped: a start is settled by then.
 const LATER: Millis = Millis::from_secs(10);
+/// When a box comes back beside whose instance another one embodies the worker: it may follow that one, or end as an
+/// orphan within minutes.
+const BESIDE: Millis = Millis::from_secs(30);
 /// When a box comes back that needs a token first.
 const AT_ONCE: Millis = Millis::from_secs(1);
 
@@ -203,7 +206,7 @@ impl Scene<'_> {
             // It may follow that one, so it is not told to end.
             return Err(Refusal::come_back(
                 RefusalCode::NotAdopted,
-                LATER,
+                BESIDE,
                 format!("{} embodies the worker, and {id} does not", adopted.id),
             ));
         }

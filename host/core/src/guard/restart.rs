@@ -3,7 +3,7 @@
 use super::ledger::Spending;
 use super::veto::{Rule, Veto};
 use super::{Permit, Scene};
-use crate::cloud::Mutation;
+use crate::compute::Ending;
 use crate::id::InstanceId;
 use crate::restart::{Initiator, RestartRequest};
 use crate::spec::RestartBy;
@@ -57,23 +57,11 @@ impl Scene<'_> {
         }
         self.was_read_of_late(id)?;
         self.within_budget(Spending::Stop)?;
-        let region = worker.pool.region.clone();
-        let clear_pointer = self.pointer_naming(id);
-        let generation = worker.generation_of(id);
-        let id = id.clone();
-        let mutation = match worker.pool.restart_by {
-            RestartBy::StopStart => Mutation::Stop {
-                region,
-                id,
-                clear_pointer,
-            },
-            RestartBy::Replace => Mutation::Terminate {
-                region,
-                id,
-                clear_pointer,
-            },
+        let ending = match worker.pool.restart_by {
+            RestartBy::StopStart => Ending::Stop,
+            RestartBy::Replace => Ending::Terminate,
         };
-        Ok(self.grant(generation, mutation))
+        Ok(self.grant_end(id, ending, self.pointer_naming(id)))
     }
 }
 

@@ -1,10 +1,13 @@
 //! The rules, one by one: which proposal in which scene is refused, and by which rule.
 
+mod fargate;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::cloud::MutationKind;
+use crate::compute::{Compute, LaunchSource};
 use crate::id::{Epoch, PointerName, Region};
 use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
 use crate::point::AddressKind;
@@ -22,7 +25,8 @@ pub(super) fn worker() -> Worker {
         region: Region::from("us-east-1"),
         tag_key: "Name".to_owned(),
         port: 8000,
-        launch_template: Some("gpu".to_owned()),
+        compute: Compute::Ec2,
+        launch: Some(LaunchSource::LaunchTemplate("gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,
@@ -362,7 +366,7 @@ fn a_pause_the_provider_asked_for_is_kept() {
 #[test]
 fn a_pool_without_a_launch_template_launches_nothing() {
     let mut worker = worker();
-    worker.pool.launch_template = None;
+    worker.pool.launch = None;
     refused(&worker, &Proposal::Launch, Rule::NoLaunchTemplate);
 }
 

@@ -44,6 +44,10 @@ pub enum Rule {
     NotThisWorkers,
     /// The instance is not in a state that allows it.
     WrongState,
+    /// The pool's instances end when they are stopped; there is nothing to start.
+    CannotStart,
+    /// G1: the provider may have forgotten the token of the unanswered launch: a replay could launch another.
+    TokenExpired,
     /// G2: another live instance is adopted.
     AnotherIsAdopted,
     /// G3: the instance is of an older generation than the adopted one.
@@ -54,7 +58,7 @@ pub enum Rule {
     ProviderBacksOff,
     /// I1: the worker's instances come and go without ever serving; the next one is waited for.
     Cycling,
-    /// The pool has no launch template.
+    /// The pool has nothing to launch from.
     NoLaunchTemplate,
     /// I1: `idle` is claimed of an instance that was never handed out, so nobody could use it.
     NeverHandedOut,
@@ -108,6 +112,8 @@ impl Rule {
             Self::MutationInFlight => "mutation-in-flight",
             Self::NotThisWorkers => "not-this-workers",
             Self::WrongState => "wrong-state",
+            Self::CannotStart => "cannot-start",
+            Self::TokenExpired => "token-expired",
             Self::AnotherIsAdopted => "another-is-adopted",
             Self::OlderGeneration => "older-generation",
             Self::BudgetSpent => "budget-spent",

@@ -3,7 +3,6 @@
 
 use super::{Turn, callers, pass};
 use crate::answer::{NotYet, NotYetCode};
-use crate::cloud::Query;
 use crate::effect::Effect;
 use crate::event::{Asker, Timer};
 use crate::id::InstanceId;
@@ -103,10 +102,7 @@ pub(super) fn look(worker: &mut Worker, turn: &mut Turn<'_>) {
         pass::set_stage(worker, Stage::Instance(id.clone()));
         turn.effects.push(Effect::Query {
             asker: Asker::Worker(worker.id.clone()),
-            query: Query::Instance {
-                region: worker.pool.region.clone(),
-                id,
-            },
+            query: worker.query_of(id),
         });
     }
 }

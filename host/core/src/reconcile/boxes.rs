@@ -10,7 +10,7 @@ mod tokens;
 
 use super::{Turn, reaping, restart};
 use crate::boxes::{NotedOutcome, Refusal, RefusalCode, Report, Reporter};
-use crate::cloud::{CloudError, Query};
+use crate::cloud::CloudError;
 use crate::effect::Effect;
 use crate::event::Asker;
 use crate::id::{DecisionId, InstanceId, RequestId};
@@ -177,10 +177,7 @@ fn listen(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, record_i
             visitor.waits_for = WaitsFor::Instance(id.clone());
             turn.effects.push(Effect::Query {
                 asker: Asker::Worker(worker.id.clone()),
-                query: Query::Instance {
-                    region: worker.pool.region.clone(),
-                    id,
-                },
+                query: worker.query_of(id),
             });
         }
         Said::Report { by, report } => {

@@ -4,7 +4,7 @@
 use super::{Turn, adoption, count_end, pass, reaping, record, restart};
 use crate::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::event::Timer;
-use crate::guard::{Permit, Proposal, Spending};
+use crate::guard::{Permit, Proposal, Rule, Spending};
 use crate::id::{DecisionId, InstanceId};
 use crate::instance::{Instance, InstanceState};
 use crate::journal::Entry;
@@ -140,8 +140,10 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
         turn.timer(turn.now + BACKOFF_FIRST, again);
         return;
     }
-    let Ok(permit) = turn.permit(worker, decision, &Proposal::ReplayLaunch) else {
-        return;
+    let permit = match turn.permit(worker, decision, &Proposal::ReplayLaunch) {
+        Ok(permit) => permit,
+        Err(veto) if veto.rule == Rule::TokenExpired => return give_up(worker, turn, veto.text),
+        Err(_) => return,
     };
     if let Some(attempt) = &mut worker.attempt {
         attempt.sent = attempt.sent.saturating_add(1);
@@ -155,6 +157,19 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
     });
     worker.intent = Some(intent(&permit, since));
     commit(worker, turn, permit);
+}
+
+/// Nobody will ever know what came of the launch. If there is an instance of it, the scan that the next one
+/// waits for shows it.
+fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, why: String) {
+    worker.attempt = None;
+    worker.in_flight = None;
+    worker.intent = None;
+    fail(worker, turn, FailureKind::Other, why, None);
+    record::write(worker, turn, None);
+    if pass::awaits(worker, &Stage::Mutation) {
+        pass::go_on(worker, turn);
+    }
 }
 
 /// A mutation came to an end.

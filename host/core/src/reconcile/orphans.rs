@@ -10,7 +10,8 @@
 //! Whatever does not answer, or disagrees, ends the look and not the orphan: the next sweep begins another.
 
 use super::{Turn, adoption, mutation, record};
-use crate::cloud::{CloudError, MutationKind, Query, Reading};
+use crate::cloud::{CloudError, Query, Reading};
+use crate::compute::Ending;
 use crate::decision::Ruling;
 use crate::effect::Effect;
 use crate::event::Asker;
@@ -61,13 +62,9 @@ pub(super) fn record_read(worker: &mut Worker, turn: &mut Turn<'_>, asked_at: In
     let Some(adopted) = &worker.adopted else {
         return;
     };
-    let region = &worker.pool.region;
-    let instance = |id: &InstanceId| Query::Instance {
-        region: region.clone(),
-        id: id.clone(),
-    };
+    let instance = |id: &InstanceId| worker.query_of(id.clone());
     let pointer = Query::Pointer {
-        region: region.clone(),
+        region: worker.pool.region.clone(),
         name: worker.spec.pointer.clone(),
     };
     for query in [pointer, instance(&adopted.id), instance(&look.id)] {
@@ -166,7 +163,7 @@ fn rule(
 ) {
     turn.shared.decisions = decision;
     let ruling = Ruling {
-        action: action(orphan.origin),
+        action: action(worker, orphan.origin).into(),
         instance: id.clone(),
         generation: orphan.origin.generation(),
         since: orphan.since,
@@ -215,7 +212,7 @@ fn tell_new(worker: &Worker, turn: &mut Turn<'_>) {
         let Some(orphan) = orphan.filter(|it| Some(it.since) == worker.swept_at) else {
             continue;
         };
-        let action = action(orphan.origin);
+        let action = action(worker, orphan.origin);
         turn.notice(
             worker,
             Step::OrphanSeen,
@@ -235,11 +232,8 @@ fn tell_new(worker: &Worker, turn: &mut Turn<'_>) {
     }
 }
 
-fn action(origin: Origin) -> MutationKind {
-    match origin {
-        Origin::Superseded(_) => MutationKind::Terminate,
-        Origin::Unknown => MutationKind::Stop,
-    }
+fn action(worker: &Worker, origin: Origin) -> Ending {
+    worker.pool.compute.ending(origin.ending())
 }
 
 fn generation(origin: Origin) -> String {

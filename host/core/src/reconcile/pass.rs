@@ -374,10 +374,7 @@ fn read_instance(worker: &mut Worker, turn: &mut Turn<'_>, id: InstanceId) {
     set_stage(worker, Stage::Instance(id.clone()));
     turn.effects.push(Effect::Query {
         asker: Asker::Worker(worker.id.clone()),
-        query: Query::Instance {
-            region: worker.pool.region.clone(),
-            id,
-        },
+        query: worker.query_of(id),
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Turn, mutation, record};
 use crate::cloud::CloudErrorKind;
+use crate::compute::Ending;
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Proposal, Reaping};
@@ -111,6 +112,16 @@ fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal
     }
 }
 
+/// What following this verdict comes to, in the words of people.
+fn action(worker: &Worker, choice: Choice) -> String {
+    let wanted = match choice {
+        Choice::Keep => return choice.to_string(),
+        Choice::Stop => Ending::Stop,
+        Choice::Terminate => Ending::Terminate,
+    };
+    worker.pool.compute.ending(wanted).to_string()
+}
+
 /// Marks the adopted instance in the store, in the same write that tests whether it is idle, and hands it out no
 /// more. It is ended when it has been drained; until then whoever uses it keeps it (G5).
 fn drain(
@@ -121,9 +132,10 @@ fn drain(
     verdict: &Verdict,
 ) {
     let drain = worker.pool.limits.drain;
+    let action = action(worker, verdict.choice);
     let text = format!(
-        "{} {id} follows in {drain} unless it comes into use: {}",
-        verdict.choice, verdict.reason.text
+        "{action} {id} follows in {drain} unless it comes into use: {}",
+        verdict.reason.text
     );
     let fields = [
         ("instance_id", id.as_str()),
@@ -243,7 +255,8 @@ fn announce(
         worker,
         Step::InstanceReaped,
         format!(
-            "{choice} {id}: {} ({last}; {in_flight} in flight)",
+            "{} {id}: {} ({last}; {in_flight} in flight)",
+            action(worker, choice),
             reason.text
         ),
         &[

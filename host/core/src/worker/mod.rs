@@ -30,6 +30,7 @@ pub use visitor::{Said, Visitor, WaitsFor};
 pub use work::CYCLING;
 
 use crate::answer::{NotYet, Route};
+use crate::cloud::Query;
 use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
@@ -254,6 +255,15 @@ impl Worker {
         let by_record = (adopted.how == How::Started).then_some(adopted.since);
         let since = known.start_accepted.max(by_record)?;
         (now.since(since) < SETTLING).then_some(since)
+    }
+
+    /// The question about one instance of this worker by its id.
+    pub fn query_of(&self, id: InstanceId) -> Query {
+        Query::Instance {
+            region: self.pool.region.clone(),
+            compute: self.pool.compute.clone(),
+            id,
+        }
     }
 
     /// The instance to look at first: the adopted one, else the one the pointer names.

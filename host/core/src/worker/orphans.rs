@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Adopted, Known, Worker};
 use crate::cloud::{Query, Reading};
+use crate::compute::Ending;
 use crate::guard::Rule;
 use crate::id::{Generation, InstanceId};
 use crate::instance::Instance;
@@ -25,6 +26,15 @@ impl Origin {
         match self {
             Self::Superseded(generation) => Some(generation),
             Self::Unknown => None,
+        }
+    }
+
+    /// How such an orphan is to be ended. What reeve launched for this worker is terminated. What somebody
+    /// else launched is only stopped, where that can be undone.
+    pub fn ending(self) -> Ending {
+        match self {
+            Self::Superseded(_) => Ending::Terminate,
+            Self::Unknown => Ending::Stop,
         }
     }
 }
@@ -199,6 +209,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::Compute;
     use crate::id::Region;
 
     #[test]
@@ -206,6 +217,7 @@ mod tests {
         let id = InstanceId::from("i-old");
         let query = Query::Instance {
             region: Region::from("us-east-1"),
+            compute: Compute::Ec2,
             id: id.clone(),
         };
         let answer = Reading::Instance(Instance::not_visible(id.clone()));

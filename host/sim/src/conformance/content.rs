@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::cloud::Mutation;
+use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
@@ -54,6 +55,7 @@ async fn a_field_that_was_set_and_is_empty_again_is_read_as_empty(store: &dyn St
     let subject = Subject::absent(store, "emptied").await?;
     let stop = Mutation::Stop {
         region: Region::from("eu-central-1"),
+        compute: Compute::Ec2,
         id: InstanceId::from("i-a"),
         clear_pointer: None,
     };
@@ -257,31 +259,36 @@ fn mutations() -> Vec<Mutation> {
     vec![
         Mutation::Launch {
             region: region(),
-            launch_template: "lt-0123456789abcdef0".to_owned(),
+            source: LaunchSource::LaunchTemplate("lt-0123456789abcdef0".to_owned()),
             token: LaunchToken::from("chat-7-0a1b"),
             tags: BTreeMap::from(tags),
         },
         Mutation::Start {
             region: region(),
+            compute: Compute::Ec2,
             id: id(),
         },
         Mutation::Stop {
             region: region(),
+            compute: Compute::Ec2,
             id: id(),
             clear_pointer: None,
         },
         Mutation::Stop {
             region: region(),
+            compute: Compute::Ec2,
             id: id(),
             clear_pointer: Some(pointer()),
         },
         Mutation::Terminate {
             region: region(),
+            compute: Compute::Ec2,
             id: id(),
             clear_pointer: None,
         },
         Mutation::Terminate {
             region: region(),
+            compute: Compute::Ec2,
             id: id(),
             clear_pointer: Some(pointer()),
         },
@@ -289,6 +296,27 @@ fn mutations() -> Vec<Mutation> {
             region: region(),
             name: pointer(),
             id: id(),
+        },
+        Mutation::Launch {
+            region: region(),
+            source: LaunchSource::Fargate(FargateTask {
+                cluster: "agents".to_owned(),
+                task_definition: "agent:7".to_owned(),
+                subnets: vec!["subnet-a".to_owned(), "subnet-b".to_owned()],
+                security_groups: vec![],
+                public_ip: true,
+                container: None,
+            }),
+            token: LaunchToken::from("chat-7-0a1b"),
+            tags: BTreeMap::new(),
+        },
+        Mutation::Terminate {
+            region: region(),
+            compute: Compute::Fargate {
+                cluster: "agents".to_owned(),
+            },
+            id: id(),
+            clear_pointer: Some(pointer()),
         },
     ]
 }

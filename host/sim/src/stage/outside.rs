@@ -196,6 +196,7 @@ mod tests {
     use crate::incidents;
     use crate::stage::Setting;
     use crate::world::World;
+    use reeve_core::compute::Compute;
 
     fn stage() -> Stage {
         let mut world = World::new(1, incidents::BEGINS);
@@ -218,6 +219,7 @@ mod tests {
     /// The instances that a scan shows, with their states; `None`: it is not answered.
     fn scan(stage: &Stage) -> Option<Vec<(String, InstanceState)>> {
         let query = Query::Sweep {
+            compute: Compute::Ec2,
             region: Region::from(""),
             tag_key: incidents::TAG.0.to_owned(),
             tag_values: vec![incidents::TAG.1.to_owned()],
@@ -304,6 +306,7 @@ mod tests {
             code: "RequestLimitExceeded",
         }));
         let stop = Mutation::Stop {
+            compute: Compute::Ec2,
             region: Region::from(""),
             id: "i-aaaa".into(),
             clear_pointer: None,

@@ -6,6 +6,7 @@ use std::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use reeve_core::boxes::ProofKind;
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{
@@ -143,9 +144,10 @@ impl PoolOptions {
     fn spec(&self) -> PoolSpec {
         PoolSpec {
             region: Region::from("us-east-1"),
+            compute: Compute::Ec2,
             tag_key: TAG_KEY.to_owned(),
             port: 8000,
-            launch_template: Some("swarm".to_owned()),
+            launch: Some(LaunchSource::LaunchTemplate("swarm".to_owned())),
             policy_tags: Vec::new(),
             restart_by: self.restart_by,
             reap: self.reap,

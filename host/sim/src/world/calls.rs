@@ -1,13 +1,15 @@
-//! What the simulated cloud answers: the same queries, mutations and errors as EC2 and SSM.
+//! What the simulated cloud answers: the same queries, mutations and errors as EC2, ECS and SSM. Launches are
+//! in [`launch`](super::launch).
 
 use reeve_core::cloud::{
     CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, Query, Reading,
 };
+use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::time::Millis;
 
-use super::{What, World};
+use super::{SimInstance, What, World};
 
 impl World {
     /// Answers a query at the clock's time.
@@ -24,18 +26,23 @@ impl World {
                 let names_one = !value.is_empty() && value != POINTER_NONE;
                 Reading::Pointer(names_one.then(|| InstanceId::from(value)))
             }
-            Query::Instance { id, .. } => Reading::Instance(match self.instances.get(id) {
-                Some(instance) => instance.reading(),
-                None => Instance::not_visible(id.clone()),
-            }),
+            Query::Instance { compute, id, .. } => {
+                let found = self.instances.get(id);
+                match found.filter(|instance| &instance.compute == compute) {
+                    Some(instance) => Reading::Instance(instance.reading()),
+                    None => Reading::Instance(Instance::not_visible(id.clone())),
+                }
+            }
             Query::Sweep {
+                compute,
                 tag_key,
                 tag_values,
                 ..
             } => {
-                let carries = |instance: &&super::SimInstance| {
+                let carries = |instance: &&SimInstance| {
                     let value = instance.tags.get(tag_key);
-                    value.is_some_and(|value| tag_values.contains(value))
+                    &instance.compute == compute
+                        && value.is_some_and(|value| tag_values.contains(value))
                 };
                 let found = self.instances.values().filter(carries);
                 Reading::Sweep(
@@ -63,7 +70,7 @@ impl World {
     /// Carries out a mutation at the clock's time, asking nobody: the world has no guard.
     ///
     /// # Errors
-    /// What EC2 answers: an unknown id, a state that does not allow it, a token used otherwise.
+    /// What EC2 and ECS answer: an unknown id, a state that does not allow it, a token used otherwise.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         let befalls = |fault: &super::Fault| fault.kind == mutation.kind();
         let position = self.faults.iter().position(befalls);
@@ -85,18 +92,24 @@ impl World {
     pub(super) fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         match mutation {
             Mutation::Launch { .. } => self.launch(mutation),
-            Mutation::Start { id, .. } => self.start(id),
+            Mutation::Start { compute, id, .. } => self.start(compute, id),
             Mutation::Stop {
-                id, clear_pointer, ..
+                compute,
+                id,
+                clear_pointer,
+                ..
             } => {
                 self.clear(clear_pointer.as_ref());
-                self.end("StopInstances", id)
+                self.end(compute, id, Ending::Stop)
             }
             Mutation::Terminate {
-                id, clear_pointer, ..
+                compute,
+                id,
+                clear_pointer,
+                ..
             } => {
                 self.clear(clear_pointer.as_ref());
-                self.end("TerminateInstances", id)
+                self.end(compute, id, Ending::Terminate)
             }
             Mutation::WritePointer { name, id, .. } => {
                 self.pointers.insert(name.clone(), id.to_string());
@@ -105,61 +118,20 @@ impl World {
         }
     }
 
-    fn launch(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
-        const OPERATION: &str = "RunInstances";
-        let Mutation::Launch { token, tags, .. } = mutation else {
-            return Err(error(
-                OPERATION,
-                CloudErrorKind::Permanent,
-                "InvalidParameter",
-                "not a launch",
-            ));
-        };
-        if let Some((first, id)) = self.launches.get(token) {
-            if first != mutation {
-                let text = "the client token was used with other parameters";
-                return Err(error(
-                    OPERATION,
-                    CloudErrorKind::Conflict,
-                    "IdempotentParameterMismatch",
-                    text,
-                ));
-            }
-            return match self.instances.get(id) {
-                Some(instance) => Ok(Outcome::Launched(instance.reading())),
-                None => Err(error(
-                    OPERATION,
-                    CloudErrorKind::Conflict,
-                    "IdempotentInstanceTerminated",
-                    "the instance of this client token is gone",
-                )),
-            };
-        }
-        let id = InstanceId::from(self.draws.instance_id());
-        let boot = self.draws.boot();
-        let boot = self.next_boot.take().unwrap_or(boot);
-        self.insert(id.clone(), tags.clone(), boot);
-        self.launches
-            .insert(token.clone(), (mutation.clone(), id.clone()));
-        match self.instances.get(&id) {
-            Some(instance) => Ok(Outcome::Launched(instance.reading())),
-            None => Ok(Outcome::Accepted),
-        }
-    }
-
-    fn start(&mut self, id: &InstanceId) -> Result<Outcome, CloudError> {
+    fn start(&mut self, compute: &Compute, id: &InstanceId) -> Result<Outcome, CloudError> {
         const OPERATION: &str = "StartInstances";
+        if !compute.can_start() {
+            return Err(no_such_operation("StartTask", id));
+        }
         let drawn = self.draws.boot();
         let now = self.now;
-        let instance = self
-            .instances
-            .get_mut(id)
-            .ok_or_else(|| not_found(OPERATION, id))?;
+        let instance = self.of_kind(compute, OPERATION, id)?;
         match instance.state {
             // Starting what is up or coming up is answered with its state, and changes nothing.
             InstanceState::Pending | InstanceState::Running => Ok(Outcome::Accepted),
             InstanceState::Stopped => {
-                instance.boot(self.next_boot.take().unwrap_or(drawn), now);
+                let boot = self.next_boot.take().unwrap_or(drawn);
+                self.of_kind(compute, OPERATION, id)?.boot(boot, now);
                 self.happen(id, What::Started);
                 Ok(Outcome::Accepted)
             }
@@ -167,31 +139,56 @@ impl World {
         }
     }
 
-    fn end(&mut self, operation: &'static str, id: &InstanceId) -> Result<Outcome, CloudError> {
+    /// `StopTask` is the end of a task, and of one that has ended it is accepted while that one is shown.
+    fn end(
+        &mut self,
+        compute: &Compute,
+        id: &InstanceId,
+        ending: Ending,
+    ) -> Result<Outcome, CloudError> {
+        let operation = match (compute, ending) {
+            (Compute::Ec2, Ending::Stop) => "StopInstances",
+            (Compute::Ec2, Ending::Terminate) => "TerminateInstances",
+            (Compute::Fargate { .. }, Ending::Stop) => {
+                return Err(no_such_operation("StopTask", id));
+            }
+            (Compute::Fargate { .. }, Ending::Terminate) => "StopTask",
+        };
         let drawn = self.draws.stop();
         let after = self.next_stop.take().unwrap_or(drawn);
         let now = self.now;
-        let instance = self
-            .instances
-            .get_mut(id)
-            .ok_or_else(|| not_found(operation, id))?;
-        let terminate = operation == "TerminateInstances";
-        match (instance.state, terminate) {
-            (InstanceState::Terminated | InstanceState::ShuttingDown, true)
-            | (InstanceState::Stopped | InstanceState::Stopping, false) => Ok(Outcome::Accepted),
-            (_, true) => {
+        let instance = self.of_kind(compute, operation, id)?;
+        match (instance.state, ending) {
+            (InstanceState::Terminated | InstanceState::ShuttingDown, Ending::Terminate)
+            | (InstanceState::Stopped | InstanceState::Stopping, Ending::Stop) => {
+                Ok(Outcome::Accepted)
+            }
+            (_, Ending::Terminate) => {
                 let (by, rest) = (InstanceState::ShuttingDown, InstanceState::Terminated);
                 instance.end(by, rest, after, now);
                 self.happen(id, What::TerminateRequested);
                 Ok(Outcome::Accepted)
             }
-            (InstanceState::Pending | InstanceState::Running, false) => {
+            (InstanceState::Pending | InstanceState::Running, Ending::Stop) => {
                 instance.end(InstanceState::Stopping, InstanceState::Stopped, after, now);
                 self.happen(id, What::StopRequested);
                 Ok(Outcome::Accepted)
             }
-            (state, false) => Err(wrong_state(operation, id, state)),
+            (state, Ending::Stop) => Err(wrong_state(operation, id, state)),
         }
+    }
+
+    /// EC2 knows no tasks, and a cluster only its own.
+    fn of_kind(
+        &mut self,
+        compute: &Compute,
+        operation: &str,
+        id: &InstanceId,
+    ) -> Result<&mut SimInstance, CloudError> {
+        let found = self.instances.get_mut(id);
+        found
+            .filter(|instance| &instance.compute == compute)
+            .ok_or_else(|| not_found(operation, id))
     }
 
     fn clear(&mut self, pointer: Option<&reeve_core::id::PointerName>) {
@@ -209,6 +206,13 @@ fn not_found(operation: &str, id: &InstanceId) -> CloudError {
         "InvalidInstanceID.NotFound",
         &text,
     )
+}
+
+/// A task cannot be started again, and so it cannot be stopped for a while either.
+fn no_such_operation(operation: &str, id: &InstanceId) -> CloudError {
+    let text = format!("the task {id} can only be ended");
+    let code = "InvalidParameterException";
+    error(operation, CloudErrorKind::Permanent, code, &text)
 }
 
 fn wrong_state(operation: &str, id: &InstanceId, state: InstanceState) -> CloudError {

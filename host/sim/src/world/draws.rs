@@ -51,6 +51,11 @@ impl Draws {
         let low = self.id.next_u32() & 0xf;
         format!("i-{high:016x}{low:x}")
     }
+
+    /// The 32 hexadecimal digits of an ECS task id.
+    pub(super) fn task_id(&mut self) -> String {
+        format!("{:016x}{:016x}", self.id.next_u64(), self.id.next_u64())
+    }
 }
 
 fn between(rng: &mut ChaCha8Rng, from_ms: u64, to_ms: u64) -> Millis {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use reeve_core::compute::Compute;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::time::{Instant, Millis};
@@ -37,6 +38,8 @@ pub struct SimInstance {
     pub state: InstanceState,
     /// Since when.
     pub state_since: Instant,
+    /// What it is.
+    pub compute: Compute,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// When it was launched or last started.
@@ -58,6 +61,7 @@ enum Change {
 impl SimInstance {
     pub(super) fn booting(
         id: InstanceId,
+        compute: Compute,
         tags: BTreeMap<String, String>,
         boot: Boot,
         number: u32,
@@ -67,6 +71,7 @@ impl SimInstance {
             id,
             state: InstanceState::Pending,
             state_since: now,
+            compute,
             tags,
             launched_at: now,
             invocations: Vec::new(),

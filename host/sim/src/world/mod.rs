@@ -3,19 +3,23 @@
 //!
 //! Modelled after `AWS-FACTS`: an instance is `pending` for a while, then `running`, and its addresses
 //! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch
-//! token answers a replay with the first launch's instance.
+//! token answers a replay with the first launch's instance. A Fargate task is an instance that can only be ended,
+//! is seen through its cluster alone, and whose token is forgotten with it.
 
 mod calls;
 mod demand;
 mod draws;
+mod launch;
 mod life;
 mod trouble;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use draws::Draws;
+use launch::Launch;
 pub use life::{Boot, SimInstance};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
 use reeve_core::instance::InstanceState;
 use reeve_core::time::{Instant, Millis};
@@ -27,7 +31,7 @@ pub struct World {
     now: Instant,
     instances: BTreeMap<InstanceId, SimInstance>,
     pointers: BTreeMap<PointerName, String>,
-    launches: BTreeMap<LaunchToken, (Mutation, InstanceId)>,
+    launches: BTreeMap<LaunchToken, Launch>,
     launched: u32,
     next_boot: Option<Boot>,
     next_stop: Option<Millis>,
@@ -98,7 +102,8 @@ impl World {
 
     /// Moves the clock; instances change as their time comes. The clock never goes back.
     pub fn advance(&mut self, now: Instant) {
-        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance").
+        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance"), a stopped
+        /// task for at least one (ECS API reference, DescribeTasks).
         const TERMINATED_SHOWN: Millis = Millis::from_secs(3600);
         self.now = self.now.max(now);
         let mut happened = Vec::new();
@@ -145,7 +150,7 @@ impl World {
     pub fn launch_elsewhere(&mut self, id: &str, tag: (&str, &str), boot: Boot) -> InstanceId {
         let id = InstanceId::from(id);
         let tags = BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]);
-        self.insert(id.clone(), tags, boot);
+        self.insert(id.clone(), Compute::Ec2, tags, boot);
         id
     }
 
@@ -159,7 +164,19 @@ impl World {
         let id = InstanceId::from(id);
         let all = std::iter::once(&tag).chain(more);
         let tags = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.insert(id.clone(), tags.collect(), Boot::instant());
+        self.insert(id.clone(), Compute::Ec2, tags.collect(), Boot::instant());
+        id
+    }
+
+    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags.
+    pub fn run_elsewhere(&mut self, id: &str, cluster: &str, tags: &[(&str, &str)]) -> InstanceId {
+        let id = InstanceId::from(id);
+        let compute = Compute::Fargate {
+            cluster: cluster.to_owned(),
+        };
+        let tags = tags.iter();
+        let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.insert(id.clone(), compute, tags.collect(), Boot::instant());
         id
     }
 
@@ -186,19 +203,38 @@ impl World {
 
     /// Stops an instance as something else than reeve would.
     pub fn stop_elsewhere(&mut self, id: &InstanceId) {
-        let mutation = Mutation::Stop {
-            region: Region::from(""),
-            id: id.clone(),
-            clear_pointer: None,
+        let Some(instance) = self.instances.get(id) else {
+            // An onlooker's stop of what is not there is without effect.
+            return;
         };
-        // An onlooker's stop of what is not there is without effect.
+        let compute = instance.compute.clone();
+        let (region, id, clear_pointer) = (Region::from(""), id.clone(), None);
+        let mutation = match compute.ending(Ending::Stop) {
+            Ending::Stop => Mutation::Stop {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+            Ending::Terminate => Mutation::Terminate {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+        };
+        // One that is down already stays as it is.
         let _ = self.carry_out(&mutation);
     }
 
     /// Takes an instance back, as the provider does with one that was let on the spot market.
     pub fn reclaim(&mut self, id: &InstanceId) {
+        let Some(instance) = self.instances.get(id) else {
+            return;
+        };
         let mutation = Mutation::Terminate {
             region: Region::from(""),
+            compute: instance.compute.clone(),
             id: id.clone(),
             clear_pointer: None,
         };
@@ -208,7 +244,7 @@ impl World {
 
     /// The instance that a launch token has made.
     pub fn launched_by(&self, token: &LaunchToken) -> Option<&InstanceId> {
-        self.launches.get(token).map(|(_, id)| id)
+        self.launches.get(token).map(|launch| &launch.id)
     }
 
     /// One instance.
@@ -228,9 +264,16 @@ impl World {
         }
     }
 
-    fn insert(&mut self, id: InstanceId, tags: BTreeMap<String, String>, boot: Boot) {
+    fn insert(
+        &mut self,
+        id: InstanceId,
+        compute: Compute,
+        tags: BTreeMap<String, String>,
+        boot: Boot,
+    ) {
         self.launched += 1;
-        let instance = SimInstance::booting(id.clone(), tags, boot, self.launched, self.now);
+        let (number, now) = (self.launched, self.now);
+        let instance = SimInstance::booting(id.clone(), compute, tags, boot, number, now);
         self.happen(&id, What::Launched);
         self.instances.insert(id, instance);
     }

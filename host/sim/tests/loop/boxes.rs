@@ -7,6 +7,7 @@ use reeve_core::boxes::{
     Claim, NotedOutcome, Proof, ProofKind, RefusalCode, Registered, Reply, Report, Reporter,
 };
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::compute::Compute;
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Generation, InstanceId, Region, RequestId};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
@@ -332,6 +333,7 @@ fn a_refused_register_stands_on_the_worker_and_the_next_launch_says_so() {
 
     let gone = Mutation::Terminate {
         region: Region::from("us-east-1"),
+        compute: Compute::Ec2,
         id,
         clear_pointer: None,
     };

@@ -5,6 +5,7 @@ use crate::records::Several;
 use crate::support::{Bench, Native};
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::{Mutation, MutationKind};
+use reeve_core::compute::Compute;
 use reeve_core::guard::Rule;
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::journal::Entry;
@@ -112,6 +113,7 @@ fn what_an_instance_took_with_it_is_no_work_of_the_next() {
     assert_eq!(status(&bench).activity.in_flight, 3);
     let gone = Mutation::Terminate {
         region: Region::from("us-east-1"),
+        compute: Compute::Ec2,
         id,
         clear_pointer: None,
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::cloud::{CloudError, CloudErrorKind, MutationKind, Query, Reading};
+use reeve_core::compute::Compute;
 use reeve_core::demand::{DemandSpec, Metric, Sample, Statistic};
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event, Timer};
@@ -108,6 +109,7 @@ impl Alone {
             asker: Asker::Worker(name(number)),
             query: Query::Instance {
                 region: "us-east-1".into(),
+                compute: Compute::Ec2,
                 id: instance(number),
             },
             asked_at: self.now,

@@ -5,6 +5,7 @@ use crate::records::{Several, outage};
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::{Answer, NotYet, NotYetCode};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::compute::Compute;
 use reeve_core::fleet::Recovered;
 use reeve_core::id::RequestId;
 use reeve_core::instance::InstanceState;
@@ -448,6 +449,7 @@ fn the_next_launch_of_a_forgotten_worker_has_a_token_of_its_own() {
     for id in several.launched() {
         let gone = Mutation::Terminate {
             region: "".into(),
+            compute: Compute::Ec2,
             id: id.as_str().into(),
             clear_pointer: None,
         };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use reeve_core::boxes::ProofKind;
+use reeve_core::compute::Compute;
 use reeve_core::id::Region;
 use reeve_core::spec::BoxSpec;
 use toml::Spanned;
@@ -18,8 +19,8 @@ const HEARTBEAT_MS: (u64, u64) = (1_000, 3_600_000);
 /// Below a minute a token could be replaced while its successor is on the way; 30 days is a long time to leak.
 const ROTATION_MS: (u64, u64) = (60_000, 2_592_000_000);
 
-/// How a pool's boxes register.
-pub(super) fn of_pool(checker: &mut Checker<'_>, spec: &PoolBoxes) -> BoxSpec {
+/// How the boxes of a pool of such instances register.
+pub(super) fn of_pool(checker: &mut Checker<'_>, compute: &Compute, spec: &PoolBoxes) -> BoxSpec {
     let kinds = [ProofKind::InstanceDocument, ProofKind::SharedSecret];
     let proof = kinds
         .into_iter()
@@ -30,6 +31,11 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, spec: &PoolBoxes) -> BoxSpec {
             "found the proof {:?}; accepted: {accepted}",
             spec.proof.get_ref()
         );
+        checker.refuse(spec.proof.span(), found);
+    }
+    if proof == Some(ProofKind::InstanceDocument) && !compute.is_ec2() {
+        let found = "found the proof \"instance-document\", which EC2 writes for its instances and not for Fargate tasks; \
+                     accepted for this pool: \"shared-secret\"";
         checker.refuse(spec.proof.span(), found);
     }
     let default = BoxSpec::new(proof.unwrap_or(ProofKind::InstanceDocument));

@@ -2,6 +2,7 @@
 //! Every check goes on after a mistake, so that one run shows all of them.
 
 mod boxes;
+mod compute;
 mod demand;
 mod local_time;
 mod notify;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use reeve_core::compute::Compute;
 use reeve_core::id::{PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::{Limits, PoolSpec, RestartBy};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::{Checker, boxes, demand, local_time, value};
+use super::{Checker, boxes, compute, demand, local_time, value};
 use crate::config::BoundPolicy;
 use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
@@ -59,16 +60,14 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
     if let Some(key) = &pool.tag_key {
         checker.check(key, |key| value::tag_key(key));
     }
+    let (compute, launch) = compute::of_pool(checker, pool);
     PoolSpec {
         region: Region::new(checker.check(&pool.region, |region| value::region(region))),
         tag_key: tag_key(pool).to_owned(),
         port: checker.check(&pool.port, |port| value::within((*port).into(), (1, 65535))),
-        launch_template: pool
-            .launch_template
-            .as_ref()
-            .map(|template| checker.check(template, |template| value::text(template, 128))),
+        launch,
         policy_tags: policy_tags(checker, &pool.policy_tags),
-        restart_by: restart_by(checker, pool.restart.as_ref()),
+        restart_by: restart_by(checker, &compute, pool.restart.as_ref()),
         reap: pool.reap,
         utc_offset: local_time::of_pool(checker, pool),
         demand: pool
@@ -78,8 +77,9 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
         boxes: pool
             .boxes
             .as_ref()
-            .map(|spec| boxes::of_pool(checker, spec)),
+            .map(|spec| boxes::of_pool(checker, &compute, spec)),
         limits: limits(checker, &pool.limits),
+        compute,
     }
 }
 
@@ -105,17 +105,32 @@ fn policy_tags(checker: &mut Checker<'_>, keys: &[Spanned<String>]) -> Vec<Strin
     seen
 }
 
-fn restart_by(checker: &mut Checker<'_>, value: Option<&Spanned<String>>) -> RestartBy {
+fn restart_by(
+    checker: &mut Checker<'_>,
+    compute: &Compute,
+    value: Option<&Spanned<String>>,
+) -> RestartBy {
+    let default = match compute.can_start() {
+        true => RestartBy::StopStart,
+        false => RestartBy::Replace,
+    };
     let Some(value) = value else {
-        return RestartBy::default();
+        return default;
     };
     match value.get_ref().as_str() {
-        "stop-start" => RestartBy::StopStart,
+        "stop-start" => {
+            if !compute.can_start() {
+                let found = "found \"stop-start\", but a Fargate task that was stopped cannot be started again; accepted: \
+                             \"replace\", which is the default here";
+                checker.refuse(value.span(), found);
+            }
+            RestartBy::StopStart
+        }
         "replace" => RestartBy::Replace,
         other => {
             let found = format!("found {other:?}; accepted: \"stop-start\", \"replace\"");
             checker.refuse(value.span(), found);
-            RestartBy::default()
+            default
         }
     }
 }

@@ -43,6 +43,51 @@ pub(super) fn table(name: &str) -> Result<(), String> {
     ))
 }
 
+/// The name of an ECS cluster or container (ECS API reference, CreateCluster, ContainerDefinition). A cluster may be
+/// given by its ARN.
+pub(super) fn ecs_name(what: &str, name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_name = (1..=255).contains(&name.len()) && name.chars().all(fits);
+    if is_name || (what == "cluster" && is_arn(name)) {
+        return Ok(());
+    }
+    let or_arn = match what {
+        "cluster" => ", or its ARN",
+        _ => "",
+    };
+    Err(format!(
+        "found the {what} {name:?}; accepted: its name of 1 to 255 letters, digits, `-` and `_`{or_arn}"
+    ))
+}
+
+/// A task definition's family, with its revision or without, or its ARN (ECS API reference, RunTask).
+pub(super) fn task_definition(name: &str) -> Result<(), String> {
+    let (family, revision) = name.split_once(':').unwrap_or((name, "1"));
+    let is_number = !revision.is_empty() && revision.chars().all(|c| c.is_ascii_digit());
+    if is_arn(name) || (ecs_name("family", family).is_ok() && is_number) {
+        return Ok(());
+    }
+    Err(format!(
+        "found the task definition {name:?}; accepted: a family such as agent (its latest active revision), a revision \
+         such as agent:7, or an ARN"
+    ))
+}
+
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.len() <= 2048 && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// An id of AWS's that begins like this, such as `subnet-0123456789abcdef0`.
+pub(super) fn id_with(prefix: &str, id: &str) -> Result<(), String> {
+    let digits = id.strip_prefix(prefix).unwrap_or_default();
+    if (1..=40).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err(format!(
+        "found the id {id:?}; accepted: one such as {prefix}0123456789abcdef0"
+    ))
+}
+
 /// A region's name, such as `us-east-1`. Which regions exist is AWS's to say.
 pub(super) fn region(region: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

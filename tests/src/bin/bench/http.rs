@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use reeve::store::SqliteStore;
 use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use reeve_core::compute::Compute;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::instance::TAG_WORKER;
 use reeve_core::point::Point;
@@ -166,7 +167,8 @@ pub(crate) fn pool() -> PoolSpec {
         region: Region::from("eu-central-1"),
         tag_key: TAG_WORKER.to_owned(),
         port: 8080,
-        launch_template: None,
+        compute: Compute::Ec2,
+        launch: None,
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: false,

@@ -1,0 +1,195 @@
+//! Fargate tasks in the emulator. Of ECS moto knows less than of EC2: a task runs as soon as it is asked for and
+//! has stopped as soon as it is ended, lists have one page, a missing task is left out without a failure, and one
+//! that it never knew cannot be ended without an internal error. What comes of those is in `wire_tests`.
+
+use std::sync::Arc;
+
+use aws_sdk_ecs::types::{Compatibility, ContainerDefinition, NetworkMode};
+use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
+use reeve_core::compute::{Compute, FargateTask, LaunchSource};
+use reeve_core::id::{InstanceId, Region};
+use reeve_core::instance::{Instance, InstanceState};
+
+use crate::AwsCloud;
+use crate::emulator::Emulator;
+use crate::testing::{SMALL, cloud_at};
+
+/// A test's cluster in the emulator.
+struct World {
+    cluster: &'static str,
+    subnet: String,
+    cloud: AwsCloud,
+    _emulator: Arc<Emulator>,
+}
+
+impl World {
+    async fn new(cluster: &'static str) -> Self {
+        let emulator = Emulator::shared();
+        emulator.keep_tasks_running();
+        let cloud = cloud_at(emulator.endpoint_url(), SMALL).await;
+        let clients = cloud.regions.changing(&Self::region());
+        let subnets = clients.ec2.describe_subnets().send().await.unwrap();
+        let subnet = subnets.subnets()[0].subnet_id().unwrap().to_owned();
+        let created = clients.ecs.create_cluster().cluster_name(cluster);
+        created.send().await.unwrap();
+        // Moto wants to know how much of the task each container takes; ECS does not ask.
+        let container = ContainerDefinition::builder()
+            .name("main")
+            .image("agent")
+            .cpu(256)
+            .memory(512);
+        let definition = clients
+            .ecs
+            .register_task_definition()
+            .family(cluster)
+            .network_mode(NetworkMode::Awsvpc)
+            .requires_compatibilities(Compatibility::Fargate)
+            .cpu("256")
+            .memory("512")
+            .container_definitions(container.build());
+        definition.send().await.unwrap();
+        Self {
+            cluster,
+            subnet,
+            cloud,
+            _emulator: emulator,
+        }
+    }
+
+    fn region() -> Region {
+        "us-east-1".into()
+    }
+
+    fn compute(&self) -> Compute {
+        Compute::Fargate {
+            cluster: self.cluster.to_owned(),
+        }
+    }
+
+    fn run_of(&self, worker: &str, task_definition: &str) -> Mutation {
+        Mutation::Launch {
+            region: Self::region(),
+            source: LaunchSource::Fargate(FargateTask {
+                cluster: self.cluster.to_owned(),
+                task_definition: task_definition.to_owned(),
+                subnets: vec![self.subnet.clone()],
+                security_groups: vec![],
+                public_ip: false,
+                container: Some("main".to_owned()),
+            }),
+            token: "token-1".into(),
+            tags: [("reeve:worker".to_owned(), worker.to_owned())].into(),
+        }
+    }
+
+    async fn run(&self, worker: &str) -> Instance {
+        match self.cloud.apply(self.run_of(worker, self.cluster)).await {
+            Ok(Outcome::Launched(instance)) => instance,
+            answer => panic!("not run: {answer:?}"),
+        }
+    }
+
+    async fn sweep(&self, worker: &str) -> Vec<Instance> {
+        let query = Query::Sweep {
+            region: Self::region(),
+            compute: self.compute(),
+            tag_key: "reeve:worker".to_owned(),
+            tag_values: vec![worker.to_owned()],
+        };
+        match self.cloud.ask(query).await {
+            Ok(Reading::Sweep(instances)) => instances,
+            answer => panic!("no sweep: {answer:?}"),
+        }
+    }
+
+    async fn describe(&self, id: &InstanceId) -> Instance {
+        let query = Query::Instance {
+            region: Self::region(),
+            compute: self.compute(),
+            id: id.clone(),
+        };
+        match self.cloud.ask(query).await {
+            Ok(Reading::Instance(instance)) => instance,
+            answer => panic!("no instance: {answer:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is() {
+    let world = World::new("tasks").await;
+    let run = world.run("chat").await;
+    world.run("of-others").await;
+    let [swept] = world.sweep("chat").await.try_into().unwrap();
+    assert_eq!(swept.id, run.id);
+    assert_eq!(swept.state, InstanceState::Running);
+    assert!(swept.private_ip.is_some(), "{swept:?}");
+    assert_eq!(world.describe(&run.id).await, swept);
+
+    let end = Mutation::Terminate {
+        region: World::region(),
+        compute: world.compute(),
+        id: run.id.clone(),
+        clear_pointer: None,
+    };
+    // Again is accepted, as long as the task is shown.
+    for _ in 0..2 {
+        assert_eq!(world.cloud.apply(end.clone()).await, Ok(Outcome::Accepted));
+    }
+    let [ended] = world.sweep("chat").await.try_into().unwrap();
+    assert_eq!((ended.id, ended.state), (run.id, InstanceState::Terminated));
+}
+
+#[tokio::test]
+async fn the_container_is_told_whom_it_serves_and_the_stopped_task_which_decision_ended_it() {
+    let world = World::new("told").await;
+    let id = world.run("chat").await.id;
+    let end = Mutation::Terminate {
+        region: World::region(),
+        compute: world.compute(),
+        id: id.clone(),
+        clear_pointer: None,
+    };
+    world.cloud.apply(end).await.unwrap();
+    let ecs = world.cloud.regions.asking(&World::region()).ecs;
+    let asked = ecs.describe_tasks().cluster("told").tasks(id.as_str());
+    let answer = asked.send().await.unwrap();
+    let task = &answer.tasks()[0];
+    assert_eq!(
+        task.stopped_reason(),
+        Some("reeve: decision 7 in its journal")
+    );
+    let container = &task.overrides().unwrap().container_overrides()[0];
+    assert_eq!(container.name(), Some("main"));
+    let variable = &container.environment()[0];
+    assert_eq!(
+        (variable.name(), variable.value()),
+        (Some("REEVE_WORKER"), Some("chat"))
+    );
+}
+
+#[tokio::test]
+async fn a_task_nobody_knows_is_not_visible() {
+    let world = World::new("unknown").await;
+    let id = InstanceId::from("0123456789abcdef0123456789abcdef");
+    assert_eq!(world.describe(&id).await, Instance::not_visible(id));
+}
+
+#[tokio::test]
+async fn a_cluster_or_a_task_definition_that_nobody_made_is_a_permanent_error() {
+    let world = World::new("made").await;
+    let error = world.cloud.apply(world.run_of("chat", "nobody-made-this"));
+    let error = error.await.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Permanent, "{error}");
+    let elsewhere = Query::Sweep {
+        region: World::region(),
+        compute: Compute::Fargate {
+            cluster: "nobody-made-this-either".to_owned(),
+        },
+        tag_key: "reeve:worker".to_owned(),
+        tag_values: vec!["chat".to_owned()],
+    };
+    let error = world.cloud.ask(elsewhere).await.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Permanent, "{error}");
+    assert_eq!(error.code, "ClusterNotFoundException");
+}

@@ -1,0 +1,181 @@
+//! A task as an instance.
+
+use std::net::IpAddr;
+
+use aws_sdk_ecs::types::{Attachment, Container, KeyValuePair, NetworkInterface, Task};
+use reeve_core::cloud::CloudError;
+use reeve_core::id::InstanceId;
+use reeve_core::instance::{Instance, InstanceState};
+
+use crate::convert::{address, instant};
+use crate::error;
+
+/// One task of an answer.
+///
+/// # Errors
+/// An answer without an ARN, or with an address that is none, was garbled on its way.
+pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError> {
+    let arn = found.task_arn().unwrap_or_default();
+    // `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`, of old without the cluster (ECS developer guide, "ARNs and IDs").
+    let id = arn.rsplit('/').next().unwrap_or_default();
+    if id.is_empty() {
+        return Err(error::garbled(operation, "a task without an id".to_owned()));
+    }
+    Ok(Instance {
+        id: InstanceId::new(id),
+        state: state(found.last_status(), found.desired_status()),
+        private_ip: private_ip(operation, id, found)?,
+        public_ip: None,
+        // When it was asked for, which is said from the first answer on; `startedAt` comes with `RUNNING`.
+        launched_at: found.created_at().and_then(instant),
+        tags: found
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
+            .collect(),
+    })
+}
+
+/// What a task is by the last status it has reached and the one that is desired (ECS developer guide, "Task
+/// lifecycle"). One that is to stop is on its way down however far it had come up: to call it pending would
+/// have it waited for, or adopted. A word that is not known is no word at all.
+fn state(last: Option<&str>, desired: Option<&str>) -> InstanceState {
+    use InstanceState::{Pending, Running, ShuttingDown, Terminated, Unknown};
+    match (last.unwrap_or_default(), desired.unwrap_or_default()) {
+        ("PROVISIONING" | "PENDING" | "ACTIVATING" | "RUNNING", "STOPPED") => ShuttingDown,
+        ("PROVISIONING" | "PENDING" | "ACTIVATING", _) => Pending,
+        ("RUNNING", "RUNNING") => Running,
+        ("DEACTIVATING" | "STOPPING" | "DEPROVISIONING", _) => ShuttingDown,
+        // `DELETED` is what DescribeTasks says for a while of a task that has stopped.
+        ("STOPPED" | "DELETED", _) => Terminated,
+        _ => Unknown,
+    }
+}
+
+/// The address of its network interface, which is there before the task runs. In a network without IPv4 only
+/// the containers tell it. An interface that was given back has none.
+fn private_ip(operation: &str, id: &str, found: &Task) -> Result<Option<IpAddr>, CloudError> {
+    let attachments = found.attachments();
+    let mut held = attachments.iter().filter(|it| is_held(it)).peekable();
+    if !attachments.is_empty() && held.peek().is_none() {
+        return Ok(None);
+    }
+    let ipv4 = held
+        .flat_map(Attachment::details)
+        .find(|detail| detail.name() == Some("privateIPv4Address"))
+        .and_then(KeyValuePair::value);
+    let ipv6 = || {
+        let mut interfaces = found
+            .containers()
+            .iter()
+            .flat_map(Container::network_interfaces);
+        interfaces.find_map(NetworkInterface::ipv6_address)
+    };
+    address(operation, id, ipv4.or_else(ipv6))
+}
+
+fn is_held(attachment: &Attachment) -> bool {
+    !matches!(attachment.status(), Some("DETACHED" | "DELETED"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str =
+        "arn:aws:ecs:us-east-1:123456789012:task/agents/0123456789abcdef0123456789abcdef";
+
+    fn attachment(status: &str, name: &str, value: &str) -> Attachment {
+        let detail = KeyValuePair::builder().name(name).value(value).build();
+        Attachment::builder()
+            .r#type("ElasticNetworkInterface")
+            .status(status)
+            .details(detail)
+            .build()
+    }
+
+    fn ip_of(task_found: Task) -> Option<String> {
+        let found = task("DescribeTasks", &task_found).unwrap();
+        found.private_ip.map(|ip| ip.to_string())
+    }
+
+    #[test]
+    fn each_status_is_its_state_and_a_word_that_is_not_known_is_none() {
+        use InstanceState::{Pending, Running, ShuttingDown, Terminated, Unknown};
+        let cases = [
+            ("PROVISIONING", "RUNNING", Pending),
+            ("PENDING", "RUNNING", Pending),
+            ("ACTIVATING", "RUNNING", Pending),
+            ("RUNNING", "RUNNING", Running),
+            ("PROVISIONING", "STOPPED", ShuttingDown),
+            ("PENDING", "STOPPED", ShuttingDown),
+            ("ACTIVATING", "STOPPED", ShuttingDown),
+            ("RUNNING", "STOPPED", ShuttingDown),
+            ("DEACTIVATING", "STOPPED", ShuttingDown),
+            ("STOPPING", "STOPPED", ShuttingDown),
+            ("DEPROVISIONING", "STOPPED", ShuttingDown),
+            ("STOPPED", "STOPPED", Terminated),
+            ("DELETED", "STOPPED", Terminated),
+            ("RUNNING", "HIBERNATED", Unknown),
+            ("HIBERNATING", "RUNNING", Unknown),
+            ("", "", Unknown),
+        ];
+        for (last, desired, expected) in cases {
+            assert_eq!(
+                state(Some(last), Some(desired)),
+                expected,
+                "{last} {desired}"
+            );
+        }
+        assert_eq!(state(None, None), Unknown);
+        assert_eq!(state(Some("RUNNING"), None), Unknown);
+    }
+
+    #[test]
+    fn a_task_is_known_by_the_last_part_of_its_arn_old_or_new() {
+        let old = "arn:aws:ecs:us-east-1:123456789012:task/0123456789abcdef0123456789abcdef";
+        for arn in [ARN, old] {
+            let found = task("DescribeTasks", &Task::builder().task_arn(arn).build()).unwrap();
+            assert_eq!(found.id.as_str(), "0123456789abcdef0123456789abcdef");
+            assert_eq!((found.private_ip, found.launched_at), (None, None));
+        }
+        assert!(task("DescribeTasks", &Task::builder().build()).is_err());
+    }
+
+    #[test]
+    fn the_address_is_the_interfaces_while_it_has_one() {
+        let with = |attachment| {
+            Task::builder()
+                .task_arn(ARN)
+                .attachments(attachment)
+                .build()
+        };
+        let ipv4 = "privateIPv4Address";
+        let attached = with(attachment("ATTACHED", ipv4, "10.0.0.7"));
+        assert_eq!(ip_of(attached).as_deref(), Some("10.0.0.7"));
+        for status in ["DETACHED", "DELETED"] {
+            assert_eq!(ip_of(with(attachment(status, ipv4, "10.0.0.7"))), None);
+        }
+        assert_eq!(
+            ip_of(with(attachment("PRECREATED", "subnetId", "subnet-1"))),
+            None
+        );
+        let garbled = with(attachment("ATTACHED", ipv4, "ten"));
+        assert!(task("DescribeTasks", &garbled).is_err());
+    }
+
+    #[test]
+    fn without_ipv4_the_address_is_the_one_that_the_containers_tell() {
+        let interface = NetworkInterface::builder().ipv6_address("fd00::7").build();
+        let container = Container::builder().network_interfaces(interface).build();
+        let with = |status| {
+            Task::builder()
+                .task_arn(ARN)
+                .attachments(attachment(status, "subnetId", "subnet-1"))
+                .containers(container.clone())
+                .build()
+        };
+        assert_eq!(ip_of(with("ATTACHED")).as_deref(), Some("fd00::7"));
+        assert_eq!(ip_of(with("DELETED")), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Changes to tasks. Each request is sent once.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::types::{
+    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, Failure, KeyValuePair, LaunchType,
+    NetworkConfiguration, Tag, TaskOverride,
+};
+use reeve_core::cloud::{CloudError, CloudErrorKind};
+use reeve_core::compute::FargateTask;
+use reeve_core::id::{DecisionId, InstanceId, LaunchToken};
+use reeve_core::instance::{Instance, TAG_GENERATION, TAG_WORKER};
+
+use super::convert;
+use crate::error;
+
+const RUN: &str = "RunTask";
+const END: &str = "StopTask";
+
+/// What the console shows as who ran the task.
+const STARTED_BY: &str = "reeve";
+
+/// The tags that a container finds in its environment.
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("REEVE_WORKER", TAG_WORKER),
+    ("REEVE_GENERATION", TAG_GENERATION),
+];
+
+/// Parts of ECS's sentences for what passes by itself: no room, or the account's own limit (ECS developer guide,
+/// "API failure reasons"; for `ClientException` there is no code that tells them apart).
+const NO_CAPACITY: [&str; 4] = [
+    "RESOURCE:",
+    "Capacity is unavailable",
+    "capacity limit",
+    "reached the limit",
+];
+
+/// Runs one task. Everything that the request says is in the stored launch, so that a replay is the same
+/// request.
+pub(crate) async fn run(
+    ecs: &Client,
+    task: &FargateTask,
+    token: &LaunchToken,
+    tags: &BTreeMap<String, String>,
+) -> Result<Instance, CloudError> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    let answer = ecs
+        .run_task()
+        .cluster(&task.cluster)
+        .task_definition(&task.task_definition)
+        .launch_type(LaunchType::Fargate)
+        .count(1)
+        .client_token(token.as_str())
+        .started_by(STARTED_BY)
+        .network_configuration(network(task)?)
+        .set_overrides(overrides(task, tags))
+        .set_tags(Some(tags.iter().map(tag).collect()))
+        .send()
+        .await
+        .map_err(|failure| by_sentence(error::sorted(RUN, &failure)))?;
+    match (answer.tasks().first(), answer.failures().first()) {
+        (Some(found), _) => convert::task(RUN, found),
+        (None, Some(failure)) => Err(not_run(failure)),
+        (None, None) => Err(error::garbled(RUN, "no task and no failure".to_owned())),
+    }
+}
+
+fn network(task: &FargateTask) -> Result<NetworkConfiguration, CloudError> {
+    let public_ip = match task.public_ip {
+        true => AssignPublicIp::Enabled,
+        false => AssignPublicIp::Disabled,
+    };
+    let vpc = AwsVpcConfiguration::builder()
+        .set_subnets(Some(task.subnets.clone()))
+        .set_security_groups(Some(task.security_groups.clone()))
+        .assign_public_ip(public_ip)
+        .build()
+        .map_err(|missing| refused(RUN, "Request", missing.to_string()))?;
+    Ok(NetworkConfiguration::builder()
+        .awsvpc_configuration(vpc)
+        .build())
+}
+
+fn overrides(task: &FargateTask, tags: &BTreeMap<String, String>) -> Option<TaskOverride> {
+    let container = task.container.as_ref()?;
+    let variables = ENVIRONMENT.iter().filter_map(|(name, tag)| {
+        let value = tags.get(*tag)?;
+        Some(KeyValuePair::builder().name(*name).value(value).build())
+    });
+    let container = ContainerOverride::builder()
+        .name(container)
+        .set_environment(Some(variables.collect()))
+        .build();
+    Some(
+        TaskOverride::builder()
+            .container_overrides(container)
+            .build(),
+    )
+}
+
+/// Ends a task; of one that has ended it is accepted while ECS still shows it. Whoever looks at the stopped task
+/// finds which decision it was.
+pub(crate) async fn end(
+    ecs: &Client,
+    cluster: &str,
+    id: &InstanceId,
+    decision: DecisionId,
+) -> Result<(), CloudError> {
+    let request = ecs
+        .stop_task()
+        .cluster(cluster)
+        .task(id.as_str())
+        .reason(format!("reeve: decision {decision} in its journal"));
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(by_sentence(error::sorted(END, &failure))),
+    }
+}
+
+/// What ECS has no operation for. The guard never permits it.
+pub(crate) fn cannot(what: &str, id: &InstanceId) -> CloudError {
+    let text =
+        format!("a Fargate task such as {id} can be run and ended; reeve tried to {what} it");
+    refused(END, "Unsupported", text)
+}
+
+/// An answer of success that holds no task: nothing was run.
+fn not_run(failure: &Failure) -> CloudError {
+    let reason = failure.reason().unwrap_or("no reason");
+    let detail = failure.detail().map(|detail| format!(" ({detail})"));
+    let message = format!("{reason}{}", detail.unwrap_or_default());
+    // `RESOURCE:MEMORY` and the like are codes, the others are sentences.
+    let code = match reason.contains(' ') {
+        true => "Failure",
+        false => reason,
+    };
+    by_sentence(refused(RUN, code, message))
+}
+
+/// Where ECS has one code for many things, its sentence says which it is.
+fn by_sentence(error: CloudError) -> CloudError {
+    let says = |part: &str| error.message.contains(part);
+    let kind = match error.kind {
+        CloudErrorKind::Permanent if NO_CAPACITY.into_iter().any(says) => {
+            CloudErrorKind::NoCapacity
+        }
+        CloudErrorKind::Permanent if says("task was not found") => CloudErrorKind::NotVisibleYet,
+        kind => kind,
+    };
+    CloudError { kind, ..error }
+}
+
+fn refused(operation: &str, code: &str, message: String) -> CloudError {
+    CloudError {
+        operation: operation.to_owned(),
+        kind: CloudErrorKind::Permanent,
+        code: code.to_owned(),
+        message,
+        retry_after: None,
+    }
+}

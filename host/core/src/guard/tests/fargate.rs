@@ -1,0 +1,113 @@
+//! What is different where instances are Fargate tasks: they end when they are stopped, and ECS forgets tokens.
+
+use super::*;
+use crate::compute::FargateTask;
+use crate::id::LaunchToken;
+use crate::spec::RestartBy;
+
+fn cluster() -> Compute {
+    Compute::Fargate {
+        cluster: "agents".to_owned(),
+    }
+}
+
+fn source() -> LaunchSource {
+    LaunchSource::Fargate(FargateTask {
+        cluster: "agents".to_owned(),
+        task_definition: "agent".to_owned(),
+        subnets: vec!["subnet-1".to_owned()],
+        security_groups: vec![],
+        public_ip: false,
+        container: Some("agent".to_owned()),
+    })
+}
+
+/// The same worker, as a Fargate task.
+fn fargate_worker() -> Worker {
+    let mut worker = worker();
+    worker.pool.compute = cluster();
+    worker.pool.launch = Some(source());
+    worker
+}
+
+/// An unanswered launch that was first sent so long ago.
+fn unanswered(source: LaunchSource, ago: Millis) -> Worker {
+    let mut worker = fargate_worker();
+    worker.attempt = Some(LaunchAttempt {
+        mutation: Mutation::Launch {
+            region: Region::from("us-east-1"),
+            source,
+            token: LaunchToken::from("token"),
+            tags: BTreeMap::new(),
+        },
+        generation: Generation::new(4),
+        decision: DecisionId::new(1),
+        sent: 9,
+        since: Instant::from_ms(NOW.as_ms() - ago.get()),
+    });
+    worker
+}
+
+#[test]
+fn every_stop_of_a_task_is_its_end_and_clears_the_pointer_all_the_same() {
+    let mut worker = fargate_worker();
+    see(&mut worker, "task", InstanceState::Running);
+    adopt(&mut worker, "task");
+    worker.pointer = Some(Some("task".into()));
+    assert_eq!(worker.pool.restart_by, RestartBy::StopStart);
+    let restart = Proposal::Restart {
+        id: "task".into(),
+        initiator: Initiator::Person,
+    };
+    for proposal in [stop("task", "unreachable"), restart] {
+        let permit = permitted(&worker, &proposal, MutationKind::Terminate);
+        let Mutation::Terminate {
+            compute,
+            clear_pointer,
+            ..
+        } = permit.into_mutation()
+        else {
+            panic!("the end was permitted");
+        };
+        assert_eq!(compute, cluster());
+        assert_eq!(clear_pointer, Some("/gpu".into()));
+    }
+}
+
+#[test]
+fn a_task_is_never_started_again_whatever_state_it_is_said_to_be_in() {
+    let mut worker = fargate_worker();
+    for state in [InstanceState::Stopped, InstanceState::Terminated] {
+        see(&mut worker, "task", state);
+        refused(&worker, &start("task"), Rule::CannotStart);
+    }
+}
+
+#[test]
+fn a_launch_carries_everything_that_its_request_will_say() {
+    let permit = permitted(&fargate_worker(), &Proposal::Launch, MutationKind::Launch);
+    let Mutation::Launch { source: found, .. } = permit.into_mutation() else {
+        panic!("a launch was asked for");
+    };
+    assert_eq!(found, source());
+}
+
+#[test]
+fn a_pool_without_a_task_definition_launches_nothing_and_says_what_is_missing() {
+    let mut worker = fargate_worker();
+    worker.pool.launch = None;
+    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch)).unwrap_err();
+    assert_eq!(veto.rule, Rule::NoLaunchTemplate);
+    assert!(veto.text.contains("`task_definition`"), "{veto}");
+}
+
+#[test]
+fn a_launch_is_not_sent_again_once_its_token_may_be_forgotten_to_the_millisecond() {
+    let lasts = source().token_lasts().unwrap();
+    let replay = &Proposal::ReplayLaunch;
+    let young = unanswered(source(), Millis::new(lasts.get() - 1));
+    permitted(&young, replay, MutationKind::Launch);
+    refused(&unanswered(source(), lasts), replay, Rule::TokenExpired);
+    let template = LaunchSource::LaunchTemplate("gpu".to_owned());
+    permitted(&unanswered(template, lasts), replay, MutationKind::Launch);
+}

@@ -1,0 +1,111 @@
+//! A worker that is a Fargate task, with the real process, the standard policies and an AWS emulator. What the emulator
+//! does not have (tokens, tasks on their way up or down) is in `host/aws` and in the simulator's tests.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+use reeve_tests::emulator::Emulator;
+use reeve_tests::process::Reeve;
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
+use serde_json::{Value, json};
+
+const CLUSTER: &str = "agents";
+const WORKER: &str = "/v1/workers/encache-gpu";
+
+/// The stage's worker, in a pool of Fargate tasks.
+fn serve(emulator: &Emulator, subnet: &str) -> Reeve {
+    let section = format!(
+        "\n[pool.gpu.fargate]\ncluster = \"{CLUSTER}\"\ntask_definition = \"{CLUSTER}\"\n\
+         subnets = [\"{subnet}\"]\ncontainer = \"main\"\n\
+         \n[pool.gpu.limits]\nsweep_interval_ms = 1000\n"
+    );
+    let of_ec2 = "launch_template = \"encache-gpu\"\n";
+    let configuration = configuration(emulator);
+    assert!(configuration.contains(of_ec2));
+    let configuration = configuration.replace(of_ec2, "") + &section;
+    Reeve::start_in(directory(), &configuration, &CREDENTIALS)
+}
+
+/// Who serves the worker, as a caller who holds the line is told.
+#[track_caller]
+fn served(reeve: &Reeve) -> String {
+    let reply = reeve.get(&format!("{RESOLVE}?wait=30s"));
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let url = reply.body["url"].as_str().unwrap();
+    assert!(url.ends_with(":8000"), "{url}");
+    reply.body["instance"].as_str().unwrap().to_owned()
+}
+
+/// The pointer follows the answer.
+fn assert_pointed(emulator: &Emulator, reeve: &Reeve, id: &str) {
+    reeve.until("the pointer names the task", |_| {
+        emulator.parameter(POINTER) == id
+    });
+}
+
+fn called(emulator: &Emulator, operation: &str) -> usize {
+    let calls = emulator.recorded();
+    let target = format!("AmazonEC2ContainerServiceV20141113.{operation} ");
+    calls.iter().filter(|call| call.contains(&target)).count()
+}
+
+#[test]
+fn a_task_is_run_served_replaced_by_a_restart_and_told_whom_it_serves() {
+    let emulator = Emulator::start();
+    let subnet = emulator.create_cluster(CLUSTER);
+    emulator.record();
+    let reeve = serve(&emulator, &subnet);
+
+    let first = served(&reeve);
+    assert_pointed(&emulator, &reeve, &first);
+    assert_eq!(called(&emulator, "RunTask"), 1);
+    let task = emulator.task(CLUSTER, &first);
+    let environment = &task["overrides"]["containerOverrides"][0]["environment"];
+    let expected = json!([
+        {"name": "REEVE_WORKER", "value": "encache-gpu"}, {"name": "REEVE_GENERATION", "value": "1"},
+    ]);
+    assert_eq!(environment, &expected);
+
+    let asked = json!({"by": "person", "cause": "a-test"});
+    let restart = reeve.post_json(&format!("{WORKER}/restart"), &asked);
+    assert_eq!(restart.status, 200, "{}", restart.body);
+    reeve.until("the restart is over", |reeve| {
+        reeve.get(WORKER).body["restart"]["stage"] == "done"
+    });
+    let second = served(&reeve);
+    assert_ne!(second, first);
+    assert_pointed(&emulator, &reeve, &second);
+    let ended = emulator.task(CLUSTER, &first);
+    assert_eq!(ended["lastStatus"], "STOPPED");
+    let reason = ended["stoppedReason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("reeve: decision "), "{reason}");
+    let calls = ["RunTask", "StopTask"].map(|operation| called(&emulator, operation));
+    assert_eq!(calls, [2, 1]);
+    let generation = reeve.get(RESOLVE).body["generation"].clone();
+    assert_eq!(generation, Value::from(2));
+}
+
+#[test]
+fn a_task_that_runs_already_is_found_by_its_tag_and_one_that_has_ended_is_followed_by_another() {
+    let emulator = Emulator::start();
+    let subnet = emulator.create_cluster(CLUSTER);
+    emulator.run_task(CLUSTER, &subnet, "of-others");
+    let ours = emulator.run_task(CLUSTER, &subnet, NAME);
+    emulator.put_parameter(POINTER, "0123456789abcdef0123456789abcdef");
+    emulator.record();
+    let reeve = serve(&emulator, &subnet);
+    assert_eq!(served(&reeve), ours);
+    assert_eq!(called(&emulator, "RunTask"), 0);
+
+    emulator.stop_task(CLUSTER, &ours);
+    reeve.until("another task serves", |reeve| {
+        let reply = reeve.get(&format!("{RESOLVE}?wait=5s"));
+        reply.status == 200 && reply.body["instance"] != *ours
+    });
+    assert_eq!(called(&emulator, "RunTask"), 1);
+    assert_eq!(emulator.task(CLUSTER, &ours)["lastStatus"], "STOPPED");
+}
