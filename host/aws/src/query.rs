@@ -7,7 +7,7 @@ use reeve_core::cloud::{CloudError, Query, Reading};
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
 
-use crate::{AwsCloud, convert, demand, error};
+use crate::{AwsCloud, convert, demand, error, status_checks};
 
 /// The most values one filter may have (EC2 user guide, "Filter the resources").
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
@@ -51,6 +51,12 @@ impl AwsCloud {
                 demand::read(&cloudwatch, window, metrics)
                     .await
                     .map(Reading::Demand)
+            }
+            Query::StatusChecks { region, ids } => {
+                let ec2 = self.regions.asking(&region).ec2;
+                status_checks::read(&ec2, &ids)
+                    .await
+                    .map(Reading::StatusChecks)
             }
         }
     }

@@ -5,6 +5,7 @@ mod cbor;
 mod changing;
 mod demand;
 mod reaching;
+mod status_checks;
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome};
 

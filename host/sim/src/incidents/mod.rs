@@ -201,6 +201,7 @@ fn pool_spec() -> PoolSpec {
         reap: true,
         utc_offset: UtcOffset::default(),
         demand: None,
+        health: None,
         boxes: None,
         limits: Limits::default(),
     }

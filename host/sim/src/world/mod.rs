@@ -8,12 +8,14 @@
 mod calls;
 mod demand;
 mod draws;
+mod health;
 mod life;
 mod trouble;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use draws::Draws;
+pub use health::Ailment;
 pub use life::{Boot, SimInstance};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
@@ -32,6 +34,7 @@ pub struct World {
     next_boot: Option<Boot>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
+    ailments: health::Ailments,
     draws: Draws,
     happened: Vec<Happening>,
 }
@@ -89,6 +92,7 @@ impl World {
             next_boot: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
+            ailments: health::Ailments::default(),
             draws: Draws::new(seed),
             happened: Vec::new(),
         }

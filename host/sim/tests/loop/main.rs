@@ -14,6 +14,7 @@
 mod boxes;
 mod delivered;
 mod demand;
+mod health;
 mod operating;
 mod orphans;
 mod reaping;
