@@ -6,6 +6,7 @@ use reeve_core::time::{Millis, UtcOffset};
 use super::*;
 
 mod demand;
+mod health;
 mod local_time;
 
 /// A small configuration in which single lines are changed.

@@ -22,6 +22,9 @@ pub enum SignalKind {
 }
 
 impl SignalKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Tcp, Self::StatusChecks, Self::Heartbeat];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,8 +46,7 @@ impl SignalKind {
 
     /// Whether a restart of this cause was asked for by a signal.
     pub fn is_cause(cause: &str) -> bool {
-        let all = [Self::Http, Self::StatusChecks, Self::Heartbeat];
-        all.into_iter().any(|kind| kind.cause() == cause)
+        Self::ALL.into_iter().any(|kind| kind.cause() == cause)
     }
 }
 
@@ -61,6 +63,9 @@ pub enum Sign {
 }
 
 impl Sign {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Good, Self::Bad, Self::Unavailable];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -27,6 +27,7 @@ use crate::worker::Worker;
 /// The host begins to work.
 pub(super) fn begin(worker: &mut Worker, turn: &mut Turn<'_>) {
     worker.health.listening_since = turn.now;
+    worker.health.restart_seen = worker.restart.as_ref().map(|restart| restart.started_at);
     if let Some(spec) = worker.pool.health.clone() {
         schedule(worker, turn, &spec);
     }
@@ -61,6 +62,10 @@ pub(super) fn look(worker: &mut Worker, turn: &mut Turn<'_>) {
             read_record(worker, turn);
         }
         worker.take_health(turn.now, SignalKind::Heartbeat, observation, at);
+    }
+    if worker.paused.is_some() {
+        // Silence while somebody works on the box is no silence afterwards.
+        worker.health.listening_since = turn.now;
     }
     probe(worker, turn, &spec);
     conclude(worker, turn);
@@ -230,11 +235,12 @@ fn ask_for_restart(
     bad_since: Instant,
     told: String,
 ) {
-    let pause = worker.health_restart_pause();
-    let asked_at = worker.health.restart_asked_at;
-    let is_early = asked_at.is_some_and(|at| turn.now.since(at) < pause);
-    let held_off = worker.health_restart_held_off(turn.now, bad_since);
-    if is_early || held_off.is_some() {
+    let is_early = !worker.may_ask_for_restart(turn.now);
+    if is_early
+        || worker
+            .health_restart_held_off(turn.now, bad_since)
+            .is_some()
+    {
         return;
     }
     worker.health.restart_asked_at = Some(turn.now);
@@ -246,15 +252,6 @@ fn ask_for_restart(
     // Nobody waits for the answer: a drop and a refusal are told and journaled like anybody's.
     let nobody = RequestId::default();
     operator::ask(worker, turn, nobody, Command::Restart(request));
-}
-
-/// A restart begins: nothing seen before it is of the life that follows.
-pub(super) fn restarting(worker: &mut Worker, request: &RestartRequest) {
-    worker.health.watch = None;
-    let is_ours = SignalKind::is_cause(&request.cause) && request.initiator == Initiator::Program;
-    if is_ours {
-        worker.health.restarts_in_row = worker.health.restarts_in_row.saturating_add(1);
-    }
 }
 
 fn well(worker: &mut Worker, turn: &mut Turn<'_>) {

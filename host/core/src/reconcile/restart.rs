@@ -9,7 +9,7 @@
 //! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing
 //! is concluded from how the worker looks meanwhile (I4, L1).
 
-use super::{Turn, health, mutation, operator, pass, record};
+use super::{Turn, mutation, operator, pass, record};
 use crate::cloud::MutationKind;
 use crate::event::Timer;
 use crate::guard::{Proposal, Rule, Veto};
@@ -162,7 +162,6 @@ fn started(
     let fields = [("cause", request.cause.as_str())];
     turn.notice(worker, Step::RestartBegun, text, &fields);
     turn.withdraw(worker);
-    health::restarting(worker, request);
     worker.draining = None;
     worker.restarts_dropped = 0;
     worker.restart = Some(Restart {
@@ -175,6 +174,8 @@ fn started(
         instance,
         deferred: None,
     });
+    // Nothing that was seen before is of the life that follows (I4, L1).
+    worker.watch_present_life(turn.now);
     later(worker, turn);
 }
 

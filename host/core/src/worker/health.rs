@@ -4,17 +4,19 @@
 //! and ends with it. So what is still on its way from the life before, or from before a restart, meets another watch or
 //! none and is dropped.
 
-use std::net::{IpAddr, SocketAddr};
+mod restart;
+mod status;
 
-use serde::Serialize;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Worker, inputs};
 use crate::health::{
-    Ask, HealthSpec, Observation, ProbeKind, ProbeSpec, RestartRule, Sign, Signal, SignalKind,
-    Signals, Standing, Target, bad_signal,
+    Ask, Observation, ProbeKind, ProbeSpec, Sign, Signal, SignalKind, Signals, Standing, Target,
 };
 use crate::id::InstanceId;
-use crate::time::{Instant, Millis};
+use crate::time::Instant;
+
+pub use status::{HealthStatus, SignalStatus};
 
 /// What is remembered of a worker's health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +33,10 @@ pub struct Health {
     pub told: bool,
     /// When a restart was last asked for.
     pub restart_asked_at: Option<Instant>,
-    /// Restarts in a row that were begun for its health and did not make it well.
+    /// Restarts in a row that were begun for its health, on whichever host, and did not make it well.
     pub restarts_in_row: u32,
+    /// The latest restart of the record that this host has seen, by its start.
+    pub restart_seen: Option<Instant>,
 }
 
 /// What was seen of one life of one instance.
@@ -142,6 +146,7 @@ impl Worker {
     /// Ends the watch of a life that is over and begins that of a new one. While nothing may be concluded rows do not
     /// grow.
     pub(crate) fn watch_present_life(&mut self, now: Instant) {
+        self.count_restart();
         let life = self.present_life().ok();
         let hold = self.health_hold();
         let watch = self.health.watch.take();
@@ -149,6 +154,18 @@ impl Worker {
         self.health.watch = same.or_else(|| Some(Watch::new(life?, now)));
         if let (Some(watch), Some(_)) = (&mut self.health.watch, hold) {
             watch.signals.values_mut().for_each(|signal| signal.row = 0);
+        }
+    }
+
+    /// Counts a restart that was begun since this host last looked.
+    fn count_restart(&mut self) {
+        let Some(restart) = &self.restart else {
+            return;
+        };
+        let is_new = self.health.restart_seen != Some(restart.started_at);
+        self.health.restart_seen = Some(restart.started_at);
+        if is_new && restart.request.is_for_health() {
+            self.health.restarts_in_row = self.health.restarts_in_row.saturating_add(1);
         }
     }
 
@@ -239,39 +256,6 @@ impl Worker {
             _ => (Observation::unavailable(text), now),
         })
     }
-
-    /// What speaks against ending the instance although its signals have been bad since `since` (I5): a health check
-    /// must not end what is in use.
-    pub fn health_restart_held_off(&self, now: Instant, since: Instant) -> Option<String> {
-        let activity = self.record.activity();
-        if let Some(until) = activity.busy_until.filter(|until| *until > now) {
-            return Some(format!("it is held busy for {} more", until.since(now)));
-        }
-        let work = self.work_in_flight();
-        if work > 0 && self.unresponsive_for(now).is_none() {
-            return Some(format!(
-                "{work} deliveries are being processed; without progress that holds for {}",
-                self.pool.limits.unresponsive_after
-            ));
-        }
-        if activity.processed_at.is_some_and(|at| at >= since) {
-            return Some("it has processed something since the failures began".to_owned());
-        }
-        // Where somebody says what is processed, what was only delivered proves no life (I3).
-        let says_processed = self.pool.boxes.is_some() || activity.processed > 0;
-        let delivered = activity.delivered_at.is_some_and(|at| at >= since);
-        (delivered && !says_processed)
-            .then(|| "somebody has delivered to it since the failures began".to_owned())
-    }
-
-    /// How long after the last restart that was asked for the next one may be: the restart window, and twice as long
-    /// for each restart in a row that did not help, an hour at the most.
-    pub(crate) fn health_restart_pause(&self) -> Millis {
-        const PAUSE_MAX: Millis = Millis::from_secs(3_600);
-        let window = self.pool.limits.restart_window;
-        let doubled = window.get() << self.health.restarts_in_row.min(12);
-        Millis::new(doubled).min(PAUSE_MAX).max(window)
-    }
 }
 
 impl Watch {
@@ -284,81 +268,5 @@ impl Watch {
             record_asked_at: None,
             unhealthy_since: None,
         }
-    }
-}
-
-/// A worker's health as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HealthStatus {
-    /// Since when it is unhealthy; `null`: it is not.
-    pub unhealthy_since: Option<Instant>,
-    /// Why nothing is concluded now: `restarting`, `nothing-adopted`, `no-address`, `draining`, `changing` or `paused`;
-    /// `null`: nothing is in the way.
-    pub held: Option<&'static str>,
-    /// Why an unhealthy worker is not restarted although the configuration says so; `null`: nothing keeps it.
-    pub restart_held_off: Option<String>,
-    /// Restarts in a row that did not make it well.
-    pub restarts_in_row: u32,
-    /// What each signal says of the present life; none before its first reading.
-    pub signals: Vec<SignalStatus>,
-}
-
-/// One signal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SignalStatus {
-    /// `http`, `tcp`, `status-checks` or `heartbeat`.
-    pub signal: &'static str,
-    /// `good`, `bad`, or `unavailable`: it could not be read, which proves nothing.
-    pub reading: Sign,
-    /// When it was asked for.
-    pub at: Instant,
-    /// How long ago that was.
-    pub age_ms: u64,
-    /// Since when each reading was the same.
-    pub since: Instant,
-    /// Failures in a row that count.
-    pub failures: u32,
-    /// The reading in words.
-    pub text: String,
-}
-
-impl Worker {
-    /// Whether it is unhealthy, and nothing keeps that from being said.
-    pub fn is_unhealthy(&self) -> bool {
-        let watch = self.health.watch.as_ref();
-        let since = watch.and_then(|watch| watch.unhealthy_since);
-        since.is_some() && self.present_life().ok().as_ref() == watch.map(|watch| &watch.life)
-    }
-
-    fn told_held_off(&self, now: Instant, rule: RestartRule) -> Option<String> {
-        let signals = &self.health.watch.as_ref()?.signals;
-        let bad = bad_signal(rule, signals).filter(|_| rule != RestartRule::Never)?;
-        self.health_restart_held_off(now, signals.get(&bad)?.row_since)
-    }
-
-    /// Its health as people see it; `None` where the pool looks after none.
-    pub(super) fn health_status(&self, now: Instant) -> Option<HealthStatus> {
-        let spec: &HealthSpec = self.pool.health.as_ref()?;
-        let watch = self.health.watch.as_ref();
-        let unhealthy_since = watch
-            .filter(|_| self.is_unhealthy())
-            .and_then(|watch| watch.unhealthy_since);
-        let status = |(kind, signal): (&SignalKind, &Signal)| SignalStatus {
-            signal: kind.as_str(),
-            reading: signal.sign,
-            at: signal.at,
-            age_ms: now.since(signal.at).get(),
-            since: signal.since,
-            failures: signal.failures(),
-            text: signal.text.clone(),
-        };
-        Some(HealthStatus {
-            unhealthy_since,
-            held: self.health_hold().map(Hold::as_str),
-            restart_held_off: unhealthy_since.and_then(|_| self.told_held_off(now, spec.restart)),
-            restarts_in_row: self.health.restarts_in_row,
-            signals: watch
-                .map_or_else(Vec::new, |watch| watch.signals.iter().map(status).collect()),
-        })
     }
 }

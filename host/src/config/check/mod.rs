@@ -3,6 +3,7 @@
 
 mod boxes;
 mod demand;
+mod health;
 mod local_time;
 mod notify;
 mod pool;

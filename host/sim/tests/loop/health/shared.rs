@@ -54,6 +54,32 @@ fn a_restart_that_another_host_runs_is_not_taken_for_a_failure() {
 }
 
 #[test]
+fn restarts_that_do_not_help_become_rarer_for_all_hosts_together() {
+    let mut health = http(RestartRule::Any);
+    health.boot_grace = Millis::ZERO;
+    let mut several = Several::new(0);
+    for number in 0..3 {
+        let mut spec = fleet(health.clone());
+        for pool in spec.pools.values_mut() {
+            // So that nothing but the pause is in the way.
+            pool.limits.worker_budget.stops = 1_000;
+            pool.limits.worker_budget.starts = 1_000;
+        }
+        several.join_as(&format!("host-{number}"), spec);
+    }
+    several.ask(0);
+    for _ in 0..4 * 3_600 {
+        for id in several.launched() {
+            let id = id.as_str().into();
+            several.world.ail(&id, Some(Ailment::Refuses));
+        }
+        several.run(SECOND);
+    }
+    let begun = count(&several, Step::RestartBegun);
+    assert!((5..=9).contains(&begun), "{begun}");
+}
+
+#[test]
 fn a_worker_that_hangs_is_restarted_once_however_many_hosts_see_it() {
     let mut several = several(3);
     let id = several.launched().remove(0).as_str().into();

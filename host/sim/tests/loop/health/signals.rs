@@ -1,14 +1,16 @@
 //! Several signals: heartbeats, EC2's status checks, and the rule over them.
 
 use reeve_core::health::{Check, HealthSpec, RestartRule, StatusChecks};
-use reeve_core::id::InstanceId;
+use reeve_core::id::{InstanceId, RequestId};
 use reeve_core::notice::Step;
+use reeve_core::operator::Command;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::Millis;
 use reeve_core::token::Token;
+use reeve_sim::incidents;
 use reeve_sim::world::{Ailment, Asked, Trouble};
 
-use super::{MINUTE, asked, count, fleet, http, served, signal, status};
+use super::{MINUTE, asked, count, fleet, health, http, served, signal, status};
 use crate::boxes::{fleet as fleet_with_boxes, heartbeat, register, registered};
 use crate::support::Bench;
 
@@ -129,6 +131,21 @@ fn a_box_that_fell_silent_is_bad_after_three_heartbeats() {
     assert_eq!(asked(&bench), Vec::<String>::new());
     bench.run(Millis::from_secs(50));
     assert_eq!(asked(&bench), ["heartbeat-lost"]);
+}
+
+#[test]
+fn silence_during_a_pause_is_none_after_it() {
+    let (mut bench, _, _) = in_health(RestartRule::Any);
+    for (command, seconds, expected) in [
+        (Command::Pause { reason: None }, 600, 0),
+        (Command::Resume, 80, 0),
+        (Command::Resume, 60, 1),
+    ] {
+        let (worker, request) = (incidents::worker(), RequestId::new(999));
+        bench.host.operate(bench.now, &worker, request, command);
+        bench.run(Millis::from_secs(seconds));
+        assert_eq!(asked(&bench).len(), expected, "{:?}", health(&bench));
+    }
 }
 
 #[test]
