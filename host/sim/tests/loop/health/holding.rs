@@ -1,7 +1,7 @@
 //! Times in which nothing is concluded, and readings that belong to another time.
 
 use reeve_core::cloud::{Query, Reading};
-use reeve_core::event::{Asker, Event};
+use reeve_core::event::{Asker, Event, Timer};
 use reeve_core::fleet::Fleet;
 use reeve_core::health::{Check, Probed, RestartRule, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId};
@@ -13,7 +13,8 @@ use reeve_sim::incidents;
 use reeve_sim::world::{Ailment, Boot};
 
 use super::{
-    MINUTE, SECOND, asked, count, health, http, restart_by_person, signal, status, stops, well,
+    MINUTE, SECOND, asked, count, health, http, restart_by_person, signal, status, stops,
+    until_read, well,
 };
 use crate::support::Bench;
 
@@ -87,7 +88,7 @@ fn nobody_is_probed_while_a_restart_is_in_flight() {
     restart_by_person(&mut bench);
     bench.world.ail(&id, Some(Ailment::Hangs));
     let mut fleet = bench.host.fleet().clone();
-    let due = Event::TimerFired(reeve_core::event::Timer::Probe(incidents::worker()));
+    let due = Event::TimerFired(Timer::Probe(incidents::worker()));
     let effects = fleet.step(bench.now, due);
     // Only the next time is set.
     assert!(
@@ -122,6 +123,33 @@ fn a_reading_of_the_former_life_is_dropped_whenever_it_comes() {
     let signals = status.health.unwrap().signals;
     let checks = signals.iter().find(|it| it.signal == "status-checks");
     assert_eq!(checks.unwrap().reading.as_str(), "bad");
+}
+
+#[test]
+fn an_instance_that_was_started_anew_between_two_looks_begins_anew() {
+    let (mut bench, id) = well(http(RestartRule::Any));
+    bench.world.ail(&id, Some(Ailment::Refuses));
+    until_read(&mut bench, "http", 2);
+    let mut fleet = bench.host.fleet().clone();
+    let worker = fleet.worker(&incidents::worker()).unwrap();
+    let mut instance = worker.instances[&id].instance.clone();
+    instance.launched_at = Some(bench.now);
+    let read = Event::Queried {
+        asker: Asker::Worker(incidents::worker()),
+        query: Query::Instance {
+            region: "us-east-1".into(),
+            id,
+        },
+        asked_at: bench.now,
+        result: Ok(Reading::Instance(instance)),
+    };
+    fleet.step(bench.now, read);
+    fleet.step(
+        bench.now,
+        Event::TimerFired(Timer::Probe(incidents::worker())),
+    );
+    let status = fleet.status(&incidents::worker(), bench.now).unwrap();
+    assert_eq!(status.health.unwrap().signals, []);
 }
 
 #[test]
