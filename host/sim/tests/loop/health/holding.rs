@@ -192,14 +192,15 @@ fn a_host_that_cannot_see_the_cloud_concludes_nothing_until_it_can() {
     assert_eq!(asked(&bench), ["probe-failed"]);
 }
 
+fn operate(bench: &mut Bench, command: Command) {
+    let (worker, request) = (incidents::worker(), RequestId::new(999));
+    bench.host.operate(bench.now, &worker, request, command);
+    bench.host.take_reports();
+}
+
 #[test]
 fn what_is_seen_during_a_pause_is_shown_and_counts_for_nothing_after_it() {
     let (mut bench, id) = well(http(RestartRule::Any));
-    let operate = |bench: &mut Bench, command| {
-        let (worker, request) = (incidents::worker(), RequestId::new(999));
-        bench.host.operate(bench.now, &worker, request, command);
-        bench.host.take_reports();
-    };
     let pause = Command::Pause { reason: None };
     operate(&mut bench, pause);
     bench.world.ail(&id, Some(Ailment::Answers(503)));
@@ -215,6 +216,23 @@ fn what_is_seen_during_a_pause_is_shown_and_counts_for_nothing_after_it() {
     assert_eq!(asked(&bench), Vec::<String>::new(), "a row of its own");
     bench.run(MINUTE);
     assert_eq!(asked(&bench), ["probe-failed"]);
+}
+
+#[test]
+fn what_was_wrong_during_a_pause_only_is_never_told_even_where_one_failure_is_enough() {
+    let mut spec = http(RestartRule::Any);
+    spec.unhealthy_after = 1;
+    let (mut bench, id) = well(spec);
+    // The pause ends before a probe as well as before a sweep.
+    for round in 0..10 {
+        operate(&mut bench, Command::Pause { reason: None });
+        bench.world.ail(&id, Some(Ailment::Answers(503)));
+        bench.run(Millis::new(60_000 + 3_700 * round));
+        bench.world.ail(&id, None);
+        operate(&mut bench, Command::Resume);
+        bench.run(MINUTE);
+    }
+    assert_eq!(count(&bench, Step::WorkerUnhealthy), 0);
 }
 
 #[test]
