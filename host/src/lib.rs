@@ -18,6 +18,7 @@
 //! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
 //! - [`store`]: the workers' records in a file.
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
+//! - `probe`: asking an instance how it is.
 //! - `boxes`: what boxes prove themselves with. [`notify`](mod@notify): webhooks that are told what people should know.
 //! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
 
@@ -35,6 +36,7 @@ mod metrics;
 pub mod notify;
 mod panics;
 pub mod policies;
+mod probe;
 mod readiness;
 mod reload;
 mod routes;

@@ -1,6 +1,7 @@
 //! What the host counts, for `/metrics`. Names end in their unit; labels hold only what the
 //! configuration or the contract bounds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,8 +17,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use reeve_core::answer::Answer;
 use reeve_core::decision::Decision;
+use reeve_core::health::{Probed, Sign, SignalKind};
 use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::notice::Notice;
+use reeve_core::worker::SignalStatus;
 
 use crate::notify::Counters;
 
@@ -46,6 +49,8 @@ struct Inner {
     panics: Family<PlaceLabels, Counter>,
     workers: Family<ConditionLabels, Gauge>,
     notifications: Family<NotificationLabels, Counter>,
+    probes: Family<ProbeLabels, Counter>,
+    signals: Family<SignalLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -104,6 +109,17 @@ struct NotificationLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProbeLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SignalLabels {
+    signal: &'static str,
+    reading: &'static str,
+}
+
 fn seconds() -> Histogram {
     Histogram::new(SECONDS)
 }
@@ -126,6 +142,8 @@ impl Metrics {
             panics: Family::default(),
             workers: Family::default(),
             notifications: Family::default(),
+            probes: Family::default(),
+            signals: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -207,6 +225,17 @@ impl Metrics {
         histogram.observe(took.as_secs_f64());
     }
 
+    /// A probe came to an end.
+    pub(crate) fn probed(&self, probed: &Probed) {
+        let result = match probed {
+            Probed::Connected => "connected",
+            Probed::Answered(_) => "answered",
+            Probed::Failed(_) => "failed",
+            Probed::NotTried(_) => "not_tried",
+        };
+        self.0.probes.get_or_create(&ProbeLabels { result }).inc();
+    }
+
     /// An attempt to write the journal.
     pub(crate) fn journal_written(&self, written: bool, bytes: u64) {
         self.0.journal_bytes.set(bytes);
@@ -227,10 +256,11 @@ impl Metrics {
 
     /// How many workers are in each condition now.
     pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
-        const ALL: [&str; 7] = [
+        const ALL: [&str; 8] = [
             "paused",
             "restarting",
             "unresponsive",
+            "unhealthy",
             "serving",
             "pending",
             "idle",
@@ -247,6 +277,23 @@ impl Metrics {
                 .workers
                 .get_or_create(&ConditionLabels { condition })
                 .set(count);
+        }
+    }
+
+    /// What the signals of all workers say now: how many of each kind say what.
+    pub(crate) fn set_signals<'a>(&self, signals: impl Iterator<Item = &'a SignalStatus>) {
+        let kinds = SignalKind::ALL.into_iter();
+        let mut counts: BTreeMap<_, i64> = kinds
+            .flat_map(|kind| Sign::ALL.map(|sign| ((kind.as_str(), sign.as_str()), 0)))
+            .collect();
+        for found in signals {
+            *counts
+                .entry((found.signal, found.reading.as_str()))
+                .or_default() += 1;
+        }
+        for ((signal, reading), count) in counts {
+            let labels = SignalLabels { signal, reading };
+            self.0.signals.get_or_create(&labels).set(count);
         }
     }
 
@@ -325,6 +372,16 @@ impl Inner {
             self.panics.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
+        registry.register(
+            "probes",
+            "Probes of instances: `answered` (whatever the status), `connected`, `failed`, `not_tried` on this host",
+            self.probes.clone(),
+        );
+        registry.register(
+            "health_signals",
+            "Workers by what each signal of their health says: `good`, `bad`, `unavailable`",
+            self.signals.clone(),
+        );
         registry.register(
             "notifications",
             "Messages for webhooks: `sent`, `dropped` (queue full, or the host ended), `left_out` (rate limit), `failed`",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_sdk_ec2::types::RequestLaunchTemplateData;
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::compute::{Compute, LaunchSource};
+use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
 
@@ -132,6 +133,32 @@ async fn a_launched_instance_is_found_by_its_tag_and_by_its_id() {
     assert!(swept.private_ip.is_some());
     assert!(swept.launched_at.is_some());
     assert_eq!(world.describe(&launched.id).await, swept);
+}
+
+#[tokio::test]
+async fn the_status_checks_of_a_running_instance_are_read() {
+    let world = World::new("checked").await;
+    let running = world.launch("checked-one", "token-1").await.id;
+    let stopped = world.launch("checked-two", "token-2").await.id;
+    let stop = Mutation::Stop {
+        compute: Compute::Ec2,
+        region: World::region(),
+        id: stopped.clone(),
+        clear_pointer: None,
+    };
+    assert_eq!(world.cloud.apply(stop).await, Ok(Outcome::Accepted));
+    let mut ids = vec![running.clone(), stopped, "i-0123456789abcdef0".into()];
+    ids.sort();
+    let query = Query::StatusChecks {
+        region: World::region(),
+        ids,
+    };
+    let ok = StatusChecks {
+        instance: Check::Ok,
+        system: Check::Ok,
+    };
+    let expected = Reading::StatusChecks([(running, ok)].into());
+    assert_eq!(world.cloud.ask(query).await, Ok(expected));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! wait for it.
 //!
 //! ```text
-//!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, RunInstances,
+//!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, -Status, RunInstances,
 //!                        ├──► region: clients ──┤         Start-, Stop-, TerminateInstances
 //!   Permit ─► mutate ────┘    (of one region)   ├──► ECS: ListTasks, DescribeTasks, RunTask, StopTask
 //!                                  │            ├──► SSM: GetParameter, PutParameter
@@ -16,7 +16,7 @@
 //! - `connect`: options, credentials, the HTTP client.
 //! - `region`: clients per region, their timeouts and retries.
 //! - `query`: questions. They are retried a few times and change nothing.
-//! - `demand`: demand metrics, in batches.
+//! - `demand`: demand metrics, in batches. `status_checks`: EC2's own checks, likewise.
 //! - `mutate`: changes. They are sent once; whoever asked decides what comes next.
 //! - `fargate`: the same for Fargate tasks.
 //! - `convert`: the provider's words for an instance and a pointer, as reeve's.
@@ -31,6 +31,7 @@ mod fargate;
 mod mutate;
 mod query;
 mod region;
+mod status_checks;
 mod store;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use reeve_core::compute::Compute;
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
 
-use crate::{AwsCloud, convert, demand, error, fargate};
+use crate::{AwsCloud, convert, demand, error, fargate, status_checks};
 
 /// The most values one filter may have (EC2 user guide, "Filter the resources").
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
@@ -72,6 +72,12 @@ impl AwsCloud {
                 demand::read(&cloudwatch, window, metrics)
                     .await
                     .map(Reading::Demand)
+            }
+            Query::StatusChecks { region, ids } => {
+                let ec2 = self.regions.asking(&region).ec2;
+                status_checks::read(&ec2, &ids)
+                    .await
+                    .map(Reading::StatusChecks)
             }
         }
     }

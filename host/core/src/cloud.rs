@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::{Compute, LaunchSource};
 use crate::demand::{Metric, Sample};
 use crate::guard::Permit;
+use crate::health::StatusChecks;
 use crate::id::{InstanceId, LaunchToken, PointerName, Region, WorkerId};
 use crate::instance::Instance;
 use crate::time::{Instant, Millis};
@@ -81,6 +82,13 @@ pub enum Query {
         /// Each worker's metric; never empty.
         metrics: BTreeMap<WorkerId, Metric>,
     },
+    /// What do the provider's own checks say of these instances? EC2 only.
+    StatusChecks {
+        /// Where they are.
+        region: Region,
+        /// Which, sorted; never empty.
+        ids: Vec<InstanceId>,
+    },
 }
 
 /// The answer to a [`Query`].
@@ -96,6 +104,8 @@ pub enum Reading {
     /// Each worker's samples, oldest first; a metric that could not be read whole is an error. Periods for
     /// which nothing was published are left out.
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
+    /// The checks by instance. One that the provider says nothing of is left out.
+    StatusChecks(BTreeMap<InstanceId, StatusChecks>),
 }
 
 /// A change to the cloud.

@@ -8,7 +8,8 @@ use crate::boxes::Reply;
 use crate::cloud::Query;
 use crate::event::{Asker, Timer};
 use crate::guard::Permit;
-use crate::id::{DecisionId, PoolName, RequestId, WorkerId};
+use crate::health::Target;
+use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::journal::Record;
 use crate::notice::Notice;
 use crate::operator::{Operated, Refused};
@@ -25,6 +26,17 @@ pub enum Effect {
         asker: Asker,
         /// What.
         query: Query,
+    },
+    /// Ask the instance how it is; answer with [`Event::Probed`](crate::event::Event::Probed), whatever happens.
+    Probe {
+        /// Whose it is.
+        worker: WorkerId,
+        /// Which instance.
+        instance: InstanceId,
+        /// When it is asked for; comes back with the answer, which is known by it.
+        asked_at: Instant,
+        /// Where, and what.
+        target: Target,
     },
     /// Ask the policy bound to the input's point in this pool; answer with
     /// [`Event::Decided`](crate::event::Event::Decided).

@@ -2,6 +2,7 @@
 
 use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::decision::Decision;
+use crate::health::Probed;
 use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::operator::Command;
 use crate::store::{Committed, StoreError, Stored, Touch, Touched};
@@ -76,6 +77,17 @@ pub enum Event {
         /// What it said.
         demand: Option<DemandReading>,
     },
+    /// A probe of an instance came to an end.
+    Probed {
+        /// Whose it is.
+        worker: WorkerId,
+        /// The instance that was asked.
+        instance: InstanceId,
+        /// As the effect had it.
+        asked_at: Instant,
+        /// What came of it.
+        result: Probed,
+    },
     /// The cloud answered a query.
     Queried {
         /// For whom it was asked.
@@ -133,7 +145,7 @@ pub enum Event {
 pub enum Asker {
     /// One worker.
     Worker(WorkerId),
-    /// All workers of a pool: a sweep, or their demand metrics.
+    /// All workers of a pool: a sweep, their demand metrics, or their status checks.
     Pool(PoolName),
 }
 
@@ -144,6 +156,8 @@ pub enum Timer {
     Sweep(PoolName),
     /// The pool's demand metrics are due to be read.
     ReadDemand(PoolName),
+    /// The worker's health is due to be looked at.
+    Probe(WorkerId),
     /// Look at the worker again, without anybody asking: its instance is on the way.
     Follow(WorkerId),
     /// Read the adopted instance again: it has no address yet.

@@ -1,8 +1,9 @@
 //! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in [`demand`] the
-//! reading of their metrics.
+//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in [`demand`] and
+//! [`status_checks`] the readings that are made for all of a pool at once.
 
 mod demand;
+mod status_checks;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +70,7 @@ pub(crate) struct Pool {
     tag_values: Vec<String>,
     sweep_in_flight: bool,
     demand_in_flight: bool,
+    status_checks_in_flight: bool,
 }
 
 impl Fleet {
@@ -126,7 +128,10 @@ impl Fleet {
                     reconcile::on_event(worker, &mut turn, Event::Started);
                 }
             }
-            Event::TimerFired(Timer::Sweep(pool)) => sweep_now_and_again(&mut turn, pool),
+            Event::TimerFired(Timer::Sweep(pool)) => {
+                status_checks::ask(&self.workers, &mut turn, &pool);
+                sweep_now_and_again(&mut turn, pool);
+            }
             Event::TimerFired(Timer::ReadDemand(pool)) => {
                 demand::schedule(&mut turn, &pool);
                 demand::ask(&self.workers, &mut turn, &pool);
@@ -142,6 +147,19 @@ impl Fleet {
                 &pool,
                 asked_at,
                 metrics,
+                result,
+            ),
+            Event::Queried {
+                asker: Asker::Pool(pool),
+                query: Query::StatusChecks { ids, .. },
+                asked_at,
+                result,
+            } => status_checks::distribute(
+                &mut self.workers,
+                &mut turn,
+                &pool,
+                asked_at,
+                &ids,
                 result,
             ),
             Event::Queried {
@@ -188,6 +206,7 @@ impl Pool {
             tag_values,
             sweep_in_flight: false,
             demand_in_flight: false,
+            status_checks_in_flight: false,
         }
     }
 }
@@ -275,6 +294,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
         | Event::Said { worker, .. }
         | Event::Touched { worker, .. }
         | Event::DemandRead { worker, .. }
+        | Event::Probed { worker, .. }
         | Event::Decided { worker, .. }
         | Event::Mutated { worker, .. }
         | Event::RecordRead { worker, .. }
@@ -284,7 +304,8 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             ..
         }
         | Event::TimerFired(
-            Timer::Follow(worker)
+            Timer::Probe(worker)
+            | Timer::Follow(worker)
             | Timer::LookForAddress(worker)
             | Timer::ReplayLaunch(worker)
             | Timer::Recover(worker)

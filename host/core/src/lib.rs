@@ -22,6 +22,7 @@
 //! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
 //! - [`boxes`], [`token`]: what boxes and applications say, what they are answered, and what boxes show.
 //! - [`demand`]: the metric that tells how much a worker is wanted, and what its samples prove.
+//! - [`health`]: whether a worker is well, by signals that are kept apart.
 //! - [`worker`]: what is known of one worker, each fact with its age.
 //! - `reconcile`: in which order things are read, asked and done.
 //! - [`guard`]: what must never happen, whatever a policy says.
@@ -39,6 +40,7 @@ pub mod effect;
 pub mod event;
 pub mod fleet;
 pub mod guard;
+pub mod health;
 pub mod id;
 pub mod instance;
 pub mod journal;

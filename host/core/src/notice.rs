@@ -78,6 +78,10 @@ pub enum Step {
     ProvisionAfterRefusedRegister,
     /// A worker takes deliveries and finishes none.
     WorkerUnresponsive,
+    /// A worker is not well, by enough of its signals.
+    WorkerUnhealthy,
+    /// It is well again.
+    WorkerRecovered,
     /// What was reported of a worker did not get into the store.
     ActivityRefreshFailed,
     /// An instance is about to be reaped; it is not handed out any more.
@@ -132,6 +136,8 @@ impl Step {
             Self::BoxAlarm => "box_alarm",
             Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
+            Self::WorkerUnhealthy => "worker_unhealthy",
+            Self::WorkerRecovered => "worker_recovered",
             Self::ActivityRefreshFailed => "activity_refresh_failed",
             Self::InstanceDraining => "instance_draining",
             Self::InstanceRevived => "instance_revived",
@@ -177,6 +183,8 @@ impl Step {
             | Self::IntentRecovered
             | Self::WorkerPaused
             | Self::RestartDropped
+            // As loud as a webhook needs by default: whoever was woken is told that it is over.
+            | Self::WorkerRecovered
             | Self::BoxRefused
             | Self::ProvisionAfterRefusedRegister => Level::Warning,
             Self::ProvisionFailed
@@ -185,6 +193,7 @@ impl Step {
             | Self::BoxAlarm
             | Self::RestartFailed
             | Self::WorkerUnresponsive
+            | Self::WorkerUnhealthy
             | Self::ActivityRefreshFailed => Level::Error,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::SignalKind;
 use crate::id::InstanceId;
 use crate::time::Instant;
 
@@ -27,6 +28,13 @@ pub enum Initiator {
     Person,
     /// A program: a watchdog, a probe, a changed secret.
     Program,
+}
+
+impl RestartRequest {
+    /// Whether a signal of the worker's health asks for it.
+    pub fn is_for_health(&self) -> bool {
+        self.initiator == Initiator::Program && SignalKind::is_cause(&self.cause)
+    }
 }
 
 impl fmt::Display for RestartRequest {

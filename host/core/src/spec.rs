@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::boxes::ProofKind;
 use crate::compute::{Compute, LaunchSource};
 use crate::demand::DemandSpec;
+use crate::health::HealthSpec;
 use crate::id::{PointerName, PoolName, Region, WorkerId};
 use crate::time::{Millis, UtcOffset};
 
@@ -69,10 +70,21 @@ pub struct PoolSpec {
     /// The metric that tells how much a worker is wanted; `None`: demand is unavailable. Read only where the
     /// `reap` policy is asked.
     pub demand: Option<DemandSpec>,
+    /// How the workers' health is looked after; `None`: not at all.
+    pub health: Option<HealthSpec>,
     /// How boxes of this pool register; `None`: they do not, and their silence says nothing.
     pub boxes: Option<BoxSpec>,
     /// What the guard holds to.
     pub limits: Limits,
+}
+
+impl PoolSpec {
+    /// Whether the provider's status checks are read: where they are wanted. They are EC2's, so a pool that runs on
+    /// anything else has none, whatever is wanted.
+    pub fn has_status_checks(&self) -> bool {
+        let wanted = self.health.as_ref().is_some_and(|spec| spec.status_checks);
+        wanted && self.compute.is_ec2()
+    }
 }
 
 /// How an instance is restarted.

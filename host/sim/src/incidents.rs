@@ -72,6 +72,7 @@ pub(crate) fn pool_spec() -> PoolSpec {
         utc_offset: UtcOffset::default(),
         demand: None,
         boxes: None,
+        health: None,
         limits: Limits::default(),
     }
 }

@@ -11,6 +11,7 @@ use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::guard::{Permit, Veto};
+use reeve_core::health::Target;
 use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
@@ -61,6 +62,13 @@ enum Due {
     },
     /// A permitted mutation reaches the cloud.
     Mutate(Permit),
+    /// A probe reaches the instance.
+    Probe {
+        worker: WorkerId,
+        instance: InstanceId,
+        asked_at: Instant,
+        target: Target,
+    },
 }
 
 impl Reeve {
@@ -169,6 +177,20 @@ impl Reeve {
                         asked_at,
                     },
                 );
+            }
+            Effect::Probe {
+                worker,
+                instance,
+                asked_at,
+                target,
+            } => {
+                let due = Due::Probe {
+                    worker,
+                    instance,
+                    asked_at,
+                    target,
+                };
+                self.later(now + half, due);
             }
             Effect::Decide(question) => return Some(self.decide(question)),
             Effect::Journal(record) => self.note_record(record),
@@ -319,6 +341,8 @@ impl Reeve {
                 | Step::PointerWritten
                 | Step::GpuInstanceStateIssue
                 | Step::WorkerCycling
+                | Step::WorkerUnhealthy
+                | Step::WorkerRecovered
                 | Step::InstanceDraining
                 | Step::InstanceRevived
                 | Step::RestartBegun
@@ -420,6 +444,22 @@ impl Host for Reeve {
                         asked_at,
                     };
                     self.later(now + half, Due::Event(Box::new(event)));
+                }
+                Due::Probe {
+                    worker,
+                    instance,
+                    asked_at,
+                    target,
+                } => {
+                    let (result, takes_all) = world.probe(&target);
+                    let event = Event::Probed {
+                        worker,
+                        instance,
+                        asked_at,
+                        result,
+                    };
+                    let after = if takes_all { target.timeout } else { half };
+                    self.later(now + after, Due::Event(Box::new(event)));
                 }
                 Due::Mutate(permit) => {
                     let worker = permit.worker().clone();

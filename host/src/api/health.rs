@@ -27,12 +27,15 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     (status, Json(judgement)).into_response()
 }
 
-/// All counters. How many workers are in which condition is counted here and now.
+/// All counters. How many workers are in which condition, and what their signals say, is counted here and now.
 pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
     let api = &*api.0;
     let workers = api.handle.workers().await?;
     api.metrics
         .set_workers(workers.iter().map(|worker| worker.condition));
+    let health = workers.iter().filter_map(|worker| worker.health.as_ref());
+    api.metrics
+        .set_signals(health.flat_map(|health| &health.signals));
     let text = api
         .metrics
         .text()

@@ -120,6 +120,24 @@ pub(super) struct PoolDemand {
     pub(super) every_ms: Option<Spanned<u64>>,
 }
 
+/// `[pool.NAME.health]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PoolHealth {
+    pub(super) http: Option<Spanned<String>>,
+    pub(super) statuses: Option<Spanned<Vec<Spanned<u16>>>>,
+    pub(super) tcp: Option<Spanned<bool>>,
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) every_ms: Option<Spanned<u64>>,
+    pub(super) timeout_ms: Option<Spanned<u64>>,
+    pub(super) unhealthy_after: Option<Spanned<u64>>,
+    pub(super) healthy_after: Option<Spanned<u64>>,
+    pub(super) boot_grace_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub(super) status_checks: bool,
+    pub(super) restart: Option<Spanned<String>>,
+}
+
 /// `[aws]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +166,7 @@ pub(super) struct Pool {
     pub(super) limits: Limits,
     pub(super) boxes: Option<PoolBoxes>,
     pub(super) demand: Option<PoolDemand>,
+    pub(super) health: Option<Spanned<PoolHealth>>,
     #[serde(default)]
     pub(super) policy: BTreeMap<Spanned<String>, Policy>,
 }

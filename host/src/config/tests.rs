@@ -8,6 +8,7 @@ use super::*;
 
 mod demand;
 mod fargate;
+mod health;
 mod local_time;
 
 /// A small configuration in which single lines are changed.
@@ -129,7 +130,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown field `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
          `tag_key`, `launch_template`, `fargate`, `policy_tags`, `restart`, `reap`, `utc_offset_min`, `time_zone`, `limits`, `boxes`, `demand`, \
-         `policy`",
+         `health`, `policy`",
     );
     check_changed(
         "region = \"us-east-1\"\n",

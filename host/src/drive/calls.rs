@@ -10,15 +10,17 @@ use reeve_core::decision::{Decision, Policies, PolicyFailure};
 use reeve_core::effect::Question;
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
-use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::health::{Probed, Target};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::store::{Committed, Store, StoreError, StoreErrorKind, Touch, Write};
-use reeve_core::time::Millis;
+use reeve_core::time::{Instant, Millis};
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::panics::caught;
+use crate::probe::probe;
 
 /// Queries at a time: far below the buckets of the provider's rate limits, enough for a fleet at its start.
 const QUERIES_MAX: usize = 32;
@@ -27,6 +29,8 @@ const MUTATIONS_MAX: usize = 16;
 /// The backstop behind the cloud's own time-outs: whatever has not answered by then will not.
 const CALL_MAX: Duration = Duration::from_secs(120);
 
+/// Probes at a time: as many connections. Whatever has no room within its time was not tried.
+const PROBES_MAX: usize = 256;
 /// The same for the store.
 const STORE_CALL_MAX: Duration = Duration::from_secs(15);
 
@@ -53,6 +57,7 @@ pub(super) struct Calls {
     queries: Arc<Semaphore>,
     mutations: Arc<Semaphore>,
     decisions: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
 }
 
 impl Calls {
@@ -79,6 +84,7 @@ impl Calls {
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             mutations: Arc::new(Semaphore::new(MUTATIONS_MAX)),
             decisions: Arc::new(Semaphore::new(cores.max(2))),
+            probes: Arc::new(Semaphore::new(PROBES_MAX)),
         };
         (calls, incoming)
     }
@@ -91,6 +97,7 @@ impl Calls {
             Query::Instance { .. } => "instance",
             Query::Sweep { .. } => "sweep",
             Query::Demand { .. } => "demand",
+            Query::StatusChecks { .. } => "status-checks",
         };
         tokio::spawn(async move {
             // A semaphore that is never closed always gives leave.
@@ -105,6 +112,42 @@ impl Calls {
                 result,
             });
         });
+    }
+
+    /// Asks an instance how it is.
+    pub(super) fn probe(
+        &self,
+        worker: WorkerId,
+        instance: InstanceId,
+        asked_at: Instant,
+        target: Target,
+    ) {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let room = tokio::time::timeout(target.timeout.into(), calls.probes.acquire()).await;
+            let result = match room {
+                Ok(_leave) => calls.tried(&target).await,
+                Err(_elapsed) => {
+                    Probed::NotTried(format!("{PROBES_MAX} other probes were under way"))
+                }
+            };
+            calls.metrics.probed(&result);
+            calls.send(Event::Probed {
+                worker,
+                instance,
+                asked_at,
+                result,
+            });
+        });
+    }
+
+    /// A panic in a probe says nothing of the instance.
+    async fn tried(&self, target: &Target) -> Probed {
+        caught(probe(target)).await.unwrap_or_else(|panicked| {
+            self.metrics.panicked("probe");
+            tracing::error!(address = %target.address, "a probe {panicked}");
+            Probed::NotTried(format!("the probe {panicked}"))
+        })
     }
 
     /// Reads a worker's record.

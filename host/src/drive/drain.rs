@@ -62,6 +62,7 @@ impl Drive {
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
                 Effect::Query { .. }
+                | Effect::Probe { .. }
                 | Effect::Decide(_)
                 | Effect::ReadRecord(_)
                 | Effect::Timer { .. } => {}

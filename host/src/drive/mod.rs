@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
-use reeve_core::cloud::Cloud;
+use reeve_core::cloud::{Cloud, Query};
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event};
 use reeve_core::fleet::Fleet;
@@ -162,6 +162,7 @@ impl Drive {
         match &event {
             Event::Queried {
                 asker: Asker::Pool(pool),
+                query: Query::Sweep { .. },
                 result,
                 ..
             } => self.readiness.swept(pool, result.as_ref().err()),
@@ -194,6 +195,12 @@ impl Drive {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Query { asker, query } => self.calls.query(asker, query),
+            Effect::Probe {
+                worker,
+                instance,
+                asked_at,
+                target,
+            } => self.calls.probe(worker, instance, asked_at, target),
             Effect::Decide(question) => self.calls.decide(question),
             Effect::Journal(record) => self.write_down(record).await,
             Effect::ReadRecord(worker) => self.calls.read_record(worker),

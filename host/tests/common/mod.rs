@@ -133,6 +133,7 @@ pub(crate) fn spec() -> FleetSpec {
         reap: false,
         utc_offset: UtcOffset::default(),
         demand: None,
+        health: None,
         boxes: None,
         limits: Default::default(),
     };

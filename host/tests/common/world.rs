@@ -125,6 +125,7 @@ impl World {
                 Reading::Sweep(state.instances.values().filter(wanted).cloned().collect())
             }
             Query::Demand { .. } => Reading::Demand(BTreeMap::new()),
+            Query::StatusChecks { .. } => Reading::StatusChecks(BTreeMap::new()),
         })
     }
 

@@ -32,6 +32,7 @@ pub(super) fn worker() -> Worker {
         reap: true,
         utc_offset: UtcOffset::default(),
         demand: None,
+        health: None,
         boxes: None,
         limits: Limits::default(),
     };

@@ -9,6 +9,7 @@
 //! - [`reaping`]: asking `reap` on each sweep.
 //! - [`orphans`]: ending what lives on beside the adopted instance, after its grace.
 //! - [`boxes`]: registers and reports of boxes and applications.
+//! - [`health`]: probes and other signals, and what follows from them.
 //! - [`operator`]: pausing, resuming and forgetting a worker.
 //! - [`restart`]: ending a worker's instance and bringing it up again, once for however many ask.
 //! - [`record`]: the worker's record in the store: written before anything is changed, recovered after a crash.
@@ -17,6 +18,7 @@ mod address;
 mod adoption;
 mod boxes;
 mod callers;
+mod health;
 mod mutation;
 mod operator;
 mod orphans;
@@ -32,6 +34,7 @@ use crate::effect::{Effect, Question};
 use crate::event::{Event, Timer};
 use crate::fleet::Shared;
 use crate::guard::{Proposal, Scene, Veto};
+use crate::health::StatusChecks;
 use crate::id::{DecisionId, InstanceId, RequestId};
 use crate::instance::Instance;
 use crate::journal::{Entry, Record};
@@ -75,6 +78,12 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         } => operator::ask(worker, turn, request, command),
         Event::HandedOut { instance, .. } => handed_out(worker, turn, &instance),
         Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
+        Event::Probed {
+            instance,
+            asked_at,
+            result,
+            ..
+        } => health::probed(worker, turn, &instance, asked_at, &result),
         Event::Queried {
             query,
             asked_at,
@@ -97,12 +106,14 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         } => {
             record::read(worker, turn, asked_at, result);
             orphans::record_read(worker, turn, asked_at);
+            health::conclude(worker, turn);
         }
         Event::Committed { result, .. } => record::written(worker, turn, result),
         Event::TimerFired(Timer::Recover(_)) => record::recover_or_look(worker, turn),
         Event::TimerFired(Timer::RenewLease(_)) => record::renew(worker, turn),
         Event::TimerFired(Timer::Drained(_)) => reaping::drained(worker, turn),
         Event::TimerFired(Timer::FollowRestart(_)) => restart::follow(worker, turn),
+        Event::TimerFired(Timer::Probe(_)) => health::look(worker, turn),
         Event::TimerFired(Timer::Follow(_)) => callers::follow(worker, turn),
         Event::TimerFired(Timer::LookForAddress(_)) => address::look(worker, turn),
         Event::TimerFired(Timer::ReplayLaunch(_)) => mutation::replay_launch(worker, turn),
@@ -115,6 +126,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
                 reaping::revive(worker, turn, "its host has started anew");
             }
             restart::found(worker, turn);
+            health::begin(worker, turn);
             record::recover_or_look(worker, turn);
         }
         Event::TimerFired(Timer::Sweep(_) | Timer::ReadDemand(_)) => {}
@@ -152,7 +164,23 @@ pub(crate) fn on_sweep(
     }
     if scanned {
         orphans::after_sweep(worker, turn);
+        health::conclude(worker, turn);
     }
+}
+
+/// Takes in what EC2's status checks say of an instance of this worker; `None`: nothing.
+pub(crate) fn on_status_checks(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    instance: &InstanceId,
+    checks: Result<Option<StatusChecks>, CloudError>,
+) {
+    if let Err(error) = &checks {
+        turn.cloud_failed(worker, error);
+    }
+    let checks = checks.map_err(|error| error.to_string());
+    health::checked(worker, turn, instance, asked_at, checks);
 }
 
 /// Takes in what this worker's demand metric said.
@@ -195,7 +223,7 @@ fn on_reading(
             boxes::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             pass::instance_read(worker, turn, &id, result.err());
         }
-        Query::Sweep { .. } | Query::Demand { .. } => {}
+        Query::Sweep { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
     }
 }
 

@@ -174,6 +174,8 @@ fn started(
         instance,
         deferred: None,
     });
+    // Nothing that was seen before is of the life that follows (I4, L1).
+    worker.watch_present_life(turn.now);
     later(worker, turn);
 }
 

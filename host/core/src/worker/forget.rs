@@ -42,6 +42,8 @@ impl Worker {
         self.declined = None;
         self.reaping.clear();
         self.demand = None;
+        self.health.watch = None;
+        self.health.restarts_in_row = 0;
         self.memo.clear();
         self.last_not_yet = None;
         self.unserved_in_row = 0;

@@ -3,6 +3,7 @@
 
 mod demand;
 mod forget;
+mod health;
 pub mod inputs;
 mod known;
 pub mod observe;
@@ -15,6 +16,7 @@ mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub use health::{Health, HealthStatus, Hold, Life, SignalStatus, Watch};
 pub use known::Known;
 use known::SETTLING;
 pub use orphans::{Origin, Orphan, OrphanLook};
@@ -123,6 +125,8 @@ pub struct Worker {
     pub orphan_look: Option<OrphanLook>,
     /// What the demand metric said last.
     pub demand: Option<Demand>,
+    /// What its signals say, and what was concluded from them.
+    pub health: Health,
     /// What the `resolve` policy asked to be given back.
     pub memo: String,
     /// The route that is published.
@@ -197,6 +201,7 @@ impl Worker {
             reaping: BTreeMap::new(),
             orphan_look: None,
             demand: None,
+            health: Health::default(),
             memo: String::new(),
             route: None,
             last_decision: None,

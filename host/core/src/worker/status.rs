@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Failure, Worker};
+use super::{Failure, HealthStatus, Worker};
 use crate::answer::NotYet;
 use crate::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
@@ -24,7 +24,7 @@ pub struct WorkerStatus {
     /// Its pool.
     pub pool: PoolName,
     /// `paused` (by an operator, whatever else holds), `restarting`, `unresponsive` (takes deliveries and finishes none),
-    /// `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
+    /// `unhealthy` (its signals say so), `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
     pub condition: &'static str,
     /// An operator's pause: since when, why, and the host that took it.
     pub paused: Option<Paused>,
@@ -42,6 +42,8 @@ pub struct WorkerStatus {
     pub record: Option<RecordStatus>,
     /// What was delivered and what was processed.
     pub activity: ActivityStatus,
+    /// What the signals of its health say; `null` where the pool looks after none.
+    pub health: Option<HealthStatus>,
     /// The box that has registered; `null`: none has.
     pub registration: Option<RegistrationStatus>,
     /// The mutation under way.
@@ -169,6 +171,8 @@ impl Worker {
             "restarting"
         } else if unresponsive_for.is_some() {
             "unresponsive"
+        } else if self.is_unhealthy() {
+            "unhealthy"
         } else if route.is_some() || running {
             "serving"
         } else if self.adopted_is_live(now) || self.in_flight.is_some() || self.attempt.is_some() {
@@ -198,6 +202,7 @@ impl Worker {
             }),
             restart: self.restart_status(),
             activity: self.activity_status(unresponsive_for),
+            health: self.health_status(now),
             registration: self
                 .credential
                 .as_ref()

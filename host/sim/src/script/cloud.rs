@@ -48,6 +48,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
                 ("look-ups", Asked::Instance),
                 ("scans", Asked::Sweep),
                 ("metrics", Asked::Demand),
+                ("status-checks", Asked::StatusChecks),
             ];
             Vexation::Unanswered(line.one_of(&kinds)?)
         }

@@ -93,6 +93,7 @@ impl Stage {
                     Asked::Instance => "look-ups by id",
                     Asked::Sweep => "scans by tag",
                     Asked::Demand => "metrics",
+                    Asked::StatusChecks => "status checks",
                 };
                 if begins {
                     self.trouble.unanswered.insert(*asked);

@@ -6,6 +6,7 @@ use reeve_core::journal::{self, Record};
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
+use super::check::Commit;
 use super::due::{Life, Sent, StoreCall, ToHost};
 use super::estate::Estate;
 use super::fault::Fault;
@@ -97,15 +98,14 @@ impl Estate<'_> {
                 if written && before.version == write.expected {
                     let adopted = before.record.adopted.as_ref();
                     let undone = adopted.map_or(0, |adopted| self.undone_by(&adopted.id));
-                    self.checks.committed(
-                        self.now,
-                        from,
-                        &before,
-                        &write,
-                        permit.as_ref(),
-                        &self.clouds.world,
+                    let commit = Commit {
+                        by: from,
+                        before: &before,
+                        write: &write,
+                        permit: permit.as_ref(),
                         undone,
-                    );
+                    };
+                    self.checks.committed(self.now, &commit, &self.clouds.world);
                 }
                 self.trace.tell(self.now, "store", || {
                     let announces = permit.as_ref().map_or(String::new(), |permit| {

@@ -139,7 +139,7 @@ impl Estate<'_> {
             self.trace
                 .tell(self.now, "box", || format!("{id} registers for {worker}"));
         }
-        self.to_host(
+        self.send(
             number,
             ToHost::Said {
                 worker,

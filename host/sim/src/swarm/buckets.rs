@@ -23,7 +23,9 @@ impl Api {
     pub(super) fn of_query(query: &Query) -> Self {
         match query {
             Query::Pointer { .. } => Self::ReadParameter,
-            Query::Instance { .. } | Query::Sweep { .. } => Self::Describe,
+            Query::Instance { .. } | Query::Sweep { .. } | Query::StatusChecks { .. } => {
+                Self::Describe
+            }
             Query::Demand { .. } => Self::Metrics,
         }
     }

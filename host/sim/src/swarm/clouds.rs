@@ -281,6 +281,7 @@ fn operation_of(query: &Query) -> &'static str {
         Query::Pointer { .. } => "GetParameter",
         Query::Instance { .. } | Query::Sweep { .. } => "DescribeInstances",
         Query::Demand { .. } => "GetMetricData",
+        Query::StatusChecks { .. } => "DescribeInstanceStatus",
     }
 }
 

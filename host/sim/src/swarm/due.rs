@@ -65,6 +65,10 @@ pub(super) enum Due {
 }
 
 /// What reaches a host.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each is put into the queue in a box of its own"
+)]
 pub(super) enum ToHost {
     /// An event, for the core as it is.
     Event(Event),
@@ -101,12 +105,16 @@ pub(super) enum ToHost {
 }
 
 /// A call to the store.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each is put into the queue in a box of its own"
+)]
 pub(super) enum StoreCall {
     /// Read a record.
     Read { worker: WorkerId, asked_at: Instant },
     /// Write one.
     Commit {
-        write: Write,
+        write: Box<Write>,
         permit: Option<Permit>,
         is_journaled: bool,
         asked: Instant,

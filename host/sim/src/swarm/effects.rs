@@ -114,7 +114,7 @@ impl Estate<'_> {
         if let Some(route) = self.hosts[number].answer(self.now, &worker) {
             let at = self.hosts[number].collects_at;
             if let (None, Some(at)) = (collects, at) {
-                self.to_host_at(number, at, ToHost::Collect);
+                self.send_at(number, at, ToHost::Collect);
             }
             return self.answered(request, &reeve_core::answer::Answer::Served(route));
         }
@@ -195,7 +195,7 @@ impl Estate<'_> {
             mutation: sent.mutation,
             result,
         };
-        self.to_host_at(number, self.now, ToHost::Event(event));
+        self.send_at(number, self.now, ToHost::Event(event));
     }
 
     /// Puts an event to the core, and carries out what comes of it.
@@ -227,6 +227,25 @@ impl Estate<'_> {
                 };
                 self.queue.put(self.now + after, due);
             }
+            Effect::Probe {
+                worker,
+                instance,
+                asked_at,
+                target,
+            } => {
+                let (result, takes_all) = self.clouds.world.probe(&target);
+                let after = match takes_all {
+                    true => target.timeout,
+                    false => self.chance.millis(Stream::Latency, 1, 20),
+                };
+                let event = Event::Probed {
+                    worker,
+                    instance,
+                    asked_at,
+                    result,
+                };
+                self.send_at(number, self.now + after, ToHost::Event(event));
+            }
             Effect::Decide(question) => self.decide(number, question),
             Effect::Journal(record) => {
                 self.note_record(number, &record);
@@ -246,7 +265,7 @@ impl Estate<'_> {
             Effect::Commit { write, then } => {
                 let is_journaled = std::mem::take(&mut self.hosts[number].intent_written);
                 let call = StoreCall::Commit {
-                    write: *write,
+                    write,
                     permit: then,
                     is_journaled,
                     asked: self.now,
@@ -268,7 +287,7 @@ impl Estate<'_> {
             Effect::Reply { request, reply, .. } => self.replied(request, reply),
             Effect::Timer { at, timer } => {
                 let at = self.hosts[number].clock.when(at).max(self.now);
-                self.to_host_at(number, at, ToHost::Event(Event::TimerFired(timer)));
+                self.send_at(number, at, ToHost::Event(Event::TimerFired(timer)));
             }
             Effect::Answer {
                 request, answer, ..
@@ -318,7 +337,7 @@ impl Estate<'_> {
             decision: question.decision,
             made,
         };
-        self.to_host_at(number, self.now + after, ToHost::Event(event));
+        self.send_at(number, self.now + after, ToHost::Event(event));
     }
 
     fn call_store(&mut self, from: Life, call: StoreCall) {
@@ -340,15 +359,15 @@ impl Estate<'_> {
         }
     }
 
-    pub(super) fn to_host_at(&mut self, number: usize, at: Instant, what: ToHost) {
+    pub(super) fn send_at(&mut self, number: usize, at: Instant, what: ToHost) {
         let life = self.life(number);
         self.queue.put(at, Due::Host(life, Box::new(what)));
     }
 
     /// Sends something to a host over the machine's own network.
-    pub(super) fn to_host(&mut self, number: usize, what: ToHost) {
+    pub(super) fn send(&mut self, number: usize, what: ToHost) {
         let after = self.chance.millis(Stream::Latency, 1, 5);
-        self.to_host_at(number, self.now + after, what);
+        self.send_at(number, self.now + after, what);
     }
 }
 

@@ -81,7 +81,7 @@ impl Estate<'_> {
         self.checks
             .commanded(self.now, request, worker, &command, to);
         let worker = worker.clone();
-        self.to_host(
+        self.send(
             number,
             ToHost::Operate {
                 worker,

@@ -153,6 +153,7 @@ impl PoolOptions {
             reap: self.reap,
             utc_offset: UtcOffset::default(),
             demand: self.demand.then(demand),
+            health: None,
             boxes: self
                 .boxes
                 .then(|| BoxSpec::new(ProofKind::InstanceDocument)),

@@ -134,7 +134,7 @@ impl Estate<'_> {
             request,
             wait,
         };
-        self.to_host(number, ask);
+        self.send(number, ask);
         Some(request)
     }
 
@@ -218,7 +218,7 @@ impl Estate<'_> {
             report,
         };
         let worker = worker.clone();
-        self.to_host(
+        self.send(
             number,
             ToHost::Said {
                 worker,
@@ -242,7 +242,7 @@ impl Estate<'_> {
                 worker: asking.worker,
                 request,
             };
-            self.to_host(asking.to.host, ToHost::Event(event));
+            self.send(asking.to.host, ToHost::Event(event));
         }
     }
 

@@ -64,6 +64,12 @@ impl World {
                     .map(|(id, metric)| (id.clone(), read(metric)));
                 Reading::Demand(answers.collect())
             }
+            Query::StatusChecks { ids, .. } => {
+                let found = ids
+                    .iter()
+                    .filter_map(|id| Some((id.clone(), self.status_checks(id)?)));
+                Reading::StatusChecks(found.collect())
+            }
         })
     }
 

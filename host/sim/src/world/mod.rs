@@ -9,6 +9,7 @@
 mod calls;
 mod demand;
 mod draws;
+mod health;
 mod launch;
 mod life;
 mod trouble;
@@ -16,6 +17,7 @@ mod trouble;
 use std::collections::{BTreeMap, VecDeque};
 
 use draws::Draws;
+pub use health::Ailment;
 use launch::Launch;
 pub use life::{Boot, SimInstance};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
@@ -37,6 +39,7 @@ pub struct World {
     next_stop: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
+    ailments: health::Ailments,
     draws: Draws,
     happened: Vec<Happening>,
 }
@@ -95,6 +98,7 @@ impl World {
             next_stop: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
+            ailments: health::Ailments::default(),
             draws: Draws::new(seed),
             happened: Vec::new(),
         }

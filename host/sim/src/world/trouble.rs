@@ -33,11 +33,19 @@ pub enum Asked {
     Sweep,
     /// Demand metrics.
     Demand,
+    /// EC2's status checks.
+    StatusChecks,
 }
 
 impl Asked {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Pointer, Self::Instance, Self::Sweep, Self::Demand];
+    pub const ALL: [Self; 5] = [
+        Self::Pointer,
+        Self::Instance,
+        Self::Sweep,
+        Self::Demand,
+        Self::StatusChecks,
+    ];
 
     fn of(query: &Query) -> Self {
         match query {
@@ -45,6 +53,7 @@ impl Asked {
             Query::Instance { .. } => Self::Instance,
             Query::Sweep { .. } => Self::Sweep,
             Query::Demand { .. } => Self::Demand,
+            Query::StatusChecks { .. } => Self::StatusChecks,
         }
     }
 }

@@ -15,6 +15,7 @@ mod boxes;
 mod delivered;
 mod demand;
 mod fargate;
+mod health;
 mod operating;
 mod orphans;
 mod reaping;

@@ -4,6 +4,7 @@
 mod boxes;
 mod compute;
 mod demand;
+mod health;
 mod local_time;
 mod notify;
 mod pool;

@@ -9,7 +9,7 @@ use reeve_core::spec::{Limits, PoolSpec, RestartBy};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::{Checker, boxes, compute, demand, local_time, value};
+use super::{Checker, boxes, compute, demand, health, local_time, value};
 use crate::config::BoundPolicy;
 use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
@@ -74,6 +74,7 @@ fn spec(checker: &mut Checker<'_>, pool: &Pool) -> PoolSpec {
             .demand
             .as_ref()
             .map(|spec| demand::of_pool(checker, spec)),
+        health: health::of_pool(checker, pool),
         boxes: pool
             .boxes
             .as_ref()

@@ -128,3 +128,14 @@ fn a_task_does_not_prove_itself_with_a_document_that_only_ec2_writes() {
     );
     pool(&with(&format!("{FARGATE}{WITH_BOXES}")));
 }
+
+#[test]
+fn status_checks_are_refused_where_the_provider_has_none() {
+    let health = "[pool.gpu.health]\nstatus_checks = true\n";
+    let error = parse(&with(&format!("{FARGATE}{health}"))).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("the instances of this pool are Fargate tasks; accepted: `http` or `tcp`"),
+        "{error}"
+    );
+}

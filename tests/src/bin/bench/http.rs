@@ -174,6 +174,7 @@ pub(crate) fn pool() -> PoolSpec {
         reap: false,
         utc_offset: UtcOffset::default(),
         demand: None,
+        health: None,
         boxes: None,
         limits: Limits::default(),
     }

@@ -223,6 +223,7 @@ impl Cloud for Crowd {
                     .collect(),
             ),
             Query::Demand { .. } => Reading::Demand(BTreeMap::new()),
+            Query::StatusChecks { .. } => Reading::StatusChecks(BTreeMap::new()),
         };
         Box::pin(async { Ok(reading) })
     }

@@ -114,18 +114,27 @@ pub(super) struct Checks {
 }
 
 /// A record that was just written.
-pub(super) struct Written<'a> {
-    pub(super) at: Instant,
+pub(super) struct Commit<'a> {
     pub(super) by: Life,
-    pub(super) host: HostId,
-    pub(super) worker: &'a WorkerId,
     pub(super) before: &'a Stored,
     pub(super) write: &'a Write,
     pub(super) permit: Option<&'a Permit>,
-    pub(super) world: &'a World,
-    pub(super) pool: &'a PoolSpec,
     /// Deliveries that the adopted instance's box has not done, in truth.
     pub(super) undone: usize,
+}
+
+/// The same, with what it is held against.
+struct Written<'a> {
+    at: Instant,
+    by: Life,
+    host: HostId,
+    worker: &'a WorkerId,
+    before: &'a Stored,
+    write: &'a Write,
+    permit: Option<&'a Permit>,
+    world: &'a World,
+    pool: &'a PoolSpec,
+    undone: usize,
 }
 
 impl Checks {
@@ -171,32 +180,25 @@ impl Checks {
     }
 
     /// A record was written.
-    pub(super) fn committed(
-        &mut self,
-        at: Instant,
-        by: Life,
-        before: &Stored,
-        write: &Write,
-        permit: Option<&Permit>,
-        world: &World,
-        undone: usize,
-    ) {
-        let Some((_, pool)) = placed(&self.spec, &write.worker) else {
+    pub(super) fn committed(&mut self, at: Instant, commit: &Commit<'_>, world: &World) {
+        let worker = &commit.write.worker;
+        let Some((_, pool)) = placed(&self.spec, worker) else {
             return;
         };
+        let by = commit.by;
         let written = Written {
             at,
             by,
             host: HostId::new(format!("host-{}.{}", by.host + 1, by.life)),
-            worker: &write.worker,
-            before,
-            write,
-            permit,
+            worker,
+            before: commit.before,
+            write: commit.write,
+            permit: commit.permit,
             world,
             pool,
-            undone,
+            undone: commit.undone,
         };
-        let is_forgotten = self.forgotten.contains(&write.worker);
+        let is_forgotten = self.forgotten.contains(worker);
         let findings = [
             self.fence.committed(&written, self.is_shared),
             adoption::committed(&written, is_forgotten),
@@ -207,7 +209,7 @@ impl Checks {
             paused(&written),
         ];
         for finding in findings {
-            self.settle(at, &write.worker, finding);
+            self.settle(at, worker, finding);
         }
     }
 

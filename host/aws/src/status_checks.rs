@@ -1,0 +1,93 @@
+//! EC2's status checks: many instances' in one call.
+//!
+//! Whatever EC2 says nothing of is left out, which is what "unavailable" looks like. An id that EC2 does not know refuses
+//! the whole call, and it may only be late (EC2 developer guide, "Eventual consistency"), so the others are asked for
+//! without it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{InstanceStatus, InstanceStatusSummary, SummaryStatus};
+use reeve_core::cloud::CloudError;
+use reeve_core::health::{Check, StatusChecks};
+use reeve_core::id::InstanceId;
+
+use crate::error;
+
+const OPERATION: &str = "DescribeInstanceStatus";
+
+/// The most ids one call may name (EC2 API reference, DescribeInstanceStatus, `InstanceId`).
+pub(crate) const BATCH_IDS_MAX: usize = 100;
+
+type Found = BTreeMap<InstanceId, StatusChecks>;
+
+/// Reads the checks of all these instances: all that EC2 has to say, or an error.
+pub(crate) async fn read(ec2: &Client, ids: &[InstanceId]) -> Result<Found, CloudError> {
+    let mut found = Found::new();
+    let mut batches: Vec<&[InstanceId]> = ids.chunks(BATCH_IDS_MAX).rev().collect();
+    while let Some(batch) = batches.pop() {
+        let is_whole = read_batch(ec2, batch, &mut found).await?;
+        // One that is unknown by itself is left out; among several it is found by halves.
+        if !is_whole && batch.len() > 1 {
+            let (first, second) = batch.split_at(batch.len() / 2);
+            batches.extend([second, first]);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one batch's pages to the last; `false`: it names an instance that EC2 does not know. With ids there is no
+/// `MaxResults`: EC2 refuses both together.
+async fn read_batch(
+    ec2: &Client,
+    ids: &[InstanceId],
+    found: &mut Found,
+) -> Result<bool, CloudError> {
+    let asked: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let mut token: Option<String> = None;
+    loop {
+        let answer = ec2
+            .describe_instance_status()
+            .set_instance_ids(Some(asked.clone()))
+            .set_next_token(token.clone())
+            .send()
+            .await;
+        let page = match answer {
+            Ok(page) => page,
+            Err(refusal) if error::code_of(&refusal) == Some("InvalidInstanceID.NotFound") => {
+                return Ok(false);
+            }
+            Err(failure) => return Err(error::sorted(OPERATION, &failure)),
+        };
+        found.extend(page.instance_statuses().iter().filter_map(of_instance));
+        let next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(true);
+        }
+        if next == token {
+            let repeated = "the token of the page it belongs to, so the pages have no end";
+            return Err(error::garbled(OPERATION, repeated.to_owned()));
+        }
+        token = next;
+    }
+}
+
+fn of_instance(status: &InstanceStatus) -> Option<(InstanceId, StatusChecks)> {
+    let checks = StatusChecks {
+        instance: check(status.instance_status()),
+        system: check(status.system_status()),
+    };
+    Some((InstanceId::new(status.instance_id()?), checks))
+}
+
+/// A word that this SDK does not know is no word at all.
+fn check(summary: Option<&InstanceStatusSummary>) -> Check {
+    match summary.and_then(InstanceStatusSummary::status) {
+        Some(SummaryStatus::Ok) => Check::Ok,
+        Some(SummaryStatus::Impaired) => Check::Impaired,
+        Some(SummaryStatus::Initializing) => Check::Initializing,
+        Some(SummaryStatus::InsufficientData) => Check::InsufficientData,
+        Some(SummaryStatus::NotApplicable) => Check::NotApplicable,
+        Some(_) | None => Check::Unknown,
+    }
+}

@@ -1,0 +1,66 @@
+//! Reading EC2's status checks of a pool: one query for all its workers, with each sweep.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cloud::{CloudError, Query, Reading};
+use crate::effect::Effect;
+use crate::event::Asker;
+use crate::id::{InstanceId, PoolName, WorkerId};
+use crate::reconcile::{self, Turn};
+use crate::time::Instant;
+use crate::worker::Worker;
+
+/// Asks for the checks of all instances that are watched, unless the answer before is not there yet.
+pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, name: &PoolName) {
+    let Some(pool) = turn.shared.pools.get_mut(name) else {
+        return;
+    };
+    if !pool.spec.has_status_checks() || pool.status_checks_in_flight {
+        return;
+    }
+    let of_pool = workers.values().filter(|it| &it.spec.pool == name);
+    let ids: BTreeSet<&InstanceId> = of_pool.filter_map(Worker::checked_instance).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let query = Query::StatusChecks {
+        region: pool.spec.region.clone(),
+        ids: ids.into_iter().cloned().collect(),
+    };
+    pool.status_checks_in_flight = true;
+    turn.effects.push(Effect::Query {
+        asker: Asker::Pool(name.clone()),
+        query,
+    });
+}
+
+/// Gives each worker that was asked about its part of the answer. Whatever is not there is unavailable.
+pub(super) fn distribute(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    turn: &mut Turn<'_>,
+    name: &PoolName,
+    asked_at: Instant,
+    ids: &[InstanceId],
+    result: Result<Reading, CloudError>,
+) {
+    if let Some(pool) = turn.shared.pools.get_mut(name) {
+        pool.status_checks_in_flight = false;
+    }
+    let found = match result {
+        Ok(Reading::StatusChecks(found)) => Ok(found),
+        // Any other reading says nothing of them.
+        Ok(_) => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    };
+    for worker in workers.values_mut().filter(|it| &it.spec.pool == name) {
+        let adopted = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
+        let Some(id) = adopted.filter(|id| ids.binary_search(id).is_ok()) else {
+            continue;
+        };
+        let checks = match &found {
+            Ok(found) => Ok(found.get(&id).copied()),
+            Err(error) => Err(error.clone()),
+        };
+        reconcile::on_status_checks(worker, turn, asked_at, &id, checks);
+    }
+}
