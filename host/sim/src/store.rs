@@ -23,6 +23,8 @@ struct Shelf {
     records: BTreeMap<WorkerId, Stored>,
     /// What every call is answered with, while it is set.
     failing: Option<StoreError>,
+    /// What every write is answered with that was carried out, while it is set.
+    losing: Option<StoreError>,
 }
 
 impl MemoryStore {
@@ -37,6 +39,11 @@ impl MemoryStore {
     /// Lets every call through any handle fail with this error and do nothing; `None`: no longer.
     pub fn fail(&self, error: Option<StoreError>) {
         self.lock().failing = error;
+    }
+
+    /// Lets every write through any handle be carried out and answered with this error; `None`: no longer.
+    pub fn lose_replies(&self, error: Option<StoreError>) {
+        self.lock().losing = error;
     }
 
     /// [`Store::read`], at once.
@@ -69,7 +76,10 @@ impl MemoryStore {
         let stored = shelf.records.entry(write.worker.clone()).or_default();
         stored.version = version;
         stored.record = write.record.clone();
-        Ok(Committed::Written(version))
+        match shelf.losing.clone() {
+            Some(error) => Err(error),
+            None => Ok(Committed::Written(version)),
+        }
     }
 
     /// [`Store::touch`], at once.

@@ -97,14 +97,19 @@ pub(super) fn look(worker: &mut Worker, turn: &mut Turn<'_>) {
         .pass
         .as_ref()
         .is_some_and(|pass| pass.stage == Stage::AddressPause);
-    if let (true, Some(watch)) = (paused, &worker.address_watch) {
-        let id: InstanceId = watch.id.clone();
-        pass::set_stage(worker, Stage::Instance(id.clone()));
-        turn.effects.push(Effect::Query {
-            asker: Asker::Worker(worker.id.clone()),
-            query: worker.query_of(id),
-        });
+    if !paused {
+        return;
     }
+    let Some(watch) = &worker.address_watch else {
+        // The instance was ended meanwhile: the pass goes on without it.
+        return pass::go_on(worker, turn);
+    };
+    let id: InstanceId = watch.id.clone();
+    pass::set_stage(worker, Stage::Instance(id.clone()));
+    turn.effects.push(Effect::Query {
+        asker: Asker::Worker(worker.id.clone()),
+        query: worker.query_of(id),
+    });
 }
 
 fn again(worker: &mut Worker, turn: &mut Turn<'_>, pause: Millis) {

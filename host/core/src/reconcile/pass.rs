@@ -36,7 +36,8 @@ pub(super) fn begin(worker: &mut Worker, turn: &mut Turn<'_>) {
         trouble: None,
     });
     // Where other hosts write too, what they have written comes first.
-    if turn.shared.store_is_shared || worker.record.stored.is_none() {
+    let in_doubt = worker.record.stored.is_none() || worker.record.in_doubt;
+    if turn.shared.store_is_shared || in_doubt {
         turn.effects.push(Effect::ReadRecord(worker.id.clone()));
     } else {
         read_pointer(worker, turn);

@@ -135,6 +135,7 @@ fn ended(
         Ok(Committed::Written(version)) => {
             let activity = worker.record.activity();
             worker.record.failures = 0;
+            worker.record.in_doubt = false;
             worker.record.seen_at = turn.now;
             worker.record.read_at = turn.now;
             worker.record.stored = Some(Stored {
@@ -174,7 +175,8 @@ fn ended(
             renew_later(worker, turn);
         }
         Err(error) => {
-            // Whether it was written is not known. If it was, the next write finds out.
+            // Whether it was written is not known; it is read again.
+            worker.record.in_doubt = true;
             go_back(worker);
             let text = error.to_string();
             not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
@@ -250,6 +252,7 @@ fn take_reading(
         Ok(_) if worker.record.writing.is_some() => operator::record_read(worker, turn, None),
         Ok(found) => {
             worker.record.failures = 0;
+            worker.record.in_doubt = false;
             let found = found.unwrap_or_default();
             let is_news = worker
                 .record
@@ -321,7 +324,7 @@ fn tell(worker: &Worker, turn: &mut Turn<'_>, error: &StoreError) {
 
 /// Works on an intent that nobody works on, or reads the record to see whether its lease has become void.
 pub(super) fn recover_or_look(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let unknown = worker.record.stored.is_none();
+    let unknown = worker.record.stored.is_none() || worker.record.in_doubt;
     let is_left = worker.in_flight.as_ref().is_some_and(|it| !it.is_ours);
     if unknown || (is_left && turn.shared.store_is_shared) {
         turn.effects.push(Effect::ReadRecord(worker.id.clone()));

@@ -19,6 +19,8 @@ pub struct RecordView {
     pub writing: Option<Writing>,
     /// Whether there is more to write once the write under way has ended.
     pub dirty: bool,
+    /// Whether a write was not answered: it may stand in the store all the same, so the record is read again.
+    pub in_doubt: bool,
     /// Failed calls to the store in a row.
     pub failures: u32,
     /// When the lease is to be renewed.
@@ -61,6 +63,7 @@ impl RecordView {
             read_at: Instant::default(),
             writing: None,
             dirty: false,
+            in_doubt: false,
             failures: 0,
             renew_at: None,
         }

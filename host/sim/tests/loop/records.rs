@@ -6,6 +6,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
+use reeve_core::operator::Command;
 use reeve_core::spec::{FleetSpec, LEASE};
 use reeve_core::store::{StoreError, StoreErrorKind, Stored};
 use reeve_core::time::{Instant, Millis};
@@ -227,6 +228,24 @@ fn a_host_that_starts_while_another_acts_waits_for_its_lease_like_any_other() {
     several.ask(0);
     several.run(Millis::from_secs(120));
     several.assert_settled();
+}
+
+#[test]
+fn a_write_that_was_carried_out_and_not_answered_is_found_out_without_anybody_asking() {
+    let mut several = Several::alone();
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    several.store.lose_replies(Some(outage()));
+    let pause = Command::Pause { reason: None };
+    let worker = incidents::worker();
+    several.hosts[0].operate(several.now, &worker, RequestId::new(9_000), pause);
+    several.run(SECOND);
+    several.store.lose_replies(None);
+    assert!(several.record().record.paused.is_some());
+    several.run(Millis::from_secs(60));
+    let known = several.hosts[0].fleet().worker(&worker).unwrap();
+    assert!(known.paused.is_some());
 }
 
 #[test]

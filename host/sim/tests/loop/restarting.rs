@@ -19,7 +19,7 @@ use reeve_sim::host::Host as _;
 use reeve_sim::incidents;
 use reeve_sim::reeve::Reeve;
 use reeve_sim::store::MemoryStore;
-use reeve_sim::world::{Fault, World};
+use reeve_sim::world::{Boot, Fault, World};
 use std::sync::Arc;
 
 const SECOND: Millis = Millis::from_secs(1);
@@ -376,4 +376,28 @@ fn a_host_that_dies_at_any_step_of_a_restart_leaves_one_that_the_next_life_finis
             "after {steps} steps: nothing was launched beside it"
         );
     }
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_waits_for_ever() {
+    let mut bench = Bench::with_fleet(
+        incidents::fleet(),
+        World::new(1, BEGINS),
+        Native::sensible(),
+    );
+    bench.world.next_boot(Boot {
+        pending: Millis::from_secs(5),
+        address_after: Millis::from_secs(600),
+    });
+    let is_pending = |bench: &Bench| {
+        let mut notices = bench.host.notices().iter();
+        notices.any(|notice| notice.step == Step::GpuInstanceIpPending)
+    };
+    while !is_pending(&bench) {
+        bench.ask();
+        bench.run(Millis::new(200));
+    }
+    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    bench.run(Millis::from_secs(180));
+    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
 }
