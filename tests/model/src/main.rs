@@ -5,7 +5,7 @@ use std::io::{Result, Write, stdout};
 use std::process::ExitCode;
 
 use reeve_model::check::{check, two_hosts};
-use reeve_model::model::{Bounds, LeaseModel, Mended};
+use reeve_model::model::{Bounds, LeaseModel, Safeguards};
 use reeve_model::state::{Left, Shown};
 
 fn main() -> Result<ExitCode> {
@@ -13,7 +13,7 @@ fn main() -> Result<ExitCode> {
     let mut is_sound = true;
     for (name, bounds) in runs() {
         writeln!(out, "{name}: {bounds:?}")?;
-        let summary = check(LeaseModel::new(bounds).mended(Mended::ALL));
+        let summary = check(LeaseModel::new(bounds).safeguards(Safeguards::ALL));
         is_sound &= summary.broken.is_empty();
         writeln!(out, "{summary}")?;
     }

@@ -19,7 +19,7 @@ pub struct LeaseModel {
     /// A mistake that is planted; `None`: as the code is.
     pub mistake: Option<Mistake>,
     /// What the code does not do yet, and the model does.
-    pub mended: Mended,
+    pub safeguards: Safeguards,
     reached: Arc<AtomicU32>,
 }
 
@@ -36,9 +36,10 @@ pub struct Bounds {
     pub found: Option<Shown>,
 }
 
-/// Gaps of the code that the model has shown, closed. `true`: the model does what would close them.
+/// Rules that the model has shown to be needed. `true`: the model keeps them, as the code does; of pointer writes the
+/// code keeps the rule within one host only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mended {
+pub struct Safeguards {
     /// The stop of the adopted instance clears the pointer whatever the host last read in it.
     pub stop_clears_for_adopted: bool,
     /// A pointer write is over before anything else is done for the worker, by whichever host.
@@ -47,8 +48,8 @@ pub struct Mended {
     pub started_settles_everywhere: bool,
 }
 
-impl Mended {
-    /// All gaps are closed.
+impl Safeguards {
+    /// All are kept.
     pub const ALL: Self = Self {
         stop_clears_for_adopted: true,
         pointer_writes_are_fenced: true,
@@ -167,20 +168,20 @@ pub enum Action {
 }
 
 impl LeaseModel {
-    /// The model of the code as it is.
+    /// The model, without its safeguards.
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
             mistake: None,
-            mended: Mended::default(),
+            safeguards: Safeguards::default(),
             reached: Arc::default(),
         }
     }
 
-    /// The same with gaps closed.
+    /// The same with these safeguards.
     #[must_use]
-    pub fn mended(self, mended: Mended) -> Self {
-        Self { mended, ..self }
+    pub fn safeguards(self, safeguards: Safeguards) -> Self {
+        Self { safeguards, ..self }
     }
 
     /// The same with a mistake planted.

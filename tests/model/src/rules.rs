@@ -148,7 +148,7 @@ impl LeaseModel {
         let it = state.host(host);
         let is_settling = state.cloud.instance(adopted.id).before.is_some();
         let accepted = it.started[usize::from(adopted.id.0)];
-        let told = self.mended.started_settles_everywhere && adopted.started;
+        let told = self.safeguards.started_settles_everywhere && adopted.started;
         match sight.reading(adopted.id) {
             None | Some(Shown::Hidden) => !self.makes(Mistake::UnknownIsDown),
             Some(Shown::Live) => true,
@@ -175,7 +175,7 @@ impl LeaseModel {
             None => is_adopted,
             Some(named) => named == Some(id),
         };
-        let clears_adopted = self.mended.stop_clears_for_adopted && is_adopted;
+        let clears_adopted = self.safeguards.stop_clears_for_adopted && is_adopted;
         (names_it || clears_adopted) && !self.makes(Mistake::ForgetPointer)
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use reeve_model::check::{check, two_hosts};
-use reeve_model::model::{Bounds, LeaseModel, Mended};
+use reeve_model::model::{Bounds, LeaseModel, Safeguards};
 use reeve_model::state::{Left, Shown};
 
 /// Bounds that close within seconds each. Together they reach everything; `reeve-model`, the binary, goes further.
@@ -37,7 +37,7 @@ fn bounds() -> Vec<Bounds> {
 fn no_order_of_events_breaks_a_promise_and_everything_worth_reaching_is_reached() {
     let mut unreached: Option<BTreeSet<&str>> = None;
     for bounds in bounds() {
-        let summary = check(LeaseModel::new(bounds.clone()).mended(Mended::ALL));
+        let summary = check(LeaseModel::new(bounds.clone()).safeguards(Safeguards::ALL));
         eprintln!("{bounds:?}: {summary}");
         assert!(summary.broken.is_empty(), "{bounds:?}: {summary}");
         let missing = summary.unreached.into_iter().collect();

@@ -6,7 +6,7 @@
 )]
 
 use reeve_model::check::{check, two_hosts};
-use reeve_model::model::{LeaseModel, Mended, Mistake};
+use reeve_model::model::{LeaseModel, Mistake, Safeguards};
 use reeve_model::state::Left;
 
 /// What has to go wrong so that the mistake shows.
@@ -55,7 +55,7 @@ fn each_planted_mistake_breaks_the_promise_that_stands_against_it() {
     let mut missed = Vec::new();
     for mistake in Mistake::ALL {
         let model = LeaseModel::new(two_hosts(2).with(faults(mistake)));
-        let summary = check(model.mended(Mended::ALL).with(mistake));
+        let summary = check(model.safeguards(Safeguards::ALL).with(mistake));
         eprintln!("{mistake:?}: {summary}");
         if !summary.breaks(stands_against(mistake)) {
             missed.push(mistake);
