@@ -11,7 +11,7 @@ use crate::instance::InstanceState;
 use crate::notice::Step;
 use crate::point::reap::{Choice, Verdict};
 use crate::point::{Input, Reason};
-use crate::store::{Draining, Former};
+use crate::store::Draining;
 use crate::time::{Instant, Millis};
 use crate::worker::Worker;
 
@@ -288,10 +288,8 @@ pub(super) fn ended(
         return;
     }
     if worker.is_adopted(id) {
-        worker.former = worker.adopted.take().map(|adopted| Former {
-            id: adopted.id,
-            generation: adopted.generation,
-        });
+        worker.former = worker.embodied_last();
+        worker.adopted = None;
         worker.address_watch = None;
     }
     mutation::ended_by_host(worker, turn, id);

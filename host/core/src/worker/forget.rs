@@ -13,6 +13,7 @@ impl Worker {
             epoch,
             by: Some(us.clone()),
             generation: self.generation,
+            former: self.embodied_last(),
             paused: self.paused.clone(),
             ..WorkerRecord::default()
         }
@@ -20,12 +21,13 @@ impl Worker {
 
     /// Gives up what stood in the record and what was concluded beside it.
     ///
-    /// Three things stay: callers who wait; what was spent of the budgets, or forgetting would be a way
+    /// Four things stay: who embodied the worker last, or one whose box was told that it is superseded, and has ended,
+    /// could embody it again; callers who wait; what was spent of the budgets, or forgetting would be a way
     /// around them (G10); and what was handed out when, or an instance in use would look as if nobody had
     /// ever reached it (G5).
     pub(crate) fn forget(&mut self) {
+        self.former = self.embodied_last();
         self.adopted = None;
-        self.former = None;
         self.pointer = None;
         self.swept_at = None;
         self.last_failure = None;

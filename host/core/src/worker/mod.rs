@@ -296,12 +296,17 @@ impl Worker {
     /// Whether an instance of a newer generation embodies the worker, or did so last. Its box was told so, and has
     /// ended: it never embodies the worker again.
     pub fn is_superseded(&self, id: &InstanceId) -> bool {
-        let newest = match (&self.adopted, &self.former) {
-            (Some(adopted), _) => adopted.generation,
-            (None, Some(former)) => former.generation,
-            (None, None) => return false,
-        };
-        self.generation_of(id) < newest
+        let last = self.embodied_last();
+        last.is_some_and(|last| self.generation_of(id) < last.generation)
+    }
+
+    /// The instance that embodies the worker, or did so last.
+    pub fn embodied_last(&self) -> Option<Former> {
+        let adopted = self.adopted.as_ref().map(|adopted| Former {
+            id: adopted.id.clone(),
+            generation: adopted.generation,
+        });
+        adopted.or_else(|| self.former.clone())
     }
 
     /// The generation an instance counts as: its own if reeve launched it for this worker, or that of its last start;

@@ -160,29 +160,31 @@ fn a_box_of_an_older_generation_is_superseded_and_one_that_may_follow_is_told_to
 
 #[test]
 fn an_instance_whose_box_was_superseded_never_embodies_the_worker_again() {
-    let (mut bench, id) = launched();
-    let worker = incidents::worker().to_string();
-    let marks = [(TAG_WORKER, worker.as_str()), (TAG_GENERATION, "0")];
-    let older = bench.world.launch_tagged("i-older", TAG, &marks);
-    let answer = refused(&bench.say_and_run(register(&older, "first")));
-    assert_eq!(answer, (RefusalCode::Superseded, None));
     let restart = RestartRequest {
         cause: "deploy".to_owned(),
         initiator: Initiator::Person,
         text: None,
     };
-    bench.run(Millis::from_secs(40));
-    bench.host.operate(
-        bench.now,
-        &incidents::worker(),
-        RequestId::new(9_000),
-        Command::Restart(restart),
-    );
-    bench.run(Millis::from_secs(120));
-    let adopted = bench.host.fleet().worker(&incidents::worker()).unwrap();
-    let adopted = adopted.adopted.as_ref().map(|adopted| &adopted.id);
-    assert_eq!(adopted, Some(&id), "it was stopped and started");
-    assert_eq!(bench.count(MutationKind::Start), 1);
+    for command in [Command::Restart(restart), Command::Forget] {
+        let (mut bench, id) = launched();
+        let worker = incidents::worker().to_string();
+        let marks = [(TAG_WORKER, worker.as_str()), (TAG_GENERATION, "0")];
+        let older = bench.world.launch_tagged("i-older", TAG, &marks);
+        let answer = refused(&bench.say_and_run(register(&older, "first")));
+        assert_eq!(answer, (RefusalCode::Superseded, None));
+        bench.run(Millis::from_secs(40));
+        bench.host.operate(
+            bench.now,
+            &incidents::worker(),
+            RequestId::new(9_000),
+            command.clone(),
+        );
+        bench.ask();
+        bench.run(Millis::from_secs(120));
+        let adopted = bench.host.fleet().worker(&incidents::worker()).unwrap();
+        let adopted = adopted.adopted.as_ref().map(|adopted| &adopted.id);
+        assert_eq!(adopted, Some(&id), "{command}");
+    }
 }
 
 #[test]
