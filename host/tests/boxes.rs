@@ -158,6 +158,12 @@ async fn each_refusal_has_its_status_its_code_and_where_it_helps_when_to_come_ba
     stage
         .world
         .add("i-0bbbbbbbbbbbbbbbb", "other", InstanceState::Running, None);
+    stage.world.add(
+        "i-0dddddddddddddddd",
+        "chat",
+        InstanceState::Terminated,
+        None,
+    );
     let host = serving(&stage, ProofKind::InstanceDocument).await;
     let token = token_of(&register(&host, INSTANCE, NONCE).await);
     assert_eq!(heartbeat(&host, &token).await.status, 200);
@@ -169,6 +175,12 @@ async fn each_refusal_has_its_status_its_code_and_where_it_helps_when_to_come_ba
     let replies = [
         (
             register(&host, "i-0aaaaaaaaaaaaaaaa", NONCE).await,
+            401,
+            "not_adopted",
+            true,
+        ),
+        (
+            register(&host, "i-0dddddddddddddddd", NONCE).await,
             409,
             "superseded",
             false,

@@ -101,7 +101,7 @@ fn a_token_outlives_a_host_that_is_killed_the_moment_after_it_was_given() {
 }
 
 #[test]
-fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_is_superseded() {
+fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_has_to_wait() {
     let emulator = Emulator::start();
     emulator.create_table("reeve");
     let instance = emulator.launch(NAME);
@@ -116,7 +116,7 @@ fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_is_s
     let beside = emulator.launch(NAME);
     for host in [&one, &two] {
         let reply = register(host, &beside, "the first of another box");
-        assert_eq!(code(&reply), (409, "superseded"), "{}", reply.body);
+        assert_eq!(code(&reply), (401, "not_adopted"), "{}", reply.body);
         let reply = register(host, &instance, "of another process on the box");
         assert_eq!(code(&reply), (401, "token_live"), "{}", reply.body);
     }
