@@ -3,6 +3,7 @@
 use reeve_core::cloud::Query;
 use reeve_core::event::{Asker, Event};
 use reeve_core::journal::{self, Record};
+use reeve_core::restart::Initiator;
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
@@ -65,6 +66,10 @@ impl Estate<'_> {
             if self.chance.happens(Fault::CrashAfterEffect) && self.is_alive(from) {
                 return self.host_crashes(from.host);
             }
+        }
+        if self.chance.happens(Fault::PersonRestarts) {
+            // The worst moment: the host has not heard yet what came of it.
+            self.ask_for_restart(&sent.worker, Initiator::Person);
         }
         let after = self.chance.millis(Stream::Latency, 20, 120) + changed.later;
         let event = Event::Mutated {

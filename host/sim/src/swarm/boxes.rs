@@ -178,11 +178,15 @@ impl Estate<'_> {
         };
         let id = waiting.instance;
         let one = self.boxes.boxes.get_mut(&id);
-        let Some(one) = one
-            .filter(|one| one.life == waiting.life && !one.hangs && one.worker == waiting.worker)
-        else {
+        let is_its_own =
+            |one: &&mut OneBox| one.life == waiting.life && one.worker == waiting.worker;
+        let Some(one) = one.filter(is_its_own) else {
             return;
         };
+        if one.hangs {
+            // It asks again once it goes on.
+            return one.software.unanswered(self.now);
+        }
         if let Some(text) = one.software.hear(self.now, reply) {
             self.trace.tell(self.now, "box", || format!("{id} {text}"));
         }
