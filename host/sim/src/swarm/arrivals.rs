@@ -4,7 +4,7 @@ use reeve_core::cloud::Query;
 use reeve_core::event::{Asker, Event};
 use reeve_core::journal::{self, Record};
 use reeve_core::restart::Initiator;
-use reeve_core::time::{Instant, Millis};
+use reeve_core::time::Instant;
 
 use super::chance::Stream;
 use super::check::Commit;
@@ -61,8 +61,7 @@ impl Estate<'_> {
         });
         self.look();
         if changed.arrived {
-            self.checks
-                .arrived(self.now, from, &sent, &self.clouds.world);
+            self.checks.arrived(self.now, &sent, &self.clouds.world);
             if self.chance.happens(Fault::CrashAfterEffect) && self.is_alive(from) {
                 return self.host_crashes(from.host);
             }
@@ -117,11 +116,10 @@ impl Estate<'_> {
                         format!(", announces {}", permit.mutation().kind())
                     });
                     format!(
-                        "{} version {} by host-{}.{}, epoch {}, {:?}{announces}: {}",
+                        "{} version {} by {}, epoch {}, {:?}{announces}: {}",
                         write.worker,
                         write.expected.next(),
-                        from.host + 1,
-                        from.life,
+                        from.id(),
                         write.record.epoch,
                         write.record.phase,
                         match &result {
@@ -202,9 +200,4 @@ fn committed_name(committed: &reeve_core::store::Committed) -> &'static str {
         Committed::Lost(_) => "lost",
         Committed::InUse(_) => "in use",
     }
-}
-
-/// A patience of so many seconds.
-pub(super) fn patience(seconds: u64) -> Option<Millis> {
-    (seconds > 0).then(|| Millis::from_secs(seconds))
 }

@@ -6,7 +6,7 @@ use reeve_core::boxes::Reply;
 use reeve_core::cloud::{Mutation, Query};
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
-use reeve_core::id::{DecisionId, Epoch, InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, Epoch, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::Command;
 use reeve_core::store::{Committed, StoreError, Touch, Write};
 use reeve_core::time::{Instant, Millis};
@@ -19,6 +19,13 @@ use super::fault::Fault;
 pub(super) struct Life {
     pub(super) host: usize,
     pub(super) life: u32,
+}
+
+impl Life {
+    /// Its name in leases and traces.
+    pub(super) fn id(self) -> HostId {
+        HostId::new(format!("host-{}.{}", self.host + 1, self.life))
+    }
 }
 
 /// Something that will happen.

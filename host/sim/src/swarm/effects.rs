@@ -166,8 +166,7 @@ impl Estate<'_> {
         if self.chance.happens(Fault::CrashAfterWrite) {
             return self.host_crashes(number);
         }
-        self.checks
-            .sent(self.now, number, &permit, &self.shelf, &self.clouds.world);
+        self.checks.sent(self.now, &permit, &self.shelf);
         let after = self.chance.millis(Stream::Latency, 20, 120);
         let due = Due::Mutation {
             from: self.life(number),
@@ -324,8 +323,7 @@ impl Estate<'_> {
     }
 
     fn decide(&mut self, number: usize, question: Question) {
-        self.checks
-            .asked(self.now, number, &question, &self.clouds.world, &self.spec);
+        self.checks.asked(self.now, &question, &self.clouds.world);
         let made = self.play(&question);
         self.decisions += 1;
         let after = match self.chance.happens(Fault::SlowPolicy) {

@@ -82,7 +82,7 @@ impl<'a> Estate<'a> {
         Self {
             now: BEGINS,
             people: People::new(&spec),
-            checks: Checks::new(&spec, options, BEGINS),
+            checks: Checks::new(&spec, options, casts),
             spec,
             options,
             policies,

@@ -11,6 +11,7 @@ use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 
 use super::clock::Clock;
+use super::due::Life;
 use super::shelf::Shelf;
 
 /// A host.
@@ -49,7 +50,8 @@ impl SimHost {
 
     /// Its name in this life's leases.
     pub(super) fn id(&self) -> HostId {
-        HostId::new(format!("host-{}.{}", self.number + 1, self.life))
+        let (host, life) = (self.number, self.life);
+        Life { host, life }.id()
     }
 
     /// Begins another life, with what the journal and the store remember.

@@ -53,7 +53,7 @@ use crate::timeline::Entry;
 pub struct Casts {
     /// Sets that bring a worker up: liveness is asked of them, and reloads choose among them.
     pub sound: Vec<String>,
-    /// Sets that need not; their names begin with `legacy-`.
+    /// Sets that need not.
     pub legacy: Vec<String>,
 }
 

@@ -77,9 +77,7 @@ impl Estate<'_> {
             return;
         };
         let request = self.request();
-        let to = self.life(number);
-        self.checks
-            .commanded(self.now, request, worker, &command, to);
+        self.checks.commanded(request, worker, &command);
         let worker = worker.clone();
         self.send(
             number,

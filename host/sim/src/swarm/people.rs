@@ -11,7 +11,6 @@ use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::Said;
 
-use super::arrivals::patience;
 use super::chance::Stream;
 use super::due::{Due, Life, ToHost};
 use super::estate::Estate;
@@ -113,12 +112,11 @@ impl Estate<'_> {
     ) -> Option<RequestId> {
         let number = self.door(mine)?;
         let request = self.request();
-        let wait = patience(match self.chance.percent(Stream::Users, 70) {
-            true => 0,
-            false => self.chance.between(Stream::Users, 1, 20),
-        });
+        // Most leave it to the host how long they wait.
+        let is_patient = !self.chance.percent(Stream::Users, 70);
+        let wait = is_patient.then(|| self.chance.millis(Stream::Users, 1_000, 20_000));
         let to = self.life(number);
-        self.checks.ask_sent(self.now, request, &worker, to, wait);
+        self.checks.ask_sent(self.now, request, &worker, wait);
         let asking = Asking {
             user,
             worker: worker.clone(),
@@ -199,7 +197,7 @@ impl Estate<'_> {
         }
         self.clouds.world.invoke(&id);
         self.box_takes(&id);
-        self.checks.reached(self.now, &worker, &id);
+        self.checks.reached(&worker);
         self.report(user, &worker, &id, Report::Delivered(1));
         if self.chance.percent(Stream::Users, 4) {
             let length = self.chance.millis(Stream::Users, 60_000, 900_000);

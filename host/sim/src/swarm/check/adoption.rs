@@ -16,7 +16,9 @@ pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let Some(before) = before else { return Ok(()) };
     let is_kept = after.is_some_and(|after| after.id == before.id);
     let is_up = is_live(written.world, &before.id);
-    if !is_kept && is_up && !is_forgotten {
+    // Only the write that forgets is excused, and that one names none.
+    let forgets = is_forgotten && after.is_none();
+    if !is_kept && is_up && !forgets {
         let text = format!(
             "{} was adopted and is up, and the record now names {}",
             before.id,

@@ -39,6 +39,7 @@ use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
+use super::Casts;
 use super::due::{Life, Sent};
 use super::options::Options;
 use super::people::Asking;
@@ -138,7 +139,7 @@ struct Written<'a> {
 }
 
 impl Checks {
-    pub(super) fn new(spec: &FleetSpec, options: &Options, now: Instant) -> Self {
+    pub(super) fn new(spec: &FleetSpec, options: &Options, casts: &Casts) -> Self {
         Self {
             violation: None,
             spec: spec.clone(),
@@ -151,7 +152,7 @@ impl Checks {
             restarts: restarts::Restarts::default(),
             budgets: budgets::Budgets::default(),
             answers: answers::Answers::default(),
-            recovery: recovery::Recovery::new(spec, options, now),
+            recovery: recovery::Recovery::new(spec, options, casts),
             forgotten: BTreeSet::new(),
         }
     }
@@ -189,7 +190,7 @@ impl Checks {
         let written = Written {
             at,
             by,
-            host: HostId::new(format!("host-{}.{}", by.host + 1, by.life)),
+            host: by.id(),
             worker,
             before: commit.before,
             write: commit.write,
@@ -214,14 +215,7 @@ impl Checks {
     }
 
     /// A host sends a mutation off.
-    pub(super) fn sent(
-        &mut self,
-        at: Instant,
-        _host: usize,
-        permit: &Permit,
-        shelf: &Shelf,
-        _world: &World,
-    ) {
+    pub(super) fn sent(&mut self, at: Instant, permit: &Permit, shelf: &Shelf) {
         let truth = shelf.truth(permit.worker());
         let finding = fence::sent(permit, &truth);
         self.settle(at, permit.worker(), finding);
@@ -245,7 +239,7 @@ impl Checks {
     }
 
     /// It was carried out.
-    pub(super) fn arrived(&mut self, at: Instant, _from: Life, sent: &Sent, world: &World) {
+    pub(super) fn arrived(&mut self, at: Instant, sent: &Sent, world: &World) {
         let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
             return;
         };
@@ -256,18 +250,11 @@ impl Checks {
     }
 
     /// A policy is asked.
-    pub(super) fn asked(
-        &mut self,
-        at: Instant,
-        _host: usize,
-        question: &Question,
-        world: &World,
-        spec: &FleetSpec,
-    ) {
+    pub(super) fn asked(&mut self, at: Instant, question: &Question, world: &World) {
         if !self.pointers_are_ours {
             return;
         }
-        let Some((worker, _)) = placed(spec, &question.worker) else {
+        let Some((worker, _)) = placed(&self.spec, &question.worker) else {
             return;
         };
         let finding = scope::asked(question, worker, world);
@@ -279,7 +266,6 @@ impl Checks {
         at: Instant,
         request: RequestId,
         worker: &WorkerId,
-        _to: Life,
         wait: Option<Millis>,
     ) {
         self.answers.sent(at, request, worker, wait);
@@ -313,8 +299,8 @@ impl Checks {
     }
 
     /// A delivery reached an instance.
-    pub(super) fn reached(&mut self, at: Instant, worker: &WorkerId, _id: &InstanceId) {
-        self.recovery.served(at, worker);
+    pub(super) fn reached(&mut self, worker: &WorkerId) {
+        self.recovery.served(worker);
     }
 
     /// A box was given a token.
@@ -333,14 +319,7 @@ impl Checks {
         self.settle(at, worker, finding);
     }
 
-    pub(super) fn commanded(
-        &mut self,
-        _at: Instant,
-        request: RequestId,
-        worker: &WorkerId,
-        command: &Command,
-        _to: Life,
-    ) {
+    pub(super) fn commanded(&mut self, request: RequestId, worker: &WorkerId, command: &Command) {
         if *command == Command::Forget {
             self.forgotten.insert(worker.clone());
         }

@@ -8,6 +8,7 @@ use reeve_core::id::WorkerId;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 
+use super::super::Casts;
 use super::super::options::Options;
 use super::super::shelf::Shelf;
 use super::{live_of, placed};
@@ -27,12 +28,11 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn new(spec: &FleetSpec, options: &Options, _now: Instant) -> Self {
+    pub(super) fn new(spec: &FleetSpec, options: &Options, casts: &Casts) -> Self {
         let is_sound = |(place, worker): (usize, &WorkerId)| {
             let pool = options.workers.get(place).copied().unwrap_or(0);
-            let cast = options.pools.get(pool).map(|pool| pool.cast.as_str());
-            let is_legacy = cast.is_some_and(|cast| cast.starts_with("legacy-"));
-            (!is_legacy).then(|| worker.clone())
+            let cast = &options.pools.get(pool)?.cast;
+            casts.sound.contains(cast).then(|| worker.clone())
         };
         Self {
             since: None,
@@ -52,7 +52,7 @@ impl Recovery {
         self.served.clear();
     }
 
-    pub(super) fn served(&mut self, _at: Instant, worker: &WorkerId) {
+    pub(super) fn served(&mut self, worker: &WorkerId) {
         self.served.insert(worker.clone());
     }
 
