@@ -36,8 +36,7 @@ pub struct Bounds {
     pub found: Option<Shown>,
 }
 
-/// Rules that the model has shown to be needed. `true`: the model keeps them, as the code does; of pointer writes the
-/// code keeps the rule within one host only.
+/// Rules that the model has shown to be needed. `true`: the model keeps them, as the code does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Safeguards {
     /// The stop of the adopted instance clears the pointer whatever the host last read in it.

@@ -53,6 +53,7 @@ impl Scene<'_> {
     /// The record is the authority; a pointer that says something else is a stale hint.
     pub(super) fn repair_pointer(&self) -> Result<Permit, Veto> {
         let worker = self.worker;
+        self.nothing_in_flight()?;
         match (&worker.adopted, &worker.pointer) {
             (Some(adopted), pointer) if pointer.as_ref() != Some(&Some(adopted.id.clone())) => {
                 Ok(self.grant(adopted.generation, self.pointer_to(&adopted.id)))

@@ -178,7 +178,8 @@ impl Scene<'_> {
         self.grant(generation, mutation)
     }
 
-    /// Single flight: one mutation of an instance at a time for a worker (I3, G4).
+    /// Single flight: one mutation at a time for a worker (I3, G4). What follows a pointer write could be overtaken by
+    /// it (G3).
     fn nothing_in_flight(&self) -> Result<(), Veto> {
         if let Some(in_flight) = &self.worker.in_flight {
             return Err(Veto::new(
@@ -188,12 +189,6 @@ impl Scene<'_> {
                     in_flight.kind,
                     self.now.since(in_flight.since)
                 ),
-            ));
-        }
-        if self.worker.pointer_write_in_flight {
-            return Err(Veto::new(
-                Rule::MutationInFlight,
-                "the pointer is being written; what follows could be overtaken by it (G3)",
             ));
         }
         if let Some(attempt) = &self.worker.attempt {

@@ -141,7 +141,7 @@ mod tests {
     use crate::instance::InstanceState;
     use crate::spec::Limits;
     use crate::time::Instant;
-    use crate::worker::{Waiter, Worker};
+    use crate::worker::{InFlight, Waiter, Worker};
 
     #[test]
     fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
@@ -186,7 +186,13 @@ mod tests {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
-        worker.pointer_write_in_flight = true;
+        worker.in_flight = Some(InFlight {
+            kind: MutationKind::WritePointer,
+            instance: Some("i-one".into()),
+            decision: Default::default(),
+            since: NOW,
+            is_ours: true,
+        });
         refused(
             &worker,
             &stop("i-one", "unreachable"),

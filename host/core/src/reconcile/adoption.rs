@@ -2,8 +2,8 @@
 //! pointer follows as a hint: "adopted" holds whether or not the pointer could be written.
 
 use super::{Turn, mutation, pass, record};
-use crate::cloud::Mutation;
-use crate::guard::{Permit, Proposal};
+use crate::cloud::CloudError;
+use crate::guard::Proposal;
 use crate::id::{DecisionId, InstanceId};
 use crate::notice::Step;
 use crate::point::Input;
@@ -48,7 +48,7 @@ pub(super) fn decided(
     match turn.permit(worker, decision, &Proposal::Adopt(id.clone())) {
         Ok(permit) => {
             take(worker, turn, &id, How::Found, Step::GpuInstanceAdoptedByTag);
-            write_pointer(worker, turn, permit);
+            mutation::send(worker, turn, permit);
             set_adoption(worker, Adoption::Taken);
             pass::go_on(worker, turn);
         }
@@ -79,8 +79,7 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
     };
     let usable =
         known.instance.state.is_live() && !worker.is_foreign(known) && !worker.is_superseded(id);
-    let nothing_under_way = worker.in_flight.is_none() && worker.attempt.is_none();
-    if usable && nothing_under_way && record::may_act(worker, turn) {
+    if usable && !worker.is_changing() && record::may_act(worker, turn) {
         take(
             worker,
             turn,
@@ -123,7 +122,7 @@ pub(super) fn take(
     );
 }
 
-/// Makes the pointer say what the record says, if it does not and no write is under way.
+/// Makes the pointer say what the record says, if it does not and nothing is under way.
 pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
     let agrees = match (&worker.adopted, &worker.pointer) {
         (Some(adopted), Some(Some(named))) => &adopted.id == named,
@@ -131,23 +130,14 @@ pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    if agrees || worker.pointer_write_in_flight || !record::may_act(worker, turn) {
+    if agrees || worker.is_changing() || !record::may_act(worker, turn) {
         return;
     }
     let decision = worker.last_decision.as_ref().map(|last| last.id);
     let decision = decision.unwrap_or_default();
     if let Ok(permit) = turn.permit(worker, decision, &Proposal::RepairPointer) {
-        write_pointer(worker, turn, permit);
+        mutation::send(worker, turn, permit);
     }
-}
-
-/// Sends a permitted pointer write. What it will say is believed from now on; a failure takes that back.
-fn write_pointer(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
-    if let Mutation::WritePointer { id, .. } = permit.mutation() {
-        worker.pointer = Some(Some(id.clone()));
-    }
-    worker.pointer_write_in_flight = true;
-    mutation::commit(worker, turn, permit);
 }
 
 /// The pointer write came to an end.
@@ -155,9 +145,8 @@ pub(super) fn pointer_written(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     id: &InstanceId,
-    error: Option<crate::cloud::CloudError>,
+    error: Option<CloudError>,
 ) {
-    worker.pointer_write_in_flight = false;
     let name = worker.spec.pointer.clone();
     match error {
         None => turn.notice(

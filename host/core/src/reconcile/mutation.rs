@@ -19,7 +19,8 @@ use crate::worker::{Failure, How, InFlight, LaunchAttempt, Stage, Worker};
 const BACKOFF_FIRST: Millis = Millis::from_secs(1);
 const BACKOFF_MAX: Millis = Millis::from_secs(60);
 
-/// Sends a permitted launch, start, stop or termination: one at a time for a worker.
+/// Sends what was permitted: one mutation at a time for a worker. A pointer is no exception: a slow write of it
+/// could name what another mutation has ended since (G3).
 pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
     let mutation = permit.mutation();
     let decision = permit.decision();
@@ -63,7 +64,9 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
             let idle_since = idle_since(worker, turn.now);
             return commit_if(worker, turn, permit, Some(idle_since));
         }
-        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::WritePointer { .. } => {}
+        // What it will say is believed from now on; a failure takes that back.
+        Mutation::WritePointer { id, .. } => worker.pointer = Some(Some(id.clone())),
+        Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
     }
     commit(worker, turn, permit);
 }
@@ -88,7 +91,7 @@ fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
 }
 
 /// Journals the intent, writes the record, then acts: always in this order.
-pub(super) fn commit(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
+fn commit(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
     commit_if(worker, turn, permit, None);
 }
 
@@ -184,10 +187,9 @@ pub(super) fn on_outcome(
     if let Err(error) = &result {
         turn.cloud_failed(worker, error);
     }
-    if let Mutation::WritePointer { id, .. } = mutation {
-        return adoption::pointer_written(worker, turn, id, result.err());
-    }
-    let of_flight = |in_flight: &InFlight| in_flight.is_ours && in_flight.decision == decision;
+    // One decision may have two mutations, one after the other: a launch, and the pointer that follows it.
+    let of_flight =
+        |it: &InFlight| it.is_ours && it.decision == decision && it.kind == mutation.kind();
     if !worker.in_flight.as_ref().is_some_and(of_flight) {
         // Another host has taken the lease over meanwhile: what came of it is its business.
         return;
@@ -220,7 +222,9 @@ pub(super) fn on_outcome(
             reaping::ended(worker, turn, id, clear_pointer.is_some(), result);
             restart::ended(worker, turn, id, result.is_ok());
         }
-        (Mutation::WritePointer { .. }, _) => {}
+        (Mutation::WritePointer { id, .. }, result) => {
+            adoption::pointer_written(worker, turn, id, result.err());
+        }
     }
     if worker.intent.is_none() {
         // The outcome, and with it the end of the lease; a pointer that must follow goes with it.

@@ -178,9 +178,7 @@ fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<Operated, Refused>
     let under_way = match (&worker.in_flight, &worker.attempt) {
         (Some(in_flight), _) => Some(in_flight.kind.to_string()),
         (None, Some(_)) => Some("launch without a definite answer".to_owned()),
-        (None, None) => worker
-            .pointer_write_in_flight
-            .then(|| "write of the pointer".to_owned()),
+        (None, None) => None,
     };
     if let Some(under_way) = under_way {
         let text = format!(

@@ -111,10 +111,7 @@ pub(super) fn conclude(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// Whether nothing else is under way for the worker: then a look can lead somewhere.
 fn is_quiet(worker: &Worker, turn: &Turn<'_>) -> bool {
-    worker.in_flight.is_none()
-        && worker.attempt.is_none()
-        && !worker.pointer_write_in_flight
-        && record::may_write(worker, turn)
+    !worker.is_changing() && record::may_write(worker, turn)
 }
 
 fn decide(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {

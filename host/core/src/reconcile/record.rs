@@ -286,14 +286,19 @@ fn take_reading(
 
 /// Goes by what another host has written.
 fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
-    let before = worker.adopted.as_ref().map(|adopted| adopted.id.clone());
+    let embodied = |worker: &Worker| {
+        let adopted = worker.adopted.as_ref()?;
+        Some((adopted.id.clone(), adopted.since))
+    };
+    let before = embodied(worker);
     worker.fold(stored);
     worker.take_activity(worker.record.activity(), turn.now);
     restart::found(worker, turn);
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;
-    if worker.adopted.as_ref().map(|adopted| &adopted.id) != before.as_ref() {
+    if embodied(worker) != before {
         worker.address_watch = None;
+        worker.unlearn_end_of_adopted();
         // Whoever adopts or ends an instance writes the pointer as well.
         worker.pointer = None;
         turn.withdraw(worker);

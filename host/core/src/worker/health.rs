@@ -112,10 +112,9 @@ impl Worker {
         if let Err(hold) = self.present_life() {
             return Some(hold);
         }
-        let is_changing = self.in_flight.is_some() || self.attempt.is_some();
         if self.draining.is_some() {
             Some(Hold::Draining)
-        } else if is_changing {
+        } else if self.is_changing() {
             Some(Hold::Changing)
         } else {
             self.paused.is_some().then_some(Hold::Paused)

@@ -172,7 +172,7 @@ impl Worker {
     }
 
     fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {
-        if let Some(since) = self.start_settles_since(now) {
+        if let Some(since) = self.start_settles_since() {
             return resolve::InFlight::Starting(now.since(since).saturating_u32());
         }
         if let Some(attempt) = &self.attempt {

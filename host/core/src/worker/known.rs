@@ -7,7 +7,7 @@ use crate::time::{Instant, Millis};
 
 /// EC2's readings lag its own replies by seconds; half a minute is well beyond what the developer guide's back-off
 /// example waits.
-pub(super) const SETTLING: Millis = Millis::from_secs(30);
+const SETTLING: Millis = Millis::from_secs(30);
 
 /// An instance and what the host remembers beside its last reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,18 +63,18 @@ impl Known {
                 !self.last_visible.is_some_and(InstanceState::is_down)
                     && now.since(self.in_state_since) < not_visible_grace
             }
-            InstanceState::Stopped => self.start_is_settling(now),
-            InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => {
-                false
-            }
+            InstanceState::Stopping
+            | InstanceState::Stopped
+            | InstanceState::ShuttingDown
+            | InstanceState::Terminated => false,
         }
     }
+}
 
-    /// Whether a start was accepted so recently that a reading of `stopped` proves nothing.
-    pub fn start_is_settling(&self, now: Instant) -> bool {
-        self.start_accepted
-            .is_some_and(|accepted| now.since(accepted) < SETTLING)
-    }
+/// Whether a reading of `stopped` proves nothing, because it was asked for before a start or so soon after it. It
+/// proves no more by growing old.
+pub(super) fn start_settles(started: Instant, asked_at: Instant) -> bool {
+    asked_at.since(started) < SETTLING
 }
 
 /// The state, if it is the provider's own word.

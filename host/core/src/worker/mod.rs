@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub use health::{Health, HealthStatus, Hold, Life, SignalStatus, Watch};
 pub use known::Known;
-use known::SETTLING;
+use known::start_settles;
 pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
     AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
@@ -77,10 +77,8 @@ pub struct Worker {
     pub instances: BTreeMap<InstanceId, Known>,
     /// When the last complete tag scan was asked for.
     pub swept_at: Option<Instant>,
-    /// The one mutation of an instance under way; pointer writes are not counted here.
+    /// The one mutation under way.
     pub in_flight: Option<InFlight>,
-    /// Whether a pointer write is under way.
-    pub pointer_write_in_flight: bool,
     /// The launch that has no definite answer yet.
     pub attempt: Option<LaunchAttempt>,
     /// The last failure of a launch or start; a success clears it.
@@ -178,7 +176,6 @@ impl Worker {
             instances: BTreeMap::new(),
             swept_at: None,
             in_flight: None,
-            pointer_write_in_flight: false,
             attempt: None,
             last_failure: None,
             credential: None,
@@ -225,6 +222,11 @@ impl Worker {
             .is_some_and(|adopted| &adopted.id == id)
     }
 
+    /// Whether a mutation is under way, or a launch that may be carried out yet.
+    pub fn is_changing(&self) -> bool {
+        self.in_flight.is_some() || self.attempt.is_some()
+    }
+
     /// Whether a restart is in flight.
     pub fn is_restarting(&self) -> bool {
         self.restart.as_ref().is_some_and(Restart::is_in_flight)
@@ -245,21 +247,28 @@ impl Worker {
         let Some(known) = self.instances.get(&adopted.id) else {
             return true;
         };
-        self.start_settles_since(now).is_some()
+        self.start_settles_since().is_some()
             || known.may_be_live(now, self.pool.limits.not_visible_grace)
     }
 
     /// Since when a start of the adopted instance settles, by this host or the one that has written so into the
-    /// record; `None`: a reading of it counts as it is.
-    pub fn start_settles_since(&self, now: Instant) -> Option<Instant> {
+    /// record; `None`: the last reading of it counts as it is.
+    pub fn start_settles_since(&self) -> Option<Instant> {
         let adopted = self.adopted.as_ref()?;
         let known = self.instances.get(&adopted.id)?;
-        if known.instance.state != InstanceState::Stopped {
+        let is_down_or_unknown = matches!(
+            known.instance.state,
+            InstanceState::Stopped | InstanceState::Unknown
+        );
+        if !is_down_or_unknown {
             return None;
         }
         let by_record = (adopted.how == How::Started).then_some(adopted.since);
         let since = known.start_accepted.max(by_record)?;
-        (now.since(since) < SETTLING).then_some(since)
+        let is_settling = known
+            .read_at
+            .is_none_or(|read_at| start_settles(since, read_at));
+        is_settling.then_some(since)
     }
 
     /// The question about one instance of this worker by its id.

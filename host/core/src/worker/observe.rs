@@ -1,6 +1,7 @@
 //! Folding readings into the worker. A reading asked for earlier never overwrites one asked for later,
 //! and the provider's word is kept as it is.
 
+use super::known::start_settles;
 use super::{Known, Worker};
 use crate::id::InstanceId;
 use crate::instance::{Instance, InstanceState};
@@ -58,6 +59,15 @@ impl Worker {
         changes
     }
 
+    /// Another host has adopted it: what was read before of its being down says nothing of this life.
+    pub fn unlearn_end_of_adopted(&mut self) {
+        let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
+        let known = adopted.and_then(|id| self.instances.get_mut(id));
+        if let Some(known) = known.filter(|known| known.instance.state.is_down()) {
+            known.instance.state = InstanceState::Unknown;
+        }
+    }
+
     /// Takes in what the pointer says.
     pub fn observe_pointer(&mut self, named: Option<InstanceId>) {
         self.pointer = Some(named);
@@ -92,7 +102,10 @@ impl Worker {
 fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut Changes) {
     let was = known.instance.state;
     let is = reading.state;
-    let settling = is == InstanceState::Stopped && known.start_is_settling(asked_at);
+    let settling = is == InstanceState::Stopped
+        && known
+            .start_accepted
+            .is_some_and(|started| start_settles(started, asked_at));
     if was.is_live() && is.is_down() && !settling && !known.ended_by_host {
         changes
             .lost

@@ -1,5 +1,6 @@
 //! The worker's record as this host last saw it in the store, and the write of it that is under way.
 
+use crate::cloud::MutationKind;
 use crate::id::{DecisionId, Epoch, HostId, Version};
 use crate::instance::InstanceState;
 use crate::store::{Activity, Intent, Phase, Stored, WorkerRecord};
@@ -133,7 +134,7 @@ impl Worker {
     }
 
     fn phase(&self) -> Phase {
-        use crate::cloud::MutationKind::{Launch, Start, Stop, Terminate, WritePointer};
+        use MutationKind::{Launch, Start, Stop, Terminate, WritePointer};
         let kind = self.intent.as_ref().map(|intent| intent.mutation.kind());
         match kind {
             Some(Launch | Start) => return Phase::Provisioning,
@@ -183,8 +184,11 @@ impl Worker {
         self.restart.clone_from(&record.restart);
         self.draining.clone_from(&record.draining);
         self.attempt = None;
-        self.in_flight = None;
-        self.pointer_write_in_flight = false;
+        let was_under_way = self.in_flight.take();
+        if was_under_way.is_some_and(|it| it.kind == MutationKind::WritePointer) {
+            // What it was to say is not sure to be said.
+            self.pointer = None;
+        }
         if let Some(intent) = &record.intent {
             self.attempt = LaunchAttempt::of(intent);
             self.in_flight = Some(InFlight::left_by(intent));

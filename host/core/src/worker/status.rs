@@ -175,7 +175,7 @@ impl Worker {
             "unhealthy"
         } else if route.is_some() || running {
             "serving"
-        } else if self.adopted_is_live(now) || self.in_flight.is_some() || self.attempt.is_some() {
+        } else if self.adopted_is_live(now) || self.is_changing() {
             "pending"
         } else if self.last_failure.is_some() {
             "failing"

@@ -233,9 +233,6 @@ impl<'a> Estate<'a> {
         self.clouds.take_down(self.now);
         self.clouds.drain_buckets(self.now);
         self.shelf.take_down(self.now);
-        for host in &mut self.hosts {
-            host.paused_until = host.paused_until.min(self.now);
-        }
         for number in 0..self.hosts.len() {
             if !self.hosts[number].is_up() {
                 self.host_begins(number);

@@ -6,7 +6,7 @@ use reeve_core::restart::{Initiator, RestartRequest};
 
 use super::chance::Stream;
 use super::due::{Due, ToHost};
-use super::estate::Estate;
+use super::estate::{BEGINS, Estate};
 use super::fault::Fault;
 use super::options::TAG_KEY;
 use crate::world::Boot;
@@ -41,7 +41,9 @@ impl Estate<'_> {
             Fault::Pause => {
                 let number = self.chance.pick(Stream::Detail, self.hosts.len());
                 let length = self.chance.millis(Stream::Detail, 1_000, 90_000);
-                self.hosts[number].paused_until = self.now + length;
+                // Every pause is over when the trouble is.
+                let calms_at = BEGINS + self.options.troubled;
+                self.hosts[number].paused_until = (self.now + length).min(calms_at);
             }
             Fault::Reload => self.reload(),
             Fault::BoxHangs => self.box_hangs(),

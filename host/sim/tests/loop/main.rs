@@ -18,6 +18,7 @@ mod fargate;
 mod health;
 mod operating;
 mod orphans;
+mod pointers;
 mod reaping;
 mod records;
 mod resolving;

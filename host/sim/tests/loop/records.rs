@@ -14,7 +14,7 @@ use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::reeve::Reeve;
 use reeve_sim::store::MemoryStore;
-use reeve_sim::world::{Boot, Fault, World};
+use reeve_sim::world::{Asked, Boot, Fault, Trouble, World};
 
 const SECOND: Millis = Millis::from_secs(1);
 
@@ -357,4 +357,36 @@ fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
     assert!(!epochs.is_empty());
     assert!(epochs.is_sorted(), "{epochs:?}");
     assert!(several.record().record.epoch >= *epochs.last().unwrap());
+}
+
+#[test]
+fn what_a_host_read_before_another_started_the_instance_does_not_count_however_old_it_grows() {
+    let mut several = Several::new(2);
+    several.world.place_stopped("i-aaaa", TAG);
+    // Both see at their start that it is stopped; the second one does not look again.
+    several.run(SECOND);
+    several.ask(0);
+    several.run(Millis::from_secs(3));
+    assert_eq!(several.record().record.intent, None);
+    let adopted = several.record().record.adopted.unwrap();
+    assert_eq!(adopted.id.as_str(), "i-aaaa");
+
+    several.world.trouble(Trouble {
+        unanswered: Asked::ALL.into(),
+        ..Trouble::default()
+    });
+    for _ in 0..6 {
+        several.run(Millis::from_secs(15));
+        let asked = several.ask(1);
+        several.run(SECOND);
+        match several.answer(asked) {
+            Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Starting),
+            other => panic!("expected to be told that it starts, got {other:?}"),
+        }
+    }
+    several.world.trouble(Trouble::default());
+    several.run(Millis::from_secs(30));
+    several.ask(1);
+    several.run(SECOND);
+    several.assert_settled();
 }

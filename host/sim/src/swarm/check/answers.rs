@@ -11,6 +11,7 @@ const ANSWER_MAX: Millis = Millis::from_secs(80);
 /// The questions that are open.
 #[derive(Default)]
 pub(super) struct Answers {
+    calm_since: Option<Instant>,
     open: BTreeMap<RequestId, (Instant, WorkerId)>,
     left: BTreeSet<RequestId>,
 }
@@ -46,11 +47,24 @@ impl Answers {
         Err((WorkerId::from("?"), text))
     }
 
-    /// A question that was open too long.
+    /// The trouble is over.
+    pub(super) fn calm(&mut self, at: Instant) {
+        self.calm_since = Some(at);
+    }
+
+    /// A question that was open too long since the trouble ended.
     pub(super) fn overdue(&self, now: Instant) -> Option<(WorkerId, String)> {
-        let overdue = |(since, _): &&(Instant, WorkerId)| now.since(*since) > ANSWER_MAX;
-        let (since, worker) = self.open.values().find(overdue)?;
-        let text = format!("a caller waits for {} without an answer", now.since(*since));
+        let calm_since = self.calm_since?;
+        let waits = |since: Instant| now.since(since.max(calm_since));
+        let mut open = self.open.values();
+        let (since, worker) = open.find(|(since, _)| waits(*since) > ANSWER_MAX)?;
+        let text = format!("a caller waits for {} without an answer", waits(*since));
         Some((worker.clone(), text))
+    }
+
+    /// Whether everybody who asked in the trouble has an answer.
+    pub(super) fn all_is_well(&self) -> bool {
+        let is_later = |since: Instant| self.calm_since.is_some_and(|calm| since >= calm);
+        self.open.values().all(|(since, _)| is_later(*since))
     }
 }

@@ -111,9 +111,6 @@ fn announces_what_it_does(written: &Written<'_>) -> Finding {
             record.epoch
         ));
     }
-    if permit.mutation().kind() == MutationKind::WritePointer {
-        return Ok(());
-    }
     let announced = record.intent.as_ref().map(|intent| &intent.mutation);
     if announced == Some(permit.mutation()) {
         return Ok(());

@@ -340,6 +340,7 @@ impl Checks {
     /// The trouble is over.
     pub(super) fn calm(&mut self, at: Instant) {
         self.recovery.calm(at);
+        self.answers.calm(at);
     }
 
     /// Whether all has come right.
@@ -354,7 +355,7 @@ impl Checks {
     }
 
     pub(super) fn all_is_well(&self) -> bool {
-        self.recovery.all_is_well()
+        self.recovery.all_is_well() && self.answers.all_is_well()
     }
 }
 
