@@ -45,11 +45,20 @@ pub enum Harm {
     SecondInstance {
         /// What it brought up.
         started: InstanceId,
+        /// Whether that was launched; else it was a stopped one.
+        is_new: bool,
         /// Beside what.
-        beside: InstanceId,
+        beside: Beside,
     },
     /// The host stopped one that no request had ever reached.
-    StoppedUnserved(InstanceId),
+    StoppedUnserved {
+        /// Which.
+        instance: InstanceId,
+        /// Whether requests could have reached it.
+        was_reachable: bool,
+        /// Whether the host had brought it up itself.
+        is_the_hosts: bool,
+    },
     /// The host stopped one that was in use so little time before.
     StoppedInUse {
         /// Which.
@@ -66,11 +75,26 @@ pub enum Harm {
     },
 }
 
+/// What was up when a second one was brought up, as the host could have known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Which.
+    pub id: InstanceId,
+    /// Since when it was there, before the second one.
+    pub up_for: Millis,
+    /// Whether it ran and had its address.
+    pub is_reachable: bool,
+    /// Whether the host had brought it up itself.
+    pub is_the_hosts: bool,
+}
+
 impl fmt::Display for Harm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecondInstance { started, beside } => {
-                write!(f, "{started} was brought up beside {beside}")
+            Self::SecondInstance {
+                started, beside, ..
+            } => {
+                write!(f, "{started} was brought up beside {}", beside.id)
             }
             Self::StoppedInUse {
                 instance,
@@ -86,7 +110,9 @@ impl fmt::Display for Harm {
                 f,
                 "{instance} took {deliveries} deliveries and processed none of them"
             ),
-            Self::StoppedUnserved(id) => write!(f, "{id} was stopped without ever having served"),
+            Self::StoppedUnserved { instance, .. } => {
+                write!(f, "{instance} was stopped without ever having served")
+            }
         }
     }
 }

@@ -6,11 +6,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::ledger::Spending;
 use super::veto::{Rule, Veto};
-use super::{Permit, SWEEP_AGE_MAX, Scene};
+use super::{COMES_UP_MAX, Permit, SWEEP_AGE_MAX, Scene};
 use crate::cloud::Mutation;
 use crate::compute::Compute;
 use crate::id::{Generation, InstanceId, LaunchToken, WorkerId};
-use crate::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::worker::Known;
 
 /// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
 /// one, and no two attempts share one. 48 of the 64 characters that EC2 and ECS allow.
@@ -156,19 +157,30 @@ impl Scene<'_> {
                 },
             ));
         }
-        let candidate = worker
-            .candidates()
+        let candidates = worker.candidates();
+        candidates
             .into_iter()
-            .find(|known| !worker.is_declined(&known.instance.id, self.now));
-        if let Some(known) = candidate {
-            return Err(Veto::new(
-                Rule::CandidateRuns,
-                format!(
-                    "{} carries the worker's tag and is {}; `adopt` has to see it first",
-                    known.instance.id,
-                    known.instance.state.as_str()
-                ),
-            ));
+            .try_for_each(|known| self.is_out_of_the_way(known))
+    }
+
+    /// A candidate is passed over when `adopt` has declined it, and not while it only has no address yet (I2).
+    fn is_out_of_the_way(&self, known: &Known) -> Result<(), Veto> {
+        let Instance { id, state, .. } = &known.instance;
+        if !self.worker.is_declined(id, self.now) {
+            let text = format!(
+                "{id} carries the worker's tag and is {}; `adopt` has to see it first",
+                state.as_str()
+            );
+            return Err(Veto::new(Rule::CandidateRuns, text));
+        }
+        let began = known.instance.launched_at.unwrap_or(known.in_state_since);
+        let age = self.now.since(began);
+        if !known.instance.is_reachable() && age < COMES_UP_MAX {
+            let text = format!(
+                "{id} carries the worker's tag and came up {age} ago; it is passed over when it has its address, or \
+                 {COMES_UP_MAX} after it began to boot"
+            );
+            return Err(Veto::new(Rule::ComesUp, text));
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ use crate::worker::Worker;
 /// How old a tag scan may be for a launch or a start to rest on it. It is long enough for the calls of
 /// one pass and for a scan that several workers share.
 pub const SWEEP_AGE_MAX: Millis = Millis::from_secs(10);
+/// How long a boot may take before what boots may be taken for dead: as long as a box may take to its first heartbeat.
+const COMES_UP_MAX: Millis = Millis::from_secs(600);
 
 /// What the guard is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::ledger::Spending;
 use super::veto::{Rule, Veto};
-use super::{Permit, Scene};
+use super::{COMES_UP_MAX, Permit, Scene};
 use crate::compute::Ending;
 use crate::id::InstanceId;
 use crate::restart::{Initiator, RestartRequest};
@@ -13,14 +13,20 @@ impl Scene<'_> {
     /// flight, which it joins.
     ///
     /// # Errors
-    /// The veto: a program asks while a restart is in flight, or within the window of the latest one's start.
+    /// The veto: a program asks while a restart is in flight, within the window of the latest one's start, or while
+    /// the worker comes up.
     pub(crate) fn may_restart(&self, request: &RestartRequest) -> Result<(), Veto> {
-        let Some(latest) = &self.worker.restart else {
-            return Ok(());
-        };
         if request.initiator == Initiator::Person {
             return Ok(());
         }
+        self.window_is_over()?;
+        self.does_not_come_up()
+    }
+
+    fn window_is_over(&self) -> Result<(), Veto> {
+        let Some(latest) = &self.worker.restart else {
+            return Ok(());
+        };
         let age = self.now.since(latest.started_at);
         if latest.is_in_flight() {
             let text = format!(
@@ -40,6 +46,25 @@ impl Scene<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// Whoever looks at a worker that boots sees a dead one, whether a restart has brought it there or not.
+    fn does_not_come_up(&self) -> Result<(), Veto> {
+        let Some(adopted) = &self.worker.adopted else {
+            return Ok(());
+        };
+        let known = self.worker.adopted_known();
+        let is_reachable = known.is_some_and(|known| known.instance.is_reachable());
+        let age = self.now.since(adopted.since);
+        let comes_up = self.worker.adopted_is_live(self.now) && !is_reachable && age < COMES_UP_MAX;
+        if !comes_up {
+            return Ok(());
+        }
+        let text = format!(
+            "{} was brought up {age} ago and has no address yet; after {COMES_UP_MAX} a restart may help",
+            adopted.id
+        );
+        Err(Veto::new(Rule::ComesUp, text))
     }
 
     /// Leave to end the adopted instance for a restart. Unlike a reap it may be in use: whoever asks wants it

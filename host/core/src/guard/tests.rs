@@ -201,6 +201,37 @@ fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
 }
 
 #[test]
+fn a_declined_candidate_is_not_passed_over_while_it_only_has_no_address_yet() {
+    let began = |ago: u64| {
+        let mut worker = worker();
+        see(&mut worker, "i-old", InstanceState::Stopped);
+        let launched_at = Some(Instant::from_ms(NOW.as_ms() - ago));
+        let boots = Instance {
+            launched_at,
+            ..instance("i-new", InstanceState::Pending)
+        };
+        worker.observe_instance(boots, NOW);
+        worker.declined = Some(Declined {
+            ids: vec!["i-new".into()],
+            until: NOW + Millis::new(1),
+        });
+        worker
+    };
+    let mut booting = began(COMES_UP_MAX.get() - 1);
+    refused(&booting, &start("i-old"), Rule::ComesUp);
+    refused(&booting, &Proposal::Launch, Rule::ComesUp);
+    let up = Instance {
+        private_ip: Some("10.0.0.1".parse().unwrap()),
+        ..instance("i-new", InstanceState::Running)
+    };
+    booting.observe_instance(up, NOW);
+    permitted(&booting, &start("i-old"), MutationKind::Start);
+    // What boots for ever is no reason to wait for ever.
+    let hung = began(COMES_UP_MAX.get());
+    permitted(&hung, &start("i-old"), MutationKind::Start);
+}
+
+#[test]
 fn a_start_or_launch_needs_a_recent_tag_scan() {
     let mut worker = worker();
     worker.swept_at = None;

@@ -68,6 +68,8 @@ pub enum Rule {
     RestartInFlight,
     /// G7: the latest restart began within the window.
     RestartWindow,
+    /// I2, I4: what only has no address yet is taken for dead.
+    ComesUp,
     /// G5: somebody holds it busy.
     HeldBusy,
     /// G5: deliveries to it are not processed.
@@ -124,6 +126,7 @@ impl Rule {
             Self::RecentActivity => "recent-activity",
             Self::RestartInFlight => "restart-in-flight",
             Self::RestartWindow => "restart-window",
+            Self::ComesUp => "comes-up",
             Self::HeldBusy => "held-busy",
             Self::WorkInFlight => "work-in-flight",
             Self::InUse => "in-use",

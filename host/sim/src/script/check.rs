@@ -124,7 +124,7 @@ fn says(entry: &Entry, who: &str, text: &str) -> bool {
 fn is_of(harm: &Harm, kind: Option<HarmKind>) -> bool {
     let is = match harm {
         Harm::SecondInstance { .. } => HarmKind::SecondInstance,
-        Harm::StoppedUnserved(_) => HarmKind::StoppedUnserved,
+        Harm::StoppedUnserved { .. } => HarmKind::StoppedUnserved,
         Harm::StoppedInUse { .. } => HarmKind::StoppedInUse,
         Harm::DeliveredIntoTheVoid { .. } => HarmKind::DeliveredIntoTheVoid,
     };

@@ -15,8 +15,10 @@ mod check;
 mod cloud;
 mod expect;
 mod length;
+mod random;
 mod read;
 mod setting;
+mod signature;
 mod story;
 mod words;
 
@@ -30,6 +32,7 @@ use reeve_core::decision::Policies;
 use reeve_core::id::WorkerId;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::Millis;
+pub use signature::Incident;
 pub use words::ScriptError;
 
 use crate::as_it_was::AsItWas;

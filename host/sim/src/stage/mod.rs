@@ -5,7 +5,7 @@ mod act;
 mod boxes;
 mod outside;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::Answer;
 use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
@@ -15,7 +15,7 @@ use reeve_core::worker::DemandReading;
 
 use crate::boxes::Software;
 use crate::host::Host;
-use crate::run::{Harm, Run, Served};
+use crate::run::{Beside, Harm, Run, Served};
 use crate::timeline::Entry;
 use crate::world::{Happening, Trouble, What, World};
 pub use act::{Act, EndedBy, Vexation, Which};
@@ -83,6 +83,8 @@ struct Stage {
     /// The trouble that has begun, with the instance it is about.
     vexed: Vec<(Vexation, InstanceId)>,
     boxes: Boxes,
+    /// Instances that have had an address since they came up last.
+    addressed: BTreeSet<InstanceId>,
     idle_limit: Option<Millis>,
     run: Run,
 }
@@ -138,6 +140,7 @@ impl Stage {
             trouble: Trouble::default(),
             vexed: Vec::new(),
             boxes: Boxes::new(setting.software),
+            addressed: BTreeSet::new(),
             idle_limit: setting.idle_limit,
             run: Run {
                 begins,
@@ -319,7 +322,10 @@ impl Stage {
             self.notice_boot(&happening);
             let event = match happening.what {
                 What::State(state) => format!("{} is {}", happening.id, state.as_str()),
-                What::Addressed => format!("{} has its address", happening.id),
+                What::Addressed => {
+                    self.addressed.insert(happening.id.clone());
+                    format!("{} has its address", happening.id)
+                }
                 _ => continue,
             };
             self.run
@@ -336,6 +342,9 @@ impl Stage {
                 self.run.entries.push(told);
                 self.run.harms.push(harm);
             }
+            if matches!(happening.what, What::Launched | What::Started) {
+                self.addressed.remove(&happening.id);
+            }
             self.run.deeds.push(happening);
         }
     }
@@ -346,7 +355,13 @@ impl Stage {
                 let other = self.up().find(|other| &other.id != id)?;
                 Some(Harm::SecondInstance {
                     started: id.clone(),
-                    beside: other.id.clone(),
+                    is_new: *what == What::Launched,
+                    beside: Beside {
+                        id: other.id.clone(),
+                        up_for: self.now.since(other.launched_at),
+                        is_reachable: other.private_ip().is_some(),
+                        is_the_hosts: self.is_the_hosts(&other.id),
+                    },
                 })
             }
             What::StopRequested | What::TerminateRequested => {
@@ -362,10 +377,21 @@ impl Stage {
                 // One beside the instance that serves is an orphan: ending it is the cure.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
-                (unserved && !is_orphan).then(|| Harm::StoppedUnserved(id.clone()))
+                (unserved && !is_orphan).then(|| Harm::StoppedUnserved {
+                    instance: id.clone(),
+                    was_reachable: self.addressed.contains(id),
+                    is_the_hosts: self.is_the_hosts(id),
+                })
             }
             What::State(_) | What::Addressed => None,
         }
+    }
+
+    /// Whether the host has launched or started it.
+    fn is_the_hosts(&self, id: &InstanceId) -> bool {
+        let brought_up = |deed: &Happening| matches!(deed.what, What::Launched | What::Started);
+        let mut deeds = self.run.deeds.iter();
+        deeds.any(|deed| &deed.id == id && brought_up(deed))
     }
 
     fn finish(mut self) -> Run {

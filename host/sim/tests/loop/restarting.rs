@@ -142,6 +142,44 @@ fn one_trigger_and_any_number_of_probes_are_one_cycle_even_if_the_policy_always_
 }
 
 #[test]
+fn a_program_that_takes_a_booting_worker_for_dead_restarts_nothing_and_a_person_does() {
+    // Slower than the window after a restart lasts: there was none, so only the boot itself protects it.
+    let boot = Boot {
+        pending: MINUTE + MINUTE,
+        address_after: MINUTE,
+    };
+    let mut world = World::new(1, BEGINS);
+    world.next_boot(boot);
+    let policies = Native::debouncing(Choice::Go);
+    let mut bench = Bench::with_fleet(incidents::fleet(), world, policies);
+    bench.ask();
+    for _ in 0..35 {
+        bench.run(Millis::from_secs(5));
+        let answer = told(&mut bench, by_program("probe-failed"));
+        assert_eq!(answer, Ok(Operated::RestartDropped));
+    }
+    assert_eq!(cycles(&bench), (0, 0));
+    bench.run(Millis::from_secs(10));
+    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+    // What never gets an address is dead after all.
+    let mut hung = World::new(1, BEGINS);
+    hung.next_boot(Boot {
+        address_after: Millis::from_secs(3_600),
+        ..boot
+    });
+    for (asks, after) in [
+        (by_person(), MINUTE),
+        (by_program("probe-failed"), Millis::from_secs(660)),
+    ] {
+        let policies = Native::debouncing(Choice::Go);
+        let mut bench = Bench::with_fleet(incidents::fleet(), hung.clone(), policies);
+        bench.ask();
+        bench.run(after);
+        assert_eq!(told(&mut bench, asks), Ok(Operated::RestartBegun));
+    }
+}
+
+#[test]
 fn within_the_window_programs_are_dropped_and_after_it_a_restart_proceeds() {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {

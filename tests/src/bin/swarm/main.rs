@@ -5,6 +5,7 @@
     reason = "a command line talks to the person who runs it"
 )]
 
+mod incidents;
 mod many;
 mod one;
 mod tally;
@@ -43,6 +44,12 @@ struct CommandLine {
     /// Also lets the policies play that did the incidents
     #[arg(long)]
     legacy: bool,
+    /// Lets random stories of the incidents' people happen instead: as it was, and under reeve
+    #[arg(long)]
+    incidents: bool,
+    /// Fails unless each kind of trouble came up so often
+    #[arg(long, value_name = "TIMES", default_value_t = 0)]
+    each: u64,
     /// Writes the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -64,6 +71,13 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         "REEVE_POLICIES_DIR is not set; `cargo xtask swarm` builds the policies and sets it",
     )?;
     let troupe = Troupe::load(&directory)?;
+    if line.incidents {
+        let seeds = match line.seed {
+            Some(seed) => seed..seed + 1,
+            None => line.from..line.from + line.seeds,
+        };
+        return Ok(incidents::run(&troupe, seeds));
+    }
     if let Some(seed) = line.seed {
         return Ok(one::run(&troupe, seed, line.legacy));
     }
@@ -81,8 +95,14 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
     if let Some(file) = &line.json {
         tally.write(file)?;
     }
+    let too_rare = tally.say_what_was_rare(line.each);
     let Some((seed, _)) = tally.violations.first() else {
-        return Ok(ExitCode::SUCCESS);
+        let code = if too_rare {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
+        return Ok(code);
     };
     one::run(&troupe, *seed, line.legacy);
     Ok(ExitCode::FAILURE)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use reeve_sim::swarm::{self, Options};
+use reeve_sim::timeline::Entry;
 
 use crate::many;
 use crate::troupe::Troupe;
@@ -27,8 +28,20 @@ pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
             smallest.report
         }
     };
-    let begins = report.trace.first().map(|line| line.at);
-    for line in &report.trace {
+    print(&report.trace);
+    match report.violation {
+        None => ExitCode::SUCCESS,
+        Some(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what happened, in seconds from the first line.
+pub(crate) fn print(trace: &[Entry]) {
+    let begins = trace.first().map(|line| line.at);
+    for line in trace {
         let at = begins.map_or(0, |begins| line.at.since(begins).get());
         println!(
             "{:>9}.{:03}  {:<9} {} {} {}",
@@ -39,12 +52,5 @@ pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
             line.decision,
             line.reason
         );
-    }
-    match report.violation {
-        None => ExitCode::SUCCESS,
-        Some(violation) => {
-            println!("{violation}");
-            ExitCode::FAILURE
-        }
     }
 }

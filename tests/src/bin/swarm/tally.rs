@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result};
 use reeve_sim::swarm::{Fault, Report, Violation};
 use serde_json::json;
 
+/// Who lets very many worlds run hears of them now and then.
+const TOLD_EVERY: u64 = 10_000;
+
 /// Sums over all worlds.
 pub(crate) struct Tally {
     seeds: u64,
@@ -48,7 +51,15 @@ impl Tally {
             *sum += fired;
         }
         if let Some(violation) = &report.violation {
+            eprintln!("seed {seed}: {violation}");
             self.violations.push((seed, violation.clone()));
+        }
+        if self.seeds.is_multiple_of(TOLD_EVERY) {
+            eprintln!(
+                "{} worlds, {} violations …",
+                self.seeds,
+                self.violations.len()
+            );
         }
     }
 
@@ -85,6 +96,21 @@ impl Tally {
             println!("seed {seed}: {violation}");
         }
         println!("{} violations", self.violations.len());
+    }
+
+    /// Names the kinds of trouble that came up less often than this; whether there is one.
+    pub(crate) fn say_what_was_rare(&self, times: u64) -> bool {
+        let rare = Fault::ALL
+            .into_iter()
+            .filter(|fault| self.fired[*fault as usize] < times);
+        let rare: Vec<_> = rare.map(|fault| fault.as_str()).collect();
+        if !rare.is_empty() {
+            println!(
+                "came up less than {times} times: {}; more seeds are needed",
+                rare.join(", ")
+            );
+        }
+        !rare.is_empty()
     }
 
     /// Writes the figures.

@@ -62,6 +62,28 @@ impl Troupe {
     }
 }
 
+impl Troupe {
+    /// A cast's policies, whatever pool is asked for.
+    pub(crate) fn cast(&self, name: &str) -> Arc<dyn Policies> {
+        Arc::new(Alone {
+            slots: Arc::clone(&self.slots),
+            cast: PoolName::from(name),
+        })
+    }
+}
+
+/// One cast that plays for every pool.
+struct Alone {
+    slots: Arc<Slots>,
+    cast: PoolName,
+}
+
+impl Policies for Alone {
+    fn decide(&self, _: &PoolName, input: Input) -> Decision {
+        Policies::decide(&*self.slots, &self.cast, input)
+    }
+}
+
 impl Policies for Troupe {
     fn decide(&self, pool: &PoolName, input: Input) -> Decision {
         Policies::decide(&*self.slots, pool, input)

@@ -1,0 +1,88 @@
+//! A few random worlds with the real components, as `cargo xtask swarm` lets thousands of them run.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+#[path = "../src/bin/swarm/troupe.rs"]
+mod troupe;
+
+use std::process::Command;
+use std::sync::Arc;
+
+use reeve_sim::script::{Incident, Script, Variant};
+use reeve_sim::swarm::{self, Options, Report};
+use reeve_tests::artefacts::policies_dir;
+use troupe::Troupe;
+
+/// Set in the process that a test starts to have its world a second time.
+const CHILD: &str = "REEVE_TEST_SWARM_CHILD";
+
+/// A seed whose world has several hosts.
+const TRACED: u64 = 7;
+
+fn troupe() -> Troupe {
+    Troupe::load(&policies_dir()).unwrap()
+}
+
+fn world(troupe: &Troupe, seed: u64, is_traced: bool) -> Report {
+    let options = Options::draw(seed, &troupe.casts.names());
+    swarm::run(&options, troupe, &troupe.casts, is_traced)
+}
+
+#[test]
+fn the_guarantees_hold_in_random_worlds_whoever_plays() {
+    let troupe = troupe();
+    for seed in 1..=6 {
+        let report = world(&troupe, seed, false);
+        assert_eq!(report.violation, None, "seed {seed}");
+        assert!(report.fired.iter().sum::<u64>() > 0, "seed {seed}");
+        assert!(report.decisions > 0, "seed {seed}");
+    }
+}
+
+/// The world of [`TRACED`], line by line.
+fn trace() -> String {
+    let report = world(&troupe(), TRACED, true);
+    let lines = report.trace.iter().map(|line| format!("{line:?}\n"));
+    lines.collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process() {
+    if std::env::var_os(CHILD).is_some() {
+        println!("{}", trace());
+        return;
+    }
+    let me = std::env::current_exe().unwrap();
+    let name = "the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process";
+    let child = Command::new(me)
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let there = String::from_utf8(child.stdout).unwrap();
+    let here = trace();
+    assert!(here.lines().count() > 100, "{here}");
+    assert!(there.contains(&here), "the traces differ");
+}
+
+#[test]
+fn each_incident_comes_up_by_chance_as_it_was_and_not_under_reeve() {
+    let troupe = troupe();
+    for incident in Incident::ALL {
+        let legacy = troupe.cast(incident.legacy().trim_end_matches(".wasm"));
+        let play = |seed, variant| Script::random(seed).play(variant, Arc::clone(&legacy));
+        let shows = |seed: &u64| incident.shows_in(&play(*seed, Variant::AsItWas)).is_some();
+        let seed = (1..=50).find(shows);
+        let seed = seed.unwrap_or_else(|| panic!("{} was not found", incident.name()));
+        let contained = play(seed, Variant::LegacyUnderReeve);
+        for any in Incident::ALL {
+            assert_eq!(any.shows_in(&contained), None, "seed {seed}");
+        }
+    }
+}
