@@ -192,6 +192,8 @@ fn case_files_end_with_the_number_that_passed_and_failed() {
         "test",
         &standard("retry-ip.wasm"),
         dir.path().to_str().unwrap(),
+        "--worlds",
+        "0",
     ]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
@@ -200,6 +202,50 @@ fn case_files_end_with_the_number_that_passed_and_failed() {
         "{text}"
     );
     assert!(text.ends_with("1 passed, 1 failed\n"), "{text}");
+}
+
+/// The gate of random worlds, with these further arguments.
+fn gate(policy: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let component = standard(policy);
+    let mut all = vec!["policy", "test", component.as_str()];
+    all.extend(args);
+    let directory = standard_policies();
+    all.extend(["--policies-dir", directory.to_str().unwrap()]);
+    let output = reeve(&all);
+    (output.status.code(), stdout(&output), stderr(&output))
+}
+
+#[test]
+fn a_policy_passes_the_random_worlds_if_the_workers_are_served_in_the_end() {
+    let (code, text, errors) = gate("resolve.wasm", &["--worlds", "2"]);
+    assert_eq!(code, Some(0), "{text}{errors}");
+    assert!(text.starts_with("2 random worlds, "), "{text}");
+    assert!(text.contains("0 of them failed"), "{text}");
+    assert!(text.ends_with("every worker was served\n"), "{text}");
+}
+
+#[test]
+fn a_policy_that_brings_nothing_up_fails_them_and_is_told_a_seed_to_look_at() {
+    const NOTHING: &str = r#"{"launch": false, "start_stopped": false}"#;
+    let (code, text, errors) = gate("resolve.wasm", &["--worlds", "2", "--settings", NOTHING]);
+    assert_eq!(code, Some(1), "{text}{errors}");
+    assert!(text.contains("Liveness did not hold for w1"), "{text}");
+    assert!(text.contains("--seed 1 tells one of them"), "{text}");
+}
+
+#[test]
+fn a_world_is_told_line_by_line() {
+    let (code, told, errors) = gate("resolve.wasm", &["--seed", "1"]);
+    assert_eq!(code, Some(0), "{told}{errors}");
+    assert!(told.starts_with("seed 1 · "), "{told}");
+    assert!(told.contains(" resolve? serve "), "{told}");
+}
+
+#[test]
+fn settings_that_a_policy_refuses_are_told_before_any_world_begins() {
+    let (code, text, errors) = gate("resolve.wasm", &["--settings", r#"{"lunch": true}"#]);
+    assert_eq!((code, text.as_str()), (Some(1), ""), "{errors}");
+    assert!(errors.contains("unknown field `lunch`"), "{errors}");
 }
 
 #[test]

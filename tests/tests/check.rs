@@ -91,6 +91,7 @@ fn every_standard_policy_passes_its_own_cases_through_the_command() {
         let files = case_files(&cases);
         let mut arguments = vec!["policy", "test", component.to_str().unwrap()];
         arguments.extend(files.iter().map(String::as_str));
+        arguments.extend(["--worlds", "0"]);
         let output = reeve(&arguments);
         let text = all(&output);
         assert!(output.status.success(), "{name}: {text}");

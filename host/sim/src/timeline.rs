@@ -1,5 +1,7 @@
 //! What happened in a run, line by line, for people.
 
+use std::fmt::Write as _;
+
 use reeve_core::id::Digest;
 use reeve_core::time::Instant;
 
@@ -41,4 +43,25 @@ impl Entry {
             (event, decision) => format!("{event} → {decision}"),
         }
     }
+}
+
+/// All of it, a line each, in seconds since the first.
+pub fn told(lines: &[Entry]) -> String {
+    let begins = lines.first().map(|line| line.at);
+    let mut text = String::new();
+    for line in lines {
+        let Entry {
+            at,
+            who,
+            event,
+            decision,
+            reason,
+            ..
+        } = line;
+        let at = begins.map_or(0, |begins| at.since(begins).get());
+        let (seconds, ms) = (at / 1000, at % 1000);
+        let told = format!("{seconds:>9}.{ms:03}  {who:<9} {event} {decision} {reason}");
+        let _ = writeln!(text, "{}", told.trim_end());
+    }
+    text
 }

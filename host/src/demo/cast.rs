@@ -60,7 +60,6 @@ impl Cast {
         variant: Variant,
         tested: &[(Point, PathBuf)],
     ) -> anyhow::Result<Part> {
-        let pool = incidents::pool();
         let mut players: BTreeMap<Point, Arc<LoadedPolicy>> = BTreeMap::new();
         for (point, file) in tested {
             let policy = self.load(file.clone())?;
@@ -81,19 +80,45 @@ impl Cast {
                 }
             }
         }
+        self.beside_standard(players, "{}", !tested.is_empty())
+    }
+
+    /// One component with these settings at every point that it offers, and the standard policies at the others.
+    ///
+    /// # Errors
+    /// A component is missing or unusable, or refuses the settings; the error says which and why.
+    pub fn tested(&mut self, component: &Path, settings: &str) -> anyhow::Result<Part> {
+        let policy = self.load(component.to_owned())?;
+        policy.validate(settings)?;
+        let offered = policy.points();
+        let players = offered.map(|point| (point, Arc::clone(&policy))).collect();
+        self.beside_standard(players, settings, true)
+    }
+
+    /// These players with their settings, and the standard policies at the other points.
+    fn beside_standard(
+        &mut self,
+        mut players: BTreeMap<Point, Arc<LoadedPolicy>>,
+        settings: &str,
+        tested: bool,
+    ) -> anyhow::Result<Part> {
+        let pool = incidents::pool();
         let mut slots = SlotMap::default();
         for point in Point::ALL {
-            let policy = match players.remove(&point) {
-                Some(policy) => policy,
-                None => self.load(self.directory.join(format!("{point}.wasm")))?,
+            let (policy, settings) = match players.remove(&point) {
+                Some(policy) => (policy, settings),
+                None => (
+                    self.load(self.directory.join(format!("{point}.wasm")))?,
+                    "{}",
+                ),
             };
-            let settings = Arc::from("{}");
+            let settings = Arc::from(settings);
             slots.bind(pool.clone(), point, Slot { policy, settings });
         }
         let part = Part {
             slots: Slots::default(),
             pool,
-            tested: !tested.is_empty(),
+            tested,
         };
         part.slots.replace(slots);
         Ok(part)

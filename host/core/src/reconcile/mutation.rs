@@ -204,8 +204,11 @@ pub(super) fn on_outcome(
         }
         (Mutation::Launch { .. }, Ok(Outcome::Accepted)) => {}
         (Mutation::Launch { .. }, Err(error)) => launch_failed(worker, turn, &error),
-        (Mutation::Start { id, .. }, Ok(_)) => started(worker, turn, id),
-        (Mutation::Start { .. }, Err(error)) => failed(worker, turn, &error),
+        (Mutation::Start { id, .. }, Ok(_)) => {
+            worker.last_failure = None;
+            started(worker, turn, id, Step::ProvisionEc2Started);
+        }
+        (Mutation::Start { id, .. }, Err(error)) => start_failed(worker, turn, id, &error),
         (
             Mutation::Stop {
                 id, clear_pointer, ..
@@ -290,14 +293,22 @@ fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
     turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
 }
 
-fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
-    worker.last_failure = None;
+/// Without a definite answer it may have been carried out all the same: it is taken for started until readings of after
+/// it say otherwise, by every host.
+fn start_failed(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, error: &CloudError) {
+    if !error.kind.is_definite() {
+        started(worker, turn, id, Step::ProvisionUnanswered);
+    }
+    failed(worker, turn, error);
+}
+
+fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
     if let Some(known) = worker.instances.get_mut(id) {
         known.start_accepted = Some(turn.now);
         known.ended_by_host = false;
         known.handed_out = None;
     }
-    adoption::take(worker, turn, id, How::Started, Step::ProvisionEc2Started);
+    adoption::take(worker, turn, id, How::Started, step);
     if let Some(adopted) = &mut worker.adopted {
         adopted.generation = worker.generation;
     }

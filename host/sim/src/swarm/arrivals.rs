@@ -168,6 +168,9 @@ impl Estate<'_> {
 
     /// Tells what a host wrote down, for the reader of a trace.
     pub(super) fn note_record(&mut self, number: usize, record: &Record) {
+        if let journal::Entry::Vetoed(veto) = &record.entry {
+            *self.vetoes.entry(veto.rule).or_default() += 1;
+        }
         let who = format!("host-{}", number + 1);
         let about = &record.worker;
         let now = self.now;

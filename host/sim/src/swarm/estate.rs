@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::decision::Policies;
+use reeve_core::guard::Rule;
 use reeve_core::id::{InstanceId, PointerName, PoolName, RequestId, WorkerId};
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
@@ -50,6 +51,7 @@ pub(super) struct Estate<'a> {
     pub(super) checks: Checks,
     pub(super) trace: Trace,
     pub(super) decisions: u64,
+    pub(super) vetoes: BTreeMap<Rule, u64>,
     steps: u64,
     calm_since: Option<Instant>,
     is_over: bool,
@@ -95,6 +97,7 @@ impl<'a> Estate<'a> {
             boxes: Boxes::default(),
             trace: Trace::new(is_traced),
             decisions: 0,
+            vetoes: BTreeMap::new(),
             steps: 0,
             calm_since: None,
             is_over: false,
@@ -129,6 +132,7 @@ impl<'a> Estate<'a> {
             fired: self.chance.fired(),
             steps: self.steps,
             decisions: self.decisions,
+            vetoes: self.vetoes,
             violation: self.checks.violation,
             trace: self.trace.into_lines(),
         }

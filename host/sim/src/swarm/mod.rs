@@ -38,7 +38,10 @@ mod shelf;
 mod shrink;
 mod trace;
 
+use std::collections::BTreeMap;
+
 use reeve_core::decision::Policies;
+use reeve_core::guard::Rule;
 use reeve_core::time::Millis;
 
 pub use check::{Guarantee, Violation};
@@ -77,6 +80,8 @@ pub struct Report {
     pub steps: u64,
     /// How many questions were put to policies.
     pub decisions: u64,
+    /// What the guard refused, by rule.
+    pub vetoes: BTreeMap<Rule, u64>,
     /// The first guarantee that did not hold.
     pub violation: Option<Violation>,
     /// What happened, line by line; empty unless it was asked for.

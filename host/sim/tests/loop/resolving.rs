@@ -4,7 +4,7 @@ use crate::support::{BEGINS, Bench, Native, sensible, stopped_a};
 use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
-use reeve_core::point::resolve::Action;
+use reeve_core::point::resolve::{Action, LastFailure};
 use reeve_core::time::Millis;
 use reeve_sim::incidents::TAG;
 use reeve_sim::world::{Boot, Fault, World};
@@ -179,6 +179,31 @@ fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instanc
     assert!(launches.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(bench.up().len(), 1);
     served(bench.ask_and_run(SECOND));
+}
+
+#[test]
+fn a_start_whose_reply_is_lost_is_taken_for_carried_out_and_nothing_is_launched_beside_it() {
+    let starts_then_launches = Native::new(|input| {
+        let facts = input.instances.first();
+        Ok(match (&input.last_failure, facts) {
+            (LastFailure::None, Some(facts)) => Action::Start(facts.id.clone()),
+            _ => Action::Launch,
+        })
+    });
+    let mut bench = Bench::with_world(stopped_a(), starts_then_launches);
+    bench.world.fault(Fault {
+        kind: MutationKind::Start,
+        carried_out: true,
+        error: CloudErrorKind::Transient,
+        code: "RequestTimeout",
+    });
+    for _ in 0..5 {
+        bench.ask_and_run(SECOND);
+    }
+    assert_eq!(bench.count(MutationKind::Start), 1);
+    assert_eq!(bench.count(MutationKind::Launch), 0);
+    bench.run(Millis::from_secs(40));
+    assert_eq!(bench.up(), ["i-aaaa".into()]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod run;
 mod test;
+mod worlds;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,14 +28,8 @@ pub(super) enum PolicyCommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Put case files to a component.
-    Test {
-        /// The component.
-        component: PathBuf,
-        /// Case files, or directories of them.
-        #[arg(required = true)]
-        cases: Vec<PathBuf>,
-    },
+    /// Put case files to a component, and let it play in random worlds in which everything goes wrong.
+    Test(test::TestArgs),
     /// Show what a component is and offers.
     Inspect {
         /// The component.
@@ -60,7 +55,7 @@ pub(super) enum PolicyCommand {
 pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
         PolicyCommand::Build { source, output } => build::run(&source, &output),
-        PolicyCommand::Test { component, cases } => test::run(&component, &cases),
+        PolicyCommand::Test(args) => test::run(args),
         PolicyCommand::Inspect { component } => inspect::run(&component),
         PolicyCommand::Run {
             component,

@@ -8,8 +8,8 @@ use std::thread;
 use reeve_core::decision::Policies;
 use reeve_sim::run::Run;
 use reeve_sim::script::{Incident, Script, Variant};
+use reeve_sim::timeline;
 
-use crate::one;
 use crate::troupe::Troupe;
 
 /// What was looked for, and how often it was found.
@@ -108,6 +108,9 @@ fn tell(troupe: &Troupe, hunt: &Hunt, with_its_story: bool) {
             Variant::AsItWas | Variant::LegacyUnderReeve => Arc::clone(&legacy),
         };
         println!("\n{name}, {}, seed {seed}", variant.title());
-        one::print(&play(seed, variant, &policies).entries);
+        print!(
+            "{}",
+            timeline::told(&play(seed, variant, &policies).entries)
+        );
     }
 }

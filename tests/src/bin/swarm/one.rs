@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use reeve_sim::swarm::{self, Options};
-use reeve_sim::timeline::Entry;
+use reeve_sim::timeline;
 
 use crate::many;
 use crate::troupe::Troupe;
@@ -28,29 +28,12 @@ pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
             smallest.report
         }
     };
-    print(&report.trace);
+    print!("{}", timeline::told(&report.trace));
     match report.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
             println!("{violation}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Prints what happened, in seconds from the first line.
-pub(crate) fn print(trace: &[Entry]) {
-    let begins = trace.first().map(|line| line.at);
-    for line in trace {
-        let at = begins.map_or(0, |begins| line.at.since(begins).get());
-        println!(
-            "{:>9}.{:03}  {:<9} {} {} {}",
-            at / 1000,
-            at % 1000,
-            line.who,
-            line.event,
-            line.decision,
-            line.reason
-        );
     }
 }
