@@ -1,5 +1,7 @@
 //! What reaches a host, and carrying out what its core wants done: the drive loop's part, on the virtual clock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
@@ -203,7 +205,12 @@ impl Estate<'_> {
         let Some(fleet) = self.hosts[number].fleet.as_mut() else {
             return;
         };
-        let effects = fleet.step(local, event);
+        // What a panic leaves behind of the fleet is not looked at: the violation ends the run.
+        let stepped = catch_unwind(AssertUnwindSafe(|| fleet.step(local, event)));
+        let effects = match stepped {
+            Ok(effects) => effects,
+            Err(panic) => return self.checks.panicked(self.now, panic.as_ref()),
+        };
         for effect in effects {
             if !self.hosts[number].is_up() {
                 return;
