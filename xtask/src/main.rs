@@ -13,6 +13,7 @@
 //! lint         fmt, walls between the crates, licences, manifests, clippy
 //! demo, bench, swarm
 //!              build what they need and hand over
+//! mutants      planted bugs, one at a time in a copy, and whether the swarm catches them
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
@@ -28,6 +29,7 @@ mod demo;
 mod emulator;
 mod lint;
 mod lock;
+mod mutants;
 mod policies;
 mod process;
 mod swarm;
@@ -97,6 +99,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
+    Mutants(mutants::Options),
 }
 
 fn main() -> ExitCode {
@@ -123,5 +127,6 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Demo { args } => demo::run(&workspace, args),
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
+        Task::Mutants(options) => mutants::run(&workspace, options),
     }
 }

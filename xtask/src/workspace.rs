@@ -61,6 +61,11 @@ impl Workspace {
         })
     }
 
+    /// The folder of the workspace's `Cargo.toml`.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The target directory, where everything built goes.
     pub(crate) fn target(&self) -> &Path {
         &self.target

@@ -278,6 +278,12 @@ impl CloudErrorKind {
     pub fn is_definite(self) -> bool {
         self != Self::Transient
     }
+
+    /// Whether it is also certain of earlier tries of the same launch. A rate limit and missing rights are found before
+    /// the token is looked up, so they say nothing of what an unanswered try came to.
+    pub fn is_definite_of_earlier_tries(self) -> bool {
+        self.is_definite() && !matches!(self, Self::Throttled | Self::Denied)
+    }
 }
 
 impl fmt::Display for CloudErrorKind {

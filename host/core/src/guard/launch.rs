@@ -186,13 +186,7 @@ impl Scene<'_> {
     }
 
     fn provider_is_ready(&self) -> Result<(), Veto> {
-        let until = self
-            .worker
-            .last_failure
-            .as_ref()
-            .and_then(|failure| failure.backs_off_until)
-            .filter(|until| *until > self.now);
-        match until {
+        match self.worker.provider_backs_off_until(self.now) {
             None => Ok(()),
             Some(until) => Err(Veto::new(
                 Rule::ProviderBacksOff,

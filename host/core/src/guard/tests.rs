@@ -286,6 +286,7 @@ fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
         generation: first.generation(),
         decision: first.decision(),
         sent: 1,
+        in_doubt: false,
         since: NOW,
     });
     refused(&worker, &Proposal::Launch, Rule::MutationInFlight);

@@ -42,6 +42,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 generation: permit.generation(),
                 decision,
                 sent: 1,
+                in_doubt: false,
                 since: turn.now,
             });
         }
@@ -143,6 +144,9 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
         turn.timer(turn.now + BACKOFF_FIRST, again);
         return;
     }
+    if let Some(until) = worker.provider_backs_off_until(turn.now) {
+        return turn.timer(until, Timer::ReplayLaunch(worker.id.clone()));
+    }
     let permit = match turn.permit(worker, decision, &Proposal::ReplayLaunch) {
         Ok(permit) => permit,
         Err(veto) if veto.rule == Rule::TokenExpired => return give_up(worker, turn, veto.text),
@@ -195,7 +199,7 @@ pub(super) fn on_outcome(
         return;
     }
     worker.in_flight = None;
-    if !is_unanswered_launch(mutation, &result) {
+    if !is_unanswered_launch(worker, mutation, &result) {
         worker.intent = None;
     }
     match (mutation, result) {
@@ -240,8 +244,14 @@ pub(super) fn on_outcome(
 }
 
 /// It may have been carried out all the same: the intent stands until there is a definite answer.
-fn is_unanswered_launch(mutation: &Mutation, result: &Result<Outcome, CloudError>) -> bool {
-    let unanswered = |error: &CloudError| !error.kind.is_definite();
+fn is_unanswered_launch(
+    worker: &Worker,
+    mutation: &Mutation,
+    result: &Result<Outcome, CloudError>,
+) -> bool {
+    let attempt = worker.attempt.as_ref();
+    let unanswered =
+        |error: &CloudError| attempt.is_some_and(|attempt| !attempt.is_ended_by(error.kind));
     matches!(mutation, Mutation::Launch { .. }) && result.as_ref().is_err_and(unanswered)
 }
 
@@ -273,22 +283,28 @@ fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
 }
 
 fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
-    if error.kind.is_definite() {
+    let Some(attempt) = &mut worker.attempt else {
+        return;
+    };
+    if attempt.is_ended_by(error.kind) {
         worker.attempt = None;
         return failed(worker, turn, error);
     }
-    let Some(attempt) = &worker.attempt else {
-        return;
-    };
-    let pause = backoff(attempt.sent);
-    let sent = attempt.sent.to_string();
+    attempt.in_doubt = true;
+    let sent = attempt.sent;
+    if error.kind.is_definite() {
+        // This try was refused, and what holds it back is heeded; the one before may have been carried out.
+        failed(worker, turn, error);
+    }
+    let backs_off_until = worker.provider_backs_off_until(turn.now);
+    let pause = backs_off_until.map_or_else(|| backoff(sent), |until| until.since(turn.now));
     turn.notice(
         worker,
         Step::ProvisionUnanswered,
         format!(
             "the launch was not answered ({error}); it is sent again in {pause} with the same token"
         ),
-        &[("sent", &sent)],
+        &[("sent", &sent.to_string())],
     );
     turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
 }

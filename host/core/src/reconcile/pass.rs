@@ -1,7 +1,7 @@
 //! One pass: read the pointer, read the instance it leads to, scan by tag if that does not serve, ask
 //! `resolve`, and do what it says as far as the guard allows.
 
-use super::{Turn, address, adoption, callers, mutation, restart};
+use super::{Turn, address, adoption, callers, mutation, record, restart};
 use crate::answer::{NotYet, NotYetCode, Route};
 use crate::cloud::{CloudError, Query};
 use crate::effect::Effect;
@@ -274,6 +274,10 @@ fn serve(
         digest,
         valid_until: turn.now + valid_for,
     };
+    // It was written while the instance was down, and whoever uses it now must count.
+    if !worker.is_recorded_running() && record::may_write(worker, turn) {
+        record::write(worker, turn, None);
+    }
     callers::served(worker, turn, route);
     Ok(())
 }

@@ -83,12 +83,7 @@ fn begin(
     if worker.is_restarting() {
         return Ok(Operated::RestartJoined);
     }
-    let comes_up = worker.attempt.is_some()
-        || worker
-            .in_flight
-            .as_ref()
-            .is_some_and(|it| matches!(it.kind, MutationKind::Launch | MutationKind::Start));
-    if comes_up {
+    if comes_up(worker) {
         return Ok(match request.initiator {
             Initiator::Person => Operated::RestartJoined,
             Initiator::Program => dropped(
@@ -112,6 +107,15 @@ fn begin(
         }
     }
     Ok(Operated::RestartBegun)
+}
+
+/// Whether an instance is being brought up already.
+fn comes_up(worker: &Worker) -> bool {
+    let is_sent = worker
+        .in_flight
+        .as_ref()
+        .is_some_and(|it| matches!(it.kind, MutationKind::Launch | MutationKind::Start));
+    worker.attempt.is_some() || is_sent
 }
 
 fn end_instance(
@@ -373,17 +377,16 @@ fn over(worker: &mut Worker, turn: &mut Turn<'_>, stage: RestartStage) {
     later(worker, turn);
 }
 
-/// One that was put off begins when the window of the one before is over: it is a cycle of its own.
+/// One that was put off begins when the window of the one before is over: it is a cycle of its own. It waits for an
+/// instance that is being brought up, which may have read already what the restart is to make it read anew.
 fn run_deferred(worker: &mut Worker, turn: &mut Turn<'_>, restart: &Restart) {
     let Some(request) = restart.deferred.clone() else {
         return;
     };
-    if turn
-        .scene(worker, DecisionId::default(), |scene| {
-            scene.may_restart(&request)
-        })
-        .is_err()
-    {
+    let may = turn.scene(worker, DecisionId::default(), |scene| {
+        scene.may_restart(&request)
+    });
+    if may.is_err() || comes_up(worker) {
         return later(worker, turn);
     }
     turn.shared.decisions = turn.shared.decisions.next();

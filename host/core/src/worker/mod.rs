@@ -227,6 +227,12 @@ impl Worker {
         self.in_flight.is_some() || self.attempt.is_some()
     }
 
+    /// Until when the provider wants to be left alone with launches and starts; `None`: it does not, or no more.
+    pub fn provider_backs_off_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.last_failure.as_ref()?.backs_off_until;
+        until.filter(|until| *until > now)
+    }
+
     /// Whether a restart is in flight.
     pub fn is_restarting(&self) -> bool {
         self.restart.as_ref().is_some_and(Restart::is_in_flight)

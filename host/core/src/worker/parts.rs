@@ -1,7 +1,7 @@
 //! What the host remembers of a worker beside its instances: who embodies it, what is under way, who
 //! waits.
 
-use crate::cloud::{Mutation, MutationKind};
+use crate::cloud::{CloudErrorKind, Mutation, MutationKind};
 use crate::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
 use crate::operator::{Command, Operated};
 use crate::point::Reason;
@@ -37,8 +37,20 @@ pub struct LaunchAttempt {
     pub decision: DecisionId,
     /// How often it was sent.
     pub sent: u32,
+    /// Whether an earlier try was not answered, and may have been carried out.
+    pub in_doubt: bool,
     /// When it was first sent.
     pub since: Instant,
+}
+
+impl LaunchAttempt {
+    /// Whether this refusal ends it: none of its tries was carried out.
+    pub fn is_ended_by(&self, error: CloudErrorKind) -> bool {
+        match self.in_doubt {
+            true => error.is_definite_of_earlier_tries(),
+            false => error.is_definite(),
+        }
+    }
 }
 
 /// The last failure of a launch or start.

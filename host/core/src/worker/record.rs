@@ -133,6 +133,12 @@ impl Worker {
         }
     }
 
+    /// Whether the record in the store counts the worker as running, so that its activity is taken.
+    pub(crate) fn is_recorded_running(&self) -> bool {
+        let stored = self.record.stored.as_ref();
+        stored.is_some_and(|stored| stored.record.phase == Phase::Running)
+    }
+
     fn phase(&self) -> Phase {
         use MutationKind::{Launch, Start, Stop, Terminate, WritePointer};
         let kind = self.intent.as_ref().map(|intent| intent.mutation.kind());
@@ -153,7 +159,12 @@ impl Worker {
         };
         match (&self.adopted, self.adopted_known()) {
             (None, _) => Phase::Absent,
-            (Some(_), Some(known)) if is_down(known.instance.state) => Phase::Absent,
+            // A reading of `stopped` may be of before its start.
+            (Some(_), Some(known))
+                if is_down(known.instance.state) && self.start_settles_since().is_none() =>
+            {
+                Phase::Absent
+            }
             (Some(_), _) => Phase::Running,
         }
     }
@@ -209,6 +220,7 @@ impl LaunchAttempt {
             generation: intent.generation,
             decision: intent.decision,
             sent: 0,
+            in_doubt: true,
             since: intent.since,
         })
     }

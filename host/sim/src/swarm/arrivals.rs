@@ -60,6 +60,8 @@ impl Estate<'_> {
             )
         });
         self.look();
+        self.checks
+            .concluded(self.now, from, &sent, &changed.result);
         if changed.arrived {
             self.checks.arrived(self.now, &sent, &self.clouds.world);
             if self.chance.happens(Fault::CrashAfterEffect) && self.is_alive(from) {
@@ -143,6 +145,7 @@ impl Estate<'_> {
                 touch,
             } => {
                 let result = self.shelf.touch(self.now, &worker, touch, &mut self.chance);
+                self.checks.touched(self.now, &worker, touch, &result);
                 ToHost::Event(Event::Touched {
                     worker,
                     request,

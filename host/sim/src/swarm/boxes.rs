@@ -129,6 +129,7 @@ impl Estate<'_> {
             registers,
         };
         self.boxes.waiting.insert(request, waiting);
+        self.checks.box_said(self.now, &said);
         self.queue
             .put(self.now + ANSWER_MAX, Due::BoxWaited(request));
         let mine = self.chance.pick(Stream::Door, self.hosts.len());
@@ -154,6 +155,7 @@ impl Estate<'_> {
         let Some(waiting) = self.boxes.waiting.get(&request) else {
             return;
         };
+        self.checks.box_answered(self.now, &waiting.worker, &reply);
         if let Reply::Registered(_) = &reply {
             self.checks.registered(
                 self.now,

@@ -1,6 +1,8 @@
 //! What reaches a host, and carrying out what its core wants done: the drive loop's part, on the virtual clock.
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
 use reeve_core::guard::Permit;
@@ -203,7 +205,12 @@ impl Estate<'_> {
         let Some(fleet) = self.hosts[number].fleet.as_mut() else {
             return;
         };
-        let effects = fleet.step(local, event);
+        // What a panic leaves behind of the fleet is not looked at: the violation ends the run.
+        let stepped = catch_unwind(AssertUnwindSafe(|| fleet.step(local, event)));
+        let effects = match stepped {
+            Ok(effects) => effects,
+            Err(panic) => return self.checks.panicked(self.now, panic.as_ref()),
+        };
         for effect in effects {
             if !self.hosts[number].is_up() {
                 return;
@@ -262,6 +269,13 @@ impl Estate<'_> {
                 self.call_store(from, StoreCall::Read { worker, asked_at });
             }
             Effect::Commit { write, then } => {
+                let is_end = write.if_idle.is_some() || then.as_ref().is_some_and(ends);
+                let adopted = write.record.adopted.as_ref();
+                let is_used =
+                    is_end && adopted.is_some() && self.chance.happens(Fault::UsedMeanwhile);
+                if let (true, Some(adopted)) = (is_used, adopted) {
+                    self.use_at_once(&write.worker, adopted.id.clone());
+                }
                 let is_journaled = std::mem::take(&mut self.hosts[number].intent_written);
                 let call = StoreCall::Commit {
                     write,
@@ -269,7 +283,9 @@ impl Estate<'_> {
                     is_journaled,
                     asked: self.now,
                 };
-                self.call_store(from, call);
+                // Whoever uses it meanwhile has told the store before.
+                let held_up = if is_used { 30 } else { 0 };
+                self.call_store_after(from, call, Millis::new(held_up));
             }
             Effect::Touch {
                 worker,
@@ -339,6 +355,10 @@ impl Estate<'_> {
     }
 
     fn call_store(&mut self, from: Life, call: StoreCall) {
+        self.call_store_after(from, call, Millis::ZERO);
+    }
+
+    fn call_store_after(&mut self, from: Life, call: StoreCall, held_up: Millis) {
         let after = match self.chance.happens(Fault::SlowStore) {
             true => self.chance.millis(Stream::Latency, 200, 10_000),
             false => self.chance.millis(Stream::Latency, 1, 8),
@@ -347,7 +367,7 @@ impl Estate<'_> {
             from,
             call: Box::new(call),
         };
-        self.queue.put(self.now + after, due);
+        self.queue.put(self.now + after + held_up, due);
     }
 
     pub(super) fn life(&self, number: usize) -> Life {
@@ -367,6 +387,12 @@ impl Estate<'_> {
         let after = self.chance.millis(Stream::Latency, 1, 5);
         self.send_at(number, self.now + after, what);
     }
+}
+
+/// Whether it is the end of an instance.
+fn ends(permit: &Permit) -> bool {
+    let kind = permit.mutation().kind();
+    matches!(kind, MutationKind::Stop | MutationKind::Terminate)
 }
 
 /// As good as random here, and the same at every run: no two requests share one.

@@ -119,6 +119,8 @@ pub enum Fault {
     OperatorPauses,
     /// An operator has a worker learned anew.
     OperatorForgets,
+    /// An instance is used at the worst moment: while its end is being written.
+    UsedMeanwhile,
 }
 
 /// How often a kind of trouble comes up in a world that has it.
@@ -186,10 +188,11 @@ impl Fault {
         Self::PersonRestarts,
         Self::OperatorPauses,
         Self::OperatorForgets,
+        Self::UsedMeanwhile,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 49;
+    pub const COUNT: usize = 50;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -251,6 +254,7 @@ impl Fault {
             Self::PersonRestarts => PerMillion(60_000),
             Self::OperatorPauses => EverySecs(1_500),
             Self::OperatorForgets => EverySecs(1_800),
+            Self::UsedMeanwhile => PerMillion(250_000),
         }
     }
 
@@ -306,6 +310,7 @@ impl Fault {
             Self::PersonRestarts => "person-restarts",
             Self::OperatorPauses => "operator-pauses",
             Self::OperatorForgets => "operator-forgets",
+            Self::UsedMeanwhile => "used-meanwhile",
         }
     }
 }

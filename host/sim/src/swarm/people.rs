@@ -205,6 +205,18 @@ impl Estate<'_> {
         }
     }
 
+    /// The worker's user goes on with the address that it has had all along.
+    pub(super) fn use_at_once(&mut self, worker: &WorkerId, instance: InstanceId) {
+        let user = self
+            .people
+            .users
+            .iter()
+            .position(|user| &user.worker == worker);
+        if let Some(user) = user {
+            self.queue.put(self.now, Due::Delivers { user, instance });
+        }
+    }
+
     fn report(&mut self, user: usize, worker: &WorkerId, id: &InstanceId, report: Report) {
         let mine = self.people.users[user].mine % self.hosts.len();
         let Some(number) = self.door(mine) else {

@@ -2,7 +2,7 @@
 
 use crate::boxes::{heartbeat, launched, register, registered, report};
 use crate::records::Several;
-use crate::support::{Bench, Native};
+use crate::support::{Bench, Native, stopped_a};
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::compute::Compute;
@@ -104,6 +104,16 @@ fn where_nobody_reports_what_is_processed_nothing_is_concluded_from_it() {
     let found = status(&bench);
     assert_eq!((found.condition, found.activity.in_flight), ("serving", 0));
     assert_eq!(found.activity.delivered, 5);
+}
+
+#[test]
+fn what_is_delivered_to_an_instance_that_was_started_counts_as_to_one_that_was_launched() {
+    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
+    bench.ask();
+    bench.run(Millis::from_secs(60));
+    assert_eq!(status(&bench).condition, "serving");
+    assert_eq!(bench.count(MutationKind::Start), 1);
+    assert_eq!(noted(bench.say_and_run(delivered(1))), NotedOutcome::Stored);
 }
 
 #[test]

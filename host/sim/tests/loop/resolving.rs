@@ -311,6 +311,39 @@ fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_sweep() {
 }
 
 #[test]
+fn a_rate_limit_does_not_answer_the_try_before_it() {
+    let mut bench = Bench::new(Native::sensible());
+    for (carried_out, error, code) in [
+        (true, CloudErrorKind::Transient, "RequestTimeout"),
+        (false, CloudErrorKind::Throttled, "RequestLimitExceeded"),
+    ] {
+        bench.world.fault(Fault {
+            kind: MutationKind::Launch,
+            carried_out,
+            error,
+            code,
+        });
+    }
+    bench.ask();
+    bench.run(Millis::from_secs(120));
+    assert_eq!(bench.up().len(), 1);
+    let launches = bench.mutations().into_iter();
+    let launches: Vec<_> = launches
+        .filter(|it| it.kind() == MutationKind::Launch)
+        .collect();
+    assert_eq!(
+        launches.len(),
+        3,
+        "the lost one, the refused one, and one that is answered"
+    );
+    assert!(
+        launches.iter().all(|launch| *launch == launches[0]),
+        "with one token"
+    );
+    assert_eq!(served(bench.ask_and_run(SECOND)), bench.up()[0].as_str());
+}
+
+#[test]
 fn the_same_seed_gives_the_same_journal() {
     let journal = || {
         let mut bench = Bench::new(Native::sensible());

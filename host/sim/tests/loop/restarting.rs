@@ -247,6 +247,35 @@ fn a_deferred_restart_follows_once_after_the_one_in_flight() {
 }
 
 #[test]
+fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
+    let mut bench = serving(incidents::fleet(), Native::debouncing(Choice::Defer));
+    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    until_over(&mut bench);
+    let id = bench.up().remove(0);
+    bench.world.reclaim(&id);
+    for _ in 0..5 {
+        bench.world.fault(Fault {
+            kind: MutationKind::Launch,
+            carried_out: false,
+            error: CloudErrorKind::Transient,
+            code: "RequestTimeout",
+        });
+    }
+    bench.run(Millis::from_secs(120));
+    bench.ask();
+    bench.run(SECOND);
+    let answer = told(&mut bench, by_program("second-secret"));
+    assert_eq!(answer, Ok(Operated::RestartDeferred));
+    bench.run(Millis::from_secs(300));
+    let status = bench.host.fleet().status(&incidents::worker(), bench.now);
+    let restart = status.unwrap().restart.unwrap();
+    assert_eq!(
+        (restart.cause.as_str(), restart.deferred),
+        ("second-secret", None)
+    );
+}
+
+#[test]
 fn where_boxes_register_a_restart_is_over_with_a_heartbeat_of_the_new_life_and_not_before() {
     let mut bench = serving(fleet_with_boxes(), Native::sensible());
     let id = bench.up().remove(0);

@@ -20,6 +20,9 @@ use clap::Parser;
 
 use troupe::Troupe;
 
+/// A world that fails is looked at; so many of them say enough.
+const VIOLATIONS_MAX: usize = 20;
+
 #[derive(Parser)]
 #[command(
     name = "cargo xtask swarm",
@@ -41,6 +44,9 @@ struct CommandLine {
     /// How many run at a time; all cores unless it is said otherwise
     #[arg(long)]
     threads: Option<usize>,
+    /// Ends at the first world that fails, and does not look for a smaller one
+    #[arg(long)]
+    first: bool,
     /// Also lets the policies play that did the incidents
     #[arg(long)]
     legacy: bool,
@@ -89,6 +95,7 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         from: line.from,
         at_least: line.seeds,
         until: seconds,
+        violations_max: if line.first { 1 } else { VIOLATIONS_MAX },
     };
     let tally = many::run(&troupe, seeds, threads, line.legacy);
     tally.print();
@@ -104,6 +111,8 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         };
         return Ok(code);
     };
-    one::run(&troupe, *seed, line.legacy);
+    if !line.first {
+        one::run(&troupe, *seed, line.legacy);
+    }
     Ok(ExitCode::FAILURE)
 }

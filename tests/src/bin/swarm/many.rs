@@ -10,9 +10,6 @@ use reeve_sim::swarm::{self, Options};
 use crate::tally::Tally;
 use crate::troupe::Troupe;
 
-/// A world that fails is looked at; so many of them say enough.
-const VIOLATIONS_MAX: usize = 20;
-
 /// Which seeds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeds {
@@ -22,6 +19,8 @@ pub(crate) struct Seeds {
     pub(crate) at_least: u64,
     /// Until when further ones follow.
     pub(crate) until: Option<Duration>,
+    /// So many failing worlds are enough.
+    pub(crate) violations_max: usize,
 }
 
 /// Lets all of them run.
@@ -44,7 +43,7 @@ pub(crate) fn run(troupe: &Troupe, seeds: Seeds, threads: usize, legacy: bool) -
                     let report = swarm::run(&options, troupe, &troupe.casts, false);
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.enter(seed, &report);
-                    if tally.violations.len() >= VIOLATIONS_MAX {
+                    if tally.violations.len() >= seeds.violations_max {
                         enough.store(true, Ordering::Relaxed);
                     }
                 }

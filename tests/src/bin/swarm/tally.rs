@@ -119,9 +119,18 @@ impl Tally {
             .into_iter()
             .map(|fault| (fault.as_str(), self.fired[fault as usize]))
             .collect();
+        let broken: Vec<_> = self
+            .violations
+            .iter()
+            .map(|(seed, violation)| {
+                let guarantee = format!("{:?}", violation.guarantee);
+                json!({ "seed": seed, "guarantee": guarantee, "text": violation.text })
+            })
+            .collect();
         let figures = json!({
             "seeds": self.seeds,
             "violations": self.violations.len(),
+            "broken": broken,
             "simulated_worker_hours": self.worker_hours.round(),
             "worker_hours_per_core_hour": self.per_core_hour().round(),
             "faults": faults,

@@ -43,6 +43,7 @@ fn unanswered(source: LaunchSource, ago: Millis) -> Worker {
         generation: Generation::new(4),
         decision: DecisionId::new(1),
         sent: 9,
+        in_doubt: false,
         since: Instant::from_ms(NOW.as_ms() - ago.get()),
     });
     worker

@@ -1,19 +1,84 @@
-//! G1: at most one instance ever exists for a worker's generation.
+//! G1: at most one instance ever exists for a worker's generation, and no launch is announced while the cloud has given no
+//! definite answer to the one before.
 
 use std::collections::BTreeMap;
 
-use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
+use reeve_core::id::{InstanceId, LaunchToken, WorkerId};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
+use reeve_core::time::{Instant, Millis};
 
+use super::super::due::Sent;
+use super::{ByWorker, Finding, Guarantee, Written};
 use crate::world::{Happening, What, World};
 
 /// Every instance that reeve launched, ever.
 #[derive(Default)]
 pub(super) struct Launches {
     of: BTreeMap<(String, String), InstanceId>,
+    /// The launch that was announced last and has no definite answer, and since when.
+    open: ByWorker<Open>,
 }
 
+/// A launch that may be carried out yet, or have been.
+struct Open {
+    token: LaunchToken,
+    since: Instant,
+    /// Whether a try of it was not answered.
+    in_doubt: bool,
+}
+
+/// When a launch may be given up that was never answered: ECS remembers its token for an hour, and reeve is sure of it
+/// for 50 minutes (ECS API reference, "Ensuring idempotency").
+const GIVEN_UP_AFTER: Millis = Millis::from_secs(49 * 60);
+
 impl Launches {
+    /// A record was written: is it a new launch beside an unanswered one?
+    pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
+        let Some(Mutation::Launch { token, .. }) = written.permit.map(|permit| permit.mutation())
+        else {
+            return Ok(());
+        };
+        let open = self.open.get(written.worker);
+        if open.is_some_and(|open| &open.token == token) {
+            return Ok(());
+        }
+        let announced = Open {
+            token: token.clone(),
+            since: written.at,
+            in_doubt: false,
+        };
+        let Some(open) = self.open.insert(written.worker.clone(), announced) else {
+            return Ok(());
+        };
+        let age = written.at.since(open.since);
+        if age >= GIVEN_UP_AFTER {
+            return Ok(());
+        }
+        let text = format!("a launch is announced, and the one of {age} before was never answered");
+        Err((Guarantee::G1, text))
+    }
+
+    /// The cloud has answered.
+    pub(super) fn concluded(&mut self, sent: &Sent, result: &Result<Outcome, CloudError>) {
+        let open = self.open.get_mut(&sent.worker);
+        let (Mutation::Launch { token, .. }, Some(open)) = (&sent.mutation, open) else {
+            return;
+        };
+        if &open.token != token {
+            return;
+        }
+        match result.as_ref().map_err(|error| error.kind) {
+            // After a timeout nobody knows.
+            Err(CloudErrorKind::Transient) => open.in_doubt = true,
+            // They come before the token is looked up, so they say nothing of an earlier try.
+            Err(CloudErrorKind::Throttled | CloudErrorKind::Denied) if open.in_doubt => {}
+            _ => {
+                self.open.remove(&sent.worker);
+            }
+        }
+    }
+
     pub(super) fn happened(
         &mut self,
         happening: &Happening,

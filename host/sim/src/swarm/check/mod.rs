@@ -3,41 +3,50 @@
 //!
 //! | guarantee | looked at | file |
 //! |---|---|---|
-//! | G1 one instance per generation | every instance that comes into being | [`launches`] |
-//! | G2 one adopted instance | every write of a record | [`adoption`] |
+//! | G1 one instance per generation | every instance that comes into being, every launch announced | [`launches`] |
+//! | G2 one adopted instance | every write of a record, every end of an orphan | [`adoption`], [`orphans`] |
 //! | G3 the pointer follows | writes and stops as they arrive | [`pointer`] |
 //! | G4 nothing beside a live one | launches and starts, announced and arriving | [`adoption`] |
 //! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
 //! | G6 fencing | every write of a record, every mutation | [`fence`] |
 //! | G7 one restart | every restart in a record, every answer | [`restarts`] |
-//! | G8 registration | every register that is granted | [`scope`] |
+//! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every mutation that is announced | [`budgets`] |
+//! | pause | every write of a record | [`pauses`] |
 //! | answers | every question of a caller | [`answers`] |
 //! | liveness | the world, once the trouble is over | [`recovery`] |
+//! | no panic | every step of a host | here |
 
 mod adoption;
 mod answers;
+mod boxes;
 mod budgets;
 mod fence;
 mod launches;
+mod orphans;
+mod pauses;
 mod pointer;
 mod recovery;
 mod restarts;
 mod scope;
 mod uses;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Reply;
+use reeve_core::cloud::{CloudError, Outcome};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
-use reeve_core::store::{Stored, Write};
+use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
 use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::Said;
 
 use super::Casts;
 use super::due::{Life, Sent};
@@ -69,6 +78,8 @@ pub enum Guarantee {
     Answers,
     /// All did not come right after the trouble.
     Liveness,
+    /// A host panicked.
+    NoPanic,
 }
 
 /// A guarantee that did not hold.
@@ -110,6 +121,9 @@ pub(super) struct Checks {
     budgets: budgets::Budgets,
     answers: answers::Answers,
     recovery: recovery::Recovery,
+    boxes: boxes::Boxes,
+    pauses: pauses::Pauses,
+    uses: uses::Uses,
     /// Workers that an operator wants learned anew: what was known of them may be gone.
     forgotten: BTreeSet<WorkerId>,
 }
@@ -153,6 +167,9 @@ impl Checks {
             budgets: budgets::Budgets::default(),
             answers: answers::Answers::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
+            boxes: boxes::Boxes::default(),
+            pauses: pauses::Pauses::default(),
+            uses: uses::Uses::new(options),
             forgotten: BTreeSet::new(),
         }
     }
@@ -204,10 +221,13 @@ impl Checks {
             self.fence.committed(&written, self.is_shared),
             adoption::committed(&written, is_forgotten),
             pointer::committed(&written),
-            uses::committed(&written),
-            self.restarts.committed(&written),
+            self.uses.committed(&written),
+            self.restarts.committed(&written, &self.boxes),
             self.budgets.committed(&written, &self.spec),
-            paused(&written),
+            self.launches.committed(&written),
+            self.boxes.committed(&written),
+            orphans::committed(&written),
+            self.pauses.committed(&written),
         ];
         for finding in findings {
             self.settle(at, worker, finding);
@@ -236,6 +256,18 @@ impl Checks {
         for finding in findings {
             self.settle(at, &sent.worker, finding);
         }
+    }
+
+    /// The cloud has said what came of it, to whoever listens.
+    pub(super) fn concluded(
+        &mut self,
+        at: Instant,
+        by: Life,
+        sent: &Sent,
+        result: &Result<Outcome, CloudError>,
+    ) {
+        self.launches.concluded(sent, result);
+        self.budgets.concluded(at, by, sent, result);
     }
 
     /// It was carried out.
@@ -289,12 +321,29 @@ impl Checks {
         {
             let finding = scope::served(&route.instance, spec, world);
             self.settle(at, &asking.worker, finding);
+            self.uses.served(&asking.worker, &route.instance, at);
         }
     }
 
     pub(super) fn answered_nobody(&mut self, at: Instant, request: RequestId) {
         if let Err((worker, text)) = self.answers.answered_nobody(request) {
             self.settle(at, &worker, Err((Guarantee::Answers, text)));
+        }
+    }
+
+    /// The store is told of a use.
+    pub(super) fn touched(
+        &mut self,
+        at: Instant,
+        worker: &WorkerId,
+        touch: Touch,
+        result: &Result<Touched, StoreError>,
+    ) {
+        if matches!(touch, Touch::Heartbeat { .. }) {
+            self.boxes.heard(worker, at);
+        }
+        if *result == Ok(Touched::Refreshed) {
+            self.uses.touched(worker, touch, at);
         }
     }
 
@@ -319,11 +368,33 @@ impl Checks {
         self.settle(at, worker, finding);
     }
 
+    /// A box says something.
+    pub(super) fn box_said(&mut self, at: Instant, said: &Said) {
+        if let Said::Register { nonce, .. } = said {
+            self.boxes.registers(*nonce, at);
+        }
+    }
+
+    /// A box is answered.
+    pub(super) fn box_answered(&mut self, at: Instant, worker: &WorkerId, reply: &Reply) {
+        let token = match reply {
+            Reply::Registered(registered) => Some(&registered.token),
+            Reply::Noted(noted) => noted.token.as_ref(),
+            Reply::Refused(_) => None,
+        };
+        if let Some(token) = token {
+            let finding = self.boxes.handed_out(worker, token);
+            self.settle(at, worker, finding);
+        }
+    }
+
     pub(super) fn commanded(&mut self, request: RequestId, worker: &WorkerId, command: &Command) {
         if *command == Command::Forget {
             self.forgotten.insert(worker.clone());
+            self.budgets.forgotten(worker);
         }
         self.restarts.commanded(request, worker, command);
+        self.pauses.commanded(request, worker, command);
     }
 
     pub(super) fn reported(
@@ -333,8 +404,23 @@ impl Checks {
         worker: &WorkerId,
         result: &Result<Operated, Refused>,
     ) {
+        self.pauses.reported(request);
         let finding = self.restarts.reported(request, result);
         self.settle(at, worker, finding);
+    }
+
+    /// A host panicked, which nothing that reaches it may bring about.
+    pub(super) fn panicked(&mut self, at: Instant, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = format!("the host panicked: {}", text.unwrap_or("without a word"));
+        self.settle(at, &WorkerId::from("?"), Err((Guarantee::NoPanic, text)));
+    }
+
+    /// Things go on happening, and time does not.
+    pub(super) fn stands_still(&mut self, at: Instant, steps: u32) {
+        let text = format!("{steps} things happened at one instant, and there is no end of it");
+        self.settle(at, &WorkerId::from("?"), Err((Guarantee::Liveness, text)));
     }
 
     /// The trouble is over.
@@ -359,19 +445,9 @@ impl Checks {
     }
 }
 
-/// A pause holds whoever asks: nothing is announced for a paused worker.
-fn paused(written: &Written<'_>) -> Finding {
-    let Some(permit) = written.permit else {
-        return Ok(());
-    };
-    if written.before.record.paused.is_none() {
-        return Ok(());
-    }
-    let text = format!(
-        "a {} was announced while the record says that the worker is paused",
-        permit.mutation().kind()
-    );
-    Err((Guarantee::Pause, text))
+/// An instant so much later.
+fn later(at: Instant, by: Millis) -> Instant {
+    at + by
 }
 
 /// A worker's configuration and its pool's.

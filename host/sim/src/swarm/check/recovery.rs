@@ -11,7 +11,7 @@ use reeve_core::time::{Instant, Millis};
 use super::super::Casts;
 use super::super::options::Options;
 use super::super::shelf::Shelf;
-use super::{live_of, placed};
+use super::{CLOCKS_APART, live_of, placed};
 use crate::world::World;
 
 /// Half an hour for a worker that cycles, 20 minutes for a slow stop, 20 for the longest window of a budget, 10 for
@@ -71,7 +71,8 @@ impl Recovery {
             };
             let trouble = match self.served.contains(worker) {
                 false => Some("nobody was served since".to_owned()),
-                true => not_well(worker, of, pool, world, shelf),
+                true => not_well(worker, of, pool, world, shelf)
+                    .or_else(|| self.silent(worker, pool, shelf)),
             };
             if let Some(trouble) = trouble {
                 self.open.insert(worker.clone(), trouble);
@@ -84,6 +85,14 @@ impl Recovery {
             (worker.clone(), text)
         })
         .collect()
+    }
+
+    /// A box that has registered shows its token.
+    fn silent(&self, worker: &WorkerId, pool: &PoolSpec, shelf: &Shelf) -> Option<String> {
+        let heard_at = shelf.truth(worker).activity.heartbeat_at;
+        let since = self.since? + CLOCKS_APART;
+        let is_silent = pool.boxes.is_some() && heard_at.is_none_or(|at| at < since);
+        is_silent.then(|| "no heartbeat came since".to_owned())
     }
 
     pub(super) fn all_is_well(&self) -> bool {

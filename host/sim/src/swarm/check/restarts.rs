@@ -1,12 +1,16 @@
-//! G7: however many ask within the window, there is one restart, and everybody is told what became of their request.
+//! G7: however many ask within the window, there is one restart, and everybody is told what became of their request. It is
+//! done when the worker is really there: adopted since it began and, where boxes register, heard. One that was put off
+//! follows, unless the worker was brought up anew since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use reeve_core::cloud::MutationKind;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
-use reeve_core::restart::Initiator;
+use reeve_core::restart::{Initiator, Restart, RestartStage};
 use reeve_core::time::{Instant, Millis};
 
+use super::boxes::Boxes;
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 
 /// The restarts of all workers.
@@ -17,6 +21,8 @@ pub(super) struct Restarts {
     /// Restarts that were begun and not yet reported.
     begun: ByWorker<u64>,
     asked: BTreeMap<RequestId, WorkerId>,
+    /// Workers that were brought up since a restart was put off: what it was for has reached the new life.
+    brought_up: BTreeSet<WorkerId>,
 }
 
 impl Restarts {
@@ -26,16 +32,22 @@ impl Restarts {
         }
     }
 
-    pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
+    pub(super) fn committed(&mut self, written: &Written<'_>, boxes: &Boxes) -> Finding {
         let before = written.before.record.restart.as_ref();
+        if let Some(MutationKind::Launch | MutationKind::Start) =
+            written.permit.map(|permit| permit.mutation().kind())
+        {
+            self.brought_up.insert(written.worker.clone());
+        }
         let Some(after) = written.write.record.restart.as_ref() else {
             return Ok(());
         };
         let is_new = before.is_none_or(|before| {
             (before.started_at, &before.request) != (after.started_at, &after.request)
         });
-        if !is_new {
-            return Ok(());
+        if let (Some(before), false) = (before, is_new) {
+            self.goes_on(written, before, after)?;
+            return is_really_there(written, before, after, boxes);
         }
         *self.begun.entry(written.worker.clone()).or_default() += 1;
         let last = self.began.insert(written.worker.clone(), written.at);
@@ -52,6 +64,21 @@ impl Restarts {
                 after.request.cause
             )),
             None => Ok(()),
+        }
+    }
+
+    /// What was put off is not lost.
+    fn goes_on(&mut self, written: &Written<'_>, before: &Restart, after: &Restart) -> Finding {
+        match (&before.deferred, &after.deferred) {
+            (Some(request), None) if !self.brought_up.contains(written.worker) => broken(format!(
+                "a restart ({}) that was put off is dropped",
+                request.cause
+            )),
+            (before, Some(after)) if before.as_ref() != Some(after) => {
+                self.brought_up.remove(written.worker);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -72,6 +99,30 @@ impl Restarts {
         }
         *begun -= 1;
         Ok(())
+    }
+}
+
+/// A restart that is over: is the worker there?
+fn is_really_there(
+    written: &Written<'_>,
+    before: &Restart,
+    after: &Restart,
+    boxes: &Boxes,
+) -> Finding {
+    if before.stage == after.stage || after.stage != RestartStage::Done {
+        return Ok(());
+    }
+    let adopted = written.write.record.adopted.as_ref();
+    let Some(adopted) = adopted.filter(|adopted| adopted.since >= after.started_at) else {
+        return broken("a restart is done, and nothing was adopted since it began".to_owned());
+    };
+    let is_heard = boxes.was_heard(written.worker, adopted.since);
+    match written.pool.boxes.is_some() && !is_heard {
+        true => broken(format!(
+            "a restart is done, and the box of {} was never heard",
+            adopted.id
+        )),
+        false => Ok(()),
     }
 }
 
