@@ -20,6 +20,7 @@ mod operating;
 mod orphans;
 mod reaping;
 mod records;
+mod refreshing;
 mod resolving;
 mod restarting;
 mod support;
