@@ -8,6 +8,8 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
+use std::time::{Duration, Instant};
+
 use reeve_tests::emulator::Emulator;
 use reeve_tests::process::Reeve;
 use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
@@ -16,17 +18,36 @@ use serde_json::{Value, json};
 const CLUSTER: &str = "agents";
 const WORKER: &str = "/v1/workers/encache-gpu";
 
+/// The shortest idle timeout that the standard policy takes.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// The stage's worker, in a pool of Fargate tasks.
 fn serve(emulator: &Emulator, subnet: &str) -> Reeve {
+    serve_with(emulator, subnet, "", "")
+}
+
+/// The same in a pool that ends what is idle as soon as the standard policy can be told to.
+fn serve_and_reap(emulator: &Emulator, subnet: &str) -> Reeve {
+    let idle_ms = IDLE.as_millis();
+    let more = format!(
+        "idle_ms_min = 1000\ndrain_ms = 0\n\n[pool.gpu.policy.reap]\nsettings.look_again_ms = 1000\n\
+         settings.default_ms = {idle_ms}\nsettings.active_hours_ms = {idle_ms}\n\
+         settings.quiet_hours_ms = {idle_ms}\n"
+    );
+    serve_with(emulator, subnet, "reap = true\n", &more)
+}
+
+/// With these further lines in the pool's section, and after its limits.
+fn serve_with(emulator: &Emulator, subnet: &str, of_pool: &str, more: &str) -> Reeve {
     let section = format!(
         "\n[pool.gpu.fargate]\ncluster = \"{CLUSTER}\"\ntask_definition = \"{CLUSTER}\"\n\
          subnets = [\"{subnet}\"]\ncontainer = \"main\"\n\
-         \n[pool.gpu.limits]\nsweep_interval_ms = 1000\n"
+         \n[pool.gpu.limits]\nsweep_interval_ms = 1000\n{more}"
     );
     let of_ec2 = "launch_template = \"encache-gpu\"\n";
     let configuration = configuration(emulator);
     assert!(configuration.contains(of_ec2));
-    let configuration = configuration.replace(of_ec2, "") + &section;
+    let configuration = configuration.replace(of_ec2, of_pool) + &section;
     Reeve::start_in(directory(), &configuration, &CREDENTIALS)
 }
 
@@ -108,4 +129,37 @@ fn a_task_that_runs_already_is_found_by_its_tag_and_one_that_has_ended_is_follow
     });
     assert_eq!(called(&emulator, "RunTask"), 1);
     assert_eq!(emulator.task(CLUSTER, &ours)["lastStatus"], "STOPPED");
+}
+
+#[test]
+fn an_idle_task_is_ended_the_pointer_no_longer_names_it_and_the_next_request_runs_another() {
+    let emulator = Emulator::start();
+    let subnet = emulator.create_cluster(CLUSTER);
+    emulator.record();
+    let reeve = serve_and_reap(&emulator, &subnet);
+    let asked = Instant::now();
+    let idle = served(&reeve);
+    assert_pointed(&emulator, &reeve, &idle);
+
+    // The policy wants real time; nothing may ask for the worker meanwhile, or it would be in use.
+    let is_reaped = |line: &String| line.contains("\"instance_reaped\"") && line.contains(&idle);
+    reeve.until("the task is idle", |reeve| {
+        reeve.log().iter().any(is_reaped)
+    });
+    assert!(asked.elapsed() >= IDLE, "after {:?}", asked.elapsed());
+    reeve.until("the task is ended", |_| called(&emulator, "StopTask") == 1);
+    assert_eq!(emulator.parameter(POINTER), "none");
+    reeve.until("the task has stopped", |_| {
+        emulator.task(CLUSTER, &idle)["lastStatus"] == "STOPPED"
+    });
+    let reason = emulator.task(CLUSTER, &idle)["stoppedReason"].clone();
+    let reason = reason.as_str().unwrap_or_default();
+    assert!(reason.starts_with("reeve: decision "), "{reason}");
+    assert_eq!(called(&emulator, "RunTask"), 1, "nobody has asked for it");
+
+    let next = served(&reeve);
+    assert_ne!(next, idle);
+    assert_pointed(&emulator, &reeve, &next);
+    let calls = ["RunTask", "StopTask"].map(|operation| called(&emulator, operation));
+    assert_eq!(calls, [2, 1]);
 }

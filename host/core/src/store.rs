@@ -369,6 +369,53 @@ pub enum Touch {
     },
 }
 
+impl Touch {
+    /// This refresh and another one of the same kind as one, which leaves behind what the two would; `None`: they are
+    /// of different kinds.
+    pub fn with(self, other: Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::HandedOut { at }, Self::HandedOut { at: other }) => {
+                Self::HandedOut { at: at.max(other) }
+            }
+            (
+                Self::Delivered { at, count },
+                Self::Delivered {
+                    at: other,
+                    count: more,
+                },
+            ) => Self::Delivered {
+                at: at.max(other),
+                count: count.saturating_add(more),
+            },
+            (
+                Self::Processed { at, count },
+                Self::Processed {
+                    at: other,
+                    count: more,
+                },
+            ) => Self::Processed {
+                at: at.max(other),
+                count: count.saturating_add(more),
+            },
+            (Self::Heartbeat { at }, Self::Heartbeat { at: other }) => {
+                Self::Heartbeat { at: at.max(other) }
+            }
+            (Self::Busy { until }, Self::Busy { until: other }) => Self::Busy {
+                until: until.max(other),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Whether it tells that the instance is in use, and not only that it is there.
+    pub fn is_use(self) -> bool {
+        matches!(
+            self,
+            Self::Delivered { .. } | Self::Processed { .. } | Self::Busy { .. }
+        )
+    }
+}
+
 /// What a refresh came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {

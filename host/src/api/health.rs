@@ -18,7 +18,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// Whether questions get answers that a policy stands behind; 503 with the reasons if not.
 pub(super) async fn ready(State(api): State<Api>) -> Response {
-    let judgement = api.0.readiness.judge();
+    let judgement = api.parts.readiness.judge();
     let status = if judgement.ready {
         StatusCode::OK
     } else {
@@ -29,7 +29,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
 
 /// All counters. How many workers are in which condition, and what their signals say, is counted here and now.
 pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
-    let api = &*api.0;
+    let api = &*api.parts;
     let workers = api.handle.workers().await?;
     api.metrics
         .set_workers(workers.iter().map(|worker| worker.condition));

@@ -23,11 +23,11 @@ mod workers;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{Method, Uri};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use reeve_core::id::WorkerId;
 use reeve_policy::Registry;
 
@@ -67,7 +67,10 @@ enum Side {
 
 /// What handlers work with; clones share it.
 #[derive(Clone)]
-pub(crate) struct Api(Arc<ApiParts>);
+pub(crate) struct Api {
+    parts: Arc<ApiParts>,
+    side: Side,
+}
 
 /// What the interface is made of.
 pub(crate) struct ApiParts {
@@ -84,43 +87,40 @@ pub(crate) struct ApiParts {
 
 impl Api {
     pub(crate) fn new(parts: ApiParts) -> Self {
-        Self(Arc::new(parts))
+        Self {
+            parts: Arc::new(parts),
+            side: Side::Application,
+        }
     }
 
     /// The interface for a TCP listener, which web pages may reach through a browser.
     pub(crate) fn for_loopback(&self) -> Door {
-        Door::new(self.router(), self.0.metrics.clone(), Names::Loopback)
+        Door::new(self.router(), self.parts.metrics.clone(), Names::Loopback)
     }
 
     /// The interface for a Unix socket.
     pub(crate) fn for_socket(&self) -> Door {
-        Door::new(self.router(), self.0.metrics.clone(), Names::Any)
+        Door::new(self.router(), self.parts.metrics.clone(), Names::Any)
     }
 
     /// The interface for boxes, which come from other machines under any name; all that it does asks for a proof
     /// or a token.
     pub(crate) fn for_boxes(&self) -> Door {
-        Door::new(self.router_for_boxes(), self.0.metrics.clone(), Names::Any)
+        Door::new(
+            self.router_for_boxes(),
+            self.parts.metrics.clone(),
+            Names::Any,
+        )
     }
 
     fn router(&self) -> Router {
-        let by_application = Extension(Side::Application);
         Router::new()
             .route("/v1/workers", get(workers::all))
             .route("/v1/workers/{name}", get(workers::one))
             .route("/v1/workers/{name}/resolve", get(resolve::resolve))
-            .route(
-                "/v1/workers/{name}/delivered",
-                post(reports::delivered).layer(by_application),
-            )
-            .route(
-                "/v1/workers/{name}/processed",
-                post(reports::processed).layer(by_application),
-            )
-            .route(
-                "/v1/workers/{name}/busy",
-                post(reports::busy).layer(by_application),
-            )
+            .route("/v1/workers/{name}/delivered", post(reports::delivered))
+            .route("/v1/workers/{name}/processed", post(reports::processed))
+            .route("/v1/workers/{name}/busy", post(reports::busy))
             .route("/v1/workers/{name}/restart", post(operate::restart))
             .route("/v1/workers/{name}/pause", post(operate::pause))
             .route("/v1/workers/{name}/resume", post(operate::resume))
@@ -137,6 +137,8 @@ impl Api {
 
     fn router_for_boxes(&self) -> Router {
         let paths = PATHS_FOR_BOXES;
+        let parts = Arc::clone(&self.parts);
+        let side = Side::Box;
         Router::new()
             .route("/v1/workers/{name}/register", post(register::register))
             .route("/v1/workers/{name}/heartbeat", post(reports::heartbeat))
@@ -147,8 +149,7 @@ impl Api {
             .method_not_allowed_fallback(async move |method, uri| {
                 no_such_method(method, uri, paths)
             })
-            .layer(Extension(Side::Box))
-            .with_state(self.clone())
+            .with_state(Self { parts, side })
     }
 
     /// The worker that a path names.
@@ -156,7 +157,7 @@ impl Api {
         let Path(name) = name
             .as_ref()
             .map_err(|error| Problem::bad_request(error.body_text()))?;
-        let slot = self.0.routes.slot(name);
+        let slot = self.parts.routes.slot(name);
         slot.map(Slot::worker)
             .ok_or_else(|| Problem::unknown_worker(name))
     }

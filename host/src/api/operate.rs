@@ -86,7 +86,7 @@ pub(super) async fn forget(State(api): State<Api>, name: Name) -> Result<Json<Do
 
 async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, Problem> {
     let worker = api.worker(&name)?;
-    match api.0.handle.operate(worker, command).await? {
+    match api.parts.handle.operate(worker, command).await? {
         Ok((outcome, status)) => Ok(Json(Done {
             status,
             changed: outcome.is_change(),

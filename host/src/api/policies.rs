@@ -17,14 +17,14 @@ pub(super) struct Policies {
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
-    let policies = api.0.registry.status();
+    let policies = api.parts.registry.status();
     Json(Policies { policies })
 }
 
 /// 200 when every file serves as it is; 422 when one was refused and an earlier one, or none, goes on
 /// serving. The body tells file by file either way.
 pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
-    let report = api.0.reloads.reload(Cause::Request).await;
+    let report = api.parts.reloads.reload(Cause::Request).await;
     let report = report.map_err(|ended| Problem::internal(&ended.to_string()))?;
     let status = if report.is_good() {
         StatusCode::OK

@@ -62,7 +62,7 @@ pub(super) async fn register(
         Ok(claim) => Said::Register { claim, nonce },
         Err(text) => Said::Unproven { text },
     };
-    match api.0.handle.say(worker, said, fresh()?).await? {
+    match api.parts.handle.say(worker, said, fresh()?).await? {
         Reply::Registered(registered) => {
             let body = RegisteredBody {
                 worker: worker.as_str(),
@@ -79,7 +79,7 @@ pub(super) async fn register(
 
 /// The proof's own failure is for the worker's record; a request of another shape is not.
 fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
-    let Some(proofs) = &api.0.proofs else {
+    let Some(proofs) = &api.parts.proofs else {
         return Err(Problem::internal("this host checks no proofs of boxes"));
     };
     match (asked.document, asked.instance, asked.secret) {

@@ -1,12 +1,15 @@
 //! `POST /v1/workers/{name}/delivered`, `…/processed`, `…/busy`, and for boxes `…/heartbeat`: what is said of a
 //! worker. The same handlers serve applications on this machine, who need no token, and boxes, who do.
 
+use std::convert::Infallible;
+
+use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use reeve_core::boxes::{Noted, Refusal, RefusalCode, Reply, Report, Reporter};
 use reeve_core::id::InstanceId;
 use reeve_core::time::Millis;
@@ -60,6 +63,19 @@ struct NotedBody {
     heartbeat_ms: Option<u64>,
 }
 
+/// What a request shows in `Authorization`; `None`: nothing, or no text.
+pub(super) struct Shown(Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let shown = parts.headers.get(header::AUTHORIZATION);
+        let text = shown.and_then(|value| value.to_str().ok());
+        Ok(Self(text.map(str::to_owned)))
+    }
+}
+
 fn one() -> u64 {
     1
 }
@@ -68,32 +84,29 @@ fn one() -> u64 {
 pub(super) async fn delivered(
     State(api): State<Api>,
     name: Name,
-    Extension(side): Extension<Side>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
     let counted = count(body).await?;
-    let by = reporter(&api, &name, side, &headers, counted.instance)?;
+    let by = reporter(&api, &name, &shown, counted.instance)?;
     say(&api, name, by, Report::Delivered(counted.count)).await
 }
 
 pub(super) async fn processed(
     State(api): State<Api>,
     name: Name,
-    Extension(side): Extension<Side>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
     let counted = count(body).await?;
-    let by = reporter(&api, &name, side, &headers, counted.instance)?;
+    let by = reporter(&api, &name, &shown, counted.instance)?;
     say(&api, name, by, Report::Processed(counted.count)).await
 }
 
 pub(super) async fn busy(
     State(api): State<Api>,
     name: Name,
-    Extension(side): Extension<Side>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
     let Busy { for_ms } = body::json(body, BODY_BYTES_MAX).await?;
@@ -104,19 +117,18 @@ pub(super) async fn busy(
             BUSY_MAX.get()
         )));
     }
-    let by = reporter(&api, &name, side, &headers, None)?;
+    let by = reporter(&api, &name, &shown, None)?;
     say(&api, name, by, Report::Busy(lasting)).await
 }
 
 pub(super) async fn heartbeat(
     State(api): State<Api>,
     name: Name,
-    Extension(side): Extension<Side>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(body, BODY_BYTES_MAX).await?;
-    let by = reporter(&api, &name, side, &headers, None)?;
+    let by = reporter(&api, &name, &shown, None)?;
     say(&api, name, by, Report::Heartbeat).await
 }
 
@@ -135,18 +147,15 @@ async fn count(body: Body) -> Result<Count, Problem> {
 fn reporter(
     api: &Api,
     name: &Name,
-    side: Side,
-    headers: &HeaderMap,
+    shown: &Shown,
     instance: Option<InstanceId>,
 ) -> Result<Reporter, Problem> {
-    if side == Side::Application {
+    if api.side == Side::Application {
         return Ok(Reporter::Application(instance));
     }
-    let shown = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let detail = match shown.map(Token::parse) {
+    let token = shown.0.as_deref();
+    let token = token.and_then(|value| value.strip_prefix("Bearer "));
+    let detail = match token.map(Token::parse) {
         Some(Ok(token)) => return Ok(Reporter::Box(token)),
         Some(Err(error)) => {
             format!("the token cannot be one of this host: {error}; register to get one")
@@ -163,7 +172,7 @@ async fn say(api: &Api, name: Name, by: Reporter, report: Report) -> Result<Resp
     let worker = api.worker(&name)?;
     let fresh = fresh()?;
     let said = Said::Report { by, report };
-    match api.0.handle.say(worker, said, fresh).await? {
+    match api.parts.handle.say(worker, said, fresh).await? {
         Reply::Noted(noted) => Ok(Json(NotedBody::from(noted)).into_response()),
         Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
         Reply::Registered(_) => Err(Problem::internal("a report was answered as a register")),

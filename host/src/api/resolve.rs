@@ -17,7 +17,7 @@ pub(super) async fn resolve(
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let api = &*api.0;
+    let api = &*api.parts;
     let Path(name) = name.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wait = wait::parse(query.as_deref()).map_err(Problem::bad_request)?;
     let slot = api

@@ -16,7 +16,7 @@ pub(super) struct Workers {
 }
 
 pub(super) async fn all(State(api): State<Api>) -> Result<Json<Workers>, Problem> {
-    let workers = api.0.handle.workers().await?;
+    let workers = api.parts.handle.workers().await?;
     Ok(Json(Workers { workers }))
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn one(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<WorkerStatus>, Problem> {
     let Path(name) = name.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let status = api.0.handle.worker(WorkerId::new(&name)).await?;
+    let status = api.parts.handle.worker(WorkerId::new(&name)).await?;
     status
         .map(Json)
         .ok_or_else(|| Problem::unknown_worker(&name))

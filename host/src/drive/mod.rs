@@ -46,6 +46,8 @@ pub(crate) use handle::{Handle, LoopEnded};
 
 /// How often the marks of routes that were handed out are collected.
 const COLLECT: Duration = Duration::from_secs(1);
+/// Requests served before events are looked at again: they take microseconds each, and an event holds up a worker.
+const TOGETHER: usize = 32;
 /// How long mutations under way may take to end when the host shuts down. What has not ended by then is
 /// in the journal and is found again by its tags.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -150,7 +152,7 @@ impl Drive {
                 Some(event) = self.events.recv() => self.take_in(event).await,
                 () = sleep_until(due) => self.fire_timers().await,
                 _ = collect.tick() => self.collect().await,
-                Some(request) = self.requests.recv() => self.serve(request).await,
+                Some(request) = self.requests.recv() => self.serve_all(request).await,
             }
         }
         self.drain().await;
@@ -331,6 +333,18 @@ impl Drive {
             self.handed_out(handed_out);
         }
         self.journal.retry();
+    }
+
+    /// Serves a request and those that have come meanwhile: going to sleep and looking at everything else costs more
+    /// than most of them.
+    async fn serve_all(&mut self, first: Request) {
+        self.serve(first).await;
+        for _ in 1..TOGETHER {
+            let Ok(request) = self.requests.try_recv() else {
+                return;
+            };
+            self.serve(request).await;
+        }
     }
 
     async fn serve(&mut self, request: Request) {

@@ -85,6 +85,10 @@ impl Scene<'_> {
             let text = format!("{id} has taken {work} deliveries that are not processed");
             return Err(Veto::new(Rule::WorkInFlight, text));
         }
+        if worker.touches.values().any(|touch| touch.is_use()) {
+            let text = format!("a report that {id} is in use is on its way to the store");
+            return Err(Veto::new(Rule::InUse, text));
+        }
         let idle_min = worker.pool.limits.idle_min;
         let used_at = activity.delivered_at.max(activity.processed_at);
         match used_at.max(worker.asked_at) {
@@ -137,9 +141,10 @@ mod tests {
     use crate::cloud::{Mutation, MutationKind};
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
     use crate::guard::{Proposal, Rule};
-    use crate::id::InstanceId;
+    use crate::id::{InstanceId, RequestId};
     use crate::instance::InstanceState;
     use crate::spec::Limits;
+    use crate::store::Touch;
     use crate::time::Instant;
     use crate::worker::{InFlight, Waiter, Worker};
 
@@ -243,8 +248,22 @@ mod tests {
             deadline: NOW,
             patient: false,
         };
-        worker.waiters.insert(crate::id::RequestId::new(1), waiter);
+        worker.waiters.insert(RequestId::new(1), waiter);
         refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
+    }
+
+    #[test]
+    fn an_instance_is_kept_while_a_report_of_its_use_is_on_its_way_to_the_store() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        let end = stop("i-one", "unreachable");
+        let heartbeat = Touch::Heartbeat { at: NOW };
+        worker.touches.insert(RequestId::new(1), heartbeat);
+        permitted(&worker, &end, MutationKind::Stop);
+        let busy = Touch::Busy { until: NOW };
+        worker.touches.insert(RequestId::new(2), busy);
+        refused(&worker, &end, Rule::InUse);
     }
 
     #[test]

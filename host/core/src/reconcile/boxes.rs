@@ -3,25 +3,29 @@
 //! A *register* waits for a reading of its instance that was asked for after it came, then for the write that
 //! makes its token known; only then is the box answered. A *report* of a box is judged by what is known here, and
 //! by the record read anew before it is refused: another host may have registered the box. What is reported is
-//! refreshed in the store, and answered when that has come to an end, whatever the end.
+//! refreshed in the store, together with all that was reported meanwhile ([`refresh`]), and answered when that has come
+//! to an end, whatever the end.
 
 mod answers;
+mod refresh;
 mod tokens;
 
-use super::{Turn, reaping, restart};
-use crate::boxes::{NotedOutcome, Refusal, RefusalCode, Report, Reporter};
+use super::Turn;
+use crate::boxes::{Refusal, RefusalCode, Reporter};
 use crate::cloud::CloudError;
 use crate::effect::Effect;
 use crate::event::Asker;
 use crate::id::{DecisionId, InstanceId, RequestId};
 use crate::notice::Step;
-use crate::store::{StoreError, Touch, Touched};
+use crate::store::StoreError;
 use crate::time::{Instant, Millis};
 use crate::token::Secret;
 use crate::worker::{Said, Visitor, WaitsFor, Worker};
-use answers::{note, refuse, turn_away};
+use answers::{refuse, turn_away};
+use refresh::refresh;
+pub(super) use refresh::touched;
 pub(super) use tokens::record_written;
-use tokens::{gate, rotate_or_note, shown_now};
+use tokens::{gate, shown_now};
 
 /// Registers and reports of one worker that may wait at once. A box registers once and heartbeats twice a
 /// minute; more than this is somebody gone wild, who is told to come back.
@@ -106,44 +110,14 @@ pub(super) fn instance_read(
     }
 }
 
-/// A refresh has come to an end. It happened, whatever the store says of it.
-pub(super) fn touched(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    request: RequestId,
-    touch: Touch,
-    result: Result<Touched, StoreError>,
-) {
-    let outcome = match result {
-        Ok(Touched::Refreshed) => NotedOutcome::Stored,
-        Ok(Touched::NotRunning) => NotedOutcome::NotRunning,
-        Err(error) => {
-            let instance = worker
-                .adopted
-                .as_ref()
-                .map(|adopted| adopted.id.to_string());
-            let text = format!("the worker's activity was not refreshed: {error}");
-            let fields = [("instance_id", instance.as_deref().unwrap_or("none"))];
-            turn.notice(worker, Step::ActivityRefreshFailed, text, &fields);
-            NotedOutcome::NotStored
-        }
-    };
-    if outcome != NotedOutcome::NotRunning {
-        let mut activity = worker.record.activity();
-        activity.refresh(touch);
-        worker.take_activity(activity, turn.now);
-        restart::finish_if_there(worker, turn);
-        let is_use = matches!(
-            touch,
-            Touch::Delivered { .. } | Touch::Processed { .. } | Touch::Busy { .. }
-        );
-        if is_use {
-            reaping::revive(worker, turn, "it was used");
-        }
-    }
-    let waits = |visitor: &Visitor| visitor.waits_for == WaitsFor::Touch;
-    if worker.visitors.get(&request).is_some_and(waits) {
-        rotate_or_note(worker, turn, request, outcome);
+/// Who said it waits for no answer any more. What was reported is stored all the same: it happened.
+pub(super) fn gone(worker: &mut Worker, request: RequestId) {
+    let is_report_in_line = worker
+        .visitors
+        .get(&request)
+        .is_some_and(|visitor| matches!(visitor.waits_for, WaitsFor::Turn(_)));
+    if !is_report_in_line {
+        worker.visitors.remove(&request);
     }
 }
 
@@ -198,47 +172,9 @@ fn listen(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, record_i
                     }
                 }
             }
-            refresh(worker, turn, request, &by, report);
+            refresh(worker, turn, request, report);
         }
     }
-}
-
-/// Has a report refreshed in the store.
-fn refresh(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    request: RequestId,
-    by: &Reporter,
-    report: Report,
-) {
-    if let Reporter::Application(Some(instance)) = by
-        && worker
-            .adopted
-            .as_ref()
-            .is_none_or(|adopted| &adopted.id != instance)
-    {
-        return note(worker, turn, request, NotedOutcome::NotRunning, None);
-    }
-    if turn.shared.dry_run {
-        return note(worker, turn, request, NotedOutcome::NotStored, None);
-    }
-    let at = turn.now;
-    let touch = match report {
-        Report::Heartbeat => Touch::Heartbeat { at },
-        Report::Delivered(count) => Touch::Delivered { at, count },
-        Report::Processed(count) => Touch::Processed { at, count },
-        Report::Busy(lasting) => Touch::Busy {
-            until: at + lasting,
-        },
-    };
-    if let Some(visitor) = worker.visitors.get_mut(&request) {
-        visitor.waits_for = WaitsFor::Touch;
-    }
-    turn.effects.push(Effect::Touch {
-        worker: worker.id.clone(),
-        request,
-        touch,
-    });
 }
 
 fn waiting(worker: &Worker, for_it: impl Fn(&Visitor) -> bool) -> Vec<RequestId> {

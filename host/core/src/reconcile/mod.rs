@@ -59,7 +59,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
         Event::ResolveAsked { request, wait, .. } => callers::ask(worker, turn, request, wait),
         Event::RequestGone { request, .. } => {
             worker.waiters.remove(&request);
-            worker.visitors.remove(&request);
+            boxes::gone(worker, request);
         }
         Event::Said {
             request,

@@ -40,7 +40,7 @@ use crate::instance::InstanceState;
 use crate::restart::Restart;
 use crate::spec::{PoolSpec, WorkerSpec};
 pub use crate::store::{Adopted, How};
-use crate::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored};
+use crate::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
 use crate::time::Instant;
 
 /// Everything the host knows and intends about one worker.
@@ -89,6 +89,8 @@ pub struct Worker {
     pub register_error: Option<LastError>,
     /// Boxes and applications that wait for an answer.
     pub visitors: BTreeMap<RequestId, Visitor>,
+    /// Refreshes of reports on their way to the store, one of each kind at a time.
+    pub touches: BTreeMap<RequestId, Touch>,
     /// The reap that is about to happen.
     pub draining: Option<Draining>,
     /// When the host looks whether it shall; `None`: another host does.
@@ -181,6 +183,7 @@ impl Worker {
             credential: None,
             register_error: None,
             visitors: BTreeMap::new(),
+            touches: BTreeMap::new(),
             draining: None,
             drained_at: None,
             restart: None,

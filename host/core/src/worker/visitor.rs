@@ -1,7 +1,8 @@
 //! Boxes and applications that wait for an answer to what they registered or reported.
 
 use crate::boxes::{Claim, NotedOutcome, Report, Reporter};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, RequestId};
+use crate::store::Touch;
 use crate::time::Instant;
 use crate::token::{Secret, SecretHash, Token};
 
@@ -49,8 +50,10 @@ pub enum WaitsFor {
     Record,
     /// The reading of the instance that registers.
     Instance(InstanceId),
-    /// The refresh of the activity.
-    Touch,
+    /// The end of a refresh of the same kind, and then of the one that it will be part of.
+    Turn(Touch),
+    /// The refresh of the activity that was sent under this request.
+    Touch(RequestId),
     /// The write that makes its token known.
     Write {
         /// The token.

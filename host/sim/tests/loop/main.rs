@@ -21,6 +21,7 @@ mod orphans;
 mod pointers;
 mod reaping;
 mod records;
+mod refreshing;
 mod resolving;
 mod restarting;
 mod support;

@@ -124,7 +124,8 @@ pub(super) fn commit(connection: &Connection, write: &Write) -> Result<Committed
     let record = serde_json::to_string(&write.record).map_err(TableError::Unwritable)?;
     let phase = write.record.phase.as_str();
     let worker = write.worker.as_str();
-    connection.execute(COMMIT, params![worker, whole(next.get()), phase, record])?;
+    let mut commit = connection.prepare_cached(COMMIT)?;
+    commit.execute(params![worker, whole(next.get()), phase, record])?;
     Ok(Committed::Written(next))
 }
 
@@ -148,7 +149,8 @@ pub(super) fn touch(
 ) -> Result<Touched, TableError> {
     let running = Phase::Running.as_str();
     let activity = connection
-        .query_row(READ_ACTIVITY, [worker.as_str(), running], activity)
+        .prepare_cached(READ_ACTIVITY)?
+        .query_row([worker.as_str(), running], activity)
         .optional()
         .map_err(|error| sort(worker, error))?;
     let Some(mut activity) = activity else {
@@ -156,25 +158,23 @@ pub(super) fn touch(
     };
     activity.refresh(touch);
     let time = |at: Option<Instant>| at.map(|at| whole(at.as_ms()));
-    connection.execute(
-        REFRESH,
-        params![
-            worker.as_str(),
-            time(activity.delivered_at),
-            whole(activity.delivered),
-            time(activity.processed_at),
-            whole(activity.processed),
-            time(activity.heartbeat_at),
-            time(activity.busy_until),
-            time(activity.handed_out_at),
-        ],
-    )?;
+    connection.prepare_cached(REFRESH)?.execute(params![
+        worker.as_str(),
+        time(activity.delivered_at),
+        whole(activity.delivered),
+        time(activity.processed_at),
+        whole(activity.processed),
+        time(activity.heartbeat_at),
+        time(activity.busy_until),
+        time(activity.handed_out_at),
+    ])?;
     Ok(Touched::Refreshed)
 }
 
 fn find(connection: &Connection, worker: &WorkerId) -> Result<Option<Found>, TableError> {
     connection
-        .query_row(READ, [worker.as_str()], Found::read)
+        .prepare_cached(READ)?
+        .query_row([worker.as_str()], Found::read)
         .optional()
         .map_err(|error| sort(worker, error))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
@@ -16,7 +16,6 @@ use axum::routing::any;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use reeve::store::SqliteStore;
 use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::compute::Compute;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
@@ -32,16 +31,13 @@ use reeve_sim::world::{Boot, World};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::load::{Asked, Connection, FEW, Load, MANY, generate};
-use crate::measure::median;
+use crate::load::{Asked, Connection, FEW, Load, generate, middle};
 
-const WORKER: &str = "chat";
+pub(crate) const FLEET: &str = "bench";
+pub(crate) const WORKER: &str = "chat";
 pub(crate) const POOL: &str = "bench";
 const RESOLVE: &str = "/v1/workers/chat/resolve";
-const CONSTANT: &str = "/v1/workers/chat/constant";
-const DELIVERED: &str = "/v1/workers/chat/delivered";
-/// What a report is answered that is durable.
-const STORED: &[u8] = br#"{"outcome":"stored"}"#;
+pub(crate) const CONSTANT: &str = "/v1/workers/chat/constant";
 /// The turns of each of the two.
 const ROUNDS: usize = 9;
 const TURN: Duration = Duration::from_millis(600);
@@ -51,12 +47,6 @@ const STEADY_MAX: Duration = Duration::from_secs(10);
 /// The medians over the rounds.
 pub(crate) struct Http {
     pub(crate) resolve: Load,
-    pub(crate) constant: Load,
-}
-
-/// The same for reports.
-pub(crate) struct Activity {
-    pub(crate) reported: Load,
     pub(crate) constant: Load,
 }
 
@@ -89,57 +79,20 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
     })
 }
 
-/// Deliveries that are reported, each answered when it is durable in SQLite, beside the same constant handler asked
-/// by as many connections at once. The state is on the disk that the policies are on.
-pub(crate) fn measure_activity(policies: &Path) -> Result<Activity> {
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let state = tempfile::tempdir_in(policies.parent().unwrap_or(policies))?;
-    let store = Arc::new(SqliteStore::open(state.path().join("workers.db"))?);
-    let host = runtime.block_on(start_host(policies, state.path(), store))?;
-    steady_answer(host.address())?;
-    let report = Asked {
-        path: DELIVERED,
-        body: Some("{}"),
-    };
-    let body = Connection::asking(host.address(), report)?.ask()?.body;
-    ensure!(
-        body == STORED,
-        "a report is not stored: {}",
-        String::from_utf8_lossy(&body)
-    );
-    let constant = serve_constant(&runtime, body.into())?;
-    let asked = Asked {
-        path: CONSTANT,
-        ..report
-    };
-    let (mut reports, mut constants) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        reports.push(generate(host.address(), report, MANY, TURN)?);
-        constants.push(generate(constant, asked, MANY, TURN)?);
-    }
-    host.shutdown().begin();
-    runtime.block_on(host.join())?;
-    Ok(Activity {
-        reported: middle(&reports),
-        constant: middle(&constants),
-    })
-}
-
 fn get_of(path: &str) -> Asked<'_> {
-    Asked { path, body: None }
-}
-
-fn middle(loads: &[Load]) -> Load {
-    let of = |figure: fn(&Load) -> f64| median(&mut loads.iter().map(figure).collect::<Vec<_>>());
-    Load {
-        per_s: of(|load| load.per_s),
-        p50_us: of(|load| load.p50_us),
-        p99_us: of(|load| load.p99_us),
+    Asked {
+        path,
+        body: None,
+        answer: None,
     }
 }
 
 /// The real shell with the standard policies on an embedded world whose one worker runs.
-async fn start_host(policies: &Path, state: &Path, store: Arc<dyn Store>) -> Result<RunningHost> {
+pub(crate) async fn start_host(
+    policies: &Path,
+    state: &Path,
+    store: Arc<dyn Store>,
+) -> Result<RunningHost> {
     let clock = Clock::start();
     let pointer = PointerName::from("/bench/chat");
     let mut world = World::new(1, clock.now());
@@ -187,7 +140,7 @@ fn fleet(pointer: PointerName) -> FleetSpec {
         pointer,
     };
     FleetSpec {
-        name: "bench".to_owned(),
+        name: FLEET.to_owned(),
         pools: [(PoolName::from(POOL), pool())].into(),
         workers: [(WorkerId::from(WORKER), worker)].into(),
         ..FleetSpec::default()
@@ -206,7 +159,7 @@ pub(crate) fn bindings() -> Vec<Binding> {
 }
 
 /// Asks until the worker is served, and returns that answer's body.
-fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
+pub(crate) fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
     let mut connection = Connection::open(address, RESOLVE)?;
     let started = Instant::now();
     loop {
@@ -223,7 +176,7 @@ fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
 }
 
 /// A handler that returns one of the resolve's answers, byte for byte, on a free port.
-fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
+pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
     let answer = move || {
         let headers = [
             (header::CONTENT_TYPE, "application/json"),

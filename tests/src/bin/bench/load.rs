@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::measure::percentile;
+use crate::measure::{median, percentile};
 
 /// Enough to keep two cores busy; more would measure the queue.
 pub(crate) const FEW: usize = 4;
 /// What waits for a disk is worth measuring only where many wait at once.
 pub(crate) const MANY: usize = 64;
 /// What a new connection asks before it counts.
-const WARM_UP: Duration = Duration::from_millis(100);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
 /// Longer than any answer; a server that stops answering is an error, not a pause.
 const PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -32,6 +32,8 @@ pub(crate) struct Load {
 pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     pub(crate) body: Option<&'a str>,
+    /// The one body that counts as an answer; `None`: any.
+    pub(crate) answer: Option<&'a [u8]>,
 }
 
 /// An answer as it came.
@@ -47,7 +49,17 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// Asks the same for so long, over so many connections. Every answer must be 200.
+/// The middle of each figure.
+pub(crate) fn middle(loads: &[Load]) -> Load {
+    let of = |figure: fn(&Load) -> f64| median(&mut loads.iter().map(figure).collect::<Vec<_>>());
+    Load {
+        per_s: of(|load| load.per_s),
+        p50_us: of(|load| load.p50_us),
+        p99_us: of(|load| load.p99_us),
+    }
+}
+
+/// Asks the same for so long, over so many connections. Every answer must be 200, and the one that is expected.
 pub(crate) fn generate(
     address: SocketAddr,
     asked: Asked<'_>,
@@ -80,13 +92,19 @@ fn ask_repeatedly(address: SocketAddr, what: Asked<'_>, length: Duration) -> Res
     let counts_from = Instant::now() + WARM_UP;
     loop {
         let asked = Instant::now();
-        let status = connection.ask()?.status;
-        ensure!(status == 200, "{} was answered with {status}", what.path);
-        if asked >= counts_from {
-            latencies_us.push(asked.elapsed().as_secs_f64() * 1e6);
-        }
-        if asked >= counts_from + length {
+        let Answer { status, body } = connection.ask()?;
+        ensure!(
+            status == 200 && what.answer.is_none_or(|expected| body == expected),
+            "{} was answered with {status} {}",
+            what.path,
+            String::from_utf8_lossy(&body)
+        );
+        let answered = Instant::now();
+        if answered > counts_from + length {
             return Ok(latencies_us);
+        }
+        if answered >= counts_from {
+            latencies_us.push((answered - asked).as_secs_f64() * 1e6);
         }
     }
 }
@@ -94,11 +112,17 @@ fn ask_repeatedly(address: SocketAddr, what: Asked<'_>, length: Duration) -> Res
 impl Connection {
     /// Connects; every request will be a GET of this path.
     pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
-        Self::asking(address, Asked { path, body: None })
+        let asked = Asked {
+            path,
+            body: None,
+            answer: None,
+        };
+        Self::asking(address, asked)
     }
 
     /// Connects; every request will be this one.
-    pub(crate) fn asking(address: SocketAddr, Asked { path, body }: Asked<'_>) -> Result<Self> {
+    pub(crate) fn asking(address: SocketAddr, asked: Asked<'_>) -> Result<Self> {
+        let Asked { path, body, .. } = asked;
         let head = format!("{path} HTTP/1.1\r\nhost: {address}\r\n");
         let request = match body {
             None => format!("GET {head}\r\n"),

@@ -3,16 +3,19 @@
 //!
 //! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]); beside
 //!   them a component that does nothing.
-//! - [`http`]: a resolve, and a report, through the whole shell beside a constant handler; [`load`] asks.
+//! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
+//! - [`activity`]: the same for a report that is durable in SQLite, and in an emulator's DynamoDB.
 //! - [`store`]: changes of a worker's record beside what the disk can make durable.
 //! - [`memory`]: what a host of many workers keeps resident, and what a sweep of them costs.
-//! - [`measure`]: how time is taken. [`report`]: what is shown.
+//! - [`measure`]: how time is taken. [`report`]: what is shown; [`aims`]: what is aimed at.
 //!
 //! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
 //! asserted.
 
 #![allow(clippy::print_stdout, reason = "a bench's table is its output")]
 
+mod activity;
+mod aims;
 mod decisions;
 mod http;
 mod load;
@@ -39,10 +42,17 @@ fn main() -> Result<()> {
     let json_file = json_file(arguments)?;
     let decisions = decisions::measure(&policies)?;
     let http = http::measure(&policies)?;
-    let activity = http::measure_activity(&policies)?;
+    let in_sqlite = activity::measure_sqlite(&policies)?;
+    let in_dynamodb = activity::measure_dynamodb(&policies)?;
     let durable = store::measure(policies.parent().unwrap_or(&policies))?;
     let memory = memory::measure()?;
-    let report = Report::new(&decisions, &http, &activity, &durable, &memory);
+    let report = Report::new(
+        &decisions,
+        &http,
+        (&in_sqlite, &in_dynamodb),
+        &durable,
+        &memory,
+    );
     print!("{}", report.text());
     if let Some(path) = json_file {
         let json = format!("{:#}\n", report.json());

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::activity::{Dynamodb, Sqlite};
+use crate::aims::{self, Aim};
 use crate::decisions::Decision;
-use crate::http::{Activity, Http};
+use crate::http::Http;
+use crate::load::MANY;
 use crate::memory::Memory;
 use crate::store::Durable;
 
@@ -20,15 +23,6 @@ struct Line {
     beside: String,
 }
 
-/// What is aimed at, and whether it was reached.
-struct Aim {
-    what: &'static str,
-    reached: bool,
-    found: String,
-    /// What bounds the figure, for whoever wants to do better.
-    bound_by: &'static str,
-}
-
 /// Everything that one run measured.
 pub(crate) struct Report {
     lines: Vec<Line>,
@@ -40,7 +34,7 @@ impl Report {
     pub(crate) fn new(
         decisions: &[Decision],
         http: &Http,
-        activity: &Activity,
+        (in_sqlite, in_dynamodb): (&Sqlite, &Dynamodb),
         durable: &Durable,
         memory: &[Memory],
     ) -> Self {
@@ -61,16 +55,10 @@ impl Report {
             lines.extend(of_decision(decision));
         }
         lines.extend(of_http(http));
-        lines.extend(of_activity(activity));
+        lines.extend(of_activity(in_sqlite, in_dynamodb));
         lines.extend(of_store(durable));
         lines.extend(memory.iter().flat_map(of_memory));
-        let aims = decisions
-            .iter()
-            .filter(|one| one.instances == 10)
-            .flat_map(of_ten);
-        let sweep = memory.iter().map(of_sweep);
-        let aims = aims.chain([of_throughput(http), of_reports(activity)]);
-        let aims = aims.chain(sweep).collect();
+        let aims = aims::of(decisions, http, in_sqlite, memory);
         Self { lines, aims }
     }
 
@@ -147,8 +135,7 @@ fn of_store(durable: &Durable) -> [Line; 3] {
     ]
 }
 
-fn of_activity(activity: &Activity) -> [Line; 2] {
-    let Activity { reported, constant } = activity;
+fn of_activity(in_sqlite: &Sqlite, in_dynamodb: &Dynamodb) -> [Line; 4] {
     let line = |key: Option<&str>, name: &str, value: f64, beside: String| Line {
         key: key.map(str::to_owned),
         name: name.to_owned(),
@@ -156,21 +143,33 @@ fn of_activity(activity: &Activity) -> [Line; 2] {
         unit: "/s",
         beside,
     };
+    let (reported, constant) = (&in_sqlite.reported, &in_sqlite.constant);
+    let share = 100.0 * reported.per_s / constant.per_s;
+    let times = in_dynamodb.reported.per_s / in_dynamodb.bare_per_s;
     [
         line(
             Some("activity_sqlite_http_per_s"),
             "delivered over HTTP, durable in SQLite",
             reported.per_s,
-            format!(
-                "{:.0} % of the constant",
-                100.0 * reported.per_s / constant.per_s
-            ),
+            format!("{share:.0} % of the constant; {MANY} connections"),
         ),
         line(
             None,
             "constant over HTTP, as many connections",
             constant.per_s,
             String::new(),
+        ),
+        line(
+            Some("activity_dynamodb_http_per_s"),
+            "delivered over HTTP, in DynamoDB's emulator",
+            in_dynamodb.reported.per_s,
+            format!("{times:.2} x bare updates; {MANY} connections"),
+        ),
+        line(
+            None,
+            "bare updates of the item, as many at once",
+            in_dynamodb.bare_per_s,
+            "what the emulator, a Python server, can do: it bounds the line above".to_owned(),
         ),
     ]
 }
@@ -312,58 +311,4 @@ fn of_http(http: &Http) -> Vec<Line> {
             none(),
         ),
     ]
-}
-
-fn of_ten(decision: &Decision) -> [Aim; 2] {
-    let over_floor = decision.component_us / decision.floor_us;
-    let under_regorus = decision.regorus_us / decision.component_us;
-    [
-        Aim {
-            what: "a decision at 10 instances within 2 times the fresh no-op",
-            reached: over_floor <= 2.0,
-            found: format!("{over_floor:.2} times"),
-            bound_by: "wasmtime writes the input's records into the sandbox field by field and compares the \
-                       function's type in every fresh instance; the rest is the policy's own code, fuel counted",
-        },
-        Aim {
-            what: "a decision at 10 instances at least 5 times faster than regorus",
-            reached: under_regorus >= 5.0,
-            found: format!("{under_regorus:.1} times"),
-            bound_by: "the sandbox is most of the decision, whatever the policy does",
-        },
-    ]
-}
-
-fn of_reports(activity: &Activity) -> Aim {
-    let share = 100.0 * activity.reported.per_s / activity.constant.per_s;
-    Aim {
-        what: "durable reports at 50 % or more of the constant handler's throughput",
-        reached: share >= 50.0,
-        found: format!("{share:.0} %"),
-        bound_by: "each is answered when it is on disk; those that wait together share a sync, and each passes the \
-                   loop twice",
-    }
-}
-
-fn of_sweep(memory: &Memory) -> Aim {
-    Aim {
-        what: "a sweep within 1 s of CPU",
-        reached: memory.sweep_cpu_ms <= 1000.0,
-        found: format!(
-            "{:.0} ms for {} workers",
-            memory.sweep_cpu_ms, memory.workers
-        ),
-        bound_by: "the instances' tags are matched and folded one by one",
-    }
-}
-
-fn of_throughput(http: &Http) -> Aim {
-    let share = 100.0 * http.resolve.per_s / http.constant.per_s;
-    Aim {
-        what: "a steady resolve at 70 % or more of the constant handler's throughput",
-        reached: share >= 70.0,
-        found: format!("{share:.0} %"),
-        bound_by: "beside the constant it pays for matching the path, two layers, the route's atomic read and \
-                   counter, and rendering what remains of its validity",
-    }
 }

@@ -1,0 +1,234 @@
+//! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
+//! answered before a write that holds what they have reported. Here the test is the store.
+
+use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
+use reeve_core::effect::Effect;
+use reeve_core::event::Event;
+use reeve_core::fleet::{Fleet, Identity, Recovered};
+use reeve_core::id::{Generation, HostId, InstanceId, RequestId, Version};
+use reeve_core::store::{
+    Activity, Adopted, How, Phase, StoreError, StoreErrorKind, Stored, Touch, Touched, WorkerRecord,
+};
+use reeve_core::time::{Instant, Millis};
+use reeve_core::token::Secret;
+use reeve_core::worker::Said;
+use reeve_sim::incidents;
+
+use crate::support::BEGINS;
+
+/// A host, and what it was asked to write and has answered.
+struct Desk {
+    fleet: Fleet,
+    now: Instant,
+    asked: u64,
+    touches: Vec<(RequestId, Touch)>,
+    answered: Vec<(u64, NotedOutcome)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let identity = Identity {
+            host: HostId::from("host"),
+            store_is_shared: false,
+        };
+        let records = [(incidents::worker(), embodied_by("i-one", 1))].into();
+        let recovered = Recovered {
+            records: Some(records),
+            ..Recovered::default()
+        };
+        Self {
+            fleet: Fleet::new(incidents::fleet(), identity, recovered),
+            now: BEGINS,
+            asked: 0,
+            touches: Vec::new(),
+            answered: Vec::new(),
+        }
+    }
+
+    /// Somebody reports, a millisecond after whoever reported before.
+    fn say(&mut self, by: Reporter, report: Report) -> u64 {
+        self.now += Millis::new(1);
+        self.asked += 1;
+        self.step(Event::Said {
+            worker: incidents::worker(),
+            request: RequestId::new(self.asked),
+            said: Said::Report { by, report },
+            fresh: Secret::new([0; 32]),
+        });
+        self.asked
+    }
+
+    fn delivered(&mut self, count: u64) -> u64 {
+        self.say(Reporter::Application(None), Report::Delivered(count))
+    }
+
+    /// The store answers the oldest of what it was asked.
+    fn touched(&mut self, result: Result<Touched, StoreError>) {
+        let (request, touch) = self.touches.remove(0);
+        self.step(Event::Touched {
+            worker: incidents::worker(),
+            request,
+            touch,
+            result,
+        });
+    }
+
+    fn step(&mut self, event: Event) {
+        for effect in self.fleet.step(self.now, event) {
+            match effect {
+                Effect::Touch { request, touch, .. } => self.touches.push((request, touch)),
+                Effect::Reply {
+                    request,
+                    reply: Reply::Noted(noted),
+                    ..
+                } => self.answered.push((request.get(), noted.outcome)),
+                _ => {}
+            }
+        }
+    }
+
+    fn under_way(&self) -> Vec<Touch> {
+        self.touches.iter().map(|(_, touch)| *touch).collect()
+    }
+}
+
+/// What the store holds of a worker that this instance embodies.
+fn embodied_by(id: &str, version: u64) -> Stored {
+    let adopted = Adopted {
+        id: InstanceId::from(id),
+        generation: Generation::new(version),
+        since: BEGINS,
+        how: How::Launched,
+        unfinished_before: 0,
+    };
+    Stored {
+        version: Version::new(version),
+        record: WorkerRecord {
+            generation: adopted.generation,
+            phase: Phase::Running,
+            adopted: Some(adopted),
+            ..WorkerRecord::default()
+        },
+        activity: Activity::default(),
+    }
+}
+
+fn after(ms: u64) -> Instant {
+    BEGINS + Millis::new(ms)
+}
+
+fn deliveries(ms: u64, count: u64) -> Touch {
+    Touch::Delivered {
+        at: after(ms),
+        count,
+    }
+}
+
+#[test]
+fn what_is_reported_while_a_refresh_is_under_way_goes_as_one_with_the_next_and_is_answered_after_it()
+ {
+    let mut desk = Desk::new();
+    for count in 1..=4 {
+        desk.delivered(count);
+    }
+    assert_eq!(desk.under_way(), [deliveries(1, 1)]);
+    assert_eq!(desk.answered, []);
+
+    desk.touched(Ok(Touched::Refreshed));
+    assert_eq!(
+        desk.answered,
+        [(1, NotedOutcome::Stored)],
+        "only what was written"
+    );
+    assert_eq!(desk.under_way(), [deliveries(4, 2 + 3 + 4)]);
+
+    desk.answered.clear();
+    desk.delivered(5);
+    desk.touched(Ok(Touched::Refreshed));
+    let stored = |request| (request, NotedOutcome::Stored);
+    assert_eq!(desk.answered, [stored(2), stored(3), stored(4)]);
+    assert_eq!(desk.under_way(), [deliveries(5, 5)]);
+
+    desk.touched(Ok(Touched::Refreshed));
+    assert_eq!(desk.under_way(), [], "nothing is written twice");
+    desk.delivered(6);
+    assert_eq!(desk.under_way(), [deliveries(6, 6)]);
+}
+
+#[test]
+fn a_refresh_that_fails_answers_those_it_was_for_and_the_next_one_is_tried_all_the_same() {
+    let mut desk = Desk::new();
+    let requests = [(); 3].map(|()| desk.delivered(1));
+    desk.touched(Err(StoreError {
+        doing: "refresh".to_owned(),
+        kind: StoreErrorKind::Unavailable,
+        message: "the test says so".to_owned(),
+    }));
+    assert_eq!(desk.answered, [(requests[0], NotedOutcome::NotStored)]);
+    desk.touched(Ok(Touched::NotRunning));
+    let not_running = |request| (request, NotedOutcome::NotRunning);
+    assert_eq!(
+        desk.answered[1..],
+        [not_running(requests[1]), not_running(requests[2])]
+    );
+}
+
+#[test]
+fn reports_of_different_kinds_do_not_wait_for_each_other() {
+    let mut desk = Desk::new();
+    desk.delivered(1);
+    desk.say(Reporter::Application(None), Report::Processed(1));
+    desk.say(Reporter::Application(None), Report::Busy(Millis::new(500)));
+    desk.say(Reporter::Application(None), Report::Busy(Millis::new(100)));
+    desk.say(Reporter::Application(None), Report::Busy(Millis::new(900)));
+    desk.say(Reporter::Application(None), Report::Busy(Millis::new(200)));
+    let processed = Touch::Processed {
+        at: after(2),
+        count: 1,
+    };
+    let busy = |ms| Touch::Busy { until: after(ms) };
+    assert_eq!(desk.under_way(), [deliveries(1, 1), processed, busy(503)]);
+    for _ in 0..3 {
+        desk.touched(Ok(Touched::Refreshed));
+    }
+    assert_eq!(desk.under_way(), [busy(905)], "the longest hold of all");
+}
+
+#[test]
+fn who_reports_and_goes_away_without_an_answer_has_reported() {
+    let mut desk = Desk::new();
+    desk.delivered(1);
+    let in_line = desk.delivered(7);
+    for request in [in_line - 1, in_line] {
+        desk.step(Event::RequestGone {
+            worker: incidents::worker(),
+            request: RequestId::new(request),
+        });
+    }
+    desk.touched(Ok(Touched::Refreshed));
+    assert_eq!(desk.under_way(), [deliveries(2, 7)]);
+}
+
+#[test]
+fn a_report_of_another_instance_is_not_written_nor_one_whose_instance_was_replaced_while_it_waited()
+{
+    let mut desk = Desk::new();
+    let to = |id: &str| Reporter::Application(Some(InstanceId::from(id)));
+    let request = desk.say(to("i-another"), Report::Delivered(1));
+    assert_eq!(desk.answered, [(request, NotedOutcome::NotRunning)]);
+    assert_eq!(desk.under_way(), []);
+
+    desk.say(to("i-one"), Report::Delivered(1));
+    let waits = desk.say(to("i-one"), Report::Delivered(1));
+    desk.step(Event::RecordRead {
+        worker: incidents::worker(),
+        asked_at: desk.now,
+        result: Ok(Some(embodied_by("i-two", 2))),
+    });
+    desk.touched(Ok(Touched::Refreshed));
+    assert_eq!(
+        desk.answered.last(),
+        Some(&(waits, NotedOutcome::NotRunning))
+    );
+    assert_eq!(desk.under_way(), []);
+}

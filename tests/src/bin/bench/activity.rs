@@ -1,0 +1,158 @@
+//! Deliveries that are reported over HTTP and answered when they are durable, in each of the two stores. The same
+//! report, by as many connections at once, about one worker.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use reeve::store::SqliteStore;
+use reeve::{Clock, RunningHost};
+use reeve_aws::{DynamoOptions, DynamoStore};
+use reeve_core::id::{Region, WorkerId};
+use reeve_core::store::{Store, Touch, Touched};
+use reeve_tests::emulator::{Emulator, REGION};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+use crate::http::{CONSTANT, FLEET, WORKER, serve_constant, start_host, steady_answer};
+use crate::load::{Asked, Connection, Load, MANY, WARM_UP, generate, middle};
+use crate::measure::median;
+
+const DELIVERED: &str = "/v1/workers/chat/delivered";
+/// What a report is answered that is durable.
+const STORED: &[u8] = br#"{"outcome":"stored"}"#;
+const REPORT: Asked<'_> = Asked {
+    path: DELIVERED,
+    body: Some("{}"),
+    answer: Some(STORED),
+};
+/// The turns of the host and of its yardstick, and the length of each.
+const SQLITE_TURNS: (usize, Duration) = (9, Duration::from_millis(600));
+/// The emulator answers some hundred times a second: a turn takes longer to mean something.
+const DYNAMODB_TURNS: (usize, Duration) = (5, Duration::from_secs(2));
+const TABLE: &str = "reeve";
+
+/// In a file, beside a handler that returns a constant.
+pub(crate) struct Sqlite {
+    pub(crate) reported: Load,
+    pub(crate) constant: Load,
+}
+
+/// In the emulator of DynamoDB, beside what the emulator can do.
+pub(crate) struct Dynamodb {
+    pub(crate) reported: Load,
+    /// Updates of the worker's item each second, by as many at once, without the host.
+    pub(crate) bare_per_s: f64,
+}
+
+/// With the real shell and its store in a file, on the disk that the policies are on.
+pub(crate) fn measure_sqlite(policies: &Path) -> Result<Sqlite> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let state = tempfile::tempdir_in(policies.parent().unwrap_or(policies))?;
+    let store = Arc::new(SqliteStore::open(state.path().join("workers.db"))?);
+    let host = begin(&runtime, policies, state.path(), store)?;
+    let constant = serve_constant(&runtime, STORED.into())?;
+    let asked = Asked {
+        path: CONSTANT,
+        ..REPORT
+    };
+    let (turns, length) = SQLITE_TURNS;
+    let (mut reports, mut constants) = (Vec::new(), Vec::new());
+    for _ in 0..turns {
+        reports.push(generate(host.address(), REPORT, MANY, length)?);
+        constants.push(generate(constant, asked, MANY, length)?);
+    }
+    end(&runtime, host)?;
+    Ok(Sqlite {
+        reported: middle(&reports),
+        constant: middle(&constants),
+    })
+}
+
+/// With the real shell and the store that several hosts share, in an emulator on a free port.
+pub(crate) fn measure_dynamodb(policies: &Path) -> Result<Dynamodb> {
+    let emulator = Emulator::start();
+    emulator.create_table(TABLE);
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let state = tempfile::tempdir()?;
+    let options = DynamoOptions {
+        table: TABLE.to_owned(),
+        fleet: FLEET.to_owned(),
+        region: Region::from(REGION),
+        profile: None,
+        endpoint_url: Some(emulator.url()),
+    };
+    let store = Arc::new(runtime.block_on(DynamoStore::connect(options))?);
+    let host = begin(&runtime, policies, state.path(), Arc::clone(&store) as _)?;
+    let (turns, length) = DYNAMODB_TURNS;
+    let (mut reports, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..turns {
+        reports.push(generate(host.address(), REPORT, MANY, length)?);
+        bare.push(runtime.block_on(updates_per_s(&store, length))?);
+    }
+    end(&runtime, host)?;
+    Ok(Dynamodb {
+        reported: middle(&reports),
+        bare_per_s: median(&mut bare),
+    })
+}
+
+/// A host that serves its worker and stores what is reported of it.
+fn begin(
+    runtime: &Runtime,
+    policies: &Path,
+    state: &Path,
+    store: Arc<dyn Store>,
+) -> Result<RunningHost> {
+    let host = runtime.block_on(start_host(policies, state, store))?;
+    steady_answer(host.address())?;
+    let body = Connection::asking(host.address(), REPORT)?.ask()?.body;
+    ensure!(
+        body == STORED,
+        "a report is not stored: {}",
+        String::from_utf8_lossy(&body)
+    );
+    Ok(host)
+}
+
+fn end(runtime: &Runtime, host: RunningHost) -> Result<()> {
+    host.shutdown().begin();
+    Ok(runtime.block_on(host.join())?)
+}
+
+/// Updates of the worker's item, many at once, by the store alone. Heartbeats, because each is one call whatever
+/// came between: a delivery that another one has overtaken takes two.
+async fn updates_per_s(store: &Arc<DynamoStore>, length: Duration) -> Result<f64> {
+    let clock = Clock::start();
+    let from = Instant::now() + WARM_UP;
+    let mut tasks = JoinSet::new();
+    for _ in 0..MANY {
+        let store = Arc::clone(store);
+        tasks.spawn(async move { updates(&store, clock, from, from + length).await });
+    }
+    let mut updates = 0;
+    while let Some(count) = tasks.join_next().await {
+        updates += count??;
+    }
+    Ok(f64::from(updates) / length.as_secs_f64())
+}
+
+/// One update after the other; how many were answered from then until then.
+async fn updates(store: &DynamoStore, clock: Clock, from: Instant, until: Instant) -> Result<u32> {
+    let mut updates = 0;
+    loop {
+        let heartbeat = Touch::Heartbeat { at: clock.now() };
+        let touched = store.touch(WorkerId::from(WORKER), heartbeat).await;
+        let touched = touched.context("the emulator's DynamoDB")?;
+        ensure!(
+            touched == Touched::Refreshed,
+            "an update came to {touched:?}"
+        );
+        let answered = Instant::now();
+        if answered > until {
+            return Ok(updates);
+        }
+        updates += u32::from(answered >= from);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the figures should be, and what bounds those that are not.
+
+use crate::activity::Sqlite;
+use crate::decisions::Decision;
+use crate::http::Http;
+use crate::memory::Memory;
+
+/// What is aimed at, and whether it was reached.
+pub(crate) struct Aim {
+    pub(crate) what: &'static str,
+    pub(crate) reached: bool,
+    pub(crate) found: String,
+    /// What bounds the figure, for whoever wants to do better.
+    pub(crate) bound_by: &'static str,
+}
+
+/// All of them, for people to read.
+pub(crate) fn of(
+    decisions: &[Decision],
+    http: &Http,
+    activity: &Sqlite,
+    memory: &[Memory],
+) -> Vec<Aim> {
+    let at_ten = decisions.iter().filter(|one| one.instances == 10);
+    at_ten
+        .flat_map(of_ten)
+        .chain([of_throughput(http), of_reports(activity)])
+        .chain(memory.iter().map(of_sweep))
+        .collect()
+}
+
+fn of_ten(decision: &Decision) -> [Aim; 2] {
+    let over_floor = decision.component_us / decision.floor_us;
+    let under_regorus = decision.regorus_us / decision.component_us;
+    [
+        Aim {
+            what: "a decision at 10 instances within 2 times the fresh no-op",
+            reached: over_floor <= 2.0,
+            found: format!("{over_floor:.2} times"),
+            bound_by: "wasmtime writes the input's records into the sandbox field by field and compares the \
+                       function's type in every fresh instance; the rest is the policy's own code, fuel counted",
+        },
+        Aim {
+            what: "a decision at 10 instances at least 5 times faster than regorus",
+            reached: under_regorus >= 5.0,
+            found: format!("{under_regorus:.1} times"),
+            bound_by: "the sandbox is most of the decision, whatever the policy does",
+        },
+    ]
+}
+
+fn of_reports(activity: &Sqlite) -> Aim {
+    let share = 100.0 * activity.reported.per_s / activity.constant.per_s;
+    Aim {
+        what: "durable reports at 50 % or more of the constant handler's throughput",
+        reached: share >= 50.0,
+        found: format!("{share:.0} %"),
+        bound_by: "each is answered when it is on disk; what is reported while a write is under way waits for the \
+                   next one, so a caller waits for one to two of the disk's syncs, and for its turn on a busy machine",
+    }
+}
+
+fn of_sweep(memory: &Memory) -> Aim {
+    Aim {
+        what: "a sweep within 1 s of CPU",
+        reached: memory.sweep_cpu_ms <= 1000.0,
+        found: format!(
+            "{:.0} ms for {} workers",
+            memory.sweep_cpu_ms, memory.workers
+        ),
+        bound_by: "the instances' tags are matched and folded one by one",
+    }
+}
+
+fn of_throughput(http: &Http) -> Aim {
+    let share = 100.0 * http.resolve.per_s / http.constant.per_s;
+    Aim {
+        what: "a steady resolve at 70 % or more of the constant handler's throughput",
+        reached: share >= 70.0,
+        found: format!("{share:.0} %"),
+        bound_by: "beside the constant it pays for matching the path, two layers, the route's atomic read and \
+                   counter, and rendering what remains of its validity",
+    }
+}
