@@ -31,10 +31,10 @@ mod recovery;
 mod restarts;
 mod scope;
 mod uses;
+mod violation;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
@@ -48,6 +48,8 @@ use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::Said;
 
+pub use violation::{Guarantee, Violation};
+
 use super::Casts;
 use super::due::{Life, Sent};
 use super::options::Options;
@@ -57,53 +59,6 @@ use crate::world::{Happening, SimInstance, World};
 
 /// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.
 pub(super) const CLOCKS_APART: Millis = Millis::from_secs(14);
-
-/// What was broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "G1 to G10 are named in ARCHITECTURE.md")]
-pub enum Guarantee {
-    G1,
-    G2,
-    G3,
-    G4,
-    G5,
-    G6,
-    G7,
-    G8,
-    G9,
-    G10,
-    /// A paused worker was changed.
-    Pause,
-    /// A caller was answered twice, or not at all.
-    Answers,
-    /// All did not come right after the trouble.
-    Liveness,
-    /// A host panicked.
-    NoPanic,
-}
-
-/// A guarantee that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub guarantee: Guarantee,
-    /// When, by the true clock.
-    pub at: Instant,
-    /// Of which worker.
-    pub worker: WorkerId,
-    /// What was found.
-    pub text: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} did not hold for {}: {}",
-            self.guarantee, self.worker, self.text
-        )
-    }
-}
 
 /// What a check finds.
 type Finding = Result<(), (Guarantee, String)>;

@@ -1,0 +1,70 @@
+//! What the host does to the world, held against it: from outside, by the world alone.
+
+use reeve_core::id::InstanceId;
+
+use super::Stage;
+use crate::run::{Beside, Harm};
+use crate::timeline::Entry;
+use crate::world::{Happening, What};
+
+impl Stage {
+    /// Holds what the host did to the world against it.
+    pub(super) fn judge(&mut self) {
+        for happening in self.world.take_happened() {
+            if let Some(harm) = self.harm_of(&happening) {
+                let told = Entry::event(happening.at, "HARM", harm.to_string());
+                self.run.entries.push(told);
+                self.run.harms.push(harm);
+            }
+            if matches!(happening.what, What::Launched | What::Started) {
+                self.addressed.remove(&happening.id);
+            }
+            self.run.deeds.push(happening);
+        }
+    }
+
+    fn harm_of(&self, Happening { id, what, .. }: &Happening) -> Option<Harm> {
+        match what {
+            What::Launched | What::Started => {
+                let other = self.up().find(|other| &other.id != id)?;
+                Some(Harm::SecondInstance {
+                    started: id.clone(),
+                    is_new: *what == What::Launched,
+                    beside: Beside {
+                        id: other.id.clone(),
+                        up_for: self.now.since(other.launched_at),
+                        is_reachable: other.private_ip().is_some(),
+                        is_the_hosts: self.is_the_hosts(&other.id),
+                    },
+                })
+            }
+            What::StopRequested | What::TerminateRequested => {
+                let instance = self.world.instances().find(|instance| &instance.id == id)?;
+                if let (Some(limit), Some(last)) = (self.idle_limit, instance.invocations.last()) {
+                    let last_used_ago = self.now.since(*last);
+                    return (last_used_ago < limit).then(|| Harm::StoppedInUse {
+                        instance: id.clone(),
+                        last_used_ago,
+                    });
+                }
+                let unserved = instance.invocations.is_empty();
+                // One beside the instance that serves is an orphan: ending it is the cure.
+                let mut others = self.up().filter(|other| &other.id != id);
+                let is_orphan = others.any(|other| !other.invocations.is_empty());
+                (unserved && !is_orphan).then(|| Harm::StoppedUnserved {
+                    instance: id.clone(),
+                    was_reachable: self.addressed.contains(id),
+                    is_the_hosts: self.is_the_hosts(id),
+                })
+            }
+            What::State(_) | What::Addressed => None,
+        }
+    }
+
+    /// Whether the host has launched or started it.
+    fn is_the_hosts(&self, id: &InstanceId) -> bool {
+        let brought_up = |deed: &Happening| matches!(deed.what, What::Launched | What::Started);
+        let mut deeds = self.run.deeds.iter();
+        deeds.any(|deed| &deed.id == id && brought_up(deed))
+    }
+}
