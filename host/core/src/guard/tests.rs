@@ -13,7 +13,7 @@ use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
 use crate::point::AddressKind;
 use crate::point::resolve::{FailureKind, Target};
 use crate::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
-use crate::store::Stored;
+use crate::store::{Former, Intent, Stored};
 use crate::time::UtcOffset;
 use crate::worker::{Adopted, Declined, Failure, How, InFlight, LaunchAttempt, Remembered};
 
@@ -229,6 +229,36 @@ fn a_declined_candidate_is_not_passed_over_while_it_only_has_no_address_yet() {
     // What boots for ever is no reason to wait for ever.
     let hung = began(COMES_UP_MAX.get());
     permitted(&hung, &start("i-old"), MutationKind::Start);
+}
+
+#[test]
+fn what_is_being_started_is_not_superseded_by_what_embodied_the_worker_last() {
+    let mut worker = worker();
+    let marks = [
+        (TAG_WORKER.to_owned(), worker.id.to_string()),
+        (TAG_GENERATION.to_owned(), "4".to_owned()),
+    ];
+    let mut stopped = instance("i-old", InstanceState::Stopped);
+    stopped.tags.extend(marks);
+    worker.observe_instance(stopped, NOW);
+    worker.generation = Generation::new(5);
+    worker.former = Some(Former {
+        id: "i-last".into(),
+        generation: Generation::new(5),
+    });
+    let old = InstanceId::from("i-old");
+    assert!(worker.is_superseded(&old));
+    // Its box may register before the start is answered, and must not be sent to its end.
+    let permit = permitted(&worker, &start("i-old"), MutationKind::Start);
+    worker.intent = Some(Intent {
+        mutation: permit.mutation().clone(),
+        generation: permit.generation(),
+        epoch: permit.epoch(),
+        decision: permit.decision(),
+        since: NOW,
+    });
+    assert_eq!(worker.generation_of(&old), Generation::new(6));
+    assert!(!worker.is_superseded(&old));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use visitor::{Said, Visitor, WaitsFor};
 pub use work::CYCLING;
 
 use crate::answer::{NotYet, Route};
-use crate::cloud::Query;
+use crate::cloud::{Mutation, Query};
 use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
@@ -327,9 +327,13 @@ impl Worker {
         adopted.or_else(|| self.former.clone())
     }
 
-    /// The generation an instance counts as: its own if reeve launched it for this worker, or that of its last start;
-    /// otherwise it is taken as of the current one.
+    /// The generation an instance counts as: its own if reeve launched it for this worker, or that of its last start,
+    /// from when that is announced; otherwise it is taken as of the current one.
     pub fn generation_of(&self, id: &InstanceId) -> Generation {
+        let starts = |intent: &&Intent| matches!(&intent.mutation, Mutation::Start { id: started, .. } if started == id);
+        if let Some(start) = self.intent.as_ref().filter(starts) {
+            return start.generation;
+        }
         if let Some(adopted) = self.adopted.as_ref().filter(|it| &it.id == id) {
             return adopted.generation;
         }
