@@ -99,6 +99,11 @@ impl SimBox {
         self.work.len()
     }
 
+    /// Those of them that it has had since this instant, or longer.
+    pub fn undone_since(&self, at: Instant) -> usize {
+        self.work.iter().filter(|taken| **taken <= at).count()
+    }
+
     /// Takes a delivery. It is taken also by software that will never work on it: that is what happened in I3.
     pub fn deliver(&mut self, now: Instant) {
         self.work.push_back(now);

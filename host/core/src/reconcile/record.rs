@@ -370,6 +370,8 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     // It may have cleared the pointer, or not.
     worker.pointer = None;
     write(worker, turn, None);
+    // It may have been this host's own, taken for somebody else's after a write that was heard as an error.
+    pass::look_again(worker, turn);
 }
 
 /// Shows that this host is alive, as long as it holds the lease for something. A timer that a later one

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reeve_core::boxes::{Claim, Proof, Reply, Report, Reporter};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
-use reeve_core::time::Millis;
+use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
 use reeve_core::worker::Said;
 
@@ -16,6 +16,9 @@ use super::fault::Fault;
 use super::options::TAG_KEY;
 use crate::boxes::{SimBox, Software};
 use crate::world::{Happening, What};
+
+/// How long a report of a delivery takes to the store, if it gets there.
+const TOLD_WITHIN: Millis = Millis::from_secs(5);
 
 /// How long a box waits for an answer.
 const ANSWER_MAX: Millis = Millis::from_secs(20);
@@ -215,12 +218,12 @@ impl Estate<'_> {
         }
     }
 
-    /// Deliveries that an instance has taken and not done.
+    /// Deliveries that an instance has taken and not done. Whoever delivers says so; of what was delivered a moment ago
+    /// the store may not have been told yet.
     pub(super) fn undone_by(&self, id: &InstanceId) -> usize {
-        self.boxes
-            .boxes
-            .get(id)
-            .map_or(0, |one| one.software.undone())
+        let at = Instant::from_ms(self.now.as_ms().saturating_sub(TOLD_WITHIN.get()));
+        let one = self.boxes.boxes.get(id);
+        one.map_or(0, |one| one.software.undone_since(at))
     }
 
     fn some_box(&mut self) -> Option<InstanceId> {

@@ -8,7 +8,7 @@ use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
 use reeve_core::operator::Command;
 use reeve_core::spec::{FleetSpec, LEASE};
-use reeve_core::store::{StoreError, StoreErrorKind, Stored};
+use reeve_core::store::{StoreError, StoreErrorKind, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
@@ -388,5 +388,37 @@ fn what_a_host_read_before_another_started_the_instance_does_not_count_however_o
     several.run(Millis::from_secs(30));
     several.ask(1);
     several.run(SECOND);
+    several.assert_settled();
+}
+
+#[test]
+fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_ever() {
+    let mut several = Several::new(1);
+    several.world.place_stopped("i-aaaa", TAG);
+    several.ask(0);
+    while several.record().record.intent.is_none() {
+        several.step();
+    }
+    // What a renewal of the lease leaves behind that was carried out, and heard as an error.
+    let Stored {
+        version, record, ..
+    } = several.record();
+    let renewed = several.store.commit_now(&Write {
+        worker: incidents::worker(),
+        expected: version,
+        record,
+        if_idle: None,
+    });
+    assert!(renewed.is_ok());
+    let now = several.now;
+    let resume = Command::Resume;
+    several.hosts[0].operate(now, &incidents::worker(), RequestId::new(999), resume);
+    several.run(Millis::from_secs(90));
+    let asked = several.ask(0);
+    several.run(SECOND);
+    match several.answer(asked) {
+        Some(Answer::Served(route)) => assert_eq!(route.instance.as_str(), "i-aaaa"),
+        other => panic!("expected an address, got {other:?}"),
+    }
     several.assert_settled();
 }
