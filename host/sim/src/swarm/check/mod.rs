@@ -300,8 +300,10 @@ impl Checks {
         if matches!(touch, Touch::Heartbeat { .. }) {
             self.boxes.heard(worker, at);
         }
-        if *result == Ok(Touched::Refreshed) {
-            self.uses.touched(worker, touch, at);
+        match result {
+            Ok(Touched::Refreshed) => self.uses.touched(worker, touch, at),
+            Ok(Touched::NotRunning) => {}
+            Err(_) => self.uses.missed(worker, touch),
         }
     }
 
