@@ -3,7 +3,6 @@
 use reeve_core::cloud::Query;
 use reeve_core::event::{Asker, Event};
 use reeve_core::journal::{self, Record};
-use reeve_core::restart::Initiator;
 use reeve_core::time::Instant;
 
 use super::chance::Stream;
@@ -70,7 +69,7 @@ impl Estate<'_> {
         }
         if self.chance.happens(Fault::PersonRestarts) {
             // The worst moment: the host has not heard yet what came of it.
-            self.ask_for_restart(&sent.worker, Initiator::Person);
+            self.person_interferes(&sent.worker);
         }
         let after = self.chance.millis(Stream::Latency, 20, 120) + changed.later;
         let event = Event::Mutated {

@@ -83,7 +83,7 @@ impl<'a> Estate<'a> {
             .collect();
         Self {
             now: BEGINS,
-            people: People::new(&spec),
+            people: People::new(&spec, options.seed),
             checks: Checks::new(&spec, options, casts),
             spec,
             options,

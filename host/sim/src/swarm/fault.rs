@@ -113,7 +113,7 @@ pub enum Fault {
     CallerGone,
     /// A program asks for a restart.
     ProgramRestarts,
-    /// A person asks for a restart while something is under way.
+    /// A person asks for a restart while something is under way, or has the worker learned anew.
     PersonRestarts,
     /// An operator pauses a worker, and resumes it later.
     OperatorPauses,

@@ -91,6 +91,16 @@ impl Estate<'_> {
         );
     }
 
+    /// Somebody loses patience while something is under way.
+    pub(super) fn person_interferes(&mut self, worker: &WorkerId) {
+        let forgets = self.options.faults.contains(&Fault::OperatorForgets);
+        if forgets && self.chance.percent(Stream::Users, 20) {
+            self.command(worker, Command::Forget);
+        } else {
+            self.ask_for_restart(worker, Initiator::Person);
+        }
+    }
+
     /// Somebody wants the worker restarted.
     pub(super) fn ask_for_restart(&mut self, worker: &WorkerId, initiator: Initiator) {
         let causes = ["secret-changed", "probe-failed", "deploy"];

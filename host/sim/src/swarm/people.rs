@@ -34,6 +34,8 @@ struct User {
     /// What it was given last, while that works.
     instance: Option<InstanceId>,
     is_waiting: bool,
+    /// Whether it reports what it delivers. Of one that does not, the store hears what it was handed out.
+    reports: bool,
 }
 
 /// A question that is not answered yet.
@@ -44,13 +46,14 @@ pub(super) struct Asking {
 }
 
 impl People {
-    pub(super) fn new(spec: &FleetSpec) -> Self {
+    pub(super) fn new(spec: &FleetSpec, seed: u64) -> Self {
         let users = spec.workers.keys().enumerate().map(|(place, worker)| User {
             worker: worker.clone(),
             mine: place,
             away_until: Instant::default(),
             instance: None,
             is_waiting: false,
+            reports: (seed + place as u64) % 3 > 0,
         });
         Self {
             users: users.collect(),
@@ -198,6 +201,9 @@ impl Estate<'_> {
         self.clouds.world.invoke(&id);
         self.box_takes(&id);
         self.checks.reached(&worker);
+        if !self.people.users[user].reports {
+            return;
+        }
         self.report(user, &worker, &id, Report::Delivered(1));
         if self.chance.percent(Stream::Users, 4) {
             let length = self.chance.millis(Stream::Users, 60_000, 900_000);

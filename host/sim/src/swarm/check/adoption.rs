@@ -1,13 +1,39 @@
-//! G2: the adopted instance is given up only when it is down. G4: nothing is launched or started beside one that
-//! is up.
+//! G2: the adopted instance is given up only when it is down. G3: none is adopted of an older generation than the one
+//! before, whose box would be told that it is superseded. G4: nothing is launched or started beside one that is up.
 
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::InstanceId;
-use reeve_core::store::Stored;
+use reeve_core::store::{Adopted, Stored};
 
 use super::super::due::Sent;
-use super::{Finding, Guarantee, Written, is_live};
+use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::world::World;
+
+/// Who embodied the workers last.
+#[derive(Default)]
+pub(super) struct Adoption {
+    last: ByWorker<Adopted>,
+}
+
+impl Adoption {
+    /// A record was written: is what it names not of an older life?
+    pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
+        let Some(after) = written.write.record.adopted.as_ref() else {
+            return Ok(());
+        };
+        let before = self.last.insert(written.worker.clone(), after.clone());
+        match before.filter(|before| after.generation < before.generation) {
+            None => Ok(()),
+            Some(before) => Err((
+                Guarantee::G3,
+                format!(
+                    "{} of generation {} is adopted after {} of generation {}",
+                    after.id, after.generation, before.id, before.generation
+                ),
+            )),
+        }
+    }
+}
 
 /// A record was written: is the instance it no longer names really down, and is nothing announced beside it?
 pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
@@ -25,15 +51,6 @@ pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
             after.map_or("none", |after| after.id.as_str())
         );
         return Err((Guarantee::G2, text));
-    }
-    if let (Some(before), Some(after)) = (written.before.record.adopted.as_ref(), after)
-        && after.generation < before.generation
-    {
-        let text = format!(
-            "{} of generation {} is adopted after {} of generation {}",
-            after.id, after.generation, before.id, before.generation
-        );
-        return Err((Guarantee::G3, text));
     }
     let Some(permit) = written.permit else {
         return Ok(());

@@ -70,6 +70,7 @@ pub(super) struct Checks {
     spec: FleetSpec,
     is_shared: bool,
     pointers_are_ours: bool,
+    adoption: adoption::Adoption,
     launches: launches::Launches,
     fence: fence::Fence,
     restarts: restarts::Restarts,
@@ -116,6 +117,7 @@ impl Checks {
             pointers_are_ours: !options
                 .faults
                 .contains(&super::fault::Fault::PointerElsewhere),
+            adoption: adoption::Adoption::default(),
             launches: launches::Launches::default(),
             fence: fence::Fence::default(),
             restarts: restarts::Restarts::default(),
@@ -175,6 +177,7 @@ impl Checks {
         let findings = [
             self.fence.committed(&written, self.is_shared),
             adoption::committed(&written, is_forgotten),
+            self.adoption.committed(&written),
             pointer::committed(&written),
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
@@ -297,8 +300,10 @@ impl Checks {
         if matches!(touch, Touch::Heartbeat { .. }) {
             self.boxes.heard(worker, at);
         }
-        if *result == Ok(Touched::Refreshed) {
-            self.uses.touched(worker, touch, at);
+        match result {
+            Ok(Touched::Refreshed) => self.uses.touched(worker, touch, at),
+            Ok(Touched::NotRunning) => {}
+            Err(_) => self.uses.missed(worker, touch),
         }
     }
 

@@ -38,6 +38,9 @@ pub(super) struct Uses {
     held: ByWorker<(Instant, Instant)>,
     /// What an instance had not to answer for when it was adopted: the deliveries that were unfinished then.
     unfinished_before: ByWorker<(Adopted, u64)>,
+    /// Deliveries that the store may have missed: hosts count them all the same, and may take them for an earlier
+    /// instance's.
+    missed: ByWorker<u64>,
 }
 
 impl Uses {
@@ -48,6 +51,7 @@ impl Uses {
             served: ByWorker::default(),
             held: ByWorker::default(),
             unfinished_before: ByWorker::default(),
+            missed: ByWorker::default(),
         }
     }
 
@@ -60,6 +64,13 @@ impl Uses {
     pub(super) fn touched(&mut self, worker: &WorkerId, touch: Touch, at: Instant) {
         if let Touch::Busy { until } = touch {
             self.held.insert(worker.clone(), (until, at));
+        }
+    }
+
+    /// The store was told of a use, and did not say so.
+    pub(super) fn missed(&mut self, worker: &WorkerId, touch: Touch) {
+        if let Touch::Delivered { count, .. } = touch {
+            *self.missed.entry(worker.clone()).or_default() += count;
         }
     }
 
@@ -95,7 +106,8 @@ impl Uses {
         }
         self.is_told(written, id)?;
         // The store may have missed that the work was done, so the box has a word.
-        let unfinished = activity.unfinished();
+        let missed = self.missed.get(written.worker).copied().unwrap_or_default();
+        let unfinished = activity.unfinished().saturating_sub(missed);
         if written.undone > 0 && unfinished > unfinished_before {
             return broken(format!(
                 "{id} is ended with {} deliveries that are not processed",
