@@ -134,10 +134,25 @@ pub(super) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
         return;
     }
     let decision = worker.last_decision.as_ref().map(|last| last.id);
-    let decision = decision.unwrap_or_default();
-    if let Ok(permit) = turn.permit(worker, decision, &Proposal::RepairPointer) {
-        mutation::send(worker, turn, permit);
+    write_pointer(worker, turn, decision.unwrap_or_default());
+}
+
+/// Makes the pointer name the adopted instance, as far as it may be live and the guard agrees. Returns whether the
+/// write has been announced.
+pub(super) fn write_pointer(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+) -> bool {
+    if !worker.adopted_is_live(turn.now) {
+        return false;
     }
+    let permit = turn.permit(worker, decision, &Proposal::RepairPointer);
+    let Ok(permit) = permit else {
+        return false;
+    };
+    mutation::send(worker, turn, permit);
+    true
 }
 
 /// The pointer write came to an end.

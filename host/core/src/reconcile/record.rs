@@ -5,8 +5,9 @@
 //! what it announced is not done and the worker goes back to what the store says. So nothing is ever
 //! done that other hosts, or the next life, could not know of.
 
-use super::{Turn, boxes, callers, mutation, operator, pass, reaping, restart};
+use super::{Turn, adoption, boxes, callers, mutation, operator, pass, reaping, restart};
 use crate::answer::{NotYet, NotYetCode};
+use crate::cloud::MutationKind;
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Permit, Rule, Veto};
@@ -339,8 +340,8 @@ pub(super) fn recover_or_look(worker: &mut Worker, turn: &mut Turn<'_>) {
 }
 
 /// Finishes or gives up what another host, or an earlier life, intended and did not end: a launch is sent
-/// again with its token, which finds the instance or makes it; anything else is given up, because the
-/// next look shows what came of it.
+/// again with its token, which finds the instance or makes it; a pointer is written again if its instance still
+/// is the worker's; anything else is given up, because the next look shows what came of it.
 fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     let Some(left) = worker.in_flight.clone().filter(|it| !it.is_ours) else {
         return;
@@ -360,16 +361,24 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
         turn.notice(worker, Step::IntentRecovered, text, &[]);
         return mutation::replay_launch(worker, turn);
     }
-    let text = format!(
-        "the {} of an earlier lease is left to what the cloud shows",
-        left.kind
-    );
-    turn.notice(worker, Step::IntentRecovered, text, &[]);
     worker.intent = None;
     worker.in_flight = None;
     // It may have cleared the pointer, or not.
     worker.pointer = None;
-    write(worker, turn, None);
+    let finishes = left.kind == MutationKind::WritePointer
+        && worker.paused.is_none()
+        && adoption::write_pointer(worker, turn, left.decision);
+    let what_becomes_of_it = if finishes {
+        "taken up again"
+    } else {
+        write(worker, turn, None);
+        "left to what the cloud shows"
+    };
+    let text = format!(
+        "the {} of an earlier lease is {what_becomes_of_it}",
+        left.kind
+    );
+    turn.notice(worker, Step::IntentRecovered, text, &[]);
     // It may have been this host's own, taken for somebody else's after a write that was heard as an error.
     pass::look_again(worker, turn);
 }
