@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use reeve_core::boxes::{Claim, Proof, RefusalKind, Reply, Report, Reporter};
+use reeve_core::boxes::{Claim, Proof, ProofKind, RefusalKind, Reply, Report, Reporter};
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
@@ -33,6 +33,7 @@ pub enum Software {
 pub struct SimBox {
     instance: InstanceId,
     region: Region,
+    proof: ProofKind,
     software: Software,
     state: State,
     /// When it next does something by itself.
@@ -59,6 +60,7 @@ impl SimBox {
         Self {
             instance,
             region,
+            proof: ProofKind::InstanceDocument,
             software,
             state: State::Registering,
             due: Some(now + START),
@@ -75,6 +77,24 @@ impl SimBox {
     pub fn working_for(mut self, work_takes: Millis) -> Self {
         self.work_takes = work_takes;
         self
+    }
+
+    /// The same software, showing in this way which instance it is; usually by the instance document.
+    #[must_use]
+    pub fn proving_by(mut self, proof: ProofKind) -> Self {
+        self.proof = proof;
+        self
+    }
+
+    /// What it shows to say which instance it is.
+    pub fn proof(&self) -> Proof {
+        match self.proof {
+            ProofKind::InstanceDocument => Proof::InstanceDocument {
+                region: self.region.clone(),
+                account: "123456789012".to_owned(),
+            },
+            ProofKind::SharedSecret => Proof::SharedSecret,
+        }
     }
 
     /// A register was not answered in time: it is tried again, with the same nonce.
@@ -135,10 +155,7 @@ impl SimBox {
             State::Registering => Some(Said::Register {
                 claim: Claim {
                     instance: self.instance.clone(),
-                    proof: Proof::InstanceDocument {
-                        region: self.region.clone(),
-                        account: "123456789012".to_owned(),
-                    },
+                    proof: self.proof(),
                 },
                 nonce: SecretHash::of_nonce(&format!("{}-{}", self.instance, self.nonces)),
             }),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Claim, Proof, Reply, Report, Reporter};
+use reeve_core::boxes::{Claim, ProofKind, Reply, Report, Reporter};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
@@ -55,8 +55,10 @@ impl Estate<'_> {
         let id = &happening.id;
         match happening.what {
             What::Addressed => {
-                let Some(worker) = self.worker_of(id).filter(|worker| self.has_boxes(worker))
-                else {
+                let Some(worker) = self.worker_of(id) else {
+                    return;
+                };
+                let Some(proof) = self.proof_of_boxes(&worker) else {
                     return;
                 };
                 self.boxes.lives += 1;
@@ -69,7 +71,7 @@ impl Estate<'_> {
                 );
                 let one = OneBox {
                     worker,
-                    software: software.working_for(work),
+                    software: software.working_for(work).proving_by(proof),
                     hangs: false,
                     life: self.boxes.lives,
                 };
@@ -92,10 +94,11 @@ impl Estate<'_> {
             .map(|(worker, _)| worker.clone())
     }
 
-    fn has_boxes(&self, worker: &WorkerId) -> bool {
-        let spec = self.spec.workers.get(worker);
-        let pool = spec.and_then(|spec| self.spec.pools.get(&spec.pool));
-        pool.is_some_and(|pool| pool.boxes.is_some())
+    /// How the worker's boxes show which instance they are; `None`: it has none.
+    fn proof_of_boxes(&self, worker: &WorkerId) -> Option<ProofKind> {
+        let spec = self.spec.workers.get(worker)?;
+        let boxes = self.spec.pools.get(&spec.pool)?.boxes.as_ref()?;
+        Some(boxes.proof)
     }
 
     fn wake(&mut self, id: &InstanceId) {
@@ -270,15 +273,15 @@ impl Estate<'_> {
         let Some(worker) = self.spec.workers.keys().nth(place).cloned() else {
             return;
         };
+        let Some(proof) = self.boxes.boxes.get(&id).map(|one| one.software.proof()) else {
+            return;
+        };
         let nonce = self.chance.between(Stream::Detail, 0, u64::MAX - 1);
         let said = match self.chance.percent(Stream::Detail, 50) {
             true => Said::Register {
                 claim: Claim {
                     instance: id.clone(),
-                    proof: Proof::InstanceDocument {
-                        region: Region::from("us-east-1"),
-                        account: "123456789012".to_owned(),
-                    },
+                    proof,
                 },
                 nonce: SecretHash::of_nonce(&nonce.to_string()),
             },

@@ -1,9 +1,11 @@
 //! The provider's token buckets, per account and region, at the documented rates (EC2 developer guide, "Request
-//! throttling for the Amazon EC2 API"; general reference, "AWS Systems Manager endpoints and quotas").
+//! throttling for the Amazon EC2 API"; ECS developer guide, "Request throttling for the Amazon ECS API"; general reference,
+//! "AWS Systems Manager endpoints and quotas").
 
 use std::collections::BTreeMap;
 
 use reeve_core::cloud::{Mutation, Query};
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::time::Instant;
 
 /// Calls that share a bucket.
@@ -14,28 +16,53 @@ pub(super) enum Api {
     Start,
     Terminate,
     OtherMutating,
+    ReadTasks,
+    RunTask,
+    StopTask,
     ReadParameter,
     PutParameter,
     Metrics,
 }
 
 impl Api {
+    const ALL: [Self; 11] = [
+        Self::Describe,
+        Self::Run,
+        Self::Start,
+        Self::Terminate,
+        Self::OtherMutating,
+        Self::ReadTasks,
+        Self::RunTask,
+        Self::StopTask,
+        Self::ReadParameter,
+        Self::PutParameter,
+        Self::Metrics,
+    ];
+
     pub(super) fn of_query(query: &Query) -> Self {
         match query {
             Query::Pointer { .. } => Self::ReadParameter,
-            Query::Instance { .. } | Query::Sweep { .. } | Query::StatusChecks { .. } => {
-                Self::Describe
-            }
+            Query::Instance { compute, .. } | Query::Sweep { compute, .. } => match compute {
+                Compute::Ec2 => Self::Describe,
+                Compute::Fargate { .. } => Self::ReadTasks,
+            },
+            Query::StatusChecks { .. } => Self::Describe,
             Query::Demand { .. } => Self::Metrics,
         }
     }
 
     pub(super) fn of_mutation(mutation: &Mutation) -> Self {
         match mutation {
-            Mutation::Launch { .. } => Self::Run,
+            Mutation::Launch { source, .. } => match source {
+                LaunchSource::LaunchTemplate(_) => Self::Run,
+                LaunchSource::Fargate(_) => Self::RunTask,
+            },
             Mutation::Start { .. } => Self::Start,
             Mutation::Stop { .. } => Self::OtherMutating,
-            Mutation::Terminate { .. } => Self::Terminate,
+            Mutation::Terminate { compute, .. } => match compute {
+                Compute::Ec2 => Self::Terminate,
+                Compute::Fargate { .. } => Self::StopTask,
+            },
             Mutation::WritePointer { .. } => Self::PutParameter,
         }
     }
@@ -47,6 +74,8 @@ impl Api {
             Self::Run | Self::Start => (5, 2),
             Self::Terminate => (100, 5),
             Self::OtherMutating => (50, 5),
+            Self::ReadTasks => (100, 20),
+            Self::RunTask | Self::StopTask => (100, 40),
             Self::ReadParameter => (40, 40),
             Self::PutParameter => (3, 3),
             Self::Metrics => (50, 50),
@@ -64,19 +93,7 @@ pub(super) struct Buckets {
 impl Buckets {
     /// Others take whatever flows in until then.
     pub(super) fn drain(&mut self, until: Instant) {
-        self.levels = [
-            Api::Describe,
-            Api::Run,
-            Api::Start,
-            Api::Terminate,
-            Api::OtherMutating,
-            Api::ReadParameter,
-            Api::PutParameter,
-            Api::Metrics,
-        ]
-        .into_iter()
-        .map(|api| (api, (0, until)))
-        .collect();
+        self.levels = Api::ALL.into_iter().map(|api| (api, (0, until))).collect();
     }
 
     /// Takes a token; `false`: there is none.

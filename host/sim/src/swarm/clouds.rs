@@ -212,10 +212,12 @@ impl Clouds {
                     address_after,
                 });
             }
-            Mutation::Stop { .. } | Mutation::Terminate { .. } => {
+            Mutation::Stop { compute, .. } | Mutation::Terminate { compute, .. } => {
                 let slow = chance.happens(Fault::SlowStop);
+                // A container has two minutes at the most (ECS task definition, `stopTimeout`).
+                let slowest = if compute.is_ec2() { 1_200_000 } else { 120_000 };
                 let stop = match slow {
-                    true => chance.millis(Stream::Detail, 40_000, 1_200_000),
+                    true => chance.millis(Stream::Detail, 40_000, slowest),
                     false => chance.millis(Stream::Detail, 5_000, 40_000),
                 };
                 self.world.next_stop(stop);
@@ -279,7 +281,10 @@ fn refused_by_chance(
 fn operation_of(query: &Query) -> &'static str {
     match query {
         Query::Pointer { .. } => "GetParameter",
-        Query::Instance { .. } | Query::Sweep { .. } => "DescribeInstances",
+        Query::Instance { compute, .. } | Query::Sweep { compute, .. } => match compute.is_ec2() {
+            true => "DescribeInstances",
+            false => "DescribeTasks",
+        },
         Query::Demand { .. } => "GetMetricData",
         Query::StatusChecks { .. } => "DescribeInstanceStatus",
     }

@@ -6,6 +6,7 @@ use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
 use reeve_core::guard::Permit;
+use reeve_core::health::Probed;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Committed, StoreError};
@@ -239,7 +240,13 @@ impl Estate<'_> {
                 asked_at,
                 target,
             } => {
-                let (result, takes_all) = self.clouds.world.probe(&target);
+                let (mut result, mut takes_all) = self.clouds.world.probe(&target);
+                if self.chance.happens(Fault::ProbeLost) {
+                    let text = format!("no answer within {}", target.timeout);
+                    (result, takes_all) = (Probed::Failed(text), true);
+                }
+                self.checks
+                    .probed(self.now, &worker, &instance, &result, &self.clouds.world);
                 let after = match takes_all {
                     true => target.timeout,
                     false => self.chance.millis(Stream::Latency, 1, 20),

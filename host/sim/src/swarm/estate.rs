@@ -245,6 +245,7 @@ impl<'a> Estate<'a> {
             self.playing.insert(name, pool.cast.clone());
         }
         self.boxes_recover();
+        self.all_are_cured();
         self.resume_all();
         self.checks.calm(self.now);
         self.queue.put(self.now + LOOKS, Due::Looks);

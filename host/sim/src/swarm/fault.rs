@@ -121,6 +121,14 @@ pub enum Fault {
     OperatorForgets,
     /// An instance is used at the worst moment: while its end is being written.
     UsedMeanwhile,
+
+    // Health.
+    /// The software on an instance answers nobody, or badly, until somebody restarts it or it comes round by itself.
+    SoftwareAils,
+    /// A probe is lost on its way, with an instance that is well.
+    ProbeLost,
+    /// The status checks of an instance say that something is wrong, or nothing at all.
+    ChecksImpaired,
 }
 
 /// How often a kind of trouble comes up in a world that has it.
@@ -189,10 +197,13 @@ impl Fault {
         Self::OperatorPauses,
         Self::OperatorForgets,
         Self::UsedMeanwhile,
+        Self::SoftwareAils,
+        Self::ProbeLost,
+        Self::ChecksImpaired,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 50;
+    pub const COUNT: usize = 53;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -255,6 +266,9 @@ impl Fault {
             Self::OperatorPauses => EverySecs(1_500),
             Self::OperatorForgets => EverySecs(1_800),
             Self::UsedMeanwhile => PerMillion(250_000),
+            Self::SoftwareAils => EverySecs(500),
+            Self::ProbeLost => PerMillion(100_000),
+            Self::ChecksImpaired => EverySecs(900),
         }
     }
 
@@ -311,6 +325,9 @@ impl Fault {
             Self::OperatorPauses => "operator-pauses",
             Self::OperatorForgets => "operator-forgets",
             Self::UsedMeanwhile => "used-meanwhile",
+            Self::SoftwareAils => "software-ails",
+            Self::ProbeLost => "probe-lost",
+            Self::ChecksImpaired => "checks-impaired",
         }
     }
 }

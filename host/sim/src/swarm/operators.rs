@@ -1,6 +1,8 @@
 //! Operators, programs that want restarts, other systems, and whatever else comes by time.
 
-use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::compute::Compute;
+use reeve_core::health::{Check, StatusChecks};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::restart::{Initiator, RestartRequest};
 
@@ -9,7 +11,7 @@ use super::due::{Due, ToHost};
 use super::estate::{BEGINS, Estate};
 use super::fault::Fault;
 use super::options::TAG_KEY;
-use crate::world::Boot;
+use crate::world::{Ailment, Boot};
 
 impl Estate<'_> {
     /// Trouble that comes by time has come.
@@ -49,6 +51,8 @@ impl Estate<'_> {
             Fault::BoxHangs => self.box_hangs(),
             Fault::BoxLies => self.box_lies(),
             Fault::TokenWiped => self.token_is_wiped(),
+            Fault::SoftwareAils => self.software_ails(),
+            Fault::ChecksImpaired => self.checks_are_impaired(),
             Fault::Burst => self.burst(),
             Fault::ProgramRestarts => {
                 let worker = self.some_worker();
@@ -151,13 +155,20 @@ impl Estate<'_> {
         worker.cloned().unwrap_or_else(|| WorkerId::from(""))
     }
 
-    fn reclaim(&mut self, notice_ms: u64) {
+    /// A live instance of some worker, if it has one.
+    fn some_live_instance(&mut self) -> Option<InstanceId> {
         let worker = self.some_worker();
         let live: Vec<_> = self.live_of(&worker).into_iter().collect();
-        if live.is_empty() {
-            return;
+        match live.as_slice() {
+            [] => None,
+            live => Some(live[self.chance.pick(Stream::Detail, live.len())].clone()),
         }
-        let id = live[self.chance.pick(Stream::Detail, live.len())].clone();
+    }
+
+    fn reclaim(&mut self, notice_ms: u64) {
+        let Some(id) = self.some_live_instance() else {
+            return;
+        };
         let at = self.now + reeve_core::time::Millis::new(notice_ms);
         self.queue.put(at, Due::Reclaims(id));
     }
@@ -167,6 +178,9 @@ impl Estate<'_> {
         let Some(spec) = self.spec.workers.get(&worker) else {
             return;
         };
+        let Some(pool) = self.spec.pools.get(&spec.pool) else {
+            return;
+        };
         let tag = (TAG_KEY, spec.tag_value.as_str());
         let number = self.clouds.world.instances().count();
         let id = format!("i-other-{}-{number}", self.now.as_ms() % 100_000_000);
@@ -174,19 +188,60 @@ impl Estate<'_> {
             pending: self.chance.millis(Stream::Detail, 12_000, 20_000),
             address_after: self.chance.millis(Stream::Detail, 0, 5_000),
         };
-        self.clouds.world.launch_elsewhere(&id, tag, boot);
+        let world = &mut self.clouds.world;
+        match &pool.compute {
+            Compute::Ec2 => world.launch_elsewhere(&id, tag, boot),
+            Compute::Fargate { cluster } => world.run_elsewhere(&id, cluster, &[tag], boot),
+        };
         self.look();
     }
 
     fn stop_elsewhere(&mut self) {
-        let worker = self.some_worker();
-        let live: Vec<_> = self.live_of(&worker).into_iter().collect();
-        if live.is_empty() {
+        let Some(id) = self.some_live_instance() else {
             return;
-        }
-        let id = live[self.chance.pick(Stream::Detail, live.len())].clone();
+        };
         self.clouds.world.stop_elsewhere(&id);
         self.look();
+    }
+
+    /// The software of an instance does not answer any more, or answers what it should not; or it does again.
+    fn software_ails(&mut self) {
+        let Some(id) = self.some_live_instance() else {
+            return;
+        };
+        let ailment = [
+            None,
+            Some(Ailment::Refuses),
+            Some(Ailment::Answers(503)),
+            Some(Ailment::Silent),
+            Some(Ailment::Hangs),
+        ][self.chance.pick(Stream::Detail, 5)];
+        self.clouds.world.ail(&id, ailment);
+    }
+
+    /// EC2 finds something wrong with an instance, or nothing any more.
+    fn checks_are_impaired(&mut self) {
+        let Some(id) = self.some_live_instance() else {
+            return;
+        };
+        let of = |instance, system| Some(StatusChecks { instance, system });
+        let checks = [
+            None,
+            of(Check::Impaired, Check::Ok),
+            of(Check::Ok, Check::Impaired),
+            of(Check::InsufficientData, Check::Ok),
+        ][self.chance.pick(Stream::Detail, 4)];
+        self.clouds.world.check(&id, checks);
+    }
+
+    /// With the trouble, whatever ails is cured.
+    pub(super) fn all_are_cured(&mut self) {
+        let all = self.clouds.world.instances();
+        let all: Vec<_> = all.map(|instance| instance.id.clone()).collect();
+        for id in all {
+            self.clouds.world.ail(&id, None);
+            self.clouds.world.check(&id, None);
+        }
     }
 
     fn write_pointer_elsewhere(&mut self) {

@@ -6,8 +6,9 @@ use std::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use reeve_core::boxes::ProofKind;
-use reeve_core::compute::{Compute, LaunchSource};
+use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::demand::{DemandSpec, Statistic};
+use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{
     BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, WorkerSpec,
@@ -18,6 +19,8 @@ use super::fault::Fault;
 
 /// The tag that all simulated fleets find their instances by.
 pub(super) const TAG_KEY: &str = "Name";
+/// The cluster of those fleets that are Fargate tasks.
+const CLUSTER: &str = "swarm";
 
 /// One random world, described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Options {
 pub struct PoolOptions {
     /// The name under which the caller has bound the policies of this pool.
     pub cast: String,
+    /// Where its instances live.
+    pub compute: Compute,
     /// How its instances are restarted.
     pub restart_by: RestartBy,
     /// Whether its instances are reaped.
@@ -55,6 +60,8 @@ pub struct PoolOptions {
     pub boxes: bool,
     /// Whether its demand is measured.
     pub demand: bool,
+    /// How the health of its workers is looked after; `None`: not at all.
+    pub health: Option<HealthSpec>,
     /// An instance used more recently than this is kept.
     pub idle_min: Millis,
     /// Between the mark and the end of a reap.
@@ -74,7 +81,7 @@ impl Options {
         let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
         let hosts = [1, 1, 2, 2, 3][between(0, 4) as usize];
         let shared_store = hosts > 1 || between(0, 2) == 0;
-        let pools: Vec<_> = (0..between(1, 2))
+        let mut pools: Vec<_> = (0..between(1, 2))
             .map(|_| PoolOptions::draw(&mut between, casts))
             .collect();
         let last = pools.len() as u64 - 1;
@@ -90,6 +97,16 @@ impl Options {
                 *fault == Fault::Throttled || drawn < share
             })
             .collect();
+        // From a stream of their own: they do not reshuffle the rest.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        for pool in &mut pools {
+            if between(0, 3) == 0 {
+                pool.live_in_fargate();
+            }
+            pool.health = (between(0, 2) == 0).then(|| health(&mut between, &pool.compute));
+        }
         Self {
             seed,
             hosts,
@@ -124,10 +141,12 @@ impl PoolOptions {
         let last = casts.len() as u64 - 1;
         Self {
             cast: casts[between(0, last) as usize].clone(),
+            compute: Compute::Ec2,
             restart_by: [RestartBy::StopStart, RestartBy::Replace][between(0, 1) as usize],
             reap: between(0, 3) > 0,
             boxes: between(0, 1) > 0,
             demand: between(0, 2) == 0,
+            health: None,
             idle_min: Millis::from_secs(60 * between(1, 10)),
             drain: Millis::from_secs(between(0, 40)),
             orphan_grace: Millis::from_secs(60 * between(1, 10)),
@@ -141,22 +160,36 @@ impl PoolOptions {
         }
     }
 
+    /// Nothing starts a task again, so it is replaced.
+    fn live_in_fargate(&mut self) {
+        self.compute = Compute::Fargate {
+            cluster: CLUSTER.to_owned(),
+        };
+        self.restart_by = RestartBy::Replace;
+    }
+
+    /// How its boxes show which instance they are: a task has no instance document.
+    pub(super) fn proof(&self) -> ProofKind {
+        match self.compute {
+            Compute::Ec2 => ProofKind::InstanceDocument,
+            Compute::Fargate { .. } => ProofKind::SharedSecret,
+        }
+    }
+
     fn spec(&self) -> PoolSpec {
         PoolSpec {
             region: Region::from("us-east-1"),
-            compute: Compute::Ec2,
+            compute: self.compute.clone(),
             tag_key: TAG_KEY.to_owned(),
             port: 8000,
-            launch: Some(LaunchSource::LaunchTemplate("swarm".to_owned())),
+            launch: Some(launch_source(&self.compute)),
             policy_tags: Vec::new(),
             restart_by: self.restart_by,
             reap: self.reap,
             utc_offset: UtcOffset::default(),
             demand: self.demand.then(demand),
-            health: None,
-            boxes: self
-                .boxes
-                .then(|| BoxSpec::new(ProofKind::InstanceDocument)),
+            health: self.health.clone(),
+            boxes: self.boxes.then(|| BoxSpec::new(self.proof())),
             limits: Limits {
                 idle_min: self.idle_min,
                 drain: self.drain,
@@ -166,6 +199,41 @@ impl PoolOptions {
                 ..Limits::default()
             },
         }
+    }
+}
+
+fn launch_source(compute: &Compute) -> LaunchSource {
+    match compute {
+        Compute::Ec2 => LaunchSource::LaunchTemplate("swarm".to_owned()),
+        Compute::Fargate { cluster } => LaunchSource::Fargate(FargateTask {
+            cluster: cluster.clone(),
+            task_definition: "swarm".to_owned(),
+            subnets: vec!["subnet-a".to_owned()],
+            security_groups: Vec::new(),
+            public_ip: false,
+            container: None,
+        }),
+    }
+}
+
+fn health(between: &mut impl FnMut(u64, u64) -> u64, compute: &Compute) -> HealthSpec {
+    let http = ProbeKind::Http {
+        path: "/healthz".to_owned(),
+        statuses: Vec::new(),
+    };
+    let kind = [http, ProbeKind::Tcp][between(0, 1) as usize].clone();
+    HealthSpec {
+        probe: (between(0, 4) > 0).then_some(ProbeSpec {
+            kind,
+            port: None,
+            timeout: Millis::from_secs(2),
+        }),
+        every: Millis::from_secs(between(10, 40)),
+        unhealthy_after: between(2, 4) as u32,
+        boot_grace: Millis::from_secs(between(20, 300)),
+        status_checks: compute.is_ec2() && between(0, 1) > 0,
+        restart: [RestartRule::Never, RestartRule::All, RestartRule::Any][between(0, 2) as usize],
+        ..HealthSpec::default()
     }
 }
 
@@ -216,13 +284,19 @@ impl fmt::Display for Options {
             let on = |is_on: bool, what| if is_on { what } else { "" };
             writeln!(
                 f,
-                "  {}: policies {}, restart {:?}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
+                "  {}: {}, policies {}, restart {:?}{}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
                 pool_name(place),
+                if pool.compute.is_ec2() {
+                    "EC2"
+                } else {
+                    "Fargate"
+                },
                 pool.cast,
                 pool.restart_by,
                 on(pool.reap, ", reap"),
                 on(pool.boxes, ", boxes"),
                 on(pool.demand, ", demand"),
+                pool.health.as_ref().map_or(String::new(), told_of_health),
                 pool.idle_min,
                 pool.drain,
                 pool.orphan_grace,
@@ -236,4 +310,23 @@ impl fmt::Display for Options {
         let faults: Vec<_> = self.faults.iter().map(|fault| fault.as_str()).collect();
         write!(f, "  trouble: {}", faults.join(", "))
     }
+}
+
+fn told_of_health(health: &HealthSpec) -> String {
+    let probe = health
+        .probe
+        .as_ref()
+        .map(|probe| probe.kind.signal().as_str());
+    format!(
+        ", health by {}{} every {} (restart {:?} after {})",
+        probe.unwrap_or("no probe"),
+        if health.status_checks {
+            " and status checks"
+        } else {
+            ""
+        },
+        health.every,
+        health.restart,
+        health.unhealthy_after,
+    )
 }

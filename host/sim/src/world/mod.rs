@@ -172,15 +172,21 @@ impl World {
         id
     }
 
-    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags.
-    pub fn run_elsewhere(&mut self, id: &str, cluster: &str, tags: &[(&str, &str)]) -> InstanceId {
+    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags and this boot.
+    pub fn run_elsewhere(
+        &mut self,
+        id: &str,
+        cluster: &str,
+        tags: &[(&str, &str)],
+        boot: Boot,
+    ) -> InstanceId {
         let id = InstanceId::from(id);
         let compute = Compute::Fargate {
             cluster: cluster.to_owned(),
         };
         let tags = tags.iter();
         let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.insert(id.clone(), compute, tags.collect(), Boot::instant());
+        self.insert(id.clone(), compute, tags.collect(), boot);
         id
     }
 

@@ -110,8 +110,8 @@ fn a_worker_without_a_task_gets_one_and_the_pointer_names_it() {
 fn a_running_task_is_adopted_and_what_lives_elsewhere_under_the_same_tag_is_not_seen() {
     let mut world = World::new(1, BEGINS);
     world.launch_elsewhere("i-ec2", TAG, Boot::instant());
-    world.run_elsewhere("task-of-others", "batch", &[TAG]);
-    let ours = world.run_elsewhere("task-of-ours", CLUSTER, &[TAG]);
+    world.run_elsewhere("task-of-others", "batch", &[TAG], Boot::instant());
+    let ours = world.run_elsewhere("task-of-ours", CLUSTER, &[TAG], Boot::instant());
     world.advance(BEGINS);
     let mut bench = bench(world, Native::sensible());
     assert_eq!(served(&mut bench), ours);
@@ -184,7 +184,9 @@ fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
 fn an_orphan_that_somebody_else_ran_ends_and_the_ruling_says_so() {
     let mut bench = serving();
     let own = served(&mut bench);
-    let orphan = bench.world.run_elsewhere("task-orphan", CLUSTER, &[TAG]);
+    let orphan = bench
+        .world
+        .run_elsewhere("task-orphan", CLUSTER, &[TAG], Boot::instant());
     for _ in 0..15 {
         bench.run(MINUTE);
         served(&mut bench);
@@ -211,7 +213,9 @@ fn a_policy_that_starts_what_has_ended_is_refused() {
         })
     });
     let mut bench = bench(World::new(1, BEGINS), policies);
-    let ended = bench.world.run_elsewhere("task-ended", CLUSTER, &[TAG]);
+    let ended = bench
+        .world
+        .run_elsewhere("task-ended", CLUSTER, &[TAG], Boot::instant());
     bench.world.stop_elsewhere(&ended);
     bench.run(MINUTE);
     assert_eq!(state(&bench, &ended), Some(InstanceState::Terminated));

@@ -9,7 +9,7 @@
 //! | G4 nothing beside a live one | launches and starts, announced and arriving | [`adoption`] |
 //! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
 //! | G6 fencing | every write of a record, every mutation | [`fence`] |
-//! | G7 one restart | every restart in a record, every answer | [`restarts`] |
+//! | G7 one restart | every restart in a record, every answer, every probe | [`restarts`], [`health`] |
 //! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every mutation that is announced | [`budgets`] |
@@ -23,6 +23,7 @@ mod answers;
 mod boxes;
 mod budgets;
 mod fence;
+mod health;
 mod launches;
 mod orphans;
 mod pauses;
@@ -41,6 +42,7 @@ use reeve_core::boxes::Reply;
 use reeve_core::cloud::{CloudError, Outcome};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
+use reeve_core::health::Probed;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
@@ -74,6 +76,7 @@ pub(super) struct Checks {
     launches: launches::Launches,
     fence: fence::Fence,
     restarts: restarts::Restarts,
+    health: health::Health,
     budgets: budgets::Budgets,
     answers: answers::Answers,
     recovery: recovery::Recovery,
@@ -121,6 +124,7 @@ impl Checks {
             launches: launches::Launches::default(),
             fence: fence::Fence::default(),
             restarts: restarts::Restarts::default(),
+            health: health::Health::default(),
             budgets: budgets::Budgets::default(),
             answers: answers::Answers::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
@@ -181,6 +185,7 @@ impl Checks {
             pointer::committed(&written),
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
+            self.health.committed(&written),
             self.budgets.committed(&written, &self.spec),
             self.launches.committed(&written),
             self.boxes.committed(&written),
@@ -304,6 +309,20 @@ impl Checks {
             Ok(Touched::Refreshed) => self.uses.touched(worker, touch, at),
             Ok(Touched::NotRunning) => {}
             Err(_) => self.uses.missed(worker, touch),
+        }
+    }
+
+    /// An instance was probed, with this result.
+    pub(super) fn probed(
+        &mut self,
+        at: Instant,
+        worker: &WorkerId,
+        instance: &InstanceId,
+        result: &Probed,
+        world: &World,
+    ) {
+        if let Some((_, pool)) = placed(&self.spec, worker) {
+            self.health.probed(at, pool, instance, result, world);
         }
     }
 
