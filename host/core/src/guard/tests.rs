@@ -498,20 +498,22 @@ fn a_worker_that_cycles_is_slowed_down_more_with_each_instance_and_never_for_goo
 }
 
 #[test]
-fn a_start_that_another_host_has_written_down_settles_here_as_well() {
-    let mut worker = worker();
-    see(&mut worker, "i-one", InstanceState::Stopped);
-    adopt(&mut worker, "i-one");
+fn a_start_settles_whoever_made_it_and_readings_of_before_it_prove_nothing() {
     let settling = Millis::from_secs(30);
-    for (ago, may_launch) in [(settling.get() - 1, false), (settling.get(), true)] {
-        if let Some(adopted) = &mut worker.adopted {
-            adopted.how = How::Started;
-            adopted.since = Instant::from_ms(NOW.as_ms() - ago);
-        }
-        if may_launch {
-            permitted(&worker, &Proposal::Launch, MutationKind::Launch);
-        } else {
-            refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+    for state in [InstanceState::Stopping, InstanceState::Stopped] {
+        for (ago, may_launch) in [(settling.get() - 1, false), (settling.get(), true)] {
+            let mut worker = worker();
+            see(&mut worker, "i-one", state);
+            adopt(&mut worker, "i-one");
+            if let Some(adopted) = &mut worker.adopted {
+                adopted.how = How::Started;
+                adopted.since = Instant::from_ms(NOW.as_ms() - ago);
+            }
+            if may_launch {
+                permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+            } else {
+                refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+            }
         }
     }
 }

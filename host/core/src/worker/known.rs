@@ -22,7 +22,7 @@ pub struct Known {
     pub in_state_since: Instant,
     /// When this host last handed it out; `None`: never. See [`Worker::handed_out_at`](super::Worker::handed_out_at).
     pub handed_out: Option<Instant>,
-    /// When a start of it was accepted: for a while readings may still say `stopped`.
+    /// When a start of it was accepted: for a while readings may still say `stopped` or `stopping`.
     pub start_accepted: Option<Instant>,
     /// Whether the host itself stopped or terminated it.
     pub ended_by_host: bool,
@@ -71,8 +71,14 @@ impl Known {
     }
 }
 
-/// Whether a reading of `stopped` proves nothing, because it was asked for before a start or so soon after it. It
-/// proves no more by growing old.
+/// Whether a reading may show the instance as it was before its start: one that is started again is stopped, and was on
+/// its way there a moment before.
+pub(super) fn may_precede_start(state: InstanceState) -> bool {
+    matches!(state, InstanceState::Stopping | InstanceState::Stopped)
+}
+
+/// Whether a reading that [may precede a start](may_precede_start) proves nothing, because it was asked for before the
+/// start or so soon after it. It proves no more by growing old.
 pub(super) fn start_settles(started: Instant, asked_at: Instant) -> bool {
     asked_at.since(started) < SETTLING
 }

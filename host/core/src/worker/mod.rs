@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub use health::{Health, HealthStatus, Hold, Life, SignalStatus, Watch};
 pub use known::Known;
-use known::start_settles;
+use known::{may_precede_start, start_settles};
 pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
     AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
@@ -265,11 +265,8 @@ impl Worker {
     pub fn start_settles_since(&self) -> Option<Instant> {
         let adopted = self.adopted.as_ref()?;
         let known = self.instances.get(&adopted.id)?;
-        let is_down_or_unknown = matches!(
-            known.instance.state,
-            InstanceState::Stopped | InstanceState::Unknown
-        );
-        if !is_down_or_unknown {
+        let state = known.instance.state;
+        if !may_precede_start(state) && state != InstanceState::Unknown {
             return None;
         }
         let by_record = (adopted.how == How::Started).then_some(adopted.since);

@@ -1,7 +1,7 @@
 //! Folding readings into the worker. A reading asked for earlier never overwrites one asked for later,
 //! and the provider's word is kept as it is.
 
-use super::known::start_settles;
+use super::known::{may_precede_start, start_settles};
 use super::{Known, Worker};
 use crate::id::InstanceId;
 use crate::instance::{Instance, InstanceState};
@@ -102,7 +102,7 @@ impl Worker {
 fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut Changes) {
     let was = known.instance.state;
     let is = reading.state;
-    let settling = is == InstanceState::Stopped
+    let settling = may_precede_start(is)
         && known
             .start_accepted
             .is_some_and(|started| start_settles(started, asked_at));

@@ -159,7 +159,7 @@ impl Worker {
         };
         match (&self.adopted, self.adopted_known()) {
             (None, _) => Phase::Absent,
-            // A reading of `stopped` may be of before its start.
+            // The reading may be of before its start.
             (Some(_), Some(known))
                 if is_down(known.instance.state) && self.start_settles_since().is_none() =>
             {
