@@ -162,9 +162,9 @@ fn ended(
                 stored.activity = activity;
             }
             let was_marked = worker.draining.clone();
-            go_back(worker);
             let text = "it came into use before it could be ended; it is kept";
             not_sent(worker, turn, writing.waiting, Rule::InUse, text);
+            go_back(worker);
             // Told also where the mark itself was refused, and nothing has to be taken back.
             worker.draining = worker.draining.take().or(was_marked);
             reaping::revive(worker, turn, "it came into use");
@@ -178,9 +178,9 @@ fn ended(
         Err(error) => {
             // Whether it was written is not known; it is read again.
             worker.record.in_doubt = true;
-            go_back(worker);
             let text = error.to_string();
             not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
+            go_back(worker);
             operator::failed(worker, turn, &error);
             failed(worker, turn, &error);
         }
@@ -204,13 +204,17 @@ fn go_back(worker: &mut Worker) {
 
 /// What was permitted and journaled, and then not sent after all.
 fn not_sent(
-    worker: &Worker,
+    worker: &mut Worker,
     turn: &mut Turn<'_>,
     waiting: Option<DecisionId>,
     rule: Rule,
     text: &str,
 ) {
     if let Some(decision) = waiting {
+        // No answer will come.
+        if let Some(in_flight) = &mut worker.in_flight {
+            in_flight.is_ours = false;
+        }
         turn.vetoed(worker, decision, &Veto::new(rule, text));
     }
 }

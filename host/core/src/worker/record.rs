@@ -181,10 +181,14 @@ impl Worker {
     }
 
     /// Takes over what the store says: who embodies the worker, and what is under way. What this host
-    /// meant to write and could not is given up; an intent that stands there is nobody's mutation in
-    /// flight until it is recovered.
+    /// meant to write and could not is given up. An intent that stands there is nobody's mutation in
+    /// flight until it is recovered, unless this host has sent it and waits for the answer.
     pub(crate) fn fold(&mut self, stored: Stored) {
         let record = &stored.record;
+        // Each holder of the lease has epochs of its own, so nobody else has the same intent.
+        let is_awaited = self.in_flight.as_ref().is_some_and(|it| it.is_ours)
+            && self.intent.is_some()
+            && self.intent == record.intent;
         self.generation = self.generation_floor.max(record.generation);
         self.adopted.clone_from(&record.adopted);
         self.former.clone_from(&record.former);
@@ -194,20 +198,24 @@ impl Worker {
         self.paused.clone_from(&record.paused);
         self.restart.clone_from(&record.restart);
         self.draining.clone_from(&record.draining);
-        self.attempt = None;
-        let was_under_way = self.in_flight.take();
-        if was_under_way.is_some_and(|it| it.kind == MutationKind::WritePointer) {
-            // What it was to say is not sure to be said.
-            self.pointer = None;
-        }
-        if let Some(intent) = &record.intent {
-            self.attempt = LaunchAttempt::of(intent);
-            self.in_flight = Some(InFlight::left_by(intent));
+        if !is_awaited {
+            self.leave(record.intent.as_ref());
         }
         if let (Some(error), None) = (&record.last_error, &self.last_failure) {
             self.last_failure = Some(Failure::recorded(error));
         }
         self.record.stored = Some(stored);
+    }
+
+    /// Waits for nothing any more; this intent is what is left to be recovered.
+    fn leave(&mut self, intent: Option<&Intent>) {
+        let was_under_way = self.in_flight.take();
+        if was_under_way.is_some_and(|it| it.kind == MutationKind::WritePointer) {
+            // What it was to say is not sure to be said.
+            self.pointer = None;
+        }
+        self.attempt = intent.and_then(LaunchAttempt::of);
+        self.in_flight = intent.map(InFlight::left_by);
     }
 }
 

@@ -6,6 +6,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
+use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::Command;
 use reeve_core::spec::{FleetSpec, LEASE};
 use reeve_core::store::{StoreError, StoreErrorKind, Stored, Write};
@@ -421,4 +422,36 @@ fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_e
         other => panic!("expected an address, got {other:?}"),
     }
     several.assert_settled();
+}
+
+#[test]
+fn a_host_that_waits_for_the_answer_to_a_launch_goes_on_waiting_when_a_write_is_heard_as_an_error()
+{
+    let mut several = Several::new(1);
+    several.ask(0);
+    while several.record().record.intent.is_none() {
+        several.step();
+    }
+    let Stored {
+        version, record, ..
+    } = several.record();
+    let renewed = several.store.commit_now(&Write {
+        worker: incidents::worker(),
+        expected: version,
+        record,
+        if_idle: None,
+    });
+    assert!(renewed.is_ok());
+    let now = several.now;
+    let resume = Command::Resume;
+    several.hosts[0].operate(now, &incidents::worker(), RequestId::new(999), resume);
+    several.run(Millis::from_secs(90));
+    let host = &several.hosts[0];
+    let recovered = |notice: &&Notice| notice.step == Step::IntentRecovered;
+    assert_eq!(host.notices().iter().find(recovered), None);
+    let launches = host.journal().iter().filter(|record| {
+        matches!(&record.entry, Entry::Intent { mutation, .. } if mutation.kind() == MutationKind::Launch)
+    });
+    assert_eq!(launches.count(), 1);
+    assert_eq!(several.launched().len(), 1);
 }

@@ -84,8 +84,9 @@ impl Budgets {
         if age.get() + 50 >= pause.get() {
             return Ok(());
         }
-        let text =
-            format!("it tries again {age} after the provider's rate limit, the {count}th in a row");
+        let text = format!(
+            "it tries again {age} after the provider's rate limit, number {count} in a row"
+        );
         Err((Guarantee::G10, text))
     }
 
