@@ -29,9 +29,13 @@ impl Worker {
         resolve::Input {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
-                // A pointer to another worker's instance names nothing of this one's (G9).
-                Some(Some(id)) if !self.is_known_foreign(id) => resolve::Pointer::Names(id.clone()),
-                Some(_) => resolve::Pointer::Empty,
+                // A pointer to another worker's instance names nothing of this one's (G9), and nothing brings back what
+                // a newer generation has followed: a policy that sees it there would wait for it for ever.
+                Some(Some(id)) if self.is_known_foreign(id) || self.is_superseded(id) => {
+                    resolve::Pointer::Empty
+                }
+                Some(Some(id)) => resolve::Pointer::Names(id.clone()),
+                Some(None) => resolve::Pointer::Empty,
             },
             adopted: match &self.adopted {
                 None => resolve::Adopted::None,

@@ -2,8 +2,10 @@
 //! another host has ended since (G3).
 
 use crate::records::Several;
+use reeve_core::answer::Answer;
 use reeve_core::cloud::MutationKind;
-use reeve_core::id::RequestId;
+use reeve_core::id::{Generation, RequestId};
+use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, RefusedCode};
 use reeve_core::spec::LEASE;
 use reeve_core::time::Millis;
@@ -64,4 +66,42 @@ fn a_pointer_write_that_a_dead_host_left_is_finished_by_another_whether_or_not_a
     several.ask(0);
     several.run(LEASE + LEASE);
     several.assert_settled();
+}
+
+#[test]
+fn a_pointer_to_an_instance_of_an_older_generation_keeps_nobody_from_being_served() {
+    let mut several = Several::new(1);
+    for lost in 0..2 {
+        several.ask(0);
+        several.run(MINUTE + MINUTE);
+        let id = several.record().record.adopted.unwrap().id;
+        several.world.reclaim(&id);
+        several.run(MINUTE);
+        assert_eq!(several.launched().len(), lost + 1);
+    }
+    let now = several.now;
+    several.hosts[0].operate(
+        now,
+        &incidents::worker(),
+        RequestId::new(999),
+        Command::Forget,
+    );
+    several.run(SECOND);
+    let of_old = [
+        (TAG_WORKER, incidents::worker().to_string()),
+        (TAG_GENERATION, "1".to_owned()),
+    ];
+    let of_old = of_old.each_ref().map(|(key, value)| (*key, value.as_str()));
+    several
+        .world
+        .launch_tagged("i-old", incidents::TAG, &of_old);
+    several.world.place_pointer(&incidents::pointer(), "i-old");
+    several.ask(0);
+    several.run(MINUTE + MINUTE);
+    let served = several.ask(0);
+    several.run(SECOND);
+    match several.answer(served) {
+        Some(Answer::Served(route)) => assert_eq!(route.generation, Generation::new(3)),
+        other => panic!("expected an address, got {other:?}"),
+    }
 }
