@@ -383,7 +383,7 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
         left.kind
     );
     turn.notice(worker, Step::IntentRecovered, text, &[]);
-    // It may have been this host's own, taken for somebody else's after a write that was heard as an error.
+    // It may be this host's own, which it did not send because the write that announces it was heard as an error.
     pass::look_again(worker, turn);
 }
 

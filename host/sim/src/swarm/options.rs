@@ -169,7 +169,7 @@ impl PoolOptions {
     }
 
     /// How its boxes show which instance they are: a task has no instance document.
-    pub(super) fn proof(&self) -> ProofKind {
+    fn proof(&self) -> ProofKind {
         match self.compute {
             Compute::Ec2 => ProofKind::InstanceDocument,
             Compute::Fargate { .. } => ProofKind::SharedSecret,

@@ -127,6 +127,22 @@ impl Several {
         all.map(|instance| instance.id.to_string()).collect()
     }
 
+    /// The first host has renewed its lease and heard it as an error; its next write, of a command, finds that out.
+    fn renew_unheard(&mut self) {
+        let Stored {
+            version, record, ..
+        } = self.record();
+        let renewed = self.store.commit_now(&Write {
+            worker: incidents::worker(),
+            expected: version,
+            record,
+            if_idle: None,
+        });
+        assert!(renewed.is_ok());
+        let (now, request) = (self.now, RequestId::new(999));
+        self.hosts[0].operate(now, &incidents::worker(), request, Command::Resume);
+    }
+
     /// One instance, adopted by everybody, named by the pointer, with nothing left to do.
     #[track_caller]
     pub(crate) fn assert_settled(&mut self) {
@@ -400,20 +416,7 @@ fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_e
     while several.record().record.intent.is_none() {
         several.step();
     }
-    // What a renewal of the lease leaves behind that was carried out, and heard as an error.
-    let Stored {
-        version, record, ..
-    } = several.record();
-    let renewed = several.store.commit_now(&Write {
-        worker: incidents::worker(),
-        expected: version,
-        record,
-        if_idle: None,
-    });
-    assert!(renewed.is_ok());
-    let now = several.now;
-    let resume = Command::Resume;
-    several.hosts[0].operate(now, &incidents::worker(), RequestId::new(999), resume);
+    several.renew_unheard();
     several.run(Millis::from_secs(90));
     let asked = several.ask(0);
     several.run(SECOND);
@@ -432,19 +435,7 @@ fn a_host_that_waits_for_the_answer_to_a_launch_goes_on_waiting_when_a_write_is_
     while several.record().record.intent.is_none() {
         several.step();
     }
-    let Stored {
-        version, record, ..
-    } = several.record();
-    let renewed = several.store.commit_now(&Write {
-        worker: incidents::worker(),
-        expected: version,
-        record,
-        if_idle: None,
-    });
-    assert!(renewed.is_ok());
-    let now = several.now;
-    let resume = Command::Resume;
-    several.hosts[0].operate(now, &incidents::worker(), RequestId::new(999), resume);
+    several.renew_unheard();
     several.run(Millis::from_secs(90));
     let host = &several.hosts[0];
     let recovered = |notice: &&Notice| notice.step == Step::IntentRecovered;

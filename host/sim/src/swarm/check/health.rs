@@ -27,6 +27,7 @@ struct Found {
 }
 
 impl Health {
+    /// An instance was probed: a failure counts from its first success on, or after the grace that the pool gives a boot.
     pub(super) fn probed(
         &mut self,
         at: Instant,
