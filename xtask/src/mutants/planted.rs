@@ -85,9 +85,22 @@ mod tests {
     use crate::process;
 
     /// What the swarm can say of a bug, as a heading names it.
-    const NOTICED_BY: [&str; 14] = [
-        "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10", "Pause", "Answers",
-        "Liveness", "NoPanic",
+    const NOTICED_BY: [&str; 15] = [
+        "G1",
+        "G2",
+        "G3",
+        "G4",
+        "G5",
+        "G6",
+        "G7",
+        "G8",
+        "G9",
+        "G10",
+        "Pause",
+        "Answers",
+        "SingleFlight",
+        "Liveness",
+        "NoPanic",
     ];
 
     fn root() -> PathBuf {

@@ -94,12 +94,12 @@ impl Scene<'_> {
 mod tests {
     use crate::cloud::MutationKind;
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
-    use crate::guard::{Proposal, Rule};
+    use crate::guard::{Proposal, Rule, SWEEP_AGE_MAX};
     use crate::instance::InstanceState;
     use crate::restart::Initiator;
     use crate::spec::Limits;
     use crate::store::Activity;
-    use crate::time::Instant;
+    use crate::time::{Instant, Millis};
 
     fn restart(initiator: Initiator) -> Proposal {
         Proposal::Restart {
@@ -132,6 +132,23 @@ mod tests {
         let fresh = Limits::default().sweep_interval.get() * 2;
         for (age, is_old) in [(fresh, false), (fresh + 1, true)] {
             let mut worker = worker();
+            let read_at = Instant::from_ms(NOW.as_ms() - age);
+            worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
+            adopt(&mut worker, "i-one");
+            if is_old {
+                refused(&worker, &restart(Initiator::Person), Rule::StaleReading);
+            } else {
+                permitted(&worker, &restart(Initiator::Person), MutationKind::Stop);
+            }
+        }
+    }
+
+    #[test]
+    fn frequent_sweeps_do_not_make_a_slow_cloud_a_silent_one() {
+        let slow = SWEEP_AGE_MAX.get();
+        for (age, is_old) in [(slow, false), (slow + 1, true)] {
+            let mut worker = worker();
+            worker.pool.limits.sweep_interval = Millis::from_secs(1);
             let read_at = Instant::from_ms(NOW.as_ms() - age);
             worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
             adopt(&mut worker, "i-one");

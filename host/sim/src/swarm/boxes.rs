@@ -47,6 +47,7 @@ struct Waiting {
     /// The worker it spoke for.
     worker: WorkerId,
     registers: bool,
+    since: Instant,
 }
 
 impl Estate<'_> {
@@ -133,6 +134,7 @@ impl Estate<'_> {
             life,
             worker: worker.clone(),
             registers,
+            since: self.now,
         };
         self.boxes.waiting.insert(request, waiting);
         self.checks.box_said(self.now, &said);
@@ -206,8 +208,13 @@ impl Estate<'_> {
         let Some(waiting) = self.boxes.waiting.remove(&request) else {
             return;
         };
+        if !waiting.registers {
+            return;
+        }
+        self.checks
+            .register_unanswered(self.now, &waiting.worker, waiting.since);
         let one = self.boxes.boxes.get_mut(&waiting.instance);
-        if let Some(one) = one.filter(|one| one.life == waiting.life && waiting.registers) {
+        if let Some(one) = one.filter(|one| one.life == waiting.life) {
             one.software.unanswered(self.now);
             self.wake(&waiting.instance);
         }

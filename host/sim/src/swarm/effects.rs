@@ -136,6 +136,16 @@ impl Estate<'_> {
         {
             self.handed_out(number, worker.clone(), instance);
         }
+        if let Event::Mutated {
+            worker,
+            decision,
+            mutation,
+            ..
+        } = &event
+        {
+            self.checks
+                .heard(self.life(number), worker, *decision, mutation);
+        }
         self.step(number, event);
     }
 
@@ -169,7 +179,8 @@ impl Estate<'_> {
         if self.chance.happens(Fault::CrashAfterWrite) {
             return self.host_crashes(number);
         }
-        self.checks.sent(self.now, &permit, &self.shelf);
+        self.checks
+            .sent(self.now, self.life(number), &permit, &self.shelf);
         let after = self.chance.millis(Stream::Latency, 20, 120);
         let due = Due::Mutation {
             from: self.life(number),

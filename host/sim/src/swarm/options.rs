@@ -21,6 +21,9 @@ use super::fault::Fault;
 pub(super) const TAG_KEY: &str = "Name";
 /// The cluster of those fleets that are Fargate tasks.
 const CLUSTER: &str = "swarm";
+/// The stream that says where a pool lives and how its health is looked after; those of the world's draws
+/// are below it, those of the faults above.
+const COMPUTE_AND_HEALTH: u64 = 50;
 
 /// One random world, described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl Options {
             .collect();
         // From a stream of their own: they do not reshuffle the rest.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(1);
+        rng.set_stream(COMPUTE_AND_HEALTH);
         let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
         for pool in &mut pools {
             if between(0, 3) == 0 {

@@ -1,12 +1,17 @@
-//! Everybody who asks where a worker is gets one answer.
+//! Everybody who asks where a worker is gets one answer, and so does a box that registers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 
+use super::{Finding, Guarantee};
+
 /// Nobody waits so long for an answer while nothing is wrong: four times the longest that a caller asked for.
 const ANSWER_MAX: Millis = Millis::from_secs(80);
+
+/// What was slow in the trouble has come by then.
+const STRAGGLERS_MAX: Millis = Millis::from_secs(30);
 
 /// The questions that are open.
 #[derive(Default)]
@@ -60,6 +65,16 @@ impl Answers {
         let (since, worker) = open.find(|(since, _)| waits(*since) > ANSWER_MAX)?;
         let text = format!("a caller waits for {} without an answer", waits(*since));
         Some((worker.clone(), text))
+    }
+
+    /// A box gave up waiting for the answer to a register that it sent at this time.
+    pub(super) fn register_unanswered(&self, sent_at: Instant) -> Finding {
+        let is_calm = |calm_since: Instant| sent_at >= calm_since + STRAGGLERS_MAX;
+        if !self.calm_since.is_some_and(is_calm) {
+            return Ok(());
+        }
+        let text = "a box registered, and was not answered".to_owned();
+        Err((Guarantee::Answers, text))
     }
 
     /// Whether everybody who asked in the trouble has an answer.

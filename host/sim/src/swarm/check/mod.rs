@@ -13,8 +13,9 @@
 //! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every mutation that is announced | [`budgets`] |
+//! | single flight | every mutation that is sent, every answer to one | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
-//! | answers | every question of a caller | [`answers`] |
+//! | answers | every question of a caller, every register | [`answers`] |
 //! | liveness | the world, once the trouble is over | [`recovery`] |
 //! | no panic | every step of a host | here |
 
@@ -23,6 +24,7 @@ mod answers;
 mod boxes;
 mod budgets;
 mod fence;
+mod flight;
 mod health;
 mod launches;
 mod orphans;
@@ -39,11 +41,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
-use reeve_core::cloud::{CloudError, Outcome};
+use reeve_core::cloud::{CloudError, Mutation, Outcome};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
-use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
@@ -75,6 +77,7 @@ pub(super) struct Checks {
     adoption: adoption::Adoption,
     launches: launches::Launches,
     fence: fence::Fence,
+    flight: flight::Flight,
     restarts: restarts::Restarts,
     health: health::Health,
     budgets: budgets::Budgets,
@@ -123,6 +126,7 @@ impl Checks {
             adoption: adoption::Adoption::default(),
             launches: launches::Launches::default(),
             fence: fence::Fence::default(),
+            flight: flight::Flight::default(),
             restarts: restarts::Restarts::default(),
             health: health::Health::default(),
             budgets: budgets::Budgets::default(),
@@ -198,10 +202,23 @@ impl Checks {
     }
 
     /// A host sends a mutation off.
-    pub(super) fn sent(&mut self, at: Instant, permit: &Permit, shelf: &Shelf) {
+    pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
         let truth = shelf.truth(permit.worker());
-        let finding = fence::sent(permit, &truth);
-        self.settle(at, permit.worker(), finding);
+        let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
+        for finding in findings {
+            self.settle(at, permit.worker(), finding);
+        }
+    }
+
+    /// A host hears what came of a mutation.
+    pub(super) fn heard(
+        &mut self,
+        by: Life,
+        worker: &WorkerId,
+        decision: DecisionId,
+        mutation: &Mutation,
+    ) {
+        self.flight.heard(by, worker, decision, mutation.kind());
     }
 
     /// A mutation reaches the cloud, and is not carried out yet.
@@ -352,6 +369,12 @@ impl Checks {
         if let Said::Register { nonce, .. } = said {
             self.boxes.registers(*nonce, at);
         }
+    }
+
+    /// A box gives up waiting for the answer to a register.
+    pub(super) fn register_unanswered(&mut self, at: Instant, worker: &WorkerId, sent_at: Instant) {
+        let finding = self.answers.register_unanswered(sent_at);
+        self.settle(at, worker, finding);
     }
 
     /// A box is answered.

@@ -19,6 +19,8 @@ pub enum Guarantee {
     G8,
     G9,
     G10,
+    /// A worker was changed while a change of it was under way (I3).
+    SingleFlight,
     /// A paused worker was changed.
     Pause,
     /// A caller was answered twice, or not at all.
