@@ -1,5 +1,6 @@
-//! Single flight (incident I3): a host sends nothing for a worker while it has not heard what came of what it sent before.
-//! What another host or an earlier life has sent is the business of G6.
+//! Single flight (incident I3): a host sends nothing for a worker while it has not heard what came of what it sent before,
+//! unless another host has taken the lease over meanwhile and answered for it. What another host or an earlier life has
+//! sent is the business of G6.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use reeve_core::guard::Permit;
 use reeve_core::id::{DecisionId, WorkerId};
 
 use super::super::due::Life;
-use super::{Finding, Guarantee};
+use super::{Finding, Guarantee, Written};
 
 /// What is under way.
 #[derive(Default)]
@@ -44,6 +45,12 @@ impl Flight {
                 ),
             )),
         }
+    }
+
+    /// A record was written: what other hosts had under way was left to the writer.
+    pub(super) fn committed(&mut self, written: &Written<'_>) {
+        self.under_way
+            .retain(|(host, worker), _| *host == written.by.host || worker != written.worker);
     }
 
     /// A host hears what came of a mutation.

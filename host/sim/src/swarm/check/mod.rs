@@ -13,7 +13,7 @@
 //! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every mutation that is announced | [`budgets`] |
-//! | single flight | every mutation that is sent, every answer to one | [`flight`] |
+//! | single flight | every mutation that is sent or heard of | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
 //! | answers | every question of a caller, every register | [`answers`] |
 //! | liveness | the world, once the trouble is over | [`recovery`] |
@@ -182,6 +182,7 @@ impl Checks {
             undone: commit.undone,
         };
         let is_forgotten = self.forgotten.contains(worker);
+        self.flight.committed(&written);
         let findings = [
             self.fence.committed(&written, self.is_shared),
             adoption::committed(&written, is_forgotten),
