@@ -4,17 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::{Adopted, Known, Worker};
-use crate::cloud::{Query, Reading};
+use crate::cloud::{Mutation, Query, Reading};
 use crate::compute::Ending;
 use crate::guard::Rule;
 use crate::id::{Generation, InstanceId};
 use crate::instance::Instance;
+use crate::store::Intent;
 use crate::time::Instant;
 
 /// Where an orphan comes from, which decides how it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Reeve launched it for this worker, as this generation, and the adopted one is of a newer one.
+    /// Reeve launched it for this worker, as this generation, and another one was adopted since.
     Superseded(Generation),
     /// Its generation is not known: something else launched it, or reeve did for another worker.
     Unknown,
@@ -118,9 +119,10 @@ impl OrphanLook {
 }
 
 impl Worker {
-    /// What an orphan an instance is by this reading of it; `None`: it is none. One of a newer generation than the
-    /// adopted one is none: another host may just have launched it. One of the same is: only one instance is ever
-    /// launched as a generation, so the adopted one was found, and counts as of the latest.
+    /// What an orphan an instance is by this reading of it; `None`: it is none. One of a generation that the record has
+    /// not come to is none: another host may just have launched it. One of the adopted one's generation is: only one
+    /// instance is ever launched as a generation, so the adopted one was found, and counts as of the latest. So is one
+    /// of a newer generation whose launch is over: an older one was adopted although it was there.
     pub fn origin_of_orphan(&self, reading: &Instance) -> Option<Origin> {
         let adopted = self.adopted.as_ref()?;
         let is_beside = self.adopted_known()?.instance.state.is_live() && reading.id != adopted.id;
@@ -130,11 +132,19 @@ impl Worker {
         }
         match reading.generation_for(&self.id) {
             None => Some(Origin::Unknown),
-            Some(generation) if generation <= adopted.generation => {
+            Some(generation) if generation <= adopted.generation.max(self.launched_last()) => {
                 Some(Origin::Superseded(generation))
             }
             Some(_) => None,
         }
+    }
+
+    /// The newest generation whose launch is over by the record, in which whoever launches announces it first.
+    fn launched_last(&self) -> Generation {
+        let record = self.record.stored.as_ref().map(|stored| &stored.record);
+        let is_launching = |intent: &Intent| matches!(intent.mutation, Mutation::Launch { .. });
+        let settled = record.filter(|record| !record.intent.as_ref().is_some_and(is_launching));
+        settled.map_or_else(Generation::default, |record| record.generation)
     }
 
     /// The instance as an orphan, if it has been one beside the present adoption.

@@ -167,7 +167,7 @@ impl Clouds {
         if let Err(error) = self.refused(now, Api::of_mutation(mutation), &operation, chance) {
             return Changed::at_once(Err(error), false);
         }
-        if let Some(error) = refused_by_chance(mutation, &operation, chance) {
+        if let Some(error) = self.refused_by_chance(mutation, &operation, chance) {
             return Changed::at_once(Err(error), false);
         }
         if chance.happens(Fault::RequestLost) {
@@ -246,6 +246,29 @@ impl Clouds {
             "RequestLimitExceeded",
         ))
     }
+
+    fn refused_by_chance(
+        &self,
+        mutation: &Mutation,
+        operation: &str,
+        chance: &mut Chance,
+    ) -> Option<CloudError> {
+        let lacks_capacity = match mutation {
+            // A launch that was carried out is answered by its token, whatever room there is.
+            Mutation::Launch { token, .. } => {
+                self.world.launched_by(token).is_none()
+                    && chance.happens(Fault::NoCapacityForLaunch)
+            }
+            Mutation::Start { .. } => chance.happens(Fault::NoCapacityForStart),
+            _ => false,
+        };
+        if lacks_capacity {
+            let code = "InsufficientInstanceCapacity";
+            return Some(error(operation, CloudErrorKind::NoCapacity, code));
+        }
+        let denied = chance.happens(Fault::Denied);
+        denied.then(|| error(operation, CloudErrorKind::Denied, "UnauthorizedOperation"))
+    }
 }
 
 impl Changed {
@@ -256,26 +279,6 @@ impl Changed {
             later: Millis::ZERO,
         }
     }
-}
-
-fn refused_by_chance(
-    mutation: &Mutation,
-    operation: &str,
-    chance: &mut Chance,
-) -> Option<CloudError> {
-    const NO_CAPACITY: &str = "InsufficientInstanceCapacity";
-    let no_capacity = || error(operation, CloudErrorKind::NoCapacity, NO_CAPACITY);
-    match mutation {
-        Mutation::Launch { .. } if chance.happens(Fault::NoCapacityForLaunch) => {
-            return Some(no_capacity());
-        }
-        Mutation::Start { .. } if chance.happens(Fault::NoCapacityForStart) => {
-            return Some(no_capacity());
-        }
-        _ => {}
-    }
-    let denied = chance.happens(Fault::Denied);
-    denied.then(|| error(operation, CloudErrorKind::Denied, "UnauthorizedOperation"))
 }
 
 fn operation_of(query: &Query) -> &'static str {

@@ -8,6 +8,7 @@ use crate::guard::{LOOK_AGE_MAX, Proposal, Rule, Spending};
 use crate::id::{DecisionId, Generation, HostId, InstanceId};
 use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
 use crate::spec::Limits;
+use crate::store::Intent;
 use crate::time::{Instant, Millis};
 use crate::worker::{Adopted, How, InFlight, OrphanLook, Pass, Stage, Worker};
 
@@ -16,6 +17,7 @@ mod sources;
 const HOME: &str = "i-home";
 const OLD: &str = "i-old";
 const FOUND: &str = "i-found";
+const NEW: &str = "i-new";
 
 fn ago(length: Millis) -> Instant {
     Instant::from_ms(NOW.as_ms() - length.get())
@@ -78,6 +80,15 @@ fn look_at(worker: &mut Worker, id: &str, reading: Instance) {
     });
 }
 
+/// One of this generation is shown by the latest sweep beside all the others, and looked at closely.
+fn beside(worker: &mut Worker, generation: u64) {
+    let new = instance(NEW, Some(generation));
+    let mut found = all();
+    found.push(new.clone());
+    worker.observe_sweep(found, NOW);
+    look_at(worker, NEW, new);
+}
+
 /// A worker with an adopted instance of generation 3 and, since the grace began, an orphan of generation 2 and
 /// one of an unknown generation beside it; the one named was looked at closely.
 fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
@@ -133,17 +144,37 @@ fn the_grace_is_kept_to_the_millisecond() {
 }
 
 #[test]
-fn the_adopted_instance_and_one_of_a_newer_generation_are_no_orphans() {
+fn the_adopted_instance_and_one_of_a_generation_that_the_record_has_not_come_to_are_no_orphans() {
     let mut worker = orphaned(OLD);
     refused(&worker, &proposal(HOME), Rule::NotAnOrphan);
     for (generation, rule) in [(3, Rule::OrphanGrace), (4, Rule::NotAnOrphan)] {
-        let mut found = all();
-        found.push(instance("i-new", Some(generation)));
-        worker.observe_sweep(found, NOW);
-        look_at(&mut worker, "i-new", instance("i-new", Some(generation)));
-        refused(&worker, &proposal("i-new"), rule);
+        beside(&mut worker, generation);
+        refused(&worker, &proposal(NEW), rule);
     }
     refused(&worker, &proposal("i-made-up"), Rule::NotThisWorkers);
+}
+
+#[test]
+fn one_whose_launch_is_over_is_an_orphan_beside_an_older_one_that_was_adopted() {
+    let launch = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
+    let announced = Intent {
+        mutation: launch.mutation().clone(),
+        generation: launch.generation(),
+        epoch: launch.epoch(),
+        decision: launch.decision(),
+        since: NOW,
+    };
+    let mut worker = orphaned(OLD);
+    for (intent, rule) in [
+        (Some(announced), Rule::NotAnOrphan),
+        (None, Rule::OrphanGrace),
+    ] {
+        let record = &mut worker.record.stored.as_mut().unwrap().record;
+        record.generation = Generation::new(4);
+        record.intent = intent;
+        beside(&mut worker, 4);
+        refused(&worker, &proposal(NEW), rule);
+    }
 }
 
 #[test]

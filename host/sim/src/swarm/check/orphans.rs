@@ -1,5 +1,5 @@
 //! G2: where no policy is asked, an instance beside the adopted one is ended only by the host's own rule: after its grace,
-//! and never one of a newer generation.
+//! and never one of a generation that the record had not come to: that may just have been launched.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::Generation;
@@ -33,11 +33,11 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
         .get(TAG_GENERATION)
         .and_then(|tag| tag.parse().ok());
     if let Some(generation) = tag.map(Generation::new)
-        && generation > adopted.generation
+        && generation > before.generation
     {
         return broken(format!(
-            "{id} of generation {generation} is ended as an orphan of {} of generation {}",
-            adopted.id, adopted.generation
+            "{id} of generation {generation} is ended as an orphan of {}, and the record has come to {}",
+            adopted.id, before.generation
         ));
     }
     let grace = written.pool.limits.orphan_grace.get();
