@@ -209,11 +209,8 @@ impl Scene<'_> {
     /// the sweeps are, what a launch may rest on is not too old for it: a slow cloud is not a silent one.
     fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
         let sweep_interval = self.worker.pool.limits.sweep_interval;
-        self.is_fresh(
-            what,
-            at,
-            (sweep_interval + sweep_interval).max(SWEEP_AGE_MAX),
-        )
+        let two_sweeps = sweep_interval + sweep_interval;
+        self.is_fresh(what, at, two_sweeps.max(SWEEP_AGE_MAX))
     }
 
     fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {

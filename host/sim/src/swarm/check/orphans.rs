@@ -1,5 +1,5 @@
 //! G2: where no policy is asked, an instance beside the adopted one is ended only by the host's own rule: after its grace,
-//! and never one of a generation that the record had not come to: that may just have been launched.
+//! and never one of a newer generation whose launch is not over by the record.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::Generation;
@@ -32,12 +32,20 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
         .tags
         .get(TAG_GENERATION)
         .and_then(|tag| tag.parse().ok());
+    let is_launching = before
+        .intent
+        .as_ref()
+        .is_some_and(|intent| matches!(intent.mutation, Mutation::Launch { .. }));
+    let come_to = match is_launching {
+        true => adopted.generation,
+        false => adopted.generation.max(before.generation),
+    };
     if let Some(generation) = tag.map(Generation::new)
-        && generation > before.generation
+        && generation > come_to
     {
         return broken(format!(
-            "{id} of generation {generation} is ended as an orphan of {}, and the record has come to {}",
-            adopted.id, before.generation
+            "{id} of generation {generation} is ended as an orphan of {}, and the launches up to {come_to} are over",
+            adopted.id
         ));
     }
     let grace = written.pool.limits.orphan_grace.get();

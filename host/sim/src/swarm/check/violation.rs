@@ -23,7 +23,7 @@ pub enum Guarantee {
     SingleFlight,
     /// A paused worker was changed.
     Pause,
-    /// A caller was answered twice, or not at all.
+    /// A caller was answered twice or not at all, or a register not at all.
     Answers,
     /// All did not come right after the trouble.
     Liveness,
