@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+use tally::Tally;
 use troupe::Troupe;
 
 /// A world that fails is looked at; so many of them say enough.
@@ -56,7 +57,7 @@ struct CommandLine {
     /// Fails unless each kind of trouble came up so often
     #[arg(long, value_name = "TIMES", default_value_t = 0)]
     each: u64,
-    /// Writes the figures to this file
+    /// Writes the figures to this file, every 10,000 worlds and at the end
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -97,7 +98,15 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         until: seconds,
         violations_max: if line.first { 1 } else { VIOLATIONS_MAX },
     };
-    let tally = many::run(&troupe, seeds, threads, line.legacy);
+    let look = |tally: &Tally| {
+        tally.say_how_far();
+        if let Some(file) = &line.json
+            && let Err(error) = tally.write(file)
+        {
+            eprintln!("the figures so far are not kept: {error:#}");
+        }
+    };
+    let tally = many::run(&troupe, seeds, threads, line.legacy, look);
     tally.print();
     if let Some(file) = &line.json {
         tally.write(file)?;

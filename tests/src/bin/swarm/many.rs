@@ -10,6 +10,9 @@ use reeve_sim::swarm::{self, Options};
 use crate::tally::Tally;
 use crate::troupe::Troupe;
 
+/// Between two looks at how far it has come.
+const WORLDS_BETWEEN_LOOKS: u64 = 10_000;
+
 /// Which seeds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeds {
@@ -23,8 +26,14 @@ pub(crate) struct Seeds {
     pub(crate) violations_max: usize,
 }
 
-/// Lets all of them run.
-pub(crate) fn run(troupe: &Troupe, seeds: Seeds, threads: usize, legacy: bool) -> Tally {
+/// Lets all of them run; `look` sees the sums now and then, so that a run that is killed has told something.
+pub(crate) fn run(
+    troupe: &Troupe,
+    seeds: Seeds,
+    threads: usize,
+    legacy: bool,
+    look: impl Fn(&Tally) + Sync,
+) -> Tally {
     let casts = names(troupe, legacy);
     let began = Instant::now();
     let next = AtomicU64::new(seeds.from);
@@ -43,6 +52,10 @@ pub(crate) fn run(troupe: &Troupe, seeds: Seeds, threads: usize, legacy: bool) -
                     let report = swarm::run(&options, troupe, &troupe.casts, false);
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.enter(seed, &report);
+                    if tally.seeds.is_multiple_of(WORLDS_BETWEEN_LOOKS) {
+                        tally.close(began.elapsed(), threads);
+                        look(&tally);
+                    }
                     if tally.violations.len() >= seeds.violations_max {
                         enough.store(true, Ordering::Relaxed);
                     }

@@ -8,12 +8,10 @@ use anyhow::{Context as _, Result};
 use reeve_sim::swarm::{Fault, Report, Violation};
 use serde_json::json;
 
-/// Who lets very many worlds run hears of them now and then.
-const TOLD_EVERY: u64 = 10_000;
-
 /// Sums over all worlds.
 pub(crate) struct Tally {
-    seeds: u64,
+    /// How many worlds.
+    pub(crate) seeds: u64,
     worker_hours: f64,
     steps: u64,
     decisions: u64,
@@ -54,16 +52,9 @@ impl Tally {
             eprintln!("seed {seed}: {violation}");
             self.violations.push((seed, violation.clone()));
         }
-        if self.seeds.is_multiple_of(TOLD_EVERY) {
-            eprintln!(
-                "{} worlds, {} violations …",
-                self.seeds,
-                self.violations.len()
-            );
-        }
     }
 
-    /// All have run.
+    /// It took so long to come this far.
     pub(crate) fn close(&mut self, took: Duration, threads: usize) {
         self.took = took;
         self.threads = threads;
@@ -73,6 +64,12 @@ impl Tally {
     fn per_core_hour(&self) -> f64 {
         let core_hours = self.took.as_secs_f64() * self.threads as f64 / 3_600.0;
         self.worker_hours / core_hours
+    }
+
+    /// Who lets very many worlds run hears of them now and then.
+    pub(crate) fn say_how_far(&self) {
+        let violations = self.violations.len();
+        eprintln!("{} worlds, {violations} violations …", self.seeds);
     }
 
     pub(crate) fn print(&self) {
@@ -113,7 +110,7 @@ impl Tally {
         !rare.is_empty()
     }
 
-    /// Writes the figures.
+    /// Writes the figures. Whoever reads the file meanwhile, or is killed, has those before or these.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let faults: BTreeMap<_, _> = Fault::ALL
             .into_iter()
@@ -136,6 +133,10 @@ impl Tally {
             "faults": faults,
         });
         let text = format!("{figures:#}\n");
-        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+        let mut partial = file.as_os_str().to_owned();
+        partial.push(".partial");
+        std::fs::write(&partial, text)
+            .and_then(|()| std::fs::rename(&partial, file))
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 }
