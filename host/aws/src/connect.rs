@@ -4,7 +4,8 @@ use std::fmt;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_ec2::config::SharedHttpClient;
@@ -143,7 +144,7 @@ impl fmt::Display for CredentialsSource {
 /// The SDK's configuration for these options, its credentials tried once.
 pub(crate) async fn load(options: &AwsOptions) -> Result<SdkConfig, ConnectError> {
     let http_client = http_client();
-    let mut loader = aws_config::defaults(behavior()).http_client(http_client.clone());
+    let mut loader = loader().http_client(http_client.clone());
     if let Some(found) = &options.endpoint_url {
         check_endpoint_url(found)?;
         loader = loader.endpoint_url(found);
@@ -167,9 +168,13 @@ pub(crate) async fn load(options: &AwsOptions) -> Result<SdkConfig, ConnectError
         .build())
 }
 
-/// The SDK's defaults as of this version, so that an update of the SDK does not change them unseen.
-pub(crate) fn behavior() -> BehaviorVersion {
-    BehaviorVersion::v2026_01_12()
+/// The SDK's defaults as of one version, so that an update of the SDK does not change them unseen; but
+/// how long a call may take is said by [`Timeouts`] alone. The SDK would also end one that moves less
+/// than a byte a second for five seconds, and counts the wait for a connection with it: on a busy machine
+/// that ends a mutation whose 30 seconds are not over, and nobody knows what became of it.
+pub(crate) fn loader() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// TLS by rustls on ring, trusting the machine's certificates: it builds in a fraction of the time of
@@ -252,6 +257,16 @@ mod tests {
             let error = check_endpoint_url(url).unwrap_err();
             assert!(error.to_string().contains(&format!("{url:?}")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_a_connection_is_ended_by_our_timeouts_alone() {
+        let base = crate::testing::sealed_loader("http://127.0.0.1:9")
+            .load()
+            .await;
+        let found = aws_sdk_ec2::config::Builder::from(&base).build();
+        let found = found.stalled_stream_protection().unwrap();
+        assert!(!found.is_enabled(), "{found:?}");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use reeve_core::cloud::{CloudError, Mutation, Outcome};
 use reeve_core::id::DecisionId;
 use reeve_core::time::Millis;
 
-use crate::connect::{behavior, http_client};
+use crate::connect::{http_client, loader};
 use crate::region::Tuning;
 use crate::{AwsCloud, Timeouts};
 
@@ -48,7 +48,7 @@ pub(crate) fn dummy_keys() -> Credentials {
 
 /// A configuration that reads nothing of this machine; the test sets the credentials.
 pub(crate) fn sealed_loader(endpoint_url: &str) -> ConfigLoader {
-    aws_config::defaults(behavior())
+    loader()
         .empty_test_environment()
         .http_client(http_client())
         .region(Region::new("us-east-1"))

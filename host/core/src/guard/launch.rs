@@ -241,22 +241,4 @@ impl Scene<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_the_same_for_a_replay_and_differs_for_any_other_attempt() {
-        let token = |fleet: &str, worker: &str, generation| {
-            launch_token(fleet, &WorkerId::from(worker), Generation::new(generation))
-        };
-        let first = token("prod", "chat", 1);
-        assert_eq!(first, token("prod", "chat", 1));
-        let others = [
-            token("prod", "chat", 2),
-            token("prod", "chat2", 1),
-            token("prodc", "hat", 1),
-        ];
-        assert!(others.iter().all(|other| *other != first));
-        assert!(first.as_str().len() <= 64 && first.as_str().is_ascii());
-    }
-}
+mod tests;

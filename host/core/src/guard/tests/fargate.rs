@@ -4,6 +4,7 @@ use super::*;
 use crate::compute::FargateTask;
 use crate::id::LaunchToken;
 use crate::spec::RestartBy;
+use crate::worker::LaunchAttempt;
 
 fn cluster() -> Compute {
     Compute::Fargate {
