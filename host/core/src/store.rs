@@ -164,7 +164,7 @@ pub struct Intent {
     pub epoch: Epoch,
     /// The decision it rests on, of the host that committed it.
     pub decision: DecisionId,
-    /// When it was first committed, by the clock of that host. For people; no rule looks at it.
+    /// When it was first committed, by the clock of that host. For that host and for people; no other host goes by it.
     pub since: Instant,
 }
 

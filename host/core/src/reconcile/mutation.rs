@@ -318,7 +318,8 @@ fn start_failed(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, error
     failed(worker, turn, error);
 }
 
-fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
+/// It is the worker's instance now, and readings that may be of before its start prove nothing for a while.
+pub(super) fn started(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
     if let Some(known) = worker.instances.get_mut(id) {
         known.start_accepted = Some(turn.now);
         known.ended_by_host = false;

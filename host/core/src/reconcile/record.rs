@@ -7,13 +7,13 @@
 
 use super::{Turn, adoption, boxes, callers, mutation, operator, pass, reaping, restart};
 use crate::answer::{NotYet, NotYetCode};
-use crate::cloud::MutationKind;
+use crate::cloud::{Mutation, MutationKind};
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Permit, Rule, Veto};
-use crate::id::{DecisionId, Epoch};
+use crate::id::{DecisionId, Epoch, InstanceId};
 use crate::notice::Step;
-use crate::store::{Committed, IdleTest, StoreError, Stored, WorkerRecord, Write};
+use crate::store::{Committed, IdleTest, Intent, StoreError, Stored, WorkerRecord, Write};
 use crate::time::{Instant, Millis};
 use crate::worker::{Lease, Stage, Worker, Writing};
 
@@ -228,6 +228,8 @@ fn after_write(worker: &mut Worker, turn: &mut Turn<'_>) {
     if pass::awaits(worker, &Stage::RecordWritten) {
         pass::ask_resolve(worker, turn);
     }
+    // What was left behind may have had to wait for this write.
+    recover(worker, turn);
 }
 
 /// The record was read.
@@ -345,7 +347,8 @@ pub(super) fn recover_or_look(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// Finishes or gives up what another host, or an earlier life, intended and did not end: a launch is sent
 /// again with its token, which finds the instance or makes it; a pointer is written again if its instance still
-/// is the worker's; anything else is given up, because the next look shows what came of it.
+/// is the worker's; a start that may have been carried out is taken for carried out, because readings of before it
+/// would say otherwise for a while; anything else is given up, because the next look shows what came of it.
 fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     let Some(left) = worker.in_flight.clone().filter(|it| !it.is_ours) else {
         return;
@@ -365,7 +368,7 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
         turn.notice(worker, Step::IntentRecovered, text, &[]);
         return mutation::replay_launch(worker, turn);
     }
-    worker.intent = None;
+    let intent = worker.intent.take();
     worker.in_flight = None;
     // It may have cleared the pointer, or not.
     worker.pointer = None;
@@ -375,8 +378,15 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     let what_becomes_of_it = if finishes {
         "taken up again"
     } else {
+        let started = intent.and_then(|intent| perhaps_started(worker, turn.now, &intent, &lease));
+        if let Some(id) = &started {
+            mutation::started(worker, turn, id, Step::ProvisionUnanswered);
+        }
         write(worker, turn, None);
-        "left to what the cloud shows"
+        match started {
+            Some(_) => "taken for carried out until readings of after it say otherwise",
+            None => "left to what the cloud shows",
+        }
     };
     let text = format!(
         "the {} of an earlier lease is {what_becomes_of_it}",
@@ -385,6 +395,25 @@ fn recover(worker: &mut Worker, turn: &mut Turn<'_>) {
     turn.notice(worker, Step::IntentRecovered, text, &[]);
     // It may be this host's own, which it did not send because the write that announces it was heard as an error.
     pass::look_again(worker, turn);
+}
+
+/// The instance that an intent left behind has started, or may have: of its own ones a host knows. One that would have
+/// come up beside an adopted instance is not taken in its place (G2).
+fn perhaps_started(
+    worker: &Worker,
+    now: Instant,
+    intent: &Intent,
+    lease: &Lease,
+) -> Option<InstanceId> {
+    let Mutation::Start { id, .. } = &intent.mutation else {
+        return None;
+    };
+    let known = worker.instances.get(id);
+    let accepted = known.and_then(|known| known.start_accepted);
+    let may_be_started =
+        *lease != Lease::Ours || accepted.is_some_and(|accepted| accepted >= intent.since);
+    let is_beside = !worker.is_adopted(id) && worker.adopted_is_live(now);
+    (may_be_started && !is_beside).then(|| id.clone())
 }
 
 /// Shows that this host is alive, as long as it holds the lease for something. A timer that a later one

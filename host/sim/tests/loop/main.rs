@@ -16,6 +16,7 @@ mod delivered;
 mod demand;
 mod fargate;
 mod health;
+mod left_behind;
 mod operating;
 mod orphans;
 mod pointers;

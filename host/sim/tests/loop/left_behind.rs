@@ -1,0 +1,148 @@
+//! What a host announced and did not live to end, or could not write the end of.
+
+use reeve_core::cloud::Mutation;
+use reeve_core::compute::Compute;
+use reeve_core::id::DecisionId;
+use reeve_core::notice::{Notice, Step};
+use reeve_core::point::Reason;
+use reeve_core::point::reap::Choice;
+use reeve_core::spec::LEASE;
+use reeve_core::store::{Draining, Intent, Phase, Stored, Write};
+use reeve_core::time::Millis;
+use reeve_core::worker::How;
+use reeve_sim::incidents::{self, TAG};
+use reeve_sim::world::{Asked, Trouble};
+
+use crate::records::{Several, outage};
+
+const SECOND: Millis = Millis::from_secs(1);
+
+/// The worker's instance is stopped, and the first host is about to start it: the start is announced.
+fn starting(hosts: usize) -> Several {
+    let mut several = Several::new(hosts);
+    several.world.place_stopped("i-aaaa", TAG);
+    // All of them see that it is stopped.
+    several.run(SECOND);
+    several.ask(0);
+    while several.record().record.intent.is_none() {
+        several.step();
+    }
+    several
+}
+
+#[track_caller]
+fn is_taken_for_started(several: &Several) {
+    let record = several.record().record;
+    let adopted = record.adopted.unwrap();
+    assert_eq!(adopted.id.as_str(), "i-aaaa");
+    assert_eq!(adopted.how, How::Started);
+    assert_eq!(adopted.generation, record.generation);
+    assert_eq!(record.phase, Phase::Running);
+}
+
+fn recovered(notice: &&Notice) -> bool {
+    notice.step == Step::IntentRecovered
+}
+
+#[test]
+fn the_start_of_a_host_that_died_is_believed_before_any_reading_of_the_instance() {
+    let mut several = starting(2);
+    several.kill(0);
+    // The other one has only the reading of before the start.
+    several.world.trouble(Trouble {
+        unanswered: Asked::ALL.into(),
+        ..Trouble::default()
+    });
+    several.ask(0);
+    several.run(LEASE + LEASE);
+    is_taken_for_started(&several);
+    several.world.trouble(Trouble::default());
+    several.run(LEASE + LEASE);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+}
+
+#[test]
+fn a_start_whose_outcome_could_not_be_written_is_not_forgotten_by_the_host_that_made_it() {
+    let mut several = starting(1);
+    several.store.fail(Some(outage()));
+    several.run(SECOND);
+    several.store.fail(None);
+    assert!(several.record().record.intent.is_some());
+    several.run(Millis::from_secs(5));
+    is_taken_for_started(&several);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+}
+
+#[test]
+fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
+    let mut several = Several::new(1);
+    several.world.place_stopped("i-aaaa", TAG);
+    several.run(SECOND);
+    several.store.lose_replies(Some(outage()));
+    several.ask(0);
+    while several.record().record.intent.is_none() {
+        several.step();
+    }
+    several.run(Millis::new(100));
+    several.store.lose_replies(None);
+    several.run(Millis::from_secs(5));
+    let notices = several.hosts[0].notices();
+    let left = notices.iter().find(recovered).unwrap();
+    assert!(
+        left.text.ends_with("left to what the cloud shows"),
+        "{left:?}"
+    );
+    several.ask(0);
+    several.run(SECOND);
+    is_taken_for_started(&several);
+}
+
+#[test]
+fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
+    let mut several = Several::alone();
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    several.kill(0);
+    // It was to drain the worker's instance, and it was stopping an orphan when it died.
+    let Stored {
+        version,
+        mut record,
+        ..
+    } = several.record();
+    record.draining = Some(Draining {
+        instance: record.adopted.clone().unwrap().id,
+        since: several.now,
+        decision: DecisionId::new(7),
+        choice: Choice::Stop,
+        reason: Reason::new("idle", "nobody has used it"),
+    });
+    record.lease = Some("first-life".into());
+    record.intent = Some(Intent {
+        mutation: Mutation::Stop {
+            region: "us-east-1".into(),
+            compute: Compute::Ec2,
+            id: "i-orphan".into(),
+            clear_pointer: None,
+        },
+        generation: record.generation,
+        epoch: record.epoch,
+        decision: DecisionId::new(8),
+        since: several.now,
+    });
+    let left = several.store.commit_now(&Write {
+        worker: incidents::worker(),
+        expected: version,
+        record,
+        if_idle: None,
+    });
+    assert!(left.is_ok());
+
+    several.join("second-life");
+    several.run(SECOND);
+    assert_eq!(several.record().record.draining, None);
+    several.assert_settled();
+}
