@@ -341,14 +341,15 @@ pub(super) fn finish_if_there(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
 }
 
-/// Up with an address, and adopted since the restart began.
+/// Up with an address, and adopted since the restart began. While another one is being brought up, by whatever host, what
+/// is adopted is of the life before.
 fn is_up_again(worker: &Worker, restart: &Restart) -> bool {
     let adopted = worker.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
     let is_reachable = worker
         .adopted_known()
         .is_some_and(|known| known.instance.is_reachable());
-    is_of_new_life && is_reachable
+    is_of_new_life && is_reachable && !comes_up(worker)
 }
 
 fn over(worker: &mut Worker, turn: &mut Turn<'_>, stage: RestartStage) {
