@@ -6,9 +6,10 @@ use reeve_core::id::DecisionId;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
+use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
-use reeve_core::store::{Draining, Intent, Phase, Stored, Write};
-use reeve_core::time::Millis;
+use reeve_core::store::{Draining, Intent, Phase, Stored, WorkerRecord, Write};
+use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::How;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Asked, Trouble};
@@ -34,7 +35,6 @@ fn starting(hosts: usize) -> Several {
 fn is_taken_for_started(several: &Several) {
     let record = several.record().record;
     let adopted = record.adopted.unwrap();
-    assert_eq!(adopted.id.as_str(), "i-aaaa");
     assert_eq!(adopted.how, How::Started);
     assert_eq!(adopted.generation, record.generation);
     assert_eq!(record.phase, Phase::Running);
@@ -100,34 +100,17 @@ fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
     is_taken_for_started(&several);
 }
 
-#[test]
-fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
-    let mut several = Several::alone();
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
-    several.kill(0);
-    // It was to drain the worker's instance, and it was stopping an orphan when it died.
+/// Whoever the record says to hold the lease was in the middle of this mutation, and is no more.
+fn leave(several: &Several, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
     let Stored {
         version,
         mut record,
         ..
     } = several.record();
-    record.draining = Some(Draining {
-        instance: record.adopted.clone().unwrap().id,
-        since: several.now,
-        decision: DecisionId::new(7),
-        choice: Choice::Stop,
-        reason: Reason::new("idle", "nobody has used it"),
-    });
-    record.lease = Some("first-life".into());
+    change(&mut record);
+    record.lease = Some("gone".into());
     record.intent = Some(Intent {
-        mutation: Mutation::Stop {
-            region: "us-east-1".into(),
-            compute: Compute::Ec2,
-            id: "i-orphan".into(),
-            clear_pointer: None,
-        },
+        mutation,
         generation: record.generation,
         epoch: record.epoch,
         decision: DecisionId::new(8),
@@ -140,9 +123,77 @@ fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of
         if_idle: None,
     });
     assert!(left.is_ok());
+}
+
+#[test]
+fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
+    let mut several = Several::alone();
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    several.kill(0);
+    // It drained the worker's instance, and was stopping an orphan when it died.
+    let stop = Mutation::Stop {
+        region: "us-east-1".into(),
+        compute: Compute::Ec2,
+        id: "i-orphan".into(),
+        clear_pointer: None,
+    };
+    let since = several.now;
+    leave(&several, stop, |record| {
+        record.draining = Some(Draining {
+            instance: record.adopted.clone().unwrap().id,
+            since,
+            decision: DecisionId::new(7),
+            choice: Choice::Stop,
+            reason: Reason::new("idle", "nobody has used it"),
+        });
+    });
 
     several.join("second-life");
     several.run(SECOND);
     assert_eq!(several.record().record.draining, None);
     several.assert_settled();
+}
+
+#[test]
+fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
+    let mut several = Several::new(2);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    several.kill(0);
+    // It had been brought up for the restart before, and went down once more.
+    let now = several.now;
+    let ago = |seconds: u64| Instant::from_ms(now.as_ms() - seconds * 1_000);
+    let start = Mutation::Start {
+        region: "us-east-1".into(),
+        compute: Compute::Ec2,
+        id: several.record().record.adopted.unwrap().id,
+    };
+    leave(&several, start, |record| {
+        record.restart = Some(Restart {
+            request: RestartRequest {
+                cause: "deploy".to_owned(),
+                initiator: Initiator::Person,
+                text: None,
+            },
+            started_at: ago(60),
+            stage: RestartStage::Provisioning,
+            instance: None,
+            deferred: None,
+        });
+        record.adopted.as_mut().unwrap().since = ago(30);
+    });
+    let is_restarting = |several: &Several| {
+        let known = several.hosts[0].fleet().worker(&incidents::worker());
+        known.unwrap().is_restarting()
+    };
+
+    several.ask(0);
+    several.run(Millis::from_secs(10));
+    assert!(is_restarting(&several));
+    several.run(LEASE + LEASE);
+    assert!(!is_restarting(&several));
+    is_taken_for_started(&several);
 }
