@@ -2,13 +2,13 @@
 
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
-use reeve_core::id::DecisionId;
+use reeve_core::id::{DecisionId, InstanceId};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
-use reeve_core::store::{Draining, Intent, Phase, Stored, WorkerRecord, Write};
+use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::How;
 use reeve_sim::incidents::{self, TAG};
@@ -102,27 +102,37 @@ fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
 
 /// Whoever the record says to hold the lease was in the middle of this mutation, and is no more.
 fn leave(several: &Several, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
-    let Stored {
-        version,
-        mut record,
-        ..
-    } = several.record();
-    change(&mut record);
-    record.lease = Some("gone".into());
-    record.intent = Some(Intent {
-        mutation,
-        generation: record.generation,
-        epoch: record.epoch,
-        decision: DecisionId::new(8),
-        since: several.now,
+    several.rewrite(|record| {
+        change(record);
+        record.lease = Some("gone".into());
+        record.intent = Some(Intent {
+            mutation,
+            generation: record.generation,
+            epoch: record.epoch,
+            decision: DecisionId::new(8),
+            since: several.now,
+        });
     });
-    let left = several.store.commit_now(&Write {
-        worker: incidents::worker(),
-        expected: version,
-        record,
-        if_idle: None,
-    });
-    assert!(left.is_ok());
+}
+
+fn start(id: InstanceId) -> Mutation {
+    Mutation::Start {
+        region: "us-east-1".into(),
+        compute: Compute::Ec2,
+        id,
+    }
+}
+
+#[test]
+fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_up() {
+    let mut several = Several::new(1);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    leave(&several, start("i-other".into()), |_| ());
+    several.ask(0);
+    several.run(LEASE + LEASE);
+    several.assert_settled();
 }
 
 #[test]
@@ -166,12 +176,8 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
     // It had been brought up for the restart before, and went down once more.
     let now = several.now;
     let ago = |seconds: u64| Instant::from_ms(now.as_ms() - seconds * 1_000);
-    let start = Mutation::Start {
-        region: "us-east-1".into(),
-        compute: Compute::Ec2,
-        id: several.record().record.adopted.unwrap().id,
-    };
-    leave(&several, start, |record| {
+    let adopted = several.record().record.adopted.unwrap();
+    leave(&several, start(adopted.id), |record| {
         record.restart = Some(Restart {
             request: RestartRequest {
                 cause: "deploy".to_owned(),

@@ -9,7 +9,7 @@ use reeve_core::journal::Entry;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::Command;
 use reeve_core::spec::{FleetSpec, LEASE};
-use reeve_core::store::{StoreError, StoreErrorKind, Stored, Write};
+use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, WorkerRecord, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
@@ -127,18 +127,26 @@ impl Several {
         all.map(|instance| instance.id.to_string()).collect()
     }
 
-    /// The first host has renewed its lease and heard it as an error; its next write, of a command, finds that out.
-    fn renew_unheard(&mut self) {
+    /// Writes the record with this change, behind the hosts' backs.
+    pub(crate) fn rewrite(&self, change: impl FnOnce(&mut WorkerRecord)) {
         let Stored {
-            version, record, ..
+            version,
+            mut record,
+            ..
         } = self.record();
-        let renewed = self.store.commit_now(&Write {
+        change(&mut record);
+        let written = self.store.commit_now(&Write {
             worker: incidents::worker(),
             expected: version,
             record,
             if_idle: None,
         });
-        assert!(renewed.is_ok());
+        assert!(matches!(written, Ok(Committed::Written(_))), "{written:?}");
+    }
+
+    /// The first host has renewed its lease and heard it as an error; its next write, of a command, finds that out.
+    fn renew_unheard(&mut self) {
+        self.rewrite(|_| ());
         let (now, request) = (self.now, RequestId::new(999));
         self.hosts[0].operate(now, &incidents::worker(), request, Command::Resume);
     }

@@ -53,7 +53,7 @@ pub(crate) fn run(
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.enter(seed, &report);
                     if tally.seeds.is_multiple_of(WORLDS_BETWEEN_LOOKS) {
-                        tally.close(began.elapsed(), threads);
+                        tally.measured(began.elapsed(), threads);
                         look(&tally);
                     }
                     if tally.violations.len() >= seeds.violations_max {
@@ -64,7 +64,7 @@ pub(crate) fn run(
         }
     });
     let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    tally.close(began.elapsed(), threads);
+    tally.measured(began.elapsed(), threads);
     tally
 }
 

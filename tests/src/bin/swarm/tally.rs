@@ -55,7 +55,7 @@ impl Tally {
     }
 
     /// It took so long to come this far.
-    pub(crate) fn close(&mut self, took: Duration, threads: usize) {
+    pub(crate) fn measured(&mut self, took: Duration, threads: usize) {
         self.took = took;
         self.threads = threads;
         self.violations.sort_by_key(|(seed, _)| *seed);
@@ -110,7 +110,7 @@ impl Tally {
         !rare.is_empty()
     }
 
-    /// Writes the figures. Whoever reads the file meanwhile, or is killed, has those before or these.
+    /// Writes the figures. A full disk or a kill leaves those of before; a device or a pipe is written to and stays one.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let faults: BTreeMap<_, _> = Fault::ALL
             .into_iter()
@@ -133,10 +133,14 @@ impl Tally {
             "faults": faults,
         });
         let text = format!("{figures:#}\n");
-        let mut partial = file.as_os_str().to_owned();
-        partial.push(".partial");
-        std::fs::write(&partial, text)
-            .and_then(|()| std::fs::rename(&partial, file))
-            .with_context(|| format!("cannot write {}", file.display()))
+        let is_special = file.metadata().is_ok_and(|found| !found.is_file());
+        let written = if is_special {
+            std::fs::write(file, text)
+        } else {
+            let mut partial = file.as_os_str().to_owned();
+            partial.push(".partial");
+            std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, file))
+        };
+        written.with_context(|| format!("cannot write {}", file.display()))
     }
 }
