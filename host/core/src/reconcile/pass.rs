@@ -127,12 +127,18 @@ pub(super) fn instance_read(
         return read_instance(worker, turn, named);
     }
     let state = worker.instances.get(id).map(|known| known.instance.state);
-    let state = state.unwrap_or_default().as_str();
+    let state = state.unwrap_or_default();
+    let text = state.as_str();
+    let trouble = if state.is_live() {
+        format!("{id}, which the pointer names, is {text} and cannot be adopted now")
+    } else {
+        format!("the worker's instance {id} is {text}")
+    };
     turn.notice(
         worker,
         Step::GpuInstanceStateIssue,
-        format!("the worker's instance {id} is {state}; looking for running ones by tag"),
-        &[("instance_id", id.as_str()), ("state", state)],
+        format!("{trouble}; looking for running ones by tag"),
+        &[("instance_id", id.as_str()), ("state", text)],
     );
     scan(worker, turn);
 }

@@ -392,4 +392,8 @@ fn a_pointer_to_another_workers_instance_does_not_keep_callers_away_for_good() {
     };
     assert_ne!(route.instance, foreign);
     assert_eq!(bench.pointer(), Some(route.instance.as_str()));
+    let told = bench.host.notices().iter();
+    let mut of_the_pointer = told.filter(|notice| notice.step == Step::GpuInstanceStateIssue);
+    let text = &of_the_pointer.next().expect("the way past it is told").text;
+    assert!(text.contains("cannot be adopted"), "{text}");
 }
