@@ -123,66 +123,62 @@ impl Scene<'_> {
     }
 
     /// G3: stopping what the pointer names clears it in the same action. What was read of it may be old: another
-    /// host has made it name the adopted instance since. A wrong `none` costs one tag scan, so it is cleared
-    /// wherever it may name the instance.
+    /// host has made it name the instance since that embodies the worker, or did so last. A wrong `none` costs one
+    /// tag scan, so it is cleared wherever it may name the instance.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
         let worker = self.worker;
-        let may_name_it = match (&worker.adopted, &worker.pointer) {
-            (Some(adopted), _) if &adopted.id == id => true,
-            (_, None) => true,
-            (_, Some(named)) => named.as_ref() == Some(id),
+        let embodied_it = worker.embodied_last().is_some_and(|last| &last.id == id);
+        let named_it = match &worker.pointer {
+            None => true,
+            Some(named) => named.as_ref() == Some(id),
         };
-        may_name_it.then(|| worker.spec.pointer.clone())
+        (embodied_it || named_it).then(|| worker.spec.pointer.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::cloud::{Mutation, MutationKind};
+    use crate::guard::Rule;
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
-    use crate::guard::{Proposal, Rule};
-    use crate::id::{InstanceId, RequestId};
+    use crate::id::{InstanceId, PointerName, RequestId};
     use crate::instance::InstanceState;
     use crate::spec::Limits;
     use crate::store::Touch;
     use crate::time::Instant;
     use crate::worker::{InFlight, Waiter, Worker};
 
+    /// The pointer that a stop of the instance clears.
+    fn cleared(worker: &Worker, id: &str) -> Option<PointerName> {
+        let permit = permitted(worker, &stop(id, "unreachable"), MutationKind::Stop);
+        match permit.into_mutation() {
+            Mutation::Stop { clear_pointer, .. } => clear_pointer,
+            other => panic!("a stop was asked for, not {other:?}"),
+        }
+    }
+
     #[test]
     fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         worker.pointer = Some(Some("i-one".into()));
-        let cleared = |worker: &Worker, proposal: Proposal| match permitted(
-            worker,
-            &proposal,
-            MutationKind::Stop,
-        )
-        .into_mutation()
-        {
-            Mutation::Stop { clear_pointer, .. } => clear_pointer,
-            other => panic!("a stop was asked for, not {other:?}"),
-        };
-        assert_eq!(
-            cleared(&worker, stop("i-one", "unreachable")),
-            Some("/gpu".into())
-        );
+        assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
         see(&mut worker, "i-two", InstanceState::Running);
-        assert_eq!(cleared(&worker, stop("i-two", "orphan")), None);
+        assert_eq!(cleared(&worker, "i-two"), None);
     }
 
     #[test]
-    fn ending_the_adopted_instance_clears_the_pointer_whatever_was_read_of_it_last() {
+    fn ending_what_embodies_the_worker_or_did_so_last_clears_the_pointer_whatever_was_read_of_it() {
         for read in [None, Some(None), Some(Some("i-before".into()))] {
             let mut worker = worker();
             see(&mut worker, "i-one", InstanceState::Running);
             adopt(&mut worker, "i-one");
-            worker.pointer = read;
-            let permit = permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
-            let Mutation::Stop { clear_pointer, .. } = permit.into_mutation() else {
-                panic!("a stop was asked for");
-            };
-            assert_eq!(clear_pointer, Some("/gpu".into()));
+            worker.pointer.clone_from(&read);
+            assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
+            // Forgotten, adopted and forgotten again at another host, which wrote the pointer meanwhile.
+            worker.former = worker.embodied_last();
+            worker.adopted = None;
+            assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
         }
     }
 

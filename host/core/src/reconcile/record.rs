@@ -293,9 +293,10 @@ fn take_reading(
 
 /// Goes by what another host has written.
 fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
+    // Also whom it adopted and gave up again while nobody here looked.
     let embodied = |worker: &Worker| {
-        let adopted = worker.adopted.as_ref()?;
-        Some((adopted.id.clone(), adopted.since))
+        let since = worker.adopted.as_ref().map(|adopted| adopted.since);
+        (worker.embodied_last(), since)
     };
     let before = embodied(worker);
     worker.fold(stored);

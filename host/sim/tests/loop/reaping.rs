@@ -4,13 +4,15 @@ use crate::records::Several;
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
-use reeve_core::cloud::MutationKind;
+use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
+use reeve_core::store::Former;
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::{DemandReading, Said};
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
-use reeve_sim::world::{Boot, World};
+use reeve_sim::world::{Boot, Fault, World};
 
 fn no_demand(until: Instant) -> DemandReading {
     DemandReading::Requests {
@@ -220,4 +222,40 @@ fn whoever_is_turned_away_counts_as_demand() {
         1,
         "when nobody asks any more"
     );
+}
+
+#[test]
+fn ending_what_another_host_adopted_and_forgot_clears_the_pointer_that_it_wrote() {
+    // The last one it adopted; or one before, after which it could not write the pointer any more.
+    for former in ["i-aaaa", "i-later"] {
+        let mut several = Several::new(1);
+        several.world.fault(Fault {
+            kind: MutationKind::Launch,
+            error: CloudErrorKind::NoCapacity,
+            code: "InsufficientInstanceCapacity",
+            carried_out: false,
+        });
+        // This one has read an empty pointer, and does not read it again.
+        several.ask(0);
+        several.run(Millis::from_secs(1));
+        several
+            .world
+            .launch_elsewhere("i-aaaa", TAG, Boot::instant());
+        several.world.place_pointer(&incidents::pointer(), "i-aaaa");
+        several.rewrite(|record| {
+            record.generation = record.generation.next();
+            record.former = Some(Former {
+                id: former.into(),
+                generation: record.generation,
+            });
+        });
+        let demand = no_demand(several.now);
+        let worker = incidents::worker();
+        several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
+        several.run(Millis::from_secs(900));
+        let state = several.world.instance(&"i-aaaa".into()).unwrap().state;
+        assert_eq!(state, InstanceState::Stopped);
+        let pointer = several.world.pointer(&incidents::pointer());
+        assert_eq!(pointer, Some("none"), "{former} embodied the worker last");
+    }
 }
