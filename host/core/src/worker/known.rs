@@ -16,8 +16,9 @@ pub struct Known {
     pub instance: Instance,
     /// When that reading was asked for; `None` when nothing was read yet.
     pub read_at: Option<Instant>,
-    /// The last state the provider itself gave; `None` while it has shown nothing of it.
-    pub last_visible: Option<InstanceState>,
+    /// The last state the provider itself gave, and when that reading was asked for; `None` while it has shown
+    /// nothing of it.
+    pub last_visible: Option<(InstanceState, Instant)>,
     /// When the host first saw it in this state.
     pub in_state_since: Instant,
     /// When this host last handed it out; `None`: never. See [`Worker::handed_out_at`](super::Worker::handed_out_at).
@@ -40,7 +41,7 @@ impl Known {
     /// An instance seen for the first time.
     pub fn new(instance: Instance, read_at: Instant) -> Self {
         Self {
-            last_visible: visible(instance.state),
+            last_visible: visible(instance.state).map(|state| (state, read_at)),
             instance,
             read_at: Some(read_at),
             in_state_since: read_at,
@@ -54,20 +55,34 @@ impl Known {
         }
     }
 
-    /// Whether it is up, coming up, or cannot be said not to be.
-    pub fn may_be_live(&self, now: Instant, not_visible_grace: Millis) -> bool {
+    /// Whether it is up, coming up, or cannot be said not to be. `started` is when its latest start was accepted.
+    pub fn may_be_live(
+        &self,
+        now: Instant,
+        not_visible_grace: Millis,
+        started: Option<Instant>,
+    ) -> bool {
         match self.instance.state {
             InstanceState::Pending | InstanceState::Running | InstanceState::Unknown => true,
             // What was seen going down and is shown no more is gone; anything else may only be late.
             InstanceState::NotVisible => {
-                !self.last_visible.is_some_and(InstanceState::is_down)
-                    && now.since(self.in_state_since) < not_visible_grace
+                !self.was_seen_down(started) && now.since(self.in_state_since) < not_visible_grace
             }
             InstanceState::Stopping
             | InstanceState::Stopped
             | InstanceState::ShuttingDown
             | InstanceState::Terminated => false,
         }
+    }
+
+    /// Whether the last that the provider showed of it is that it goes down, and not how it was before its start.
+    fn was_seen_down(&self, started: Option<Instant>) -> bool {
+        let Some((state, asked_at)) = self.last_visible else {
+            return false;
+        };
+        let precedes_start = may_precede_start(state)
+            && started.is_some_and(|started| start_settles(started, asked_at));
+        state.is_down() && !precedes_start
     }
 }
 

@@ -256,25 +256,32 @@ impl Worker {
         let Some(known) = self.instances.get(&adopted.id) else {
             return true;
         };
+        let grace = self.pool.limits.not_visible_grace;
         self.start_settles_since().is_some()
-            || known.may_be_live(now, self.pool.limits.not_visible_grace)
+            || known.may_be_live(now, grace, self.adopted_started_at())
     }
 
-    /// Since when a start of the adopted instance settles, by this host or the one that has written so into the
-    /// record; `None`: the last reading of it counts as it is.
+    /// Since when a start of the adopted instance settles; `None`: the last reading of it counts as it is.
     pub fn start_settles_since(&self) -> Option<Instant> {
-        let adopted = self.adopted.as_ref()?;
-        let known = self.instances.get(&adopted.id)?;
+        let known = self.adopted_known()?;
         let state = known.instance.state;
         if !may_precede_start(state) && state != InstanceState::Unknown {
             return None;
         }
-        let by_record = (adopted.how == How::Started).then_some(adopted.since);
-        let since = known.start_accepted.max(by_record)?;
+        let since = self.adopted_started_at()?;
         let is_settling = known
             .read_at
             .is_none_or(|read_at| start_settles(since, read_at));
         is_settling.then_some(since)
+    }
+
+    /// When the latest start of the adopted instance was accepted, by this host or the one that has written so into
+    /// the record; `None`: it was not started, as far as is known.
+    fn adopted_started_at(&self) -> Option<Instant> {
+        let adopted = self.adopted.as_ref()?;
+        let by_record = (adopted.how == How::Started).then_some(adopted.since);
+        let known = self.instances.get(&adopted.id)?;
+        known.start_accepted.max(by_record)
     }
 
     /// The question about one instance of this worker by its id.

@@ -1,7 +1,7 @@
 //! Folding readings into the worker. A reading asked for earlier never overwrites one asked for later,
 //! and the provider's word is kept as it is.
 
-use super::known::{may_precede_start, start_settles};
+use super::known::{may_precede_start, start_settles, visible};
 use super::{Known, Worker};
 use crate::id::InstanceId;
 use crate::instance::{Instance, InstanceState};
@@ -125,6 +125,8 @@ fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut C
     } else {
         known.instance = reading;
     }
-    known.last_visible = super::known::visible(is).or(known.last_visible);
+    if let Some(state) = visible(is) {
+        known.last_visible = Some((state, asked_at));
+    }
     known.read_at = Some(asked_at);
 }

@@ -2,7 +2,6 @@
 
 use crate::cloud::MutationKind;
 use crate::id::{DecisionId, Epoch, HostId, Version};
-use crate::instance::InstanceState;
 use crate::store::{Activity, Intent, Phase, Stored, WorkerRecord};
 use crate::time::{Instant, Millis};
 use crate::worker::{Failure, InFlight, LaunchAttempt, Worker};
@@ -148,20 +147,11 @@ impl Worker {
             // Ending an orphan says nothing of the worker's own instance.
             Some(Stop | Terminate | WritePointer) | None => {}
         }
-        let is_down = |state: InstanceState| {
-            matches!(
-                state,
-                InstanceState::Stopping
-                    | InstanceState::Stopped
-                    | InstanceState::ShuttingDown
-                    | InstanceState::Terminated
-            )
-        };
         match (&self.adopted, self.adopted_known()) {
             (None, _) => Phase::Absent,
             // The reading may be of before its start.
             (Some(_), Some(known))
-                if is_down(known.instance.state) && self.start_settles_since().is_none() =>
+                if known.instance.state.is_down() && self.start_settles_since().is_none() =>
             {
                 Phase::Absent
             }

@@ -69,6 +69,31 @@ fn an_adopted_instance_that_went_down_and_is_shown_no_more_does_not_hold_up_a_la
 }
 
 #[test]
+fn an_adopted_instance_that_was_started_and_is_not_shown_is_not_taken_for_gone_because_it_was_down_before()
+ {
+    let grace = Limits::default().not_visible_grace;
+    let down_at = |ago: Millis| {
+        let mut worker = worker();
+        let read_at = |ago: Millis| Instant::from_ms(NOW.as_ms() - ago.get());
+        adopt(&mut worker, "i-one");
+        let adopted = worker.adopted.as_mut().unwrap();
+        adopted.how = How::Started;
+        adopted.since = read_at(Millis::from_secs(60));
+        worker.observe_instance(instance("i-one", InstanceState::Stopped), read_at(ago));
+        worker.observe_instance(Instance::not_visible("i-one".into()), NOW);
+        worker
+    };
+    // Before it was started, or so soon after that the reading may be of before.
+    for ago in [Millis::from_secs(90), Millis::from_secs(31)] {
+        let worker = down_at(ago);
+        refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+        assert!(!worker.adopted_is_live(NOW + grace));
+    }
+    let stopped_since = down_at(Millis::from_secs(30));
+    permitted(&stopped_since, &Proposal::Launch, MutationKind::Launch);
+}
+
+#[test]
 fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
     let mut worker = worker();
     see(&mut worker, "i-old", InstanceState::Stopped);
