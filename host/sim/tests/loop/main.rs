@@ -23,6 +23,7 @@ mod pointers;
 mod reaping;
 mod records;
 mod refreshing;
+mod registering;
 mod resolving;
 mod restarting;
 mod support;

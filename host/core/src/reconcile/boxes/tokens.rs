@@ -16,7 +16,8 @@ use crate::worker::{Said, Visitor, WaitsFor, Worker};
 /// way.
 const OVERLAP: Millis = Millis::from_secs(60);
 
-/// A write of the record has come to an end: tokens that are in the store now are handed out.
+/// A write of the record has come to an end: tokens that are in the store now are handed out, unless their instance has
+/// ended meanwhile.
 pub(in crate::reconcile) fn record_written(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -34,13 +35,15 @@ pub(in crate::reconcile) fn record_written(
         let (token, noted) = (token.clone(), *noted);
         let stored = worker.record.stored.as_ref();
         let stored = stored.and_then(|stored| stored.record.credential.as_ref());
-        if stored.is_some_and(|credential| is_of(credential, &token)) {
-            hand_out(worker, turn, request, token, noted);
-        } else if worker
+        let is_stored = stored.is_some_and(|credential| is_of(credential, &token));
+        let wanted = worker
             .credential
             .as_ref()
-            .is_some_and(|it| is_of(it, &token))
-        {
+            .filter(|credential| is_of(credential, &token));
+        let is_wanted = wanted.is_some_and(|credential| worker.is_adopted(&credential.instance));
+        if is_wanted && is_stored {
+            hand_out(worker, turn, request, token, noted);
+        } else if is_wanted {
             // The write that holds it has yet to end.
         } else if let Some(outcome) = noted {
             // The token in force goes on being good.
