@@ -28,7 +28,6 @@ impl Estate<'_> {
         let host = &self.hosts[number];
         self.trace
             .tell(self.now, "host", || format!("{} begins", host.id()));
-        self.checks.host_began(number);
         self.step(number, Event::Started);
     }
 

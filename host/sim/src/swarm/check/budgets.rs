@@ -15,10 +15,11 @@ use super::{Finding, Guarantee, Written};
 /// may have taken ten seconds.
 const RATES_APART: Millis = Millis::from_secs(15);
 
-/// What each host has announced in its present life.
+/// What each life of a host has announced. A new one begins with empty hands, and what one wrote that has ended may
+/// arrive in the time of the next.
 #[derive(Default)]
 pub(super) struct Budgets {
-    spent: BTreeMap<(usize, String), Vec<(Instant, Kind)>>,
+    spent: BTreeMap<(usize, u32, String), Vec<(Instant, Kind)>>,
     replayed: Vec<Mutation>,
     /// Rate limits in a row that a life of a host was told of, and when the last of them was.
     limited: BTreeMap<(usize, u32, WorkerId), (u32, Instant)>,
@@ -35,11 +36,6 @@ enum Kind {
 }
 
 impl Budgets {
-    /// A new life begins with empty hands.
-    pub(super) fn host_began(&mut self, host: usize) {
-        self.spent.retain(|(of, _), _| *of != host);
-    }
-
     /// A worker is to be learned anew: its failures are not remembered.
     pub(super) fn forgotten(&mut self, worker: &WorkerId) {
         self.limited.retain(|(_, _, of), _| of != worker);
@@ -132,7 +128,7 @@ impl Budgets {
         level: String,
         budget: Budget,
     ) -> Finding {
-        let key = (written.by.host, level.clone());
+        let key = (written.by.host, written.by.life, level.clone());
         let spent = self.spent.entry(key).or_default();
         spent.push((written.at, kind));
         let within = spent

@@ -158,10 +158,6 @@ impl Checks {
         }
     }
 
-    pub(super) fn host_began(&mut self, host: usize) {
-        self.budgets.host_began(host);
-    }
-
     /// A record was written.
     pub(super) fn committed(&mut self, at: Instant, commit: &Commit<'_>, world: &World) {
         let worker = &commit.write.worker;

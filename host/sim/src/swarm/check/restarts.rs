@@ -16,7 +16,7 @@ use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 /// The restarts of all workers.
 #[derive(Default)]
 pub(super) struct Restarts {
-    /// When the latest one was written.
+    /// When the latest one began, as its host says: the write that tells of it may have taken ten seconds.
     began: ByWorker<Instant>,
     /// Restarts that were begun and not yet reported.
     begun: ByWorker<u64>,
@@ -50,13 +50,13 @@ impl Restarts {
             return is_really_there(written, before, after, boxes);
         }
         *self.begun.entry(written.worker.clone()).or_default() += 1;
-        let last = self.began.insert(written.worker.clone(), written.at);
+        let last = self.began.insert(written.worker.clone(), after.started_at);
         if before.is_some_and(|before| before.is_in_flight()) {
             return broken("a restart begins while another is in flight".to_owned());
         }
         let window = written.pool.limits.restart_window.get();
         let window = Millis::new(window.saturating_sub(CLOCKS_APART.get()));
-        let age = last.map(|last| written.at.since(last));
+        let age = last.map(|last| after.started_at.since(last));
         let is_program = after.request.initiator == Initiator::Program;
         match age.filter(|age| *age < window && is_program && before.is_some()) {
             Some(age) => broken(format!(
