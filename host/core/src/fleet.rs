@@ -1,6 +1,6 @@
 //! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in [`demand`] and
-//! [`status_checks`] the readings that are made for all of a pool at once.
+//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in `demand` and
+//! `status_checks` the readings that are made for all of a pool at once.
 
 mod demand;
 mod status_checks;
