@@ -164,7 +164,7 @@ fn ended(
             let was_marked = worker.draining.clone();
             let text = "it came into use before it could be ended; it is kept";
             not_sent(worker, turn, writing.waiting, Rule::InUse, text);
-            go_back(worker);
+            go_back(worker, turn);
             // Told also where the mark itself was refused, and nothing has to be taken back.
             worker.draining = worker.draining.take().or(was_marked);
             reaping::revive(worker, turn, "it came into use");
@@ -180,7 +180,7 @@ fn ended(
             worker.record.in_doubt = true;
             let text = error.to_string();
             not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
-            go_back(worker);
+            go_back(worker, turn);
             operator::failed(worker, turn, &error);
             failed(worker, turn, &error);
         }
@@ -195,10 +195,11 @@ fn is_renewal(worker: &Worker, writing: &Writing) -> bool {
         && stored.is_some_and(|stored| stored.record == writing.record)
 }
 
-/// Gives up what was to be written.
-fn go_back(worker: &mut Worker) {
+/// Gives up what was to be written. A restart whose end was not written is in flight again, and is followed.
+fn go_back(worker: &mut Worker, turn: &mut Turn<'_>) {
     if let Some(stored) = worker.record.stored.clone() {
         worker.fold(stored);
+        restart::found(worker, turn);
     }
 }
 

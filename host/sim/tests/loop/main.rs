@@ -14,6 +14,7 @@
 mod boxes;
 mod delivered;
 mod demand;
+mod desk;
 mod fargate;
 mod health;
 mod left_behind;

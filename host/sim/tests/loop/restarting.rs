@@ -2,6 +2,8 @@
 //! lives (I4, G7).
 
 use crate::boxes::{fleet as fleet_with_boxes, heartbeat, register, registered};
+use crate::desk::Desk;
+use crate::records::outage;
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::boxes::{Report, Reporter};
@@ -467,4 +469,24 @@ fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_w
     assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
     bench.run(Millis::from_secs(180));
     assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+}
+
+#[test]
+fn a_restart_whose_end_could_not_be_written_is_ended_when_the_store_is_back() {
+    let mut desk = Desk::new();
+    desk.restart();
+    desk.written();
+    desk.carried_out();
+    desk.written();
+    // Nothing comes up, and after half an hour nobody waits for it any more.
+    desk.pass(Millis::from_secs(1_801));
+    assert!(desk.writing.is_some(), "that it has failed");
+    // The store takes its time to say that it does not answer.
+    desk.pass(Millis::from_secs(6));
+    desk.not_written(outage());
+    desk.read();
+    desk.pass(Millis::from_secs(6));
+    desk.written();
+    let restart = desk.stored.record.restart.unwrap();
+    assert_eq!(restart.stage, RestartStage::Failed);
 }
