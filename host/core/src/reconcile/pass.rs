@@ -193,6 +193,17 @@ pub(super) fn resolved(
                 COME_BACK,
             );
         }
+        Action::Serve(_) if worker.adopted_is_being_ended() => {
+            let detail = "the worker's instance is being ended".to_owned();
+            come_back(
+                worker,
+                turn,
+                decision,
+                NotYetCode::Stopping,
+                detail,
+                COME_BACK,
+            );
+        }
         Action::Serve(target) => {
             let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
             if let Err(veto) = serve(worker, turn, decision, digest, &target, valid_for) {

@@ -305,6 +305,9 @@ fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
     restart::found(worker, turn);
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;
+    if worker.adopted_is_being_ended() {
+        turn.withdraw(worker);
+    }
     if embodied(worker) != before {
         worker.address_watch = None;
         worker.unlearn_end_of_adopted();

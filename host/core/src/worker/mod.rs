@@ -32,7 +32,7 @@ pub use visitor::{Said, Visitor, WaitsFor};
 pub use work::CYCLING;
 
 use crate::answer::{NotYet, Route};
-use crate::cloud::{Mutation, Query};
+use crate::cloud::{Mutation, MutationKind, Query};
 use crate::demand::Demand;
 use crate::guard::Ledger;
 use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
@@ -228,6 +228,18 @@ impl Worker {
     /// Whether a mutation is under way, or a launch that may be carried out yet.
     pub fn is_changing(&self) -> bool {
         self.in_flight.is_some() || self.attempt.is_some()
+    }
+
+    /// Whether a stop or a termination of the adopted instance is under way, by whatever host. Its use could not be noted
+    /// any more, so it is not handed out: if the end comes to nothing, it would look unused (G5).
+    pub fn adopted_is_being_ended(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| {
+            matches!(in_flight.kind, MutationKind::Stop | MutationKind::Terminate)
+                && in_flight
+                    .instance
+                    .as_ref()
+                    .is_some_and(|id| self.is_adopted(id))
+        })
     }
 
     /// Until when the provider wants to be left alone with launches and starts; `None`: it does not, or no more.

@@ -1,5 +1,6 @@
 //! What a host announced and did not live to end, or could not write the end of.
 
+use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
 use reeve_core::id::{DecisionId, InstanceId};
@@ -202,4 +203,35 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
     several.run(LEASE + LEASE);
     assert!(!is_restarting(&several));
     is_taken_for_started(&several);
+}
+
+#[test]
+fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to_stay() {
+    let mut several = Several::new(1);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    let served = several.ask(0);
+    several.run(SECOND);
+    assert!(matches!(several.answer(served), Some(Answer::Served(_))));
+    // It announced the stop, and nobody knows what became of it.
+    let stop = Mutation::Stop {
+        region: "us-east-1".into(),
+        compute: Compute::Ec2,
+        id: several.record().record.adopted.unwrap().id,
+        clear_pointer: Some(incidents::pointer()),
+    };
+    leave(&several, stop, |record| record.phase = Phase::Ending);
+    several.run(Millis::from_secs(60));
+    let asked = several.ask(0);
+    several.run(SECOND);
+    match several.answer(asked) {
+        Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Stopping),
+        other => panic!("expected to be told that it stops, got {other:?}"),
+    }
+    several.run(LEASE + LEASE);
+    let later = several.ask(0);
+    several.run(SECOND);
+    assert!(matches!(several.answer(later), Some(Answer::Served(_))));
+    several.assert_settled();
 }
