@@ -37,23 +37,7 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new() -> Self {
         let id = InstanceId::from("i-one");
-        let adopted = Adopted {
-            id: id.clone(),
-            generation: Generation::new(1),
-            since: BEGINS,
-            how: How::Launched,
-            unfinished_before: 0,
-        };
-        let stored = Stored {
-            version: Version::default().next(),
-            record: WorkerRecord {
-                generation: adopted.generation,
-                phase: Phase::Running,
-                adopted: Some(adopted),
-                ..WorkerRecord::default()
-            },
-            activity: Activity::default(),
-        };
+        let stored = embodied_by(id.as_str(), 1);
         let identity = Identity {
             host: HostId::from("host"),
             store_is_shared: false,
@@ -190,5 +174,26 @@ impl Desk {
             mutation,
             result: Ok(Outcome::Accepted),
         });
+    }
+}
+
+/// What the store holds of a worker that this instance embodies.
+pub(crate) fn embodied_by(id: &str, version: u64) -> Stored {
+    let adopted = Adopted {
+        id: InstanceId::from(id),
+        generation: Generation::new(version),
+        since: BEGINS,
+        how: How::Launched,
+        unfinished_before: 0,
+    };
+    Stored {
+        version: Version::new(version),
+        record: WorkerRecord {
+            generation: adopted.generation,
+            phase: Phase::Running,
+            adopted: Some(adopted),
+            ..WorkerRecord::default()
+        },
+        activity: Activity::default(),
     }
 }

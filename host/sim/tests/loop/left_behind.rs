@@ -3,8 +3,9 @@
 use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
-use reeve_core::id::{DecisionId, InstanceId};
+use reeve_core::id::{DecisionId, InstanceId, RequestId};
 use reeve_core::notice::{Notice, Step};
+use reeve_core::operator::Command;
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
@@ -101,6 +102,15 @@ fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
     is_taken_for_started(&several);
 }
 
+/// The first host has launched the worker's instance, and has nothing left to do.
+#[track_caller]
+fn settled(mut several: Several) -> Several {
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.assert_settled();
+    several
+}
+
 /// Whoever the record says to hold the lease was in the middle of this mutation, and is no more.
 fn leave(several: &Several, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
     several.rewrite(|record| {
@@ -126,10 +136,7 @@ fn start(id: InstanceId) -> Mutation {
 
 #[test]
 fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_up() {
-    let mut several = Several::new(1);
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+    let mut several = settled(Several::new(1));
     leave(&several, start("i-other".into()), |_| ());
     several.ask(0);
     several.run(LEASE + LEASE);
@@ -138,10 +145,7 @@ fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_u
 
 #[test]
 fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
-    let mut several = Several::alone();
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+    let mut several = settled(Several::alone());
     several.kill(0);
     // It drained the worker's instance, and was stopping an orphan when it died.
     let stop = Mutation::Stop {
@@ -169,10 +173,7 @@ fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of
 
 #[test]
 fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
-    let mut several = Several::new(2);
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+    let mut several = settled(Several::new(2));
     several.kill(0);
     // It had been brought up for the restart before, and went down once more.
     let now = several.now;
@@ -207,10 +208,7 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
 
 #[test]
 fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to_stay() {
-    let mut several = Several::new(1);
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+    let mut several = settled(Several::new(1));
     let served = several.ask(0);
     several.run(SECOND);
     assert!(matches!(several.answer(served), Some(Answer::Served(_))));
@@ -222,7 +220,16 @@ fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to
         clear_pointer: Some(incidents::pointer()),
     };
     leave(&several, stop, |record| record.phase = Phase::Ending);
-    several.run(Millis::from_secs(60));
+    // A command has the record read.
+    let (now, request) = (several.now, RequestId::new(999));
+    several.hosts[0].operate(now, &incidents::worker(), request, Command::Resume);
+    several.run(SECOND);
+    let worker = several.hosts[0].fleet().worker(&incidents::worker());
+    assert_eq!(
+        worker.unwrap().route,
+        None,
+        "what was published is withdrawn"
+    );
     let asked = several.ask(0);
     several.run(SECOND);
     match several.answer(asked) {

@@ -5,15 +5,14 @@ use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::effect::Effect;
 use reeve_core::event::Event;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
-use reeve_core::id::{Generation, HostId, InstanceId, RequestId, Version};
-use reeve_core::store::{
-    Activity, Adopted, How, Phase, StoreError, StoreErrorKind, Stored, Touch, Touched, WorkerRecord,
-};
+use reeve_core::id::{HostId, InstanceId, RequestId};
+use reeve_core::store::{StoreError, StoreErrorKind, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
 use reeve_core::worker::Said;
 use reeve_sim::incidents;
 
+use crate::desk::embodied_by;
 use crate::support::BEGINS;
 
 /// A host, and what it was asked to write and has answered.
@@ -89,27 +88,6 @@ impl Desk {
 
     fn under_way(&self) -> Vec<Touch> {
         self.touches.iter().map(|(_, touch)| *touch).collect()
-    }
-}
-
-/// What the store holds of a worker that this instance embodies.
-fn embodied_by(id: &str, version: u64) -> Stored {
-    let adopted = Adopted {
-        id: InstanceId::from(id),
-        generation: Generation::new(version),
-        since: BEGINS,
-        how: How::Launched,
-        unfinished_before: 0,
-    };
-    Stored {
-        version: Version::new(version),
-        record: WorkerRecord {
-            generation: adopted.generation,
-            phase: Phase::Running,
-            adopted: Some(adopted),
-            ..WorkerRecord::default()
-        },
-        activity: Activity::default(),
     }
 }
 
