@@ -194,6 +194,16 @@ impl Touch {
         })
     }
 
+    /// The phases in which the store takes it in. A report about an instance that is being ended comes too late, and whoever
+    /// made it is told so. That callers were sent there cannot be taken back: a host that had not read of the end has sent
+    /// them, and if the end comes to nothing the instance must not look unused (G5).
+    pub fn phases(self) -> &'static [Phase] {
+        match self {
+            Self::HandedOut { .. } => &[Phase::Running, Phase::Ending],
+            _ => &[Phase::Running],
+        }
+    }
+
     /// Whether it tells that the instance is in use, and not only that it is there.
     pub fn is_use(self) -> bool {
         matches!(
@@ -208,7 +218,7 @@ impl Touch {
 pub enum Touched {
     /// It is in the store.
     Refreshed,
-    /// There is no record, or it is not in phase `running`: nothing was written. Harmless.
+    /// There is no record, or it is in none of the refresh's [phases](Touch::phases): nothing was written. Harmless.
     NotRunning,
 }
 

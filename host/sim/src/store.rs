@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::{Version, WorkerId};
-use reeve_core::store::{
-    Committed, Phase, Store, StoreError, StoreFuture, Stored, Touch, Touched, Write,
-};
+use reeve_core::store::{Committed, Store, StoreError, StoreFuture, Stored, Touch, Touched, Write};
 
 /// Records in memory. A clone is another handle on the same records, as a second host has one.
 ///
@@ -91,7 +89,7 @@ impl MemoryStore {
         let running = shelf
             .records
             .get_mut(worker)
-            .filter(|stored| stored.record.phase == Phase::Running);
+            .filter(|stored| touch.phases().contains(&stored.record.phase));
         let Some(stored) = running else {
             return Ok(Touched::NotRunning);
         };

@@ -205,7 +205,7 @@ fn the_suite_names_the_behaviour_that_a_flawed_store_lacks() {
         ),
         (
             Flaw::TouchesWhateverThePhase,
-            "a_touch_refreshes_in_phase_running_only",
+            "a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_too",
         ),
         (
             Flaw::TouchChangesTheVersion,

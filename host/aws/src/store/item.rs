@@ -72,10 +72,10 @@ pub(super) fn worker(item: &Item) -> Result<WorkerId, Unreadable> {
     text_in(item, WORKER).map(WorkerId::from)
 }
 
-/// Whether its activity counts. It is asked for without reading the record, so that a record nobody can
+/// Whether it is in one of these phases. It is asked for without reading the record, so that a record nobody can
 /// read keeps nobody from delivering.
-pub(super) fn is_running(item: &Item) -> bool {
-    text_in(item, PHASE).is_ok_and(|phase| phase == Phase::Running.as_str())
+pub(super) fn is_in_phase(item: &Item, phases: &[Phase]) -> bool {
+    text_in(item, PHASE).is_ok_and(|found| phases.iter().any(|phase| phase.as_str() == found))
 }
 
 /// What the item holds.

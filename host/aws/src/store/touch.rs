@@ -1,5 +1,5 @@
 //! Refreshes of a worker's activity: a time that only moves forward, a count that only rises, and
-//! neither unless the worker runs.
+//! neither but in the phases in which the refresh counts.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use reeve_core::store::{Phase, StoreError, Touch, Touched};
 use reeve_core::time::Instant;
 
 use super::DynamoStore;
-use super::item::{is_running, number, text};
+use super::item::{is_in_phase, number, text};
 use super::request::{Change, Tried};
 
 /// The attributes that a refresh is about.
@@ -18,6 +18,8 @@ struct Refresh {
     time: (&'static str, Instant),
     /// The count's attribute, and how much is added; `None`: this activity is not counted.
     count: Option<(&'static str, u64)>,
+    /// The phases in which it is taken in.
+    phases: &'static [Phase],
 }
 
 impl DynamoStore {
@@ -40,7 +42,10 @@ impl DynamoStore {
             Tried::Done => return Ok(Touched::Refreshed),
             Tried::Refused(item) => item,
         };
-        if !item.as_ref().is_some_and(is_running) {
+        if !item
+            .as_ref()
+            .is_some_and(|item| is_in_phase(item, touch.phases()))
+        {
             return Ok(Touched::NotRunning);
         }
         let Some(count_alone) = refresh.count_alone() else {
@@ -55,34 +60,24 @@ impl DynamoStore {
 
 impl Refresh {
     fn of(touch: Touch) -> Self {
-        match touch {
-            Touch::HandedOut { at } => Self {
-                time: ("handed_out_at", at),
-                count: None,
-            },
-            Touch::Delivered { at, count } => Self {
-                time: ("delivered_at", at),
-                count: Some(("delivered", count)),
-            },
-            Touch::Processed { at, count } => Self {
-                time: ("processed_at", at),
-                count: Some(("processed", count)),
-            },
-            Touch::Heartbeat { at } => Self {
-                time: ("heartbeat_at", at),
-                count: None,
-            },
-            Touch::Busy { until } => Self {
-                time: ("busy_until", until),
-                count: None,
-            },
+        let (time, count) = match touch {
+            Touch::HandedOut { at } => (("handed_out_at", at), None),
+            Touch::Delivered { at, count } => (("delivered_at", at), Some(("delivered", count))),
+            Touch::Processed { at, count } => (("processed_at", at), Some(("processed", count))),
+            Touch::Heartbeat { at } => (("heartbeat_at", at), None),
+            Touch::Busy { until } => (("busy_until", until), None),
+        };
+        Self {
+            time,
+            count,
+            phases: touch.phases(),
         }
     }
 
     /// Time and count, if the time is later than the item's.
     fn whole(&self) -> Change {
         let (time, at) = self.time;
-        let mut values = running();
+        let (in_phase, mut values) = self.in_phase();
         values.insert(":at".to_owned(), number(at.as_ms()));
         let mut update = format!("SET #{time} = :at");
         if let Some((count, added)) = self.count {
@@ -91,9 +86,7 @@ impl Refresh {
         }
         Change {
             update,
-            condition: format!(
-                "#phase = :running AND (attribute_not_exists(#{time}) OR #{time} < :at)"
-            ),
+            condition: format!("{in_phase} AND (attribute_not_exists(#{time}) OR #{time} < :at)"),
             values,
         }
     }
@@ -101,16 +94,26 @@ impl Refresh {
     /// The count, whatever the item's time.
     fn count_alone(&self) -> Option<Change> {
         let (count, added) = self.count?;
-        let mut values = running();
+        let (condition, mut values) = self.in_phase();
         values.insert(":added".to_owned(), number(added));
         Some(Change {
             update: format!("ADD #{count} :added"),
-            condition: "#phase = :running".to_owned(),
+            condition,
             values,
         })
     }
-}
 
-fn running() -> HashMap<String, AttributeValue> {
-    HashMap::from([(":running".to_owned(), text(Phase::Running.as_str()))])
+    /// The condition that the worker is in one of the phases, and the values that it names.
+    fn in_phase(&self) -> (String, HashMap<String, AttributeValue>) {
+        let name = |phase: &Phase| format!(":{}", phase.as_str());
+        let names: Vec<String> = self.phases.iter().map(name).collect();
+        let values = self
+            .phases
+            .iter()
+            .map(|phase| (name(phase), text(phase.as_str())));
+        (
+            format!("#phase IN ({})", names.join(", ")),
+            values.collect(),
+        )
+    }
 }

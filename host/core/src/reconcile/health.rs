@@ -58,10 +58,11 @@ pub(super) fn look(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     let heartbeat = worker.heartbeat_observation(turn.now, turn.shared.store_is_shared);
     if let Some((observation, at)) = heartbeat {
-        if observation.sign == Sign::Unavailable {
+        // Silence may be this host's alone.
+        if observation.sign != Sign::Good {
             read_record(worker, turn);
         }
-        worker.take_health(turn.now, SignalKind::Heartbeat, observation, at);
+        worker.take_health(SignalKind::Heartbeat, observation, at);
     }
     if worker.paused.is_some() {
         // Silence while somebody works on the box is no silence afterwards.
@@ -92,7 +93,7 @@ fn probe(worker: &mut Worker, turn: &mut Turn<'_>, spec: &HealthSpec) {
         // A probe takes less than the time between two, so it was the host that had no time for it.
         let late = "this host did not get round to the probe before";
         let observation = Observation::unavailable(late);
-        worker.take_health(turn.now, probe.kind.signal(), observation, turn.now);
+        worker.take_health(probe.kind.signal(), observation, turn.now);
     }
 }
 
@@ -121,7 +122,7 @@ pub(super) fn probed(
         return;
     }
     let observation = probe.kind.observation(probed);
-    worker.take_health(turn.now, probe.kind.signal(), observation, asked_at);
+    worker.take_health(probe.kind.signal(), observation, asked_at);
     conclude(worker, turn);
 }
 
@@ -147,7 +148,7 @@ pub(super) fn checked(
         Ok(None) => Observation::unavailable("EC2's answer says nothing of this instance"),
         Err(error) => Observation::unavailable(error),
     };
-    worker.take_health(turn.now, SignalKind::StatusChecks, observation, asked_at);
+    worker.take_health(SignalKind::StatusChecks, observation, asked_at);
     conclude(worker, turn);
 }
 

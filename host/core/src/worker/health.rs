@@ -46,6 +46,8 @@ pub struct Watch {
     pub life: Life,
     /// Since when, by this host: what was asked before then is of another life.
     pub since: Instant,
+    /// Since when nothing has been in the way of a conclusion; `None`: something is.
+    pub free_since: Option<Instant>,
     /// What each signal says.
     pub signals: Signals,
     /// The probe under way, by when it was asked for.
@@ -151,7 +153,13 @@ impl Worker {
         let watch = self.health.watch.take();
         let same = watch.filter(|watch| Some(&watch.life) == life.as_ref());
         self.health.watch = same.or_else(|| Some(Watch::new(life?, now)));
-        if let (Some(watch), Some(_)) = (&mut self.health.watch, hold) {
+        let Some(watch) = &mut self.health.watch else {
+            return;
+        };
+        if hold.is_none() {
+            watch.free_since.get_or_insert(now);
+        } else {
+            watch.free_since = None;
             watch.signals.values_mut().for_each(|signal| signal.row = 0);
         }
     }
@@ -201,24 +209,19 @@ impl Worker {
             .or(addresses.clone().next())
     }
 
-    /// Takes in a reading of the present life that was asked for at `at`.
-    pub(crate) fn take_health(
-        &mut self,
-        now: Instant,
-        kind: SignalKind,
-        observation: Observation,
-        at: Instant,
-    ) {
-        let is_held = self.health_hold().is_some();
+    /// Takes in a reading of the present life that was asked for at `at`. What it proves is a matter of that moment and
+    /// not of the one at which it arrives: a host that stood still gets the answers of minutes ago.
+    pub(crate) fn take_health(&mut self, kind: SignalKind, observation: Observation, at: Instant) {
         let (Some(spec), Some(watch)) = (&self.pool.health, &mut self.health.watch) else {
             return;
         };
-        let in_grace = now.since(watch.since) < spec.boot_grace;
+        let is_free = watch.free_since.is_some_and(|since| at >= since);
+        let in_grace = at.since(watch.since) < spec.boot_grace;
         let signal = watch.signals.entry(kind).or_insert(Signal::unread(at));
         // Until it has answered once it may still be on its way up.
         let is_booting = signal.standing == Standing::Unknown && in_grace;
         let is_too_early = is_booting && observation.sign == Sign::Bad;
-        let counts = !is_held && !is_too_early;
+        let counts = is_free && !is_too_early;
         signal.take_in(observation, at, counts, spec.thresholds(kind));
     }
 
@@ -262,6 +265,7 @@ impl Watch {
         Self {
             life,
             since: now,
+            free_since: None,
             signals: Signals::new(),
             probe_asked_at: None,
             record_asked_at: None,

@@ -7,7 +7,8 @@ use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
-use reeve_core::store::Former;
+use reeve_core::spec::Limits;
+use reeve_core::store::{Former, Phase, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::worker::{DemandReading, Said};
 use reeve_sim::host::Host;
@@ -193,6 +194,42 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
         let up = several.world.instances().filter(|it| it.state.is_live());
         assert_eq!(up.count(), 1, "somebody asks: {somebody_asks}");
     }
+}
+
+#[test]
+fn whom_another_host_has_sent_there_while_it_was_being_ended_keeps_it_when_the_end_fails() {
+    let mut several = Several::new(1);
+    several.ask(0);
+    several.run(Millis::from_secs(120));
+    several.world.fault(Fault {
+        kind: MutationKind::Stop,
+        error: CloudErrorKind::Denied,
+        code: "UnauthorizedOperation",
+        carried_out: false,
+    });
+    let worker = incidents::worker();
+    let no_demand_for = |several: &mut Several, length: Millis| {
+        let end = several.now + length;
+        while several.now < end && several.record().record.phase == Phase::Running {
+            let demand = no_demand(several.now);
+            several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
+            several.step();
+        }
+    };
+    no_demand_for(&mut several, Millis::from_secs(2_000));
+    assert_eq!(several.record().record.phase, Phase::Ending);
+    // Its route was published before the end was announced, so it has not read of it.
+    let at = several.now;
+    let touched = several.store.touch_now(&worker, Touch::HandedOut { at });
+    assert_eq!(touched, Ok(Touched::Refreshed));
+    while several.record().record.phase == Phase::Ending {
+        several.step();
+    }
+    no_demand_for(&mut several, Limits::default().idle_min);
+    assert_eq!(several.record().record.phase, Phase::Running);
+    assert!(several.now >= at + Limits::default().idle_min);
+    no_demand_for(&mut several, Millis::from_secs(2_000));
+    assert_eq!(several.record().record.phase, Phase::Ending, "unused again");
 }
 
 #[test]

@@ -42,8 +42,8 @@ const COMMIT: &str = "
     SET version = excluded.version, phase = excluded.phase, record = excluded.record";
 
 const READ_ACTIVITY: &str = "
-    SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until
-    FROM workers WHERE worker = ?1 AND phase = ?2";
+    SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until, phase
+    FROM workers WHERE worker = ?1";
 
 const REFRESH: &str = "
     UPDATE workers
@@ -147,13 +147,15 @@ pub(super) fn touch(
     worker: &WorkerId,
     touch: Touch,
 ) -> Result<Touched, TableError> {
-    let running = Phase::Running.as_str();
-    let activity = connection
+    let found = connection
         .prepare_cached(READ_ACTIVITY)?
-        .query_row([worker.as_str(), running], activity)
+        .query_row([worker.as_str()], |row| {
+            Ok((activity(row)?, row.get::<_, String>(7)?))
+        })
         .optional()
         .map_err(|error| sort(worker, error))?;
-    let Some(mut activity) = activity else {
+    let is_taken_in = |phase: &str| touch.phases().iter().any(|taken| taken.as_str() == phase);
+    let Some((mut activity, _)) = found.filter(|(_, phase)| is_taken_in(phase)) else {
         return Ok(Touched::NotRunning);
     };
     activity.refresh(touch);

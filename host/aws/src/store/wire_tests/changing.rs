@@ -124,7 +124,7 @@ async fn a_refresh_is_one_update_of_its_own_attributes() {
     );
     assert_eq!(
         body["ConditionExpression"],
-        "#phase = :running AND (attribute_not_exists(#delivered_at) OR #delivered_at < :at)"
+        "#phase IN (:running) AND (attribute_not_exists(#delivered_at) OR #delivered_at < :at)"
     );
     let values = json!({
         ":at": { "N": "120" }, ":added": { "N": "3" }, ":running": { "S": "running" },
@@ -141,7 +141,25 @@ async fn a_count_is_added_although_a_later_time_is_there() {
     let [_, second] = server.requests().try_into().unwrap();
     let body = body(&second);
     assert_eq!(body["UpdateExpression"], "ADD #delivered :added");
-    assert_eq!(body["ConditionExpression"], "#phase = :running");
+    assert_eq!(body["ConditionExpression"], "#phase IN (:running)");
+}
+
+#[tokio::test]
+async fn that_callers_were_sent_there_is_taken_in_while_the_instance_is_ended_too() {
+    let (server, store) = scripted(vec![done()]).await;
+    let at = Instant::from_ms(120);
+    let touched = store.touch("chat".into(), Touch::HandedOut { at }).await;
+    assert_eq!(touched, Ok(Touched::Refreshed));
+    let [request] = server.requests().try_into().unwrap();
+    let body = body(&request);
+    assert_eq!(
+        body["ConditionExpression"],
+        "#phase IN (:running, :ending) AND (attribute_not_exists(#handed_out_at) OR #handed_out_at < :at)"
+    );
+    let values = json!({
+        ":at": { "N": "120" }, ":running": { "S": "running" }, ":ending": { "S": "ending" },
+    });
+    assert_eq!(body["ExpressionAttributeValues"], values);
 }
 
 #[tokio::test]

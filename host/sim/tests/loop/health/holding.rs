@@ -11,13 +11,13 @@ use reeve_core::operator::Command;
 use reeve_core::restart::RestartStage;
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::incidents;
-use reeve_sim::world::{Ailment, Boot};
+use reeve_sim::world::{Ailment, Boot, World};
 
 use super::{
-    MINUTE, SECOND, asked, count, health, http, restart_by_person, signal, status, stops,
-    until_read, well,
+    MINUTE, ROUND, SECOND, asked, count, fleet, health, http, restart_by_person, signal, status,
+    stops, until_read, well,
 };
-use crate::support::Bench;
+use crate::support::{BEGINS, Bench, Native};
 
 /// A probe of the instance has failed.
 fn failed(id: &InstanceId, asked_at: Instant) -> Event {
@@ -235,6 +235,59 @@ fn what_was_wrong_during_a_pause_only_is_never_told_even_where_one_failure_is_en
         bench.run(MINUTE);
     }
     assert_eq!(count(&bench, Step::WorkerUnhealthy), 0);
+}
+
+/// What a probe that is sent at `sent` and fails at `fails` makes of the row, in a copy of the fleet.
+fn row_of_failure(fleet: &Fleet, id: &InstanceId, sent: Instant, fails: Instant) -> u32 {
+    let (mut fleet, worker) = (fleet.clone(), incidents::worker());
+    fleet.step(sent, Event::TimerFired(Timer::Probe(worker.clone())));
+    fleet.step(fails, failed(id, sent));
+    let health = fleet.status(&worker, fails).unwrap().health.unwrap();
+    let probed = health.signals.iter().find(|it| it.signal == "http");
+    let probed = probed.expect("the answer was taken in");
+    assert_eq!((probed.reading.as_str(), probed.at), ("bad", sent));
+    probed.failures
+}
+
+#[test]
+fn a_failure_of_the_boot_proves_nothing_however_late_the_host_hears_of_it() {
+    let spec = fleet(http(RestartRule::Any));
+    let mut bench = Bench::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
+    bench.ask();
+    bench.run(SECOND);
+    let id = bench.up().remove(0);
+    bench.world.ail(&id, Some(Ailment::Refuses));
+    while health(&bench).signals.is_empty() {
+        bench.run(SECOND);
+    }
+    let fleet = bench.host.fleet();
+    let worker = fleet.worker(&incidents::worker()).unwrap();
+    let grace_ends = worker.health.watch.as_ref().unwrap().since + Millis::from_secs(300);
+    let late = grace_ends + MINUTE;
+    assert_eq!(row_of_failure(fleet, &id, grace_ends, late), 1);
+    assert_eq!(row_of_failure(fleet, &id, bench.now + SECOND, late), 0);
+}
+
+#[test]
+fn a_failure_of_the_pause_proves_nothing_though_the_pause_is_over_when_the_host_hears_of_it() {
+    let (mut bench, id) = well(http(RestartRule::Any));
+    operate(&mut bench, Command::Pause { reason: None });
+    bench.world.ail(&id, Some(Ailment::Hangs));
+    let asked_at = |bench: &Bench| {
+        let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
+        worker.health.watch.as_ref().unwrap().probe_asked_at
+    };
+    while asked_at(&bench).is_none() {
+        bench.run(Millis::new(10));
+    }
+    let sent = asked_at(&bench).unwrap();
+    operate(&mut bench, Command::Resume);
+    bench.run(Millis::from_secs(3));
+    let found = signal(&bench, "http");
+    assert_eq!((found.reading.as_str(), found.at), ("bad", sent));
+    assert_eq!(found.failures, 0);
+    bench.run(ROUND + SECOND);
+    assert_eq!(signal(&bench, "http").failures, 1, "this one does");
 }
 
 #[test]
