@@ -39,8 +39,8 @@ pub struct Bounds {
 /// Rules that the model has shown to be needed. `true`: the model keeps them, as the code does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Safeguards {
-    /// The stop of the adopted instance clears the pointer whatever the host last read in it.
-    pub stop_clears_for_adopted: bool,
+    /// A stop clears the pointer wherever it may name the instance, whatever the host last read in it.
+    pub stop_clears_unless_sure: bool,
     /// A pointer write is over before anything else is done for the worker, by whichever host.
     pub pointer_writes_are_fenced: bool,
     /// Whoever reads in the record that an instance was started, takes a reading of "stopped" for one that lags.
@@ -50,7 +50,7 @@ pub struct Safeguards {
 impl Safeguards {
     /// All are kept.
     pub const ALL: Self = Self {
-        stop_clears_for_adopted: true,
+        stop_clears_unless_sure: true,
         pointer_writes_are_fenced: true,
         started_settles_everywhere: true,
     };

@@ -170,13 +170,15 @@ impl LeaseModel {
 
     /// `guard/reap.rs`, `pointer_naming`: whether the stop has to clear the pointer.
     pub(crate) fn clears(&self, state: &State, host: Host, view: &Stored, id: Id) -> bool {
-        let is_adopted = view.record.adopted.is_some_and(|it| it.id == id);
-        let names_it = match state.host(host).pointer {
-            None => is_adopted,
-            Some(named) => named == Some(id),
+        let adopted = view.record.adopted.map(|it| it.id);
+        let read = state.host(host).pointer;
+        let names_another =
+            adopted.is_some_and(|adopted| adopted != id && read == Some(Some(adopted)));
+        let clears = match self.safeguards.stop_clears_unless_sure {
+            true => !names_another,
+            false => read.map_or(adopted, |named| named) == Some(id),
         };
-        let clears_adopted = self.safeguards.stop_clears_for_adopted && is_adopted;
-        (names_it || clears_adopted) && !self.makes(Mistake::ForgetPointer)
+        clears && !self.makes(Mistake::ForgetPointer)
     }
 
     /// The permit of a launch: the token is derived from the generation, and so the same for every replay.

@@ -59,7 +59,7 @@ impl LeaseModel {
             &ANSWERS[..1]
         };
         actions.push(Action::ReadRecord(host));
-        if !self.safeguards.stop_clears_for_adopted {
+        if !self.safeguards.stop_clears_unless_sure {
             actions.push(Action::ReadPointer(host));
         }
         for &late in is_late {
@@ -109,7 +109,7 @@ impl LeaseModel {
                 self.reach_if(lag != 0, Milestone::StaleReading);
                 // What ends an instance may rest on a sweep, and the pointer be known from long ago.
                 let by_sweep = matches!(proposal, Proposal::Stop(_));
-                if !by_sweep || self.safeguards.stop_clears_for_adopted {
+                if !by_sweep || self.safeguards.stop_clears_unless_sure {
                     state.host_mut(host).pointer = Some(state.cloud.pointer);
                 }
                 self.propose(state, host, proposal, answer)

@@ -20,7 +20,7 @@ fn without(take_away: impl FnOnce(&mut Safeguards)) -> Summary {
 
 #[test]
 fn a_host_that_read_the_pointer_long_ago_stops_what_it_names_and_leaves_it() {
-    let summary = without(|safeguards| safeguards.stop_clears_for_adopted = false);
+    let summary = without(|safeguards| safeguards.stop_clears_unless_sure = false);
     assert!(summary.breaks("G3: a stop clears the pointer for good"));
 }
 

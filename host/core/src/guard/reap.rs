@@ -122,17 +122,15 @@ impl Scene<'_> {
         self.is_of_late(&format!("the reading of {id}"), read_at)
     }
 
-    /// G3: stopping what the pointer names clears it in the same action. What was read of it may be old: another
-    /// host has made it name the instance since that embodies the worker, or did so last. A wrong `none` costs one
-    /// tag scan, so it is cleared wherever it may name the instance.
+    /// G3: stopping what the pointer names clears it in the same action. What was read of it may be old: other hosts
+    /// write it too, and one that died between its write of the record and that of the pointer has left it behind. A
+    /// wrong `none` costs one tag scan, so it is left alone only where it says what the record says: another instance.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
         let worker = self.worker;
-        let embodied_it = worker.embodied_last().is_some_and(|last| &last.id == id);
-        let named_it = match &worker.pointer {
-            None => true,
-            Some(named) => named.as_ref() == Some(id),
-        };
-        (embodied_it || named_it).then(|| worker.spec.pointer.clone())
+        let adopted = worker.adopted.as_ref().map(|adopted| &adopted.id);
+        let named = worker.pointer.as_ref().and_then(Option::as_ref);
+        let names_another = adopted.is_some_and(|adopted| adopted != id && named == Some(adopted));
+        (!names_another).then(|| worker.spec.pointer.clone())
     }
 }
 
@@ -158,9 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn stopping_what_the_pointer_names_clears_it_and_stopping_another_does_not() {
+    fn stopping_what_the_pointer_names_clears_it_and_stopping_another_beside_it_does_not() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
         worker.pointer = Some(Some("i-one".into()));
         assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
         see(&mut worker, "i-two", InstanceState::Running);
@@ -168,17 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn ending_what_embodies_the_worker_or_did_so_last_clears_the_pointer_whatever_was_read_of_it() {
+    fn whatever_is_ended_the_pointer_is_cleared_unless_it_says_what_the_record_says() {
         for read in [None, Some(None), Some(Some("i-before".into()))] {
-            let mut worker = worker();
-            see(&mut worker, "i-one", InstanceState::Running);
-            adopt(&mut worker, "i-one");
-            worker.pointer.clone_from(&read);
-            assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
-            // Forgotten, adopted and forgotten again at another host, which wrote the pointer meanwhile.
-            worker.former = worker.embodied_last();
-            worker.adopted = None;
-            assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
+            for adopted in ["i-one", "i-other"] {
+                let mut worker = worker();
+                see(&mut worker, "i-one", InstanceState::Running);
+                adopt(&mut worker, adopted);
+                worker.pointer.clone_from(&read);
+                assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
+                // Forgotten, adopted and forgotten again at another host, which wrote the pointer meanwhile.
+                worker.adopted = None;
+                assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
+            }
         }
     }
 
