@@ -107,6 +107,19 @@ impl Activity {
         }
     }
 
+    /// The later of each time and the higher of each count: what is known from two sides, neither of which need be the newer.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            handed_out_at: self.handed_out_at.max(other.handed_out_at),
+            delivered_at: self.delivered_at.max(other.delivered_at),
+            delivered: self.delivered.max(other.delivered),
+            processed_at: self.processed_at.max(other.processed_at),
+            processed: self.processed.max(other.processed),
+            heartbeat_at: self.heartbeat_at.max(other.heartbeat_at),
+            busy_until: self.busy_until.max(other.busy_until),
+        }
+    }
+
     /// Deliveries that were not reported processed.
     pub fn unfinished(&self) -> u64 {
         self.delivered.saturating_sub(self.processed)

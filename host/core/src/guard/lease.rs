@@ -135,6 +135,7 @@ mod tests {
         worker.record.writing = Some(Writing {
             record: WorkerRecord::default(),
             waiting: None,
+            since: NOW,
         });
         refused(&worker, &Proposal::Launch, Rule::RecordBeingWritten);
         worker.record.writing = None;

@@ -13,7 +13,9 @@ use crate::event::Timer;
 use crate::guard::{Permit, Rule, Veto};
 use crate::id::{DecisionId, Epoch, InstanceId};
 use crate::notice::Step;
-use crate::store::{Committed, IdleTest, Intent, StoreError, Stored, WorkerRecord, Write};
+use crate::store::{
+    Activity, Committed, IdleTest, Intent, StoreError, Stored, WorkerRecord, Write,
+};
 use crate::time::{Instant, Millis};
 use crate::worker::{Lease, Stage, Worker, Writing};
 
@@ -73,6 +75,7 @@ fn begin(
     worker.record.writing = Some(Writing {
         record: record.clone(),
         waiting: then.as_ref().map(Permit::decision),
+        since: turn.now,
     });
     let write = Write {
         worker: worker.id.clone(),
@@ -151,16 +154,14 @@ fn ended(
             let text = "another host has written the worker's record in between; looking again";
             turn.notice(worker, Step::RecordLost, text.to_owned(), &[]);
             not_sent(worker, turn, writing.waiting, Rule::LeaseHeld, text);
-            take_over(worker, turn, current.unwrap_or_default());
+            take_over(worker, turn, current.unwrap_or_default(), writing.since);
             operator::lost(worker, turn);
             operator::go_on(worker, turn);
             pass::look_again(worker, turn);
             recover_or_look(worker, turn);
         }
         Ok(Committed::InUse(activity)) => {
-            if let Some(stored) = &mut worker.record.stored {
-                stored.activity = activity;
-            }
+            take_activity(worker, turn, activity, writing.since);
             let was_marked = worker.draining.clone();
             let text = "it came into use before it could be ended; it is kept";
             not_sent(worker, turn, writing.waiting, Rule::InUse, text);
@@ -268,9 +269,9 @@ fn take_reading(
                 .as_ref()
                 .is_none_or(|known| known.version < found.version);
             if is_news {
-                take_over(worker, turn, found);
+                take_over(worker, turn, found, asked_at);
             } else {
-                worker.take_activity(found.activity, turn.now);
+                take_activity(worker, turn, found.activity, asked_at);
             }
             worker.record.read_at = asked_at;
             // A pause comes before what somebody left undone is taken up again.
@@ -292,16 +293,23 @@ fn take_reading(
     }
 }
 
-/// Goes by what another host has written.
-fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored) {
+/// Takes in the activity that the store has shown, as of some moment after `asked_at`.
+fn take_activity(worker: &mut Worker, turn: &Turn<'_>, found: Activity, asked_at: Instant) {
+    let activity = worker.activity_as_read(found, asked_at, turn.shared.store_is_shared);
+    worker.take_activity(activity, turn.now);
+}
+
+/// Goes by what another host has written, as it stood at some moment after `asked_at`.
+fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored, asked_at: Instant) {
     // Also whom it adopted and gave up again while nobody here looked.
     let embodied = |worker: &Worker| {
         let since = worker.adopted.as_ref().map(|adopted| adopted.since);
         (worker.embodied_last(), since)
     };
     let before = embodied(worker);
+    let found = stored.activity;
     worker.fold(stored);
-    worker.take_activity(worker.record.activity(), turn.now);
+    take_activity(worker, turn, found, asked_at);
     restart::found(worker, turn);
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;

@@ -91,6 +91,8 @@ pub struct Worker {
     pub visitors: BTreeMap<RequestId, Visitor>,
     /// Refreshes of reports on their way to the store, one of each kind at a time.
     pub touches: BTreeMap<RequestId, Touch>,
+    /// When one of them last came to an end.
+    pub touched_at: Option<Instant>,
     /// The reap that is about to happen.
     pub draining: Option<Draining>,
     /// When the host looks whether it shall; `None`: another host does.
@@ -184,6 +186,7 @@ impl Worker {
             register_error: None,
             visitors: BTreeMap::new(),
             touches: BTreeMap::new(),
+            touched_at: None,
             draining: None,
             drained_at: None,
             restart: None,

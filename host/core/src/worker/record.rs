@@ -34,6 +34,8 @@ pub struct Writing {
     pub record: WorkerRecord,
     /// The decision whose mutation waits for it.
     pub waiting: Option<DecisionId>,
+    /// When it was sent.
+    pub since: Instant,
 }
 
 /// Who may act for a worker, as far as this host can tell.
@@ -170,7 +172,8 @@ impl Worker {
             .is_none_or(|adopted| Some(&adopted.id) == ended)
     }
 
-    /// Takes over what the store says: who embodies the worker, and what is under way. What this host
+    /// Takes over what the store says: who embodies the worker, and what is under way; the activity, which is refreshed
+    /// beside it, only where none is known. What this host
     /// meant to write and could not is given up. An intent that stands there is nobody's mutation in
     /// flight until it is recovered, unless this host has sent it and waits for the answer.
     pub(crate) fn fold(&mut self, stored: Stored) {
@@ -194,7 +197,11 @@ impl Worker {
         if let (Some(error), None) = (&record.last_error, &self.last_failure) {
             self.last_failure = Some(Failure::recorded(error));
         }
-        self.record.stored = Some(stored);
+        let known = self.record.stored.as_ref().map(|known| known.activity);
+        self.record.stored = Some(Stored {
+            activity: known.unwrap_or(stored.activity),
+            ..stored
+        });
     }
 
     /// Waits for nothing any more; this intent is what is left to be recovered.

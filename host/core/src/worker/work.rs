@@ -39,6 +39,32 @@ impl Worker {
         Some(self.unserved_at? + pause)
     }
 
+    /// What is known of the activity once the store has shown it, as of some moment after `asked_at`. The answer may be of before
+    /// a refresh that has ended since, so no time goes back (G5). Whether it counts that refresh, or one that is under way, is not
+    /// known: a host that has the store to itself keeps its own counts then, and one that shares it, which
+    /// reads it again soon, goes by the higher.
+    pub(crate) fn activity_as_read(
+        &self,
+        found: Activity,
+        asked_at: Instant,
+        store_is_shared: bool,
+    ) -> Activity {
+        let known = self.record.activity();
+        let both = known.with(found);
+        let may_be_older =
+            !self.touches.is_empty() || self.touched_at.is_some_and(|at| at >= asked_at);
+        let counts = match (may_be_older, store_is_shared) {
+            (false, _) => found,
+            (true, true) => both,
+            (true, false) => known,
+        };
+        Activity {
+            delivered: counts.delivered,
+            processed: counts.processed,
+            ..both
+        }
+    }
+
     /// Takes in what the activity has become, and with it whether work gets done. Since when it does not is
     /// measured by this host, from when it first saw it.
     pub(crate) fn take_activity(&mut self, activity: Activity, now: Instant) {

@@ -6,7 +6,7 @@ use reeve_core::effect::Effect;
 use reeve_core::event::Event;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{HostId, InstanceId, RequestId};
-use reeve_core::store::{StoreError, StoreErrorKind, Touch, Touched};
+use reeve_core::store::{Activity, StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
 use reeve_core::worker::Said;
@@ -26,9 +26,13 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with_store(false)
+    }
+
+    fn with_store(store_is_shared: bool) -> Self {
         let identity = Identity {
             host: HostId::from("host"),
-            store_is_shared: false,
+            store_is_shared,
         };
         let records = [(incidents::worker(), embodied_by("i-one", 1))].into();
         let recovered = Recovered {
@@ -70,6 +74,24 @@ impl Desk {
             touch,
             result,
         });
+    }
+
+    /// The store shows this activity to whoever asked for it at `asked_at`.
+    fn read(&mut self, asked_at: Instant, activity: Activity) {
+        let stored = Stored {
+            activity,
+            ..embodied_by("i-one", 1)
+        };
+        self.step(Event::RecordRead {
+            worker: incidents::worker(),
+            asked_at,
+            result: Ok(Some(stored)),
+        });
+    }
+
+    fn activity(&self) -> Activity {
+        let worker = self.fleet.worker(&incidents::worker()).unwrap();
+        worker.record.activity()
     }
 
     fn step(&mut self, event: Event) {
@@ -209,4 +231,48 @@ fn a_report_of_another_instance_is_not_written_nor_one_whose_instance_was_replac
         Some(&(waits, NotedOutcome::NotRunning))
     );
     assert_eq!(desk.under_way(), []);
+}
+
+#[test]
+fn an_answer_of_the_store_that_a_refresh_has_overtaken_takes_nothing_of_it_back() {
+    for store_is_shared in [false, true] {
+        let mut desk = Desk::with_store(store_is_shared);
+        let asked_at = desk.now;
+        desk.delivered(3);
+        desk.touched(Ok(Touched::Refreshed));
+        desk.say(
+            Reporter::Application(None),
+            Report::Busy(Millis::from_secs(600)),
+        );
+        desk.touched(Ok(Touched::Refreshed));
+        let known = desk.activity();
+        assert_eq!(
+            (known.delivered, known.busy_until),
+            (3, Some(after(600_002)))
+        );
+        desk.read(asked_at, Activity::default());
+        assert_eq!(desk.activity(), known, "shared: {store_is_shared}");
+        // Another host has counted in between.
+        let newer = Activity {
+            delivered: 9,
+            processed: 8,
+            ..known
+        };
+        desk.read(desk.now + Millis::new(1), newer);
+        assert_eq!(desk.activity(), newer, "shared: {store_is_shared}");
+    }
+}
+
+#[test]
+fn what_the_store_shows_while_a_refresh_is_under_way_is_not_counted_twice() {
+    let mut desk = Desk::new();
+    desk.delivered(3);
+    let with_it = Activity {
+        delivered_at: Some(desk.now),
+        delivered: 3,
+        ..Activity::default()
+    };
+    desk.read(desk.now, with_it);
+    desk.touched(Ok(Touched::Refreshed));
+    assert_eq!(desk.activity().delivered, 3);
 }

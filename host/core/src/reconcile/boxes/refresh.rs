@@ -53,6 +53,7 @@ pub(in crate::reconcile) fn touched(
     touch: Touch,
     result: Result<Touched, StoreError>,
 ) {
+    worker.touched_at = Some(turn.now);
     let outcome = match result {
         Ok(Touched::Refreshed) => NotedOutcome::Stored,
         Ok(Touched::NotRunning) => NotedOutcome::NotRunning,
