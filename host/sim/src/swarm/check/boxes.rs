@@ -1,8 +1,8 @@
-//! G8, beside whose box is given a token: a token that is handed out is in the store, and while one is shown there is
-//! no second one for the same life of an instance.
+//! G8, beside whose box is given a token: one is minted for what embodies the worker only, one that is handed out is in the
+//! store, and while one is shown there is no second one for the same life of an instance.
 
 use reeve_core::id::WorkerId;
-use reeve_core::store::Credential;
+use reeve_core::store::{Credential, WorkerRecord};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
 
@@ -43,6 +43,7 @@ impl Boxes {
         let Some(after) = &written.write.record.credential else {
             return Ok(());
         };
+        is_of_the_adopted(after, &written.write.record)?;
         let known = self.credentials.entry(written.worker.clone()).or_default();
         if known.last() != Some(after) {
             known.push(after.clone());
@@ -91,5 +92,22 @@ impl Boxes {
         }
         let text = "a box is given a token that the store does not know".to_owned();
         Err((Guarantee::G8, text))
+    }
+}
+
+/// A token is minted for what embodies the worker. One of before that instance was adopted may reach the store with its
+/// adoption.
+fn is_of_the_adopted(credential: &Credential, record: &WorkerRecord) -> Finding {
+    let another = record.adopted.as_ref();
+    let another = another.filter(|adopted| adopted.id != credential.instance);
+    match another.filter(|adopted| credential.minted_at > later(adopted.since, CLOCKS_APART)) {
+        Some(adopted) => Err((
+            Guarantee::G8,
+            format!(
+                "a token is minted for {} while {} embodies the worker",
+                credential.instance, adopted.id
+            ),
+        )),
+        None => Ok(()),
     }
 }
