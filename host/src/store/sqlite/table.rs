@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::id::{Version, WorkerId};
-use reeve_core::store::{Activity, Committed, Phase, Stored, Touch, Touched, WorkerRecord, Write};
+use reeve_core::store::{Activity, Committed, Stored, Touch, Touched, WorkerRecord, Write};
 use reeve_core::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
