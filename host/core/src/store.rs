@@ -107,7 +107,8 @@ impl Activity {
         }
     }
 
-    /// The later of each time and the higher of each count: what is known from two sides, neither of which need be the newer.
+    /// The later of each time and the higher of each count: what is known from two sides, neither of which need be the
+    /// newer.
     pub fn with(self, other: Self) -> Self {
         Self {
             handed_out_at: self.handed_out_at.max(other.handed_out_at),
@@ -207,9 +208,9 @@ impl Touch {
         })
     }
 
-    /// The phases in which the store takes it in. A report about an instance that is being ended comes too late, and whoever
-    /// made it is told so. That callers were sent there cannot be taken back: a host that had not read of the end has sent
-    /// them, and if the end comes to nothing the instance must not look unused (G5).
+    /// The phases in which the store takes it in. A report about an instance that is being ended comes too late, and
+    /// whoever made it is told so. That callers were sent there cannot be taken back: a host that had not read of the
+    /// end has sent them, and if the end comes to nothing the instance must not look unused (G5).
     pub fn phases(self) -> &'static [Phase] {
         match self {
             Self::HandedOut { .. } => &[Phase::Running, Phase::Ending],

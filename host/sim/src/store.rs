@@ -86,11 +86,8 @@ impl MemoryStore {
     /// As for [`read_now`](Self::read_now).
     pub fn touch_now(&self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
         let mut shelf = self.open()?;
-        let running = shelf
-            .records
-            .get_mut(worker)
-            .filter(|stored| touch.phases().contains(&stored.record.phase));
-        let Some(stored) = running else {
+        let takes_it_in = |stored: &&mut Stored| touch.phases().contains(&stored.record.phase);
+        let Some(stored) = shelf.records.get_mut(worker).filter(takes_it_in) else {
             return Ok(Touched::NotRunning);
         };
         stored.activity.refresh(touch);

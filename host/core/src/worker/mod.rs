@@ -233,8 +233,8 @@ impl Worker {
         self.in_flight.is_some() || self.attempt.is_some()
     }
 
-    /// Whether a stop or a termination of the adopted instance is under way, by whatever host. Its use could not be noted
-    /// any more, so it is not handed out: if the end comes to nothing, it would look unused (G5).
+    /// Whether a stop or a termination of the adopted instance is under way, by whatever host. Whoever were sent
+    /// there would be cut off, and nothing that they report is noted any more, so it is not handed out (G5).
     pub fn adopted_is_being_ended(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| {
             matches!(in_flight.kind, MutationKind::Stop | MutationKind::Terminate)

@@ -172,10 +172,10 @@ impl Worker {
             .is_none_or(|adopted| Some(&adopted.id) == ended)
     }
 
-    /// Takes over what the store says: who embodies the worker, and what is under way; the activity, which is refreshed
-    /// beside it, only where none is known. What this host
-    /// meant to write and could not is given up. An intent that stands there is nobody's mutation in
-    /// flight until it is recovered, unless this host has sent it and waits for the answer.
+    /// Takes over what the store says: who embodies the worker, and what is under way. What this host meant to write and
+    /// could not is given up. An intent that stands there is nobody's mutation in flight until it is recovered, unless
+    /// this host has sent it and waits for the answer. The activity stays what is known of it, if anything is:
+    /// [`activity_as_read`](Self::activity_as_read) says what a reading adds.
     pub(crate) fn fold(&mut self, stored: Stored) {
         let record = &stored.record;
         // Each holder of the lease has epochs of its own, so nobody else has the same intent.

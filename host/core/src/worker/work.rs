@@ -39,10 +39,10 @@ impl Worker {
         Some(self.unserved_at? + pause)
     }
 
-    /// What is known of the activity once the store has shown it, as of some moment after `asked_at`. The answer may be of before
-    /// a refresh that has ended since, so no time goes back (G5). Whether it counts that refresh, or one that is under way, is not
-    /// known: a host that has the store to itself keeps its own counts then, and one that shares it, which
-    /// reads it again soon, goes by the higher.
+    /// What is known of the activity once the store has shown it, as of some moment after `asked_at`. The answer may be of
+    /// before a refresh that has ended since, so no time goes back (G5). Whether it counts that refresh, or one that is
+    /// under way, is not known: a host that has the store to itself keeps its own counts then, and one that shares it,
+    /// which reads it again soon, goes by the higher.
     pub(crate) fn activity_as_read(
         &self,
         found: Activity,

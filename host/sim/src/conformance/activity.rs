@@ -59,7 +59,7 @@ async fn a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_to
 ) -> Outcome {
     let subject = Subject::running(store, "phases").await?;
     subject.touched(touches(10)[0]).await?;
-    let mut before = subject.stored().await?.activity;
+    let mut activity = subject.stored().await?.activity;
     let others = [Phase::Ending, Phase::Absent, Phase::Provisioning];
     for (expected, phase) in (1..).zip(others) {
         subject.written(expected, &in_phase(phase, "a")).await?;
@@ -72,14 +72,14 @@ async fn a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_to
             };
             expect(&what, subject.touch(touch).await?, outcome)?;
             if outcome == Touched::Refreshed {
-                before.refresh(touch);
+                activity.refresh(touch);
             }
         }
         let found = subject.stored().await?.activity;
         expect(
             &format!("the activity in phase {}", phase.as_str()),
             found,
-            before,
+            activity,
         )?;
     }
     subject.written(4, &running("a")).await?;

@@ -217,8 +217,8 @@ fn what_could_not_be_tried_never_concludes() {
     assert_eq!(asked(&bench), Vec::<String>::new());
 }
 
-#[test]
-fn a_boot_has_its_grace_until_the_first_success() {
+/// A worker whose instance has just got its address and refuses, in the grace of its boot.
+pub(crate) fn refuses_from_the_boot_on() -> (Bench, InstanceId) {
     let spec = fleet(http(RestartRule::Any));
     let mut bench = Bench::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
     bench.ask();
@@ -228,6 +228,12 @@ fn a_boot_has_its_grace_until_the_first_success() {
     while health(&bench).signals.is_empty() {
         bench.run(SECOND);
     }
+    (bench, id)
+}
+
+#[test]
+fn a_boot_has_its_grace_until_the_first_success() {
+    let (mut bench, _) = refuses_from_the_boot_on();
     // The address came within the last round, and the grace of 5 minutes began with it.
     bench.run(Millis::new(300_000 - 2 * ROUND.get()));
     let found = signal(&bench, "http");

@@ -3,7 +3,7 @@
 use reeve_core::id::Version;
 use reeve_core::store::{Committed, Store, Stored, Touch, Touched, Write};
 use reeve_core::time::Instant;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{body, done, item, refused, refused_by, scripted, write, write_if_idle};
 use crate::testing::Step;
@@ -111,13 +111,18 @@ async fn where_the_refusal_brings_no_item_it_is_read() {
     }
 }
 
-#[tokio::test]
-async fn a_refresh_is_one_update_of_its_own_attributes() {
+/// The one request of a refresh that is carried out at once.
+async fn refreshing(touch: Touch) -> Value {
     let (server, store) = scripted(vec![done()]).await;
-    let touched = store.touch("chat".into(), delivered()).await;
+    let touched = store.touch("chat".into(), touch).await;
     assert_eq!(touched, Ok(Touched::Refreshed));
     let [request] = server.requests().try_into().unwrap();
-    let body = body(&request);
+    body(&request)
+}
+
+#[tokio::test]
+async fn a_refresh_is_one_update_of_its_own_attributes() {
+    let body = refreshing(delivered()).await;
     assert_eq!(
         body["UpdateExpression"],
         "SET #delivered_at = :at ADD #delivered :added"
@@ -146,12 +151,8 @@ async fn a_count_is_added_although_a_later_time_is_there() {
 
 #[tokio::test]
 async fn that_callers_were_sent_there_is_taken_in_while_the_instance_is_ended_too() {
-    let (server, store) = scripted(vec![done()]).await;
     let at = Instant::from_ms(120);
-    let touched = store.touch("chat".into(), Touch::HandedOut { at }).await;
-    assert_eq!(touched, Ok(Touched::Refreshed));
-    let [request] = server.requests().try_into().unwrap();
-    let body = body(&request);
+    let body = refreshing(Touch::HandedOut { at }).await;
     assert_eq!(
         body["ConditionExpression"],
         "#phase IN (:running, :ending) AND (attribute_not_exists(#handed_out_at) OR #handed_out_at < :at)"

@@ -1,5 +1,5 @@
-//! G8, beside whose box is given a token: one is minted for what embodies the worker only, one that is handed out is in the
-//! store, and while one is shown there is no second one for the same life of an instance.
+//! G8, beside whose box is given a token: one is minted for what embodies the worker only, one that is handed out is in
+//! the store, and while one is shown there is no second one for the same life of an instance.
 
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Credential, WorkerRecord};

@@ -11,13 +11,13 @@ use reeve_core::operator::Command;
 use reeve_core::restart::RestartStage;
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::incidents;
-use reeve_sim::world::{Ailment, Boot, World};
+use reeve_sim::world::{Ailment, Boot};
 
 use super::{
-    MINUTE, ROUND, SECOND, asked, count, fleet, health, http, restart_by_person, signal, status,
-    stops, until_read, well,
+    MINUTE, ROUND, SECOND, asked, count, health, http, refuses_from_the_boot_on, restart_by_person,
+    signal, status, stops, until_read, well,
 };
-use crate::support::{BEGINS, Bench, Native};
+use crate::support::Bench;
 
 /// A probe of the instance has failed.
 fn failed(id: &InstanceId, asked_at: Instant) -> Event {
@@ -251,15 +251,7 @@ fn row_of_failure(fleet: &Fleet, id: &InstanceId, sent: Instant, fails: Instant)
 
 #[test]
 fn a_failure_of_the_boot_proves_nothing_however_late_the_host_hears_of_it() {
-    let spec = fleet(http(RestartRule::Any));
-    let mut bench = Bench::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
-    bench.ask();
-    bench.run(SECOND);
-    let id = bench.up().remove(0);
-    bench.world.ail(&id, Some(Ailment::Refuses));
-    while health(&bench).signals.is_empty() {
-        bench.run(SECOND);
-    }
+    let (bench, id) = refuses_from_the_boot_on();
     let fleet = bench.host.fleet();
     let worker = fleet.worker(&incidents::worker()).unwrap();
     let grace_ends = worker.health.watch.as_ref().unwrap().since + Millis::from_secs(300);
