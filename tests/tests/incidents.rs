@@ -99,6 +99,26 @@ fn every_incident_is_met_as_its_script_expects_and_as_its_transcript_tells() {
 }
 
 #[test]
+fn every_field_case_is_met_as_its_script_expects() {
+    let mut cast = Cast::new(&policies_dir()).unwrap();
+    let cases = fs::read_dir(directory().join("field")).unwrap();
+    let mut played = 0;
+    for case in cases {
+        let path = case.unwrap().path();
+        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let script = parse(&file, &fs::read_to_string(&path).unwrap());
+        assert_eq!(format!("{}.reeve", script.name), file);
+        for variant in Variant::ALL {
+            if script.expectations(variant) > 0 {
+                transcript(&mut cast, &file, &script, variant);
+                played += 1;
+            }
+        }
+    }
+    assert!(played > 0, "no field case expects anything");
+}
+
+#[test]
 fn the_demo_plays_every_script_of_the_directory() {
     let names = |script: &Script| format!("{}.reeve", script.name);
     let played: BTreeSet<_> = incidents::all().unwrap().iter().map(names).collect();

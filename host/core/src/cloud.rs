@@ -279,10 +279,11 @@ impl CloudErrorKind {
         self != Self::Transient
     }
 
-    /// Whether it is also certain of earlier tries of the same launch. A rate limit and missing rights are found before
-    /// the token is looked up, so they say nothing of what an unanswered try came to.
+    /// Whether it is also certain that no earlier try of the same launch was carried out. A rate limit and missing
+    /// rights are found before the token is looked up, so they say nothing of an unanswered try. A conflict says the
+    /// opposite: the token was used.
     pub fn is_definite_of_earlier_tries(self) -> bool {
-        self.is_definite() && !matches!(self, Self::Throttled | Self::Denied)
+        self.is_definite() && !matches!(self, Self::Throttled | Self::Denied | Self::Conflict)
     }
 }
 

@@ -14,6 +14,9 @@ pub const TAG_WORKER: &str = "reeve:worker";
 /// The tag that holds the generation of the launch.
 pub const TAG_GENERATION: &str = "reeve:generation";
 
+/// The tag that names the fleet that launched it.
+pub const TAG_FLEET: &str = "reeve:fleet";
+
 /// The provider's own word for an instance, never smoothed (`pending` stays `pending`), and two
 /// values of ours for "no word". The words are EC2's; a Fargate task's are put into them one by one.
 #[derive(
@@ -53,6 +56,12 @@ impl InstanceState {
             self,
             Self::Stopping | Self::Stopped | Self::ShuttingDown | Self::Terminated
         )
+    }
+
+    /// Whether the instance is gone for good, or on its way there. Nothing comes back from it, so a reading that says
+    /// otherwise is an older one (EC2 user guide, "Instance lifecycle").
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
     }
 
     /// The provider's spelling.
@@ -120,6 +129,11 @@ impl Instance {
     pub fn is_reachable(&self) -> bool {
         let has_address = self.private_ip.is_some() || self.public_ip.is_some();
         self.state == InstanceState::Running && has_address
+    }
+
+    /// Whether this fleet launched it, for whichever of its workers.
+    pub fn is_launched_by(&self, fleet: &str) -> bool {
+        self.tags.get(TAG_FLEET).is_some_and(|name| name == fleet)
     }
 
     /// The generation `reeve` launched it as for this worker; `None` for an instance that something

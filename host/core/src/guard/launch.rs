@@ -10,7 +10,7 @@ use super::{COMES_UP_MAX, Permit, SWEEP_AGE_MAX, Scene};
 use crate::cloud::Mutation;
 use crate::compute::Compute;
 use crate::id::{Generation, InstanceId, LaunchToken, WorkerId};
-use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use crate::worker::Known;
 
 /// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
@@ -44,6 +44,7 @@ impl Scene<'_> {
         let generation = self.worker.generation.next();
         let tags = BTreeMap::from([
             (pool.tag_key.clone(), self.worker.spec.tag_value.clone()),
+            (TAG_FLEET.to_owned(), self.fleet.to_owned()),
             (TAG_WORKER.to_owned(), self.worker.id.to_string()),
             (TAG_GENERATION.to_owned(), generation.to_string()),
         ]);

@@ -16,7 +16,7 @@ mod registration;
 mod restart;
 mod serve;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod veto;
 
 pub use ledger::{Ledger, Spending};

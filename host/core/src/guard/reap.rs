@@ -6,7 +6,7 @@ use super::veto::{Rule, Veto};
 use super::{Permit, Reaping, Scene};
 use crate::compute::Ending;
 use crate::id::{InstanceId, PointerName};
-use crate::instance::InstanceState;
+use crate::instance::{InstanceState, TAG_FLEET};
 
 /// The reason code that claims "nobody uses it".
 const IDLE: &str = "idle";
@@ -35,8 +35,25 @@ impl Scene<'_> {
 
     pub(super) fn terminate(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
+        self.is_launched_by_this_fleet(&reaping.id)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
         Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
+    }
+
+    /// G9: what others launched is stopped at most, because that can be undone.
+    fn is_launched_by_this_fleet(&self, id: &InstanceId) -> Result<(), Veto> {
+        let known = self.worker.instances.get(id);
+        if known.is_some_and(|known| known.instance.is_launched_by(self.fleet)) {
+            return Ok(());
+        }
+        Err(Veto::new(
+            Rule::LaunchedElsewhere,
+            format!(
+                "{id} was not launched by the fleet `{}` (its tag `{TAG_FLEET}` does not say so); it may be stopped, \
+                 not terminated",
+                self.fleet
+            ),
+        ))
     }
 
     fn may_end(&self, reaping: &Reaping) -> Result<(), Veto> {
@@ -137,10 +154,10 @@ impl Scene<'_> {
 #[cfg(test)]
 mod tests {
     use crate::cloud::{Mutation, MutationKind};
-    use crate::guard::Rule;
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
+    use crate::guard::{Proposal, Reaping, Rule};
     use crate::id::{InstanceId, PointerName, RequestId};
-    use crate::instance::InstanceState;
+    use crate::instance::{InstanceState, TAG_FLEET};
     use crate::spec::Limits;
     use crate::store::Touch;
     use crate::time::Instant;
@@ -179,6 +196,38 @@ mod tests {
                 worker.adopted = None;
                 assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
             }
+        }
+    }
+
+    #[test]
+    fn what_others_launched_is_stopped_and_not_terminated() {
+        let end = |id: &str| Reaping {
+            id: id.into(),
+            reason_code: "unreachable".to_owned(),
+        };
+        let mut worker = worker();
+        for (id, fleet) in [
+            ("i-ours", Some("test")),
+            ("i-theirs", Some("other")),
+            ("i-none", None),
+        ] {
+            let mut seen = instance(id, InstanceState::Running);
+            let tag = fleet.map(|fleet| (TAG_FLEET.to_owned(), fleet.to_owned()));
+            seen.tags.extend(tag);
+            worker.observe_instance(seen, NOW);
+        }
+        permitted(
+            &worker,
+            &Proposal::Terminate(end("i-ours")),
+            MutationKind::Terminate,
+        );
+        for id in ["i-theirs", "i-none"] {
+            refused(
+                &worker,
+                &Proposal::Terminate(end(id)),
+                Rule::LaunchedElsewhere,
+            );
+            permitted(&worker, &Proposal::Stop(end(id)), MutationKind::Stop);
         }
     }
 

@@ -17,10 +17,10 @@ use crate::store::Stored;
 use crate::time::UtcOffset;
 use crate::worker::{Adopted, Failure, How, InFlight, Remembered};
 
-pub(super) const NOW: Instant = Instant::from_ms(10_000_000);
+pub(crate) const NOW: Instant = Instant::from_ms(10_000_000);
 pub(super) const TAG_VALUE: &str = "gpu-worker";
 
-pub(super) fn worker() -> Worker {
+pub(crate) fn worker() -> Worker {
     let pool = PoolSpec {
         region: Region::from("us-east-1"),
         tag_key: "Name".to_owned(),
@@ -53,7 +53,7 @@ pub(super) fn worker() -> Worker {
 }
 
 /// An instance with the worker's tag, read just now.
-pub(super) fn instance(id: &str, state: InstanceState) -> Instance {
+pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
     Instance {
         id: id.into(),
         state,

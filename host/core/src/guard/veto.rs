@@ -42,6 +42,8 @@ pub enum Rule {
     MutationInFlight,
     /// G9: the instance is not this worker's.
     NotThisWorkers,
+    /// G9: the fleet did not launch the instance, so it is stopped at most.
+    LaunchedElsewhere,
     /// The instance is not in a state that allows it.
     WrongState,
     /// The pool's instances end when they are stopped; there is nothing to start.
@@ -113,6 +115,7 @@ impl Rule {
             Self::NotScanned => "not-scanned",
             Self::MutationInFlight => "mutation-in-flight",
             Self::NotThisWorkers => "not-this-workers",
+            Self::LaunchedElsewhere => "launched-elsewhere",
             Self::WrongState => "wrong-state",
             Self::CannotStart => "cannot-start",
             Self::TokenExpired => "token-expired",

@@ -6,6 +6,7 @@
 //! - [`adoption`]: asking `adopt`, taking an instance over, keeping the pointer true.
 //! - [`address`]: the look for the address of an instance that runs.
 //! - [`mutation`]: sending what was permitted, and what came of it.
+//! - [`lost_launch`]: finding the instance of a launch whose reply was lost and whose replay is refused.
 //! - [`reaping`]: asking `reap` on each sweep.
 //! - [`orphans`]: ending what lives on beside the adopted instance, after its grace.
 //! - [`boxes`]: registers and reports of boxes and applications.
@@ -19,6 +20,7 @@ mod adoption;
 mod boxes;
 mod callers;
 mod health;
+mod lost_launch;
 mod mutation;
 mod operator;
 mod orphans;
@@ -151,6 +153,9 @@ pub(crate) fn on_sweep(
             Some(error)
         }
     };
+    if scan_failed.is_none() {
+        lost_launch::after_sweep(worker, turn, asked_at);
+    }
     boxes::after_sweep(worker, turn);
     let sweep_awaited = worker
         .pass

@@ -1,7 +1,7 @@
 //! Sending what the guard permitted, and what came of it. The intent is journaled first; a launch
 //! without a definite answer is sent again with the same token until there is one (G1).
 
-use super::{Turn, adoption, count_end, pass, reaping, record, restart};
+use super::{Turn, adoption, count_end, lost_launch, pass, reaping, record, restart};
 use crate::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::event::Timer;
 use crate::guard::{Permit, Proposal, Rule, Spending};
@@ -44,6 +44,7 @@ pub(super) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 sent: 1,
                 in_doubt: false,
                 since: turn.now,
+                proved_at: None,
             });
         }
         Mutation::Start { id, .. } => {
@@ -128,6 +129,9 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
         return;
     };
     let (decision, since) = (attempt.decision, attempt.since);
+    if attempt.proved_at.is_some() {
+        return lost_launch::look(worker, turn);
+    }
     if worker.in_flight.as_ref().is_some_and(|it| it.is_ours) {
         return;
     }
@@ -168,11 +172,17 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) {
 
 /// Nobody will ever know what came of the launch. If there is an instance of it, the scan that the next one
 /// waits for shows it.
-fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, why: String) {
+pub(super) fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, why: String) {
     worker.attempt = None;
     worker.in_flight = None;
     worker.intent = None;
     fail(worker, turn, FailureKind::Other, why, None);
+    settle(worker, turn);
+}
+
+/// Writes the outcome into the record, and with it the end of the lease; a pointer that must follow goes with it.
+pub(super) fn settle(worker: &mut Worker, turn: &mut Turn<'_>) {
+    adoption::repair_pointer(worker, turn);
     record::write(worker, turn, None);
     if pass::awaits(worker, &Stage::Mutation) {
         pass::go_on(worker, turn);
@@ -234,11 +244,8 @@ pub(super) fn on_outcome(
         }
     }
     if worker.intent.is_none() {
-        // The outcome, and with it the end of the lease; a pointer that must follow goes with it.
-        adoption::repair_pointer(worker, turn);
-        record::write(worker, turn, None);
-    }
-    if pass::awaits(worker, &Stage::Mutation) {
+        settle(worker, turn);
+    } else if pass::awaits(worker, &Stage::Mutation) {
         pass::go_on(worker, turn);
     }
 }
@@ -256,14 +263,20 @@ fn is_unanswered_launch(
 }
 
 fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
-    let attempt = worker.attempt.take();
-    let id = instance.id.clone();
-    let state = instance.state;
+    let (id, state) = (instance.id.clone(), instance.state);
     worker.observe_instance(instance, turn.now);
-    if matches!(
-        state,
-        InstanceState::ShuttingDown | InstanceState::Terminated
-    ) {
+    take_launched(worker, turn, &id, state);
+}
+
+/// The launch under way has come to this instance.
+pub(super) fn take_launched(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    state: InstanceState,
+) {
+    let attempt = worker.attempt.take();
+    if state.is_final() {
         // A replay that finds its instance gone is a definite end of the attempt.
         return fail(
             worker,
@@ -275,7 +288,7 @@ fn launched(worker: &mut Worker, turn: &mut Turn<'_>, instance: Instance) {
     }
     worker.last_failure = None;
     let generation = attempt.map_or(worker.generation, |attempt| attempt.generation);
-    adoption::take(worker, turn, &id, How::Launched, Step::ProvisionEc2Started);
+    adoption::take(worker, turn, id, How::Launched, Step::ProvisionEc2Started);
     if let Some(adopted) = &mut worker.adopted {
         adopted.generation = generation;
     }
@@ -286,6 +299,10 @@ fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &CloudError) {
     let Some(attempt) = &mut worker.attempt else {
         return;
     };
+    if attempt.is_proved_by(error.kind) {
+        attempt.proved_at = Some(turn.now);
+        return lost_launch::look_first(worker, turn, error);
+    }
     if attempt.is_ended_by(error.kind) {
         worker.attempt = None;
         return failed(worker, turn, error);

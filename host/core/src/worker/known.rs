@@ -55,6 +55,17 @@ impl Known {
         }
     }
 
+    /// Whether the provider has said that it is gone for good, or on its way there.
+    pub fn has_ended(&self) -> bool {
+        self.last_visible.is_some_and(|(state, _)| state.is_final())
+    }
+
+    /// Whether the provider said so last within this time before `now`.
+    pub fn ended_within(&self, within: Millis, now: Instant) -> bool {
+        self.last_visible
+            .is_some_and(|(state, asked_at)| state.is_final() && now.since(asked_at) < within)
+    }
+
     /// Whether it is up, coming up, or cannot be said not to be. `started` is when its latest start was accepted.
     pub fn may_be_live(
         &self,

@@ -5,7 +5,11 @@ use super::known::{may_precede_start, start_settles, visible};
 use super::{Known, Worker};
 use crate::id::InstanceId;
 use crate::instance::{Instance, InstanceState};
-use crate::time::Instant;
+use crate::time::{Instant, Millis};
+
+/// How long the end of an instance is remembered once no scan shows it. EC2 itself shows a terminated instance for up to
+/// an hour (EC2 user guide, "Terminate Amazon EC2 instances"); no reading lags for longer.
+const FINAL_REMEMBERED: Millis = Millis::from_secs(3600);
 
 /// What a reading changed, as far as others must hear of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,10 @@ impl Worker {
                 self.instances.insert(id, known);
             }
             Some(known) if known.read_at.is_some_and(|read_at| read_at > asked_at) => {}
+            // It lags, whenever it was asked for: what has ended does not come back.
+            Some(known)
+                if known.has_ended() && visible(reading.state).is_some_and(|is| !is.is_final()) => {
+            }
             Some(known) => fold(known, reading, asked_at, &mut changes),
         }
         changes.route_broken = self.route_is_broken();
@@ -51,6 +59,7 @@ impl Worker {
                 || Some(id) == adopted.as_ref()
                 || Some(id) == pointed.as_ref()
                 || known.read_at.is_none_or(|read_at| read_at > asked_at)
+                || known.ended_within(FINAL_REMEMBERED, asked_at)
         });
         self.note_orphans(&present, asked_at);
         self.learn_generation();
@@ -59,11 +68,12 @@ impl Worker {
         changes
     }
 
-    /// Another host has adopted it: what was read before of its being down says nothing of this life.
+    /// Another host has adopted it: what was read before of its being down says nothing of this life, unless it has
+    /// ended for good.
     pub fn unlearn_end_of_adopted(&mut self) {
         let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
         let known = adopted.and_then(|id| self.instances.get_mut(id));
-        if let Some(known) = known.filter(|known| known.instance.state.is_down()) {
+        if let Some(known) = known.filter(|it| it.instance.state.is_down() && !it.has_ended()) {
             known.instance.state = InstanceState::Unknown;
         }
     }
@@ -129,4 +139,45 @@ fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut C
         known.last_visible = Some((state, asked_at));
     }
     known.read_at = Some(asked_at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::{NOW, instance, worker};
+
+    /// The state as last taken in, after these readings, one a second.
+    fn after(states: &[InstanceState]) -> InstanceState {
+        let mut worker = worker();
+        let mut at = NOW;
+        for state in states {
+            worker.observe_instance(instance("i-one", *state), at);
+            at += Millis::from_secs(1);
+        }
+        worker.instances[&InstanceId::from("i-one")].instance.state
+    }
+
+    #[test]
+    fn what_has_ended_is_not_brought_back_by_a_later_reading_that_lags() {
+        use InstanceState::{NotVisible, Pending, Running, ShuttingDown, Stopped, Terminated};
+        for lagging in [Pending, Running, Stopped] {
+            assert_eq!(after(&[Running, ShuttingDown, lagging]), ShuttingDown);
+            assert_eq!(after(&[Terminated, lagging]), Terminated);
+            assert_eq!(after(&[Terminated, NotVisible, lagging]), NotVisible);
+        }
+        assert_eq!(after(&[ShuttingDown, Terminated]), Terminated);
+        assert_eq!(after(&[Running, Stopped, Running]), Running);
+    }
+
+    #[test]
+    fn an_end_is_remembered_when_scans_show_the_instance_no_more() {
+        let mut worker = worker();
+        worker.observe_instance(instance("i-one", InstanceState::Terminated), NOW);
+        worker.observe_sweep(Vec::new(), NOW + Millis::from_secs(60));
+        let lagging = vec![instance("i-one", InstanceState::Running)];
+        worker.observe_sweep(lagging, NOW + Millis::from_secs(120));
+        assert!(worker.candidates().is_empty());
+        worker.observe_sweep(Vec::new(), NOW + FINAL_REMEMBERED);
+        assert!(worker.instances.is_empty(), "nothing shows it for an hour");
+    }
 }

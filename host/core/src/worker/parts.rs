@@ -41,9 +41,18 @@ pub struct LaunchAttempt {
     pub in_doubt: bool,
     /// When it was first sent.
     pub since: Instant,
+    /// When a refusal proved that an earlier try was carried out. From then on its instance is looked for by tag, and
+    /// the launch is not sent again. `None`: nothing has proved it.
+    pub proved_at: Option<Instant>,
 }
 
 impl LaunchAttempt {
+    /// Whether this refusal proves that an earlier try was carried out: the token was used with other parameters, or its
+    /// instance is gone already (EC2 developer guide, "Ensuring idempotency").
+    pub fn is_proved_by(&self, error: CloudErrorKind) -> bool {
+        self.in_doubt && error == CloudErrorKind::Conflict
+    }
+
     /// Whether this refusal ends it: none of its tries was carried out.
     pub fn is_ended_by(&self, error: CloudErrorKind) -> bool {
         match self.in_doubt {

@@ -227,6 +227,7 @@ impl LaunchAttempt {
             sent: 0,
             in_doubt: true,
             since: intent.since,
+            proved_at: None,
         })
     }
 }

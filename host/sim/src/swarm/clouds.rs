@@ -25,6 +25,8 @@ pub(super) struct Clouds {
     pub(super) world: World,
     /// What each instance looked like, and since when, oldest first.
     past: BTreeMap<InstanceId, Vec<(Instant, Instance)>>,
+    /// Instances that tag scans show as they were, and until when.
+    frozen: BTreeMap<InstanceId, (Instance, Instant)>,
     buckets: Buckets,
     down_until: Instant,
 }
@@ -44,6 +46,7 @@ impl Clouds {
         Self {
             world,
             past: BTreeMap::new(),
+            frozen: BTreeMap::new(),
             buckets: Buckets::default(),
             down_until: Instant::default(),
         }
@@ -110,7 +113,7 @@ impl Clouds {
     }
 
     /// What of the truth is shown.
-    fn as_seen(&self, now: Instant, reading: Reading, chance: &mut Chance) -> Reading {
+    fn as_seen(&mut self, now: Instant, reading: Reading, chance: &mut Chance) -> Reading {
         match reading {
             Reading::Instance(truth) => {
                 let is_fresh = self.age(now, &truth) < FRESH + FRESH;
@@ -128,7 +131,10 @@ impl Clouds {
                     .collect();
                 seen = seen
                     .into_iter()
-                    .filter_map(|truth| self.of_late(now, truth, chance))
+                    .filter_map(|truth| {
+                        let seen = self.of_late(now, truth, chance)?;
+                        Some(self.of_frozen_scan(now, seen, chance))
+                    })
                     .collect();
                 if !seen.is_empty() && chance.happens(Fault::PartialSweep) {
                     seen.remove(chance.pick(Stream::Detail, seen.len()));
@@ -149,6 +155,20 @@ impl Clouds {
         let past = self.past.get(&truth.id)?;
         let then = past.iter().rev().find(|(since, _)| *since <= as_of);
         then.map(|(_, reading)| reading.clone())
+    }
+
+    /// The instance as a scan from a cache of its own shows it.
+    fn of_frozen_scan(&mut self, now: Instant, seen: Instance, chance: &mut Chance) -> Instance {
+        if let Some((then, until)) = self.frozen.get(&seen.id)
+            && now < *until
+        {
+            return then.clone();
+        }
+        if seen.state.is_live() && chance.happens(Fault::FrozenScan) {
+            let until = now + chance.millis(Stream::Detail, 10_000, 180_000);
+            self.frozen.insert(seen.id.clone(), (seen.clone(), until));
+        }
+        seen
     }
 
     fn age(&self, now: Instant, instance: &Instance) -> Millis {
@@ -265,6 +285,13 @@ impl Clouds {
         if lacks_capacity {
             let code = "InsufficientInstanceCapacity";
             return Some(error(operation, CloudErrorKind::NoCapacity, code));
+        }
+        if let Mutation::Launch { token, .. } = mutation
+            && self.world.launched_by(token).is_some()
+            && chance.happens(Fault::ReplayMismatch)
+        {
+            let code = "IdempotentParameterMismatch";
+            return Some(error(operation, CloudErrorKind::Conflict, code));
         }
         let denied = chance.happens(Fault::Denied);
         denied.then(|| error(operation, CloudErrorKind::Denied, "UnauthorizedOperation"))

@@ -15,7 +15,7 @@ use reeve_core::worker::Said;
 use super::fault::Fault;
 
 /// A host in one of its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Life {
     pub(super) host: usize,
     pub(super) life: u32,

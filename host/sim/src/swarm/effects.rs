@@ -145,6 +145,9 @@ impl Estate<'_> {
             self.checks
                 .heard(self.life(number), worker, *decision, mutation);
         }
+        if let Event::Queried { result, .. } = &event {
+            self.checks.read(self.life(number), result);
+        }
         self.step(number, event);
     }
 
@@ -330,6 +333,7 @@ impl Estate<'_> {
                 result,
             } => self.reported(&worker, request, result),
             Effect::Publish(route) => {
+                self.checks.published(self.now, from, &route);
                 let worker = route.worker.clone();
                 if let Some(instance) = self.hosts[number].publish(route) {
                     self.handed_out(number, worker, instance);

@@ -15,6 +15,8 @@ pub enum Fault {
     PartialSweep,
     /// A look by id says "no such instance" of one that is younger than two minutes.
     NotFoundAfterLaunch,
+    /// Tag scans show an instance as it was, for up to three minutes, while looks by id show how it is.
+    FrozenScan,
     /// A query is answered with an error.
     QueryFails,
     /// A query takes up to 30 s to be answered.
@@ -39,6 +41,8 @@ pub enum Fault {
     ReplyLost,
     /// A mutation arrives twice.
     Duplicate,
+    /// A launch that was carried out is sent again and refused, because its template resolves to another version.
+    ReplayMismatch,
     /// The credentials do not allow it.
     Denied,
 
@@ -151,6 +155,7 @@ impl Fault {
         Self::TagLag,
         Self::PartialSweep,
         Self::NotFoundAfterLaunch,
+        Self::FrozenScan,
         Self::QueryFails,
         Self::SlowQuery,
         Self::PartialMetrics,
@@ -162,6 +167,7 @@ impl Fault {
         Self::RequestLost,
         Self::ReplyLost,
         Self::Duplicate,
+        Self::ReplayMismatch,
         Self::Denied,
         Self::LateAddress,
         Self::SlowBoot,
@@ -203,7 +209,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 53;
+    pub const COUNT: usize = 55;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -223,6 +229,7 @@ impl Fault {
             Self::TagLag => PerMillion(300_000),
             Self::PartialSweep => PerMillion(20_000),
             Self::NotFoundAfterLaunch => PerMillion(150_000),
+            Self::FrozenScan => PerMillion(20_000),
             Self::QueryFails => PerMillion(30_000),
             Self::SlowQuery => PerMillion(20_000),
             Self::PartialMetrics => PerMillion(100_000),
@@ -232,6 +239,7 @@ impl Fault {
             Self::NoCapacityForLaunch | Self::NoCapacityForStart => PerMillion(250_000),
             Self::RequestLost | Self::ReplyLost => PerMillion(120_000),
             Self::Duplicate => PerMillion(150_000),
+            Self::ReplayMismatch => PerMillion(300_000),
             Self::Denied => PerMillion(40_000),
             Self::LateAddress => PerMillion(400_000),
             Self::SlowBoot => PerMillion(200_000),
@@ -279,6 +287,7 @@ impl Fault {
             Self::TagLag => "tag-lag",
             Self::PartialSweep => "partial-sweep",
             Self::NotFoundAfterLaunch => "not-found-after-launch",
+            Self::FrozenScan => "frozen-scan",
             Self::QueryFails => "query-fails",
             Self::SlowQuery => "slow-query",
             Self::PartialMetrics => "partial-metrics",
@@ -290,6 +299,7 @@ impl Fault {
             Self::RequestLost => "request-lost",
             Self::ReplyLost => "reply-lost",
             Self::Duplicate => "duplicate",
+            Self::ReplayMismatch => "replay-mismatch",
             Self::Denied => "denied",
             Self::LateAddress => "late-address",
             Self::SlowBoot => "slow-boot",

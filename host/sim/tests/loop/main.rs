@@ -18,6 +18,7 @@ mod desk;
 mod fargate;
 mod health;
 mod left_behind;
+mod lost_launch;
 mod operating;
 mod orphans;
 mod pointers;

@@ -214,6 +214,7 @@ fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
         sent: 1,
         in_doubt: false,
         since: NOW,
+        proved_at: None,
     });
     refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
     let again = permitted(&worker, &Proposal::ReplayLaunch, MutationKind::Launch);

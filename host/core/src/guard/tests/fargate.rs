@@ -46,6 +46,7 @@ fn unanswered(source: LaunchSource, ago: Millis) -> Worker {
         sent: 9,
         in_doubt: false,
         since: Instant::from_ms(NOW.as_ms() - ago.get()),
+        proved_at: None,
     });
     worker
 }

@@ -26,6 +26,8 @@ struct Open {
     since: Instant,
     /// Whether a try of it was not answered.
     in_doubt: bool,
+    /// Whether a refusal has proved that a try was carried out.
+    is_proved: bool,
 }
 
 /// When a launch may be given up that was never answered: ECS remembers its token for an hour, and reeve is sure of it
@@ -47,15 +49,25 @@ impl Launches {
             token: token.clone(),
             since: written.at,
             in_doubt: false,
+            is_proved: false,
         };
         let Some(open) = self.open.insert(written.worker.clone(), announced) else {
             return Ok(());
         };
         let age = written.at.since(open.since);
-        if age >= GIVEN_UP_AFTER {
+        let came_of_it = written.world.launched_by(&open.token);
+        let is_live = came_of_it.is_some_and(|id| super::is_live(written.world, id));
+        if age >= GIVEN_UP_AFTER || (open.is_proved && !is_live) {
             return Ok(());
         }
-        let text = format!("a launch is announced, and the one of {age} before was never answered");
+        let text = match open.is_proved {
+            true => format!(
+                "a launch is announced, and the one of {age} before was carried out: its instance lives"
+            ),
+            false => {
+                format!("a launch is announced, and the one of {age} before was never answered")
+            }
+        };
         Err((Guarantee::G1, text))
     }
 
@@ -73,6 +85,8 @@ impl Launches {
             Err(CloudErrorKind::Transient) => open.in_doubt = true,
             // They come before the token is looked up, so they say nothing of an earlier try.
             Err(CloudErrorKind::Throttled | CloudErrorKind::Denied) if open.in_doubt => {}
+            // The token was used, so a try was carried out. Its instance is still to be found.
+            Err(CloudErrorKind::Conflict) if open.in_doubt => open.is_proved = true,
             _ => {
                 self.open.remove(&sent.worker);
             }

@@ -13,6 +13,7 @@
 //! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every mutation that is announced | [`budgets`] |
+//! | V5 final is final | every reading, every address that is published | [`ended`] |
 //! | single flight | every mutation that is sent or heard of | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
 //! | answers | every question of a caller, every register | [`answers`] |
@@ -23,6 +24,7 @@ mod adoption;
 mod answers;
 mod boxes;
 mod budgets;
+mod ended;
 mod fence;
 mod flight;
 mod health;
@@ -39,9 +41,9 @@ mod violation;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::answer::Answer;
+use reeve_core::answer::{Answer, Route};
 use reeve_core::boxes::Reply;
-use reeve_core::cloud::{CloudError, Mutation, Outcome};
+use reeve_core::cloud::{CloudError, Mutation, Outcome, Reading};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
@@ -82,6 +84,7 @@ pub(super) struct Checks {
     health: health::Health,
     budgets: budgets::Budgets,
     answers: answers::Answers,
+    ended: ended::Ended,
     recovery: recovery::Recovery,
     boxes: boxes::Boxes,
     pauses: pauses::Pauses,
@@ -131,6 +134,7 @@ impl Checks {
             health: health::Health::default(),
             budgets: budgets::Budgets::default(),
             answers: answers::Answers::default(),
+            ended: ended::Ended::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
             boxes: boxes::Boxes::default(),
             pauses: pauses::Pauses::default(),
@@ -256,6 +260,19 @@ impl Checks {
             let finding = pointer::arrived(sent, spec, world);
             self.settle(at, &sent.worker, finding);
         }
+    }
+
+    /// A host hears the answer to a query.
+    pub(super) fn read(&mut self, by: Life, result: &Result<Reading, CloudError>) {
+        if let Ok(reading) = result {
+            self.ended.read(by, reading);
+        }
+    }
+
+    /// A host publishes a route.
+    pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route) {
+        let finding = self.ended.published(by, &route.instance);
+        self.settle(at, &route.worker, finding);
     }
 
     /// A policy is asked.

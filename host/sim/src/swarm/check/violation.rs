@@ -7,7 +7,7 @@ use reeve_core::time::Instant;
 
 /// What was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "G1 to G10 are named in ARCHITECTURE.md")]
+#[allow(missing_docs, reason = "G1 to G10 and V5 are named in ARCHITECTURE.md")]
 pub enum Guarantee {
     G1,
     G2,
@@ -19,6 +19,7 @@ pub enum Guarantee {
     G8,
     G9,
     G10,
+    V5,
     /// A worker was changed while a change of it was under way (I3).
     SingleFlight,
     /// A paused worker was changed.
