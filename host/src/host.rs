@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reeve_core::cloud::Cloud;
 use reeve_core::fleet::{Fleet, Identity};
 use reeve_core::id::HostId;
+use reeve_core::ports::Cloud;
+use reeve_core::ports::Store;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::Store;
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};

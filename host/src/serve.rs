@@ -5,8 +5,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reeve_core::cloud::Cloud;
-use reeve_core::store::Store;
+use reeve_core::ports::Cloud;
+use reeve_core::ports::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boxes::{BoxesError, BoxesOptions};

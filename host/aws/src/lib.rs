@@ -1,4 +1,4 @@
-//! EC2, ECS, SSM and CloudWatch behind [`reeve_core::cloud::Cloud`], DynamoDB behind [`reeve_core::store::Store`]. The
+//! EC2, ECS, SSM and CloudWatch behind [`reeve_core::ports::Cloud`], DynamoDB behind [`reeve_core::ports::Store`]. The
 //! only crate that names an AWS SDK: the EC2 one alone takes minutes to compile, and nothing else shall
 //! wait for it.
 //!
@@ -44,8 +44,9 @@ mod testing;
 mod wire_tests;
 
 use aws_config::SdkConfig;
-use reeve_core::cloud::{Cloud, CloudFuture, Outcome, Query, Reading};
+use reeve_core::cloud::{Outcome, Query, Reading};
 use reeve_core::guard::Permit;
+use reeve_core::ports::{Cloud, CloudFuture};
 
 pub use crate::connect::{AwsOptions, ConnectError, CredentialsSource, Timeouts};
 use crate::region::{Regions, Tuning};

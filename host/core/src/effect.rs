@@ -3,19 +3,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Answer, Route};
-use crate::boxes::Reply;
-use crate::cloud::Query;
 use crate::event::{Asker, Timer};
 use crate::guard::Permit;
-use crate::health::Target;
-use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::journal::Record;
-use crate::notice::Notice;
-use crate::operator::{Operated, Refused};
-use crate::point::Input;
-use crate::store::{Touch, Write};
-use crate::time::Instant;
+use crate::model::answer::{Answer, Route};
+use crate::model::boxes::Reply;
+use crate::model::cloud::Query;
+use crate::model::health::Target;
+use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::model::journal::Record;
+use crate::model::notice::Notice;
+use crate::model::operator::{Operated, Refused};
+use crate::model::point::Input;
+use crate::model::store::{Touch, Write};
+use crate::model::time::Instant;
 
 /// Something to do.
 #[derive(Debug, PartialEq)]

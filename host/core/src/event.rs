@@ -1,14 +1,15 @@
 //! What happened: the only way anything gets into the core. Events are data without judgement.
 
-use crate::cloud::{CloudError, Mutation, Outcome, Query, Reading};
-use crate::decision::Decision;
-use crate::health::Probed;
-use crate::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::operator::Command;
-use crate::store::{Committed, StoreError, Stored, Touch, Touched};
-use crate::time::{Instant, Millis};
-use crate::token::Secret;
-use crate::worker::{DemandReading, Said};
+use crate::model::boxes::Said;
+use crate::model::cloud::{CloudError, Mutation, Outcome, Query, Reading};
+use crate::model::decision::Decision;
+use crate::model::demand::DemandReading;
+use crate::model::health::Probed;
+use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::model::operator::Command;
+use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
+use crate::model::time::{Instant, Millis};
+use crate::model::token::Secret;
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]

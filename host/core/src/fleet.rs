@@ -1,5 +1,5 @@
 //! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `reconcile`; here is what they share: sweeps, budgets, the count of decisions, and in `demand` and
+//! `flow`; here is what they share: sweeps, budgets, the count of decisions, and in `demand` and
 //! `status_checks` the readings that are made for all of a pool at once.
 
 mod demand;
@@ -7,16 +7,17 @@ mod status_checks;
 
 use std::collections::BTreeMap;
 
-use crate::cloud::{CloudError, Query, Reading};
 use crate::effect::Effect;
 use crate::event::{Asker, Event, Timer};
-use crate::guard::Ledger;
-use crate::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
-use crate::instance::Instance;
-use crate::reconcile::{self, Turn};
-use crate::spec::{Budget, FleetSpec, PoolSpec};
-use crate::store::Stored;
-use crate::time::{Instant, Millis};
+use crate::flow;
+use crate::model::budget::Ledger;
+use crate::model::cloud::{CloudError, Query, Reading};
+use crate::model::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
+use crate::model::instance::Instance;
+use crate::model::spec::FleetSpec;
+use crate::model::store::Stored;
+use crate::model::time::Instant;
+use crate::turn::{Pool, Shared, Turn};
 use crate::worker::{Remembered, Worker, WorkerStatus};
 
 /// What an earlier life of the host left behind, as read from its journal.
@@ -46,31 +47,6 @@ pub struct Identity {
 pub struct Fleet {
     workers: BTreeMap<WorkerId, Worker>,
     shared: Shared,
-}
-
-/// What the workers of a host share.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared {
-    pub(crate) us: HostId,
-    pub(crate) store_is_shared: bool,
-    pub(crate) lease: Millis,
-    pub(crate) name: String,
-    pub(crate) dry_run: bool,
-    pub(crate) ledger: Ledger,
-    pub(crate) budget: Budget,
-    pub(crate) pools: BTreeMap<PoolName, Pool>,
-    pub(crate) decisions: DecisionId,
-}
-
-/// What the workers of a pool share.
-#[derive(Clone, Debug)]
-pub(crate) struct Pool {
-    pub(crate) spec: PoolSpec,
-    pub(crate) ledger: Ledger,
-    tag_values: Vec<String>,
-    sweep_in_flight: bool,
-    demand_in_flight: bool,
-    status_checks_in_flight: bool,
 }
 
 impl Fleet {
@@ -125,7 +101,7 @@ impl Fleet {
                     sweep_now_and_again(&mut turn, pool);
                 }
                 for worker in self.workers.values_mut() {
-                    reconcile::on_event(worker, &mut turn, Event::Started);
+                    flow::on_event(worker, &mut turn, Event::Started);
                 }
             }
             Event::TimerFired(Timer::Sweep(pool)) => {
@@ -171,7 +147,7 @@ impl Fleet {
             event => {
                 let worker = addressee(&event).and_then(|id| self.workers.get_mut(id));
                 if let Some(worker) = worker {
-                    reconcile::on_event(worker, &mut turn, event);
+                    flow::on_event(worker, &mut turn, event);
                 }
             }
         }
@@ -191,46 +167,6 @@ impl Fleet {
     /// One worker as people see it.
     pub fn status(&self, id: &WorkerId, now: Instant) -> Option<WorkerStatus> {
         Some(self.workers.get(id)?.status(now))
-    }
-}
-
-impl Pool {
-    fn new(name: &PoolName, spec: &PoolSpec, fleet: &FleetSpec) -> Self {
-        let of_pool = fleet.workers.values().filter(|worker| &worker.pool == name);
-        let mut tag_values: Vec<_> = of_pool.map(|worker| worker.tag_value.clone()).collect();
-        tag_values.sort();
-        tag_values.dedup();
-        Self {
-            spec: spec.clone(),
-            ledger: Ledger::default(),
-            tag_values,
-            sweep_in_flight: false,
-            demand_in_flight: false,
-            status_checks_in_flight: false,
-        }
-    }
-}
-
-impl Turn<'_> {
-    /// Asks for a tag scan of the pool, or joins the one under way: one sweep serves all its workers.
-    pub(crate) fn sweep(&mut self, name: &PoolName) {
-        let Some(pool) = self.shared.pools.get_mut(name) else {
-            return;
-        };
-        if pool.sweep_in_flight || pool.tag_values.is_empty() {
-            return;
-        }
-        pool.sweep_in_flight = true;
-        let query = Query::Sweep {
-            region: pool.spec.region.clone(),
-            compute: pool.spec.compute.clone(),
-            tag_key: pool.spec.tag_key.clone(),
-            tag_values: pool.tag_values.clone(),
-        };
-        self.effects.push(Effect::Query {
-            asker: Asker::Pool(name.clone()),
-            query,
-        });
     }
 }
 
@@ -280,7 +216,7 @@ fn distribute(
             Ok(()) => Ok(by_value.remove(&worker.spec.tag_value).unwrap_or_default()),
             Err(error) => Err(error.clone()),
         };
-        reconcile::on_sweep(worker, turn, asked_at, found);
+        flow::on_sweep(worker, turn, asked_at, found);
     }
 }
 

@@ -14,43 +14,28 @@
 //!                               └─────► veto   ──► effect: journal
 //! ```
 //!
-//! - [`id`], [`time`], [`instance`], [`spec`]: the words everything is said in.
-//! - [`point`]: the five questions, their inputs and verdicts (the types of `wit/`).
-//! - [`cloud`]: the trait behind which AWS or a simulated world stands.
-//! - [`compute`]: where instances live, on EC2 or as Fargate tasks, and what they are launched from.
-//! - [`store`]: the record of each worker that all hosts agree on, and the trait behind which it is kept.
-//! - [`event`] in, [`effect`] out, through [`fleet::Fleet::step`].
-//! - [`boxes`], [`token`]: what boxes and applications say, what they are answered, and what boxes show.
-//! - [`demand`]: the metric that tells how much a worker is wanted, and what its samples prove.
-//! - [`health`]: whether a worker is well, by signals that are kept apart.
-//! - [`worker`]: what is known of one worker, each fact with its age.
-//! - `reconcile`: in which order things are read, asked and done.
+//! - [`fleet`]: the one door, [`fleet::Fleet::step`]; [`event`] in, [`effect`] out.
+//! - `flow`: what happens in which order, one flow for each concern.
+//! - `act`: permit, intent, commit, mutation, outcome. `record`: the worker's record in the store.
 //! - [`guard`]: what must never happen, whatever a policy says.
-//! - [`answer`], [`journal`], [`notice`]: what callers get, what is written down, what people are told.
-//! - [`restart`]: who asks for a restart, and how far the latest has come.
-//! - [`operator`]: what people may tell the host to do with a worker.
+//! - [`worker`]: what is known of one worker, each fact with its age.
+//! - `turn`: what a step carries.
+//! - [`ports`]: the traits behind which AWS, a store, the policies or a simulated world stands.
+//! - `model`: plain data, each module public here under its own name.
 
-pub mod answer;
-pub mod boxes;
-pub mod cloud;
-pub mod compute;
-pub mod decision;
-pub mod demand;
+mod act;
 pub mod effect;
 pub mod event;
 pub mod fleet;
+mod flow;
 pub mod guard;
-pub mod health;
-pub mod id;
-pub mod instance;
-pub mod journal;
-pub mod notice;
-pub mod operator;
-pub mod point;
-mod reconcile;
-pub mod restart;
-pub mod spec;
-pub mod store;
-pub mod time;
-pub mod token;
+mod model;
+pub mod ports;
+mod record;
+mod turn;
 pub mod worker;
+
+pub use model::{
+    answer, boxes, budget, cloud, compute, decision, demand, health, id, instance, journal, notice,
+    operator, point, restart, spec, store, time, token, veto,
+};

@@ -1,8 +1,9 @@
 //! The slots as the core's [`Policies`]: what a host asks without knowing that Wasm answers.
 
-use reeve_core::decision::{self, Policies, PolicyFailure};
+use reeve_core::decision::{self, PolicyFailure};
 use reeve_core::id::PoolName;
 use reeve_core::point::Input;
+use reeve_core::ports::Policies;
 
 use crate::slots::{Decision, Slots};
 

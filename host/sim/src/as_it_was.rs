@@ -9,22 +9,23 @@
 use std::sync::Arc;
 
 use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{
     Noted, NotedOutcome, Refusal, RefusalCode, Registered, Reply, Report, Reporter,
 };
 use reeve_core::cloud::{Mutation, Query, Reading};
-use reeve_core::decision::{Decision, Policies};
+use reeve_core::decision::Decision;
 use reeve_core::demand::Demand;
+use reeve_core::demand::DemandReading;
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
+use reeve_core::ports::Policies;
 use reeve_core::restart::RestartRequest;
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
-use reeve_core::worker::{
-    Adopted, DemandReading, How, Pass, Remembered, Said, Stage, Worker, inputs,
-};
+use reeve_core::worker::{Adopted, How, Pass, Remembered, Stage, Worker, inputs};
 
 use crate::host::Host;
 use crate::timeline::Entry;

@@ -6,11 +6,11 @@
 
 use std::collections::VecDeque;
 
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Claim, Proof, ProofKind, RefusalKind, Reply, Report, Reporter};
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
-use reeve_core::worker::Said;
 
 /// From the address to the first register: the software starts.
 const START: Millis = Millis::from_secs(3);

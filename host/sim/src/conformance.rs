@@ -19,7 +19,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use reeve_core::store::Store;
+use reeve_core::ports::Store;
 
 use subject::Outcome;
 

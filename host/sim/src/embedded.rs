@@ -3,8 +3,9 @@
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reeve_core::cloud::{Cloud, CloudFuture, Outcome, Query, Reading};
+use reeve_core::cloud::{Outcome, Query, Reading};
 use reeve_core::guard::Permit;
+use reeve_core::ports::{Cloud, CloudFuture};
 use reeve_core::time::Instant;
 
 use crate::world::World;

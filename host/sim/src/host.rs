@@ -2,10 +2,11 @@
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
+use reeve_core::demand::DemandReading;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::restart::RestartRequest;
 use reeve_core::time::Instant;
-use reeve_core::worker::{DemandReading, Said};
 
 use crate::timeline::Entry;
 use crate::world::World;

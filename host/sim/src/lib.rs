@@ -2,7 +2,7 @@
 //! the same run.
 //!
 //! - [`world`]: the cloud as a model: instances, tags, pointers, launch tokens.
-//! - [`embedded`]: the world as a [`Cloud`](reeve_core::cloud::Cloud), for a real host to work on.
+//! - [`embedded`]: the world as a [`Cloud`](reeve_core::ports::Cloud), for a real host to work on.
 //! - [`host`]: what a host under test looks like; [`reeve`] is the product's loop, [`as_it_was`] the host
 //!   without guarantees, which exists here only.
 //! - [`stage`]: plays a script against a host and judges what it does from the world alone; [`run`] is what

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
-use reeve_core::decision::{Decision, Policies};
+use reeve_core::boxes::Said;
+use reeve_core::decision::Decision;
+use reeve_core::demand::DemandReading;
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
@@ -17,12 +19,13 @@ use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::point::{Input, Point};
+use reeve_core::ports::Policies;
+use reeve_core::ports::Store as _;
 use reeve_core::restart::RestartRequest;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::{Committed, Store as _};
+use reeve_core::store::Committed;
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
-use reeve_core::worker::{DemandReading, Said};
 
 use crate::host::Host;
 use crate::store::MemoryStore;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::{Version, WorkerId};
-use reeve_core::store::{Committed, Store, StoreError, StoreFuture, Stored, Touch, Touched, Write};
+use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
 
 /// Records in memory. A clone is another handle on the same records, as a second host has one.
 ///

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use reeve_core::decision::{Decision, Policies, PolicyFailure};
+use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::id::PoolName;
 use reeve_core::point::Input;
+use reeve_core::ports::Policies;
 use reeve_sim::run::Run;
 use reeve_sim::script::{Script, Variant};
 

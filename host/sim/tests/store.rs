@@ -11,9 +11,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use reeve_core::id::{Version, WorkerId};
+use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{
-    Activity, Committed, Phase, Store, StoreError, StoreErrorKind, StoreFuture, Stored, Touch,
-    Touched, WorkerRecord, Write,
+    Activity, Committed, Phase, StoreError, StoreErrorKind, Stored, Touch, Touched, WorkerRecord,
+    Write,
 };
 use reeve_core::time::Instant;
 use reeve_sim::conformance;

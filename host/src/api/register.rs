@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Claim, Reply};
 use reeve_core::id::InstanceId;
 use reeve_core::token::SecretHash;
-use reeve_core::worker::Said;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;

@@ -10,11 +10,11 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Noted, Refusal, RefusalCode, Reply, Report, Reporter};
 use reeve_core::id::InstanceId;
 use reeve_core::time::Millis;
 use reeve_core::token::{Secret, Token};
-use reeve_core::worker::Said;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;

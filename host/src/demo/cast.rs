@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use reeve_core::decision::{Decision, Policies};
+use reeve_core::decision::Decision;
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point};
+use reeve_core::ports::Policies;
 use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, Slots};
 use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::time::Millis;
 use reeve_core::token::Secret;
-use reeve_core::worker::{Said, WorkerStatus};
+use reeve_core::worker::WorkerStatus;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests on their way to the loop; further callers wait in line.

@@ -7,8 +7,9 @@ use reeve_core::answer::NotYetCode;
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::HostId;
+use reeve_core::ports::StoreFuture;
 use reeve_core::spec::LEASE;
-use reeve_core::store::{StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched};
+use reeve_core::store::{StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_sim::store::MemoryStore;
 
 use super::*;

@@ -1,5 +1,5 @@
 //! Where one host keeps its workers' records: a file. Hosts that share workers keep them in DynamoDB
-//! (`reeve-aws`) instead; both stand behind [`reeve_core::store::Store`].
+//! (`reeve-aws`) instead; both stand behind [`reeve_core::ports::Store`].
 
 mod sqlite;
 

@@ -21,9 +21,8 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use reeve_core::id::WorkerId;
-use reeve_core::store::{
-    Committed, Store, StoreError, StoreErrorKind, StoreFuture, Stored, Touch, Touched, Write,
-};
+use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, Touch, Touched, Write};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 

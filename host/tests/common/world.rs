@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use reeve_core::cloud::{
-    Cloud, CloudError, CloudErrorKind, CloudFuture, Mutation, Outcome, Query, Reading,
-};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
+use reeve_core::ports::{Cloud, CloudFuture};
 use tokio::sync::Semaphore;
 
 /// The region everything is in.

@@ -16,8 +16,9 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use reeve_core::id::{HostId, Version, WorkerId};
+use reeve_core::ports::Store;
 use reeve_core::store::{
-    Committed, LastError, Phase, Store, StoreErrorKind, Touch, Touched, WorkerRecord, Write,
+    Committed, LastError, Phase, StoreErrorKind, Touch, Touched, WorkerRecord, Write,
 };
 use reeve_core::time::{Instant, Millis};
 

@@ -33,7 +33,8 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
 use reeve_core::id::{Region, WorkerId};
-use reeve_core::store::{Committed, Store, StoreFuture, Stored, Touch, Touched, Write};
+use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::store::{Committed, Stored, Touch, Touched, Write};
 use reeve_core::time::Millis;
 
 use crate::connect::{self, AwsOptions, ConnectError, Timeouts};

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::Pool;
-use crate::cloud::{CloudError, CloudErrorKind, Query, Reading};
-use crate::demand::{Metric, Sample};
 use crate::effect::Effect;
 use crate::event::{Asker, Timer};
-use crate::id::{PoolName, WorkerId};
-use crate::reconcile::{self, Turn};
-use crate::time::{Instant, Millis};
+use crate::flow;
+use crate::model::cloud::{CloudError, CloudErrorKind, Query, Reading};
+use crate::model::demand::{Metric, Sample};
+use crate::model::id::{PoolName, WorkerId};
+use crate::model::time::{Instant, Millis};
+use crate::turn::Pool;
+use crate::turn::Turn;
 use crate::worker::Worker;
 
 /// Sets the timer of the next round; none where no metric is configured or nobody would look at it.
@@ -46,7 +47,7 @@ pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, nam
         .filter(|worker| &worker.spec.pool == name)
         .filter_map(|worker| {
             let instance = worker.measured_instance()?;
-            let metric = spec.metric_of(&worker.id, &worker.spec, instance);
+            let metric = spec.metric_of(&worker.id, &worker.spec.tag_value, instance);
             Some((worker.id.clone(), metric))
         })
         .collect();
@@ -91,7 +92,7 @@ pub(super) fn distribute(
             Err(error) => Err(error.clone()),
         };
         if let Some(worker) = workers.get_mut(&id) {
-            reconcile::on_demand(worker, turn, asked_at, &metric, samples);
+            flow::on_demand(worker, turn, asked_at, &metric, samples);
         }
     }
 }

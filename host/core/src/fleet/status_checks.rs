@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cloud::{CloudError, Query, Reading};
 use crate::effect::Effect;
 use crate::event::Asker;
-use crate::id::{InstanceId, PoolName, WorkerId};
-use crate::reconcile::{self, Turn};
-use crate::time::Instant;
+use crate::flow;
+use crate::model::cloud::{CloudError, Query, Reading};
+use crate::model::id::{InstanceId, PoolName, WorkerId};
+use crate::model::time::Instant;
+use crate::turn::Turn;
 use crate::worker::Worker;
 
 /// Asks for the checks of all instances that are watched, unless the answer before is not there yet.
@@ -61,6 +62,6 @@ pub(super) fn distribute(
             Ok(found) => Ok(found.get(&id).copied()),
             Err(error) => Err(error.clone()),
         };
-        reconcile::on_status_checks(worker, turn, asked_at, &id, checks);
+        flow::on_status_checks(worker, turn, asked_at, &id, checks);
     }
 }

@@ -1,9 +1,9 @@
 //! Taking over a running instance and saying so in the pointer (G2, G3, G9).
 
-use super::veto::{Rule, Veto};
 use super::{Permit, Scene};
-use crate::cloud::Mutation;
-use crate::id::InstanceId;
+use crate::model::cloud::Mutation;
+use crate::model::id::InstanceId;
+use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
     pub(super) fn adopt(&self, id: &InstanceId) -> Result<Permit, Veto> {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::ledger::Spending;
-use super::veto::{Rule, Veto};
 use super::{COMES_UP_MAX, Permit, SWEEP_AGE_MAX, Scene};
-use crate::cloud::Mutation;
-use crate::compute::Compute;
-use crate::id::{Generation, InstanceId, LaunchToken, WorkerId};
-use crate::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use crate::model::budget::Spending;
+use crate::model::cloud::Mutation;
+use crate::model::compute::Compute;
+use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
+use crate::model::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use crate::model::veto::{Rule, Veto};
 use crate::worker::Known;
 
 /// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same

@@ -1,8 +1,8 @@
 //! Who may act for a worker: the holder of its lease, and nobody else (G6, I3).
 
 use super::Scene;
-use super::veto::{Rule, Veto};
-use crate::id::Epoch;
+use crate::model::id::Epoch;
+use crate::model::veto::{Rule, Veto};
 use crate::worker::Lease;
 
 impl Scene<'_> {
@@ -54,13 +54,14 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cloud::MutationKind;
+    use crate::guard::Proposal;
     use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
-    use crate::guard::{Proposal, Rule};
-    use crate::id::{Epoch, HostId, Version};
-    use crate::spec::LEASE;
-    use crate::store::{Stored, WorkerRecord};
-    use crate::time::{Instant, Millis};
+    use crate::model::cloud::MutationKind;
+    use crate::model::id::{Epoch, HostId, Version};
+    use crate::model::spec::LEASE;
+    use crate::model::store::{Stored, WorkerRecord};
+    use crate::model::time::{Instant, Millis};
+    use crate::model::veto::Rule;
     use crate::worker::{Worker, Writing};
 
     /// A worker whose record names this host as the lease's holder, seen first `seen_before` ago.

@@ -7,7 +7,6 @@
 mod adopt;
 mod launch;
 mod lease;
-mod ledger;
 mod orphan;
 mod pause;
 mod permit;
@@ -17,20 +16,19 @@ mod restart;
 mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
-mod veto;
 
-pub use ledger::{Ledger, Spending};
+pub use crate::model::budget::{Ledger, Spending};
+pub use crate::model::veto::{Rule, Veto};
 pub(crate) use orphan::LOOK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
-pub use veto::{Rule, Veto};
 
-use crate::cloud::Mutation;
-use crate::compute::Ending;
-use crate::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
-use crate::restart::Initiator;
-use crate::spec::Budget;
-use crate::time::{Instant, Millis};
+use crate::model::cloud::Mutation;
+use crate::model::compute::Ending;
+use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
+use crate::model::restart::Initiator;
+use crate::model::spec::Budget;
+use crate::model::time::{Instant, Millis};
 use crate::worker::Worker;
 
 /// How old a tag scan may be for a launch or a start to rest on it. It is long enough for the calls of
@@ -43,7 +41,7 @@ const COMES_UP_MAX: Millis = Millis::from_secs(600);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proposal {
     /// Hand out the address of this instance.
-    Serve(crate::point::resolve::Target),
+    Serve(crate::model::point::resolve::Target),
     /// Make this running instance the worker's and write the pointer.
     Adopt(InstanceId),
     /// Write the pointer again: it does not say what the record says.

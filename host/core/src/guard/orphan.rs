@@ -1,11 +1,11 @@
 //! Ending an orphan by the host's own rule: only after its grace, only when the record and the cloud agree
 //! that it is one, and never one in use (G2, G5).
 
-use super::ledger::Spending;
-use super::veto::{Rule, Veto};
 use super::{Permit, SWEEP_AGE_MAX, Scene};
-use crate::id::InstanceId;
-use crate::time::Millis;
+use crate::model::budget::Spending;
+use crate::model::id::InstanceId;
+use crate::model::time::Millis;
+use crate::model::veto::{Rule, Veto};
 use crate::worker::{Orphan, OrphanLook, Stage};
 
 /// How old what a close look found may be: as for a scan that a launch rests on.

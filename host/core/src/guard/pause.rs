@@ -1,7 +1,7 @@
 //! An operator's pause: nothing is changed for the worker, whoever asks.
 
 use super::Scene;
-use super::veto::{Rule, Veto};
+use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
     /// What runs keeps running and is served; everything else waits for the operator.
@@ -29,11 +29,12 @@ impl Scene<'_> {
 #[cfg(test)]
 mod tests {
     use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
-    use crate::guard::{Proposal, Reaping, Rule};
-    use crate::id::HostId;
-    use crate::point::AddressKind;
-    use crate::point::resolve::Target;
-    use crate::store::Paused;
+    use crate::guard::{Proposal, Reaping};
+    use crate::model::id::HostId;
+    use crate::model::instance::AddressKind;
+    use crate::model::point::resolve::Target;
+    use crate::model::store::Paused;
+    use crate::model::veto::Rule;
     use crate::worker::Worker;
 
     fn paused() -> Worker {
@@ -64,7 +65,7 @@ mod tests {
             Proposal::EndOrphan("i-one".into()),
             Proposal::Restart {
                 id: "i-one".into(),
-                initiator: crate::restart::Initiator::Person,
+                initiator: crate::model::restart::Initiator::Person,
             },
         ];
         for proposal in proposals {
@@ -100,7 +101,7 @@ mod tests {
         permitted(
             &worker,
             &Proposal::Launch,
-            crate::cloud::MutationKind::Launch,
+            crate::model::cloud::MutationKind::Launch,
         );
     }
 }

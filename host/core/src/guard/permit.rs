@@ -1,10 +1,10 @@
 //! The right to change the cloud once.
 
-use crate::cloud::Mutation;
-use crate::id::{DecisionId, Epoch, Generation, WorkerId};
+use crate::model::cloud::Mutation;
+use crate::model::id::{DecisionId, Epoch, Generation, WorkerId};
 
 /// The guard's leave for one mutation. It cannot be cloned or built outside the guard, and
-/// [`Cloud::mutate`](crate::cloud::Cloud::mutate) consumes it.
+/// [`Cloud::mutate`](crate::ports::Cloud::mutate) consumes it.
 ///
 /// ```compile_fail
 /// # fn check(permit: reeve_core::guard::Permit) {

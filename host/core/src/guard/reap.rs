@@ -1,12 +1,12 @@
 //! Ending an instance: never one in use, and never for an idleness that could not have been anything
 //! else (G5, I1). The pointer that names it is cleared in the same action (G3).
 
-use super::ledger::Spending;
-use super::veto::{Rule, Veto};
 use super::{Permit, Reaping, Scene};
-use crate::compute::Ending;
-use crate::id::{InstanceId, PointerName};
-use crate::instance::{InstanceState, TAG_FLEET};
+use crate::model::budget::Spending;
+use crate::model::compute::Ending;
+use crate::model::id::{InstanceId, PointerName};
+use crate::model::instance::{InstanceState, TAG_FLEET};
+use crate::model::veto::{Rule, Veto};
 
 /// The reason code that claims "nobody uses it".
 const IDLE: &str = "idle";
@@ -153,14 +153,15 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cloud::{Mutation, MutationKind};
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
-    use crate::guard::{Proposal, Reaping, Rule};
-    use crate::id::{InstanceId, PointerName, RequestId};
-    use crate::instance::{InstanceState, TAG_FLEET};
-    use crate::spec::Limits;
-    use crate::store::Touch;
-    use crate::time::Instant;
+    use crate::guard::{Proposal, Reaping};
+    use crate::model::cloud::{Mutation, MutationKind};
+    use crate::model::id::{InstanceId, PointerName, RequestId};
+    use crate::model::instance::{InstanceState, TAG_FLEET};
+    use crate::model::spec::Limits;
+    use crate::model::store::Touch;
+    use crate::model::time::Instant;
+    use crate::model::veto::Rule;
     use crate::worker::{InFlight, Waiter, Worker};
 
     /// The pointer that a stop of the instance clears.

@@ -6,12 +6,12 @@
 //! nothing but of a box that is superseded (I3).
 
 use super::Scene;
-use crate::boxes::{Claim, Proof, Refusal, RefusalCode};
-use crate::instance::InstanceState;
-use crate::spec::BoxSpec;
-use crate::store::Credential;
-use crate::time::Millis;
-use crate::token::{SecretHash, Token};
+use crate::model::boxes::{Claim, Proof, Refusal, RefusalCode};
+use crate::model::instance::InstanceState;
+use crate::model::spec::BoxSpec;
+use crate::model::store::Credential;
+use crate::model::time::Millis;
+use crate::model::token::{SecretHash, Token};
 use crate::worker::{Lease, Worker};
 
 /// When a box comes back that is only too early: the instance becomes visible, or adopted, within seconds.

@@ -1,12 +1,12 @@
 //! Restarts: N triggers within the window are one cycle, whatever a policy says (G7, I4).
 
-use super::ledger::Spending;
-use super::veto::{Rule, Veto};
 use super::{COMES_UP_MAX, Permit, Scene};
-use crate::compute::Ending;
-use crate::id::InstanceId;
-use crate::restart::{Initiator, RestartRequest};
-use crate::spec::RestartBy;
+use crate::model::budget::Spending;
+use crate::model::compute::Ending;
+use crate::model::id::InstanceId;
+use crate::model::restart::{Initiator, RestartRequest};
+use crate::model::spec::RestartBy;
+use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
     /// Whether a restart may begin now. A person's request is not held back by the window, nor by the one in
@@ -92,14 +92,15 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cloud::MutationKind;
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
-    use crate::guard::{Proposal, Rule, SWEEP_AGE_MAX};
-    use crate::instance::InstanceState;
-    use crate::restart::Initiator;
-    use crate::spec::Limits;
-    use crate::store::Activity;
-    use crate::time::{Instant, Millis};
+    use crate::guard::{Proposal, SWEEP_AGE_MAX};
+    use crate::model::cloud::MutationKind;
+    use crate::model::instance::InstanceState;
+    use crate::model::restart::Initiator;
+    use crate::model::spec::Limits;
+    use crate::model::store::Activity;
+    use crate::model::time::{Instant, Millis};
+    use crate::model::veto::Rule;
 
     fn restart(initiator: Initiator) -> Proposal {
         Proposal::Restart {

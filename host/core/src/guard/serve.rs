@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::Scene;
-use super::veto::{Rule, Veto};
-use crate::instance::InstanceState;
-use crate::point::resolve::Target;
+use crate::model::instance::InstanceState;
+use crate::model::point::resolve::Target;
+use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
     /// Checks a `serve` verdict and answers with the address.

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::cloud::MutationKind;
-use crate::compute::{Compute, LaunchSource};
-use crate::id::{Epoch, PointerName, Region};
-use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
-use crate::point::AddressKind;
-use crate::point::resolve::{FailureKind, Target};
-use crate::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
-use crate::store::Stored;
-use crate::time::UtcOffset;
+use crate::model::cloud::MutationKind;
+use crate::model::compute::{Compute, LaunchSource};
+use crate::model::id::{Epoch, PointerName, Region};
+use crate::model::instance::AddressKind;
+use crate::model::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::model::point::resolve::{FailureKind, Target};
+use crate::model::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
+use crate::model::store::Stored;
+use crate::model::time::UtcOffset;
 use crate::worker::{Adopted, Failure, How, InFlight, Remembered};
 
 pub(crate) const NOW: Instant = Instant::from_ms(10_000_000);

@@ -1,10 +1,10 @@
 //! What the demand metric says of the worker, and what a policy is told of it.
 
-use super::{DemandReading, Worker};
-use crate::demand::{Demand, Metric, Sample};
-use crate::id::InstanceId;
-use crate::point::reap;
-use crate::time::{Instant, Millis};
+use super::Worker;
+use crate::model::demand::{Demand, DemandReading, Metric, Sample};
+use crate::model::id::InstanceId;
+use crate::model::point::reap;
+use crate::model::time::{Instant, Millis};
 
 impl Worker {
     /// The adopted instance, if its metric can move and somebody would look at it: it was up when it was last

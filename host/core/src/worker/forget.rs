@@ -1,8 +1,8 @@
 //! Giving up what is believed of a worker, so that it is learned anew from the cloud.
 
 use super::{Known, Worker};
-use crate::id::{Epoch, HostId};
-use crate::store::WorkerRecord;
+use crate::model::id::{Epoch, HostId};
+use crate::model::store::WorkerRecord;
 
 impl Worker {
     /// The record of a worker that is forgotten: what only rises, and the operator's pause. Had it a new

@@ -10,11 +10,11 @@ mod status;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Worker, inputs};
-use crate::health::{
+use crate::model::health::{
     Ask, Observation, ProbeKind, ProbeSpec, Sign, Signal, SignalKind, Signals, Standing, Target,
 };
-use crate::id::InstanceId;
-use crate::time::Instant;
+use crate::model::id::InstanceId;
+use crate::model::time::Instant;
 
 pub use status::{HealthStatus, SignalStatus};
 

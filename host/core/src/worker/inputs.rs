@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use super::{Known, Worker};
-use crate::cloud::MutationKind;
-use crate::id::InstanceId;
-use crate::instance::InstanceState;
-use crate::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve, retry_ip};
-use crate::restart::RestartRequest;
-use crate::store::Activity;
-use crate::time::Instant;
+use crate::model::cloud::MutationKind;
+use crate::model::id::InstanceId;
+use crate::model::instance::InstanceState;
+use crate::model::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve, retry_ip};
+use crate::model::restart::RestartRequest;
+use crate::model::store::Activity;
+use crate::model::time::Instant;
 
 /// More instances than this are not shown to a policy, oldest launches left out: the bound on what one
 /// call can cost.

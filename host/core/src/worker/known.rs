@@ -1,9 +1,9 @@
 //! One instance as the host remembers it.
 
 use super::Orphan;
-use crate::id::DecisionId;
-use crate::instance::{Instance, InstanceState};
-use crate::time::{Instant, Millis};
+use crate::model::id::DecisionId;
+use crate::model::instance::{Instance, InstanceState};
+use crate::model::time::{Instant, Millis};
 
 /// EC2's readings lag its own replies by seconds; half a minute is well beyond what the developer guide's back-off
 /// example waits.

@@ -21,27 +21,27 @@ pub use known::Known;
 use known::{may_precede_start, start_settles};
 pub use orphans::{Origin, Orphan, OrphanLook};
 pub use parts::{
-    AddressWatch, Declined, DemandReading, Failure, InFlight, LastDecision, LaunchAttempt,
-    Operation, OperationStage, Pass, Stage, Waiter,
+    AddressWatch, Declined, Failure, InFlight, LastDecision, LaunchAttempt, Operation,
+    OperationStage, Pass, Stage, Waiter,
 };
 pub use record::{Lease, RecordView, Writing};
 pub use status::{
     ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus, WorkerStatus,
 };
-pub use visitor::{Said, Visitor, WaitsFor};
+pub use visitor::{Visitor, WaitsFor};
 pub use work::CYCLING;
 
-use crate::answer::{NotYet, Route};
-use crate::cloud::{Mutation, MutationKind, Query};
-use crate::demand::Demand;
-use crate::guard::Ledger;
-use crate::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
-use crate::instance::InstanceState;
-use crate::restart::Restart;
-use crate::spec::{PoolSpec, WorkerSpec};
-pub use crate::store::{Adopted, How};
-use crate::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
-use crate::time::Instant;
+use crate::model::answer::{NotYet, Route};
+use crate::model::budget::Ledger;
+use crate::model::cloud::{Mutation, MutationKind, Query};
+use crate::model::demand::Demand;
+use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
+use crate::model::instance::InstanceState;
+use crate::model::restart::{Restart, RestartStage};
+use crate::model::spec::{PoolSpec, WorkerSpec};
+pub use crate::model::store::{Adopted, How};
+use crate::model::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
+use crate::model::time::Instant;
 
 /// Everything the host knows and intends about one worker.
 #[derive(Clone, Debug)]
@@ -226,6 +226,25 @@ impl Worker {
         self.adopted
             .as_ref()
             .is_some_and(|adopted| &adopted.id == id)
+    }
+
+    /// Whether the pass under way waits for this.
+    pub(crate) fn awaits(&self, stage: &Stage) -> bool {
+        self.pass.as_ref().is_some_and(|pass| &pass.stage == stage)
+    }
+
+    /// From now on the pass under way waits for this.
+    pub(crate) fn set_stage(&mut self, stage: Stage) {
+        if let Some(pass) = &mut self.pass {
+            pass.stage = stage;
+        }
+    }
+
+    /// Whether the permitted end of this instance is a restart's: then its use is no reason to keep it.
+    pub(crate) fn is_ended_by_restart(&self, id: &InstanceId) -> bool {
+        self.restart.as_ref().is_some_and(|restart| {
+            restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
+        })
     }
 
     /// Whether a mutation is under way, or a launch that may be carried out yet.

@@ -3,9 +3,9 @@
 
 use super::known::{may_precede_start, start_settles, visible};
 use super::{Known, Worker};
-use crate::id::InstanceId;
-use crate::instance::{Instance, InstanceState};
-use crate::time::{Instant, Millis};
+use crate::model::id::InstanceId;
+use crate::model::instance::{Instance, InstanceState};
+use crate::model::time::{Instant, Millis};
 
 /// How long the end of an instance is remembered once no scan shows it. EC2 itself shows a terminated instance for up to
 /// an hour (EC2 user guide, "Terminate Amazon EC2 instances"); no reading lags for longer.

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::{Adopted, Known, Worker};
-use crate::cloud::{Mutation, Query, Reading};
-use crate::compute::Ending;
-use crate::guard::Rule;
-use crate::id::{Generation, InstanceId};
-use crate::instance::Instance;
-use crate::store::Intent;
-use crate::time::Instant;
+use crate::model::cloud::{Mutation, Query, Reading};
+use crate::model::compute::Ending;
+use crate::model::id::{Generation, InstanceId};
+use crate::model::instance::Instance;
+use crate::model::store::Intent;
+use crate::model::time::Instant;
+use crate::model::veto::Rule;
 
 /// Where an orphan comes from, which decides how it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,8 +219,8 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::Compute;
-    use crate::id::Region;
+    use crate::model::compute::Compute;
+    use crate::model::id::Region;
 
     #[test]
     fn an_answer_to_a_question_asked_before_the_record_was_read_does_not_count() {

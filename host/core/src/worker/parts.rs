@@ -1,14 +1,14 @@
 //! What the host remembers of a worker beside its instances: who embodies it, what is under way, who
 //! waits.
 
-use crate::cloud::{CloudErrorKind, Mutation, MutationKind};
-use crate::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
-use crate::operator::{Command, Operated};
-use crate::point::Reason;
-use crate::point::debounce::Choice;
-use crate::point::resolve::{Adoption, FailureKind};
-use crate::store::LastError;
-use crate::time::{Instant, Millis};
+use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
+use crate::model::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
+use crate::model::operator::{Command, Operated};
+use crate::model::point::Reason;
+use crate::model::point::debounce::Choice;
+use crate::model::point::resolve::{Adoption, FailureKind};
+use crate::model::store::LastError;
+use crate::model::time::{Instant, Millis};
 
 /// A mutation of an instance whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,22 +120,6 @@ pub struct Declined {
     pub ids: Vec<InstanceId>,
     /// Until when they are not shown again, and do not stand in the way of a launch.
     pub until: Instant,
-}
-
-/// One reading of a demand metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DemandReading {
-    /// The metric has too few samples to tell.
-    TooFew,
-    /// Requests counted over the window that ended at `until`.
-    Requests {
-        /// How many.
-        count: u32,
-        /// The window's length.
-        window: Millis,
-        /// The window's end.
-        until: Instant,
-    },
 }
 
 /// A caller who waits.

@@ -1,9 +1,9 @@
 //! The worker's record as this host last saw it in the store, and the write of it that is under way.
 
-use crate::cloud::MutationKind;
-use crate::id::{DecisionId, Epoch, HostId, Version};
-use crate::store::{Activity, Intent, Phase, Stored, WorkerRecord};
-use crate::time::{Instant, Millis};
+use crate::model::cloud::MutationKind;
+use crate::model::id::{DecisionId, Epoch, HostId, Version};
+use crate::model::store::{Activity, Intent, Phase, Stored, WorkerRecord};
+use crate::model::time::{Instant, Millis};
 use crate::worker::{Failure, InFlight, LaunchAttempt, Worker};
 
 /// What this host knows of a worker's record.
@@ -219,7 +219,7 @@ impl Worker {
 impl LaunchAttempt {
     /// The launch of an intent; `None` for any other mutation.
     fn of(intent: &Intent) -> Option<Self> {
-        use crate::cloud::Mutation;
+        use crate::model::cloud::Mutation;
         matches!(intent.mutation, Mutation::Launch { .. }).then(|| Self {
             mutation: intent.mutation.clone(),
             generation: intent.generation,

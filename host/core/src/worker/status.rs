@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Failure, HealthStatus, Worker};
-use crate::answer::NotYet;
-use crate::id::{
+use crate::model::answer::NotYet;
+use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
 };
-use crate::instance::InstanceState;
-use crate::point::Reason;
-use crate::point::resolve::InFlight;
-use crate::restart::{Initiator, RestartStage};
-use crate::store::{LastError, Paused, Phase};
-use crate::time::{Instant, Millis};
+use crate::model::instance::InstanceState;
+use crate::model::point::Reason;
+use crate::model::point::resolve::InFlight;
+use crate::model::restart::{Initiator, RestartStage};
+use crate::model::store::{LastError, Paused, Phase};
+use crate::model::time::{Instant, Millis};
 
 /// One worker for a status page, with the provider's raw states.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -191,7 +191,7 @@ impl Worker {
             generation: self.generation,
             pointer: self.pointer.as_ref().map(|named| match named {
                 Some(id) => id.to_string(),
-                None => crate::cloud::POINTER_NONE.to_owned(),
+                None => crate::model::cloud::POINTER_NONE.to_owned(),
             }),
             adopted: self.adopted.as_ref().map(|adopted| adopted.id.clone()),
             record: self.record.stored.as_ref().map(|stored| RecordStatus {

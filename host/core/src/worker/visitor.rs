@@ -1,10 +1,10 @@
 //! Boxes and applications that wait for an answer to what they registered or reported.
 
-use crate::boxes::{Claim, NotedOutcome, Report, Reporter};
-use crate::id::{InstanceId, RequestId};
-use crate::store::Touch;
-use crate::time::Instant;
-use crate::token::{Secret, SecretHash, Token};
+use crate::model::boxes::{NotedOutcome, Said};
+use crate::model::id::{InstanceId, RequestId};
+use crate::model::store::Touch;
+use crate::model::time::Instant;
+use crate::model::token::{Secret, Token};
 
 /// One who waits, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,30 +17,6 @@ pub struct Visitor {
     pub waits_for: WaitsFor,
     /// Randomness for a token, used once.
     pub fresh: Option<Secret>,
-}
-
-/// What a visitor said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// A box registers.
-    Register {
-        /// What it has proved.
-        claim: Claim,
-        /// The hash of its nonce.
-        nonce: SecretHash,
-    },
-    /// Somebody registers by a proof that is not good: nobody knows who it is.
-    Unproven {
-        /// What is wrong with it.
-        text: String,
-    },
-    /// A box or an application reports.
-    Report {
-        /// Who.
-        by: Reporter,
-        /// What.
-        report: Report,
-    },
 }
 
 /// What an answer waits for.

@@ -2,9 +2,9 @@
 //! it gets done (I3).
 
 use super::Worker;
-use crate::id::InstanceId;
-use crate::store::Activity;
-use crate::time::{Instant, Millis};
+use crate::model::id::InstanceId;
+use crate::model::store::Activity;
+use crate::model::time::{Instant, Millis};
 
 /// So many instances in a row that served nobody did so for a reason (I1).
 pub const CYCLING: u32 = 3;

@@ -1,6 +1,7 @@
 //! What is refreshed beside the record, and commits that depend on it.
 
-use reeve_core::store::{Activity, Committed, IdleTest, Phase, Store, Touch, Touched};
+use reeve_core::ports::Store;
+use reeve_core::store::{Activity, Committed, IdleTest, Phase, Touch, Touched};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, in_phase, running, version};

@@ -1,7 +1,8 @@
 //! Versions, compare-and-set, sending again.
 
 use reeve_core::id::Version;
-use reeve_core::store::{Activity, Committed, Store, Stored, Touch};
+use reeve_core::ports::Store;
+use reeve_core::store::{Activity, Committed, Stored, Touch};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, running, version};

@@ -9,10 +9,11 @@ use reeve_core::id::{
 };
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
+use reeve_core::ports::Store;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
     Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase,
-    Replaced, Store, Touch, WorkerRecord,
+    Replaced, Touch, WorkerRecord,
 };
 use reeve_core::time::Instant;
 use reeve_core::token::SecretHash;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use reeve_core::id::{Epoch, HostId, Version, WorkerId};
+use reeve_core::ports::Store;
 use reeve_core::store::{
-    Committed, IdleTest, Phase, Store, StoreError, Stored, Touch, Touched, WorkerRecord, Write,
+    Committed, IdleTest, Phase, StoreError, Stored, Touch, Touched, WorkerRecord, Write,
 };
 
 /// A record of 50 KB would bury the difference.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Report, Reporter};
 use reeve_core::id::{InstanceId, Region, RequestId};
 use reeve_core::time::Instant;
-use reeve_core::worker::Said;
 
 use super::Stage;
 use crate::boxes::{SimBox, Software};

@@ -9,10 +9,10 @@ mod outside;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::Answer;
+use reeve_core::demand::DemandReading;
 use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::DemandReading;
 
 use crate::boxes::Software;
 use crate::host::Host;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Claim, ProofKind, Reply, Report, Reporter};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
-use reeve_core::worker::Said;
 
 use super::chance::Stream;
 use super::due::{Due, ToHost};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
 use reeve_core::cloud::{Mutation, Query};
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
@@ -10,7 +11,6 @@ use reeve_core::id::{DecisionId, Epoch, HostId, InstanceId, RequestId, WorkerId}
 use reeve_core::operator::Command;
 use reeve_core::store::{Committed, StoreError, Touch, Write};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::Said;
 
 use super::fault::Fault;
 

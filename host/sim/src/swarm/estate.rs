@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::decision::Policies;
 use reeve_core::guard::Rule;
 use reeve_core::id::{InstanceId, PointerName, PoolName, RequestId, WorkerId};
+use reeve_core::ports::Policies;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 

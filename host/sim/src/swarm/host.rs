@@ -59,7 +59,7 @@ impl SimHost {
         self.life += 1;
         let identity = Identity {
             host: self.id(),
-            store_is_shared: reeve_core::store::Store::is_shared(&shelf.store),
+            store_is_shared: reeve_core::ports::Store::is_shared(&shelf.store),
         };
         let records = shelf.store.read_all_now().ok();
         let recovered = Recovered {

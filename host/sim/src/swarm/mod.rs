@@ -40,8 +40,8 @@ mod trace;
 
 use std::collections::BTreeMap;
 
-use reeve_core::decision::Policies;
 use reeve_core::guard::Rule;
+use reeve_core::ports::Policies;
 use reeve_core::time::Millis;
 
 pub use check::{Guarantee, Violation};

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Report, Reporter};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::InstanceState;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::Said;
 
 use super::chance::Stream;
 use super::due::{Due, Life, ToHost};

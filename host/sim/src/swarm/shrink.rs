@@ -4,7 +4,7 @@
 //! (delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"). Each kind of choice
 //! has a random stream of its own, so leaving something out leaves the rest as it was.
 
-use reeve_core::decision::Policies;
+use reeve_core::ports::Policies;
 
 use super::estate::BEGINS;
 use super::fault::Fault;

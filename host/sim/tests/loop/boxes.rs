@@ -3,6 +3,7 @@
 
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{
     Claim, NotedOutcome, Proof, ProofKind, RefusalCode, Registered, Reply, Report, Reporter,
 };
@@ -18,7 +19,6 @@ use reeve_core::spec::{BoxSpec, FleetSpec};
 use reeve_core::store::{StoreError, StoreErrorKind};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
-use reeve_core::worker::Said;
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::reeve::Reeve;

@@ -3,6 +3,7 @@
 use crate::boxes::fleet;
 use crate::support::BEGINS;
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
 use reeve_core::cloud::{Mutation, Outcome, Query, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::effect::Effect;
@@ -17,7 +18,6 @@ use reeve_core::store::{
 };
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
-use reeve_core::worker::Said;
 use reeve_sim::incidents::{self, TAG};
 
 /// A host whose worker is embodied by an instance that runs.

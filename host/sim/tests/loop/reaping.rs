@@ -3,14 +3,15 @@
 use crate::records::Several;
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::demand::DemandReading;
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
 use reeve_core::spec::Limits;
 use reeve_core::store::{Former, Phase, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::{DemandReading, Said};
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Boot, Fault, World};

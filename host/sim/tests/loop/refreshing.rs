@@ -1,6 +1,7 @@
 //! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
 //! answered before a write that holds what they have reported. Here the test is the store.
 
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
 use reeve_core::effect::Effect;
 use reeve_core::event::Event;
@@ -9,7 +10,6 @@ use reeve_core::id::{HostId, InstanceId, RequestId};
 use reeve_core::store::{Activity, StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
-use reeve_core::worker::Said;
 use reeve_sim::incidents;
 
 use crate::desk::embodied_by;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use reeve_core::answer::Answer;
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
 use reeve_core::cloud::{Mutation, MutationKind};
-use reeve_core::decision::{Decision, Policies, PolicyFailure};
+use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::id::{InstanceId, PoolName, RequestId};
 use reeve_core::instance::InstanceState;
 use reeve_core::journal::{Entry, Record};
@@ -15,9 +16,9 @@ use reeve_core::point::resolve::{
 use reeve_core::point::{
     AddressKind, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
 };
+use reeve_core::ports::Policies;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::Said;
 use reeve_sim::host::Host;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::reeve::Reeve;

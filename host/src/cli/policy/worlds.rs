@@ -7,10 +7,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reeve_core::decision::{Decision, Policies};
+use reeve_core::decision::Decision;
 use reeve_core::guard::Rule;
 use reeve_core::id::PoolName;
 use reeve_core::point::Input;
+use reeve_core::ports::Policies;
 use reeve_sim::swarm::{self, Casts, Fault, Options, Violation};
 use reeve_sim::timeline;
 

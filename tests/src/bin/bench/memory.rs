@@ -12,10 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use reeve::store::SqliteStore;
 use reeve::{Clock, Host, HostOptions, Policies, Webhooks};
-use reeve_core::cloud::{Cloud, CloudFuture, Outcome, Query, Reading};
+use reeve_core::cloud::{Outcome, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, PoolName, WorkerId};
 use reeve_core::instance::{Instance, InstanceState, TAG_WORKER};
+use reeve_core::ports::{Cloud, CloudFuture};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 
 use crate::http::{POOL, any_port, bindings, pool};

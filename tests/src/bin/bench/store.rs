@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use reeve::store::SqliteStore;
 use reeve_core::id::{Generation, Version, WorkerId};
-use reeve_core::store::{Committed, Store, WorkerRecord, Write};
+use reeve_core::ports::Store;
+use reeve_core::store::{Committed, WorkerRecord, Write};
 use tokio::task::JoinSet;
 
 /// How long each figure is measured.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use reeve_core::decision::Policies;
+use reeve_core::ports::Policies;
 use reeve_sim::run::Run;
 use reeve_sim::script::{Incident, Script, Variant};
 use reeve_sim::timeline;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use reeve_core::decision::{Decision, Policies};
+use reeve_core::decision::Decision;
 use reeve_core::id::PoolName;
 use reeve_core::point::{Input, Point};
+use reeve_core::ports::Policies;
 use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Registry, Slots};
 use reeve_sim::swarm::Casts;
 use serde_json::{Map, Value, json};

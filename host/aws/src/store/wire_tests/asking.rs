@@ -1,7 +1,8 @@
 //! Questions over the wire.
 
 use reeve_core::id::WorkerId;
-use reeve_core::store::{Store, StoreErrorKind};
+use reeve_core::ports::Store;
+use reeve_core::store::StoreErrorKind;
 use serde_json::json;
 
 use super::{body, item, record, scripted};

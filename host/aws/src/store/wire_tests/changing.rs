@@ -1,7 +1,8 @@
 //! Changes over the wire.
 
 use reeve_core::id::Version;
-use reeve_core::store::{Committed, Store, Stored, Touch, Touched, Write};
+use reeve_core::ports::Store;
+use reeve_core::store::{Committed, Stored, Touch, Touched, Write};
 use reeve_core::time::Instant;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Calls that are refused, and calls that get no answer.
 
 use reeve_core::id::Version;
-use reeve_core::store::{Committed, Store, StoreErrorKind, Touch, Touched};
+use reeve_core::ports::Store;
+use reeve_core::store::{Committed, StoreErrorKind, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 
 use super::{BRISK, done, refused_by, scripted, store_at, write};

@@ -1,14 +1,14 @@
 //! When something is started or launched, and when not.
 
 use super::*;
-use crate::cloud::MutationKind;
 use crate::guard::Proposal;
 use crate::guard::tests::{
     NOW, TAG_VALUE, adopt, instance, permitted, refused, see, start, worker,
 };
-use crate::spec::Limits;
-use crate::store::{Former, Intent};
-use crate::time::{Instant, Millis};
+use crate::model::cloud::MutationKind;
+use crate::model::spec::Limits;
+use crate::model::store::{Former, Intent};
+use crate::model::time::{Instant, Millis};
 use crate::worker::{Declined, How, LaunchAttempt};
 
 #[test]

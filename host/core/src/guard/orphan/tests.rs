@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::{Mutation, MutationKind};
 use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
-use crate::guard::{LOOK_AGE_MAX, Proposal, Rule, Spending};
-use crate::id::{DecisionId, Generation, HostId, InstanceId};
-use crate::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
-use crate::spec::Limits;
-use crate::store::Intent;
-use crate::time::{Instant, Millis};
+use crate::guard::{LOOK_AGE_MAX, Proposal};
+use crate::model::budget::Spending;
+use crate::model::cloud::{Mutation, MutationKind};
+use crate::model::id::{DecisionId, Generation, HostId, InstanceId};
+use crate::model::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::model::spec::Limits;
+use crate::model::store::Intent;
+use crate::model::time::{Instant, Millis};
+use crate::model::veto::Rule;
 use crate::worker::{Adopted, How, InFlight, OrphanLook, Pass, Stage, Worker};
 
 mod sources;
@@ -275,7 +277,7 @@ fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_ma
         started: NOW,
         stage: Stage::Sweep,
         decisions: 0,
-        adoption: crate::point::resolve::Adoption::NotAsked,
+        adoption: crate::model::point::resolve::Adoption::NotAsked,
         looked_at: vec![looked_at.into()],
         scan_failed: false,
         trouble: None,
@@ -332,7 +334,7 @@ fn a_dry_run_ends_no_orphan() {
 #[test]
 fn an_orphan_that_is_handed_out_by_the_published_route_is_kept() {
     let mut worker = orphaned(OLD);
-    let route = |valid_until| crate::answer::Route {
+    let route = |valid_until| crate::model::answer::Route {
         worker: "gpu".into(),
         url: "http://10.0.0.1:8000".to_owned(),
         instance: OLD.into(),

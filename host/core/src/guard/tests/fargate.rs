@@ -1,9 +1,9 @@
 //! What is different where instances are Fargate tasks: they end when they are stopped, and ECS forgets tokens.
 
 use super::*;
-use crate::compute::FargateTask;
-use crate::id::LaunchToken;
-use crate::spec::RestartBy;
+use crate::model::compute::FargateTask;
+use crate::model::id::LaunchToken;
+use crate::model::spec::RestartBy;
 use crate::worker::LaunchAttempt;
 
 fn cluster() -> Compute {

@@ -1,7 +1,7 @@
 //! When a restart is asked for because of the worker's health, and when not.
 
 use super::super::Worker;
-use crate::time::{Instant, Millis};
+use crate::model::time::{Instant, Millis};
 
 impl Worker {
     /// What speaks against ending the instance although its signals have been bad since `since` (I5): a health check

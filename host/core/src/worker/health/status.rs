@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::super::Worker;
 use super::Hold;
-use crate::health::{HealthSpec, RestartRule, Sign, Signal, SignalKind, bad_signal};
-use crate::time::Instant;
+use crate::model::health::{HealthSpec, RestartRule, Sign, Signal, SignalKind, bad_signal};
+use crate::model::time::Instant;
 
 /// A worker's health as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -43,6 +43,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::{Answer, Route};
 use reeve_core::boxes::Reply;
+use reeve_core::boxes::Said;
 use reeve_core::cloud::{CloudError, Mutation, Outcome, Reading};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
@@ -52,7 +53,6 @@ use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::Said;
 
 pub use violation::{Guarantee, Violation};
 

@@ -1,12 +1,12 @@
 //! A health check does not end what is in use (I5).
 
+use reeve_core::boxes::Said;
 use reeve_core::boxes::{Report, Reporter};
 use reeve_core::health::RestartRule;
 use reeve_core::notice::Step;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::Millis;
 use reeve_core::token::Token;
-use reeve_core::worker::Said;
 use reeve_sim::world::Ailment;
 
 use super::{MINUTE, asked, count, health, http, served, status, stops, well};

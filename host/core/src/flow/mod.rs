@@ -1,0 +1,555 @@
+//! What happens in which order, for one worker. The order of work stands here, and nowhere else: what is read before what
+//! is asked, what is asked before what is done, and which concern hears first of what happened. A flow is one concern, and
+//! flows never import each other: what one wants of another it returns, and this file passes it on.
+//!
+//! | flow | concern |
+//! |---|---|
+//! | [`recover`] | what an earlier life, another host or a lost reply left behind |
+//! | [`command`] | commands of people and programs, one at a time |
+//! | [`restart`] | ending an instance and bringing it up again, once for however many ask |
+//! | [`orphan`] | ending what lives on beside the adopted instance, after its grace |
+//! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
+//! | [`health`] | probes and other signals, and what follows from them |
+//! | [`resolve`] | where the worker is: read, scan, adopt, start, launch, answer |
+//! | [`report`] | registers and reports of boxes and applications |
+//!
+//! Below them are [`act`] (announce, send, take in the outcome) and [`record`] (the worker's record in the store), which
+//! call no flow, and the guard. [`safe_default`] has what holds at each point when no policy answers.
+
+mod command;
+mod health;
+mod orphan;
+mod reap;
+mod recover;
+mod report;
+mod resolve;
+mod restart;
+mod safe_default;
+
+use self::recover::Recovered;
+use self::resolve::Next;
+use crate::act::{self, Concluded};
+use crate::event::{Event, Timer};
+use crate::guard::Proposal;
+use crate::model::boxes::NotedOutcome;
+use crate::model::cloud::{CloudError, Mutation, Outcome, Query, Reading};
+use crate::model::decision::Decision;
+use crate::model::demand::{Demand, Metric, Sample};
+use crate::model::health::StatusChecks;
+use crate::model::id::{DecisionId, InstanceId, RequestId};
+use crate::model::instance::Instance;
+use crate::model::journal::Entry;
+use crate::model::notice::Step;
+use crate::model::operator::{Command, Operated};
+use crate::model::point::{Point, Reason, Verdict};
+use crate::model::restart::RestartRequest;
+use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
+use crate::model::time::Instant;
+use crate::record::{self, ReadEnd, WriteEnd};
+use crate::turn::Turn;
+use crate::worker::observe::Changes;
+use crate::worker::{How, LastDecision, Stage, Worker};
+
+/// Takes in an event about this worker.
+pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
+    match event {
+        Event::Started => on_started(worker, turn),
+        Event::ResolveAsked { request, wait, .. } => {
+            // Use comes first: it cancels a drain.
+            reap::revive(worker, turn, "somebody asks for it");
+            if resolve::ask(worker, turn, request, wait) {
+                resolve::begin(worker, turn);
+            }
+        }
+        Event::RequestGone { request, .. } => {
+            worker.waiters.remove(&request);
+            report::gone(worker, request);
+        }
+        Event::Said {
+            request,
+            said,
+            fresh,
+            ..
+        } => report::came(worker, turn, request, said, fresh),
+        Event::Touched {
+            request,
+            touch,
+            result,
+            ..
+        } => on_touched(worker, turn, request, touch, result),
+        Event::Operated {
+            request, command, ..
+        } => on_command(worker, turn, request, command),
+        Event::HandedOut { instance, .. } => {
+            reap::revive(worker, turn, "its address was handed out");
+            resolve::handed_out(worker, turn, &instance);
+        }
+        Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
+        Event::Probed {
+            instance,
+            asked_at,
+            result,
+            ..
+        } => {
+            let wanted = health::probed(worker, turn, &instance, asked_at, &result);
+            restart_wanted(worker, turn, wanted);
+        }
+        Event::Queried {
+            query,
+            asked_at,
+            result,
+            ..
+        } => {
+            orphan::note(worker, &query, asked_at, &result);
+            on_reading(worker, turn, query, asked_at, result);
+            orphan::conclude(worker, turn);
+        }
+        Event::Decided { decision, made, .. } => on_decided(worker, turn, decision, made),
+        Event::Mutated {
+            decision,
+            mutation,
+            result,
+            ..
+        } => on_outcome(worker, turn, decision, &mutation, result),
+        Event::RecordRead {
+            asked_at, result, ..
+        } => on_record_read(worker, turn, asked_at, result),
+        Event::Committed { result, .. } => on_written(worker, turn, result),
+        Event::TimerFired(timer) => on_timer(worker, turn, timer),
+    }
+}
+
+fn on_timer(worker: &mut Worker, turn: &mut Turn<'_>, timer: Timer) {
+    match timer {
+        Timer::Recover(_) => {
+            let recovered = recover::recover_or_look(worker, turn);
+            hear_recovered(worker, turn, recovered);
+        }
+        Timer::ReplayLaunch(_) => {
+            let recovered = recover::replay_launch(worker, turn);
+            hear_recovered(worker, turn, recovered);
+        }
+        Timer::RenewLease(_) => recover::renew(worker, turn),
+        Timer::FollowRestart(_) => {
+            if restart::follow(worker, turn) && worker.pass.is_none() {
+                resolve::begin(worker, turn);
+            }
+        }
+        Timer::Drained(_) => reap::drained(worker, turn),
+        Timer::Probe(_) => {
+            let wanted = health::look(worker, turn);
+            restart_wanted(worker, turn, wanted);
+        }
+        Timer::Follow(_) => {
+            if resolve::follow(worker, turn) {
+                resolve::begin(worker, turn);
+            }
+        }
+        Timer::LookForAddress(_) => {
+            let next = resolve::look_for_address(worker, turn);
+            go_on(worker, turn, next);
+        }
+        Timer::Deadline(_, request) => resolve::deadline(worker, turn, request),
+        // The pool's.
+        Timer::Sweep(_) | Timer::ReadDemand(_) => {}
+    }
+}
+
+fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
+    worker.record.seen_at = turn.now;
+    worker.record.read_at = turn.now;
+    worker.take_activity(worker.record.activity(), turn.now);
+    if !turn.shared.store_is_shared {
+        reap::revive(worker, turn, "its host has started anew");
+    }
+    restart::found(worker, turn);
+    health::begin(worker, turn);
+    let recovered = recover::recover_or_look(worker, turn);
+    hear_recovered(worker, turn, recovered);
+}
+
+/// Takes in what a tag scan found for this worker.
+pub(crate) fn on_sweep(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    found: Result<Vec<Instance>, CloudError>,
+) {
+    let error = match found {
+        Ok(found) => {
+            let changes = worker.observe_sweep(found, asked_at);
+            apply(worker, turn, changes);
+            let recovered = recover::after_sweep(worker, turn, asked_at);
+            hear_recovered(worker, turn, recovered);
+            None
+        }
+        Err(error) => {
+            turn.cloud_failed(worker, &error);
+            Some(error)
+        }
+    };
+    let is_complete = error.is_none();
+    report::after_sweep(worker, turn);
+    if worker.awaits(&Stage::Sweep) {
+        resolve::swept(worker, turn, error);
+    } else if is_complete {
+        reap::after_sweep(worker, turn);
+    }
+    if is_complete {
+        orphan::after_sweep(worker, turn);
+        let wanted = health::conclude(worker, turn);
+        restart_wanted(worker, turn, wanted);
+    }
+}
+
+/// Takes in what EC2's status checks say of an instance of this worker; `None`: nothing.
+pub(crate) fn on_status_checks(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    instance: &InstanceId,
+    checks: Result<Option<StatusChecks>, CloudError>,
+) {
+    if let Err(error) = &checks {
+        turn.cloud_failed(worker, error);
+    }
+    let checks = checks.map_err(|error| error.to_string());
+    let wanted = health::checked(worker, turn, instance, asked_at, checks);
+    restart_wanted(worker, turn, wanted);
+}
+
+/// Takes in what this worker's demand metric said.
+pub(crate) fn on_demand(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    metric: &Metric,
+    samples: Result<Vec<Sample>, CloudError>,
+) {
+    if let Err(error) = &samples {
+        turn.cloud_failed(worker, error);
+    }
+    worker.observe_demand(asked_at, metric, samples.as_deref().ok());
+}
+
+fn on_reading(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    query: Query,
+    asked_at: Instant,
+    result: Result<Reading, CloudError>,
+) {
+    if let Err(error) = &result {
+        turn.cloud_failed(worker, error);
+    }
+    match query {
+        Query::Pointer { .. } => {
+            match &result {
+                Ok(Reading::Pointer(named)) => worker.observe_pointer(named.clone()),
+                _ => worker.pointer = None,
+            }
+            resolve::pointer_read(worker, turn, result.err());
+        }
+        Query::Instance { id, .. } => {
+            if let Ok(Reading::Instance(reading)) = &result {
+                let changes = worker.observe_instance(reading.clone(), asked_at);
+                apply(worker, turn, changes);
+            }
+            report::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
+            resolve::instance_read(worker, turn, &id, result.err());
+        }
+        Query::Sweep { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
+    }
+}
+
+fn on_decided(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, made: Decision) {
+    turn.journal(worker, decision, Entry::Decided(Box::new(made.clone())));
+    if let Err(failure) = &made.result {
+        turn.policy_failed(worker, &made, failure);
+    }
+    worker.last_decision = Some(last_decision(turn.now, decision, &made));
+    if let Some(instance) = worker.reaping.remove(&decision) {
+        let verdict = match made.result {
+            Ok(Verdict::Reap(verdict)) => Some(verdict),
+            _ => None,
+        };
+        return reap::decided(worker, turn, decision, &instance, verdict);
+    }
+    if made.input.point() == Point::Debounce {
+        let choice = match made.result {
+            Ok(Verdict::Debounce(verdict)) => verdict.choice,
+            _ => safe_default::debounce(worker),
+        };
+        command::decided(worker, decision, choice);
+        return follow_commands(worker, turn);
+    }
+    if resolve::would_serve(worker, decision, &made) {
+        restart::finish_if_there(worker, turn);
+    }
+    let next = resolve::decided(worker, turn, decision, made);
+    go_on(worker, turn, next);
+}
+
+fn last_decision(at: Instant, id: DecisionId, made: &Decision) -> LastDecision {
+    let (summary, reason) = match &made.result {
+        Ok(verdict) => (verdict.summary(), verdict.reason().clone()),
+        Err(failure) => (
+            "safe default".to_owned(),
+            Reason::new(failure.code.clone(), failure.text.clone()),
+        ),
+    };
+    LastDecision {
+        id,
+        at,
+        summary,
+        reason,
+        digest: made.digest,
+    }
+}
+
+/// Does what a resolve wants done, as far as the guard agrees.
+fn go_on(worker: &mut Worker, turn: &mut Turn<'_>, mut next: Next) {
+    loop {
+        next = match next {
+            Next::Waits => return,
+            Next::AsksResolve => return resolve::ask_resolve(worker, turn),
+            Next::GoesOn => return resolve::go_on(worker, turn),
+            Next::Serves(route) => {
+                if !worker.waiters.is_empty() {
+                    reap::revive(worker, turn, "its address was handed out");
+                }
+                return resolve::served(worker, turn, route);
+            }
+            Next::Changes { decision, proposal } => {
+                match turn.permit(worker, decision, &proposal) {
+                    Ok(permit) => {
+                        resolve::permitted(worker);
+                        return act::send(worker, turn, permit);
+                    }
+                    Err(veto) => resolve::refused(worker, turn, decision, &veto),
+                }
+            }
+            Next::Adopts { decision, id } => {
+                let permit = turn.permit(worker, decision, &Proposal::Adopt(id.clone()));
+                let is_taken = permit.is_ok();
+                if let Ok(permit) = permit {
+                    let step = Step::GpuInstanceAdoptedByTag;
+                    act::take(worker, turn, &id, How::Found, step);
+                    act::send(worker, turn, permit);
+                }
+                resolve::adoption_judged(worker, is_taken)
+            }
+        };
+    }
+}
+
+fn on_outcome(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+    mutation: &Mutation,
+    result: Result<Outcome, CloudError>,
+) {
+    match act::on_outcome(worker, turn, decision, mutation, result) {
+        Concluded::NotOurs => return,
+        Concluded::Taken => {}
+        Concluded::Ended { id, is_ok } => restart::ended(worker, turn, &id, is_ok),
+        Concluded::CarriedOutBefore(error) => {
+            recover::launch_was_carried_out(worker, turn, &error);
+        }
+    }
+    if worker.intent.is_none() {
+        act::settle(worker, turn);
+    }
+    resolve::mutation_ended(worker, turn);
+}
+
+/// A write of the worker's record came to an end.
+fn on_written(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committed, StoreError>) {
+    let error = result.as_ref().err().cloned();
+    match record::on_written(worker, turn, result) {
+        WriteEnd::Unknown => return report::record_written(worker, turn, error.as_ref()),
+        WriteEnd::Written => {
+            command_is_durable(worker, turn);
+            if !record::write_the_rest(worker, turn) {
+                resolve::record_written(worker, turn);
+                // What was left behind may have had to wait for this write.
+                let recovered = recover::recover(worker, turn);
+                hear_recovered(worker, turn, recovered);
+            }
+        }
+        WriteEnd::Lost { is_embodied_anew } => {
+            hear_news(worker, turn, is_embodied_anew);
+            command::lost(worker, turn);
+            follow_commands(worker, turn);
+            resolve::look_again(worker, turn);
+            let recovered = recover::recover_or_look(worker, turn);
+            hear_recovered(worker, turn, recovered);
+        }
+        WriteEnd::InUse => {
+            restart::found(worker, turn);
+            reap::revive(worker, turn, "it came into use");
+            resolve::look_again(worker, turn);
+        }
+        WriteEnd::NotRenewed => {}
+        WriteEnd::InDoubt(error) => {
+            // A restart whose end was not written is in flight again.
+            restart::found(worker, turn);
+            command::failed(worker, turn, &error);
+            follow_commands(worker, turn);
+            let pause = record::try_again(worker, turn, &error);
+            resolve::store_failed(worker, turn, &error, pause);
+        }
+    }
+    follow_commands(worker, turn);
+    report::record_written(worker, turn, error.as_ref());
+}
+
+/// If the write that has ended was a command's, its giver is told, and what waited for it goes on.
+fn command_is_durable(worker: &mut Worker, turn: &mut Turn<'_>) {
+    let Some(operated) = command::written(worker, turn) else {
+        return;
+    };
+    if operated == Operated::Forgotten && worker.pass.is_some() {
+        resolve::begin(worker, turn);
+    }
+    command::done(worker, turn, operated);
+    follow_commands(worker, turn);
+    let recovered = recover::recover_or_look(worker, turn);
+    hear_recovered(worker, turn, recovered);
+    if operated == Operated::Resumed {
+        if worker.in_flight.is_none() {
+            let recovered = recover::replay_launch(worker, turn);
+            hear_recovered(worker, turn, recovered);
+        }
+        if worker.pass.is_none() && !worker.waiters.is_empty() {
+            resolve::begin(worker, turn);
+        }
+    }
+}
+
+/// The worker's record was read, or could not be.
+fn on_record_read(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    asked_at: Instant,
+    result: Result<Option<Stored>, StoreError>,
+) {
+    let error = result.as_ref().err().cloned();
+    match result {
+        Ok(found) => {
+            let end = record::on_read(worker, turn, asked_at, found);
+            if let ReadEnd::News { is_embodied_anew } = end {
+                hear_news(worker, turn, is_embodied_anew);
+            }
+            // A pause comes before what was left undone is taken up again.
+            command::record_read(worker, turn, None);
+            follow_commands(worker, turn);
+            if end != ReadEnd::Overtaken {
+                let recovered = recover::recover(worker, turn);
+                hear_recovered(worker, turn, recovered);
+            }
+            resolve::record_read(worker, turn);
+        }
+        Err(error) => {
+            command::record_read(worker, turn, Some(&error));
+            follow_commands(worker, turn);
+            if worker.record.stored.is_some() && worker.awaits(&Stage::RecordRead) {
+                // What is known goes on being served; whoever wants to change something finds out.
+                record::tell(worker, turn, &error);
+                resolve::record_read(worker, turn);
+            } else {
+                let pause = record::try_again(worker, turn, &error);
+                resolve::store_failed(worker, turn, &error, pause);
+            }
+        }
+    }
+    if !worker.waiters.is_empty() {
+        reap::revive(worker, turn, "somebody asks another host for it");
+    }
+    reap::record_read(worker, turn, asked_at);
+    report::record_read(worker, turn, asked_at, error.as_ref());
+    orphan::record_read(worker, turn, asked_at);
+    let wanted = health::conclude(worker, turn);
+    restart_wanted(worker, turn, wanted);
+}
+
+/// A refresh of the worker's activity has come to an end.
+fn on_touched(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    request: RequestId,
+    touch: Touch,
+    result: Result<Touched, StoreError>,
+) {
+    let outcome = report::touched(worker, turn, touch, result);
+    if outcome != NotedOutcome::NotRunning {
+        restart::finish_if_there(worker, turn);
+        if touch.is_use() {
+            reap::revive(worker, turn, "it was used");
+        }
+    }
+    report::answer_touched(worker, turn, request, touch, outcome);
+}
+
+fn on_command(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, command: Command) {
+    command::ask(worker, turn, request, command);
+    follow_commands(worker, turn);
+}
+
+/// Follows the commands as far as they go; a restart is asked for as it is wanted.
+fn follow_commands(worker: &mut Worker, turn: &mut Turn<'_>) {
+    while let Some(wanted) = command::go_on(worker, turn) {
+        let asked = restart::ask(
+            worker,
+            turn,
+            wanted.decision,
+            &wanted.request,
+            wanted.choice,
+        );
+        match asked {
+            restart::Asked::Decides(decision) => command::restart_waits(worker, decision),
+            restart::Asked::Comes(result) => command::begun(worker, turn, result),
+        }
+    }
+}
+
+/// A health check asks as any program does. Nobody waits for the answer: a drop and a refusal are told and journaled.
+fn restart_wanted(worker: &mut Worker, turn: &mut Turn<'_>, wanted: Option<RestartRequest>) {
+    if let Some(request) = wanted {
+        let nobody = RequestId::default();
+        on_command(worker, turn, nobody, Command::Restart(request));
+    }
+}
+
+/// Another host has written the record.
+fn hear_news(worker: &mut Worker, turn: &mut Turn<'_>, is_embodied_anew: bool) {
+    restart::found(worker, turn);
+    if is_embodied_anew {
+        worker.address_watch = None;
+    }
+}
+
+fn hear_recovered(worker: &mut Worker, turn: &mut Turn<'_>, recovered: Recovered) {
+    match recovered {
+        Recovered::Nothing => {}
+        Recovered::LeftBehind => resolve::look_again(worker, turn),
+        Recovered::Settled => resolve::mutation_ended(worker, turn),
+    }
+}
+
+/// Tells what a reading changed.
+fn apply(worker: &mut Worker, turn: &mut Turn<'_>, changes: Changes) {
+    if changes.route_broken {
+        turn.withdraw(worker);
+    }
+    for (id, state, served) in changes.lost {
+        turn.notice(
+            worker,
+            Step::InstanceLost,
+            format!("{id} went down by itself: it is {}", state.as_str()),
+            &[("instance_id", id.as_str()), ("state", state.as_str())],
+        );
+        act::count_end(worker, turn, served);
+    }
+}

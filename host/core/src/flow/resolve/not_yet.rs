@@ -1,0 +1,166 @@
+//! Which code a caller gets who is not served, and why. The facts come first, then an operator's pause, then what the
+//! policy says.
+
+use crate::model::answer::{NotYet, NotYetCode};
+use crate::model::cloud::MutationKind;
+use crate::model::id::DecisionId;
+use crate::model::instance::InstanceState;
+use crate::model::point::resolve::{FailureKind, InFlight};
+use crate::model::store::StoreError;
+use crate::model::time::Millis;
+use crate::model::veto::{Rule, Veto};
+use crate::turn::Turn;
+use crate::worker::{How, Worker};
+
+/// When callers come back after a veto, a failed policy, or when nothing better is known.
+pub(super) const COME_BACK: Millis = Millis::from_secs(2);
+/// When callers of a paused worker come back: people end a pause, not seconds.
+const PAUSED_RETRY_AFTER: Millis = Millis::from_secs(10);
+
+/// "Not now", resting on the latest decision.
+pub(super) fn not_yet(
+    worker: &Worker,
+    code: NotYetCode,
+    detail: impl Into<String>,
+    retry_after: Millis,
+) -> NotYet {
+    let decision = worker.last_decision.as_ref().map(|last| last.id);
+    resting_on(decision, code, detail, retry_after)
+}
+
+/// "Not now", resting on this decision.
+pub(super) fn resting_on(
+    decision: Option<DecisionId>,
+    code: NotYetCode,
+    detail: impl Into<String>,
+    retry_after: Millis,
+) -> NotYet {
+    NotYet {
+        code,
+        detail: detail.into(),
+        retry_after,
+        decision,
+    }
+}
+
+/// The store did not answer, and is asked again after the pause.
+pub(super) fn store_unreachable(worker: &Worker, error: &StoreError, pause: Millis) -> NotYet {
+    not_yet(
+        worker,
+        NotYetCode::StoreUnreachable,
+        error.to_string(),
+        pause,
+    )
+}
+
+/// The caller's wait has ended before there was an answer.
+pub(super) fn timed_out(worker: &Worker, turn: &Turn<'_>) -> NotYet {
+    match (&worker.last_not_yet, worker.pass.is_none()) {
+        (Some(last), true) => last.clone(),
+        (Some(last), false) if last.code == NotYetCode::Paused => last.clone(),
+        _ => {
+            let code = standing(worker, turn).unwrap_or(NotYetCode::Timeout);
+            let detail = "the wait ended before there was an answer; the host goes on";
+            not_yet(worker, code, detail, COME_BACK)
+        }
+    }
+}
+
+/// The guard refused what the policy proposed.
+pub(super) fn vetoed(
+    worker: &Worker,
+    turn: &Turn<'_>,
+    decision: DecisionId,
+    veto: &Veto,
+) -> NotYet {
+    let code = standing(worker, turn).unwrap_or(match veto.rule {
+        Rule::Paused => NotYetCode::Paused,
+        _ => NotYetCode::Vetoed,
+    });
+    resting_on(Some(decision), code, veto.to_string(), COME_BACK)
+}
+
+/// The policy says "wait".
+pub(super) fn waits(
+    worker: &Worker,
+    turn: &Turn<'_>,
+    decision: DecisionId,
+    why: &str,
+    retry_after: Millis,
+) -> NotYet {
+    let trouble = worker.pass.as_ref().and_then(|pass| pass.trouble.clone());
+    let (code, detail) = match (standing(worker, turn), trouble) {
+        (Some(code), _) => (code, why.to_owned()),
+        (None, Some(trouble)) => (NotYetCode::CloudUnreachable, trouble),
+        (None, None) => (NotYetCode::Waiting, why.to_owned()),
+    };
+    resting_on(Some(decision), code, detail, retry_after)
+}
+
+/// The policy says "unavailable": the last failure of a launch or start names the code.
+pub(super) fn unavailable_code(worker: &Worker) -> NotYetCode {
+    match worker.last_failure.as_ref().map(|failure| failure.kind) {
+        Some(FailureKind::NoCapacity) => NotYetCode::NoCapacity,
+        Some(FailureKind::Throttled) => NotYetCode::Throttled,
+        Some(FailureKind::Denied) => NotYetCode::Denied,
+        Some(FailureKind::Other) | None => NotYetCode::Unavailable,
+    }
+}
+
+/// What the facts alone say about a worker that is not served, whatever a policy calls it.
+pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
+    if worker.is_restarting() {
+        return Some(NotYetCode::Restarting);
+    }
+    match worker.resolve_input(turn.now).in_flight {
+        InFlight::Launching(_) => return Some(NotYetCode::Launching),
+        InFlight::Starting(_) => return Some(NotYetCode::Starting),
+        InFlight::Stopping(_) => return Some(NotYetCode::Stopping),
+        InFlight::Nothing => {}
+    }
+    let adopted = worker.adopted.as_ref()?;
+    let state = worker.adopted_known()?.instance.state;
+    match (state, adopted.how) {
+        (InstanceState::Running, _) if address_pending(worker) => Some(NotYetCode::IpPending),
+        (InstanceState::Pending, How::Started) => Some(NotYetCode::Starting),
+        (InstanceState::Pending, _) => Some(NotYetCode::Launching),
+        (InstanceState::NotVisible | InstanceState::Unknown, How::Launched) => {
+            Some(NotYetCode::Launching)
+        }
+        (InstanceState::Stopping, _) => Some(NotYetCode::Stopping),
+        _ => None,
+    }
+}
+
+/// Whether the adopted instance runs and has no address.
+pub(super) fn address_pending(worker: &Worker) -> bool {
+    worker.adopted_known().is_some_and(|known| {
+        let instance = &known.instance;
+        instance.state == InstanceState::Running && !instance.is_reachable()
+    })
+}
+
+/// What a caller is told of a worker that is paused, unless an answer is on its way all the same: what was
+/// sent before the pause comes to its end, and what cannot be asked now may well be served.
+pub(super) fn as_told(worker: &Worker, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
+    let Err(veto) = turn.scene(worker, Default::default(), |scene| scene.not_paused()) else {
+        return not_yet;
+    };
+    let sent = worker.in_flight.as_ref().is_some_and(|it| {
+        it.is_ours && matches!(it.kind, MutationKind::Launch | MutationKind::Start)
+    });
+    let comes = sent || worker.adopted_is_live(turn.now);
+    let unasked = matches!(
+        not_yet.code,
+        NotYetCode::CloudUnreachable | NotYetCode::StoreUnreachable
+    );
+    if not_yet.code != NotYetCode::Paused && (comes || unasked) {
+        return not_yet;
+    }
+    NotYet {
+        code: NotYetCode::Paused,
+        detail: veto.text,
+        retry_after: PAUSED_RETRY_AFTER,
+        decision: not_yet.decision,
+    }
+}

@@ -1,0 +1,140 @@
+//! What a caller of `resolve` gets.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{DecisionId, Digest, Generation, InstanceId, WorkerId};
+use crate::model::time::{Instant, Millis};
+
+/// The answer to one resolve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Here it is.
+    Served(Route),
+    /// Not now.
+    NotYet(NotYet),
+}
+
+/// Where a worker is, and which decision says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The worker.
+    pub worker: WorkerId,
+    /// `http://{address}:{port}`.
+    pub url: String,
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its generation; 0 when something else than reeve launched it.
+    pub generation: Generation,
+    /// The decision this rests on.
+    pub decision: DecisionId,
+    /// The code that decided; `None` for a safe default.
+    pub digest: Option<Digest>,
+    /// Until when it may be repeated without asking again.
+    pub valid_until: Instant,
+}
+
+/// Why there is no address now, and when to ask again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotYet {
+    /// The stable code.
+    pub code: NotYetCode,
+    /// What a person wants to know.
+    pub detail: String,
+    /// When to ask again.
+    pub retry_after: Millis,
+    /// The decision this rests on, if one was made.
+    pub decision: Option<DecisionId>,
+}
+
+/// The stable codes of "not yet".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotYetCode {
+    /// The instance runs; its address is not assigned yet.
+    IpPending,
+    /// A stopped instance is being started.
+    Starting,
+    /// A new instance is being launched or boots.
+    Launching,
+    /// The instance is still stopping.
+    Stopping,
+    /// The worker restarts.
+    Restarting,
+    /// The provider has no capacity.
+    NoCapacity,
+    /// The provider limits the rate of calls.
+    Throttled,
+    /// The host's credentials do not allow what is needed.
+    Denied,
+    /// The policy proposed something that must not happen; the guard refused it.
+    Vetoed,
+    /// An operator has paused the worker; the detail has the reason.
+    Paused,
+    /// The cloud could not be asked.
+    CloudUnreachable,
+    /// The store of the workers' records could not be asked.
+    StoreUnreachable,
+    /// The policy waits for something else; see the detail.
+    Waiting,
+    /// The policy says that nothing can be done now; see the detail.
+    Unavailable,
+    /// The caller's patience ended first.
+    Timeout,
+    /// The host is shutting down; ask again, another one will answer.
+    Draining,
+}
+
+impl NotYetCode {
+    /// The code as it stands in answers, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IpPending => "ip_pending",
+            Self::Starting => "starting",
+            Self::Launching => "launching",
+            Self::Stopping => "stopping",
+            Self::Restarting => "restarting",
+            Self::NoCapacity => "no_capacity",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::Vetoed => "vetoed",
+            Self::Paused => "paused",
+            Self::CloudUnreachable => "cloud_unreachable",
+            Self::StoreUnreachable => "store_unreachable",
+            Self::Waiting => "waiting",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// One line for people who see only the code.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::IpPending => "The worker's instance is running; its address is pending",
+            Self::Starting => "The worker's instance is starting",
+            Self::Launching => "The worker's instance is launching",
+            Self::Restarting => "The worker restarts",
+            Self::Stopping => "The worker's instance is still stopping",
+            Self::NoCapacity => "The provider has no capacity for the worker's instance type",
+            Self::Throttled => "The provider limits the rate of calls",
+            Self::Denied => "The host is not allowed to do what the worker needs",
+            Self::Vetoed => "The policy proposed something that the host does not allow",
+            Self::Paused => "An operator has paused the worker",
+            Self::CloudUnreachable => "The cloud could not be asked",
+            Self::StoreUnreachable => "The store of the workers' records could not be asked",
+            Self::Waiting => "The worker is not ready",
+            Self::Unavailable => "The worker is unavailable",
+            Self::Timeout => "The worker was not ready in the time given",
+            Self::Draining => "This host is shutting down",
+        }
+    }
+}
+
+impl fmt::Display for NotYetCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,80 @@
+//! How mutations are written down: records and journals are read by later versions.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::compute::FargateTask;
+
+fn fargate() -> Compute {
+    Compute::Fargate {
+        cluster: "agents".to_owned(),
+    }
+}
+
+fn launch(source: LaunchSource) -> Mutation {
+    Mutation::Launch {
+        region: "us-east-1".into(),
+        source,
+        token: "token".into(),
+        tags: [("reeve:worker".to_owned(), "chat".to_owned())].into(),
+    }
+}
+
+fn terminate(compute: Compute) -> Mutation {
+    Mutation::Terminate {
+        region: "us-east-1".into(),
+        compute,
+        id: "one".into(),
+        clear_pointer: None,
+    }
+}
+
+/// It is written so, and read as it was written.
+#[track_caller]
+fn check(mutation: &Mutation, written: &Value) {
+    assert_eq!(&serde_json::to_value(mutation).unwrap(), written);
+    let read: Mutation = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(&read, mutation);
+}
+
+#[test]
+fn what_is_written_of_ec2_names_the_template_and_no_kind_of_compute() {
+    check(
+        &launch(LaunchSource::LaunchTemplate("gpu".to_owned())),
+        &json!({"launch": {
+            "region": "us-east-1", "launch_template": "gpu", "token": "token", "tags": {"reeve:worker": "chat"},
+        }}),
+    );
+    check(
+        &terminate(Compute::Ec2),
+        &json!({"terminate": {"region": "us-east-1", "id": "one", "clear_pointer": null}}),
+    );
+}
+
+#[test]
+fn what_is_written_of_fargate_holds_every_parameter_of_the_request() {
+    let task = FargateTask {
+        cluster: "agents".to_owned(),
+        task_definition: "agent:7".to_owned(),
+        subnets: vec!["subnet-1".to_owned()],
+        security_groups: vec!["sg-1".to_owned()],
+        public_ip: true,
+        container: Some("agent".to_owned()),
+    };
+    check(
+        &launch(LaunchSource::Fargate(task)),
+        &json!({"launch": {
+            "region": "us-east-1", "token": "token", "tags": {"reeve:worker": "chat"},
+            "fargate": {
+                "cluster": "agents", "task_definition": "agent:7", "subnets": ["subnet-1"],
+                "security_groups": ["sg-1"], "public_ip": true, "container": "agent",
+            },
+        }}),
+    );
+    check(
+        &terminate(fargate()),
+        &json!({"terminate": {
+            "region": "us-east-1", "compute": {"fargate": {"cluster": "agents"}}, "id": "one", "clear_pointer": null,
+        }}),
+    );
+}

@@ -1,0 +1,167 @@
+//! What the provider says about an instance, as data.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{Generation, InstanceId, WorkerId};
+use crate::model::time::Instant;
+
+/// The tag that names the worker an instance was launched for.
+pub const TAG_WORKER: &str = "reeve:worker";
+/// The tag that holds the generation of the launch.
+pub const TAG_GENERATION: &str = "reeve:generation";
+
+/// The tag that names the fleet that launched it.
+pub const TAG_FLEET: &str = "reeve:fleet";
+
+/// The provider's own word for an instance, never smoothed (`pending` stays `pending`), and two
+/// values of ours for "no word". The words are EC2's; a Fargate task's are put into them one by one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// There is no reading.
+    #[default]
+    Unknown,
+    /// The provider says that it knows no such id. Right after a launch this is normal and proves
+    /// nothing (EC2 developer guide, "Eventual consistency").
+    NotVisible,
+    /// Booting. It may have an address already, or not.
+    Pending,
+    /// Running; the address may follow later.
+    Running,
+    /// On its way to `stopped`.
+    Stopping,
+    /// Stopped; it can be started again.
+    Stopped,
+    /// On its way to `terminated`.
+    ShuttingDown,
+    /// Gone for good; visible for up to about an hour.
+    Terminated,
+}
+
+impl InstanceState {
+    /// Whether the instance is up or coming up, so that nothing else may be started beside it.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+
+    /// Whether the provider has said for certain that the instance will not serve again by itself.
+    pub fn is_down(self) -> bool {
+        matches!(
+            self,
+            Self::Stopping | Self::Stopped | Self::ShuttingDown | Self::Terminated
+        )
+    }
+
+    /// Whether the instance is gone for good, or on its way there. Nothing comes back from it, so a reading that says
+    /// otherwise is an older one (EC2 user guide, "Instance lifecycle").
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+
+    /// The provider's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NotVisible => "not-visible",
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+/// Which addresses the provider has assigned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Addresses {
+    /// The address inside the network.
+    pub private: bool,
+    /// The public address.
+    pub public: bool,
+}
+
+/// Which of an instance's addresses to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressKind {
+    /// The address inside the network.
+    Private,
+    /// The public address.
+    Public,
+}
+
+/// One reading of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The provider's id.
+    pub id: InstanceId,
+    /// The state at the reading.
+    pub state: InstanceState,
+    /// The address inside the network; `None` while it is not assigned.
+    pub private_ip: Option<IpAddr>,
+    /// The public address; `None` while it is not assigned, or if it never will be.
+    pub public_ip: Option<IpAddr>,
+    /// When the provider launched or last started it, by the provider's record.
+    pub launched_at: Option<Instant>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Instance {
+    /// The reading of an instance the provider does not show.
+    pub fn not_visible(id: InstanceId) -> Self {
+        Self {
+            id,
+            state: InstanceState::NotVisible,
+            private_ip: None,
+            public_ip: None,
+            launched_at: None,
+            tags: BTreeMap::new(),
+        }
+    }
+
+    /// The address of this kind, if it is assigned.
+    pub fn address(&self, kind: AddressKind) -> Option<IpAddr> {
+        match kind {
+            AddressKind::Private => self.private_ip,
+            AddressKind::Public => self.public_ip,
+        }
+    }
+
+    /// Which addresses are assigned.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            private: self.private_ip.is_some(),
+            public: self.public_ip.is_some(),
+        }
+    }
+
+    /// Whether it runs and has an address of either kind.
+    pub fn is_reachable(&self) -> bool {
+        let has_address = self.private_ip.is_some() || self.public_ip.is_some();
+        self.state == InstanceState::Running && has_address
+    }
+
+    /// Whether this fleet launched it, for whichever of its workers.
+    pub fn is_launched_by(&self, fleet: &str) -> bool {
+        self.tags.get(TAG_FLEET).is_some_and(|name| name == fleet)
+    }
+
+    /// The generation `reeve` launched it as for this worker; `None` for an instance that something
+    /// else launched, or that was launched for another worker.
+    pub fn generation_for(&self, worker: &WorkerId) -> Option<Generation> {
+        if self.tags.get(TAG_WORKER)? != worker.as_str() {
+            return None;
+        }
+        let value = self.tags.get(TAG_GENERATION)?.parse().ok()?;
+        Some(Generation::new(value))
+    }
+}

@@ -1,0 +1,24 @@
+//! Plain data: ids, time, instances, specs, what policies are asked, what the store keeps, what callers get. Nothing here
+//! decides anything.
+
+pub mod answer;
+pub(crate) mod backoff;
+pub mod boxes;
+pub mod budget;
+pub mod cloud;
+pub mod compute;
+pub mod decision;
+pub mod demand;
+pub mod health;
+pub mod id;
+pub mod instance;
+pub mod journal;
+pub mod notice;
+pub mod operator;
+pub mod point;
+pub mod restart;
+pub mod spec;
+pub mod store;
+pub mod time;
+pub mod token;
+pub mod veto;

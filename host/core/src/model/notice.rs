@@ -1,0 +1,213 @@
+//! What people and metrics are told. Each notice has a stable step name, so that the sequence which
+//! proved an incident can be looked for in any log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::WorkerId;
+
+/// How loud a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Every step.
+    Info,
+    /// Something an operator may want to look at.
+    Warning,
+    /// Something that needs an operator.
+    Error,
+}
+
+/// The steps worth telling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The pointer names an instance that cannot serve.
+    GpuInstanceStateIssue,
+    /// A running instance was found by tag and taken over.
+    GpuInstanceAdoptedByTag,
+    /// The instance the pointer named was running and was taken over.
+    GpuInstanceAdoptedByPointer,
+    /// A stopped instance is being started.
+    GpuInstanceStartingStopped,
+    /// The adopted instance runs, without an address so far.
+    GpuInstanceIpPending,
+    /// An instance was launched.
+    #[serde(rename = "provision.ec2_started")]
+    ProvisionEc2Started,
+    /// A launch failed for certain.
+    ProvisionFailed,
+    /// A launch was not answered; it will be sent again with the same token.
+    ProvisionUnanswered,
+    /// The caller got an address.
+    ResolveServed,
+    /// The caller was turned away before reaching the worker.
+    ResolveTurnedAway,
+    /// The pointer was rewritten.
+    PointerWritten,
+    /// The pointer could not be rewritten; it will be tried again.
+    PointerWriteFailed,
+    /// An instance is being stopped or terminated; says why.
+    InstanceReaped,
+    /// An instance lives beside the adopted one; it will be ended if it still does when its grace is over.
+    OrphanSeen,
+    /// The instance of the worker was seen going down.
+    InstanceLost,
+    /// Instances come and go without ever serving.
+    WorkerCycling,
+    /// The guard refused a proposal.
+    ProposalVetoed,
+    /// A policy failed; the safe default was taken.
+    PolicyFailed,
+    /// A call to the cloud failed.
+    CloudCallFailed,
+    /// A call to the store failed.
+    StoreCallFailed,
+    /// Another host has written the worker's record in between.
+    RecordLost,
+    /// What another host, or an earlier life of this one, intended is finished or given up.
+    IntentRecovered,
+    /// A box has its token.
+    BoxRegistered,
+    /// A register or a report was refused for now.
+    BoxRefused,
+    /// A box was told that another instance embodies its worker.
+    BoxSuperseded,
+    /// A box showed what cannot be by itself: somebody should look.
+    BoxAlarm,
+    /// A launch follows a box that could not register.
+    ProvisionAfterRefusedRegister,
+    /// A worker takes deliveries and finishes none.
+    WorkerUnresponsive,
+    /// A worker is not well, by enough of its signals.
+    WorkerUnhealthy,
+    /// It is well again.
+    WorkerRecovered,
+    /// What was reported of a worker did not get into the store.
+    ActivityRefreshFailed,
+    /// An instance is about to be reaped; it is not handed out any more.
+    InstanceDraining,
+    /// It has come into use, and stays.
+    InstanceRevived,
+    /// A restart has begun.
+    RestartBegun,
+    /// A request for a restart was dropped.
+    RestartDropped,
+    /// The worker is there again after its restart.
+    RestartDone,
+    /// The worker did not come back.
+    RestartFailed,
+    /// An operator has paused the worker, or given another reason for it.
+    WorkerPaused,
+    /// An operator has resumed the worker.
+    WorkerResumed,
+    /// An operator has the worker learned anew.
+    WorkerForgotten,
+}
+
+impl Step {
+    /// The stable name, as it stands in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GpuInstanceStateIssue => "gpu_instance_state_issue",
+            Self::GpuInstanceAdoptedByTag => "gpu_instance_adopted_by_tag",
+            Self::GpuInstanceAdoptedByPointer => "gpu_instance_adopted_by_pointer",
+            Self::GpuInstanceStartingStopped => "gpu_instance_starting_stopped",
+            Self::GpuInstanceIpPending => "gpu_instance_ip_pending",
+            Self::ProvisionEc2Started => "provision.ec2_started",
+            Self::ProvisionFailed => "provision_failed",
+            Self::ProvisionUnanswered => "provision_unanswered",
+            Self::ResolveServed => "resolve_served",
+            Self::ResolveTurnedAway => "resolve_turned_away",
+            Self::PointerWritten => "pointer_written",
+            Self::PointerWriteFailed => "pointer_write_failed",
+            Self::InstanceReaped => "instance_reaped",
+            Self::OrphanSeen => "orphan_seen",
+            Self::InstanceLost => "instance_lost",
+            Self::WorkerCycling => "worker_cycling",
+            Self::ProposalVetoed => "proposal_vetoed",
+            Self::PolicyFailed => "policy_failed",
+            Self::CloudCallFailed => "cloud_call_failed",
+            Self::StoreCallFailed => "store_call_failed",
+            Self::RecordLost => "record_lost",
+            Self::IntentRecovered => "intent_recovered",
+            Self::BoxRegistered => "box_registered",
+            Self::BoxRefused => "box_refused",
+            Self::BoxSuperseded => "box_superseded",
+            Self::BoxAlarm => "box_alarm",
+            Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
+            Self::WorkerUnresponsive => "worker_unresponsive",
+            Self::WorkerUnhealthy => "worker_unhealthy",
+            Self::WorkerRecovered => "worker_recovered",
+            Self::ActivityRefreshFailed => "activity_refresh_failed",
+            Self::InstanceDraining => "instance_draining",
+            Self::InstanceRevived => "instance_revived",
+            Self::RestartBegun => "restart_begun",
+            Self::RestartDropped => "restart_dropped",
+            Self::RestartDone => "restart_done",
+            Self::RestartFailed => "restart_failed",
+            Self::WorkerPaused => "worker_paused",
+            Self::WorkerResumed => "worker_resumed",
+            Self::WorkerForgotten => "worker_forgotten",
+        }
+    }
+
+    /// How loud it is.
+    pub fn level(self) -> Level {
+        match self {
+            Self::GpuInstanceAdoptedByTag
+            | Self::GpuInstanceAdoptedByPointer
+            | Self::GpuInstanceStartingStopped
+            | Self::ProvisionEc2Started
+            | Self::ResolveServed
+            | Self::ResolveTurnedAway
+            | Self::PointerWritten
+            | Self::RecordLost
+            | Self::BoxRegistered
+            | Self::BoxSuperseded
+            | Self::WorkerResumed
+            | Self::WorkerForgotten
+            | Self::InstanceDraining
+            | Self::InstanceRevived
+            | Self::RestartBegun
+            | Self::RestartDone => Level::Info,
+            Self::GpuInstanceStateIssue
+            | Self::GpuInstanceIpPending
+            | Self::ProvisionUnanswered
+            | Self::PointerWriteFailed
+            | Self::InstanceReaped
+            | Self::OrphanSeen
+            | Self::InstanceLost
+            | Self::ProposalVetoed
+            | Self::CloudCallFailed
+            | Self::StoreCallFailed
+            | Self::IntentRecovered
+            | Self::WorkerPaused
+            | Self::RestartDropped
+            // As loud as a webhook needs by default: whoever was woken is told that it is over.
+            | Self::WorkerRecovered
+            | Self::BoxRefused
+            | Self::ProvisionAfterRefusedRegister => Level::Warning,
+            Self::ProvisionFailed
+            | Self::WorkerCycling
+            | Self::PolicyFailed
+            | Self::BoxAlarm
+            | Self::RestartFailed
+            | Self::WorkerUnresponsive
+            | Self::WorkerUnhealthy
+            | Self::ActivityRefreshFailed => Level::Error,
+        }
+    }
+}
+
+/// One thing to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The worker it is about.
+    pub worker: WorkerId,
+    /// What happened.
+    pub step: Step,
+    /// One sentence.
+    pub text: String,
+    /// Named values, such as `old_instance_id`.
+    pub fields: Vec<(String, String)>,
+}

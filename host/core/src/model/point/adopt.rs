@@ -1,0 +1,59 @@
+//! `adopt`: which running instance embodies the worker? See `wit/adopt.wit`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{InstanceFacts, Reason, Tag};
+use crate::model::id::InstanceId;
+
+/// A live instance that carries the worker's tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Candidate {
+    /// The instance.
+    pub facts: InstanceFacts,
+    /// The tags the pool's `policy_tags` names.
+    pub tags: Vec<Tag>,
+}
+
+/// What the policy is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Input {
+    /// Newest launch first, at most 100.
+    pub candidates: Vec<Candidate>,
+    /// The pool's settings for this policy, a JSON object.
+    pub settings: String,
+}
+
+/// Which candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// This one.
+    Take(InstanceId),
+    /// None of them.
+    None,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Take(id) => write!(f, "take {id}"),
+            Self::None => f.write_str("take none"),
+        }
+    }
+}
+
+/// What the policy answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Verdict {
+    /// Which candidate.
+    pub choice: Choice,
+    /// Why.
+    pub reason: Reason,
+    /// How long a `none` holds for the same candidates.
+    pub valid_for_ms: u32,
+}

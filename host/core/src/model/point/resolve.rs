@@ -1,0 +1,196 @@
+//! `resolve`: where is my worker? See `wit/resolve.wit` for when it is asked and what each answer means.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AddressKind, Age, InstanceFacts, Reason, seconds};
+use crate::model::id::InstanceId;
+
+/// What the pointer said when it was last read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pointer {
+    /// Not read, or the reading failed.
+    #[default]
+    Unknown,
+    /// Empty, absent or the sentinel `none`.
+    Empty,
+    /// It names this instance.
+    Names(InstanceId),
+}
+
+/// The host's own record of the instance that embodies the worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adopted {
+    /// No instance does.
+    #[default]
+    None,
+    /// This one does.
+    Instance(InstanceId),
+}
+
+/// What the `adopt` policy said in this pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adoption {
+    /// It was not asked.
+    #[default]
+    NotAsked,
+    /// It took none of the candidates, or there were none.
+    Declined,
+    /// It took one.
+    Taken,
+}
+
+/// A mutation whose outcome is not known yet, with the milliseconds since it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InFlight {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// A launch.
+    Launching(u32),
+    /// A start of a stopped instance.
+    Starting(u32),
+    /// A stop or a termination.
+    Stopping(u32),
+}
+
+/// Why the last launch or start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The provider has no capacity of this type here.
+    NoCapacity,
+    /// The provider limits the rate of calls.
+    Throttled,
+    /// The host's credentials do not allow it.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl FailureKind {
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCapacity => "no-capacity",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind with this code; [`FailureKind::Other`] for one that is not known here.
+    pub fn from_code(code: &str) -> Self {
+        [Self::NoCapacity, Self::Throttled, Self::Denied]
+            .into_iter()
+            .find(|kind| kind.as_str() == code)
+            .unwrap_or(Self::Other)
+    }
+}
+
+/// The last failure of a launch or start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: FailureKind,
+    /// Milliseconds ago.
+    pub ago_ms: u32,
+    /// Failures in a row.
+    pub count: u32,
+}
+
+/// The last failure, if the last launch or start failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastFailure {
+    /// It did not fail, or there was none.
+    #[default]
+    None,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// What the policy is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Input {
+    /// The published hint.
+    pub pointer: Pointer,
+    /// The authority.
+    pub adopted: Adopted,
+    /// Every instance of the worker the host knows, newest launch first, at most 100.
+    pub instances: Vec<InstanceFacts>,
+    /// Age of the last complete tag scan.
+    pub scanned: Age,
+    /// What `adopt` said in this pass.
+    pub adoption: Adoption,
+    /// The mutation under way.
+    pub in_flight: InFlight,
+    /// The last failure.
+    pub last_failure: LastFailure,
+    /// The pool's settings for this policy, a JSON object.
+    pub settings: String,
+    /// What the policy returned last time.
+    pub memo: String,
+}
+
+/// Which instance to hand out, by which address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Target {
+    /// The instance.
+    pub id: InstanceId,
+    /// The address to use.
+    pub address: AddressKind,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Hand out this address.
+    Serve(Target),
+    /// Ask `adopt` which running instance to take over.
+    Adopt,
+    /// Start this stopped instance.
+    Start(InstanceId),
+    /// Launch a new instance.
+    Launch,
+    /// Something is under way; the caller comes back after so many milliseconds.
+    Wait(u32),
+    /// Nothing can be done now; the caller comes back after so many milliseconds.
+    Unavailable(u32),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serve(target) => write!(f, "serve {}", target.id),
+            Self::Adopt => f.write_str("adopt"),
+            Self::Start(id) => write!(f, "start {id}"),
+            Self::Launch => f.write_str("launch"),
+            Self::Wait(ms) => write!(f, "wait {}", seconds(*ms)),
+            Self::Unavailable(ms) => write!(f, "unavailable {}", seconds(*ms)),
+        }
+    }
+}
+
+/// What the policy answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Verdict {
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// How long a `serve` may be repeated without asking, while nothing it rests on changes.
+    pub valid_for_ms: u32,
+    /// Handed back next time.
+    pub memo: String,
+}
