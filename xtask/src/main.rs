@@ -13,7 +13,7 @@
 //! lint         fmt, walls between the crates, licences, manifests, clippy
 //! demo, bench, swarm
 //!              build what they need and hand over
-//! mutants      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
@@ -29,7 +29,7 @@ mod demo;
 mod emulator;
 mod lint;
 mod lock;
-mod mutants;
+mod planted;
 mod policies;
 mod process;
 mod swarm;
@@ -100,7 +100,7 @@ enum Task {
         args: Vec<String>,
     },
     /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
-    Mutants(mutants::Options),
+    Planted(planted::Options),
 }
 
 fn main() -> ExitCode {
@@ -127,6 +127,6 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Demo { args } => demo::run(&workspace, args),
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
-        Task::Mutants(options) => mutants::run(&workspace, options),
+        Task::Planted(options) => planted::run(&workspace, options),
     }
 }
