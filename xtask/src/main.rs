@@ -14,6 +14,7 @@
 //! demo, bench, swarm
 //!              build what they need and hand over
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! lines        how much source there is, with and without tests
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
@@ -27,11 +28,13 @@
 mod bench;
 mod demo;
 mod emulator;
+mod lines;
 mod lint;
 mod lock;
 mod planted;
 mod policies;
 mod process;
+mod source;
 mod swarm;
 mod test;
 mod toolchain;
@@ -101,6 +104,8 @@ enum Task {
     },
     /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
     Planted(planted::Options),
+    /// Counts the lines of source, without and with tests
+    Lines,
 }
 
 fn main() -> ExitCode {
@@ -128,5 +133,6 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
         Task::Planted(options) => planted::run(&workspace, options),
+        Task::Lines => lines::run(&workspace).map(|()| ExitCode::SUCCESS),
     }
 }
