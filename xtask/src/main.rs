@@ -10,7 +10,7 @@
 //! policies     policy crates -> core modules -> components in <target>/policies
 //! emulator     moto in a virtual environment under <target>/emulator
 //! test         policies, emulator, reeve, then every test, summed up in the last line
-//! lint         fmt, walls between the crates, licences, manifests, clippy
+//! lint         fmt, walls between the crates and inside them, licences, manifests, clippy
 //! demo, bench, swarm
 //!              build what they need and hand over
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them

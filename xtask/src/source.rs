@@ -40,6 +40,11 @@ impl Source {
         })
     }
 
+    /// What is not built for tests only.
+    pub(crate) fn without_tests(&self) -> &[TokenTree] {
+        &self.without_tests
+    }
+
     /// How many lines have code.
     pub(crate) fn lines(&self) -> usize {
         count(&self.all)
@@ -229,18 +234,18 @@ fn collect_lines(tokens: impl Iterator<Item = TokenTree>, lines: &mut BTreeSet<u
 }
 
 /// The text of an identifier or a keyword.
-fn word(token: &TokenTree) -> Option<String> {
+pub(crate) fn word(token: &TokenTree) -> Option<String> {
     match token {
         TokenTree::Ident(ident) => Some(ident.to_string()),
         _ => None,
     }
 }
 
-fn is_word(token: &TokenTree, text: &str) -> bool {
+pub(crate) fn is_word(token: &TokenTree, text: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == text)
 }
 
-fn is_punct(token: &TokenTree, char: char) -> bool {
+pub(crate) fn is_punct(token: &TokenTree, char: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
 }
 
