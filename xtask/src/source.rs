@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Words that begin an item which ends with `;`, even when braces come before.
-const ENDS_WITH_SEMICOLON: [&str; 4] = ["use", "static", "type", "let"];
+/// Words that may stand before the word that says what an item is.
+const QUALIFIERS: [&str; 4] = ["pub", "unsafe", "async", "extern"];
+
+/// Items that end with `;`, even when braces come before.
+const ENDS_WITH_SEMICOLON: [&str; 5] = ["use", "static", "type", "let", "const"];
+
+/// Items whose commas, as in `impl<A, B>`, do not end them.
+const HAS_COMMAS: [&str; 5] = ["mod", "impl", "struct", "enum", "trait"];
 
 /// One file of Rust.
 pub(crate) struct Source {
@@ -179,18 +185,29 @@ fn item_length(tokens: &[TokenTree]) -> usize {
     while tokens.get(at).is_some_and(|it| is_punct(it, '#')) {
         at += 2;
     }
-    let words = || tokens[at..].iter().take(4).filter_map(word);
-    let needs_semicolon = words().any(|it| ENDS_WITH_SEMICOLON.contains(&it.as_str()))
-        || (words().any(|it| it == "const") && words().all(|it| it != "fn"));
-    let is_item = needs_semicolon
-        || words()
-            .any(|it| ["mod", "fn", "impl", "struct", "enum", "trait"].contains(&it.as_str()));
-    let is_end = |token: &TokenTree| match token {
-        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace && !needs_semicolon,
-        _ => is_punct(token, ';') || (!is_item && is_punct(token, ',')),
+    let item = tokens.get(at..).unwrap_or_default();
+    let is_head = |it: &&TokenTree| !is_braces(it) && !is_punct(it, ';');
+    let mut words = item
+        .iter()
+        .take_while(is_head)
+        .filter_map(word)
+        .filter(|it| !QUALIFIERS.contains(&it.as_str()));
+    let keyword = words.next().unwrap_or_default();
+    let is_function =
+        keyword == "fn" || (keyword == "const" && words.next().as_deref() == Some("fn"));
+    let needs_semicolon = !is_function && ENDS_WITH_SEMICOLON.contains(&keyword.as_str());
+    let has_commas = is_function || needs_semicolon || HAS_COMMAS.contains(&keyword.as_str());
+    let is_end = |token: &TokenTree| {
+        is_punct(token, ';')
+            || (is_braces(token) && !needs_semicolon)
+            || (is_punct(token, ',') && !has_commas)
     };
-    let end = tokens[at.min(tokens.len())..].iter().position(is_end);
+    let end = item.iter().position(is_end);
     end.map_or(tokens.len(), |end| at + end + 1)
+}
+
+fn is_braces(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
 
 /// The name in `mod name;`.
@@ -276,6 +293,16 @@ mod tests {
     #[test]
     fn what_is_built_for_tests_only_is_told_apart() {
         let cases = [
+            ("#[cfg(test)]\nmod tests {}\nuse a::b;\n", (1, 3)),
+            ("#[cfg(test)]\nmod tests;\nconst A: u8 = 1;\n", (1, 3)),
+            (
+                "#[cfg(test)]\nimpl<A, B> C<A, B> for D {\n}\nfn b() {}\n",
+                (1, 4),
+            ),
+            (
+                "fn a() {\n    match b {\n        #[cfg(test)]\n        C => d(),\n        E => {}\n    }\n}\n",
+                (5, 7),
+            ),
             (
                 "#[cfg(test)]\nmod tests {\n    fn a() {}\n}\nfn b() {}\n",
                 (1, 5),
