@@ -186,10 +186,8 @@ fn item_length(tokens: &[TokenTree]) -> usize {
         at += 2;
     }
     let item = tokens.get(at..).unwrap_or_default();
-    let is_head = |it: &&TokenTree| !is_braces(it) && !is_punct(it, ';');
     let mut words = item
         .iter()
-        .take_while(is_head)
         .filter_map(word)
         .filter(|it| !QUALIFIERS.contains(&it.as_str()));
     let keyword = words.next().unwrap_or_default();
@@ -317,7 +315,7 @@ mod tests {
             ),
             ("#[cfg(test)]\nconst A: B = B { c };\nfn b() {}\n", (1, 3)),
             (
-                "#[cfg(test)]\npub(crate) const fn a() {}\nfn b() {}\n",
+                "#[cfg(test)]\npub(crate) const fn a<A, B>() {}\nfn b() {}\n",
                 (1, 3),
             ),
             (

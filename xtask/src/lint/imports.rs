@@ -131,9 +131,9 @@ impl Imports {
         reached
     }
 
-    /// The imports of a shortest way round a circle, in order.
-    pub(super) fn way_round(&self, circle: &BTreeSet<&str>) -> Vec<Import<'_>> {
-        let rounds = circle.iter().map(|module| self.way_back_to(module));
+    /// The imports of a shortest way from one of these modules back to it, in order.
+    pub(super) fn way_round(&self, modules: &BTreeSet<&str>) -> Vec<Import<'_>> {
+        let rounds = modules.iter().map(|module| self.way_back_to(module));
         rounds.min_by_key(Vec::len).unwrap_or_default()
     }
 

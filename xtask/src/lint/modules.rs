@@ -159,39 +159,43 @@ impl Rules<'_> {
             .leftovers_of(rule.folder)
             .map(|it| (it, it.modules.iter().copied().collect()))
             .collect();
-        let is_allowed = |circle: &&BTreeSet<&str>| {
-            leftovers
-                .iter()
-                .any(|(_, allowed)| circle.is_subset(allowed))
-        };
-        let (known, new): (Vec<_>, Vec<_>) = circles.iter().partition(is_allowed);
-        let mut refusals: Vec<Refusal> = new
-            .into_iter()
-            .map(|circle| refuse_circle(rule, circle, imports))
-            .collect();
-        for (leftover, allowed) in &leftovers {
-            let rest: Vec<_> = known.iter().filter(|it| it.is_subset(allowed)).collect();
-            if !rest.iter().any(|circle| **circle == allowed) {
-                let rest = rest.into_iter().map(|circle| names(circle)).collect();
-                refusals.push(shrunk(leftover, rest));
+        let mut refusals = Vec::new();
+        for circle in &circles {
+            if !leftovers.iter().any(|(_, listed)| circle.is_subset(listed)) {
+                let listed = leftovers.iter().flat_map(|(_, listed)| listed);
+                let listed = listed.copied().collect();
+                refusals.push(refuse_circle(rule, circle, &listed, imports));
+            }
+        }
+        for (leftover, listed) in &leftovers {
+            // One that has grown is refused as a circle.
+            if !circles.iter().any(|circle| circle.is_superset(listed)) {
+                let rest = circles.iter().filter(|circle| circle.is_subset(listed));
+                refusals.push(shrunk(leftover, rest.map(names).collect()));
             }
         }
         refusals
     }
 }
 
-fn refuse_circle(rule: &Acyclic, circle: &BTreeSet<&str>, imports: &Imports) -> Refusal {
-    let way = imports.way_round(circle);
+/// A circle that no leftover allows. The way shown leads through a module that is not `listed` in a
+/// leftover, if there is one: it has the import that is new.
+fn refuse_circle(
+    rule: &Acyclic,
+    circle: &BTreeSet<&str>,
+    listed: &BTreeSet<&str>,
+    imports: &Imports,
+) -> Refusal {
+    let new: BTreeSet<&str> = circle.difference(listed).copied().collect();
+    let through = if new.is_empty() { circle } else { &new };
+    let way = imports.way_round(through);
     let way: String = way
         .iter()
         .map(|import| format!("\n         {import}"))
         .collect();
     Refusal {
         subject: rule.folder.to_owned(),
-        found: format!(
-            "a circle of {}; a shortest way round it:{way}",
-            names(circle)
-        ),
+        found: format!("a circle of {}; a way round:{way}", names(circle)),
         rule: format!(
             "modules directly in {} import each other in no circle",
             rule.folder
