@@ -1,8 +1,10 @@
-//! What is checked without running anything: format, walls, licences, manifests, clippy.
+//! What is checked without running anything: format, walls, imports, licences, manifests, clippy.
 
 mod graph;
+mod imports;
 mod licences;
 mod manifests;
+mod modules;
 mod refusal;
 mod walls;
 
@@ -35,6 +37,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         succeeds(workspace.cargo("fmt").args(["--all", "--check"])),
     );
     check("dependencies", dependencies(workspace)?);
+    let files = workspace::tracked(workspace.root())?;
+    check(
+        "imports",
+        passes(&modules::check(workspace.root(), &files)?),
+    );
     check("clippy", succeeds(&mut clippy(workspace)));
     check(
         "clippy of the demo's build",
@@ -94,10 +101,15 @@ fn dependencies(workspace: &Workspace) -> Result<bool> {
             .with_context(|| format!("cannot read {}", member.manifest_path.display()))?;
         refusals.extend(manifests::check(&member.name, &text)?);
     }
-    for refusal in &refusals {
+    Ok(passes(&refusals))
+}
+
+/// Prints what is refused; returns whether that is nothing.
+fn passes(refusals: &[Refusal]) -> bool {
+    for refusal in refusals {
         eprintln!("{refusal}");
     }
-    Ok(refusals.is_empty())
+    refusals.is_empty()
 }
 
 /// The graph as it is built for this machine and for the policies' target: crates for other systems

@@ -10,10 +10,11 @@
 //! policies     policy crates -> core modules -> components in <target>/policies
 //! emulator     moto in a virtual environment under <target>/emulator
 //! test         policies, emulator, reeve, then every test, summed up in the last line
-//! lint         fmt, walls between the crates, licences, manifests, clippy
+//! lint         fmt, walls between the crates and inside them, licences, manifests, clippy
 //! demo, bench, swarm
 //!              build what they need and hand over
-//! mutants      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! lines        how much source there is, with and without tests
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
@@ -27,11 +28,13 @@
 mod bench;
 mod demo;
 mod emulator;
+mod lines;
 mod lint;
 mod lock;
-mod mutants;
+mod planted;
 mod policies;
 mod process;
+mod source;
 mod swarm;
 mod test;
 mod toolchain;
@@ -100,7 +103,9 @@ enum Task {
         args: Vec<String>,
     },
     /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
-    Mutants(mutants::Options),
+    Planted(planted::Options),
+    /// Counts the lines of source, without and with tests
+    Lines,
 }
 
 fn main() -> ExitCode {
@@ -127,6 +132,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Demo { args } => demo::run(&workspace, args),
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
-        Task::Mutants(options) => mutants::run(&workspace, options),
+        Task::Planted(options) => planted::run(&workspace, options),
+        Task::Lines => lines::run(&workspace).map(|()| ExitCode::SUCCESS),
     }
 }

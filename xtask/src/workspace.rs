@@ -1,6 +1,7 @@
 //! Where things are, and the cargo that builds them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -104,6 +105,28 @@ fn root() -> Result<PathBuf> {
         .parent()
         .map(Path::to_path_buf)
         .with_context(|| format!("{} has no parent folder", manifest.display()))
+}
+
+/// The files of a tree, by their paths below its root: those that git keeps, and new ones that git
+/// does not ignore.
+///
+/// # Errors
+/// When git cannot list the tree.
+pub(crate) fn tracked(tree: &Path) -> Result<Vec<PathBuf>> {
+    let mut list = Command::new("git");
+    list.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ])
+    .current_dir(tree);
+    let listed = process::capture(&mut list)?;
+    let names = listed.split('\0').filter(|name| !name.is_empty());
+    let names = names.map(|name| PathBuf::from(OsStr::from_bytes(name.as_bytes())));
+    // A file that was deleted may still be in git's index.
+    Ok(names.filter(|name| tree.join(name).is_file()).collect())
 }
 
 /// The cargo that runs this binary, without what it told this binary about the package `xtask`: a

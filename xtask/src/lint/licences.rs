@@ -38,7 +38,7 @@ fn refuse(package: &Package) -> Option<Refusal> {
         None => "no `license` in its manifest".to_owned(),
     };
     Some(Refusal {
-        package: format!("{} {}", package.name, package.version),
+        subject: format!("{} {}", package.name, package.version),
         found,
         rule: format!("accepted are {}", ALLOWED.join(", ")),
         why: "reeve is passed on as a whole, under Apache-2.0",
@@ -151,7 +151,7 @@ mod tests {
         let graph = fake::graph("fine - MIT\nviral - AGPL-3.0-only\n");
         let refusals = check(&graph);
         assert_eq!(refusals.len(), 1);
-        assert_eq!(refusals[0].package, "viral 1.0.0");
+        assert_eq!(refusals[0].subject, "viral 1.0.0");
         assert_eq!(refusals[0].found, "the licence `AGPL-3.0-only`");
     }
 }

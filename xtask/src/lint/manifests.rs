@@ -27,7 +27,7 @@ pub(super) fn check(package: &str, manifest: &str) -> Result<Vec<Refusal>> {
     }
     if !taken_from_workspace(manifest.get("lints")) && !restrains_unsafe(&manifest) {
         refusals.push(Refusal {
-            package: package.to_owned(),
+            subject: package.to_owned(),
             found: "neither `[lints] workspace = true` nor lints of its own against unsafe code"
                 .to_owned(),
             rule: "every member takes the workspace's lints, or, if generated code needs to be \
@@ -48,7 +48,7 @@ fn dependencies(package: &str, table: &Table) -> Vec<Refusal> {
         .flatten()
         .filter(|(_, dependency)| !taken_from_workspace(Some(dependency)))
         .map(|(name, dependency)| Refusal {
-            package: package.to_owned(),
+            subject: package.to_owned(),
             found: format!("{name} = {dependency}"),
             rule: format!("{name} = {{ workspace = true }}, its version in the root Cargo.toml"),
             why: "one list of versions: two members cannot drift apart, and a reader finds all \

@@ -5,8 +5,8 @@ use std::fmt;
 /// One thing to change, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The package it is about.
-    pub(super) package: String,
+    /// The package or the folder with the fault.
+    pub(super) subject: String,
     /// What was found, with the way it came in.
     pub(super) found: String,
     /// The rule it breaks.
@@ -20,7 +20,7 @@ impl fmt::Display for Refusal {
         write!(
             formatter,
             "refused: {}\n  found: {}\n  rule:  {}\n  why:   {}",
-            self.package, self.found, self.rule, self.why
+            self.subject, self.found, self.rule, self.why
         )
     }
 }

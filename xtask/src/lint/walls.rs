@@ -128,7 +128,7 @@ fn never(graph: &Graph, wall: &Never) -> Vec<Refusal> {
             .is_some_and(|last| matches_any(&last.name, wall.banned))
     })
     .map(|way| Refusal {
-        package: package.name.clone(),
+        subject: package.name.clone(),
         found: path(&way),
         rule: format!(
             "{} is never built from: {}",
@@ -149,7 +149,7 @@ fn only(graph: &Graph, wall: &Only) -> Vec<Refusal> {
         .filter(|dependency| graph.is_member(dependency))
         .filter(|dependency| !wall.members.contains(&dependency.name.as_str()))
         .map(|dependency| Refusal {
-            package: package.name.clone(),
+            subject: package.name.clone(),
             found: path(&[package, dependency]),
             rule: match wall.members {
                 [] => format!("{} depends on no crate of ours", package.name),
@@ -174,7 +174,7 @@ fn cloud_stays_behind_its_crate(graph: &Graph, member: &Package) -> Vec<Refusal>
     direct
         .filter(|dependency| dependency.name.starts_with("aws-"))
         .map(|dependency| Refusal {
-            package: member.name.clone(),
+            subject: member.name.clone(),
             found: path(&[member, dependency]),
             rule: format!("only {CLOUD} names an AWS crate, tests included"),
             why: "the EC2 SDK alone is 1.2 million lines: nothing else may have to wait for it, and \
@@ -188,7 +188,7 @@ fn nothing_imports_tests(graph: &Graph, member: &Package) -> Vec<Refusal> {
     direct
         .filter(|dependency| dependency.name == TESTS)
         .map(|dependency| Refusal {
-            package: member.name.clone(),
+            subject: member.name.clone(),
             found: path(&[member, dependency]),
             rule: format!("nothing depends on {TESTS}"),
             why: "what judges the code stands outside of it",
@@ -206,7 +206,7 @@ fn policies_see_the_contract_only(graph: &Graph, member: &Package) -> Vec<Refusa
             .is_some_and(|last| graph.is_member(last) && !is_policy(graph.folder(last)))
     })
     .map(|way| Refusal {
-        package: member.name.clone(),
+        subject: member.name.clone(),
         found: path(&way),
         rule: "a policy depends on no crate of the host".to_owned(),
         why: "policies see wit/ only: a team must be able to write one without this repository",
@@ -221,7 +221,7 @@ fn is_policy(folder: &Path) -> bool {
 
 fn no_such_member(package: &str) -> Refusal {
     Refusal {
-        package: package.to_owned(),
+        subject: package.to_owned(),
         found: "no such member of the workspace".to_owned(),
         rule: "every wall in xtask/src/lint/walls.rs is about a member".to_owned(),
         why: "a wall around something that was renamed guards nothing",
@@ -293,7 +293,7 @@ mod tests {
         let graph = fake::graph(&format!("{HOUSE}\n{line}"));
         let refusals = check(&graph).into_iter();
         refusals
-            .map(|refusal| format!("{}: {}", refusal.package, refusal.found))
+            .map(|refusal| format!("{}: {}", refusal.subject, refusal.found))
             .collect()
     }
 
@@ -378,7 +378,7 @@ mod tests {
             .collect();
         let found: Vec<String> = check(&fake::graph(&without))
             .into_iter()
-            .map(|refusal| refusal.package)
+            .map(|refusal| refusal.subject)
             .collect();
         assert_eq!(found, ["reeve-sim", "reeve-sim"]);
     }

@@ -1,0 +1,257 @@
+//! Which modules inside a crate may import which others.
+//!
+//! `walls.rs` has the rules between crates; these are the rules inside them, as data with their
+//! reasons.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::imports::{Import, Imports, OWN, src_of};
+use super::refusal::Refusal;
+use crate::source;
+
+/// This file, for messages.
+const HERE: &str = "xtask/src/lint/modules.rs";
+
+/// A folder whose modules must not import each other in a circle.
+struct Acyclic {
+    folder: &'static str,
+    /// Whether the folder may be missing. A rule for a folder that is being built or emptied says
+    /// `true`.
+    may_be_missing: bool,
+    why: &'static str,
+}
+
+const ACYCLIC: [Acyclic; 3] = [
+    Acyclic {
+        folder: "host/core/src",
+        may_be_missing: false,
+        why: "a module is read after those it imports; in a circle none can be read alone",
+    },
+    Acyclic {
+        folder: "host/core/src/reconcile",
+        may_be_missing: true,
+        why: "a step that calls its caller hides in which order things happen",
+    },
+    Acyclic {
+        folder: "host/core/src/flow",
+        may_be_missing: true,
+        why: "the order of work stands in flow/mod.rs alone: a flow returns what happened and calls \
+              nothing above it",
+    },
+];
+
+/// A folder whose modules must not import each other at all.
+struct Apart {
+    folder: &'static str,
+    may_be_missing: bool,
+    /// The modules that all others may import. The folder's own file may import every module.
+    shared: &'static [&'static str],
+    why: &'static str,
+}
+
+const APART: [Apart; 1] = [Apart {
+    folder: "host/core/src/flow",
+    may_be_missing: true,
+    shared: &["turn"],
+    why: "a flow that calls another one cannot be read, tested or removed alone; flows hear of each \
+          other through the facts and what happened",
+}];
+
+/// A circle that is still there. The list only shrinks.
+struct Leftover {
+    folder: &'static str,
+    /// All modules of the circle, in any order.
+    modules: &'static [&'static str],
+}
+
+const LEFTOVERS: [Leftover; 4] = [
+    Leftover {
+        folder: "host/core/src",
+        modules: &[
+            "cloud", "compute", "demand", "guard", "spec", "store", "worker",
+        ],
+    },
+    Leftover {
+        folder: "host/core/src",
+        modules: &["fleet", "reconcile"],
+    },
+    Leftover {
+        folder: "host/core/src",
+        modules: &["instance", "point"],
+    },
+    Leftover {
+        folder: "host/core/src/reconcile",
+        modules: &[
+            "address", "adoption", "boxes", "callers", "health", "mod", "mutation", "operator",
+            "orphans", "pass", "reaping", "record", "restart",
+        ],
+    },
+];
+
+/// The rules, so that tests can state others.
+struct Rules<'a> {
+    acyclic: &'a [Acyclic],
+    apart: &'a [Apart],
+    leftovers: &'a [Leftover],
+}
+
+/// Every import that breaks a rule. `files` are all files of the tree, below `root`.
+///
+/// # Errors
+/// When a file cannot be read, or is not Rust.
+pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Refusal>> {
+    let rules = Rules {
+        acyclic: &ACYCLIC,
+        apart: &APART,
+        leftovers: &LEFTOVERS,
+    };
+    rules.check(root, files)
+}
+
+impl Rules<'_> {
+    fn check(&self, root: &Path, files: &[PathBuf]) -> Result<Vec<Refusal>> {
+        let mut refusals = Vec::new();
+        let sources = source::read(root, self.files_of_crates(files)?)?;
+        let read = |folder: &str| Imports::of(Path::new(folder), &sources);
+        for rule in self.acyclic {
+            let imports = read(rule.folder)?;
+            refusals.extend(self.circles(rule, &imports));
+            if imports.is_empty() && !rule.may_be_missing {
+                refusals.push(missing(rule.folder));
+            }
+        }
+        for rule in self.apart {
+            let imports = read(rule.folder)?;
+            refusals.extend(imports_between(rule, &imports));
+            if imports.is_empty() && !rule.may_be_missing {
+                refusals.push(missing(rule.folder));
+            }
+        }
+        Ok(refusals)
+    }
+
+    /// The Rust files of all crates that a rule is about.
+    fn files_of_crates(&self, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        let acyclic = self.acyclic.iter().map(|rule| rule.folder);
+        let folders = acyclic.chain(self.apart.iter().map(|rule| rule.folder));
+        let crates: BTreeSet<&Path> = folders
+            .map(|folder| src_of(Path::new(folder)))
+            .collect::<Result<_>>()?;
+        let is_wanted = |file: &&PathBuf| {
+            file.extension().is_some_and(|it| it == "rs")
+                && crates.iter().any(|src| file.starts_with(src))
+        };
+        Ok(files.iter().filter(is_wanted).cloned().collect())
+    }
+
+    fn leftovers_of(&self, folder: &str) -> impl Iterator<Item = &Leftover> {
+        self.leftovers.iter().filter(move |it| it.folder == folder)
+    }
+
+    /// Compares the circles with the leftovers: neither a circle that no leftover allows, nor a
+    /// leftover that is no longer a circle, may pass.
+    fn circles(&self, rule: &Acyclic, imports: &Imports) -> Vec<Refusal> {
+        let circles = imports.circles();
+        let leftovers: Vec<(&Leftover, BTreeSet<&str>)> = self
+            .leftovers_of(rule.folder)
+            .map(|it| (it, it.modules.iter().copied().collect()))
+            .collect();
+        let mut refusals = Vec::new();
+        for circle in &circles {
+            if !leftovers.iter().any(|(_, listed)| circle.is_subset(listed)) {
+                let listed = leftovers.iter().flat_map(|(_, listed)| listed);
+                let listed = listed.copied().collect();
+                refusals.push(refuse_circle(rule, circle, &listed, imports));
+            }
+        }
+        for (leftover, listed) in &leftovers {
+            // One that has grown is refused as a circle.
+            if !circles.iter().any(|circle| circle.is_superset(listed)) {
+                let rest = circles.iter().filter(|circle| circle.is_subset(listed));
+                refusals.push(shrunk(leftover, rest.map(names).collect()));
+            }
+        }
+        refusals
+    }
+}
+
+/// A circle that no leftover allows. The way shown leads through a module that is not `listed` in a
+/// leftover, if there is one: it has the import that is new.
+fn refuse_circle(
+    rule: &Acyclic,
+    circle: &BTreeSet<&str>,
+    listed: &BTreeSet<&str>,
+    imports: &Imports,
+) -> Refusal {
+    let new: BTreeSet<&str> = circle.difference(listed).copied().collect();
+    let through = if new.is_empty() { circle } else { &new };
+    let way = imports.way_round(through);
+    let way: String = way
+        .iter()
+        .map(|import| format!("\n         {import}"))
+        .collect();
+    Refusal {
+        subject: rule.folder.to_owned(),
+        found: format!("a circle of {}; a way round:{way}", names(circle)),
+        rule: format!(
+            "modules directly in {} import each other in no circle",
+            rule.folder
+        ),
+        why: rule.why,
+    }
+}
+
+/// A leftover that is not a circle as it stands in the list; `rest` are the circles inside it.
+fn shrunk(leftover: &Leftover, rest: Vec<String>) -> Refusal {
+    let listed = names(&leftover.modules.iter().copied().collect());
+    let found = match rest[..] {
+        [] => format!("no circle of {listed}; remove it from LEFTOVERS in {HERE}"),
+        _ => format!(
+            "no circle of {listed}, but of {}; write this into LEFTOVERS in {HERE}",
+            rest.join(", and of ")
+        ),
+    };
+    Refusal {
+        subject: leftover.folder.to_owned(),
+        found,
+        rule: "each circle that is allowed as a leftover exists as it is listed".to_owned(),
+        why: "the list shows how much is left to do, and a removed circle must not return",
+    }
+}
+
+fn imports_between(rule: &Apart, imports: &Imports) -> Vec<Refusal> {
+    let is_refused = |import: &Import<'_>| {
+        import.from != OWN && import.to != OWN && !rule.shared.contains(&import.to)
+    };
+    let refuse = |import: Import<'_>| Refusal {
+        subject: rule.folder.to_owned(),
+        found: import.to_string(),
+        rule: format!(
+            "the modules of {} import none of each other but {}",
+            rule.folder,
+            rule.shared.join(", ")
+        ),
+        why: rule.why,
+    };
+    imports.all().filter(is_refused).map(refuse).collect()
+}
+
+fn missing(folder: &str) -> Refusal {
+    Refusal {
+        subject: folder.to_owned(),
+        found: "no such folder".to_owned(),
+        rule: format!("every rule in {HERE} is about a folder"),
+        why: "a rule for a folder that was renamed guards nothing",
+    }
+}
+
+fn names(circle: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = circle.iter().copied().collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

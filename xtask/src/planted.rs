@@ -1,0 +1,172 @@
+//! Planted bugs: mistakes that an engineer could make in the core, stated in `tests/planted`, and
+//! whether the swarm catches them.
+//!
+//! ```text
+//! tracked tree ─▶ copy below the target directory ─▶ one bug at a time ─▶ swarm, until a violation
+//! ```
+//!
+//! - [`bugs`]: the bugs, read from their files.
+//! - [`edit`]: one replacement in one file.
+//! - [`copy`]: the copy in which a bug is planted; the tree itself is only read.
+//! - [`trial`]: the build of the swarm in the copy, and its run.
+
+mod bugs;
+mod copy;
+mod edit;
+mod trial;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use self::bugs::Bug;
+use self::copy::Copy;
+use self::trial::{Lab, Trial};
+use crate::lock::Lock;
+use crate::policies;
+use crate::workspace::Workspace;
+
+/// So many of a hundred bugs must be caught. A few mistakes show too rarely for every run.
+const CAUGHT_PERCENT_MIN: usize = 95;
+
+/// What to try.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Tries this bug only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// How many worlds the swarm tries before a bug counts as missed
+    #[arg(long, default_value_t = 3_000)]
+    seeds: u64,
+    /// How many worlds run at a time (default: one per core)
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Writes `planted`, `caught` and `missed` to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The outcome of all trials.
+#[derive(Default)]
+struct Tally<'bugs> {
+    caught: usize,
+    missed: Vec<&'bugs Bug>,
+    /// Why a bug could not be tried: it does not compile, or the swarm ended without a result.
+    untried: Vec<String>,
+}
+
+/// Tries every planted bug. The exit code is a failure when fewer than 95 of a hundred are caught,
+/// or one could not be tried.
+///
+/// # Errors
+/// When a bug does not fit the tree, something cannot be read or copied, or the tree without a bug
+/// does not build or breaks a guarantee: no trial means anything before that is mended.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    let began = Instant::now();
+    let chosen = choose(bugs::read(workspace.root())?, &options.only)?;
+    require_fit(workspace.root(), &chosen)?;
+    policies::build(workspace)?;
+    let folder = workspace.target().join("planted-bugs");
+    let _lock = Lock::take(&folder.join("lock"), "the swarm with planted bugs")?;
+    let copy = Copy::of(workspace.root(), &folder.join("tree"))?;
+    let lab = Lab::new(workspace, &copy, &folder, options.seeds, options.threads);
+    println!("without a planted bug (the first build takes minutes)");
+    let sound = lab.first()?;
+    if let Trial::Caught(violation) = &sound {
+        bail!(
+            "the swarm finds a violation without a planted bug: {violation}\nlook at it with `cargo xtask \
+             swarm --seed {}`, and mend it first",
+            violation.seed
+        );
+    }
+    if let Trial::Missed { worlds, took } = sound {
+        println!("0 violations in {worlds} worlds ({} s)", took.as_secs());
+    }
+    let tally = try_all(&copy, &lab, &chosen)?;
+    let planted = chosen.len();
+    println!(
+        "{planted} planted, {} caught, {} missed in {} s",
+        tally.caught,
+        tally.missed.len(),
+        began.elapsed().as_secs()
+    );
+    for bug in &tally.missed {
+        println!("missed: {bug}");
+    }
+    for text in &tally.untried {
+        eprintln!("error: {text}");
+    }
+    if let Some(file) = &options.json {
+        let missed: Vec<&str> = tally.missed.iter().map(|bug| bug.name.as_str()).collect();
+        let figures = json!({ "planted": planted, "caught": tally.caught, "missed": missed });
+        fs::write(file, format!("{figures:#}\n"))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let is_enough = tally.caught * 100 >= planted * CAUGHT_PERCENT_MIN;
+    Ok(match is_enough && tally.untried.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn choose(all: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| all.iter().all(|bug| bug.name != **name))
+    {
+        bail!(
+            "there is no planted bug `{unknown}`; --only takes the name of a table in {}/*.toml",
+            bugs::FOLDER
+        );
+    }
+    let is_chosen = |bug: &Bug| only.is_empty() || only.contains(&bug.name);
+    Ok(all.into_iter().filter(is_chosen).collect())
+}
+
+/// Fails with every bug that does not fit, before a build that takes minutes.
+fn require_fit(root: &Path, chosen: &[Bug]) -> Result<()> {
+    let source = |name: &Path| {
+        let file = root.join(name);
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let misfits: Vec<String> = chosen
+        .iter()
+        .filter_map(|bug| bug.plant(source).err())
+        .map(|error| format!("\n  {error:#}"))
+        .collect();
+    if !misfits.is_empty() {
+        bail!(
+            "{} planted bugs do not fit the tree:{}",
+            misfits.len(),
+            misfits.concat()
+        );
+    }
+    Ok(())
+}
+
+fn try_all<'bugs>(copy: &Copy, lab: &Lab, chosen: &'bugs [Bug]) -> Result<Tally<'bugs>> {
+    let mut tally = Tally::default();
+    for bug in chosen {
+        let name = &bug.name;
+        let trial = copy
+            .apply(bug)
+            .and_then(|()| lab.again())
+            .with_context(|| format!("cannot try `{name}`"));
+        copy.restore(bug)?;
+        match &trial {
+            Ok(trial) => println!("{name:<36} {trial}"),
+            Err(_) => println!("{name:<36} ERROR"),
+        }
+        match trial {
+            Ok(Trial::Caught(_)) => tally.caught += 1,
+            Ok(Trial::Missed { .. }) => tally.missed.push(bug),
+            Err(error) => tally.untried.push(format!("{error:#}")),
+        }
+    }
+    Ok(tally)
+}

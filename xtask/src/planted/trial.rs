@@ -1,0 +1,180 @@
+//! Building the swarm in the copy, and letting it run until something does not hold.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::copy::Copy;
+use crate::process;
+use crate::workspace::{Workspace, cargo_command};
+
+/// The root manifest's profile for this: quick to build again after a small change.
+const PROFILE: &str = "planted";
+/// A build after a small change takes seconds; one that takes so long will not end.
+const BUILD_MAX: Duration = Duration::from_secs(1_800);
+/// Three thousand worlds take minutes. A bug that lets a host go round in circles for ever is found
+/// by nothing else.
+const RUN_MAX: Duration = Duration::from_secs(1_800);
+
+/// Where bugs are tried.
+pub(super) struct Lab {
+    manifest: PathBuf,
+    /// Kept between bugs, and between runs.
+    target: PathBuf,
+    policies: PathBuf,
+    figures: PathBuf,
+    seeds: u64,
+    threads: Option<usize>,
+}
+
+/// What came of one.
+pub(super) enum Trial {
+    /// A guarantee did not hold.
+    Caught(Violation),
+    /// So many worlds, and all held.
+    Missed { worlds: u64, took: Duration },
+}
+
+/// The first guarantee that did not hold.
+pub(super) struct Violation {
+    pub(super) seed: u64,
+    guarantee: String,
+    text: String,
+    worlds: u64,
+    took: Duration,
+}
+
+/// What the swarm writes with `--json`, as far as it matters here.
+#[derive(Deserialize)]
+struct Figures {
+    seeds: u64,
+    broken: Vec<Broken>,
+}
+
+#[derive(Deserialize)]
+struct Broken {
+    seed: u64,
+    guarantee: String,
+    text: String,
+}
+
+impl Lab {
+    pub(super) fn new(
+        workspace: &Workspace,
+        copy: &Copy,
+        folder: &Path,
+        seeds: u64,
+        threads: Option<usize>,
+    ) -> Self {
+        Self {
+            manifest: copy.root.join("Cargo.toml"),
+            target: folder.join("built"),
+            policies: workspace.policies(),
+            figures: folder.join("figures.json"),
+            seeds,
+            threads,
+        }
+    }
+
+    /// The copy as it is, before any bug: its build may take minutes.
+    ///
+    /// # Errors
+    /// When it does not compile, or the swarm does not end with a result.
+    pub(super) fn first(&self) -> Result<Trial> {
+        process::run_with_heartbeat(&mut self.build())?;
+        self.swarm()
+    }
+
+    /// The copy with a bug in it.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub(super) fn again(&self) -> Result<Trial> {
+        process::run_bounded(self.build().arg("--quiet"), BUILD_MAX)?;
+        self.swarm()
+    }
+
+    fn build(&self) -> Command {
+        let mut build = cargo_command();
+        build
+            .args(["build", "--profile", PROFILE, "--manifest-path"])
+            .arg(&self.manifest)
+            .args(["--package", "reeve-tests", "--features", "swarm"])
+            .args(["--bin", "swarm"])
+            .env("CARGO_TARGET_DIR", &self.target)
+            // What CI switches off is what makes the next build a matter of seconds.
+            .env("CARGO_INCREMENTAL", "1");
+        build
+    }
+
+    fn swarm(&self) -> Result<Trial> {
+        let began = Instant::now();
+        if self.figures.exists() {
+            fs::remove_file(&self.figures)
+                .with_context(|| format!("cannot remove {}", self.figures.display()))?;
+        }
+        let mut swarm = Command::new(self.target.join(PROFILE).join("swarm"));
+        swarm
+            .args(["--first", "--seeds", &self.seeds.to_string(), "--json"])
+            .arg(&self.figures)
+            .env("REEVE_POLICIES_DIR", &self.policies);
+        if let Some(threads) = self.threads {
+            swarm.args(["--threads", &threads.to_string()]);
+        }
+        // A violation ends it with a failure; without figures it came to no result.
+        let ended = process::run_bounded(&mut swarm, RUN_MAX);
+        let Ok(figures) = fs::read_to_string(&self.figures) else {
+            ended?;
+            bail!(
+                "the swarm has written no figures to {}",
+                self.figures.display()
+            );
+        };
+        let figures: Figures = serde_json::from_str(&figures)
+            .with_context(|| format!("cannot read {}", self.figures.display()))?;
+        let (worlds, took) = (figures.seeds, began.elapsed());
+        Ok(match figures.broken.into_iter().next() {
+            None => Trial::Missed { worlds, took },
+            Some(broken) => Trial::Caught(Violation {
+                seed: broken.seed,
+                guarantee: broken.guarantee,
+                text: broken.text,
+                worlds,
+                took,
+            }),
+        })
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caught(it) => write!(
+                f,
+                "caught by {:<8} at seed {:<5} ({} worlds, {} s)",
+                it.guarantee,
+                it.seed,
+                it.worlds,
+                it.took.as_secs()
+            ),
+            Self::Missed { worlds, took } => {
+                write!(f, "MISSED in {worlds} worlds ({} s)", took.as_secs())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "seed {}: {} did not hold: {}",
+            self.seed, self.guarantee, self.text
+        )
+    }
+}
