@@ -230,7 +230,7 @@ impl Checks {
         let truth = shelf.truth(&sent.worker);
         let findings = [
             self.fence.arrives(sent),
-            scope::arrives(sent, spec, world),
+            scope::arrives(sent, spec, &self.spec.name, &truth, world),
             adoption::arrives(sent, &truth, world),
             pointer::arrives(sent, &truth),
         ];

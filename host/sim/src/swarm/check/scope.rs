@@ -1,8 +1,10 @@
 //! G9: policies see, and hosts touch, a worker's own instances only. G8: only the adopted instance's box is given a
 //! token.
 
+use reeve_core::cloud::Mutation;
 use reeve_core::effect::Question;
 use reeve_core::id::InstanceId;
+use reeve_core::instance::TAG_FLEET;
 use reeve_core::point::Input;
 use reeve_core::spec::WorkerSpec;
 use reeve_core::store::Stored;
@@ -31,15 +33,37 @@ pub(super) fn asked(question: &Question, spec: &WorkerSpec, world: &World) -> Fi
     }
 }
 
-/// A mutation arrives: whose instance is it about?
-pub(super) fn arrives(sent: &Sent, spec: &WorkerSpec, world: &World) -> Finding {
+/// A mutation arrives: whose instance is it about, and who launched it?
+pub(super) fn arrives(
+    sent: &Sent,
+    spec: &WorkerSpec,
+    fleet: &str,
+    truth: &Stored,
+    world: &World,
+) -> Finding {
     match sent.mutation.instance() {
         Some(id) if is_foreign(world, spec, id) => broken(format!(
             "a {} of {id}, which is another worker's",
             sent.mutation.kind()
         )),
+        Some(id) if is_lost_for_good(sent, fleet, truth, world) => broken(format!(
+            "{id} is terminated, and another system launched it"
+        )),
         _ => Ok(()),
     }
+}
+
+/// Whether an EC2 instance that another system launched is terminated. A restart that replaces it may do so.
+fn is_lost_for_good(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> bool {
+    let Mutation::Terminate { compute, id, .. } = &sent.mutation else {
+        return false;
+    };
+    let restart = truth.record.restart.as_ref();
+    let is_replaced = restart.is_some_and(|restart| restart.instance.as_ref() == Some(id));
+    let launched_here = world
+        .instance(id)
+        .is_some_and(|instance| instance.tags.get(TAG_FLEET).is_some_and(|it| it == fleet));
+    compute.is_ec2() && !is_replaced && !launched_here
 }
 
 /// A caller is sent to an instance.
