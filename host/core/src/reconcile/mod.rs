@@ -77,6 +77,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             request, command, ..
         } => operator::ask(worker, turn, request, command),
         Event::HandedOut { instance, .. } => handed_out(worker, turn, &instance),
+        Event::BoxTurnedAway { .. } => worker.health.listening_since = turn.now,
         Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
         Event::Probed {
             instance,
