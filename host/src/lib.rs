@@ -20,7 +20,7 @@
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
 //! - `probe`: asking an instance how it is.
 //! - `boxes`: what boxes prove themselves with. [`notify`](mod@notify): webhooks that are told what people should know.
-//! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
+//! - [`clock`], [`logs`], `panics`, `print`, `ticker`: small things with one job each.
 
 mod api;
 mod boxes;
@@ -36,6 +36,7 @@ mod metrics;
 pub mod notify;
 mod panics;
 pub mod policies;
+mod print;
 mod probe;
 mod readiness;
 mod reload;
