@@ -26,6 +26,7 @@ use self::planted::Planted;
 use self::trial::{Lab, Trial};
 use crate::lock::Lock;
 use crate::policies;
+use crate::print;
 use crate::workspace::Workspace;
 
 /// So many of a hundred must be caught.
@@ -72,7 +73,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let _lock = Lock::take(&folder.join("lock"), "mutants")?;
     let copy = Copy::of(workspace.root(), &folder.join("tree"))?;
     let lab = Lab::new(workspace, &copy, &folder, options.seeds, options.threads);
-    println!("without a planted bug (the first build takes minutes)");
+    print::line("without a planted bug (the first build takes minutes)")?;
     let sound = lab.first()?;
     if let Trial::Caught(violation) = &sound {
         bail!(
@@ -82,18 +83,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         );
     }
     if let Trial::Missed { worlds, took } = sound {
-        println!("0 violations in {worlds} worlds ({} s)", took.as_secs());
+        let took = took.as_secs();
+        print::line(format_args!("0 violations in {worlds} worlds ({took} s)"))?;
     }
     let tally = try_all(&copy, &lab, &chosen)?;
     let planted = chosen.len();
-    println!(
+    print::line(format_args!(
         "{planted} planted, {} caught, {} missed in {} s",
         tally.caught,
         tally.missed.len(),
         began.elapsed().as_secs()
-    );
+    ))?;
     for name in &tally.missed {
-        println!("missed: {name}");
+        print::line(format_args!("missed: {name}"))?;
     }
     for text in &tally.untried {
         eprintln!("error: {text}");
@@ -134,8 +136,8 @@ fn try_all(copy: &Copy, lab: &Lab, chosen: &[Planted]) -> Result<Tally> {
             .with_context(|| format!("{name} says nothing"));
         copy.restore(planted)?;
         match &trial {
-            Ok(trial) => println!("{name:<36} {trial}"),
-            Err(_) => println!("{name:<36} ERROR"),
+            Ok(trial) => print::line(format_args!("{name:<36} {trial}"))?,
+            Err(_) => print::line(format_args!("{name:<36} ERROR"))?,
         }
         match trial {
             Ok(Trial::Caught(_)) => tally.caught += 1,
