@@ -93,6 +93,18 @@ async fn is_turned_away(host: &RunningHost, token: &str) -> bool {
     answer.is_empty()
 }
 
+/// Takes the one place of the box's address by a request whose body does not come.
+async fn hold_the_place(host: &RunningHost, token: &str) -> TcpStream {
+    let head = "POST /v1/workers/chat/register HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{";
+    eventually("the place is taken", || async {
+        let held = begin(host, [127, 0, 0, 1], head).await;
+        // Until the host has read the head, the connection waits and would make room for the next one.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        is_turned_away(host, token).await.then_some(held)
+    })
+    .await
+}
+
 async fn heartbeat_signal(host: &RunningHost) -> Value {
     let worker = get(host, "/v1/workers/chat").await.json();
     worker["health"]["signals"][0].clone()
@@ -123,13 +135,7 @@ async fn the_silence_of_a_box_that_the_door_turned_away_is_no_sign_of_its_health
     let stage = Stage::new();
     let (host, token) = serving(&stage, 1).await;
     assert_eq!(heartbeat(&host, &token).await.status, 200);
-    // A request whose body does not come holds the one place of the box's address.
-    let head = "POST /v1/workers/chat/register HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{";
-    let held = begin(&host, [127, 0, 0, 1], head).await;
-    eventually("the place is taken", || async {
-        is_turned_away(&host, &token).await.then_some(())
-    })
-    .await;
+    let held = hold_the_place(&host, &token).await;
     for _ in 0..40 {
         assert!(is_turned_away(&host, &token).await);
         let signal = heartbeat_signal(&host).await;

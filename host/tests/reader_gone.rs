@@ -63,13 +63,14 @@ fn commands_about_policies_end_quietly() {
     let component = standard("retry-ip.wasm");
     let input = r#"{"tries": 9, "waited-ms": 4500, "launched": "none"}"#;
     let input = file(dir.path(), "input.json", input);
-    let cases = r#"{"point": "retry-ip", "cases": []}"#;
-    let cases = file(dir.path(), "cases.json", cases);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cases = root.join("../policies/retry-ip/cases/bound.json");
+    let cases = cases.to_str().unwrap();
     ends_quietly(&["policy", "inspect", &component]);
     ends_quietly(&[
         "policy", "run", &component, "--point", "retry-ip", "--input", &input,
     ]);
-    ends_quietly(&["policy", "test", &component, &cases, "--worlds", "0"]);
+    ends_quietly(&["policy", "test", &component, cases, "--worlds", "0"]);
     ends_quietly(&["policy", "test", &component, "--worlds", "1"]);
     ends_quietly(&["policy", "test", &component, "--seed", "1"]);
 }
