@@ -19,6 +19,8 @@ pub struct BoxesOptions {
     pub listen: SocketAddr,
     /// How they are told apart.
     pub proofs: Proofs,
+    /// Connections that one address may have at a time.
+    pub peer_connections_max: usize,
 }
 
 /// Checks what boxes prove themselves with.
@@ -97,6 +99,7 @@ impl BoxesOptions {
         Ok(Self {
             listen: config.listen,
             proofs,
+            peer_connections_max: config.peer_connections_max,
         })
     }
 }
@@ -167,6 +170,7 @@ mod tests {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             shared_secret_file: Some(path),
             certificates: Default::default(),
+            peer_connections_max: 64,
         })
     }
 

@@ -14,10 +14,11 @@ use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::api::{self, Api, ApiParts, ListenError, SocketFile};
+use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
 use crate::drive::{Drive, Parts};
+use crate::hearing::Hearing;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::notify::{Deliveries, Teller, Webhooks};
@@ -119,11 +120,19 @@ impl Host {
         let tcp = api::tcp(options.listen).await?;
         let address = tcp.local_addr().unwrap_or(options.listen);
         let unix = options.socket.as_deref().map(api::unix).transpose()?;
+        let hearing = Hearing::default();
         let (for_boxes, proofs) = match options.boxes {
             None => (None, None),
-            Some(boxes) => (Some(api::tcp(boxes.listen).await?), Some(boxes.proofs)),
+            Some(boxes) => {
+                let caps = Caps::per_peer(boxes.peer_connections_max);
+                let admission = Admission::new(caps, hearing.clone(), metrics.clone());
+                let tcp = api::any_tcp(boxes.listen).await?;
+                (Some((tcp, admission)), Some(boxes.proofs))
+            }
         };
-        let boxes_address = for_boxes.as_ref().and_then(|tcp| tcp.local_addr().ok());
+        let boxes_address = for_boxes
+            .as_ref()
+            .and_then(|(tcp, _)| tcp.local_addr().ok());
 
         let registry = &options.policies.registry;
         let mut background = JoinSet::new();
@@ -158,6 +167,7 @@ impl Host {
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             announcer,
+            hearing: hearing.clone(),
             clock: options.clock,
         });
         let (stop_drive, drive_stopped) = oneshot::channel();
@@ -172,6 +182,7 @@ impl Host {
             metrics,
             clock: options.clock,
             proofs,
+            hearing,
         });
         let stop_servers = watch::Sender::new(false);
         let mut servers = JoinSet::new();
@@ -189,10 +200,11 @@ impl Host {
             file
         });
         tracing::info!(%address, "listening");
-        if let (Some(listener), Some(address)) = (for_boxes, boxes_address) {
-            servers.spawn(api::serve(
+        if let (Some((listener, admission)), Some(address)) = (for_boxes, boxes_address) {
+            servers.spawn(api::serve_boxes(
                 listener,
                 api.for_boxes(),
+                admission,
                 stop_servers.subscribe(),
             ));
             tracing::info!(%address, "listening for boxes");

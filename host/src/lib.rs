@@ -19,8 +19,9 @@
 //! - [`store`]: the workers' records in a file.
 //! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
 //! - `probe`: asking an instance how it is.
-//! - `boxes`: what boxes prove themselves with. [`notify`](mod@notify): webhooks that are told what people should know.
-//! - [`clock`], [`logs`], `panics`, `ticker`: small things with one job each.
+//! - `boxes`: what boxes prove themselves with. `hearing`: whether their door lets them speak.
+//! - [`notify`](mod@notify): webhooks that are told what people should know.
+//! - [`clock`], [`logs`], `panics`, `print`, `ticker`: small things with one job each.
 
 mod api;
 mod boxes;
@@ -29,6 +30,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 mod drive;
+mod hearing;
 pub mod host;
 mod journal;
 pub mod logs;
@@ -36,6 +38,7 @@ mod metrics;
 pub mod notify;
 mod panics;
 pub mod policies;
+mod print;
 mod probe;
 mod readiness;
 mod reload;

@@ -1,6 +1,7 @@
 //! The log, on standard error: one JSON object a line, or short lines for people when it is a terminal.
 
 mod format;
+mod pace;
 
 use std::io::IsTerminal;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 use tracing_subscriber::EnvFilter;
 
 use format::{Format, Style};
+pub(crate) use pace::Pace;
 
 /// The variable that says what is logged, such as `info` or `reeve=debug` (tracing-subscriber's
 /// `EnvFilter`); `info` when it is not set.

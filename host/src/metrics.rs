@@ -47,6 +47,7 @@ struct Inner {
     journal_bytes: Gauge<u64, AtomicU64>,
     reloads: Family<ReloadLabels, Counter>,
     panics: Family<PlaceLabels, Counter>,
+    turned_away: Family<CapLabels, Counter>,
     workers: Family<ConditionLabels, Gauge>,
     notifications: Family<NotificationLabels, Counter>,
     probes: Family<ProbeLabels, Counter>,
@@ -99,6 +100,11 @@ struct PlaceLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CapLabels {
+    cap: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ConditionLabels {
     condition: &'static str,
 }
@@ -140,6 +146,7 @@ impl Metrics {
             journal_bytes: Gauge::default(),
             reloads: Family::default(),
             panics: Family::default(),
+            turned_away: Family::default(),
             workers: Family::default(),
             notifications: Family::default(),
             probes: Family::default(),
@@ -252,6 +259,11 @@ impl Metrics {
     /// A panic that was caught, and where.
     pub(crate) fn panicked(&self, place: &'static str) {
         self.0.panics.get_or_create(&PlaceLabels { place }).inc();
+    }
+
+    /// The door for boxes ended or refused a connection at this cap: `peer` or `door`.
+    pub(crate) fn turned_away(&self, cap: &'static str) {
+        self.0.turned_away.get_or_create(&CapLabels { cap }).inc();
     }
 
     /// How many workers are in each condition now.
@@ -370,6 +382,11 @@ impl Inner {
             "panics",
             "Panics that were caught, by place",
             self.panics.clone(),
+        );
+        registry.register(
+            "box_connections_turned_away",
+            "Connections that the door for boxes ended or refused, by the cap: of one `peer`, or of the `door`",
+            self.turned_away.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
         registry.register(

@@ -43,6 +43,12 @@ pub fn moto_server() -> PathBuf {
     )
 }
 
+/// The program `ip`: the machine's own where `cargo xtask test` names none.
+pub fn ip() -> PathBuf {
+    let given = std::env::var_os("REEVE_IP").map(PathBuf::from);
+    given.unwrap_or_else(|| "ip".into())
+}
+
 /// The root of the workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -4,6 +4,7 @@
 //! - [`artefacts`]: where the built components, the host's binary and the emulator are.
 //! - [`emulator`]: an AWS emulator on a free loopback port, asked with plain HTTP.
 //! - [`gateway`]: stands between, counts what changes something, and holds a call where the test says.
+//! - [`machines`]: machines other than the host's, in network namespaces that a test makes itself.
 //! - [`process`]: the `reeve` process, started and stopped by the test itself.
 //! - [`scene`]: one worker in the emulator's account, for most tests of the process.
 
@@ -17,5 +18,6 @@
 pub mod artefacts;
 pub mod emulator;
 pub mod gateway;
+pub mod machines;
 pub mod process;
 pub mod scene;

@@ -151,16 +151,18 @@ impl Reeve {
 
     /// `POST`s JSON to the interface for boxes, with a token if there is one.
     pub fn say_as_box(&self, path: &str, token: Option<&str>, body: &Value) -> Reply {
+        say_as_box(
+            &format!("http://{}{path}", self.boxes_address()),
+            token,
+            body,
+        )
+    }
+
+    /// Where it listens for boxes.
+    pub fn boxes_address(&self) -> SocketAddr {
         const LISTENING: &str = "listening for boxes";
         self.until(LISTENING, |it| it.logged_address(LISTENING).is_some());
-        let address = self.logged_address(LISTENING).expect("it was there");
-        let url = format!("http://{address}{path}");
-        let mut post = agent().post(&url);
-        if let Some(token) = token {
-            post = post.header("Authorization", format!("Bearer {token}"));
-        }
-        let answer = post.send(body.to_string());
-        reply(answer.unwrap_or_else(|error| panic!("POST {url}: {error}")))
+        self.logged_address(LISTENING).expect("it was there")
     }
 
     /// The log lines so far.
@@ -287,6 +289,16 @@ pub fn request(method: &str, url: &str) -> Reply {
         _ => agent.get(url).call(),
     };
     reply(answer.unwrap_or_else(|error| panic!("{method} {url}: {error}")))
+}
+
+/// `POST`s JSON as a box does, with a token if there is one.
+pub fn say_as_box(url: &str, token: Option<&str>, body: &Value) -> Reply {
+    let mut post = agent().post(url);
+    if let Some(token) = token {
+        post = post.header("Authorization", format!("Bearer {token}"));
+    }
+    let answer = post.send(body.to_string());
+    reply(answer.unwrap_or_else(|error| panic!("POST {url}: {error}")))
 }
 
 fn reply(mut answer: ureq::http::Response<ureq::Body>) -> Reply {

@@ -124,3 +124,51 @@ fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_has_
     drop(one);
     assert_known(&two, &token);
 }
+
+#[test]
+fn registers_without_proof_have_one_line_a_second_in_the_log_and_are_all_counted() {
+    const TRIES: u64 = 300;
+    let emulator = Emulator::start();
+    let instance = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, &instance);
+    let configuration = with_boxes(configuration(&emulator));
+    let reeve = Reeve::start_in(directory_with_certificate(), &configuration, &CREDENTIALS);
+    assert_eq!(reeve.get(RESOLVE).status, 200);
+    let body = json!({"nonce": "drawn by a stranger", "document": "no document"});
+    let began = std::time::Instant::now();
+    for _ in 0..TRIES {
+        let reply = reeve.say_as_box(REGISTER, None, &body);
+        assert_eq!(code(&reply), (403, "proof_wrong"), "{}", reply.body);
+    }
+    let seconds = began.elapsed().as_secs();
+    let lines = |reeve: &Reeve| -> Vec<Value> {
+        let log = reeve.log();
+        let lines = log
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &Value| line["code"] == "proof_wrong")
+            .collect()
+    };
+    // A notice has its count as text and is a refusal itself; a line about what was left out has a number.
+    let told = |lines: &[Value]| -> u64 {
+        let told = lines.iter().map(|line| match &line["left_out"] {
+            Value::Number(left_out) => left_out.as_u64().unwrap(),
+            Value::String(left_out) => 1 + left_out.parse::<u64>().unwrap(),
+            _ => 1,
+        });
+        told.sum()
+    };
+    reeve.until("every refusal is told or counted", |reeve| {
+        told(&lines(reeve)) == TRIES
+    });
+    let lines = lines(&reeve);
+    assert!(
+        lines.len() as u64 <= seconds + 3,
+        "{} lines in {seconds} s: {lines:#?}",
+        lines.len()
+    );
+    let metrics = reeve.get("/metrics").body;
+    let counted = format!(r#"step="box_alarm"}} {TRIES}"#);
+    assert!(metrics.as_str().unwrap().contains(&counted), "{metrics}");
+}

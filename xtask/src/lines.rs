@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::source;
+use crate::print;
 use crate::workspace::{Workspace, tracked};
 
 /// The folders that get a line of their own. A file belongs to the first of them that has it.
@@ -46,7 +47,7 @@ impl Lines {
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let counted = count(workspace.root(), tracked(workspace.root())?)?;
     let mut all = Lines::default();
-    println!("{:<14} {:>8} {:>11}", "", "source", "with tests");
+    print::line(format_args!("{:<14} {:>8} {:>11}", "", "source", "with tests"))?;
     for area in AREAS {
         let lines = counted.get(area).copied().unwrap_or_default();
         all.add(lines);
@@ -57,10 +58,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 fn print_row(area: &str, lines: Lines) {
-    println!(
+    print::line(format_args!(
         "{area:<14} {:>8} {:>11}",
         lines.without_tests, lines.with_tests
-    );
+    ))?;
 }
 
 fn count(root: &Path, files: Vec<PathBuf>) -> Result<BTreeMap<&'static str, Lines>> {

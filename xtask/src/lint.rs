@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use self::graph::Graph;
 use self::refusal::Refusal;
+use crate::print;
 use crate::process;
 use crate::toolchain::TARGET;
 use crate::workspace::{self, Workspace};
@@ -27,26 +28,27 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     require_tools()?;
     let mut failed = Vec::new();
     let mut check = |name: &'static str, passed: bool| {
-        println!("lint: {name}: {}", if passed { "ok" } else { "FAILED" });
         if !passed {
             failed.push(name);
         }
+        let found = if passed { "ok" } else { "FAILED" };
+        print::line(format_args!("lint: {name}: {found}"))
     };
     check(
         "format",
         succeeds(workspace.cargo("fmt").args(["--all", "--check"])),
-    );
-    check("dependencies", dependencies(workspace)?);
+    )?;
+    check("dependencies", dependencies(workspace)?)?;
     let files = workspace::tracked(workspace.root())?;
     check(
         "imports",
         passes(&modules::check(workspace.root(), &files)?),
-    );
-    check("clippy", succeeds(&mut clippy(workspace)));
+    )?;
+    check("clippy", succeeds(&mut clippy(workspace)))?;
     check(
         "clippy of the demo's build",
         succeeds(&mut clippy_of_demo(workspace)),
-    );
+    )?;
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

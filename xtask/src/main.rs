@@ -4,12 +4,14 @@
 //! main         the command line
 //! workspace    where things are; the nested cargo
 //! process      running other programs, with errors that name them
+//! print        standard output, which may have no reader any longer
 //! lock         one builder at a time
 //!
 //! toolchain    a compiler for wasm32-unknown-unknown: the running one, rustup's, or Debian's
 //! policies     policy crates -> core modules -> components in <target>/policies
 //! emulator     moto in a virtual environment under <target>/emulator
-//! test         policies, emulator, reeve, then every test, summed up in the last line
+//! iproute      the program `ip`: the machine's, or unpacked under <target>/iproute2
+//! test         policies, emulator, ip, reeve, then every test, summed up in the last line
 //! lint         fmt, walls between the crates and inside them, licences, manifests, clippy
 //! demo, bench, swarm
 //!              build what they need and hand over
@@ -18,9 +20,8 @@
 //! ```
 //!
 //! Data flows one way: a command asks `workspace` where things are, prepares what it needs
-//! (`policies`, `emulator`), and passes the places on to cargo as `REEVE_*` variables.
+//! (`policies`, `emulator`, `iproute`), and passes the places on to cargo as `REEVE_*` variables.
 #![allow(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line talks to the person who runs it"
 )]
@@ -28,11 +29,13 @@
 mod bench;
 mod demo;
 mod emulator;
+mod iproute;
 mod lines;
 mod lint;
 mod lock;
 mod planted;
 mod policies;
+mod print;
 mod process;
 mod source;
 mod swarm;
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
     let task = CommandLine::parse().task;
     match run(&task) {
         Ok(code) => code,
+        Err(error) if error.is::<print::ReaderGone>() => ExitCode::from(print::READER_GONE),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -124,7 +128,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Policies => policies::build(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Emulator => {
-            println!("{}", emulator::prepare(&workspace)?.display());
+            print::line(emulator::prepare(&workspace)?.display())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Test { args } => test::run(&workspace, args),

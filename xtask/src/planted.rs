@@ -29,6 +29,7 @@ use self::copy::Copy;
 use self::trial::{Lab, Trial};
 use crate::lock::Lock;
 use crate::policies;
+use crate::print;
 use crate::workspace::Workspace;
 
 /// So many of a hundred bugs must be caught. A few mistakes show too rarely for every run.
@@ -75,7 +76,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let _lock = Lock::take(&folder.join("lock"), "the swarm with planted bugs")?;
     let copy = Copy::of(workspace.root(), &folder.join("tree"))?;
     let lab = Lab::new(workspace, &copy, &folder, options.seeds, options.threads);
-    println!("without a planted bug (the first build takes minutes)");
+    print::line("without a planted bug (the first build takes minutes)")?;
     let sound = lab.first()?;
     if let Trial::Caught(violation) = &sound {
         bail!(
@@ -85,21 +86,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         );
     }
     if let Trial::Missed { worlds, took } = sound {
-        println!("0 violations in {worlds} worlds ({} s)", took.as_secs());
+        print::line(format_args!("0 violations in {worlds} worlds ({} s)", took.as_secs()))?;
     }
     let tally = try_all(&copy, &lab, &chosen)?;
     let planted = chosen.len();
-    println!(
+    print::line(format_args!(
         "{planted} planted, {} caught, {} missed in {} s",
         tally.caught,
         tally.missed.len(),
         began.elapsed().as_secs()
-    );
+    ))?;
     for bug in &tally.missed {
-        println!("missed: {bug}");
+        print::line(format_args!("missed: {bug}"))?;
     }
     for text in &tally.untried {
-        eprintln!("error: {text}");
+        eprint::line(format_args!("error: {text}"))?;
     }
     if let Some(file) = &options.json {
         let missed: Vec<&str> = tally.missed.iter().map(|bug| bug.name.as_str()).collect();
@@ -159,8 +160,8 @@ fn try_all<'bugs>(copy: &Copy, lab: &Lab, chosen: &'bugs [Bug]) -> Result<Tally<
             .with_context(|| format!("cannot try `{name}`"));
         copy.restore(bug)?;
         match &trial {
-            Ok(trial) => println!("{name:<36} {trial}"),
-            Err(_) => println!("{name:<36} ERROR"),
+            Ok(trial) => print::line(format_args!("{name:<36} {trial}"))?,
+            Err(_) => print::line(format_args!("{name:<36} ERROR"))?,
         }
         match trial {
             Ok(Trial::Caught(_)) => tally.caught += 1,

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::lock::Lock;
+use crate::print;
 use crate::process;
 use crate::toolchain::{self, TARGET, WasmToolchain};
 use crate::workspace::Workspace;
@@ -81,13 +82,12 @@ fn build_one(workspace: &Workspace, toolchain: &WasmToolchain, package: &str) ->
         &workspace.policies().join(format!("{name}.wasm")),
         &component,
     )?;
-    println!(
+    print::line(format_args!(
         "{name:22} {:>5} KiB  {}{}",
         component.len().div_ceil(1024),
         short_digest(&component),
         if changed { "" } else { "  (unchanged)" }
-    );
-    Ok(())
+    ))
 }
 
 /// Compiles one package to a core module and returns its file. One package at a time, as a `cdylib`

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use self::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{emulator, policies, process};
+use crate::{emulator, iproute, policies, print, process};
 
 /// Runs the tests. The last line printed is `N passed, N failed`, in every case: whatever keeps
 /// tests from running, and whatever leaves some out, counts as a failure and is said before it.
@@ -32,11 +32,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         eprintln!("error: {problem}");
     }
     let failed = tally.failed + problems.len() as u64;
-    writeln!(
-        std::io::stdout(),
-        "{} passed, {failed} failed",
-        tally.passed
-    )?;
+    print::line(format_args!("{} passed, {failed} failed", tally.passed))?;
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -52,6 +48,7 @@ fn prepare_and_run(
 ) -> Result<Vec<String>> {
     policies::build(workspace)?;
     let moto = emulator::prepare(workspace)?;
+    let ip = iproute::prepare(workspace)?;
     let reeve = build_reeve(workspace)?;
 
     let mut tests = workspace.cargo("test");
@@ -60,6 +57,7 @@ fn prepare_and_run(
         .args(args)
         .env("REEVE_POLICIES_DIR", workspace.policies())
         .env("REEVE_MOTO_SERVER", moto)
+        .env("REEVE_IP", ip)
         .env("REEVE_BIN", reeve);
     let ended_well = stream(&mut tests, &mut std::io::stdout(), tally)?;
     if !ended_well && tally.failed == 0 {

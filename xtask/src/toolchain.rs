@@ -10,7 +10,7 @@
 //! A `rust-toolchain.toml` that lists the target would be shorter, and would make every cargo call
 //! fail where rustup cannot fetch.
 
-mod apt;
+pub(crate) mod apt;
 mod debian;
 mod rustc;
 mod standard_library;

@@ -71,6 +71,11 @@ pub enum Event {
         /// What came of it.
         result: Result<Touched, StoreError>,
     },
+    /// This host turned connections away that may have been the worker's box: its silence until now says nothing.
+    BoxTurnedAway {
+        /// Whose box.
+        worker: WorkerId,
+    },
     /// Somebody else read the worker's demand metric; `None`: it could not be read.
     DemandRead {
         /// The worker it is about.

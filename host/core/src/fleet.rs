@@ -229,6 +229,7 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
         | Event::HandedOut { worker, .. }
         | Event::Said { worker, .. }
         | Event::Touched { worker, .. }
+        | Event::BoxTurnedAway { worker }
         | Event::DemandRead { worker, .. }
         | Event::Probed { worker, .. }
         | Event::Decided { worker, .. }

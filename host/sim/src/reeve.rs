@@ -123,6 +123,12 @@ impl Reeve {
         &self.fleet
     }
 
+    /// The door for boxes has turned away what may have been this worker's box.
+    pub fn turn_box_away(&mut self, now: Instant, worker: &WorkerId) {
+        let worker = worker.clone();
+        self.step(now, Event::BoxTurnedAway { worker });
+    }
+
     /// Everything journaled so far.
     pub fn journal(&self) -> &[Record] {
         &self.journal

@@ -73,6 +73,14 @@ pub(crate) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError>
     if !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback { address });
     }
+    any_tcp(address).await
+}
+
+/// Listens on any address, for a door that asks everyone for a proof. Port 0 takes a free one.
+///
+/// # Errors
+/// [`ListenError::Address`].
+pub(crate) async fn any_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|source| ListenError::Address { address, source })
 }
@@ -148,9 +156,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_loopback_is_listened_on() {
+    async fn only_loopback_is_listened_on_except_by_a_door_for_other_machines() {
         let refused = tcp(SocketAddr::from(([0, 0, 0, 0], 0))).await;
         assert!(matches!(refused, Err(ListenError::NotLoopback { .. })));
         assert!(tcp(SocketAddr::from(([127, 0, 0, 1], 0))).await.is_ok());
+        assert!(any_tcp(SocketAddr::from(([0, 0, 0, 0], 0))).await.is_ok());
     }
 }

@@ -5,8 +5,9 @@
 //!   everything else.
 //! - [`register`], [`reports`]: what boxes and applications say of a worker.
 //! - [`problem`]: what a refusal looks like. [`body`]: what a request brings. [`door`]: what every request passes.
-//! - [`listen`]: sockets. [`server`]: connections.
+//! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which of them a door for other machines takes.
 
+mod admission;
 mod body;
 mod door;
 mod health;
@@ -34,16 +35,19 @@ use reeve_policy::Registry;
 use crate::boxes::Proofs;
 use crate::clock::Clock;
 use crate::drive::Handle;
+use crate::hearing::Hearing;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::{Routes, Slot};
 use door::{Door, Names};
 use problem::Problem;
+use reports::Shown;
 
+pub(crate) use admission::{Admission, Caps};
 pub use listen::ListenError;
-pub(crate) use listen::{SocketFile, tcp, unix};
-pub(crate) use server::serve;
+pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
+pub(crate) use server::{serve, serve_boxes};
 
 /// Every path there is, for whoever asked for another one.
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
@@ -83,6 +87,8 @@ pub(crate) struct ApiParts {
     pub(crate) clock: Clock,
     /// What boxes prove themselves with; `None`: this host has no interface for boxes.
     pub(crate) proofs: Option<Proofs>,
+    /// From where boxes speak.
+    pub(crate) hearing: Hearing,
 }
 
 impl Api {
@@ -150,6 +156,13 @@ impl Api {
                 no_such_method(method, uri, paths)
             })
             .with_state(Self { parts, side })
+    }
+
+    /// A worker's box showed that it is the worker's box.
+    fn heard(&self, worker: &WorkerId, shown: &Shown) {
+        if let Some(peer) = shown.peer {
+            self.parts.hearing.heard(worker, peer);
+        }
     }
 
     /// The worker that a path names.

@@ -12,7 +12,7 @@ use reeve_core::token::SecretHash;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use super::reports::fresh;
+use super::reports::{Shown, fresh};
 use super::{Api, body};
 
 /// An identity document has 2 to 3 KiB, and a nonce and some JSON come with it.
@@ -45,6 +45,7 @@ struct RegisteredBody<'a> {
 pub(super) async fn register(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
+    shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
     let worker = api.worker(&name)?;
@@ -64,6 +65,7 @@ pub(super) async fn register(
     };
     match api.parts.handle.say(worker, said, fresh()?).await? {
         Reply::Registered(registered) => {
+            api.heard(worker, &shown);
             let body = RegisteredBody {
                 worker: worker.as_str(),
                 generation: registered.generation.get(),

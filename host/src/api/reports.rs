@@ -2,6 +2,7 @@
 //! worker. The same handlers serve applications on this machine, who need no token, and boxes, who do.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use axum::Json;
 use axum::body::Body;
@@ -17,6 +18,7 @@ use reeve_core::time::Millis;
 use reeve_core::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
 
+use super::admission::Peer;
 use super::problem::Problem;
 use super::{Api, Side, body};
 
@@ -63,8 +65,13 @@ struct NotedBody {
     heartbeat_ms: Option<u64>,
 }
 
-/// What a request shows in `Authorization`; `None`: nothing, or no text.
-pub(super) struct Shown(Option<String>);
+/// What a request shows of who sent it.
+pub(super) struct Shown {
+    /// `Authorization`; `None`: it is not there, or no text.
+    authorization: Option<String>,
+    /// The address; `None`: it is this machine's, or not told at this door.
+    pub(super) peer: Option<IpAddr>,
+}
 
 impl<S: Sync> FromRequestParts<S> for Shown {
     type Rejection = Infallible;
@@ -72,7 +79,10 @@ impl<S: Sync> FromRequestParts<S> for Shown {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let shown = parts.headers.get(header::AUTHORIZATION);
         let text = shown.and_then(|value| value.to_str().ok());
-        Ok(Self(text.map(str::to_owned)))
+        Ok(Self {
+            authorization: text.map(str::to_owned),
+            peer: parts.extensions.get().map(|Peer(address)| *address),
+        })
     }
 }
 
@@ -89,7 +99,7 @@ pub(super) async fn delivered(
 ) -> Result<Response, Problem> {
     let counted = count(body).await?;
     let by = reporter(&api, &name, &shown, counted.instance)?;
-    say(&api, name, by, Report::Delivered(counted.count)).await
+    say(&api, name, &shown, by, Report::Delivered(counted.count)).await
 }
 
 pub(super) async fn processed(
@@ -100,7 +110,7 @@ pub(super) async fn processed(
 ) -> Result<Response, Problem> {
     let counted = count(body).await?;
     let by = reporter(&api, &name, &shown, counted.instance)?;
-    say(&api, name, by, Report::Processed(counted.count)).await
+    say(&api, name, &shown, by, Report::Processed(counted.count)).await
 }
 
 pub(super) async fn busy(
@@ -118,7 +128,7 @@ pub(super) async fn busy(
         )));
     }
     let by = reporter(&api, &name, &shown, None)?;
-    say(&api, name, by, Report::Busy(lasting)).await
+    say(&api, name, &shown, by, Report::Busy(lasting)).await
 }
 
 pub(super) async fn heartbeat(
@@ -129,7 +139,7 @@ pub(super) async fn heartbeat(
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(body, BODY_BYTES_MAX).await?;
     let by = reporter(&api, &name, &shown, None)?;
-    say(&api, name, by, Report::Heartbeat).await
+    say(&api, name, &shown, by, Report::Heartbeat).await
 }
 
 async fn count(body: Body) -> Result<Count, Problem> {
@@ -153,7 +163,7 @@ fn reporter(
     if api.side == Side::Application {
         return Ok(Reporter::Application(instance));
     }
-    let token = shown.0.as_deref();
+    let token = shown.authorization.as_deref();
     let token = token.and_then(|value| value.strip_prefix("Bearer "));
     let detail = match token.map(Token::parse) {
         Some(Ok(token)) => return Ok(Reporter::Box(token)),
@@ -168,12 +178,21 @@ fn reporter(
     Err(Problem::refused(worker, &refusal))
 }
 
-async fn say(api: &Api, name: Name, by: Reporter, report: Report) -> Result<Response, Problem> {
+async fn say(
+    api: &Api,
+    name: Name,
+    shown: &Shown,
+    by: Reporter,
+    report: Report,
+) -> Result<Response, Problem> {
     let worker = api.worker(&name)?;
     let fresh = fresh()?;
     let said = Said::Report { by, report };
     match api.parts.handle.say(worker, said, fresh).await? {
-        Reply::Noted(noted) => Ok(Json(NotedBody::from(noted)).into_response()),
+        Reply::Noted(noted) => {
+            api.heard(worker, shown);
+            Ok(Json(NotedBody::from(noted)).into_response())
+        }
         Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
         Reply::Registered(_) => Err(Problem::internal("a report was answered as a register")),
     }

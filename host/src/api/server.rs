@@ -1,6 +1,7 @@
 //! Connections: accepted, served, and ended without cutting anyone off.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +9,49 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::admission::{Admission, Peer, Place};
 use super::door::Door;
 
-/// Connections at a time, below the 1024 open files that systems usually grant; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections of a door at a time, below the 1024 open files that systems usually grant.
+pub(super) const CONNECTIONS_MAX: usize = 512;
 /// How long a client may take to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long connections may take to end when the host has answered everyone.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
-/// Serves connections until `stop` turns true or its sender is gone; then accepts no more, lets each
-/// finish the request it is at, and ends.
-pub(crate) async fn serve<L: Listener>(mut listener: L, door: Door, stop: watch::Receiver<bool>) {
+/// A connection's place, and what ends when the door needs the place for another; `None`: this door gives no places.
+type Admitted = Option<(Place, oneshot::Receiver<()>)>;
+
+/// Serves connections from this machine until `stop` turns true or its sender is gone; then accepts no more, lets each
+/// finish the request it is at, and ends. At the cap further connections wait to be accepted.
+pub(crate) async fn serve<L: Listener>(listener: L, door: Door, stop: watch::Receiver<bool>) {
+    serve_those(listener, door, stop, CONNECTIONS_MAX, |_| Some(None)).await;
+}
+
+/// The same for connections from other machines. All are accepted, so that half-sent heads never hold up
+/// the others; `admission` says which of them are served.
+pub(crate) async fn serve_boxes(
+    listener: TcpListener,
+    door: Door,
+    admission: Arc<Admission>,
+    stop: watch::Receiver<bool>,
+) {
+    let admit = |address: &SocketAddr| admission.admit(address.ip()).map(Some);
+    serve_those(listener, door, stop, usize::MAX, admit).await;
+}
+
+async fn serve_those<L: Listener>(
+    mut listener: L,
+    door: Door,
+    stop: watch::Receiver<bool>,
+    accepted_max: usize,
+    admit: impl Fn(&L::Addr) -> Option<Admitted>,
+) {
     let door = Arc::new(door);
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
@@ -30,8 +59,11 @@ pub(crate) async fn serve<L: Listener>(mut listener: L, door: Door, stop: watch:
         tokio::select! {
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
-            (stream, _) = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
-                connections.spawn(connection(TokioIo::new(stream), Arc::clone(&door), stop.clone()));
+            (stream, address) = listener.accept(), if connections.len() < accepted_max => {
+                if let Some(admitted) = admit(&address) {
+                    let stream = TokioIo::new(stream);
+                    connections.spawn(connection(stream, Arc::clone(&door), stop.clone(), admitted));
+                }
             }
         }
     }
@@ -41,13 +73,40 @@ pub(crate) async fn serve<L: Listener>(mut listener: L, door: Door, stop: watch:
     let _ = tokio::time::timeout(crate::drive::DRAIN_MAX + CLOSE_MAX, ended).await;
 }
 
-async fn connection<I>(stream: TokioIo<I>, door: Arc<Door>, mut stop: watch::Receiver<bool>)
-where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+/// Serves a connection until its client or the host ends it, or its place is needed.
+async fn connection<I>(
+    stream: TokioIo<I>,
+    door: Arc<Door>,
+    stop: watch::Receiver<bool>,
+    admitted: Admitted,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let door = &*door;
-    let service =
-        service_fn(move |request| async move { Ok::<_, Infallible>(door.pass(request).await) });
+    let Some((place, ended)) = admitted else {
+        return requests(stream, &door, stop, None).await;
+    };
+    tokio::select! {
+        () = requests(stream, &door, stop, Some(&place)) => {}
+        // Nothing is ever sent: the sender is dropped.
+        _ = ended => {}
+    }
+}
+
+async fn requests<I>(
+    stream: TokioIo<I>,
+    door: &Door,
+    mut stop: watch::Receiver<bool>,
+    place: Option<&Place>,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: hyper::Request<_>| async move {
+        let _under_way = place.map(Place::begin_request);
+        if let Some(place) = place {
+            request.extensions_mut().insert(Peer(place.peer()));
+        }
+        Ok::<_, Infallible>(door.pass(request).await)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)

@@ -8,13 +8,14 @@ use reeve_policy::{PolicyStatus, ReloadError};
 use super::{FAILED, MISCONFIGURED};
 use crate::config::{BoundPolicy, Config, ConfigError, Finding};
 use crate::policies::Policies;
+use crate::print;
 
 /// A line per finding, or what was found to be good.
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let config = match Config::read(path) {
         Ok(config) => config,
         Err(error @ ConfigError::Refused { .. }) => {
-            println!("{error}");
+            print::line(error)?;
             return Ok(ExitCode::from(MISCONFIGURED));
         }
         Err(error) => return Err(error.into()),
@@ -27,20 +28,20 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             place,
             text: format!("{file}: {}", error.text()),
         };
-        println!("{}", finding.line(path));
+        print::line(finding.line(path))?;
     }
     if !report.is_good() {
         return Ok(ExitCode::from(FAILED));
     }
     for status in policies.registry.status() {
-        println!("{}", line(&status));
+        print::line(line(&status))?;
     }
-    println!(
+    print::line(format_args!(
         "{}: good (pools: {}, workers: {})",
         path.display(),
         config.fleet.pools.len(),
         config.fleet.workers.len()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,5 @@
 //! `reeve journal`: what was decided, why, and what came of it.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use reeve_core::time::Instant;
 
 use crate::config::Config;
 use crate::journal::history;
+use crate::print;
 
 /// Which records are shown, and how.
 #[derive(Debug, Args)]
@@ -44,28 +44,28 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
                 .as_ref()
                 .is_none_or(|worker| &record.worker == worker)
     };
-    let mut out = io::stdout().lock();
-    let mut written = Ok(());
+    let mut printed = Ok(());
     let passed_over = history::each(&dir, |record| {
-        if written.is_ok() && wanted(&record) {
-            written = match args.json {
-                true => serde_json::to_string(&record)
-                    .map_err(io::Error::from)
-                    .and_then(|json| writeln!(out, "{json}")),
-                false => writeln!(out, "{}", line(&record)),
-            };
+        if printed.is_ok() && wanted(&record) {
+            printed = show(&record, args.json);
         }
     })
     .with_context(|| format!("cannot read the journal in {}", dir.display()))?;
-    match written {
-        // Whoever reads along has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot print")?,
-    }
+    printed?;
     if passed_over > 0 {
-        eprintln!("passed over: {passed_over} lines that are no records");
+        print::error(format_args!(
+            "passed over: {passed_over} lines that are no records"
+        ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show(record: &Record, as_json: bool) -> anyhow::Result<()> {
+    match as_json {
+        true => print::line(serde_json::to_string(record)?)?,
+        false => print::line(line(record))?,
+    }
+    Ok(())
 }
 
 /// When, whose, which decision, what.

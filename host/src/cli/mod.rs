@@ -1,12 +1,7 @@
 //! The command line. Results go to standard output, errors and logs to standard error.
 //!
 //! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line, the
-//! configuration or an incident script is wrong.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what a command line is for"
-)]
+//! configuration or an incident script is wrong; 141 the reader of standard output is gone (`| head`).
 
 mod ask;
 mod check;
@@ -25,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 use crate::demo::{self, DemoOptions};
+use crate::print::{self, PrintError};
 use crate::{logs, serve};
 
 /// Something failed, or a check found something.
@@ -92,12 +88,17 @@ struct DemoArgs {
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
+        Err(error) if is_reader_gone(&error) => ExitCode::from(print::READER_GONE),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print::error(format_args!("error: {error:#}"));
             let misconfigured = error.is::<ConfigError>() || error.is::<sim::ScriptFileError>();
             ExitCode::from(if misconfigured { MISCONFIGURED } else { FAILED })
         }
     }
+}
+
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(PrintError::ReaderGone))
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::machine;
 use crate::notify::{Outcome, Teller, Webhooks};
+use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NotifyCommand {
@@ -58,7 +59,7 @@ pub(super) async fn run(command: &NotifyCommand) -> anyhow::Result<ExitCode> {
     let mut all_took_it = true;
     for (name, outcome) in outcomes {
         all_took_it &= matches!(outcome, Outcome::Accepted(_));
-        println!("{name}: {outcome}");
+        print::line(format_args!("{name}: {outcome}"))?;
     }
     Ok(if all_took_it {
         ExitCode::SUCCESS

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::ask::HostArgs;
 use super::workers::path;
+use crate::print;
 
 #[derive(Debug, Args)]
 pub(super) struct PauseArgs {
@@ -59,7 +60,7 @@ pub(super) async fn forget(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
 async fn tell(args: &WorkerArgs, command: &str, body: Option<&Value>) -> anyhow::Result<ExitCode> {
     let path = format!("{}/{command}", path(&args.name));
     let done: Value = args.host.post(&path, body).await?;
-    println!("{}", sentence(&args.name, &done));
+    print::line(sentence(&args.name, &done))?;
     Ok(ExitCode::SUCCESS)
 }
 

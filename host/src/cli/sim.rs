@@ -1,7 +1,6 @@
 //! `reeve sim`: an incident script played with the policies of one's choice.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +12,7 @@ use reeve_sim::script::{Script, ScriptError, Variant, length_of_time};
 
 use super::{FAILED, policies_dir};
 use crate::demo::{Cast, Shown, outcome, played};
+use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SimCommand {
@@ -99,8 +99,7 @@ pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
         (all, 0) => format!("  as expected of `{name}`: {all} of {all}\n"),
         (all, unmet) => format!("  not as expected of `{name}`: {unmet} of {all}\n"),
     };
-    // A closed pipe (`| head`) is an error to pass on, not a panic.
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    print::text(&text)?;
     Ok(if unmet.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -11,6 +11,7 @@ use super::ask::HostArgs;
 use super::journal::time;
 use super::operate::{self, PauseArgs, RestartArgs, WorkerArgs};
 use crate::clock::Clock;
+use crate::print;
 use reeve_core::time::Instant;
 
 /// Longer texts are cut in the table; `reeve worker show` has them whole.
@@ -48,7 +49,7 @@ pub(super) struct ShowArgs {
 pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
     let answer: Value = args.host.get("/v1/workers").await?;
     let workers = answer["workers"].as_array().cloned().unwrap_or_default();
-    print!("{}", table(&workers, Clock::start().now()));
+    print::text(&table(&workers, Clock::start().now()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
 /// All of one worker, as JSON for people.
 async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let worker: Value = args.host.get(&path(&args.name)).await?;
-    println!("{worker:#}");
+    print::line(format_args!("{worker:#}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -67,6 +67,9 @@ pub(super) struct Boxes {
     pub(super) shared_secret_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) certificates: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
+    /// How many connections one address may have at a time: default 64, 1 to 512. More than a box needs, few enough
+    /// that several addresses fill no door of 512. A NAT or a proxy makes many boxes one address.
+    pub(super) peer_connections_max: Option<Spanned<u64>>,
 }
 
 /// `[pool.NAME.boxes]`

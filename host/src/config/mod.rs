@@ -68,6 +68,8 @@ pub struct Boxes {
     pub shared_secret_file: Option<PathBuf>,
     /// Files with certificates of regions beside those that are compiled in, or in their place; not read yet.
     pub certificates: BTreeMap<Region, PathBuf>,
+    /// Connections that one address may have at a time.
+    pub peer_connections_max: usize,
 }
 
 /// A DynamoDB table that several hosts share.

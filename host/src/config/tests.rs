@@ -341,6 +341,7 @@ fn boxes_register_where_the_configuration_says_and_how_their_pool_says() {
         boxes.certificates[&"mx-central-1".into()],
         Path::new("etc/mx.pem")
     );
+    assert_eq!(boxes.peer_connections_max, 64);
     let spec = config.fleet.pools[&PoolName::from("gpu")].boxes.unwrap();
     assert_eq!(spec.proof, ProofKind::SharedSecret);
     assert_eq!(spec.heartbeat, Millis::from_secs(10));
@@ -379,6 +380,11 @@ fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
             "heartbeat_ms = 10000",
             "heartbeat_ms = 10",
             "found 10; accepted: 1000 to 3600000",
+        ),
+        (
+            "listen = \"10.0.0.5:7434\"",
+            "listen = \"10.0.0.5:7434\"\npeer_connections_max = 0",
+            "found 0; accepted: 1 to 512",
         ),
         (
             "mx-central-1 =",

@@ -36,7 +36,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let mut cast = Cast::new(&options.policies_dir)?;
     let mut text = Vec::new();
     play_all(&mut cast, &mut text)?;
-    say(&String::from_utf8_lossy(&text))?;
+    crate::print::text(&String::from_utf8_lossy(&text))?;
     if options.once {
         return Ok(());
     }
@@ -76,11 +76,4 @@ pub fn played(script: &Script, variant: Variant, part: Part, shown: Shown) -> (S
     let run = script.play(variant, Arc::new(part));
     let timeline = print::timeline(script, variant, &playbill, &run, shown);
     (timeline, run)
-}
-
-/// Prints at once; a closed pipe (`reeve demo | head`) is an error to pass on, not a panic.
-fn say(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

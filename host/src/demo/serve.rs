@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::host::{Host, HostOptions, RunningHost};
 use crate::notify::Webhooks;
 use crate::policies::Policies;
+use crate::print;
 use crate::serve::until_signalled;
 
 /// The second worker: nothing of it exists until somebody asks.
@@ -39,7 +40,7 @@ pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
     };
     let url = format!("http://{}/v1", host.address());
     let worker = incidents::worker();
-    super::say(&format!(
+    print::text(&format!(
         "reeve is serving the simulated cloud now. Worker {worker} is in the state of `stale-pointer`: its pointer\n\
          names a stopped instance while another one runs. Of worker {FRESH} nothing exists yet. Try:\n\n\
          \x20 curl -s  '{url}/workers/{worker}/resolve'          # adopted by tag, served at once\n\

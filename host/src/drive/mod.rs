@@ -3,7 +3,9 @@
 //!
 //! - [`drain`]: the end. [`calls`]: what is done elsewhere and comes back as an event.
 //! - [`handle`]: how request handlers reach the loop. [`timers`]: what it wakes up for.
+//! - [`boxes`]: floods at the door for boxes.
 
+mod boxes;
 mod calls;
 mod drain;
 mod handle;
@@ -34,12 +36,13 @@ use reeve_policy::Slots;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::hearing::Hearing;
 use crate::journal::{Journal, JournalError};
-use crate::logs;
 use crate::metrics::Metrics;
 use crate::notify::Announcer;
 use crate::readiness::Readiness;
 use crate::routes::{HandedOut, Routes};
+use boxes::Paces;
 use calls::{Calls, Then};
 use handle::{Reported, Request};
 use timers::Timers;
@@ -67,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) announcer: Announcer,
+    /// What the door for boxes could not take in.
+    pub(crate) hearing: Hearing,
     pub(crate) clock: Clock,
 }
 
@@ -78,6 +83,8 @@ pub(crate) struct Drive {
     readiness: Readiness,
     metrics: Metrics,
     announcer: Announcer,
+    hearing: Hearing,
+    paces: Paces,
     clock: Clock,
     calls: Calls,
     events: mpsc::UnboundedReceiver<Event>,
@@ -122,6 +129,8 @@ impl Drive {
             readiness: parts.readiness,
             metrics: parts.metrics,
             announcer: parts.announcer,
+            hearing: parts.hearing,
+            paces: Paces::new(),
             clock: parts.clock,
             calls,
             events,
@@ -244,11 +253,7 @@ impl Drive {
                     self.handed_out(handed_out);
                 }
             }
-            Effect::Notice(notice) => {
-                self.metrics.noticed(&notice);
-                logs::notice(&notice);
-                self.announcer.tell(&notice);
-            }
+            Effect::Notice(notice) => self.tell(notice),
         }
     }
 
@@ -326,6 +331,7 @@ impl Drive {
 
     async fn fire_timers(&mut self) {
         while let Some(timer) = self.timers.take_due(self.clock.now()) {
+            self.hear_of_missed().await;
             self.take_in(Event::TimerFired(timer)).await;
         }
     }
@@ -334,6 +340,8 @@ impl Drive {
         for handed_out in self.routes.collect_all() {
             self.handed_out(handed_out);
         }
+        self.hear_of_missed().await;
+        self.tell_of_floods();
         self.journal.retry();
     }
 

@@ -66,6 +66,7 @@ impl Running {
             readiness: readiness.clone(),
             metrics,
             announcer,
+            hearing: Hearing::default(),
             clock,
         });
         let (stop, stopped) = oneshot::channel();

@@ -14,7 +14,7 @@ use crate::process;
 const BUILD_TOOLS: [&str; 4] = ["gcc", "binutils", "libc6-dev", "libc-dev"];
 
 /// Ways to ask apt: with the machine's package lists, or with fresh ones of our own.
-pub(super) struct Apt {
+pub(crate) struct Apt {
     configuration: Option<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl Apt {
     ///
     /// # Errors
     /// When a program of apt's or dpkg's is missing.
-    pub(super) fn with_machine_lists() -> Result<Self> {
+    pub(crate) fn with_machine_lists() -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg", "dpkg-query"] {
             if !process::exists(program) {
                 bail!("`{program}` is not there: this is no Debian");
@@ -39,7 +39,7 @@ impl Apt {
     ///
     /// # Errors
     /// When `apt-get update` fails: no route, or no sources configured.
-    pub(super) fn with_fresh_lists(folder: &Path) -> Result<Self> {
+    pub(crate) fn with_fresh_lists(folder: &Path) -> Result<Self> {
         let lists = folder.join("lists");
         let cache = folder.join("cache");
         fs::create_dir_all(lists.join("partial"))?;
@@ -57,7 +57,7 @@ impl Apt {
     ///
     /// # Errors
     /// When apt knows no such package.
-    pub(super) fn candidate(&self, package: &str) -> Result<String> {
+    pub(crate) fn candidate(&self, package: &str) -> Result<String> {
         let said = process::capture(self.command("apt-cache").args(["policy", package]))?;
         parse_candidate(&said)
             .with_context(|| format!("apt's package lists have no package `{package}`"))
@@ -68,7 +68,7 @@ impl Apt {
     ///
     /// # Errors
     /// When apt knows one of them not.
-    pub(super) fn closure(&self, wanted: &[&str]) -> Result<BTreeSet<String>> {
+    pub(crate) fn closure(&self, wanted: &[&str]) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut open: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
         while let Some(package) = open.pop() {
@@ -96,7 +96,7 @@ impl Apt {
     ///
     /// # Errors
     /// When one cannot be fetched; package lists that are too old are a frequent reason.
-    pub(super) fn download(
+    pub(crate) fn download(
         &self,
         packages: &BTreeSet<String>,
         folder: &Path,
@@ -138,7 +138,7 @@ impl Apt {
 ///
 /// # Errors
 /// When the file is no package or the disk is full.
-pub(super) fn unpack(package: &Path, prefix: &Path) -> Result<()> {
+pub(crate) fn unpack(package: &Path, prefix: &Path) -> Result<()> {
     process::capture(Command::new("dpkg").arg("-x").arg(package).arg(prefix)).map(drop)
 }
 

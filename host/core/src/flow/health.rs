@@ -32,6 +32,11 @@ pub(super) fn begin(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
 }
 
+/// This host turned connections away that may have been the worker's box: its silence counts from now.
+pub(super) fn box_turned_away(worker: &mut Worker, turn: &Turn<'_>) {
+    worker.health.listening_since = turn.now;
+}
+
 fn schedule(worker: &mut Worker, turn: &mut Turn<'_>, spec: &HealthSpec) {
     let round = worker.health.round;
     let at = turn.now + health::pause(&turn.shared.us, &worker.id, round, spec.every);

@@ -84,6 +84,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
             reap::revive(worker, turn, "its address was handed out");
             resolve::handed_out(worker, turn, &instance);
         }
+        Event::BoxTurnedAway { .. } => health::box_turned_away(worker, turn),
         Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
         Event::Probed {
             instance,

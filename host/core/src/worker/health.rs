@@ -27,7 +27,8 @@ pub struct Health {
     pub round: u64,
     /// When that is; `None`: never, or not yet.
     pub due_at: Option<Instant>,
-    /// Since when this host would have heard a heartbeat, had there been one.
+    /// Since when this host would have heard a heartbeat, had there been one: later than its start if it stood still,
+    /// if the worker was paused, or if its door for boxes was full.
     pub listening_since: Instant,
     /// Whether people were told that the worker is unhealthy, and not yet that it is well again.
     pub told: bool,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wit_component::ComponentEncoder;
 
 use super::Workbench;
+use crate::print;
 
 /// Policies import nothing; this target has nothing to import.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -26,13 +27,13 @@ pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     // What a host would refuse is better refused here.
     let workbench = Workbench::load(&output.display().to_string(), &component)?;
     replace(output, &component)?;
-    println!(
+    print::line(format_args!(
         "{} {} {} bytes, offers {}",
         output.display(),
         workbench.policy.digest().short(),
         workbench.bytes,
         workbench.points()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

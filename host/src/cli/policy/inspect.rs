@@ -6,24 +6,32 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::Workbench;
+use crate::print;
 
 pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
     let workbench = Workbench::open(component)?;
-    println!("digest   {}", workbench.policy.digest());
-    println!("size     {} bytes", workbench.bytes);
-    println!("offers   {}", workbench.points());
-    let Some(about) = workbench.policy.description() else {
-        println!("about    not offered: settings are not checked before they are in force");
-        return Ok(ExitCode::SUCCESS);
+    let mut text = format!(
+        "digest   {}\nsize     {} bytes\noffers   {}\n",
+        workbench.policy.digest(),
+        workbench.bytes,
+        workbench.points()
+    );
+    text += &match workbench.policy.description() {
+        None => {
+            "about    not offered: settings are not checked before they are in force\n".to_owned()
+        }
+        Some(about) => format!(
+            "name     {}\nversion  {}\nsummary  {}\nsettings {}\n",
+            about.name,
+            about.version,
+            about.summary,
+            // A schema that is not even JSON is shown as it is.
+            serde_json::from_str::<Value>(&about.settings_schema).map_or_else(
+                |_| about.settings_schema.clone(),
+                |schema| format!("{schema:#}")
+            )
+        ),
     };
-    println!("name     {}", about.name);
-    println!("version  {}", about.version);
-    println!("summary  {}", about.summary);
-    // A schema that is not even JSON is shown as it is.
-    let schema = serde_json::from_str::<Value>(&about.settings_schema);
-    match schema {
-        Ok(schema) => println!("settings {schema:#}"),
-        Err(_) => println!("settings {}", about.settings_schema),
-    }
+    print::text(&text)?;
     Ok(ExitCode::SUCCESS)
 }

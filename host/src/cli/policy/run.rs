@@ -10,6 +10,7 @@ use reeve_core::point::{Input, Point};
 use serde_json::{Value, json};
 
 use super::Workbench;
+use crate::print;
 
 pub(super) fn run(
     component: &Path,
@@ -32,7 +33,7 @@ pub(super) fn run(
         "fuel_used": decided.fuel_used,
         "microseconds": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     });
-    println!("{report:#}");
+    print::line(format_args!("{report:#}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use reeve_policy::cases;
 use super::Workbench;
 use super::worlds::Gate;
 use crate::cli::{FAILED, policies_dir};
+use crate::print;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArgs {
@@ -64,12 +65,16 @@ fn cases(component: &Path, paths: &[PathBuf]) -> anyhow::Result<bool> {
                 None => passed += 1,
                 Some(mismatch) => {
                     failed += 1;
-                    println!("{}: {:?}: {mismatch}", file.display(), case.name);
+                    print::line(format_args!(
+                        "{}: {:?}: {mismatch}",
+                        file.display(),
+                        case.name
+                    ))?;
                 }
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    print::line(format_args!("{passed} passed, {failed} failed"))?;
     Ok(failed == 0)
 }
 

@@ -3,7 +3,6 @@
 //! over is up to the policy.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +15,7 @@ use reeve_sim::swarm::{self, Casts, Fault, Options, Violation};
 use reeve_sim::timeline;
 
 use crate::demo::{Cast, Part};
+use crate::print;
 
 /// What a policy under test is not blamed for, because it is not asked then.
 const NOT_ITS_OWN: [Fault; 2] = [Fault::PolicyFails, Fault::PolicyLies];
@@ -75,7 +75,7 @@ impl Gate {
                 violations.len()
             ),
         };
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        print::text(&text)?;
         Ok(violations.is_empty() && failed == 0)
     }
 
@@ -93,7 +93,7 @@ impl Gate {
         if let Some(violation) = &report.violation {
             text += &format!("{violation}\n");
         }
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        print::text(&text)?;
         Ok(report.violation.is_none())
     }
 

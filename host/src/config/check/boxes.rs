@@ -19,6 +19,12 @@ const HEARTBEAT_MS: (u64, u64) = (1_000, 3_600_000);
 /// Below a minute a token could be replaced while its successor is on the way; 30 days is a long time to leak.
 const ROTATION_MS: (u64, u64) = (60_000, 2_592_000_000);
 
+/// One box has one or two connections at a time. 64 serve a subnet's boxes behind one NAT address, which speak for
+/// milliseconds twice a minute each, and are an eighth of the door.
+const PEER_CONNECTIONS: u64 = 64;
+/// The door has 512: more for one address would mean nothing.
+const PEER_CONNECTIONS_RANGE: (u64, u64) = (1, 512);
+
 /// How the boxes of a pool of such instances register.
 pub(super) fn of_pool(checker: &mut Checker<'_>, compute: &Compute, spec: &PoolBoxes) -> BoxSpec {
     let kinds = [ProofKind::InstanceDocument, ProofKind::SharedSecret];
@@ -85,7 +91,18 @@ pub(super) fn all(
                 (Region::new(region), base.join(file.get_ref()))
             })
             .collect(),
+        peer_connections_max: peer_connections_max(checker, boxes),
     })
+}
+
+fn peer_connections_max(checker: &mut Checker<'_>, boxes: &file::Boxes) -> usize {
+    let given = boxes.peer_connections_max.as_ref();
+    let number = given.map(|number| {
+        checker.check(number, |number| {
+            value::within(*number, PEER_CONNECTIONS_RANGE)
+        })
+    });
+    usize::try_from(number.unwrap_or(PEER_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
 fn listen(checker: &mut Checker<'_>, value: &Spanned<String>) -> SocketAddr {

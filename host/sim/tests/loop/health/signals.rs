@@ -134,6 +134,22 @@ fn a_box_that_fell_silent_is_bad_after_three_heartbeats() {
 }
 
 #[test]
+fn silence_while_the_door_is_full_is_none_and_counts_from_its_end() {
+    let (mut bench, _, _) = in_health(RestartRule::Any);
+    let worker = incidents::worker();
+    for _ in 0..600 {
+        bench.run(Millis::from_secs(1));
+        bench.host.turn_box_away(bench.now, &worker);
+    }
+    let reading = signal(&bench, "heartbeat").reading;
+    assert_eq!(reading.as_str(), "unavailable", "{:?}", health(&bench));
+    bench.run(Millis::from_secs(85));
+    assert_eq!(asked(&bench), Vec::<String>::new());
+    bench.run(Millis::from_secs(60));
+    assert_eq!(asked(&bench), ["heartbeat-lost"]);
+}
+
+#[test]
 fn silence_during_a_pause_is_none_after_it() {
     let (mut bench, _, _) = in_health(RestartRule::Any);
     for (command, seconds, expected) in [

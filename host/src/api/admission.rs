@@ -1,0 +1,281 @@
+//! Which connections a door for other machines takes, and which it ends for others.
+//!
+//! A connection *waits* while no request is under way on it: its client has sent nothing, half a head, or nothing more.
+//! Connections that wait cost the door a place and its client nothing, so they are the ones to go. Once a peer or the
+//! door is at its cap, a new connection takes the place of one that waits; only where none waits is it turned away.
+//! So half-sent heads, however many and from however many peers, keep no request out.
+//!
+//! Guarantees: one peer never has more connections than its cap, the door never more than its own. At the peer's cap
+//! that peer's oldest waiting connection goes; at the door's, the oldest one of the peer with the most.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::server::CONNECTIONS_MAX;
+use crate::hearing::{Hearing, TurnedAway};
+use crate::metrics::Metrics;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caps {
+    /// Of one peer's address.
+    pub(crate) per_peer: usize,
+    /// At the whole door.
+    pub(crate) door: usize,
+}
+
+/// The connections of one door.
+pub(crate) struct Admission {
+    caps: Caps,
+    hearing: Hearing,
+    metrics: Metrics,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By peer, then in the order in which they came or last began to wait.
+    peers: BTreeMap<IpAddr, BTreeMap<u64, Connection>>,
+    open: usize,
+    last: u64,
+}
+
+struct Connection {
+    waits_since: Option<u64>,
+    /// Dropped to end the connection.
+    _end: oneshot::Sender<()>,
+}
+
+/// The place of one connection; free again when this is dropped.
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    peer: IpAddr,
+    number: u64,
+}
+
+/// From where a request comes; only at a door with an admission.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// While it lives a request is under way.
+pub(super) struct Request<'a>(&'a Place);
+
+impl Caps {
+    /// The host's cap for a door, and this one for each peer.
+    pub(crate) fn per_peer(per_peer: usize) -> Self {
+        Self {
+            per_peer,
+            door: CONNECTIONS_MAX,
+        }
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(caps: Caps, hearing: Hearing, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            caps,
+            hearing,
+            metrics,
+            state: Mutex::default(),
+        })
+    }
+
+    /// A place for a connection of this peer, and what ends when the place is needed for another. `None`: there is
+    /// none.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
+        // An IPv4 client of a socket for both families is the same peer as at a socket for IPv4.
+        let peer = peer.to_canonical();
+        let mut state = self.lock();
+        if state.count(peer) >= self.caps.per_peer {
+            self.note(TurnedAway::Peer(peer));
+            state.end_oldest_of(peer)?;
+        }
+        if state.open >= self.caps.door {
+            self.note(TurnedAway::Door);
+            let crowded = state.with_most_waiting()?;
+            state.end_oldest_of(crowded)?;
+        }
+        state.last += 1;
+        let number = state.last;
+        let (end, ended) = oneshot::channel();
+        let connection = Connection {
+            waits_since: Some(number),
+            _end: end,
+        };
+        state
+            .peers
+            .entry(peer)
+            .or_default()
+            .insert(number, connection);
+        state.open += 1;
+        let admission = Arc::clone(self);
+        let place = Place {
+            admission,
+            peer,
+            number,
+        };
+        Some((place, ended))
+    }
+
+    fn note(&self, reason: TurnedAway) {
+        self.hearing.turned_away(reason);
+        self.metrics.turned_away(match reason {
+            TurnedAway::Peer(_) => "peer",
+            TurnedAway::Door => "door",
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn count(&self, peer: IpAddr) -> usize {
+        self.peers.get(&peer).map_or(0, BTreeMap::len)
+    }
+
+    /// Ends the connection of this peer that has waited longest. `None`: none waits.
+    fn end_oldest_of(&mut self, peer: IpAddr) -> Option<()> {
+        let connections = self.peers.get(&peer)?.iter();
+        let waiting = connections.filter_map(|(number, it)| Some((it.waits_since?, *number)));
+        let (_, number) = waiting.min()?;
+        self.remove(peer, number);
+        Some(())
+    }
+
+    /// The peer with the most connections that wait; of several, the one whose oldest has waited longest.
+    fn with_most_waiting(&self) -> Option<IpAddr> {
+        let peers = self.peers.iter().filter_map(|(peer, connections)| {
+            let waiting = connections.values().filter_map(|it| it.waits_since);
+            let oldest = waiting.clone().min()?;
+            Some((waiting.count(), std::cmp::Reverse(oldest), *peer))
+        });
+        peers.max().map(|(.., peer)| peer)
+    }
+
+    fn remove(&mut self, peer: IpAddr, number: u64) {
+        let Some(connections) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if connections.remove(&number).is_some() {
+            self.open = self.open.saturating_sub(1);
+        }
+        if connections.is_empty() {
+            self.peers.remove(&peer);
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// A request has come: the connection does not wait until what is returned is dropped.
+    pub(super) fn begin_request(&self) -> Request<'_> {
+        self.set_waiting(false);
+        Request(self)
+    }
+
+    fn set_waiting(&self, waits: bool) {
+        let mut state = self.admission.lock();
+        state.last += 1;
+        let since = waits.then_some(state.last);
+        let connections = state.peers.get_mut(&self.peer);
+        let connection = connections.and_then(|them| them.get_mut(&self.number));
+        if let Some(connection) = connection {
+            connection.waits_since = since;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.lock().remove(self.peer, self.number);
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        self.0.set_waiting(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u8) -> IpAddr {
+        [10, 0, 0, number].into()
+    }
+
+    fn admission(per_peer: usize, door: usize) -> Arc<Admission> {
+        let caps = Caps { per_peer, door };
+        Admission::new(caps, Hearing::default(), Metrics::new())
+    }
+
+    fn has_ended(ended: &mut oneshot::Receiver<()>) -> bool {
+        ended.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[test]
+    fn at_a_peers_cap_its_oldest_waiting_connection_makes_room() {
+        let admission = admission(2, 10);
+        let (first, mut first_ended) = admission.admit(peer(1)).unwrap();
+        let (_second, mut second_ended) = admission.admit(peer(1)).unwrap();
+        let request = first.begin_request();
+        let (_third, mut third_ended) = admission.admit(peer(1)).unwrap();
+        assert!(!has_ended(&mut first_ended), "a request is under way on it");
+        assert!(has_ended(&mut second_ended));
+        drop(request);
+        let (_fourth, _) = admission.admit(peer(1)).unwrap();
+        assert!(!has_ended(&mut first_ended), "it waits for less time");
+        assert!(has_ended(&mut third_ended));
+    }
+
+    #[test]
+    fn with_requests_under_way_on_all_of_them_a_connection_is_turned_away() {
+        let admission = admission(1, 2);
+        let (first, _first_ended) = admission.admit(peer(1)).unwrap();
+        let _request = first.begin_request();
+        assert!(admission.admit(peer(1)).is_none());
+        let mapped = IpAddr::V6(std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
+        assert!(admission.admit(mapped).is_none(), "the same peer");
+        let (second, _second_ended) = admission.admit(peer(2)).unwrap();
+        let _request = second.begin_request();
+        assert!(admission.admit(peer(3)).is_none());
+        let taken = admission.hearing.take_count();
+        assert_eq!(taken, Some((3, TurnedAway::Door)));
+    }
+
+    #[test]
+    fn at_the_doors_cap_the_peer_with_the_most_waiting_connections_makes_room() {
+        let admission = admission(3, 4);
+        let (_box, mut box_ended) = admission.admit(peer(1)).unwrap();
+        let mut crowd: Vec<_> = (0..3).map(|_| admission.admit(peer(2)).unwrap()).collect();
+        let (_another, _another_ended) = admission.admit(peer(3)).unwrap();
+        assert!(!has_ended(&mut box_ended));
+        let ended = crowd.iter_mut().map(|(_, ended)| has_ended(ended));
+        assert_eq!(ended.collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_connection_is_over() {
+        let admission = admission(1, 1);
+        for _ in 0..3 {
+            let (place, _ended) = admission.admit(peer(1)).unwrap();
+            let _request = place.begin_request();
+        }
+        let (first, first_ended) = admission.admit(peer(1)).unwrap();
+        let (second, _second_ended) = admission.admit(peer(1)).unwrap();
+        drop((first, first_ended));
+        let _request = second.begin_request();
+        assert!(admission.admit(peer(2)).is_none(), "taken once, freed once");
+        let state = admission.lock();
+        assert_eq!((state.open, state.peers.len()), (1, 1));
+    }
+}

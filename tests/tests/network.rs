@@ -1,0 +1,147 @@
+//! Boxes on other machines: the real process and network namespaces that the test makes itself.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reeve_identity::Document;
+use reeve_identity::testing::Issuer;
+use reeve_tests::emulator::{Emulator, REGION};
+use reeve_tests::machines::{self, Machine};
+use reeve_tests::process::{Reeve, say_as_box};
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
+use serde_json::{Value, json};
+
+const TEST: &str = "a_box_on_another_machine_is_heard_while_a_third_one_floods_the_door";
+/// The door for boxes, as the box and the flood reach it.
+const DOOR: &str = "REEVE_TEST_DOOR";
+const DOCUMENT: &str = "REEVE_TEST_DOCUMENT";
+/// Heartbeats during the flood.
+const BEATS: u32 = 200;
+/// Half-sent heads that the flood holds at a time.
+const HALF_HEADS: usize = 600;
+
+#[test]
+fn a_box_on_another_machine_is_heard_while_a_third_one_floods_the_door() {
+    match machines::part().as_deref() {
+        None => machines::play(TEST),
+        Some("host") => host(),
+        Some("box") => a_box(),
+        Some("flood") => flood(),
+        Some(other) => panic!("no part {other:?}"),
+    }
+}
+
+fn host() {
+    machines::ready();
+    let emulator = Emulator::start();
+    let instance = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, &instance);
+    let boxes = format!(
+        "\n[boxes]\nlisten = \"0.0.0.0:0\"\ncertificates = {{ {REGION} = \"{{dir}}/issuer.pem\" }}\n\n\
+         [pool.gpu.boxes]\nproof = \"instance-document\"\nheartbeat_ms = 1000\n\n\
+         [pool.gpu.health]\nevery_ms = 1000\nunhealthy_after = 1\nrestart = \"any\"\n"
+    );
+    let directory = directory();
+    let issuer = directory.path().join("issuer.pem");
+    std::fs::write(issuer, Issuer::new().certificate()).unwrap();
+    let reeve = Reeve::start_in(
+        directory,
+        &(configuration(&emulator) + &boxes),
+        &CREDENTIALS,
+    );
+    assert_eq!(reeve.get(RESOLVE).status, 200);
+    let port = reeve.boxes_address().port();
+
+    let document = Issuer::new().sign(&Document {
+        instance: instance.as_str().into(),
+        region: REGION.into(),
+        account: "123456789012".to_owned(),
+        launched_at: reeve_core::time::Instant::from_ms(1_760_000_000_000),
+    });
+    let (near, far) = (Machine::new("near", 1), Machine::new("far", 2));
+    let door = SocketAddr::from((near.host(), port)).to_string();
+    let environment = [(DOOR, door.as_str()), (DOCUMENT, &document)];
+    let mut a_box = near.run(TEST, "box", &environment);
+    assert_eq!(a_box.hear(), "registered");
+
+    let door = SocketAddr::from((far.host(), port)).to_string();
+    let mut flood = far.run(TEST, "flood", &[(DOOR, &door)]);
+    assert_eq!(flood.hear(), "flooding");
+    a_box.go_on();
+    let heard = a_box.hear();
+    assert_eq!(heard, format!("{BEATS} of {BEATS} stored"));
+
+    let worker = reeve.get("/v1/workers/encache-gpu").body;
+    assert_eq!(worker["restart"], Value::Null, "{worker}");
+    assert_eq!(worker["health"]["unhealthy_since"], Value::Null, "{worker}");
+    let metrics = reeve.get("/metrics").body;
+    let metrics = metrics.as_str().unwrap();
+    let ended = "reeve_box_connections_turned_away_total{cap=\"peer\"}";
+    assert!(metrics.contains(ended), "{metrics}");
+    let log = reeve.log();
+    let lines = log
+        .iter()
+        .filter(|line| line.contains("ended or refused connections"));
+    let lines: Vec<_> = lines.collect();
+    let address = far.address().to_string();
+    assert!(lines.iter().any(|line| line.contains(&address)), "{log:#?}");
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap()
+}
+
+/// Registers, then sends its heartbeats when it is told to.
+fn a_box() {
+    let url = format!("http://{}/v1/workers/encache-gpu", variable(DOOR));
+    let body = json!({"nonce": "the first of this box", "document": variable(DOCUMENT)});
+    let reply = say_as_box(&format!("{url}/register"), None, &body);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let token = reply.body["token"].as_str().unwrap();
+    machines::say("registered");
+    machines::pause();
+    let mut stored = 0;
+    for _ in 0..BEATS {
+        let reply = say_as_box(&format!("{url}/heartbeat"), Some(token), &json!({}));
+        stored += u32::from(reply.body["outcome"] == "stored");
+        thread::sleep(Duration::from_millis(20));
+    }
+    machines::say(&format!("{stored} of {BEATS} stored"));
+}
+
+/// Holds half-sent heads, and sends another for each that the door ends.
+fn flood() {
+    let door: SocketAddr = variable(DOOR).parse().unwrap();
+    let mut half_sent: Vec<TcpStream> = Vec::new();
+    let mut is_told = false;
+    let until = Instant::now() + Duration::from_secs(300);
+    while Instant::now() < until {
+        half_sent.retain(is_open);
+        while half_sent.len() < HALF_HEADS {
+            let mut stream = TcpStream::connect(door).unwrap();
+            // The door may have ended it already.
+            let _ = stream.write_all(b"POST /v1/workers/encache-gpu/heartbeat HTTP/1.1\r\nHost: a");
+            stream.set_nonblocking(true).unwrap();
+            half_sent.push(stream);
+        }
+        if !is_told {
+            machines::say("flooding");
+            is_told = true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn is_open(mut stream: &TcpStream) -> bool {
+    let read = stream.read(&mut [0]);
+    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
