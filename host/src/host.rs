@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::notify::{Deliveries, Teller, Webhooks};
 use crate::policies::Policies;
 use crate::readiness::Readiness;
-use crate::reload::{Cause, Reloading, Reloads, ReloadsEnded};
+use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 
 /// What a host is made of.
@@ -268,8 +268,8 @@ impl RunningHost {
     /// Reads all policy files again and puts in force what is good.
     ///
     /// # Errors
-    /// [`ReloadsEnded`]: the host has ended.
-    pub async fn reload(&self) -> Result<Arc<ReloadReport>, ReloadsEnded> {
+    /// [`NoReport`]: the host has ended, or the reload panicked.
+    pub async fn reload(&self) -> Result<Arc<ReloadReport>, NoReport> {
         self.reloads.reload(Cause::Request).await
     }
 

@@ -54,7 +54,7 @@ pub use clock::Clock;
 pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
 pub use journal::JournalError;
 pub use policies::{Policies, PoliciesError};
-pub use reload::ReloadsEnded;
+pub use reload::NoReport;
 
 // Tests in this crate share what tests/ uses, and that names the crate from outside.
 #[cfg(test)]

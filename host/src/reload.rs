@@ -1,25 +1,37 @@
 //! Bringing changed policy files into force: on a change in the directory, on SIGHUP, on request. All of
 //! them come together here, one reload at a time.
 
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use reeve_policy::{Outcome, Registry, ReloadReport};
+use reeve_policy::{Outcome, PANICKED, Registry, ReloadReport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
+use crate::panics::caught;
 
-use watch::{Watching, poll};
+use watch::{WatchEnd, Watching, poll};
 
 /// Orders that wait while a reload is under way; one reload then serves them all.
 const QUEUE: usize = 64;
 
-/// The reloads cannot be reached: the host has ended.
+/// A reload has no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the host has ended; its policies cannot be reloaded")]
-pub struct ReloadsEnded;
+pub enum NoReport {
+    /// The reloads cannot be reached.
+    #[error("the host has ended; its policies cannot be reloaded")]
+    Ended,
+    /// The reload panicked. What was in force still is, and the next reload reads all files again.
+    #[error("the reload panicked, as the log shows; what was in force still is. Try again, and report it")]
+    Panicked,
+}
+
+/// One pass over all files.
+type Pass = dyn Fn() -> ReloadReport + Send + Sync;
 
 /// Where reloads are ordered; clones share it.
 #[derive(Clone, Debug)]
@@ -30,7 +42,7 @@ pub(crate) struct Reloads {
 #[derive(Debug)]
 struct Order {
     cause: Cause,
-    reply: oneshot::Sender<Arc<ReloadReport>>,
+    reply: oneshot::Sender<Result<Arc<ReloadReport>, NoReport>>,
 }
 
 /// Why policies are read again.
@@ -68,18 +80,18 @@ impl Reloads {
     /// Reads all files again and puts in force what is good.
     ///
     /// # Errors
-    /// [`ReloadsEnded`].
-    pub(crate) async fn reload(&self, cause: Cause) -> Result<Arc<ReloadReport>, ReloadsEnded> {
+    /// [`NoReport`].
+    pub(crate) async fn reload(&self, cause: Cause) -> Result<Arc<ReloadReport>, NoReport> {
         let (reply, report) = oneshot::channel();
         let order = Order { cause, reply };
-        self.orders.send(order).await.map_err(|_| ReloadsEnded)?;
-        report.await.map_err(|_| ReloadsEnded)
+        self.orders.send(order).await.map_err(|_| NoReport::Ended)?;
+        report.await.unwrap_or(Err(NoReport::Ended))
     }
 }
 
 /// What stands behind the front door.
 pub(crate) struct Reloading {
-    registry: Arc<Registry>,
+    pass: Arc<Pass>,
     metrics: Metrics,
     incoming: mpsc::Receiver<Order>,
     watching: Option<Watching>,
@@ -94,10 +106,14 @@ impl Reloading {
         directory: &Path,
         metrics: Metrics,
     ) -> (Self, Reloads) {
+        Self::with_pass(Arc::new(move || registry.reload()), directory, metrics)
+    }
+
+    fn with_pass(pass: Arc<Pass>, directory: &Path, metrics: Metrics) -> (Self, Reloads) {
         let (orders, incoming) = mpsc::channel(QUEUE);
         let reloads = Reloads { orders };
         let reloading = Self {
-            registry,
+            pass,
             metrics,
             incoming,
             watching: Watching::begin(directory),
@@ -108,17 +124,28 @@ impl Reloading {
 
     /// Watches and reloads until it is dropped.
     pub(crate) async fn run(self) {
-        let changes = async {
-            match self.watching {
-                Some(watching) => watching.run(self.reloads).await,
-                None => poll(self.reloads).await,
-            }
-        };
-        tokio::join!(changes, work(self.registry, self.metrics, self.incoming));
+        let changes = follow(self.watching, self.reloads, self.metrics.clone());
+        tokio::join!(changes, work(self.pass, self.metrics, self.incoming));
     }
 }
 
-async fn work(registry: Arc<Registry>, metrics: Metrics, mut incoming: mpsc::Receiver<Order>) {
+/// Orders a reload after each change, until reloads have ended. A watch that ends or panics is followed
+/// by polling.
+async fn follow(watching: Option<Watching>, reloads: Reloads, metrics: Metrics) {
+    if let Some(watching) = watching {
+        match caught(watching.run(&reloads)).await {
+            Ok(WatchEnd::Reloads) => return,
+            Ok(WatchEnd::Watcher) => watch::tell_polling("the watcher has ended"),
+            Err(panic) => {
+                metrics.panicked("policy-watch");
+                watch::tell_polling(&format!("the watcher {panic}"));
+            }
+        }
+    }
+    poll(&reloads).await;
+}
+
+async fn work(pass: Arc<Pass>, metrics: Metrics, mut incoming: mpsc::Receiver<Order>) {
     while let Some(first) = incoming.recv().await {
         let cause = first.cause;
         let mut waiting = vec![first.reply];
@@ -126,17 +153,23 @@ async fn work(registry: Arc<Registry>, metrics: Metrics, mut incoming: mpsc::Rec
         while let Ok(order) = incoming.try_recv() {
             waiting.push(order.reply);
         }
-        let registry = Arc::clone(&registry);
-        let reloaded = tokio::task::spawn_blocking(move || registry.reload()).await;
-        let Ok(report) = reloaded else {
-            // The panic is in the log; who waits is told that no report came.
-            metrics.panicked("reload");
-            continue;
+        let pass = Arc::clone(&pass);
+        let reloaded = match tokio::task::spawn_blocking(move || pass()).await {
+            Ok(report) => {
+                tell(&report, cause, &metrics);
+                Ok(Arc::new(report))
+            }
+            Err(_) => {
+                metrics.panicked("reload");
+                tracing::error!(
+                    cause = cause.as_str(),
+                    "the reload of the policies panicked; what was in force still is"
+                );
+                Err(NoReport::Panicked)
+            }
         };
-        tell(&report, cause, &metrics);
-        let report = Arc::new(report);
         for reply in waiting {
-            let _ = reply.send(Arc::clone(&report));
+            let _ = reply.send(reloaded.clone());
         }
     }
 }
@@ -167,6 +200,9 @@ fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
                 metrics.reloaded("refused");
                 let text = error.text();
                 let code = error.code();
+                if code == PANICKED {
+                    metrics.panicked("policy");
+                }
                 match serving.map(|digest| digest.short()) {
                     Some(serving) => tracing::error!(
                         policy,

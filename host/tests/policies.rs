@@ -13,15 +13,21 @@ use std::path::Path;
 
 use common::{POINTER, Stage, end, eventually, get, http, standard_policies};
 use reeve::RunningHost;
+use reeve_policy::{Loader, LoadedPolicy};
 use serde_json::Value;
 
 /// The state of `resolve.wasm` as `/v1/policies` shows it.
 async fn resolve_policy(host: &RunningHost) -> Value {
+    policy(host, "resolve.wasm").await
+}
+
+/// The state of this file as `/v1/policies` shows it.
+async fn policy(host: &RunningHost, file: &str) -> Value {
     let policies = get(host, "/v1/policies").await.json();
     let policies = policies["policies"].as_array().unwrap().clone();
     policies
         .into_iter()
-        .find(|policy| policy["file"] == "resolve.wasm")
+        .find(|policy| policy["file"] == file)
         .unwrap()
 }
 
@@ -166,6 +172,63 @@ async fn an_exchanged_directory_is_noticed_and_watched_from_then_on() {
     replace(&second.join("resolve.wasm"), &standard);
     let back = changed(&host, &after).await;
     assert_eq!(back["digest"], before["digest"]);
+    end(host).await;
+}
+
+/// What [`panicking`] panics over.
+const PANICS: &[u8] = b"panic";
+
+/// A loader that panics over bytes that begin with [`PANICS`].
+fn panicking() -> Box<Loader> {
+    Box::new(|engine, name, bytes| {
+        assert!(!bytes.starts_with(PANICS), "no component at all");
+        LoadedPolicy::load(engine, name, bytes)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_over_one_file_is_its_error_and_the_other_files_reload() {
+    let stage = Stage::with_loader(panicking());
+    let host = stage.start().await;
+    let before = resolve_policy(&host).await;
+    let adopt = stage.policies().join("adopt.wasm");
+    let standard = fs::read(&adopt).unwrap();
+
+    replace(&adopt, PANICS);
+    replace(&stage.policies().join("resolve.wasm"), &other_policy());
+    changed(&host, &before).await;
+    let shown = eventually("the panic as an error", async || {
+        let bad = policy(&host, "adopt.wasm").await;
+        Some(bad["last_error"].as_str()?.to_owned())
+    })
+    .await;
+    assert!(shown.contains("panicked: no component at all"), "{shown}");
+    assert!(policy(&host, "adopt.wasm").await["digest"].is_string());
+    let ready = get(&host, "/readyz").await;
+    assert_eq!(ready.status, 200, "the last good one serves: {}", ready.body);
+    assert!(ready.body.contains("panicked: no component"), "{}", ready.body);
+    let metrics = get(&host, "/metrics").await.body;
+    assert!(metrics.contains(r#"reeve_panics_total{place="policy"}"#), "{metrics}");
+
+    replace(&adopt, &standard);
+    eventually("the good file taken", async || {
+        let good = policy(&host, "adopt.wasm").await;
+        good["last_error"].is_null().then_some(())
+    })
+    .await;
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_starts_with_its_good_files_when_one_panics() {
+    let stage = Stage::with_loader(panicking());
+    replace(&stage.policies().join("adopt.wasm"), PANICS);
+    let host = stage.start().await;
+    assert!(resolve_policy(&host).await["digest"].is_string());
+    assert_eq!(policy(&host, "adopt.wasm").await["digest"], Value::Null);
+    let ready = get(&host, "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("adopt.wasm: none could be loaded"), "{}", ready.body);
     end(host).await;
 }
 

@@ -16,6 +16,8 @@ const TEXT_BYTES_MAX: usize = 512;
 const MEMO_BYTES_MAX: usize = 1024;
 /// A version such as `1.2.3-rc.1+build.5`.
 const VERSION_BYTES_MAX: usize = 64;
+/// Names in one error: enough to see what a component is, and 512 bytes at most.
+const NAMES_MAX: usize = 8;
 /// A JSON Schema.
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 
@@ -77,6 +79,31 @@ pub(crate) fn check_description(description: &Description) -> Result<(), String>
 pub(crate) fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     text
+}
+
+/// A text that is not the host's own, fit for a line of a log: cut like [`shortened`], with its control
+/// characters escaped.
+pub(crate) fn quotable(text: &str) -> String {
+    let mut quotable = String::new();
+    for character in shortened(text.to_owned()).chars() {
+        if character.is_control() {
+            quotable.extend(character.escape_default());
+        } else {
+            quotable.push(character);
+        }
+    }
+    shortened(quotable)
+}
+
+/// Names of a component's own for an error: the first few of them, each cut.
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names = names.map(|name| quotable(excerpt(name)));
+    let mut listed: Vec<_> = names.by_ref().take(NAMES_MAX).collect();
+    let more = names.count();
+    if more > 0 {
+        listed.push(format!("{more} more"));
+    }
+    listed
 }
 
 fn check_reason(reason: &Reason) -> Result<(), String> {

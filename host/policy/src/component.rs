@@ -10,7 +10,11 @@ use wasmtime::component::{Component, ComponentExportIndex, Linker};
 use crate::bounds;
 use crate::description::Description;
 use crate::engine::PolicyEngine;
-use crate::error::{DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError};
+use crate::error::{
+    Cause, DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError,
+};
+use crate::intake;
+use crate::panics;
 use crate::sandbox::{Linked, Sandbox};
 use crate::v0_1;
 
@@ -57,10 +61,9 @@ impl LoadedPolicy {
             name: name.to_owned(),
             digest: Digest::of(bytes),
         };
-        match Self::try_load(engine, policy.clone(), bytes) {
-            Ok(loaded) => Ok(loaded),
-            Err(kind) => Err(LoadError { policy, kind }),
-        }
+        panics::caught(|| Self::try_load(engine, policy.clone(), bytes))
+            .unwrap_or_else(|message| Err(LoadErrorKind::Panicked(message)))
+            .map_err(|kind| LoadError { policy, kind })
     }
 
     fn try_load(
@@ -69,12 +72,12 @@ impl LoadedPolicy {
         bytes: &[u8],
     ) -> Result<Self, LoadErrorKind> {
         check_form(bytes, engine.limits().component_bytes_max)?;
-        let component =
-            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::Invalid)?;
+        intake::check(bytes, engine.limits())?;
+        let component = Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::invalid)?;
         check_imports(engine, &component)?;
         let linked = Linker::new(engine.wasm())
             .instantiate_pre(&component)
-            .map_err(LoadErrorKind::Invalid)?;
+            .map_err(LoadErrorKind::invalid)?;
 
         let mut offers = BTreeMap::new();
         for point in Point::ALL {
@@ -104,7 +107,7 @@ impl LoadedPolicy {
             v0_1::check_decide(&mut scratch, *point, decide).map_err(|source| {
                 LoadErrorKind::WrongType {
                     interface: v0_1::interface(*point),
-                    source,
+                    source: source.into(),
                 }
             })?;
         }
@@ -116,7 +119,7 @@ impl LoadedPolicy {
         v0_1::check_about(&mut scratch, &describe, &validate).map_err(|source| {
             LoadErrorKind::WrongType {
                 interface: v0_1::ABOUT.to_owned(),
-                source,
+                source: source.into(),
             }
         })?;
         let description = v0_1::describe(&mut scratch, &describe)
@@ -249,11 +252,10 @@ fn check_form(bytes: &[u8], bytes_max: u64) -> Result<(), LoadErrorKind> {
 /// named at once.
 fn check_imports(engine: &PolicyEngine, component: &Component) -> Result<(), LoadErrorKind> {
     let ty = component.component_type();
-    let found: Vec<_> = ty
+    let wanted = ty
         .imports(engine.wasm())
-        .filter(|(_, import)| !is_only_types(engine, &import.ty))
-        .map(|(name, _)| name.to_owned())
-        .collect();
+        .filter(|(_, import)| !is_only_types(engine, &import.ty));
+    let found = bounds::listed(wanted.map(|(name, _)| name));
     if found.is_empty() {
         Ok(())
     } else {
@@ -290,17 +292,14 @@ fn function(
         .and_then(|instance| component.get_export_index(Some(&instance), name))
         .ok_or_else(|| LoadErrorKind::WrongType {
             interface: interface.to_owned(),
-            source: wasmtime::Error::msg(format!("it has no function {name:?}")),
+            source: Cause::new(format!("it has no function {name:?}")),
         })
 }
 
 fn nothing_offered(engine: &PolicyEngine, component: &Component) -> LoadErrorKind {
     let ty = component.component_type();
     LoadErrorKind::NothingOffered {
-        found: ty
-            .exports(engine.wasm())
-            .map(|(name, _)| name.to_owned())
-            .collect(),
+        found: bounds::listed(ty.exports(engine.wasm()).map(|(name, _)| name)),
         accepted: Point::ALL.map(v0_1::interface).to_vec(),
     }
 }

@@ -55,7 +55,7 @@ impl PolicyEngine {
     /// Neither way of allocating memory works here, or wasmtime cannot compile for this machine.
     pub fn new(limits: Limits) -> Result<Self, EngineError> {
         // Calls are synchronous and only compute, so more of them at a time than twice the cores would
-        // not be faster. The upper bound keeps the reserved address space at 2 GiB by default.
+        // not be faster. The upper bound keeps the reserved address space at 8 GiB by default.
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         let concurrent = (2 * cores).clamp(8, 64);
 
@@ -115,9 +115,10 @@ fn deterministic(limits: &Limits) -> Config {
         // Where the Wasm specification leaves results to the machine.
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
-        // One policy is one small 32-bit memory.
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // For the adapters that wasmtime makes between the instances of a composed component: they copy
+        // from one memory to another. A policy's own modules have one memory each (see `intake`).
+        .wasm_multi_memory(true)
         // Reserving just what a memory may grow to, instead of the usual 4 GiB, costs explicit bounds checks
         // (not measurable in a decision) and works in containers that limit address space.
         .memory_reservation(reserved_bytes(limits) as u64)

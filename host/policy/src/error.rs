@@ -7,6 +7,12 @@ use reeve_core::id::Digest;
 use reeve_core::point::Point;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
+use crate::intake::Excess;
+
+/// The code of a panic while a file was loaded or checked.
+pub const PANICKED: &str = "panicked";
+
 /// Which code: a policy's name and the digest of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRef {
@@ -146,6 +152,30 @@ pub struct LoadError {
     pub kind: LoadErrorKind,
 }
 
+impl LoadError {
+    /// That loading these bytes panicked.
+    pub(crate) fn panicked(name: &str, bytes: &[u8], message: String) -> Self {
+        Self {
+            policy: PolicyRef {
+                name: name.to_owned(),
+                digest: Digest::of(bytes),
+            },
+            kind: LoadErrorKind::Panicked(message),
+        }
+    }
+
+    /// Whether the same bytes would fail again. A trial that the machine cut short may succeed later.
+    pub(crate) fn lasts(&self) -> bool {
+        !matches!(
+            self.kind,
+            LoadErrorKind::Trial {
+                failure: Failure::Deadline { .. } | Failure::NotInstantiated(_),
+                ..
+            }
+        )
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "policy {} cannot be loaded: {}", self.policy, self.kind)
@@ -182,9 +212,27 @@ pub enum LoadErrorKind {
          or pass the module to wit-component (`wasm-tools component new`)"
     )]
     CoreModule,
+    /// It exceeds a bound that is checked before it is compiled.
+    #[error(transparent)]
+    TooComplex(#[from] Excess),
+    /// It instantiates a component that no bound can be checked of.
+    #[error(
+        "it instantiates a component that it imports or takes from an instance (at byte {at}); \
+         accepted are components that it holds itself. Compose it with its components inside"
+    )]
+    UnknownComponent {
+        /// Where in the file.
+        at: usize,
+    },
     /// It does not validate or compile.
     #[error("it does not compile as a component; is it complete?")]
-    Invalid(#[source] wasmtime::Error),
+    Invalid(#[source] Cause),
+    /// The compiler panicked.
+    #[error(
+        "compiling it or trying it panicked: {0}. This is a fault of the host, and the file is not \
+         tried again until it changes; please report it with the file"
+    )]
+    Panicked(String),
     /// It wants something from outside.
     #[error(
         "it imports {}; a policy may import nothing: it is given an empty linker, so that it decides \
@@ -210,7 +258,7 @@ pub enum LoadErrorKind {
         interface: String,
         /// What differs.
         #[source]
-        source: wasmtime::Error,
+        source: Cause,
     },
     /// It failed when it was tried.
     #[error("{what} failed: {failure}")]
@@ -230,11 +278,45 @@ impl LoadErrorKind {
             Self::TooLarge { .. } => "too-large",
             Self::NotWasm => "not-wasm",
             Self::CoreModule => "core-module",
+            Self::TooComplex(_) => "too-complex",
+            Self::UnknownComponent { .. } => "unknown-component",
             Self::Invalid(_) => "invalid",
+            Self::Panicked(_) => PANICKED,
             Self::Imports(_) => "imports",
             Self::NothingOffered { .. } => "nothing-offered",
             Self::WrongType { .. } => "wrong-type",
             Self::Trial { .. } => "trial-failed",
         }
+    }
+}
+
+impl LoadErrorKind {
+    /// What wasmtime refuses.
+    pub(crate) fn invalid(error: wasmtime::Error) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl From<wasmparser::Error> for LoadErrorKind {
+    fn from(error: wasmparser::Error) -> Self {
+        Self::Invalid(Cause::new(error.to_string()))
+    }
+}
+
+/// What a library says is wrong, in one line of at most 512 bytes: it may repeat names that the component
+/// chose, of any length and with any character.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(String);
+
+impl Cause {
+    pub(crate) fn new(text: String) -> Self {
+        Self(bounds::quotable(&text))
+    }
+}
+
+impl From<wasmtime::Error> for Cause {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::new(format!("{error:#}"))
     }
 }

@@ -26,13 +26,13 @@ impl Floor {
         function: &str,
     ) -> Result<Self, LoadErrorKind> {
         let component =
-            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::Invalid)?;
+            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::invalid)?;
         let linked = Linker::new(engine.wasm())
             .instantiate_pre(&component)
-            .map_err(LoadErrorKind::Invalid)?;
+            .map_err(LoadErrorKind::invalid)?;
         let function = component.get_export_index(None, function).ok_or_else(|| {
             let missing = format!("it has no function {function:?}");
-            LoadErrorKind::Invalid(wasmtime::Error::msg(missing))
+            LoadErrorKind::invalid(wasmtime::Error::msg(missing))
         })?;
         let floor = Self {
             engine: engine.clone(),

@@ -12,6 +12,7 @@
 //!
 //! - [`engine`], [`limits`], `gate`: one engine, what a call may use, how many run at a time.
 //! - [`component`]: bytes to a policy that can decide. `sandbox`: one call of it.
+//! - `intake`: bounds on a component's bytes, checked before it is compiled.
 //! - `v0_1`: the contract's types and conversions, one folder for each released version.
 //! - `bounds`: what an answer may say. [`error`]: what can go wrong, and its stable codes.
 //! - [`slots`]: which policy answers for which pool. [`registry`], [`binding`], [`report`]: files in,
@@ -34,6 +35,8 @@ mod answers;
 mod bounds;
 mod file;
 mod gate;
+mod intake;
+mod panics;
 mod sandbox;
 mod v0_1;
 
@@ -41,9 +44,12 @@ pub use binding::{Binding, BindingError};
 pub use component::{Decided, LoadedPolicy};
 pub use description::Description;
 pub use engine::{Allocation, EngineError, PolicyEngine};
-pub use error::{DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError};
+pub use error::{
+    Cause, DecideError, Failure, LoadError, LoadErrorKind, PANICKED, PolicyRef, SettingsError,
+};
 pub use floor::Floor;
+pub use intake::{Bound, Excess};
 pub use limits::{Limits, TICK};
-pub use registry::Registry;
+pub use registry::{Loader, Registry};
 pub use report::{FileReport, Outcome, PolicyStatus, RebindError, ReloadError, ReloadReport};
 pub use slots::{Decision, Slot, SlotMap, Slots};

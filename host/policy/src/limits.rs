@@ -11,14 +11,16 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// longer text is refused before it is copied out of the sandbox.
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Core modules in one component. One is usual; a composed component has a few.
-pub(crate) const CORE_INSTANCES_MAX: usize = 8;
+/// Core instances in one component. A Rust policy has one, a JavaScript policy of componentize-qjs 13, a
+/// Python policy of componentize-py 38.
+pub(crate) const CORE_INSTANCES_MAX: usize = 64;
 
-/// Linear memories in one component; together they share [`Limits::memory_bytes_max`].
-pub(crate) const MEMORIES_MAX: usize = 2;
+/// Linear memories in one component; together they share [`Limits::memory_bytes_max`]. A component
+/// composed of several policies has one for each, and JavaScript policies have three.
+pub(crate) const MEMORIES_MAX: usize = 8;
 
-/// Tables in one component.
-pub(crate) const TABLES_MAX: usize = 4;
+/// Tables in one component: one for each core instance.
+pub(crate) const TABLES_MAX: usize = 64;
 
 /// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
@@ -44,6 +46,8 @@ pub struct Limits {
     /// The size of a component in bytes. The standard ones have 80 to 120 KiB; a language that brings
     /// its interpreter along needs megabytes, and time and memory to compile them.
     pub component_bytes_max: u64,
+    /// The size of one function's body in bytes.
+    pub function_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -54,6 +58,7 @@ impl Default for Limits {
             stack_bytes_max: 512 * 1024,
             deadline_ticks: 10,
             component_bytes_max: 8 * 1024 * 1024,
+            function_bytes_max: 64 * 1024,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Brings the files of the policy directory into force and keeps the last good one of each. It never
-//! watches anything: the shell calls [`Registry::reload`] when it has reason to.
+//! watches anything: the shell calls [`Registry::reload`] when it has reason to. Whatever one file does
+//! to its loading, a panic included, is that file's error and no other's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,15 +11,22 @@ use reeve_core::id::Digest;
 use crate::binding::{self, Binding, BindingError};
 use crate::component::LoadedPolicy;
 use crate::engine::PolicyEngine;
+use crate::error::LoadError;
 use crate::file;
+use crate::panics::caught;
 use crate::report::{
     BoundTo, FileReport, Outcome, PolicyStatus, RebindError, ReloadError, ReloadReport,
 };
 use crate::slots::{Slot, SlotMap, Slots};
 
+/// What makes a policy of a file's bytes. It gets the engine, the file's name and the bytes.
+pub type Loader =
+    dyn Fn(&PolicyEngine, &str, &[u8]) -> Result<LoadedPolicy, LoadError> + Send + Sync;
+
 /// The policies of one host.
 pub struct Registry {
     engine: PolicyEngine,
+    load: Box<Loader>,
     directory: PathBuf,
     slots: Arc<Slots>,
     /// Held for a whole reload, so that two of them do not overtake each other.
@@ -40,7 +48,18 @@ struct FileState {
     serving: Option<Arc<LoadedPolicy>>,
     /// Why the file as it was last read is not the one that serves.
     last_error: Option<String>,
+    /// What loading made of bytes that do not serve, so that a file that does not change is loaded once,
+    /// however often it is read. `None` if the bytes that were read last serve.
+    tried: Option<Tried>,
 }
+
+#[derive(Clone)]
+struct Tried {
+    digest: Digest,
+    loaded: Loaded,
+}
+
+type Loaded = Result<Arc<LoadedPolicy>, Arc<LoadError>>;
 
 impl Registry {
     /// A registry that serves nothing until [`Registry::reload`].
@@ -51,6 +70,19 @@ impl Registry {
         engine: PolicyEngine,
         directory: PathBuf,
         bindings: Vec<Binding>,
+    ) -> Result<Self, BindingError> {
+        Self::with_loader(engine, directory, bindings, Box::new(LoadedPolicy::load))
+    }
+
+    /// A registry like [`Registry::new`] that has this loader make policies of bytes.
+    ///
+    /// # Errors
+    /// A binding cannot be meant, whatever the files hold.
+    pub fn with_loader(
+        engine: PolicyEngine,
+        directory: PathBuf,
+        bindings: Vec<Binding>,
+        load: Box<Loader>,
     ) -> Result<Self, BindingError> {
         binding::check(&bindings)?;
         let files = bindings
@@ -63,6 +95,7 @@ impl Registry {
         };
         Ok(Self {
             engine,
+            load,
             directory,
             slots: Arc::default(),
             reloading: Mutex::new(()),
@@ -83,7 +116,7 @@ impl Registry {
         let mut state = lock(&self.state).clone();
         let mut files = Vec::new();
         for (name, known) in &mut state.files {
-            let tried = self.try_file(name, &state.bindings, known.serving.as_ref());
+            let tried = self.try_file(name, &state.bindings, known);
             files.push(known.settle(name, tried));
         }
         self.put_in_force(state);
@@ -109,7 +142,7 @@ impl Registry {
                 continue;
             }
             let mut known = before.get(name).cloned().unwrap_or_default();
-            let tried = self.try_file(name, &state.bindings, known.serving.as_ref());
+            let tried = self.try_file(name, &state.bindings, &mut known);
             files.push(known.settle(name, tried));
             state.files.insert(name.clone(), known);
         }
@@ -137,38 +170,56 @@ impl Registry {
             .collect()
     }
 
-    /// The file's content as a policy that fits its bindings; the serving one when the bytes are the
-    /// same, so that unchanged files are not compiled again.
+    /// The file's content as a policy that fits its bindings. A panic is an error like any other.
     fn try_file(
         &self,
         name: &str,
         bindings: &[Binding],
-        serving: Option<&Arc<LoadedPolicy>>,
+        known: &mut FileState,
     ) -> Result<Arc<LoadedPolicy>, ReloadError> {
+        caught(|| {
+            let loaded = self.load(name, known)?;
+            check_bindings(&loaded, name, bindings)?;
+            Ok(loaded)
+        })
+        .unwrap_or_else(|message| {
+            Err(ReloadError::Panicked {
+                path: self.directory.join(name),
+                message,
+            })
+        })
+    }
+
+    /// Reads the file and loads it, unless these bytes were loaded before: then that outcome still holds.
+    fn load(&self, name: &str, known: &mut FileState) -> Result<Arc<LoadedPolicy>, ReloadError> {
         let path = self.directory.join(name);
         let bytes = file::read(&path, self.engine.limits().component_bytes_max)?;
-        let loaded = match serving {
-            Some(serving) if serving.digest() == Digest::of(&bytes) => Arc::clone(serving),
-            _ => Arc::new(LoadedPolicy::load(&self.engine, name, &bytes)?),
-        };
-        for binding in bindings.iter().filter(|binding| binding.file == name) {
-            if !loaded.offers(binding.point) {
-                return Err(ReloadError::NotOffered {
-                    policy: loaded.policy().clone(),
-                    pool: binding.pool.clone(),
-                    point: binding.point,
-                    failure: loaded.not_offered(),
-                });
-            }
-            loaded
-                .validate(&binding.settings_text())
-                .map_err(|refusal| ReloadError::Settings {
-                    pool: binding.pool.clone(),
-                    point: binding.point,
-                    refusal,
-                })?;
+        let digest = Digest::of(&bytes);
+        if let Some(serving) = known.serving.as_ref()
+            && serving.digest() == digest
+        {
+            known.tried = None;
+            return Ok(Arc::clone(serving));
         }
-        Ok(loaded)
+        if let Some(tried) = known.tried.as_ref()
+            && tried.digest == digest
+        {
+            return tried.loaded.clone().map_err(ReloadError::Load);
+        }
+        let loaded = self.load_bytes(name, &bytes);
+        let lasts = loaded.as_ref().err().is_none_or(|error| error.lasts());
+        known.tried = lasts.then(|| Tried {
+            digest,
+            loaded: loaded.clone(),
+        });
+        loaded.map_err(ReloadError::Load)
+    }
+
+    fn load_bytes(&self, name: &str, bytes: &[u8]) -> Loaded {
+        caught(|| (self.load)(&self.engine, name, bytes))
+            .unwrap_or_else(|message| Err(LoadError::panicked(name, bytes, message)))
+            .map(Arc::new)
+            .map_err(Arc::new)
     }
 
     fn put_in_force(&self, state: State) {
@@ -185,6 +236,7 @@ impl FileState {
             Ok(loaded) => {
                 let digest = loaded.digest();
                 self.serving = Some(loaded);
+                self.tried = None;
                 self.last_error = None;
                 if before == Some(digest) {
                     Outcome::Unchanged { digest }
@@ -208,6 +260,32 @@ impl FileState {
             outcome,
         }
     }
+}
+
+/// Whether the policy answers every point the file is bound to, and takes the settings there.
+fn check_bindings(
+    loaded: &LoadedPolicy,
+    name: &str,
+    bindings: &[Binding],
+) -> Result<(), ReloadError> {
+    for binding in bindings.iter().filter(|binding| binding.file == name) {
+        if !loaded.offers(binding.point) {
+            return Err(ReloadError::NotOffered {
+                policy: loaded.policy().clone(),
+                pool: binding.pool.clone(),
+                point: binding.point,
+                failure: loaded.not_offered(),
+            });
+        }
+        loaded
+            .validate(&binding.settings_text())
+            .map_err(|refusal| ReloadError::Settings {
+                pool: binding.pool.clone(),
+                point: binding.point,
+                refusal,
+            })?;
+    }
+    Ok(())
 }
 
 fn slot_map(state: &State) -> SlotMap {

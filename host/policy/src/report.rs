@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
@@ -9,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::binding::{Binding, BindingError};
 use crate::component::LoadedPolicy;
-use crate::error::{Failure, LoadError, PolicyRef, SettingsError};
+use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
 
 /// What a reload did, file by file in the order of their names.
 #[derive(Debug, Serialize)]
@@ -93,7 +94,18 @@ pub enum ReloadError {
     },
     /// It is no policy.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(Arc<LoadError>),
+    /// Reading it, or checking its settings, panicked.
+    #[error(
+        "the policy {}: reading it or checking its settings panicked: {message}. This is a fault of the \
+         host; please report it with the file", path.display()
+    )]
+    Panicked {
+        /// Where it is.
+        path: PathBuf,
+        /// What the panic said.
+        message: String,
+    },
     /// It does not answer what it is bound to.
     #[error("policy {policy} is bound to pool {pool}, point {point}: {failure}")]
     NotOffered {
@@ -126,6 +138,7 @@ impl ReloadError {
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Load(error) => error.kind.code(),
+            Self::Panicked { .. } => PANICKED,
             Self::NotOffered { .. } => "not-offered",
             Self::Settings { .. } => "settings-refused",
         }

@@ -6,13 +6,15 @@
 mod support;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point};
-use reeve_policy::{Binding, Failure, Outcome, RebindError, Registry};
+use reeve_policy::{Binding, Failure, LoadedPolicy, Outcome, PANICKED, RebindError, Registry};
 use serde_json::json;
 use support::setup::{FILE, Setup, answering, binding, pool};
-use support::{again_ms, engine, question};
+use support::{Fixture, again_ms, engine, question};
 
 #[test]
 fn before_the_first_reload_nothing_is_bound() {
@@ -250,4 +252,78 @@ fn other_bindings_come_into_force_all_or_none() {
     }
     assert_eq!(ask(), r#"{"tries":3}"#);
     assert_eq!(setup.registry.status().remove(0).bound.len(), 1);
+}
+
+#[test]
+fn a_refused_file_is_loaded_again_only_after_it_has_changed() {
+    let (setup, loads) = counting(json!({}));
+    let bad = Fixture::deciding("unreachable").bytes();
+    let bad = [&bad[..bad.len() - 1], b"x"].concat();
+    setup.write(&bad);
+    let first = setup.refusal();
+    for _ in 0..3 {
+        setup.write(&bad);
+        assert_eq!(setup.refusal(), first);
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    setup.write(&answering(100));
+    assert!(matches!(setup.reload(), Outcome::Activated { .. }));
+    setup.write(&bad);
+    assert_eq!(setup.refusal().1, first.1);
+    assert_eq!(loads.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_file_whose_settings_are_refused_is_not_compiled_again() {
+    let (setup, loads) = counting(json!({ "trise": 33 }));
+    setup.write(&answering(100));
+    for _ in 0..3 {
+        assert_eq!(setup.refusal().1, "settings-refused");
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    let good = vec![binding(Point::RetryIp, json!({ "tries": 3 }))];
+    assert!(setup.registry.rebind(good).is_ok());
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    assert_eq!(setup.decided_ms(), 100);
+}
+
+#[test]
+fn a_file_that_panics_is_refused_and_not_tried_again() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let setup = Setup::with_loader(
+        json!({}),
+        Box::new(move |engine, name, bytes| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            assert!(bytes != b"panic", "no {}", "component");
+            LoadedPolicy::load(engine, name, bytes)
+        }),
+    );
+    setup.write(&answering(100));
+    assert!(matches!(setup.reload(), Outcome::Activated { .. }));
+    setup.write(b"panic");
+    for _ in 0..2 {
+        let (text, code, serving) = setup.refusal();
+        assert_eq!((code, serving), (PANICKED, Some(Digest::of(&answering(100)))));
+        assert!(text.contains("panicked: no component"), "{text}");
+        assert_eq!(setup.last_error(), Some(text));
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 2);
+    setup.write(&answering(200));
+    assert!(matches!(setup.reload(), Outcome::Activated { .. }));
+    assert_eq!(setup.decided_ms(), 200);
+}
+
+/// A setup that counts how often bytes are loaded.
+fn counting(settings: serde_json::Value) -> (Setup, Arc<AtomicUsize>) {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let setup = Setup::with_loader(
+        settings,
+        Box::new(move |engine, name, bytes| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            LoadedPolicy::load(engine, name, bytes)
+        }),
+    );
+    (setup, loads)
 }

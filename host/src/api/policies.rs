@@ -25,7 +25,7 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
 /// serving. The body tells file by file either way.
 pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
     let report = api.parts.reloads.reload(Cause::Request).await;
-    let report = report.map_err(|ended| Problem::internal(&ended.to_string()))?;
+    let report = report.map_err(|missing| Problem::internal(&missing.to_string()))?;
     let status = if report.is_good() {
         StatusCode::OK
     } else {

@@ -12,7 +12,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Cause, Reloads};
+use super::{Cause, NoReport, Reloads};
 
 /// Quiet for this long, a burst of changes has ended.
 const QUIET: Duration = Duration::from_millis(300);
@@ -39,23 +39,33 @@ impl Watching {
                 Some(Self { watch, changes })
             }
             Err(error) => {
-                let seconds = POLL.as_secs();
-                tracing::warn!(
-                    "changes of policies cannot be watched ({error}); reading them every {seconds} s"
-                );
+                tell_polling(&error.to_string());
                 None
             }
         }
     }
 
-    /// Orders a reload after each change, until reloads have ended.
-    pub(super) async fn run(mut self, reloads: Reloads) {
-        while self.changes.recv().await.is_some() {
+    /// Orders a reload after each change. A reload that failed is followed by another one after the next
+    /// change, or after [`POLL`] without one: its change is not in force yet.
+    pub(super) async fn run(mut self, reloads: &Reloads) -> WatchEnd {
+        let mut failed = false;
+        loop {
+            let changed = self.changes.recv();
+            let changed = if failed {
+                timeout(POLL, changed).await.unwrap_or(Some(()))
+            } else {
+                changed.await
+            };
+            if changed.is_none() {
+                return WatchEnd::Watcher;
+            }
             let _ = timeout(UNREST_MAX, self.quiet()).await;
             self.watch.arm();
-            if reloads.reload(Cause::Change).await.is_err() {
-                return;
-            }
+            failed = match reloads.reload(Cause::Change).await {
+                Ok(_) => false,
+                Err(NoReport::Panicked) => true,
+                Err(NoReport::Ended) => return WatchEnd::Reloads,
+            };
         }
     }
 
@@ -64,14 +74,31 @@ impl Watching {
     }
 }
 
-/// Orders a reload every now and then, until reloads have ended.
-pub(super) async fn poll(reloads: Reloads) {
+/// Why a watch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WatchEnd {
+    /// Nothing reloads policies any more: the host has ended.
+    Reloads,
+    /// The system's watcher is gone, so changes would be missed.
+    Watcher,
+}
+
+/// Orders a reload every [`POLL`], until reloads have ended.
+pub(super) async fn poll(reloads: &Reloads) {
     loop {
         tokio::time::sleep(POLL).await;
-        if reloads.reload(Cause::Change).await.is_err() {
+        if let Err(NoReport::Ended) = reloads.reload(Cause::Change).await {
             return;
         }
     }
+}
+
+/// Tells that [`poll`] takes the place of a watch.
+pub(super) fn tell_polling(reason: &str) {
+    let seconds = POLL.as_secs();
+    tracing::warn!(
+        "changes of policies cannot be watched ({reason}); reading them every {seconds} s"
+    );
 }
 
 struct Watch {

@@ -20,7 +20,7 @@ use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::UtcOffset;
-use reeve_policy::{Binding, Limits};
+use reeve_policy::{Binding, Limits, Loader, PolicyEngine, Registry};
 use reeve_sim::store::MemoryStore;
 use tempfile::TempDir;
 
@@ -72,6 +72,16 @@ impl Stage {
         }
     }
 
+    /// Like [`Stage::with_own_policies`], with another loader of files.
+    pub(crate) fn with_loader(load: Box<Loader>) -> Self {
+        let mut stage = Self::with_own_policies();
+        let directory = stage.policies.directory.clone();
+        let engine = PolicyEngine::new(Limits::default()).unwrap();
+        let registry = Registry::with_loader(engine, directory, bindings(), load).unwrap();
+        stage.policies.registry = Arc::new(registry);
+        stage
+    }
+
     pub(crate) fn policies(&self) -> &Path {
         &self.policies.directory
     }
@@ -111,13 +121,17 @@ impl Stage {
 }
 
 fn bind(directory: &Path) -> Policies {
-    let bindings = POINTS.map(|point| Binding {
+    Policies::new(directory, bindings(), Limits::default()).unwrap()
+}
+
+fn bindings() -> Vec<Binding> {
+    let bound = POINTS.map(|point| Binding {
         pool: PoolName::from("gpu"),
         point,
         file: format!("{point}.wasm"),
         settings: Default::default(),
     });
-    Policies::new(directory, bindings.to_vec(), Limits::default()).unwrap()
+    bound.to_vec()
 }
 
 /// A fleet of one pool with one worker.

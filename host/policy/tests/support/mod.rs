@@ -3,6 +3,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bomb;
 pub mod setup;
 
 use std::fmt::Write as _;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
-use reeve_policy::{Binding, Outcome, Registry};
+use reeve_policy::{Binding, LoadedPolicy, Loader, Outcome, Registry};
 use serde_json::{Map, Value, json};
 
 use super::{About, Fixture, again_ms, engine, question};
@@ -46,9 +46,14 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(settings: Value) -> Self {
+        Self::with_loader(settings, Box::new(LoadedPolicy::load))
+    }
+
+    pub fn with_loader(settings: Value, load: Box<Loader>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let bindings = vec![binding(Point::RetryIp, settings)];
-        let registry = Registry::new(engine(), directory.path().to_owned(), bindings)
+        let path = directory.path().to_owned();
+        let registry = Registry::with_loader(engine(), path, bindings, load)
             .expect("the bindings make sense");
         Self {
             directory,

@@ -1,0 +1,142 @@
+//! How many instances a component makes. A component that instantiates the one before it twice doubles
+//! it: forty of them in a kilobyte of bytes would be a million million instances, each of which wasmtime
+//! lays out while it compiles.
+
+use wasmparser::{
+    ComponentAlias, ComponentExport, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentTypeRef, Instance,
+};
+
+use super::bound::Bound;
+use crate::error::LoadErrorKind;
+
+/// The instances that come of instantiating something once.
+#[derive(Clone, Copy, Default)]
+struct Yield {
+    core: u64,
+    components: u64,
+}
+
+/// The components in reach of what is being read.
+#[derive(Default)]
+pub(super) struct Copies {
+    /// Of each component or module that has begun and not ended, the outermost first.
+    open: Vec<Scope>,
+}
+
+#[derive(Default)]
+struct Scope {
+    is_component: bool,
+    /// What this one makes so far.
+    yields: Yield,
+    /// Its components by index. `None` stands for one that only an instantiation would tell.
+    components: Vec<Option<Yield>>,
+}
+
+impl Copies {
+    pub(super) fn enter(&mut self, is_component: bool) {
+        self.open.push(Scope {
+            is_component,
+            ..Scope::default()
+        });
+    }
+
+    pub(super) fn leave(&mut self) {
+        let Some(left) = self.open.pop() else {
+            return;
+        };
+        if left.is_component {
+            self.define(Some(left.yields));
+        }
+    }
+
+    pub(super) fn import(&mut self, ty: &ComponentTypeRef) {
+        if ty.kind() == ComponentExternalKind::Component {
+            self.define(None);
+        }
+    }
+
+    pub(super) fn export(&mut self, export: &ComponentExport<'_>) {
+        if export.kind == ComponentExternalKind::Component {
+            self.define(self.component(0, export.index));
+        }
+    }
+
+    pub(super) fn alias(&mut self, alias: &ComponentAlias<'_>) {
+        match alias {
+            ComponentAlias::Outer {
+                kind: ComponentOuterAliasKind::Component,
+                count,
+                index,
+            } => self.define(self.component(*count, *index)),
+            ComponentAlias::InstanceExport {
+                kind: ComponentExternalKind::Component,
+                ..
+            } => self.define(None),
+            _ => {}
+        }
+    }
+
+    pub(super) fn instantiate_core(
+        &mut self,
+        instance: &Instance<'_>,
+        at: usize,
+    ) -> Result<(), LoadErrorKind> {
+        match instance {
+            Instance::Instantiate { .. } => self.add(
+                Yield {
+                    core: 1,
+                    components: 0,
+                },
+                at,
+            ),
+            Instance::FromExports(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn instantiate(
+        &mut self,
+        instance: &ComponentInstance<'_>,
+        at: usize,
+    ) -> Result<(), LoadErrorKind> {
+        let ComponentInstance::Instantiate {
+            component_index, ..
+        } = instance
+        else {
+            return Ok(());
+        };
+        let of = self.component(0, *component_index);
+        let of = of.ok_or(LoadErrorKind::UnknownComponent { at })?;
+        self.add(
+            Yield {
+                core: of.core,
+                components: of.components.saturating_add(1),
+            },
+            at,
+        )
+    }
+
+    fn add(&mut self, more: Yield, at: usize) -> Result<(), LoadErrorKind> {
+        let Some(scope) = self.open.last_mut() else {
+            return Ok(());
+        };
+        let yields = &mut scope.yields;
+        yields.core = yields.core.saturating_add(more.core);
+        yields.components = yields.components.saturating_add(more.components);
+        Bound::CoreInstances.check(yields.core, at)?;
+        Bound::ComponentInstances.check(yields.components, at)?;
+        Ok(())
+    }
+
+    fn define(&mut self, component: Option<Yield>) {
+        if let Some(scope) = self.open.last_mut() {
+            scope.components.push(component);
+        }
+    }
+
+    /// The component with this index, so many scopes further out.
+    fn component(&self, outwards: u32, index: u32) -> Option<Yield> {
+        let scope = (self.open.len().checked_sub(1)?).checked_sub(outwards as usize)?;
+        self.open[scope].components.get(index as usize).copied()?
+    }
+}

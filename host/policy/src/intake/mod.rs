@@ -1,0 +1,238 @@
+//! One pass over a component's bytes before wasmtime sees them. Compiling can take thousands of times
+//! the memory of the file, and some files overflow the stack of any parser that follows their nesting.
+//! The pass itself takes memory for the file's nesting alone, and time in proportion to its size.
+//!
+//! - `bound`: what is counted, up to which number, and why that number.
+//! - `types`: component types, which nest inside each other without end.
+//! - `copies`: how many instances come of components that instantiate components.
+
+mod bound;
+mod copies;
+mod types;
+
+use wasmparser::{
+    ComponentAlias, ComponentExternName, Encoding, FunctionBody, Operator, Parser, Payload,
+    SectionLimited, TypeRef,
+};
+
+use crate::error::LoadErrorKind;
+use crate::limits::Limits;
+
+pub use bound::{Bound, Excess};
+use bound::Tally;
+use copies::Copies;
+
+/// Refuses bytes that exceed a [`Bound`] or cannot be parsed.
+///
+/// # Errors
+/// The first excess, with what was found and what is accepted.
+pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), LoadErrorKind> {
+    let mut intake = Intake {
+        bytes,
+        function_bytes_max: limits.function_bytes_max,
+        tally: Tally::default(),
+        open: Vec::new(),
+        copies: Copies::default(),
+    };
+    for payload in Parser::new(0).parse_all(bytes) {
+        intake.take(payload?)?;
+    }
+    Ok(())
+}
+
+/// What was found so far.
+struct Intake<'a> {
+    bytes: &'a [u8],
+    function_bytes_max: u64,
+    /// Of the whole file.
+    tally: Tally,
+    /// Of each component or module that has begun and not ended, the outermost first.
+    open: Vec<Tally>,
+    copies: Copies,
+}
+
+impl<'a> Intake<'a> {
+    fn take(&mut self, payload: Payload<'a>) -> Result<(), LoadErrorKind> {
+        match payload {
+            Payload::Version {
+                encoding, range, ..
+            } => self.enter(encoding, range.start),
+            Payload::End(_) => {
+                self.open.pop();
+                self.copies.leave();
+                Ok(())
+            }
+            Payload::TypeSection(_)
+            | Payload::ImportSection(_)
+            | Payload::FunctionSection(_)
+            | Payload::TableSection(_)
+            | Payload::MemorySection(_)
+            | Payload::GlobalSection(_)
+            | Payload::ExportSection(_)
+            | Payload::ElementSection(_)
+            | Payload::DataSection(_)
+            | Payload::CodeSectionEntry(_) => self.take_of_module(payload),
+            _ => self.take_of_component(payload),
+        }
+    }
+
+    fn enter(&mut self, encoding: Encoding, at: usize) -> Result<(), LoadErrorKind> {
+        self.open.push(Tally::default());
+        Bound::Nesting.check(self.open.len() as u64, at)?;
+        if self.open.len() > 1 {
+            self.tally.add(Bound::Parts, 1, at)?;
+        }
+        self.copies.enter(encoding == Encoding::Component);
+        Ok(())
+    }
+
+    /// A section of a core module.
+    fn take_of_module(&mut self, payload: Payload<'a>) -> Result<(), LoadErrorKind> {
+        match payload {
+            Payload::TypeSection(section) => {
+                let at = section.range().start;
+                for group in section {
+                    let types = group?.types().len();
+                    self.tally.add(Bound::Types, types as u64, at)?;
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports_with_offsets() {
+                    let (at, import) = import?;
+                    self.add_here(Bound::Imports, 1, at)?;
+                    self.check_name(import.module, at)?;
+                    self.check_name(import.name, at)?;
+                    if matches!(import.ty, TypeRef::Memory(_)) {
+                        self.add_here(Bound::MemoriesOfModule, 1, at)?;
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section.into_iter_with_offsets() {
+                    let (at, export) = export?;
+                    self.tally.add(Bound::Exports, 1, at)?;
+                    self.check_name(export.name, at)?;
+                }
+            }
+            Payload::MemorySection(section) => {
+                let at = section.range().start;
+                self.add_here(Bound::MemoriesOfModule, section.count().into(), at)?;
+            }
+            Payload::FunctionSection(section) => self.add_all(Bound::Functions, &section)?,
+            Payload::TableSection(section) => self.add_all(Bound::Tables, &section)?,
+            Payload::GlobalSection(section) => self.add_all(Bound::Globals, &section)?,
+            Payload::ElementSection(section) => self.add_all(Bound::Segments, &section)?,
+            Payload::DataSection(section) => self.add_all(Bound::Segments, &section)?,
+            Payload::CodeSectionEntry(body) => self.check_body(&body)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A section of a component.
+    fn take_of_component(&mut self, payload: Payload<'a>) -> Result<(), LoadErrorKind> {
+        match payload {
+            Payload::ComponentTypeSection(section) => {
+                types::check(self.bytes, &section, &mut self.tally)?;
+            }
+            Payload::CoreTypeSection(section) => {
+                for ty in section.into_iter_with_offsets() {
+                    let (at, ty) = ty?;
+                    self.tally.add(Bound::Types, types::size_of_core(&ty), at)?;
+                }
+            }
+            Payload::ComponentImportSection(section) => {
+                for import in section.into_iter_with_offsets() {
+                    let (at, import) = import?;
+                    self.add_here(Bound::Imports, 1, at)?;
+                    self.check_extern_name(&import.name, at)?;
+                    self.copies.import(&import.ty);
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section.into_iter_with_offsets() {
+                    let (at, export) = export?;
+                    self.tally.add(Bound::Exports, 1, at)?;
+                    self.check_extern_name(&export.name, at)?;
+                    self.copies.export(&export);
+                }
+            }
+            Payload::InstanceSection(section) => {
+                for instance in section.into_iter_with_offsets() {
+                    let (at, instance) = instance?;
+                    self.tally.add(Bound::Definitions, 1, at)?;
+                    self.copies.instantiate_core(&instance, at)?;
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section.into_iter_with_offsets() {
+                    let (at, instance) = instance?;
+                    self.tally.add(Bound::Definitions, 1, at)?;
+                    self.copies.instantiate(&instance, at)?;
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section.into_iter_with_offsets() {
+                    let (at, alias) = alias?;
+                    self.tally.add(Bound::Definitions, 1, at)?;
+                    if let ComponentAlias::InstanceExport { name, .. }
+                    | ComponentAlias::CoreInstanceExport { name, .. } = alias
+                    {
+                        self.check_name(name, at)?;
+                    }
+                    self.copies.alias(&alias);
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                self.add_all(Bound::Definitions, &section)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_body(&self, body: &FunctionBody<'_>) -> Result<(), LoadErrorKind> {
+        let range = body.range();
+        let (at, bytes) = (range.start, range.len() as u64);
+        Bound::FunctionBytes.check_against(self.function_bytes_max, bytes, at)?;
+
+        let mut locals = 0_u64;
+        for group in body.get_locals_reader()? {
+            locals += u64::from(group?.0);
+        }
+        Bound::Locals.check(locals, at)?;
+
+        let mut blocks = 0_u64;
+        for operator in body.get_operators_reader()? {
+            if matches!(
+                operator?,
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }
+            ) {
+                blocks += 1;
+            }
+        }
+        Bound::Blocks.check(blocks, at)?;
+        Ok(())
+    }
+
+    /// Counts for the component or module that is being read.
+    fn add_here(&mut self, bound: Bound, more: u64, at: usize) -> Result<(), Excess> {
+        match self.open.last_mut() {
+            Some(part) => part.add(bound, more, at),
+            None => Ok(()),
+        }
+    }
+
+    fn add_all<T>(&mut self, bound: Bound, section: &SectionLimited<'_, T>) -> Result<(), Excess> {
+        self.tally
+            .add(bound, section.count().into(), section.range().start)
+    }
+
+    fn check_extern_name(&self, name: &ComponentExternName<'_>, at: usize) -> Result<(), Excess> {
+        types::check_extern_name(name, at)
+    }
+
+    fn check_name(&self, name: &str, at: usize) -> Result<(), Excess> {
+        Bound::NameBytes.check(name.len() as u64, at)
+    }
+}
