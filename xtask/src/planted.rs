@@ -100,7 +100,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         print::line(format_args!("missed: {bug}"))?;
     }
     for text in &tally.untried {
-        eprint::line(format_args!("error: {text}"))?;
+        eprintln!("error: {text}");
     }
     if let Some(file) = &options.json {
         let missed: Vec<&str> = tally.missed.iter().map(|bug| bug.name.as_str()).collect();
