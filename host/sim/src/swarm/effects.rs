@@ -222,6 +222,9 @@ impl Estate<'_> {
             Ok(effects) => effects,
             Err(panic) => return self.checks.panicked(self.now, panic.as_ref()),
         };
+        if let Some(tap) = &mut self.tap {
+            tap.step(local, &self.hosts[number].id(), &effects);
+        }
         for effect in effects {
             if !self.hosts[number].is_up() {
                 return;
