@@ -52,7 +52,7 @@ pub(super) struct Estate<'a> {
     pub(super) checks: Checks,
     pub(super) trace: Trace,
     /// What takes in all that leaves the cores; `None`: no digest is wanted.
-    pub(super) tap: Option<Tap>,
+    pub(super) tap: Option<&'a mut Tap>,
     pub(super) decisions: u64,
     pub(super) vetoes: BTreeMap<Rule, u64>,
     steps: u64,
@@ -137,7 +137,7 @@ impl<'a> Estate<'a> {
             vetoes: self.vetoes,
             violation: self.checks.violation,
             trace: self.trace.into_lines(),
-            digested: self.tap.map(Tap::into_digested),
+            digested: None,
         }
     }
 

@@ -97,14 +97,24 @@ pub fn run(options: &Options, policies: &dyn Policies, casts: &Casts, is_traced:
     estate::Estate::new(options, policies, casts, is_traced).run()
 }
 
-/// Lets it run as [`run`] does, and digests what leaves the cores; see [`digest`] for what that is.
+/// Lets it run as [`run`] does, once for each digest of what leaves the cores; see [`digest`] for what that is. The
+/// report is about the first of both runs, but for a violation that only the second has.
 pub fn run_digested(
     options: &Options,
     policies: &dyn Policies,
     casts: &Casts,
     keeps_lines: bool,
 ) -> Report {
-    let mut estate = estate::Estate::new(options, policies, casts, false);
-    estate.tap = Some(digest::Tap::new(keeps_lines));
-    estate.run()
+    let play = |tap: &mut digest::Tap| {
+        let mut estate = estate::Estate::new(options, policies, casts, false);
+        estate.tap = Some(tap);
+        estate.run()
+    };
+    let mut strict = digest::Tap::new(digest::Kind::Strict, keeps_lines);
+    let mut canonical = digest::Tap::new(digest::Kind::Canonical, keeps_lines);
+    let mut report = play(&mut strict);
+    let arranged = play(&mut canonical);
+    report.violation = report.violation.or(arranged.violation);
+    report.digested = Some(digest::Digested::of(strict, canonical));
+    report
 }

@@ -16,12 +16,12 @@ pub(super) enum Class {
     Change,
     /// A line of the journal: kept in order for each worker.
     Journal,
-    /// A response, a notice, a refresh of activity: sorted.
-    Told,
+    /// A response, a notice, a refresh of activity, a query, a probe, a question to a policy: sorted.
+    Set,
     /// What is published of a worker: only the last of a step counts.
     Route,
-    /// A question of the core's own: in the strict digest only.
-    Asked,
+    /// A timer: in the strict digest only.
+    Timer,
 }
 
 /// An id within a line.
@@ -173,6 +173,11 @@ impl Line {
     /// With the ids numbered anew.
     pub(super) fn renumbered(&self, host: &HostId, numbers: &mut Numbers) -> String {
         self.written(|id| numbers.of(host, &self.worker, id))
+    }
+
+    /// With a zero for each id.
+    pub(super) fn without_ids(&self) -> String {
+        self.written(|_| 0)
     }
 
     fn written(&self, mut number: impl FnMut(Id) -> u64) -> String {

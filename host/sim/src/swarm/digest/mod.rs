@@ -5,36 +5,39 @@
 //!
 //! **What is in.** Every effect that [`Fleet::step`](reeve_core::fleet::Fleet::step) returned to any host of the
 //! world, in each of its lives, before the simulator did anything with it. There is one tap, in `effects.rs`. A step is
-//! one event into one core; a step that let nothing out leaves no mark.
+//! one event into one core; a step that returned no effect leaves no mark.
 //!
-//! **Two digests.**
-//! - *strict*: all lines in the order in which they came, with the ids as the host gave them.
-//! - *canonical*: per step, in this order: commits and mutations in their order; the journal, each worker's lines in
-//!   their order; responses, notices and refreshes of activity, sorted; which published routes are others than before
-//!   the step. The ids of decisions are numbered anew, per worker and life of a host, in the order in which they first
-//!   appear among these lines. Queries, reads of records, probes, questions to policies and timers are left out: what
-//!   is done and told follows from their answers, and a core may ask in another order.
+//! **Two digests**, each from a run of its own of the same world:
+//! - *strict*: all lines in the order in which the core returned them, with the ids that the host gave.
+//! - *canonical*: `order` sorts the effects of each step before the simulator carries them out. The lines of a step
+//!   are, in this order: commits and mutations in their order; the journal, each worker's lines in their order;
+//!   responses, notices, refreshes of activity, queries, reads of records, probes and questions to policies, sorted;
+//!   the published routes that the step changed. The ids of decisions are numbered anew, per worker and life of a
+//!   host, in the order in which they first appear among these lines. Timers are left out.
 //!
-//! A world is one course of events, so a core that asks in another order gets other delays, and another world. Equal
-//! canonical digests of unequal strict ones therefore speak of order within a step and of ids, not of more.
+//! Each call takes its latency from a random stream when it is carried out. Without `order`, a query that moved to
+//! before a commit would take the commit's latency, and the two worlds would differ from there on. With `order`, a
+//! core that only moves effects within a step keeps its canonical digest.
 //!
 //! **What a line is.** A kind, and a JSON object with the fields in the order in which `project` writes them; an absent
 //! value is left out. Names of kinds and fields belong to this module, so that a type, a variant or a field of the core
 //! may be renamed. Words that already are stable stand as they are: codes, steps, states, rules, names of policies, and
-//! sentences for people, which are part of what is told. Inputs and verdicts of policies stand in the contract's JSON.
+//! sentences for people. Inputs and verdicts of policies stand in the contract's JSON.
 //!
-//! **What is not in.** Events, the state of the core, what the simulated world does with an effect (the next events
+//! **What is not in.** Events, the state of the core, and what the simulated world does with an effect (the next steps
 //! show that). A policy's component appears as a number, in the order of first appearance, and the fuel of a call not
-//! at all: both change when a policy is compiled anew. A violated guarantee: the swarm tells it.
+//! at all: both change when a policy is compiled anew. The swarm reports a violated guarantee apart from the digests.
 //!
-//! **What it cannot show.** That two digests differ means that something changed, not that it is wrong. In the
-//! canonical form, an id that a host took over from another host's record is numbered as one of its own.
+//! **What it cannot show.** That two digests differ means that something changed, not that it is wrong. One effect
+//! more or less (another notice aside) gives the calls after it other latencies, and both digests of the world differ.
+//! In the canonical form, an id that a host took over from another host's record is numbered as one of its own.
 //!
 //! [`FORMAT`] rises with every change of what is in or of how a line is written: digests of two formats are not
 //! compared. A changed core type changes `project` and leaves the lines as they are.
 
 mod line;
 mod numbers;
+mod order;
 mod project;
 
 use std::collections::BTreeMap;
@@ -70,55 +73,81 @@ pub struct Digested {
     pub canonical: Vec<String>,
 }
 
-/// Takes in what leaves the cores of one world.
+impl Digested {
+    /// Of the two runs of one world.
+    pub(super) fn of(strict: Tap, canonical: Tap) -> Self {
+        let (strict, strict_lines) = strict.sum.finish();
+        let (canonical, canonical_lines) = canonical.sum.finish();
+        Self {
+            digests: Digests { strict, canonical },
+            strict: strict_lines,
+            canonical: canonical_lines,
+        }
+    }
+}
+
+/// Which digest a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Strict,
+    /// The effects of each step are carried out in an order of their own.
+    Canonical,
+}
+
+/// Takes in what leaves the cores in one run of a world.
 #[derive(Debug)]
 pub(super) struct Tap {
-    strict: Sum,
-    canonical: Sum,
-    /// Components of policies, as the strict lines name them.
-    raw: Numbers,
-    /// Components and decisions, as the canonical lines name them.
-    renumbered: Numbers,
+    kind: Kind,
+    sum: Sum,
+    /// The numbers that the lines have in place of ids: of components, and in the canonical form of decisions too.
+    numbers: Numbers,
     /// What each life of a host last published of each worker.
     routes: BTreeMap<(HostId, WorkerId), String>,
 }
 
 impl Tap {
     /// One that keeps the lines, or does not.
-    pub(super) fn new(keeps_lines: bool) -> Self {
+    pub(super) fn new(kind: Kind, keeps_lines: bool) -> Self {
         Self {
-            strict: Sum::new(keeps_lines),
-            canonical: Sum::new(keeps_lines),
-            raw: Numbers::default(),
-            renumbered: Numbers::default(),
+            kind,
+            sum: Sum::new(keeps_lines),
+            numbers: Numbers::default(),
             routes: BTreeMap::new(),
         }
     }
 
-    /// Takes in one step of the core of this host's life.
-    pub(super) fn step(&mut self, at: Instant, host: &HostId, effects: &[Effect]) {
-        let mut lines = Vec::with_capacity(effects.len());
-        for effect in effects {
-            project::effect(effect, &mut lines);
+    /// Takes in one step of the core of this host's life; returns the effects in the order in which they are to be
+    /// carried out.
+    pub(super) fn take_in(
+        &mut self,
+        at: Instant,
+        host: &HostId,
+        effects: Vec<Effect>,
+    ) -> Vec<Effect> {
+        let with_lines = |effect| (project::lines(&effect), effect);
+        let mut step: Vec<_> = effects.into_iter().map(with_lines).collect();
+        if self.kind == Kind::Canonical {
+            order::arrange(&mut step);
         }
-        self.take(at, host, lines);
+        let (lines, effects): (Vec<_>, Vec<_>) = step.into_iter().unzip();
+        self.add(at, host, lines.into_iter().flatten().collect());
+        effects
     }
 
-    fn take(&mut self, at: Instant, host: &HostId, lines: Vec<Line>) {
-        if lines.is_empty() {
+    fn add(&mut self, at: Instant, host: &HostId, lines: Vec<Line>) {
+        let texts = match self.kind {
+            Kind::Strict => {
+                let with_ids = |line: &Line| line.with_ids(host, &mut self.numbers);
+                lines.iter().map(with_ids).collect()
+            }
+            Kind::Canonical => self.arranged(host, lines),
+        };
+        if texts.is_empty() {
             return;
         }
-        let head = format!("step {} {host}", at.as_ms());
-        self.strict.add(&head);
-        for line in &lines {
-            self.strict.add(&line.with_ids(host, &mut self.raw));
-        }
-        let arranged = self.arranged(host, lines);
-        if !arranged.is_empty() {
-            self.canonical.add(&head);
-            for line in &arranged {
-                self.canonical.add(line);
-            }
+        self.sum.add(&format!("step {} {host}", at.as_ms()));
+        for text in &texts {
+            self.sum.add(text);
         }
     }
 
@@ -130,15 +159,15 @@ impl Tap {
         }
         let mut of = |class| by_class.remove(&class).unwrap_or_default();
         let (changes, mut journal) = (of(Class::Change), of(Class::Journal));
-        let (told, routes) = (of(Class::Told), of(Class::Route));
+        let (set, routes) = (of(Class::Set), of(Class::Route));
         journal.sort_by(|one, other| one.worker().cmp(other.worker()));
 
-        let numbers = &mut self.renumbered;
+        let numbers = &mut self.numbers;
         let ordered = changes.iter().chain(&journal);
         let mut arranged: Vec<_> = ordered.map(|line| line.renumbered(host, numbers)).collect();
         // Ids that appear in unordered lines only are numbered as they rise, which no order of the lines changes.
-        numbers.see(host, told.iter().chain(&routes));
-        let mut sorted: Vec<_> = told
+        numbers.see(host, set.iter().chain(&routes));
+        let mut sorted: Vec<_> = set
             .iter()
             .map(|line| line.renumbered(host, numbers))
             .collect();
@@ -153,7 +182,7 @@ impl Tap {
         let last: BTreeMap<_, _> = routes.iter().map(|line| (line.worker(), line)).collect();
         let mut changed = Vec::new();
         for (worker, line) in last {
-            let text = line.renumbered(host, &mut self.renumbered);
+            let text = line.renumbered(host, &mut self.numbers);
             let place = (host.clone(), worker.clone());
             let before = match line.is_withdrawal() {
                 true => self.routes.remove(&place),
@@ -168,17 +197,6 @@ impl Tap {
             }
         }
         changed
-    }
-
-    /// What the world came to.
-    pub(super) fn into_digested(self) -> Digested {
-        let (strict, strict_lines) = self.strict.finish();
-        let (canonical, canonical_lines) = self.canonical.finish();
-        Digested {
-            digests: Digests { strict, canonical },
-            strict: strict_lines,
-            canonical: canonical_lines,
-        }
     }
 }
 

@@ -14,11 +14,19 @@ const AT: Instant = Instant::from_ms(1_000);
 
 /// What steps of one host come to.
 fn digested(steps: &[&[Effect]]) -> Digested {
-    let mut tap = Tap::new(true);
-    for effects in steps {
-        tap.step(AT, &HostId::from("host-1.1"), effects);
-    }
-    tap.into_digested()
+    let tap = |kind| {
+        let mut tap = Tap::new(kind, true);
+        for effects in steps {
+            add(&mut tap, "host-1.1", effects);
+        }
+        tap
+    };
+    Digested::of(tap(Kind::Strict), tap(Kind::Canonical))
+}
+
+fn add(tap: &mut Tap, host: &str, effects: &[Effect]) {
+    let lines = effects.iter().flat_map(project::lines).collect();
+    tap.add(AT, &host.into(), lines);
 }
 
 fn digests(steps: &[&[Effect]]) -> Digests {
@@ -209,11 +217,11 @@ fn ids_in_unordered_lines_are_numbered_alike_in_every_order() {
 #[test]
 fn the_same_id_in_another_life_of_a_host_is_another_decision() {
     let next_number = |second: &str| {
-        let mut tap = Tap::new(false);
-        tap.step(AT, &"host-1.1".into(), &[vetoed("w", 1, "a")]);
-        tap.step(AT, &second.into(), &[vetoed("w", 1, "a")]);
+        let mut tap = Tap::new(Kind::Canonical, false);
+        add(&mut tap, "host-1.1", &[vetoed("w", 1, "a")]);
+        add(&mut tap, second, &[vetoed("w", 1, "a")]);
         let unseen = line::Id::Decision(DecisionId::new(9));
-        tap.renumbered.of(&second.into(), &"w".into(), unseen)
+        tap.numbers.of(&second.into(), &"w".into(), unseen)
     };
     assert_eq!(next_number("host-1.1"), 2);
     assert_eq!(next_number("host-1.2"), 3);
@@ -249,15 +257,79 @@ fn a_route_shows_canonically_only_where_it_is_another_than_before_the_step() {
     assert_ne!(once, canonical(&[&[publish("w", "i-a")], &[withdraw("w")]]));
 }
 
+fn timer(worker: &str) -> Effect {
+    Effect::Timer {
+        at: AT,
+        timer: reeve_core::event::Timer::Follow(worker.into()),
+    }
+}
+
+fn read(worker: &str) -> Effect {
+    Effect::ReadRecord(worker.into())
+}
+
 #[test]
-fn a_step_that_lets_nothing_out_leaves_no_mark_and_questions_are_strict_only() {
-    let told: &[Effect] = &[notice("w", "a")];
-    let read: &[Effect] = &[Effect::ReadRecord("w".into())];
-    let plain = digests(&[told]);
-    assert_eq!(plain, digests(&[&[], told, &[]]));
-    let asked = digests(&[told, read]);
-    assert_ne!(plain.strict, asked.strict);
-    assert_eq!(plain.canonical, asked.canonical);
+fn a_step_without_effects_leaves_no_mark_and_timers_are_strict_only() {
+    let told = || notice("w", "a");
+    let plain = digests(&[&[told()]]);
+    assert_eq!(plain, digests(&[&[], &[told()], &[]]));
+    let timed = digests(&[&[told()], &[timer("w")]]);
+    assert_ne!(plain.strict, timed.strict);
+    assert_eq!(plain.canonical, timed.canonical);
+    let asked = digests(&[&[told()], &[read("w")]]);
+    assert_ne!(plain.canonical, asked.canonical);
+}
+
+/// What the tap passes on of a step, as lines.
+fn passed_on(kind: Kind, effects: Vec<Effect>) -> Vec<String> {
+    let mut tap = Tap::new(kind, false);
+    let effects = tap.take_in(AT, &"host-1.1".into(), effects);
+    let lines = effects.iter().flat_map(project::lines);
+    lines.map(|line| line.without_ids()).collect()
+}
+
+#[test]
+fn the_canonical_run_carries_out_the_effects_of_a_step_in_its_own_order() {
+    let one = || {
+        vec![
+            timer("w"),
+            notice("w", "a"),
+            read("x"),
+            read("w"),
+            commit("x", 1),
+            vetoed("x", 1, "b"),
+            commit("w", 2),
+            vetoed("w", 2, "a"),
+            turned_away("w", 1, 1),
+            publish("w", "i-a"),
+            timer("w"),
+        ]
+    };
+    let mut other = one();
+    // Commits and lines of the journal keep their order.
+    for (place, to) in [(0, 9), (1, 3), (3, 8), (4, 5), (6, 7)] {
+        other.swap(place, to);
+    }
+    let canonical = passed_on(Kind::Canonical, one());
+    assert_eq!(canonical, passed_on(Kind::Canonical, other));
+    let kinds: Vec<_> = canonical.iter().filter_map(|it| it.split(' ').next()).collect();
+    let wanted = "journal journal publish commit commit read-record read-record response notice timer timer";
+    assert_eq!(kinds.join(" "), wanted);
+    assert!(canonical[0].contains(r#""worker":"x""#), "{canonical:?}");
+    assert!(canonical[3].contains(r#""worker":"x""#), "{canonical:?}");
+    assert!(canonical[5].contains(r#""worker":"w""#), "{canonical:?}");
+
+    let strict = passed_on(Kind::Strict, one());
+    assert!(strict[0].starts_with("timer"), "{strict:?}");
+}
+
+#[test]
+fn a_withdrawal_stays_on_its_side_of_a_publication_of_the_same_worker() {
+    let last = |effects| passed_on(Kind::Canonical, effects).pop().unwrap_or_default();
+    let withdrawn = last(vec![publish("w", "i-a"), withdraw("w")]);
+    assert!(withdrawn.starts_with("withdraw"), "{withdrawn}");
+    let published = last(vec![withdraw("w"), publish("w", "i-a")]);
+    assert!(published.starts_with("publish"), "{published}");
 }
 
 #[test]

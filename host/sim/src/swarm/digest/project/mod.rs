@@ -19,13 +19,14 @@ use reeve_core::time::Instant;
 
 use super::line::{Class, Line};
 
-/// Writes the lines of one effect.
-pub(super) fn effect(effect: &Effect, lines: &mut Vec<Line>) {
+/// The lines of one effect.
+pub(super) fn lines(effect: &Effect) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(2);
     match effect {
         Effect::Query { asker, query } => {
             let mut line = match asker {
-                Asker::Worker(worker) => Line::about("query", Class::Asked, worker),
-                Asker::Pool(pool) => Line::about_pool("query", Class::Asked, pool.as_str()),
+                Asker::Worker(worker) => Line::about("query", Class::Set, worker),
+                Asker::Pool(pool) => Line::about_pool("query", Class::Set, pool.as_str()),
             };
             cloud::query(&mut line, query);
             lines.push(line);
@@ -39,7 +40,7 @@ pub(super) fn effect(effect: &Effect, lines: &mut Vec<Line>) {
         Effect::Decide(asked) => lines.push(question(asked)),
         Effect::Journal(record) => lines.push(journal::line(record)),
         Effect::ReadRecord(worker) => {
-            lines.push(Line::about("read-record", Class::Asked, worker));
+            lines.push(Line::about("read-record", Class::Set, worker));
         }
         Effect::Commit { write, then } => {
             lines.push(commit(write));
@@ -74,10 +75,11 @@ pub(super) fn effect(effect: &Effect, lines: &mut Vec<Line>) {
         Effect::Withdraw(worker) => lines.push(Line::about("withdraw", Class::Route, worker)),
         Effect::Notice(told) => lines.push(notice(told)),
     }
+    lines
 }
 
 fn probe(worker: &WorkerId, instance: &InstanceId, asked_at: Instant, target: &Target) -> Line {
-    let mut line = Line::about("probe", Class::Asked, worker);
+    let mut line = Line::about("probe", Class::Set, worker);
     line.text("instance", instance.as_str());
     line.number("asked-at", asked_at.as_ms());
     line.text("address", &target.address.to_string());
@@ -90,7 +92,7 @@ fn probe(worker: &WorkerId, instance: &InstanceId, asked_at: Instant, target: &T
 }
 
 fn question(asked: &Question) -> Line {
-    let mut line = Line::about("decide", Class::Asked, &asked.worker);
+    let mut line = Line::about("decide", Class::Set, &asked.worker);
     line.text("pool", asked.pool.as_str());
     line.decision("decision", asked.decision);
     input(&mut line, &asked.input);
@@ -140,7 +142,7 @@ fn mutation(permit: &Permit) -> Line {
 }
 
 fn touch(worker: &WorkerId, request: RequestId, touch: &Touch) -> Line {
-    let mut line = Line::about("activity", Class::Told, worker);
+    let mut line = Line::about("activity", Class::Set, worker);
     line.number("request", request.get());
     let (what, at, count) = match touch {
         Touch::HandedOut { at } => ("handed-out", at, None),
@@ -155,8 +157,8 @@ fn touch(worker: &WorkerId, request: RequestId, touch: &Touch) -> Line {
 }
 
 fn timer(at: Instant, timer: &Timer) -> Line {
-    let of = |worker| Line::about("timer", Class::Asked, worker);
-    let of_pool = |pool| Line::about_pool("timer", Class::Asked, pool);
+    let of = |worker| Line::about("timer", Class::Timer, worker);
+    let of_pool = |pool| Line::about_pool("timer", Class::Timer, pool);
     let (mut line, what) = match timer {
         Timer::Sweep(pool) => (of_pool(pool.as_str()), "scan"),
         Timer::ReadDemand(pool) => (of_pool(pool.as_str()), "read-demand"),
@@ -191,7 +193,7 @@ fn route(line: &mut Line, route: &Route) {
 }
 
 fn notice(notice: &Notice) -> Line {
-    let mut line = Line::about("notice", Class::Told, &notice.worker);
+    let mut line = Line::about("notice", Class::Set, &notice.worker);
     line.text("step", notice.step.as_str());
     line.text(
         "level",

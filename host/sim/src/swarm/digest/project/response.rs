@@ -46,7 +46,7 @@ pub(super) fn to_operator(
 }
 
 fn response(worker: &WorkerId, request: RequestId) -> Line {
-    let mut line = Line::about("response", Class::Told, worker);
+    let mut line = Line::about("response", Class::Set, worker);
     line.number("request", request.get());
     line
 }
