@@ -72,6 +72,32 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_digests_in_the_world_that_runs_without_them() {
+    let troupe = troupe();
+    let digested = |seed, keeps_lines| {
+        let options = Options::draw(seed, &troupe.casts.names());
+        swarm::run_digested(&options, &troupe, &troupe.casts, keeps_lines)
+    };
+    let of = |report: &Report| report.digested.as_ref().map(|digested| digested.digests);
+    let (one, again) = (digested(TRACED, false), digested(TRACED, true));
+    assert!(of(&one).is_some());
+    assert_eq!(of(&one), of(&again));
+    let other = of(&digested(TRACED + 1, false));
+    assert_ne!(of(&one).map(|it| it.strict), other.map(|it| it.strict));
+    assert_ne!(
+        of(&one).map(|it| it.canonical),
+        other.map(|it| it.canonical)
+    );
+
+    let plain = world(&troupe, TRACED, false);
+    assert_eq!((plain.steps, plain.fired), (one.steps, one.fired));
+    assert_eq!(of(&plain), None);
+
+    let lines = again.digested.expect("it was asked for");
+    assert!(lines.strict.len() > lines.canonical.len() && lines.canonical.len() > 100);
+}
+
+#[test]
 fn each_incident_comes_up_by_chance_as_it_was_and_not_under_reeve() {
     let troupe = troupe();
     for incident in Incident::ALL {

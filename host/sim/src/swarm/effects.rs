@@ -225,6 +225,10 @@ impl Estate<'_> {
             Ok(effects) => effects,
             Err(panic) => return self.checks.panicked(self.now, panic.as_ref()),
         };
+        let effects = match &mut self.tap {
+            Some(tap) => tap.take_in(local, &self.hosts[number].id(), effects),
+            None => effects,
+        };
         for effect in effects {
             if !self.hosts[number].is_up() {
                 return;
@@ -277,8 +281,9 @@ impl Estate<'_> {
                 self.note_record(number, &record);
                 let is_intent = record.entry.must_be_durable();
                 let is_lost = is_intent && self.chance.happens(Fault::JournalFails);
-                if is_intent {
-                    self.hosts[number].intent_written = !is_lost;
+                if is_intent && !is_lost {
+                    let intent = (record.worker.clone(), record.decision);
+                    self.hosts[number].intents_written.insert(intent);
                 }
                 if !is_lost {
                     self.hosts[number].write_down(&record);
@@ -296,7 +301,10 @@ impl Estate<'_> {
                 if let (true, Some(adopted)) = (is_used, adopted) {
                     self.use_at_once(&write.worker, adopted.id.clone());
                 }
-                let is_journaled = std::mem::take(&mut self.hosts[number].intent_written);
+                let is_journaled = then.as_ref().is_some_and(|permit| {
+                    let intent = (permit.worker().clone(), permit.decision());
+                    self.hosts[number].intents_written.remove(&intent)
+                });
                 let call = StoreCall::Commit {
                     write,
                     permit: then,

@@ -13,6 +13,7 @@ use super::chance::{Chance, Stream};
 use super::check::Checks;
 use super::clock::Clock;
 use super::clouds::{Clouds, begins_life};
+use super::digest::Tap;
 use super::due::{Due, Queue};
 use super::fault::Fault;
 use super::host::SimHost;
@@ -50,6 +51,8 @@ pub(super) struct Estate<'a> {
     pub(super) people: People,
     pub(super) checks: Checks,
     pub(super) trace: Trace,
+    /// What takes in all that leaves the cores; `None`: no digest is wanted.
+    pub(super) tap: Option<&'a mut Tap>,
     pub(super) decisions: u64,
     pub(super) vetoes: BTreeMap<Rule, u64>,
     steps: u64,
@@ -96,6 +99,7 @@ impl<'a> Estate<'a> {
             hosts,
             boxes: Boxes::default(),
             trace: Trace::new(is_traced),
+            tap: None,
             decisions: 0,
             vetoes: BTreeMap::new(),
             steps: 0,
@@ -133,6 +137,7 @@ impl<'a> Estate<'a> {
             vetoes: self.vetoes,
             violation: self.checks.violation,
             trace: self.trace.into_lines(),
+            digested: None,
         }
     }
 

@@ -26,8 +26,8 @@ pub(super) struct SimHost {
     /// It stands still until then.
     pub(super) paused_until: Instant,
     journal: Recovered,
-    /// Whether the latest intent is durable.
-    pub(super) intent_written: bool,
+    /// The intents in the journal whose commit has not been sent, by worker and decision.
+    pub(super) intents_written: BTreeSet<(WorkerId, DecisionId)>,
     routes: BTreeMap<WorkerId, (Route, bool)>,
     /// When the marks of handed-out routes are collected; `None`: there are none.
     pub(super) collects_at: Option<Instant>,
@@ -42,7 +42,7 @@ impl SimHost {
             fleet: None,
             paused_until: Instant::default(),
             journal: Recovered::default(),
-            intent_written: false,
+            intents_written: BTreeSet::new(),
             routes: BTreeMap::new(),
             collects_at: None,
         }
@@ -75,7 +75,7 @@ impl SimHost {
         self.fleet = None;
         self.routes.clear();
         self.collects_at = None;
-        self.intent_written = false;
+        self.intents_written.clear();
     }
 
     pub(super) fn is_up(&self) -> bool {

@@ -16,6 +16,7 @@
 //! - `host`, `effects`, `arrivals`: the host processes and what they send; `clouds`, `buckets`, `shelf`: what
 //!   stands between them and the truth.
 //! - `people`, `operators`, `boxes`, `lies`: who else acts.
+//! - [`digest`]: two numbers over all that leaves the cores, to compare two builds by.
 //! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still fails.
 
 mod arrivals;
@@ -25,6 +26,7 @@ mod chance;
 mod check;
 mod clock;
 mod clouds;
+pub mod digest;
 mod due;
 mod effects;
 mod estate;
@@ -86,9 +88,33 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// What happened, line by line; empty unless it was asked for.
     pub trace: Vec<Entry>,
+    /// The digests over all that left the cores; `None` unless they were asked for.
+    pub digested: Option<digest::Digested>,
 }
 
 /// Lets a random world run. `policies` answer for the pools that [`Casts`] name.
 pub fn run(options: &Options, policies: &dyn Policies, casts: &Casts, is_traced: bool) -> Report {
     estate::Estate::new(options, policies, casts, is_traced).run()
+}
+
+/// Lets it run as [`run`] does, once for each digest of what leaves the cores; see [`digest`] for what that is. The
+/// report is about the first of both runs, but for a violation that only the second has.
+pub fn run_digested(
+    options: &Options,
+    policies: &dyn Policies,
+    casts: &Casts,
+    keeps_lines: bool,
+) -> Report {
+    let play = |tap: &mut digest::Tap| {
+        let mut estate = estate::Estate::new(options, policies, casts, false);
+        estate.tap = Some(tap);
+        estate.run()
+    };
+    let mut strict = digest::Tap::new(digest::Kind::Strict, keeps_lines);
+    let mut canonical = digest::Tap::new(digest::Kind::Canonical, keeps_lines);
+    let mut report = play(&mut strict);
+    let arranged = play(&mut canonical);
+    report.violation = report.violation.or(arranged.violation);
+    report.digested = Some(digest::Digested::of(strict, canonical));
+    report
 }

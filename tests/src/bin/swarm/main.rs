@@ -5,6 +5,7 @@
     reason = "a command line talks to the person who runs it"
 )]
 
+mod digest;
 mod incidents;
 mod many;
 mod one;
@@ -17,22 +18,38 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use reeve_sim::swarm::{self, Options};
 
 use tally::Tally;
 use troupe::Troupe;
 
+/// How many worlds there are unless it is said otherwise.
+const SEEDS: u64 = 1_000;
 /// A world that fails is looked at; so many of them say enough.
 const VIOLATIONS_MAX: usize = 20;
+
+/// What `--help` says about digests.
+const DIGESTS: &str = "\
+Digests tell whether a core that was restructured still does the same:
+  swarm --digest --seeds 5000 --write FILE   before: records two digests for each world
+  swarm --digest --compare FILE              after: plays the same worlds, and names those that differ
+                                             (with --seeds N: only the first N of them)
+  swarm --digest --seed S --trace            prints the lines behind a world's digests, to compare
+                                             those of two builds with `diff`
+The strict digest is over everything that leaves the core, in order and with ids. The canonical one is
+over what is done and told, whatever the order within a step. --compare ends with 0 when both are equal
+in every world, 3 when only strict ones differ, 1 when a canonical one does.";
 
 #[derive(Parser)]
 #[command(
     name = "cargo xtask swarm",
-    about = "Lets random worlds run, and checks the guarantees"
+    about = "Lets random worlds run, and checks the guarantees",
+    after_help = DIGESTS
 )]
 struct CommandLine {
-    /// How many worlds, each of a seed of its own
-    #[arg(long, default_value_t = 1_000)]
-    seeds: u64,
+    /// How many worlds, each of a seed of its own [default: 1000]
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first seed
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -60,6 +77,26 @@ struct CommandLine {
     /// Writes the figures to this file, every 10,000 worlds and at the end
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Digests everything that leaves the cores, for each world (see below)
+    #[arg(long, conflicts_with_all = ["incidents", "json", "seconds", "each", "first"])]
+    digest: bool,
+    /// Records the digests in this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "digest",
+        conflicts_with = "seed"
+    )]
+    write: Option<PathBuf>,
+    /// Plays the worlds of this file, and says which digests differ
+    #[arg(long, value_name = "FILE", requires = "digest", conflicts_with_all = ["seed", "from", "legacy", "quiet"])]
+    compare: Option<PathBuf>,
+    /// Prints the lines that the digests of `--seed` are made of
+    #[arg(long, requires_all = ["digest", "seed"])]
+    trace: bool,
+    /// Digests worlds without any trouble
+    #[arg(long, requires = "digest")]
+    quiet: bool,
 }
 
 fn main() -> ExitCode {
@@ -78,23 +115,38 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
         "REEVE_POLICIES_DIR is not set; `cargo xtask swarm` builds the policies and sets it",
     )?;
     let troupe = Troupe::load(&directory)?;
+    let seeds = line.seeds.unwrap_or(SEEDS);
+    let threads = line
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    if line.digest {
+        let wanted = digest::Wanted {
+            from: line.from,
+            seeds: line.seeds,
+            seed: line.seed,
+            trace: line.trace,
+            legacy: line.legacy,
+            quiet: line.quiet,
+            write: line.write.clone(),
+            compare: line.compare.clone(),
+            threads,
+        };
+        return digest::run(&troupe, &directory, &wanted);
+    }
     if line.incidents {
         let seeds = match line.seed {
             Some(seed) => seed..seed + 1,
-            None => line.from..line.from + line.seeds,
+            None => line.from..line.from + seeds,
         };
         return Ok(incidents::run(&troupe, seeds));
     }
     if let Some(seed) = line.seed {
         return Ok(one::run(&troupe, seed, line.legacy));
     }
-    let threads = line
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let seconds = line.seconds.map(Duration::from_secs);
     let seeds = many::Seeds {
         from: line.from,
-        at_least: line.seeds,
+        at_least: seeds,
         until: seconds,
         violations_max: if line.first { 1 } else { VIOLATIONS_MAX },
     };
@@ -106,7 +158,12 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
             eprintln!("the figures so far are not kept: {error:#}");
         }
     };
-    let tally = many::run(&troupe, seeds, threads, line.legacy, look);
+    let casts = many::names(&troupe, line.legacy);
+    let play = |seed| {
+        let options = Options::draw(seed, &casts);
+        swarm::run(&options, &troupe, &troupe.casts, false)
+    };
+    let tally = many::run(seeds, threads, play, look);
     tally.print();
     if let Some(file) = &line.json {
         tally.write(file)?;

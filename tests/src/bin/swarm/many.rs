@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reeve_sim::swarm::{self, Options};
+use reeve_sim::swarm::Report;
 
 use crate::tally::Tally;
 use crate::troupe::Troupe;
@@ -26,15 +26,13 @@ pub(crate) struct Seeds {
     pub(crate) violations_max: usize,
 }
 
-/// Lets all of them run; `look` sees the sums now and then, so that a run that is killed has told something.
+/// Lets `play` run all of them; `look` sees the sums now and then, so that a run that is killed has told something.
 pub(crate) fn run(
-    troupe: &Troupe,
     seeds: Seeds,
     threads: usize,
-    legacy: bool,
+    play: impl Fn(u64) -> Report + Sync,
     look: impl Fn(&Tally) + Sync,
 ) -> Tally {
-    let casts = names(troupe, legacy);
     let began = Instant::now();
     let next = AtomicU64::new(seeds.from);
     let enough = AtomicBool::new(false);
@@ -48,8 +46,7 @@ pub(crate) fn run(
                     if beyond && seeds.until.is_none_or(|until| began.elapsed() >= until) {
                         break;
                     }
-                    let options = Options::draw(seed, &casts);
-                    let report = swarm::run(&options, troupe, &troupe.casts, false);
+                    let report = play(seed);
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.enter(seed, &report);
                     if tally.seeds.is_multiple_of(WORLDS_BETWEEN_LOOKS) {

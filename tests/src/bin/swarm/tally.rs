@@ -61,6 +61,11 @@ impl Tally {
         self.violations.sort_by_key(|(seed, _)| *seed);
     }
 
+    /// How long it took so far.
+    pub(crate) fn took(&self) -> Duration {
+        self.took
+    }
+
     fn per_core_hour(&self) -> f64 {
         let core_hours = self.took.as_secs_f64() * self.threads as f64 / 3_600.0;
         self.worker_hours / core_hours

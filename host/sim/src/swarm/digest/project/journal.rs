@@ -1,0 +1,91 @@
+//! A line of the journal.
+
+use reeve_core::decision::{Decision, Ruling};
+use reeve_core::journal::{Entry, Record};
+use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::point::Verdict;
+
+use super::super::line::{Class, Line};
+use super::{cloud, record};
+
+pub(super) fn line(written: &Record) -> Line {
+    let mut line = Line::about("journal", Class::Journal, &written.worker);
+    line.number("at", written.at.as_ms());
+    line.decision("decision", written.decision);
+    match &written.entry {
+        Entry::Decided(made) => line.object("decided", |line| decided(line, made)),
+        Entry::Ruled(ruling) => line.object("ruled", |line| ruled(line, ruling)),
+        Entry::Intent {
+            generation,
+            epoch,
+            mutation,
+        } => line.object("intent", |line| {
+            line.number("generation", generation.get());
+            line.number("epoch", epoch.get());
+            cloud::mutation(line, mutation);
+        }),
+        Entry::Vetoed(veto) => line.object("vetoed", |line| {
+            line.text("rule", veto.rule.as_str());
+            line.text("text", &veto.text);
+        }),
+        Entry::Outcome(result) => line.object("outcome", |line| cloud::outcome(line, result)),
+        Entry::Commanded(told) => line.object("commanded", |line| command(line, told)),
+        Entry::Answered(result) => line.object("answered", |line| done_or_refused(line, result)),
+    }
+    line
+}
+
+fn decided(line: &mut Line, made: &Decision) {
+    line.maybe_text("policy", made.policy.as_deref());
+    if let Some(component) = made.digest {
+        line.component("component", component);
+    }
+    super::input(line, &made.input);
+    match &made.result {
+        Ok(Verdict::Resolve(verdict)) => line.contract("verdict", verdict),
+        Ok(Verdict::Adopt(verdict)) => line.contract("verdict", verdict),
+        Ok(Verdict::RetryIp(verdict)) => line.contract("verdict", verdict),
+        Ok(Verdict::Debounce(verdict)) => line.contract("verdict", verdict),
+        Ok(Verdict::Reap(verdict)) => line.contract("verdict", verdict),
+        Err(failure) => line.object("failed", |line| {
+            line.text("code", &failure.code);
+            line.text("text", &failure.text);
+        }),
+    }
+}
+
+fn ruled(line: &mut Line, ruling: &Ruling) {
+    line.text("action", &ruling.action.to_string());
+    line.text("instance", ruling.instance.as_str());
+    let generation = ruling.generation.map(|generation| generation.get());
+    line.maybe_number("generation", generation);
+    line.number("since", ruling.since.as_ms());
+    line.object("adopted", |line| record::adopted(line, &ruling.adopted));
+    super::reason(line, &ruling.reason);
+}
+
+fn command(line: &mut Line, command: &Command) {
+    match command {
+        Command::Pause { reason } => {
+            line.text("what", "pause");
+            line.maybe_text("reason", reason.as_deref());
+        }
+        Command::Resume => line.text("what", "resume"),
+        Command::Forget => line.text("what", "forget"),
+        Command::Restart(request) => {
+            line.text("what", "restart");
+            record::request(line, request);
+        }
+    }
+}
+
+/// What came of a command.
+pub(super) fn done_or_refused(line: &mut Line, result: &Result<Operated, Refused>) {
+    match result {
+        Ok(done) => line.text("done", done.as_str()),
+        Err(refused) => line.object("refused", |line| {
+            line.text("code", refused.code.as_str());
+            line.text("detail", &refused.text);
+        }),
+    }
+}

@@ -1,0 +1,216 @@
+//! From the core's effects to lines: the one place that knows both. Each file writes what its name says; a field's name
+//! is chosen here and does not follow the core's.
+
+mod cloud;
+mod journal;
+mod record;
+mod response;
+
+use reeve_core::answer::Route;
+use reeve_core::effect::{Effect, Question};
+use reeve_core::event::{Asker, Timer};
+use reeve_core::guard::Permit;
+use reeve_core::health::{Ask, Target};
+use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
+use reeve_core::notice::{Level, Notice};
+use reeve_core::point::{Input, Reason};
+use reeve_core::store::{Touch, Write};
+use reeve_core::time::Instant;
+
+use super::line::{Class, Line};
+
+/// The lines of one effect.
+pub(super) fn lines(effect: &Effect) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(2);
+    match effect {
+        Effect::Query { asker, query } => {
+            let mut line = match asker {
+                Asker::Worker(worker) => Line::about("query", Class::Set, worker),
+                Asker::Pool(pool) => Line::about_pool("query", Class::Set, pool.as_str()),
+            };
+            cloud::query(&mut line, query);
+            lines.push(line);
+        }
+        Effect::Probe {
+            worker,
+            instance,
+            asked_at,
+            target,
+        } => lines.push(probe(worker, instance, *asked_at, target)),
+        Effect::Decide(asked) => lines.push(question(asked)),
+        Effect::Journal(record) => lines.push(journal::line(record)),
+        Effect::ReadRecord(worker) => {
+            lines.push(Line::about("read-record", Class::Set, worker));
+        }
+        Effect::Commit { write, then } => {
+            lines.push(commit(write));
+            lines.extend(then.as_ref().map(mutation));
+        }
+        Effect::Touch {
+            worker,
+            request,
+            touch: refresh,
+        } => lines.push(touch(worker, *request, refresh)),
+        Effect::Reply {
+            worker,
+            request,
+            reply,
+        } => lines.push(response::to_reporter(worker, *request, reply)),
+        Effect::Timer { at, timer: which } => lines.push(timer(*at, which)),
+        Effect::Answer {
+            worker,
+            request,
+            answer,
+        } => lines.push(response::to_caller(worker, *request, answer)),
+        Effect::Report {
+            worker,
+            request,
+            result,
+        } => lines.push(response::to_operator(worker, *request, result)),
+        Effect::Publish(published) => {
+            let mut line = Line::about("publish", Class::Route, &published.worker);
+            route(&mut line, published);
+            lines.push(line);
+        }
+        Effect::Withdraw(worker) => lines.push(Line::about("withdraw", Class::Route, worker)),
+        Effect::Notice(told) => lines.push(notice(told)),
+    }
+    lines
+}
+
+fn probe(worker: &WorkerId, instance: &InstanceId, asked_at: Instant, target: &Target) -> Line {
+    let mut line = Line::about("probe", Class::Set, worker);
+    line.text("instance", instance.as_str());
+    line.number("asked-at", asked_at.as_ms());
+    line.text("address", &target.address.to_string());
+    match &target.ask {
+        Ask::Tcp => line.text("ask", "tcp"),
+        Ask::Http(path) => line.text("ask", &format!("http {path}")),
+    }
+    line.number("timeout", target.timeout.get());
+    line
+}
+
+fn question(asked: &Question) -> Line {
+    let mut line = Line::about("decide", Class::Set, &asked.worker);
+    line.text("pool", asked.pool.as_str());
+    line.decision("decision", asked.decision);
+    input(&mut line, &asked.input);
+    line
+}
+
+/// What a policy is told, in the contract's own form.
+fn input(line: &mut Line, input: &Input) {
+    line.text("point", input.point().as_str());
+    match input {
+        Input::Resolve(input) => line.contract("input", input),
+        Input::Adopt(input) => line.contract("input", input),
+        Input::RetryIp(input) => line.contract("input", input),
+        Input::Debounce(input) => line.contract("input", input),
+        Input::Reap(input) => line.contract("input", input),
+    }
+}
+
+fn reason(line: &mut Line, reason: &Reason) {
+    line.object("reason", |line| {
+        line.text("code", &reason.code);
+        line.text("text", &reason.text);
+    });
+}
+
+fn commit(write: &Write) -> Line {
+    let mut line = Line::about("commit", Class::Change, &write.worker);
+    line.number("expected-version", write.expected.get());
+    if let Some(test) = &write.if_idle {
+        line.object("if-idle", |line| {
+            line.number("since", test.since.as_ms());
+            line.number("now", test.now.as_ms());
+        });
+    }
+    line.object("record", |line| record::fields(line, &write.record));
+    line
+}
+
+/// What is sent once the commit in the line before is written.
+fn mutation(permit: &Permit) -> Line {
+    let mut line = Line::about("mutation", Class::Change, permit.worker());
+    line.decision("decision", permit.decision());
+    line.number("generation", permit.generation().get());
+    line.number("epoch", permit.epoch().get());
+    cloud::mutation(&mut line, permit.mutation());
+    line
+}
+
+fn touch(worker: &WorkerId, request: RequestId, touch: &Touch) -> Line {
+    let mut line = Line::about("activity", Class::Set, worker);
+    line.number("request", request.get());
+    let (what, at, count) = match touch {
+        Touch::HandedOut { at } => ("handed-out", at, None),
+        Touch::Delivered { at, count } => ("delivered", at, Some(*count)),
+        Touch::Processed { at, count } => ("processed", at, Some(*count)),
+        Touch::Heartbeat { at } => ("heartbeat", at, None),
+        Touch::Busy { until } => ("busy-until", until, None),
+    };
+    line.number(what, at.as_ms());
+    line.maybe_number("count", count);
+    line
+}
+
+fn timer(at: Instant, timer: &Timer) -> Line {
+    let of = |worker| Line::about("timer", Class::Timer, worker);
+    let of_pool = |pool| Line::about_pool("timer", Class::Timer, pool);
+    let (mut line, what) = match timer {
+        Timer::Sweep(pool) => (of_pool(pool.as_str()), "scan"),
+        Timer::ReadDemand(pool) => (of_pool(pool.as_str()), "read-demand"),
+        Timer::Probe(worker) => (of(worker), "probe"),
+        Timer::Follow(worker) => (of(worker), "follow"),
+        Timer::LookForAddress(worker) => (of(worker), "look-for-address"),
+        Timer::ReplayLaunch(worker) => (of(worker), "replay-launch"),
+        Timer::Recover(worker) => (of(worker), "recover"),
+        Timer::RenewLease(worker) => (of(worker), "renew-lease"),
+        Timer::Drained(worker) => (of(worker), "drained"),
+        Timer::FollowRestart(worker) => (of(worker), "follow-restart"),
+        Timer::Deadline(worker, _) => (of(worker), "deadline"),
+    };
+    line.text("what", what);
+    line.number("at", at.as_ms());
+    if let Timer::Deadline(_, request) = timer {
+        line.number("request", request.get());
+    }
+    line
+}
+
+/// Where a worker is; the worker stands in the line already.
+fn route(line: &mut Line, route: &Route) {
+    line.text("url", &route.url);
+    line.text("instance", route.instance.as_str());
+    line.number("generation", route.generation.get());
+    line.decision("decision", route.decision);
+    if let Some(component) = route.digest {
+        line.component("component", component);
+    }
+    line.number("valid-until", route.valid_until.as_ms());
+}
+
+fn notice(notice: &Notice) -> Line {
+    let mut line = Line::about("notice", Class::Set, &notice.worker);
+    line.text("step", notice.step.as_str());
+    line.text(
+        "level",
+        match notice.step.level() {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        },
+    );
+    line.text("text", &notice.text);
+    line.object("fields", |line| {
+        for (name, value) in &notice.fields {
+            match value.parse() {
+                Ok(id) if name == "decision" => line.decision(name, DecisionId::new(id)),
+                _ => line.text(name, value),
+            }
+        }
+    });
+    line
+}
