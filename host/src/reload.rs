@@ -26,7 +26,9 @@ pub enum NoReport {
     #[error("the host has ended; its policies cannot be reloaded")]
     Ended,
     /// The reload panicked. What was in force still is, and the next reload reads all files again.
-    #[error("the reload panicked, as the log shows; what was in force still is. Try again, and report it")]
+    #[error(
+        "the reload panicked, as the log shows; what was in force still is. Try again, and report it"
+    )]
     Panicked,
 }
 

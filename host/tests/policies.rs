@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::{POINTER, Stage, end, eventually, get, http, standard_policies};
 use reeve::RunningHost;
-use reeve_policy::{Loader, LoadedPolicy};
+use reeve_policy::{LoadedPolicy, Loader};
 use serde_json::Value;
 
 /// The state of `resolve.wasm` as `/v1/policies` shows it.
@@ -205,10 +205,21 @@ async fn a_panic_over_one_file_is_its_error_and_the_other_files_reload() {
     assert!(shown.contains("panicked: no component at all"), "{shown}");
     assert!(policy(&host, "adopt.wasm").await["digest"].is_string());
     let ready = get(&host, "/readyz").await;
-    assert_eq!(ready.status, 200, "the last good one serves: {}", ready.body);
-    assert!(ready.body.contains("panicked: no component"), "{}", ready.body);
+    assert_eq!(
+        ready.status, 200,
+        "the last good one serves: {}",
+        ready.body
+    );
+    assert!(
+        ready.body.contains("panicked: no component"),
+        "{}",
+        ready.body
+    );
     let metrics = get(&host, "/metrics").await.body;
-    assert!(metrics.contains(r#"reeve_panics_total{place="policy"}"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"reeve_panics_total{place="policy"}"#),
+        "{metrics}"
+    );
 
     replace(&adopt, &standard);
     eventually("the good file taken", async || {
@@ -228,7 +239,11 @@ async fn a_host_starts_with_its_good_files_when_one_panics() {
     assert_eq!(policy(&host, "adopt.wasm").await["digest"], Value::Null);
     let ready = get(&host, "/readyz").await;
     assert_eq!(ready.status, 503);
-    assert!(ready.body.contains("adopt.wasm: none could be loaded"), "{}", ready.body);
+    assert!(
+        ready.body.contains("adopt.wasm: none could be loaded"),
+        "{}",
+        ready.body
+    );
     end(host).await;
 }
 

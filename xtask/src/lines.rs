@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::source;
 use crate::print;
+use crate::source;
 use crate::workspace::{Workspace, tracked};
 
 /// The folders that get a line of their own. A file belongs to the first of them that has it.
@@ -47,21 +47,23 @@ impl Lines {
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let counted = count(workspace.root(), tracked(workspace.root())?)?;
     let mut all = Lines::default();
-    print::line(format_args!("{:<14} {:>8} {:>11}", "", "source", "with tests"))?;
+    print::line(format_args!(
+        "{:<14} {:>8} {:>11}",
+        "", "source", "with tests"
+    ))?;
     for area in AREAS {
         let lines = counted.get(area).copied().unwrap_or_default();
         all.add(lines);
-        print_row(area, lines);
+        print_row(area, lines)?;
     }
-    print_row("all", all);
-    Ok(())
+    print_row("all", all)
 }
 
-fn print_row(area: &str, lines: Lines) {
+fn print_row(area: &str, lines: Lines) -> Result<()> {
     print::line(format_args!(
         "{area:<14} {:>8} {:>11}",
         lines.without_tests, lines.with_tests
-    ))?;
+    ))
 }
 
 fn count(root: &Path, files: Vec<PathBuf>) -> Result<BTreeMap<&'static str, Lines>> {

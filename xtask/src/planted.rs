@@ -86,7 +86,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         );
     }
     if let Trial::Missed { worlds, took } = sound {
-        print::line(format_args!("0 violations in {worlds} worlds ({} s)", took.as_secs()))?;
+        print::line(format_args!(
+            "0 violations in {worlds} worlds ({} s)",
+            took.as_secs()
+        ))?;
     }
     let tally = try_all(&copy, &lab, &chosen)?;
     let planted = chosen.len();

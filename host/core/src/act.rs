@@ -3,8 +3,9 @@
 //! happened is returned.
 
 use crate::event::Timer;
-use crate::guard::{Permit, Proposal, Spending};
+use crate::guard::{Permit, Proposal};
 use crate::model::backoff::backoff;
+use crate::model::budget::Spending;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState};

@@ -88,15 +88,22 @@ fn each_quantity_has_its_bound() {
     let nops = |count: usize| bomb::module(&format!("(func {})", "nop ".repeat(count)));
     let blocks = |count: usize| bomb::module(&format!("(func {})", "(block)".repeat(count)));
     let many = |field: &str, count: usize| bomb::module(&field.repeat(count));
-    let named = |length: usize| bomb::module(&format!("(import \"{}\" \"x\" (func))", "n".repeat(length)));
+    let named =
+        |length: usize| bomb::module(&format!("(import \"{}\" \"x\" (func))", "n".repeat(length)));
     let enums = |cases: usize| {
         let cases: String = (0..cases).map(|case| format!(" \"c{case}\"")).collect();
-        bomb::parse(&format!("(component (type (enum{cases})) (type (enum{cases})))"))
+        bomb::parse(&format!(
+            "(component (type (enum{cases})) (type (enum{cases})))"
+        ))
     };
     let inner = |count: usize| bomb::parse(&format!("(component {})", "(component)".repeat(count)));
     let cases = [
         (Bound::Parts, inner(65), 65),
-        (Bound::Imports, many("(import \"a\" \"b\" (func))", 50_000), 1_001),
+        (
+            Bound::Imports,
+            many("(import \"a\" \"b\" (func))", 50_000),
+            1_001,
+        ),
         (Bound::NameBytes, named(90_000), 90_000),
         (Bound::Types, many("(type (func))", 100_000), 10_001),
         (Bound::Types, enums(6_000), 12_002),
@@ -104,9 +111,17 @@ fn each_quantity_has_its_bound() {
         (Bound::FunctionBytes, nops(700_000), 700_002),
         (Bound::FunctionBytes, nops(64 * 1024), 64 * 1024 + 2),
         (Bound::Blocks, blocks(20_000), 20_000),
-        (Bound::Locals, bomb::module(&format!("(func (local{}))", " i32".repeat(2_001))), 2_001),
+        (
+            Bound::Locals,
+            bomb::module(&format!("(func (local{}))", " i32".repeat(2_001))),
+            2_001,
+        ),
         (Bound::Tables, many("(table 1 funcref)", 65), 65),
-        (Bound::Globals, many("(global i32 (i32.const 0))", 5_000), 5_000),
+        (
+            Bound::Globals,
+            many("(global i32 (i32.const 0))", 5_000),
+            5_000,
+        ),
         (Bound::Segments, many("(data \"\")", 10_001), 10_001),
     ];
     for (bound, bytes, found) in cases {
@@ -123,7 +138,9 @@ fn an_error_repeats_little_of_what_the_component_says() {
         .collect();
     let mut fixture = Fixture::sound();
     fixture.prelude = imports;
-    let error = support::load(&fixture).map(drop).expect_err("it is refused");
+    let error = support::load(&fixture)
+        .map(drop)
+        .expect_err("it is refused");
     assert_eq!(error.kind.code(), "imports");
     let text = whole(&error);
     assert!(text.len() < 1000 && text.contains("492 more"), "{text}");

@@ -304,7 +304,10 @@ fn a_file_that_panics_is_refused_and_not_tried_again() {
     setup.write(b"panic");
     for _ in 0..2 {
         let (text, code, serving) = setup.refusal();
-        assert_eq!((code, serving), (PANICKED, Some(Digest::of(&answering(100)))));
+        assert_eq!(
+            (code, serving),
+            (PANICKED, Some(Digest::of(&answering(100))))
+        );
         assert!(text.contains("panicked: no component"), "{text}");
         assert_eq!(setup.last_error(), Some(text));
     }

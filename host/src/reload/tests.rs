@@ -14,8 +14,7 @@ fn with_a_bad_first_pass(directory: &Path) -> (Reloading, Reloads, Arc<AtomicUsi
         assert!(counted.fetch_add(1, Ordering::SeqCst) > 0, "the first pass");
         ReloadReport { files: Vec::new() }
     };
-    let (reloading, reloads) =
-        Reloading::with_pass(Arc::new(pass), directory, Metrics::new());
+    let (reloading, reloads) = Reloading::with_pass(Arc::new(pass), directory, Metrics::new());
     (reloading, reloads, passes)
 }
 
@@ -27,7 +26,10 @@ async fn at_least(passes: &AtomicUsize, count: usize) {
     };
     let within = Duration::from_secs(20);
     let reached = tokio::time::timeout(within, reached).await;
-    assert!(reached.is_ok(), "pass {count} did not begin within {within:?}");
+    assert!(
+        reached.is_ok(),
+        "pass {count} did not begin within {within:?}"
+    );
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ use wasmparser::{
 use crate::error::LoadErrorKind;
 use crate::limits::Limits;
 
-pub use bound::{Bound, Excess};
 use bound::Tally;
+pub use bound::{Bound, Excess};
 use copies::Copies;
 
 /// Refuses bytes that exceed a [`Bound`] or cannot be parsed.

@@ -53,8 +53,8 @@ impl Setup {
         let directory = tempfile::tempdir().expect("a directory");
         let bindings = vec![binding(Point::RetryIp, settings)];
         let path = directory.path().to_owned();
-        let registry = Registry::with_loader(engine(), path, bindings, load)
-            .expect("the bindings make sense");
+        let registry =
+            Registry::with_loader(engine(), path, bindings, load).expect("the bindings make sense");
         Self {
             directory,
             registry,
