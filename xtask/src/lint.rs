@@ -1,7 +1,8 @@
-//! What is checked without running anything: format, walls, licences, manifests, clippy.
+//! What is checked without running anything: format, walls, licences, manifests, pages, clippy.
 
 mod graph;
 mod licences;
+mod links;
 mod manifests;
 mod refusal;
 mod walls;
@@ -35,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         succeeds(workspace.cargo("fmt").args(["--all", "--check"])),
     );
     check("dependencies", dependencies(workspace)?);
+    check("pages", none(&links::check(workspace)?));
     check("clippy", succeeds(&mut clippy(workspace)));
     check(
         "clippy of the demo's build",
@@ -94,10 +96,15 @@ fn dependencies(workspace: &Workspace) -> Result<bool> {
             .with_context(|| format!("cannot read {}", member.manifest_path.display()))?;
         refusals.extend(manifests::check(&member.name, &text)?);
     }
-    for refusal in &refusals {
+    Ok(none(&refusals))
+}
+
+/// Prints what is refused; returns whether there was nothing.
+fn none(refusals: &[Refusal]) -> bool {
+    for refusal in refusals {
         eprintln!("{refusal}");
     }
-    Ok(refusals.is_empty())
+    refusals.is_empty()
 }
 
 /// The graph as it is built for this machine and for the policies' target: crates for other systems
