@@ -125,7 +125,7 @@ fn run(command: &str, further: &[&str], at: &Path) -> Output {
 /// Runs what can be run of a page's commands, in a directory with this configuration.
 fn check_commands(name: &str, configuration: &str) {
     let at = desk(configuration);
-    let mut ran = 0;
+    let (mut ran, mut left_out) = (0, Vec::new());
     for command in commands(&page(name)) {
         let known = COMMANDS
             .iter()
@@ -133,7 +133,10 @@ fn check_commands(name: &str, configuration: &str) {
         let further: &[&str] = match known {
             Some((_, Shown::Runs)) => &[],
             Some((_, Shown::RunsWith(further))) => further,
-            Some((_, Shown::Needs(_))) => continue,
+            Some((_, Shown::Needs(what))) => {
+                left_out.push(format!("{command}: needs {what}"));
+                continue;
+            }
             None => panic!("{name} shows {command:?}; say in COMMANDS what becomes of it"),
         };
         // The original behaviour is expected to do harm; what is checked is that it plays as expected.
@@ -143,7 +146,7 @@ fn check_commands(name: &str, configuration: &str) {
         assert!(output.status.success(), "{name}: {command}\n{text}");
         ran += 1;
     }
-    assert!(ran > 0, "{name} shows nothing that runs here");
+    assert!(ran > 0, "{name} shows nothing that runs here: {left_out:?}");
 }
 
 /// The first TOML block of a page.
@@ -250,11 +253,12 @@ fn key(line: &str) -> Option<&str> {
 /// The sample with this section in force and this line first in it, in place of the key's own.
 fn with_line(sample: &str, section: &str, line: &str) -> String {
     let mut text = String::new();
-    let mut is_here = false;
+    let (mut is_here, mut is_left_out) = (false, false);
     for old in sample.lines() {
         let bare = old.trim_start_matches('#');
         if bare.starts_with('[') {
             is_here = bare == format!("[{section}]");
+            is_left_out = old.starts_with('#');
             if is_here {
                 text += &format!("{bare}\n{line}\n");
                 continue;
@@ -262,7 +266,7 @@ fn with_line(sample: &str, section: &str, line: &str) -> String {
         }
         let is_replaced = is_here && key(old).is_some() && key(old) == key(line);
         // In a section that is left out, what it requires is commented out as well.
-        let shown = match is_here && old.starts_with('#') && key(old).is_some() {
+        let shown = match is_here && is_left_out && key(old).is_some() {
             true => old.trim_start_matches('#').trim_start(),
             false => old,
         };
