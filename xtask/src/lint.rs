@@ -1,8 +1,9 @@
-//! What is checked without running anything: format, walls, imports, licences, manifests, clippy.
+//! What is checked without running anything: format, walls, imports, licences, manifests, pages, clippy.
 
 mod graph;
 mod imports;
 mod licences;
+mod links;
 mod manifests;
 mod modules;
 mod refusal;
@@ -44,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         "imports",
         passes(&modules::check(workspace.root(), &files)?),
     )?;
+    check("pages", passes(&links::check(workspace)?))?;
     check("clippy", succeeds(&mut clippy(workspace)))?;
     check(
         "clippy of the demo's build",

@@ -12,7 +12,8 @@
 //! emulator     moto in a virtual environment under <target>/emulator
 //! iproute      the program `ip`: the machine's, or unpacked under <target>/iproute2
 //! test         policies, emulator, ip, reeve, then every test, summed up in the last line
-//! lint         fmt, walls between the crates and inside them, licences, manifests, clippy
+//! lint         fmt, walls between the crates and inside them, licences, manifests, pages, clippy
+//! docs         pages made from the sample configuration and the settings' schemas
 //! demo, bench, swarm
 //!              build what they need and hand over
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
@@ -28,6 +29,7 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod emulator;
 mod iproute;
 mod lines;
@@ -87,6 +89,8 @@ enum Task {
     },
     /// Checks format, walls between the crates, licences, manifests and clippy's findings
     Lint,
+    /// Writes the pages that are made from other files: the configuration, the policies' settings
+    Docs,
     /// Plays the incidents on the embedded world, then serves it (`--once`: exits instead)
     Demo {
         /// Passed on to `reeve demo`
@@ -133,6 +137,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         }
         Task::Test { args } => test::run(&workspace, args),
         Task::Lint => lint::run(&workspace),
+        Task::Docs => docs::run(&workspace),
         Task::Demo { args } => demo::run(&workspace, args),
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),

@@ -1,6 +1,6 @@
 //! The software on the simulated instances: it registers, sends heartbeats, and works on what is delivered.
 //!
-//! It keeps to the protocol that README describes for boxes: it comes back when told, registers anew when its
+//! It keeps to the protocol of docs/boxes.md: it comes back when told, registers anew when its
 //! token is not in force, and ends when it is superseded. The legacy one gives up at the first refusal, as the one
 //! of incident I3 did.
 

@@ -88,7 +88,7 @@ fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
         (Some(document), None, None) => Ok(proofs.document(&document)),
         (None, Some(instance), Some(secret)) => Ok(proofs.secret(instance, &secret)),
         _ => Err(Problem::bad_request(
-            "a register has either `document`, or `instance` and `secret`; see README, \"Boxes\""
+            "a register has either `document`, or `instance` and `secret`; see docs/boxes.md"
                 .to_owned(),
         )),
     }

@@ -1,0 +1,360 @@
+//! What the pages show: commands that run as they stand there, the demo's table, the code of a policy;
+//! and the sample configuration, which names every key and the range that holds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::standard_policies;
+use reeve::config::Config;
+use tempfile::TempDir;
+
+/// What becomes of a command that a page shows.
+enum Shown {
+    /// It is run, and exits with 0.
+    Runs,
+    /// It is run with these further arguments, or it would take minutes.
+    RunsWith(&'static [&'static str]),
+    /// It is not run, because it needs this.
+    Needs(&'static str),
+}
+
+/// Every command of the pages below by its beginning; the first that fits holds.
+const COMMANDS: [(&str, Shown); 15] = [
+    ("cargo xtask", Shown::Needs("a build of the whole tree")),
+    ("cargo build", Shown::Needs("a build of the whole tree")),
+    ("export PATH", Shown::Needs("a build of the whole tree")),
+    ("reeve check", Shown::Runs),
+    ("reeve sim run", Shown::Runs),
+    ("reeve serve", Shown::Needs("an AWS account")),
+    ("curl", Shown::Needs("a host that serves")),
+    (
+        "reeve policy build",
+        Shown::Needs("the compiler for policies"),
+    ),
+    ("reeve policy inspect", Shown::Runs),
+    ("echo", Shown::Runs),
+    ("reeve policy run", Shown::Runs),
+    (
+        "reeve policy test policies/",
+        Shown::RunsWith(&["--worlds", "1"]),
+    ),
+    ("reeve policy test", Shown::Needs("an author's cases")),
+    ("reeve journal", Shown::Needs("a host that has served")),
+    ("reeve notify", Shown::Needs("a webhook")),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The fenced blocks of this language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let rest = text.split(&fence).skip(1);
+    rest.map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// The commands of a page, each with the lines that belong to it.
+fn commands(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for block in blocks(text, "console") {
+        let mut is_open = false;
+        for line in block.lines() {
+            let line = line.trim_start();
+            if let Some(command) = line.strip_prefix("$ ") {
+                found.push(command.to_owned());
+            } else if is_open {
+                let last = found.last_mut().unwrap();
+                last.push('\n');
+                last.push_str(line);
+            }
+            let quotes = found.last().map_or(0, |last| last.matches('\'').count());
+            is_open = quotes % 2 == 1 || line.ends_with('\\');
+        }
+    }
+    found
+}
+
+/// A directory as a reader has it: the configuration that the page shows, policies, the tree's scripts.
+fn desk(configuration: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    fs::write(at.join("reeve.toml"), configuration).unwrap();
+    symlink(root().join("tests"), at.join("tests")).unwrap();
+    fs::create_dir(at.join("policies")).unwrap();
+    for file in fs::read_dir(standard_policies()).unwrap() {
+        let file = file.unwrap();
+        symlink(file.path(), at.join("policies").join(file.file_name())).unwrap();
+    }
+    // What `reeve policy build` would have made answers the same point.
+    let built = standard_policies().join("debounce.wasm");
+    symlink(&built, at.join("one-at-a-time.wasm")).unwrap();
+    symlink(&built, at.join("policies/one-at-a-time.wasm")).unwrap();
+    dir
+}
+
+fn run(command: &str, further: &[&str], at: &Path) -> Output {
+    let binary = Path::new(env!("CARGO_BIN_EXE_reeve")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    Command::new("sh")
+        .args(["-c", &format!("{command} {}", further.join(" "))])
+        .current_dir(at)
+        .env("PATH", format!("{}:{path}", binary.display()))
+        .env("REEVE_POLICIES_DIR", standard_policies())
+        .output()
+        .unwrap()
+}
+
+/// Runs what can be run of a page's commands, in a directory with this configuration.
+fn check_commands(name: &str, configuration: &str) {
+    let at = desk(configuration);
+    let (mut ran, mut left_out) = (0, Vec::new());
+    for command in commands(&page(name)) {
+        let known = COMMANDS
+            .iter()
+            .find(|(begin, _)| command.starts_with(begin));
+        let further: &[&str] = match known {
+            Some((_, Shown::Runs)) => &[],
+            Some((_, Shown::RunsWith(further))) => further,
+            Some((_, Shown::Needs(what))) => {
+                left_out.push(format!("{command}: needs {what}"));
+                continue;
+            }
+            None => panic!("{name} shows {command:?}; say in COMMANDS what becomes of it"),
+        };
+        // The original behaviour is expected to do harm; what is checked is that it plays as expected.
+        let output = run(&command, further, at.path());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {command}\n{text}");
+        ran += 1;
+    }
+    assert!(ran > 0, "{name} shows nothing that runs here: {left_out:?}");
+}
+
+/// The first TOML block of a page.
+fn configuration(name: &str) -> String {
+    blocks(&page(name), "toml").first().unwrap().clone()
+}
+
+#[test]
+fn the_commands_of_readme_run_as_they_stand() {
+    check_commands("README.md", &configuration("README.md"));
+}
+
+#[test]
+fn the_commands_of_getting_started_run_as_they_stand() {
+    let name = "docs/getting-started.md";
+    check_commands(name, &configuration(name));
+}
+
+#[test]
+fn the_commands_of_the_first_policy_run_as_they_stand() {
+    check_commands("docs/policies/first-policy.md", "");
+}
+
+#[test]
+fn the_policy_that_pages_show_is_the_one_that_is_compiled() {
+    let compiled = page("policies/sdk/examples/first_policy.rs");
+    for name in ["README.md", "docs/policies/first-policy.md"] {
+        let shown = blocks(&page(name), "rust");
+        assert!(shown.contains(&compiled), "{name} shows another policy");
+    }
+}
+
+/// Cells of a row, without the edges.
+fn cells(row: &str, between: char) -> Vec<String> {
+    let cells = row.trim().trim_matches(between).split(between);
+    cells.map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_table_of_readme_is_what_the_demo_prints() {
+    let output = run("reeve demo --once", &[], &root());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, table) = text.rsplit_once("as it was ").unwrap();
+    let rows: Vec<_> = table
+        .lines()
+        .skip(1)
+        .filter(|line| line.contains('│'))
+        .collect();
+    let printed = rows.chunks(2).map(|rows| {
+        let (first, second) = (cells(rows[0], '│'), cells(rows[1], '│'));
+        let both = first[1..].iter().zip(&second[second.len() - 3..]);
+        let both = both.map(|(what, when)| {
+            let what = what
+                .trim_start_matches("FAILED: ")
+                .trim_start_matches("contained: ");
+            match what {
+                "served: no harm proposed" => when.clone(),
+                what => format!("{what}, {when}"),
+            }
+        });
+        std::iter::once(first[0].clone())
+            .chain(both)
+            .collect::<Vec<_>>()
+    });
+    let readme = page("README.md");
+    let shown = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| incident |"));
+    let shown = shown.skip(2).take_while(|line| line.starts_with('|'));
+    let shown: Vec<_> = shown.map(|row| cells(row, '|')).collect();
+    assert_eq!(shown, printed.collect::<Vec<_>>(), "{text}");
+}
+
+/// A section of the sample: its name, and its lines from the header on.
+struct Section<'a> {
+    name: &'a str,
+    lines: Vec<&'a str>,
+}
+
+fn sections(sample: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for line in sample.lines() {
+        let bare = line.trim_start_matches('#');
+        if let Some(name) = bare.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            let lines = Vec::new();
+            sections.push(Section { name, lines });
+        }
+        if let Some(section) = sections.last_mut() {
+            section.lines.push(line);
+        }
+    }
+    sections
+}
+
+/// The key of a line, whether it is commented out or not.
+fn key(line: &str) -> Option<&str> {
+    let bare = line.trim_start_matches('#').trim_start();
+    let (key, _) = bare.split_once(" = ")?;
+    key.chars()
+        .all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
+        .then_some(key)
+}
+
+/// The sample with this section in force and this line first in it, in place of the key's own.
+fn with_line(sample: &str, section: &str, line: &str) -> String {
+    let mut text = String::new();
+    let (mut is_here, mut is_left_out) = (false, false);
+    for old in sample.lines() {
+        let bare = old.trim_start_matches('#');
+        if bare.starts_with('[') {
+            is_here = bare == format!("[{section}]");
+            is_left_out = old.starts_with('#');
+            if is_here {
+                text += &format!("{bare}\n{line}\n");
+                continue;
+            }
+        }
+        let is_replaced = is_here && key(old).is_some() && key(old) == key(line);
+        // In a section that is left out, what it requires is commented out as well.
+        let shown = match is_here && is_left_out && key(old).is_some() {
+            true => old.trim_start_matches('#').trim_start(),
+            false => old,
+        };
+        if !is_replaced {
+            text += &format!("{shown}\n");
+        }
+    }
+    text
+}
+
+fn refusals(text: &str) -> String {
+    let config = Config::parse(Path::new("reeve.toml"), text);
+    config.map_or_else(|error| error.to_string(), |_| String::new())
+}
+
+#[test]
+fn the_sample_names_every_key_that_is_accepted() {
+    let sample = page("host/reeve.sample.toml");
+    let all = sections(&sample);
+    for section in &all {
+        let text = with_line(&sample, section.name, "zzz = 1");
+        let refused = refusals(&text);
+        let (_, accepted) = refused.split_once("accepted: ").unwrap_or_else(|| {
+            panic!("[{}] takes any key: {refused}", section.name);
+        });
+        for key in accepted.split('`').skip(1).step_by(2) {
+            let below = format!("{}.{key}", section.name);
+            let is_named = section.lines.iter().any(|line| {
+                self::key(line).is_some_and(|it| it.split('.').next() == Some(key))
+                    || line.contains(&format!("`{key}`"))
+            });
+            let has_section = all.iter().any(|section| section.name.starts_with(&below));
+            let of_kind = section.name.rsplit_once('.').is_some_and(|(kind, _)| {
+                let like = |it: &&Section<'_>| it.name.starts_with(kind);
+                all.iter()
+                    .filter(like)
+                    .any(|it| it.lines.iter().any(|line| self::key(line) == Some(key)))
+            });
+            assert!(
+                is_named || has_section || of_kind,
+                "[{}] does not name {key}",
+                section.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_ranges_that_the_sample_states_are_those_that_hold() {
+    let sample = page("host/reeve.sample.toml");
+    let mut tried = 0;
+    for section in sections(&sample) {
+        let mut text = String::new();
+        for line in &section.lines {
+            let Some(key) = key(line) else {
+                text = format!("{text} {}", line.trim_start_matches('#').trim());
+                continue;
+            };
+            let stated = std::mem::take(&mut text);
+            let Some((_, range)) = stated.split_once("Range: ") else {
+                continue;
+            };
+            let (least, most) = range.trim_end_matches('.').split_once(" to ").unwrap();
+            let (least, most): (i64, i64) = (least.parse().unwrap(), most.parse().unwrap());
+            let refused = |value: i64| {
+                refusals(&with_line(
+                    &sample,
+                    section.name,
+                    &format!("{key} = {value}"),
+                ))
+            };
+            let expected = format!("accepted: {least} to {most}");
+            let beyond = refused(least - 1) + &refused(most + 1);
+            assert!(
+                beyond.contains(&expected),
+                "[{}] {key}: {beyond}",
+                section.name
+            );
+            for good in [least, most] {
+                let found = refused(good);
+                assert!(
+                    !found.contains(&expected),
+                    "[{}] {key}: {found}",
+                    section.name
+                );
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} ranges are stated");
+}

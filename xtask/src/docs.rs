@@ -1,0 +1,96 @@
+//! `cargo xtask docs`: the pages that are made from other files.
+//!
+//! ```text
+//! host/reeve.sample.toml            ──▶ docs/configuration.md
+//! policies/*/settings.schema.json   ──▶ docs/policies/reference.md, between two marks
+//! ```
+//!
+//! A test refuses a page that is not what its sources make.
+
+mod sample;
+mod settings;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::Workspace;
+
+const CONFIGURATION: &str = "docs/configuration.md";
+const SAMPLE: &str = "host/reeve.sample.toml";
+const REFERENCE: &str = "docs/policies/reference.md";
+/// Between these lines of [`REFERENCE`] the settings stand.
+const MARKS: [&str; 2] = [
+    "<!-- Made by `cargo xtask docs` from policies/*/settings.schema.json. -->",
+    "<!-- End of what is made. -->",
+];
+
+/// Writes every page anew.
+///
+/// # Errors
+/// When a source cannot be read or understood, or a page cannot be written.
+pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    for (page, text) in pages(workspace.root())? {
+        let path = workspace.root().join(page);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{page}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each page with the text it should have.
+fn pages(root: &Path) -> Result<Vec<(&'static str, String)>> {
+    let sample = read(root, SAMPLE)?;
+    let configuration = sample::page(SAMPLE, &sample)?;
+    let reference = between_marks(&read(root, REFERENCE)?, &settings::tables(root)?)?;
+    Ok(vec![(CONFIGURATION, configuration), (REFERENCE, reference)])
+}
+
+fn read(root: &Path, file: &str) -> Result<String> {
+    let path = root.join(file);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The page with `made` between its marks.
+fn between_marks(page: &str, made: &str) -> Result<String> {
+    let [begin, end] = MARKS;
+    let parts = page.split_once(begin);
+    let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    let Some((before, after)) = parts else {
+        bail!("{REFERENCE} lacks a mark; accepted: the lines {begin:?} and {end:?}");
+    };
+    Ok(format!("{before}{begin}\n\n{made}\n{end}{after}"))
+}
+
+/// A text within a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_what_its_sources_make() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for (page, text) in pages(root).unwrap() {
+            let found = read(root, page).unwrap();
+            assert!(
+                found == text,
+                "{page} is not what its sources make; run `cargo xtask docs`"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_made_stands_between_the_marks() {
+        let [begin, end] = MARKS;
+        let page = format!("a\n{begin}\nold\n{end}\nz\n");
+        let made = between_marks(&page, "new\n").unwrap();
+        assert_eq!(made, format!("a\n{begin}\n\nnew\n\n{end}\nz\n"));
+        assert!(between_marks("no marks", "new").is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! The standard policies' settings as tables, from their JSON schemas.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{cell, read};
+
+/// The standard policies, in the order in which a resolve meets them.
+const POLICIES: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
+
+/// A settings object's schema, as far as a table shows it. Sorted by name: whether `serde_json` keeps
+/// an object's order depends on what else is built with it.
+#[derive(Deserialize)]
+struct Schema {
+    properties: BTreeMap<String, Value>,
+}
+
+/// A heading and a table for each standard policy.
+///
+/// # Errors
+/// When a schema cannot be read.
+pub(super) fn tables(root: &Path) -> Result<String> {
+    let mut text = String::new();
+    for policy in POLICIES {
+        let file = format!("policies/{policy}/settings.schema.json");
+        let schema: Schema = serde_json::from_str(&read(root, &file)?)
+            .with_context(|| format!("{file} is no schema of a settings object"))?;
+        text += &format!(
+            "### {policy}\n\n| setting | default | accepted | meaning |\n|---|---|---|---|\n"
+        );
+        for (name, property) in &schema.properties {
+            let meaning = property["description"].as_str().unwrap_or_default();
+            text += &format!(
+                "| `{name}` | `{}` | {} | {} |\n",
+                property["default"],
+                accepted(property),
+                cell(meaning)
+            );
+        }
+        text += "\n";
+    }
+    Ok(text.trim_end().to_owned() + "\n")
+}
+
+/// The values that a property may have, in words.
+fn accepted(property: &Value) -> String {
+    let all = |values: &[Value]| {
+        let shown: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
+        shown.join(", ")
+    };
+    if let Some(values) = property["enum"].as_array() {
+        return all(values);
+    }
+    if let (Some(least), Some(most)) = (property.get("minimum"), property.get("maximum")) {
+        return format!("{least} to {most}");
+    }
+    let items = &property["items"];
+    if let Some(values) = items["enum"].as_array() {
+        return format!("a list of {}", all(values));
+    }
+    if let Some(members) = items["properties"].as_object() {
+        let members: BTreeMap<_, _> = members.iter().collect();
+        let shown: Vec<_> = members
+            .into_iter()
+            .map(|(name, member)| match accepted(member).as_str() {
+                "" => format!("`{name}`"),
+                range => format!("`{name}` ({range})"),
+            })
+            .collect();
+        return format!("a list of objects: {}", shown.join(", "));
+    }
+    if items.get("minimum").is_some() {
+        return format!("a list of {}", accepted(items));
+    }
+    match property["type"].as_str() {
+        Some("boolean") => "`true`, `false`".to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_setting_may_be_is_said_in_words() {
+        let cases = [
+            (json!({ "enum": ["a", "b"] }), "`\"a\"`, `\"b\"`"),
+            (
+                json!({ "type": "integer", "minimum": 1, "maximum": 9 }),
+                "1 to 9",
+            ),
+            (json!({ "type": "boolean" }), "`true`, `false`"),
+            (json!({ "items": { "enum": ["a"] } }), "a list of `\"a\"`"),
+            (
+                json!({ "items": { "properties": { "key": { "type": "string" } } } }),
+                "a list of objects: `key`",
+            ),
+            (json!({ "type": "string" }), ""),
+        ];
+        for (property, expected) in cases {
+            assert_eq!(accepted(&property), expected, "{property}");
+        }
+    }
+}
