@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     for (page, text) in pages(workspace.root())? {
         let path = workspace.root().join(page);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{page}");
+        crate::print::line(page)?;
     }
     Ok(ExitCode::SUCCESS)
 }

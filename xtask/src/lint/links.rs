@@ -76,7 +76,7 @@ fn broken(tree: &Tree, page: &str, line: usize, target: &str) -> Option<Refusal>
     };
     let refuse = |rule: &str| {
         Some(Refusal {
-            package: format!("{page}:{line}"),
+            subject: format!("{page}:{line}"),
             found: format!("a link to {target:?}"),
             rule: rule.to_owned(),
             why: "a reader who follows it finds nothing",
@@ -199,7 +199,7 @@ fn words(page: &str, text: &str) -> Vec<Refusal> {
             .iter()
             .filter(|word| spaced.contains(&format!(" {word} ")));
         refusals.extend(found.map(|word| Refusal {
-            package: format!("{page}:{number}"),
+            subject: format!("{page}:{number}"),
             found: format!("the word {word:?}"),
             rule: "a sentence has a subject and a verb of docs/glossary.md".to_owned(),
             why: "a reader cannot look up who is meant, or what is done",
@@ -211,7 +211,7 @@ fn words(page: &str, text: &str) -> Vec<Refusal> {
 fn length(page: &str, text: &str) -> Option<Refusal> {
     let (_, most) = BYTES_MAX.iter().find(|(name, _)| *name == page)?;
     (text.len() > *most).then(|| Refusal {
-        package: page.to_owned(),
+        subject: page.to_owned(),
         found: format!("{} bytes", text.len()),
         rule: format!("at most {most} bytes"),
         why: "it is read before anything else; what teaches belongs into docs/",
@@ -235,7 +235,7 @@ mod tests {
         };
         let found: Vec<_> = refusals(&tree)
             .iter()
-            .map(|refusal| format!("{}: {}", refusal.package, refusal.found))
+            .map(|refusal| format!("{}: {}", refusal.subject, refusal.found))
             .collect();
         assert_eq!(found, expected);
     }
