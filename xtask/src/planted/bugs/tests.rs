@@ -3,7 +3,7 @@
 use super::*;
 
 /// The checks of the swarm that can notice a bug.
-const NOTICED_BY: [&str; 15] = [
+const NOTICED_BY: [&str; 16] = [
     "G1",
     "G2",
     "G3",
@@ -17,6 +17,7 @@ const NOTICED_BY: [&str; 15] = [
     "Pause",
     "Answers",
     "SingleFlight",
+    "V5",
     "Liveness",
     "NoPanic",
 ];
