@@ -1,11 +1,11 @@
 //! One simulated host process: the product's own [`Fleet`], with what the shell keeps beside it: a clock, a
 //! journal, published routes. It lives many lives; what a life leaves behind is its journal, and the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::Route;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
-use reeve_core::id::{HostId, InstanceId, WorkerId};
+use reeve_core::id::{DecisionId, HostId, InstanceId, WorkerId};
 use reeve_core::journal::{Entry, Record};
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};

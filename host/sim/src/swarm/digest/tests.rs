@@ -312,8 +312,12 @@ fn the_canonical_run_carries_out_the_effects_of_a_step_in_its_own_order() {
     }
     let canonical = passed_on(Kind::Canonical, one());
     assert_eq!(canonical, passed_on(Kind::Canonical, other));
-    let kinds: Vec<_> = canonical.iter().filter_map(|it| it.split(' ').next()).collect();
-    let wanted = "journal journal publish commit commit read-record read-record response notice timer timer";
+    let kinds: Vec<_> = canonical
+        .iter()
+        .filter_map(|it| it.split(' ').next())
+        .collect();
+    let wanted =
+        "journal journal publish commit commit read-record read-record response notice timer timer";
     assert_eq!(kinds.join(" "), wanted);
     assert!(canonical[0].contains(r#""worker":"x""#), "{canonical:?}");
     assert!(canonical[3].contains(r#""worker":"x""#), "{canonical:?}");
@@ -325,7 +329,11 @@ fn the_canonical_run_carries_out_the_effects_of_a_step_in_its_own_order() {
 
 #[test]
 fn a_withdrawal_stays_on_its_side_of_a_publication_of_the_same_worker() {
-    let last = |effects| passed_on(Kind::Canonical, effects).pop().unwrap_or_default();
+    let last = |effects| {
+        passed_on(Kind::Canonical, effects)
+            .pop()
+            .unwrap_or_default()
+    };
     let withdrawn = last(vec![publish("w", "i-a"), withdraw("w")]);
     assert!(withdrawn.starts_with("withdraw"), "{withdrawn}");
     let published = last(vec![withdraw("w"), publish("w", "i-a")]);
