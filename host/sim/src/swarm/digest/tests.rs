@@ -12,7 +12,7 @@ use super::*;
 
 const AT: Instant = Instant::from_ms(1_000);
 
-/// What steps of one host come to.
+/// Both digests over these steps of one host.
 fn digested(steps: &[&[Effect]]) -> Digested {
     let tap = |kind| {
         let mut tap = Tap::new(kind, true);

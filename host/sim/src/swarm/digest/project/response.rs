@@ -1,4 +1,4 @@
-//! What whoever waits is answered.
+//! The responses to callers, reporters and operators.
 
 use reeve_core::answer::{Answer, NotYet};
 use reeve_core::boxes::{Noted, Registered, Reply};
