@@ -77,7 +77,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Builds the policies and writes them as components to <target>/policies
+    /// Builds the policies and writes them as components to `target/policies`
     Policies,
     /// Prepares the AWS emulator (moto) and prints the path of its server
     Emulator,

@@ -10,7 +10,7 @@
 //! The loop puts a message into a queue in memory and goes on. Nothing that a webhook does, or does not do, reaches it.
 //!
 //! - [`webhook`]: one webhook as it is configured. [`address`]: where it is, a secret. [`filter`]: what it wants.
-//! - `message`: what is told. [`template`], [`format`]: how it is written.
+//! - `message`: what is told. [`template`], [`mod@format`]: how it is written.
 //! - `outbox`: what is sent next and when. `pace`: the rate limit. `retry`: when it is tried again.
 //! - `transport`: one request over HTTP or HTTPS. `delivery`: the tasks. [`open`]: what is read before the host starts.
 

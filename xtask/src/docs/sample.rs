@@ -127,7 +127,7 @@ fn row(name: &str, value: &str, kind: Kind, meaning: &str) -> String {
     format!("| `{name}` | {default} | {} |\n", meaning.trim())
 }
 
-/// Names in brackets, such as [store], are no links.
+/// A name in brackets, such as that of a section, is no link.
 fn named(text: &str) -> String {
     text.replace('[', "\\[")
 }
