@@ -87,6 +87,8 @@ fn each_quantity_has_its_bound() {
     let engine = engine();
     let nops = |count: usize| bomb::module(&format!("(func {})", "nop ".repeat(count)));
     let blocks = |count: usize| bomb::module(&format!("(func {})", "(block)".repeat(count)));
+    let loops = |count: usize| bomb::module(&format!("(func {})", "(loop)".repeat(count)));
+    let locals = |count: usize| bomb::module(&format!("(func (local{}))", " i32".repeat(count)));
     let many = |field: &str, count: usize| bomb::module(&field.repeat(count));
     let named =
         |length: usize| bomb::module(&format!("(import \"{}\" \"x\" (func))", "n".repeat(length)));
@@ -123,6 +125,8 @@ fn each_quantity_has_its_bound() {
             5_000,
         ),
         (Bound::Segments, many("(data \"\")", 10_001), 10_001),
+        (Bound::Loops, loops(257), 257),
+        (Bound::Locals, locals(513), 513),
     ];
     for (bound, bytes, found) in cases {
         let excess = excess(&engine, &bytes);

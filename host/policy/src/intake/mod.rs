@@ -202,16 +202,16 @@ impl<'a> Intake<'a> {
         }
         Bound::Locals.check(locals, at)?;
 
-        let mut blocks = 0_u64;
+        let (mut blocks, mut loops) = (0, 0);
         for operator in body.get_operators_reader()? {
-            if matches!(
-                operator?,
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }
-            ) {
-                blocks += 1;
+            match operator? {
+                Operator::Block { .. } | Operator::If { .. } => blocks += 1,
+                Operator::Loop { .. } => loops += 1,
+                _ => {}
             }
         }
         Bound::Blocks.check(blocks, at)?;
+        Bound::Loops.check(loops, at)?;
         Ok(())
     }
 
