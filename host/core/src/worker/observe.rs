@@ -32,7 +32,10 @@ impl Worker {
                 known.handed_out = self.handed_out_at(&id);
                 self.instances.insert(id, known);
             }
-            Some(known) if known.read_at.is_some_and(|read_at| read_at > asked_at) => {}
+            // An end is no less true for being read earlier.
+            Some(known)
+                if known.read_at.is_some_and(|read_at| read_at > asked_at)
+                    && !reading.state.is_final() => {}
             // It lags, whenever it was asked for: what has ended does not come back.
             Some(known)
                 if known.has_ended() && visible(reading.state).is_some_and(|is| !is.is_final()) => {
@@ -138,7 +141,7 @@ fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut C
     if let Some(state) = visible(is) {
         known.last_visible = Some((state, asked_at));
     }
-    known.read_at = Some(asked_at);
+    known.read_at = known.read_at.max(Some(asked_at));
 }
 
 #[cfg(test)]
@@ -167,6 +170,17 @@ mod tests {
         }
         assert_eq!(after(&[ShuttingDown, Terminated]), Terminated);
         assert_eq!(after(&[Running, Stopped, Running]), Running);
+    }
+
+    #[test]
+    fn an_end_counts_that_was_asked_for_before_the_latest_reading() {
+        let mut worker = worker();
+        worker.observe_instance(instance("i-one", InstanceState::Running), NOW);
+        let before = Instant::from_ms(NOW.as_ms() - 1);
+        worker.observe_instance(instance("i-one", InstanceState::ShuttingDown), before);
+        let known = &worker.instances[&InstanceId::from("i-one")];
+        assert_eq!(known.instance.state, InstanceState::ShuttingDown);
+        assert_eq!(known.read_at, Some(NOW));
     }
 
     #[test]
