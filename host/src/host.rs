@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use reeve_core::fleet::{Fleet, Identity};
 use reeve_core::id::HostId;
-use reeve_core::ports::Cloud;
-use reeve_core::ports::Store;
+use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};

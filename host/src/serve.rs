@@ -5,8 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reeve_core::ports::Cloud;
-use reeve_core::ports::Store;
+use reeve_core::ports::{Cloud, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boxes::{BoxesError, BoxesOptions};

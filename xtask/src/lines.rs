@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::print;
-use crate::source;
 use crate::workspace::{Workspace, tracked};
+use crate::{print, source};
 
 /// The folders that get a line of their own. A file belongs to the first of them that has it.
 const AREAS: [&str; 10] = [

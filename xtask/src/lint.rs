@@ -15,10 +15,9 @@ use anyhow::{Context, Result};
 
 use self::graph::Graph;
 use self::refusal::Refusal;
-use crate::print;
-use crate::process;
 use crate::toolchain::TARGET;
 use crate::workspace::{self, Workspace};
+use crate::{print, process};
 
 /// Runs every check, also after one has failed, and fails when any has.
 ///

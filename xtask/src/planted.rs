@@ -28,9 +28,8 @@ use self::bugs::Bug;
 use self::copy::Copy;
 use self::trial::{Lab, Trial};
 use crate::lock::Lock;
-use crate::policies;
-use crate::print;
 use crate::workspace::Workspace;
+use crate::{policies, print};
 
 /// So many of a hundred bugs must be caught. A few mistakes show too rarely for every run.
 const CAUGHT_PERCENT_MIN: usize = 95;

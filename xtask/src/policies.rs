@@ -9,10 +9,9 @@ use sha2::{Digest, Sha256};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::lock::Lock;
-use crate::print;
-use crate::process;
 use crate::toolchain::{self, TARGET, WasmToolchain};
 use crate::workspace::Workspace;
+use crate::{print, process};
 
 /// Every crate that becomes a component, by package. A component's file has the package's name
 /// without [`PREFIX`].

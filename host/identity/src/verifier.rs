@@ -2,12 +2,11 @@
 
 use reeve_core::id::Region;
 
-use crate::armour;
 use crate::certificate::Certificate;
 use crate::document::Document;
 use crate::error::{CertificateError, DocumentError};
-use crate::pinned;
 use crate::signed_data::SignedData;
+use crate::{armour, pinned};
 
 /// The longest text that is read, in bytes. AWS's are about 1,500; a list of marketplace product codes
 /// makes one longer.

@@ -7,16 +7,13 @@ use reeve_core::point::{Input, Point, Verdict};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use crate::bounds;
 use crate::description::Description;
 use crate::engine::PolicyEngine;
 use crate::error::{
     Cause, DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError,
 };
-use crate::intake;
-use crate::panics;
 use crate::sandbox::{Linked, Sandbox};
-use crate::v0_1;
+use crate::{bounds, intake, panics, v0_1};
 
 /// The first bytes of every Wasm binary.
 const WASM_MAGIC: &[u8] = b"\0asm";

@@ -9,14 +9,12 @@
 use std::sync::Arc;
 
 use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
-use reeve_core::boxes::Said;
 use reeve_core::boxes::{
-    Noted, NotedOutcome, Refusal, RefusalCode, Registered, Reply, Report, Reporter,
+    Noted, NotedOutcome, Refusal, RefusalCode, Registered, Reply, Report, Reporter, Said,
 };
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::Decision;
-use reeve_core::demand::Demand;
-use reeve_core::demand::DemandReading;
+use reeve_core::demand::{Demand, DemandReading};
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};

@@ -6,8 +6,7 @@
 
 use std::collections::VecDeque;
 
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{Claim, Proof, ProofKind, RefusalKind, Reply, Report, Reporter};
+use reeve_core::boxes::{Claim, Proof, ProofKind, RefusalKind, Reply, Report, Reporter, Said};
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};

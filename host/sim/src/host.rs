@@ -1,8 +1,7 @@
 //! What a host under test looks like to the stage: it is asked, told of demand, and given time.
 
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::demand::DemandReading;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::restart::RestartRequest;

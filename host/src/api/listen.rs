@@ -1,11 +1,10 @@
 //! The sockets the interface listens on.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use tokio::net::{TcpListener, UnixListener};
 

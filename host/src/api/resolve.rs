@@ -6,9 +6,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::answer::Answer;
 
-use super::Api;
 use super::problem::Problem;
-use super::wait;
+use super::{Api, wait};
 use crate::routes::ServedBody;
 
 /// From the published route while it is valid: no lock, no policy, no call. Else through the loop.

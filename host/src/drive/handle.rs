@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::operator::{Command, Operated, Refused};
 use reeve_core::time::Millis;

@@ -1,10 +1,9 @@
 //! Building the swarm in the copy, and letting it run until something does not hold.
 
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;

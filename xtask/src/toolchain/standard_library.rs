@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::TARGET;
 use super::rustc::{self, Identity};
-use crate::process;
-use crate::workspace;
+use crate::{process, workspace};
 
 /// An empty library to hang the build on: cargo builds a standard library only for a crate.
 const MANIFEST: &str = "\

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::effect::Effect;
 use crate::event::{Asker, Timer};
-use crate::flow;
 use crate::model::cloud::{CloudError, CloudErrorKind, Query, Reading};
 use crate::model::demand::{Metric, Sample};
 use crate::model::id::{PoolName, WorkerId};
 use crate::model::time::{Instant, Millis};
-use crate::turn::Pool;
-use crate::turn::Turn;
+use crate::turn::{Pool, Turn};
 use crate::worker::Worker;
 
 /// Sets the timer of the next round; none where no metric is configured or nobody would look at it.
@@ -92,7 +90,10 @@ pub(super) fn distribute(
             Err(error) => Err(error.clone()),
         };
         if let Some(worker) = workers.get_mut(&id) {
-            flow::on_demand(worker, turn, asked_at, &metric, samples);
+            if let Err(error) = &samples {
+                turn.cloud_failed(worker, error);
+            }
+            worker.observe_demand(asked_at, &metric, samples.as_deref().ok());
         }
     }
 }

@@ -34,20 +34,19 @@ use crate::guard::Proposal;
 use crate::model::boxes::NotedOutcome;
 use crate::model::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::model::decision::Decision;
-use crate::model::demand::{Demand, Metric, Sample};
+use crate::model::demand::Demand;
 use crate::model::health::StatusChecks;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::instance::Instance;
 use crate::model::journal::Entry;
 use crate::model::notice::Step;
 use crate::model::operator::{Command, Operated};
-use crate::model::point::{Point, Reason, Verdict};
+use crate::model::point::{Point, Verdict};
 use crate::model::restart::RestartRequest;
 use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
 use crate::model::time::Instant;
 use crate::record::{self, ReadEnd, WriteEnd};
 use crate::turn::Turn;
-use crate::worker::observe::Changes;
 use crate::worker::{How, LastDecision, Stage, Worker};
 
 /// Takes in an event about this worker.
@@ -122,14 +121,8 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
 
 fn on_timer(worker: &mut Worker, turn: &mut Turn<'_>, timer: Timer) {
     match timer {
-        Timer::Recover(_) => {
-            let recovered = recover::recover_or_look(worker, turn);
-            hear_recovered(worker, turn, recovered);
-        }
-        Timer::ReplayLaunch(_) => {
-            let recovered = recover::replay_launch(worker, turn);
-            hear_recovered(worker, turn, recovered);
-        }
+        Timer::Recover(_) => recovering(worker, turn, recover::recover_or_look),
+        Timer::ReplayLaunch(_) => recovering(worker, turn, recover::replay_launch),
         Timer::RenewLease(_) => recover::renew(worker, turn),
         Timer::FollowRestart(_) => {
             if restart::follow(worker, turn) && worker.pass.is_none() {
@@ -165,8 +158,7 @@ fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     restart::found(worker, turn);
     health::begin(worker, turn);
-    let recovered = recover::recover_or_look(worker, turn);
-    hear_recovered(worker, turn, recovered);
+    recovering(worker, turn, recover::recover_or_look);
 }
 
 /// Takes in what a tag scan found for this worker.
@@ -179,9 +171,10 @@ pub(crate) fn on_sweep(
     let error = match found {
         Ok(found) => {
             let changes = worker.observe_sweep(found, asked_at);
-            apply(worker, turn, changes);
-            let recovered = recover::after_sweep(worker, turn, asked_at);
-            hear_recovered(worker, turn, recovered);
+            act::tell_changes(worker, turn, changes);
+            recovering(worker, turn, |worker, turn| {
+                recover::after_sweep(worker, turn, asked_at)
+            });
             None
         }
         Err(error) => {
@@ -219,20 +212,6 @@ pub(crate) fn on_status_checks(
     restart_wanted(worker, turn, wanted);
 }
 
-/// Takes in what this worker's demand metric said.
-pub(crate) fn on_demand(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    asked_at: Instant,
-    metric: &Metric,
-    samples: Result<Vec<Sample>, CloudError>,
-) {
-    if let Err(error) = &samples {
-        turn.cloud_failed(worker, error);
-    }
-    worker.observe_demand(asked_at, metric, samples.as_deref().ok());
-}
-
 fn on_reading(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -254,7 +233,7 @@ fn on_reading(
         Query::Instance { id, .. } => {
             if let Ok(Reading::Instance(reading)) = &result {
                 let changes = worker.observe_instance(reading.clone(), asked_at);
-                apply(worker, turn, changes);
+                act::tell_changes(worker, turn, changes);
             }
             report::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             resolve::instance_read(worker, turn, &id, result.err());
@@ -268,7 +247,7 @@ fn on_decided(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, ma
     if let Err(failure) = &made.result {
         turn.policy_failed(worker, &made, failure);
     }
-    worker.last_decision = Some(last_decision(turn.now, decision, &made));
+    worker.last_decision = Some(LastDecision::of(decision, turn.now, &made));
     if let Some(instance) = worker.reaping.remove(&decision) {
         let verdict = match made.result {
             Ok(Verdict::Reap(verdict)) => Some(verdict),
@@ -289,23 +268,6 @@ fn on_decided(worker: &mut Worker, turn: &mut Turn<'_>, decision: DecisionId, ma
     }
     let next = resolve::decided(worker, turn, decision, made);
     go_on(worker, turn, next);
-}
-
-fn last_decision(at: Instant, id: DecisionId, made: &Decision) -> LastDecision {
-    let (summary, reason) = match &made.result {
-        Ok(verdict) => (verdict.summary(), verdict.reason().clone()),
-        Err(failure) => (
-            "safe default".to_owned(),
-            Reason::new(failure.code.clone(), failure.text.clone()),
-        ),
-    };
-    LastDecision {
-        id,
-        at,
-        summary,
-        reason,
-        digest: made.digest,
-    }
 }
 
 /// Does what a resolve wants done, as far as the guard agrees.
@@ -375,8 +337,7 @@ fn on_written(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committed
             if !record::write_the_rest(worker, turn) {
                 resolve::record_written(worker, turn);
                 // What was left behind may have had to wait for this write.
-                let recovered = recover::recover(worker, turn);
-                hear_recovered(worker, turn, recovered);
+                recovering(worker, turn, recover::recover);
             }
         }
         WriteEnd::Lost { is_embodied_anew } => {
@@ -384,8 +345,7 @@ fn on_written(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Committed
             command::lost(worker, turn);
             follow_commands(worker, turn);
             resolve::look_again(worker, turn);
-            let recovered = recover::recover_or_look(worker, turn);
-            hear_recovered(worker, turn, recovered);
+            recovering(worker, turn, recover::recover_or_look);
         }
         WriteEnd::InUse => {
             restart::found(worker, turn);
@@ -416,12 +376,10 @@ fn command_is_durable(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     command::done(worker, turn, operated);
     follow_commands(worker, turn);
-    let recovered = recover::recover_or_look(worker, turn);
-    hear_recovered(worker, turn, recovered);
+    recovering(worker, turn, recover::recover_or_look);
     if operated == Operated::Resumed {
         if worker.in_flight.is_none() {
-            let recovered = recover::replay_launch(worker, turn);
-            hear_recovered(worker, turn, recovered);
+            recovering(worker, turn, recover::replay_launch);
         }
         if worker.pass.is_none() && !worker.waiters.is_empty() {
             resolve::begin(worker, turn);
@@ -447,8 +405,7 @@ fn on_record_read(
             command::record_read(worker, turn, None);
             follow_commands(worker, turn);
             if end != ReadEnd::Overtaken {
-                let recovered = recover::recover(worker, turn);
-                hear_recovered(worker, turn, recovered);
+                recovering(worker, turn, recover::recover);
             }
             resolve::record_read(worker, turn);
         }
@@ -501,13 +458,8 @@ fn on_command(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, comm
 /// Follows the commands as far as they go; a restart is asked for as it is wanted.
 fn follow_commands(worker: &mut Worker, turn: &mut Turn<'_>) {
     while let Some(wanted) = command::go_on(worker, turn) {
-        let asked = restart::ask(
-            worker,
-            turn,
-            wanted.decision,
-            &wanted.request,
-            wanted.choice,
-        );
+        let (decision, request) = (wanted.decision, &wanted.request);
+        let asked = restart::ask(worker, turn, decision, request, wanted.choice);
         match asked {
             restart::Asked::Decides(decision) => command::restart_waits(worker, decision),
             restart::Asked::Comes(result) => command::begun(worker, turn, result),
@@ -531,26 +483,15 @@ fn hear_news(worker: &mut Worker, turn: &mut Turn<'_>, is_embodied_anew: bool) {
     }
 }
 
-fn hear_recovered(worker: &mut Worker, turn: &mut Turn<'_>, recovered: Recovered) {
-    match recovered {
+/// Recovers in this way, and tells what waited for it.
+fn recovering(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    how: impl FnOnce(&mut Worker, &mut Turn<'_>) -> Recovered,
+) {
+    match how(worker, turn) {
         Recovered::Nothing => {}
         Recovered::LeftBehind => resolve::look_again(worker, turn),
         Recovered::Settled => resolve::mutation_ended(worker, turn),
-    }
-}
-
-/// Tells what a reading changed.
-fn apply(worker: &mut Worker, turn: &mut Turn<'_>, changes: Changes) {
-    if changes.route_broken {
-        turn.withdraw(worker);
-    }
-    for (id, state, served) in changes.lost {
-        turn.notice(
-            worker,
-            Step::InstanceLost,
-            format!("{id} went down by itself: it is {}", state.as_str()),
-            &[("instance_id", id.as_str()), ("state", state.as_str())],
-        );
-        act::count_end(worker, turn, served);
     }
 }

@@ -9,7 +9,6 @@
 //!
 //! Whatever does not answer, or disagrees, ends the look and not the orphan: the next sweep begins another.
 
-use crate::act;
 use crate::effect::Effect;
 use crate::event::Asker;
 use crate::guard::{LOOK_AGE_MAX, Permit, Proposal};
@@ -22,9 +21,9 @@ use crate::model::notice::Step;
 use crate::model::point::Reason;
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::{Origin, Orphan, OrphanLook, Worker};
+use crate::{act, record};
 
 /// The reason's code, the one that `reap` policies use.
 const ORPHAN: &str = "orphan";

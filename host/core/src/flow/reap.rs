@@ -1,7 +1,6 @@
 //! Asking `reap` after each sweep, and ending what it names as far as the guard allows.
 
 use super::safe_default;
-use crate::act;
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::{Proposal, Reaping};
@@ -13,9 +12,9 @@ use crate::model::point::reap::{Choice, Verdict};
 use crate::model::point::{Input, Reason};
 use crate::model::store::Draining;
 use crate::model::time::{Instant, Millis};
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::Worker;
+use crate::{act, record};
 
 /// The bounds of "look again".
 const LOOK_AGAIN_MIN: Millis = Millis::from_secs(1);

@@ -1,7 +1,6 @@
 //! Finishing what an earlier life, another host, or a lost reply left behind: a launch is sent again with its token or its
 //! instance is found by tag, a pointer is written again, anything else is left to what the cloud shows.
 
-use crate::act;
 use crate::effect::Effect;
 use crate::event::Timer;
 use crate::guard::Proposal;
@@ -14,9 +13,9 @@ use crate::model::notice::Step;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
 use crate::model::veto::Rule;
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::{InFlight, Lease, Worker};
+use crate::{act, record};
 
 /// What was recovered, as far as other flows must hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,7 @@ mod tokens;
 
 use crate::effect::Effect;
 use crate::event::Asker;
-use crate::model::boxes::Said;
-use crate::model::boxes::{Refusal, RefusalCode, Reporter};
+use crate::model::boxes::{Refusal, RefusalCode, Reporter, Said};
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::notice::Step;

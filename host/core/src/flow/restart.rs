@@ -9,7 +9,6 @@
 //! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing
 //! is concluded from how the worker looks meanwhile (I4, L1).
 
-use crate::act;
 use crate::event::Timer;
 use crate::guard::Proposal;
 use crate::model::cloud::MutationKind;
@@ -21,9 +20,9 @@ use crate::model::point::debounce::Choice;
 use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::Worker;
+use crate::{act, record};
 
 /// A stop has taken 20 minutes (public reports), a boot some more; after that nobody waits for it.
 const RESTART_MAX: Millis = Millis::from_secs(1_800);

@@ -2,6 +2,7 @@
 //! waits.
 
 use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
+use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
 use crate::model::operator::{Command, Operated};
 use crate::model::point::Reason;
@@ -222,4 +223,24 @@ pub struct LastDecision {
     pub reason: Reason,
     /// Which code.
     pub digest: Option<Digest>,
+}
+
+impl LastDecision {
+    /// What was decided, or that the safe default holds and why.
+    pub(crate) fn of(id: DecisionId, at: Instant, made: &Decision) -> Self {
+        let (summary, reason) = match &made.result {
+            Ok(verdict) => (verdict.summary(), verdict.reason().clone()),
+            Err(failure) => (
+                "safe default".to_owned(),
+                Reason::new(failure.code.clone(), failure.text.clone()),
+            ),
+        };
+        Self {
+            id,
+            at,
+            summary,
+            reason,
+            digest: made.digest,
+        }
+    }
 }

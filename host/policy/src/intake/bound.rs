@@ -83,8 +83,8 @@ impl Bound {
             Self::Locals => 512,
             // Rust has 293, JavaScript 1,191, Python 3,112.
             Self::Blocks => 4_096,
-            // JavaScript has 75, Python 81. Time goes with the square: 256 take 2 s, 2,300 in 16 KB of
-            // code half a minute, and up to a gigabyte with it.
+            // JavaScript has 75, Python 81. Compiling loops inside loops takes time with more than the square of
+            // their number: 16 KB of code took a minute and a half, 256 loops take 2 s.
             Self::Loops => 256,
             // More need an adapter's code, which wasmtime makes itself.
             Self::MemoriesOfModule => 1,

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{Report, Reporter};
+use reeve_core::boxes::{Report, Reporter, Said};
 use reeve_core::id::{InstanceId, Region, RequestId};
 use reeve_core::time::Instant;
 

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{Claim, ProofKind, Reply, Report, Reporter};
+use reeve_core::boxes::{Claim, ProofKind, Reply, Report, Reporter, Said};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};

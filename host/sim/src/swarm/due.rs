@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::cloud::{Mutation, Query};
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{Report, Reporter};
+use reeve_core::boxes::{Report, Reporter, Said};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::InstanceState;
 use reeve_core::spec::FleetSpec;

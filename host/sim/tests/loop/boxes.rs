@@ -3,9 +3,8 @@
 
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Said;
 use reeve_core::boxes::{
-    Claim, NotedOutcome, Proof, ProofKind, RefusalCode, Registered, Reply, Report, Reporter,
+    Claim, NotedOutcome, Proof, ProofKind, RefusalCode, Registered, Reply, Report, Reporter, Said,
 };
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;

@@ -3,8 +3,7 @@
 use crate::boxes::{heartbeat, launched, register, registered, report};
 use crate::records::Several;
 use crate::support::{Bench, Native, stopped_a};
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
+use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::demand::DemandReading;

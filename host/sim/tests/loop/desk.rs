@@ -2,8 +2,7 @@
 
 use crate::boxes::fleet;
 use crate::support::BEGINS;
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::cloud::{Mutation, Outcome, Query, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::effect::Effect;

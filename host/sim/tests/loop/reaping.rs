@@ -3,8 +3,7 @@
 use crate::records::Several;
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
+use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::demand::DemandReading;
 use reeve_core::instance::InstanceState;

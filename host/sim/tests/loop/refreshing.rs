@@ -1,8 +1,7 @@
 //! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
 //! answered before a write that holds what they have reported. Here the test is the store.
 
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter};
+use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
 use reeve_core::effect::Effect;
 use reeve_core::event::Event;
 use reeve_core::fleet::{Fleet, Identity, Recovered};

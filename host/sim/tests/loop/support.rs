@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use reeve_core::answer::Answer;
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::id::{InstanceId, PoolName, RequestId};

@@ -10,10 +10,9 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::{Checker, boxes, compute, demand, health, local_time, value};
-use crate::config::BoundPolicy;
 use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
-use crate::config::settings;
+use crate::config::{BoundPolicy, settings};
 
 /// The key by which instances are found when the pool does not say: the one the EC2 console shows.
 const TAG_KEY: &str = "Name";

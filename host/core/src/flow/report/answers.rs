@@ -1,8 +1,9 @@
 //! What registers and reports are answered, and what people are told of it.
 
 use crate::effect::Effect;
-use crate::model::boxes::Said;
-use crate::model::boxes::{Noted, NotedOutcome, Refusal, RefusalKind, Registered, Reply, Reporter};
+use crate::model::boxes::{
+    Noted, NotedOutcome, Refusal, RefusalKind, Registered, Reply, Reporter, Said,
+};
 use crate::model::id::RequestId;
 use crate::model::notice::Step;
 use crate::model::store::LastError;

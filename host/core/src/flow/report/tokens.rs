@@ -3,8 +3,7 @@
 use super::answers::{hand_out, note, turn_away};
 use super::{SOON, waiting};
 use crate::guard::Shown;
-use crate::model::boxes::Said;
-use crate::model::boxes::{Claim, NotedOutcome, Refusal, RefusalCode, Report, Reporter};
+use crate::model::boxes::{Claim, NotedOutcome, Refusal, RefusalCode, Report, Reporter, Said};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::notice::Step;
 use crate::model::store::{Credential, Offered, Replaced, StoreError};

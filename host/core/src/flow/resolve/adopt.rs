@@ -1,18 +1,16 @@
 //! Asking `adopt` which running instance embodies the worker, and making a pointer's hint the record.
 
 use super::next::Next;
-use crate::act;
 use crate::flow::safe_default;
-use crate::model::id::DecisionId;
-use crate::model::id::InstanceId;
+use crate::model::id::{DecisionId, InstanceId};
 use crate::model::notice::Step;
 use crate::model::point::Input;
 use crate::model::point::adopt::{Choice, Verdict};
 use crate::model::point::resolve::Adoption;
 use crate::model::time::Millis;
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::{Declined, How, Stage, Worker};
+use crate::{act, record};
 
 /// How long "none of these" holds at the least (the rest of the pass) and at the most.
 const DECLINED_MIN: Millis = Millis::from_secs(10);

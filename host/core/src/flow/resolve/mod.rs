@@ -9,7 +9,6 @@ mod next;
 mod not_yet;
 
 use super::safe_default;
-use crate::act;
 use crate::effect::Effect;
 use crate::event::Asker;
 use crate::guard::Proposal;
@@ -23,9 +22,9 @@ use crate::model::point::{self, Input};
 use crate::model::store::StoreError;
 use crate::model::time::Millis;
 use crate::model::veto::Veto;
-use crate::record;
 use crate::turn::Turn;
 use crate::worker::{Pass, Stage, Worker, inputs};
+use crate::{act, record};
 
 pub(super) use callers::{ask, deadline, follow, handed_out, served};
 pub(super) use next::Next;

@@ -42,8 +42,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::answer::{Answer, Route};
-use reeve_core::boxes::Reply;
-use reeve_core::boxes::Said;
+use reeve_core::boxes::{Reply, Said};
 use reeve_core::cloud::{CloudError, Mutation, Outcome, Reading};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;

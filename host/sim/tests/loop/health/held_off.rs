@@ -1,7 +1,6 @@
 //! A health check does not end what is in use (I5).
 
-use reeve_core::boxes::Said;
-use reeve_core::boxes::{Report, Reporter};
+use reeve_core::boxes::{Report, Reporter, Said};
 use reeve_core::health::RestartRule;
 use reeve_core::notice::Step;
 use reeve_core::spec::FleetSpec;

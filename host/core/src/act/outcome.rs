@@ -1,142 +1,19 @@
-//! Acting: what the guard permitted is announced in the journal and the record, sent, and its outcome taken in. A launch
-//! without a definite answer is sent again with the same token until there is one (G1). Nothing here calls a flow: what
-//! happened is returned.
+//! Taking in what came of a mutation.
 
+use super::adoption::{pointer_written, repair_pointer, take};
 use crate::event::Timer;
-use crate::guard::{Permit, Proposal};
 use crate::model::backoff::backoff;
-use crate::model::budget::Spending;
-use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
+use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::journal::Entry;
 use crate::model::notice::Step;
 use crate::model::point::resolve::FailureKind;
-use crate::model::store::Intent;
-use crate::model::time::{Instant, Millis};
+use crate::model::time::Millis;
 use crate::record;
 use crate::turn::Turn;
-use crate::worker::{Adopted, CYCLING, Failure, How, InFlight, LaunchAttempt, Worker};
-
-/// Sends what was permitted: one mutation at a time for a worker. A pointer is no exception: a slow write of it
-/// could name what another mutation has ended since (G3).
-pub(crate) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
-    let mutation = permit.mutation();
-    let decision = permit.decision();
-    worker.in_flight = Some(InFlight {
-        kind: mutation.kind(),
-        instance: mutation.instance().cloned(),
-        decision,
-        since: turn.now,
-        is_ours: true,
-    });
-    worker.intent = Some(intent(&permit, turn.now));
-    spend(worker, turn, mutation.kind());
-    match mutation {
-        Mutation::Launch { .. } => {
-            tell_of_refused_registers(worker, turn);
-            worker.generation = permit.generation();
-            worker.attempt = Some(LaunchAttempt {
-                mutation: mutation.clone(),
-                generation: permit.generation(),
-                decision,
-                sent: 1,
-                in_doubt: false,
-                since: turn.now,
-                proved_at: None,
-            });
-        }
-        Mutation::Start { id, .. } => {
-            worker.generation = permit.generation();
-            let text =
-                format!("{id} is stopped and nothing else runs; starting it for next request");
-            turn.notice(
-                worker,
-                Step::GpuInstanceStartingStopped,
-                text,
-                &[("instance_id", id.as_str())],
-            );
-        }
-        // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
-        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
-            if worker.is_adopted(id) && !worker.is_ended_by_restart(id) =>
-        {
-            // Whoever uses it between this decision and the write keeps it (G5).
-            let idle_since = idle_since(worker, turn.now);
-            return commit_if(worker, turn, permit, Some(idle_since));
-        }
-        // What it will say is believed from now on; a failure takes that back.
-        Mutation::WritePointer { id, .. } => worker.pointer = Some(Some(id.clone())),
-        Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
-    }
-    commit(worker, turn, permit);
-}
-
-/// What is used after this instant is not idle.
-pub(crate) fn idle_since(worker: &Worker, now: Instant) -> Instant {
-    let idle_min = worker.pool.limits.idle_min.get();
-    Instant::from_ms(now.as_ms().saturating_sub(idle_min))
-}
-
-/// A new instance in the place of one whose box could not register may meet the same refusal (I3).
-fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
-    if let Some(error) = &worker.register_error {
-        let count = error.count.to_string();
-        let text = format!(
-            "the box before could not register ({count} times, last: {}: {}); launching another",
-            error.code, error.text
-        );
-        let fields = [("code", error.code.as_str()), ("count", &count)];
-        turn.notice(worker, Step::ProvisionAfterRefusedRegister, text, &fields);
-    }
-}
-
-/// Journals the intent, writes the record, then acts: always in this order.
-pub(crate) fn commit(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
-    commit_if(worker, turn, permit, None);
-}
-
-fn commit_if(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    permit: Permit,
-    idle_since: Option<Instant>,
-) {
-    let intent = Entry::Intent {
-        generation: permit.generation(),
-        epoch: permit.epoch(),
-        mutation: permit.mutation().clone(),
-    };
-    turn.journal(worker, permit.decision(), intent);
-    record::write_if(worker, turn, Some(permit), idle_since);
-}
-
-/// What the record announces.
-pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
-    Intent {
-        mutation: permit.mutation().clone(),
-        generation: permit.generation(),
-        epoch: permit.epoch(),
-        decision: permit.decision(),
-        since: now,
-    }
-}
-
-/// Gives the launch under way up: what came of it will never be known. If there is an instance of it, the scan that the
-/// next launch waits for shows it.
-pub(crate) fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, why: String) {
-    worker.attempt = None;
-    worker.in_flight = None;
-    worker.intent = None;
-    fail(worker, turn, FailureKind::Other, why, None);
-    settle(worker, turn);
-}
-
-/// Writes the outcome into the record, and with it the end of the lease; a pointer that must follow goes with it.
-pub(crate) fn settle(worker: &mut Worker, turn: &mut Turn<'_>) {
-    repair_pointer(worker, turn);
-    record::write(worker, turn, None);
-}
+use crate::worker::observe::Changes;
+use crate::worker::{CYCLING, Failure, How, InFlight, Worker};
 
 /// What the end of a mutation came to.
 #[derive(Debug)]
@@ -368,125 +245,6 @@ fn fail(
     });
 }
 
-/// Enters the mutation into the budgets of worker, pool and host (G10).
-fn spend(worker: &mut Worker, turn: &mut Turn<'_>, kind: MutationKind) {
-    let Some(spending) = Spending::of(kind) else {
-        return;
-    };
-    let now = turn.now;
-    worker
-        .ledger
-        .enter(now, spending, worker.pool.limits.worker_budget);
-    turn.shared.ledger.enter(now, spending, turn.shared.budget);
-    if let Some(pool) = turn.shared.pools.get_mut(&worker.spec.pool) {
-        pool.ledger
-            .enter(now, spending, pool.spec.limits.pool_budget);
-    }
-}
-
-/// Counts an end that the host itself brought about.
-pub(crate) fn ended_by_host(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
-    let Some(known) = worker.instances.get_mut(id) else {
-        return;
-    };
-    known.ended_by_host = true;
-    let served = known.handed_out.is_some();
-    count_end(worker, turn, served);
-}
-
-/// Enters the instance into the record as the worker's own.
-pub(crate) fn take(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    how: How,
-    step: Step,
-) {
-    let generation = worker.generation_of(id);
-    let pointed = worker.pointer.clone().flatten();
-    let old = worker.adopted.take().map(|adopted| adopted.id).or(pointed);
-    let old = old.map_or_else(|| "none".to_owned(), String::from);
-    turn.withdraw(worker);
-    worker.address_watch = None;
-    worker.adopted = Some(Adopted {
-        id: id.clone(),
-        generation,
-        since: turn.now,
-        how,
-        unfinished_before: worker.record.activity().unfinished(),
-    });
-    worker.former = None;
-    worker.unfinished_since = None;
-    turn.notice(
-        worker,
-        step,
-        format!("{id} is the worker's instance now (before: {old})"),
-        &[("old_instance_id", &old), ("new_instance_id", id.as_str())],
-    );
-}
-
-/// Makes the pointer say what the record says, if it does not and nothing is under way.
-pub(crate) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let agrees = match (&worker.adopted, &worker.pointer) {
-        (Some(adopted), Some(Some(named))) => &adopted.id == named,
-        // An unread pointer is left alone until it can be read: the cloud has trouble enough.
-        (Some(_), Some(None)) => false,
-        (None, _) | (_, None) => true,
-    };
-    if agrees || worker.is_changing() || !record::may_act(worker, turn) {
-        return;
-    }
-    let decision = worker.last_decision.as_ref().map(|last| last.id);
-    write_pointer(worker, turn, decision.unwrap_or_default());
-}
-
-/// Makes the pointer name the adopted instance, as far as it may be live and the guard agrees. Returns whether the
-/// write has been announced.
-pub(crate) fn write_pointer(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    decision: DecisionId,
-) -> bool {
-    if !worker.adopted_is_live(turn.now) {
-        return false;
-    }
-    let permit = turn.permit(worker, decision, &Proposal::RepairPointer);
-    let Ok(permit) = permit else {
-        return false;
-    };
-    send(worker, turn, permit);
-    true
-}
-
-/// The pointer write came to an end.
-pub(crate) fn pointer_written(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    error: Option<CloudError>,
-) {
-    let name = worker.spec.pointer.clone();
-    match error {
-        None => turn.notice(
-            worker,
-            Step::PointerWritten,
-            format!("{name} names {id}"),
-            &[("pointer", name.as_str()), ("instance_id", id.as_str())],
-        ),
-        Some(error) => {
-            worker.pointer = None;
-            turn.notice(
-                worker,
-                Step::PointerWriteFailed,
-                format!(
-                    "{name} could not be made to name {id}: {error}; the next pass tries again"
-                ),
-                &[("pointer", name.as_str()), ("instance_id", id.as_str())],
-            );
-        }
-    }
-}
-
 /// A stop or termination came to an end.
 fn ended(
     worker: &mut Worker,
@@ -514,8 +272,18 @@ fn ended(
     ended_by_host(worker, turn, id);
 }
 
+/// Counts an end that the host itself brought about.
+fn ended_by_host(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
+    let Some(known) = worker.instances.get_mut(id) else {
+        return;
+    };
+    known.ended_by_host = true;
+    let served = known.handed_out.is_some();
+    count_end(worker, turn, served);
+}
+
 /// An instance went down: a run of instances that never served is cycling (I1).
-pub(crate) fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) {
+fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) {
     if served {
         worker.unserved_in_row = 0;
         return;
@@ -532,5 +300,37 @@ pub(crate) fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) 
             ),
             &[("unserved_in_row", &worker.unserved_in_row.to_string())],
         );
+    }
+}
+
+/// Gives the launch under way up: what came of it will never be known. If there is an instance of it, the scan that the
+/// next launch waits for shows it.
+pub(crate) fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, why: String) {
+    worker.attempt = None;
+    worker.in_flight = None;
+    worker.intent = None;
+    fail(worker, turn, FailureKind::Other, why, None);
+    settle(worker, turn);
+}
+
+/// Writes the outcome into the record, and with it the end of the lease; a pointer that must follow goes with it.
+pub(crate) fn settle(worker: &mut Worker, turn: &mut Turn<'_>) {
+    repair_pointer(worker, turn);
+    record::write(worker, turn, None);
+}
+
+/// Tells what a reading changed.
+pub(crate) fn tell_changes(worker: &mut Worker, turn: &mut Turn<'_>, changes: Changes) {
+    if changes.route_broken {
+        turn.withdraw(worker);
+    }
+    for (id, state, served) in changes.lost {
+        turn.notice(
+            worker,
+            Step::InstanceLost,
+            format!("{id} went down by itself: it is {}", state.as_str()),
+            &[("instance_id", id.as_str()), ("state", state.as_str())],
+        );
+        count_end(worker, turn, served);
     }
 }

@@ -1,0 +1,105 @@
+//! What of the journal and of the notices stands in a run's timeline.
+
+use reeve_core::decision::Decision;
+use reeve_core::guard::Veto;
+use reeve_core::id::InstanceId;
+use reeve_core::journal::{self, Record};
+use reeve_core::notice::{Notice, Step};
+use reeve_core::point::{Input, Point};
+use reeve_core::time::Instant;
+
+use super::Reeve;
+use crate::timeline::Entry;
+
+impl Reeve {
+    pub(super) fn note_record(&mut self, record: Record) {
+        match &record.entry {
+            journal::Entry::Decided(made) => self.note_decision(&record, made),
+            journal::Entry::Ruled(ruling) => self.entries.push(Entry {
+                decision: format!("{} {}", ruling.action, ruling.instance),
+                reason: ruling.reason.text.clone(),
+                ..Entry::event(record.at, "host", ruling.reason.code.clone())
+            }),
+            journal::Entry::Vetoed(veto) => self.note_veto(&record, veto),
+            journal::Entry::Intent { mutation, .. } => {
+                let about = mutation.instance().map_or("", InstanceId::as_str);
+                let event = format!("{} {about}", mutation.kind());
+                self.entries
+                    .push(Entry::event(record.at, "host", event.trim()));
+            }
+            journal::Entry::Commanded(command) => {
+                let entry = Entry::event(record.at, "operator", command.to_string());
+                self.entries.push(entry);
+            }
+            journal::Entry::Outcome(_) | journal::Entry::Answered(_) => {}
+        }
+        self.journal.push(record);
+    }
+
+    fn note_decision(&mut self, record: &Record, made: &Decision) {
+        let (decision, reason) = match &made.result {
+            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
+            Err(failure) => ("failed".to_owned(), failure.text.clone()),
+        };
+        let point = made.input.point();
+        let event = match &made.input {
+            Input::Reap(input) => format!("{point} {}?", input.instance.id),
+            _ => format!("{point}?"),
+        };
+        if point == Point::Reap && !self.is_new(&format!("{event} {decision}")) {
+            return;
+        }
+        self.entries.push(Entry {
+            decision,
+            reason,
+            digest: made.digest,
+            ..Entry::event(record.at, "policy", event)
+        });
+    }
+
+    fn note_veto(&mut self, record: &Record, veto: &Veto) {
+        let (asked, about) = match self.asked.get(&record.decision) {
+            Some((point, Some(id))) => (point.as_str(), id.as_str()),
+            Some((point, None)) => (point.as_str(), ""),
+            None => ("", ""),
+        };
+        let event = format!("{asked} {about}").trim().to_owned();
+        if !about.is_empty() && !self.is_new(&format!("veto {event} {}", veto.rule)) {
+            return;
+        }
+        self.entries.push(Entry {
+            decision: format!("VETO {}", veto.rule),
+            reason: veto.text.clone(),
+            ..Entry::event(record.at, "guard", event)
+        });
+    }
+
+    /// Whether a line about a sweep is told for the first time: the same one comes with every sweep.
+    fn is_new(&mut self, line: &str) -> bool {
+        self.told.insert(line.to_owned())
+    }
+
+    pub(super) fn note_notice(&mut self, now: Instant, notice: Notice) {
+        let told = matches!(
+            notice.step,
+            Step::GpuInstanceAdoptedByTag
+                | Step::GpuInstanceAdoptedByPointer
+                | Step::PointerWritten
+                | Step::GpuInstanceStateIssue
+                | Step::WorkerCycling
+                | Step::WorkerUnhealthy
+                | Step::WorkerRecovered
+                | Step::InstanceDraining
+                | Step::InstanceRevived
+                | Step::RestartBegun
+                | Step::RestartDropped
+                | Step::RestartDone
+                | Step::RestartFailed
+        );
+        if told {
+            let event = format!("{}: {}", notice.step.as_str(), notice.text);
+            self.entries.push(Entry::event(now, "host", event));
+        }
+        self.notices.push(notice);
+    }
+}
