@@ -5,7 +5,7 @@
 //!   cloud replies, requests, timers                 policy (Wasm)
 //!        │ event                                      ▲       │
 //!        ▼                                   question │       │ event: decided
-//!   worker (snapshot) ──► reconcile ──► effect ───────┘       │
+//!   worker (facts) ────────► flow ─────► effect ──────┘       │
 //!                            ▲  │                             │
 //!                            └──┼─────────────────────────────┘
 //!                               │ proposal

@@ -214,8 +214,7 @@ pub(super) fn after_sweep(
         return Recovered::Nothing;
     }
     let (decision, generation) = (attempt.decision, attempt.generation);
-    let is_of_attempt =
-        |instance: &&Instance| instance.generation_for(&worker.id) == Some(generation);
+    let is_of_attempt = |instance: &&Instance| attempt.mutation.made(instance);
     let mut shown = worker.instances.values().map(|known| &known.instance);
     if let Some(instance) = shown.find(is_of_attempt).cloned() {
         worker.intent = None;

@@ -164,6 +164,16 @@ impl Mutation {
         }
     }
 
+    /// Whether the instance came of this launch: it carries every tag that the launch gives, fleet, worker and generation
+    /// among them. Nothing comes of another mutation.
+    pub fn made(&self, instance: &Instance) -> bool {
+        let Self::Launch { tags, .. } = self else {
+            return false;
+        };
+        tags.iter()
+            .all(|(key, value)| instance.tags.get(key) == Some(value))
+    }
+
     /// The instance it is about; a launch has none yet.
     pub fn instance(&self) -> Option<&InstanceId> {
         match self {

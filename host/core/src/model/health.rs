@@ -7,7 +7,7 @@
 //! - [`Target`] and [`Probed`]: a probe, and what came of it. Whoever carries it out judges nothing.
 //!
 //! When nothing may be concluded at all is in `worker/health.rs`, in which order things happen in
-//! `reconcile/health.rs`.
+//! `flow/health.rs`.
 
 mod checks;
 mod signal;

@@ -1,5 +1,5 @@
 //! One worker as the host knows it: the snapshot that decisions are made from. Facts are folded in by
-//! [`observe`], turned into policy inputs by [`inputs`] and changed by nobody but `reconcile`.
+//! [`observe`], turned into policy inputs by [`inputs`] and changed only by `flow`, `act` and `record`.
 
 mod demand;
 mod forget;

@@ -134,7 +134,7 @@ pub struct Waiter {
     pub patient: bool,
 }
 
-/// One pass of reconcile for a worker: from the first look to an answer.
+/// One pass of a resolve: from the first look to an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// When it began.

@@ -78,3 +78,27 @@ fn what_is_written_of_fargate_holds_every_parameter_of_the_request() {
         }}),
     );
 }
+
+#[test]
+fn a_launch_made_what_carries_all_its_tags() {
+    let launch = Mutation::Launch {
+        region: "us-east-1".into(),
+        source: LaunchSource::LaunchTemplate("gpu".to_owned()),
+        token: "token".into(),
+        tags: [("reeve:fleet", "prod"), ("reeve:generation", "7")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+    };
+    let mut instance = Instance::not_visible("i-one".into());
+    assert!(!launch.made(&instance));
+    for (key, value) in [("Name", "gpu"), ("reeve:generation", "7")] {
+        instance.tags.insert(key.to_owned(), value.to_owned());
+    }
+    for (fleet, is_made) in [("other", false), ("prod", true)] {
+        instance
+            .tags
+            .insert("reeve:fleet".to_owned(), fleet.to_owned());
+        assert_eq!(launch.made(&instance), is_made);
+    }
+    assert!(!terminate(Compute::Ec2).made(&instance));
+}
