@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
 use reeve_core::id::{InstanceId, LaunchToken, WorkerId};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
+use reeve_core::store::Intent;
 use reeve_core::time::{Instant, Millis};
 
 use super::super::due::Sent;
-use super::{ByWorker, Finding, Guarantee, Written};
+use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::world::{Happening, What, World};
 
 /// Every instance that reeve launched, ever.
@@ -35,8 +36,10 @@ struct Open {
 const GIVEN_UP_AFTER: Millis = Millis::from_secs(49 * 60);
 
 impl Launches {
-    /// A record was written: is it a new launch beside an unanswered one?
+    /// A record was written: is a launch announced while another one was never answered, or is one that was carried out
+    /// given up while its instance lives?
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
+        self.proved_is_found(written)?;
         let Some(Mutation::Launch { token, .. }) = written.permit.map(|permit| permit.mutation())
         else {
             return Ok(());
@@ -55,20 +58,36 @@ impl Launches {
             return Ok(());
         };
         let age = written.at.since(open.since);
-        let came_of_it = written.world.launched_by(&open.token);
-        let is_live = came_of_it.is_some_and(|id| super::is_live(written.world, id));
-        if age >= GIVEN_UP_AFTER || (open.is_proved && !is_live) {
+        if age >= GIVEN_UP_AFTER {
             return Ok(());
         }
-        let text = match open.is_proved {
-            true => format!(
-                "a launch is announced, and the one of {age} before was carried out: its instance lives"
-            ),
-            false => {
-                format!("a launch is announced, and the one of {age} before was never answered")
-            }
-        };
+        let text = format!("a launch is announced, and the one of {age} before was never answered");
         Err((Guarantee::G1, text))
+    }
+
+    /// A launch that was carried out is over when the record no longer announces it. Then the record names its instance,
+    /// or that one has ended.
+    fn proved_is_found(&mut self, written: &Written<'_>) -> Finding {
+        let Some(open) = self.open.get(written.worker).filter(|it| it.is_proved) else {
+            return Ok(());
+        };
+        let record = &written.write.record;
+        let announces = |intent: &Intent| matches!(&intent.mutation, Mutation::Launch { token, .. } if token == &open.token);
+        if record.intent.as_ref().is_some_and(announces) {
+            return Ok(());
+        }
+        let made = written.world.launched_by(&open.token);
+        let adopted = record.adopted.as_ref().map(|adopted| &adopted.id);
+        let is_lost = made.is_some_and(|id| adopted != Some(id) && is_live(written.world, id));
+        let finding = match is_lost && written.at.since(open.since) < GIVEN_UP_AFTER {
+            true => Err((
+                Guarantee::G1,
+                "a launch that was carried out is given up while its instance lives".to_owned(),
+            )),
+            false => Ok(()),
+        };
+        self.open.remove(written.worker);
+        finding
     }
 
     /// The cloud has answered.
