@@ -20,13 +20,13 @@ pub(crate) struct Readiness(Arc<Inner>);
 struct Inner {
     journal: Health,
     registry: Arc<Registry>,
-    sweeps: Mutex<BTreeMap<PoolName, Sweep>>,
+    scans: Mutex<BTreeMap<PoolName, Scan>>,
     store_trouble: Mutex<Option<String>>,
     draining: AtomicBool,
 }
 
-/// How the latest sweep of a pool went.
-enum Sweep {
+/// How the latest scan of a pool went.
+enum Scan {
     Awaited,
     Done,
     Failed(String),
@@ -44,25 +44,25 @@ pub(crate) struct Judgement {
 }
 
 impl Readiness {
-    /// A host that has just started. A pool without workers is never swept and so not waited for.
+    /// A host that has just started. A pool without workers is never scanned and so not waited for.
     pub(crate) fn new(spec: &FleetSpec, journal: Health, registry: Arc<Registry>) -> Self {
         let pools = spec.workers.values().map(|worker| worker.pool.clone());
         Self(Arc::new(Inner {
             journal,
             registry,
-            sweeps: Mutex::new(pools.map(|pool| (pool, Sweep::Awaited)).collect()),
+            scans: Mutex::new(pools.map(|pool| (pool, Scan::Awaited)).collect()),
             store_trouble: Mutex::default(),
             draining: AtomicBool::new(false),
         }))
     }
 
-    /// A sweep of this pool ended.
-    pub(crate) fn swept(&self, pool: &PoolName, error: Option<&CloudError>) {
-        let sweep = match error {
-            None => Sweep::Done,
-            Some(error) => Sweep::Failed(error.to_string()),
+    /// A scan of this pool ended.
+    pub(crate) fn scanned(&self, pool: &PoolName, error: Option<&CloudError>) {
+        let scan = match error {
+            None => Scan::Done,
+            Some(error) => Scan::Failed(error.to_string()),
         };
-        lock(&self.0.sweeps).insert(pool.clone(), sweep);
+        lock(&self.0.scans).insert(pool.clone(), scan);
     }
 
     /// The store of the workers' records answered, or did not.
@@ -99,14 +99,14 @@ impl Readiness {
                 warnings.extend(of_file);
             }
         }
-        for (pool, sweep) in &*lock(&self.0.sweeps) {
-            match sweep {
-                Sweep::Awaited => reasons.push(format!(
+        for (pool, scan) in &*lock(&self.0.scans) {
+            match scan {
+                Scan::Awaited => reasons.push(format!(
                     "pool {pool}: the first look at the cloud is under way"
                 )),
-                Sweep::Done => {}
-                Sweep::Failed(error) => {
-                    warnings.push(format!("pool {pool}: the latest sweep failed: {error}"))
+                Scan::Done => {}
+                Scan::Failed(error) => {
+                    warnings.push(format!("pool {pool}: the latest scan failed: {error}"))
                 }
             }
         }

@@ -35,7 +35,7 @@ async fn serving(stage: &Stage, peer_connections_max: usize) -> (RunningHost, St
     stage.world.point(POINTER, INSTANCE);
     let mut options = stage.options();
     for pool in options.spec.pools.values_mut() {
-        pool.limits.sweep_interval = Millis::new(200);
+        pool.limits.scan_interval = Millis::new(200);
         pool.boxes = Some(BoxSpec {
             heartbeat: Millis::new(300),
             ..BoxSpec::new(ProofKind::SharedSecret)

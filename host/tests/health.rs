@@ -62,7 +62,7 @@ async fn serving(stage: &Stage, software: &Software, restart: RestartRule) -> Ru
     stage.world.add("i-a", "chat", InstanceState::Running, ip);
     let mut options = stage.options();
     for pool in options.spec.pools.values_mut() {
-        pool.limits.sweep_interval = Millis::new(200);
+        pool.limits.scan_interval = Millis::new(200);
         pool.health = Some(HealthSpec {
             probe: Some(ProbeSpec {
                 kind: ProbeKind::Http {

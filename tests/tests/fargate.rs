@@ -42,7 +42,7 @@ fn serve_with(emulator: &Emulator, subnet: &str, of_pool: &str, more: &str) -> R
     let section = format!(
         "\n[pool.gpu.fargate]\ncluster = \"{CLUSTER}\"\ntask_definition = \"{CLUSTER}\"\n\
          subnets = [\"{subnet}\"]\ncontainer = \"main\"\n\
-         \n[pool.gpu.limits]\nsweep_interval_ms = 1000\n{more}"
+         \n[pool.gpu.limits]\nscan_interval_ms = 1000\n{more}"
     );
     let of_ec2 = "launch_template = \"encache-gpu\"\n";
     let configuration = configuration(emulator);

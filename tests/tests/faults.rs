@@ -61,7 +61,7 @@ fn on_a_full_disk_known_addresses_are_served_nothing_is_started_and_it_says_why(
     let directory = reeve.kill();
     fill_the_journal(&directory.path().join("state"));
 
-    let often = "\n[pool.gpu.limits]\nsweep_interval_ms = 2000\n";
+    let often = "\n[pool.gpu.limits]\nscan_interval_ms = 2000\n";
     let configuration = configuration(&emulator) + often;
     let reeve = Reeve::start_on_small_disk(directory, &configuration, &CREDENTIALS, BLOCKS);
     assert_eq!(reeve.get(RESOLVE).status, 200, "{:#?}", reeve.log());

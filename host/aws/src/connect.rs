@@ -41,7 +41,7 @@ pub struct Timeouts {
     pub connect: Millis,
     /// For one attempt at a question.
     pub query_attempt: Millis,
-    /// For a question with its retries and the pauses between them; a sweep has this much per page.
+    /// For a question with its retries and the pauses between them; a scan has this much per page.
     pub query: Millis,
     /// For a mutation. It is tried once.
     pub mutation: Millis,
@@ -52,7 +52,7 @@ impl Default for Timeouts {
         Self {
             // A lost first packet is sent again after 1 s and after 3 s (RFC 6298): room for both.
             connect: Millis::new(3_100),
-            // A full page of a sweep is several megabytes of XML.
+            // A full page of a scan is several megabytes of XML.
             query_attempt: Millis::from_secs(10),
             // Three attempts would need 33 s with their pauses; a resolve should hear of it sooner.
             query: Millis::from_secs(25),

@@ -76,16 +76,16 @@ impl World {
         }
     }
 
-    async fn sweep(&self, workers: &[&str]) -> Vec<Instance> {
-        let query = Query::Sweep {
+    async fn scan(&self, workers: &[&str]) -> Vec<Instance> {
+        let query = Query::Scan {
             region: Self::region(),
             compute: Compute::Ec2,
             tag_key: "reeve:worker".to_owned(),
             tag_values: workers.iter().map(|&worker| worker.to_owned()).collect(),
         };
         match self.cloud.ask(query).await {
-            Ok(Reading::Sweep(instances)) => instances,
-            answer => panic!("no sweep: {answer:?}"),
+            Ok(Reading::Scan(instances)) => instances,
+            answer => panic!("no scan: {answer:?}"),
         }
     }
 
@@ -126,13 +126,13 @@ impl World {
 async fn a_launched_instance_is_found_by_its_tag_and_by_its_id() {
     let world = World::new("launched").await;
     let launched = world.launch("launched-chat", "token-1").await;
-    let [swept] = world.sweep(&["launched-chat"]).await.try_into().unwrap();
-    assert_eq!(swept.id, launched.id);
-    assert_eq!(swept.tags["reeve:worker"], "launched-chat");
-    assert_eq!(swept.state, InstanceState::Running);
-    assert!(swept.private_ip.is_some());
-    assert!(swept.launched_at.is_some());
-    assert_eq!(world.describe(&launched.id).await, swept);
+    let [scanned] = world.scan(&["launched-chat"]).await.try_into().unwrap();
+    assert_eq!(scanned.id, launched.id);
+    assert_eq!(scanned.tags["reeve:worker"], "launched-chat");
+    assert_eq!(scanned.state, InstanceState::Running);
+    assert!(scanned.private_ip.is_some());
+    assert!(scanned.launched_at.is_some());
+    assert_eq!(world.describe(&launched.id).await, scanned);
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn an_unknown_id_is_not_visible_to_a_question_and_not_visible_yet_to_a_mut
 }
 
 #[tokio::test]
-async fn a_sweep_over_several_pages_finds_every_instance_once() {
+async fn a_scan_over_several_pages_finds_every_instance_once() {
     let world = World::new("pages").await;
     let workers = ["pages-a", "pages-b"];
     let mut launched = Vec::new();
@@ -277,10 +277,10 @@ async fn a_sweep_over_several_pages_finds_every_instance_once() {
         launched.push(world.launch(workers[number % 2], &token).await.id);
     }
     launched.sort();
-    let swept: Vec<_> = world.sweep(&workers).await;
-    let swept: Vec<_> = swept.into_iter().map(|instance| instance.id).collect();
-    assert_eq!(swept, launched);
-    assert!(launched.len() > usize::try_from(SMALL.sweep_page_instances).unwrap());
+    let scanned: Vec<_> = world.scan(&workers).await;
+    let scanned: Vec<_> = scanned.into_iter().map(|instance| instance.id).collect();
+    assert_eq!(scanned, launched);
+    assert!(launched.len() > usize::try_from(SMALL.scan_page_instances).unwrap());
 }
 
 #[tokio::test]
@@ -288,8 +288,8 @@ async fn a_worker_named_like_a_pattern_finds_its_own_instances_alone() {
     let world = World::new("pattern").await;
     let own = world.launch("pattern-*", "token-1").await.id;
     world.launch("pattern-chat", "token-2").await;
-    let [swept] = world.sweep(&["pattern-*"]).await.try_into().unwrap();
-    assert_eq!(swept.id, own);
+    let [scanned] = world.scan(&["pattern-*"]).await.try_into().unwrap();
+    assert_eq!(scanned.id, own);
 }
 
 #[tokio::test]

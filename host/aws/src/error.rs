@@ -91,7 +91,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     // Right after a launch this is normal and proves nothing (EC2 developer guide, "Eventual consistency").
     ("InvalidInstanceID.NotFound", NotVisibleYet),
 
-    // The provider's own trouble; and a page that cannot be had any more, where a new sweep starts over.
+    // The provider's own trouble; and a page that cannot be had any more, where a new scan starts over.
     ("InternalError", Transient),
     ("InternalFailure", Transient),
     ("InternalServerError", Transient),

@@ -36,7 +36,7 @@ impl AwsCloud {
                 };
                 found.map(Reading::Instance)
             }
-            Query::Sweep {
+            Query::Scan {
                 region,
                 compute,
                 tag_key,
@@ -45,16 +45,16 @@ impl AwsCloud {
                 let clients = self.regions.asking(&region);
                 let found = match compute {
                     Compute::Ec2 => {
-                        let page_instances = self.regions.sweep_page_instances();
-                        sweep(&clients.ec2, &tag_key, &tag_values, page_instances).await
+                        let page_instances = self.regions.scan_page_instances();
+                        scan(&clients.ec2, &tag_key, &tag_values, page_instances).await
                     }
                     Compute::Fargate { cluster } => {
-                        let page_tasks = self.regions.sweep_page_tasks();
+                        let page_tasks = self.regions.scan_page_tasks();
                         let tag = (tag_key.as_str(), tag_values.as_slice());
-                        fargate::sweep(&clients.ecs, &cluster, tag, page_tasks).await
+                        fargate::scan(&clients.ecs, &cluster, tag, page_tasks).await
                     }
                 };
-                found.map(Reading::Sweep)
+                found.map(Reading::Scan)
             }
             Query::Demand {
                 region,
@@ -118,7 +118,7 @@ async fn describe(ec2: &aws_sdk_ec2::Client, id: InstanceId) -> Result<Instance,
 
 /// Every instance whose tag has one of the values, in any state: all of them, or an error. A part would
 /// look like instances that vanished.
-async fn sweep(
+async fn scan(
     ec2: &aws_sdk_ec2::Client,
     tag_key: &str,
     tag_values: &[String],
@@ -136,7 +136,7 @@ async fn sweep(
 }
 
 /// Reads one filter's pages to the last. The SDK's paginator is not used, because it takes a repeated
-/// page token for the end: a sweep in part.
+/// page token for the end: a scan in part.
 async fn turn_pages(
     ec2: &aws_sdk_ec2::Client,
     filter: &Filter,

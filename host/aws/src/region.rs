@@ -44,12 +44,12 @@ pub(crate) struct Clients {
 /// Numbers that only tests turn down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
-    /// How many instances a sweep asks for per page: 5 to 1000 (EC2 API reference, DescribeInstances,
+    /// How many instances a scan asks for per page: 5 to 1000 (EC2 API reference, DescribeInstances,
     /// `MaxResults`).
-    pub(crate) sweep_page_instances: i32,
-    /// How many tasks a sweep asks for per page and then describes at once: 1 to 100 (ECS API reference, ListTasks,
+    pub(crate) scan_page_instances: i32,
+    /// How many tasks a scan asks for per page and then describes at once: 1 to 100 (ECS API reference, ListTasks,
     /// `maxResults`; DescribeTasks, `tasks`).
-    pub(crate) sweep_page_tasks: i32,
+    pub(crate) scan_page_tasks: i32,
     /// The pause before a throttled question's first retry, and its double before the second; each is
     /// then drawn at random from zero up to that.
     pub(crate) throttled_backoff: Duration,
@@ -59,8 +59,8 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             // The most there can be: an account is throttled by calls, not by instances.
-            sweep_page_instances: 1000,
-            sweep_page_tasks: 100,
+            scan_page_instances: 1000,
+            scan_page_tasks: 100,
             // EC2 gives back 20 describe calls a second (EC2 developer guide, "Request throttling").
             throttled_backoff: Duration::from_secs(1),
         }
@@ -88,14 +88,14 @@ impl Regions {
         self.clients(region).changing
     }
 
-    /// How many instances a sweep asks for per page.
-    pub(crate) fn sweep_page_instances(&self) -> i32 {
-        self.tuning.sweep_page_instances
+    /// How many instances a scan asks for per page.
+    pub(crate) fn scan_page_instances(&self) -> i32 {
+        self.tuning.scan_page_instances
     }
 
-    /// How many tasks a sweep asks for per page.
-    pub(crate) fn sweep_page_tasks(&self) -> i32 {
-        self.tuning.sweep_page_tasks
+    /// How many tasks a scan asks for per page.
+    pub(crate) fn scan_page_tasks(&self) -> i32 {
+        self.tuning.scan_page_tasks
     }
 
     fn clients(&self, region: &Region) -> RegionClients {

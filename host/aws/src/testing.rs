@@ -20,8 +20,8 @@ pub(crate) const SILENCE_MAX: Millis = Millis::new(300);
 
 /// Small pages, as far as EC2 allows, and no pauses.
 pub(crate) const SMALL: Tuning = Tuning {
-    sweep_page_instances: 5,
-    sweep_page_tasks: 2,
+    scan_page_instances: 5,
+    scan_page_tasks: 2,
     throttled_backoff: Duration::from_millis(1),
 };
 

@@ -151,15 +151,15 @@ pub enum Event {
 pub enum Asker {
     /// One worker.
     Worker(WorkerId),
-    /// All workers of a pool: a sweep, their demand metrics, or their status checks.
+    /// All workers of a pool: a scan, their demand metrics, or their status checks.
     Pool(PoolName),
 }
 
 /// A timer that an effect set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The pool's next sweep is due.
-    Sweep(PoolName),
+    /// The pool's next scan is due.
+    Scan(PoolName),
     /// The pool's demand metrics are due to be read.
     ReadDemand(PoolName),
     /// The worker's health is due to be looked at.

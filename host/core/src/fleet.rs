@@ -1,5 +1,5 @@
 //! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `flow`; here is what they share: sweeps, budgets, the count of decisions, and in `demand` and
+//! `flow`; here is what they share: scans, budgets, the count of decisions, and in `demand` and
 //! `status_checks` the readings that are made for all of a pool at once.
 
 mod demand;
@@ -98,15 +98,15 @@ impl Fleet {
                 let pools: Vec<_> = turn.shared.pools.keys().cloned().collect();
                 for pool in pools {
                     demand::schedule(&mut turn, &pool);
-                    sweep_now_and_again(&mut turn, pool);
+                    scan_now_and_again(&mut turn, pool);
                 }
                 for worker in self.workers.values_mut() {
                     flow::on_event(worker, &mut turn, Event::Started);
                 }
             }
-            Event::TimerFired(Timer::Sweep(pool)) => {
+            Event::TimerFired(Timer::Scan(pool)) => {
                 status_checks::ask(&self.workers, &mut turn, &pool);
-                sweep_now_and_again(&mut turn, pool);
+                scan_now_and_again(&mut turn, pool);
             }
             Event::TimerFired(Timer::ReadDemand(pool)) => {
                 demand::schedule(&mut turn, &pool);
@@ -170,15 +170,15 @@ impl Fleet {
     }
 }
 
-fn sweep_now_and_again(turn: &mut Turn<'_>, pool: PoolName) {
-    turn.sweep(&pool);
+fn scan_now_and_again(turn: &mut Turn<'_>, pool: PoolName) {
+    turn.scan(&pool);
     let Some(state) = turn.shared.pools.get(&pool) else {
         return;
     };
-    let at = turn.now + state.spec.limits.sweep_interval;
+    let at = turn.now + state.spec.limits.scan_interval;
     turn.effects.push(Effect::Timer {
         at,
-        timer: Timer::Sweep(pool),
+        timer: Timer::Scan(pool),
     });
 }
 
@@ -192,11 +192,11 @@ fn distribute(
     let Some(pool) = turn.shared.pools.get_mut(name) else {
         return;
     };
-    pool.sweep_in_flight = false;
+    pool.scan_in_flight = false;
     let tag_key = pool.spec.tag_key.clone();
     let mut by_value: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
     let result = match result {
-        Ok(Reading::Sweep(found)) => {
+        Ok(Reading::Scan(found)) => {
             for instance in found {
                 if let Some(value) = instance.tags.get(&tag_key) {
                     by_value.entry(value.clone()).or_default().push(instance);
@@ -204,7 +204,7 @@ fn distribute(
             }
             Ok(())
         }
-        // Any other reading is no answer to a sweep.
+        // Any other reading is no answer to a scan.
         Ok(_) => return,
         Err(error) => Err(error),
     };
@@ -216,7 +216,7 @@ fn distribute(
             Ok(()) => Ok(by_value.remove(&worker.spec.tag_value).unwrap_or_default()),
             Err(error) => Err(error.clone()),
         };
-        flow::on_sweep(worker, turn, asked_at, found);
+        flow::on_scan(worker, turn, asked_at, found);
     }
 }
 
@@ -256,6 +256,6 @@ fn addressee(event: &Event) -> Option<&WorkerId> {
             asker: Asker::Pool(_),
             ..
         }
-        | Event::TimerFired(Timer::Sweep(_) | Timer::ReadDemand(_)) => None,
+        | Event::TimerFired(Timer::Scan(_) | Timer::ReadDemand(_)) => None,
     }
 }

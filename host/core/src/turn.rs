@@ -44,7 +44,7 @@ pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
     pub(crate) ledger: Ledger,
     pub(crate) tag_values: Vec<String>,
-    pub(crate) sweep_in_flight: bool,
+    pub(crate) scan_in_flight: bool,
     pub(crate) demand_in_flight: bool,
     pub(crate) status_checks_in_flight: bool,
 }
@@ -59,7 +59,7 @@ impl Pool {
             spec: spec.clone(),
             ledger: Ledger::default(),
             tag_values,
-            sweep_in_flight: false,
+            scan_in_flight: false,
             demand_in_flight: false,
             status_checks_in_flight: false,
         }
@@ -193,16 +193,16 @@ impl Turn<'_> {
         );
     }
 
-    /// Asks for a tag scan of the pool, or joins the one under way: one sweep serves all its workers.
-    pub(crate) fn sweep(&mut self, name: &PoolName) {
+    /// Asks for a tag scan of the pool, or joins the one under way: one scan serves all its workers.
+    pub(crate) fn scan(&mut self, name: &PoolName) {
         let Some(pool) = self.shared.pools.get_mut(name) else {
             return;
         };
-        if pool.sweep_in_flight || pool.tag_values.is_empty() {
+        if pool.scan_in_flight || pool.tag_values.is_empty() {
             return;
         }
-        pool.sweep_in_flight = true;
-        let query = Query::Sweep {
+        pool.scan_in_flight = true;
+        let query = Query::Scan {
             region: pool.spec.region.clone(),
             compute: pool.spec.compute.clone(),
             tag_key: pool.spec.tag_key.clone(),

@@ -235,14 +235,14 @@ impl AsItWas {
         if let Ok(Reading::Pointer(named)) = world.query(&pointer) {
             notes.observe_pointer(named);
         }
-        let sweep = Query::Sweep {
+        let scan = Query::Scan {
             region: self.pool.region.clone(),
             compute: self.pool.compute.clone(),
             tag_key: self.pool.tag_key.clone(),
             tag_values: vec![self.worker.tag_value.clone()],
         };
-        if let Ok(Reading::Sweep(found)) = world.query(&sweep) {
-            notes.observe_sweep(found, now);
+        if let Ok(Reading::Scan(found)) = world.query(&scan) {
+            notes.observe_scan(found, now);
         }
         notes.demand = self.demand.map(Demand::told);
         notes.pass = Some(Pass {

@@ -193,7 +193,7 @@ pub(super) struct PoolFargate {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
-    pub(super) sweep_interval_ms: Option<Spanned<u64>>,
+    pub(super) scan_interval_ms: Option<Spanned<u64>>,
     pub(super) pass_ms_max: Option<Spanned<u64>>,
     pub(super) idle_ms_min: Option<Spanned<u64>>,
     pub(super) not_visible_grace_ms: Option<Spanned<u64>>,

@@ -113,11 +113,11 @@ fn a_named_policy_keeps_its_settings_and_its_place() {
 #[test]
 fn limits_are_read_in_milliseconds() {
     let text = format!(
-        "{GOOD}\n[pool.gpu.limits]\nsweep_interval_ms = 2000\nworker_budget = {{ launches = 1, window_ms = 60000 }}\n"
+        "{GOOD}\n[pool.gpu.limits]\nscan_interval_ms = 2000\nworker_budget = {{ launches = 1, window_ms = 60000 }}\n"
     );
     let config = parse(&text).unwrap();
     let limits = &config.fleet.pools[&PoolName::from("gpu")].limits;
-    assert_eq!(limits.sweep_interval, Millis::from_secs(2));
+    assert_eq!(limits.scan_interval, Millis::from_secs(2));
     assert_eq!(limits.worker_budget.launches, 1);
     assert_eq!(limits.worker_budget.starts, 6, "the default");
     assert_eq!(limits.worker_budget.window, Millis::from_secs(60));
@@ -187,7 +187,7 @@ fn a_value_out_of_bounds_is_refused_at_its_place() {
             "11:11: found the tag key \"aws:x\"; keys that begin with `aws:` are AWS's own",
         ),
         (
-            line("limits.sweep_interval_ms = 5"),
+            line("limits.scan_interval_ms = 5"),
             "11:28: found 5; accepted: 1000 to 3600000",
         ),
         (

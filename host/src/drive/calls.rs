@@ -96,7 +96,7 @@ impl Calls {
         let operation = match query {
             Query::Pointer { .. } => "pointer",
             Query::Instance { .. } => "instance",
-            Query::Sweep { .. } => "sweep",
+            Query::Scan { .. } => "scan",
             Query::Demand { .. } => "demand",
             Query::StatusChecks { .. } => "status-checks",
         };

@@ -174,10 +174,10 @@ impl Drive {
         match &event {
             Event::Queried {
                 asker: Asker::Pool(pool),
-                query: Query::Sweep { .. },
+                query: Query::Scan { .. },
                 result,
                 ..
-            } => self.readiness.swept(pool, result.as_ref().err()),
+            } => self.readiness.scanned(pool, result.as_ref().err()),
             Event::Mutated { .. } => self.count_down(&event),
             Event::Touched { result, .. } => {
                 self.readiness.store_answered(result.as_ref().err());

@@ -112,7 +112,7 @@ impl World {
                 let known = state.instances.get(&id).cloned();
                 Reading::Instance(known.unwrap_or_else(|| Instance::not_visible(id)))
             }
-            Query::Sweep {
+            Query::Scan {
                 tag_key,
                 tag_values,
                 ..
@@ -121,7 +121,7 @@ impl World {
                     let value = instance.tags.get(&tag_key);
                     value.is_some_and(|value| tag_values.contains(value))
                 };
-                Reading::Sweep(state.instances.values().filter(wanted).cloned().collect())
+                Reading::Scan(state.instances.values().filter(wanted).cloned().collect())
             }
             Query::Demand { .. } => Reading::Demand(BTreeMap::new()),
             Query::StatusChecks { .. } => Reading::StatusChecks(BTreeMap::new()),

@@ -125,7 +125,7 @@ pub enum Action {
     Renew(Host, StoreAnswer),
     /// `reconcile/pass.rs`, `read_pointer`: a pass that leads to nothing.
     ReadPointer(Host),
-    /// `reconcile/pass.rs`, `mod.rs` (`on_sweep`), `mutation.rs`, `adoption.rs`: the host looks, the guard permits it,
+    /// `reconcile/pass.rs`, `mod.rs` (`on_scan`), `mutation.rs`, `adoption.rs`: the host looks, the guard permits it,
     /// the record is written. The mask says of which instances the reading lags.
     Propose(Host, Proposal, u8, StoreAnswer),
     /// `reconcile/record.rs`, `recover`, and `reconcile/mutation.rs`, `replay_launch`.

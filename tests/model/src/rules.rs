@@ -113,7 +113,7 @@ impl LeaseModel {
                     && !it.writes_pointer
                     && adopted.is_some_and(|it| self.may_be_live(state, host, sight, it))
             }
-            // What its readings rest on may be a sweep, which reads no pointer.
+            // What its readings rest on may be a scan, which reads no pointer.
             Proposal::Stop(id) => quiet && sight.reading(id) == Some(Shown::Live),
             Proposal::EndOrphan(id) => {
                 let adopted = view.record.adopted;

@@ -13,7 +13,7 @@ pub struct Sight {
 
 impl Sight {
     /// What the host sees if the instances in the mask `lag` are shown as they were; `None`: one of them has settled.
-    /// `reads_pointer`: a pass reads it, a sweep does not.
+    /// `reads_pointer`: a pass reads it, a scan does not.
     pub fn of(state: &State, host: Host, lag: u8, reads_pointer: bool) -> Option<Self> {
         let mut readings = [None; INSTANCES_MAX];
         for id in state.cloud.ids() {

@@ -107,9 +107,9 @@ impl LeaseModel {
             }
             Action::Propose(host, proposal, lag, answer) => {
                 self.reach_if(lag != 0, Milestone::StaleReading);
-                // What ends an instance may rest on a sweep, and the pointer be known from long ago.
-                let by_sweep = matches!(proposal, Proposal::Stop(_));
-                if !by_sweep || self.safeguards.stop_clears_unless_sure {
+                // What ends an instance may rest on a scan, and the pointer be known from long ago.
+                let by_scan = matches!(proposal, Proposal::Stop(_));
+                if !by_scan || self.safeguards.stop_clears_unless_sure {
                     state.host_mut(host).pointer = Some(state.cloud.pointer);
                 }
                 self.propose(state, host, proposal, answer)

@@ -89,16 +89,16 @@ impl World {
         }
     }
 
-    async fn sweep(&self, worker: &str) -> Vec<Instance> {
-        let query = Query::Sweep {
+    async fn scan(&self, worker: &str) -> Vec<Instance> {
+        let query = Query::Scan {
             region: Self::region(),
             compute: self.compute(),
             tag_key: "reeve:worker".to_owned(),
             tag_values: vec![worker.to_owned()],
         };
         match self.cloud.ask(query).await {
-            Ok(Reading::Sweep(instances)) => instances,
-            answer => panic!("no sweep: {answer:?}"),
+            Ok(Reading::Scan(instances)) => instances,
+            answer => panic!("no scan: {answer:?}"),
         }
     }
 
@@ -120,11 +120,11 @@ async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is(
     let world = World::new("tasks").await;
     let run = world.run("chat").await;
     world.run("of-others").await;
-    let [swept] = world.sweep("chat").await.try_into().unwrap();
-    assert_eq!(swept.id, run.id);
-    assert_eq!(swept.state, InstanceState::Running);
-    assert!(swept.private_ip.is_some(), "{swept:?}");
-    assert_eq!(world.describe(&run.id).await, swept);
+    let [scanned] = world.scan("chat").await.try_into().unwrap();
+    assert_eq!(scanned.id, run.id);
+    assert_eq!(scanned.state, InstanceState::Running);
+    assert!(scanned.private_ip.is_some(), "{scanned:?}");
+    assert_eq!(world.describe(&run.id).await, scanned);
 
     let end = Mutation::Terminate {
         region: World::region(),
@@ -136,7 +136,7 @@ async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is(
     for _ in 0..2 {
         assert_eq!(world.cloud.apply(end.clone()).await, Ok(Outcome::Accepted));
     }
-    let [ended] = world.sweep("chat").await.try_into().unwrap();
+    let [ended] = world.scan("chat").await.try_into().unwrap();
     assert_eq!((ended.id, ended.state), (run.id, InstanceState::Terminated));
 }
 
@@ -181,7 +181,7 @@ async fn a_cluster_or_a_task_definition_that_nobody_made_is_a_permanent_error() 
     let error = world.cloud.apply(world.run_of("chat", "nobody-made-this"));
     let error = error.await.unwrap_err();
     assert_eq!(error.kind, CloudErrorKind::Permanent, "{error}");
-    let elsewhere = Query::Sweep {
+    let elsewhere = Query::Scan {
         region: World::region(),
         compute: Compute::Fargate {
             cluster: "nobody-made-this-either".to_owned(),

@@ -12,4 +12,4 @@ mod mutate;
 mod query;
 
 pub(crate) use mutate::{cannot, end, run};
-pub(crate) use query::{describe, sweep};
+pub(crate) use query::{describe, scan};

@@ -37,7 +37,7 @@ pub(crate) async fn describe(
 ///
 /// ECS has no filter for tags. So the whole cluster is listed and described, whosever tasks are in it: two
 /// calls for each page of up to 100 tasks.
-pub(crate) async fn sweep(
+pub(crate) async fn scan(
     ecs: &Client,
     cluster: &str,
     (tag_key, tag_values): (&str, &[String]),
@@ -94,7 +94,7 @@ async fn turn_pages(
 }
 
 /// Every task of a page. One that was listed and is not described is no proof of anything, not even if ECS says
-/// that it is missing: the next sweep lists anew.
+/// that it is missing: the next scan lists anew.
 async fn describe_page(
     ecs: &Client,
     cluster: &str,

@@ -24,8 +24,8 @@ fn page(instances: &[(&str, &str)], next_token: &str) -> Step {
     )
 }
 
-fn sweep_for(tag_values: &[&str]) -> Query {
-    Query::Sweep {
+fn scan_for(tag_values: &[&str]) -> Query {
+    Query::Scan {
         region: "us-east-1".into(),
         compute: Compute::Ec2,
         tag_key: "reeve:worker".to_owned(),
@@ -33,8 +33,8 @@ fn sweep_for(tag_values: &[&str]) -> Query {
     }
 }
 
-fn sweep() -> Query {
-    sweep_for(&["chat"])
+fn scan() -> Query {
+    scan_for(&["chat"])
 }
 
 fn describe(id: &str) -> Query {
@@ -59,9 +59,9 @@ async fn ask(query: Query, script: Vec<Step>) -> (Result<Reading, CloudError>, S
     (answer, server)
 }
 
-fn swept(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
-    let Ok(Reading::Sweep(instances)) = answer else {
-        panic!("no sweep: {answer:?}");
+fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
+    let Ok(Reading::Scan(instances)) = answer else {
+        panic!("no scan: {answer:?}");
     };
     instances
         .into_iter()
@@ -70,18 +70,18 @@ fn swept(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
 }
 
 #[tokio::test]
-async fn a_sweep_reads_every_page() {
+async fn a_scan_reads_every_page() {
     let script = vec![
         page(&[("i-1", "pending"), ("i-2", "terminated")], "page-2"),
         page(&[("i-3", "running")], ""),
     ];
-    let (answer, server) = ask(sweep(), script).await;
+    let (answer, server) = ask(scan(), script).await;
     let expected = [
         ("i-1".to_owned(), InstanceState::Pending),
         ("i-2".to_owned(), InstanceState::Terminated),
         ("i-3".to_owned(), InstanceState::Running),
     ];
-    assert_eq!(swept(answer), expected);
+    assert_eq!(scanned(answer), expected);
     let [first, second] = server.requests().try_into().unwrap();
     let fields = [
         ("Filter.1.Name", "tag:reeve:worker"),
@@ -98,15 +98,15 @@ async fn a_sweep_reads_every_page() {
 }
 
 #[tokio::test]
-async fn a_sweep_for_many_values_is_asked_in_parts_and_names_each_instance_once() {
+async fn a_scan_for_many_values_is_asked_in_parts_and_names_each_instance_once() {
     let values: Vec<_> = (0..=FILTER_VALUES_MAX).map(|n| format!("w{n}")).collect();
     let values: Vec<_> = values.iter().map(String::as_str).collect();
     let script = vec![
         page(&[("i-1", "running")], ""),
         page(&[("i-1", "running"), ("i-2", "running")], ""),
     ];
-    let (answer, server) = ask(sweep_for(&values), script).await;
-    assert_eq!(swept(answer).len(), 2);
+    let (answer, server) = ask(scan_for(&values), script).await;
+    assert_eq!(scanned(answer).len(), 2);
     let [first, second] = server.requests().try_into().unwrap();
     assert_eq!(first.field("Filter.1.Value.200").as_deref(), Some("w199"));
     assert_eq!(first.field("Filter.1.Value.201"), None);
@@ -114,12 +114,12 @@ async fn a_sweep_for_many_values_is_asked_in_parts_and_names_each_instance_once(
 }
 
 #[tokio::test]
-async fn a_sweep_whose_second_page_is_refused_is_an_error_and_not_a_part() {
+async fn a_scan_whose_second_page_is_refused_is_an_error_and_not_a_part() {
     let script = vec![
         page(&[("i-1", "running")], "page-2"),
         Step::ec2_error(403, "UnauthorizedOperation"),
     ];
-    let (answer, _) = ask(sweep(), script).await;
+    let (answer, _) = ask(scan(), script).await;
     assert_eq!(answer.unwrap_err().kind, CloudErrorKind::Denied);
 }
 
@@ -130,7 +130,7 @@ async fn a_page_that_names_itself_as_the_next_is_an_error_and_not_the_end() {
         page(&[("i-2", "running")], "again"),
         page(&[("i-3", "running")], ""),
     ];
-    let (answer, server) = ask(sweep(), script).await;
+    let (answer, server) = ask(scan(), script).await;
     let error = answer.unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
@@ -140,9 +140,9 @@ async fn a_page_that_names_itself_as_the_next_is_an_error_and_not_the_end() {
 }
 
 #[tokio::test]
-async fn a_sweep_for_nothing_asks_nothing() {
-    let (answer, server) = ask(sweep_for(&[]), vec![]).await;
-    assert_eq!(swept(answer), []);
+async fn a_scan_for_nothing_asks_nothing() {
+    let (answer, server) = ask(scan_for(&[]), vec![]).await;
+    assert_eq!(scanned(answer), []);
     assert!(server.requests().is_empty());
 }
 
@@ -194,8 +194,8 @@ async fn a_question_that_fails_in_passing_is_asked_again() {
         Step::HangUp,
     ] {
         let script = vec![step, page(&[("i-1", "running")], "")];
-        let (answer, server) = ask(sweep(), script).await;
-        assert_eq!(swept(answer).len(), 1);
+        let (answer, server) = ask(scan(), script).await;
+        assert_eq!(scanned(answer).len(), 1);
         assert_eq!(server.requests().len(), 2);
     }
 }
@@ -208,7 +208,7 @@ async fn a_question_is_given_up_after_three_attempts() {
     ];
     for (code, kind) in cases {
         let script = (0..4).map(|_| Step::ec2_error(503, code)).collect();
-        let (answer, server) = ask(sweep(), script).await;
+        let (answer, server) = ask(scan(), script).await;
         let error = answer.unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (kind, code));
         assert_eq!(server.requests().len(), 3);

@@ -81,8 +81,8 @@ fn end(pointer: Option<&str>) -> Mutation {
     }
 }
 
-fn sweep() -> Query {
-    Query::Sweep {
+fn scan() -> Query {
+    Query::Scan {
         region: "us-east-1".into(),
         compute: compute(),
         tag_key: "reeve:worker".to_owned(),
@@ -105,9 +105,9 @@ async fn ask(query: Query, script: Vec<Step>) -> (Result<Reading, CloudError>, S
 }
 
 #[track_caller]
-fn swept(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
-    let Ok(Reading::Sweep(found)) = answer else {
-        panic!("no sweep: {answer:?}");
+fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
+    let Ok(Reading::Scan(found)) = answer else {
+        panic!("no scan: {answer:?}");
     };
     found
         .into_iter()
@@ -305,7 +305,7 @@ async fn a_task_is_described_with_its_tags_and_one_that_is_missing_is_not_visibl
 }
 
 #[tokio::test]
-async fn a_sweep_lists_what_shall_run_then_what_has_stopped_page_by_page_and_keeps_its_own() {
+async fn a_scan_lists_what_shall_run_then_what_has_stopped_page_by_page_and_keeps_its_own() {
     let ended = task("four", ("STOPPED", "STOPPED"), "video");
     let script = vec![
         listed(&["one", "two"], Some("page-2")),
@@ -316,13 +316,13 @@ async fn a_sweep_lists_what_shall_run_then_what_has_stopped_page_by_page_and_kee
         listed(&["four", "one"], None),
         described(&[ended, task("one", ("DEPROVISIONING", "STOPPED"), "chat")]),
     ];
-    let (answer, server) = ask(sweep(), script).await;
+    let (answer, server) = ask(scan(), script).await;
     let expected = [
         ("four".to_owned(), InstanceState::Terminated),
         ("one".to_owned(), InstanceState::ShuttingDown),
         ("three".to_owned(), InstanceState::Pending),
     ];
-    assert_eq!(swept(answer), expected);
+    assert_eq!(scanned(answer), expected);
     let list = |status: &str, token: Option<&str>| {
         let mut body = json!({"cluster": "agents", "desiredStatus": status, "maxResults": 2});
         if let Some(token) = token {
@@ -339,21 +339,21 @@ async fn a_sweep_lists_what_shall_run_then_what_has_stopped_page_by_page_and_kee
 }
 
 #[tokio::test]
-async fn an_empty_cluster_takes_two_calls_and_a_sweep_for_nothing_none() {
-    let (answer, server) = ask(sweep(), vec![listed(&[], None), listed(&[], None)]).await;
-    assert_eq!(swept(answer), []);
+async fn an_empty_cluster_takes_two_calls_and_a_scan_for_nothing_none() {
+    let (answer, server) = ask(scan(), vec![listed(&[], None), listed(&[], None)]).await;
+    assert_eq!(scanned(answer), []);
     assert_eq!(server.operations(), ["listtasks", "listtasks"]);
-    let mut for_nothing = sweep();
-    if let Query::Sweep { tag_values, .. } = &mut for_nothing {
+    let mut for_nothing = scan();
+    if let Query::Scan { tag_values, .. } = &mut for_nothing {
         tag_values.clear();
     }
     let (answer, server) = ask(for_nothing, vec![]).await;
-    assert_eq!(swept(answer), []);
+    assert_eq!(scanned(answer), []);
     assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_sweep_that_cannot_be_had_whole_is_an_error_and_never_a_task_less() {
+async fn a_scan_that_cannot_be_had_whole_is_an_error_and_never_a_task_less() {
     let one = || described(&[running("one", "chat")]);
     let missing = json!({
         "tasks": [running("one", "chat")], "failures": [{"arn": arn("two"), "reason": "MISSING"}],
@@ -388,7 +388,7 @@ async fn a_sweep_that_cannot_be_had_whole_is_an_error_and_never_a_task_less() {
         ),
     ];
     for (script, code) in cases {
-        let (answer, _) = ask(sweep(), script).await;
+        let (answer, _) = ask(scan(), script).await;
         let error = answer.expect_err(code);
         assert_eq!(error.code, code, "{error}");
     }

@@ -1,4 +1,4 @@
-//! Reading EC2's status checks of a pool: one query for all its workers, with each sweep.
+//! Reading EC2's status checks of a pool: one query for all its workers, with each scan.
 
 use std::collections::{BTreeMap, BTreeSet};
 

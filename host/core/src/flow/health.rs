@@ -3,7 +3,7 @@
 //! ```text
 //! timer ─▶ heartbeat read ─┐
 //!     └──▶ probe sent … answered ─┤
-//! sweep ─▶ status checks … read ──┼─▶ taken in, if it is of the present life ─▶ rule ─▶ confirmed ─▶ told, once a turn
+//! scan ─▶ status checks … read ──┼─▶ taken in, if it is of the present life ─▶ rule ─▶ confirmed ─▶ told, once a turn
 //!                                                                                                 └─▶ restart asked for
 //! ```
 //!

@@ -145,7 +145,7 @@ fn on_timer(worker: &mut Worker, turn: &mut Turn<'_>, timer: Timer) {
         }
         Timer::Deadline(_, request) => resolve::deadline(worker, turn, request),
         // The pool's.
-        Timer::Sweep(_) | Timer::ReadDemand(_) => {}
+        Timer::Scan(_) | Timer::ReadDemand(_) => {}
     }
 }
 
@@ -162,7 +162,7 @@ fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
 }
 
 /// Takes in what a tag scan found for this worker.
-pub(crate) fn on_sweep(
+pub(crate) fn on_scan(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     asked_at: Instant,
@@ -170,10 +170,10 @@ pub(crate) fn on_sweep(
 ) {
     let error = match found {
         Ok(found) => {
-            let changes = worker.observe_sweep(found, asked_at);
+            let changes = worker.observe_scan(found, asked_at);
             act::tell_changes(worker, turn, changes);
             recovering(worker, turn, |worker, turn| {
-                recover::after_sweep(worker, turn, asked_at)
+                recover::after_scan(worker, turn, asked_at)
             });
             None
         }
@@ -183,14 +183,14 @@ pub(crate) fn on_sweep(
         }
     };
     let is_complete = error.is_none();
-    report::after_sweep(worker, turn);
-    if worker.awaits(&Stage::Sweep) {
-        resolve::swept(worker, turn, error);
+    report::after_scan(worker, turn);
+    if worker.awaits(&Stage::Scan) {
+        resolve::scanned(worker, turn, error);
     } else if is_complete {
-        reap::after_sweep(worker, turn);
+        reap::after_scan(worker, turn);
     }
     if is_complete {
-        orphan::after_sweep(worker, turn);
+        orphan::after_scan(worker, turn);
         let wanted = health::conclude(worker, turn);
         restart_wanted(worker, turn, wanted);
     }
@@ -238,7 +238,7 @@ fn on_reading(
             report::instance_read(worker, turn, &id, asked_at, result.as_ref().err());
             resolve::instance_read(worker, turn, &id, result.err());
         }
-        Query::Sweep { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
+        Query::Scan { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
     }
 }
 

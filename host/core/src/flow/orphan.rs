@@ -1,13 +1,13 @@
 //! Ending orphans by the host's own rule, whatever the policies say and whether or not the pool reaps (G2).
 //!
 //! ```text
-//! a sweep shows one after its grace ──▶ read the record ──▶ read pointer, orphan and adopted one by id
+//! a scan shows one after its grace ──▶ read the record ──▶ read pointer, orphan and adopted one by id
 //!                                                                      │
 //!              pointer names the orphan ──▶ repair the pointer ◀───────┤
 //!                                                   guard ◀────────────┘
 //! ```
 //!
-//! Whatever does not answer, or disagrees, ends the look and not the orphan: the next sweep begins another.
+//! Whatever does not answer, or disagrees, ends the look and not the orphan: the next scan begins another.
 
 use crate::effect::Effect;
 use crate::event::Asker;
@@ -29,7 +29,7 @@ use crate::{act, record};
 const ORPHAN: &str = "orphan";
 
 /// Tells of new orphans, and begins to look at the one that is due.
-pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
+pub(super) fn after_scan(worker: &mut Worker, turn: &mut Turn<'_>) {
     tell_new(worker, turn);
     let look = worker.orphan_look.as_ref();
     let is_looking = look.is_some_and(|look| turn.now.since(look.begun) <= LOOK_AGE_MAX);
@@ -91,7 +91,7 @@ pub(super) fn note(
     };
     match result {
         Ok(answer) => look.note(query, asked_at, answer, worker.adopted.as_ref()),
-        // Whoever asked: the cloud has trouble, and the next sweep is soon enough.
+        // Whoever asked: the cloud has trouble, and the next scan is soon enough.
         Err(_) => worker.orphan_look = None,
     }
 }
@@ -133,7 +133,7 @@ fn decide(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
     }
 }
 
-/// A refusal stands until something changes; it is written down and told once, not with every sweep.
+/// A refusal stands until something changes; it is written down and told once, not with every scan.
 fn refused(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -208,7 +208,7 @@ fn tell_new(worker: &Worker, turn: &mut Turn<'_>) {
     let grace = worker.pool.limits.orphan_grace;
     for (id, known) in &worker.instances {
         let orphan = worker.orphan(known);
-        let Some(orphan) = orphan.filter(|it| Some(it.since) == worker.swept_at) else {
+        let Some(orphan) = orphan.filter(|it| Some(it.since) == worker.scanned_at) else {
             continue;
         };
         let action = action(worker, orphan.origin);

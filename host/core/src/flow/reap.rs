@@ -1,4 +1,4 @@
-//! Asking `reap` after each sweep, and ending what it names as far as the guard allows.
+//! Asking `reap` after each scan, and ending what it names as far as the guard allows.
 
 use super::safe_default;
 use crate::effect::Effect;
@@ -24,14 +24,14 @@ const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
 const LEFT: Millis = Millis::from_secs(300);
 
 /// Asks about each instance whose time has come.
-pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
+pub(super) fn after_scan(worker: &mut Worker, turn: &mut Turn<'_>) {
     let restarts = worker.is_restarting();
     // What would be said while something is under way could not be followed.
     if !worker.pool.reap || restarts || worker.in_flight.is_some() {
         return;
     }
     if worker.paused.is_some() {
-        // Not asked, rather than asked and refused sweep by sweep: that would count against a policy which
+        // Not asked, rather than asked and refused scan by scan: that would count against a policy which
         // could not know. What it counted in a row ends here.
         for known in worker.instances.values_mut() {
             known.reap_memo.clear();

@@ -193,17 +193,13 @@ fn look_for_launched(worker: &mut Worker, turn: &mut Turn<'_>) {
     };
     attempt.sent = attempt.sent.saturating_add(1);
     let pause = backoff(attempt.sent);
-    turn.sweep(&worker.spec.pool);
+    turn.scan(&worker.spec.pool);
     turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
 }
 
 /// A complete scan was taken in: the launch has come to the instance that it shows. One that still shows none when
 /// every fresh instance would be shown proves that the instance has come and gone.
-pub(super) fn after_sweep(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    asked_at: Instant,
-) -> Recovered {
+pub(super) fn after_scan(worker: &mut Worker, turn: &mut Turn<'_>, asked_at: Instant) -> Recovered {
     let Some(attempt) = &worker.attempt else {
         return Recovered::Nothing;
     };

@@ -122,7 +122,7 @@ pub(super) fn gone(worker: &mut Worker, request: RequestId) {
 }
 
 /// Says once that a worker takes deliveries and finishes none.
-pub(super) fn after_sweep(worker: &mut Worker, turn: &mut Turn<'_>) {
+pub(super) fn after_scan(worker: &mut Worker, turn: &mut Turn<'_>) {
     let stuck_for = worker.unresponsive_for(turn.now);
     if let (Some(stuck_for), false) = (stuck_for, worker.unresponsive_told) {
         let in_flight = worker.work_in_flight().to_string();

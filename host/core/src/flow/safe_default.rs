@@ -51,5 +51,5 @@ pub(super) fn debounce(worker: &Worker) -> Choice {
 
 /// `reap`: keep the instance, and ask again at the next scan.
 pub(super) fn reap(worker: &Worker) -> Millis {
-    worker.pool.limits.sweep_interval
+    worker.pool.limits.scan_interval
 }

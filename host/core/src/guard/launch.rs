@@ -146,7 +146,9 @@ impl Scene<'_> {
             ));
         }
         self.nothing_in_flight()?;
-        let scanned = worker.swept_at.map(|swept_at| self.now.since(swept_at));
+        let scanned = worker
+            .scanned_at
+            .map(|scanned_at| self.now.since(scanned_at));
         if scanned.is_none_or(|age| age > SWEEP_AGE_MAX) {
             return Err(Veto::new(
                 Rule::NotScanned,

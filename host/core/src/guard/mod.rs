@@ -203,12 +203,12 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// What is older than two sweeps means that the cloud does not answer: fail static. However frequent
-    /// the sweeps are, what a launch may rest on is not too old for it: a slow cloud is not a silent one.
+    /// What is older than two scans means that the cloud does not answer: fail static. However frequent
+    /// the scans are, what a launch may rest on is not too old for it: a slow cloud is not a silent one.
     fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
-        let sweep_interval = self.worker.pool.limits.sweep_interval;
-        let two_sweeps = sweep_interval + sweep_interval;
-        self.is_fresh(what, at, two_sweeps.max(SWEEP_AGE_MAX))
+        let scan_interval = self.worker.pool.limits.scan_interval;
+        let two_scans = scan_interval + scan_interval;
+        self.is_fresh(what, at, two_scans.max(SWEEP_AGE_MAX))
     }
 
     fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {

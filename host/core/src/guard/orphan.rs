@@ -26,7 +26,7 @@ impl Scene<'_> {
         Ok(self.grant_end(id, orphan.origin.ending(), None))
     }
 
-    /// The orphan, as every sweep of its grace has shown it beside the present adoption.
+    /// The orphan, as every scan of its grace has shown it beside the present adoption.
     fn orphan(&self, id: &InstanceId) -> Result<&Orphan, Veto> {
         let known = self.worker.instances.get(id);
         known
@@ -34,7 +34,7 @@ impl Scene<'_> {
             .ok_or_else(|| {
                 Veto::new(
                     Rule::NotAnOrphan,
-                    format!("the latest sweep does not show {id} as an orphan of this worker"),
+                    format!("the latest scan does not show {id} as an orphan of this worker"),
                 )
             })
     }
@@ -45,13 +45,13 @@ impl Scene<'_> {
             return Err(Veto::new(
                 Rule::OrphanGrace,
                 format!(
-                    "{id} has been an orphan for {}; `orphan_grace` is {}, and a sweep after it must show it so",
+                    "{id} has been an orphan for {}; `orphan_grace` is {}, and a scan after it must show it so",
                     self.now.since(orphan.since),
                     limits.orphan_grace
                 ),
             ));
         }
-        self.is_of_late("the latest sweep", self.worker.swept_at)
+        self.is_of_late("the latest scan", self.worker.scanned_at)
     }
 
     /// The first source. That nobody else holds the lease is tested for every change.
@@ -76,7 +76,7 @@ impl Scene<'_> {
     }
 
     /// The second source: what was read by id, of the orphan and of the adopted instance, agrees with
-    /// the sweeps.
+    /// the scans.
     fn cloud_agrees(&self, id: &InstanceId, orphan: &Orphan) -> Result<(), Veto> {
         let worker = self.worker;
         let look = self.look(id)?;
@@ -106,7 +106,7 @@ impl Scene<'_> {
         Err(Veto::new(
             Rule::SourcesDisagree,
             format!(
-                "by the sweeps {id} is an orphan; read by its id it is {}, and the adopted {} is {}",
+                "by the scans {id} is an orphan; read by its id it is {}, and the adopted {} is {}",
                 state.unwrap_or_default().as_str(),
                 orphan.beside.id,
                 beside.unwrap_or_default().as_str()

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn an_instance_is_not_stopped_on_an_old_reading() {
         let mut worker = worker();
-        let fresh = Limits::default().sweep_interval.get() * 2;
+        let fresh = Limits::default().scan_interval.get() * 2;
         let read_at = Instant::from_ms(NOW.as_ms() - fresh - 1);
         worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
         refused(&worker, &stop("i-one", "unreachable"), Rule::StaleReading);

@@ -130,10 +130,10 @@ mod tests {
 
     /// A person's restart rests on a reading so old, and not on one a millisecond older.
     #[track_caller]
-    fn rests_on(reading: Millis, sweep_interval: Millis) {
+    fn rests_on(reading: Millis, scan_interval: Millis) {
         for (age, is_old) in [(reading.get(), false), (reading.get() + 1, true)] {
             let mut worker = worker();
-            worker.pool.limits.sweep_interval = sweep_interval;
+            worker.pool.limits.scan_interval = scan_interval;
             let read_at = Instant::from_ms(NOW.as_ms() - age);
             worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
             adopt(&mut worker, "i-one");
@@ -147,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_rest_on_an_old_reading_whoever_asks() {
-        let sweep_interval = Limits::default().sweep_interval;
-        rests_on(sweep_interval + sweep_interval, sweep_interval);
+        let scan_interval = Limits::default().scan_interval;
+        rests_on(scan_interval + scan_interval, scan_interval);
     }
 
     #[test]
-    fn frequent_sweeps_do_not_make_a_slow_cloud_a_silent_one() {
+    fn frequent_scans_do_not_make_a_slow_cloud_a_silent_one() {
         rests_on(SWEEP_AGE_MAX, Millis::from_secs(1));
     }
 }

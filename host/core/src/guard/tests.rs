@@ -46,7 +46,7 @@ pub(crate) fn worker() -> Worker {
         epoch: Epoch::new(1),
     };
     let mut worker = Worker::new("gpu".into(), spec, pool, remembered);
-    worker.swept_at = Some(NOW);
+    worker.scanned_at = Some(NOW);
     worker.pointer = Some(None);
     worker
 }

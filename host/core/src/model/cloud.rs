@@ -38,7 +38,7 @@ pub enum Query {
         id: InstanceId,
     },
     /// Which instances carry this tag with one of these values? All pages, any state.
-    Sweep {
+    Scan {
         /// Where.
         region: Region,
         /// What they are.
@@ -80,7 +80,7 @@ pub enum Reading {
     /// The instance; in state `not-visible` when the provider knows no such id.
     Instance(Instance),
     /// Every instance found, in no particular order.
-    Sweep(Vec<Instance>),
+    Scan(Vec<Instance>),
     /// Each worker's samples, oldest first; a metric that could not be read whole is an error. Periods for
     /// which nothing was published are left out.
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),

@@ -38,7 +38,7 @@ pub struct HealthSpec {
     /// How long after the host has seen the address failures prove nothing, until the first success. 5 minutes:
     /// software that loads a model takes minutes, and nobody waits for a restart that is repeated in between.
     pub boot_grace: Millis,
-    /// Whether EC2's status checks are read, once a sweep for all workers of the pool.
+    /// Whether EC2's status checks are read, once a scan for all workers of the pool.
     pub status_checks: bool,
     /// What follows.
     pub restart: RestartRule,

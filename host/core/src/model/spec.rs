@@ -63,7 +63,7 @@ pub struct PoolSpec {
     pub policy_tags: Vec<String>,
     /// How an instance of the pool is restarted.
     pub restart_by: RestartBy,
-    /// Whether the `reap` policy is asked on each sweep.
+    /// Whether the `reap` policy is asked on each scan.
     pub reap: bool,
     /// The local time's distance from UTC, for rules about hours of the day.
     pub utc_offset: UtcOffset,
@@ -142,9 +142,9 @@ pub struct WorkerSpec {
 /// The bounds of one pool, whatever its policies say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Time between two sweeps of a pool. 30 s: two describe calls a minute per pool, far below the
+    /// Time between two scans of a pool. 30 s: two describe calls a minute per pool, far below the
     /// refill of 20 per second (EC2 developer guide, "Request throttling").
-    pub sweep_interval: Millis,
+    pub scan_interval: Millis,
     /// How long a resolve keeps its caller waiting when the caller named no `wait`. 5 s: five looks
     /// for an address half a second apart, and the cloud's answers.
     pub pass_max: Millis,
@@ -153,7 +153,7 @@ pub struct Limits {
     /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to retry
     /// "from seconds to minutes" (developer guide, "Eventual consistency").
     pub not_visible_grace: Millis,
-    /// How long an instance must have been an orphan, by every sweep, before the host ends it (G2). 10
+    /// How long an instance must have been an orphan, by every scan, before the host ends it (G2). 10
     /// minutes: the longest a host goes on handing out an address without asking anew, so whoever was
     /// given the orphan's has been given another since; with it the time of EC2's eventual consistency
     /// and of a lease.
@@ -176,7 +176,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            sweep_interval: Millis::from_secs(30),
+            scan_interval: Millis::from_secs(30),
             pass_max: Millis::from_secs(5),
             idle_min: Millis::from_secs(600),
             not_visible_grace: Millis::from_secs(300),

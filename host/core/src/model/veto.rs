@@ -88,7 +88,7 @@ pub enum Rule {
     NotAnOrphan,
     /// G2: the orphan's grace is not over.
     OrphanGrace,
-    /// G2: the record, the sweep and the look by id do not say the same.
+    /// G2: the record, the scan and the look by id do not say the same.
     SourcesDisagree,
     /// G3: the pointer names it; the pointer is put right first.
     PointerNamesIt,

@@ -29,7 +29,7 @@ impl Worker {
         self.former = self.embodied_last();
         self.adopted = None;
         self.pointer = None;
-        self.swept_at = None;
+        self.scanned_at = None;
         self.last_failure = None;
         self.credential = None;
         self.register_error = None;

@@ -42,7 +42,7 @@ impl Worker {
                 Some(adopted) => resolve::Adopted::Instance(adopted.id.clone()),
             },
             instances: self.shown_instances(now),
-            scanned: Age::at(now, self.swept_at),
+            scanned: Age::at(now, self.scanned_at),
             adoption: self
                 .pass
                 .as_ref()

@@ -33,7 +33,7 @@ pub struct Known {
     pub reap_memo: String,
     /// The `reap` decision under way.
     pub reap_decision: Option<DecisionId>,
-    /// Since when it has been an orphan; `None`: by the latest sweep it is none.
+    /// Since when it has been an orphan; `None`: by the latest scan it is none.
     pub orphan: Option<Orphan>,
 }
 

@@ -76,7 +76,7 @@ pub struct Worker {
     /// Every instance of this worker the host has seen and not forgotten.
     pub instances: BTreeMap<InstanceId, Known>,
     /// When the last complete tag scan was asked for.
-    pub swept_at: Option<Instant>,
+    pub scanned_at: Option<Instant>,
     /// The one mutation under way.
     pub in_flight: Option<InFlight>,
     /// The launch that has no definite answer yet.
@@ -178,7 +178,7 @@ impl Worker {
             adopted: None,
             former: None,
             instances: BTreeMap::new(),
-            swept_at: None,
+            scanned_at: None,
             in_flight: None,
             attempt: None,
             last_failure: None,

@@ -48,7 +48,7 @@ impl Worker {
 
     /// Takes in a complete tag scan asked for at `asked_at`. An instance that is missing from it is
     /// not thereby gone; it is forgotten when nothing refers to it any more.
-    pub fn observe_sweep(&mut self, found: Vec<Instance>, asked_at: Instant) -> Changes {
+    pub fn observe_scan(&mut self, found: Vec<Instance>, asked_at: Instant) -> Changes {
         let present: Vec<InstanceId> = found.iter().map(|reading| reading.id.clone()).collect();
         let mut changes = Changes::default();
         for reading in found {
@@ -66,7 +66,7 @@ impl Worker {
         });
         self.note_orphans(&present, asked_at);
         self.learn_generation();
-        self.swept_at = self.swept_at.max(Some(asked_at));
+        self.scanned_at = self.scanned_at.max(Some(asked_at));
         changes.route_broken = self.route_is_broken();
         changes
     }
@@ -187,11 +187,11 @@ mod tests {
     fn an_end_is_remembered_when_scans_show_the_instance_no_more() {
         let mut worker = worker();
         worker.observe_instance(instance("i-one", InstanceState::Terminated), NOW);
-        worker.observe_sweep(Vec::new(), NOW + Millis::from_secs(60));
+        worker.observe_scan(Vec::new(), NOW + Millis::from_secs(60));
         let lagging = vec![instance("i-one", InstanceState::Running)];
-        worker.observe_sweep(lagging, NOW + Millis::from_secs(120));
+        worker.observe_scan(lagging, NOW + Millis::from_secs(120));
         assert!(worker.candidates().is_empty());
-        worker.observe_sweep(Vec::new(), NOW + FINAL_REMEMBERED);
+        worker.observe_scan(Vec::new(), NOW + FINAL_REMEMBERED);
         assert!(worker.instances.is_empty(), "nothing shows it for an hour");
     }
 }

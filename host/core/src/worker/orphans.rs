@@ -1,5 +1,5 @@
 //! Live instances that carry the worker's tag beside the adopted one (G2): what each is, since when the
-//! sweeps have shown it, and the close look that stands between the end of its grace and its own end.
+//! scans have shown it, and the close look that stands between the end of its grace and its own end.
 
 use std::collections::BTreeMap;
 
@@ -40,11 +40,11 @@ impl Origin {
     }
 }
 
-/// What the host remembers of an instance as an orphan. Only sweeps make one, and one sweep that does not
+/// What the host remembers of an instance as an orphan. Only scans make one, and one scan that does not
 /// show it as such unmakes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// When the first of the sweeps was asked for that have all shown it as an orphan since.
+    /// When the first of the scans was asked for that have all shown it as an orphan since.
     pub since: Instant,
     /// What all of them said of it.
     pub origin: Origin,
@@ -153,14 +153,14 @@ impl Worker {
         (self.adopted.as_ref() == Some(&orphan.beside)).then_some(orphan)
     }
 
-    /// Whether a sweep asked for after the end of its grace has shown the instance as an orphan, and all
-    /// sweeps of the grace have.
+    /// Whether a scan asked for after the end of its grace has shown the instance as an orphan, and all
+    /// scans of the grace have.
     pub fn orphan_is_due(&self, id: &InstanceId) -> bool {
         let orphan = self.instances.get(id).and_then(|known| self.orphan(known));
-        let (Some(orphan), Some(swept_at)) = (orphan, self.swept_at) else {
+        let (Some(orphan), Some(scanned_at)) = (orphan, self.scanned_at) else {
             return false;
         };
-        swept_at.since(orphan.since) >= self.pool.limits.orphan_grace
+        scanned_at.since(orphan.since) >= self.pool.limits.orphan_grace
     }
 
     /// The due orphan that was not looked at for longest.
@@ -173,7 +173,7 @@ impl Worker {
         due.min().map(|(_, _, id)| id.clone())
     }
 
-    /// Notes which instances a complete sweep, already folded in, shows as orphans. A sweep that lacks
+    /// Notes which instances a complete scan, already folded in, shows as orphans. A scan that lacks
     /// the adopted instance, though that one carries the tag, does not show the worker as it is.
     pub(super) fn note_orphans(&mut self, present: &[InstanceId], asked_at: Instant) {
         let adopted_shown = self
@@ -205,14 +205,14 @@ impl Worker {
         }
     }
 
-    /// Whether sweeps went on without a hole up to the one asked for at `asked_at`: nobody knows what an
+    /// Whether scans went on without a hole up to the one asked for at `asked_at`: nobody knows what an
     /// instance was in a hole.
     fn is_gapless(&self, asked_at: Instant) -> bool {
-        /// One failed sweep is no hole, nor is a timer that is late.
+        /// One failed scan is no hole, nor is a timer that is late.
         const INTERVALS_MAX: u64 = 3;
-        let longest = self.pool.limits.sweep_interval.get() * INTERVALS_MAX;
-        self.swept_at
-            .is_some_and(|swept_at| asked_at.since(swept_at).get() <= longest)
+        let longest = self.pool.limits.scan_interval.get() * INTERVALS_MAX;
+        self.scanned_at
+            .is_some_and(|scanned_at| asked_at.since(scanned_at).get() <= longest)
     }
 }
 

@@ -165,7 +165,7 @@ pub enum Stage {
     /// The reading of this instance.
     Instance(InstanceId),
     /// A complete tag scan.
-    Sweep,
+    Scan,
     /// The answer of the `resolve` policy.
     Resolve(DecisionId),
     /// The answer of the `adopt` policy.

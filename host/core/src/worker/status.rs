@@ -76,7 +76,7 @@ pub struct InstanceStatus {
     pub read_at: Option<Instant>,
     /// When it was last handed out.
     pub handed_out: Option<Instant>,
-    /// Since when every sweep has shown it as an orphan: live, with the worker's tag, beside the adopted
+    /// Since when every scan has shown it as an orphan: live, with the worker's tag, beside the adopted
     /// one, of an older or unknown generation.
     pub orphan_since: Option<Instant>,
 }

@@ -74,7 +74,7 @@ impl Reeve {
         });
     }
 
-    /// Whether a line about a sweep is told for the first time: the same one comes with every sweep.
+    /// Whether a line about a scan is told for the first time: the same one comes with every scan.
     fn is_new(&mut self, line: &str) -> bool {
         self.told.insert(line.to_owned())
     }

@@ -46,7 +46,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
             let kinds = [
                 ("pointers", Asked::Pointer),
                 ("look-ups", Asked::Instance),
-                ("scans", Asked::Sweep),
+                ("scans", Asked::Scan),
                 ("metrics", Asked::Demand),
                 ("status-checks", Asked::StatusChecks),
             ];

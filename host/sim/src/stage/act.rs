@@ -108,9 +108,9 @@ pub enum EndedBy {
 pub enum Vexation {
     /// Queries of this kind are answered with an error.
     Unanswered(Asked),
-    /// Sweeps do not show it.
+    /// Scans do not show it.
     Hidden(Which),
-    /// Sweeps go on showing it as it was when this began.
+    /// Scans go on showing it as it was when this began.
     Frozen(Which),
     /// Its metrics come in part.
     PartialMetrics(Which),

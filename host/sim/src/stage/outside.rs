@@ -91,7 +91,7 @@ impl Stage {
                 let what = match asked {
                     Asked::Pointer => "the pointer",
                     Asked::Instance => "look-ups by id",
-                    Asked::Sweep => "scans by tag",
+                    Asked::Scan => "scans by tag",
                     Asked::Demand => "metrics",
                     Asked::StatusChecks => "status checks",
                 };
@@ -128,22 +128,22 @@ impl Stage {
         match (vexation, begins) {
             (Vexation::Unanswered(_), _) => String::new(),
             (Vexation::Hidden(_), true) => {
-                self.trouble.hidden_from_sweeps.insert(id.clone());
+                self.trouble.hidden_from_scans.insert(id.clone());
                 format!("hides {id} from scans by tag")
             }
             (Vexation::Hidden(_), false) => {
-                self.trouble.hidden_from_sweeps.remove(id);
+                self.trouble.hidden_from_scans.remove(id);
                 format!("shows {id} in scans by tag again")
             }
             (Vexation::Frozen(_), true) => {
                 let one = self.world.instances().find(|one| &one.id == id);
                 if let Some(reading) = one.map(SimInstance::reading) {
-                    self.trouble.lagging_in_sweeps.insert(id.clone(), reading);
+                    self.trouble.lagging_in_scans.insert(id.clone(), reading);
                 }
                 format!("goes on showing {id} as it is now in scans by tag")
             }
             (Vexation::Frozen(_), false) => {
-                self.trouble.lagging_in_sweeps.remove(id);
+                self.trouble.lagging_in_scans.remove(id);
                 format!("shows {id} as it has become in scans by tag")
             }
             (Vexation::PartialMetrics(_), true) => {
@@ -219,14 +219,14 @@ mod tests {
 
     /// The instances that a scan shows, with their states; `None`: it is not answered.
     fn scan(stage: &Stage) -> Option<Vec<(String, InstanceState)>> {
-        let query = Query::Sweep {
+        let query = Query::Scan {
             compute: Compute::Ec2,
             region: Region::from(""),
             tag_key: incidents::TAG.0.to_owned(),
             tag_values: vec![incidents::TAG.1.to_owned()],
         };
         match stage.world.query(&query).ok()? {
-            Reading::Sweep(found) => {
+            Reading::Scan(found) => {
                 let seen = found.into_iter().map(|one| (one.id.to_string(), one.state));
                 Some(seen.collect())
             }
@@ -247,7 +247,7 @@ mod tests {
     fn trouble_with_queries_is_felt_from_its_begin_to_its_end() {
         use InstanceState::{Running, Stopping};
         for (vexation, during, after) in [
-            (Vexation::Unanswered(Asked::Sweep), None, seen(Stopping)),
+            (Vexation::Unanswered(Asked::Scan), None, seen(Stopping)),
             (
                 Vexation::Hidden(Which::Newest),
                 Some(Vec::new()),

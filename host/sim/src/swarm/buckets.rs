@@ -42,7 +42,7 @@ impl Api {
     pub(super) fn of_query(query: &Query) -> Self {
         match query {
             Query::Pointer { .. } => Self::ReadParameter,
-            Query::Instance { compute, .. } | Query::Sweep { compute, .. } => match compute {
+            Query::Instance { compute, .. } | Query::Scan { compute, .. } => match compute {
                 Compute::Ec2 => Self::Describe,
                 Compute::Fargate { .. } => Self::ReadTasks,
             },

@@ -124,7 +124,7 @@ impl Clouds {
                 let seen = self.of_late(now, truth, chance);
                 Reading::Instance(seen.unwrap_or_else(|| Instance::not_visible(id)))
             }
-            Reading::Sweep(found) => {
+            Reading::Scan(found) => {
                 let mut seen: Vec<_> = found
                     .into_iter()
                     .filter(|truth| self.age(now, truth) >= FRESH || !chance.happens(Fault::TagLag))
@@ -136,10 +136,10 @@ impl Clouds {
                         Some(self.of_frozen_scan(now, seen, chance))
                     })
                     .collect();
-                if !seen.is_empty() && chance.happens(Fault::PartialSweep) {
+                if !seen.is_empty() && chance.happens(Fault::PartialScan) {
                     seen.remove(chance.pick(Stream::Detail, seen.len()));
                 }
-                Reading::Sweep(seen)
+                Reading::Scan(seen)
             }
             other => other,
         }
@@ -311,7 +311,7 @@ impl Changed {
 fn operation_of(query: &Query) -> &'static str {
     match query {
         Query::Pointer { .. } => "GetParameter",
-        Query::Instance { compute, .. } | Query::Sweep { compute, .. } => match compute.is_ec2() {
+        Query::Instance { compute, .. } | Query::Scan { compute, .. } => match compute.is_ec2() {
             true => "DescribeInstances",
             false => "DescribeTasks",
         },

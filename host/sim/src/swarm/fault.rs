@@ -12,7 +12,7 @@ pub enum Fault {
     /// A tag scan does not show an instance yet that is younger than a minute.
     TagLag,
     /// A tag scan leaves an instance out.
-    PartialSweep,
+    PartialScan,
     /// A look by id says "no such instance" of one that is younger than two minutes.
     NotFoundAfterLaunch,
     /// Tag scans show an instance as it was, for up to three minutes, while looks by id show how it is.
@@ -153,7 +153,7 @@ impl Fault {
     pub const ALL: [Self; Self::COUNT] = [
         Self::StaleReading,
         Self::TagLag,
-        Self::PartialSweep,
+        Self::PartialScan,
         Self::NotFoundAfterLaunch,
         Self::FrozenScan,
         Self::QueryFails,
@@ -227,7 +227,7 @@ impl Fault {
         match self {
             Self::StaleReading => PerMillion(60_000),
             Self::TagLag => PerMillion(300_000),
-            Self::PartialSweep => PerMillion(20_000),
+            Self::PartialScan => PerMillion(20_000),
             Self::NotFoundAfterLaunch => PerMillion(150_000),
             Self::FrozenScan => PerMillion(20_000),
             Self::QueryFails => PerMillion(30_000),
@@ -285,7 +285,7 @@ impl Fault {
         match self {
             Self::StaleReading => "stale-reading",
             Self::TagLag => "tag-lag",
-            Self::PartialSweep => "partial-sweep",
+            Self::PartialScan => "partial-scan",
             Self::NotFoundAfterLaunch => "not-found-after-launch",
             Self::FrozenScan => "frozen-scan",
             Self::QueryFails => "query-fails",

@@ -33,7 +33,7 @@ impl World {
                     None => Reading::Instance(Instance::not_visible(id.clone())),
                 }
             }
-            Query::Sweep {
+            Query::Scan {
                 compute,
                 tag_key,
                 tag_values,
@@ -45,9 +45,9 @@ impl World {
                         && value.is_some_and(|value| tag_values.contains(value))
                 };
                 let found = self.instances.values().filter(carries);
-                Reading::Sweep(
+                Reading::Scan(
                     found
-                        .filter_map(|instance| self.trouble.in_sweep(instance))
+                        .filter_map(|instance| self.trouble.in_scan(instance))
                         .collect(),
                 )
             }

@@ -14,10 +14,10 @@ use super::{SimInstance, World};
 pub struct Trouble {
     /// Queries of these kinds are answered with an error.
     pub unanswered: BTreeSet<Asked>,
-    /// Sweeps do not show these instances: a page that was lost.
-    pub hidden_from_sweeps: BTreeSet<InstanceId>,
-    /// Sweeps show these instances so, whatever has become of them: readings that lag behind.
-    pub lagging_in_sweeps: BTreeMap<InstanceId, Instance>,
+    /// Scans do not show these instances: a page that was lost.
+    pub hidden_from_scans: BTreeSet<InstanceId>,
+    /// Scans show these instances so, whatever has become of them: readings that lag behind.
+    pub lagging_in_scans: BTreeMap<InstanceId, Instance>,
     /// The metrics of these instances come in part.
     pub partial_metrics: BTreeSet<InstanceId>,
 }
@@ -30,7 +30,7 @@ pub enum Asked {
     /// One instance by its id.
     Instance,
     /// All instances by tag.
-    Sweep,
+    Scan,
     /// Demand metrics.
     Demand,
     /// EC2's status checks.
@@ -42,7 +42,7 @@ impl Asked {
     pub const ALL: [Self; 5] = [
         Self::Pointer,
         Self::Instance,
-        Self::Sweep,
+        Self::Scan,
         Self::Demand,
         Self::StatusChecks,
     ];
@@ -51,7 +51,7 @@ impl Asked {
         match query {
             Query::Pointer { .. } => Self::Pointer,
             Query::Instance { .. } => Self::Instance,
-            Query::Sweep { .. } => Self::Sweep,
+            Query::Scan { .. } => Self::Scan,
             Query::Demand { .. } => Self::Demand,
             Query::StatusChecks { .. } => Self::StatusChecks,
         }
@@ -71,12 +71,12 @@ impl Trouble {
         })
     }
 
-    /// What a sweep says of an instance; `None`: it does not show it.
-    pub(super) fn in_sweep(&self, instance: &SimInstance) -> Option<Instance> {
-        if self.hidden_from_sweeps.contains(&instance.id) {
+    /// What a scan says of an instance; `None`: it does not show it.
+    pub(super) fn in_scan(&self, instance: &SimInstance) -> Option<Instance> {
+        if self.hidden_from_scans.contains(&instance.id) {
             return None;
         }
-        let lagging = self.lagging_in_sweeps.get(&instance.id).cloned();
+        let lagging = self.lagging_in_scans.get(&instance.id).cloned();
         Some(lagging.unwrap_or_else(|| instance.reading()))
     }
 }

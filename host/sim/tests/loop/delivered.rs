@@ -72,7 +72,7 @@ fn a_worker_that_takes_deliveries_and_finishes_none_is_unresponsive_whatever_its
             .filter(|step| *step == Step::WorkerUnresponsive)
             .count()
     };
-    assert_eq!(told(&bench), 1, "once, and not with every sweep");
+    assert_eq!(told(&bench), 1, "once, and not with every scan");
 
     noted(bench.say_and_run(report(&token, Report::Processed(1))));
     assert_eq!(status(&bench).condition, "serving");

@@ -371,7 +371,7 @@ fn a_failed_a_partial_and_a_missing_answer_are_unavailable_and_never_zero() {
 fn an_answer_of_another_kind_is_no_answer_and_does_not_end_the_rounds() {
     let mut alone = Alone::new(spec(1));
     let [query] = alone.round().try_into().unwrap();
-    alone.answer(query, Ok(Reading::Sweep(Vec::new())));
+    alone.answer(query, Ok(Reading::Scan(Vec::new())));
     assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
     assert_eq!(alone.round().len(), 1);
 }

@@ -171,7 +171,7 @@ fn the_third_failure_in_a_row_concludes_and_the_second_does_not() {
     fail(&mut bench, 2);
     assert_eq!(status(&bench).condition, "serving");
     until_read(&mut bench, "http", 1);
-    // At the latest with the sweep that shows that it was not stopped meanwhile.
+    // At the latest with the scan that shows that it was not stopped meanwhile.
     bench.run(Millis::from_secs(5));
     assert_eq!(count(&bench, Step::WorkerUnhealthy), 1);
     assert_eq!(asked(&bench), ["probe-failed"]);

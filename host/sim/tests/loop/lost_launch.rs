@@ -42,7 +42,7 @@ fn refused_replays() -> Bench {
 fn hide_all(bench: &mut Bench) {
     let hidden = bench.world.instances().map(|it| it.id.clone()).collect();
     bench.world.trouble(Trouble {
-        hidden_from_sweeps: hidden,
+        hidden_from_scans: hidden,
         ..Trouble::default()
     });
 }

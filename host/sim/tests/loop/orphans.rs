@@ -20,7 +20,7 @@ use reeve_sim::world::Fault;
 
 use crate::support::BEGINS;
 
-/// When the first sweep shows what was launched after the story began.
+/// When the first scan shows what was launched after the story began.
 const SEEN: Millis = SWEEP;
 
 /// A millisecond earlier.
@@ -29,7 +29,7 @@ fn before(millis: Millis) -> Millis {
 }
 
 #[test]
-fn an_orphan_ends_at_the_first_sweep_after_its_grace_and_not_before() {
+fn an_orphan_ends_at_the_first_scan_after_its_grace_and_not_before() {
     let mut estate = Estate::alone().with_orphans();
     estate.run_to(SEEN + SECOND);
     assert_eq!(estate.orphan_since(OLD), Some(BEGINS + SEEN));
@@ -37,7 +37,7 @@ fn an_orphan_ends_at_the_first_sweep_after_its_grace_and_not_before() {
     estate.run_to(before(SEEN + GRACE));
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);
-    // One at a time: the other one is looked at with the next sweep.
+    // One at a time: the other one is looked at with the next scan.
     estate.run_to(SEEN + GRACE + SWEEP + SECOND);
     assert!(!estate.is_up(OLD) && !estate.is_up(FOUND));
     estate.assert_home();
@@ -45,7 +45,7 @@ fn an_orphan_ends_at_the_first_sweep_after_its_grace_and_not_before() {
 }
 
 #[test]
-fn a_grace_that_is_a_millisecond_longer_ends_a_sweep_later() {
+fn a_grace_that_is_a_millisecond_longer_ends_a_scan_later() {
     let mut spec = spec();
     for pool in spec.pools.values_mut() {
         pool.limits.orphan_grace = GRACE + Millis::new(1);
@@ -187,7 +187,7 @@ fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
         pool.limits.worker_budget.stops = 1;
     }
     let mut estate = Estate::over(MemoryStore::new(false), spec).with_orphans();
-    // The first one ends some calls after the sweep; the other when that has left the window.
+    // The first one ends some calls after the scan; the other when that has left the window.
     estate.run_to(SEEN + GRACE + SWEEP + SECOND);
     assert_eq!(estate.ended().len(), 1);
     estate.run_to(SEEN + GRACE + window);
@@ -211,7 +211,7 @@ fn an_end_that_failed_is_tried_again_after_another_grace() {
     estate.run_to(SEEN + GRACE + SECOND);
     assert_eq!(estate.ended().len(), 1);
     assert!(estate.is_up(FOUND));
-    // The next sweep begins the grace anew.
+    // The next scan begins the grace anew.
     estate.run_to(before(SEEN + GRACE + SWEEP + GRACE));
     assert_eq!(estate.ended().len(), 1);
     estate.run_to(SEEN + GRACE + SWEEP + GRACE + SECOND);

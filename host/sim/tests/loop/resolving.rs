@@ -294,7 +294,7 @@ fn a_pointer_rewritten_by_somebody_else_is_repaired() {
 }
 
 #[test]
-fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_sweep() {
+fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_scan() {
     let mut bench = Bench::new(Native::sensible());
     let id = bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
     served(bench.ask_and_run(SECOND));

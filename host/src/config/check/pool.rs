@@ -138,10 +138,10 @@ fn restart_by(
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
     let default = Limits::default();
     Limits {
-        sweep_interval: checker.millis(
-            limits.sweep_interval_ms.as_ref(),
+        scan_interval: checker.millis(
+            limits.scan_interval_ms.as_ref(),
             SWEEP_INTERVAL_MS,
-            default.sweep_interval,
+            default.scan_interval,
         ),
         pass_max: checker.millis(limits.pass_ms_max.as_ref(), PASS_MS_MAX, default.pass_max),
         idle_min: checker.millis(limits.idle_ms_min.as_ref(), IDLE_MS_MIN, default.idle_min),

@@ -25,7 +25,7 @@ pub(crate) fn of(
     at_ten
         .flat_map(of_ten)
         .chain([of_throughput(http), of_reports(activity)])
-        .chain(memory.iter().map(of_sweep))
+        .chain(memory.iter().map(of_scan))
         .collect()
 }
 
@@ -60,13 +60,13 @@ fn of_reports(activity: &Sqlite) -> Aim {
     }
 }
 
-fn of_sweep(memory: &Memory) -> Aim {
+fn of_scan(memory: &Memory) -> Aim {
     Aim {
-        what: "a sweep within 1 s of CPU",
-        reached: memory.sweep_cpu_ms <= 1000.0,
+        what: "a scan within 1 s of CPU",
+        reached: memory.scan_cpu_ms <= 1000.0,
         found: format!(
             "{:.0} ms for {} workers",
-            memory.sweep_cpu_ms, memory.workers
+            memory.scan_cpu_ms, memory.workers
         ),
         bound_by: "the instances' tags are matched and folded one by one",
     }

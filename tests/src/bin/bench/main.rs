@@ -6,7 +6,7 @@
 //! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
 //! - [`activity`]: the same for a report that is durable in SQLite, and in an emulator's DynamoDB.
 //! - [`store`]: changes of a worker's record beside what the disk can make durable.
-//! - [`memory`]: what a host of many workers keeps resident, and what a sweep of them costs.
+//! - [`memory`]: what a host of many workers keeps resident, and what a scan of them costs.
 //! - [`measure`]: how time is taken. [`report`]: what is shown; [`aims`]: what is aimed at.
 //!
 //! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is

@@ -1,5 +1,5 @@
-//! The memory of a host that keeps many workers, and what a sweep of them costs: a process of its own, the real shell and store, a cloud in
-//! which every worker has one running instance. Measured after a sweep and one resolve of each worker.
+//! The memory of a host that keeps many workers, and what a scan of them costs: a process of its own, the real shell and store, a cloud in
+//! which every worker has one running instance. Measured after a scan and one resolve of each worker.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ use crate::load::Connection;
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// What the process that is measured is started with; the number of its workers follows.
 pub(crate) const HOST_OF: &str = "--host-of";
-/// Long enough for a sweep of the largest fleet to be over.
+/// Long enough for a scan of the largest fleet to be over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
 /// Connections that resolve the workers.
 const ASKING: usize = 4;
@@ -35,10 +35,10 @@ const ASKING: usize = 4;
 pub(crate) struct Memory {
     pub(crate) workers: usize,
     pub(crate) resident_mib: f64,
-    /// Of all threads, for one sweep.
-    pub(crate) sweep_cpu_ms: f64,
-    /// Questions to the cloud in one sweep.
-    pub(crate) sweep_calls: f64,
+    /// Of all threads, for one scan.
+    pub(crate) scan_cpu_ms: f64,
+    /// Questions to the cloud in one scan.
+    pub(crate) scan_calls: f64,
 }
 
 /// Measures each size in a process of its own.
@@ -62,14 +62,14 @@ pub(crate) fn measure() -> Result<Vec<Memory>> {
             Ok(Memory {
                 workers: *workers,
                 resident_mib: figure()?,
-                sweep_cpu_ms: figure()?,
-                sweep_calls: figure()?,
+                scan_cpu_ms: figure()?,
+                scan_calls: figure()?,
             })
         })
         .collect()
 }
 
-/// The process that is measured: prints its resident memory in MiB, a sweep's CPU in ms and its cloud calls.
+/// The process that is measured: prints its resident memory in MiB, a scan's CPU in ms and its cloud calls.
 pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,23 +107,23 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         anyhow::Ok(())
     })?;
     let resident_mib = resident_mib()?;
-    let (cpu_ms, calls) = sweeps(&crowd)?;
+    let (cpu_ms, calls) = scans(&crowd)?;
     println!("{resident_mib} {cpu_ms} {calls}");
     host.shutdown().begin();
     Ok(runtime.block_on(host.join())?)
 }
 
-/// The CPU time and the cloud calls of one sweep: the mean over some, while nobody asks.
-fn sweeps(crowd: &Crowd) -> Result<(f64, f64)> {
+/// The CPU time and the cloud calls of one scan: the mean over some, while nobody asks.
+fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
     const SWEEPS: u64 = 5;
     let until_next = || {
-        let before = crowd.sweeps.load(Ordering::Relaxed);
-        while crowd.sweeps.load(Ordering::Relaxed) == before {
+        let before = crowd.scans.load(Ordering::Relaxed);
+        while crowd.scans.load(Ordering::Relaxed) == before {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
     until_next();
-    // What the sweep just begun costs is over well before the next one.
+    // What the scan just begun costs is over well before the next one.
     std::thread::sleep(SWEEP_INTERVAL / 2);
     let (cpu_ms, calls) = (cpu_ms()?, crowd.calls.load(Ordering::Relaxed));
     std::thread::sleep(SWEEP_INTERVAL * u32::try_from(SWEEPS)?);
@@ -167,19 +167,19 @@ fn fleet(workers: usize) -> FleetSpec {
     };
     FleetSpec {
         name: "bench".to_owned(),
-        pools: [(PoolName::from(POOL), swept_often())].into(),
+        pools: [(PoolName::from(POOL), scanned_often())].into(),
         workers: (0..workers).map(worker).collect(),
         ..FleetSpec::default()
     }
 }
 
-/// Reaping, and swept so often that a few sweeps can be waited for.
-fn swept_often() -> PoolSpec {
+/// Reaping, and scanned so often that a few scans can be waited for.
+fn scanned_often() -> PoolSpec {
     let mut pool = PoolSpec {
         reap: true,
         ..pool()
     };
-    pool.limits.sweep_interval = SWEEP_INTERVAL.into();
+    pool.limits.scan_interval = SWEEP_INTERVAL.into();
     pool
 }
 
@@ -187,7 +187,7 @@ fn swept_often() -> PoolSpec {
 #[derive(Default)]
 struct Crowd {
     calls: AtomicU64,
-    sweeps: AtomicU64,
+    scans: AtomicU64,
 }
 
 impl Crowd {
@@ -207,8 +207,8 @@ impl Crowd {
 impl Cloud for Crowd {
     fn query(&self, query: Query) -> CloudFuture<'_, Reading> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        if matches!(query, Query::Sweep { .. }) {
-            self.sweeps.fetch_add(1, Ordering::Relaxed);
+        if matches!(query, Query::Scan { .. }) {
+            self.scans.fetch_add(1, Ordering::Relaxed);
         }
         let of_id = |id: &InstanceId| id.as_str().trim_start_matches("i-").to_owned();
         let reading = match query {
@@ -217,7 +217,7 @@ impl Cloud for Crowd {
                 Reading::Pointer(Some(Self::instance(value).id))
             }
             Query::Instance { id, .. } => Reading::Instance(Self::instance(&of_id(&id))),
-            Query::Sweep { tag_values, .. } => Reading::Sweep(
+            Query::Scan { tag_values, .. } => Reading::Scan(
                 tag_values
                     .iter()
                     .map(|value| Self::instance(value))

@@ -195,19 +195,19 @@ fn of_memory(memory: &Memory) -> [Line; 3] {
             ),
         ),
         line(
-            format!("sweep_{workers}_cpu_ms"),
-            format!("a sweep over {workers} workers, CPU"),
-            memory.sweep_cpu_ms,
+            format!("scan_{workers}_cpu_ms"),
+            format!("a scan over {workers} workers, CPU"),
+            memory.scan_cpu_ms,
             "ms",
             format!(
                 "{:.1} us a worker",
-                memory.sweep_cpu_ms * 1000.0 / workers as f64
+                memory.scan_cpu_ms * 1000.0 / workers as f64
             ),
         ),
         line(
-            format!("sweep_{workers}_cloud_calls"),
+            format!("scan_{workers}_cloud_calls"),
             "… and questions to the cloud".to_owned(),
-            memory.sweep_calls,
+            memory.scan_calls,
             "",
             "each of them pages on AWS, none per worker".to_owned(),
         ),

@@ -156,7 +156,7 @@ pub(super) fn instance_read(
 }
 
 /// The tag scan came back, or failed.
-pub(super) fn swept(worker: &mut Worker, turn: &mut Turn<'_>, error: Option<CloudError>) {
+pub(super) fn scanned(worker: &mut Worker, turn: &mut Turn<'_>, error: Option<CloudError>) {
     if let Some(pass) = worker.pass.as_mut() {
         pass.scan_failed = error.is_some();
     }
@@ -436,8 +436,8 @@ fn needs_scan(worker: &Worker) -> bool {
     // After a failed scan the guard has the word: it refuses without one.
     !pass.scan_failed
         && worker
-            .swept_at
-            .is_none_or(|swept_at| swept_at < pass.started)
+            .scanned_at
+            .is_none_or(|scanned_at| scanned_at < pass.started)
 }
 
 fn adoption_was_asked(worker: &Worker) -> bool {
@@ -457,8 +457,8 @@ fn read_instance(worker: &mut Worker, turn: &mut Turn<'_>, id: InstanceId) {
 }
 
 fn scan(worker: &mut Worker, turn: &mut Turn<'_>) {
-    worker.set_stage(Stage::Sweep);
-    turn.sweep(&worker.spec.pool);
+    worker.set_stage(Stage::Scan);
+    turn.scan(&worker.spec.pool);
 }
 
 fn note_trouble(worker: &mut Worker, error: Option<CloudError>) {

@@ -173,11 +173,11 @@ fn what_is_being_started_is_not_superseded_by_what_embodied_the_worker_last() {
 #[test]
 fn a_start_or_launch_needs_a_recent_tag_scan() {
     let mut worker = worker();
-    worker.swept_at = None;
+    worker.scanned_at = None;
     refused(&worker, &Proposal::Launch, Rule::NotScanned);
-    worker.swept_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get()));
+    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get()));
     permitted(&worker, &Proposal::Launch, MutationKind::Launch);
-    worker.swept_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get() - 1));
+    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get() - 1));
     refused(&worker, &Proposal::Launch, Rule::NotScanned);
 }
 

@@ -58,14 +58,14 @@ fn all() -> Vec<Instance> {
     ]
 }
 
-/// Sweeps every interval from `first` to now, each of which shows all.
-fn sweep_from(worker: &mut Worker, first: Instant) {
+/// Scans every interval from `first` to now, each of which shows all.
+fn scan_from(worker: &mut Worker, first: Instant) {
     let mut at = first;
     while at < NOW {
-        worker.observe_sweep(all(), at);
-        at += worker.pool.limits.sweep_interval;
+        worker.observe_scan(all(), at);
+        at += worker.pool.limits.scan_interval;
     }
-    worker.observe_sweep(all(), NOW);
+    worker.observe_scan(all(), NOW);
 }
 
 /// Looks closely: the record, the pointer and both instances are read now.
@@ -82,12 +82,12 @@ fn look_at(worker: &mut Worker, id: &str, reading: Instance) {
     });
 }
 
-/// One of this generation is shown by the latest sweep beside all the others, and looked at closely.
+/// One of this generation is shown by the latest scan beside all the others, and looked at closely.
 fn beside(worker: &mut Worker, generation: u64) {
     let new = instance(NEW, Some(generation));
     let mut found = all();
     found.push(new.clone());
-    worker.observe_sweep(found, NOW);
+    worker.observe_scan(found, NOW);
     look_at(worker, NEW, new);
 }
 
@@ -105,8 +105,8 @@ fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
     worker.adopted = Some(adopted.clone());
     worker.record.stored.as_mut().unwrap().record.adopted = Some(adopted);
     worker.pointer = Some(Some(HOME.into()));
-    worker.swept_at = None;
-    sweep_from(&mut worker, first);
+    worker.scanned_at = None;
+    scan_from(&mut worker, first);
     let found = all().into_iter().find(|it| it.id.as_str() == looked_at);
     look_at(&mut worker, looked_at, found.unwrap());
     worker
@@ -180,7 +180,7 @@ fn one_whose_launch_is_over_is_an_orphan_beside_an_older_one_that_was_adopted() 
 }
 
 #[test]
-fn one_sweep_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
+fn one_scan_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
     let without = |id: &'static str| all().into_iter().filter(move |it| it.id.as_str() != id);
     let stopped = all().into_iter().map(|mut it| {
         if it.id.as_str() == OLD {
@@ -194,16 +194,16 @@ fn one_sweep_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
         }
         it
     });
-    let sweeps: [(&str, Vec<Instance>); 4] = [
+    let scans: [(&str, Vec<Instance>); 4] = [
         ("it is missing", without(OLD).collect()),
         ("the adopted one is missing", without(HOME).collect()),
         ("it is stopped", stopped.collect()),
         ("it has lost its generation", untagged.collect()),
     ];
-    for (what, sweep) in sweeps {
+    for (what, scan) in scans {
         let mut worker = orphaned(OLD);
-        worker.observe_sweep(sweep, NOW);
-        worker.observe_sweep(all(), NOW);
+        worker.observe_scan(scan, NOW);
+        worker.observe_scan(all(), NOW);
         look_at(&mut worker, OLD, instance(OLD, Some(2)));
         let known = &worker.instances[&InstanceId::from(OLD)];
         assert_eq!(known.orphan.as_ref().unwrap().since, NOW, "{what}");
@@ -212,11 +212,11 @@ fn one_sweep_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
 }
 
 #[test]
-fn a_hole_between_sweeps_begins_the_grace_anew_and_one_failed_sweep_is_no_hole() {
-    let interval = Limits::default().sweep_interval.get();
+fn a_hole_between_scans_begins_the_grace_anew_and_one_failed_scan_is_no_hole() {
+    let interval = Limits::default().scan_interval.get();
     let after = |hole: u64| {
         let mut worker = orphaned_since(ago(Millis::new(2 * grace().get())), OLD);
-        worker.observe_sweep(all(), NOW + Millis::new(hole));
+        worker.observe_scan(all(), NOW + Millis::new(hole));
         let known = worker.instances.remove(&InstanceId::from(OLD));
         known.unwrap().orphan.unwrap().since
     };
@@ -230,17 +230,17 @@ fn another_adoption_begins_the_grace_anew() {
     let mut worker = orphaned(OLD);
     worker.adopted.as_mut().unwrap().since = NOW;
     refused(&worker, &proposal(OLD), Rule::NotAnOrphan);
-    worker.observe_sweep(all(), NOW);
+    worker.observe_scan(all(), NOW);
     refused(&worker, &proposal(OLD), Rule::OrphanGrace);
 }
 
 #[test]
-fn an_untagged_adopted_instance_need_not_be_in_the_sweep() {
+fn an_untagged_adopted_instance_need_not_be_in_the_scan() {
     let mut worker = orphaned(OLD);
     let mut home = instance(HOME, None);
     home.tags.clear();
     worker.observe_instance(home, NOW);
-    worker.observe_sweep(vec![instance(OLD, Some(2))], NOW);
+    worker.observe_scan(vec![instance(OLD, Some(2))], NOW);
     let known = &worker.instances[&InstanceId::from(OLD)];
     assert_eq!(known.orphan.as_ref().unwrap().since, ago(grace()));
 }
@@ -275,7 +275,7 @@ fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_ma
     let mut worker = orphaned(OLD);
     let pass = |looked_at: &str| Pass {
         started: NOW,
-        stage: Stage::Sweep,
+        stage: Stage::Scan,
         decisions: 0,
         adoption: crate::model::point::resolve::Adoption::NotAsked,
         looked_at: vec![looked_at.into()],

@@ -20,7 +20,7 @@ impl Ended {
     pub(super) fn read(&mut self, by: Life, reading: &Reading) {
         match reading {
             Reading::Instance(instance) => self.note(by, instance),
-            Reading::Sweep(found) => found.iter().for_each(|instance| self.note(by, instance)),
+            Reading::Scan(found) => found.iter().for_each(|instance| self.note(by, instance)),
             _ => {}
         }
     }

@@ -182,7 +182,7 @@ fn a_host_that_cannot_see_the_cloud_concludes_nothing_until_it_can() {
         unanswered: Asked::ALL.into(),
         ..Trouble::default()
     });
-    // So that the last good sweep is older than the first failure.
+    // So that the last good scan is older than the first failure.
     bench.run(Millis::from_secs(2));
     bench.world.ail(&id, Some(Ailment::Hangs));
     bench.run(Millis::from_secs(600));
@@ -225,7 +225,7 @@ fn what_was_wrong_during_a_pause_only_is_never_told_even_where_one_failure_is_en
     let mut spec = http(RestartRule::Any);
     spec.unhealthy_after = 1;
     let (mut bench, id) = well(spec);
-    // The pause ends before a probe as well as before a sweep.
+    // The pause ends before a probe as well as before a scan.
     for round in 0..10 {
         operate(&mut bench, Command::Pause { reason: None });
         bench.world.ail(&id, Some(Ailment::Answers(503)));

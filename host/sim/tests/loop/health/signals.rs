@@ -61,7 +61,7 @@ fn in_health(restart: RestartRule) -> (Bench, InstanceId, Token) {
 }
 
 #[test]
-fn impaired_checks_are_bad_after_three_sweeps_and_initializing_ones_say_nothing() {
+fn impaired_checks_are_bad_after_three_scans_and_initializing_ones_say_nothing() {
     let (mut bench, id) = served(checks_alone(RestartRule::Any));
     bench.run(Millis::from_secs(31));
     let first = signal(&bench, "status-checks");

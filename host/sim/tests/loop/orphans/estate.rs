@@ -23,7 +23,7 @@ pub(crate) const FOUND: &str = "i-found";
 pub(crate) const SECOND: Millis = Millis::from_secs(1);
 /// The default grace.
 pub(crate) const GRACE: Millis = Millis::from_secs(600);
-/// The default time between sweeps.
+/// The default time between scans.
 pub(crate) const SWEEP: Millis = Millis::from_secs(30);
 
 /// The configuration: the pool does not reap, so that nobody but the host itself ends anything.
@@ -38,7 +38,7 @@ pub(crate) fn spec() -> FleetSpec {
 pub(crate) struct Estate(pub(crate) Several);
 
 impl Estate {
-    /// One host with a store of its own and a worker whose instance runs; 10 s after the first sweep.
+    /// One host with a store of its own and a worker whose instance runs; 10 s after the first scan.
     pub(crate) fn alone() -> Self {
         Self::over(MemoryStore::new(false), spec())
     }
@@ -58,7 +58,7 @@ impl Estate {
         estate
     }
 
-    /// Instances of the kinds that are orphans; the next sweep shows them.
+    /// Instances of the kinds that are orphans; the next scan shows them.
     pub(crate) fn with_orphans(mut self) -> Self {
         self.launch_old();
         self.find();

@@ -24,18 +24,18 @@ fn unanswered(asked: impl IntoIterator<Item = Asked>) -> Trouble {
 
 fn hidden(id: &str) -> Trouble {
     Trouble {
-        hidden_from_sweeps: BTreeSet::from([id.into()]),
+        hidden_from_scans: BTreeSet::from([id.into()]),
         ..Trouble::default()
     }
 }
 
-/// Sweeps go on showing what is now.
+/// Scans go on showing what is now.
 fn lagging(world: &World) -> Trouble {
     let now = world
         .instances()
         .map(|instance| (instance.id.clone(), instance.reading()));
     Trouble {
-        lagging_in_sweeps: now.collect::<BTreeMap<_, _>>(),
+        lagging_in_scans: now.collect::<BTreeMap<_, _>>(),
         ..Trouble::default()
     }
 }
@@ -106,11 +106,11 @@ fn after_an_outage_of_the_cloud_the_grace_begins_anew() {
 }
 
 #[test]
-fn one_sweep_that_fails_does_not_begin_the_grace_anew() {
+fn one_scan_that_fails_does_not_begin_the_grace_anew() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(before(GRACE));
-    estate.0.world.trouble(unanswered([Asked::Sweep]));
+    estate.0.world.trouble(unanswered([Asked::Scan]));
     estate.run_to(GRACE + SECOND);
     estate.0.world.trouble(Trouble::default());
     estate.run_to(SEEN + GRACE + SECOND);
@@ -118,7 +118,7 @@ fn one_sweep_that_fails_does_not_begin_the_grace_anew() {
 }
 
 #[test]
-fn one_sweep_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
+fn one_scan_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
     for missing in [OLD, HOME] {
         let mut estate = Estate::alone();
         estate.launch_old();
@@ -135,7 +135,7 @@ fn one_sweep_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
 }
 
 #[test]
-fn while_sweeps_lag_behind_the_look_by_id_has_a_say() {
+fn while_scans_lag_behind_the_look_by_id_has_a_say() {
     // The orphan went down by itself, or the worker's own instance did: then the orphan is the only one.
     for down in [OLD, HOME] {
         let mut estate = Estate::alone();

@@ -12,8 +12,8 @@ use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
 use super::{SEEN, before};
 
 #[test]
-fn two_hosts_end_an_orphan_once_however_their_sweeps_fall() {
-    // At the same instant, within the calls of one look, some calls later, and between two sweeps.
+fn two_hosts_end_an_orphan_once_however_their_scans_fall() {
+    // At the same instant, within the calls of one look, some calls later, and between two scans.
     for later in [0, 40, 80, 120, 160, 240, 7_000] {
         let mut estate = Estate::over(MemoryStore::new(true), spec());
         estate.run_to(SEEN);
@@ -73,7 +73,7 @@ fn while_another_host_holds_the_lease_an_orphan_is_kept() {
     estate.0.store.commit_now(&write).unwrap();
     estate.run_to(before(SEEN + GRACE + LEASE));
     assert!(estate.is_up(OLD));
-    // It was never renewed, so by the sweep after its length it is stale.
+    // It was never renewed, so by the scan after its length it is stale.
     estate.run_to(SEEN + GRACE + LEASE + SWEEP + SECOND);
     assert!(!estate.is_up(OLD));
     estate.assert_home();

@@ -20,17 +20,17 @@ fn an_orphan_is_kept_while_the_record_is_old_or_names_another() {
 }
 
 #[test]
-fn an_orphan_is_kept_while_the_latest_sweep_is_older_than_two_intervals() {
+fn an_orphan_is_kept_while_the_latest_scan_is_older_than_two_intervals() {
     let mut worker = orphaned(OLD);
-    let fresh = worker.pool.limits.sweep_interval.get() * 2;
+    let fresh = worker.pool.limits.scan_interval.get() * 2;
     let since = |worker: &mut Worker, since: Instant| {
         let known = worker.instances.get_mut(&InstanceId::from(OLD)).unwrap();
         known.orphan.as_mut().unwrap().since = since;
     };
-    worker.swept_at = Some(ago(Millis::new(fresh)));
+    worker.scanned_at = Some(ago(Millis::new(fresh)));
     since(&mut worker, ago(Millis::new(fresh + grace().get())));
     permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-    worker.swept_at = Some(ago(Millis::new(fresh + 1)));
+    worker.scanned_at = Some(ago(Millis::new(fresh + 1)));
     since(&mut worker, ago(Millis::new(fresh + 1 + grace().get())));
     refused(&worker, &proposal(OLD), Rule::StaleReading);
 }
@@ -54,7 +54,7 @@ fn an_orphan_is_kept_unless_it_was_read_by_its_id_after_its_grace() {
 }
 
 #[test]
-fn an_orphan_is_kept_when_the_look_by_id_says_something_else_than_the_sweeps() {
+fn an_orphan_is_kept_when_the_look_by_id_says_something_else_than_the_scans() {
     let mut stopped = instance(OLD, Some(2));
     stopped.state = InstanceState::Stopping;
     let mut moved = instance(OLD, Some(2));

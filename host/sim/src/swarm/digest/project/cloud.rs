@@ -26,7 +26,7 @@ pub(super) fn query(line: &mut Line, query: &Query) {
             compute(line, of);
             line.text("instance", id.as_str());
         }
-        Query::Sweep {
+        Query::Scan {
             region,
             compute: of,
             tag_key,

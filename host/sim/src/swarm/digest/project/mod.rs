@@ -160,7 +160,7 @@ fn timer(at: Instant, timer: &Timer) -> Line {
     let of = |worker| Line::about("timer", Class::Timer, worker);
     let of_pool = |pool| Line::about_pool("timer", Class::Timer, pool);
     let (mut line, what) = match timer {
-        Timer::Sweep(pool) => (of_pool(pool.as_str()), "scan"),
+        Timer::Scan(pool) => (of_pool(pool.as_str()), "scan"),
         Timer::ReadDemand(pool) => (of_pool(pool.as_str()), "read-demand"),
         Timer::Probe(worker) => (of(worker), "probe"),
         Timer::Follow(worker) => (of(worker), "follow"),
