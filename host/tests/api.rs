@@ -267,7 +267,7 @@ async fn metrics_count_what_happened_by_name() {
     );
     for line in [
         r#"reeve_resolves_total{worker="chat",answer="served"} 1"#,
-        r#"reeve_notices_total{worker="chat",step="gpu_instance_adopted_by_pointer"} 1"#,
+        r#"reeve_notices_total{worker="chat",step="instance_adopted_by_pointer"} 1"#,
         r#"reeve_decisions_total{pool="gpu",point="resolve",result="verdict"} 1"#,
         r#"reeve_cloud_calls_total{operation="pointer",result="ok"} 1"#,
         r#"reeve_workers{condition="serving"} 1"#,

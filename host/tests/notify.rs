@@ -73,7 +73,7 @@ async fn what_happens_to_a_worker_is_told_to_the_webhook_that_wants_it() {
     let hook = Hook::start(&[OK]).await;
     let stage = Stage::new();
     let notify = format!(
-        "[notify.ops]\nurl = \"{}\"\nformat = \"json\"\nlevel = \"error\"\nsteps = [\"provision.ec2_started\"]\n\
+        "[notify.ops]\nurl = \"{}\"\nformat = \"json\"\nlevel = \"error\"\nsteps = [\"instance_launched\"]\n\
          template = \"{{worker}} of {{fleet}}\"\n[notify.quiet]\nurl = \"{}\"\nformat = \"slack\"\nlevel = \"error\"\n",
         hook.url, hook.url
     );
@@ -83,7 +83,7 @@ async fn what_happens_to_a_worker_is_told_to_the_webhook_that_wants_it() {
     let received = hook.wait_for(1).await;
     assert_eq!(received.len(), 1, "{received:?}");
     let told = &received[0];
-    assert_eq!(told["step"], "provision.ec2_started");
+    assert_eq!(told["step"], "instance_launched");
     assert_eq!(told["message"], "chat of test");
     assert_eq!(told["level"], "info");
     let metrics = get(&host, "/metrics").await.body;
@@ -220,7 +220,7 @@ fn a_mistake_in_a_webhook_is_refused_with_what_is_accepted_and_without_its_addre
         ),
         (
             format!("{good}steps = [\"reaped\"]\n"),
-            "15:10: unknown step \"reaped\"; accepted: `gpu_instance_state_issue`,",
+            "15:10: unknown step \"reaped\"; accepted: `instance_unusable`,",
         ),
         (
             format!("{good}workers = [\"caht\"]\n"),

@@ -142,7 +142,7 @@ fn an_idle_task_is_ended_the_pointer_no_longer_names_it_and_the_next_request_run
     assert_pointed(&emulator, &reeve, &idle);
 
     // The policy wants real time; nothing may ask for the worker meanwhile, or it would be in use.
-    let is_reaped = |line: &String| line.contains("\"instance_reaped\"") && line.contains(&idle);
+    let is_reaped = |line: &String| line.contains("\"instance_ending\"") && line.contains(&idle);
     reeve.until("the task is idle", |reeve| {
         reeve.log().iter().any(is_reaped)
     });

@@ -192,7 +192,7 @@ mod tests {
             .finish();
         let notice = Notice {
             worker: WorkerId::from("chat"),
-            step: Step::GpuInstanceIpPending,
+            step: Step::AddressPending,
             text: "i-b runs without an address".to_owned(),
             fields: vec![("old_instance_id".to_owned(), "i-a\n".to_owned())],
         };
@@ -210,7 +210,7 @@ mod tests {
         let expected = serde_json::json!({
             "level": "warn",
             "target": "reeve::logs",
-            "step": "gpu_instance_ip_pending",
+            "step": "address_pending",
             "worker": "chat",
             "message": "i-b runs without an address",
             "old_instance_id": "i-a\n",
@@ -221,7 +221,8 @@ mod tests {
     #[test]
     fn a_line_for_people_leads_with_worker_step_and_text_and_stays_one_line() {
         let text = written(Style::Lines);
-        let expected = " WARN  chat gpu_instance_ip_pending i-b runs without an address old_instance_id=i-a \n";
+        let expected =
+            " WARN  chat address_pending i-b runs without an address old_instance_id=i-a \n";
         assert_eq!(&text["00:00:00".len()..], expected);
         assert_eq!(text.lines().count(), 1);
     }

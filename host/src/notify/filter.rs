@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn every_kill_and_whatever_needs_an_operator_is_told_by_default() {
         let steps = [
-            Step::InstanceReaped,
+            Step::InstanceEnding,
             Step::WorkerCycling,
             Step::WorkerUnresponsive,
             Step::BoxAlarm,
-            Step::ProvisionFailed,
+            Step::LaunchFailed,
             Step::PolicyFailed,
         ];
         for step in steps {
@@ -74,12 +74,12 @@ mod tests {
     fn a_named_step_is_told_whatever_its_level() {
         let filter = Filter {
             level: Level::Error,
-            steps: vec![Step::ProvisionEc2Started],
+            steps: vec![Step::InstanceLaunched],
             workers: None,
         };
-        check(&filter, Step::ProvisionEc2Started, "chat", true);
+        check(&filter, Step::InstanceLaunched, "chat", true);
         check(&filter, Step::ResolveServed, "chat", false);
-        check(&filter, Step::InstanceReaped, "chat", false);
+        check(&filter, Step::InstanceEnding, "chat", false);
         check(&filter, Step::BoxAlarm, "chat", true);
     }
 

@@ -191,7 +191,7 @@ mod tests {
         Message {
             kind: Kind::Notice,
             worker: Some("chat".to_owned()),
-            step: "instance_reaped",
+            step: "instance_ending",
             level: Level::Warning,
             text: text.to_owned(),
             fields: vec![("instance".to_owned(), "i-1".to_owned())],
@@ -248,12 +248,12 @@ mod tests {
             "fleet": "prod",
             "host": "app-1",
             "worker": "chat",
-            "step": "instance_reaped",
+            "step": "instance_ending",
             "level": "warning",
             "at": "1970-01-01T00:00:01.500Z",
             "text": "a <b>",
             "fields": { "instance": "i-1" },
-            "message": "[warning] prod/chat instance_reaped: a <b>",
+            "message": "[warning] prod/chat instance_ending: a <b>",
         });
         assert_eq!(body, expected);
     }
@@ -293,11 +293,11 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_told_in_full_whatever_the_template() {
-        let left_out = [("instance_reaped", 3), ("policy_failed", 1)].into();
+        let left_out = [("instance_ending", 3), ("policy_failed", 1)].into();
         let message = Message::left_out(&left_out, Instant::from_ms(0));
         let body = Format::Slack.body(&message, &teller(), &Template::parse("{worker}").unwrap());
         let text = "[warning] prod/* notifications_left_out: 4 more messages were left out: \
-                    3 instance_reaped, 1 policy_failed; the host's log has them";
+                    3 instance_ending, 1 policy_failed; the host's log has them";
         assert_eq!(body, json!({ "text": text }));
     }
 }

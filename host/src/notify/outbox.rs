@@ -237,7 +237,7 @@ mod tests {
         Arc::new(Message {
             kind: Kind::Notice,
             worker: Some("chat".to_owned()),
-            step: "instance_reaped",
+            step: "instance_ending",
             level: Level::Warning,
             text: number.to_string(),
             fields: Vec::new(),
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(outbox.next(at(0)), Next::WaitUntil(at(60_000)));
         assert_eq!(outbox.counters.left_out.get(), 7);
         assert!(send_all(&mut outbox, at(59_999)).is_empty());
-        let told = "7 more messages were left out: 7 instance_reaped; the host's log has them";
+        let told = "7 more messages were left out: 7 instance_ending; the host's log has them";
         assert_eq!(send_all(&mut outbox, at(60_000)), [told]);
         assert_eq!(outbox.next(at(60_000)), Next::Nothing);
         assert_eq!(outbox.counters.sent.get(), 4);
@@ -287,7 +287,7 @@ mod tests {
         }
         let summary = |count| {
             format!(
-                "{count} more messages were left out: {count} instance_reaped; the host's log has them"
+                "{count} more messages were left out: {count} instance_ending; the host's log has them"
             )
         };
         assert_eq!(
@@ -348,7 +348,7 @@ mod tests {
             "a dead webhook is not asked for its own sake"
         );
         outbox.push(message(2));
-        let told = "1 more message was left out: 1 instance_reaped; the host's log has it";
+        let told = "1 more message was left out: 1 instance_ending; the host's log has it";
         assert_eq!(send_all(&mut outbox, now), ["2", told]);
     }
 
@@ -395,7 +395,7 @@ mod tests {
         let mut outbox = outbox(2);
         (0..5).for_each(|number| outbox.push(message(number)));
         outbox.close();
-        let told = "3 more messages were left out: 3 instance_reaped; the host's log has them";
+        let told = "3 more messages were left out: 3 instance_ending; the host's log has them";
         assert_eq!(send_all(&mut outbox, at(1)), ["0", "1", told]);
         assert_eq!(outbox.next(at(1)), Next::Nothing);
     }

@@ -112,7 +112,7 @@ async fn each_format_arrives_as_its_webhook_reads_it() {
         let webhook = webhook(&hook.url, format, "{worker}: {text} {field:instance}");
         let (announcer, deliveries) = start(webhook, &metrics);
         announcer.tell(&notice(Step::ResolveServed, "too quiet to be told"));
-        announcer.tell(&notice(Step::InstanceReaped, "a <b>"));
+        announcer.tell(&notice(Step::InstanceEnding, "a <b>"));
         assert_eq!(hook.wait_for(1).await, [expected], "{format:?}");
         deliveries.finish().await;
         assert_eq!(count(&metrics, "sent"), 1);
@@ -252,14 +252,14 @@ async fn what_is_queued_at_the_end_is_sent_and_so_is_how_much_was_left_out() {
     let metrics = Metrics::new();
     let (announcer, deliveries) = start(webhook(&hook.url, Format::Json, "{text}"), &metrics);
     for number in 0..PER_MINUTE_MAX + 5 {
-        announcer.tell(&notice(Step::InstanceReaped, &number.to_string()));
+        announcer.tell(&notice(Step::InstanceEnding, &number.to_string()));
     }
     deliveries.finish().await;
     let received = hook.received();
     assert_eq!(received.len(), PER_MINUTE_MAX + 1);
     let last = &received[PER_MINUTE_MAX];
     assert_eq!(last["step"], "notifications_left_out");
-    assert_eq!(last["fields"], json!({ "instance_reaped": "5" }));
+    assert_eq!(last["fields"], json!({ "instance_ending": "5" }));
     assert_eq!(count(&metrics, "left_out"), 5);
 }
 

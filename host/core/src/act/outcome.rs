@@ -64,7 +64,7 @@ pub(crate) fn on_outcome(
         (Mutation::Launch { .. }, Err(error)) => return launch_failed(worker, turn, error),
         (Mutation::Start { id, .. }, Ok(_)) => {
             worker.last_failure = None;
-            started(worker, turn, id, Step::ProvisionEc2Started);
+            started(worker, turn, id, Step::InstanceLaunched);
         }
         (Mutation::Start { id, .. }, Err(error)) => start_failed(worker, turn, id, &error),
         (
@@ -128,7 +128,7 @@ pub(crate) fn take_launched(
     }
     worker.last_failure = None;
     let generation = attempt.map_or(worker.generation, |attempt| attempt.generation);
-    take(worker, turn, id, How::Launched, Step::ProvisionEc2Started);
+    take(worker, turn, id, How::Launched, Step::InstanceLaunched);
     if let Some(adopted) = &mut worker.adopted {
         adopted.generation = generation;
     }
@@ -158,7 +158,7 @@ fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: CloudError) ->
     let pause = backs_off_until.map_or_else(|| backoff(sent), |until| until.since(turn.now));
     turn.notice(
         worker,
-        Step::ProvisionUnanswered,
+        Step::LaunchUnanswered,
         format!(
             "the launch was not answered ({error}); it is sent again in {pause} with the same token"
         ),
@@ -172,7 +172,7 @@ fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: CloudError) ->
 /// it say otherwise, by every host.
 fn start_failed(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId, error: &CloudError) {
     if !error.kind.is_definite() {
-        started(worker, turn, id, Step::ProvisionUnanswered);
+        started(worker, turn, id, Step::LaunchUnanswered);
     }
     failed(worker, turn, error);
 }
@@ -232,7 +232,7 @@ fn fail(
     let count = count.saturating_add(1);
     turn.notice(
         worker,
-        Step::ProvisionFailed,
+        Step::LaunchFailed,
         text.clone(),
         &[("count", &count.to_string())],
     );

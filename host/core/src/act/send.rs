@@ -45,7 +45,7 @@ pub(crate) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
                 format!("{id} is stopped and nothing else runs; starting it for next request");
             turn.notice(
                 worker,
-                Step::GpuInstanceStartingStopped,
+                Step::InstanceStarting,
                 text,
                 &[("instance_id", id.as_str())],
             );
@@ -80,7 +80,7 @@ fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
             error.code, error.text
         );
         let fields = [("code", error.code.as_str()), ("count", &count)];
-        turn.notice(worker, Step::ProvisionAfterRefusedRegister, text, &fields);
+        turn.notice(worker, Step::LaunchAfterRefusedRegister, text, &fields);
     }
 }
 

@@ -296,7 +296,7 @@ fn go_on(worker: &mut Worker, turn: &mut Turn<'_>, mut next: Next) {
                 let permit = turn.permit(worker, decision, &Proposal::Adopt(id.clone()));
                 let is_taken = permit.is_ok();
                 if let Ok(permit) = permit {
-                    let step = Step::GpuInstanceAdoptedByTag;
+                    let step = Step::InstanceAdoptedByTag;
                     act::take(worker, turn, &id, How::Found, step);
                     act::send(worker, turn, permit);
                 }

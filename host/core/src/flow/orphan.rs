@@ -189,7 +189,7 @@ fn announce(
     let why = describe(orphan, turn.now);
     turn.notice(
         worker,
-        Step::InstanceReaped,
+        Step::InstanceEnding,
         format!("{action} {id}: {why} ({last})"),
         &[
             ("instance_id", id.as_str()),

@@ -254,7 +254,7 @@ fn announce(
     let in_flight = in_flight.to_string();
     turn.notice(
         worker,
-        Step::InstanceReaped,
+        Step::InstanceEnding,
         format!(
             "{} {id}: {} ({last}; {in_flight} in flight)",
             action(worker, choice),

@@ -75,7 +75,7 @@ pub(super) fn recover(worker: &mut Worker, turn: &mut Turn<'_>) -> Recovered {
     } else {
         let started = intent.and_then(|intent| perhaps_started(worker, turn.now, &intent, &lease));
         if let Some(id) = &started {
-            act::started(worker, turn, id, Step::ProvisionUnanswered);
+            act::started(worker, turn, id, Step::LaunchUnanswered);
         }
         record::write(worker, turn, None);
         match started {
@@ -182,7 +182,7 @@ pub(super) fn launch_was_carried_out(worker: &mut Worker, turn: &mut Turn<'_>, e
     let text = format!(
         "the launch was refused ({error}): an earlier try was carried out, and its instance is looked for by tag"
     );
-    turn.notice(worker, Step::ProvisionUnanswered, text, &[]);
+    turn.notice(worker, Step::LaunchUnanswered, text, &[]);
     look_for_launched(worker, turn);
 }
 

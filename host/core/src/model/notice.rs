@@ -22,22 +22,22 @@ pub enum Level {
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// The pointer names an instance that cannot serve.
-    GpuInstanceStateIssue,
+    InstanceUnusable,
     /// A running instance was found by tag and taken over.
-    GpuInstanceAdoptedByTag,
+    InstanceAdoptedByTag,
     /// The instance the pointer named was running and was taken over.
-    GpuInstanceAdoptedByPointer,
+    InstanceAdoptedByPointer,
     /// A stopped instance is being started.
-    GpuInstanceStartingStopped,
+    InstanceStarting,
     /// The adopted instance runs, without an address so far.
-    GpuInstanceIpPending,
+    AddressPending,
     /// An instance was launched.
-    #[serde(rename = "provision.ec2_started")]
-    ProvisionEc2Started,
+    #[serde(rename = "instance_launched")]
+    InstanceLaunched,
     /// A launch failed for certain.
-    ProvisionFailed,
+    LaunchFailed,
     /// A launch was not answered; it will be sent again with the same token.
-    ProvisionUnanswered,
+    LaunchUnanswered,
     /// The caller got an address.
     ResolveServed,
     /// The caller was turned away before reaching the worker.
@@ -47,7 +47,7 @@ pub enum Step {
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
     /// An instance is being stopped or terminated; says why.
-    InstanceReaped,
+    InstanceEnding,
     /// An instance lives beside the adopted one; it will be ended if it still does when its grace is over.
     OrphanSeen,
     /// The instance of the worker was seen going down.
@@ -75,7 +75,7 @@ pub enum Step {
     /// A box showed what cannot be by itself: somebody should look.
     BoxAlarm,
     /// A launch follows a box that could not register.
-    ProvisionAfterRefusedRegister,
+    LaunchAfterRefusedRegister,
     /// A worker takes deliveries and finishes none.
     WorkerUnresponsive,
     /// A worker is not well, by enough of its signals.
@@ -108,19 +108,19 @@ impl Step {
     /// The stable name, as it stands in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::GpuInstanceStateIssue => "gpu_instance_state_issue",
-            Self::GpuInstanceAdoptedByTag => "gpu_instance_adopted_by_tag",
-            Self::GpuInstanceAdoptedByPointer => "gpu_instance_adopted_by_pointer",
-            Self::GpuInstanceStartingStopped => "gpu_instance_starting_stopped",
-            Self::GpuInstanceIpPending => "gpu_instance_ip_pending",
-            Self::ProvisionEc2Started => "provision.ec2_started",
-            Self::ProvisionFailed => "provision_failed",
-            Self::ProvisionUnanswered => "provision_unanswered",
+            Self::InstanceUnusable => "instance_unusable",
+            Self::InstanceAdoptedByTag => "instance_adopted_by_tag",
+            Self::InstanceAdoptedByPointer => "instance_adopted_by_pointer",
+            Self::InstanceStarting => "instance_starting",
+            Self::AddressPending => "address_pending",
+            Self::InstanceLaunched => "instance_launched",
+            Self::LaunchFailed => "launch_failed",
+            Self::LaunchUnanswered => "launch_unanswered",
             Self::ResolveServed => "resolve_served",
             Self::ResolveTurnedAway => "resolve_turned_away",
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
-            Self::InstanceReaped => "instance_reaped",
+            Self::InstanceEnding => "instance_ending",
             Self::OrphanSeen => "orphan_seen",
             Self::InstanceLost => "instance_lost",
             Self::WorkerCycling => "worker_cycling",
@@ -134,7 +134,7 @@ impl Step {
             Self::BoxRefused => "box_refused",
             Self::BoxSuperseded => "box_superseded",
             Self::BoxAlarm => "box_alarm",
-            Self::ProvisionAfterRefusedRegister => "provision_after_refused_register",
+            Self::LaunchAfterRefusedRegister => "launch_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
             Self::WorkerUnhealthy => "worker_unhealthy",
             Self::WorkerRecovered => "worker_recovered",
@@ -154,10 +154,10 @@ impl Step {
     /// How loud it is.
     pub fn level(self) -> Level {
         match self {
-            Self::GpuInstanceAdoptedByTag
-            | Self::GpuInstanceAdoptedByPointer
-            | Self::GpuInstanceStartingStopped
-            | Self::ProvisionEc2Started
+            Self::InstanceAdoptedByTag
+            | Self::InstanceAdoptedByPointer
+            | Self::InstanceStarting
+            | Self::InstanceLaunched
             | Self::ResolveServed
             | Self::ResolveTurnedAway
             | Self::PointerWritten
@@ -170,11 +170,11 @@ impl Step {
             | Self::InstanceRevived
             | Self::RestartBegun
             | Self::RestartDone => Level::Info,
-            Self::GpuInstanceStateIssue
-            | Self::GpuInstanceIpPending
-            | Self::ProvisionUnanswered
+            Self::InstanceUnusable
+            | Self::AddressPending
+            | Self::LaunchUnanswered
             | Self::PointerWriteFailed
-            | Self::InstanceReaped
+            | Self::InstanceEnding
             | Self::OrphanSeen
             | Self::InstanceLost
             | Self::ProposalVetoed
@@ -186,8 +186,8 @@ impl Step {
             // As loud as a webhook needs by default: whoever was woken is told that it is over.
             | Self::WorkerRecovered
             | Self::BoxRefused
-            | Self::ProvisionAfterRefusedRegister => Level::Warning,
-            Self::ProvisionFailed
+            | Self::LaunchAfterRefusedRegister => Level::Warning,
+            Self::LaunchFailed
             | Self::WorkerCycling
             | Self::PolicyFailed
             | Self::BoxAlarm

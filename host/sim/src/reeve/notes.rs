@@ -82,10 +82,10 @@ impl Reeve {
     pub(super) fn note_notice(&mut self, now: Instant, notice: Notice) {
         let told = matches!(
             notice.step,
-            Step::GpuInstanceAdoptedByTag
-                | Step::GpuInstanceAdoptedByPointer
+            Step::InstanceAdoptedByTag
+                | Step::InstanceAdoptedByPointer
                 | Step::PointerWritten
-                | Step::GpuInstanceStateIssue
+                | Step::InstanceUnusable
                 | Step::WorkerCycling
                 | Step::WorkerUnhealthy
                 | Step::WorkerRecovered

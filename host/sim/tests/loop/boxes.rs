@@ -343,7 +343,7 @@ fn a_refused_register_stands_on_the_worker_and_the_next_launch_says_so() {
     bench.ask();
     bench.run(Millis::from_secs(60));
     let told = bench.host.notices().iter();
-    let told = told.filter(|it| it.step == Step::ProvisionAfterRefusedRegister);
+    let told = told.filter(|it| it.step == Step::LaunchAfterRefusedRegister);
     let told: Vec<_> = told.map(|notice| notice.text.as_str()).collect();
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("3 times, last: wrong_region"), "{told:?}");

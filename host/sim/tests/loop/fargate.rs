@@ -134,7 +134,7 @@ fn a_stop_that_the_reap_policy_wants_ends_the_task_clears_the_pointer_and_says_s
     assert_eq!(state(&bench, &first), Some(InstanceState::Terminated));
     let draining = told(&bench, Step::InstanceDraining);
     assert!(draining.starts_with("terminate "), "{draining}");
-    let reaped = told(&bench, Step::InstanceReaped);
+    let reaped = told(&bench, Step::InstanceEnding);
     assert!(reaped.starts_with("terminate "), "{reaped}");
 
     // Whoever asks now gets another one; the one that ended is not started.
@@ -275,7 +275,7 @@ fn no_generation_runs_twice_though_ecs_forgets_the_token_of_a_task_that_has_ende
 fn an_unanswered_launch_that_is_given_up_leaves_its_task_to_be_adopted() {
     let mut bench = silent(true);
     bench.run(Millis::from_secs(3_300));
-    assert!(told(&bench, Step::ProvisionFailed).contains("never answered"));
+    assert!(told(&bench, Step::LaunchFailed).contains("never answered"));
     let [task] = bench.up().try_into().expect("one task");
     assert_eq!(served(&mut bench), task);
     let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();

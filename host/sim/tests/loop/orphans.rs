@@ -116,7 +116,7 @@ fn an_orphan_is_announced_when_it_is_seen_and_when_it_is_ended() {
     };
     let seen = told(Step::OrphanSeen);
     assert!(seen.text.contains("stop follows"), "{}", seen.text);
-    let ended = told(Step::InstanceReaped);
+    let ended = told(Step::InstanceEnding);
     assert!(ended.text.contains("never handed out"), "{}", ended.text);
     let field = |key: &str| {
         let mut fields = ended.fields.iter();

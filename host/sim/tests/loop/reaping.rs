@@ -48,7 +48,7 @@ fn stopping_what_the_pointer_names_clears_it_in_the_same_action() {
         .host
         .notices()
         .iter()
-        .find(|notice| notice.step == Step::InstanceReaped);
+        .find(|notice| notice.step == Step::InstanceEnding);
     let text = &told.unwrap().text;
     assert!(text.contains("last handed out"), "{text}");
 }
@@ -125,7 +125,7 @@ fn an_idle_instance_is_marked_and_no_longer_handed_out_before_it_is_stopped() {
     bench.run(Millis::from_secs(2));
     assert_eq!(bench.count(MutationKind::Stop), 1);
     assert_eq!(bench.pointer(), Some("none"));
-    assert_eq!(told(&bench, Step::InstanceReaped), 1);
+    assert_eq!(told(&bench, Step::InstanceEnding), 1);
 }
 
 #[test]

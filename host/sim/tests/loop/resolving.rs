@@ -45,7 +45,7 @@ fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_n
         .host
         .notices()
         .iter()
-        .find(|notice| notice.step == Step::GpuInstanceAdoptedByTag);
+        .find(|notice| notice.step == Step::InstanceAdoptedByTag);
     let fields = &adopted.unwrap().fields;
     assert!(fields.contains(&("old_instance_id".to_owned(), "i-aaaa".to_owned())));
     assert!(fields.contains(&("new_instance_id".to_owned(), "i-bbbb".to_owned())));
@@ -96,7 +96,7 @@ fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_t
         .host
         .notices()
         .iter()
-        .filter(|notice| notice.step == Step::GpuInstanceIpPending);
+        .filter(|notice| notice.step == Step::AddressPending);
     assert!(pending.count() > 5, "the host goes on looking, and says so");
 }
 
@@ -367,7 +367,7 @@ fn the_host_looks_for_an_address_at_a_steady_pace_however_often_it_is_asked() {
     let looks = |bench: &Bench| {
         let notices = bench.host.notices().iter();
         notices
-            .filter(|notice| notice.step == Step::GpuInstanceIpPending)
+            .filter(|notice| notice.step == Step::AddressPending)
             .count()
     };
     let before = looks(&bench);
@@ -393,7 +393,7 @@ fn a_pointer_to_another_workers_instance_does_not_keep_callers_away_for_good() {
     assert_ne!(route.instance, foreign);
     assert_eq!(bench.pointer(), Some(route.instance.as_str()));
     let told = bench.host.notices().iter();
-    let mut of_the_pointer = told.filter(|notice| notice.step == Step::GpuInstanceStateIssue);
+    let mut of_the_pointer = told.filter(|notice| notice.step == Step::InstanceUnusable);
     let text = &of_the_pointer.next().expect("the way past it is told").text;
     assert!(text.contains("cannot be adopted"), "{text}");
 }

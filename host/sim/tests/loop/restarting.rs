@@ -459,7 +459,7 @@ fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_w
     });
     let is_pending = |bench: &Bench| {
         let mut notices = bench.host.notices().iter();
-        notices.any(|notice| notice.step == Step::GpuInstanceIpPending)
+        notices.any(|notice| notice.step == Step::AddressPending)
     };
     while !is_pending(&bench) {
         bench.ask();

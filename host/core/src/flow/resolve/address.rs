@@ -44,7 +44,7 @@ pub(super) fn watch(worker: &mut Worker, turn: &mut Turn<'_>) {
     };
     turn.notice(
         worker,
-        Step::GpuInstanceIpPending,
+        Step::AddressPending,
         format!("{id} runs and has no address yet (look {})", input.tries),
         &[
             ("instance_id", id.as_str()),

@@ -80,13 +80,7 @@ pub(super) fn take_from_pointer(worker: &mut Worker, turn: &mut Turn<'_>, id: &I
     let usable =
         known.instance.state.is_live() && !worker.is_foreign(known) && !worker.is_superseded(id);
     if usable && !worker.is_changing() && record::may_act(worker, turn) {
-        act::take(
-            worker,
-            turn,
-            id,
-            How::Found,
-            Step::GpuInstanceAdoptedByPointer,
-        );
+        act::take(worker, turn, id, How::Found, Step::InstanceAdoptedByPointer);
         record::write(worker, turn, None);
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn instance_read(
     };
     turn.notice(
         worker,
-        Step::GpuInstanceStateIssue,
+        Step::InstanceUnusable,
         format!("{trouble}; looking for running ones by tag"),
         &[("instance_id", id.as_str()), ("state", text)],
     );
