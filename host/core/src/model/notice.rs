@@ -32,7 +32,6 @@ pub enum Step {
     /// The adopted instance runs, without an address so far.
     AddressPending,
     /// An instance was launched.
-    #[serde(rename = "instance_launched")]
     InstanceLaunched,
     /// A launch failed for certain.
     LaunchFailed,
