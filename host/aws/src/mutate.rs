@@ -22,7 +22,7 @@ impl AwsCloud {
     ///
     /// A stop or termination that clears the pointer writes the sentinel first. If the second step fails,
     /// the pointer names nothing and the next resolve finds the instance, still up, by its tag; the
-    /// other way round a failure would leave a pointer to a stopped instance (incident I1). So an error
+    /// other way round a failure would leave a pointer to a stopped instance (docs/incidents.md#stale-pointer). So an error
     /// of the second step, even a definite one, leaves the pointer cleared.
     pub(crate) async fn carry_out(
         &self,

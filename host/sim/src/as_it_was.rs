@@ -2,9 +2,9 @@
 //! say, at once and without asking a guard. It exists to show each incident as it was; it changes the
 //! simulated world directly, so nothing of it can be used on a real cloud.
 //!
-//! What it lacks, and what each lack did: no record of what was adopted (I2), no tag scan before a start
-//! (I1), a watchdog that leaves the pointer as it is (I1), no difference between "idle" and "nobody could
-//! reach it" (I1), no single flight, and one mint for whichever box comes first (I3).
+//! What it lacks, and what each lack did: no record of what was adopted (docs/incidents.md#ip-race), no tag scan before a start
+//! (docs/incidents.md#stale-pointer), a watchdog that leaves the pointer as it is (docs/incidents.md#stale-pointer), no difference between "idle" and "nobody could
+//! reach it" (docs/incidents.md#stale-pointer), no single flight, and one mint for whichever box comes first (docs/incidents.md#double-provision).
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl AsItWas {
     }
 
     /// A restart: the worker's instance is ended, its address cleared, another one provisioned. Whoever looks
-    /// meanwhile sees a dead worker (I4).
+    /// meanwhile sees a dead worker (docs/incidents.md#self-fire).
     fn recreate(&mut self, world: &mut World, now: Instant, request: &RestartRequest) {
         let notes = self.notes(world, now);
         let made = self.decide(now, Input::Debounce(notes.debounce_input(now, request)));

@@ -2,7 +2,7 @@
 //!
 //! It keeps to the protocol of docs/boxes.md: it comes back when told, registers anew when its
 //! token is not in force, and ends when it is superseded. The legacy one gives up at the first refusal, as the one
-//! of incident I3 did.
+//! of incident double-provision did.
 
 use std::collections::VecDeque;
 
@@ -123,7 +123,7 @@ impl SimBox {
         self.work.iter().filter(|taken| **taken <= at).count()
     }
 
-    /// Takes a delivery. It is taken also by software that will never work on it: that is what happened in I3.
+    /// Takes a delivery. It is taken also by software that will never work on it: that is what happened in incident double-provision.
     pub fn deliver(&mut self, now: Instant) {
         self.work.push_back(now);
         self.begin_work(now);

@@ -30,7 +30,7 @@ pub enum DifferentCause {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // A boot takes 20 to 30 s, in which the worker looks dead; incident I4 settled on twice that.
+            // A boot takes 20 to 30 s, in which the worker looks dead; incident self-fire settled on twice that.
             window_ms: 60_000,
             different_cause: DifferentCause::Drop,
         }

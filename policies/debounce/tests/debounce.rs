@@ -1,4 +1,4 @@
-//! The case files, the schema against the struct, and incident I4's counts over time.
+//! The case files, the schema against the struct, and incident self-fire's counts over time.
 
 use reeve_policy_sdk::debounce::{Choice, Input};
 use reeve_policy_sdk::testing::{Cases, schema};

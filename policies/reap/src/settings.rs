@@ -83,7 +83,7 @@ pub enum Unclaimed {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // Incident I5's figure for all three: until a pool knows its hours, the longest is right.
+            // Incident frozen-activity's figure for all three: until a pool knows its hours, the longest is right.
             active_hours_ms: 30 * MINUTE_MS,
             quiet_hours_ms: 30 * MINUTE_MS,
             default_ms: 30 * MINUTE_MS,

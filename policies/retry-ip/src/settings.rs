@@ -21,7 +21,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // Incident I2's choice. It is shorter than the 5 s an address can take: past it, the caller
+            // Incident ip-race's choice. It is shorter than the 5 s an address can take: past it, the caller
             // does better to come back than to hold a connection.
             tries: 5,
             interval_ms: 500,

@@ -282,7 +282,7 @@ fn ended_by_host(worker: &mut Worker, turn: &mut Turn<'_>, id: &InstanceId) {
     count_end(worker, turn, served);
 }
 
-/// An instance went down: a run of instances that never served is cycling (I1).
+/// An instance went down: a run of instances that never served is cycling (docs/incidents.md#stale-pointer).
 fn count_end(worker: &mut Worker, turn: &mut Turn<'_>, served: bool) {
     if served {
         worker.unserved_in_row = 0;

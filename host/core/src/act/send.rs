@@ -71,7 +71,7 @@ pub(crate) fn idle_since(worker: &Worker, now: Instant) -> Instant {
     Instant::from_ms(now.as_ms().saturating_sub(idle_min))
 }
 
-/// A new instance in the place of one whose box could not register may meet the same refusal (I3).
+/// A new instance in the place of one whose box could not register may meet the same refusal (docs/incidents.md#double-provision).
 fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
     if let Some(error) = &worker.register_error {
         let count = error.count.to_string();

@@ -172,7 +172,7 @@ fn rule(
     turn.journal(worker, decision, Entry::Ruled(Box::new(ruling)));
 }
 
-/// Every kill is announced with its reason and the last activity (I5).
+/// Every kill is announced with its reason and the last activity (docs/incidents.md#frozen-activity).
 fn announce(
     worker: &Worker,
     turn: &mut Turn<'_>,

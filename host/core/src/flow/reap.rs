@@ -232,7 +232,7 @@ pub(super) fn revive(worker: &mut Worker, turn: &mut Turn<'_>, why: &str) {
     }
 }
 
-/// Every kill is announced with its reason, the last activity and how long it has been (I5).
+/// Every kill is announced with its reason, the last activity and how long it has been (docs/incidents.md#frozen-activity).
 fn announce(
     worker: &Worker,
     turn: &mut Turn<'_>,

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing
-//! is concluded from how the worker looks meanwhile (I4, L1).
+//! is concluded from how the worker looks meanwhile (docs/incidents.md#self-fire).
 
 use crate::event::Timer;
 use crate::guard::Proposal;
@@ -174,12 +174,12 @@ fn started(
         instance,
         deferred: None,
     });
-    // Nothing that was seen before is of the life that follows (I4, L1).
+    // Nothing that was seen before is of the life that follows (docs/incidents.md#self-fire).
     worker.watch_present_life(turn.now);
     later(worker, turn);
 }
 
-/// Each drop is counted by its cause, logged, and shown (I4, L3).
+/// Each drop is counted by its cause, logged, and shown (docs/incidents.md#self-fire).
 fn dropped(
     worker: &mut Worker,
     turn: &mut Turn<'_>,

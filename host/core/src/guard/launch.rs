@@ -1,4 +1,4 @@
-//! Launching and starting: never beside an instance that serves or could (G1, G4, I1, I2).
+//! Launching and starting: never beside an instance that serves or could (G1, G4; docs/incidents.md#stale-pointer, docs/incidents.md#ip-race).
 
 use std::collections::BTreeMap;
 
@@ -166,7 +166,7 @@ impl Scene<'_> {
             .try_for_each(|known| self.is_out_of_the_way(known))
     }
 
-    /// A candidate is passed over when `adopt` has declined it, and not while it only has no address yet (I2).
+    /// A candidate is passed over when `adopt` has declined it, and not while it only has no address yet (docs/incidents.md#ip-race).
     fn is_out_of_the_way(&self, known: &Known) -> Result<(), Veto> {
         let Instance { id, state, .. } = &known.instance;
         if !self.worker.is_declined(id, self.now) {
@@ -201,7 +201,7 @@ impl Scene<'_> {
         }
     }
 
-    /// What came and went unserved time after time will do so again: each time is waited for longer (I1).
+    /// What came and went unserved time after time will do so again: each time is waited for longer (docs/incidents.md#stale-pointer).
     fn is_not_cycling(&self) -> Result<(), Veto> {
         match self.worker.cycling_until() {
             Some(until) if until > self.now => Err(Veto::new(

@@ -1,4 +1,4 @@
-//! Who may act for a worker: the holder of its lease, and nobody else (G6, I3).
+//! Who may act for a worker: the holder of its lease, and nobody else (G6; docs/incidents.md#double-provision).
 
 use super::Scene;
 use crate::model::id::Epoch;

@@ -178,7 +178,7 @@ impl Scene<'_> {
         self.grant(generation, mutation)
     }
 
-    /// Single flight: one mutation at a time for a worker (I3, G4). What follows a pointer write could be overtaken by
+    /// Single flight: one mutation at a time for a worker (G4; docs/incidents.md#double-provision). What follows a pointer write could be overtaken by
     /// it (G3).
     fn nothing_in_flight(&self) -> Result<(), Veto> {
         if let Some(in_flight) = &self.worker.in_flight {

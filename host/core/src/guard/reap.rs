@@ -1,5 +1,5 @@
 //! Ending an instance: never one in use, and never for an idleness that could not have been anything
-//! else (G5, I1). The pointer that names it is cleared in the same action (G3).
+//! else (G5; docs/incidents.md#stale-pointer). The pointer that names it is cleared in the same action (G3).
 
 use super::{Permit, Reaping, Scene};
 use crate::model::budget::Spending;

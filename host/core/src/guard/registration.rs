@@ -3,7 +3,7 @@
 //! The gate is open for the one instance that embodies the worker while no live token of it is out: also for one
 //! that has registered before, lost its token and says nothing any more. It is never open for another
 //! instance. So two boxes of one worker cannot take each other's mint, and a refused register is the end of
-//! nothing but of a box that is superseded (I3).
+//! nothing but of a box that is superseded (docs/incidents.md#double-provision).
 
 use super::Scene;
 use crate::model::boxes::{Claim, Proof, Refusal, RefusalCode};

@@ -1,4 +1,4 @@
-//! Restarts: N triggers within the window are one cycle, whatever a policy says (G7, I4).
+//! Restarts: N triggers within the window are one cycle, whatever a policy says (G7; docs/incidents.md#self-fire).
 
 use super::{COMES_UP_MAX, Permit, Scene};
 use crate::model::budget::Spending;

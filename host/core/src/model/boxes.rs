@@ -3,7 +3,7 @@
 //! A *box* is the machine that an instance is, seen from its own inside. It registers once, by proof of which
 //! instance it is, and gets a [`Token`]; with that it sends heartbeats and says what it has done. An
 //! *application* says what it has delivered. Each of them is answered: noted, or refused with a stable code that
-//! says whether to come back, to end, or that something is wrong (I3).
+//! says whether to come back, to end, or that something is wrong (docs/incidents.md#double-provision).
 
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ pub enum Reporter {
     Box(Token),
 }
 
-/// What is reported. Delivered is not processed: the first only says that the instance has taken it (I3).
+/// What is reported. Delivered is not processed: the first only says that the instance has taken it (docs/incidents.md#double-provision).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The box is alive.

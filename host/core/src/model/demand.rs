@@ -28,7 +28,7 @@ pub struct DemandSpec {
     pub period: Millis,
     /// How far back is looked: whole periods. 10 minutes.
     pub window: Millis,
-    /// Fewer samples in the window are too few to tell. 2 (I5).
+    /// Fewer samples in the window are too few to tell. 2 (docs/incidents.md#frozen-activity).
     pub samples_min: u32,
     /// How often it is read, at least the period: each reading of each worker's metric costs money. 60 s.
     pub every: Millis,

@@ -58,7 +58,7 @@ pub enum Operated {
     RestartBegun,
     /// One is in flight, and this request is one with it.
     RestartJoined,
-    /// The request was dropped and counted (I4, L3).
+    /// The request was dropped and counted (docs/incidents.md#self-fire).
     RestartDropped,
     /// It follows once the restart in flight is over.
     RestartDeferred,

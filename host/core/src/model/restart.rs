@@ -20,7 +20,7 @@ pub struct RestartRequest {
     pub text: Option<String>,
 }
 
-/// Who asks for a restart. What holds back a program does not hold back a person (I4, L3).
+/// Who asks for a restart. What holds back a program does not hold back a person (docs/incidents.md#self-fire).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initiator {
@@ -83,7 +83,7 @@ pub enum RestartStage {
 }
 
 impl Restart {
-    /// Whether its end is still awaited. Until then nothing is concluded from how the worker looks (I4, L1).
+    /// Whether its end is still awaited. Until then nothing is concluded from how the worker looks (docs/incidents.md#self-fire).
     pub fn is_in_flight(&self) -> bool {
         matches!(
             self.stage,

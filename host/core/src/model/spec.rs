@@ -159,13 +159,13 @@ pub struct Limits {
     /// and of a lease.
     pub orphan_grace: Millis,
     /// How long a worker may take deliveries and finish none before it counts as unresponsive, whatever its
-    /// heartbeat says (I3). 5 minutes; only where its box registers or somebody reports what is processed.
+    /// heartbeat says (docs/incidents.md#double-provision). 5 minutes; only where its box registers or somebody reports what is processed.
     pub unresponsive_after: Millis,
     /// How long an instance that is to be reaped is kept, and not handed out, so that whoever uses it after all can
     /// show (G5). 30 s: as long as the standard policy lets callers repeat an address.
     pub drain: Millis,
     /// Restarts that programs ask for within this time of a restart's start are dropped, whatever a policy says
-    /// (G7). 60 s: a boot takes 20 to 30 s, in which the worker looks dead, and I4 settled on twice that.
+    /// (G7). 60 s: a boot takes 20 to 30 s, in which the worker looks dead, and incident self-fire settled on twice that.
     pub restart_window: Millis,
     /// Per worker.
     pub worker_budget: Budget,

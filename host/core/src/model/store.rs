@@ -37,7 +37,7 @@ pub struct Stored {
     pub activity: Activity,
 }
 
-/// What is refreshed beside the record. A time that was never is `None`, never 0 (I5).
+/// What is refreshed beside the record. A time that was never is `None`, never 0 (docs/incidents.md#frozen-activity).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Activity {

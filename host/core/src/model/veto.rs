@@ -34,9 +34,9 @@ impl fmt::Display for Veto {
 pub enum Rule {
     /// G4: an instance is adopted and is, or may be, pending or running.
     AdoptedIsLive,
-    /// I1: an instance that carries the worker's tags runs, and `adopt` has not declined it.
+    /// docs/incidents.md#stale-pointer: an instance that carries the worker's tags runs, and `adopt` has not declined it.
     CandidateRuns,
-    /// I1: the cloud was not asked by tag in time.
+    /// docs/incidents.md#stale-pointer: the cloud was not asked by tag in time.
     NotScanned,
     /// Single flight: another mutation's outcome is not known yet.
     MutationInFlight,
@@ -58,11 +58,11 @@ pub enum Rule {
     BudgetSpent,
     /// G10: the provider asked for a pause that has not passed.
     ProviderBacksOff,
-    /// I1: the worker's instances come and go without ever serving; the next one is waited for.
+    /// docs/incidents.md#stale-pointer: the worker's instances come and go without ever serving; the next one is waited for.
     Cycling,
     /// The pool has nothing to launch from.
     NoLaunchTemplate,
-    /// I1: `idle` is claimed of an instance that was never handed out, so nobody could use it.
+    /// docs/incidents.md#stale-pointer: `idle` is claimed of an instance that was never handed out, so nobody could use it.
     NeverHandedOut,
     /// G5: it was used more recently than the pool's `idle_min`.
     RecentActivity,
@@ -70,7 +70,7 @@ pub enum Rule {
     RestartInFlight,
     /// G7: the latest restart began within the window.
     RestartWindow,
-    /// I2, I4: what only has no address yet is taken for dead.
+    /// docs/incidents.md#ip-race: what only has no address yet is taken for dead.
     ComesUp,
     /// G5: somebody holds it busy.
     HeldBusy,

@@ -74,7 +74,7 @@ pub struct Life {
 /// Why nothing is concluded, though there may be something to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// A restart is in flight: how the worker looks meanwhile says nothing (I4, L1).
+    /// A restart is in flight: how the worker looks meanwhile says nothing (docs/incidents.md#self-fire).
     Restarting,
     /// Nothing embodies the worker.
     NothingAdopted,
@@ -197,7 +197,7 @@ impl Worker {
         })
     }
 
-    /// The address that callers get, else the private one first (I2).
+    /// The address that callers get, else the private one first (docs/incidents.md#ip-race).
     fn probed_ip(&self) -> Option<IpAddr> {
         let instance = &self.adopted_known()?.instance;
         let addresses = [instance.private_ip, instance.public_ip];

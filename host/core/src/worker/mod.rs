@@ -137,7 +137,7 @@ pub struct Worker {
     pub last_decision: Option<LastDecision>,
     /// Why the last caller was turned away, for the status.
     pub last_not_yet: Option<NotYet>,
-    /// When somebody last asked for the worker, served or not: demand shows also in who is turned away (I5).
+    /// When somebody last asked for the worker, served or not: demand shows also in who is turned away (docs/incidents.md#frozen-activity).
     pub asked_at: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub handed_out_told: Option<Instant>,

@@ -94,7 +94,7 @@ pub struct RecordStatus {
     pub phase: Phase,
 }
 
-/// Delivered and processed are different facts (I3): the first only says that the instance has taken it.
+/// Delivered and processed are different facts (docs/incidents.md#double-provision): the first only says that the instance has taken it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ActivityStatus {
     /// Deliveries so far, to all instances of the worker.

@@ -1,12 +1,12 @@
 //! Delivered is not processed: what the worker's instance has taken and not finished, and since when none of
-//! it gets done (I3).
+//! it gets done (docs/incidents.md#double-provision).
 
 use super::Worker;
 use crate::model::id::InstanceId;
 use crate::model::store::Activity;
 use crate::model::time::{Instant, Millis};
 
-/// So many instances in a row that served nobody did so for a reason (I1).
+/// So many instances in a row that served nobody did so for a reason (docs/incidents.md#stale-pointer).
 pub const CYCLING: u32 = 3;
 
 impl Worker {
@@ -83,7 +83,7 @@ impl Worker {
     /// Whether the instance takes deliveries and has finished none for longer than the pool allows, and for how
     /// long. Its heartbeat has no say in that.
     pub fn unresponsive_for(&self, now: Instant) -> Option<Millis> {
-        // How the worker looks while it restarts says nothing (I4, L1).
+        // How the worker looks while it restarts says nothing (docs/incidents.md#self-fire).
         if self.is_restarting() {
             return None;
         }

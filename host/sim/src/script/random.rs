@@ -20,7 +20,7 @@ const MINUTE_MS: u64 = 60 * SECOND_MS;
 /// Worlds draw from the streams with small numbers, and have the same seed.
 const STREAM: u64 = 200;
 
-/// What was written up of all timeouts (I5).
+/// What was written up of all timeouts (docs/incidents.md#frozen-activity).
 const IDLE_LIMIT: Millis = Millis::from_secs(30 * 60);
 
 impl Script {

@@ -7,15 +7,15 @@ use crate::run::{Beside, Harm, Run};
 /// The incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incident {
-    /// I1: a stopped instance is started, because the pointer names it, beside a healthy one.
+    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names it, beside a healthy one.
     StalePointer,
-    /// I2: a stopped instance is started, because the right one has no address yet.
+    /// docs/incidents.md#ip-race: a stopped instance is started, because the right one has no address yet.
     IpRace,
-    /// I3: one is launched beside the one that was just launched.
+    /// docs/incidents.md#double-provision: one is launched beside the one that was just launched.
     DoubleProvision,
-    /// I4: a restart ends what the restart before has just brought up.
+    /// docs/incidents.md#self-fire: a restart ends what the restart before has just brought up.
     SelfFire,
-    /// I5: one is stopped in mid-conversation.
+    /// docs/incidents.md#frozen-activity: one is stopped in mid-conversation.
     FrozenActivity,
 }
 

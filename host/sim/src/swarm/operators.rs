@@ -56,7 +56,7 @@ impl Estate<'_> {
             Fault::Burst => self.burst(),
             Fault::ProgramRestarts => {
                 let worker = self.some_worker();
-                // One change often asks several times (I4).
+                // One change often asks several times (docs/incidents.md#self-fire).
                 for _ in 0..self.chance.between(Stream::Users, 1, 4) {
                     self.ask_for_restart(&worker, Initiator::Program);
                 }

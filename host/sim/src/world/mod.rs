@@ -1,7 +1,7 @@
 //! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a clock
 //! that somebody else moves. Everything it draws comes from its seed.
 //!
-//! Modelled after `AWS-FACTS`: an instance is `pending` for a while, then `running`, and its addresses
+//! Modelled after docs/aws-facts.md: an instance is `pending` for a while, then `running`, and its addresses
 //! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch
 //! token answers a replay with the first launch's instance. A Fargate task is an instance that can only be ended,
 //! is seen through its cluster alone, and whose token is forgotten with it.

@@ -1,5 +1,5 @@
 //! Registering: one token for the one instance that embodies the worker, and never a box that cannot come back
-//! (I3, G8).
+//! (G8; docs/incidents.md#double-provision).
 
 use crate::support::{BEGINS, Bench, Native};
 use reeve_core::answer::Answer;

@@ -1,4 +1,4 @@
-//! Delivered is not processed: what is counted, what it means for the worker, and what it protects (I3, I5).
+//! Delivered is not processed: what is counted, what it means for the worker, and what it protects (docs/incidents.md#double-provision, docs/incidents.md#frozen-activity).
 
 use crate::boxes::{heartbeat, launched, register, registered, report};
 use crate::records::Several;

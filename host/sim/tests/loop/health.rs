@@ -1,4 +1,4 @@
-//! The health of a worker: what its signals conclude, and, above all, from what nothing is concluded (I4, L1; I5).
+//! The health of a worker: what its signals conclude, and, above all, from what nothing is concluded (docs/incidents.md#self-fire, docs/incidents.md#frozen-activity).
 
 mod held_off;
 mod holding;

@@ -1,5 +1,5 @@
 //! Restarts: one cycle however many ask, over only when the worker is really there, and finished by whoever
-//! lives (I4, G7).
+//! lives (G7; docs/incidents.md#self-fire).
 
 use crate::boxes::{fleet as fleet_with_boxes, heartbeat, register, registered};
 use crate::desk::Desk;

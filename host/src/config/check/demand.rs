@@ -15,7 +15,7 @@ const PERIOD_MS: (u64, u64) = (60_000, 3_600_000);
 /// At most a day: with the shortest period still far below what one call may return.
 const WINDOW_MS: (u64, u64) = (60_000, 86_400_000);
 const EVERY_MS: (u64, u64) = (60_000, 3_600_000);
-/// The most samples a window can have is a day's minutes; one sample alone says little (I5).
+/// The most samples a window can have is a day's minutes; one sample alone says little (docs/incidents.md#frozen-activity).
 const SAMPLES_MIN: (u64, u64) = (1, 1_440);
 /// CloudWatch API reference: Metric, `Dimensions`; Dimension, `Name` and `Value`; Metric, `Namespace` and
 /// `MetricName`.

@@ -76,7 +76,7 @@ pub(super) fn turn_away(
     }
 }
 
-/// Refuses, and tells people: a refused register stands on the worker (I3), and an alarm is loud.
+/// Refuses, and tells people: a refused register stands on the worker (docs/incidents.md#double-provision), and an alarm is loud.
 pub(super) fn refuse(
     worker: &mut Worker,
     turn: &mut Turn<'_>,

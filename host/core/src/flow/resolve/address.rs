@@ -1,5 +1,5 @@
 //! The look for the address of an instance that runs. Finding the instance and finding its address are
-//! separate steps: whatever happens here, nothing else is started (I2).
+//! separate steps: whatever happens here, nothing else is started (docs/incidents.md#ip-race).
 
 use super::callers;
 use super::next::Next;

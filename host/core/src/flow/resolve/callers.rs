@@ -131,7 +131,7 @@ pub(in crate::flow) fn follow(worker: &mut Worker, turn: &Turn<'_>) -> bool {
 }
 
 /// Answers one caller, and says in the log whether the request reached the worker's door or was turned
-/// away before it (I1).
+/// away before it (docs/incidents.md#stale-pointer).
 fn answer(worker: &Worker, turn: &mut Turn<'_>, request: RequestId, answer: Answer) {
     match &answer {
         Answer::Served(route) => turn.notice(

@@ -36,7 +36,7 @@ const DECISIONS_MAX: u8 = 8;
 /// The longest a `serve` is repeated without asking again.
 const VALID_MAX: Millis = Millis::from_secs(600);
 
-/// Begins a pass. The pointer is read live each time: nobody serves from a value read at start (I1).
+/// Begins a pass. The pointer is read live each time: nobody serves from a value read at start (docs/incidents.md#stale-pointer).
 pub(super) fn begin(worker: &mut Worker, turn: &mut Turn<'_>) {
     worker.pass = Some(Pass {
         started: turn.now,

@@ -151,7 +151,7 @@ pub enum How {
     Found,
 }
 
-/// The last failure of a worker: what, when, how often (I3).
+/// The last failure of a worker: what, when, how often (docs/incidents.md#double-provision).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LastError {

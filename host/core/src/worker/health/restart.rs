@@ -4,7 +4,7 @@ use super::super::Worker;
 use crate::model::time::{Instant, Millis};
 
 impl Worker {
-    /// What speaks against ending the instance although its signals have been bad since `since` (I5): a health check
+    /// What speaks against ending the instance although its signals have been bad since `since` (docs/incidents.md#frozen-activity): a health check
     /// must not end what is in use.
     pub fn health_restart_held_off(&self, now: Instant, since: Instant) -> Option<String> {
         let activity = self.record.activity();
@@ -21,7 +21,7 @@ impl Worker {
         if activity.processed_at.is_some_and(|at| at >= since) {
             return Some("it has processed something since the failures began".to_owned());
         }
-        // Where somebody says what is processed, what was only delivered proves no life (I3).
+        // Where somebody says what is processed, what was only delivered proves no life (docs/incidents.md#double-provision).
         let says_processed = self.pool.boxes.is_some() || activity.processed > 0;
         let delivered = activity.delivered_at.is_some_and(|at| at >= since);
         (delivered && !says_processed)

@@ -1,4 +1,4 @@
-//! L1: a restart that probes have asked for is about the life that they have asked: it begins only after as many of them
+//! A restart that probes have asked for is about the life that they have asked: it begins only after as many of them
 //! have failed in this life as the pool wants, and those do not count that nothing could be concluded from while it
 //! booted.
 

@@ -20,7 +20,7 @@ pub enum Guarantee {
     G9,
     G10,
     V5,
-    /// A worker was changed while a change of it was under way (I3).
+    /// A worker was changed while a change of it was under way (docs/incidents.md#double-provision).
     SingleFlight,
     /// A paused worker was changed.
     Pause,

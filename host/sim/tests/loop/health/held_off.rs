@@ -1,4 +1,4 @@
-//! A health check does not end what is in use (I5).
+//! A health check does not end what is in use (docs/incidents.md#frozen-activity).
 
 use reeve_core::boxes::{Report, Reporter, Said};
 use reeve_core::health::RestartRule;
