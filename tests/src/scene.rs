@@ -4,11 +4,11 @@ use crate::emulator::{Emulator, REGION};
 use crate::process::{Reeve, copy_policies};
 
 /// Where one asks for it.
-pub const RESOLVE: &str = "/v1/workers/encache-gpu/resolve";
+pub const RESOLVE: &str = "/v1/workers/chat/resolve";
 /// The parameter that names its instance.
-pub const POINTER: &str = "/encache/gpu/instance_id";
+pub const POINTER: &str = "/chat/instance_id";
 /// Its tag.
-pub const NAME: &str = "encache-gpu-worker";
+pub const NAME: &str = "chat-worker";
 /// Whose account the emulator's is.
 pub const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_ACCESS_KEY_ID", "test"),
@@ -41,9 +41,9 @@ endpoint_url = "{}"
 [pool.gpu]
 region = "{REGION}"
 port = 8000
-launch_template = "encache-gpu"
+launch_template = "chat"
 
-[worker.encache-gpu]
+[worker.chat]
 pool = "gpu"
 tag_value = "{NAME}"
 pointer = "{POINTER}"

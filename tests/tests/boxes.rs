@@ -18,9 +18,9 @@ use reeve_tests::scene::{
 };
 use serde_json::{Value, json};
 
-const REGISTER: &str = "/v1/workers/encache-gpu/register";
-const HEARTBEAT: &str = "/v1/workers/encache-gpu/heartbeat";
-const PROCESSED: &str = "/v1/workers/encache-gpu/processed";
+const REGISTER: &str = "/v1/workers/chat/register";
+const HEARTBEAT: &str = "/v1/workers/chat/heartbeat";
+const PROCESSED: &str = "/v1/workers/chat/processed";
 
 /// A directory whose configuration trusts the tests' issuer for the emulator's region.
 fn directory_with_certificate() -> tempfile::TempDir {
@@ -90,7 +90,7 @@ fn a_token_outlives_a_host_that_is_killed_the_moment_after_it_was_given() {
     let directory = reeve.kill();
 
     let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
-    let status = reeve.get("/v1/workers/encache-gpu").body;
+    let status = reeve.get("/v1/workers/chat").body;
     assert_eq!(status["activity"]["processed"], 2);
     assert_eq!(
         status["registration"]["instance"],

@@ -74,7 +74,7 @@ fn killed_at(step: &str, hold: Hold, shared: bool) {
         if shared { "DynamoDB" } else { "SQLite" }
     );
     let emulator = Emulator::start();
-    emulator.create_launch_template("encache-gpu");
+    emulator.create_launch_template("chat");
     let gateway = Gateway::start(&emulator.url());
     let mut configuration = configuration_at(&gateway.url());
     if shared {
@@ -117,7 +117,7 @@ fn killed_at_every_persisted_step_another_host_takes_over_when_the_lease_is_stal
 #[test]
 fn a_hundred_callers_at_once_give_one_launch() {
     let emulator = Emulator::start();
-    emulator.create_launch_template("encache-gpu");
+    emulator.create_launch_template("chat");
     let gateway = Gateway::start(&emulator.url());
     let configuration = configuration_at(&gateway.url());
     let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);
@@ -136,7 +136,7 @@ fn a_hundred_callers_at_once_give_one_launch() {
 fn twenty_hosts_that_share_a_worker_launch_it_once() {
     const HOSTS: usize = 20;
     let emulator = Emulator::start();
-    emulator.create_launch_template("encache-gpu");
+    emulator.create_launch_template("chat");
     emulator.create_table("reeve");
     let gateway = Gateway::start(&emulator.url());
     let configuration = configuration_at(&gateway.url()) + &shared_store();

@@ -75,7 +75,7 @@ fn a_stale_pointer_resolves_on_the_first_call_and_the_stopped_instance_is_not_st
 #[test]
 fn an_empty_account_gets_one_launch_from_the_template_however_many_ask() {
     let emulator = Emulator::start();
-    emulator.create_launch_template("encache-gpu");
+    emulator.create_launch_template("chat");
     emulator.record();
     let reeve = serve(&emulator);
     let address = reeve.address();
@@ -110,7 +110,7 @@ fn a_launch_that_is_refused_says_why_in_the_answer_and_on_the_worker() {
     assert_eq!(reply.status, 503, "{}", reply.body);
     assert!(reply.retry_after.is_some());
     let last_error = |reeve: &Reeve| {
-        let worker = reeve.get("/v1/workers/encache-gpu").body;
+        let worker = reeve.get("/v1/workers/chat").body;
         let text = worker.pointer("/last_error/text").and_then(Value::as_str);
         text.map(str::to_owned)
     };
@@ -124,7 +124,7 @@ fn a_launch_that_is_refused_says_why_in_the_answer_and_on_the_worker() {
 #[test]
 fn after_a_kill_the_next_life_goes_on_with_the_next_epoch_and_the_same_instance() {
     let emulator = Emulator::start();
-    emulator.create_launch_template("encache-gpu");
+    emulator.create_launch_template("chat");
     let reeve = serve(&emulator);
     let first = reeve.get(&format!("{RESOLVE}?wait=30s"));
     assert_eq!(first.status, 200, "{}", first.body);

@@ -16,7 +16,7 @@ use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, dir
 use serde_json::{Value, json};
 
 const CLUSTER: &str = "agents";
-const WORKER: &str = "/v1/workers/encache-gpu";
+const WORKER: &str = "/v1/workers/chat";
 
 /// The shortest idle timeout that the standard policy takes.
 const IDLE: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ fn serve_with(emulator: &Emulator, subnet: &str, of_pool: &str, more: &str) -> R
          subnets = [\"{subnet}\"]\ncontainer = \"main\"\n\
          \n[pool.gpu.limits]\nscan_interval_ms = 1000\n{more}"
     );
-    let of_ec2 = "launch_template = \"encache-gpu\"\n";
+    let of_ec2 = "launch_template = \"chat\"\n";
     let configuration = configuration(emulator);
     assert!(configuration.contains(of_ec2));
     let configuration = configuration.replace(of_ec2, of_pool) + &section;
@@ -87,7 +87,7 @@ fn a_task_is_run_served_replaced_by_a_restart_and_told_whom_it_serves() {
     let task = emulator.task(CLUSTER, &first);
     let environment = &task["overrides"]["containerOverrides"][0]["environment"];
     let expected = json!([
-        {"name": "REEVE_WORKER", "value": "encache-gpu"}, {"name": "REEVE_GENERATION", "value": "1"},
+        {"name": "REEVE_WORKER", "value": "chat"}, {"name": "REEVE_GENERATION", "value": "1"},
     ]);
     assert_eq!(environment, &expected);
 

@@ -78,7 +78,7 @@ fn on_a_full_disk_known_addresses_are_served_nothing_is_started_and_it_says_why(
     let refused = reeve.get(&format!("{RESOLVE}?wait=2s"));
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert_eq!(emulator.state(&running), "stopped");
-    let worker = reeve.get("/v1/workers/encache-gpu").body;
+    let worker = reeve.get("/v1/workers/chat").body;
     let error = worker.get("last_error").map(ToString::to_string);
     assert!(
         error.is_some_and(|error| error.contains("the journal cannot be written")),

@@ -80,7 +80,7 @@ fn host() {
     let heard = a_box.hear();
     assert_eq!(heard, format!("{BEATS} of {BEATS} stored"));
 
-    let worker = reeve.get("/v1/workers/encache-gpu").body;
+    let worker = reeve.get("/v1/workers/chat").body;
     assert_eq!(worker["restart"], Value::Null, "{worker}");
     assert_eq!(worker["health"]["unhealthy_since"], Value::Null, "{worker}");
     let metrics = reeve.get("/metrics").body;
@@ -102,7 +102,7 @@ fn variable(name: &str) -> String {
 
 /// Registers, then sends its heartbeats when it is told to.
 fn a_box() {
-    let url = format!("http://{}/v1/workers/encache-gpu", variable(DOOR));
+    let url = format!("http://{}/v1/workers/chat", variable(DOOR));
     let body = json!({"nonce": "the first of this box", "document": variable(DOCUMENT)});
     let reply = say_as_box(&format!("{url}/register"), None, &body);
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -129,7 +129,7 @@ fn flood() {
         while half_sent.len() < HALF_HEADS {
             let mut stream = TcpStream::connect(door).unwrap();
             // The door may have ended it already.
-            let _ = stream.write_all(b"POST /v1/workers/encache-gpu/heartbeat HTTP/1.1\r\nHost: a");
+            let _ = stream.write_all(b"POST /v1/workers/chat/heartbeat HTTP/1.1\r\nHost: a");
             stream.set_nonblocking(true).unwrap();
             half_sent.push(stream);
         }

@@ -41,14 +41,14 @@ fn workers_are_listed_and_shown_and_the_journal_says_why() {
 
     let listed = printed(&command(&reeve, &["workers"]));
     let line = listed.lines().nth(1).unwrap_or_default();
-    for part in ["encache-gpu", "serving", &running, "http://"] {
+    for part in ["chat", "serving", &running, "http://"] {
         assert!(line.contains(part), "{part} in {listed}");
     }
-    let shown = printed(&command(&reeve, &["worker", "show", "encache-gpu"]));
+    let shown = printed(&command(&reeve, &["worker", "show", "chat"]));
     assert!(shown.contains("\"phase\": \"running\""), "{shown}");
 
     let journal = || {
-        let asked = ["journal", "--worker", "encache-gpu", "--since", "1h"];
+        let asked = ["journal", "--worker", "chat", "--since", "1h"];
         printed(&command(&reeve, &asked))
     };
     reeve.until("the intent and its outcome are in the journal", |_| {

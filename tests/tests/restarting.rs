@@ -15,8 +15,8 @@ use reeve_tests::scene::{
 };
 use serde_json::json;
 
-const WORKER: &str = "/v1/workers/encache-gpu";
-const RESTART: &str = "/v1/workers/encache-gpu/restart";
+const WORKER: &str = "/v1/workers/chat";
+const RESTART: &str = "/v1/workers/chat/restart";
 
 /// What the asking comes to.
 #[track_caller]

@@ -209,7 +209,7 @@ mod tests {
         let cases = [
             ("lt-0123456789abcdef0", true),
             ("lt-1a2b3c4d", true),
-            ("encache-gpu", false),
+            ("chat", false),
             ("lt-chat", false),
             ("lt-deadbeef-chat", false),
         ];

@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_tag_value_is_looked_for_letter_by_letter() {
         let cases = [
-            ("encache-gpu-worker", "encache-gpu-worker"),
+            ("chat-worker", "chat-worker"),
             ("*amazon?\\", "\\*amazon\\?\\\\"),
         ];
         for (value, filter) in cases {

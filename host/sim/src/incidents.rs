@@ -36,15 +36,15 @@ pub fn pool() -> PoolName {
 
 /// The worker of the incidents: one GPU instance that a chat service and a video-ingest service share.
 pub fn worker() -> WorkerId {
-    WorkerId::from("encache-gpu")
+    WorkerId::from("chat")
 }
 
 /// Its tag.
-pub const TAG: (&str, &str) = ("Name", "encache-gpu-worker");
+pub const TAG: (&str, &str) = ("Name", "chat-worker");
 
 /// Its pointer.
 pub fn pointer() -> PointerName {
-    PointerName::from("/encache/gpu/instance_id")
+    PointerName::from("/chat/instance_id")
 }
 
 /// The configuration of the incidents' system.
@@ -65,7 +65,7 @@ pub(crate) fn pool_spec() -> PoolSpec {
         compute: Compute::Ec2,
         tag_key: TAG.0.to_owned(),
         port: 8000,
-        launch: Some(LaunchSource::LaunchTemplate("encache-gpu".to_owned())),
+        launch: Some(LaunchSource::LaunchTemplate("chat".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         reap: true,

@@ -262,7 +262,7 @@ fn two_workers_share_neither_tag_nor_pointer_and_every_mistake_is_shown_at_once(
          `.`, not beginning with `.`\n\
          etc/reeve.toml:22:8: there is no pool \"cpu\"; accepted: \"gpu\"\n\
          etc/reeve.toml:23:11: found the pointer \"no/root\"; accepted: the name of an SSM parameter such as \
-         /encache/gpu/instance_id: letters, digits, `-`, `_`, `.`, and `/` only if it begins with one",
+         /chat/instance_id: letters, digits, `-`, `_`, `.`, and `/` only if it begins with one",
     );
 }
 

@@ -38,7 +38,7 @@ async fn a_launch_is_of_one_instance_from_the_default_version_with_token_and_tag
         ("ClientToken", "token-of-attempt-3"),
         ("MinCount", "1"),
         ("MaxCount", "1"),
-        ("LaunchTemplate.LaunchTemplateName", "encache-gpu"),
+        ("LaunchTemplate.LaunchTemplateName", "chat"),
         ("LaunchTemplate.Version", "$Default"),
         ("TagSpecification.1.ResourceType", "instance"),
         ("TagSpecification.1.Tag.1.Key", "reeve:generation"),

@@ -37,7 +37,7 @@ fn pointer_value(value: &str) -> Step {
 fn launch() -> Mutation {
     Mutation::Launch {
         region: "us-east-1".into(),
-        source: LaunchSource::LaunchTemplate("encache-gpu".to_owned()),
+        source: LaunchSource::LaunchTemplate("chat".to_owned()),
         token: "token-of-attempt-3".into(),
         tags: [("reeve:worker", "chat"), ("reeve:generation", "3")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))

@@ -105,7 +105,7 @@ text_id!(
     Region
 );
 text_id!(
-    /// The name of a pointer: an SSM parameter such as `/encache/gpu/instance_id`.
+    /// The name of a pointer: an SSM parameter such as `/chat/instance_id`.
     PointerName
 );
 text_id!(

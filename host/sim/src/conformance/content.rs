@@ -254,7 +254,7 @@ fn request() -> RestartRequest {
 fn mutations() -> Vec<Mutation> {
     let region = || Region::from("eu-central-1");
     let id = || InstanceId::from("i-0123456789abcdef0");
-    let pointer = || PointerName::from("/encache/gpu/instance_id");
+    let pointer = || PointerName::from("/chat/instance_id");
     let tags = [("reeve:worker", "chat"), ("empty", ""), ("", "\u{fc}: =")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     vec![

@@ -137,7 +137,7 @@ pub(super) fn pointer(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "found the pointer {name:?}; accepted: the name of an SSM parameter such as /encache/gpu/instance_id: \
+        "found the pointer {name:?}; accepted: the name of an SSM parameter such as /chat/instance_id: \
          letters, digits, `-`, `_`, `.`, and `/` only if it begins with one"
     ))
 }
