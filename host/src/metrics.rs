@@ -15,11 +15,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use reeve_core::answer::Answer;
 use reeve_core::decision::Decision;
 use reeve_core::health::{Probed, Sign, SignalKind};
 use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::notice::Notice;
+use reeve_core::response::Resolution;
 use reeve_core::worker::SignalStatus;
 
 use crate::notify::Counters;
@@ -162,10 +162,10 @@ impl Metrics {
     }
 
     /// An answer that the core gave.
-    pub(crate) fn answered(&self, worker: &WorkerId, answer: &Answer) {
+    pub(crate) fn answered(&self, worker: &WorkerId, answer: &Resolution) {
         let answer = match answer {
-            Answer::Served(_) => "served",
-            Answer::NotYet(not_yet) => not_yet.code.as_str(),
+            Resolution::Served(_) => "served",
+            Resolution::NotYet(not_yet) => not_yet.code.as_str(),
         };
         self.resolves(worker, answer).inc();
     }

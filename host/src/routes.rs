@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
-use reeve_core::answer::Route;
 use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::response::Route;
 use reeve_core::time::{Instant, Millis};
 use serde::Serialize;
 

@@ -5,29 +5,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Asker, Timer};
 use crate::guard::Permit;
-use crate::model::answer::{Answer, Route};
-use crate::model::boxes::Reply;
 use crate::model::cloud::Query;
 use crate::model::health::Target;
 use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::model::journal::Record;
 use crate::model::notice::Notice;
-use crate::model::operator::{Operated, Refused};
 use crate::model::point::Input;
+use crate::model::response::{Response, Route};
 use crate::model::store::{Touch, Write};
 use crate::model::time::Instant;
 
 /// Something to do.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Ask the cloud; answer with [`Event::Queried`](crate::event::Event::Queried).
+    /// Ask the cloud; answer with [`Event::queried`](crate::event::Event::queried).
     Query {
         /// For whom.
         asker: Asker,
         /// What.
         query: Query,
     },
-    /// Ask the instance how it is; answer with [`Event::Probed`](crate::event::Event::Probed), whatever happens.
+    /// Ask the instance how it is; answer with [`Probed`](crate::event::WorkerEvent::Probed), whatever happens.
     Probe {
         /// Whose it is.
         worker: WorkerId,
@@ -39,22 +37,22 @@ pub enum Effect {
         target: Target,
     },
     /// Ask the policy bound to the input's point in this pool; answer with
-    /// [`Event::Decided`](crate::event::Event::Decided).
+    /// [`Decided`](crate::event::WorkerEvent::Decided).
     Decide(Question),
     /// Make this durable before the next effect.
     Journal(Record),
-    /// Read the worker's record; answer with [`Event::RecordRead`](crate::event::Event::RecordRead).
+    /// Read the worker's record; answer with [`RecordRead`](crate::event::WorkerEvent::RecordRead).
     ReadRecord(WorkerId),
-    /// Write the worker's record; answer with [`Event::Committed`](crate::event::Event::Committed). If it was
+    /// Write the worker's record; answer with [`Committed`](crate::event::WorkerEvent::Committed). If it was
     /// written, and only then, do what is permitted and answer with
-    /// [`Event::Mutated`](crate::event::Event::Mutated): the cloud is changed by no other effect.
+    /// [`Mutated`](crate::event::WorkerEvent::Mutated): the cloud is changed by no other effect.
     Commit {
         /// The record.
         write: Box<Write>,
         /// What waits for it.
         then: Option<Permit>,
     },
-    /// Refresh the worker's activity; answer with [`Event::Touched`](crate::event::Event::Touched).
+    /// Refresh the worker's activity; answer with [`Touched`](crate::event::WorkerEvent::Touched).
     Touch {
         /// Whose.
         worker: WorkerId,
@@ -63,39 +61,21 @@ pub enum Effect {
         /// What.
         touch: Touch,
     },
-    /// Answer a box or an application that registered or reported.
-    Reply {
-        /// The worker it was about.
-        worker: WorkerId,
-        /// Who asked.
-        request: RequestId,
-        /// The answer.
-        reply: Reply,
-    },
-    /// Send [`Event::TimerFired`](crate::event::Event::TimerFired) at this instant.
+    /// Wake the core up at this instant, with the event that the timer [is](crate::event::Event::from).
     Timer {
         /// When.
         at: Instant,
         /// Which.
         timer: Timer,
     },
-    /// Answer a caller.
-    Answer {
-        /// The worker asked for.
+    /// Answer a request. Each is answered once; what a command changed is durable by then.
+    Respond {
+        /// The worker that the request is about.
         worker: WorkerId,
-        /// Who asked.
+        /// The request.
         request: RequestId,
-        /// The answer.
-        answer: Answer,
-    },
-    /// Tell an operator what came of a command. What was done is durable.
-    Report {
-        /// The worker it was about.
-        worker: WorkerId,
-        /// Who gave it.
-        request: RequestId,
-        /// What came of it.
-        result: Result<Operated, Refused>,
+        /// The response, of the request's kind.
+        response: Response,
     },
     /// From now on answer resolves of this worker with this route, until it expires.
     Publish(Route),

@@ -1,183 +1,228 @@
-//! What happened: the only way anything gets into the core. Events are data without judgement.
+//! The one door in: what happened. An event is data without judgement, and says whom it concerns.
 
-use crate::model::boxes::Said;
+use serde::{Deserialize, Serialize};
+
 use crate::model::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::model::decision::Decision;
 use crate::model::demand::DemandReading;
 use crate::model::health::Probed;
 use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::model::operator::Command;
+use crate::model::request::Request;
 use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
-use crate::model::time::{Instant, Millis};
-use crate::model::token::Secret;
+use crate::model::time::Instant;
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The host begins to work; comes once, first.
+    /// The host begins to work. This event is the first of a host's life and comes once.
     Started,
-    /// Someone asks where the worker is.
-    ResolveAsked {
-        /// Which worker.
+    /// Something that concerns one worker.
+    Worker {
+        /// The worker. An event about a worker that is not configured has no effect.
         worker: WorkerId,
-        /// Whom to answer.
+        /// What happened.
+        what: WorkerEvent,
+    },
+    /// Something that concerns all workers of a pool.
+    Pool {
+        /// The pool.
+        pool: PoolName,
+        /// What happened.
+        what: PoolEvent,
+    },
+}
+
+/// Something that happened to one worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkerEvent {
+    /// A caller, a box, an application or an operator asks for something. The core answers each request once, with
+    /// [`Effect::Respond`](crate::effect::Effect::Respond).
+    Asked {
+        /// The request's id, which comes back with the response.
         request: RequestId,
-        /// How long the caller is willing to wait; `None`: as long as one pass takes.
-        wait: Option<Millis>,
+        /// What is asked for.
+        what: Request,
     },
-    /// A caller went away; nobody is to be answered.
-    RequestGone {
-        /// The worker that was asked for.
-        worker: WorkerId,
-        /// Who went away.
-        request: RequestId,
-    },
-    /// An operator tells the host something; answered with
-    /// [`Effect::Report`](crate::effect::Effect::Report).
-    Operated {
-        /// About which worker.
-        worker: WorkerId,
-        /// Whom to answer.
-        request: RequestId,
-        /// What.
-        command: Command,
-    },
-    /// Answers were given from the published route since the last such event.
-    HandedOut {
-        /// The worker that was asked for.
-        worker: WorkerId,
-        /// The instance whose address was handed out.
-        instance: InstanceId,
-    },
-    /// A box registers, or a box or an application reports.
-    Said {
-        /// Of which worker.
-        worker: WorkerId,
-        /// Whom to answer.
-        request: RequestId,
-        /// What.
-        said: Said,
-        /// Randomness for a token.
-        fresh: Secret,
-    },
-    /// A refresh of a worker's activity came to an end.
-    Touched {
-        /// Whose.
-        worker: WorkerId,
-        /// Who waits for it.
-        request: RequestId,
-        /// What was to be refreshed.
-        touch: Touch,
-        /// What came of it.
-        result: Result<Touched, StoreError>,
-    },
-    /// This host turned connections away that may have been the worker's box: its silence until now says nothing.
-    BoxTurnedAway {
-        /// Whose box.
-        worker: WorkerId,
-    },
-    /// Somebody else read the worker's demand metric; `None`: it could not be read.
-    DemandRead {
-        /// The worker it is about.
-        worker: WorkerId,
-        /// What it said.
-        demand: Option<DemandReading>,
-    },
+    /// The sender of this request is gone and takes no response. A command is followed all the same.
+    Gone(RequestId),
+    /// The published route has answered resolves since the last such event, with this instance's address.
+    HandedOut(InstanceId),
+    /// This host turned connections away that may have been the worker's box: its silence until this instant says nothing.
+    BoxTurnedAway,
+    /// Another program read the worker's demand metric; `None`: it could not be read.
+    DemandRead(Option<DemandReading>),
     /// A probe of an instance came to an end.
     Probed {
-        /// Whose it is.
-        worker: WorkerId,
         /// The instance that was asked.
         instance: InstanceId,
         /// As the effect had it.
         asked_at: Instant,
-        /// What came of it.
+        /// What the probe found.
         result: Probed,
     },
     /// The cloud answered a query.
     Queried {
-        /// For whom it was asked.
-        asker: Asker,
-        /// What was asked.
+        /// The question.
         query: Query,
-        /// When it was asked: the answer is at least as fresh as this.
+        /// When it was sent: the answer is at least as fresh as this.
         asked_at: Instant,
         /// The answer.
         result: Result<Reading, CloudError>,
     },
     /// A policy answered, or failed to.
     Decided {
-        /// The worker it was asked about.
-        worker: WorkerId,
-        /// Which decision.
+        /// The id that the question had.
         decision: DecisionId,
         /// The answer.
         made: Decision,
     },
-    /// The store answered with a worker's record, asked for at `asked_at`; `None`: there is none.
+    /// The store answered with the worker's record; `None`: it has none.
     RecordRead {
-        /// Whose.
-        worker: WorkerId,
-        /// When it was asked for.
+        /// When the record was asked for: the answer is at least as fresh as this.
         asked_at: Instant,
         /// The record.
         result: Result<Option<Stored>, StoreError>,
     },
-    /// A write of a worker's record came to an end. Unless it was written, the mutation that waited for
-    /// it was not sent.
-    Committed {
-        /// Whose.
-        worker: WorkerId,
-        /// What came of it.
-        result: Result<Committed, StoreError>,
+    /// A write of the worker's record came to an end. Unless it was written, the mutation that waited for it was not
+    /// sent.
+    Committed(Result<Committed, StoreError>),
+    /// A refresh of the worker's activity came to an end.
+    Touched {
+        /// The request that the effect named.
+        request: RequestId,
+        /// What was to be refreshed.
+        touch: Touch,
+        /// What the store answered.
+        result: Result<Touched, StoreError>,
     },
     /// A mutation came to an end.
     Mutated {
-        /// The worker it was for.
-        worker: WorkerId,
         /// The decision it rests on.
         decision: DecisionId,
         /// What was to be done.
         mutation: Mutation,
-        /// What came of it.
+        /// What the cloud answered.
         result: Result<Outcome, CloudError>,
     },
     /// A timer ran out.
-    TimerFired(Timer),
+    TimerFired(WorkerTimer),
 }
 
-/// For whom a query was asked.
+/// Something that happened to a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PoolEvent {
+    /// The cloud answered a query that one question asks for all workers of the pool: a scan, their demand metrics, or
+    /// their status checks.
+    Queried {
+        /// The question.
+        query: Query,
+        /// When it was sent.
+        asked_at: Instant,
+        /// The answer.
+        result: Result<Reading, CloudError>,
+    },
+    /// A timer ran out.
+    TimerFired(PoolTimer),
+}
+
+/// For whom a query is asked, and a timer set: its answer concerns the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asker {
     /// One worker.
     Worker(WorkerId),
-    /// All workers of a pool: a scan, their demand metrics, or their status checks.
+    /// All workers of a pool.
     Pool(PoolName),
 }
 
 /// A timer that an effect set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The pool's next scan is due.
-    Scan(PoolName),
-    /// The pool's demand metrics are due to be read.
-    ReadDemand(PoolName),
+    /// For one worker.
+    Worker(WorkerId, WorkerTimer),
+    /// For a pool.
+    Pool(PoolName, PoolTimer),
+}
+
+/// What a worker is woken up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerTimer {
     /// The worker's health is due to be looked at.
-    Probe(WorkerId),
-    /// Look at the worker again, without anybody asking: its instance is on the way.
-    Follow(WorkerId),
+    Probe,
+    /// Look at the worker again without a request: its instance is on the way.
+    Follow,
     /// Read the adopted instance again: it has no address yet.
-    LookForAddress(WorkerId),
+    LookForAddress,
     /// Send an unanswered launch again, with the same token.
-    ReplayLaunch(WorkerId),
-    /// Finish or abandon an intent that nobody works on, as soon as its lease is void.
-    Recover(WorkerId),
+    ReplayLaunch,
+    /// Finish or abandon an intent that no host works on, as soon as its lease is void.
+    Recover,
     /// Show that the holder of the lease is alive.
-    RenewLease(WorkerId),
-    /// An instance that was to be reaped has been drained.
-    Drained(WorkerId),
+    RenewLease,
+    /// The drain of an instance is over.
+    Drained,
     /// Look at the restart in flight.
-    FollowRestart(WorkerId),
-    /// A caller's patience ends.
-    Deadline(WorkerId, RequestId),
+    FollowRestart,
+    /// The patience of the sender of this request ends.
+    Deadline(RequestId),
+}
+
+/// What a pool is woken up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolTimer {
+    /// The next scan is due.
+    Scan,
+    /// The demand metrics are due to be read.
+    ReadDemand,
+}
+
+impl Event {
+    /// Something that happened to this worker.
+    pub fn of(worker: impl Into<WorkerId>, what: WorkerEvent) -> Self {
+        let worker = worker.into();
+        Self::Worker { worker, what }
+    }
+
+    /// The cloud's answer to a query, for those for whom it was asked.
+    pub fn queried(
+        asker: Asker,
+        query: Query,
+        asked_at: Instant,
+        result: Result<Reading, CloudError>,
+    ) -> Self {
+        match asker {
+            Asker::Worker(worker) => Self::Worker {
+                worker,
+                what: WorkerEvent::Queried {
+                    query,
+                    asked_at,
+                    result,
+                },
+            },
+            Asker::Pool(pool) => Self::Pool {
+                pool,
+                what: PoolEvent::Queried {
+                    query,
+                    asked_at,
+                    result,
+                },
+            },
+        }
+    }
+}
+
+impl From<Timer> for Event {
+    fn from(timer: Timer) -> Self {
+        match timer {
+            Timer::Worker(worker, timer) => Self::Worker {
+                worker,
+                what: WorkerEvent::TimerFired(timer),
+            },
+            Timer::Pool(pool, timer) => Self::Pool {
+                pool,
+                what: PoolEvent::TimerFired(timer),
+            },
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod status_checks;
 use std::collections::BTreeMap;
 
 use crate::effect::Effect;
-use crate::event::{Asker, Event, Timer};
+use crate::event::{Event, PoolEvent, PoolTimer, Timer};
 use crate::flow;
 use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query, Reading};
@@ -101,53 +101,13 @@ impl Fleet {
                     scan_now_and_again(&mut turn, pool);
                 }
                 for worker in self.workers.values_mut() {
-                    flow::on_event(worker, &mut turn, Event::Started);
+                    flow::on_started(worker, &mut turn);
                 }
             }
-            Event::TimerFired(Timer::Scan(pool)) => {
-                status_checks::ask(&self.workers, &mut turn, &pool);
-                scan_now_and_again(&mut turn, pool);
-            }
-            Event::TimerFired(Timer::ReadDemand(pool)) => {
-                demand::schedule(&mut turn, &pool);
-                demand::ask(&self.workers, &mut turn, &pool);
-            }
-            Event::Queried {
-                asker: Asker::Pool(pool),
-                query: Query::Demand { metrics, .. },
-                asked_at,
-                result,
-            } => demand::distribute(
-                &mut self.workers,
-                &mut turn,
-                &pool,
-                asked_at,
-                metrics,
-                result,
-            ),
-            Event::Queried {
-                asker: Asker::Pool(pool),
-                query: Query::StatusChecks { ids, .. },
-                asked_at,
-                result,
-            } => status_checks::distribute(
-                &mut self.workers,
-                &mut turn,
-                &pool,
-                asked_at,
-                &ids,
-                result,
-            ),
-            Event::Queried {
-                asker: Asker::Pool(pool),
-                asked_at,
-                result,
-                ..
-            } => distribute(&mut self.workers, &mut turn, &pool, asked_at, result),
-            event => {
-                let worker = addressee(&event).and_then(|id| self.workers.get_mut(id));
-                if let Some(worker) = worker {
-                    flow::on_event(worker, &mut turn, event);
+            Event::Pool { pool, what } => on_pool(&mut self.workers, &mut turn, &pool, what),
+            Event::Worker { worker, what } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    flow::on_event(worker, &mut turn, what);
                 }
             }
         }
@@ -170,6 +130,37 @@ impl Fleet {
     }
 }
 
+fn on_pool(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    turn: &mut Turn<'_>,
+    pool: &PoolName,
+    what: PoolEvent,
+) {
+    match what {
+        PoolEvent::TimerFired(PoolTimer::Scan) => {
+            status_checks::ask(workers, turn, pool);
+            scan_now_and_again(turn, pool.clone());
+        }
+        PoolEvent::TimerFired(PoolTimer::ReadDemand) => {
+            demand::schedule(turn, pool);
+            demand::ask(workers, turn, pool);
+        }
+        PoolEvent::Queried {
+            query,
+            asked_at,
+            result,
+        } => match query {
+            Query::Demand { metrics, .. } => {
+                demand::distribute(workers, turn, pool, asked_at, metrics, result);
+            }
+            Query::StatusChecks { ids, .. } => {
+                status_checks::distribute(workers, turn, pool, asked_at, &ids, result);
+            }
+            _ => distribute(workers, turn, pool, asked_at, result),
+        },
+    }
+}
+
 fn scan_now_and_again(turn: &mut Turn<'_>, pool: PoolName) {
     turn.scan(&pool);
     let Some(state) = turn.shared.pools.get(&pool) else {
@@ -178,7 +169,7 @@ fn scan_now_and_again(turn: &mut Turn<'_>, pool: PoolName) {
     let at = turn.now + state.spec.limits.scan_interval;
     turn.effects.push(Effect::Timer {
         at,
-        timer: Timer::Scan(pool),
+        timer: Timer::Pool(pool, PoolTimer::Scan),
     });
 }
 
@@ -217,45 +208,5 @@ fn distribute(
             Err(error) => Err(error.clone()),
         };
         flow::on_scan(worker, turn, asked_at, found);
-    }
-}
-
-/// The worker an event is about.
-fn addressee(event: &Event) -> Option<&WorkerId> {
-    match event {
-        Event::ResolveAsked { worker, .. }
-        | Event::RequestGone { worker, .. }
-        | Event::Operated { worker, .. }
-        | Event::HandedOut { worker, .. }
-        | Event::Said { worker, .. }
-        | Event::Touched { worker, .. }
-        | Event::BoxTurnedAway { worker }
-        | Event::DemandRead { worker, .. }
-        | Event::Probed { worker, .. }
-        | Event::Decided { worker, .. }
-        | Event::Mutated { worker, .. }
-        | Event::RecordRead { worker, .. }
-        | Event::Committed { worker, .. }
-        | Event::Queried {
-            asker: Asker::Worker(worker),
-            ..
-        }
-        | Event::TimerFired(
-            Timer::Probe(worker)
-            | Timer::Follow(worker)
-            | Timer::LookForAddress(worker)
-            | Timer::ReplayLaunch(worker)
-            | Timer::Recover(worker)
-            | Timer::RenewLease(worker)
-            | Timer::FollowRestart(worker)
-            | Timer::Drained(worker)
-            | Timer::Deadline(worker, _),
-        ) => Some(worker),
-        Event::Started
-        | Event::Queried {
-            asker: Asker::Pool(_),
-            ..
-        }
-        | Event::TimerFired(Timer::Scan(_) | Timer::ReadDemand(_)) => None,
     }
 }

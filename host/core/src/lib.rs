@@ -36,6 +36,6 @@ mod turn;
 pub mod worker;
 
 pub use model::{
-    answer, boxes, budget, cloud, compute, decision, demand, health, id, instance, journal, notice,
-    operator, point, restart, spec, store, time, token, veto,
+    boxes, budget, cloud, compute, decision, demand, health, id, instance, journal, notice,
+    operator, point, request, response, restart, spec, store, time, token, veto,
 };

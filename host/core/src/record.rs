@@ -6,7 +6,7 @@
 //! life, could not know of.
 
 use crate::effect::Effect;
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::guard::Permit;
 use crate::model::backoff::backoff;
 use crate::model::id::{DecisionId, Epoch};
@@ -323,7 +323,7 @@ pub(crate) fn try_again(worker: &mut Worker, turn: &mut Turn<'_>, error: &StoreE
     tell(worker, turn, error);
     worker.record.failures = worker.record.failures.saturating_add(1);
     let pause = backoff(worker.record.failures);
-    turn.timer(turn.now + pause, Timer::Recover(worker.id.clone()));
+    turn.timer(worker, turn.now + pause, WorkerTimer::Recover);
     pause
 }
 
@@ -337,5 +337,5 @@ fn renew_later(worker: &mut Worker, turn: &mut Turn<'_>) {
     }
     let at = turn.now + Millis::new(turn.shared.lease.get() / RENEWALS);
     worker.record.renew_at = Some(at);
-    turn.timer(at, Timer::RenewLease(worker.id.clone()));
+    turn.timer(worker, at, WorkerTimer::RenewLease);
 }

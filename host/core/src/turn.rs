@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Question};
-use crate::event::{Asker, Timer};
+use crate::event::{Asker, Timer, WorkerTimer};
 use crate::guard::{Permit, Proposal, Scene};
 use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query};
 use crate::model::decision::{Decision, PolicyFailure};
-use crate::model::id::{DecisionId, HostId, PoolName};
+use crate::model::id::{DecisionId, HostId, PoolName, RequestId};
 use crate::model::journal::{Entry, Record};
 use crate::model::notice::{Notice, Step};
 use crate::model::point::{Input, Point};
+use crate::model::response::Response;
 use crate::model::spec::{Budget, FleetSpec, PoolSpec};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
@@ -158,8 +159,17 @@ impl Turn<'_> {
         }));
     }
 
-    pub(crate) fn timer(&mut self, at: Instant, timer: Timer) {
+    pub(crate) fn timer(&mut self, worker: &Worker, at: Instant, timer: WorkerTimer) {
+        let timer = Timer::Worker(worker.id.clone(), timer);
         self.effects.push(Effect::Timer { at, timer });
+    }
+
+    pub(crate) fn respond(&mut self, worker: &Worker, request: RequestId, response: Response) {
+        self.effects.push(Effect::Respond {
+            worker: worker.id.clone(),
+            request,
+            response,
+        });
     }
 
     /// Stops handing out the published route at once.

@@ -8,9 +8,8 @@
 
 use std::sync::Arc;
 
-use reeve_core::answer::{Answer, NotYet, NotYetCode, Route};
 use reeve_core::boxes::{
-    Noted, NotedOutcome, Refusal, RefusalCode, Registered, Reply, Report, Reporter, Said,
+    Accepted, Receipt, Refusal, RefusalCode, Registered, Report, ReportOutcome, Reporter, Statement,
 };
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::Decision;
@@ -19,6 +18,7 @@ use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId,
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
 use reeve_core::ports::Policies;
+use reeve_core::response::{NotYet, NotYetCode, Resolution, Route};
 use reeve_core::restart::RestartRequest;
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
@@ -43,8 +43,8 @@ pub struct AsItWas {
     decisions: DecisionId,
     /// The one token of the worker: whoever registers first after a launch has it.
     token: Option<Token>,
-    answers: Vec<(RequestId, Answer)>,
-    replies: Vec<(RequestId, Reply)>,
+    answers: Vec<(RequestId, Resolution)>,
+    replies: Vec<(RequestId, Receipt)>,
     entries: Vec<Entry>,
 }
 
@@ -72,7 +72,7 @@ impl AsItWas {
     }
 
     /// One resolve, begun from nothing: it remembers no adoption from one call to the next.
-    fn resolve(&mut self, world: &mut World, now: Instant) -> Answer {
+    fn resolve(&mut self, world: &mut World, now: Instant) -> Resolution {
         /// Look, adopt, look again: more steps the original code did not have.
         const STEPS_MAX: usize = 3;
         let mut notes = self.notes(world, now);
@@ -298,38 +298,38 @@ impl AsItWas {
     }
 
     /// "The first successful register mints", and everybody else gets a 401 that says nothing more.
-    fn reply(&mut self, said: &Said, request: RequestId) -> Reply {
+    fn reply(&mut self, said: &Statement, request: RequestId) -> Receipt {
         let heartbeat = Millis::from_secs(30);
         match said {
-            Said::Register { .. } if self.token.is_none() => {
+            Statement::Register { .. } if self.token.is_none() => {
                 let mut secret = [0; 32];
                 secret[..8].copy_from_slice(&request.get().to_be_bytes());
                 let token = Token::new(self.id.clone(), Secret::new(secret));
                 self.token = Some(token.clone());
-                Reply::Registered(Registered {
+                Receipt::Registered(Registered {
                     token,
                     generation: Generation::new(self.launches),
                     heartbeat,
                 })
             }
-            Said::Report {
+            Statement::Report {
                 by: Reporter::Box(token),
                 report: Report::Heartbeat | Report::Processed(_),
-            } if Some(token) == self.token.as_ref() => Reply::Noted(Noted {
-                outcome: NotedOutcome::Stored,
+            } if Some(token) == self.token.as_ref() => Receipt::Accepted(Accepted {
+                outcome: ReportOutcome::Stored,
                 token: None,
                 heartbeat: Some(heartbeat),
             }),
-            Said::Report {
+            Statement::Report {
                 by: Reporter::Application(_),
                 ..
-            } => Reply::Noted(Noted {
-                outcome: NotedOutcome::Stored,
+            } => Receipt::Accepted(Accepted {
+                outcome: ReportOutcome::Stored,
                 token: None,
                 heartbeat: None,
             }),
-            Said::Register { .. } | Said::Unproven { .. } | Said::Report { .. } => {
-                Reply::Refused(Refusal {
+            Statement::Register { .. } | Statement::Unproven { .. } | Statement::Report { .. } => {
+                Receipt::Refused(Refusal {
                     code: RefusalCode::TokenUnknown,
                     detail: "401 Unauthorized".to_owned(),
                     retry_after: None,
@@ -338,8 +338,8 @@ impl AsItWas {
         }
     }
 
-    fn served(&self, url: String, id: &InstanceId, made: &Decision, now: Instant) -> Answer {
-        Answer::Served(Route {
+    fn served(&self, url: String, id: &InstanceId, made: &Decision, now: Instant) -> Resolution {
+        Resolution::Served(Route {
             worker: self.id.clone(),
             url,
             instance: id.clone(),
@@ -350,8 +350,8 @@ impl AsItWas {
         })
     }
 
-    fn not_yet(&self, code: NotYetCode, detail: &str) -> Answer {
-        Answer::NotYet(NotYet {
+    fn not_yet(&self, code: NotYetCode, detail: &str) -> Resolution {
+        Resolution::NotYet(NotYet {
             code,
             detail: detail.to_owned(),
             retry_after: COME_BACK,
@@ -374,7 +374,7 @@ impl Host for AsItWas {
         _now: Instant,
         _worker: &WorkerId,
         request: RequestId,
-        said: Said,
+        said: Statement,
     ) {
         let reply = self.reply(&said, request);
         self.replies.push((request, reply));
@@ -407,11 +407,11 @@ impl Host for AsItWas {
 
     fn run_due(&mut self, _world: &mut World, _now: Instant) {}
 
-    fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
+    fn take_answers(&mut self) -> Vec<(RequestId, Resolution)> {
         std::mem::take(&mut self.answers)
     }
 
-    fn take_replies(&mut self) -> Vec<(RequestId, Reply)> {
+    fn take_replies(&mut self) -> Vec<(RequestId, Receipt)> {
         std::mem::take(&mut self.replies)
     }
 

@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use reeve_core::boxes::{Claim, Proof, ProofKind, RefusalKind, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{
+    Claim, Proof, ProofKind, Receipt, RefusalKind, Report, Reporter, Statement,
+};
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
@@ -138,7 +140,7 @@ impl SimBox {
     }
 
     /// What it says now that the time has come; `None`: nothing.
-    pub fn speak(&mut self, now: Instant) -> Option<Said> {
+    pub fn speak(&mut self, now: Instant) -> Option<Statement> {
         if self.working_until.is_some_and(|until| until <= now) {
             self.working_until = None;
             self.work.pop_front();
@@ -151,7 +153,7 @@ impl SimBox {
         // Until it is answered.
         self.due = None;
         match &self.state {
-            State::Registering => Some(Said::Register {
+            State::Registering => Some(Statement::Register {
                 claim: Claim {
                     instance: self.instance.clone(),
                     proof: self.proof(),
@@ -167,9 +169,9 @@ impl SimBox {
     }
 
     /// Takes an answer; says what of it is worth telling.
-    pub fn hear(&mut self, now: Instant, reply: Reply) -> Option<String> {
+    pub fn hear(&mut self, now: Instant, reply: Receipt) -> Option<String> {
         match reply {
-            Reply::Registered(registered) => {
+            Receipt::Registered(registered) => {
                 self.heartbeat = registered.heartbeat;
                 // The first heartbeat comes at once: it says that the worker is there.
                 self.due = Some(now);
@@ -180,20 +182,20 @@ impl SimBox {
                     registered.generation
                 ))
             }
-            Reply::Noted(noted) => {
+            Receipt::Accepted(noted) => {
                 if let Some(token) = noted.token {
                     self.state = State::Registered(token);
                 }
                 None
             }
-            Reply::Refused(refusal) if self.software == Software::Legacy => {
+            Receipt::Refused(refusal) if self.software == Software::Legacy => {
                 self.end();
                 Some(format!(
                     "is told: {}; client error, not retrying",
                     refusal.detail
                 ))
             }
-            Reply::Refused(refusal) => match refusal.code.kind() {
+            Receipt::Refused(refusal) => match refusal.code.kind() {
                 RefusalKind::Superseded => {
                     self.end();
                     Some(format!("is told: {}, and ends", refusal.code.as_str()))
@@ -234,11 +236,11 @@ impl SimBox {
         }
     }
 
-    fn report(&self, report: Report) -> Option<Said> {
+    fn report(&self, report: Report) -> Option<Statement> {
         let State::Registered(token) = &self.state else {
             return None;
         };
-        Some(Said::Report {
+        Some(Statement::Report {
             by: Reporter::Box(token.clone()),
             report,
         })

@@ -1,9 +1,9 @@
 //! What a host under test looks like to the stage: it is asked, told of demand, and given time.
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::demand::DemandReading;
 use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::response::Resolution;
 use reeve_core::restart::RestartRequest;
 use reeve_core::time::Instant;
 
@@ -25,7 +25,7 @@ pub trait Host {
         now: Instant,
         worker: &WorkerId,
         request: RequestId,
-        said: Said,
+        said: Statement,
     );
 
     /// Somebody asks for a restart of the worker.
@@ -47,10 +47,10 @@ pub trait Host {
     fn run_due(&mut self, world: &mut World, now: Instant);
 
     /// Answers given since this was last called.
-    fn take_answers(&mut self) -> Vec<(RequestId, Answer)>;
+    fn take_answers(&mut self) -> Vec<(RequestId, Resolution)>;
 
     /// What boxes and applications were answered since this was last called.
-    fn take_replies(&mut self) -> Vec<(RequestId, Reply)>;
+    fn take_replies(&mut self) -> Vec<(RequestId, Receipt)>;
 
     /// How many proposals it has refused so far.
     fn vetoes(&self) -> usize;

@@ -6,20 +6,21 @@ mod notes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::demand::DemandReading;
 use reeve_core::effect::{Effect, Question};
-use reeve_core::event::Event;
+use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::guard::Permit;
 use reeve_core::health::Target;
 use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal::{self, Record};
 use reeve_core::notice::Notice;
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::point::{Input, Point};
 use reeve_core::ports::{Policies, Store as _};
+use reeve_core::request::Request;
+use reeve_core::response::{Resolution, Response};
 use reeve_core::restart::RestartRequest;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::Committed;
@@ -42,9 +43,9 @@ pub struct Reeve {
     store: MemoryStore,
     due: BTreeMap<(Instant, u64), Due>,
     sequence: u64,
-    answers: Vec<(RequestId, Answer)>,
-    replies: Vec<(RequestId, Reply)>,
-    reports: Vec<(RequestId, Result<Operated, Refused>)>,
+    answers: Vec<(RequestId, Resolution)>,
+    replies: Vec<(RequestId, Receipt)>,
+    reports: Vec<(RequestId, Result<CommandOutcome, Refused>)>,
     entries: Vec<Entry>,
     journal: Vec<Record>,
     notices: Vec<Notice>,
@@ -125,7 +126,7 @@ impl Reeve {
     /// The door for boxes has turned away what may have been this worker's box.
     pub fn turn_box_away(&mut self, now: Instant, worker: &WorkerId) {
         let worker = worker.clone();
-        self.step(now, Event::BoxTurnedAway { worker });
+        self.step(now, Event::of(worker, WorkerEvent::BoxTurnedAway));
     }
 
     /// Everything journaled so far.
@@ -149,16 +150,18 @@ impl Reeve {
         let worker = worker.clone();
         self.step(
             now,
-            Event::Operated {
+            Event::of(
                 worker,
-                request,
-                command,
-            },
+                WorkerEvent::Asked {
+                    request,
+                    what: Request::Command(command),
+                },
+            ),
         );
     }
 
     /// What operators were told since this was last called.
-    pub fn take_reports(&mut self) -> Vec<(RequestId, Result<Operated, Refused>)> {
+    pub fn take_reports(&mut self) -> Vec<(RequestId, Result<CommandOutcome, Refused>)> {
         std::mem::take(&mut self.reports)
     }
 
@@ -203,44 +206,41 @@ impl Reeve {
             Effect::Decide(question) => return Some(self.decide(question)),
             Effect::Journal(record) => self.note_record(record),
             Effect::ReadRecord(worker) => {
-                return Some(Event::RecordRead {
-                    result: self.store.read_now(&worker),
-                    asked_at: now,
+                let result = self.store.read_now(&worker);
+                let asked_at = now;
+                return Some(Event::of(
                     worker,
-                });
+                    WorkerEvent::RecordRead { asked_at, result },
+                ));
             }
             Effect::Commit { write, then } => {
                 let result = self.store.commit_now(&write);
                 if let (Ok(Committed::Written(_)), Some(permit)) = (&result, then) {
                     self.later(now + half, Due::Mutate(permit));
                 }
-                return Some(Event::Committed {
-                    worker: write.worker,
-                    result,
-                });
+                return Some(Event::of(write.worker, WorkerEvent::Committed(result)));
             }
             Effect::Touch {
                 worker,
                 request,
                 touch,
             } => {
-                return Some(Event::Touched {
-                    result: self.store.touch_now(&worker, touch),
-                    worker,
+                let result = self.store.touch_now(&worker, touch);
+                let what = WorkerEvent::Touched {
                     request,
                     touch,
-                });
+                    result,
+                };
+                return Some(Event::of(worker, what));
             }
-            Effect::Reply { request, reply, .. } => self.replies.push((request, reply)),
-            Effect::Timer { at, timer } => {
-                self.later(at, Due::Event(Box::new(Event::TimerFired(timer))))
-            }
-            Effect::Answer {
-                request, answer, ..
-            } => self.answers.push((request, answer)),
-            Effect::Report {
-                request, result, ..
-            } => self.reports.push((request, result)),
+            Effect::Timer { at, timer } => self.later(at, Due::Event(Box::new(timer.into()))),
+            Effect::Respond {
+                request, response, ..
+            } => match response {
+                Response::Resolve(resolution) => self.answers.push((request, resolution)),
+                Response::Statement(receipt) => self.replies.push((request, receipt)),
+                Response::Command(result) => self.reports.push((request, result)),
+            },
             Effect::Publish(_) | Effect::Withdraw(_) => {}
             Effect::Notice(notice) => self.note_notice(now, notice),
         }
@@ -255,11 +255,13 @@ impl Reeve {
         let asked = (question.input.point(), about);
         self.asked.insert(question.decision, asked);
         let made = self.policies.decide(&question.pool, question.input);
-        Event::Decided {
-            worker: question.worker,
-            decision: question.decision,
-            made,
-        }
+        Event::of(
+            question.worker,
+            WorkerEvent::Decided {
+                decision: question.decision,
+                made,
+            },
+        )
     }
 
     /// As good as random here, and the same at every run: no two requests share one.
@@ -285,11 +287,13 @@ impl Host for Reeve {
         let wait = None;
         self.step(
             now,
-            Event::ResolveAsked {
+            Event::of(
                 worker,
-                request,
-                wait,
-            },
+                WorkerEvent::Asked {
+                    request,
+                    what: Request::Resolve { wait },
+                },
+            ),
         );
     }
 
@@ -299,16 +303,20 @@ impl Host for Reeve {
         now: Instant,
         worker: &WorkerId,
         request: RequestId,
-        said: Said,
+        said: Statement,
     ) {
         let worker = worker.clone();
         let fresh = self.secret(request);
-        let event = Event::Said {
+        let event = Event::of(
             worker,
-            request,
-            said,
-            fresh,
-        };
+            WorkerEvent::Asked {
+                request,
+                what: Request::Statement {
+                    statement: said,
+                    fresh,
+                },
+            },
+        );
         self.step(now, event);
     }
 
@@ -334,7 +342,7 @@ impl Host for Reeve {
     ) {
         let worker = worker.clone();
         let demand = Some(demand);
-        self.step(now, Event::DemandRead { worker, demand });
+        self.step(now, Event::of(worker, WorkerEvent::DemandRead(demand)));
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -354,12 +362,8 @@ impl Host for Reeve {
                     query,
                     asked_at,
                 } => {
-                    let event = Event::Queried {
-                        result: world.query(&query),
-                        asker,
-                        query,
-                        asked_at,
-                    };
+                    let result = world.query(&query);
+                    let event = Event::queried(asker, query, asked_at, result);
                     self.later(now + half, Due::Event(Box::new(event)));
                 }
                 Due::Probe {
@@ -369,12 +373,14 @@ impl Host for Reeve {
                     target,
                 } => {
                     let (result, takes_all) = world.probe(&target);
-                    let event = Event::Probed {
+                    let event = Event::of(
                         worker,
-                        instance,
-                        asked_at,
-                        result,
-                    };
+                        WorkerEvent::Probed {
+                            instance,
+                            asked_at,
+                            result,
+                        },
+                    );
                     let after = if takes_all { target.timeout } else { half };
                     self.later(now + after, Due::Event(Box::new(event)));
                 }
@@ -382,23 +388,25 @@ impl Host for Reeve {
                     let worker = permit.worker().clone();
                     let decision = permit.decision();
                     let mutation = permit.into_mutation();
-                    let event = Event::Mutated {
-                        result: world.apply(&mutation),
+                    let event = Event::of(
                         worker,
-                        decision,
-                        mutation,
-                    };
+                        WorkerEvent::Mutated {
+                            result: world.apply(&mutation),
+                            decision,
+                            mutation,
+                        },
+                    );
                     self.later(now + half, Due::Event(Box::new(event)));
                 }
             }
         }
     }
 
-    fn take_answers(&mut self) -> Vec<(RequestId, Answer)> {
+    fn take_answers(&mut self) -> Vec<(RequestId, Resolution)> {
         std::mem::take(&mut self.answers)
     }
 
-    fn take_replies(&mut self) -> Vec<(RequestId, Reply)> {
+    fn take_replies(&mut self) -> Vec<(RequestId, Receipt)> {
         std::mem::take(&mut self.replies)
     }
 

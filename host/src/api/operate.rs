@@ -5,7 +5,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use reeve_core::operator::{Command, Operated};
+use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(super) struct Done {
     status: WorkerStatus,
     /// Whether anything is different from before.
     changed: bool,
-    outcome: Operated,
+    outcome: CommandOutcome,
 }
 
 /// What `pause` takes.
@@ -86,14 +86,18 @@ pub(super) async fn forget(State(api): State<Api>, name: Name) -> Result<Json<Do
 
 async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, Problem> {
     let worker = api.worker(&name)?;
-    match api.parts.handle.operate(worker, command).await? {
-        Ok((outcome, status)) => Ok(Json(Done {
-            status,
-            changed: outcome.is_change(),
-            outcome,
-        })),
-        Err(refused) => Err(Problem::not_followed(worker, &refused)),
-    }
+    let handle = &api.parts.handle;
+    let outcome = handle
+        .command(worker, command)
+        .await?
+        .map_err(|refused| Problem::not_followed(worker, &refused))?;
+    let status = handle.worker(worker.clone()).await?;
+    let status = status.ok_or_else(|| Problem::unknown_worker(worker.as_str()))?;
+    Ok(Json(Done {
+        status,
+        changed: outcome.is_change(),
+        outcome,
+    }))
 }
 
 fn reason(body: PauseBody) -> Result<Option<String>, Problem> {

@@ -2,10 +2,10 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use reeve_core::answer::NotYet;
 use reeve_core::boxes::{Refusal, RefusalKind};
 use reeve_core::id::WorkerId;
 use reeve_core::operator::{Refused, RefusedCode};
+use reeve_core::response::NotYet;
 use serde_json::{Map, Value};
 
 use crate::drive::LoopEnded;

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use reeve_core::boxes::{Claim, Reply, Said};
+use reeve_core::boxes::{Claim, Receipt, Statement};
 use reeve_core::id::InstanceId;
 use reeve_core::token::SecretHash;
 use serde::{Deserialize, Serialize};
@@ -59,11 +59,11 @@ pub(super) async fn register(
     }
     let nonce = SecretHash::of_nonce(&asked.nonce);
     let said = match claim(&api, asked)? {
-        Ok(claim) => Said::Register { claim, nonce },
-        Err(text) => Said::Unproven { text },
+        Ok(claim) => Statement::Register { claim, nonce },
+        Err(text) => Statement::Unproven { text },
     };
-    match api.parts.handle.say(worker, said, fresh()?).await? {
-        Reply::Registered(registered) => {
+    match api.parts.handle.state(worker, said, fresh()?).await? {
+        Receipt::Registered(registered) => {
             api.heard(worker, &shown);
             let body = RegisteredBody {
                 worker: worker.as_str(),
@@ -73,8 +73,8 @@ pub(super) async fn register(
             };
             Ok(Json(body).into_response())
         }
-        Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
-        Reply::Noted(_) => Err(Problem::internal("a register was answered as a report")),
+        Receipt::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
+        Receipt::Accepted(_) => Err(Problem::internal("a register was answered as a report")),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use reeve_core::boxes::{Noted, Refusal, RefusalCode, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{Accepted, Receipt, Refusal, RefusalCode, Report, Reporter, Statement};
 use reeve_core::id::InstanceId;
 use reeve_core::time::Millis;
 use reeve_core::token::{Secret, Token};
@@ -54,7 +54,7 @@ pub(super) struct Busy {
 pub(super) struct Nothing {}
 
 #[derive(Serialize)]
-struct NotedBody {
+struct AcceptedBody {
     /// `stored`, `not_running` or `not_stored`.
     outcome: &'static str,
     /// Shown from now on instead of the one that was shown.
@@ -186,14 +186,14 @@ async fn say(
 ) -> Result<Response, Problem> {
     let worker = api.worker(&name)?;
     let fresh = fresh()?;
-    let said = Said::Report { by, report };
-    match api.parts.handle.say(worker, said, fresh).await? {
-        Reply::Noted(noted) => {
+    let said = Statement::Report { by, report };
+    match api.parts.handle.state(worker, said, fresh).await? {
+        Receipt::Accepted(noted) => {
             api.heard(worker, shown);
-            Ok(Json(NotedBody::from(noted)).into_response())
+            Ok(Json(AcceptedBody::from(noted)).into_response())
         }
-        Reply::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
-        Reply::Registered(_) => Err(Problem::internal("a report was answered as a register")),
+        Receipt::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
+        Receipt::Registered(_) => Err(Problem::internal("a report was answered as a register")),
     }
 }
 
@@ -208,8 +208,8 @@ pub(super) fn fresh() -> Result<Secret, Problem> {
     Ok(Secret::new(bytes))
 }
 
-impl From<Noted> for NotedBody {
-    fn from(noted: Noted) -> Self {
+impl From<Accepted> for AcceptedBody {
+    fn from(noted: Accepted) -> Self {
         Self {
             outcome: noted.outcome.as_str(),
             token: noted.token.map(|token| token.reveal()),

@@ -4,7 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use reeve_core::answer::Answer;
+use reeve_core::response::Resolution;
 
 use super::problem::Problem;
 use super::{Api, wait};
@@ -27,11 +27,11 @@ pub(super) async fn resolve(
         return Ok(served(body));
     }
     match api.handle.resolve(slot.worker(), wait).await? {
-        Answer::Served(route) => {
+        Resolution::Served(route) => {
             let valid_for = route.valid_until.since(api.clock.now());
             Ok(served(ServedBody::new(&route).close(valid_for)))
         }
-        Answer::NotYet(not_yet) => Err(Problem::not_yet(slot.worker(), &not_yet)),
+        Resolution::NotYet(not_yet) => Err(Problem::not_yet(slot.worker(), &not_yet)),
     }
 }
 

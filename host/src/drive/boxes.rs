@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::boxes::RefusalCode;
-use reeve_core::event::Event;
+use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::notice::{Notice, Step};
 
 use super::Drive;
@@ -27,7 +27,8 @@ impl Drive {
     pub(super) async fn hear_of_missed(&mut self) {
         let workers = self.fleet.workers().map(|worker| &worker.id);
         for worker in self.hearing.take_missed(workers) {
-            self.take_in(Event::BoxTurnedAway { worker }).await;
+            let event = Event::of(worker, WorkerEvent::BoxTurnedAway);
+            self.take_in(event).await;
         }
     }
 

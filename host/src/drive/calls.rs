@@ -8,7 +8,7 @@ use std::time::Duration;
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Query};
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::effect::Question;
-use reeve_core::event::{Asker, Event};
+use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
@@ -106,12 +106,7 @@ impl Calls {
             let asked_at = calls.clock.now();
             let call = calls.cloud.query(query.clone());
             let result = calls.call(operation, call).await;
-            calls.send(Event::Queried {
-                asker,
-                query,
-                asked_at,
-                result,
-            });
+            calls.send(Event::queried(asker, query, asked_at, result));
         });
     }
 
@@ -133,12 +128,14 @@ impl Calls {
                 }
             };
             calls.metrics.probed(&result);
-            calls.send(Event::Probed {
+            calls.send(Event::of(
                 worker,
-                instance,
-                asked_at,
-                result,
-            });
+                WorkerEvent::Probed {
+                    instance,
+                    asked_at,
+                    result,
+                },
+            ));
         });
     }
 
@@ -158,11 +155,10 @@ impl Calls {
             let asked_at = calls.clock.now();
             let read = calls.store.read(worker.clone());
             let result = calls.ask_store("read", &worker, read).await;
-            calls.send(Event::RecordRead {
+            calls.send(Event::of(
                 worker,
-                asked_at,
-                result,
-            });
+                WorkerEvent::RecordRead { asked_at, result },
+            ));
         });
     }
 
@@ -172,12 +168,14 @@ impl Calls {
         tokio::spawn(async move {
             let call = calls.store.touch(worker.clone(), touch);
             let result = calls.ask_store("refresh", &worker, call).await;
-            calls.send(Event::Touched {
+            calls.send(Event::of(
                 worker,
-                request,
-                touch,
-                result,
-            });
+                WorkerEvent::Touched {
+                    request,
+                    touch,
+                    result,
+                },
+            ));
         });
     }
 
@@ -190,7 +188,7 @@ impl Calls {
             let commit = calls.store.commit(write);
             let result = calls.ask_store("write", &worker, commit).await;
             let written = matches!(result, Ok(Committed::Written(_)));
-            calls.send(Event::Committed { worker, result });
+            calls.send(Event::of(worker, WorkerEvent::Committed(result)));
             match then.filter(|_| written) {
                 Some(Then::Mutate(permit)) => calls.mutate(permit, asked).await,
                 Some(Then::Report(permit, trouble)) => calls.not_sent(
@@ -220,12 +218,14 @@ impl Calls {
         let operation = operation(&mutation);
         let call = self.cloud.mutate(permit);
         let result = self.call(operation, call).await;
-        self.send(Event::Mutated {
+        self.send(Event::of(
             worker,
-            decision,
-            mutation,
-            result,
-        });
+            WorkerEvent::Mutated {
+                decision,
+                mutation,
+                result,
+            },
+        ));
     }
 
     /// Reports a mutation that was not even tried.
@@ -247,12 +247,14 @@ impl Calls {
             message,
             retry_after: None,
         };
-        self.send(Event::Mutated {
+        self.send(Event::of(
             worker,
-            decision,
-            mutation,
-            result: Err(error),
-        });
+            WorkerEvent::Mutated {
+                decision,
+                mutation,
+                result: Err(error),
+            },
+        ));
     }
 
     /// Asks the policy.
@@ -289,11 +291,7 @@ impl Calls {
                 calls.metrics.panicked("decision");
             }
             calls.metrics.decided(&pool, &made, asked.elapsed());
-            calls.send(Event::Decided {
-                worker,
-                decision,
-                made,
-            });
+            calls.send(Event::of(worker, WorkerEvent::Decided { decision, made }));
         });
     }
 

@@ -1,12 +1,14 @@
 //! The end of the loop: whoever waits is answered, and what is under way comes to its end.
 
-use reeve_core::answer::{Answer, NotYet, NotYetCode};
-use reeve_core::boxes::{Refusal, RefusalCode, Reply};
+use reeve_core::boxes::{Receipt, Refusal, RefusalCode};
 use reeve_core::effect::Effect;
-use reeve_core::event::Event;
+use reeve_core::event::{Event, WorkerEvent};
+use reeve_core::request::RequestKind;
+use reeve_core::response::{NotYet, NotYetCode, Resolution, Response};
 use reeve_core::time::Millis;
+use tokio::sync::oneshot;
 
-use super::handle::Request;
+use super::handle::Message;
 use super::{DRAIN_MAX, Drive};
 
 /// When callers come back to a host that shuts down: by then its successor is up, or nobody is.
@@ -17,9 +19,7 @@ impl Drive {
     /// journaled, and what only completes them (the pointer after a launch) is still done. Nothing new
     /// is asked or decided.
     pub(super) async fn drain(&mut self) {
-        for caller in std::mem::take(&mut self.callers).into_values() {
-            let _ = caller.send(draining());
-        }
+        self.end_pending(RequestKind::Resolve);
         let deadline = tokio::time::Instant::now() + DRAIN_MAX;
         while self.is_at_work() {
             tokio::select! {
@@ -32,15 +32,22 @@ impl Drive {
                     break;
                 }
                 Some(event) = self.events.recv() => self.take_in_last(event).await,
-                Some(request) = self.requests.recv() => self.turn_away(request),
+                Some(message) = self.messages.recv() => self.turn_away(message),
             }
         }
-        while let Ok(request) = self.requests.try_recv() {
-            self.turn_away(request);
+        while let Ok(message) = self.messages.try_recv() {
+            self.turn_away(message);
         }
-        // Who waits for something that was not asked any more comes back.
-        for visitor in std::mem::take(&mut self.visitors).into_values() {
-            let _ = visitor.send(come_back());
+        self.end_pending(RequestKind::Statement);
+    }
+
+    /// Tells the senders of these requests to come back.
+    fn end_pending(&mut self, kind: RequestKind) {
+        let ended = self
+            .pending
+            .extract_if(.., |_, pending| pending.kind == kind);
+        for (_, pending) in ended {
+            send_last(pending.kind, pending.respond);
         }
     }
 
@@ -51,14 +58,17 @@ impl Drive {
     }
 
     async fn take_in_last(&mut self, event: Event) {
+        let Event::Worker { worker, what } = &event else {
+            return;
+        };
         let is_an_end = matches!(
-            event,
-            Event::Mutated { .. } | Event::Committed { .. } | Event::Touched { .. }
+            what,
+            WorkerEvent::Mutated { .. } | WorkerEvent::Committed(_) | WorkerEvent::Touched { .. }
         );
         if !is_an_end {
             return;
         }
-        self.count_down(&event);
+        self.count_down(worker, what);
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
                 Effect::Query { .. }
@@ -71,23 +81,29 @@ impl Drive {
         }
     }
 
-    fn turn_away(&self, request: Request) {
-        match request {
-            Request::Resolve { reply, .. } => {
-                let _ = reply.send(draining());
-            }
-            Request::Said { reply, .. } => {
-                let _ = reply.send(come_back());
-            }
-            // Without a reply the handler says that the host is shut down.
-            Request::Gone { .. } | Request::Operate { .. } => {}
-            Request::Status { worker, reply } => self.tell_status(worker, reply),
+    fn turn_away(&self, message: Message) {
+        match message {
+            Message::Asked { what, respond, .. } => send_last(what.kind(), respond),
+            Message::Gone { .. } => {}
+            Message::Status { worker, respond } => self.tell_status(worker, respond),
         }
     }
 }
 
-fn draining() -> Answer {
-    Answer::NotYet(NotYet {
+/// The last response to a request of this kind. A command gets none: its handler says that the host is shut down, because
+/// whether the command took effect is not known.
+fn send_last(kind: RequestKind, respond: oneshot::Sender<Response>) {
+    let response = match kind {
+        RequestKind::Resolve => Response::Resolve(draining()),
+        RequestKind::Statement => Response::Statement(come_back()),
+        RequestKind::Command => return,
+    };
+    // A sender that is gone needs no response.
+    let _ = respond.send(response);
+}
+
+fn draining() -> Resolution {
+    Resolution::NotYet(NotYet {
         code: NotYetCode::Draining,
         detail: "this host is shutting down; ask again, its successor will answer".to_owned(),
         retry_after: DRAINING_RETRY_AFTER,
@@ -95,8 +111,8 @@ fn draining() -> Answer {
     })
 }
 
-fn come_back() -> Reply {
+fn come_back() -> Receipt {
     let detail = "this host is shutting down; say it again, its successor will answer";
     let code = RefusalCode::Draining;
-    Reply::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
+    Receipt::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
 }

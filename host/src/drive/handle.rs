@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
+use reeve_core::request::Request;
+use reeve_core::response::{Resolution, Response};
 use reeve_core::time::Millis;
 use reeve_core::token::Secret;
 use reeve_core::worker::WorkerStatus;
@@ -20,66 +21,48 @@ const QUEUE: usize = 1024;
 #[error("the host's loop has ended")]
 pub(crate) struct LoopEnded;
 
-/// What an operator's command came to, and the worker as it is then.
-pub(crate) type Reported = Result<(Operated, WorkerStatus), Refused>;
-
 /// What handlers ask of the loop.
 #[derive(Debug)]
-pub(super) enum Request {
-    /// Where is the worker?
-    Resolve {
+pub(super) enum Message {
+    /// A request for the core, and where its response goes.
+    Asked {
         worker: WorkerId,
         request: RequestId,
-        wait: Option<Millis>,
-        reply: oneshot::Sender<Answer>,
+        what: Request,
+        respond: oneshot::Sender<Response>,
     },
-    /// A box registers, or somebody reports.
-    Said {
-        worker: WorkerId,
-        request: RequestId,
-        said: Said,
-        fresh: Secret,
-        reply: oneshot::Sender<Reply>,
-    },
-    /// The caller went away.
+    /// The sender of a request is gone.
     Gone {
         worker: WorkerId,
         request: RequestId,
     },
-    /// An operator's command.
-    Operate {
-        worker: WorkerId,
-        request: RequestId,
-        command: Command,
-        reply: oneshot::Sender<Reported>,
-    },
     /// How is this worker, or how are all?
     Status {
         worker: Option<WorkerId>,
-        reply: oneshot::Sender<Vec<WorkerStatus>>,
+        respond: oneshot::Sender<Vec<WorkerStatus>>,
     },
 }
 
 /// The loop's front door; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
-    requests: mpsc::Sender<Request>,
+    messages: mpsc::Sender<Message>,
     last_request: Arc<AtomicU64>,
 }
 
 impl Handle {
     /// A door and what comes in through it.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
-        let (requests, incoming) = mpsc::channel(QUEUE);
+    pub(super) fn new() -> (Self, mpsc::Receiver<Message>) {
+        let (messages, incoming) = mpsc::channel(QUEUE);
         let handle = Self {
-            requests,
+            messages,
             last_request: Arc::default(),
         };
         (handle, incoming)
     }
 
-    /// Asks where a worker is and waits for the answer. When the caller is dropped meanwhile, the loop is
-    /// told that nobody waits any more.
+    /// Asks where a worker is and waits for the response. When the handler is dropped before that, the loop is told that
+    /// the caller is gone.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -87,59 +70,55 @@ impl Handle {
         &self,
         worker: &WorkerId,
         wait: Option<Millis>,
-    ) -> Result<Answer, LoopEnded> {
-        let (reply, answer) = oneshot::channel();
-        let request = self.next_request();
-        let message = Request::Resolve {
-            worker: worker.clone(),
-            request,
-            wait,
-            reply,
-        };
-        self.wait_for(worker, request, message, answer).await
+    ) -> Result<Resolution, LoopEnded> {
+        self.ask(
+            worker,
+            Request::Resolve { wait },
+            |response| match response {
+                Response::Resolve(resolution) => Some(resolution),
+                _ => None,
+            },
+        )
+        .await
     }
 
-    /// Says something of a worker, for a box or an application, and waits for what it is answered.
+    /// Makes a statement of a worker, for a box or an application, and waits for its receipt.
     ///
     /// # Errors
     /// [`LoopEnded`].
-    pub(crate) async fn say(
+    pub(crate) async fn state(
         &self,
         worker: &WorkerId,
-        said: Said,
+        statement: Statement,
         fresh: Secret,
-    ) -> Result<Reply, LoopEnded> {
-        let (reply, answer) = oneshot::channel();
-        let request = self.next_request();
-        let message = Request::Said {
-            worker: worker.clone(),
-            request,
-            said,
-            fresh,
-            reply,
-        };
-        self.wait_for(worker, request, message, answer).await
+    ) -> Result<Receipt, LoopEnded> {
+        let request = Request::Statement { statement, fresh };
+        self.ask(worker, request, |response| match response {
+            Response::Statement(receipt) => Some(receipt),
+            _ => None,
+        })
+        .await
     }
 
-    /// Gives an operator's command about a configured worker and waits for what comes of it. It is followed
-    /// also when the caller is dropped meanwhile.
+    /// Gives a command about a configured worker and waits for its outcome. The command is followed also when the
+    /// handler is dropped before that.
     ///
     /// # Errors
-    /// [`LoopEnded`], also when the host shut down before there was an answer.
-    pub(crate) async fn operate(
+    /// [`LoopEnded`], also when the host shut down before there was a response.
+    pub(crate) async fn command(
         &self,
         worker: &WorkerId,
         command: Command,
-    ) -> Result<Reported, LoopEnded> {
-        let (reply, reported) = oneshot::channel();
-        let message = Request::Operate {
-            worker: worker.clone(),
-            request: self.next_request(),
-            command,
-            reply,
-        };
-        self.requests.send(message).await.map_err(|_| LoopEnded)?;
-        reported.await.map_err(|_| LoopEnded)
+    ) -> Result<Result<CommandOutcome, Refused>, LoopEnded> {
+        self.ask(
+            worker,
+            Request::Command(command),
+            |response| match response {
+                Response::Command(result) => Some(result),
+                _ => None,
+            },
+        )
+        .await
     }
 
     /// How one worker is; `None` when it is not configured.
@@ -162,46 +141,57 @@ impl Handle {
         RequestId::new(self.last_request.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    async fn wait_for<T>(
+    /// Puts a request to the loop and waits for its response. The core answers each request with a response of its kind,
+    /// which `of_kind` takes out.
+    async fn ask<T>(
         &self,
         worker: &WorkerId,
-        request: RequestId,
-        message: Request,
-        answer: oneshot::Receiver<T>,
+        what: Request,
+        of_kind: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, LoopEnded> {
-        self.requests.send(message).await.map_err(|_| LoopEnded)?;
-        let mut waiting = Waiting {
-            requests: &self.requests,
+        let (respond, response) = oneshot::channel();
+        let request = self.next_request();
+        let message = Message::Asked {
+            worker: worker.clone(),
+            request,
+            what,
+            respond,
+        };
+        self.messages.send(message).await.map_err(|_| LoopEnded)?;
+        let mut pending = Pending {
+            messages: &self.messages,
             worker,
             request,
-            answered: false,
+            is_answered: false,
         };
-        let answer = answer.await.map_err(|_| LoopEnded);
-        waiting.answered = true;
-        answer
+        let response = response.await.map_err(|_| LoopEnded);
+        pending.is_answered = true;
+        let response = of_kind(response?);
+        debug_assert!(response.is_some(), "a response of another kind");
+        response.ok_or(LoopEnded)
     }
 
     async fn status(&self, worker: Option<WorkerId>) -> Result<Vec<WorkerStatus>, LoopEnded> {
-        let (reply, status) = oneshot::channel();
-        let message = Request::Status { worker, reply };
-        self.requests.send(message).await.map_err(|_| LoopEnded)?;
+        let (respond, status) = oneshot::channel();
+        let message = Message::Status { worker, respond };
+        self.messages.send(message).await.map_err(|_| LoopEnded)?;
         status.await.map_err(|_| LoopEnded)
     }
 }
 
-/// A caller who waits; dropped without an answer, it went away.
-struct Waiting<'a> {
-    requests: &'a mpsc::Sender<Request>,
+/// A request that waits for its response; dropped without one, its sender is gone.
+struct Pending<'a> {
+    messages: &'a mpsc::Sender<Message>,
     worker: &'a WorkerId,
     request: RequestId,
-    answered: bool,
+    is_answered: bool,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if !self.answered {
-            // With a full queue the caller's deadline does it a little later.
-            let _ = self.requests.try_send(Request::Gone {
+        if !self.is_answered {
+            // With a full queue the request's deadline does it a little later.
+            let _ = self.messages.try_send(Message::Gone {
                 worker: self.worker.clone(),
                 request: self.request,
             });

@@ -18,17 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::Reply;
 use reeve_core::cloud::Query;
 use reeve_core::effect::Effect;
-use reeve_core::event::{Asker, Event};
+use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::journal::Record;
-use reeve_core::operator::{Operated, Refused};
 use reeve_core::ports::{Cloud, Store};
+use reeve_core::request::RequestKind;
+use reeve_core::response::Response;
 use reeve_core::store::{Committed, Touch, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
@@ -43,7 +42,7 @@ use crate::readiness::Readiness;
 use crate::routes::{HandedOut, Routes};
 use boxes::Paces;
 use calls::{Calls, Then};
-use handle::{Reported, Request};
+use handle::Message;
 use timers::Timers;
 
 pub(crate) use handle::{Handle, LoopEnded};
@@ -87,18 +86,21 @@ pub(crate) struct Drive {
     clock: Clock,
     calls: Calls,
     events: mpsc::UnboundedReceiver<Event>,
-    requests: mpsc::Receiver<Request>,
+    messages: mpsc::Receiver<Message>,
     timers: Timers,
-    callers: BTreeMap<RequestId, oneshot::Sender<Answer>>,
-    /// Boxes and applications that wait for an answer to what they said.
-    visitors: BTreeMap<RequestId, oneshot::Sender<Reply>>,
-    operators: BTreeMap<RequestId, oneshot::Sender<Reported>>,
+    pending: BTreeMap<RequestId, Pending>,
     mutations_under_way: usize,
     touches_under_way: usize,
     /// Workers whose record is being written, and whether a mutation waits for it.
     writes_under_way: BTreeMap<WorkerId, bool>,
     /// Whether the latest intent is durable, and not yet used; or why it is not.
     intent: Intent,
+}
+
+/// A request that waits for its response.
+struct Pending {
+    kind: RequestKind,
+    respond: oneshot::Sender<Response>,
 }
 
 /// What stands before a mutation.
@@ -120,7 +122,7 @@ impl Drive {
             parts.clock,
             parts.metrics.clone(),
         );
-        let (handle, requests) = Handle::new();
+        let (handle, messages) = Handle::new();
         let drive = Self {
             fleet: parts.fleet,
             journal: parts.journal,
@@ -133,11 +135,9 @@ impl Drive {
             clock: parts.clock,
             calls,
             events,
-            requests,
+            messages,
             timers: Timers::default(),
-            callers: BTreeMap::new(),
-            visitors: BTreeMap::new(),
-            operators: BTreeMap::new(),
+            pending: BTreeMap::new(),
             mutations_under_way: 0,
             touches_under_way: 0,
             writes_under_way: BTreeMap::new(),
@@ -162,7 +162,7 @@ impl Drive {
                 Some(event) = self.events.recv() => self.take_in(event).await,
                 () = sleep_until(due) => self.fire_timers().await,
                 _ = collect.tick() => self.collect().await,
-                Some(request) = self.requests.recv() => self.serve_all(request).await,
+                Some(message) = self.messages.recv() => self.serve_all(message).await,
             }
         }
         self.drain().await;
@@ -172,36 +172,45 @@ impl Drive {
     /// Puts an event to the core and carries out what comes of it.
     async fn take_in(&mut self, event: Event) {
         match &event {
-            Event::Queried {
-                asker: Asker::Pool(pool),
-                query: Query::Scan { .. },
-                result,
-                ..
+            Event::Pool {
+                pool,
+                what:
+                    PoolEvent::Queried {
+                        query: Query::Scan { .. },
+                        result,
+                        ..
+                    },
             } => self.readiness.scanned(pool, result.as_ref().err()),
-            Event::Mutated { .. } => self.count_down(&event),
-            Event::Touched { result, .. } => {
+            Event::Worker { worker, what } => self.hear_end(worker, what),
+            Event::Started | Event::Pool { .. } => {}
+        }
+        let effects = self.fleet.step(self.clock.now(), event);
+        for effect in effects {
+            self.carry_out(effect).await;
+        }
+    }
+
+    /// What a call came to, for the host's readiness and for what is under way; then what the core is to see first.
+    fn hear_end(&mut self, worker: &WorkerId, what: &WorkerEvent) {
+        match what {
+            WorkerEvent::Touched { result, .. } => {
                 self.readiness.store_answered(result.as_ref().err());
-                self.count_down(&event);
             }
-            Event::Committed { result, .. } => {
-                self.readiness.store_answered(result.as_ref().err());
-                self.count_down(&event);
-            }
-            Event::RecordRead { result, .. } => {
+            WorkerEvent::Committed(result) => {
                 self.readiness.store_answered(result.as_ref().err());
             }
-            // The guard looks at activity: it shall see all there was until now.
-            Event::Decided { worker, .. } => {
+            WorkerEvent::RecordRead { result, .. } => {
+                self.readiness.store_answered(result.as_ref().err());
+            }
+            // The guard looks at activity: the core sees all there was until this instant.
+            WorkerEvent::Decided { .. } => {
                 if let Some(handed_out) = self.routes.collect(worker) {
                     self.handed_out(handed_out);
                 }
             }
             _ => {}
         }
-        let effects = self.fleet.step(self.clock.now(), event);
-        for effect in effects {
-            self.carry_out(effect).await;
-        }
+        self.count_down(worker, what);
     }
 
     async fn carry_out(&mut self, effect: Effect) {
@@ -222,26 +231,12 @@ impl Drive {
                 request,
                 touch,
             } => self.touch(worker, request, touch),
-            Effect::Reply { request, reply, .. } => {
-                if let Some(visitor) = self.visitors.remove(&request) {
-                    // One who went away meanwhile needs no answer.
-                    let _ = visitor.send(reply);
-                }
-            }
             Effect::Timer { at, timer } => self.timers.set(at, timer),
-            Effect::Answer {
+            Effect::Respond {
                 worker,
                 request,
-                answer,
-            } => {
-                self.metrics.answered(&worker, &answer);
-                self.answer(request, answer);
-            }
-            Effect::Report {
-                worker,
-                request,
-                result,
-            } => self.report(&worker, request, result),
+                response,
+            } => self.respond(&worker, request, response),
             Effect::Publish(route) => {
                 if let Some(handed_out) = self.routes.publish(&route) {
                     self.handed_out(handed_out);
@@ -283,14 +278,14 @@ impl Drive {
     }
 
     /// What was under way has ended; a mutation that waited for a write which failed, with it.
-    fn count_down(&mut self, event: &Event) {
-        let mutation_ended = match event {
-            Event::Mutated { .. } => true,
-            Event::Touched { .. } => {
+    fn count_down(&mut self, worker: &WorkerId, what: &WorkerEvent) {
+        let mutation_ended = match what {
+            WorkerEvent::Mutated { .. } => true,
+            WorkerEvent::Touched { .. } => {
                 self.touches_under_way = self.touches_under_way.saturating_sub(1);
                 false
             }
-            Event::Committed { worker, result } => {
+            WorkerEvent::Committed(result) => {
                 let waited = self.writes_under_way.remove(worker).unwrap_or(false);
                 waited && !matches!(result, Ok(Committed::Written(_)))
             }
@@ -301,16 +296,9 @@ impl Drive {
         }
     }
 
-    fn answer(&mut self, request: RequestId, answer: Answer) {
-        if let Some(caller) = self.callers.remove(&request) {
-            // A caller who went away meanwhile needs no answer.
-            let _ = caller.send(answer);
-        }
-    }
-
     /// Tells the core that answers were given from a route. All that comes of it is that the store is told.
     fn handed_out(&mut self, HandedOut { worker, instance }: HandedOut) {
-        let event = Event::HandedOut { worker, instance };
+        let event = Event::of(worker, WorkerEvent::HandedOut(instance));
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
                 Effect::Touch {
@@ -331,7 +319,7 @@ impl Drive {
     async fn fire_timers(&mut self) {
         while let Some(timer) = self.timers.take_due(self.clock.now()) {
             self.hear_of_missed().await;
-            self.take_in(Event::TimerFired(timer)).await;
+            self.take_in(timer.into()).await;
         }
     }
 
@@ -344,79 +332,47 @@ impl Drive {
         self.journal.retry();
     }
 
-    /// Serves a request and those that have come meanwhile: going to sleep and looking at everything else costs more
-    /// than most of them.
-    async fn serve_all(&mut self, first: Request) {
+    /// Serves a message and those that came with it: going to sleep and looking at everything else costs more than most
+    /// of them.
+    async fn serve_all(&mut self, first: Message) {
         self.serve(first).await;
         for _ in 1..TOGETHER {
-            let Ok(request) = self.requests.try_recv() else {
+            let Ok(message) = self.messages.try_recv() else {
                 return;
             };
-            self.serve(request).await;
+            self.serve(message).await;
         }
     }
 
-    async fn serve(&mut self, request: Request) {
-        match request {
-            Request::Resolve {
+    async fn serve(&mut self, message: Message) {
+        match message {
+            Message::Asked {
                 worker,
                 request,
-                wait,
-                reply,
+                what,
+                respond,
             } => {
-                self.callers.insert(request, reply);
-                self.take_in(Event::ResolveAsked {
-                    worker,
-                    request,
-                    wait,
-                })
-                .await;
+                let kind = what.kind();
+                self.pending.insert(request, Pending { kind, respond });
+                let what = WorkerEvent::Asked { request, what };
+                self.take_in(Event::of(worker, what)).await;
             }
-            Request::Said {
-                worker,
-                request,
-                said,
-                fresh,
-                reply,
-            } => {
-                self.visitors.insert(request, reply);
-                self.take_in(Event::Said {
-                    worker,
-                    request,
-                    said,
-                    fresh,
-                })
-                .await;
+            Message::Gone { worker, request } => {
+                self.pending.remove(&request);
+                let what = WorkerEvent::Gone(request);
+                self.take_in(Event::of(worker, what)).await;
             }
-            Request::Gone { worker, request } => {
-                self.callers.remove(&request);
-                self.visitors.remove(&request);
-                self.take_in(Event::RequestGone { worker, request }).await;
-            }
-            Request::Operate {
-                worker,
-                request,
-                command,
-                reply,
-            } => {
-                self.operators.insert(request, reply);
-                self.take_in(Event::Operated {
-                    worker,
-                    request,
-                    command,
-                })
-                .await;
-            }
-            Request::Status { worker, reply } => self.tell_status(worker, reply),
+            Message::Status { worker, respond } => self.tell_status(worker, respond),
         }
     }
 
-    fn report(&mut self, worker: &WorkerId, request: RequestId, result: Result<Operated, Refused>) {
-        let reply = self.operators.remove(&request);
-        let status = self.fleet.status(worker, self.clock.now());
-        if let (Some(reply), Some(status)) = (reply, status) {
-            // Whoever gave the command may have gone; it was followed all the same.
-            let _ = reply.send(result.map(|operated| (operated, status)));
+    fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response) {
+        if let Response::Resolve(resolution) = &response {
+            self.metrics.answered(worker, resolution);
+        }
+        if let Some(pending) = self.pending.remove(&request) {
+            // A sender that is gone needs no response.
+            let _ = pending.respond.send(response);
         }
     }
 

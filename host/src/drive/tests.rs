@@ -3,11 +3,11 @@
 use crate::common::{POINTER, Stage};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reeve_core::answer::NotYetCode;
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::HostId;
 use reeve_core::ports::StoreFuture;
+use reeve_core::response::NotYetCode;
 use reeve_core::spec::LEASE;
 use reeve_core::store::{StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_sim::store::MemoryStore;
@@ -79,7 +79,7 @@ impl Running {
         }
     }
 
-    async fn resolve(&self, wait_s: u64) -> Answer {
+    async fn resolve(&self, wait_s: u64) -> Resolution {
         let wait = Some(Millis::from_secs(wait_s));
         self.handle
             .resolve(&WorkerId::from("chat"), wait)
@@ -111,7 +111,7 @@ async fn without_a_journal_nothing_is_changed_and_what_runs_is_served() {
     (running.break_journal)(true);
     let answer = running.resolve(5).await;
     assert!(
-        matches!(&answer, Answer::Served(route) if route.instance.as_str() == "i-a"),
+        matches!(&answer, Resolution::Served(route) if route.instance.as_str() == "i-a"),
         "{answer:?}"
     );
     assert_eq!(kinds(&stage), [], "the pointer was not rewritten");
@@ -132,14 +132,14 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
     (running.break_journal)(true);
     let answer = running.resolve(3).await;
     assert!(
-        matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
+        matches!(&answer, Resolution::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
         "{answer:?}"
     );
     assert_eq!(kinds(&stage), []);
     (running.break_journal)(false);
     let answer = running.resolve(30).await;
     assert!(
-        matches!(&answer, Answer::Served(route) if route.generation.get() == 1),
+        matches!(&answer, Resolution::Served(route) if route.generation.get() == 1),
         "{answer:?}"
     );
     assert_eq!(
@@ -185,7 +185,7 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
     let running = Running::start_with(&stage, slow.clone(), Millis::new(500));
     let answer = running.resolve(3).await;
     assert!(
-        matches!(&answer, Answer::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
+        matches!(&answer, Resolution::NotYet(not_yet) if not_yet.code == NotYetCode::Launching),
         "{answer:?}"
     );
     assert_eq!(kinds(&stage), []);
@@ -194,7 +194,7 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
     // Renewals have been in its way nearly all the time.
     slow.1.store(1, Ordering::SeqCst);
     let answer = running.resolve(20).await;
-    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
     running.end().await;
 }
 
@@ -218,7 +218,7 @@ async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after
     tokio::time::sleep(Duration::from_millis(300)).await;
     drop(held);
     let answer = running.resolve(20).await;
-    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
     let record = stored().record;
     assert_eq!((record.intent, record.lease), (None, None));
     assert_eq!(record.adopted.unwrap().id.as_str(), "i-launched-0");
@@ -243,7 +243,7 @@ async fn a_renewal_that_fails_takes_nothing_back_of_what_is_under_way() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     drop(held);
     let answer = running.resolve(20).await;
-    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
     let launches = kinds(&stage)
         .into_iter()
         .filter(|kind| *kind == MutationKind::Launch);

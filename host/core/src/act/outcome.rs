@@ -1,7 +1,7 @@
 //! Taking in what came of a mutation.
 
 use super::adoption::{pointer_written, repair_pointer, take};
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::model::backoff::backoff;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
 use crate::model::id::{DecisionId, InstanceId};
@@ -164,7 +164,7 @@ fn launch_failed(worker: &mut Worker, turn: &mut Turn<'_>, error: CloudError) ->
         ),
         &[("sent", &sent.to_string())],
     );
-    turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
+    turn.timer(worker, turn.now + pause, WorkerTimer::ReplayLaunch);
     Concluded::Taken
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::effect::Effect;
-use crate::event::{Asker, Timer};
+use crate::event::{Asker, PoolTimer, Timer};
 use crate::model::cloud::{CloudError, CloudErrorKind, Query, Reading};
 use crate::model::demand::{Metric, Sample};
 use crate::model::id::{PoolName, WorkerId};
@@ -18,7 +18,7 @@ pub(super) fn schedule(turn: &mut Turn<'_>, name: &PoolName) {
     };
     turn.effects.push(Effect::Timer {
         at: turn.now + every,
-        timer: Timer::ReadDemand(name.clone()),
+        timer: Timer::Pool(name.clone(), PoolTimer::ReadDemand),
     });
 }
 

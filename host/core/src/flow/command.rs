@@ -6,8 +6,9 @@ use crate::effect::Effect;
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::journal::Entry;
 use crate::model::notice::Step;
-use crate::model::operator::{Command, Operated, Refused, RefusedCode};
+use crate::model::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use crate::model::point::debounce::Choice;
+use crate::model::response::Response;
 use crate::model::restart::RestartRequest;
 use crate::model::store::{Paused, StoreError};
 use crate::record;
@@ -120,7 +121,11 @@ pub(super) fn restart_waits(worker: &mut Worker, decision: DecisionId) {
 }
 
 /// The command at hand has begun: it is over, or its write is.
-pub(super) fn begun(worker: &mut Worker, turn: &mut Turn<'_>, begun: Result<Operated, Refused>) {
+pub(super) fn begun(
+    worker: &mut Worker,
+    turn: &mut Turn<'_>,
+    begun: Result<CommandOutcome, Refused>,
+) {
     match begun {
         Err(refused) => end(worker, turn, Err(refused)),
         Ok(operated) if !operated.is_change() => end(worker, turn, Ok(operated)),
@@ -136,7 +141,7 @@ fn pause(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     reason: Option<String>,
-) -> Result<Operated, Refused> {
+) -> Result<CommandOutcome, Refused> {
     let (paused, operated) = match &worker.paused {
         None => {
             let paused = Paused {
@@ -144,18 +149,18 @@ fn pause(
                 reason,
                 by: turn.shared.us.clone(),
             };
-            (paused, Operated::Paused)
+            (paused, CommandOutcome::Paused)
         }
         // A pause without a reason takes nobody's reason away.
         Some(before) if reason.is_none() || reason == before.reason => {
-            return Ok(Operated::AlreadyPaused);
+            return Ok(CommandOutcome::AlreadyPaused);
         }
         Some(before) => {
             let paused = Paused {
                 reason,
                 ..before.clone()
             };
-            (paused, Operated::ReasonChanged)
+            (paused, CommandOutcome::ReasonChanged)
         }
     };
     record::may_follow_command(worker, turn)?;
@@ -164,17 +169,17 @@ fn pause(
     Ok(operated)
 }
 
-fn resume(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<Operated, Refused> {
+fn resume(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
     if worker.paused.is_none() {
-        return Ok(Operated::NotPaused);
+        return Ok(CommandOutcome::NotPaused);
     }
     record::may_follow_command(worker, turn)?;
     worker.paused = None;
     record::write(worker, turn, None);
-    Ok(Operated::Resumed)
+    Ok(CommandOutcome::Resumed)
 }
 
-fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<Operated, Refused> {
+fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
     record::may_follow_command(worker, turn)?;
     let under_way = match (&worker.in_flight, &worker.attempt) {
         (Some(in_flight), _) => Some(in_flight.kind.to_string()),
@@ -188,35 +193,35 @@ fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<Operated, Refused>
         return Err(Refused::new(RefusedCode::MutationInFlight, text));
     }
     record::write_forgotten(worker, turn);
-    Ok(Operated::Forgotten)
+    Ok(CommandOutcome::Forgotten)
 }
 
 /// A write of the record is durable. Returns what the command has come to whose write it was.
-pub(super) fn written(worker: &mut Worker, turn: &mut Turn<'_>) -> Option<Operated> {
+pub(super) fn written(worker: &mut Worker, turn: &mut Turn<'_>) -> Option<CommandOutcome> {
     let operated = writing(worker)?;
     match operated {
-        Operated::Paused | Operated::ReasonChanged => {
+        CommandOutcome::Paused | CommandOutcome::ReasonChanged => {
             let veto = turn.scene(worker, Default::default(), |scene| scene.not_paused());
             let text = veto.err().map(|veto| veto.text).unwrap_or_default();
             turn.notice(worker, Step::WorkerPaused, text, &[]);
         }
-        Operated::Resumed => {
+        CommandOutcome::Resumed => {
             let text = "an operator has resumed the worker".to_owned();
             turn.notice(worker, Step::WorkerResumed, text, &[]);
         }
-        Operated::Forgotten => forgotten(worker, turn),
+        CommandOutcome::Forgotten => forgotten(worker, turn),
         // Each has told of itself when it began.
-        Operated::RestartBegun | Operated::RestartDeferred => {}
-        Operated::AlreadyPaused
-        | Operated::NotPaused
-        | Operated::RestartJoined
-        | Operated::RestartDropped => {}
+        CommandOutcome::RestartBegun | CommandOutcome::RestartDeferred => {}
+        CommandOutcome::AlreadyPaused
+        | CommandOutcome::NotPaused
+        | CommandOutcome::RestartJoined
+        | CommandOutcome::RestartDropped => {}
     }
     Some(operated)
 }
 
 /// The command is done: its giver is told.
-pub(super) fn done(worker: &mut Worker, turn: &mut Turn<'_>, operated: Operated) {
+pub(super) fn done(worker: &mut Worker, turn: &mut Turn<'_>, operated: CommandOutcome) {
     end(worker, turn, Ok(operated));
 }
 
@@ -265,7 +270,7 @@ fn unreachable(error: &StoreError) -> Refused {
 }
 
 /// What the command will come to whose write is under way.
-fn writing(worker: &Worker) -> Option<Operated> {
+fn writing(worker: &Worker) -> Option<CommandOutcome> {
     match worker.operations.front()?.stage {
         OperationStage::Writing(operated) => Some(operated),
         OperationStage::Queued
@@ -277,16 +282,12 @@ fn writing(worker: &Worker) -> Option<Operated> {
 }
 
 /// Answers the operator, and turns to the next command.
-fn end(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<Operated, Refused>) {
+fn end(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<CommandOutcome, Refused>) {
     let Some(operation) = worker.operations.pop_front() else {
         return;
     };
     let entry = Entry::Answered(result.clone());
     turn.journal(worker, operation.decision, entry);
-    turn.effects.push(Effect::Report {
-        worker: worker.id.clone(),
-        request: operation.request,
-        result,
-    });
+    turn.respond(worker, operation.request, Response::Command(result));
     take_up(worker, turn);
 }

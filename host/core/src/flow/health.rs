@@ -12,7 +12,7 @@
 //! restart on another host and a host without a network are not taken for a hung worker.
 
 use crate::effect::Effect;
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::model::health::{
     self, HealthSpec, Observation, Probed, RestartRule, Sign, SignalKind, Signals, StatusChecks,
 };
@@ -42,7 +42,7 @@ fn schedule(worker: &mut Worker, turn: &mut Turn<'_>, spec: &HealthSpec) {
     let at = turn.now + health::pause(&turn.shared.us, &worker.id, round, spec.every);
     worker.health.round = round.wrapping_add(1).max(1);
     worker.health.due_at = Some(at);
-    turn.timer(at, Timer::Probe(worker.id.clone()));
+    turn.timer(worker, at, WorkerTimer::Probe);
 }
 
 /// It is time to look.

@@ -29,9 +29,9 @@ mod safe_default;
 use self::recover::Recovered;
 use self::resolve::Next;
 use crate::act::{self, Concluded};
-use crate::event::{Event, Timer};
+use crate::event::{WorkerEvent, WorkerTimer};
 use crate::guard::Proposal;
-use crate::model::boxes::NotedOutcome;
+use crate::model::boxes::ReportOutcome;
 use crate::model::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use crate::model::decision::Decision;
 use crate::model::demand::Demand;
@@ -40,8 +40,9 @@ use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::instance::Instance;
 use crate::model::journal::Entry;
 use crate::model::notice::Step;
-use crate::model::operator::{Command, Operated};
+use crate::model::operator::{Command, CommandOutcome};
 use crate::model::point::{Point, Verdict};
+use crate::model::request::Request;
 use crate::model::restart::RestartRequest;
 use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
 use crate::model::time::Instant;
@@ -49,107 +50,102 @@ use crate::record::{self, ReadEnd, WriteEnd};
 use crate::turn::Turn;
 use crate::worker::{How, LastDecision, Stage, Worker};
 
-/// Takes in an event about this worker.
-pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, event: Event) {
-    match event {
-        Event::Started => on_started(worker, turn),
-        Event::ResolveAsked { request, wait, .. } => {
+/// Takes in something that happened to this worker.
+pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, what: WorkerEvent) {
+    match what {
+        WorkerEvent::Asked { request, what } => on_request(worker, turn, request, what),
+        WorkerEvent::Gone(request) => {
+            worker.waiters.remove(&request);
+            report::gone(worker, request);
+        }
+        WorkerEvent::HandedOut(instance) => {
+            reap::revive(worker, turn, "its address was handed out");
+            resolve::handed_out(worker, turn, &instance);
+        }
+        WorkerEvent::BoxTurnedAway => health::box_turned_away(worker, turn),
+        WorkerEvent::DemandRead(demand) => worker.demand = demand.map(Demand::told),
+        WorkerEvent::Probed {
+            instance,
+            asked_at,
+            result,
+        } => {
+            let wanted = health::probed(worker, turn, &instance, asked_at, &result);
+            restart_wanted(worker, turn, wanted);
+        }
+        WorkerEvent::Queried {
+            query,
+            asked_at,
+            result,
+        } => {
+            orphan::note(worker, &query, asked_at, &result);
+            on_reading(worker, turn, query, asked_at, result);
+            orphan::conclude(worker, turn);
+        }
+        WorkerEvent::Decided { decision, made } => on_decided(worker, turn, decision, made),
+        WorkerEvent::RecordRead { asked_at, result } => {
+            on_record_read(worker, turn, asked_at, result);
+        }
+        WorkerEvent::Committed(result) => on_written(worker, turn, result),
+        WorkerEvent::Touched {
+            request,
+            touch,
+            result,
+        } => on_touched(worker, turn, request, touch, result),
+        WorkerEvent::Mutated {
+            decision,
+            mutation,
+            result,
+        } => on_outcome(worker, turn, decision, &mutation, result),
+        WorkerEvent::TimerFired(timer) => on_timer(worker, turn, timer),
+    }
+}
+
+fn on_request(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, what: Request) {
+    match what {
+        Request::Resolve { wait } => {
             // Use comes first: it cancels a drain.
             reap::revive(worker, turn, "somebody asks for it");
             if resolve::ask(worker, turn, request, wait) {
                 resolve::begin(worker, turn);
             }
         }
-        Event::RequestGone { request, .. } => {
-            worker.waiters.remove(&request);
-            report::gone(worker, request);
+        Request::Statement { statement, fresh } => {
+            report::came(worker, turn, request, statement, fresh);
         }
-        Event::Said {
-            request,
-            said,
-            fresh,
-            ..
-        } => report::came(worker, turn, request, said, fresh),
-        Event::Touched {
-            request,
-            touch,
-            result,
-            ..
-        } => on_touched(worker, turn, request, touch, result),
-        Event::Operated {
-            request, command, ..
-        } => on_command(worker, turn, request, command),
-        Event::HandedOut { instance, .. } => {
-            reap::revive(worker, turn, "its address was handed out");
-            resolve::handed_out(worker, turn, &instance);
-        }
-        Event::BoxTurnedAway { .. } => health::box_turned_away(worker, turn),
-        Event::DemandRead { demand, .. } => worker.demand = demand.map(Demand::told),
-        Event::Probed {
-            instance,
-            asked_at,
-            result,
-            ..
-        } => {
-            let wanted = health::probed(worker, turn, &instance, asked_at, &result);
-            restart_wanted(worker, turn, wanted);
-        }
-        Event::Queried {
-            query,
-            asked_at,
-            result,
-            ..
-        } => {
-            orphan::note(worker, &query, asked_at, &result);
-            on_reading(worker, turn, query, asked_at, result);
-            orphan::conclude(worker, turn);
-        }
-        Event::Decided { decision, made, .. } => on_decided(worker, turn, decision, made),
-        Event::Mutated {
-            decision,
-            mutation,
-            result,
-            ..
-        } => on_outcome(worker, turn, decision, &mutation, result),
-        Event::RecordRead {
-            asked_at, result, ..
-        } => on_record_read(worker, turn, asked_at, result),
-        Event::Committed { result, .. } => on_written(worker, turn, result),
-        Event::TimerFired(timer) => on_timer(worker, turn, timer),
+        Request::Command(command) => on_command(worker, turn, request, command),
     }
 }
 
-fn on_timer(worker: &mut Worker, turn: &mut Turn<'_>, timer: Timer) {
+fn on_timer(worker: &mut Worker, turn: &mut Turn<'_>, timer: WorkerTimer) {
     match timer {
-        Timer::Recover(_) => recovering(worker, turn, recover::recover_or_look),
-        Timer::ReplayLaunch(_) => recovering(worker, turn, recover::replay_launch),
-        Timer::RenewLease(_) => recover::renew(worker, turn),
-        Timer::FollowRestart(_) => {
+        WorkerTimer::Recover => recovering(worker, turn, recover::recover_or_look),
+        WorkerTimer::ReplayLaunch => recovering(worker, turn, recover::replay_launch),
+        WorkerTimer::RenewLease => recover::renew(worker, turn),
+        WorkerTimer::FollowRestart => {
             if restart::follow(worker, turn) && worker.pass.is_none() {
                 resolve::begin(worker, turn);
             }
         }
-        Timer::Drained(_) => reap::drained(worker, turn),
-        Timer::Probe(_) => {
+        WorkerTimer::Drained => reap::drained(worker, turn),
+        WorkerTimer::Probe => {
             let wanted = health::look(worker, turn);
             restart_wanted(worker, turn, wanted);
         }
-        Timer::Follow(_) => {
+        WorkerTimer::Follow => {
             if resolve::follow(worker, turn) {
                 resolve::begin(worker, turn);
             }
         }
-        Timer::LookForAddress(_) => {
+        WorkerTimer::LookForAddress => {
             let next = resolve::look_for_address(worker, turn);
             go_on(worker, turn, next);
         }
-        Timer::Deadline(_, request) => resolve::deadline(worker, turn, request),
-        // The pool's.
-        Timer::Scan(_) | Timer::ReadDemand(_) => {}
+        WorkerTimer::Deadline(request) => resolve::deadline(worker, turn, request),
     }
 }
 
-fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
+/// The host begins to work.
+pub(crate) fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
     worker.record.seen_at = turn.now;
     worker.record.read_at = turn.now;
     worker.take_activity(worker.record.activity(), turn.now);
@@ -371,13 +367,13 @@ fn command_is_durable(worker: &mut Worker, turn: &mut Turn<'_>) {
     let Some(operated) = command::written(worker, turn) else {
         return;
     };
-    if operated == Operated::Forgotten && worker.pass.is_some() {
+    if operated == CommandOutcome::Forgotten && worker.pass.is_some() {
         resolve::begin(worker, turn);
     }
     command::done(worker, turn, operated);
     follow_commands(worker, turn);
     recovering(worker, turn, recover::recover_or_look);
-    if operated == Operated::Resumed {
+    if operated == CommandOutcome::Resumed {
         if worker.in_flight.is_none() {
             recovering(worker, turn, recover::replay_launch);
         }
@@ -441,7 +437,7 @@ fn on_touched(
     result: Result<Touched, StoreError>,
 ) {
     let outcome = report::touched(worker, turn, touch, result);
-    if outcome != NotedOutcome::NotRunning {
+    if outcome != ReportOutcome::NotRunning {
         restart::finish_if_there(worker, turn);
         if touch.is_use() {
             reap::revive(worker, turn, "it was used");

@@ -2,7 +2,7 @@
 
 use super::safe_default;
 use crate::effect::Effect;
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::guard::{Proposal, Reaping};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
@@ -153,7 +153,7 @@ fn drain(
     });
     let at = turn.now + drain;
     worker.drained_at = Some(at);
-    turn.timer(at, Timer::Drained(worker.id.clone()));
+    turn.timer(worker, at, WorkerTimer::Drained);
     let idle_since = act::idle_since(worker, turn.now);
     record::write_if(worker, turn, None, Some(idle_since));
 }
@@ -188,7 +188,7 @@ fn end_if_unused(worker: &mut Worker, turn: &mut Turn<'_>) {
         // Its end is waited for.
         let at = turn.now + LOOK_AGAIN_MIN;
         worker.drained_at = Some(at);
-        return turn.timer(at, Timer::Drained(worker.id.clone()));
+        return turn.timer(worker, at, WorkerTimer::Drained);
     }
     worker.drained_at = None;
     let id = &draining.instance;

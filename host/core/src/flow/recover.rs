@@ -2,7 +2,7 @@
 //! instance is found by tag, a pointer is written again, anything else is left to what the cloud shows.
 
 use crate::effect::Effect;
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::guard::Proposal;
 use crate::model::backoff::{BACKOFF_FIRST, backoff};
 use crate::model::cloud::{CloudError, Mutation, MutationKind, Outcome};
@@ -49,7 +49,7 @@ pub(super) fn recover(worker: &mut Worker, turn: &mut Turn<'_>) -> Recovered {
     };
     let lease = turn.scene(worker, left.decision, |scene| scene.lease());
     if let Lease::Theirs { stale_at, .. } = lease {
-        turn.timer(stale_at, Timer::Recover(worker.id.clone()));
+        turn.timer(worker, stale_at, WorkerTimer::Recover);
         return Recovered::Nothing;
     }
     if worker.record.writing.is_some() || turn.shared.dry_run {
@@ -144,14 +144,14 @@ pub(super) fn replay_launch(worker: &mut Worker, turn: &mut Turn<'_>) -> Recover
     if !record::may_write(worker, turn) {
         // A write ends soon; a lease that somebody else holds is looked at first.
         let again = match worker.record.writing {
-            Some(_) => Timer::ReplayLaunch(worker.id.clone()),
-            None => Timer::Recover(worker.id.clone()),
+            Some(_) => WorkerTimer::ReplayLaunch,
+            None => WorkerTimer::Recover,
         };
-        turn.timer(turn.now + BACKOFF_FIRST, again);
+        turn.timer(worker, turn.now + BACKOFF_FIRST, again);
         return Recovered::Nothing;
     }
     if let Some(until) = worker.provider_backs_off_until(turn.now) {
-        turn.timer(until, Timer::ReplayLaunch(worker.id.clone()));
+        turn.timer(worker, until, WorkerTimer::ReplayLaunch);
         return Recovered::Nothing;
     }
     let permit = match turn.permit(worker, decision, &Proposal::ReplayLaunch) {
@@ -194,7 +194,7 @@ fn look_for_launched(worker: &mut Worker, turn: &mut Turn<'_>) {
     attempt.sent = attempt.sent.saturating_add(1);
     let pause = backoff(attempt.sent);
     turn.scan(&worker.spec.pool);
-    turn.timer(turn.now + pause, Timer::ReplayLaunch(worker.id.clone()));
+    turn.timer(worker, turn.now + pause, WorkerTimer::ReplayLaunch);
 }
 
 /// A complete scan was taken in: the launch has come to the instance that it shows. One that still shows none when

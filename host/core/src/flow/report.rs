@@ -12,7 +12,7 @@ mod tokens;
 
 use crate::effect::Effect;
 use crate::event::Asker;
-use crate::model::boxes::{Refusal, RefusalCode, Reporter, Said};
+use crate::model::boxes::{Refusal, RefusalCode, Reporter, Statement};
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::notice::Step;
@@ -38,10 +38,10 @@ pub(super) fn came(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     request: RequestId,
-    said: Said,
+    said: Statement,
     fresh: Secret,
 ) {
-    if let Said::Unproven { text } = &said {
+    if let Statement::Unproven { text } = &said {
         let refusal = Refusal::stands(RefusalCode::ProofWrong, text.clone());
         return refuse(worker, turn, request, &said, refusal);
     }
@@ -50,7 +50,7 @@ pub(super) fn came(
         let refusal = Refusal::come_back(RefusalCode::TooManyAtOnce, SOON, text);
         return refuse(worker, turn, request, &said, refusal);
     }
-    let is_register = matches!(said, Said::Register { .. });
+    let is_register = matches!(said, Statement::Register { .. });
     let visitor = Visitor {
         said,
         came_at: turn.now,
@@ -145,8 +145,8 @@ fn listen(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, record_i
         return;
     };
     match visitor.said.clone() {
-        Said::Unproven { .. } => {}
-        Said::Register { claim, .. } => {
+        Statement::Unproven { .. } => {}
+        Statement::Register { claim, .. } => {
             let id = claim.instance;
             visitor.waits_for = WaitsFor::Instance(id.clone());
             turn.effects.push(Effect::Query {
@@ -154,7 +154,7 @@ fn listen(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, record_i
                 query: worker.query_of(id),
             });
         }
-        Said::Report { by, report } => {
+        Statement::Report { by, report } => {
             if let Reporter::Box(token) = &by {
                 let shown = turn.scene(worker, DecisionId::default(), |scene| {
                     scene.recognise(token)

@@ -9,12 +9,12 @@
 //! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing
 //! is concluded from how the worker looks meanwhile (docs/incidents.md#self-fire).
 
-use crate::event::Timer;
+use crate::event::WorkerTimer;
 use crate::guard::Proposal;
 use crate::model::cloud::MutationKind;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::notice::Step;
-use crate::model::operator::{Operated, Refused, RefusedCode};
+use crate::model::operator::{CommandOutcome, Refused, RefusedCode};
 use crate::model::point::Input;
 use crate::model::point::debounce::Choice;
 use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
@@ -41,7 +41,7 @@ pub(super) enum Asked {
     /// The `debounce` policy is asked first.
     Decides(DecisionId),
     /// This.
-    Comes(Result<Operated, Refused>),
+    Comes(Result<CommandOutcome, Refused>),
 }
 
 /// A restart is asked for. `choice` is what the `debounce` policy has said of it.
@@ -70,18 +70,18 @@ fn begin(
     turn: &mut Turn<'_>,
     operation: DecisionId,
     request: &RestartRequest,
-) -> Result<Operated, Refused> {
+) -> Result<CommandOutcome, Refused> {
     let may = turn.scene(worker, operation, |scene| scene.may_restart(request));
     if let Err(veto) = may {
         turn.vetoed(worker, operation, &veto);
         return Ok(dropped(worker, turn, request, &veto.text));
     }
     if worker.is_restarting() {
-        return Ok(Operated::RestartJoined);
+        return Ok(CommandOutcome::RestartJoined);
     }
     if comes_up(worker) {
         return Ok(match request.initiator {
-            Initiator::Person => Operated::RestartJoined,
+            Initiator::Person => CommandOutcome::RestartJoined,
             Initiator::Program => dropped(
                 worker,
                 turn,
@@ -102,7 +102,7 @@ fn begin(
             record::write(worker, turn, None);
         }
     }
-    Ok(Operated::RestartBegun)
+    Ok(CommandOutcome::RestartBegun)
 }
 
 /// Whether an instance is being brought up already.
@@ -185,7 +185,7 @@ fn dropped(
     turn: &mut Turn<'_>,
     request: &RestartRequest,
     why: &str,
-) -> Operated {
+) -> CommandOutcome {
     worker.restarts_dropped = worker.restarts_dropped.saturating_add(1);
     let is_known = worker.restart_drops.contains_key(&request.cause);
     let cause = match is_known || worker.restart_drops.len() < CAUSES_MAX {
@@ -198,14 +198,14 @@ fn dropped(
     let text = format!("{request}: dropped, {why}");
     let fields = [("cause", request.cause.as_str()), ("count", &count)];
     turn.notice(worker, Step::RestartDropped, text, &fields);
-    Operated::RestartDropped
+    CommandOutcome::RestartDropped
 }
 
 fn defer(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     request: &RestartRequest,
-) -> Result<Operated, Refused> {
+) -> Result<CommandOutcome, Refused> {
     record::may_follow_command(worker, turn)?;
     let Some(restart) = worker.restart.as_mut() else {
         // There is nothing to come after.
@@ -219,7 +219,7 @@ fn defer(
     restart.deferred = Some(request.clone());
     record::write(worker, turn, None);
     later(worker, turn);
-    Ok(Operated::RestartDeferred)
+    Ok(CommandOutcome::RestartDeferred)
 }
 
 /// The stop of a restart came to an end. What is not certain shows at the next look.
@@ -393,6 +393,6 @@ fn later(worker: &mut Worker, turn: &mut Turn<'_>) {
         .is_none_or(|look_at| look_at <= turn.now || at < look_at)
     {
         worker.restart_look_at = Some(at);
-        turn.timer(at, Timer::FollowRestart(worker.id.clone()));
+        turn.timer(worker, at, WorkerTimer::FollowRestart);
     }
 }

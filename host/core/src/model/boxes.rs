@@ -88,11 +88,11 @@ pub enum Report {
 
 /// What whoever registers or reports is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum Receipt {
     /// The box has its token.
     Registered(Registered),
     /// The report was taken in.
-    Noted(Noted),
+    Accepted(Accepted),
     /// It was not.
     Refused(Refusal),
 }
@@ -110,9 +110,9 @@ pub struct Registered {
 
 /// A report that was taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noted {
+pub struct Accepted {
     /// What became of it.
-    pub outcome: NotedOutcome,
+    pub outcome: ReportOutcome,
     /// What to show from now on instead of the token that was shown; only a heartbeat brings one.
     pub token: Option<Token>,
     /// How often to send a heartbeat; boxes only.
@@ -121,7 +121,7 @@ pub struct Noted {
 
 /// What became of a report. None of these is the reporter's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotedOutcome {
+pub enum ReportOutcome {
     /// It is in the store.
     Stored,
     /// The worker is not running any more, or what was reported is of another instance: nothing was written.
@@ -130,7 +130,7 @@ pub enum NotedOutcome {
     NotStored,
 }
 
-impl NotedOutcome {
+impl ReportOutcome {
     /// The stable code.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -305,7 +305,7 @@ impl RefusalCode {
 
 /// What a box or an application says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Statement {
     /// A box registers.
     Register {
         /// What it has proved.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::cloud::{CloudError, Mutation, Outcome};
 use crate::model::decision::{Decision, Ruling};
 use crate::model::id::{DecisionId, Epoch, Generation, WorkerId};
-use crate::model::operator::{Command, Operated, Refused};
+use crate::model::operator::{Command, CommandOutcome, Refused};
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
 
@@ -47,7 +47,7 @@ pub enum Entry {
     /// An operator told the host something. Who that was is not known: whoever reaches its socket may.
     Commanded(Command),
     /// What the operator was told.
-    Answered(Result<Operated, Refused>),
+    Answered(Result<CommandOutcome, Refused>),
 }
 
 impl Entry {
@@ -77,7 +77,7 @@ mod tests {
                 r#"{"commanded":"forget"}"#,
             ),
             (
-                Entry::Answered(Ok(Operated::ReasonChanged)),
+                Entry::Answered(Ok(CommandOutcome::ReasonChanged)),
                 r#"{"answered":{"Ok":"reason_changed"}}"#,
             ),
             (

@@ -1,7 +1,6 @@
 //! Plain data: ids, time, instances, specs, what policies are asked, what the store keeps, what callers get. Nothing here
 //! decides anything.
 
-pub mod answer;
 pub(crate) mod backoff;
 pub mod boxes;
 pub mod budget;
@@ -16,6 +15,8 @@ pub mod journal;
 pub mod notice;
 pub mod operator;
 pub mod point;
+pub mod request;
+pub mod response;
 pub mod restart;
 pub mod spec;
 pub mod store;

@@ -41,7 +41,7 @@ impl fmt::Display for Command {
 /// What a command came to. It is so on every host that shares the store, and after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Operated {
+pub enum CommandOutcome {
     /// The worker is paused from now on.
     Paused,
     /// It was paused already, and has another reason now.
@@ -64,7 +64,7 @@ pub enum Operated {
     RestartDeferred,
 }
 
-impl Operated {
+impl CommandOutcome {
     /// The stable code, as it stands in answers and the journal.
     pub fn as_str(self) -> &'static str {
         match self {

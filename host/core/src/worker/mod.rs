@@ -31,12 +31,12 @@ pub use status::{
 pub use visitor::{Visitor, WaitsFor};
 pub use work::CYCLING;
 
-use crate::model::answer::{NotYet, Route};
 use crate::model::budget::Ledger;
 use crate::model::cloud::{Mutation, MutationKind, Query};
 use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::model::instance::InstanceState;
+use crate::model::response::{NotYet, Route};
 use crate::model::restart::{Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};

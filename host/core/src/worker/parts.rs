@@ -4,7 +4,7 @@
 use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
-use crate::model::operator::{Command, Operated};
+use crate::model::operator::{Command, CommandOutcome};
 use crate::model::point::Reason;
 use crate::model::point::debounce::Choice;
 use crate::model::point::resolve::{Adoption, FailureKind};
@@ -207,7 +207,7 @@ pub enum OperationStage {
     /// It has answered; followed as soon as no write of the record is under way.
     Decided(Choice),
     /// Its own write is under way; what it comes to once that is durable.
-    Writing(Operated),
+    Writing(CommandOutcome),
 }
 
 /// The latest decision, as the status shows it.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Failure, HealthStatus, Worker};
-use crate::model::answer::NotYet;
 use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
 };
 use crate::model::instance::InstanceState;
 use crate::model::point::Reason;
 use crate::model::point::resolve::InFlight;
+use crate::model::response::NotYet;
 use crate::model::restart::{Initiator, RestartStage};
 use crate::model::store::{LastError, Paused, Phase};
 use crate::model::time::{Instant, Millis};

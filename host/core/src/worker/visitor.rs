@@ -1,6 +1,6 @@
 //! Boxes and applications that wait for an answer to what they registered or reported.
 
-use crate::model::boxes::{NotedOutcome, Said};
+use crate::model::boxes::{ReportOutcome, Statement};
 use crate::model::id::{InstanceId, RequestId};
 use crate::model::store::Touch;
 use crate::model::time::Instant;
@@ -10,7 +10,7 @@ use crate::model::token::{Secret, Token};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
     /// What was said.
-    pub said: Said,
+    pub said: Statement,
     /// When. What was asked for earlier is no answer to it.
     pub came_at: Instant,
     /// What has to come first.
@@ -35,6 +35,6 @@ pub enum WaitsFor {
         /// The token.
         token: Token,
         /// What became of the report it comes with; `None`: it comes with a register.
-        noted: Option<NotedOutcome>,
+        noted: Option<ReportOutcome>,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Report, Reporter, Said};
+use reeve_core::boxes::{Report, Reporter, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId};
 use reeve_core::time::Instant;
 
@@ -59,7 +59,7 @@ impl Stage {
         let ids: Vec<InstanceId> = self.boxes.boxes.keys().cloned().collect();
         for id in ids {
             while let Some(said) = self.due_of(&id) {
-                if let Said::Register { .. } = &said {
+                if let Statement::Register { .. } = &said {
                     self.tell(&id, "registers");
                 }
                 self.requests = self.requests.next();
@@ -90,7 +90,7 @@ impl Stage {
         };
         taken_by.deliver(self.now);
         self.requests = self.requests.next();
-        let said = Said::Report {
+        let said = Statement::Report {
             by: Reporter::Application(Some(id.clone())),
             report: Report::Delivered(1),
         };
@@ -121,7 +121,7 @@ impl Stage {
         }
     }
 
-    fn due_of(&mut self, id: &InstanceId) -> Option<Said> {
+    fn due_of(&mut self, id: &InstanceId) -> Option<Statement> {
         let one = self.boxes.boxes.get_mut(id)?;
         one.next_due().filter(|due| *due <= self.now)?;
         one.speak(self.now)

@@ -8,9 +8,9 @@ mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::answer::Answer;
 use reeve_core::demand::DemandReading;
 use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
+use reeve_core::response::Resolution;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::time::{Instant, Millis};
 
@@ -265,14 +265,14 @@ impl Stage {
         self.hear_replies(host);
     }
 
-    fn answered(&mut self, asking: &Asking, answer: &Answer, host: &mut dyn Host) {
+    fn answered(&mut self, asking: &Asking, answer: &Resolution, host: &mut dyn Host) {
         let entry = |event: String, reason: String| Entry {
             reason,
             ..Entry::event(self.now, &asking.caller, event)
         };
         match answer {
-            Answer::Served(_) if !matches!(asking.wants, Wants::Address { .. }) => {}
-            Answer::Served(route) => {
+            Resolution::Served(_) if !matches!(asking.wants, Wants::Address { .. }) => {}
+            Resolution::Served(route) => {
                 let told = entry(
                     format!("is served: {} ({})", route.url, route.instance),
                     String::new(),
@@ -286,7 +286,7 @@ impl Stage {
                 self.world.invoke(&route.instance);
                 self.deliver(&route.instance, host);
             }
-            Answer::NotYet(not_yet) => {
+            Resolution::NotYet(not_yet) => {
                 let event = format!(
                     "is told: {}, come back in {}",
                     not_yet.code, not_yet.retry_after

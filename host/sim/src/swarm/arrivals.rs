@@ -1,7 +1,7 @@
 //! What reaches the cloud and the store, what comes of it there, and the way back.
 
 use reeve_core::cloud::Query;
-use reeve_core::event::{Asker, Event};
+use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::journal::{self, Record};
 use reeve_core::time::Instant;
 
@@ -29,12 +29,7 @@ impl Estate<'_> {
             true => self.chance.millis(Stream::Latency, 1_000, 30_000),
             false => self.chance.millis(Stream::Latency, 20, 120),
         };
-        let event = Event::Queried {
-            asker,
-            query,
-            asked_at,
-            result,
-        };
+        let event = Event::queried(asker, query, asked_at, result);
         self.back(from, self.now + after, ToHost::Event(event));
     }
 
@@ -72,12 +67,14 @@ impl Estate<'_> {
             self.person_interferes(&sent.worker);
         }
         let after = self.chance.millis(Stream::Latency, 20, 120) + changed.later;
-        let event = Event::Mutated {
-            worker: sent.worker,
-            decision: sent.decision,
-            mutation: sent.mutation,
-            result: changed.result,
-        };
+        let event = Event::of(
+            sent.worker,
+            WorkerEvent::Mutated {
+                decision: sent.decision,
+                mutation: sent.mutation,
+                result: changed.result,
+            },
+        );
         self.back(from, self.now + after, ToHost::Event(event));
     }
 
@@ -85,11 +82,10 @@ impl Estate<'_> {
         let back = match call {
             StoreCall::Read { worker, asked_at } => {
                 let result = self.shelf.read(self.now, &worker, &mut self.chance);
-                ToHost::Event(Event::RecordRead {
+                ToHost::Event(Event::of(
                     worker,
-                    asked_at,
-                    result,
-                })
+                    WorkerEvent::RecordRead { asked_at, result },
+                ))
             }
             StoreCall::Commit {
                 write,
@@ -145,12 +141,14 @@ impl Estate<'_> {
             } => {
                 let result = self.shelf.touch(self.now, &worker, touch, &mut self.chance);
                 self.checks.touched(self.now, &worker, touch, &result);
-                ToHost::Event(Event::Touched {
+                ToHost::Event(Event::of(
                     worker,
-                    request,
-                    touch,
-                    result,
-                })
+                    WorkerEvent::Touched {
+                        request,
+                        touch,
+                        result,
+                    },
+                ))
             }
         };
         let after = self.chance.millis(Stream::Latency, 1, 8);

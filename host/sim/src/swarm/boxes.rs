@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Claim, ProofKind, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{Claim, ProofKind, Receipt, Report, Reporter, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
@@ -124,9 +124,9 @@ impl Estate<'_> {
         self.wake(id);
     }
 
-    fn box_says(&mut self, id: &InstanceId, worker: WorkerId, said: Said) {
+    fn box_says(&mut self, id: &InstanceId, worker: WorkerId, said: Statement) {
         let life = self.boxes.boxes.get(id).map_or(0, |one| one.life);
-        let registers = matches!(said, Said::Register { .. });
+        let registers = matches!(said, Statement::Register { .. });
         let request = self.request();
         let waiting = Waiting {
             instance: id.clone(),
@@ -149,7 +149,7 @@ impl Estate<'_> {
         }
         self.send(
             number,
-            ToHost::Said {
+            ToHost::Statement {
                 worker,
                 request,
                 said,
@@ -158,12 +158,12 @@ impl Estate<'_> {
     }
 
     /// A host answers a box or an application.
-    pub(super) fn replied(&mut self, request: RequestId, reply: Reply) {
+    pub(super) fn replied(&mut self, request: RequestId, reply: Receipt) {
         let Some(waiting) = self.boxes.waiting.get(&request) else {
             return;
         };
         self.checks.box_answered(self.now, &waiting.worker, &reply);
-        if let Reply::Registered(_) = &reply {
+        if let Receipt::Registered(_) = &reply {
             self.checks.registered(
                 self.now,
                 &waiting.worker,
@@ -181,7 +181,7 @@ impl Estate<'_> {
     }
 
     /// What a box was answered reaches it, if it is still there.
-    pub(super) fn box_hears(&mut self, request: RequestId, reply: Reply) {
+    pub(super) fn box_hears(&mut self, request: RequestId, reply: Receipt) {
         let Some(waiting) = self.boxes.waiting.remove(&request) else {
             return;
         };
@@ -284,14 +284,14 @@ impl Estate<'_> {
         };
         let nonce = self.chance.between(Stream::Detail, 0, u64::MAX - 1);
         let said = match self.chance.percent(Stream::Detail, 50) {
-            true => Said::Register {
+            true => Statement::Register {
                 claim: Claim {
                     instance: id.clone(),
                     proof,
                 },
                 nonce: SecretHash::of_nonce(&nonce.to_string()),
             },
-            false => Said::Report {
+            false => Statement::Report {
                 by: Reporter::Box(Token::new(worker.clone(), Secret::new([7; 32]))),
                 report: Report::Heartbeat,
             },

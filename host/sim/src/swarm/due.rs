@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::cloud::{Mutation, Query};
 use reeve_core::event::{Asker, Event};
 use reeve_core::guard::Permit;
@@ -45,7 +45,7 @@ pub(super) enum Due {
     /// The software on an instance has something to say, maybe.
     BoxSpeaks(InstanceId),
     /// What a box was answered reaches it.
-    BoxHears(RequestId, Box<Reply>),
+    BoxHears(RequestId, Box<Receipt>),
     /// A box that asked gives up waiting.
     BoxWaited(RequestId),
     /// A user does the next thing.
@@ -85,10 +85,10 @@ pub(super) enum ToHost {
         wait: Option<Millis>,
     },
     /// A box or an application says something.
-    Said {
+    Statement {
         worker: WorkerId,
         request: RequestId,
-        said: Said,
+        said: Statement,
     },
     /// Somebody gives a command.
     Operate {

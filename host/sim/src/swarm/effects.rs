@@ -4,10 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind};
 use reeve_core::effect::{Effect, Question};
-use reeve_core::event::Event;
+use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::request::Request;
+use reeve_core::response::{Resolution, Response};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Committed, StoreError};
 use reeve_core::time::{Instant, Millis};
@@ -64,18 +66,22 @@ impl Estate<'_> {
                 request,
                 wait,
             } => self.ask_arrives(number, worker, request, wait),
-            ToHost::Said {
+            ToHost::Statement {
                 worker,
                 request,
                 said,
             } => {
                 let fresh = secret(request);
-                let event = Event::Said {
+                let event = Event::of(
                     worker,
-                    request,
-                    said,
-                    fresh,
-                };
+                    WorkerEvent::Asked {
+                        request,
+                        what: Request::Statement {
+                            statement: said,
+                            fresh,
+                        },
+                    },
+                );
                 self.step(number, event);
             }
             ToHost::Operate {
@@ -83,11 +89,13 @@ impl Estate<'_> {
                 request,
                 command,
             } => {
-                let event = Event::Operated {
+                let event = Event::of(
                     worker,
-                    request,
-                    command,
-                };
+                    WorkerEvent::Asked {
+                        request,
+                        what: Request::Command(command),
+                    },
+                );
                 self.step(number, event);
             }
             ToHost::Committed {
@@ -118,41 +126,54 @@ impl Estate<'_> {
             if let (None, Some(at)) = (collects, at) {
                 self.send_at(number, at, ToHost::Collect);
             }
-            return self.answered(request, &reeve_core::answer::Answer::Served(route));
+            return self.answered(request, &Resolution::Served(route));
         }
-        let event = Event::ResolveAsked {
+        let event = Event::of(
             worker,
-            request,
-            wait,
-        };
+            WorkerEvent::Asked {
+                request,
+                what: Request::Resolve { wait },
+            },
+        );
         self.step(number, event);
     }
 
     /// The guard looks at activity: it shall see all there was until a decision is taken in.
     fn take_in(&mut self, number: usize, event: Event) {
-        if let Event::Decided { worker, .. } = &event
+        if let Event::Worker {
+            worker,
+            what: WorkerEvent::Decided { .. },
+        } = &event
             && let Some(instance) = self.hosts[number].collect(worker)
         {
             self.handed_out(number, worker.clone(), instance);
         }
-        if let Event::Mutated {
+        if let Event::Worker {
             worker,
-            decision,
-            mutation,
-            ..
+            what: WorkerEvent::Mutated {
+                decision, mutation, ..
+            },
         } = &event
         {
             self.checks
                 .heard(self.life(number), worker, *decision, mutation);
         }
-        if let Event::Queried { result, .. } = &event {
+        if let Event::Worker {
+            what: WorkerEvent::Queried { result, .. },
+            ..
+        }
+        | Event::Pool {
+            what: PoolEvent::Queried { result, .. },
+            ..
+        } = &event
+        {
             self.checks.read(self.life(number), result);
         }
         self.step(number, event);
     }
 
     fn handed_out(&mut self, number: usize, worker: WorkerId, instance: InstanceId) {
-        self.step(number, Event::HandedOut { worker, instance });
+        self.step(number, Event::of(worker, WorkerEvent::HandedOut(instance)));
     }
 
     /// As in the product: the loop hears of the write first, and what waited for it is sent right after.
@@ -166,7 +187,7 @@ impl Estate<'_> {
         asked: Instant,
     ) {
         let written = matches!(result, Ok(Committed::Written(_)));
-        self.step(number, Event::Committed { worker, result });
+        self.step(number, Event::of(worker, WorkerEvent::Committed(result)));
         let Some(permit) = permit.filter(|_| written) else {
             return;
         };
@@ -204,12 +225,14 @@ impl Estate<'_> {
             message: "not tried".to_owned(),
             retry_after: None,
         });
-        let event = Event::Mutated {
-            worker: sent.worker,
-            decision: sent.decision,
-            mutation: sent.mutation,
-            result,
-        };
+        let event = Event::of(
+            sent.worker,
+            WorkerEvent::Mutated {
+                decision: sent.decision,
+                mutation: sent.mutation,
+                result,
+            },
+        );
         self.send_at(number, self.now, ToHost::Event(event));
     }
 
@@ -268,12 +291,14 @@ impl Estate<'_> {
                     true => target.timeout,
                     false => self.chance.millis(Stream::Latency, 1, 20),
                 };
-                let event = Event::Probed {
+                let event = Event::of(
                     worker,
-                    instance,
-                    asked_at,
-                    result,
-                };
+                    WorkerEvent::Probed {
+                        instance,
+                        asked_at,
+                        result,
+                    },
+                );
                 self.send_at(number, self.now + after, ToHost::Event(event));
             }
             Effect::Decide(question) => self.decide(number, question),
@@ -327,19 +352,19 @@ impl Estate<'_> {
                 };
                 self.call_store(from, call);
             }
-            Effect::Reply { request, reply, .. } => self.replied(request, reply),
             Effect::Timer { at, timer } => {
                 let at = self.hosts[number].clock.when(at).max(self.now);
-                self.send_at(number, at, ToHost::Event(Event::TimerFired(timer)));
+                self.send_at(number, at, ToHost::Event(timer.into()));
             }
-            Effect::Answer {
-                request, answer, ..
-            } => self.answered(request, &answer),
-            Effect::Report {
+            Effect::Respond {
                 worker,
                 request,
-                result,
-            } => self.reported(&worker, request, result),
+                response,
+            } => match response {
+                Response::Resolve(resolution) => self.answered(request, &resolution),
+                Response::Statement(receipt) => self.replied(request, receipt),
+                Response::Command(result) => self.reported(&worker, request, result),
+            },
             Effect::Publish(route) => {
                 self.checks.published(self.now, from, &route);
                 let worker = route.worker.clone();
@@ -375,11 +400,13 @@ impl Estate<'_> {
             true => self.chance.millis(Stream::Latency, 100, 2_000),
             false => Millis::new(1),
         };
-        let event = Event::Decided {
-            worker: question.worker,
-            decision: question.decision,
-            made,
-        };
+        let event = Event::of(
+            question.worker,
+            WorkerEvent::Decided {
+                decision: question.decision,
+                made,
+            },
+        );
         self.send_at(number, self.now + after, ToHost::Event(event));
     }
 

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::answer::Route;
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{DecisionId, HostId, InstanceId, WorkerId};
 use reeve_core::journal::{Entry, Record};
+use reeve_core::response::Route;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 

@@ -3,7 +3,7 @@
 use reeve_core::compute::Compute;
 use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::restart::{Initiator, RestartRequest};
 
 use super::chance::Stream;
@@ -122,7 +122,7 @@ impl Estate<'_> {
         &mut self,
         worker: &WorkerId,
         request: RequestId,
-        result: Result<Operated, Refused>,
+        result: Result<CommandOutcome, Refused>,
     ) {
         self.trace.tell(self.now, "operator", || match &result {
             Ok(operated) => format!("{worker} {}", operated.as_str()),

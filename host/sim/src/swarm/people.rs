@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{Report, Reporter, Said};
+use reeve_core::boxes::{Report, Reporter, Statement};
+use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::InstanceState;
+use reeve_core::response::Resolution;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 
@@ -149,15 +150,15 @@ impl Estate<'_> {
     }
 
     /// A caller is answered.
-    pub(super) fn answered(&mut self, request: RequestId, answer: &Answer) {
+    pub(super) fn answered(&mut self, request: RequestId, answer: &Resolution) {
         let Some(asking) = self.people.asking.remove(&request) else {
             return self.checks.answered_nobody(self.now, request);
         };
         self.trace.tell(self.now, "user", || match answer {
-            Answer::Served(route) => {
+            Resolution::Served(route) => {
                 format!("{} is served {}", asking.worker, route.instance)
             }
-            Answer::NotYet(not_yet) => format!(
+            Resolution::NotYet(not_yet) => format!(
                 "{} is told {}, come back in {}",
                 asking.worker, not_yet.code, not_yet.retry_after
             ),
@@ -167,7 +168,7 @@ impl Estate<'_> {
         let Some(user) = asking.user else { return };
         self.people.users[user].is_waiting = false;
         match answer {
-            Answer::Served(route) => {
+            Resolution::Served(route) => {
                 self.people.users[user].instance = Some(route.instance.clone());
                 let after = self.chance.millis(Stream::Users, 5, 50);
                 let due = Due::Delivers {
@@ -176,7 +177,7 @@ impl Estate<'_> {
                 };
                 self.queue.put(self.now + after, due);
             }
-            Answer::NotYet(not_yet) => {
+            Resolution::NotYet(not_yet) => {
                 self.people.users[user].instance = None;
                 if self.chance.percent(Stream::Users, 80) {
                     let at = self.now + not_yet.retry_after;
@@ -228,14 +229,14 @@ impl Estate<'_> {
             return;
         };
         let request = self.request();
-        let said = Said::Report {
+        let said = Statement::Report {
             by: Reporter::Application(Some(id.clone())),
             report,
         };
         let worker = worker.clone();
         self.send(
             number,
-            ToHost::Said {
+            ToHost::Statement {
                 worker,
                 request,
                 said,
@@ -253,10 +254,7 @@ impl Estate<'_> {
             self.people.users[user].is_waiting = false;
         }
         if self.is_alive(asking.to) {
-            let event = reeve_core::event::Event::RequestGone {
-                worker: asking.worker,
-                request,
-            };
+            let event = Event::of(asking.worker, WorkerEvent::Gone(request));
             self.send(asking.to.host, ToHost::Event(event));
         }
     }

@@ -2,9 +2,9 @@
 //! (G8; docs/incidents.md#double-provision).
 
 use crate::support::{BEGINS, Bench, Native};
-use reeve_core::answer::Answer;
 use reeve_core::boxes::{
-    Claim, NotedOutcome, Proof, ProofKind, RefusalCode, Registered, Reply, Report, Reporter, Said,
+    Claim, Proof, ProofKind, Receipt, RefusalCode, Registered, Report, ReportOutcome, Reporter,
+    Statement,
 };
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;
@@ -13,6 +13,7 @@ use reeve_core::id::{Generation, InstanceId, Region, RequestId};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
+use reeve_core::response::Resolution;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::{BoxSpec, FleetSpec};
 use reeve_core::store::{StoreError, StoreErrorKind};
@@ -46,12 +47,12 @@ pub(crate) fn launched() -> (Bench, InstanceId) {
     bench.ask();
     bench.run(Millis::from_secs(60));
     let served = bench.ask_and_run(SECOND);
-    assert!(matches!(served, Answer::Served(_)), "{served:?}");
+    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
     let id = bench.up().pop().expect("one instance is up");
     (bench, id)
 }
 
-pub(crate) fn register(id: &InstanceId, nonce: &str) -> Said {
+pub(crate) fn register(id: &InstanceId, nonce: &str) -> Statement {
     let proof = Proof::InstanceDocument {
         region: Region::from("us-east-1"),
         account: "123456789012".to_owned(),
@@ -59,8 +60,8 @@ pub(crate) fn register(id: &InstanceId, nonce: &str) -> Said {
     register_by(id, nonce, proof)
 }
 
-fn register_by(id: &InstanceId, nonce: &str, proof: Proof) -> Said {
-    Said::Register {
+fn register_by(id: &InstanceId, nonce: &str, proof: Proof) -> Statement {
+    Statement::Register {
         claim: Claim {
             instance: id.clone(),
             proof,
@@ -69,29 +70,29 @@ fn register_by(id: &InstanceId, nonce: &str, proof: Proof) -> Said {
     }
 }
 
-pub(crate) fn report(token: &Token, report: Report) -> Said {
-    Said::Report {
+pub(crate) fn report(token: &Token, report: Report) -> Statement {
+    Statement::Report {
         by: Reporter::Box(token.clone()),
         report,
     }
 }
 
-pub(crate) fn heartbeat(token: &Token) -> Said {
+pub(crate) fn heartbeat(token: &Token) -> Statement {
     report(token, Report::Heartbeat)
 }
 
 #[track_caller]
-pub(crate) fn registered(reply: Reply) -> Registered {
+pub(crate) fn registered(reply: Receipt) -> Registered {
     match reply {
-        Reply::Registered(registered) => registered,
+        Receipt::Registered(registered) => registered,
         other => panic!("not registered: {other:?}"),
     }
 }
 
 #[track_caller]
-fn refused(reply: &Reply) -> (RefusalCode, Option<Millis>) {
+fn refused(reply: &Receipt) -> (RefusalCode, Option<Millis>) {
     match reply {
-        Reply::Refused(refusal) => (refusal.code, refusal.retry_after),
+        Receipt::Refused(refusal) => (refusal.code, refusal.retry_after),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -100,8 +101,8 @@ fn refused(reply: &Reply) -> (RefusalCode, Option<Millis>) {
 #[track_caller]
 fn beat(bench: &mut Bench, token: &Token) -> Result<Option<Token>, RefusalCode> {
     match bench.say_and_run(heartbeat(token)) {
-        Reply::Noted(noted) => {
-            assert_eq!(noted.outcome, NotedOutcome::Stored);
+        Receipt::Accepted(noted) => {
+            assert_eq!(noted.outcome, ReportOutcome::Stored);
             Ok(noted.token)
         }
         reply => Err(refused(&reply).0),
@@ -434,7 +435,7 @@ impl Pair {
         self.world.advance(end);
     }
 
-    fn say(&mut self, host: usize, said: Said) -> Reply {
+    fn say(&mut self, host: usize, said: Statement) -> Receipt {
         self.requests = self.requests.next();
         let request = self.requests;
         let worker = incidents::worker();
@@ -452,7 +453,7 @@ fn a_token_is_known_to_every_host_that_shares_the_store() {
     let token = registered(pair.say(0, register(&id, "first"))).token;
     for host in [1, 0, 1] {
         let reply = pair.say(host, heartbeat(&token));
-        assert!(matches!(reply, Reply::Noted(_)), "{reply:?}");
+        assert!(matches!(reply, Receipt::Accepted(_)), "{reply:?}");
     }
     let code = refused(&pair.say(1, register(&id, "second"))).0;
     assert_eq!(code, RefusalCode::TokenLive);
@@ -460,7 +461,7 @@ fn a_token_is_known_to_every_host_that_shares_the_store() {
     pair.hosts.clear();
     pair.join("three");
     let reply = pair.say(0, heartbeat(&token));
-    assert!(matches!(reply, Reply::Noted(_)), "{reply:?}");
+    assert!(matches!(reply, Receipt::Accepted(_)), "{reply:?}");
 }
 
 #[test]
@@ -476,12 +477,12 @@ fn while_the_store_is_away_a_register_comes_back_and_known_tokens_go_on_being_go
     assert_eq!(code, RefusalCode::StoreUnreachable);
     assert!(after.is_some());
     match pair.say(0, heartbeat(&token)) {
-        Reply::Noted(noted) => assert_eq!(noted.outcome, NotedOutcome::NotStored),
+        Receipt::Accepted(noted) => assert_eq!(noted.outcome, ReportOutcome::NotStored),
         other => panic!("{other:?}"),
     }
     pair.store.fail(None);
     let reply = pair.say(1, heartbeat(&token));
-    assert!(matches!(reply, Reply::Noted(_)), "{reply:?}");
+    assert!(matches!(reply, Receipt::Accepted(_)), "{reply:?}");
 }
 
 #[test]
@@ -497,6 +498,9 @@ fn a_host_that_dies_at_any_step_of_a_register_leaves_a_box_that_gets_in() {
         // The reply never came: the same register again, at the other host.
         let token = registered(pair.say(0, register(&id, "first"))).token;
         let reply = pair.say(0, heartbeat(&token));
-        assert!(matches!(reply, Reply::Noted(_)), "after {steps}: {reply:?}");
+        assert!(
+            matches!(reply, Receipt::Accepted(_)),
+            "after {steps}: {reply:?}"
+        );
     }
 }

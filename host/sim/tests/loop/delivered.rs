@@ -3,7 +3,7 @@
 use crate::boxes::{heartbeat, launched, register, registered, report};
 use crate::records::Several;
 use crate::support::{Bench, Native, stopped_a};
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::demand::DemandReading;
@@ -20,8 +20,8 @@ use reeve_sim::world::Boot;
 
 const SECOND: Millis = Millis::from_secs(1);
 
-fn delivered(count: u64) -> Said {
-    Said::Report {
+fn delivered(count: u64) -> Statement {
+    Statement::Report {
         by: Reporter::Application(None),
         report: Report::Delivered(count),
     }
@@ -33,9 +33,9 @@ fn status(bench: &Bench) -> WorkerStatus {
 }
 
 #[track_caller]
-fn noted(reply: Reply) -> NotedOutcome {
+fn noted(reply: Receipt) -> ReportOutcome {
     match reply {
-        Reply::Noted(noted) => noted.outcome,
+        Receipt::Accepted(noted) => noted.outcome,
         other => panic!("{other:?}"),
     }
 }
@@ -114,7 +114,10 @@ fn what_is_delivered_to_an_instance_that_was_started_counts_as_to_one_that_was_l
     bench.run(Millis::from_secs(60));
     assert_eq!(status(&bench).condition, "serving");
     assert_eq!(bench.count(MutationKind::Start), 1);
-    assert_eq!(noted(bench.say_and_run(delivered(1))), NotedOutcome::Stored);
+    assert_eq!(
+        noted(bench.say_and_run(delivered(1))),
+        ReportOutcome::Stored
+    );
 }
 
 #[test]
@@ -143,20 +146,20 @@ fn what_an_instance_took_with_it_is_no_work_of_the_next() {
 #[test]
 fn a_report_of_another_instance_or_of_a_worker_that_is_not_running_is_harmless() {
     let (mut bench, _, _) = at_work();
-    let of_another = Said::Report {
+    let of_another = Statement::Report {
         by: Reporter::Application(Some("i-other".into())),
         report: Report::Delivered(1),
     };
     assert_eq!(
         noted(bench.say_and_run(of_another)),
-        NotedOutcome::NotRunning
+        ReportOutcome::NotRunning
     );
     assert_eq!(status(&bench).activity.delivered, 0);
 
     let mut nothing = Bench::new(Native::sensible());
     assert_eq!(
         noted(nothing.say_and_run(delivered(1))),
-        NotedOutcome::NotRunning
+        ReportOutcome::NotRunning
     );
 }
 

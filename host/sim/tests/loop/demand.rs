@@ -7,7 +7,7 @@ use reeve_core::cloud::{CloudError, CloudErrorKind, MutationKind, Query, Reading
 use reeve_core::compute::Compute;
 use reeve_core::demand::{DemandSpec, Metric, Sample, Statistic};
 use reeve_core::effect::Effect;
-use reeve_core::event::{Asker, Event, Timer};
+use reeve_core::event::{Asker, Event, PoolTimer, Timer, WorkerEvent};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{HostId, InstanceId, WorkerId};
 use reeve_core::instance::{Instance, InstanceState};
@@ -105,22 +105,22 @@ impl Alone {
             launched_at: Some(launched_at),
             tags: BTreeMap::from([(TAG.0.to_owned(), format!("tag-{number}"))]),
         };
-        let event = Event::Queried {
-            asker: Asker::Worker(name(number)),
-            query: Query::Instance {
+        let event = Event::queried(
+            Asker::Worker(name(number)),
+            Query::Instance {
                 region: "us-east-1".into(),
                 compute: Compute::Ec2,
                 id: instance(number),
             },
-            asked_at: self.now,
-            result: Ok(Reading::Instance(reading)),
-        };
+            self.now,
+            Ok(Reading::Instance(reading)),
+        );
         self.fleet.step(self.now, event);
     }
 
     /// What is asked of the cloud when the timer fires.
     fn round(&mut self) -> Vec<Query> {
-        let due = Event::TimerFired(Timer::ReadDemand(incidents::pool()));
+        let due = Event::from(Timer::Pool(incidents::pool(), PoolTimer::ReadDemand));
         let effects = self.fleet.step(self.now, due);
         let asked = effects.into_iter().filter_map(|effect| match effect {
             Effect::Query { query, .. } => Some(query),
@@ -140,12 +140,7 @@ impl Alone {
 
     /// The cloud answers a round; tells what people are told of it.
     fn answer(&mut self, query: Query, result: Result<Reading, CloudError>) -> Vec<String> {
-        let event = Event::Queried {
-            asker: Asker::Pool(incidents::pool()),
-            query,
-            asked_at: self.now,
-            result,
-        };
+        let event = Event::queried(Asker::Pool(incidents::pool()), query, self.now, result);
         let effects = self.fleet.step(self.now, event);
         let told = effects.into_iter().filter_map(|effect| match effect {
             Effect::Notice(notice) if notice.step == Step::CloudCallFailed => {
@@ -168,11 +163,13 @@ impl Alone {
     fn replaced_by_another_host(&mut self) {
         let mut stored = adopted(1);
         stored.version = stored.version.next();
-        let event = Event::RecordRead {
-            worker: name(0),
-            asked_at: self.now,
-            result: Ok(Some(stored)),
-        };
+        let event = Event::of(
+            name(0),
+            WorkerEvent::RecordRead {
+                asked_at: self.now,
+                result: Ok(Some(stored)),
+            },
+        );
         self.fleet.step(self.now, event);
         let worker = self.fleet.worker(&name(0)).unwrap();
         assert_eq!(worker.adopted.as_ref().unwrap().id, instance(1));
@@ -257,13 +254,13 @@ fn the_metrics_of_all_workers_of_a_pool_are_asked_for_in_one_query() {
 #[test]
 fn a_round_is_set_for_each_interval_and_none_is_begun_before_the_last_one_ended() {
     let mut alone = Alone::new(spec(1));
-    let due = || Event::TimerFired(Timer::ReadDemand(incidents::pool()));
+    let due = || Event::from(Timer::Pool(incidents::pool(), PoolTimer::ReadDemand));
     for queries in [1, 0] {
         alone.now += MINUTE;
         let effects = alone.fleet.step(alone.now, due());
         let again = Effect::Timer {
             at: alone.now + MINUTE,
-            timer: Timer::ReadDemand(incidents::pool()),
+            timer: Timer::Pool(incidents::pool(), PoolTimer::ReadDemand),
         };
         assert!(effects.contains(&again), "{effects:?}");
         let asked = |effect: &&Effect| matches!(effect, Effect::Query { .. });
@@ -292,11 +289,13 @@ fn nothing_is_asked_for_a_worker_that_is_paused() {
         reason: None,
         by: HostId::from("host"),
     });
-    let event = Event::RecordRead {
-        worker: name(0),
-        asked_at: alone.now,
-        result: Ok(Some(stored)),
-    };
+    let event = Event::of(
+        name(0),
+        WorkerEvent::RecordRead {
+            asked_at: alone.now,
+            result: Ok(Some(stored)),
+        },
+    );
     alone.fleet.step(alone.now, event);
     assert!(alone.round().is_empty());
 }
@@ -315,7 +314,7 @@ fn nothing_is_asked_for_where_reap_is_not_asked() {
         matches!(
             effect,
             Effect::Timer {
-                timer: Timer::ReadDemand(_),
+                timer: Timer::Pool(_, PoolTimer::ReadDemand),
                 ..
             }
         )

@@ -2,15 +2,17 @@
 
 use crate::boxes::fleet;
 use crate::support::BEGINS;
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::cloud::{Mutation, Outcome, Query, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::effect::Effect;
-use reeve_core::event::{Asker, Event, Timer};
+use reeve_core::event::{Asker, Event, Timer, WorkerEvent};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{DecisionId, Generation, HostId, InstanceId, RequestId, Version};
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::operator::Command;
+use reeve_core::request::Request;
+use reeve_core::response::Response;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::store::{
     Activity, Adopted, Committed, How, Phase, StoreError, Stored, WorkerRecord,
@@ -30,7 +32,7 @@ pub(crate) struct Desk {
     pub(crate) writing: Option<WorkerRecord>,
     sent: Option<(DecisionId, Mutation)>,
     timers: Vec<(Instant, Timer)>,
-    pub(crate) replies: Vec<Reply>,
+    pub(crate) replies: Vec<Receipt>,
 }
 
 impl Desk {
@@ -69,7 +71,10 @@ impl Desk {
                     let sent = then.map(|permit| (permit.decision(), permit.into_mutation()));
                     self.sent = sent.or(self.sent.take());
                 }
-                Effect::Reply { reply, .. } => self.replies.push(reply),
+                Effect::Respond {
+                    response: Response::Statement(receipt),
+                    ..
+                } => self.replies.push(receipt),
                 Effect::Timer { at, timer } => self.timers.push((at, timer)),
                 _ => {}
             }
@@ -86,7 +91,7 @@ impl Desk {
             }
             let (at, timer) = self.timers.remove(0);
             self.now = self.now.max(at);
-            self.step(Event::TimerFired(timer));
+            self.step(timer.into());
         }
         self.now = end;
     }
@@ -100,38 +105,44 @@ impl Desk {
             launched_at: Some(BEGINS),
             tags: [(TAG.0.to_owned(), TAG.1.to_owned())].into(),
         };
-        self.step(Event::Queried {
-            asker: Asker::Worker(incidents::worker()),
-            query: Query::Instance {
+        self.step(Event::queried(
+            Asker::Worker(incidents::worker()),
+            Query::Instance {
                 region: "us-east-1".into(),
                 compute: Compute::Ec2,
                 id: self.id.clone(),
             },
-            asked_at: self.now,
-            result: Ok(Reading::Instance(reading)),
-        });
+            self.now,
+            Ok(Reading::Instance(reading)),
+        ));
     }
 
     /// A person restarts the worker.
     pub(crate) fn restart(&mut self) {
-        self.step(Event::Operated {
-            worker: incidents::worker(),
-            request: RequestId::new(1),
-            command: Command::Restart(RestartRequest {
-                cause: "changed".to_owned(),
-                initiator: Initiator::Person,
-                text: None,
-            }),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Asked {
+                request: RequestId::new(1),
+                what: Request::Command(Command::Restart(RestartRequest {
+                    cause: "changed".to_owned(),
+                    initiator: Initiator::Person,
+                    text: None,
+                })),
+            },
+        ));
     }
 
-    pub(crate) fn say(&mut self, request: u8, said: Said) {
-        self.step(Event::Said {
-            worker: incidents::worker(),
-            request: RequestId::new(request.into()),
-            said,
-            fresh: Secret::new([request; 32]),
-        });
+    pub(crate) fn say(&mut self, request: u8, said: Statement) {
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Asked {
+                request: RequestId::new(request.into()),
+                what: Request::Statement {
+                    statement: said,
+                    fresh: Secret::new([request; 32]),
+                },
+            },
+        ));
     }
 
     /// The store has written what it was asked to.
@@ -139,40 +150,44 @@ impl Desk {
     pub(crate) fn written(&mut self) {
         self.stored.record = self.writing.take().expect("something is being written");
         self.stored.version = self.stored.version.next();
-        self.step(Event::Committed {
-            worker: incidents::worker(),
-            result: Ok(Committed::Written(self.stored.version)),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Committed(Ok(Committed::Written(self.stored.version))),
+        ));
     }
 
     /// The store has not written what it was asked to.
     #[track_caller]
     pub(crate) fn not_written(&mut self, error: StoreError) {
         self.writing.take().expect("something is being written");
-        self.step(Event::Committed {
-            worker: incidents::worker(),
-            result: Err(error),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Committed(Err(error)),
+        ));
     }
 
     /// The store tells what it holds.
     pub(crate) fn read(&mut self) {
-        self.step(Event::RecordRead {
-            worker: incidents::worker(),
-            asked_at: self.now,
-            result: Ok(Some(self.stored.clone())),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::RecordRead {
+                asked_at: self.now,
+                result: Ok(Some(self.stored.clone())),
+            },
+        ));
     }
 
     /// The cloud has carried out what it was asked to.
     pub(crate) fn carried_out(&mut self) {
         let (decision, mutation) = self.sent.take().expect("something was sent");
-        self.step(Event::Mutated {
-            worker: incidents::worker(),
-            decision,
-            mutation,
-            result: Ok(Outcome::Accepted),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Mutated {
+                decision,
+                mutation,
+                result: Ok(Outcome::Accepted),
+            },
+        ));
     }
 }
 

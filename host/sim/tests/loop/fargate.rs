@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reeve_core::answer::Answer;
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::demand::DemandReading;
@@ -12,8 +11,9 @@ use reeve_core::id::{InstanceId, RequestId};
 use reeve_core::instance::{InstanceState, TAG_GENERATION};
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
-use reeve_core::operator::{Command, Operated};
+use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::point::resolve::{Action, Adopted};
+use reeve_core::response::Resolution;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_core::time::{Instant, Millis};
@@ -66,7 +66,7 @@ fn serving() -> Bench {
 #[track_caller]
 fn served(bench: &mut Bench) -> InstanceId {
     match bench.ask_and_run(SECOND) {
-        Answer::Served(route) => route.instance,
+        Resolution::Served(route) => route.instance,
         other => panic!("{other:?}"),
     }
 }
@@ -163,7 +163,7 @@ fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
     let (worker, request) = (incidents::worker(), RequestId::new(999));
     bench.host.operate(bench.now, &worker, request, by_person);
     let reports = bench.host.take_reports();
-    assert_eq!(reports, [(request, Ok(Operated::RestartBegun))]);
+    assert_eq!(reports, [(request, Ok(CommandOutcome::RestartBegun))]);
     bench.run(MINUTE + MINUTE);
     told(&bench, Step::RestartDone);
     assert_ne!(served(&mut bench), first);

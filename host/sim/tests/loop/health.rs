@@ -6,12 +6,12 @@ mod shared;
 mod signals;
 
 use crate::support::{BEGINS, Bench, Native};
-use reeve_core::answer::Answer;
 use reeve_core::cloud::MutationKind;
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::InstanceId;
 use reeve_core::notice::{Notice, Step};
-use reeve_core::operator::{Command, Operated};
+use reeve_core::operator::{Command, CommandOutcome};
+use reeve_core::response::Resolution;
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
@@ -64,7 +64,7 @@ pub(crate) fn served(fleet: FleetSpec) -> (Bench, InstanceId) {
     bench.ask();
     bench.run(MINUTE);
     let served = bench.ask_and_run(SECOND);
-    assert!(matches!(served, Answer::Served(_)), "{served:?}");
+    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
     let id = bench.up().pop().expect("one instance is up");
     (bench, id)
 }
@@ -314,5 +314,5 @@ pub(crate) fn restart_by_person(bench: &mut Bench) {
         .host
         .operate(bench.now, &worker, id, Command::Restart(request));
     let mut reports = bench.host.take_reports();
-    assert_eq!(reports.pop().unwrap().1, Ok(Operated::RestartBegun));
+    assert_eq!(reports.pop().unwrap().1, Ok(CommandOutcome::RestartBegun));
 }

@@ -1,6 +1,5 @@
 //! What a host announced and did not live to end, or could not write the end of.
 
-use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
 use reeve_core::id::{DecisionId, InstanceId, RequestId};
@@ -8,6 +7,7 @@ use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::Command;
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
@@ -211,7 +211,10 @@ fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to
     let mut several = settled(Several::new(1));
     let served = several.ask(0);
     several.run(SECOND);
-    assert!(matches!(several.answer(served), Some(Answer::Served(_))));
+    assert!(matches!(
+        several.answer(served),
+        Some(Resolution::Served(_))
+    ));
     // It announced the stop, and nobody knows what became of it.
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
@@ -233,12 +236,12 @@ fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to
     let asked = several.ask(0);
     several.run(SECOND);
     match several.answer(asked) {
-        Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Stopping),
+        Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Stopping),
         other => panic!("expected to be told that it stops, got {other:?}"),
     }
     several.run(LEASE + LEASE);
     let later = several.ask(0);
     several.run(SECOND);
-    assert!(matches!(several.answer(later), Some(Answer::Served(_))));
+    assert!(matches!(several.answer(later), Some(Resolution::Served(_))));
     several.assert_settled();
 }

@@ -6,7 +6,6 @@ mod pausing;
 
 use crate::records::{Several, outage};
 use crate::support::{BEGINS, Bench, Native};
-use reeve_core::answer::{Answer, NotYet, NotYetCode};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::demand::DemandReading;
@@ -15,7 +14,8 @@ use reeve_core::id::RequestId;
 use reeve_core::instance::InstanceState;
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
-use reeve_core::operator::{Command, Operated, Refused, RefusedCode};
+use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
+use reeve_core::response::{NotYet, NotYetCode, Resolution};
 use reeve_core::store::{Adopted, How, Write};
 use reeve_core::time::Millis;
 use reeve_sim::host::Host;
@@ -27,7 +27,7 @@ use reeve_sim::world::{Boot, Fault, World};
 const SECOND: Millis = Millis::from_secs(1);
 const MINUTE: Millis = Millis::from_secs(60);
 
-type Told = Result<Operated, Refused>;
+type Told = Result<CommandOutcome, Refused>;
 
 fn pause(reason: &str) -> Command {
     let reason = (!reason.is_empty()).then(|| reason.to_owned());
@@ -64,17 +64,17 @@ fn refusal(told: Told) -> RefusedCode {
 }
 
 #[track_caller]
-fn turned_away(answer: Option<Answer>) -> NotYet {
+fn turned_away(answer: Option<Resolution>) -> NotYet {
     match answer {
-        Some(Answer::NotYet(not_yet)) => not_yet,
+        Some(Resolution::NotYet(not_yet)) => not_yet,
         other => panic!("expected no address, got {other:?}"),
     }
 }
 
 #[track_caller]
-fn assert_served(answer: Option<Answer>, id: &str) {
+fn assert_served(answer: Option<Resolution>, id: &str) {
     match answer {
-        Some(Answer::Served(route)) => assert_eq!(route.instance.as_str(), id),
+        Some(Resolution::Served(route)) => assert_eq!(route.instance.as_str(), id),
         other => panic!("expected {id}, got {other:?}"),
     }
 }
@@ -136,7 +136,10 @@ fn without_the_store_a_command_is_refused_and_works_when_it_is_back() {
         let refused = operate(&mut several, 0, pause("")).unwrap_err();
         assert_eq!(refused.code, RefusedCode::StoreUnreachable);
         several.store.fail(None);
-        assert_eq!(operate(&mut several, 0, pause("")), Ok(Operated::Paused));
+        assert_eq!(
+            operate(&mut several, 0, pause("")),
+            Ok(CommandOutcome::Paused)
+        );
         assert!(several.record().record.paused.is_some());
     }
 }
@@ -179,7 +182,10 @@ fn a_write_that_is_lost_to_another_host_is_tried_once_more_on_what_that_host_wro
     // A host that believes the store to be its own does not read first, and so loses its write.
     let mut several = Several::alone();
     overtake(&several.store, "i-theirs");
-    assert_eq!(operate(&mut several, 0, pause("")), Ok(Operated::Paused));
+    assert_eq!(
+        operate(&mut several, 0, pause("")),
+        Ok(CommandOutcome::Paused)
+    );
     let record = several.record();
     assert_eq!(record.version.get(), 2);
     assert!(record.record.paused.is_some());
@@ -197,11 +203,11 @@ fn a_command_and_its_answer_are_written_down_and_told() {
     let entries: Vec<_> = journal.iter().map(|record| record.entry.clone()).collect();
     let expected = [
         Entry::Commanded(pause("why")),
-        Entry::Answered(Ok(Operated::Paused)),
+        Entry::Answered(Ok(CommandOutcome::Paused)),
         Entry::Commanded(Command::Resume),
-        Entry::Answered(Ok(Operated::Resumed)),
+        Entry::Answered(Ok(CommandOutcome::Resumed)),
         Entry::Commanded(Command::Forget),
-        Entry::Answered(Ok(Operated::Forgotten)),
+        Entry::Answered(Ok(CommandOutcome::Forgotten)),
     ];
     assert_eq!(entries, expected);
     assert_eq!(journal[0].decision, journal[1].decision);
@@ -242,11 +248,11 @@ fn commands_given_at_once_are_followed_one_after_the_other() {
     }
     let told: Vec<_> = host.take_reports().into_iter().map(|(_, it)| it).collect();
     let expected = [
-        Operated::Paused,
-        Operated::ReasonChanged,
-        Operated::Resumed,
-        Operated::NotPaused,
-        Operated::Forgotten,
+        CommandOutcome::Paused,
+        CommandOutcome::ReasonChanged,
+        CommandOutcome::Resumed,
+        CommandOutcome::NotPaused,
+        CommandOutcome::Forgotten,
     ];
     assert_eq!(told, expected.map(Ok));
 }

@@ -6,12 +6,12 @@ mod kept;
 mod shared;
 
 use estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
-use reeve_core::answer::Answer;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
+use reeve_core::response::Resolution;
 use reeve_core::store::{Phase, Touch};
 use reeve_core::time::Millis;
 use reeve_sim::incidents;
@@ -156,7 +156,7 @@ fn while_an_orphan_is_being_ended_the_worker_is_served_and_counts_as_running() {
     estate.0.run(SECOND);
     assert!(matches!(
         estate.0.answer(request),
-        Some(Answer::Served(route)) if route.instance.as_str() == HOME
+        Some(Resolution::Served(route)) if route.instance.as_str() == HOME
     ));
 }
 

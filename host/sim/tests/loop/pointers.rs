@@ -2,11 +2,11 @@
 //! another host has ended since (G3).
 
 use crate::records::Several;
-use reeve_core::answer::Answer;
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{Generation, RequestId};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, RefusedCode};
+use reeve_core::response::Resolution;
 use reeve_core::spec::LEASE;
 use reeve_core::time::Millis;
 use reeve_sim::incidents;
@@ -101,7 +101,7 @@ fn a_pointer_to_an_instance_of_an_older_generation_keeps_nobody_from_being_serve
     let served = several.ask(0);
     several.run(SECOND);
     match several.answer(served) {
-        Some(Answer::Served(route)) => assert_eq!(route.generation, Generation::new(3)),
+        Some(Resolution::Served(route)) => assert_eq!(route.generation, Generation::new(3)),
         other => panic!("expected an address, got {other:?}"),
     }
 }

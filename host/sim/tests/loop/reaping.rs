@@ -2,12 +2,12 @@
 
 use crate::records::Several;
 use crate::support::{BEGINS, Bench, Native};
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::demand::DemandReading;
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
+use reeve_core::response::Resolution;
 use reeve_core::spec::Limits;
 use reeve_core::store::{Former, Phase, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
@@ -106,8 +106,8 @@ fn draining_b() -> Bench {
     bench
 }
 
-fn delivered() -> Said {
-    Said::Report {
+fn delivered() -> Statement {
+    Statement::Report {
         by: Reporter::Application(None),
         report: Report::Delivered(1),
     }
@@ -149,11 +149,11 @@ fn a_delivery_in_the_milliseconds_around_the_stop_is_kept_or_told_that_it_came_t
         let request = bench.say(delivered());
         bench.run(Millis::from_secs(300));
         let reply = bench.reply(request).expect("a reply");
-        let Reply::Noted(noted) = reply else {
+        let Receipt::Accepted(noted) = reply else {
             panic!("{reply:?}");
         };
         let stopped = bench.count(MutationKind::Stop) == 1;
-        let too_late = noted.outcome == NotedOutcome::NotRunning;
+        let too_late = noted.outcome == ReportOutcome::NotRunning;
         assert_eq!(stopped, too_late, "after {ms} ms");
     }
 }
@@ -163,7 +163,7 @@ fn whoever_asks_for_an_instance_that_is_drained_gets_it() {
     let mut bench = draining_b();
     bench.run(Millis::from_secs(20));
     let answer = bench.ask_and_run(Millis::from_secs(1));
-    assert!(matches!(answer, Answer::Served(_)), "{answer:?}");
+    assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
     bench.run(Millis::from_secs(300));
     assert_eq!(bench.count(MutationKind::Stop), 0);
 }
@@ -186,7 +186,10 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
         if somebody_asks {
             let request = several.ask(1);
             several.run(Millis::from_secs(1));
-            assert!(matches!(several.answer(request), Some(Answer::Served(_))));
+            assert!(matches!(
+                several.answer(request),
+                Some(Resolution::Served(_))
+            ));
         } else {
             several.kill(0);
         }
@@ -245,7 +248,7 @@ fn whoever_is_turned_away_counts_as_demand() {
     let mut bench = Bench::with_world(world, Native::sensible());
     for _ in 0..20 {
         let answer = bench.ask_and_run(Millis::from_secs(60));
-        assert!(matches!(answer, Answer::NotYet(_)), "{answer:?}");
+        assert!(matches!(answer, Resolution::NotYet(_)), "{answer:?}");
         let demand = no_demand(bench.now);
         let worker = incidents::worker();
         bench

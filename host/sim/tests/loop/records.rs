@@ -1,13 +1,13 @@
 //! Several hosts and several lives over one store: one launch, one adopted instance, whoever dies when.
 
 use crate::support::{BEGINS, Native};
-use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Epoch, RequestId};
 use reeve_core::journal::Entry;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::Command;
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::{FleetSpec, LEASE};
 use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, WorkerRecord, Write};
 use reeve_core::time::{Instant, Millis};
@@ -26,7 +26,7 @@ pub(crate) struct Several {
     pub(crate) hosts: Vec<Reeve>,
     pub(crate) now: Instant,
     requests: RequestId,
-    answers: Vec<(RequestId, Answer)>,
+    answers: Vec<(RequestId, Resolution)>,
 }
 
 impl Several {
@@ -108,7 +108,7 @@ impl Several {
         self.world.advance(end);
     }
 
-    pub(crate) fn answer(&mut self, request: RequestId) -> Option<Answer> {
+    pub(crate) fn answer(&mut self, request: RequestId) -> Option<Resolution> {
         for host in &mut self.hosts {
             self.answers.extend(host.take_answers());
         }
@@ -187,7 +187,10 @@ fn twenty_hosts_asked_at_once_launch_one_instance_and_all_serve_it() {
     let asked: Vec<_> = (0..20).map(|host| several.ask(host)).collect();
     several.run(SECOND);
     for request in asked {
-        assert!(matches!(several.answer(request), Some(Answer::Served(_))));
+        assert!(matches!(
+            several.answer(request),
+            Some(Resolution::Served(_))
+        ));
     }
 }
 
@@ -327,20 +330,20 @@ fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() 
         .launch_elsewhere("i-bbbb", TAG, Boot::instant());
     let first = several.ask(0);
     several.run(SECOND);
-    assert!(matches!(several.answer(first), Some(Answer::Served(_))));
+    assert!(matches!(several.answer(first), Some(Resolution::Served(_))));
 
     several.store.fail(Some(outage()));
     several.run(Millis::from_secs(60));
     let known = several.ask(0);
     several.run(SECOND);
-    assert!(matches!(several.answer(known), Some(Answer::Served(_))));
+    assert!(matches!(several.answer(known), Some(Resolution::Served(_))));
 
     several.world.stop_elsewhere(&"i-bbbb".into());
     several.run(Millis::from_secs(60));
     let refused = several.ask(0);
     several.run(Millis::from_secs(10));
     match several.answer(refused) {
-        Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::StoreUnreachable),
+        Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::StoreUnreachable),
         other => panic!("expected to be told about the store, got {other:?}"),
     }
     assert_eq!(several.launched(), ["i-bbbb"]);
@@ -352,7 +355,7 @@ fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() 
     let later = several.ask(0);
     several.run(SECOND);
     assert!(several.answer(again).is_some());
-    assert!(matches!(several.answer(later), Some(Answer::Served(_))));
+    assert!(matches!(several.answer(later), Some(Resolution::Served(_))));
 }
 
 #[test]
@@ -405,7 +408,7 @@ fn what_a_host_read_before_another_started_the_instance_does_not_count_however_o
         let asked = several.ask(1);
         several.run(SECOND);
         match several.answer(asked) {
-            Some(Answer::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Starting),
+            Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Starting),
             other => panic!("expected to be told that it starts, got {other:?}"),
         }
     }
@@ -429,7 +432,7 @@ fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_e
     let asked = several.ask(0);
     several.run(SECOND);
     match several.answer(asked) {
-        Some(Answer::Served(route)) => assert_eq!(route.instance.as_str(), "i-aaaa"),
+        Some(Resolution::Served(route)) => assert_eq!(route.instance.as_str(), "i-aaaa"),
         other => panic!("expected an address, got {other:?}"),
     }
     several.assert_settled();

@@ -1,11 +1,13 @@
 //! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
 //! answered before a write that holds what they have reported. Here the test is the store.
 
-use reeve_core::boxes::{NotedOutcome, Reply, Report, Reporter, Said};
+use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::effect::Effect;
-use reeve_core::event::Event;
+use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{HostId, InstanceId, RequestId};
+use reeve_core::request::Request;
+use reeve_core::response::Response;
 use reeve_core::store::{Activity, StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
@@ -20,7 +22,7 @@ struct Desk {
     now: Instant,
     asked: u64,
     touches: Vec<(RequestId, Touch)>,
-    answered: Vec<(u64, NotedOutcome)>,
+    answered: Vec<(u64, ReportOutcome)>,
 }
 
 impl Desk {
@@ -51,12 +53,16 @@ impl Desk {
     fn say(&mut self, by: Reporter, report: Report) -> u64 {
         self.now += Millis::new(1);
         self.asked += 1;
-        self.step(Event::Said {
-            worker: incidents::worker(),
-            request: RequestId::new(self.asked),
-            said: Said::Report { by, report },
-            fresh: Secret::new([0; 32]),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Asked {
+                request: RequestId::new(self.asked),
+                what: Request::Statement {
+                    statement: Statement::Report { by, report },
+                    fresh: Secret::new([0; 32]),
+                },
+            },
+        ));
         self.asked
     }
 
@@ -67,12 +73,14 @@ impl Desk {
     /// The store answers the oldest of what it was asked.
     fn touched(&mut self, result: Result<Touched, StoreError>) {
         let (request, touch) = self.touches.remove(0);
-        self.step(Event::Touched {
-            worker: incidents::worker(),
-            request,
-            touch,
-            result,
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Touched {
+                request,
+                touch,
+                result,
+            },
+        ));
     }
 
     /// The store shows this activity to whoever asked for it at `asked_at`.
@@ -81,11 +89,13 @@ impl Desk {
             activity,
             ..embodied_by("i-one", 1)
         };
-        self.step(Event::RecordRead {
-            worker: incidents::worker(),
-            asked_at,
-            result: Ok(Some(stored)),
-        });
+        self.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::RecordRead {
+                asked_at,
+                result: Ok(Some(stored)),
+            },
+        ));
     }
 
     fn activity(&self) -> Activity {
@@ -97,9 +107,9 @@ impl Desk {
         for effect in self.fleet.step(self.now, event) {
             match effect {
                 Effect::Touch { request, touch, .. } => self.touches.push((request, touch)),
-                Effect::Reply {
+                Effect::Respond {
                     request,
-                    reply: Reply::Noted(noted),
+                    response: Response::Statement(Receipt::Accepted(noted)),
                     ..
                 } => self.answered.push((request.get(), noted.outcome)),
                 _ => {}
@@ -136,7 +146,7 @@ fn what_is_reported_while_a_refresh_is_under_way_goes_as_one_with_the_next_and_i
     desk.touched(Ok(Touched::Refreshed));
     assert_eq!(
         desk.answered,
-        [(1, NotedOutcome::Stored)],
+        [(1, ReportOutcome::Stored)],
         "only what was written"
     );
     assert_eq!(desk.under_way(), [deliveries(4, 2 + 3 + 4)]);
@@ -144,7 +154,7 @@ fn what_is_reported_while_a_refresh_is_under_way_goes_as_one_with_the_next_and_i
     desk.answered.clear();
     desk.delivered(5);
     desk.touched(Ok(Touched::Refreshed));
-    let stored = |request| (request, NotedOutcome::Stored);
+    let stored = |request| (request, ReportOutcome::Stored);
     assert_eq!(desk.answered, [stored(2), stored(3), stored(4)]);
     assert_eq!(desk.under_way(), [deliveries(5, 5)]);
 
@@ -163,9 +173,9 @@ fn a_refresh_that_fails_answers_those_it_was_for_and_the_next_one_is_tried_all_t
         kind: StoreErrorKind::Unavailable,
         message: "the test says so".to_owned(),
     }));
-    assert_eq!(desk.answered, [(requests[0], NotedOutcome::NotStored)]);
+    assert_eq!(desk.answered, [(requests[0], ReportOutcome::NotStored)]);
     desk.touched(Ok(Touched::NotRunning));
-    let not_running = |request| (request, NotedOutcome::NotRunning);
+    let not_running = |request| (request, ReportOutcome::NotRunning);
     assert_eq!(
         desk.answered[1..],
         [not_running(requests[1]), not_running(requests[2])]
@@ -199,10 +209,10 @@ fn who_reports_and_goes_away_without_an_answer_has_reported() {
     desk.delivered(1);
     let in_line = desk.delivered(7);
     for request in [in_line - 1, in_line] {
-        desk.step(Event::RequestGone {
-            worker: incidents::worker(),
-            request: RequestId::new(request),
-        });
+        desk.step(Event::of(
+            incidents::worker(),
+            WorkerEvent::Gone(RequestId::new(request)),
+        ));
     }
     desk.touched(Ok(Touched::Refreshed));
     assert_eq!(desk.under_way(), [deliveries(2, 7)]);
@@ -214,20 +224,22 @@ fn a_report_of_another_instance_is_not_written_nor_one_whose_instance_was_replac
     let mut desk = Desk::new();
     let to = |id: &str| Reporter::Application(Some(InstanceId::from(id)));
     let request = desk.say(to("i-another"), Report::Delivered(1));
-    assert_eq!(desk.answered, [(request, NotedOutcome::NotRunning)]);
+    assert_eq!(desk.answered, [(request, ReportOutcome::NotRunning)]);
     assert_eq!(desk.under_way(), []);
 
     desk.say(to("i-one"), Report::Delivered(1));
     let waits = desk.say(to("i-one"), Report::Delivered(1));
-    desk.step(Event::RecordRead {
-        worker: incidents::worker(),
-        asked_at: desk.now,
-        result: Ok(Some(embodied_by("i-two", 2))),
-    });
+    desk.step(Event::of(
+        incidents::worker(),
+        WorkerEvent::RecordRead {
+            asked_at: desk.now,
+            result: Ok(Some(embodied_by("i-two", 2))),
+        },
+    ));
     desk.touched(Ok(Touched::Refreshed));
     assert_eq!(
         desk.answered.last(),
-        Some(&(waits, NotedOutcome::NotRunning))
+        Some(&(waits, ReportOutcome::NotRunning))
     );
     assert_eq!(desk.under_way(), []);
 }

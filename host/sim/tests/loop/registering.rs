@@ -2,7 +2,7 @@
 
 use crate::boxes::register;
 use crate::desk::Desk;
-use reeve_core::boxes::{RefusalCode, Reply};
+use reeve_core::boxes::{Receipt, RefusalCode};
 
 #[test]
 fn a_token_is_not_handed_out_once_its_instance_has_ended_whatever_is_in_the_store() {
@@ -18,7 +18,7 @@ fn a_token_is_not_handed_out_once_its_instance_has_ended_whatever_is_in_the_stor
     desk.written();
     desk.written();
     let codes = desk.replies.iter().map(|reply| match reply {
-        Reply::Refused(refusal) => (refusal.code, refusal.retry_after.is_some()),
+        Receipt::Refused(refusal) => (refusal.code, refusal.retry_after.is_some()),
         other => panic!("not refused: {other:?}"),
     });
     let come_back = (RefusalCode::StoreUnreachable, true);

@@ -1,10 +1,10 @@
 //! The loop, end to end on virtual time: what a caller gets and what the cloud was told to do.
 
 use crate::support::{BEGINS, Bench, Native, sensible, stopped_a};
-use reeve_core::answer::{Answer, NotYetCode};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
 use reeve_core::point::resolve::{Action, LastFailure};
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::time::Millis;
 use reeve_sim::incidents::TAG;
 use reeve_sim::world::{Boot, Fault, World};
@@ -19,18 +19,18 @@ fn boot(pending_ms: u64, address_after_ms: u64) -> Boot {
 }
 
 #[track_caller]
-fn served(answer: Answer) -> String {
+fn served(answer: Resolution) -> String {
     match answer {
-        Answer::Served(route) => route.instance.to_string(),
-        Answer::NotYet(not_yet) => panic!("expected an address, got {not_yet:?}"),
+        Resolution::Served(route) => route.instance.to_string(),
+        Resolution::NotYet(not_yet) => panic!("expected an address, got {not_yet:?}"),
     }
 }
 
 #[track_caller]
-fn not_yet(answer: Answer) -> NotYetCode {
+fn not_yet(answer: Resolution) -> NotYetCode {
     match answer {
-        Answer::Served(route) => panic!("expected no address, got {route:?}"),
-        Answer::NotYet(not_yet) => not_yet.code,
+        Resolution::Served(route) => panic!("expected no address, got {route:?}"),
+        Resolution::NotYet(not_yet) => not_yet.code,
     }
 }
 
@@ -105,7 +105,7 @@ fn the_first_call_is_told_to_come_back_and_the_second_is_served() {
     let mut bench = Bench::with_world(stopped_a(), Native::sensible());
     bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 4_500));
     let first = bench.ask_and_run(Millis::from_secs(4));
-    let Answer::NotYet(told) = first else {
+    let Resolution::NotYet(told) = first else {
         panic!("the address takes longer than five looks");
     };
     assert_eq!(told.code, NotYetCode::IpPending);
@@ -387,7 +387,7 @@ fn a_pointer_to_another_workers_instance_does_not_keep_callers_away_for_good() {
     bench.place_pointer(foreign.as_str());
     bench.ask();
     bench.run(Millis::from_secs(60));
-    let Answer::Served(route) = bench.ask_and_run(Millis::from_secs(5)) else {
+    let Resolution::Served(route) = bench.ask_and_run(Millis::from_secs(5)) else {
         panic!("an instance of its own serves by now");
     };
     assert_ne!(route.instance, foreign);

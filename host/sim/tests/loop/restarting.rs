@@ -5,14 +5,14 @@ use crate::boxes::{fleet as fleet_with_boxes, heartbeat, register, registered};
 use crate::desk::Desk;
 use crate::records::outage;
 use crate::support::{BEGINS, Bench, Native};
-use reeve_core::answer::{Answer, NotYetCode};
-use reeve_core::boxes::{Report, Reporter, Said};
+use reeve_core::boxes::{Report, Reporter, Statement};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::fleet::Recovered;
 use reeve_core::id::{Generation, RequestId};
 use reeve_core::notice::Step;
-use reeve_core::operator::{Command, Operated, Refused, RefusedCode};
+use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use reeve_core::point::debounce::Choice;
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::restart::{Initiator, RestartRequest, RestartStage};
 use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_core::time::{Instant, Millis};
@@ -44,7 +44,7 @@ fn by_person() -> Command {
 
 /// Gives the command; the store and the policies answer at once.
 #[track_caller]
-fn told(bench: &mut Bench, command: Command) -> Result<Operated, Refused> {
+fn told(bench: &mut Bench, command: Command) -> Result<CommandOutcome, Refused> {
     let (worker, request) = (incidents::worker(), RequestId::new(999));
     bench.host.operate(bench.now, &worker, request, command);
     let mut reports = bench.host.take_reports();
@@ -56,7 +56,7 @@ fn told(bench: &mut Bench, command: Command) -> Result<Operated, Refused> {
 #[track_caller]
 fn not_yet(bench: &mut Bench) -> NotYetCode {
     match bench.ask_and_run(Millis::from_secs(6)) {
-        Answer::NotYet(not_yet) => not_yet.code,
+        Resolution::NotYet(not_yet) => not_yet.code,
         other => panic!("{other:?}"),
     }
 }
@@ -66,7 +66,7 @@ fn serving(fleet: FleetSpec, policies: Arc<Native>) -> Bench {
     bench.ask();
     bench.run(MINUTE);
     let served = bench.ask_and_run(SECOND);
-    assert!(matches!(served, Answer::Served(_)), "{served:?}");
+    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
     bench
 }
 
@@ -105,14 +105,17 @@ fn until_over(bench: &mut Bench) {
 fn a_restart_stops_and_starts_the_instance_once_and_the_worker_is_served_again() {
     let mut bench = serving(incidents::fleet(), Native::sensible());
     let before = bench.up();
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     assert_eq!(not_yet(&mut bench), NotYetCode::Restarting);
     assert_eq!(bench.pointer(), Some("none"));
     until_over(&mut bench);
     assert_eq!(stage(&bench), Some(RestartStage::Done));
     assert_eq!(cycles(&bench), (1, 1));
     assert_eq!(bench.up(), before);
-    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+    assert!(matches!(bench.ask_and_run(SECOND), Resolution::Served(_)));
     bench.run(MINUTE);
     assert_eq!(cycles(&bench), (1, 1));
 }
@@ -124,12 +127,12 @@ fn one_trigger_and_any_number_of_probes_are_one_cycle_even_if_the_policy_always_
             let mut bench = serving(incidents::fleet(), policies);
             assert_eq!(
                 told(&mut bench, by_program("secret-changed")),
-                Ok(Operated::RestartBegun)
+                Ok(CommandOutcome::RestartBegun)
             );
             for _ in 0..probes {
                 bench.run(Millis::new(50));
                 let answer = told(&mut bench, by_program("probe-failed"));
-                assert_eq!(answer, Ok(Operated::RestartDropped));
+                assert_eq!(answer, Ok(CommandOutcome::RestartDropped));
             }
             until_over(&mut bench);
             bench.run(MINUTE);
@@ -157,11 +160,11 @@ fn a_program_that_takes_a_booting_worker_for_dead_restarts_nothing_and_a_person_
     for _ in 0..35 {
         bench.run(Millis::from_secs(5));
         let answer = told(&mut bench, by_program("probe-failed"));
-        assert_eq!(answer, Ok(Operated::RestartDropped));
+        assert_eq!(answer, Ok(CommandOutcome::RestartDropped));
     }
     assert_eq!(cycles(&bench), (0, 0));
     bench.run(Millis::from_secs(10));
-    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+    assert!(matches!(bench.ask_and_run(SECOND), Resolution::Served(_)));
     // What never gets an address is dead after all.
     let mut hung = World::new(1, BEGINS);
     hung.next_boot(Boot {
@@ -176,7 +179,7 @@ fn a_program_that_takes_a_booting_worker_for_dead_restarts_nothing_and_a_person_
         let mut bench = Bench::with_fleet(incidents::fleet(), hung.clone(), policies);
         bench.ask();
         bench.run(after);
-        assert_eq!(told(&mut bench, asks), Ok(Operated::RestartBegun));
+        assert_eq!(told(&mut bench, asks), Ok(CommandOutcome::RestartBegun));
     }
 }
 
@@ -190,25 +193,25 @@ fn within_the_window_programs_are_dropped_and_after_it_a_restart_proceeds() {
     let mut bench = serving(fleet, Native::debouncing(Choice::Go));
     assert_eq!(
         told(&mut bench, by_program("a")),
-        Ok(Operated::RestartBegun)
+        Ok(CommandOutcome::RestartBegun)
     );
     let began = bench.now;
     until_over(&mut bench);
     for _ in 0..5 {
         assert_eq!(
             told(&mut bench, by_program("b")),
-            Ok(Operated::RestartDropped)
+            Ok(CommandOutcome::RestartDropped)
         );
     }
     bench.run(Millis::new(599_999 - bench.now.since(began).get()));
     assert_eq!(
         told(&mut bench, by_program("b")),
-        Ok(Operated::RestartDropped)
+        Ok(CommandOutcome::RestartDropped)
     );
     bench.run(Millis::new(1));
     assert_eq!(
         told(&mut bench, by_program("b")),
-        Ok(Operated::RestartBegun)
+        Ok(CommandOutcome::RestartBegun)
     );
     until_over(&mut bench);
     assert_eq!(cycles(&bench), (2, 2));
@@ -220,14 +223,23 @@ fn a_person_is_not_debounced_and_joins_what_is_in_flight() {
     let mut bench = serving(incidents::fleet(), Native::debouncing(Choice::Drop));
     assert_eq!(
         told(&mut bench, by_program("a")),
-        Ok(Operated::RestartDropped)
+        Ok(CommandOutcome::RestartDropped)
     );
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     for _ in 0..100 {
-        assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartJoined));
+        assert_eq!(
+            told(&mut bench, by_person()),
+            Ok(CommandOutcome::RestartJoined)
+        );
     }
     until_over(&mut bench);
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     until_over(&mut bench);
     assert_eq!(cycles(&bench), (2, 2));
 }
@@ -235,10 +247,13 @@ fn a_person_is_not_debounced_and_joins_what_is_in_flight() {
 #[test]
 fn a_deferred_restart_follows_once_after_the_one_in_flight() {
     let mut bench = serving(incidents::fleet(), Native::debouncing(Choice::Defer));
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     for _ in 0..3 {
         let answer = told(&mut bench, by_program("second-secret"));
-        assert_eq!(answer, Ok(Operated::RestartDeferred));
+        assert_eq!(answer, Ok(CommandOutcome::RestartDeferred));
     }
     until_over(&mut bench);
     bench.run(Millis::from_secs(70));
@@ -250,7 +265,10 @@ fn a_deferred_restart_follows_once_after_the_one_in_flight() {
 #[test]
 fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
     let mut bench = serving(incidents::fleet(), Native::debouncing(Choice::Defer));
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     until_over(&mut bench);
     let id = bench.up().remove(0);
     bench.world.reclaim(&id);
@@ -266,7 +284,7 @@ fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
     bench.ask();
     bench.run(SECOND);
     let answer = told(&mut bench, by_program("second-secret"));
-    assert_eq!(answer, Ok(Operated::RestartDeferred));
+    assert_eq!(answer, Ok(CommandOutcome::RestartDeferred));
     bench.run(Millis::from_secs(300));
     let status = bench.host.fleet().status(&incidents::worker(), bench.now);
     let restart = status.unwrap().restart.unwrap();
@@ -282,7 +300,10 @@ fn where_boxes_register_a_restart_is_over_with_a_heartbeat_of_the_new_life_and_n
     let id = bench.up().remove(0);
     let old = registered(bench.say_and_run(register(&id, "first"))).token;
     bench.say_and_run(heartbeat(&old));
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     // The old life says something once more on its way down.
     bench.say_and_run(heartbeat(&old));
     bench.run(Millis::from_secs(240));
@@ -294,7 +315,7 @@ fn where_boxes_register_a_restart_is_over_with_a_heartbeat_of_the_new_life_and_n
     bench.say_and_run(heartbeat(&new));
     bench.run(Millis::from_secs(3));
     assert_eq!(stage(&bench), Some(RestartStage::Done));
-    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+    assert!(matches!(bench.ask_and_run(SECOND), Resolution::Served(_)));
 }
 
 #[test]
@@ -306,11 +327,14 @@ fn with_nothing_up_a_restart_only_provisions() {
     );
     assert_eq!(
         told(&mut bench, by_program("a")),
-        Ok(Operated::RestartBegun)
+        Ok(CommandOutcome::RestartBegun)
     );
     for _ in 0..10 {
         bench.run(Millis::new(30));
-        assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartJoined));
+        assert_eq!(
+            told(&mut bench, by_person()),
+            Ok(CommandOutcome::RestartJoined)
+        );
     }
     until_over(&mut bench);
     assert_eq!(bench.count(MutationKind::Launch), 1);
@@ -324,7 +348,10 @@ fn a_pool_that_replaces_terminates_the_instance_and_launches_the_next_generation
         pool.restart_by = RestartBy::Replace;
     }
     let mut bench = serving(fleet, Native::sensible());
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     until_over(&mut bench);
     assert_eq!(bench.count(MutationKind::Terminate), 1);
     assert_eq!(bench.count(MutationKind::Launch), 2);
@@ -336,7 +363,7 @@ fn a_pool_that_replaces_terminates_the_instance_and_launches_the_next_generation
 #[test]
 fn what_is_held_busy_is_restarted_by_a_person_and_not_by_a_program() {
     let mut bench = serving(incidents::fleet(), Native::debouncing(Choice::Go));
-    bench.say_and_run(Said::Report {
+    bench.say_and_run(Statement::Report {
         by: Reporter::Application(None),
         report: Report::Busy(Millis::from_secs(3600)),
     });
@@ -344,7 +371,10 @@ fn what_is_held_busy_is_restarted_by_a_person_and_not_by_a_program() {
     assert_eq!(refused.code, RefusedCode::Vetoed);
     assert!(refused.text.starts_with("held-busy"), "{refused}");
     assert_eq!(cycles(&bench), (0, 0));
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
 }
 
 #[test]
@@ -368,7 +398,10 @@ fn a_stop_whose_reply_is_lost_is_found_out_and_the_restart_goes_on() {
             error: CloudErrorKind::Transient,
             code: "Timeout",
         });
-        assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+        assert_eq!(
+            told(&mut bench, by_person()),
+            Ok(CommandOutcome::RestartBegun)
+        );
         until_over(&mut bench);
         assert_eq!(stage(&bench), Some(RestartStage::Done));
         let stops = if carried_out { 1 } else { 2 };
@@ -380,14 +413,17 @@ fn a_stop_whose_reply_is_lost_is_found_out_and_the_restart_goes_on() {
 #[test]
 fn a_worker_that_does_not_come_back_fails_its_restart_and_people_are_told() {
     let mut bench = serving(fleet_with_boxes(), Native::sensible());
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     bench.run(Millis::from_secs(600));
     assert_eq!(stage(&bench), Some(RestartStage::Provisioning));
     bench.run(Millis::from_secs(240));
     assert_eq!(stage(&bench), Some(RestartStage::Failed));
     let served = bench.ask_and_run(SECOND);
     assert!(
-        matches!(served, Answer::Served(_)),
+        matches!(served, Resolution::Served(_)),
         "nobody is kept away any more"
     );
     let steps = bench.host.notices().iter().map(|notice| notice.step);
@@ -465,9 +501,12 @@ fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_w
         bench.ask();
         bench.run(Millis::new(200));
     }
-    assert_eq!(told(&mut bench, by_person()), Ok(Operated::RestartBegun));
+    assert_eq!(
+        told(&mut bench, by_person()),
+        Ok(CommandOutcome::RestartBegun)
+    );
     bench.run(Millis::from_secs(180));
-    assert!(matches!(bench.ask_and_run(SECOND), Answer::Served(_)));
+    assert!(matches!(bench.ask_and_run(SECOND), Resolution::Served(_)));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_core::answer::Answer;
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::id::{InstanceId, PoolName, RequestId};
@@ -16,6 +15,7 @@ use reeve_core::point::{
     AddressKind, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
 };
 use reeve_core::ports::Policies;
+use reeve_core::response::Resolution;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::host::Host;
@@ -164,8 +164,8 @@ pub(crate) struct Bench {
     pub(crate) host: Reeve,
     pub(crate) now: Instant,
     requests: RequestId,
-    answers: Vec<(RequestId, Answer)>,
-    replies: Vec<(RequestId, Reply)>,
+    answers: Vec<(RequestId, Resolution)>,
+    replies: Vec<(RequestId, Receipt)>,
 }
 
 impl Bench {
@@ -203,7 +203,7 @@ impl Bench {
     }
 
     /// Lets a box or an application say something; the answer comes as time goes on.
-    pub(crate) fn say(&mut self, said: Said) -> RequestId {
+    pub(crate) fn say(&mut self, said: Statement) -> RequestId {
         self.requests = self.requests.next();
         let worker = incidents::worker();
         self.host
@@ -212,14 +212,14 @@ impl Bench {
     }
 
     /// The same, and what it is answered within a second.
-    pub(crate) fn say_and_run(&mut self, said: Said) -> Reply {
+    pub(crate) fn say_and_run(&mut self, said: Statement) -> Receipt {
         let request = self.say(said);
         self.run(Millis::from_secs(1));
         self.reply(request).expect("a reply within a second")
     }
 
     /// The reply to something said, once it was given.
-    pub(crate) fn reply(&mut self, request: RequestId) -> Option<Reply> {
+    pub(crate) fn reply(&mut self, request: RequestId) -> Option<Receipt> {
         self.replies.extend(self.host.take_replies());
         let found = self.replies.iter().find(|(it, _)| *it == request);
         found.map(|(_, reply)| reply.clone())
@@ -243,7 +243,7 @@ impl Bench {
     }
 
     /// The answer to a request, once it was given.
-    pub(crate) fn answer(&mut self, request: RequestId) -> Option<Answer> {
+    pub(crate) fn answer(&mut self, request: RequestId) -> Option<Resolution> {
         self.answers.extend(self.host.take_answers());
         let found = self
             .answers
@@ -253,7 +253,7 @@ impl Bench {
     }
 
     /// Asks, lets so much time go by, and expects an answer.
-    pub(crate) fn ask_and_run(&mut self, length: Millis) -> Answer {
+    pub(crate) fn ask_and_run(&mut self, length: Millis) -> Resolution {
         let request = self.ask();
         self.run(length);
         self.answer(request)

@@ -6,7 +6,7 @@ use crate::boxes::{heartbeat, launched, register, registered};
 use crate::support::Bench;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use reeve_core::boxes::Reply;
+use reeve_core::boxes::Receipt;
 use reeve_core::time::Millis;
 use reeve_core::token::{Secret, Token};
 use reeve_sim::host::Host as _;
@@ -66,9 +66,9 @@ fn is_accepted(bench: &mut Bench, text: &str) -> bool {
         .reply(request)
         .expect("the store in memory answers at once")
     {
-        Reply::Noted(_) => true,
-        Reply::Refused(_) => false,
-        other @ Reply::Registered(_) => panic!("{other:?}"),
+        Receipt::Accepted(_) => true,
+        Receipt::Refused(_) => false,
+        other @ Receipt::Registered(_) => panic!("{other:?}"),
     }
 }
 

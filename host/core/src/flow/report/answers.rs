@@ -1,11 +1,11 @@
 //! What registers and reports are answered, and what people are told of it.
 
-use crate::effect::Effect;
 use crate::model::boxes::{
-    Noted, NotedOutcome, Refusal, RefusalKind, Registered, Reply, Reporter, Said,
+    Accepted, Receipt, Refusal, RefusalKind, Registered, ReportOutcome, Reporter, Statement,
 };
 use crate::model::id::RequestId;
 use crate::model::notice::Step;
+use crate::model::response::Response;
 use crate::model::store::LastError;
 use crate::model::token::Token;
 use crate::record;
@@ -17,7 +17,7 @@ pub(super) fn hand_out(
     turn: &mut Turn<'_>,
     request: RequestId,
     token: Token,
-    noted: Option<NotedOutcome>,
+    noted: Option<ReportOutcome>,
 ) {
     if let Some(outcome) = noted {
         return note(worker, turn, request, outcome, Some(token));
@@ -32,20 +32,20 @@ pub(super) fn hand_out(
             .map(|boxes| boxes.heartbeat)
             .unwrap_or_default(),
     };
-    answer(worker, turn, request, Reply::Registered(registered));
+    answer(worker, turn, request, Receipt::Registered(registered));
 }
 
 pub(super) fn note(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     request: RequestId,
-    outcome: NotedOutcome,
+    outcome: ReportOutcome,
     token: Option<Token>,
 ) {
     let is_box = worker.visitors.get(&request).is_some_and(|visitor| {
         matches!(
             visitor.said,
-            Said::Report {
+            Statement::Report {
                 by: Reporter::Box(_),
                 ..
             }
@@ -56,12 +56,12 @@ pub(super) fn note(
         .boxes
         .filter(|_| is_box)
         .map(|boxes| boxes.heartbeat);
-    let noted = Noted {
+    let noted = Accepted {
         outcome,
         token,
         heartbeat,
     };
-    answer(worker, turn, request, Reply::Noted(noted));
+    answer(worker, turn, request, Receipt::Accepted(noted));
 }
 
 pub(super) fn turn_away(
@@ -81,7 +81,7 @@ pub(super) fn refuse(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     request: RequestId,
-    said: &Said,
+    said: &Statement,
     refusal: Refusal,
 ) {
     let step = match refusal.code.kind() {
@@ -90,17 +90,17 @@ pub(super) fn refuse(
         RefusalKind::Retry | RefusalKind::Trouble | RefusalKind::NotOffered => Step::BoxRefused,
     };
     let instance = match said {
-        Said::Register { claim, .. } => claim.instance.as_str(),
-        Said::Report { .. } | Said::Unproven { .. } => "unknown",
+        Statement::Register { claim, .. } => claim.instance.as_str(),
+        Statement::Report { .. } | Statement::Unproven { .. } => "unknown",
     };
     let fields = [("code", refusal.code.as_str()), ("instance_id", instance)];
     turn.notice(worker, step, refusal.detail.clone(), &fields);
     let concerns_the_worker =
         matches!(refusal.code.kind(), RefusalKind::Retry | RefusalKind::Alarm);
-    if matches!(said, Said::Register { .. }) && concerns_the_worker {
+    if matches!(said, Statement::Register { .. }) && concerns_the_worker {
         remember(worker, turn, &refusal);
     }
-    answer(worker, turn, request, Reply::Refused(refusal));
+    answer(worker, turn, request, Receipt::Refused(refusal));
 }
 
 fn remember(worker: &mut Worker, turn: &mut Turn<'_>, refusal: &Refusal) {
@@ -121,11 +121,7 @@ fn remember(worker: &mut Worker, turn: &mut Turn<'_>, refusal: &Refusal) {
     }
 }
 
-fn answer(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, reply: Reply) {
+fn answer(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, receipt: Receipt) {
     worker.visitors.remove(&request);
-    turn.effects.push(Effect::Reply {
-        worker: worker.id.clone(),
-        request,
-        reply,
-    });
+    turn.respond(worker, request, Response::Statement(receipt));
 }

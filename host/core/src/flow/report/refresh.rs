@@ -7,7 +7,7 @@ use std::mem;
 use super::answers::note;
 use super::tokens::rotate_or_note;
 use crate::effect::Effect;
-use crate::model::boxes::{NotedOutcome, Report, Reporter, Said};
+use crate::model::boxes::{Report, ReportOutcome, Reporter, Statement};
 use crate::model::id::RequestId;
 use crate::model::notice::Step;
 use crate::model::store::{StoreError, Touch, Touched};
@@ -22,10 +22,10 @@ pub(super) fn refresh(
     report: Report,
 ) {
     if is_of_another_instance(worker, request) {
-        return note(worker, turn, request, NotedOutcome::NotRunning, None);
+        return note(worker, turn, request, ReportOutcome::NotRunning, None);
     }
     if turn.shared.dry_run {
-        return note(worker, turn, request, NotedOutcome::NotStored, None);
+        return note(worker, turn, request, ReportOutcome::NotStored, None);
     }
     let at = turn.now;
     let touch = match report {
@@ -52,11 +52,11 @@ pub(in crate::flow) fn touched(
     turn: &mut Turn<'_>,
     touch: Touch,
     result: Result<Touched, StoreError>,
-) -> NotedOutcome {
+) -> ReportOutcome {
     worker.touched_at = Some(turn.now);
     let outcome = match result {
-        Ok(Touched::Refreshed) => NotedOutcome::Stored,
-        Ok(Touched::NotRunning) => NotedOutcome::NotRunning,
+        Ok(Touched::Refreshed) => ReportOutcome::Stored,
+        Ok(Touched::NotRunning) => ReportOutcome::NotRunning,
         Err(error) => {
             let instance = worker
                 .adopted
@@ -65,10 +65,10 @@ pub(in crate::flow) fn touched(
             let text = format!("the worker's activity was not refreshed: {error}");
             let fields = [("instance_id", instance.as_deref().unwrap_or("none"))];
             turn.notice(worker, Step::ActivityRefreshFailed, text, &fields);
-            NotedOutcome::NotStored
+            ReportOutcome::NotStored
         }
     };
-    if outcome != NotedOutcome::NotRunning {
+    if outcome != ReportOutcome::NotRunning {
         let mut activity = worker.record.activity();
         activity.refresh(touch);
         worker.take_activity(activity, turn.now);
@@ -82,7 +82,7 @@ pub(in crate::flow) fn answer_touched(
     turn: &mut Turn<'_>,
     request: RequestId,
     touch: Touch,
-    outcome: NotedOutcome,
+    outcome: ReportOutcome,
 ) {
     let sent_with_it = |visitor: &Visitor| visitor.waits_for == WaitsFor::Touch(request);
     for request in super::waiting(worker, sent_with_it) {
@@ -103,7 +103,7 @@ fn send_next(worker: &mut Worker, turn: &mut Turn<'_>, kind: Touch) {
     let mut next: Option<(RequestId, Touch)> = None;
     for request in super::waiting(worker, in_line) {
         if is_of_another_instance(worker, request) {
-            note(worker, turn, request, NotedOutcome::NotRunning, None);
+            note(worker, turn, request, ReportOutcome::NotRunning, None);
             continue;
         }
         let Some(visitor) = worker.visitors.get_mut(&request) else {
@@ -129,7 +129,7 @@ fn send_next(worker: &mut Worker, turn: &mut Turn<'_>, kind: Touch) {
 /// Whether an application says that it delivered to an instance that is not the worker's, or not any more.
 fn is_of_another_instance(worker: &Worker, request: RequestId) -> bool {
     let said = worker.visitors.get(&request).map(|visitor| &visitor.said);
-    let Some(Said::Report {
+    let Some(Statement::Report {
         by: Reporter::Application(Some(instance)),
         ..
     }) = said

@@ -3,7 +3,9 @@
 use super::answers::{hand_out, note, turn_away};
 use super::{SOON, waiting};
 use crate::guard::Shown;
-use crate::model::boxes::{Claim, NotedOutcome, Refusal, RefusalCode, Report, Reporter, Said};
+use crate::model::boxes::{
+    Claim, Refusal, RefusalCode, Report, ReportOutcome, Reporter, Statement,
+};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::notice::Step;
 use crate::model::store::{Credential, Offered, Replaced, StoreError};
@@ -84,7 +86,7 @@ pub(super) fn rotate_or_note(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
     request: RequestId,
-    outcome: NotedOutcome,
+    outcome: ReportOutcome,
 ) {
     match successor(worker, turn, request) {
         None => note(worker, turn, request, outcome, None),
@@ -106,7 +108,7 @@ fn successor(worker: &mut Worker, turn: &Turn<'_>, request: RequestId) -> Option
     let visitor = worker.visitors.get_mut(&request)?;
     let is_heartbeat = matches!(
         visitor.said,
-        Said::Report {
+        Statement::Report {
             by: Reporter::Box(_),
             report: Report::Heartbeat
         }
@@ -131,7 +133,7 @@ fn successor(worker: &mut Worker, turn: &Turn<'_>, request: RequestId) -> Option
 /// The gate: a token is minted and written, or the box is told what to do.
 pub(super) fn gate(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId) {
     let Some(Visitor {
-        said: Said::Register { claim, nonce },
+        said: Statement::Register { claim, nonce },
         ..
     }) = worker.visitors.get(&request)
     else {

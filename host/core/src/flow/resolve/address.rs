@@ -5,13 +5,13 @@ use super::callers;
 use super::next::Next;
 use super::not_yet::{self, address_pending};
 use crate::effect::Effect;
-use crate::event::{Asker, Timer};
+use crate::event::{Asker, WorkerTimer};
 use crate::flow::safe_default;
-use crate::model::answer::NotYetCode;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::point::Input;
 use crate::model::point::retry_ip::{self, Verdict};
+use crate::model::response::NotYetCode;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::worker::{AddressWatch, Stage, Worker};
@@ -113,7 +113,7 @@ fn again(worker: &mut Worker, turn: &mut Turn<'_>, pause: Millis) {
         return give_up(worker, turn, pause, Millis::ZERO);
     }
     worker.set_stage(Stage::AddressPause);
-    turn.timer(turn.now + pause, Timer::LookForAddress(worker.id.clone()));
+    turn.timer(worker, turn.now + pause, WorkerTimer::LookForAddress);
 }
 
 fn give_up(worker: &mut Worker, turn: &mut Turn<'_>, come_back: Millis, valid_for: Millis) {

@@ -2,10 +2,10 @@
 
 use super::not_yet::{self, standing};
 use crate::effect::Effect;
-use crate::event::Timer;
-use crate::model::answer::{Answer, NotYet, NotYetCode, Route};
+use crate::event::WorkerTimer;
 use crate::model::id::{InstanceId, RequestId};
 use crate::model::notice::Step;
+use crate::model::response::{NotYet, NotYetCode, Resolution, Response, Route};
 use crate::model::store::Touch;
 use crate::model::time::Millis;
 use crate::turn::Turn;
@@ -26,7 +26,7 @@ pub(in crate::flow) fn ask(
         .filter(|route| turn.now < route.valid_until);
     if let Some(route) = valid {
         handed_out(worker, turn, &route.instance);
-        answer(worker, turn, request, Answer::Served(route));
+        answer(worker, turn, request, Resolution::Served(route));
         return false;
     }
     let given_up = worker
@@ -40,7 +40,7 @@ pub(in crate::flow) fn ask(
     {
         let detail = "the host goes on looking for the address";
         let not_yet = not_yet::not_yet(worker, NotYetCode::IpPending, detail, come_back);
-        answer(worker, turn, request, Answer::NotYet(not_yet));
+        answer(worker, turn, request, Resolution::NotYet(not_yet));
         return false;
     }
     let deadline = turn.now + wait.unwrap_or(worker.pool.limits.pass_max);
@@ -52,7 +52,7 @@ pub(in crate::flow) fn ask(
             patient: wait.is_some(),
         },
     );
-    turn.timer(deadline, Timer::Deadline(worker.id.clone(), request));
+    turn.timer(worker, deadline, WorkerTimer::Deadline(request));
     worker.pass.is_none()
 }
 
@@ -62,7 +62,7 @@ pub(in crate::flow) fn deadline(worker: &mut Worker, turn: &mut Turn<'_>, reques
         return;
     }
     let not_yet = not_yet::timed_out(worker, turn);
-    answer(worker, turn, request, Answer::NotYet(not_yet));
+    answer(worker, turn, request, Resolution::NotYet(not_yet));
 }
 
 /// Ends the pass with an address: published, and given to all who wait.
@@ -77,7 +77,7 @@ pub(in crate::flow) fn served(worker: &mut Worker, turn: &mut Turn<'_>, route: R
         handed_out(worker, turn, &route.instance);
     }
     for request in waiting {
-        answer(worker, turn, request, Answer::Served(route.clone()));
+        answer(worker, turn, request, Resolution::Served(route.clone()));
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn turned_away(worker: &mut Worker, turn: &mut Turn<'_>, not_yet: Not
         .collect();
     for request in impatient {
         worker.waiters.remove(&request);
-        answer(worker, turn, request, Answer::NotYet(not_yet.clone()));
+        answer(worker, turn, request, Resolution::NotYet(not_yet.clone()));
     }
     // A restart in flight is looked after by itself.
     let on_its_way = not_yet.code != NotYetCode::Restarting
@@ -116,7 +116,7 @@ pub(super) fn turned_away(worker: &mut Worker, turn: &mut Turn<'_>, not_yet: Not
     let at = turn.now + pause;
     if worker.follow_at.is_none_or(|follow_at| at < follow_at) {
         worker.follow_at = Some(at);
-        turn.timer(at, Timer::Follow(worker.id.clone()));
+        turn.timer(worker, at, WorkerTimer::Follow);
     }
 }
 
@@ -132,9 +132,9 @@ pub(in crate::flow) fn follow(worker: &mut Worker, turn: &Turn<'_>) -> bool {
 
 /// Answers one caller, and says in the log whether the request reached the worker's door or was turned
 /// away before it (docs/incidents.md#stale-pointer).
-fn answer(worker: &Worker, turn: &mut Turn<'_>, request: RequestId, answer: Answer) {
-    match &answer {
-        Answer::Served(route) => turn.notice(
+fn answer(worker: &Worker, turn: &mut Turn<'_>, request: RequestId, resolution: Resolution) {
+    match &resolution {
+        Resolution::Served(route) => turn.notice(
             worker,
             Step::ResolveServed,
             format!("{} is at {}", worker.id, route.url),
@@ -143,7 +143,7 @@ fn answer(worker: &Worker, turn: &mut Turn<'_>, request: RequestId, answer: Answ
                 ("decision", &route.decision.to_string()),
             ],
         ),
-        Answer::NotYet(not_yet) => turn.notice(
+        Resolution::NotYet(not_yet) => turn.notice(
             worker,
             Step::ResolveTurnedAway,
             format!("{}: {}", not_yet.code, not_yet.detail),
@@ -153,11 +153,7 @@ fn answer(worker: &Worker, turn: &mut Turn<'_>, request: RequestId, answer: Answ
             ],
         ),
     }
-    turn.effects.push(Effect::Answer {
-        worker: worker.id.clone(),
-        request,
-        answer,
-    });
+    turn.respond(worker, request, Response::Resolve(resolution));
 }
 
 /// Notes that callers got the address of this instance. What other hosts and the next life must know of it is

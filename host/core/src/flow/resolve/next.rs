@@ -1,8 +1,8 @@
 //! What a part of a resolve wants done next that is not its own.
 
 use crate::guard::Proposal;
-use crate::model::answer::Route;
 use crate::model::id::{DecisionId, InstanceId};
+use crate::model::response::Route;
 
 /// What comes next.
 #[derive(Debug)]

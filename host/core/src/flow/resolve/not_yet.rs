@@ -1,11 +1,11 @@
 //! Which code a caller gets who is not served, and why. The facts come first, then an operator's pause, then what the
 //! policy says.
 
-use crate::model::answer::{NotYet, NotYetCode};
 use crate::model::cloud::MutationKind;
 use crate::model::id::DecisionId;
 use crate::model::instance::InstanceState;
 use crate::model::point::resolve::{FailureKind, InFlight};
+use crate::model::response::{NotYet, NotYetCode};
 use crate::model::store::StoreError;
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};

@@ -334,7 +334,7 @@ fn a_dry_run_ends_no_orphan() {
 #[test]
 fn an_orphan_that_is_handed_out_by_the_published_route_is_kept() {
     let mut worker = orphaned(OLD);
-    let route = |valid_until| crate::model::answer::Route {
+    let route = |valid_until| crate::model::response::Route {
         worker: "gpu".into(),
         url: "http://10.0.0.1:8000".to_owned(),
         instance: OLD.into(),

@@ -41,14 +41,14 @@ mod violation;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::answer::{Answer, Route};
-use reeve_core::boxes::{Reply, Said};
+use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::cloud::{CloudError, Mutation, Outcome, Reading};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
+use reeve_core::response::{Resolution, Route};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
 use reeve_core::time::{Instant, Millis};
@@ -305,11 +305,11 @@ impl Checks {
         at: Instant,
         request: RequestId,
         asking: &Asking,
-        answer: &Answer,
+        answer: &Resolution,
         world: &World,
     ) {
         self.answers.answered(request);
-        if let (Answer::Served(route), Some((spec, _))) =
+        if let (Resolution::Served(route), Some((spec, _))) =
             (answer, placed(&self.spec, &asking.worker))
         {
             let finding = scope::served(&route.instance, spec, world);
@@ -378,8 +378,8 @@ impl Checks {
     }
 
     /// A box says something.
-    pub(super) fn box_said(&mut self, at: Instant, said: &Said) {
-        if let Said::Register { nonce, .. } = said {
+    pub(super) fn box_said(&mut self, at: Instant, said: &Statement) {
+        if let Statement::Register { nonce, .. } = said {
             self.boxes.registers(*nonce, at);
         }
     }
@@ -391,11 +391,11 @@ impl Checks {
     }
 
     /// A box is answered.
-    pub(super) fn box_answered(&mut self, at: Instant, worker: &WorkerId, reply: &Reply) {
+    pub(super) fn box_answered(&mut self, at: Instant, worker: &WorkerId, reply: &Receipt) {
         let token = match reply {
-            Reply::Registered(registered) => Some(&registered.token),
-            Reply::Noted(noted) => noted.token.as_ref(),
-            Reply::Refused(_) => None,
+            Receipt::Registered(registered) => Some(&registered.token),
+            Receipt::Accepted(noted) => noted.token.as_ref(),
+            Receipt::Refused(_) => None,
         };
         if let Some(token) = token {
             let finding = self.boxes.handed_out(worker, token);
@@ -417,7 +417,7 @@ impl Checks {
         at: Instant,
         request: RequestId,
         worker: &WorkerId,
-        result: &Result<Operated, Refused>,
+        result: &Result<CommandOutcome, Refused>,
     ) {
         self.pauses.reported(request);
         let finding = self.restarts.reported(request, result);

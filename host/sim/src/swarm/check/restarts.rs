@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::restart::{Initiator, Restart, RestartStage};
 use reeve_core::time::{Instant, Millis};
 
@@ -85,12 +85,12 @@ impl Restarts {
     pub(super) fn reported(
         &mut self,
         request: RequestId,
-        result: &Result<Operated, Refused>,
+        result: &Result<CommandOutcome, Refused>,
     ) -> Finding {
         let Some(worker) = self.asked.remove(&request) else {
             return Ok(());
         };
-        if !matches!(result, Ok(Operated::RestartBegun)) {
+        if !matches!(result, Ok(CommandOutcome::RestartBegun)) {
             return Ok(());
         }
         let begun = self.begun.entry(worker).or_default();

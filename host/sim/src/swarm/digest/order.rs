@@ -54,7 +54,7 @@ impl Class {
             Effect::Query { .. } => Self::Query,
             Effect::Probe { .. } => Self::Probe,
             Effect::Decide(_) => Self::Decide,
-            Effect::Reply { .. } | Effect::Answer { .. } | Effect::Report { .. } => Self::Response,
+            Effect::Respond { .. } => Self::Response,
             Effect::Notice(_) => Self::Notice,
             Effect::Timer { .. } => Self::Timer,
         }

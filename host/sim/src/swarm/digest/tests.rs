@@ -1,10 +1,11 @@
-use reeve_core::answer::{Answer, NotYet, NotYetCode};
 use reeve_core::decision::{Decision, PolicyFailure};
+use reeve_core::event::{Timer, WorkerTimer};
 use reeve_core::guard::Rule;
 use reeve_core::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
 use reeve_core::journal::{Entry, Record};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Age, Input, retry_ip};
+use reeve_core::response::{NotYet, NotYetCode, Resolution, Response};
 use reeve_core::store::{WorkerRecord, Write};
 use reeve_core::time::Millis;
 
@@ -80,15 +81,15 @@ fn notice(worker: &str, text: &str) -> Effect {
 }
 
 fn turned_away(worker: &str, request: u64, decision: u64) -> Effect {
-    Effect::Answer {
+    Effect::Respond {
         worker: worker.into(),
         request: RequestId::new(request),
-        answer: Answer::NotYet(NotYet {
+        response: Response::Resolve(Resolution::NotYet(NotYet {
             code: NotYetCode::Starting,
             detail: String::new(),
             retry_after: Millis::ZERO,
             decision: Some(DecisionId::new(decision)),
-        }),
+        })),
     }
 }
 
@@ -109,7 +110,7 @@ fn commit(worker: &str, generation: u64) -> Effect {
 }
 
 fn publish(worker: &str, instance: &str) -> Effect {
-    Effect::Publish(reeve_core::answer::Route {
+    Effect::Publish(reeve_core::response::Route {
         worker: worker.into(),
         url: String::new(),
         instance: InstanceId::from(instance),
@@ -260,7 +261,7 @@ fn a_route_shows_canonically_only_where_it_is_another_than_before_the_step() {
 fn timer(worker: &str) -> Effect {
     Effect::Timer {
         at: AT,
-        timer: reeve_core::event::Timer::Follow(worker.into()),
+        timer: Timer::Worker(worker.into(), WorkerTimer::Follow),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use reeve_core::cloud::{Query, Reading};
 use reeve_core::compute::Compute;
-use reeve_core::event::{Asker, Event, Timer};
+use reeve_core::event::{Asker, Event, Timer, WorkerEvent, WorkerTimer};
 use reeve_core::fleet::Fleet;
 use reeve_core::health::{Check, Probed, RestartRule, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId};
@@ -21,12 +21,14 @@ use crate::support::Bench;
 
 /// A probe of the instance has failed.
 fn failed(id: &InstanceId, asked_at: Instant) -> Event {
-    Event::Probed {
-        worker: incidents::worker(),
-        instance: id.clone(),
-        asked_at,
-        result: Probed::Failed("the connection was refused".to_owned()),
-    }
+    Event::of(
+        incidents::worker(),
+        WorkerEvent::Probed {
+            instance: id.clone(),
+            asked_at,
+            result: Probed::Failed("the connection was refused".to_owned()),
+        },
+    )
 }
 
 /// The pool's status checks were read, and this instance's are impaired.
@@ -35,15 +37,15 @@ fn impaired(id: &InstanceId, asked_at: Instant) -> Event {
         instance: Check::Impaired,
         system: Check::Ok,
     };
-    Event::Queried {
-        asker: Asker::Pool(incidents::pool()),
-        query: Query::StatusChecks {
+    Event::queried(
+        Asker::Pool(incidents::pool()),
+        Query::StatusChecks {
             region: "us-east-1".into(),
             ids: vec![id.clone()],
         },
         asked_at,
-        result: Ok(Reading::StatusChecks([(id.clone(), checks)].into())),
-    }
+        Ok(Reading::StatusChecks([(id.clone(), checks)].into())),
+    )
 }
 
 /// Puts the event to the host as it is now, and asserts that it comes to nothing at all.
@@ -89,7 +91,7 @@ fn nobody_is_probed_while_a_restart_is_in_flight() {
     restart_by_person(&mut bench);
     bench.world.ail(&id, Some(Ailment::Hangs));
     let mut fleet = bench.host.fleet().clone();
-    let due = Event::TimerFired(Timer::Probe(incidents::worker()));
+    let due = Event::from(Timer::Worker(incidents::worker(), WorkerTimer::Probe));
     let effects = fleet.step(bench.now, due);
     // Only the next time is set.
     assert!(
@@ -135,20 +137,20 @@ fn an_instance_that_was_started_anew_between_two_looks_begins_anew() {
     let worker = fleet.worker(&incidents::worker()).unwrap();
     let mut instance = worker.instances[&id].instance.clone();
     instance.launched_at = Some(bench.now);
-    let read = Event::Queried {
-        asker: Asker::Worker(incidents::worker()),
-        query: Query::Instance {
+    let read = Event::queried(
+        Asker::Worker(incidents::worker()),
+        Query::Instance {
             compute: Compute::Ec2,
             region: "us-east-1".into(),
             id,
         },
-        asked_at: bench.now,
-        result: Ok(Reading::Instance(instance)),
-    };
+        bench.now,
+        Ok(Reading::Instance(instance)),
+    );
     fleet.step(bench.now, read);
     fleet.step(
         bench.now,
-        Event::TimerFired(Timer::Probe(incidents::worker())),
+        Event::from(Timer::Worker(incidents::worker(), WorkerTimer::Probe)),
     );
     let status = fleet.status(&incidents::worker(), bench.now).unwrap();
     assert_eq!(status.health.unwrap().signals, []);
@@ -240,7 +242,10 @@ fn what_was_wrong_during_a_pause_only_is_never_told_even_where_one_failure_is_en
 /// What a probe that is sent at `sent` and fails at `fails` makes of the row, in a copy of the fleet.
 fn row_of_failure(fleet: &Fleet, id: &InstanceId, sent: Instant, fails: Instant) -> u32 {
     let (mut fleet, worker) = (fleet.clone(), incidents::worker());
-    fleet.step(sent, Event::TimerFired(Timer::Probe(worker.clone())));
+    fleet.step(
+        sent,
+        Event::from(Timer::Worker(worker.clone(), WorkerTimer::Probe)),
+    );
     fleet.step(fails, failed(id, sent));
     let health = fleet.status(&worker, fails).unwrap().health.unwrap();
     let probed = health.signals.iter().find(|it| it.signal == "http");

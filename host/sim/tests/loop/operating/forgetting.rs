@@ -12,7 +12,7 @@ fn a_forgotten_worker_is_found_again_by_its_tag_and_epoch_and_generation_go_on()
     let before = several.record().record;
     assert_eq!(
         operate(&mut several, 0, Command::Forget),
-        Ok(Operated::Forgotten)
+        Ok(CommandOutcome::Forgotten)
     );
     let forgotten = several.record().record;
     assert_eq!((forgotten.adopted, forgotten.last_error), (None, None));

@@ -6,7 +6,10 @@ use super::*;
 fn a_paused_worker_is_served_on_and_told_to_be_paused_when_its_instance_is_gone() {
     let mut several = serving();
     let command = pause("the disk is being copied");
-    assert_eq!(operate(&mut several, 0, command), Ok(Operated::Paused));
+    assert_eq!(
+        operate(&mut several, 0, command),
+        Ok(CommandOutcome::Paused)
+    );
     several.run(MINUTE);
     let request = several.ask(0);
     several.run(SECOND);
@@ -60,7 +63,7 @@ fn nothing_is_launched_adopted_or_pointed_at_for_a_paused_worker_until_it_is_res
 
     assert_eq!(
         operate(&mut several, 0, Command::Resume),
-        Ok(Operated::Resumed)
+        Ok(CommandOutcome::Resumed)
     );
     let request = several.ask(0);
     several.run(SECOND);
@@ -127,7 +130,7 @@ fn a_pause_holds_in_the_next_life_and_on_the_other_host() {
 
     assert_eq!(
         operate(&mut several, 0, Command::Resume),
-        Ok(Operated::Resumed)
+        Ok(CommandOutcome::Resumed)
     );
     several.ask(1);
     several.run(MINUTE);
@@ -152,11 +155,11 @@ fn a_second_pause_changes_only_the_reason_and_a_pause_without_one_nothing() {
     several.run(MINUTE);
     for reason in ["", "first"] {
         let told = operate(&mut several, 0, pause(reason));
-        assert_eq!(told, Ok(Operated::AlreadyPaused));
+        assert_eq!(told, Ok(CommandOutcome::AlreadyPaused));
     }
     assert_eq!(several.record(), first, "nothing was written");
     let told = operate(&mut several, 0, pause("second"));
-    assert_eq!(told, Ok(Operated::ReasonChanged));
+    assert_eq!(told, Ok(CommandOutcome::ReasonChanged));
     let paused = several.record().record.paused.unwrap();
     assert_eq!(paused.reason.as_deref(), Some("second"));
     assert_eq!(paused.since, first.record.paused.unwrap().since);
@@ -166,7 +169,7 @@ fn a_second_pause_changes_only_the_reason_and_a_pause_without_one_nothing() {
 fn resuming_what_is_not_paused_is_a_success_that_writes_nothing() {
     let mut several = Several::new(1);
     let told = operate(&mut several, 0, Command::Resume);
-    assert_eq!(told, Ok(Operated::NotPaused));
+    assert_eq!(told, Ok(CommandOutcome::NotPaused));
     assert_eq!(several.record().version.get(), 0);
 }
 

@@ -2,7 +2,7 @@
 
 use reeve_core::decision::{Decision, Ruling};
 use reeve_core::journal::{Entry, Record};
-use reeve_core::operator::{Command, Operated, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::point::Verdict;
 
 use super::super::line::{Class, Line};
@@ -80,7 +80,7 @@ fn command(line: &mut Line, command: &Command) {
 }
 
 /// What came of a command.
-pub(super) fn done_or_refused(line: &mut Line, result: &Result<Operated, Refused>) {
+pub(super) fn done_or_refused(line: &mut Line, result: &Result<CommandOutcome, Refused>) {
     match result {
         Ok(done) => line.text("done", done.as_str()),
         Err(refused) => line.object("refused", |line| {

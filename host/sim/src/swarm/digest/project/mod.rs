@@ -6,14 +6,14 @@ mod journal;
 mod record;
 mod response;
 
-use reeve_core::answer::Route;
 use reeve_core::effect::{Effect, Question};
-use reeve_core::event::{Asker, Timer};
+use reeve_core::event::{Asker, PoolTimer, Timer, WorkerTimer};
 use reeve_core::guard::Permit;
 use reeve_core::health::{Ask, Target};
 use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::notice::{Level, Notice};
 use reeve_core::point::{Input, Reason};
+use reeve_core::response::Route;
 use reeve_core::store::{Touch, Write};
 use reeve_core::time::Instant;
 
@@ -51,22 +51,12 @@ pub(super) fn lines(effect: &Effect) -> Vec<Line> {
             request,
             touch: refresh,
         } => lines.push(touch(worker, *request, refresh)),
-        Effect::Reply {
-            worker,
-            request,
-            reply,
-        } => lines.push(response::to_reporter(worker, *request, reply)),
         Effect::Timer { at, timer: which } => lines.push(timer(*at, which)),
-        Effect::Answer {
+        Effect::Respond {
             worker,
             request,
-            answer,
-        } => lines.push(response::to_caller(worker, *request, answer)),
-        Effect::Report {
-            worker,
-            request,
-            result,
-        } => lines.push(response::to_operator(worker, *request, result)),
+            response,
+        } => lines.push(response::line(worker, *request, response)),
         Effect::Publish(published) => {
             let mut line = Line::about("publish", Class::Route, &published.worker);
             route(&mut line, published);
@@ -157,24 +147,32 @@ fn touch(worker: &WorkerId, request: RequestId, touch: &Touch) -> Line {
 }
 
 fn timer(at: Instant, timer: &Timer) -> Line {
-    let of = |worker| Line::about("timer", Class::Timer, worker);
-    let of_pool = |pool| Line::about_pool("timer", Class::Timer, pool);
     let (mut line, what) = match timer {
-        Timer::Scan(pool) => (of_pool(pool.as_str()), "scan"),
-        Timer::ReadDemand(pool) => (of_pool(pool.as_str()), "read-demand"),
-        Timer::Probe(worker) => (of(worker), "probe"),
-        Timer::Follow(worker) => (of(worker), "follow"),
-        Timer::LookForAddress(worker) => (of(worker), "look-for-address"),
-        Timer::ReplayLaunch(worker) => (of(worker), "replay-launch"),
-        Timer::Recover(worker) => (of(worker), "recover"),
-        Timer::RenewLease(worker) => (of(worker), "renew-lease"),
-        Timer::Drained(worker) => (of(worker), "drained"),
-        Timer::FollowRestart(worker) => (of(worker), "follow-restart"),
-        Timer::Deadline(worker, _) => (of(worker), "deadline"),
+        Timer::Pool(pool, timer) => (
+            Line::about_pool("timer", Class::Timer, pool.as_str()),
+            match timer {
+                PoolTimer::Scan => "scan",
+                PoolTimer::ReadDemand => "read-demand",
+            },
+        ),
+        Timer::Worker(worker, timer) => (
+            Line::about("timer", Class::Timer, worker),
+            match timer {
+                WorkerTimer::Probe => "probe",
+                WorkerTimer::Follow => "follow",
+                WorkerTimer::LookForAddress => "look-for-address",
+                WorkerTimer::ReplayLaunch => "replay-launch",
+                WorkerTimer::Recover => "recover",
+                WorkerTimer::RenewLease => "renew-lease",
+                WorkerTimer::Drained => "drained",
+                WorkerTimer::FollowRestart => "follow-restart",
+                WorkerTimer::Deadline(_) => "deadline",
+            },
+        ),
     };
     line.text("what", what);
     line.number("at", at.as_ms());
-    if let Timer::Deadline(_, request) = timer {
+    if let Timer::Worker(_, WorkerTimer::Deadline(request)) = timer {
         line.number("request", request.get());
     }
     line

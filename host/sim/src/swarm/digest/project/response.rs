@@ -1,54 +1,42 @@
 //! The responses to callers, reporters and operators.
 
-use reeve_core::answer::{Answer, NotYet};
-use reeve_core::boxes::{Noted, Registered, Reply};
+use reeve_core::boxes::{Accepted, Receipt, Registered};
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::operator::{Operated, Refused};
+use reeve_core::response::{NotYet, Resolution, Response};
 
 use super::super::line::{Class, Line};
 use super::journal;
 
-/// Of a resolve.
-pub(super) fn to_caller(worker: &WorkerId, request: RequestId, answer: &Answer) -> Line {
-    let mut line = response(worker, request);
-    match answer {
-        Answer::Served(route) => line.object("served", |line| super::route(line, route)),
-        Answer::NotYet(not_yet) => line.object("not-yet", |line| wait(line, not_yet)),
+/// The line of a response.
+pub(super) fn line(worker: &WorkerId, request: RequestId, response: &Response) -> Line {
+    let mut line = Line::about("response", Class::Set, worker);
+    line.number("request", request.get());
+    match response {
+        Response::Resolve(resolution) => to_resolve(&mut line, resolution),
+        Response::Statement(receipt) => to_statement(&mut line, receipt),
+        Response::Command(result) => journal::done_or_refused(&mut line, result),
     }
     line
 }
 
-/// Of a register or a report.
-pub(super) fn to_reporter(worker: &WorkerId, request: RequestId, reply: &Reply) -> Line {
-    let mut line = response(worker, request);
-    match reply {
-        Reply::Registered(reply) => line.object("registered", |line| registered(line, reply)),
-        Reply::Noted(reply) => line.object("noted", |line| noted(line, reply)),
-        Reply::Refused(refusal) => line.object("refused", |line| {
+fn to_resolve(line: &mut Line, resolution: &Resolution) {
+    match resolution {
+        Resolution::Served(route) => line.object("served", |line| super::route(line, route)),
+        Resolution::NotYet(not_yet) => line.object("not-yet", |line| wait(line, not_yet)),
+    }
+}
+
+fn to_statement(line: &mut Line, receipt: &Receipt) {
+    match receipt {
+        Receipt::Registered(receipt) => line.object("registered", |line| registered(line, receipt)),
+        Receipt::Accepted(receipt) => line.object("noted", |line| noted(line, receipt)),
+        Receipt::Refused(refusal) => line.object("refused", |line| {
             line.text("code", refusal.code.as_str());
             line.text("detail", &refusal.detail);
             let retry_after = refusal.retry_after.map(|after| after.get());
             line.maybe_number("retry-after", retry_after);
         }),
     }
-    line
-}
-
-/// Of a command.
-pub(super) fn to_operator(
-    worker: &WorkerId,
-    request: RequestId,
-    result: &Result<Operated, Refused>,
-) -> Line {
-    let mut line = response(worker, request);
-    journal::done_or_refused(&mut line, result);
-    line
-}
-
-fn response(worker: &WorkerId, request: RequestId) -> Line {
-    let mut line = Line::about("response", Class::Set, worker);
-    line.number("request", request.get());
-    line
 }
 
 fn wait(line: &mut Line, not_yet: &NotYet) {
@@ -66,7 +54,7 @@ fn registered(line: &mut Line, registered: &Registered) {
     line.number("heartbeat", registered.heartbeat.get());
 }
 
-fn noted(line: &mut Line, noted: &Noted) {
+fn noted(line: &mut Line, noted: &Accepted) {
     line.text("outcome", noted.outcome.as_str());
     let token = noted.token.as_ref().map(|token| token.reveal());
     line.maybe_text("token", token.as_deref());

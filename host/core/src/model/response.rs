@@ -1,19 +1,32 @@
-//! What a caller of `resolve` gets.
+//! What the sender of a request gets: one response, of the request's kind.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::boxes::Receipt;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId, WorkerId};
+use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::time::{Instant, Millis};
 
-/// The answer to one resolve.
+/// The response to a [`Request`](crate::model::request::Request).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// To a resolve.
+    Resolve(Resolution),
+    /// To a register or a report.
+    Statement(Receipt),
+    /// To a command.
+    Command(Result<CommandOutcome, Refused>),
+}
+
+/// Where the worker is, or why there is no address now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Here it is.
+pub enum Resolution {
+    /// The worker is here.
     Served(Route),
-    /// Not now.
+    /// The worker has no address now.
     NotYet(NotYet),
 }
 

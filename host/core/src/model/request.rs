@@ -1,0 +1,47 @@
+//! What callers, boxes, applications and operators ask of a host.
+
+use crate::model::boxes::Statement;
+use crate::model::operator::Command;
+use crate::model::time::Millis;
+use crate::model::token::Secret;
+
+/// A request about one worker. The core answers it once, with the [`Response`](crate::model::response::Response) of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Where is the worker?
+    Resolve {
+        /// How long the caller is willing to wait; `None`: as long as one pass takes.
+        wait: Option<Millis>,
+    },
+    /// A box registers, or a box or an application reports.
+    Statement {
+        /// The register or the report.
+        statement: Statement,
+        /// Randomness for a token that the response may carry. The shell draws it, because the core draws none.
+        fresh: Secret,
+    },
+    /// A person or a program wants something done.
+    Command(Command),
+}
+
+/// The kinds of requests. A request's response is of the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// See [`Request::Resolve`].
+    Resolve,
+    /// See [`Request::Statement`].
+    Statement,
+    /// See [`Request::Command`].
+    Command,
+}
+
+impl Request {
+    /// Its kind.
+    pub fn kind(&self) -> RequestKind {
+        match self {
+            Self::Resolve { .. } => RequestKind::Resolve,
+            Self::Statement { .. } => RequestKind::Statement,
+            Self::Command(_) => RequestKind::Command,
+        }
+    }
+}
