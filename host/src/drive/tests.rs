@@ -7,7 +7,7 @@ use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
 use reeve_core::id::HostId;
 use reeve_core::ports::StoreFuture;
-use reeve_core::response::NotYetCode;
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{StoreError, StoreErrorKind, Stored, Touch, Touched};
 use reeve_sim::store::MemoryStore;

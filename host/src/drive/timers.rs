@@ -34,12 +34,13 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reeve_core::event::WorkerTimer;
     use reeve_core::id::WorkerId;
 
     #[test]
     fn timers_run_out_in_order_and_not_before_their_instant() {
         let at = Instant::from_ms;
-        let follow = |name: &str| Timer::Follow(WorkerId::from(name));
+        let follow = |name: &str| Timer::Worker(WorkerId::from(name), WorkerTimer::Follow);
         let mut timers = Timers::default();
         for (ms, name) in [(20, "late"), (10, "first"), (10, "second")] {
             timers.set(at(ms), follow(name));
