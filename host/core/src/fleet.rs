@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::effect::Effect;
 use crate::event::{Event, PoolEvent, PoolTimer, Timer};
+use crate::facts::Remembered;
 use crate::flow;
 use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query, Reading};
@@ -18,7 +19,7 @@ use crate::model::spec::FleetSpec;
 use crate::model::store::Stored;
 use crate::model::time::Instant;
 use crate::turn::{Pool, Shared, Turn};
-use crate::worker::{Remembered, Worker, WorkerStatus};
+use crate::worker::{Worker, WorkerStatus};
 
 /// What an earlier life of the host left behind, as read from its journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,7 @@ impl Fleet {
                 budget: spec.budget,
                 pools,
                 decisions: recovered.decisions,
+                checks_itself: cfg!(debug_assertions),
             },
         }
     }
@@ -88,11 +90,7 @@ impl Fleet {
     /// Takes in one event that happened at `now` and says what to do, in order. Events about workers that
     /// are not configured are without effect.
     pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
-        let mut turn = Turn {
-            now,
-            shared: &mut self.shared,
-            effects: Vec::new(),
-        };
+        let mut turn = Turn::new(now, &mut self.shared);
         match event {
             Event::Started => {
                 let pools: Vec<_> = turn.shared.pools.keys().cloned().collect();
@@ -112,6 +110,12 @@ impl Fleet {
             }
         }
         turn.effects
+    }
+
+    /// Has each step end with a check that no flow does something without having heard anything; a panic if one does. It is on
+    /// where debug assertions are.
+    pub fn check_itself(&mut self) {
+        self.shared.checks_itself = true;
     }
 
     /// One worker.

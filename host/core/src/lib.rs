@@ -5,7 +5,7 @@
 //!   cloud replies, requests, timers                 policy (Wasm)
 //!        │ event                                      ▲       │
 //!        ▼                                   question │       │ event: decided
-//!   worker (facts) ────────► flow ─────► effect ──────┘       │
+//!   facts ────────► flow ─────► effect ──────┘       │
 //!                            ▲  │                             │
 //!                            └──┼─────────────────────────────┘
 //!                               │ proposal
@@ -18,7 +18,7 @@
 //! - `flow`: what happens in which order, one flow for each concern.
 //! - `act`: permit, intent, commit, mutation, outcome. `record`: the worker's record in the store.
 //! - [`guard`]: what must never happen, whatever a policy says.
-//! - [`worker`]: what is known of one worker, each fact with its age.
+//! - [`facts`]: what is known of one worker, each fact with its age. [`worker`]: the facts and the flows of one.
 //! - `turn`: what a step carries.
 //! - [`ports`]: the traits behind which AWS, a store, the policies or a simulated world stands.
 //! - `model`: plain data, each module public here under its own name.
@@ -26,12 +26,15 @@
 mod act;
 pub mod effect;
 pub mod event;
+pub mod facts;
 pub mod fleet;
 mod flow;
 pub mod guard;
+mod happened;
 mod model;
 pub mod ports;
 mod record;
+mod route;
 mod turn;
 pub mod worker;
 

@@ -1,5 +1,5 @@
 //! The worker's record in the store: written before anything is changed, by the lease's holder alone. Nothing here calls
-//! a flow: what a write or a reading came to is returned.
+//! a flow: the end of a write or a reading is returned.
 //!
 //! One write at a time for a worker. It carries the state as it is meant to be. If it is lost or fails, what it announced
 //! is not done, and the worker goes back to what the store says. So nothing is ever done that other hosts, or the next
@@ -7,7 +7,9 @@
 
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
+use crate::facts::{Facts, Lease, WorkerFacts, Writing};
 use crate::guard::Permit;
+use crate::happened::{ReadEnd, WriteEnd};
 use crate::model::backoff::backoff;
 use crate::model::id::{DecisionId, Epoch};
 use crate::model::notice::Step;
@@ -15,29 +17,29 @@ use crate::model::operator::{Refused, RefusedCode};
 use crate::model::store::{Activity, Committed, IdleTest, StoreError, Stored, WorkerRecord, Write};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::{Rule, Veto};
+use crate::route;
 use crate::turn::Turn;
-use crate::worker::{Lease, Worker, Writing};
 
 /// A lease is renewed this often within its length.
 const RENEWALS: u64 = 10;
 
 /// Writes the record as it now stands, then does what is permitted. Without a permit it waits for the
 /// write under way, and is left out where nothing may be written.
-pub(crate) fn write(worker: &mut Worker, turn: &mut Turn<'_>, then: Option<Permit>) {
-    write_if(worker, turn, then, None);
+pub(crate) fn write(facts: &mut Facts, turn: &mut Turn<'_>, then: Option<Permit>) {
+    write_if(facts, turn, then, None);
 }
 
 /// The same, unless the worker was in use after `idle_since` (G5).
 pub(crate) fn write_if(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     then: Option<Permit>,
     idle_since: Option<Instant>,
 ) {
-    if let Some(writing) = &worker.record.writing {
+    if let Some(writing) = &facts.record.writing {
         debug_assert!(then.is_none(), "the guard gives no leave meanwhile");
-        let wanted = worker.to_record(&turn.shared.us, writing.record.epoch);
-        worker.record.dirty = wanted != writing.record;
+        let wanted = facts.to_record(&turn.shared.us, writing.record.epoch);
+        facts.change().record.dirty = wanted != writing.record;
         return;
     }
     if turn.shared.dry_run {
@@ -45,40 +47,40 @@ pub(crate) fn write_if(
     }
     let epoch = match &then {
         Some(permit) => permit.epoch(),
-        None => epoch(worker, turn),
+        None => epoch(facts, turn),
     };
-    let record = worker.to_record(&turn.shared.us, epoch);
-    begin(worker, turn, record, then, idle_since);
+    let record = facts.to_record(&turn.shared.us, epoch);
+    begin(facts, turn, record, then, idle_since);
 }
 
 /// Writes the record of a worker that is to be learned anew. Until that is durable, the worker stays as it is;
 /// nothing may be under way for it.
-pub(crate) fn write_forgotten(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let record = worker.to_forgotten(&turn.shared.us, epoch(worker, turn));
-    begin(worker, turn, record, None, None);
+pub(crate) fn write_forgotten(facts: &mut Facts, turn: &mut Turn<'_>) {
+    let record = facts.to_forgotten(&turn.shared.us, epoch(facts, turn));
+    begin(facts, turn, record, None, None);
 }
 
 /// The epoch of a write that no mutation waits for.
-fn epoch(worker: &Worker, turn: &Turn<'_>) -> Epoch {
-    turn.scene(worker, DecisionId::default(), |scene| scene.epoch())
+fn epoch(facts: &WorkerFacts, turn: &Turn<'_>) -> Epoch {
+    turn.scene(facts, DecisionId::default(), |scene| scene.epoch())
 }
 
 fn begin(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     record: WorkerRecord,
     then: Option<Permit>,
     idle_since: Option<Instant>,
 ) {
-    worker.record.dirty = false;
-    worker.record.writing = Some(Writing {
+    facts.change().record.dirty = false;
+    facts.change().record.writing = Some(Writing {
         record: record.clone(),
         waiting: then.as_ref().map(Permit::decision),
         since: turn.now,
     });
     let write = Write {
-        worker: worker.id.clone(),
-        expected: worker.record.version(),
+        worker: facts.id.clone(),
+        expected: facts.record.version(),
         record,
         if_idle: idle_since.map(|since| IdleTest {
             since,
@@ -92,15 +94,15 @@ fn begin(
 }
 
 /// Whether the record may be written now: by the same rules that hold for every mutation.
-pub(crate) fn may_write(worker: &Worker, turn: &Turn<'_>) -> bool {
-    turn.scene(worker, DecisionId::default(), |scene| {
+pub(crate) fn may_write(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
+    turn.scene(facts, DecisionId::default(), |scene| {
         scene.may_write_record().is_ok()
     })
 }
 
 /// Whether the record may be written now, or right after the write that is under way.
-pub(crate) fn may_write_soon(worker: &Worker, turn: &Turn<'_>) -> bool {
-    let lease = turn.scene(worker, DecisionId::default(), |scene| scene.lease());
+pub(crate) fn may_write_soon(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
+    let lease = turn.scene(facts, DecisionId::default(), |scene| scene.lease());
     !turn.shared.dry_run && matches!(lease, Lease::Free | Lease::Ours)
 }
 
@@ -108,8 +110,8 @@ pub(crate) fn may_write_soon(worker: &Worker, turn: &Turn<'_>) -> bool {
 ///
 /// # Errors
 /// The refusal that its giver is told.
-pub(crate) fn may_follow_command(worker: &Worker, turn: &Turn<'_>) -> Result<(), Refused> {
-    let may = turn.scene(worker, DecisionId::default(), |scene| {
+pub(crate) fn may_follow_command(facts: &WorkerFacts, turn: &Turn<'_>) -> Result<(), Refused> {
+    let may = turn.scene(facts, DecisionId::default(), |scene| {
         scene.may_write_record()
     });
     may.map_err(|veto| match veto.rule {
@@ -122,47 +124,27 @@ pub(crate) fn may_follow_command(worker: &Worker, turn: &Turn<'_>) -> Result<(),
 }
 
 /// Whether something may be changed for the worker now: the same, and no operator has paused it.
-pub(crate) fn may_act(worker: &Worker, turn: &Turn<'_>) -> bool {
-    worker.paused.is_none() && may_write(worker, turn)
-}
-
-/// What a write of the record came to.
-#[derive(Debug)]
-pub(crate) enum WriteEnd {
-    /// No write was under way.
-    Unknown,
-    /// It is in the store.
-    Written,
-    /// Another host has written the record in between; the worker is as that host left it.
-    Lost {
-        /// Whether another instance embodies the worker than this host knew of.
-        is_embodied_anew: bool,
-    },
-    /// The worker came into use: what was to be written is given up, and so is the end of the instance.
-    InUse,
-    /// A renewal was not answered. What was sent is under way all the same.
-    NotRenewed,
-    /// Whether it was written is not known: what was to be written is given up, and the record is read again.
-    InDoubt(StoreError),
+pub(crate) fn may_act(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
+    facts.paused.is_none() && may_write(facts, turn)
 }
 
 /// A write came to an end.
 pub(crate) fn on_written(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     result: Result<Committed, StoreError>,
 ) -> WriteEnd {
-    let Some(writing) = worker.record.writing.take() else {
+    let Some(writing) = facts.change().record.writing.take() else {
         return WriteEnd::Unknown;
     };
     match result {
         Ok(Committed::Written(version)) => {
-            let activity = worker.record.activity();
-            worker.record.failures = 0;
-            worker.record.in_doubt = false;
-            worker.record.seen_at = turn.now;
-            worker.record.read_at = turn.now;
-            worker.record.stored = Some(Stored {
+            let activity = facts.record.activity();
+            facts.change().record.failures = 0;
+            facts.change().record.in_doubt = false;
+            facts.change().record.seen_at = turn.now;
+            facts.change().record.read_at = turn.now;
+            facts.change().record.stored = Some(Stored {
                 version,
                 record: writing.record,
                 activity,
@@ -171,66 +153,65 @@ pub(crate) fn on_written(
         }
         Ok(Committed::Lost(current)) => {
             let text = "another host has written the worker's record in between; looking again";
-            turn.notice(worker, Step::RecordLost, text.to_owned(), &[]);
-            not_sent(worker, turn, writing.waiting, Rule::LeaseHeld, text);
-            let is_embodied_anew =
-                take_over(worker, turn, current.unwrap_or_default(), writing.since);
-            WriteEnd::Lost { is_embodied_anew }
+            turn.notice(facts, Step::RecordLost, text.to_owned(), &[]);
+            not_sent(facts, turn, writing.waiting, Rule::LeaseHeld, text);
+            take_over(facts, turn, current.unwrap_or_default(), writing.since);
+            WriteEnd::Lost
         }
         Ok(Committed::InUse(activity)) => {
-            take_activity(worker, turn, activity, writing.since);
-            let was_marked = worker.draining.clone();
+            take_activity(facts, turn, activity, writing.since);
+            let was_marked = facts.draining.clone();
             let text = "it came into use before it could be ended; it is kept";
-            not_sent(worker, turn, writing.waiting, Rule::InUse, text);
-            go_back(worker);
+            not_sent(facts, turn, writing.waiting, Rule::InUse, text);
+            go_back(facts);
             // Told also where the mark itself was refused, and nothing has to be taken back.
-            worker.draining = worker.draining.take().or(was_marked);
+            let marked = facts.change().draining.take();
+            facts.change().draining = marked.or(was_marked);
             WriteEnd::InUse
         }
-        Err(error) if is_renewal(worker, &writing) => {
-            tell(worker, turn, &error);
-            renew_later(worker, turn);
-            WriteEnd::NotRenewed
+        Err(error) if is_renewal(facts, &writing) => {
+            tell(facts, turn, &error);
+            renew_later(facts, turn);
+            WriteEnd::NotRenewed(error)
         }
         Err(error) => {
-            worker.record.in_doubt = true;
+            facts.change().record.in_doubt = true;
             let text = error.to_string();
-            not_sent(worker, turn, writing.waiting, Rule::RecordUnknown, &text);
-            go_back(worker);
-            WriteEnd::InDoubt(error)
+            not_sent(facts, turn, writing.waiting, Rule::RecordUnknown, &text);
+            go_back(facts);
+            let pause = try_again(facts, turn, &error);
+            WriteEnd::InDoubt { error, pause }
         }
     }
 }
 
-/// Writes what has changed since the write that has ended. Returns whether there was something.
-pub(crate) fn write_the_rest(worker: &mut Worker, turn: &mut Turn<'_>) -> bool {
-    let is_dirty = std::mem::take(&mut worker.record.dirty);
-    if is_dirty {
-        write(worker, turn, None);
+/// Writes what has changed since the write that has ended.
+pub(crate) fn write_the_rest(facts: &mut Facts, turn: &mut Turn<'_>) {
+    if std::mem::take(&mut facts.change().record.dirty) {
+        write(facts, turn, None);
     } else {
-        renew_later(worker, turn);
+        renew_later(facts, turn);
     }
-    is_dirty
 }
 
 /// Whether the write said nothing new, and there is nothing new to say since.
-fn is_renewal(worker: &Worker, writing: &Writing) -> bool {
-    let stored = worker.record.stored.as_ref();
+fn is_renewal(facts: &WorkerFacts, writing: &Writing) -> bool {
+    let stored = facts.record.stored.as_ref();
     writing.waiting.is_none()
-        && !worker.record.dirty
+        && !facts.record.dirty
         && stored.is_some_and(|stored| stored.record == writing.record)
 }
 
 /// Gives up what was to be written.
-fn go_back(worker: &mut Worker) {
-    if let Some(stored) = worker.record.stored.clone() {
-        worker.fold(stored);
+fn go_back(facts: &mut Facts) {
+    if let Some(stored) = facts.record.stored.clone() {
+        facts.change().fold(stored);
     }
 }
 
 /// What was permitted and journaled, and then not sent after all.
 fn not_sent(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     waiting: Option<DecisionId>,
     rule: Rule,
@@ -238,104 +219,108 @@ fn not_sent(
 ) {
     if let Some(decision) = waiting {
         // No answer will come.
-        if let Some(in_flight) = &mut worker.in_flight {
+        if let Some(in_flight) = &mut facts.change().in_flight {
             in_flight.is_ours = false;
         }
-        turn.vetoed(worker, decision, &Veto::new(rule, text));
+        turn.vetoed(facts, decision, &Veto::new(rule, text));
     }
-}
-
-/// What a reading of the record came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadEnd {
-    /// A write is under way, whose answer will say more, and later.
-    Overtaken,
-    /// It says what this host knew.
-    Known,
-    /// Another host has written it.
-    News {
-        /// Whether another instance embodies the worker than this host knew of.
-        is_embodied_anew: bool,
-    },
 }
 
 /// Takes in a reading of the record that was asked for at `asked_at`.
 pub(crate) fn on_read(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     asked_at: Instant,
     found: Option<Stored>,
 ) -> ReadEnd {
-    if worker.record.writing.is_some() {
+    if facts.record.writing.is_some() {
         return ReadEnd::Overtaken;
     }
-    worker.record.failures = 0;
-    worker.record.in_doubt = false;
+    facts.change().record.failures = 0;
+    facts.change().record.in_doubt = false;
     let found = found.unwrap_or_default();
-    let known = worker.record.stored.as_ref();
+    let known = facts.record.stored.as_ref();
     let is_news = known.is_none_or(|known| known.version < found.version);
     let end = if is_news {
-        let is_embodied_anew = take_over(worker, turn, found, asked_at);
-        ReadEnd::News { is_embodied_anew }
+        take_over(facts, turn, found, asked_at);
+        ReadEnd::News
     } else {
-        take_activity(worker, turn, found.activity, asked_at);
+        take_activity(facts, turn, found.activity, asked_at);
         ReadEnd::Known
     };
-    worker.record.read_at = asked_at;
+    facts.change().record.read_at = asked_at;
     end
 }
 
 /// Takes in the activity that the store has shown, as of some moment after `asked_at`.
-fn take_activity(worker: &mut Worker, turn: &Turn<'_>, found: Activity, asked_at: Instant) {
-    let activity = worker.activity_as_read(found, asked_at, turn.shared.store_is_shared);
-    worker.take_activity(activity, turn.now);
+fn take_activity(facts: &mut Facts, turn: &Turn<'_>, found: Activity, asked_at: Instant) {
+    let activity = facts.activity_as_read(found, asked_at, turn.shared.store_is_shared);
+    facts.change().take_activity(activity, turn.now);
 }
 
-/// Goes by what another host has written, as it stood at some moment after `asked_at`. Returns whether another instance
-/// embodies the worker than this host knew of.
-fn take_over(worker: &mut Worker, turn: &mut Turn<'_>, stored: Stored, asked_at: Instant) -> bool {
-    // Also whom it adopted and gave up again while nobody here looked.
-    let embodied = |worker: &Worker| {
-        let since = worker.adopted.as_ref().map(|adopted| adopted.since);
-        (worker.embodied_last(), since)
+/// Goes by what another host has written, as it stood at some moment after `asked_at`.
+fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: Instant) {
+    // Also an instance that it adopted and gave up again while this host did not look.
+    let embodied = |facts: &WorkerFacts| {
+        let since = facts.adopted.as_ref().map(|adopted| adopted.since);
+        (facts.embodied_last(), since)
     };
-    let before = embodied(worker);
+    let before = embodied(facts);
     let found = stored.activity;
-    worker.fold(stored);
-    take_activity(worker, turn, found, asked_at);
-    worker.record.seen_at = turn.now;
-    worker.record.read_at = turn.now;
-    if worker.adopted_is_being_ended() {
-        turn.withdraw(worker);
+    facts.change().fold(stored);
+    take_activity(facts, turn, found, asked_at);
+    facts.change().record.seen_at = turn.now;
+    facts.change().record.read_at = turn.now;
+    if facts.adopted_is_being_ended() {
+        route::withdraw(facts, turn);
     }
-    let is_embodied_anew = embodied(worker) != before;
-    if is_embodied_anew {
-        worker.unlearn_end_of_adopted();
-        // Whoever adopts or ends an instance writes the pointer as well.
-        worker.pointer = None;
-        turn.withdraw(worker);
+    if embodied(facts) != before {
+        facts.change().unlearn_end_of_adopted();
+        // A host that adopts or ends an instance writes the pointer as well.
+        facts.change().pointer = None;
+        route::withdraw(facts, turn);
     }
-    is_embodied_anew
 }
 
 /// The store did not answer: it is tried again after the pause that is returned.
-pub(crate) fn try_again(worker: &mut Worker, turn: &mut Turn<'_>, error: &StoreError) -> Millis {
-    tell(worker, turn, error);
-    worker.record.failures = worker.record.failures.saturating_add(1);
-    let pause = backoff(worker.record.failures);
-    turn.timer(worker, turn.now + pause, WorkerTimer::Recover);
+pub(crate) fn try_again(facts: &mut Facts, turn: &mut Turn<'_>, error: &StoreError) -> Millis {
+    tell(facts, turn, error);
+    facts.change().record.failures = facts.record.failures.saturating_add(1);
+    let pause = backoff(facts.record.failures);
+    turn.timer(facts, turn.now + pause, WorkerTimer::Recover);
     pause
 }
 
-pub(crate) fn tell(worker: &Worker, turn: &mut Turn<'_>, error: &StoreError) {
-    turn.notice(worker, Step::StoreCallFailed, error.to_string(), &[]);
+pub(crate) fn tell(facts: &WorkerFacts, turn: &mut Turn<'_>, error: &StoreError) {
+    turn.notice(facts, Step::StoreCallFailed, error.to_string(), &[]);
 }
 
-fn renew_later(worker: &mut Worker, turn: &mut Turn<'_>) {
-    if worker.intent.is_none() || !turn.shared.store_is_shared {
+fn renew_later(facts: &mut Facts, turn: &mut Turn<'_>) {
+    if facts.intent.is_none() || !turn.shared.store_is_shared {
         return;
     }
     let at = turn.now + Millis::new(turn.shared.lease.get() / RENEWALS);
-    worker.record.renew_at = Some(at);
-    turn.timer(worker, at, WorkerTimer::RenewLease);
+    facts.change().record.renew_at = Some(at);
+    turn.timer(facts, at, WorkerTimer::RenewLease);
+}
+
+/// The host begins to work: the record counts as read at this instant.
+pub(crate) fn on_started(facts: &mut Facts, turn: &Turn<'_>) {
+    let facts = facts.change();
+    facts.record.seen_at = turn.now;
+    facts.record.read_at = turn.now;
+    facts.take_activity(facts.record.activity(), turn.now);
+}
+
+/// Shows that this host is alive, as long as it holds the lease for something. A timer that a later one has overtaken has no
+/// effect.
+pub(crate) fn renew(facts: &mut Facts, turn: &mut Turn<'_>) {
+    if facts.record.renew_at.is_none_or(|at| turn.now < at) {
+        return;
+    }
+    facts.change().record.renew_at = None;
+    let lease = turn.scene(facts, DecisionId::default(), |scene| scene.lease());
+    if lease == Lease::Ours && facts.intent.is_some() {
+        write(facts, turn, None);
+    }
 }

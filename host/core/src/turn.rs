@@ -1,10 +1,12 @@
 //! What a step carries: the time, what the workers of a host and of a pool share, and the effects so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::effect::{Effect, Question};
 use crate::event::{Asker, Timer, WorkerTimer};
+use crate::facts::WorkerFacts;
 use crate::guard::{Permit, Proposal, Scene};
+use crate::happened::Happened;
 use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query};
 use crate::model::decision::{Decision, PolicyFailure};
@@ -16,13 +18,14 @@ use crate::model::response::Response;
 use crate::model::spec::{Budget, FleetSpec, PoolSpec};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
-use crate::worker::Worker;
 
 /// One step's surroundings: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Instant,
     pub(crate) shared: &'a mut Shared,
     pub(crate) effects: Vec<Effect>,
+    /// What flows did that others are to hear of, in the order in which it happened.
+    pub(crate) news: VecDeque<Happened>,
 }
 
 /// What the workers of a host share.
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
     pub(crate) decisions: DecisionId,
+    /// Whether each step is checked at its end.
+    pub(crate) checks_itself: bool,
 }
 
 /// What the workers of a pool share.
@@ -67,14 +72,42 @@ impl Pool {
     }
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// A step that begins at this instant.
+    pub(crate) fn new(now: Instant, shared: &'a mut Shared) -> Self {
+        Self {
+            now,
+            shared,
+            effects: Vec::new(),
+            news: VecDeque::new(),
+        }
+    }
+
+    /// Has the worker's flows hear of something in the next round.
+    pub(crate) fn tell(&mut self, happened: Happened) {
+        self.news.push_back(happened);
+    }
+
+    /// Has the record read.
+    pub(crate) fn read_record(&mut self, facts: &WorkerFacts) {
+        self.effects.push(Effect::ReadRecord(facts.id.clone()));
+    }
+
+    /// Asks the cloud something about one worker.
+    pub(crate) fn query(&mut self, facts: &WorkerFacts, query: Query) {
+        self.effects.push(Effect::Query {
+            asker: Asker::Worker(facts.id.clone()),
+            query,
+        });
+    }
+
     /// Puts a question to the policy and gives the decision's id.
-    pub(crate) fn decide(&mut self, worker: &Worker, input: Input) -> DecisionId {
+    pub(crate) fn decide(&mut self, facts: &WorkerFacts, input: Input) -> DecisionId {
         self.shared.decisions = self.shared.decisions.next();
         let decision = self.shared.decisions;
         self.effects.push(Effect::Decide(Question {
-            worker: worker.id.clone(),
-            pool: worker.spec.pool.clone(),
+            worker: facts.id.clone(),
+            pool: facts.spec.pool.clone(),
             decision,
             input,
         }));
@@ -84,13 +117,13 @@ impl Turn<'_> {
     /// Asks the guard. A veto is journaled and told.
     pub(crate) fn permit(
         &mut self,
-        worker: &Worker,
+        facts: &WorkerFacts,
         decision: DecisionId,
         proposal: &Proposal,
     ) -> Result<Permit, Veto> {
-        let result = self.scene(worker, decision, |scene| scene.permit(proposal));
+        let result = self.scene(facts, decision, |scene| scene.permit(proposal));
         if let Err(veto) = &result {
-            self.vetoed(worker, decision, veto);
+            self.vetoed(facts, decision, veto);
         }
         result
     }
@@ -98,14 +131,14 @@ impl Turn<'_> {
     /// Lets the guard look at the worker as it is now.
     pub(crate) fn scene<T>(
         &self,
-        worker: &Worker,
+        facts: &WorkerFacts,
         decision: DecisionId,
         look: impl FnOnce(Scene<'_>) -> T,
     ) -> T {
         let nothing = Default::default();
-        let pool = self.shared.pools.get(&worker.spec.pool);
+        let pool = self.shared.pools.get(&facts.spec.pool);
         look(Scene {
-            worker,
+            facts,
             now: self.now,
             decision,
             us: &self.shared.us,
@@ -121,10 +154,10 @@ impl Turn<'_> {
     }
 
     /// Writes a veto down and tells it.
-    pub(crate) fn vetoed(&mut self, worker: &Worker, decision: DecisionId, veto: &Veto) {
-        self.journal(worker, decision, Entry::Vetoed(veto.clone()));
+    pub(crate) fn vetoed(&mut self, facts: &WorkerFacts, decision: DecisionId, veto: &Veto) {
+        self.journal(facts, decision, Entry::Vetoed(veto.clone()));
         self.notice(
-            worker,
+            facts,
             Step::ProposalVetoed,
             veto.to_string(),
             &[
@@ -134,10 +167,10 @@ impl Turn<'_> {
         );
     }
 
-    pub(crate) fn journal(&mut self, worker: &Worker, decision: DecisionId, entry: Entry) {
+    pub(crate) fn journal(&mut self, facts: &WorkerFacts, decision: DecisionId, entry: Entry) {
         self.effects.push(Effect::Journal(Record {
             at: self.now,
-            worker: worker.id.clone(),
+            worker: facts.id.clone(),
             decision,
             entry,
         }));
@@ -145,43 +178,36 @@ impl Turn<'_> {
 
     pub(crate) fn notice(
         &mut self,
-        worker: &Worker,
+        facts: &WorkerFacts,
         step: Step,
         text: String,
         fields: &[(&str, &str)],
     ) {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         self.effects.push(Effect::Notice(Notice {
-            worker: worker.id.clone(),
+            worker: facts.id.clone(),
             step,
             text,
             fields: fields.iter().map(owned).collect(),
         }));
     }
 
-    pub(crate) fn timer(&mut self, worker: &Worker, at: Instant, timer: WorkerTimer) {
-        let timer = Timer::Worker(worker.id.clone(), timer);
+    pub(crate) fn timer(&mut self, facts: &WorkerFacts, at: Instant, timer: WorkerTimer) {
+        let timer = Timer::Worker(facts.id.clone(), timer);
         self.effects.push(Effect::Timer { at, timer });
     }
 
-    pub(crate) fn respond(&mut self, worker: &Worker, request: RequestId, response: Response) {
+    pub(crate) fn respond(&mut self, facts: &WorkerFacts, request: RequestId, response: Response) {
         self.effects.push(Effect::Respond {
-            worker: worker.id.clone(),
+            worker: facts.id.clone(),
             request,
             response,
         });
     }
 
-    /// Stops handing out the published route at once.
-    pub(crate) fn withdraw(&mut self, worker: &mut Worker) {
-        if worker.route.take().is_some() {
-            self.effects.push(Effect::Withdraw(worker.id.clone()));
-        }
-    }
-
-    pub(crate) fn cloud_failed(&mut self, worker: &Worker, error: &CloudError) {
+    pub(crate) fn cloud_failed(&mut self, facts: &WorkerFacts, error: &CloudError) {
         self.notice(
-            worker,
+            facts,
             Step::CloudCallFailed,
             error.to_string(),
             &[("operation", &error.operation), ("code", &error.code)],
@@ -190,13 +216,13 @@ impl Turn<'_> {
 
     pub(crate) fn policy_failed(
         &mut self,
-        worker: &Worker,
+        facts: &WorkerFacts,
         made: &Decision,
         failure: &PolicyFailure,
     ) {
         let point: Point = made.input.point();
         self.notice(
-            worker,
+            facts,
             Step::PolicyFailed,
             format!("{}; the safe default of `{point}` holds", failure.text),
             &[("point", point.as_str()), ("code", &failure.code)],

@@ -14,6 +14,7 @@ use reeve_core::boxes::{
 use reeve_core::cloud::{Mutation, Query, Reading};
 use reeve_core::decision::Decision;
 use reeve_core::demand::{Demand, DemandReading};
+use reeve_core::facts::{Adopted, How, Remembered, WorkerFacts, inputs};
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
@@ -23,7 +24,6 @@ use reeve_core::restart::RestartRequest;
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
-use reeve_core::worker::{Adopted, How, Pass, Remembered, Stage, Worker, inputs};
 
 use crate::host::Host;
 use crate::timeline::Entry;
@@ -76,8 +76,10 @@ impl AsItWas {
         /// Look, adopt, look again: more steps the original code did not have.
         const STEPS_MAX: usize = 3;
         let mut notes = self.notes(world, now);
+        let mut adoption = Adoption::NotAsked;
         for _ in 0..STEPS_MAX {
-            let made = self.decide(now, Input::Resolve(notes.resolve_input(now)));
+            let input = notes.resolve_input(now, adoption, String::new());
+            let made = self.decide(now, Input::Resolve(input));
             let Ok(Verdict::Resolve(verdict)) = &made.result else {
                 return self.not_yet(NotYetCode::Unavailable, "the policy failed");
             };
@@ -92,7 +94,7 @@ impl AsItWas {
                         None => self.not_yet(NotYetCode::Unavailable, "no address"),
                     };
                 }
-                Action::Adopt => self.adopt(world, now, &mut notes),
+                Action::Adopt => adoption = self.adopt(world, now, &mut notes),
                 Action::Start(id) => {
                     let mutation = Mutation::Start {
                         region: self.pool.region.clone(),
@@ -118,7 +120,7 @@ impl AsItWas {
     /// meanwhile sees a dead worker (docs/incidents.md#self-fire).
     fn recreate(&mut self, world: &mut World, now: Instant, request: &RestartRequest) {
         let notes = self.notes(world, now);
-        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, request)));
+        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, request, 0)));
         let goes = matches!(
             &made.result,
             Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
@@ -138,7 +140,7 @@ impl AsItWas {
         self.launch(world, now);
     }
 
-    fn adopt(&mut self, world: &mut World, now: Instant, notes: &mut Worker) {
+    fn adopt(&mut self, world: &mut World, now: Instant, notes: &mut WorkerFacts) -> Adoption {
         let made = self.decide(now, Input::Adopt(notes.adopt_input(now)));
         let taken = match &made.result {
             Ok(Verdict::Adopt(adopt::Verdict {
@@ -151,9 +153,6 @@ impl AsItWas {
             Some(_) => Adoption::Taken,
             None => Adoption::Declined,
         };
-        if let Some(pass) = notes.pass.as_mut() {
-            pass.adoption = adoption;
-        }
         if let Some(id) = taken {
             notes.adopted = Some(Adopted {
                 id: id.clone(),
@@ -164,6 +163,7 @@ impl AsItWas {
             });
             self.write_pointer(world, now, &id);
         }
+        adoption
     }
 
     fn launch(&mut self, world: &mut World, now: Instant) {
@@ -199,7 +199,7 @@ impl AsItWas {
             .map(|known| known.instance.id.clone())
             .collect();
         for id in live {
-            let Some(input) = notes.reap_input(now, &id) else {
+            let Some(input) = notes.reap_input(now, &id, String::new()) else {
                 continue;
             };
             let made = self
@@ -221,8 +221,8 @@ impl AsItWas {
     }
 
     /// What it knows at the moment of a call: everything read anew, nothing remembered.
-    fn notes(&self, world: &World, now: Instant) -> Worker {
-        let mut notes = Worker::new(
+    fn notes(&self, world: &World, now: Instant) -> WorkerFacts {
+        let mut notes = WorkerFacts::new(
             self.id.clone(),
             self.worker.clone(),
             self.pool.clone(),
@@ -245,15 +245,6 @@ impl AsItWas {
             notes.observe_scan(found, now);
         }
         notes.demand = self.demand.map(Demand::told);
-        notes.pass = Some(Pass {
-            started: now,
-            stage: Stage::Pointer,
-            decisions: 0,
-            adoption: Adoption::NotAsked,
-            looked_at: Vec::new(),
-            scan_failed: false,
-            trouble: None,
-        });
         notes
     }
 

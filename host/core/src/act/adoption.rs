@@ -2,97 +2,105 @@
 //! pointer follows as a hint: an adoption holds whether or not the pointer could be written.
 
 use super::send::send;
+use crate::facts::{Adopted, Facts, How};
 use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::notice::Step;
 use crate::record;
+use crate::route;
 use crate::turn::Turn;
-use crate::worker::{Adopted, How, Worker};
 
 /// Enters the instance into the record as the worker's own.
-pub(crate) fn take(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    how: How,
-    step: Step,
-) {
-    let generation = worker.generation_of(id);
-    let pointed = worker.pointer.clone().flatten();
-    let old = worker.adopted.take().map(|adopted| adopted.id).or(pointed);
+pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how: How, step: Step) {
+    let generation = facts.generation_of(id);
+    let pointed = facts.pointer.clone().flatten();
+    let old = facts
+        .change()
+        .adopted
+        .take()
+        .map(|adopted| adopted.id)
+        .or(pointed);
     let old = old.map_or_else(|| "none".to_owned(), String::from);
-    turn.withdraw(worker);
-    worker.address_watch = None;
-    worker.adopted = Some(Adopted {
+    route::withdraw(facts, turn);
+    facts.change().adopted = Some(Adopted {
         id: id.clone(),
         generation,
         since: turn.now,
         how,
-        unfinished_before: worker.record.activity().unfinished(),
+        unfinished_before: facts.record.activity().unfinished(),
     });
-    worker.former = None;
-    worker.unfinished_since = None;
+    facts.change().former = None;
+    facts.change().unfinished_since = None;
     turn.notice(
-        worker,
+        facts,
         step,
         format!("{id} is the worker's instance now (before: {old})"),
         &[("old_instance_id", &old), ("new_instance_id", id.as_str())],
     );
 }
 
+/// The pointer names a live instance and nothing live is adopted: the hint becomes the record.
+pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    let Some(known) = facts.instances.get(id) else {
+        return;
+    };
+    let usable =
+        known.instance.state.is_live() && !facts.is_foreign(known) && !facts.is_superseded(id);
+    if usable && !facts.is_changing() && record::may_act(facts, turn) {
+        take(facts, turn, id, How::Found, Step::InstanceAdoptedByPointer);
+        record::write(facts, turn, None);
+    }
+}
+
 /// Makes the pointer say what the record says, if it does not and nothing is under way.
-pub(crate) fn repair_pointer(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let agrees = match (&worker.adopted, &worker.pointer) {
+pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
+    let agrees = match (&facts.adopted, &facts.pointer) {
         (Some(adopted), Some(Some(named))) => &adopted.id == named,
         // An unread pointer is left alone until it can be read: the cloud has trouble enough.
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    if agrees || worker.is_changing() || !record::may_act(worker, turn) {
+    if agrees || facts.is_changing() || !record::may_act(facts, turn) {
         return;
     }
-    let decision = worker.last_decision.as_ref().map(|last| last.id);
-    write_pointer(worker, turn, decision.unwrap_or_default());
+    let decision = facts.latest_decision();
+    write_pointer(facts, turn, decision);
 }
 
 /// Makes the pointer name the adopted instance, as far as it may be live and the guard agrees. Returns whether the
 /// write has been announced.
-pub(crate) fn write_pointer(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    decision: DecisionId,
-) -> bool {
-    if !worker.adopted_is_live(turn.now) {
+pub(crate) fn write_pointer(facts: &mut Facts, turn: &mut Turn<'_>, decision: DecisionId) -> bool {
+    if !facts.adopted_is_live(turn.now) {
         return false;
     }
-    let permit = turn.permit(worker, decision, &Proposal::RepairPointer);
+    let permit = turn.permit(facts, decision, &Proposal::RepairPointer);
     let Ok(permit) = permit else {
         return false;
     };
-    send(worker, turn, permit);
+    send(facts, turn, permit);
     true
 }
 
 /// The pointer write came to an end.
 pub(crate) fn pointer_written(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     id: &InstanceId,
     error: Option<CloudError>,
 ) {
-    let name = worker.spec.pointer.clone();
+    let name = facts.spec.pointer.clone();
     match error {
         None => turn.notice(
-            worker,
+            facts,
             Step::PointerWritten,
             format!("{name} names {id}"),
             &[("pointer", name.as_str()), ("instance_id", id.as_str())],
         ),
         Some(error) => {
-            worker.pointer = None;
+            facts.change().pointer = None;
             turn.notice(
-                worker,
+                facts,
                 Step::PointerWriteFailed,
                 format!(
                     "{name} could not be made to name {id}: {error}; the next pass tries again"

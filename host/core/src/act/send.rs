@@ -1,5 +1,6 @@
 //! Announcing what the guard permitted, in the journal and in the record, and sending it.
 
+use crate::facts::{Facts, InFlight, LaunchAttempt, WorkerFacts};
 use crate::guard::Permit;
 use crate::model::budget::Spending;
 use crate::model::cloud::{Mutation, MutationKind};
@@ -9,27 +10,26 @@ use crate::model::store::Intent;
 use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
-use crate::worker::{InFlight, LaunchAttempt, Worker};
 
 /// Sends what was permitted: one mutation at a time for a worker. A pointer is no exception: a slow write of it
 /// could name what another mutation has ended since (G3).
-pub(crate) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
+pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
     let mutation = permit.mutation();
     let decision = permit.decision();
-    worker.in_flight = Some(InFlight {
+    facts.change().in_flight = Some(InFlight {
         kind: mutation.kind(),
         instance: mutation.instance().cloned(),
         decision,
         since: turn.now,
         is_ours: true,
     });
-    worker.intent = Some(intent(&permit, turn.now));
-    spend(worker, turn, mutation.kind());
+    facts.change().intent = Some(intent(&permit, turn.now));
+    spend(facts, turn, mutation.kind());
     match mutation {
         Mutation::Launch { .. } => {
-            tell_of_refused_registers(worker, turn);
-            worker.generation = permit.generation();
-            worker.attempt = Some(LaunchAttempt {
+            tell_of_refused_registers(facts, turn);
+            facts.change().generation = permit.generation();
+            facts.change().attempt = Some(LaunchAttempt {
                 mutation: mutation.clone(),
                 generation: permit.generation(),
                 decision,
@@ -40,11 +40,11 @@ pub(crate) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
             });
         }
         Mutation::Start { id, .. } => {
-            worker.generation = permit.generation();
+            facts.change().generation = permit.generation();
             let text =
                 format!("{id} is stopped and nothing else runs; starting it for next request");
             turn.notice(
-                worker,
+                facts,
                 Step::InstanceStarting,
                 text,
                 &[("instance_id", id.as_str())],
@@ -52,56 +52,51 @@ pub(crate) fn send(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
         }
         // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
         Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
-            if worker.is_adopted(id) && !worker.is_ended_by_restart(id) =>
+            if facts.is_adopted(id) && !facts.is_ended_by_restart(id) =>
         {
             // Whoever uses it between this decision and the write keeps it (G5).
-            let idle_since = idle_since(worker, turn.now);
-            return commit_if(worker, turn, permit, Some(idle_since));
+            let idle_since = idle_since(facts, turn.now);
+            return commit_if(facts, turn, permit, Some(idle_since));
         }
         // What it will say is believed from now on; a failure takes that back.
-        Mutation::WritePointer { id, .. } => worker.pointer = Some(Some(id.clone())),
+        Mutation::WritePointer { id, .. } => facts.change().pointer = Some(Some(id.clone())),
         Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
     }
-    commit(worker, turn, permit);
+    commit(facts, turn, permit);
 }
 
 /// What is used after this instant is not idle.
-pub(crate) fn idle_since(worker: &Worker, now: Instant) -> Instant {
-    let idle_min = worker.pool.limits.idle_min.get();
+pub(crate) fn idle_since(facts: &WorkerFacts, now: Instant) -> Instant {
+    let idle_min = facts.pool.limits.idle_min.get();
     Instant::from_ms(now.as_ms().saturating_sub(idle_min))
 }
 
 /// A new instance in the place of one whose box could not register may meet the same refusal (docs/incidents.md#double-provision).
-fn tell_of_refused_registers(worker: &Worker, turn: &mut Turn<'_>) {
-    if let Some(error) = &worker.register_error {
+fn tell_of_refused_registers(facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    if let Some(error) = &facts.register_error {
         let count = error.count.to_string();
         let text = format!(
             "the box before could not register ({count} times, last: {}: {}); launching another",
             error.code, error.text
         );
         let fields = [("code", error.code.as_str()), ("count", &count)];
-        turn.notice(worker, Step::LaunchAfterRefusedRegister, text, &fields);
+        turn.notice(facts, Step::LaunchAfterRefusedRegister, text, &fields);
     }
 }
 
 /// Journals the intent, writes the record, then acts: always in this order.
-pub(crate) fn commit(worker: &mut Worker, turn: &mut Turn<'_>, permit: Permit) {
-    commit_if(worker, turn, permit, None);
+pub(crate) fn commit(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
+    commit_if(facts, turn, permit, None);
 }
 
-fn commit_if(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    permit: Permit,
-    idle_since: Option<Instant>,
-) {
+fn commit_if(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit, idle_since: Option<Instant>) {
     let intent = Entry::Intent {
         generation: permit.generation(),
         epoch: permit.epoch(),
         mutation: permit.mutation().clone(),
     };
-    turn.journal(worker, permit.decision(), intent);
-    record::write_if(worker, turn, Some(permit), idle_since);
+    turn.journal(facts, permit.decision(), intent);
+    record::write_if(facts, turn, Some(permit), idle_since);
 }
 
 /// What the record announces.
@@ -116,16 +111,15 @@ pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
 }
 
 /// Enters the mutation into the budgets of worker, pool and host (G10).
-fn spend(worker: &mut Worker, turn: &mut Turn<'_>, kind: MutationKind) {
+fn spend(facts: &mut Facts, turn: &mut Turn<'_>, kind: MutationKind) {
     let Some(spending) = Spending::of(kind) else {
         return;
     };
     let now = turn.now;
-    worker
-        .ledger
-        .enter(now, spending, worker.pool.limits.worker_budget);
+    let budget = facts.pool.limits.worker_budget;
+    facts.change().ledger.enter(now, spending, budget);
     turn.shared.ledger.enter(now, spending, turn.shared.budget);
-    if let Some(pool) = turn.shared.pools.get_mut(&worker.spec.pool) {
+    if let Some(pool) = turn.shared.pools.get_mut(&facts.spec.pool) {
         pool.ledger
             .enter(now, spending, pool.spec.limits.pool_budget);
     }

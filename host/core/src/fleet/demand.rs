@@ -93,7 +93,9 @@ pub(super) fn distribute(
             if let Err(error) = &samples {
                 turn.cloud_failed(worker, error);
             }
-            worker.observe_demand(asked_at, &metric, samples.as_deref().ok());
+            worker
+                .facts
+                .observe_demand(asked_at, &metric, samples.as_deref().ok());
         }
     }
 }

@@ -20,7 +20,9 @@ pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, nam
         return;
     }
     let of_pool = workers.values().filter(|it| &it.spec.pool == name);
-    let ids: BTreeSet<&InstanceId> = of_pool.filter_map(Worker::checked_instance).collect();
+    let ids: BTreeSet<&InstanceId> = of_pool
+        .filter_map(|worker| worker.checked_instance())
+        .collect();
     if ids.is_empty() {
         return;
     }

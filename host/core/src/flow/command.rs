@@ -1,148 +1,252 @@
-//! An operator's commands, one at a time for a worker: the record is read first where other hosts write it
-//! too, then written by compare-and-set like everything else, and the operator hears of it when it is
-//! durable. A write that is lost to another host is tried once more on what that host wrote.
+//! Commands of people and programs, one at a time for a worker: where other hosts write the record too, it is read first;
+//! then the command is written by compare-and-set like everything else, and its sender hears of it when it is durable. A
+//! write that is lost to another host is tried once more on what that host wrote.
 
-use crate::effect::Effect;
+use std::collections::VecDeque;
+
+use super::{Flow, Progress, safe_default};
+use crate::facts::{Facts, WorkerFacts};
+use crate::happened::{Happened, Taken, WriteEnd};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::journal::Entry;
 use crate::model::notice::Step;
 use crate::model::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use crate::model::point::debounce::Choice;
+use crate::model::point::{Point, Verdict};
+use crate::model::request::Request;
 use crate::model::response::Response;
-use crate::model::restart::RestartRequest;
 use crate::model::store::{Paused, StoreError};
-use crate::record;
 use crate::turn::Turn;
-use crate::worker::{Operation, OperationStage, Worker};
+use crate::{act, record};
 
-/// An operator tells the host something. It is written down first, like every decision.
-/// [`go_on`] follows it.
-pub(super) fn ask(worker: &mut Worker, turn: &mut Turn<'_>, request: RequestId, command: Command) {
-    turn.shared.decisions = turn.shared.decisions.next();
-    let decision = turn.shared.decisions;
-    turn.journal(worker, decision, Entry::Commanded(command.clone()));
-    worker.operations.push_back(Operation {
-        request,
-        decision,
-        command,
-        stage: OperationStage::Queued,
-        was_lost: false,
-    });
-    take_up(worker, turn);
+/// The commands that have no response yet, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Commands {
+    pending: VecDeque<Pending>,
 }
 
-/// Takes up the next command, unless one is under way.
-fn take_up(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let Some(operation) = worker.operations.front_mut() else {
-        return;
-    };
-    if operation.stage != OperationStage::Queued {
-        return;
-    }
-    if turn.shared.dry_run {
-        let text = "`dry_run` is set, so nothing is written either; take it out of the host's configuration first";
-        return end(worker, turn, Err(Refused::new(RefusedCode::DryRun, text)));
-    }
-    if turn.shared.store_is_shared || worker.record.stored.is_none() {
-        operation.stage = OperationStage::Reading;
-        turn.effects.push(Effect::ReadRecord(worker.id.clone()));
-    } else {
-        operation.stage = OperationStage::Ready;
-    }
+/// A command that has no response yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    request: RequestId,
+    /// Under which it stands in the journal.
+    decision: DecisionId,
+    command: Command,
+    at: At,
+    /// Whether its write was lost to another host once.
+    was_lost: bool,
 }
 
-/// The `debounce` policy has answered.
-pub(super) fn decided(worker: &mut Worker, decision: DecisionId, choice: Choice) {
-    let front = worker.operations.front_mut();
-    if let Some(operation) = front.filter(|it| it.stage == OperationStage::Deciding(decision)) {
-        operation.stage = OperationStage::Decided(choice);
-    }
+/// How far a command has come. Only the first of them is past [`At::Queued`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum At {
+    /// It is not in the journal yet.
+    New,
+    /// It waits for the commands before it.
+    Queued,
+    /// The record is being read.
+    Reading,
+    /// It is followed as soon as no write of the record is under way.
+    Ready,
+    /// The restart flow has it.
+    WithRestart,
+    /// The `debounce` policy is asked.
+    Deciding(DecisionId),
+    /// The policy has answered; the command is followed as soon as no write of the record is under way.
+    Decided(Choice),
+    /// Its own write is under way, and this is its outcome once that is durable.
+    Writing(CommandOutcome),
+    /// Its write is durable.
+    Durable(CommandOutcome),
+    /// This is the response.
+    Ends(Result<CommandOutcome, Refused>),
 }
 
-/// The record was read, or could not be.
-pub(super) fn record_read(worker: &mut Worker, turn: &mut Turn<'_>, error: Option<&StoreError>) {
-    let Some(operation) = worker.operations.front_mut() else {
-        return;
-    };
-    if operation.stage != OperationStage::Reading {
-        return;
-    }
-    match error {
-        Some(error) => end(worker, turn, Err(unreachable(error))),
-        None => operation.stage = OperationStage::Ready,
-    }
-}
-
-/// A restart that the command at hand asks for.
-pub(super) struct Wanted {
-    /// The command's decision.
-    pub(super) decision: DecisionId,
-    /// The request.
-    pub(super) request: RestartRequest,
-    /// What the `debounce` policy has said of it; `None`: it was not asked.
-    pub(super) choice: Option<Choice>,
-}
-
-/// Follows the commands one after the other, as far as they go: no command is followed while a write is under way.
-/// Returns the restart that the command at hand asks for: [`restart_waits`] or [`begun`] follows.
-pub(super) fn go_on(worker: &mut Worker, turn: &mut Turn<'_>) -> Option<Wanted> {
-    loop {
-        let operation = worker.operations.front()?;
-        let choice = match operation.stage {
-            OperationStage::Ready => None,
-            OperationStage::Decided(choice) => Some(choice),
-            _ => return None,
-        };
-        if worker.record.writing.is_some() {
-            return None;
+impl Flow for Commands {
+    fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
+        match happened {
+            Happened::Asked {
+                request,
+                what: Request::Command(command),
+            } => self.push(*request, command.clone()),
+            Happened::RestartWanted(request) => {
+                let no_sender = RequestId::default();
+                self.push(no_sender, Command::Restart(request.clone()));
+            }
+            _ => {
+                if let Some(pending) = self.pending.front_mut() {
+                    pending.hear(facts, happened);
+                }
+            }
         }
-        let decision = operation.decision;
-        let result = match operation.command.clone() {
-            Command::Pause { reason } => pause(worker, turn, reason),
-            Command::Resume => resume(worker, turn),
-            Command::Forget => forget(worker, turn),
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+        self.journal_new(facts, turn);
+        while let Some(pending) = self.pending.front_mut() {
+            match &pending.at {
+                At::New | At::Queued => pending.take_up(facts, turn),
+                At::Ready => {
+                    if facts.record.writing.is_some() {
+                        return Progress::answered("the write of the record under way");
+                    }
+                    pending.follow(facts, turn, None);
+                }
+                At::Decided(choice) => {
+                    if facts.record.writing.is_some() {
+                        return Progress::answered("the write of the record under way");
+                    }
+                    let choice = *choice;
+                    pending.follow(facts, turn, Some(choice));
+                }
+                At::Reading => return Progress::answered("the reading of the record"),
+                At::WithRestart => return Progress::answered("the restart flow"),
+                At::Deciding(_) => return Progress::answered("the answer of `debounce`"),
+                At::Writing(_) => return Progress::answered("the write of the record"),
+                At::Durable(outcome) => {
+                    let outcome = *outcome;
+                    take_effect(facts, turn, outcome);
+                    self.end(facts, turn, Ok(outcome));
+                    turn.tell(Happened::CommandDone(outcome));
+                }
+                At::Ends(result) => {
+                    let result = result.clone();
+                    self.end(facts, turn, result);
+                }
+            }
+        }
+        Progress::Quiet
+    }
+}
+
+impl Commands {
+    /// How many commands have no response yet.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn push(&mut self, request: RequestId, command: Command) {
+        self.pending.push_back(Pending {
+            request,
+            decision: DecisionId::default(),
+            command,
+            at: At::New,
+            was_lost: false,
+        });
+    }
+
+    /// Each command is written down first, like every decision.
+    fn journal_new(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        for pending in self.pending.iter_mut().filter(|it| it.at == At::New) {
+            turn.shared.decisions = turn.shared.decisions.next();
+            pending.decision = turn.shared.decisions;
+            pending.at = At::Queued;
+            let entry = Entry::Commanded(pending.command.clone());
+            turn.journal(facts, pending.decision, entry);
+        }
+    }
+
+    /// Responds to the first command, and is done with it.
+    fn end(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        result: Result<CommandOutcome, Refused>,
+    ) {
+        if let Some(pending) = self.pending.pop_front() {
+            turn.journal(facts, pending.decision, Entry::Answered(result.clone()));
+            turn.respond(facts, pending.request, Response::Command(result));
+        }
+    }
+}
+
+impl Pending {
+    fn hear(&mut self, facts: &WorkerFacts, happened: &Happened) {
+        match (&self.at, happened) {
+            (At::Reading, Happened::RecordRead { result, .. }) => {
+                self.at = match result {
+                    Ok(_) => At::Ready,
+                    Err(error) => At::Ends(Err(unreachable(error))),
+                };
+            }
+            (At::Deciding(asked), Happened::Decided { decision, made }) if asked == decision => {
+                debug_assert_eq!(made.input.point(), Point::Debounce);
+                self.at = At::Decided(match &made.result {
+                    Ok(Verdict::Debounce(verdict)) => verdict.choice,
+                    _ => safe_default::debounce(facts),
+                });
+            }
+            (At::WithRestart, Happened::RestartTaken(taken)) => match taken {
+                Taken::Decides(decision) => self.at = At::Deciding(*decision),
+                Taken::Ends(result) => self.begun(result.clone()),
+            },
+            (At::Writing(outcome), Happened::Written(end)) => match end {
+                WriteEnd::Written => self.at = At::Durable(*outcome),
+                WriteEnd::Lost => self.lost(),
+                WriteEnd::InDoubt { error, .. } => self.at = At::Ends(Err(unreachable(error))),
+                WriteEnd::Unknown | WriteEnd::InUse | WriteEnd::NotRenewed(_) => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Another host has written the record in between, and the worker is as that host left it: the command is followed once
+    /// more from there.
+    fn lost(&mut self) {
+        if self.was_lost {
+            let text = "other hosts wrote the worker's record twice in between; look at the worker and ask again";
+            let refused = Refused::new(RefusedCode::RecordChanged, text);
+            self.at = At::Ends(Err(refused));
+        } else {
+            self.was_lost = true;
+            self.at = At::Ready;
+        }
+    }
+
+    fn take_up(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        self.at = if turn.shared.dry_run {
+            let text = "`dry_run` is set, so nothing is written either; take it out of the host's configuration first";
+            At::Ends(Err(Refused::new(RefusedCode::DryRun, text)))
+        } else if turn.shared.store_is_shared || facts.record.stored.is_none() {
+            turn.read_record(facts);
+            At::Reading
+        } else {
+            At::Ready
+        };
+    }
+
+    fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, choice: Option<Choice>) {
+        let result = match &self.command {
+            Command::Pause { reason } => pause(facts, turn, reason.clone()),
+            Command::Resume => resume(facts, turn),
+            Command::Forget => forget(facts, turn),
             Command::Restart(request) => {
-                return Some(Wanted {
-                    decision,
-                    request,
+                self.at = At::WithRestart;
+                return turn.tell(Happened::RestartCommanded {
+                    decision: self.decision,
+                    request: request.clone(),
                     choice,
                 });
             }
         };
-        begun(worker, turn, result);
+        self.begun(result);
     }
-}
 
-/// The `debounce` policy is asked about the restart first.
-pub(super) fn restart_waits(worker: &mut Worker, decision: DecisionId) {
-    if let Some(operation) = worker.operations.front_mut() {
-        operation.stage = OperationStage::Deciding(decision);
-    }
-}
-
-/// The command at hand has begun: it is over, or its write is.
-pub(super) fn begun(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    begun: Result<CommandOutcome, Refused>,
-) {
-    match begun {
-        Err(refused) => end(worker, turn, Err(refused)),
-        Ok(operated) if !operated.is_change() => end(worker, turn, Ok(operated)),
-        Ok(operated) => {
-            if let Some(operation) = worker.operations.front_mut() {
-                operation.stage = OperationStage::Writing(operated);
-            }
-        }
+    /// The command has begun: its write is under way, unless it changes nothing.
+    fn begun(&mut self, result: Result<CommandOutcome, Refused>) {
+        self.at = match result {
+            Ok(outcome) if outcome.is_change() => At::Writing(outcome),
+            result => At::Ends(result),
+        };
     }
 }
 
 fn pause(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     reason: Option<String>,
 ) -> Result<CommandOutcome, Refused> {
-    let (paused, operated) = match &worker.paused {
+    let (paused, outcome) = match &facts.paused {
         None => {
             let paused = Paused {
                 since: turn.now,
@@ -151,7 +255,7 @@ fn pause(
             };
             (paused, CommandOutcome::Paused)
         }
-        // A pause without a reason takes nobody's reason away.
+        // A pause without a reason takes no earlier reason away.
         Some(before) if reason.is_none() || reason == before.reason => {
             return Ok(CommandOutcome::AlreadyPaused);
         }
@@ -163,25 +267,23 @@ fn pause(
             (paused, CommandOutcome::ReasonChanged)
         }
     };
-    record::may_follow_command(worker, turn)?;
-    worker.paused = Some(paused);
-    record::write(worker, turn, None);
-    Ok(operated)
+    record::may_follow_command(facts, turn)?;
+    act::set_pause(facts, turn, Some(paused));
+    Ok(outcome)
 }
 
-fn resume(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
-    if worker.paused.is_none() {
+fn resume(facts: &mut Facts, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
+    if facts.paused.is_none() {
         return Ok(CommandOutcome::NotPaused);
     }
-    record::may_follow_command(worker, turn)?;
-    worker.paused = None;
-    record::write(worker, turn, None);
+    record::may_follow_command(facts, turn)?;
+    act::set_pause(facts, turn, None);
     Ok(CommandOutcome::Resumed)
 }
 
-fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
-    record::may_follow_command(worker, turn)?;
-    let under_way = match (&worker.in_flight, &worker.attempt) {
+fn forget(facts: &mut Facts, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refused> {
+    record::may_follow_command(facts, turn)?;
+    let under_way = match (&facts.in_flight, &facts.attempt) {
         (Some(in_flight), _) => Some(in_flight.kind.to_string()),
         (None, Some(_)) => Some("launch without a definite answer".to_owned()),
         (None, None) => None,
@@ -192,73 +294,37 @@ fn forget(worker: &mut Worker, turn: &mut Turn<'_>) -> Result<CommandOutcome, Re
         );
         return Err(Refused::new(RefusedCode::MutationInFlight, text));
     }
-    record::write_forgotten(worker, turn);
+    record::write_forgotten(facts, turn);
     Ok(CommandOutcome::Forgotten)
 }
 
-/// A write of the record is durable. Returns what the command has come to whose write it was.
-pub(super) fn written(worker: &mut Worker, turn: &mut Turn<'_>) -> Option<CommandOutcome> {
-    let operated = writing(worker)?;
-    match operated {
+/// The command's write is durable: people are told, and a forgotten worker is learned anew.
+fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) {
+    match outcome {
         CommandOutcome::Paused | CommandOutcome::ReasonChanged => {
-            let veto = turn.scene(worker, Default::default(), |scene| scene.not_paused());
+            let veto = turn.scene(facts, Default::default(), |scene| scene.not_paused());
             let text = veto.err().map(|veto| veto.text).unwrap_or_default();
-            turn.notice(worker, Step::WorkerPaused, text, &[]);
+            turn.notice(facts, Step::WorkerPaused, text, &[]);
         }
         CommandOutcome::Resumed => {
             let text = "an operator has resumed the worker".to_owned();
-            turn.notice(worker, Step::WorkerResumed, text, &[]);
+            turn.notice(facts, Step::WorkerResumed, text, &[]);
         }
-        CommandOutcome::Forgotten => forgotten(worker, turn),
-        // Each has told of itself when it began.
-        CommandOutcome::RestartBegun | CommandOutcome::RestartDeferred => {}
-        CommandOutcome::AlreadyPaused
+        CommandOutcome::Forgotten => {
+            act::forget(facts, turn);
+            let text = format!(
+                "an operator has the worker forgotten; it is learned anew from the cloud, generation {} stands",
+                facts.generation
+            );
+            turn.notice(facts, Step::WorkerForgotten, text, &[]);
+        }
+        // A restart is told of when it begins; the others change nothing.
+        CommandOutcome::RestartBegun
+        | CommandOutcome::RestartDeferred
+        | CommandOutcome::AlreadyPaused
         | CommandOutcome::NotPaused
         | CommandOutcome::RestartJoined
         | CommandOutcome::RestartDropped => {}
-    }
-    Some(operated)
-}
-
-/// The command is done: its giver is told.
-pub(super) fn done(worker: &mut Worker, turn: &mut Turn<'_>, operated: CommandOutcome) {
-    end(worker, turn, Ok(operated));
-}
-
-/// The host begins to learn anew.
-fn forgotten(worker: &mut Worker, turn: &mut Turn<'_>) {
-    turn.withdraw(worker);
-    worker.forget();
-    worker.record.dirty = false;
-    let text = format!(
-        "an operator has the worker forgotten; it is learned anew from the cloud, generation {} stands",
-        worker.generation
-    );
-    turn.notice(worker, Step::WorkerForgotten, text, &[]);
-}
-
-/// Another host has written the record in between, and the worker is now as that host left it: the command
-/// is followed once more from there.
-pub(super) fn lost(worker: &mut Worker, turn: &mut Turn<'_>) {
-    if writing(worker).is_none() {
-        return;
-    }
-    let Some(operation) = worker.operations.front_mut() else {
-        return;
-    };
-    if operation.was_lost {
-        let text = "other hosts wrote the worker's record twice in between; look at the worker and ask again";
-        let refused = Refused::new(RefusedCode::RecordChanged, text);
-        return end(worker, turn, Err(refused));
-    }
-    operation.was_lost = true;
-    operation.stage = OperationStage::Ready;
-}
-
-/// The store did not answer the write.
-pub(super) fn failed(worker: &mut Worker, turn: &mut Turn<'_>, error: &StoreError) {
-    if writing(worker).is_some() {
-        end(worker, turn, Err(unreachable(error)));
     }
 }
 
@@ -267,27 +333,4 @@ fn unreachable(error: &StoreError) -> Refused {
         "{error}; whether the command took effect is not known: ask again, which does no harm"
     );
     Refused::new(RefusedCode::StoreUnreachable, text)
-}
-
-/// What the command will come to whose write is under way.
-fn writing(worker: &Worker) -> Option<CommandOutcome> {
-    match worker.operations.front()?.stage {
-        OperationStage::Writing(operated) => Some(operated),
-        OperationStage::Queued
-        | OperationStage::Reading
-        | OperationStage::Ready
-        | OperationStage::Deciding(_)
-        | OperationStage::Decided(_) => None,
-    }
-}
-
-/// Answers the operator, and turns to the next command.
-fn end(worker: &mut Worker, turn: &mut Turn<'_>, result: Result<CommandOutcome, Refused>) {
-    let Some(operation) = worker.operations.pop_front() else {
-        return;
-    };
-    let entry = Entry::Answered(result.clone());
-    turn.journal(worker, operation.decision, entry);
-    turn.respond(worker, operation.request, Response::Command(result));
-    take_up(worker, turn);
 }

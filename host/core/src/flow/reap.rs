@@ -1,19 +1,25 @@
 //! Asking `reap` after each scan, and ending what it names as far as the guard allows.
 
-use super::safe_default;
-use crate::effect::Effect;
+use std::collections::BTreeMap;
+
+use super::{Flow, Progress, Proposed, safe_default};
 use crate::event::WorkerTimer;
-use crate::guard::{Proposal, Reaping};
+use crate::facts::{Facts, WorkerFacts};
+use crate::guard::{Permit, Proposal, Reaping};
+use crate::happened::{Happened, WriteEnd};
+use crate::model::boxes::ReportOutcome;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::InstanceState;
 use crate::model::notice::Step;
+use crate::model::operator::CommandOutcome;
 use crate::model::point::reap::{Choice, Verdict};
-use crate::model::point::{Input, Reason};
+use crate::model::point::{self, Input, Reason};
+use crate::model::request::Request;
 use crate::model::store::Draining;
 use crate::model::time::{Instant, Millis};
+use crate::model::veto::Veto;
 use crate::turn::Turn;
-use crate::worker::Worker;
 use crate::{act, record};
 
 /// The bounds of "look again".
@@ -23,81 +29,366 @@ const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
 /// differ by less.
 const LEFT: Millis = Millis::from_secs(300);
 
-/// Asks about each instance whose time has come.
-pub(super) fn after_scan(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let restarts = worker.is_restarting();
-    // What would be said while something is under way could not be followed.
-    if !worker.pool.reap || restarts || worker.in_flight.is_some() {
-        return;
-    }
-    if worker.paused.is_some() {
-        // Not asked, rather than asked and refused scan by scan: that would count against a policy which
-        // could not know. What it counted in a row ends here.
-        for known in worker.instances.values_mut() {
-            known.reap_memo.clear();
-        }
-        return;
-    }
-    give_up_what_was_left(worker, turn);
-    let draining = worker.draining.as_ref().map(|it| it.instance.clone());
-    let due: Vec<InstanceId> = worker
-        .instances
-        .values()
-        .filter(|known| {
-            let state = known.instance.state;
-            (state.is_live() || state == InstanceState::Stopped)
-                && worker.owns(&known.instance.id)
-                && known.reap_decision.is_none()
-                && Some(&known.instance.id) != draining.as_ref()
-                && known.reap_look_again.is_none_or(|at| at <= turn.now)
-        })
-        .map(|known| known.instance.id.clone())
-        .collect();
-    for id in due {
-        let Some(input) = worker.reap_input(turn.now, &id) else {
-            continue;
+/// What this host remembers of reaping the worker's instances. That one is being drained stands in the record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reap {
+    /// Decisions of `reap` under way: the instance that each is about.
+    asked: BTreeMap<DecisionId, InstanceId>,
+    memory: BTreeMap<InstanceId, Memory>,
+    /// When the drained instance is to be ended; `None`: another host ends it.
+    drained_at: Option<Instant>,
+    heard: Vec<Heard>,
+    proposed: Option<Wanted>,
+}
+
+/// What is remembered of one instance.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// When the policy is to be asked again at the earliest.
+    look_again: Option<Instant>,
+    /// What the policy asked to be given back.
+    memo: String,
+    /// The decision under way.
+    decision: Option<DecisionId>,
+}
+
+/// What concerns this flow, in the order in which it happened.
+#[derive(Clone, Debug)]
+enum Heard {
+    /// A complete scan is in the facts.
+    Scanned,
+    /// The policy has answered; `None`: with nothing usable.
+    Decided {
+        decision: DecisionId,
+        id: InstanceId,
+        verdict: Option<Verdict>,
+    },
+    /// The worker is used, and why that is known.
+    Used(&'static str),
+    /// The time to end the drained instance has come.
+    Drained,
+    /// The record was asked for at this instant, and read.
+    RecordRead(Instant),
+}
+
+/// What an end is proposed for.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// A verdict about an instance that is not adopted.
+    Verdict {
+        id: InstanceId,
+        choice: Choice,
+        reason: Reason,
+    },
+    /// The adopted instance, which has been drained.
+    Drained(Draining),
+}
+
+impl Flow for Reap {
+    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened) {
+        let heard = match happened {
+            Happened::Started if !turn.shared.store_is_shared => {
+                Heard::Used("its host has started anew")
+            }
+            Happened::Asked {
+                what: Request::Resolve { .. },
+                ..
+            } => Heard::Used("somebody asks for it"),
+            Happened::HandedOut(_) | Happened::CallersServed => {
+                Heard::Used("its address was handed out")
+            }
+            Happened::Refreshed {
+                refresh, outcome, ..
+            } if refresh.is_use() && *outcome != ReportOutcome::NotRunning => {
+                Heard::Used("it was used")
+            }
+            Happened::Written(WriteEnd::InUse) => Heard::Used("it came into use"),
+            Happened::RecordRead {
+                asked_at, result, ..
+            } => {
+                if result.is_ok() && facts.asking.has_callers {
+                    self.heard
+                        .push(Heard::Used("somebody asks another host for it"));
+                }
+                Heard::RecordRead(*asked_at)
+            }
+            Happened::TimerFired(WorkerTimer::Drained) => Heard::Drained,
+            Happened::Scanned { error: None, .. } => {
+                self.memory.retain(|id, _| facts.instances.contains_key(id));
+                if facts.asking.awaits_scan {
+                    return;
+                }
+                Heard::Scanned
+            }
+            Happened::Decided { decision, made } => {
+                let Some(id) = self.asked.remove(decision) else {
+                    return;
+                };
+                let verdict = match &made.result {
+                    Ok(point::Verdict::Reap(verdict)) => Some(verdict.clone()),
+                    _ => None,
+                };
+                Heard::Decided {
+                    decision: *decision,
+                    id,
+                    verdict,
+                }
+            }
+            Happened::CommandDone(CommandOutcome::Forgotten) => {
+                self.asked.clear();
+                self.memory.clear();
+                self.drained_at = None;
+                return;
+            }
+            _ => return,
         };
-        let decision = turn.decide(worker, Input::Reap(input));
-        worker.reaping.insert(decision, id.clone());
-        if let Some(known) = worker.instances.get_mut(&id) {
-            known.reap_decision = Some(decision);
+        self.heard.push(heard);
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+        while !self.heard.is_empty() {
+            let proposed = match self.heard.remove(0) {
+                Heard::Scanned => {
+                    self.ask(facts, turn);
+                    None
+                }
+                Heard::Decided {
+                    decision,
+                    id,
+                    verdict,
+                } => self.decided(facts, turn, decision, &id, verdict),
+                Heard::Used(why) => {
+                    self.revive(facts, turn, why);
+                    None
+                }
+                Heard::Drained => self.drained(facts, turn),
+                Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
+            };
+            if let Some(proposed) = proposed {
+                return Progress::Proposes(proposed);
+            }
+        }
+        match (&facts.draining, self.drained_at) {
+            (Some(_), Some(at)) => Progress::until("the end of the drain", at),
+            (Some(draining), None) => {
+                let left_at = draining.since + facts.pool.limits.drain + LEFT;
+                Progress::until("the host that drains the instance", left_at)
+            }
+            (None, _) if !self.asked.is_empty() => Progress::answered("the answer of `reap`"),
+            (None, _) => Progress::Quiet,
+        }
+    }
+
+    fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
+        match (self.proposed.take(), judged) {
+            (Some(Wanted::Verdict { id, choice, reason }), Ok(_)) => {
+                announce(facts, turn, &id, choice, &reason);
+            }
+            (Some(Wanted::Drained(draining)), Ok(_)) => {
+                act::take_draining(facts);
+                let id = &draining.instance;
+                announce(facts, turn, id, draining.choice, &draining.reason);
+            }
+            (Some(Wanted::Drained(_)), Err(veto)) => self.revive(facts, turn, &veto.text),
+            (Some(Wanted::Verdict { .. }), Err(_)) | (None, _) => {}
         }
     }
 }
 
-/// Follows the verdict of `reap`; `None`, the safe default, keeps the instance.
-pub(super) fn decided(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    decision: DecisionId,
-    id: &InstanceId,
-    verdict: Option<Verdict>,
-) {
-    let ask_again = safe_default::reap(worker);
-    let Some(known) = worker.instances.get_mut(id) else {
-        return;
-    };
-    known.reap_decision = None;
-    let Some(verdict) = verdict else {
-        known.reap_look_again = Some(turn.now + ask_again);
-        return;
-    };
-    let pause = Millis::from(verdict.look_again_ms).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
-    known.reap_look_again = Some(turn.now + pause);
-    known.reap_memo.clone_from(&verdict.memo);
-    let Some(proposal) = proposal(id, verdict.choice, &verdict.reason) else {
-        return;
-    };
-    // The leave is asked for again when the instance has been drained; now it says whether to begin.
-    let Ok(permit) = turn.permit(worker, decision, &proposal) else {
-        return;
-    };
-    let is_adopted = worker.is_adopted(id);
-    if is_adopted {
-        drain(worker, turn, decision, id, &verdict);
-    } else {
-        announce(worker, turn, id, verdict.choice, &verdict.reason);
-        act::send(worker, turn, permit);
+impl Reap {
+    /// What `reap` asked to be given back of this instance.
+    pub(super) fn memo(&self, id: &InstanceId) -> String {
+        let memory = self.memory.get(id);
+        memory.map(|memory| memory.memo.clone()).unwrap_or_default()
+    }
+
+    /// Asks about each instance whose time has come.
+    fn ask(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
+        // What would be said while something is under way could not be followed.
+        if !facts.pool.reap || facts.is_restarting() || facts.in_flight.is_some() {
+            return;
+        }
+        if facts.paused.is_some() {
+            // Not asked, rather than asked and refused scan by scan: that would count against a policy which
+            // could not know. What it counted in a row ends here.
+            let memory = self.memory.values_mut();
+            memory.for_each(|memory| memory.memo.clear());
+            return;
+        }
+        self.give_up_what_was_left(facts, turn);
+        let draining = facts.draining.as_ref().map(|it| it.instance.clone());
+        let is_due = |id: &InstanceId| {
+            self.memory.get(id).is_none_or(|memory| {
+                memory.decision.is_none() && memory.look_again.is_none_or(|at| at <= turn.now)
+            })
+        };
+        let due: Vec<InstanceId> = facts
+            .instances
+            .values()
+            .filter(|known| {
+                let (id, state) = (&known.instance.id, known.instance.state);
+                (state.is_live() || state == InstanceState::Stopped)
+                    && facts.owns(id)
+                    && Some(id) != draining.as_ref()
+                    && is_due(id)
+            })
+            .map(|known| known.instance.id.clone())
+            .collect();
+        for id in due {
+            let Some(input) = facts.reap_input(turn.now, &id, self.memo(&id)) else {
+                continue;
+            };
+            let decision = turn.decide(facts, Input::Reap(input));
+            self.asked.insert(decision, id.clone());
+            self.memory.entry(id).or_default().decision = Some(decision);
+        }
+    }
+
+    /// Follows the verdict; `None`, the safe default, keeps the instance.
+    fn decided(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        id: &InstanceId,
+        verdict: Option<Verdict>,
+    ) -> Option<Proposed> {
+        if !facts.instances.contains_key(id) {
+            return None;
+        }
+        let memory = self.memory.entry(id.clone()).or_default();
+        memory.decision = None;
+        let Some(verdict) = verdict else {
+            memory.look_again = Some(turn.now + safe_default::reap(facts));
+            return None;
+        };
+        let pause = Millis::from(verdict.look_again_ms).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
+        memory.look_again = Some(turn.now + pause);
+        memory.memo.clone_from(&verdict.memo);
+        let proposal = proposal(id, verdict.choice, &verdict.reason)?;
+        if !facts.is_adopted(id) {
+            self.proposed = Some(Wanted::Verdict {
+                id: id.clone(),
+                choice: verdict.choice,
+                reason: verdict.reason,
+            });
+            return Some(Proposed::new(decision, proposal));
+        }
+        // The leave is asked for again when the instance has been drained; here it says whether to begin.
+        if turn.permit(facts, decision, &proposal).is_ok() {
+            self.drain(facts, turn, decision, id, verdict);
+        }
+        None
+    }
+
+    /// Marks the adopted instance. It is ended when it has been drained; a use until then keeps it (G5).
+    fn drain(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        id: &InstanceId,
+        verdict: Verdict,
+    ) {
+        let drain = facts.pool.limits.drain;
+        let action = action(facts, verdict.choice);
+        let text = format!(
+            "{action} {id} follows in {drain} unless it comes into use: {}",
+            verdict.reason.text
+        );
+        let fields = [
+            ("instance_id", id.as_str()),
+            ("reason", verdict.reason.code.as_str()),
+        ];
+        turn.notice(facts, Step::InstanceDraining, text, &fields);
+        self.look_at(facts, turn, turn.now + drain);
+        let draining = Draining {
+            instance: id.clone(),
+            since: turn.now,
+            decision,
+            choice: verdict.choice,
+            reason: verdict.reason,
+        };
+        act::drain(facts, turn, draining);
+    }
+
+    /// The time to end it has come; what other hosts have written is read first. A timer that a later one has overtaken has
+    /// no effect.
+    fn drained(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+        if self.drained_at.is_none_or(|at| turn.now < at) || facts.draining.is_none() {
+            return None;
+        }
+        if turn.shared.store_is_shared {
+            turn.read_record(facts);
+            return None;
+        }
+        self.end_if_unused(facts, turn)
+    }
+
+    /// The record was read: if the time has come, the instance is ended, or stays.
+    fn record_read(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        asked_at: Instant,
+    ) -> Option<Proposed> {
+        let is_due = self.drained_at.is_some_and(|at| at <= asked_at);
+        if is_due && facts.record.read_at >= asked_at {
+            return self.end_if_unused(facts, turn);
+        }
+        None
+    }
+
+    fn end_if_unused(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+        let Some(draining) = facts.draining.clone() else {
+            self.drained_at = None;
+            return None;
+        };
+        if facts.record.writing.is_some() {
+            // Its end is waited for.
+            self.look_at(facts, turn, turn.now + LOOK_AGAIN_MIN);
+            return None;
+        }
+        self.drained_at = None;
+        let id = &draining.instance;
+        let proposal = proposal(id, draining.choice, &draining.reason);
+        let Some(proposal) = proposal.filter(|_| facts.is_adopted(id)) else {
+            self.revive(facts, turn, "another instance is adopted by now");
+            return None;
+        };
+        let decision = draining.decision;
+        self.proposed = Some(Wanted::Drained(draining));
+        Some(Proposed::new(decision, proposal))
+    }
+
+    /// The host that marked it may have died; then the policy is asked anew.
+    fn give_up_what_was_left(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
+        let Some(draining) = &facts.draining else {
+            return;
+        };
+        let age = turn.now.since(draining.since);
+        if self.drained_at.is_none() && age >= facts.pool.limits.drain + LEFT {
+            self.revive(facts, turn, "nobody came to end it");
+        }
+    }
+
+    /// A use of an instance that is being drained keeps it.
+    fn revive(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, why: &str) {
+        let Some(draining) = act::take_draining(facts) else {
+            return;
+        };
+        self.drained_at = None;
+        let text = format!("{} is not ended after all: {why}", draining.instance);
+        let fields = [("instance_id", draining.instance.as_str())];
+        turn.notice(facts, Step::InstanceRevived, text, &fields);
+        if record::may_write_soon(facts, turn) {
+            record::write(facts, turn, None);
+        }
+    }
+
+    fn look_at(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, at: Instant) {
+        self.drained_at = Some(at);
+        turn.timer(facts, at, WorkerTimer::Drained);
     }
 }
 
@@ -113,151 +404,40 @@ fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal
     }
 }
 
-/// What following this verdict comes to, in the words of people.
-fn action(worker: &Worker, choice: Choice) -> String {
+/// What following this verdict means, in the words of people.
+fn action(facts: &WorkerFacts, choice: Choice) -> String {
     let wanted = match choice {
         Choice::Keep => return choice.to_string(),
         Choice::Stop => Ending::Stop,
         Choice::Terminate => Ending::Terminate,
     };
-    worker.pool.compute.ending(wanted).to_string()
+    facts.pool.compute.ending(wanted).to_string()
 }
 
-/// Marks the adopted instance in the store, in the same write that tests whether it is idle, and hands it out no
-/// more. It is ended when it has been drained; until then whoever uses it keeps it (G5).
-fn drain(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    decision: DecisionId,
-    id: &InstanceId,
-    verdict: &Verdict,
-) {
-    let drain = worker.pool.limits.drain;
-    let action = action(worker, verdict.choice);
-    let text = format!(
-        "{action} {id} follows in {drain} unless it comes into use: {}",
-        verdict.reason.text
-    );
-    let fields = [
-        ("instance_id", id.as_str()),
-        ("reason", verdict.reason.code.as_str()),
-    ];
-    turn.notice(worker, Step::InstanceDraining, text, &fields);
-    turn.withdraw(worker);
-    worker.draining = Some(Draining {
-        instance: id.clone(),
-        since: turn.now,
-        decision,
-        choice: verdict.choice,
-        reason: verdict.reason.clone(),
-    });
-    let at = turn.now + drain;
-    worker.drained_at = Some(at);
-    turn.timer(worker, at, WorkerTimer::Drained);
-    let idle_since = act::idle_since(worker, turn.now);
-    record::write_if(worker, turn, None, Some(idle_since));
-}
-
-/// The time to end it has come; what other hosts have written is read first. A timer that a later one has
-/// overtaken is without effect.
-pub(super) fn drained(worker: &mut Worker, turn: &mut Turn<'_>) {
-    if worker.drained_at.is_none_or(|at| turn.now < at) || worker.draining.is_none() {
-        return;
-    }
-    if turn.shared.store_is_shared {
-        turn.effects.push(Effect::ReadRecord(worker.id.clone()));
-    } else {
-        end_if_unused(worker, turn);
-    }
-}
-
-/// The record was read: if the time has come, the instance is ended, or stays.
-pub(super) fn record_read(worker: &mut Worker, turn: &mut Turn<'_>, asked_at: Instant) {
-    let is_due = worker.drained_at.is_some_and(|at| at <= asked_at);
-    if is_due && worker.record.read_at >= asked_at {
-        end_if_unused(worker, turn);
-    }
-}
-
-fn end_if_unused(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let Some(draining) = worker.draining.clone() else {
-        worker.drained_at = None;
-        return;
-    };
-    if worker.record.writing.is_some() {
-        // Its end is waited for.
-        let at = turn.now + LOOK_AGAIN_MIN;
-        worker.drained_at = Some(at);
-        return turn.timer(worker, at, WorkerTimer::Drained);
-    }
-    worker.drained_at = None;
-    let id = &draining.instance;
-    let is_adopted = worker.is_adopted(id);
-    let proposal = proposal(id, draining.choice, &draining.reason).filter(|_| is_adopted);
-    let permit = proposal.map(|proposal| turn.permit(worker, draining.decision, &proposal));
-    match permit {
-        Some(Ok(permit)) => {
-            worker.draining = None;
-            announce(worker, turn, id, draining.choice, &draining.reason);
-            act::send(worker, turn, permit);
-        }
-        Some(Err(veto)) => revive(worker, turn, &veto.text),
-        None => revive(worker, turn, "another instance is adopted by now"),
-    }
-}
-
-/// The host that marked it may have died; then the policy is asked anew.
-fn give_up_what_was_left(worker: &mut Worker, turn: &mut Turn<'_>) {
-    let Some(draining) = &worker.draining else {
-        return;
-    };
-    let age = turn.now.since(draining.since);
-    let is_left = worker.drained_at.is_none() && age >= worker.pool.limits.drain + LEFT;
-    if is_left {
-        revive(worker, turn, "nobody came to end it");
-    }
-}
-
-/// Whoever uses an instance that is being drained keeps it.
-pub(super) fn revive(worker: &mut Worker, turn: &mut Turn<'_>, why: &str) {
-    let Some(draining) = worker.draining.take() else {
-        return;
-    };
-    worker.drained_at = None;
-    let text = format!("{} is not ended after all: {why}", draining.instance);
-    let fields = [("instance_id", draining.instance.as_str())];
-    turn.notice(worker, Step::InstanceRevived, text, &fields);
-    if record::may_write_soon(worker, turn) {
-        record::write(worker, turn, None);
-    }
-}
-
-/// Every kill is announced with its reason, the last activity and how long it has been (docs/incidents.md#frozen-activity).
+/// Every end is announced with its reason, the last activity and how long ago that was
+/// (docs/incidents.md#frozen-activity).
 fn announce(
-    worker: &Worker,
+    facts: &WorkerFacts,
     turn: &mut Turn<'_>,
     id: &InstanceId,
     choice: Choice,
     reason: &Reason,
 ) {
-    let handed_out = worker.handed_out_at(id);
-    let last = match handed_out {
+    let last = match facts.handed_out_at(id) {
         None => "never handed out".to_owned(),
         Some(at) => format!("last handed out {} ago", turn.now.since(at)),
     };
-    let is_adopted = worker.is_adopted(id);
-    let in_flight = if is_adopted {
-        worker.work_in_flight()
-    } else {
-        0
+    let in_flight = match facts.is_adopted(id) {
+        true => facts.work_in_flight(),
+        false => 0,
     };
     let in_flight = in_flight.to_string();
     turn.notice(
-        worker,
+        facts,
         Step::InstanceEnding,
         format!(
             "{} {id}: {} ({last}; {in_flight} in flight)",
-            action(worker, choice),
+            action(facts, choice),
             reason.text
         ),
         &[

@@ -1,20 +1,20 @@
 //! What holds at each point when no policy gives a usable answer: nothing is bound, it failed, or it said nonsense. What
 //! runs keeps running, known addresses keep being served, nothing is ended.
 
+use crate::facts::WorkerFacts;
 use crate::model::instance::AddressKind;
 use crate::model::point::debounce::Choice;
 use crate::model::point::resolve::Target;
 use crate::model::point::retry_ip::Next;
 use crate::model::time::Millis;
-use crate::worker::Worker;
 
 /// How long a safe `serve` is repeated: short, because no policy stands behind it.
 pub(super) const SERVE_VALID: Millis = Millis::from_secs(5);
 
 /// `resolve`: the first of these that the guard lets be served, else wait. It is the last good address if its instance
 /// still runs.
-pub(super) fn resolve(worker: &Worker) -> Vec<Target> {
-    let adopted = worker.adopted.as_ref();
+pub(super) fn resolve(facts: &WorkerFacts) -> Vec<Target> {
+    let adopted = facts.adopted.as_ref();
     let target = |address| {
         adopted.map(|adopted| Target {
             id: adopted.id.clone(),
@@ -42,14 +42,14 @@ pub(super) fn retry_ip(tries: u32) -> Next {
 pub(super) const GIVE_UP_VALID: Millis = Millis::from_secs(2);
 
 /// `debounce`: drop while a restart is in flight, else go.
-pub(super) fn debounce(worker: &Worker) -> Choice {
-    match worker.is_restarting() {
+pub(super) fn debounce(facts: &WorkerFacts) -> Choice {
+    match facts.is_restarting() {
         true => Choice::Drop,
         false => Choice::Go,
     }
 }
 
 /// `reap`: keep the instance, and ask again at the next scan.
-pub(super) fn reap(worker: &Worker) -> Millis {
-    worker.pool.limits.scan_interval
+pub(super) fn reap(facts: &WorkerFacts) -> Millis {
+    facts.pool.limits.scan_interval
 }

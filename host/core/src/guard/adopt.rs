@@ -7,7 +7,7 @@ use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
     pub(super) fn adopt(&self, id: &InstanceId) -> Result<Permit, Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         if let Some(adopted) = &worker.adopted
             && adopted.id != *id
             && worker.adopted_is_live(self.now)
@@ -52,7 +52,7 @@ impl Scene<'_> {
 
     /// The record is the authority; a pointer that says something else is a stale hint.
     pub(super) fn repair_pointer(&self) -> Result<Permit, Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         self.nothing_in_flight()?;
         match (&worker.adopted, &worker.pointer) {
             (Some(adopted), pointer) if pointer.as_ref() != Some(&Some(adopted.id.clone())) => {
@@ -67,8 +67,8 @@ impl Scene<'_> {
 
     fn pointer_to(&self, id: &InstanceId) -> Mutation {
         Mutation::WritePointer {
-            region: self.worker.pool.region.clone(),
-            name: self.worker.spec.pointer.clone(),
+            region: self.facts.pool.region.clone(),
+            name: self.facts.spec.pointer.clone(),
             id: id.clone(),
         }
     }

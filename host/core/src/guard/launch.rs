@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{COMES_UP_MAX, Permit, SWEEP_AGE_MAX, Scene};
+use crate::facts::Known;
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
 use crate::model::compute::Compute;
 use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
 use crate::model::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use crate::model::veto::{Rule, Veto};
-use crate::worker::Known;
 
 /// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
 /// one, and no two attempts share one. 48 of the 64 characters that EC2 and ECS allow.
@@ -28,7 +28,7 @@ pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generatio
 
 impl Scene<'_> {
     pub(super) fn launch(&self) -> Result<Permit, Veto> {
-        let pool = &self.worker.pool;
+        let pool = &self.facts.pool;
         let Some(source) = &pool.launch else {
             let missing = match pool.compute {
                 Compute::Ec2 => "launch_template",
@@ -41,17 +41,17 @@ impl Scene<'_> {
         self.provider_is_ready()?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Launch)?;
-        let generation = self.worker.generation.next();
+        let generation = self.facts.generation.next();
         let tags = BTreeMap::from([
-            (pool.tag_key.clone(), self.worker.spec.tag_value.clone()),
+            (pool.tag_key.clone(), self.facts.spec.tag_value.clone()),
             (TAG_FLEET.to_owned(), self.fleet.to_owned()),
-            (TAG_WORKER.to_owned(), self.worker.id.to_string()),
+            (TAG_WORKER.to_owned(), self.facts.id.to_string()),
             (TAG_GENERATION.to_owned(), generation.to_string()),
         ]);
         let mutation = Mutation::Launch {
             region: pool.region.clone(),
             source: source.clone(),
-            token: launch_token(self.fleet, &self.worker.id, generation),
+            token: launch_token(self.fleet, &self.facts.id, generation),
             tags,
         };
         Ok(self.grant(generation, mutation))
@@ -61,7 +61,7 @@ impl Scene<'_> {
     /// and the token makes the provider answer it once (G1). A token that the provider may have forgotten
     /// is not sent again.
     pub(super) fn replay_launch(&self) -> Result<Permit, Veto> {
-        let Some(attempt) = &self.worker.attempt else {
+        let Some(attempt) = &self.facts.attempt else {
             return Err(Veto::new(
                 Rule::WrongState,
                 "there is no unanswered launch to send again",
@@ -87,7 +87,7 @@ impl Scene<'_> {
 
     pub(super) fn start(&self, id: &InstanceId) -> Result<Permit, Veto> {
         self.is_this_workers(id)?;
-        if !self.worker.pool.compute.can_start() {
+        if !self.facts.pool.compute.can_start() {
             return Err(Veto::new(
                 Rule::CannotStart,
                 format!(
@@ -97,7 +97,7 @@ impl Scene<'_> {
         }
         self.nothing_else_up()?;
         let state = self
-            .worker
+            .facts
             .instances
             .get(id)
             .map(|known| known.instance.state);
@@ -112,16 +112,16 @@ impl Scene<'_> {
         self.is_not_cycling()?;
         self.within_budget(Spending::Start)?;
         let mutation = Mutation::Start {
-            region: self.worker.pool.region.clone(),
-            compute: self.worker.pool.compute.clone(),
+            region: self.facts.pool.region.clone(),
+            compute: self.facts.pool.compute.clone(),
             id: id.clone(),
         };
-        Ok(self.grant(self.worker.generation.next(), mutation))
+        Ok(self.grant(self.facts.generation.next(), mutation))
     }
 
     /// G9: an id that a policy made up or copied from elsewhere is refused.
     pub(super) fn is_this_workers(&self, id: &InstanceId) -> Result<(), Veto> {
-        if self.worker.owns(id) {
+        if self.facts.owns(id) {
             return Ok(());
         }
         Err(Veto::new(
@@ -131,7 +131,7 @@ impl Scene<'_> {
     }
 
     fn nothing_else_up(&self) -> Result<(), Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         if let Some(adopted) = &worker.adopted
             && worker.adopted_is_live(self.now)
         {
@@ -169,7 +169,7 @@ impl Scene<'_> {
     /// A candidate is passed over when `adopt` has declined it, and not while it only has no address yet (docs/incidents.md#ip-race).
     fn is_out_of_the_way(&self, known: &Known) -> Result<(), Veto> {
         let Instance { id, state, .. } = &known.instance;
-        if !self.worker.is_declined(id, self.now) {
+        if !self.facts.is_declined(id, self.now) {
             let text = format!(
                 "{id} carries the worker's tag and is {}; `adopt` has to see it first",
                 state.as_str()
@@ -189,7 +189,7 @@ impl Scene<'_> {
     }
 
     fn provider_is_ready(&self) -> Result<(), Veto> {
-        match self.worker.provider_backs_off_until(self.now) {
+        match self.facts.provider_backs_off_until(self.now) {
             None => Ok(()),
             Some(until) => Err(Veto::new(
                 Rule::ProviderBacksOff,
@@ -203,13 +203,13 @@ impl Scene<'_> {
 
     /// What came and went unserved time after time will do so again: each time is waited for longer (docs/incidents.md#stale-pointer).
     fn is_not_cycling(&self) -> Result<(), Veto> {
-        match self.worker.cycling_until() {
+        match self.facts.cycling_until() {
             Some(until) if until > self.now => Err(Veto::new(
                 Rule::Cycling,
                 format!(
                     "{} instances in a row went down without ever having been handed out; the next one is brought up in {} \
                      at the earliest",
-                    self.worker.unserved_in_row,
+                    self.facts.unserved_in_row,
                     until.since(self.now)
                 ),
             )),
@@ -221,8 +221,8 @@ impl Scene<'_> {
         let levels = [
             (
                 "worker",
-                &self.worker.ledger,
-                self.worker.pool.limits.worker_budget,
+                &self.facts.ledger,
+                self.facts.pool.limits.worker_budget,
             ),
             ("pool", self.pool.0, self.pool.1),
             ("host", self.host.0, self.host.1),

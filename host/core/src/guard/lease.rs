@@ -1,9 +1,9 @@
 //! Who may act for a worker: the holder of its lease, and nobody else (G6; docs/incidents.md#double-provision).
 
 use super::Scene;
+use crate::facts::Lease;
 use crate::model::id::Epoch;
 use crate::model::veto::{Rule, Veto};
-use crate::worker::Lease;
 
 impl Scene<'_> {
     /// Every change rests on a write of the worker's record, and only the lease's holder may write it.
@@ -11,7 +11,7 @@ impl Scene<'_> {
     /// # Errors
     /// The veto: the record is not known, another host acts for the worker, or a write is under way.
     pub fn may_write_record(&self) -> Result<(), Veto> {
-        if self.worker.record.writing.is_some() {
+        if self.facts.record.writing.is_some() {
             return Err(Veto::new(
                 Rule::RecordBeingWritten,
                 "the worker's record is being written; what follows waits for it",
@@ -35,18 +35,18 @@ impl Scene<'_> {
 
     /// Who may act for the worker.
     pub(crate) fn lease(&self) -> Lease {
-        self.worker
+        self.facts
             .record
             .lease(self.us, self.store_is_shared, self.lease)
     }
 
     /// The epoch a write made now carries: that of the lease held, or the next one, which takes it.
     pub(crate) fn epoch(&self) -> Epoch {
-        let record = &self.worker.record;
+        let record = &self.facts.record;
         match self.lease() {
             Lease::Ours => record.epoch(),
             Lease::Free | Lease::Theirs { .. } | Lease::Unknown => {
-                record.epoch().max(self.worker.epoch_floor).next()
+                record.epoch().max(self.facts.epoch_floor).next()
             }
         }
     }
@@ -54,6 +54,7 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::facts::{WorkerFacts, Writing};
     use crate::guard::Proposal;
     use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
     use crate::model::cloud::MutationKind;
@@ -62,10 +63,9 @@ mod tests {
     use crate::model::store::{Stored, WorkerRecord};
     use crate::model::time::{Instant, Millis};
     use crate::model::veto::Rule;
-    use crate::worker::{Worker, Writing};
 
     /// A worker whose record names this host as the lease's holder, seen first `seen_before` ago.
-    fn leased_to(host: &str, seen_before: Millis) -> Worker {
+    fn leased_to(host: &str, seen_before: Millis) -> WorkerFacts {
         let mut worker = worker();
         worker.record.stored = Some(Stored {
             version: Version::new(4),

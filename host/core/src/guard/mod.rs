@@ -23,13 +23,13 @@ pub(crate) use orphan::LOOK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 
+use crate::facts::{OrphanLook, WorkerFacts};
 use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
 use crate::model::restart::Initiator;
 use crate::model::spec::Budget;
 use crate::model::time::{Instant, Millis};
-use crate::worker::Worker;
 
 /// How old a tag scan may be for a launch or a start to rest on it. It is long enough for the calls of
 /// one pass and for a scan that several workers share.
@@ -63,8 +63,8 @@ pub enum Proposal {
         /// Who wants it.
         initiator: Initiator,
     },
-    /// End this orphan, without a policy having asked for it.
-    EndOrphan(InstanceId),
+    /// End the orphan that this close look is about, without a policy having asked for it.
+    EndOrphan(OrphanLook),
 }
 
 /// A proposal to end an instance.
@@ -79,8 +79,8 @@ pub struct Reaping {
 /// What the rules hold a proposal against.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// The worker it is for.
-    pub worker: &'a Worker,
+    /// What is known of the worker it is for.
+    pub facts: &'a WorkerFacts,
     /// The time.
     pub now: Instant,
     /// The decision it rests on.
@@ -125,7 +125,7 @@ impl Scene<'_> {
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
             Proposal::Restart { id, initiator } => self.restart(id, *initiator),
-            Proposal::EndOrphan(id) => self.end_orphan(id),
+            Proposal::EndOrphan(look) => self.end_orphan(look),
         }?;
         if self.dry_run {
             return Err(Veto::new(
@@ -142,7 +142,7 @@ impl Scene<'_> {
 
     fn grant(&self, generation: Generation, mutation: Mutation) -> Permit {
         Permit {
-            worker: self.worker.id.clone(),
+            worker: self.facts.id.clone(),
             generation,
             epoch: self.epoch(),
             decision: self.decision,
@@ -158,9 +158,9 @@ impl Scene<'_> {
         wanted: Ending,
         clear_pointer: Option<PointerName>,
     ) -> Permit {
-        let pool = &self.worker.pool;
+        let pool = &self.facts.pool;
         let (region, compute, id) = (pool.region.clone(), pool.compute.clone(), id.clone());
-        let generation = self.worker.generation_of(&id);
+        let generation = self.facts.generation_of(&id);
         let mutation = match compute.ending(wanted) {
             Ending::Stop => Mutation::Stop {
                 region,
@@ -181,7 +181,7 @@ impl Scene<'_> {
     /// Single flight: one mutation at a time for a worker (G4; docs/incidents.md#double-provision). What follows a pointer write could be overtaken by
     /// it (G3).
     fn nothing_in_flight(&self) -> Result<(), Veto> {
-        if let Some(in_flight) = &self.worker.in_flight {
+        if let Some(in_flight) = &self.facts.in_flight {
             return Err(Veto::new(
                 Rule::MutationInFlight,
                 format!(
@@ -191,7 +191,7 @@ impl Scene<'_> {
                 ),
             ));
         }
-        if let Some(attempt) = &self.worker.attempt {
+        if let Some(attempt) = &self.facts.attempt {
             return Err(Veto::new(
                 Rule::MutationInFlight,
                 format!(
@@ -206,7 +206,7 @@ impl Scene<'_> {
     /// What is older than two scans means that the cloud does not answer: fail static. However frequent
     /// the scans are, what a launch may rest on is not too old for it: a slow cloud is not a silent one.
     fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
-        let scan_interval = self.worker.pool.limits.scan_interval;
+        let scan_interval = self.facts.pool.limits.scan_interval;
         let two_scans = scan_interval + scan_interval;
         self.is_fresh(what, at, two_scans.max(SWEEP_AGE_MAX))
     }

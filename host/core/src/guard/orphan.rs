@@ -2,24 +2,25 @@
 //! that it is one, and never one in use (G2, G5).
 
 use super::{Permit, SWEEP_AGE_MAX, Scene};
+use crate::facts::{Orphan, OrphanLook};
 use crate::model::budget::Spending;
 use crate::model::id::InstanceId;
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
-use crate::worker::{Orphan, OrphanLook, Stage};
 
 /// How old what a close look found may be: as for a scan that a launch rests on.
 pub(crate) const LOOK_AGE_MAX: Millis = SWEEP_AGE_MAX;
 
 impl Scene<'_> {
-    /// Ended as its origin says; see [`Origin::ending`](crate::worker::Origin::ending).
-    pub(super) fn end_orphan(&self, id: &InstanceId) -> Result<Permit, Veto> {
+    /// Ended as its origin says; see [`Origin::ending`](crate::facts::Origin::ending).
+    pub(super) fn end_orphan(&self, look: &OrphanLook) -> Result<Permit, Veto> {
+        let id = &look.id;
         self.is_this_workers(id)?;
         let orphan = self.orphan(id)?;
         self.nothing_in_flight()?;
         self.grace_is_over(id, orphan)?;
         self.record_agrees(orphan)?;
-        self.cloud_agrees(id, orphan)?;
+        self.cloud_agrees(look, orphan)?;
         self.nobody_needs(id)?;
         self.within_budget(Spending::Stop)?;
         // The pointer was just read and does not name it.
@@ -28,9 +29,9 @@ impl Scene<'_> {
 
     /// The orphan, as every scan of its grace has shown it beside the present adoption.
     fn orphan(&self, id: &InstanceId) -> Result<&Orphan, Veto> {
-        let known = self.worker.instances.get(id);
+        let known = self.facts.instances.get(id);
         known
-            .and_then(|known| self.worker.orphan(known))
+            .and_then(|known| self.facts.orphan(known))
             .ok_or_else(|| {
                 Veto::new(
                     Rule::NotAnOrphan,
@@ -40,8 +41,8 @@ impl Scene<'_> {
     }
 
     fn grace_is_over(&self, id: &InstanceId, orphan: &Orphan) -> Result<(), Veto> {
-        let limits = &self.worker.pool.limits;
-        if !self.worker.orphan_is_due(id) {
+        let limits = &self.facts.pool.limits;
+        if !self.facts.orphan_is_due(id) {
             return Err(Veto::new(
                 Rule::OrphanGrace,
                 format!(
@@ -51,12 +52,12 @@ impl Scene<'_> {
                 ),
             ));
         }
-        self.is_of_late("the latest scan", self.worker.scanned_at)
+        self.is_of_late("the latest scan", self.facts.scanned_at)
     }
 
     /// The first source. That nobody else holds the lease is tested for every change.
     fn record_agrees(&self, orphan: &Orphan) -> Result<(), Veto> {
-        let record = &self.worker.record;
+        let record = &self.facts.record;
         self.is_fresh("the worker's record", Some(record.read_at), LOOK_AGE_MAX)?;
         let named = record
             .stored
@@ -77,9 +78,15 @@ impl Scene<'_> {
 
     /// The second source: what was read by id, of the orphan and of the adopted instance, agrees with
     /// the scans.
-    fn cloud_agrees(&self, id: &InstanceId, orphan: &Orphan) -> Result<(), Veto> {
-        let worker = self.worker;
-        let look = self.look(id)?;
+    fn cloud_agrees(&self, look: &OrphanLook, orphan: &Orphan) -> Result<(), Veto> {
+        let worker = self.facts;
+        let id = &look.id;
+        if !look.is_complete() {
+            let text = format!(
+                "{id}, the adopted instance and the pointer were not read since its grace ended"
+            );
+            return Err(Veto::new(Rule::StaleReading, text));
+        }
         let adopted = worker.adopted_known();
         let read_at = adopted.and_then(|known| known.read_at);
         self.is_fresh("the reading of the adopted instance", read_at, LOOK_AGE_MAX)?;
@@ -114,20 +121,9 @@ impl Scene<'_> {
         ))
     }
 
-    fn look(&self, id: &InstanceId) -> Result<&OrphanLook, Veto> {
-        let look = self.worker.orphan_look.as_ref();
-        look.filter(|look| &look.id == id && look.is_complete())
-            .ok_or_else(|| {
-                Veto::new(
-                    Rule::StaleReading,
-                    format!("{id}, the adopted instance and the pointer were not read since its grace ended"),
-                )
-            })
-    }
-
     /// Nobody was sent to it, is being sent to it, or would be.
     fn nobody_needs(&self, id: &InstanceId) -> Result<(), Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         match &worker.pointer {
             None => {
                 let text = "the pointer could not be read, and may name it";
@@ -142,9 +138,7 @@ impl Scene<'_> {
         }
         let route = worker.route.as_ref();
         let is_served = route.is_some_and(|it| &it.instance == id && self.now < it.valid_until);
-        let is_looked_at = worker.pass.as_ref().is_some_and(|pass| {
-            pass.stage == Stage::Instance(id.clone()) || pass.looked_at.contains(id)
-        });
+        let is_looked_at = worker.asking.looks_at.contains(id);
         if is_served || is_looked_at {
             let text = format!("{id} is being asked for right now");
             return Err(Veto::new(Rule::InUse, text));

@@ -9,7 +9,7 @@ impl Scene<'_> {
     /// # Errors
     /// The veto, with the operator's reason.
     pub fn not_paused(&self) -> Result<(), Veto> {
-        let Some(paused) = &self.worker.paused else {
+        let Some(paused) = &self.facts.paused else {
             return Ok(());
         };
         let reason = match &paused.reason {
@@ -20,7 +20,7 @@ impl Scene<'_> {
             Rule::Paused,
             format!(
                 "an operator has paused the worker{reason}; nothing is changed for it until `reeve worker resume {}`",
-                self.worker.id
+                self.facts.id
             ),
         ))
     }
@@ -28,6 +28,8 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::facts::OrphanLook;
+    use crate::facts::WorkerFacts;
     use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
     use crate::guard::{Proposal, Reaping};
     use crate::model::id::HostId;
@@ -35,9 +37,8 @@ mod tests {
     use crate::model::point::resolve::Target;
     use crate::model::store::Paused;
     use crate::model::veto::Rule;
-    use crate::worker::Worker;
 
-    fn paused() -> Worker {
+    fn paused() -> WorkerFacts {
         let mut worker = worker();
         worker.paused = Some(Paused {
             since: NOW,
@@ -62,7 +63,7 @@ mod tests {
             Proposal::ReplayLaunch,
             Proposal::Stop(reaping.clone()),
             Proposal::Terminate(reaping),
-            Proposal::EndOrphan("i-one".into()),
+            Proposal::EndOrphan(OrphanLook::new("i-one".into(), NOW)),
             Proposal::Restart {
                 id: "i-one".into(),
                 initiator: crate::model::restart::Initiator::Person,
@@ -88,7 +89,7 @@ mod tests {
             id: "i-one".into(),
             address: AddressKind::Private,
         };
-        let check = |worker: &Worker| {
+        let check = |worker: &WorkerFacts| {
             scene_with(worker, false, |scene| scene.check_serve(&target)).unwrap_err()
         };
         assert_eq!(check(&paused()), check(&worker()));

@@ -15,7 +15,7 @@ impl Scene<'_> {
     pub(super) fn stop(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
         let state = self
-            .worker
+            .facts
             .instances
             .get(&reaping.id)
             .map(|known| known.instance.state);
@@ -42,7 +42,7 @@ impl Scene<'_> {
 
     /// G9: what others launched is stopped at most, because that can be undone.
     fn is_launched_by_this_fleet(&self, id: &InstanceId) -> Result<(), Veto> {
-        let known = self.worker.instances.get(id);
+        let known = self.facts.instances.get(id);
         if known.is_some_and(|known| known.instance.is_launched_by(self.fleet)) {
             return Ok(());
         }
@@ -57,14 +57,14 @@ impl Scene<'_> {
     }
 
     fn may_end(&self, reaping: &Reaping) -> Result<(), Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         let id = &reaping.id;
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
         let limits = &worker.pool.limits;
         self.was_read_of_late(id)?;
         let is_subject = worker.subject() == Some(id);
-        if is_subject && (!worker.waiters.is_empty() || worker.pass.is_some()) {
+        if is_subject && (worker.asking.has_callers || worker.asking.is_looking) {
             return Err(Veto::new(
                 Rule::InUse,
                 format!("{id} is being asked for right now"),
@@ -94,7 +94,7 @@ impl Scene<'_> {
 
     /// G5, by what was reported. The store tests it again in the write that marks the end.
     fn is_not_at_work(&self, id: &InstanceId) -> Result<(), Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         let activity = worker.record.activity();
         self.is_not_held_busy(id)?;
         let work = worker.work_in_flight();
@@ -122,7 +122,7 @@ impl Scene<'_> {
 
     /// The adopted instance's hold, by what was reported.
     pub(super) fn is_not_held_busy(&self, id: &InstanceId) -> Result<(), Veto> {
-        let busy_until = self.worker.record.activity().busy_until;
+        let busy_until = self.facts.record.activity().busy_until;
         match busy_until.filter(|until| *until > self.now) {
             Some(until) => Err(Veto::new(
                 Rule::HeldBusy,
@@ -134,7 +134,7 @@ impl Scene<'_> {
 
     /// An instance is not ended on what it was long ago.
     pub(super) fn was_read_of_late(&self, id: &InstanceId) -> Result<(), Veto> {
-        let known = self.worker.instances.get(id);
+        let known = self.facts.instances.get(id);
         let read_at = known.and_then(|known| known.read_at);
         self.is_of_late(&format!("the reading of {id}"), read_at)
     }
@@ -143,7 +143,7 @@ impl Scene<'_> {
     /// write it too, and one that died between its write of the record and that of the pointer has left it behind. A
     /// wrong `none` costs one tag scan, so it is left alone only where it says what the record says: another instance.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
-        let worker = self.worker;
+        let worker = self.facts;
         let adopted = worker.adopted.as_ref().map(|adopted| &adopted.id);
         let named = worker.pointer.as_ref().and_then(Option::as_ref);
         let names_another = adopted.is_some_and(|adopted| adopted != id && named == Some(adopted));
@@ -153,6 +153,7 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::facts::{InFlight, WorkerFacts};
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
     use crate::guard::{Proposal, Reaping};
     use crate::model::cloud::{Mutation, MutationKind};
@@ -162,10 +163,9 @@ mod tests {
     use crate::model::store::Touch;
     use crate::model::time::Instant;
     use crate::model::veto::Rule;
-    use crate::worker::{InFlight, Waiter, Worker};
 
     /// The pointer that a stop of the instance clears.
-    fn cleared(worker: &Worker, id: &str) -> Option<PointerName> {
+    fn cleared(worker: &WorkerFacts, id: &str) -> Option<PointerName> {
         let permit = permitted(worker, &stop(id, "unreachable"), MutationKind::Stop);
         match permit.into_mutation() {
             Mutation::Stop { clear_pointer, .. } => clear_pointer,
@@ -289,12 +289,7 @@ mod tests {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
-        let waiter = Waiter {
-            asked_at: NOW,
-            deadline: NOW,
-            patient: false,
-        };
-        worker.waiters.insert(RequestId::new(1), waiter);
+        worker.asking.has_callers = true;
         refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
     }
 

@@ -6,13 +6,13 @@
 //! nothing but of a box that is superseded (docs/incidents.md#double-provision).
 
 use super::Scene;
+use crate::facts::{Lease, WorkerFacts};
 use crate::model::boxes::{Claim, Proof, Refusal, RefusalCode};
 use crate::model::instance::InstanceState;
 use crate::model::spec::BoxSpec;
 use crate::model::store::Credential;
 use crate::model::time::Millis;
 use crate::model::token::{SecretHash, Token};
-use crate::worker::{Lease, Worker};
 
 /// When a box comes back that is only too early: the instance becomes visible, or adopted, within seconds.
 const SOON: Millis = Millis::from_secs(2);
@@ -57,7 +57,7 @@ impl Scene<'_> {
     /// registers, and hears then, by proof of which instance it is, whether it is superseded.
     pub(crate) fn recognise(&self, token: &Token) -> Result<Shown, Refusal> {
         self.offers_registration()?;
-        let worker = self.worker;
+        let worker = self.facts;
         if token.worker() != &worker.id {
             return Err(Refusal::stands(
                 RefusalCode::TokenOfAnotherWorker,
@@ -97,10 +97,10 @@ impl Scene<'_> {
     }
 
     pub(crate) fn offers_registration(&self) -> Result<BoxSpec, Refusal> {
-        self.worker.pool.boxes.ok_or_else(|| {
+        self.facts.pool.boxes.ok_or_else(|| {
             let text = format!(
                 "pool {} has no [pool.{}.boxes], so its boxes do not register",
-                self.worker.spec.pool, self.worker.spec.pool
+                self.facts.spec.pool, self.facts.spec.pool
             );
             Refusal::stands(RefusalCode::RegistrationOff, text)
         })
@@ -114,18 +114,18 @@ impl Scene<'_> {
                 format!(
                     "found a proof by {}; pool {} accepts {}",
                     found.as_str(),
-                    self.worker.spec.pool,
+                    self.facts.spec.pool,
                     boxes.proof.as_str()
                 ),
             ));
         }
         match &claim.proof {
-            Proof::InstanceDocument { region, .. } if region != &self.worker.pool.region => {
+            Proof::InstanceDocument { region, .. } if region != &self.facts.pool.region => {
                 Err(Refusal::stands(
                     RefusalCode::WrongRegion,
                     format!(
                         "the document is of {region}; the worker's instances are in {}",
-                        self.worker.pool.region
+                        self.facts.pool.region
                     ),
                 ))
             }
@@ -136,7 +136,7 @@ impl Scene<'_> {
     /// The provider's own word: a document says nothing about today.
     fn is_running_here(&self, claim: &Claim) -> Result<(), Refusal> {
         let id = &claim.instance;
-        let known = self.worker.instances.get(id);
+        let known = self.facts.instances.get(id);
         let state = known.map_or(InstanceState::NotVisible, |known| known.instance.state);
         match state {
             InstanceState::Pending | InstanceState::Running => {}
@@ -165,20 +165,20 @@ impl Scene<'_> {
                 ));
             }
         }
-        if known.is_some_and(|known| self.worker.carries_tag(known)) || self.worker.owns(id) {
+        if known.is_some_and(|known| self.facts.carries_tag(known)) || self.facts.owns(id) {
             return Ok(());
         }
         Err(Refusal::stands(
             RefusalCode::NotThisWorkers,
             format!(
                 "{id} does not carry the tag {}={} of worker {}",
-                self.worker.pool.tag_key, self.worker.spec.tag_value, self.worker.id
+                self.facts.pool.tag_key, self.facts.spec.tag_value, self.facts.id
             ),
         ))
     }
 
     fn embodies_the_worker(&self, claim: &Claim) -> Result<(), Refusal> {
-        let worker = self.worker;
+        let worker = self.facts;
         let id = &claim.instance;
         if worker.is_superseded(id) {
             return Err(Refusal::stands(
@@ -223,10 +223,10 @@ impl Scene<'_> {
     /// One registration per instance: its document can be read by every process on it, so a second one has to
     /// wait until the first has fallen silent.
     fn no_token_is_live(&self, boxes: BoxSpec, nonce: SecretHash) -> Result<(), Refusal> {
-        let Some(credential) = credential_of_the_adopted(self.worker) else {
+        let Some(credential) = credential_of_the_adopted(self.facts) else {
             return Ok(());
         };
-        let heartbeat = self.worker.record.activity().heartbeat_at;
+        let heartbeat = self.facts.record.activity().heartbeat_at;
         let shown_at = heartbeat.filter(|at| *at > credential.minted_at);
         if shown_at.is_none() && credential.nonce == nonce {
             // Its reply was lost on the way.
@@ -272,7 +272,7 @@ impl Scene<'_> {
 
 /// What is registered, if it is for the instance that embodies the worker, as it is now. An instance that was
 /// stopped and started is of a new generation, and registers again.
-fn credential_of_the_adopted(worker: &Worker) -> Option<&Credential> {
+fn credential_of_the_adopted(worker: &WorkerFacts) -> Option<&Credential> {
     let adopted = worker.adopted.as_ref()?;
     worker.credential.as_ref().filter(|credential| {
         credential.instance == adopted.id && credential.generation == adopted.generation

@@ -24,7 +24,7 @@ impl Scene<'_> {
     }
 
     fn window_is_over(&self) -> Result<(), Veto> {
-        let Some(latest) = &self.worker.restart else {
+        let Some(latest) = &self.facts.restart else {
             return Ok(());
         };
         let age = self.now.since(latest.started_at);
@@ -35,7 +35,7 @@ impl Scene<'_> {
             );
             return Err(Veto::new(Rule::RestartInFlight, text));
         }
-        let window = self.worker.pool.limits.restart_window;
+        let window = self.facts.pool.limits.restart_window;
         if age < window {
             return Err(Veto::new(
                 Rule::RestartWindow,
@@ -50,13 +50,13 @@ impl Scene<'_> {
 
     /// Whoever looks at a worker that boots sees a dead one, whether a restart has brought it there or not.
     fn does_not_come_up(&self) -> Result<(), Veto> {
-        let Some(adopted) = &self.worker.adopted else {
+        let Some(adopted) = &self.facts.adopted else {
             return Ok(());
         };
-        let known = self.worker.adopted_known();
+        let known = self.facts.adopted_known();
         let is_reachable = known.is_some_and(|known| known.instance.is_reachable());
         let age = self.now.since(adopted.since);
-        let comes_up = self.worker.adopted_is_live(self.now) && !is_reachable && age < COMES_UP_MAX;
+        let comes_up = self.facts.adopted_is_live(self.now) && !is_reachable && age < COMES_UP_MAX;
         if !comes_up {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Scene<'_> {
     /// Leave to end the adopted instance for a restart. Unlike a reap it may be in use: whoever asks wants it
     /// gone. A program asks again when nobody holds it busy.
     pub(super) fn restart(&self, id: &InstanceId, initiator: Initiator) -> Result<Permit, Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
         if initiator == Initiator::Program {

@@ -14,7 +14,7 @@ impl Scene<'_> {
     /// The veto: the instance is not the worker's adopted one, is not running by its last reading, or
     /// has no such address.
     pub fn check_serve(&self, target: &Target) -> Result<IpAddr, Veto> {
-        let worker = self.worker;
+        let worker = self.facts;
         let id = &target.id;
         if worker.adopted.as_ref().map(|adopted| &adopted.id) != Some(id) {
             return Err(Veto::new(

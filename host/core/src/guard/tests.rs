@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::facts::{Adopted, Failure, How, InFlight, Remembered};
 use crate::model::cloud::MutationKind;
 use crate::model::compute::{Compute, LaunchSource};
 use crate::model::id::{Epoch, PointerName, Region};
@@ -14,12 +15,11 @@ use crate::model::point::resolve::{FailureKind, Target};
 use crate::model::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
 use crate::model::store::Stored;
 use crate::model::time::UtcOffset;
-use crate::worker::{Adopted, Failure, How, InFlight, Remembered};
 
 pub(crate) const NOW: Instant = Instant::from_ms(10_000_000);
 pub(super) const TAG_VALUE: &str = "gpu-worker";
 
-pub(crate) fn worker() -> Worker {
+pub(crate) fn worker() -> WorkerFacts {
     let pool = PoolSpec {
         region: Region::from("us-east-1"),
         tag_key: "Name".to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn worker() -> Worker {
         generation: Generation::new(3),
         epoch: Epoch::new(1),
     };
-    let mut worker = Worker::new("gpu".into(), spec, pool, remembered);
+    let mut worker = WorkerFacts::new("gpu".into(), spec, pool, remembered);
     worker.scanned_at = Some(NOW);
     worker.pointer = Some(None);
     worker
@@ -63,11 +63,11 @@ pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
     }
 }
 
-pub(super) fn see(worker: &mut Worker, id: &str, state: InstanceState) {
+pub(super) fn see(worker: &mut WorkerFacts, id: &str, state: InstanceState) {
     worker.observe_instance(instance(id, state), NOW);
 }
 
-pub(super) fn adopt(worker: &mut Worker, id: &str) {
+pub(super) fn adopt(worker: &mut WorkerFacts, id: &str) {
     worker.adopted = Some(Adopted {
         id: id.into(),
         generation: worker.generation,
@@ -78,13 +78,13 @@ pub(super) fn adopt(worker: &mut Worker, id: &str) {
 }
 
 pub(super) fn scene_with<T>(
-    worker: &Worker,
+    worker: &WorkerFacts,
     dry_run: bool,
     look: impl FnOnce(Scene<'_>) -> T,
 ) -> T {
     let empty = Ledger::default();
     look(Scene {
-        worker,
+        facts: worker,
         now: NOW,
         decision: DecisionId::new(7),
         us: &HostId::from("us"),
@@ -98,7 +98,7 @@ pub(super) fn scene_with<T>(
 }
 
 #[track_caller]
-pub(super) fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
+pub(super) fn refused(worker: &WorkerFacts, proposal: &Proposal, rule: Rule) {
     let found = scene_with(worker, false, |scene| scene.permit(proposal));
     assert_eq!(
         found
@@ -109,7 +109,7 @@ pub(super) fn refused(worker: &Worker, proposal: &Proposal, rule: Rule) {
 }
 
 #[track_caller]
-pub(super) fn permitted(worker: &Worker, proposal: &Proposal, kind: MutationKind) -> Permit {
+pub(super) fn permitted(worker: &WorkerFacts, proposal: &Proposal, kind: MutationKind) -> Permit {
     let permit = scene_with(worker, false, |scene| scene.permit(proposal)).unwrap();
     assert_eq!(permit.mutation.kind(), kind);
     permit
@@ -209,7 +209,7 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
     let empty = Ledger::default();
     for (pool, host) in [(none, Budget::default()), (Budget::default(), none)] {
         let scene = Scene {
-            worker: &worker,
+            facts: &worker,
             now: NOW,
             decision: DecisionId::new(7),
             us: &HostId::from("us"),
@@ -243,7 +243,8 @@ fn a_pause_the_provider_asked_for_is_kept() {
 #[test]
 fn a_dry_run_refuses_what_would_be_permitted_and_keeps_the_veto_of_what_would_not() {
     let mut worker = worker();
-    let dry = |worker: &Worker| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch));
+    let dry =
+        |worker: &WorkerFacts| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch));
     assert_eq!(dry(&worker).unwrap_err().rule, Rule::DryRun);
     see(&mut worker, "i-new", InstanceState::Running);
     assert_eq!(dry(&worker).unwrap_err().rule, Rule::CandidateRuns);
@@ -251,7 +252,7 @@ fn a_dry_run_refuses_what_would_be_permitted_and_keeps_the_veto_of_what_would_no
 
 #[test]
 fn only_the_adopted_running_instance_with_that_address_is_handed_out() {
-    let check = |worker: &Worker, id: &str| {
+    let check = |worker: &WorkerFacts, id: &str| {
         let target = Target {
             id: id.into(),
             address: AddressKind::Private,

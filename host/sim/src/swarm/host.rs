@@ -66,7 +66,9 @@ impl SimHost {
             records: records.filter(|_| shelf.is_up(now)),
             ..self.journal.clone()
         };
-        self.fleet = Some(Fleet::new(spec.clone(), identity, recovered));
+        let mut fleet = Fleet::new(spec.clone(), identity, recovered);
+        fleet.check_itself();
+        self.fleet = Some(fleet);
         self.paused_until = now;
     }
 

@@ -8,6 +8,7 @@ use reeve_core::compute::Compute;
 use reeve_core::demand::{DemandSpec, Metric, Sample, Statistic};
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event, PoolTimer, Timer, WorkerEvent};
+use reeve_core::facts::{Adopted, How};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{HostId, InstanceId, WorkerId};
 use reeve_core::instance::{Instance, InstanceState};
@@ -16,7 +17,6 @@ use reeve_core::point::reap;
 use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_core::store::{Paused, Stored};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::{Adopted, How};
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Asked, Boot, Trouble, World};
 

@@ -2,6 +2,7 @@
 
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
+use reeve_core::facts::How;
 use reeve_core::id::{DecisionId, InstanceId, RequestId};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::Command;
@@ -12,7 +13,6 @@ use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::How;
 use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Asked, Trouble};
 

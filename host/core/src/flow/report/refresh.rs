@@ -1,140 +1,113 @@
-//! What is reported, on its way to the store. One refresh of a kind is under way for a worker; what is reported
-//! meanwhile goes together with the next one. So a worker of which much is reported costs one write after the other,
-//! however many report at once, and each is still answered only after a write that holds what it has reported.
+//! What is reported, on its way to the store. One refresh of a kind is under way for a worker; what is reported until it
+//! ends goes together with the next one. So a worker of which much is reported costs one write after the other, however
+//! many report at once, and each is still answered only after a write that holds what it has reported.
 
 use std::mem;
 
-use super::answers::note;
-use super::tokens::rotate_or_note;
+use super::Reports;
+use super::pending::{Pending, WaitsFor};
+use crate::act;
 use crate::effect::Effect;
+use crate::facts::{Facts, WorkerFacts};
 use crate::model::boxes::{Report, ReportOutcome, Reporter, Statement};
 use crate::model::id::RequestId;
-use crate::model::notice::Step;
-use crate::model::store::{StoreError, Touch, Touched};
+use crate::model::store::Touch;
 use crate::turn::Turn;
-use crate::worker::{Visitor, WaitsFor, Worker};
 
-/// Has a report refreshed in the store, now or in its turn.
-pub(super) fn refresh(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    request: RequestId,
-    report: Report,
-) {
-    if is_of_another_instance(worker, request) {
-        return note(worker, turn, request, ReportOutcome::NotRunning, None);
-    }
-    if turn.shared.dry_run {
-        return note(worker, turn, request, ReportOutcome::NotStored, None);
-    }
-    let at = turn.now;
-    let touch = match report {
-        Report::Heartbeat => Touch::Heartbeat { at },
-        Report::Delivered(count) => Touch::Delivered { at, count },
-        Report::Processed(count) => Touch::Processed { at, count },
-        Report::Busy(lasting) => Touch::Busy {
-            until: at + lasting,
-        },
-    };
-    if let Some(visitor) = worker.visitors.get_mut(&request) {
-        visitor.waits_for = WaitsFor::Turn(touch);
-    }
-    let is_under_way = |sent: &Touch| sent.with(touch).is_some();
-    if !worker.touches.values().any(is_under_way) {
-        send_next(worker, turn, touch);
-    }
-}
-
-/// A refresh has come to an end, and is taken in: it happened, whatever the store says of it. Its reporters are answered
-/// by [`answer_touched`].
-pub(in crate::flow) fn touched(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    touch: Touch,
-    result: Result<Touched, StoreError>,
-) -> ReportOutcome {
-    worker.touched_at = Some(turn.now);
-    let outcome = match result {
-        Ok(Touched::Refreshed) => ReportOutcome::Stored,
-        Ok(Touched::NotRunning) => ReportOutcome::NotRunning,
-        Err(error) => {
-            let instance = worker
-                .adopted
-                .as_ref()
-                .map(|adopted| adopted.id.to_string());
-            let text = format!("the worker's activity was not refreshed: {error}");
-            let fields = [("instance_id", instance.as_deref().unwrap_or("none"))];
-            turn.notice(worker, Step::ActivityRefreshFailed, text, &fields);
-            ReportOutcome::NotStored
+impl Reports {
+    /// Has a report refreshed in the store, at once or in its turn.
+    pub(super) fn refresh(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        request: RequestId,
+        report: Report,
+    ) {
+        if self.is_of_another_instance(facts, request) {
+            return self.accept(facts, turn, request, ReportOutcome::NotRunning, None);
         }
-    };
-    if outcome != ReportOutcome::NotRunning {
-        let mut activity = worker.record.activity();
-        activity.refresh(touch);
-        worker.take_activity(activity, turn.now);
-    }
-    outcome
-}
-
-/// Answers all whose reports were refreshed together, and sends what waits for its turn.
-pub(in crate::flow) fn answer_touched(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    request: RequestId,
-    touch: Touch,
-    outcome: ReportOutcome,
-) {
-    let sent_with_it = |visitor: &Visitor| visitor.waits_for == WaitsFor::Touch(request);
-    for request in super::waiting(worker, sent_with_it) {
-        rotate_or_note(worker, turn, request, outcome);
-    }
-    // What hosts tell of themselves is not in line.
-    if worker.touches.remove(&request).is_some() {
-        send_next(worker, turn, touch);
-    }
-}
-
-/// Sends everything of this kind that waits for its turn, as one refresh.
-fn send_next(worker: &mut Worker, turn: &mut Turn<'_>, kind: Touch) {
-    let in_line = |visitor: &Visitor| match visitor.waits_for {
-        WaitsFor::Turn(touch) => kind.with(touch).is_some(),
-        _ => false,
-    };
-    let mut next: Option<(RequestId, Touch)> = None;
-    for request in super::waiting(worker, in_line) {
-        if is_of_another_instance(worker, request) {
-            note(worker, turn, request, ReportOutcome::NotRunning, None);
-            continue;
+        if turn.shared.dry_run {
+            return self.accept(facts, turn, request, ReportOutcome::NotStored, None);
         }
-        let Some(visitor) = worker.visitors.get_mut(&request) else {
-            continue;
+        let at = turn.now;
+        let refresh = match report {
+            Report::Heartbeat => Touch::Heartbeat { at },
+            Report::Delivered(count) => Touch::Delivered { at, count },
+            Report::Processed(count) => Touch::Processed { at, count },
+            Report::Busy(lasting) => Touch::Busy {
+                until: at + lasting,
+            },
         };
-        let sent_as = next.map_or(request, |(first, _)| first);
-        let waited_for = mem::replace(&mut visitor.waits_for, WaitsFor::Touch(sent_as));
-        if let WaitsFor::Turn(touch) = waited_for {
-            let all = next.and_then(|(_, before)| before.with(touch));
-            next = Some((sent_as, all.unwrap_or(touch)));
+        if let Some(pending) = self.pending.get_mut(&request) {
+            pending.waits_for = WaitsFor::Turn(refresh);
+        }
+        let is_under_way = |sent: &Touch| sent.with(refresh).is_some();
+        if !facts.touches.values().any(is_under_way) {
+            self.send_next(facts, turn, refresh);
         }
     }
-    if let Some((request, touch)) = next {
-        worker.touches.insert(request, touch);
-        turn.effects.push(Effect::Touch {
-            worker: worker.id.clone(),
-            request,
-            touch,
-        });
-    }
-}
 
-/// Whether an application says that it delivered to an instance that is not the worker's, or not any more.
-fn is_of_another_instance(worker: &Worker, request: RequestId) -> bool {
-    let said = worker.visitors.get(&request).map(|visitor| &visitor.said);
-    let Some(Statement::Report {
-        by: Reporter::Application(Some(instance)),
-        ..
-    }) = said
-    else {
-        return false;
-    };
-    !worker.is_adopted(instance)
+    /// Answers all whose reports were refreshed together, and sends what waits for its turn.
+    pub(super) fn answer_refreshed(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        request: RequestId,
+        refresh: Touch,
+        outcome: ReportOutcome,
+    ) {
+        let sent_with_it = |pending: &Pending| pending.waits_for == WaitsFor::Refresh(request);
+        for request in self.waiting(sent_with_it) {
+            self.rotate_or_accept(facts, turn, request, outcome);
+        }
+        // What hosts tell of themselves is not in line.
+        if act::refresh_ended(facts, request) {
+            self.send_next(facts, turn, refresh);
+        }
+    }
+
+    /// Sends everything of this kind that waits for its turn, as one refresh.
+    fn send_next(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, kind: Touch) {
+        let in_line = |pending: &Pending| match pending.waits_for {
+            WaitsFor::Turn(refresh) => kind.with(refresh).is_some(),
+            _ => false,
+        };
+        let mut next: Option<(RequestId, Touch)> = None;
+        for request in self.waiting(in_line) {
+            if self.is_of_another_instance(facts, request) {
+                self.accept(facts, turn, request, ReportOutcome::NotRunning, None);
+                continue;
+            }
+            let Some(pending) = self.pending.get_mut(&request) else {
+                continue;
+            };
+            let sent_as = next.map_or(request, |(first, _)| first);
+            let waited_for = mem::replace(&mut pending.waits_for, WaitsFor::Refresh(sent_as));
+            if let WaitsFor::Turn(refresh) = waited_for {
+                let all = next.and_then(|(_, before)| before.with(refresh));
+                next = Some((sent_as, all.unwrap_or(refresh)));
+            }
+        }
+        if let Some((request, touch)) = next {
+            act::refresh_sent(facts, request, touch);
+            turn.effects.push(Effect::Touch {
+                worker: facts.id.clone(),
+                request,
+                touch,
+            });
+        }
+    }
+
+    /// Whether an application says that it delivered to an instance that is not, or no longer, the worker's.
+    fn is_of_another_instance(&self, facts: &WorkerFacts, request: RequestId) -> bool {
+        let pending = self.pending.get(&request);
+        let Some(Statement::Report {
+            by: Reporter::Application(Some(instance)),
+            ..
+        }) = pending.map(|pending| &pending.statement)
+        else {
+            return false;
+        };
+        !facts.is_adopted(instance)
+    }
 }

@@ -1,6 +1,7 @@
 //! Which code a caller gets who is not served, and why. The facts come first, then an operator's pause, then what the
 //! policy says.
 
+use crate::facts::{How, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::DecisionId;
 use crate::model::instance::InstanceState;
@@ -10,7 +11,6 @@ use crate::model::store::StoreError;
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
-use crate::worker::{How, Worker};
 
 /// When callers come back after a veto, a failed policy, or when nothing better is known.
 pub(super) const COME_BACK: Millis = Millis::from_secs(2);
@@ -19,12 +19,12 @@ const PAUSED_RETRY_AFTER: Millis = Millis::from_secs(10);
 
 /// "Not now", resting on the latest decision.
 pub(super) fn not_yet(
-    worker: &Worker,
+    facts: &WorkerFacts,
     code: NotYetCode,
     detail: impl Into<String>,
     retry_after: Millis,
 ) -> NotYet {
-    let decision = worker.last_decision.as_ref().map(|last| last.id);
+    let decision = facts.last_decision.as_ref().map(|last| last.id);
     resting_on(decision, code, detail, retry_after)
 }
 
@@ -44,52 +44,57 @@ pub(super) fn resting_on(
 }
 
 /// The store did not answer, and is asked again after the pause.
-pub(super) fn store_unreachable(worker: &Worker, error: &StoreError, pause: Millis) -> NotYet {
+pub(super) fn store_unreachable(facts: &WorkerFacts, error: &StoreError, pause: Millis) -> NotYet {
     not_yet(
-        worker,
+        facts,
         NotYetCode::StoreUnreachable,
         error.to_string(),
         pause,
     )
 }
 
-/// The caller's wait has ended before there was an answer.
-pub(super) fn timed_out(worker: &Worker, turn: &Turn<'_>) -> NotYet {
-    match (&worker.last_not_yet, worker.pass.is_none()) {
-        (Some(last), true) => last.clone(),
-        (Some(last), false) if last.code == NotYetCode::Paused => last.clone(),
+/// The caller's wait has ended before there was an answer. `last` is what the caller before was told.
+pub(super) fn timed_out(
+    facts: &WorkerFacts,
+    turn: &Turn<'_>,
+    last: Option<&NotYet>,
+    is_looking: bool,
+) -> NotYet {
+    match (last, is_looking) {
+        (Some(last), false) => last.clone(),
+        (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
         _ => {
-            let code = standing(worker, turn).unwrap_or(NotYetCode::Timeout);
+            let code = standing(facts, turn).unwrap_or(NotYetCode::Timeout);
             let detail = "the wait ended before there was an answer; the host goes on";
-            not_yet(worker, code, detail, COME_BACK)
+            not_yet(facts, code, detail, COME_BACK)
         }
     }
 }
 
 /// The guard refused what the policy proposed.
 pub(super) fn vetoed(
-    worker: &Worker,
+    facts: &WorkerFacts,
     turn: &Turn<'_>,
     decision: DecisionId,
     veto: &Veto,
 ) -> NotYet {
-    let code = standing(worker, turn).unwrap_or(match veto.rule {
+    let code = standing(facts, turn).unwrap_or(match veto.rule {
         Rule::Paused => NotYetCode::Paused,
         _ => NotYetCode::Vetoed,
     });
     resting_on(Some(decision), code, veto.to_string(), COME_BACK)
 }
 
-/// The policy says "wait".
+/// The policy says "wait". `trouble` is what the cloud said instead of an answer.
 pub(super) fn waits(
-    worker: &Worker,
+    facts: &WorkerFacts,
     turn: &Turn<'_>,
     decision: DecisionId,
     why: &str,
+    trouble: Option<String>,
     retry_after: Millis,
 ) -> NotYet {
-    let trouble = worker.pass.as_ref().and_then(|pass| pass.trouble.clone());
-    let (code, detail) = match (standing(worker, turn), trouble) {
+    let (code, detail) = match (standing(facts, turn), trouble) {
         (Some(code), _) => (code, why.to_owned()),
         (None, Some(trouble)) => (NotYetCode::CloudUnreachable, trouble),
         (None, None) => (NotYetCode::Waiting, why.to_owned()),
@@ -98,8 +103,8 @@ pub(super) fn waits(
 }
 
 /// The policy says "unavailable": the last failure of a launch or start names the code.
-pub(super) fn unavailable_code(worker: &Worker) -> NotYetCode {
-    match worker.last_failure.as_ref().map(|failure| failure.kind) {
+pub(super) fn unavailable_code(facts: &WorkerFacts) -> NotYetCode {
+    match facts.last_failure.as_ref().map(|failure| failure.kind) {
         Some(FailureKind::NoCapacity) => NotYetCode::NoCapacity,
         Some(FailureKind::Throttled) => NotYetCode::Throttled,
         Some(FailureKind::Denied) => NotYetCode::Denied,
@@ -108,20 +113,20 @@ pub(super) fn unavailable_code(worker: &Worker) -> NotYetCode {
 }
 
 /// What the facts alone say about a worker that is not served, whatever a policy calls it.
-pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
-    if worker.is_restarting() {
+pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCode> {
+    if facts.is_restarting() {
         return Some(NotYetCode::Restarting);
     }
-    match worker.resolve_input(turn.now).in_flight {
+    match facts.in_flight_fact(turn.now) {
         InFlight::Launching(_) => return Some(NotYetCode::Launching),
         InFlight::Starting(_) => return Some(NotYetCode::Starting),
         InFlight::Stopping(_) => return Some(NotYetCode::Stopping),
         InFlight::Nothing => {}
     }
-    let adopted = worker.adopted.as_ref()?;
-    let state = worker.adopted_known()?.instance.state;
+    let adopted = facts.adopted.as_ref()?;
+    let state = facts.adopted_known()?.instance.state;
     match (state, adopted.how) {
-        (InstanceState::Running, _) if address_pending(worker) => Some(NotYetCode::IpPending),
+        (InstanceState::Running, _) if address_pending(facts) => Some(NotYetCode::IpPending),
         (InstanceState::Pending, How::Started) => Some(NotYetCode::Starting),
         (InstanceState::Pending, _) => Some(NotYetCode::Launching),
         (InstanceState::NotVisible | InstanceState::Unknown, How::Launched) => {
@@ -133,8 +138,8 @@ pub(super) fn standing(worker: &Worker, turn: &Turn<'_>) -> Option<NotYetCode> {
 }
 
 /// Whether the adopted instance runs and has no address.
-pub(super) fn address_pending(worker: &Worker) -> bool {
-    worker.adopted_known().is_some_and(|known| {
+pub(super) fn address_pending(facts: &WorkerFacts) -> bool {
+    facts.adopted_known().is_some_and(|known| {
         let instance = &known.instance;
         instance.state == InstanceState::Running && !instance.is_reachable()
     })
@@ -142,14 +147,14 @@ pub(super) fn address_pending(worker: &Worker) -> bool {
 
 /// What a caller is told of a worker that is paused, unless an answer is on its way all the same: what was
 /// sent before the pause comes to its end, and what cannot be asked now may well be served.
-pub(super) fn as_told(worker: &Worker, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
-    let Err(veto) = turn.scene(worker, Default::default(), |scene| scene.not_paused()) else {
+pub(super) fn as_told(facts: &WorkerFacts, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
+    let Err(veto) = turn.scene(facts, Default::default(), |scene| scene.not_paused()) else {
         return not_yet;
     };
-    let sent = worker.in_flight.as_ref().is_some_and(|it| {
+    let sent = facts.in_flight.as_ref().is_some_and(|it| {
         it.is_ours && matches!(it.kind, MutationKind::Launch | MutationKind::Start)
     });
-    let comes = sent || worker.adopted_is_live(turn.now);
+    let comes = sent || facts.adopted_is_live(turn.now);
     let unasked = matches!(
         not_yet.code,
         NotYetCode::CloudUnreachable | NotYetCode::StoreUnreachable

@@ -1,6 +1,7 @@
 //! When something is started or launched, and when not.
 
 use super::*;
+use crate::facts::{Declined, How, LaunchAttempt};
 use crate::guard::Proposal;
 use crate::guard::tests::{
     NOW, TAG_VALUE, adopt, instance, permitted, refused, see, start, worker,
@@ -9,7 +10,6 @@ use crate::model::cloud::MutationKind;
 use crate::model::spec::Limits;
 use crate::model::store::{Former, Intent};
 use crate::model::time::{Instant, Millis};
-use crate::worker::{Declined, How, LaunchAttempt};
 
 #[test]
 fn a_launch_is_permitted_when_nothing_is_up_and_the_tags_were_just_scanned() {
@@ -100,12 +100,12 @@ fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
     see(&mut worker, "i-new", InstanceState::Running);
     refused(&worker, &start("i-old"), Rule::CandidateRuns);
     refused(&worker, &Proposal::Launch, Rule::CandidateRuns);
-    worker.declined = Some(Declined {
+    worker.asking.declined = Some(Declined {
         ids: vec!["i-new".into()],
         until: NOW + Millis::new(1),
     });
     permitted(&worker, &start("i-old"), MutationKind::Start);
-    worker.declined.as_mut().unwrap().until = NOW;
+    worker.asking.declined.as_mut().unwrap().until = NOW;
     refused(&worker, &start("i-old"), Rule::CandidateRuns);
 }
 
@@ -120,7 +120,7 @@ fn a_declined_candidate_is_not_passed_over_while_it_only_has_no_address_yet() {
             ..instance("i-new", InstanceState::Pending)
         };
         worker.observe_instance(boots, NOW);
-        worker.declined = Some(Declined {
+        worker.asking.declined = Some(Declined {
             ids: vec!["i-new".into()],
             until: NOW + Millis::new(1),
         });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::facts::{Adopted, How, InFlight, OrphanLook, WorkerFacts};
 use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
 use crate::guard::{LOOK_AGE_MAX, Proposal};
 use crate::model::budget::Spending;
@@ -12,7 +13,6 @@ use crate::model::spec::Limits;
 use crate::model::store::Intent;
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Rule;
-use crate::worker::{Adopted, How, InFlight, OrphanLook, Pass, Stage, Worker};
 
 mod sources;
 
@@ -29,8 +29,21 @@ fn grace() -> Millis {
     Limits::default().orphan_grace
 }
 
+/// To end an instance after a close look that found it as the scans show it.
 fn proposal(id: &str) -> Proposal {
-    Proposal::EndOrphan(id.into())
+    let shown = all().into_iter().find(|it| it.id.as_str() == id);
+    proposal_after(shown.unwrap_or_else(|| instance(id, None)), NOW)
+}
+
+/// To end an instance after a close look in which it was read like this, when it was asked for at `asked_at`.
+fn proposal_after(reading: Instance, asked_at: Instant) -> Proposal {
+    Proposal::EndOrphan(OrphanLook {
+        cloud_asked: Some(NOW),
+        pointer_read: true,
+        adopted_read: true,
+        reading: Some((reading.clone(), asked_at)),
+        ..OrphanLook::new(reading.id, NOW)
+    })
 }
 
 /// An instance of the worker; `generation`: as what reeve launched it.
@@ -59,7 +72,7 @@ fn all() -> Vec<Instance> {
 }
 
 /// Scans every interval from `first` to now, each of which shows all.
-fn scan_from(worker: &mut Worker, first: Instant) {
+fn scan_from(worker: &mut WorkerFacts, first: Instant) {
     let mut at = first;
     while at < NOW {
         worker.observe_scan(all(), at);
@@ -68,32 +81,25 @@ fn scan_from(worker: &mut Worker, first: Instant) {
     worker.observe_scan(all(), NOW);
 }
 
-/// Looks closely: the record, the pointer and both instances are read now.
-fn look_at(worker: &mut Worker, id: &str, reading: Instance) {
-    worker.observe_instance(reading.clone(), NOW);
+/// The record, the pointer and both instances are read now.
+fn look_at(worker: &mut WorkerFacts, reading: Instance) {
+    worker.observe_instance(reading, NOW);
     worker.observe_instance(instance(HOME, Some(3)), NOW);
     worker.record.read_at = NOW;
-    worker.orphan_look = Some(OrphanLook {
-        cloud_asked: Some(NOW),
-        pointer_read: true,
-        adopted_read: true,
-        reading: Some((reading, NOW)),
-        ..OrphanLook::new(id.into(), NOW)
-    });
 }
 
 /// One of this generation is shown by the latest scan beside all the others, and looked at closely.
-fn beside(worker: &mut Worker, generation: u64) {
+fn beside(worker: &mut WorkerFacts, generation: u64) {
     let new = instance(NEW, Some(generation));
     let mut found = all();
     found.push(new.clone());
     worker.observe_scan(found, NOW);
-    look_at(worker, NEW, new);
+    look_at(worker, new);
 }
 
 /// A worker with an adopted instance of generation 3 and, since the grace began, an orphan of generation 2 and
 /// one of an unknown generation beside it; the one named was looked at closely.
-fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
+fn orphaned_since(first: Instant, looked_at: &str) -> WorkerFacts {
     let mut worker = worker();
     let adopted = Adopted {
         id: HOME.into(),
@@ -108,11 +114,11 @@ fn orphaned_since(first: Instant, looked_at: &str) -> Worker {
     worker.scanned_at = None;
     scan_from(&mut worker, first);
     let found = all().into_iter().find(|it| it.id.as_str() == looked_at);
-    look_at(&mut worker, looked_at, found.unwrap());
+    look_at(&mut worker, found.unwrap());
     worker
 }
 
-fn orphaned(looked_at: &str) -> Worker {
+fn orphaned(looked_at: &str) -> WorkerFacts {
     orphaned_since(ago(grace()), looked_at)
 }
 
@@ -132,9 +138,9 @@ fn an_instance_launched_for_another_worker_is_of_unknown_generation() {
     let mut other = instance(FOUND, Some(1));
     other.tags.insert(TAG_WORKER.to_owned(), "chat".to_owned());
     let origin = worker.origin_of_orphan(&other);
-    assert_eq!(origin, Some(crate::worker::Origin::Unknown));
-    look_at(&mut worker, FOUND, other);
-    permitted(&worker, &proposal(FOUND), MutationKind::Stop);
+    assert_eq!(origin, Some(crate::facts::Origin::Unknown));
+    look_at(&mut worker, other.clone());
+    permitted(&worker, &proposal_after(other, NOW), MutationKind::Stop);
 }
 
 #[test]
@@ -204,7 +210,7 @@ fn one_scan_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
         let mut worker = orphaned(OLD);
         worker.observe_scan(scan, NOW);
         worker.observe_scan(all(), NOW);
-        look_at(&mut worker, OLD, instance(OLD, Some(2)));
+        look_at(&mut worker, instance(OLD, Some(2)));
         let known = &worker.instances[&InstanceId::from(OLD)];
         assert_eq!(known.orphan.as_ref().unwrap().since, NOW, "{what}");
         refused(&worker, &proposal(OLD), Rule::OrphanGrace);
@@ -260,7 +266,7 @@ fn an_orphan_that_the_pointer_names_or_may_name_is_kept() {
 fn an_orphan_handed_out_within_idle_min_is_kept_to_the_millisecond() {
     let idle_min = Limits::default().idle_min;
     let mut worker = orphaned(OLD);
-    let hand_out = |worker: &mut Worker, at| {
+    let hand_out = |worker: &mut WorkerFacts, at| {
         let known = worker.instances.get_mut(&InstanceId::from(OLD)).unwrap();
         known.handed_out = Some(at);
     };
@@ -273,21 +279,10 @@ fn an_orphan_handed_out_within_idle_min_is_kept_to_the_millisecond() {
 #[test]
 fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_matter() {
     let mut worker = orphaned(OLD);
-    let pass = |looked_at: &str| Pass {
-        started: NOW,
-        stage: Stage::Scan,
-        decisions: 0,
-        adoption: crate::model::point::resolve::Adoption::NotAsked,
-        looked_at: vec![looked_at.into()],
-        scan_failed: false,
-        trouble: None,
-    };
-    worker.pass = Some(pass(OLD));
+    worker.asking.looks_at = vec![OLD.into()];
     refused(&worker, &proposal(OLD), Rule::InUse);
-    worker.pass = Some(pass(HOME));
+    worker.asking.looks_at = vec![HOME.into()];
     permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-    worker.pass.as_mut().unwrap().stage = Stage::Instance(OLD.into());
-    refused(&worker, &proposal(OLD), Rule::InUse);
 }
 
 #[test]

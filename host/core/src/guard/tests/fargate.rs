@@ -1,10 +1,10 @@
 //! What is different where instances are Fargate tasks: they end when they are stopped, and ECS forgets tokens.
 
 use super::*;
+use crate::facts::LaunchAttempt;
 use crate::model::compute::FargateTask;
 use crate::model::id::LaunchToken;
 use crate::model::spec::RestartBy;
-use crate::worker::LaunchAttempt;
 
 fn cluster() -> Compute {
     Compute::Fargate {
@@ -24,7 +24,7 @@ fn source() -> LaunchSource {
 }
 
 /// The same worker, as a Fargate task.
-fn fargate_worker() -> Worker {
+fn fargate_worker() -> WorkerFacts {
     let mut worker = worker();
     worker.pool.compute = cluster();
     worker.pool.launch = Some(source());
@@ -32,7 +32,7 @@ fn fargate_worker() -> Worker {
 }
 
 /// An unanswered launch that was first sent so long ago.
-fn unanswered(source: LaunchSource, ago: Millis) -> Worker {
+fn unanswered(source: LaunchSource, ago: Millis) -> WorkerFacts {
     let mut worker = fargate_worker();
     worker.attempt = Some(LaunchAttempt {
         mutation: Mutation::Launch {

@@ -10,6 +10,7 @@ use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::restart::RestartStage;
 use reeve_core::time::{Instant, Millis};
+use reeve_core::worker::Until;
 use reeve_sim::incidents;
 use reeve_sim::world::{Ailment, Boot};
 
@@ -259,10 +260,23 @@ fn a_failure_of_the_boot_proves_nothing_however_late_the_host_hears_of_it() {
     let (bench, id) = refuses_from_the_boot_on();
     let fleet = bench.host.fleet();
     let worker = fleet.worker(&incidents::worker()).unwrap();
-    let grace_ends = worker.health.watch.as_ref().unwrap().since + Millis::from_secs(300);
-    let late = grace_ends + MINUTE;
-    assert_eq!(row_of_failure(fleet, &id, grace_ends, late), 1);
-    assert_eq!(row_of_failure(fleet, &id, bench.now + SECOND, late), 0);
+    let adopted_since = worker.adopted.as_ref().unwrap().since;
+    // The address comes seconds after the adoption, and the grace begins with it.
+    let after = |seconds| adopted_since + Millis::from_secs(seconds);
+    let row = |sent| row_of_failure(fleet, &id, sent, after(420));
+    assert!(after(299) > bench.now);
+    assert_eq!((row(after(299)), row(after(330))), (0, 1));
+}
+
+/// When the worker's health is looked at next, and a probe sent.
+fn next_look(bench: &Bench) -> Instant {
+    let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
+    let mut waits = worker.waits();
+    let wait = waits.find(|wait| wait.what.contains("health")).unwrap();
+    match wait.until {
+        Until::At(at) => at,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -270,14 +284,8 @@ fn a_failure_of_the_pause_proves_nothing_though_the_pause_is_over_when_the_host_
     let (mut bench, id) = well(http(RestartRule::Any));
     operate(&mut bench, Command::Pause { reason: None });
     bench.world.ail(&id, Some(Ailment::Hangs));
-    let asked_at = |bench: &Bench| {
-        let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
-        worker.health.watch.as_ref().unwrap().probe_asked_at
-    };
-    while asked_at(&bench).is_none() {
-        bench.run(Millis::new(10));
-    }
-    let sent = asked_at(&bench).unwrap();
+    let sent = next_look(&bench);
+    bench.run(sent.since(bench.now) + Millis::new(10));
     operate(&mut bench, Command::Resume);
     bench.run(Millis::from_secs(3));
     let found = signal(&bench, "http");

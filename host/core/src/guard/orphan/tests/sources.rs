@@ -23,7 +23,7 @@ fn an_orphan_is_kept_while_the_record_is_old_or_names_another() {
 fn an_orphan_is_kept_while_the_latest_scan_is_older_than_two_intervals() {
     let mut worker = orphaned(OLD);
     let fresh = worker.pool.limits.scan_interval.get() * 2;
-    let since = |worker: &mut Worker, since: Instant| {
+    let since = |worker: &mut WorkerFacts, since: Instant| {
         let known = worker.instances.get_mut(&InstanceId::from(OLD)).unwrap();
         known.orphan.as_mut().unwrap().since = since;
     };
@@ -37,20 +37,17 @@ fn an_orphan_is_kept_while_the_latest_scan_is_older_than_two_intervals() {
 
 #[test]
 fn an_orphan_is_kept_unless_it_was_read_by_its_id_after_its_grace() {
-    let mut worker = orphaned(OLD);
-    let read = |worker: &mut Worker, asked_at| {
-        let look = worker.orphan_look.as_mut().unwrap();
-        look.reading.as_mut().unwrap().1 = asked_at;
-    };
-    read(&mut worker, ago(Millis::new(1)));
-    refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
-    let mut worker = orphaned_since(ago(grace() + LOOK_AGE_MAX + LOOK_AGE_MAX), OLD);
-    read(&mut worker, ago(LOOK_AGE_MAX));
-    permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-    read(&mut worker, ago(LOOK_AGE_MAX + Millis::new(1)));
-    refused(&worker, &proposal(OLD), Rule::StaleReading);
-    worker.orphan_look = None;
-    refused(&worker, &proposal(OLD), Rule::StaleReading);
+    let worker = orphaned(OLD);
+    let read_at = |asked_at| proposal_after(instance(OLD, Some(2)), asked_at);
+    let before_its_end = read_at(ago(Millis::new(1)));
+    refused(&worker, &before_its_end, Rule::SourcesDisagree);
+    let worker = orphaned_since(ago(grace() + LOOK_AGE_MAX + LOOK_AGE_MAX), OLD);
+    let of_late = read_at(ago(LOOK_AGE_MAX));
+    permitted(&worker, &of_late, MutationKind::Terminate);
+    let old = read_at(ago(LOOK_AGE_MAX + Millis::new(1)));
+    refused(&worker, &old, Rule::StaleReading);
+    let unread = Proposal::EndOrphan(OrphanLook::new(OLD.into(), NOW));
+    refused(&worker, &unread, Rule::StaleReading);
 }
 
 #[test]
@@ -68,18 +65,22 @@ fn an_orphan_is_kept_when_the_look_by_id_says_something_else_than_the_scans() {
     ];
     for reading in readings {
         let mut worker = orphaned(OLD);
-        look_at(&mut worker, OLD, reading);
-        refused(&worker, &proposal(OLD), Rule::SourcesDisagree);
+        look_at(&mut worker, reading.clone());
+        refused(
+            &worker,
+            &proposal_after(reading, NOW),
+            Rule::SourcesDisagree,
+        );
     }
     let mut worker = orphaned(OLD);
-    look_at(&mut worker, OLD, moved);
-    refused(&worker, &proposal(OLD), Rule::NotThisWorkers);
+    look_at(&mut worker, moved.clone());
+    refused(&worker, &proposal_after(moved, NOW), Rule::NotThisWorkers);
 }
 
 #[test]
 fn an_orphan_is_kept_unless_the_adopted_instance_was_just_read_live() {
     let mut worker = orphaned(OLD);
-    let home = |worker: &mut Worker, state, read_at| {
+    let home = |worker: &mut WorkerFacts, state, read_at| {
         let known = worker.instances.get_mut(&InstanceId::from(HOME)).unwrap();
         known.instance.state = state;
         known.read_at = Some(read_at);

@@ -1,15 +1,12 @@
-//! What the host remembers of a worker beside its instances: who embodies it, what is under way, who
-//! waits.
+//! What the host remembers of a worker in addition to its instances: what is under way, what failed, who asks.
 
 use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
 use crate::model::decision::Decision;
-use crate::model::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
-use crate::model::operator::{Command, CommandOutcome};
+use crate::model::id::{DecisionId, Digest, Generation, InstanceId};
 use crate::model::point::Reason;
-use crate::model::point::debounce::Choice;
-use crate::model::point::resolve::{Adoption, FailureKind};
+use crate::model::point::resolve::FailureKind;
 use crate::model::store::LastError;
-use crate::model::time::{Instant, Millis};
+use crate::model::time::Instant;
 
 /// A mutation of an instance whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,19 +98,6 @@ impl Failure {
     }
 }
 
-/// The look for the address of the adopted instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressWatch {
-    /// The instance.
-    pub id: InstanceId,
-    /// Readings without an address so far.
-    pub tries: u32,
-    /// When the first of them was asked for.
-    pub since: Instant,
-    /// A `give-up` that still answers callers: until when, and when they are to come back.
-    pub given_up: Option<(Instant, Millis)>,
-}
-
 /// Candidates that `adopt` did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declined {
@@ -123,91 +107,30 @@ pub struct Declined {
     pub until: Instant,
 }
 
-/// A caller who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiter {
-    /// When the caller asked.
-    pub asked_at: Instant,
-    /// When an answer must be given at the latest.
-    pub deadline: Instant,
-    /// Whether a "not yet" of a finished pass is kept from the caller until the deadline.
-    pub patient: bool,
+impl Declined {
+    /// Whether this candidate was declined, and that still holds.
+    pub fn holds_for(&self, id: &InstanceId, now: Instant) -> bool {
+        now < self.until && self.ids.contains(id)
+    }
 }
 
-/// One pass of a resolve: from the first look to an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pass {
-    /// When it began.
-    pub started: Instant,
-    /// What it waits for.
-    pub stage: Stage,
-    /// Policy decisions made in it.
-    pub decisions: u8,
-    /// What `adopt` said in it.
-    pub adoption: Adoption,
-    /// Instances read by id in it.
-    pub looked_at: Vec<InstanceId>,
-    /// Whether the tag scan failed in it.
-    pub scan_failed: bool,
-    /// What the cloud said instead of an answer, when a query failed in it.
-    pub trouble: Option<String>,
-}
-
-/// What a pass waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The record's reading.
-    RecordRead,
-    /// The record's write.
-    RecordWritten,
-    /// The pointer's reading.
-    Pointer,
-    /// The reading of this instance.
-    Instance(InstanceId),
-    /// A complete tag scan.
-    Scan,
-    /// The answer of the `resolve` policy.
-    Resolve(DecisionId),
-    /// The answer of the `adopt` policy.
-    Adopt(DecisionId),
-    /// The answer of the `retry-ip` policy.
-    RetryIp(DecisionId),
-    /// The time to look for the address again.
-    AddressPause,
-    /// The outcome of a launch or start.
-    Mutation,
-}
-
-/// A command of an operator that is not answered yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// Whom to answer.
-    pub request: RequestId,
-    /// Under which it stands in the journal.
-    pub decision: DecisionId,
-    /// What is to be done.
-    pub command: Command,
-    /// How far it has come.
-    pub stage: OperationStage,
-    /// Whether its write was lost to another host once.
-    pub was_lost: bool,
-}
-
-/// How far a command has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationStage {
-    /// Nothing was done yet.
-    Queued,
-    /// The record is being read.
-    Reading,
-    /// It is followed as soon as no write of the record is under way.
-    Ready,
-    /// The `debounce` policy is asked.
-    Deciding(DecisionId),
-    /// It has answered; followed as soon as no write of the record is under way.
-    Decided(Choice),
-    /// Its own write is under way; what it comes to once that is durable.
-    Writing(CommandOutcome),
+/// Who asks for the worker right now, as the resolve flow last made known. An instance that is asked for is not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// Whether callers wait for a response.
+    pub has_callers: bool,
+    /// Whether a pass is under way.
+    pub is_looking: bool,
+    /// Whether that pass waits for a complete tag scan.
+    pub awaits_scan: bool,
+    /// Whether the pass waits for the record.
+    pub awaits_record: bool,
+    /// The decision that the pass waits for.
+    pub awaits: Option<DecisionId>,
+    /// Instances that the pass has read by id, or reads.
+    pub looks_at: Vec<InstanceId>,
+    /// Candidates that `adopt` was shown and did not take.
+    pub declined: Option<Declined>,
 }
 
 /// The latest decision, as the status shows it.

@@ -1,34 +1,32 @@
-//! One worker as the host knows it: the snapshot that decisions are made from. Facts are folded in by
-//! [`observe`], turned into policy inputs by [`inputs`] and changed only by `flow`, `act` and `record`.
+//! The facts of one worker: what the host knows of it, each fact with its age, and what its record says. Facts are read
+//! everywhere and written in three places, through [`Facts::change`]: here, where readings are folded in ([`observe`]), in
+//! `act` and in `record`. The lint refuses any other. [`inputs`] turns facts into what a policy is told.
 
 mod demand;
 mod forget;
-mod health;
 pub mod inputs;
 mod known;
+mod life;
 pub mod observe;
 mod orphans;
 mod parts;
 mod record;
 mod status;
-mod visitor;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::ops::Deref;
 
-pub use health::{Health, HealthStatus, Hold, Life, SignalStatus, Watch};
 pub use known::Known;
 use known::{may_precede_start, start_settles};
+pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanLook};
-pub use parts::{
-    AddressWatch, Declined, Failure, InFlight, LastDecision, LaunchAttempt, Operation,
-    OperationStage, Pass, Stage, Waiter,
-};
+pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
 pub use status::{
-    ActivityStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus, WorkerStatus,
+    ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
+    RestartStatus, SignalStatus, WorkerStatus,
 };
-pub use visitor::{Visitor, WaitsFor};
 pub use work::CYCLING;
 
 use crate::model::budget::Ledger;
@@ -36,16 +34,41 @@ use crate::model::cloud::{Mutation, MutationKind, Query};
 use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::model::instance::InstanceState;
-use crate::model::response::{NotYet, Route};
+use crate::model::response::Route;
 use crate::model::restart::{Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
 use crate::model::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
 use crate::model::time::Instant;
 
-/// Everything the host knows and intends about one worker.
+/// The facts of one worker, read by all and changed by few.
 #[derive(Clone, Debug)]
-pub struct Worker {
+pub struct Facts(WorkerFacts);
+
+impl Facts {
+    /// Facts as an earlier life, or nothing, left them.
+    pub fn new(facts: WorkerFacts) -> Self {
+        Self(facts)
+    }
+
+    /// The one way to write a fact. `act`, `record` and this module use it, and the lint refuses any other caller: what a
+    /// flow wants written has a name there.
+    pub(crate) fn change(&mut self) -> &mut WorkerFacts {
+        &mut self.0
+    }
+}
+
+impl Deref for Facts {
+    type Target = WorkerFacts;
+
+    fn deref(&self) -> &WorkerFacts {
+        &self.0
+    }
+}
+
+/// Everything that is known of one worker, and what its record says or is to say.
+#[derive(Clone, Debug)]
+pub struct WorkerFacts {
     /// Its name.
     pub id: WorkerId,
     /// Its configuration.
@@ -65,8 +88,6 @@ pub struct Worker {
     pub intent: Option<Intent>,
     /// An operator's pause, as the record has it or is about to.
     pub paused: Option<Paused>,
-    /// Commands of operators that are not answered yet, oldest first.
-    pub operations: VecDeque<Operation>,
     /// What the pointer said; `None`: never read, or the last reading failed.
     pub pointer: Option<Option<InstanceId>>,
     /// The instance that embodies the worker, by the host's own record.
@@ -87,66 +108,32 @@ pub struct Worker {
     pub credential: Option<Credential>,
     /// The last register that was refused; a success clears it.
     pub register_error: Option<LastError>,
-    /// Boxes and applications that wait for an answer.
-    pub visitors: BTreeMap<RequestId, Visitor>,
     /// Refreshes of reports on their way to the store, one of each kind at a time.
     pub touches: BTreeMap<RequestId, Touch>,
     /// When one of them last came to an end.
     pub touched_at: Option<Instant>,
     /// The reap that is about to happen.
     pub draining: Option<Draining>,
-    /// When the host looks whether it shall; `None`: another host does.
-    pub drained_at: Option<Instant>,
     /// The latest restart.
     pub restart: Option<Restart>,
-    /// Requests for a restart that were dropped since it began.
-    pub restarts_dropped: u32,
-    /// All that were dropped since this host started, by their cause.
-    pub restart_drops: BTreeMap<String, u64>,
-    /// When the restart is to be looked at.
-    pub restart_look_at: Option<Instant>,
-    /// When its stop may be sent again.
-    pub restart_end_again: Option<Instant>,
     /// Since when there is unfinished work and none gets done, as this host saw it.
     pub unfinished_since: Option<Instant>,
-    /// Whether people were told of that.
-    pub unresponsive_told: bool,
     /// What the guard has permitted lately.
     pub ledger: Ledger,
-    /// The look for an address under way.
-    pub address_watch: Option<AddressWatch>,
-    /// The pass under way.
-    pub pass: Option<Pass>,
-    /// Callers who wait.
-    pub waiters: BTreeMap<RequestId, Waiter>,
-    /// Candidates that `adopt` was shown and did not take.
-    pub declined: Option<Declined>,
-    /// `reap` decisions under way, by id: the instance each is about.
-    pub reaping: BTreeMap<DecisionId, InstanceId>,
-    /// The close look at an orphan whose grace is over, under way.
-    pub orphan_look: Option<OrphanLook>,
     /// What the demand metric said last.
     pub demand: Option<Demand>,
-    /// What its signals say, and what was concluded from them.
-    pub health: Health,
-    /// What the `resolve` policy asked to be given back.
-    pub memo: String,
     /// The route that is published.
     pub route: Option<Route>,
     /// The latest decision about this worker.
     pub last_decision: Option<LastDecision>,
-    /// Why the last caller was turned away, for the status.
-    pub last_not_yet: Option<NotYet>,
     /// When somebody last asked for the worker, served or not: demand shows also in who is turned away (docs/incidents.md#frozen-activity).
     pub asked_at: Option<Instant>,
-    /// When the store was last told that the worker's address was handed out.
-    pub handed_out_told: Option<Instant>,
-    /// Until when a follow-up is already scheduled.
-    pub follow_at: Option<Instant>,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
     /// When the last of them did.
     pub unserved_at: Option<Instant>,
+    /// Who asks for the worker, as the resolve flow last made known.
+    pub asking: Asking,
 }
 
 /// What earlier lives left behind of one worker.
@@ -160,7 +147,7 @@ pub struct Remembered {
     pub epoch: Epoch,
 }
 
-impl Worker {
+impl WorkerFacts {
     /// A worker nothing is known of but what the store and the journal remember.
     pub fn new(id: WorkerId, spec: WorkerSpec, pool: PoolSpec, remembered: Remembered) -> Self {
         let mut worker = Self {
@@ -173,7 +160,6 @@ impl Worker {
             record: RecordView::new(None),
             intent: None,
             paused: None,
-            operations: VecDeque::new(),
             pointer: None,
             adopted: None,
             former: None,
@@ -184,36 +170,19 @@ impl Worker {
             last_failure: None,
             credential: None,
             register_error: None,
-            visitors: BTreeMap::new(),
             touches: BTreeMap::new(),
             touched_at: None,
             draining: None,
-            drained_at: None,
             restart: None,
-            restarts_dropped: 0,
-            restart_drops: BTreeMap::new(),
-            restart_look_at: None,
-            restart_end_again: None,
             unfinished_since: None,
-            unresponsive_told: false,
             ledger: Ledger::default(),
-            address_watch: None,
-            pass: None,
-            waiters: BTreeMap::new(),
-            declined: None,
-            reaping: BTreeMap::new(),
-            orphan_look: None,
             demand: None,
-            health: Health::default(),
-            memo: String::new(),
             route: None,
             last_decision: None,
-            last_not_yet: None,
             asked_at: None,
-            handed_out_told: None,
-            follow_at: None,
             unserved_in_row: 0,
             unserved_at: None,
+            asking: Asking::default(),
         };
         if let Some(stored) = remembered.stored {
             worker.fold(stored);
@@ -226,18 +195,6 @@ impl Worker {
         self.adopted
             .as_ref()
             .is_some_and(|adopted| &adopted.id == id)
-    }
-
-    /// Whether the pass under way waits for this.
-    pub(crate) fn awaits(&self, stage: &Stage) -> bool {
-        self.pass.as_ref().is_some_and(|pass| &pass.stage == stage)
-    }
-
-    /// From now on the pass under way waits for this.
-    pub(crate) fn set_stage(&mut self, stage: Stage) {
-        if let Some(pass) = &mut self.pass {
-            pass.stage = stage;
-        }
     }
 
     /// Whether the permitted end of this instance is a restart's: then its use is no reason to keep it.
@@ -268,6 +225,12 @@ impl Worker {
     pub fn provider_backs_off_until(&self, now: Instant) -> Option<Instant> {
         let until = self.last_failure.as_ref()?.backs_off_until;
         until.filter(|until| *until > now)
+    }
+
+    /// The latest decision about this worker, for what follows from no decision of its own.
+    pub(crate) fn latest_decision(&self) -> DecisionId {
+        let last = self.last_decision.as_ref();
+        last.map(|last| last.id).unwrap_or_default()
     }
 
     /// Whether a restart is in flight.
@@ -386,9 +349,10 @@ impl Worker {
 
     /// Whether `adopt` was shown this candidate and did not take it, and that still holds.
     pub fn is_declined(&self, id: &InstanceId, now: Instant) -> bool {
-        self.declined
+        self.asking
+            .declined
             .as_ref()
-            .is_some_and(|declined| now < declined.until && declined.ids.contains(id))
+            .is_some_and(|declined| declined.holds_for(id, now))
     }
 
     /// Whether the instance carries this worker's tag, by its last reading.

@@ -1,10 +1,10 @@
 //! Giving up what is believed of a worker, so that it is learned anew from the cloud.
 
-use super::{Known, Worker};
+use super::{Known, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
-impl Worker {
+impl WorkerFacts {
     /// The record of a worker that is forgotten: what only rises, and the operator's pause. Had it a new
     /// generation to begin with, a token would be used for two attempts (G1); had it a new epoch, a fence
     /// would let an old host through (G6).
@@ -34,20 +34,9 @@ impl Worker {
         self.credential = None;
         self.register_error = None;
         self.unfinished_since = None;
-        self.unresponsive_told = false;
-        self.orphan_look = None;
         self.draining = None;
-        self.drained_at = None;
         self.restart = None;
-        self.restart_look_at = None;
-        self.address_watch = None;
-        self.declined = None;
-        self.reaping.clear();
         self.demand = None;
-        self.health.watch = None;
-        self.health.restarts_in_row = 0;
-        self.memo.clear();
-        self.last_not_yet = None;
         self.unserved_in_row = 0;
         self.instances.values_mut().for_each(Known::forget);
     }
@@ -57,9 +46,6 @@ impl Known {
     /// Gives up what was concluded of the instance. Its last reading stays, with its age.
     fn forget(&mut self) {
         self.start_accepted = None;
-        self.reap_look_again = None;
-        self.reap_memo.clear();
-        self.reap_decision = None;
         self.orphan = None;
     }
 }

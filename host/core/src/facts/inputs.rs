@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{Known, Worker};
+use super::{Known, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
-use crate::model::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve, retry_ip};
+use crate::model::point::{Age, InstanceFacts, Tag, adopt, debounce, reap, resolve};
 use crate::model::restart::RestartRequest;
 use crate::model::store::Activity;
 use crate::model::time::Instant;
@@ -23,9 +23,15 @@ pub fn url(ip: IpAddr, port: u16) -> String {
     }
 }
 
-impl Worker {
-    /// The question "where is my worker?".
-    pub fn resolve_input(&self, now: Instant) -> resolve::Input {
+impl WorkerFacts {
+    /// The question "where is my worker?". `adoption` is what `adopt` has said in this pass, `memo` what the policy asked to be
+    /// given back.
+    pub fn resolve_input(
+        &self,
+        now: Instant,
+        adoption: resolve::Adoption,
+        memo: String,
+    ) -> resolve::Input {
         resolve::Input {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
@@ -43,10 +49,7 @@ impl Worker {
             },
             instances: self.shown_instances(now),
             scanned: Age::at(now, self.scanned_at),
-            adoption: self
-                .pass
-                .as_ref()
-                .map_or(resolve::Adoption::NotAsked, |pass| pass.adoption),
+            adoption,
             in_flight: self.in_flight_fact(now),
             last_failure: match &self.last_failure {
                 None => resolve::LastFailure::None,
@@ -57,7 +60,7 @@ impl Worker {
                 }),
             },
             settings: String::new(),
-            memo: self.memo.clone(),
+            memo,
         }
     }
 
@@ -75,20 +78,9 @@ impl Worker {
         }
     }
 
-    /// The question "it runs without an address; look again?"; `None` when no look is under way.
-    pub fn retry_ip_input(&self, now: Instant) -> Option<retry_ip::Input> {
-        let watch = self.address_watch.as_ref()?;
-        let known = self.instances.get(&watch.id)?;
-        Some(retry_ip::Input {
-            tries: watch.tries,
-            waited_ms: now.since(watch.since).saturating_u32(),
-            launched: Age::at(now, known.instance.launched_at),
-            settings: String::new(),
-        })
-    }
-
-    /// The question "may this instance be stopped?"; `None` when it is not known.
-    pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
+    /// The question "may this instance be stopped?"; `None` when it is not known. `memo` is what the policy asked to be given
+    /// back of this instance.
+    pub fn reap_input(&self, now: Instant, id: &InstanceId, memo: String) -> Option<reap::Input> {
         let known = self.instances.get(id)?;
         let is_adopted = self.is_adopted(id);
         // What is reported is reported of the adopted instance.
@@ -120,19 +112,24 @@ impl Worker {
             now: local_time(now, self.pool.utc_offset.at(now)),
             tags: self.shown_tags(known),
             settings: String::new(),
-            memo: known.reap_memo.clone(),
+            memo,
         })
     }
 
-    /// The question "a restart is asked for; do it?".
-    pub fn debounce_input(&self, now: Instant, request: &RestartRequest) -> debounce::Input {
+    /// The question "a restart is asked for; do it?". So many requests were `dropped` since the latest one began.
+    pub fn debounce_input(
+        &self,
+        now: Instant,
+        request: &RestartRequest,
+        dropped: u32,
+    ) -> debounce::Input {
         let latest = self.restart.as_ref();
         debounce::Input {
             cause: request.cause.clone(),
             last_started: Age::at(now, latest.map(|restart| restart.started_at)),
             in_flight: self.is_restarting(),
             same_cause: latest.is_some_and(|restart| restart.request.cause == request.cause),
-            dropped: self.restarts_dropped,
+            dropped,
             deferred: latest.is_some_and(|restart| restart.deferred.is_some()),
             settings: String::new(),
         }
@@ -175,7 +172,7 @@ impl Worker {
             .collect()
     }
 
-    fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {
+    pub(crate) fn in_flight_fact(&self, now: Instant) -> resolve::InFlight {
         if let Some(since) = self.start_settles_since() {
             return resolve::InFlight::Starting(now.since(since).saturating_u32());
         }

@@ -1,12 +1,12 @@
 //! What the demand metric says of the worker, and what a policy is told of it.
 
-use super::Worker;
+use super::WorkerFacts;
 use crate::model::demand::{Demand, DemandReading, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::point::reap;
 use crate::model::time::{Instant, Millis};
 
-impl Worker {
+impl WorkerFacts {
     /// The adopted instance, if its metric can move and somebody would look at it: it was up when it was last
     /// read, and no pause keeps `reap` from being asked.
     pub(crate) fn measured_instance(&self) -> Option<&InstanceId> {

@@ -1,10 +1,10 @@
 //! The worker's record as this host last saw it in the store, and the write of it that is under way.
 
+use crate::facts::{Failure, InFlight, LaunchAttempt, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::{DecisionId, Epoch, HostId, Version};
 use crate::model::store::{Activity, Intent, Phase, Stored, WorkerRecord};
 use crate::model::time::{Instant, Millis};
-use crate::worker::{Failure, InFlight, LaunchAttempt, Worker};
 
 /// What this host knows of a worker's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl RecordView {
     }
 }
 
-impl Worker {
+impl WorkerFacts {
     /// The record as it should stand in the store. Whoever has an intent holds the lease until its
     /// outcome is written too; without one there is nothing to hold it for.
     pub fn to_record(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {

@@ -2,7 +2,8 @@
 //! and the provider's word is kept as it is.
 
 use super::known::{may_precede_start, start_settles, visible};
-use super::{Known, Worker};
+use super::{Facts, Known, WorkerFacts};
+use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
@@ -20,7 +21,39 @@ pub struct Changes {
     pub lost: Vec<(InstanceId, InstanceState, bool)>,
 }
 
-impl Worker {
+impl Facts {
+    /// Takes in one reading of one instance, asked for at `asked_at`.
+    pub(crate) fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
+        self.change().observe_instance(reading, asked_at)
+    }
+
+    /// Takes in a complete tag scan, asked for at `asked_at`.
+    pub(crate) fn observe_scan(&mut self, found: Vec<Instance>, asked_at: Instant) -> Changes {
+        self.change().observe_scan(found, asked_at)
+    }
+
+    /// Takes in what the pointer says; `None`: it could not be read.
+    pub(crate) fn observe_pointer(&mut self, named: Option<Option<InstanceId>>) {
+        self.change().pointer = named;
+    }
+
+    /// Takes in what another program read of the demand metric; `None`: it could not be read.
+    pub(crate) fn observe_told_demand(&mut self, demand: Option<Demand>) {
+        self.change().demand = demand;
+    }
+
+    /// Takes in the samples of a metric asked for at `asked_at`; `None`: they could not be had.
+    pub(crate) fn observe_demand(
+        &mut self,
+        asked_at: Instant,
+        metric: &Metric,
+        samples: Option<&[Sample]>,
+    ) {
+        self.change().observe_demand(asked_at, metric, samples);
+    }
+}
+
+impl WorkerFacts {
     /// Takes in one reading of one instance, asked for at `asked_at`.
     pub fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         let mut changes = Changes::default();

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Adopted, Known, Worker};
+use super::{Adopted, Known, WorkerFacts};
 use crate::model::cloud::{Mutation, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::id::{Generation, InstanceId};
 use crate::model::instance::Instance;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
-use crate::model::veto::Rule;
 
 /// Where an orphan comes from, which decides how it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +49,6 @@ pub struct Orphan {
     pub origin: Origin,
     /// The adoption it has been beside all the time.
     pub beside: Adopted,
-    /// When a close look at it last began; `None`: its grace was not over before.
-    pub looked_at: Option<Instant>,
-    /// The rule that refused to end it last; the same refusal is not told again.
-    pub refused_by: Option<Rule>,
 }
 
 /// A close look at one orphan whose grace is over: first the record, then the cloud. What another host did
@@ -118,7 +113,7 @@ impl OrphanLook {
     }
 }
 
-impl Worker {
+impl WorkerFacts {
     /// What an orphan an instance is by this reading of it; `None`: it is none. One of a generation that the record has
     /// not come to is none: another host may just have launched it. One of the adopted one's generation is: only one
     /// instance is ever launched as a generation, so the adopted one was found, and counts as of the latest. So is one
@@ -163,14 +158,12 @@ impl Worker {
         scanned_at.since(orphan.since) >= self.pool.limits.orphan_grace
     }
 
-    /// The due orphan that was not looked at for longest.
-    pub fn due_orphan(&self) -> Option<InstanceId> {
-        let due = self.instances.iter().filter_map(|(id, known)| {
-            let orphan = known.orphan.as_ref()?;
-            let order = (orphan.looked_at, orphan.since, id);
-            self.orphan_is_due(id).then_some(order)
-        });
-        due.min().map(|(_, _, id)| id.clone())
+    /// The orphans whose grace is over, with what they are.
+    pub fn due_orphans(&self) -> impl Iterator<Item = (&InstanceId, &Orphan)> {
+        let orphans = self.instances.iter();
+        orphans
+            .filter_map(|(id, known)| Some((id, known.orphan.as_ref()?)))
+            .filter(|(id, _)| self.orphan_is_due(id))
     }
 
     /// Notes which instances a complete scan, already folded in, shows as orphans. A scan that lacks
@@ -199,8 +192,6 @@ impl Worker {
                 since: asked_at,
                 origin: *origin,
                 beside: adopted.clone(),
-                looked_at: None,
-                refused_by: None,
             }));
         }
     }

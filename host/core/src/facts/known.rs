@@ -1,7 +1,6 @@
 //! One instance as the host remembers it.
 
 use super::Orphan;
-use crate::model::id::DecisionId;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
@@ -27,12 +26,6 @@ pub struct Known {
     pub start_accepted: Option<Instant>,
     /// Whether the host itself stopped or terminated it.
     pub ended_by_host: bool,
-    /// When the `reap` policy is to be asked again at the earliest.
-    pub reap_look_again: Option<Instant>,
-    /// What the `reap` policy asked to be given back.
-    pub reap_memo: String,
-    /// The `reap` decision under way.
-    pub reap_decision: Option<DecisionId>,
     /// Since when it has been an orphan; `None`: by the latest scan it is none.
     pub orphan: Option<Orphan>,
 }
@@ -48,9 +41,6 @@ impl Known {
             handed_out: None,
             start_accepted: None,
             ended_by_host: false,
-            reap_look_again: None,
-            reap_memo: String::new(),
-            reap_decision: None,
             orphan: None,
         }
     }

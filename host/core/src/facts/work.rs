@@ -1,7 +1,7 @@
 //! Delivered is not processed: what the worker's instance has taken and not finished, and since when none of
 //! it gets done (docs/incidents.md#double-provision).
 
-use super::Worker;
+use super::WorkerFacts;
 use crate::model::id::InstanceId;
 use crate::model::store::Activity;
 use crate::model::time::{Instant, Millis};
@@ -9,7 +9,7 @@ use crate::model::time::{Instant, Millis};
 /// So many instances in a row that served nobody did so for a reason (docs/incidents.md#stale-pointer).
 pub const CYCLING: u32 = 3;
 
-impl Worker {
+impl WorkerFacts {
     /// Deliveries to the present instance that were not reported processed. 0 where nobody reports what is
     /// processed: then nothing can be said.
     pub fn work_in_flight(&self) -> u64 {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Failure, HealthStatus, Worker};
+use super::{Failure, WorkerFacts};
+use crate::model::health::Sign;
 use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
 };
@@ -59,6 +60,54 @@ pub struct WorkerStatus {
     /// Instances in a row that went down without ever having been handed out; from 3 on the worker is
     /// cycling.
     pub unserved_in_row: u32,
+}
+
+/// What the flows add to the status: their own state, which no other module sees.
+#[derive(Clone, Debug, Default)]
+pub struct FlowStatus {
+    /// Whether the worker is unhealthy, and nothing keeps the host from saying so.
+    pub is_unhealthy: bool,
+    /// What the signals of its health say.
+    pub health: Option<HealthStatus>,
+    /// Requests for a restart that were dropped since this host started, by their cause.
+    pub restarts_dropped: BTreeMap<String, u64>,
+    /// Why the last caller was turned away.
+    pub last_not_yet: Option<NotYet>,
+}
+
+/// A worker's health as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HealthStatus {
+    /// Since when it is unhealthy; `null`: it is not.
+    pub unhealthy_since: Option<Instant>,
+    /// Why nothing is concluded now: `restarting`, `nothing-adopted`, `no-address`, `draining`, `changing` or `paused`;
+    /// `null`: nothing is in the way.
+    pub held: Option<&'static str>,
+    /// Why an unhealthy worker is not restarted although the configuration says so; `null`: nothing keeps it.
+    pub restart_held_off: Option<String>,
+    /// Restarts in a row that did not make it well.
+    pub restarts_in_row: u32,
+    /// What each signal says of the present life; none before its first reading.
+    pub signals: Vec<SignalStatus>,
+}
+
+/// One signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignalStatus {
+    /// `http`, `tcp`, `status-checks` or `heartbeat`.
+    pub signal: &'static str,
+    /// `good`, `bad`, or `unavailable`: it could not be read, which proves nothing.
+    pub reading: Sign,
+    /// When it was asked for.
+    pub at: Instant,
+    /// How long ago that was.
+    pub age_ms: u64,
+    /// Since when each reading was the same.
+    pub since: Instant,
+    /// Failures in a row that count.
+    pub failures: u32,
+    /// The reading in words.
+    pub text: String,
 }
 
 /// One instance of a worker.
@@ -158,9 +207,9 @@ pub struct DecisionStatus {
     pub digest: Option<Digest>,
 }
 
-impl Worker {
+impl WorkerFacts {
     /// The worker as people see it at `now`.
-    pub fn status(&self, now: Instant) -> WorkerStatus {
+    pub(crate) fn status(&self, now: Instant, flows: FlowStatus) -> WorkerStatus {
         let route = self.route.as_ref().filter(|route| now < route.valid_until);
         let known = self.adopted_known();
         let running = known.is_some_and(|known| known.instance.is_reachable());
@@ -171,7 +220,7 @@ impl Worker {
             "restarting"
         } else if unresponsive_for.is_some() {
             "unresponsive"
-        } else if self.is_unhealthy() {
+        } else if flows.is_unhealthy {
             "unhealthy"
         } else if route.is_some() || running {
             "serving"
@@ -200,9 +249,9 @@ impl Worker {
                 lease: stored.record.lease.clone(),
                 phase: stored.record.phase,
             }),
-            restart: self.restart_status(),
+            restart: self.restart_status(flows.restarts_dropped),
             activity: self.activity_status(unresponsive_for),
-            health: self.health_status(now),
+            health: flows.health,
             registration: self
                 .credential
                 .as_ref()
@@ -211,14 +260,14 @@ impl Worker {
                     generation: credential.generation,
                     token_since: credential.minted_at,
                 }),
-            in_flight: self.resolve_input(now).in_flight,
+            in_flight: self.in_flight_fact(now),
             instances: self
                 .newest_first()
                 .into_iter()
                 .map(|known| instance(self, known))
                 .collect(),
             last_error: self.last_error(),
-            last_not_yet: self.last_not_yet.clone(),
+            last_not_yet: flows.last_not_yet,
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
                 id: last.id,
                 at: last.at,
@@ -231,7 +280,7 @@ impl Worker {
     }
 }
 
-impl Worker {
+impl WorkerFacts {
     /// The newer of the last failures.
     fn last_error(&self) -> Option<LastError> {
         let failure = self.last_failure.as_ref().map(Failure::to_recorded);
@@ -242,7 +291,7 @@ impl Worker {
             .max_by_key(|error| error.at)
     }
 
-    fn restart_status(&self) -> Option<RestartStatus> {
+    fn restart_status(&self, dropped: BTreeMap<String, u64>) -> Option<RestartStatus> {
         let restart = self.restart.as_ref()?;
         Some(RestartStatus {
             cause: restart.request.cause.clone(),
@@ -253,7 +302,7 @@ impl Worker {
                 .deferred
                 .as_ref()
                 .map(|request| request.cause.clone()),
-            dropped: self.restart_drops.clone(),
+            dropped,
         })
     }
 
@@ -272,7 +321,7 @@ impl Worker {
     }
 }
 
-fn instance(worker: &Worker, known: &super::Known) -> InstanceStatus {
+fn instance(worker: &WorkerFacts, known: &super::Known) -> InstanceStatus {
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,

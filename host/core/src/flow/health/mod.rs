@@ -1,0 +1,383 @@
+//! The worker's health over time: when it is looked at, what is taken in, what is concluded, and what follows.
+//!
+//! ```text
+//! timer ─▶ heartbeat read ─┐
+//!     └──▶ probe sent … answered ─┤
+//! scan ─▶ status checks … read ──┼─▶ taken in, if it is of the present life ─▶ rule ─▶ confirmed ─▶ told, once a turn
+//!                                                                                                 └─▶ restart asked for
+//! ```
+//!
+//! A conclusion is confirmed before it is one: the cloud has shown the instance running since the failures began, and,
+//! where other hosts write the record, it was read since and knows of no restart. So an instance that a person stopped, a
+//! restart on another host and a host without a network are not taken for a hung worker.
+
+mod restart;
+mod status;
+mod watch;
+
+use super::{Flow, Progress};
+use crate::effect::Effect;
+use crate::event::WorkerTimer;
+use crate::facts::{Facts, WorkerFacts};
+use crate::happened::Happened;
+use crate::model::health::{
+    self, HealthSpec, Observation, Probed, RestartRule, Sign, SignalKind, Signals, StatusChecks,
+};
+use crate::model::id::InstanceId;
+use crate::model::notice::Step;
+use crate::model::operator::CommandOutcome;
+use crate::model::restart::{Initiator, RestartRequest};
+use crate::model::time::Instant;
+use crate::turn::Turn;
+use watch::Watch;
+
+/// What this host remembers of the worker's health.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health {
+    /// What was seen of the present life; `None`: there is none that could be seen.
+    watch: Option<Watch>,
+    /// How often it was time to look, for the spread of the next time.
+    round: u64,
+    /// When that is; `None`: never, or not yet.
+    due_at: Option<Instant>,
+    /// Since when this host would have heard a heartbeat, had there been one: later than its start if it stood still,
+    /// if the worker was paused, or if its door for boxes was full.
+    listening_since: Instant,
+    /// Whether people were told that the worker is unhealthy, and not yet that it is well again.
+    told: bool,
+    /// When a restart was last asked for.
+    restart_asked_at: Option<Instant>,
+    /// Restarts in a row that were begun for its health, on any host, and did not make it well.
+    restarts_in_row: u32,
+    /// The latest restart of the record that this host has seen, by its start.
+    restart_seen: Option<Instant>,
+    heard: Vec<Heard>,
+}
+
+/// What concerns this flow, in the order in which it happened.
+#[derive(Clone, Debug)]
+enum Heard {
+    /// The host begins to work.
+    Started,
+    /// It is time to look.
+    Look,
+    /// A probe of this instance, asked for at this instant, came to an end.
+    Probed(InstanceId, Instant, Probed),
+    /// The status checks of this instance were asked for at this instant.
+    StatusChecks(InstanceId, Instant, Result<Option<StatusChecks>, String>),
+    /// A restart has begun.
+    RestartBegun,
+    /// Something that a conclusion may wait for is in the facts.
+    News,
+}
+
+impl Flow for Health {
+    fn hear(&mut self, _facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened) {
+        let heard = match happened {
+            Happened::Started => Heard::Started,
+            Happened::BoxTurnedAway => {
+                self.listening_since = turn.now;
+                return;
+            }
+            Happened::TimerFired(WorkerTimer::Probe) => Heard::Look,
+            Happened::Probed {
+                instance,
+                asked_at,
+                result,
+            } => Heard::Probed(instance.clone(), *asked_at, result.clone()),
+            Happened::StatusChecksRead {
+                instance,
+                asked_at,
+                checks,
+            } => Heard::StatusChecks(instance.clone(), *asked_at, checks.clone()),
+            Happened::RestartBegun => Heard::RestartBegun,
+            Happened::Scanned { error: None, .. } | Happened::RecordRead { .. } => Heard::News,
+            Happened::CommandDone(CommandOutcome::Forgotten) => {
+                self.watch = None;
+                self.restarts_in_row = 0;
+                return;
+            }
+            _ => return,
+        };
+        self.heard.push(heard);
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+        for heard in std::mem::take(&mut self.heard) {
+            let wanted = match heard {
+                Heard::Started => {
+                    self.begin(facts, turn);
+                    None
+                }
+                Heard::Look => self.look(facts, turn),
+                Heard::Probed(instance, asked_at, result) => {
+                    self.probed(facts, turn, &instance, asked_at, &result)
+                }
+                Heard::StatusChecks(instance, asked_at, checks) => {
+                    self.checked(facts, turn, &instance, asked_at, checks)
+                }
+                Heard::RestartBegun => {
+                    // What was seen before is not of the life that follows (docs/incidents.md#self-fire).
+                    self.watch_present_life(facts, turn.now);
+                    None
+                }
+                Heard::News => self.conclude(facts, turn),
+            };
+            if let Some(request) = wanted {
+                turn.tell(Happened::RestartWanted(request));
+            }
+        }
+        match self.due_at {
+            Some(at) => Progress::until("the next look at the worker's health", at),
+            None => Progress::Quiet,
+        }
+    }
+}
+
+impl Health {
+    /// The host begins to work.
+    fn begin(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        self.listening_since = turn.now;
+        self.restart_seen = facts.restart.as_ref().map(|restart| restart.started_at);
+        if let Some(spec) = &facts.pool.health {
+            self.schedule(facts, turn, spec);
+        }
+    }
+
+    fn schedule(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, spec: &HealthSpec) {
+        let at = turn.now + health::pause(&turn.shared.us, &facts.id, self.round, spec.every);
+        self.round = self.round.wrapping_add(1).max(1);
+        self.due_at = Some(at);
+        turn.timer(facts, at, WorkerTimer::Probe);
+    }
+
+    /// It is time to look.
+    fn look(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
+        let spec = facts.pool.health.as_ref()?;
+        let due_at = self.due_at.unwrap_or(turn.now);
+        if turn.now.since(due_at) >= spec.every {
+            // The host itself stood still, and no box could be heard.
+            self.listening_since = turn.now;
+        }
+        self.schedule(facts, turn, spec);
+        self.watch_present_life(facts, turn.now);
+        if !facts.is_health_asked() {
+            return None;
+        }
+        let heartbeat = self.heartbeat_observation(facts, turn.now, turn.shared.store_is_shared);
+        if let Some((observation, at)) = heartbeat {
+            // Silence may be this host's alone.
+            if observation.sign != Sign::Good {
+                self.read_record(facts, turn);
+            }
+            self.take(facts, SignalKind::Heartbeat, observation, at);
+        }
+        if facts.paused.is_some() {
+            // Silence while a person works on the box is no silence afterwards.
+            self.listening_since = turn.now;
+        }
+        self.probe(facts, turn, spec);
+        self.conclude(facts, turn)
+    }
+
+    fn probe(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, spec: &HealthSpec) {
+        let Some(probe) = &spec.probe else {
+            return;
+        };
+        let Some(target) = facts.probe_target(probe) else {
+            return;
+        };
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let before = watch.probe_asked_at.replace(turn.now);
+        turn.effects.push(Effect::Probe {
+            worker: facts.id.clone(),
+            instance: watch.life.instance.clone(),
+            asked_at: turn.now,
+            target,
+        });
+        if before.is_some() {
+            // A probe takes less than the time between two, so it was the host that had no time for it.
+            let late = "this host did not get round to the probe before";
+            let observation = Observation::unavailable(late);
+            self.take(facts, probe.kind.signal(), observation, turn.now);
+        }
+    }
+
+    /// A probe came to an end. It counts if it is the one that the present watch waits for: one of an earlier life, or from
+    /// before or during a restart, is not.
+    fn probed(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        instance: &InstanceId,
+        asked_at: Instant,
+        probed: &Probed,
+    ) -> Option<RestartRequest> {
+        let spec = facts.pool.health.as_ref()?;
+        self.watch_present_life(facts, turn.now);
+        let watch = self.watch.as_mut()?;
+        let is_awaited = watch.probe_asked_at == Some(asked_at) && &watch.life.instance == instance;
+        let probe = spec.probe.as_ref().filter(|_| is_awaited)?;
+        watch.probe_asked_at = None;
+        if !facts.is_health_asked() {
+            return None;
+        }
+        let observation = probe.kind.observation(probed);
+        self.take(facts, probe.kind.signal(), observation, asked_at);
+        self.conclude(facts, turn)
+    }
+
+    /// EC2's status checks of this instance were read; `Ok(None)`: the answer says nothing of it.
+    fn checked(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        instance: &InstanceId,
+        asked_at: Instant,
+        checks: Result<Option<StatusChecks>, String>,
+    ) -> Option<RestartRequest> {
+        self.watch_present_life(facts, turn.now);
+        let watch = self.watch.as_ref();
+        let watch = watch.filter(|_| facts.pool.has_status_checks())?;
+        let is_of_this_life = &watch.life.instance == instance && asked_at >= watch.since;
+        if !is_of_this_life || !facts.is_health_asked() {
+            return None;
+        }
+        let observation = match checks {
+            Ok(Some(checks)) => checks.observation(),
+            Ok(None) => Observation::unavailable("EC2's answer says nothing of this instance"),
+            Err(error) => Observation::unavailable(error),
+        };
+        self.take(facts, SignalKind::StatusChecks, observation, asked_at);
+        self.conclude(facts, turn)
+    }
+
+    /// Draws the conclusion that the signals allow at present, if anything has changed that it waits for. Returns the restart
+    /// that follows from it, which is asked for as any program asks.
+    fn conclude(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
+        let rule = facts.pool.health.as_ref().map(|spec| spec.restart)?;
+        self.watch_present_life(facts, turn.now);
+        let watch = self.watch.as_ref()?;
+        if facts.health_hold().is_some() {
+            return None;
+        }
+        match health::bad_signal(rule, &watch.signals) {
+            Some(kind) => return self.unhealthy(facts, turn, rule, kind),
+            None if health::is_well(rule, &watch.signals) => self.well(facts, turn),
+            None => {}
+        }
+        None
+    }
+
+    fn unhealthy(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        rule: RestartRule,
+        kind: SignalKind,
+    ) -> Option<RestartRequest> {
+        if !self.is_confirmed(facts, turn, kind) {
+            return None;
+        }
+        let watch = self.watch.as_mut()?;
+        let signal = watch.signals.get(&kind)?;
+        let (bad_since, told) = (signal.row_since, words(&watch.signals));
+        if watch.unhealthy_since.is_none() {
+            watch.unhealthy_since = Some(turn.now);
+            self.told = true;
+            let fields = [
+                ("instance_id", watch.life.instance.as_str()),
+                ("cause", kind.cause()),
+                ("signal", kind.as_str()),
+            ];
+            turn.notice(facts, Step::WorkerUnhealthy, told.clone(), &fields);
+        }
+        if rule == RestartRule::Never {
+            return None;
+        }
+        self.restart_for(facts, turn, kind, bad_since, told)
+    }
+
+    /// Whether nothing else can be behind it than the worker itself, as far as this host can know.
+    fn is_confirmed(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, kind: SignalKind) -> bool {
+        let signals = self.watch.as_ref().map(|watch| &watch.signals);
+        let Some(signal) = signals.and_then(|signals| signals.get(&kind)) else {
+            return false;
+        };
+        let (first, last) = (signal.row_since, signal.at);
+        let seen_at = facts.adopted_known().and_then(|known| known.read_at);
+        if seen_at.is_none_or(|seen_at| seen_at < first) {
+            return false;
+        }
+        if turn.shared.store_is_shared && facts.record.read_at < last {
+            self.read_record(facts, turn);
+            return false;
+        }
+        true
+    }
+
+    /// Has the record read, once in a step, where other hosts write it too.
+    fn read_record(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        if turn.shared.store_is_shared && watch.record_asked_at != Some(turn.now) {
+            watch.record_asked_at = Some(turn.now);
+            turn.read_record(facts);
+        }
+    }
+
+    /// The restart to ask for: at most once in a turn to unhealthy, and again when the pause is over and nothing has become
+    /// better.
+    fn restart_for(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &Turn<'_>,
+        kind: SignalKind,
+        bad_since: Instant,
+        told: String,
+    ) -> Option<RestartRequest> {
+        let held_off = facts.health_restart_held_off(turn.now, bad_since);
+        if !self.may_ask_for_restart(facts, turn.now) || held_off.is_some() {
+            return None;
+        }
+        self.restart_asked_at = Some(turn.now);
+        Some(RestartRequest {
+            cause: kind.cause().to_owned(),
+            initiator: Initiator::Program,
+            text: Some(told),
+        })
+    }
+
+    fn well(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        self.restarts_in_row = 0;
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        watch.unhealthy_since = None;
+        if !self.told {
+            return;
+        }
+        self.told = false;
+        let (told, instance) = (words(&watch.signals), watch.life.instance.as_str());
+        let fields = [("instance_id", instance)];
+        turn.notice(facts, Step::WorkerRecovered, told, &fields);
+    }
+}
+
+/// All signals in one sentence.
+fn words(signals: &Signals) -> String {
+    let told = signals.iter().map(|(kind, signal)| {
+        let (kind, sign) = (kind.as_str(), signal.sign.as_str());
+        match signal.failures() {
+            0 | 1 => format!("{kind} is {sign} ({})", signal.text),
+            failures => format!(
+                "{kind} is {sign}, {failures} times in a row ({})",
+                signal.text
+            ),
+        }
+    });
+    told.collect::<Vec<_>>().join("; ")
+}

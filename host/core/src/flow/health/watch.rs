@@ -1,0 +1,162 @@
+//! What was seen of one life of one instance.
+//!
+//! A [`Watch`] begins when that life is adopted and has its address, and ends with it. So an answer that is still on its way
+//! from the life before, or from before a restart, meets another watch or none and is dropped.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Health;
+use crate::facts::{Life, WorkerFacts, inputs};
+use crate::model::health::{
+    Ask, Observation, ProbeKind, ProbeSpec, Sign, Signal, SignalKind, Signals, Standing, Target,
+};
+use crate::model::time::Instant;
+
+/// What was seen of one life of one instance.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    pub(super) life: Life,
+    /// Since when, by this host: an answer to an earlier question is of another life.
+    pub(super) since: Instant,
+    /// Since when nothing has been in the way of a conclusion; `None`: something is.
+    free_since: Option<Instant>,
+    /// What each signal says.
+    pub(super) signals: Signals,
+    /// The probe under way, by when it was asked for.
+    pub(super) probe_asked_at: Option<Instant>,
+    /// When the record was last asked for, so that no restart of another host is taken for a failure.
+    pub(super) record_asked_at: Option<Instant>,
+    /// Since when the worker is unhealthy; `None`: it is not.
+    pub(super) unhealthy_since: Option<Instant>,
+}
+
+impl Watch {
+    fn new(life: Life, now: Instant) -> Self {
+        Self {
+            life,
+            since: now,
+            free_since: None,
+            signals: Signals::new(),
+            probe_asked_at: None,
+            record_asked_at: None,
+            unhealthy_since: None,
+        }
+    }
+}
+
+impl Health {
+    /// Ends the watch of a life that is over and begins that of a new one. While nothing may be concluded rows do not grow.
+    pub(super) fn watch_present_life(&mut self, facts: &WorkerFacts, now: Instant) {
+        self.count_restart(facts);
+        let life = facts.present_life().ok();
+        let watch = self.watch.take();
+        let same = watch.filter(|watch| Some(&watch.life) == life.as_ref());
+        self.watch = same.or_else(|| Some(Watch::new(life?, now)));
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        if facts.health_hold().is_none() {
+            watch.free_since.get_or_insert(now);
+        } else {
+            watch.free_since = None;
+            watch.signals.values_mut().for_each(|signal| signal.row = 0);
+        }
+    }
+
+    /// Counts a restart that was begun since this host last looked.
+    fn count_restart(&mut self, facts: &WorkerFacts) {
+        let Some(restart) = &facts.restart else {
+            return;
+        };
+        let is_new = self.restart_seen != Some(restart.started_at);
+        self.restart_seen = Some(restart.started_at);
+        if is_new && restart.request.is_for_health() {
+            self.restarts_in_row = self.restarts_in_row.saturating_add(1);
+        }
+    }
+
+    /// Takes in a reading of the present life that was asked for at `at`. What it proves is a matter of that moment and not
+    /// of the one at which it arrives: a host that stood still gets the answers of minutes ago.
+    pub(super) fn take(
+        &mut self,
+        facts: &WorkerFacts,
+        kind: SignalKind,
+        observation: Observation,
+        at: Instant,
+    ) {
+        let (Some(spec), Some(watch)) = (&facts.pool.health, &mut self.watch) else {
+            return;
+        };
+        let is_free = watch.free_since.is_some_and(|since| at >= since);
+        let in_grace = at.since(watch.since) < spec.boot_grace;
+        let signal = watch.signals.entry(kind).or_insert(Signal::unread(at));
+        // Until it has answered once it may still be on its way up.
+        let is_booting = signal.standing == Standing::Unknown && in_grace;
+        let is_too_early = is_booting && observation.sign == Sign::Bad;
+        let counts = is_free && !is_too_early;
+        signal.take_in(observation, at, counts, spec.thresholds(kind));
+    }
+
+    /// What the box's heartbeat says, and as of when; `None` where boxes do not register. Silence is measured from when this
+    /// host, or any other, would have heard: since the life began, and since this host listens.
+    pub(super) fn heartbeat_observation(
+        &self,
+        facts: &WorkerFacts,
+        now: Instant,
+        store_is_shared: bool,
+    ) -> Option<(Observation, Instant)> {
+        let limit = facts.pool.boxes.as_ref()?.token_live();
+        let watch = self.watch.as_ref()?;
+        let adopted_since = watch.life.adopted_since;
+        let heartbeat = facts.record.activity().heartbeat_at;
+        let heartbeat = heartbeat.filter(|at| *at > adopted_since);
+        let heard_since = watch.since.max(self.listening_since);
+        let silent_since = heartbeat.unwrap_or(heard_since).max(heard_since);
+        // Another host may have heard what this one has not: it is in the store.
+        let as_of = match store_is_shared {
+            true => facts.record.read_at,
+            false => now,
+        };
+        let told = |at: Option<Instant>| match at {
+            Some(at) => format!("the last heartbeat came {} ago", now.since(at)),
+            None => "no heartbeat has come yet".to_owned(),
+        };
+        let text = told(heartbeat);
+        Some(match heartbeat {
+            _ if as_of.since(silent_since) >= limit => {
+                let text = format!("{text}; three of them are {limit}");
+                (Observation::bad(text), as_of)
+            }
+            Some(at) if now.since(at) < limit => (Observation::good(text), now),
+            _ => (Observation::unavailable(text), now),
+        })
+    }
+}
+
+impl WorkerFacts {
+    /// The probe to send now.
+    pub(super) fn probe_target(&self, probe: &ProbeSpec) -> Option<Target> {
+        let port = probe.port.unwrap_or(self.pool.port);
+        Some(Target {
+            address: SocketAddr::new(self.probed_ip()?, port),
+            ask: match &probe.kind {
+                ProbeKind::Http { path, .. } => Ask::Http(path.clone()),
+                ProbeKind::Tcp => Ask::Tcp,
+            },
+            timeout: probe.timeout,
+        })
+    }
+
+    /// The address that callers get, else the private one first (docs/incidents.md#ip-race).
+    fn probed_ip(&self) -> Option<IpAddr> {
+        let instance = &self.adopted_known()?.instance;
+        let addresses = [instance.private_ip, instance.public_ip];
+        let addresses = addresses.into_iter().flatten();
+        let route = self.route.as_ref().map(|route| route.url.as_str());
+        let is_served = |ip: &IpAddr| Some(inputs::url(*ip, self.pool.port).as_str()) == route;
+        addresses
+            .clone()
+            .find(is_served)
+            .or(addresses.clone().next())
+    }
+}

@@ -1,0 +1,83 @@
+//! What a flow says of itself when it has been advanced.
+
+use crate::guard::Proposal;
+use crate::model::id::DecisionId;
+use crate::model::time::Instant;
+
+/// How a flow stands.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// It has nothing to do until it hears of something.
+    Quiet,
+    /// It waits.
+    Waits(Wait),
+    /// It wants the cloud changed, and hears at once what the guard says.
+    Proposes(Proposed),
+}
+
+/// What a flow waits for, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// In words that follow "waits for".
+    pub what: &'static str,
+    /// Its end.
+    pub until: Until,
+}
+
+/// The end of a wait. A wait without one has to say so, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// A timer runs out at this instant, and the flow acts on it.
+    At(Instant),
+    /// Something that is under way ends: a call of the shell, which answers each within its own time-out, or another flow's
+    /// part of the same step.
+    Answered,
+    /// Nothing ends it in every case, for this reason.
+    Unbounded(&'static str),
+}
+
+/// A change of the cloud that a flow wants.
+#[derive(Debug)]
+pub(super) struct Proposed {
+    /// The decision it rests on.
+    pub(super) decision: DecisionId,
+    pub(super) proposal: Proposal,
+    /// Whether the flow itself journals and tells of a veto.
+    pub(super) is_vetoed_quietly: bool,
+}
+
+impl Progress {
+    pub(super) fn until(what: &'static str, at: Instant) -> Self {
+        let until = Until::At(at);
+        Self::Waits(Wait { what, until })
+    }
+
+    pub(super) fn answered(what: &'static str) -> Self {
+        let until = Until::Answered;
+        Self::Waits(Wait { what, until })
+    }
+
+    pub(super) fn unbounded(what: &'static str, why: &'static str) -> Self {
+        let until = Until::Unbounded(why);
+        Self::Waits(Wait { what, until })
+    }
+}
+
+impl Proposed {
+    /// A proposal whose veto is journaled and told like any other.
+    pub(super) fn new(decision: DecisionId, proposal: Proposal) -> Self {
+        Self {
+            decision,
+            proposal,
+            is_vetoed_quietly: false,
+        }
+    }
+
+    /// A proposal whose veto the flow itself tells of, where it is new.
+    pub(super) fn quietly(decision: DecisionId, proposal: Proposal) -> Self {
+        Self {
+            is_vetoed_quietly: true,
+            ..Self::new(decision, proposal)
+        }
+    }
+}
