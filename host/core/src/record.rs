@@ -204,6 +204,7 @@ fn is_renewal(facts: &WorkerFacts, writing: &Writing) -> bool {
 
 /// Gives up what was to be written.
 fn go_back(facts: &mut Facts) {
+    facts.change().record.dirty = false;
     if let Some(stored) = facts.record.stored.clone() {
         facts.change().fold(stored);
     }
@@ -267,6 +268,7 @@ fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: I
     };
     let before = embodied(facts);
     let found = stored.activity;
+    facts.change().record.dirty = false;
     facts.change().fold(stored);
     take_activity(facts, turn, found, asked_at);
     facts.change().record.seen_at = turn.now;

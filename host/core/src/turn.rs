@@ -83,7 +83,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Has the worker's flows hear of something in the next round.
+    /// Has the worker's flows hear of something, before the next one is advanced.
     pub(crate) fn tell(&mut self, happened: Happened) {
         self.news.push_back(happened);
     }

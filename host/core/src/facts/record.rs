@@ -90,6 +90,11 @@ impl RecordView {
         }
     }
 
+    /// Whether a write is under way, or follows the one that has just ended.
+    pub fn is_being_written(&self) -> bool {
+        self.writing.is_some() || self.dirty
+    }
+
     /// The version the next write replaces.
     pub fn version(&self) -> Version {
         self.stored

@@ -83,19 +83,20 @@ impl Flow for Commands {
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
         self.journal_new(facts, turn);
+        // A command after one whose write has just ended goes into the write that follows anyway.
+        let mut joins_the_rest = false;
         while let Some(pending) = self.pending.front_mut() {
+            let is_held_up = match joins_the_rest {
+                true => facts.record.writing.is_some(),
+                false => facts.record.is_being_written(),
+            };
             match &pending.at {
                 At::New | At::Queued => pending.take_up(facts, turn),
-                At::Ready => {
-                    if facts.record.writing.is_some() {
-                        return Progress::answered("the write of the record under way");
-                    }
-                    pending.follow(facts, turn, None);
+                At::Ready | At::Decided(_) if is_held_up => {
+                    return Progress::answered("the write of the record under way");
                 }
+                At::Ready => pending.follow(facts, turn, None),
                 At::Decided(choice) => {
-                    if facts.record.writing.is_some() {
-                        return Progress::answered("the write of the record under way");
-                    }
                     let choice = *choice;
                     pending.follow(facts, turn, Some(choice));
                 }
@@ -105,6 +106,7 @@ impl Flow for Commands {
                 At::Writing(_) => return Progress::answered("the write of the record"),
                 At::Durable(outcome) => {
                     let outcome = *outcome;
+                    joins_the_rest = true;
                     take_effect(facts, turn, outcome);
                     self.end(facts, turn, Ok(outcome));
                     turn.tell(Happened::CommandDone(outcome));

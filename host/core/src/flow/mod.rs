@@ -2,7 +2,7 @@
 //!
 //! A flow is one concern with its private state, and all flows have one shape, [`Flow`]. An event is folded into the facts
 //! first; then each flow hears what happened, and is advanced in the order of [`Flows::in_order`], until nothing moves. Flows
-//! never import each other: what one did that concerns others it tells as news, which all hear in the next round, and what is
+//! never import each other: what one did that concerns others it tells as news, which all hear before the next is advanced, and what is
 //! known of the worker stands in the facts. A flow that wants the cloud changed proposes it; only this file asks the guard
 //! and has the permitted mutation sent.
 //!
@@ -114,30 +114,20 @@ impl Flows {
     /// One step: all hear what happened, then each is advanced, until nothing moves.
     fn step(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, happened: Happened) {
         turn.tell(happened);
+        self.hear_news(facts, turn);
         let rounds_max = ROUNDS_MAX + self.command.len();
         for _ in 0..rounds_max {
-            self.hear_news(facts, turn);
-            let has_proposed = self.round(facts, turn);
-            if !has_proposed && turn.news.is_empty() {
+            if !self.round(facts, turn) {
                 return self.check_quiet(facts, turn);
             }
         }
-        debug_assert!(false, "a step that does not end: {:?}", turn.news);
-        turn.news.clear();
+        debug_assert!(false, "a step that does not end");
     }
 
-    fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
-        while let Some(happened) = turn.news.pop_front() {
-            for name in ORDER {
-                self.flow(name).hear(facts, turn, &happened);
-            }
-        }
-        act::note_asking(facts, self.resolve.asking());
-    }
-
-    /// Advances each flow once. Returns whether one has proposed something, and may have more to do.
+    /// Advances each flow once; what one tells is heard by all before the next is advanced. Returns whether there may be more
+    /// to do.
     fn round(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
-        let mut has_proposed = false;
+        let mut has_moved = false;
         for (place, name) in ORDER.into_iter().enumerate() {
             let progress = self.flow(name).advance(facts, turn);
             if name == Name::Resolve {
@@ -147,13 +137,28 @@ impl Flows {
                 Progress::Quiet => None,
                 Progress::Waits(wait) => Some(wait),
                 Progress::Proposes(proposed) => {
-                    has_proposed = true;
                     self.judge(name, facts, turn, proposed);
+                    has_moved = true;
                     None
                 }
             };
+            has_moved |= self.hear_news(facts, turn);
         }
-        has_proposed
+        has_moved
+    }
+
+    /// Has all flows hear what there is to hear. Returns whether there was something.
+    fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
+        let has_news = !turn.news.is_empty();
+        while let Some(happened) = turn.news.pop_front() {
+            for name in ORDER {
+                self.flow(name).hear(facts, turn, &happened);
+            }
+        }
+        if has_news {
+            act::note_asking(facts, self.resolve.asking());
+        }
+        has_news
     }
 
     /// Puts a proposal to the guard, and has it sent if the guard permits it.
@@ -182,9 +187,9 @@ impl Flows {
             return;
         }
         let before = turn.effects.len();
-        let has_proposed = self.round(facts, turn);
+        let has_moved = self.round(facts, turn);
         assert!(
-            !has_proposed && turn.effects.len() == before && turn.news.is_empty(),
+            !has_moved && turn.effects.len() == before,
             "a second advance in a row did something: {:?}",
             &turn.effects[before..]
         );

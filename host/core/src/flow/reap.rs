@@ -103,10 +103,8 @@ impl Flow for Reap {
                 Heard::Used("it was used")
             }
             Happened::Written(WriteEnd::InUse) => Heard::Used("it came into use"),
-            Happened::RecordRead {
-                asked_at, result, ..
-            } => {
-                if result.is_ok() && facts.asking.has_callers {
+            Happened::RecordRead { asked_at, .. } => {
+                if facts.asking.has_callers {
                     self.heard
                         .push(Heard::Used("somebody asks another host for it"));
                 }

@@ -45,12 +45,12 @@ impl Flow for Recovery {
             Happened::Started
             | Happened::Written(WriteEnd::Lost)
             | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push(Heard::Look),
-            Happened::CommandDone(outcome) => {
-                self.heard.push(Heard::Look);
-                if *outcome == CommandOutcome::Resumed {
-                    self.heard.push(Heard::ReplayIfIdle);
-                }
+            // The write that made the command durable is heard of as well, and comes after.
+            Happened::CommandDone(CommandOutcome::Resumed) => {
+                let first = [Heard::Look, Heard::ReplayIfIdle];
+                self.heard.splice(0..0, first);
             }
+            Happened::CommandDone(_) => self.heard.insert(0, Heard::Look),
             Happened::Written(WriteEnd::Written) => self.heard.push(Heard::Recover),
             Happened::RecordRead {
                 result: Ok(ReadEnd::Known | ReadEnd::News),
