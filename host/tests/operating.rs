@@ -235,22 +235,22 @@ async fn the_command_line_says_in_one_sentence_what_has_come_of_a_command() {
     let cases: [(&[&str], &str); 7] = [
         (
             &["pause", "chat", "--reason", "disk copy"],
-            "chat is paused (disk copy): nothing is changed",
+            "chat is paused (disk copy): the host changes nothing",
         ),
         (&["pause", "chat"], "chat was paused already (disk copy)"),
         (
             &["pause", "chat", "--reason", "moving"],
-            "its reason is new (moving)",
+            "its reason has changed (moving)",
         ),
         (
             &["forget", "chat"],
-            "chat is forgotten, and paused (moving) still",
+            "chat is forgotten and still paused (moving)",
         ),
         (&["resume", "chat"], "chat is resumed"),
         (&["resume", "chat"], "chat is not paused"),
         (
             &["forget", "chat"],
-            "chat is forgotten; the next call learns it anew",
+            "chat is forgotten; the next call reads it again from AWS",
         ),
     ];
     for (number, (arguments, part)) in cases.into_iter().enumerate() {

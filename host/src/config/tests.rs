@@ -11,7 +11,7 @@ mod fargate;
 mod health;
 mod local_time;
 
-/// A small configuration in which single lines are changed.
+/// A small configuration; the tests change single lines of it.
 const GOOD: &str = r#"[host]
 fleet = "test"
 state_dir = "state"
@@ -32,7 +32,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("etc/reeve.toml"), text)
 }
 
-/// Checks that `text` is refused with exactly this, each line with its place.
+/// Checks that `text` is refused with exactly these findings, each with its place.
 fn check(text: &str, expected: &str) {
     let error = parse(text).expect_err(text);
     assert_eq!(error.to_string(), expected, "{text}");
@@ -200,7 +200,7 @@ fn a_value_out_of_bounds_is_refused_at_its_place() {
         ),
         (
             line("policy_tags = [\"a\", \"a\"]"),
-            "11:21: the tag key \"a\" stands here twice",
+            "11:21: the tag key \"a\" is listed twice",
         ),
         (
             line("policy.resolve.file = \"../x.wasm\""),
@@ -254,10 +254,10 @@ fn two_workers_share_neither_tag_nor_pointer_and_every_mistake_is_shown_at_once(
     );
     check(
         &text,
-        "etc/reeve.toml:18:13: the tag Name=chat in us-east-1 is the worker \"chat\" (line 12)'s already; an \
-         instance must belong to one worker: give each a `tag_value` of its own\n\
-         etc/reeve.toml:19:11: the pointer /chat/id in us-east-1 is the worker \"chat\" (line 12)'s already; give \
-         each worker one of its own\n\
+        "etc/reeve.toml:18:13: the tag Name=chat in us-east-1 is already the worker \"chat\" (line 12)'s; an \
+         instance must belong to one worker: give each worker its own `tag_value`\n\
+         etc/reeve.toml:19:11: the pointer /chat/id in us-east-1 is already the worker \"chat\" (line 12)'s; give \
+         each worker its own\n\
          etc/reeve.toml:21:9: the name \"a b\" cannot be used; accepted: 1 to 64 letters, digits, `-`, `_` and \
          `.`, not beginning with `.`\n\
          etc/reeve.toml:22:8: there is no pool \"cpu\"; accepted: \"gpu\"\n\

@@ -1,4 +1,4 @@
-//! The end of the loop: whoever waits is answered, and what is under way comes to its end.
+//! The end of the loop: every pending request gets a response, and running mutations are completed.
 
 use reeve_core::answer::{Answer, NotYet, NotYetCode};
 use reeve_core::boxes::{Refusal, RefusalCode, Reply};
@@ -9,13 +9,13 @@ use reeve_core::time::Millis;
 use super::handle::Request;
 use super::{DRAIN_MAX, Drive};
 
-/// When callers come back to a host that shuts down: by then its successor is up, or nobody is.
+/// When callers should retry during a shutdown: a successor host, if any, is up by then.
 const DRAINING_RETRY_AFTER: Millis = Millis::from_secs(2);
 
 impl Drive {
-    /// Answers everyone who waits, then lets mutations under way come to their end: their outcomes are
-    /// journaled, and what only completes them (the pointer after a launch) is still done. Nothing new
-    /// is asked or decided.
+    /// Responds to every pending caller, then waits for running mutations to end. Outcomes are
+    /// journaled, and a write that completes a mutation (the pointer after a launch) is still sent.
+    /// No new question or mutation starts.
     pub(super) async fn drain(&mut self) {
         for caller in std::mem::take(&mut self.callers).into_values() {
             let _ = caller.send(draining());
@@ -27,7 +27,7 @@ impl Drive {
                 () = tokio::time::sleep_until(deadline) => {
                     tracing::warn!(
                         mutations = self.mutations_under_way,
-                        "shutting down although mutations have not ended; the journal holds their intents"
+                        "shutting down before all mutations have ended; the journal holds their intents"
                     );
                     break;
                 }
@@ -38,7 +38,7 @@ impl Drive {
         while let Ok(request) = self.requests.try_recv() {
             self.turn_away(request);
         }
-        // Who waits for something that was not asked any more comes back.
+        // Pending reports whose work was not started are told to retry.
         for visitor in std::mem::take(&mut self.visitors).into_values() {
             let _ = visitor.send(come_back());
         }
@@ -79,7 +79,7 @@ impl Drive {
             Request::Said { reply, .. } => {
                 let _ = reply.send(come_back());
             }
-            // Without a reply the handler says that the host is shut down.
+            // If `reply` is dropped, the handler responds that the host is shut down.
             Request::Gone { .. } | Request::Operate { .. } => {}
             Request::Status { worker, reply } => self.tell_status(worker, reply),
         }
@@ -89,14 +89,14 @@ impl Drive {
 fn draining() -> Answer {
     Answer::NotYet(NotYet {
         code: NotYetCode::Draining,
-        detail: "this host is shutting down; ask again, its successor will answer".to_owned(),
+        detail: "this host is shutting down; retry, its successor will respond".to_owned(),
         retry_after: DRAINING_RETRY_AFTER,
         decision: None,
     })
 }
 
 fn come_back() -> Reply {
-    let detail = "this host is shutting down; say it again, its successor will answer";
+    let detail = "this host is shutting down; retry, its successor will respond";
     let code = RefusalCode::Draining;
     Reply::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
 }

@@ -1,4 +1,4 @@
-//! How request handlers reach the loop.
+//! How request handlers send requests to the loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use reeve_core::token::Secret;
 use reeve_core::worker::WorkerStatus;
 use tokio::sync::{mpsc, oneshot};
 
-/// Requests on their way to the loop; further callers wait in line.
+/// Requests queued for the loop; further requests wait to enter the queue.
 const QUEUE: usize = 1024;
 
 /// The loop has ended: the host is shut down, or the loop failed.
@@ -20,10 +20,10 @@ const QUEUE: usize = 1024;
 #[error("the host's loop has ended")]
 pub(crate) struct LoopEnded;
 
-/// What an operator's command came to, and the worker as it is then.
+/// The outcome of an operator's command, and the worker's status after it.
 pub(crate) type Reported = Result<(Operated, WorkerStatus), Refused>;
 
-/// What handlers ask of the loop.
+/// A handler's request to the loop.
 #[derive(Debug)]
 pub(super) enum Request {
     /// Where is the worker?
@@ -33,7 +33,7 @@ pub(super) enum Request {
         wait: Option<Millis>,
         reply: oneshot::Sender<Answer>,
     },
-    /// A box registers, or somebody reports.
+    /// A box registers, or a box or application reports.
     Said {
         worker: WorkerId,
         request: RequestId,
@@ -41,7 +41,7 @@ pub(super) enum Request {
         fresh: Secret,
         reply: oneshot::Sender<Reply>,
     },
-    /// The caller went away.
+    /// The caller of this request left.
     Gone {
         worker: WorkerId,
         request: RequestId,
@@ -53,14 +53,14 @@ pub(super) enum Request {
         command: Command,
         reply: oneshot::Sender<Reported>,
     },
-    /// How is this worker, or how are all?
+    /// The status of one worker, or of all.
     Status {
         worker: Option<WorkerId>,
         reply: oneshot::Sender<Vec<WorkerStatus>>,
     },
 }
 
-/// The loop's front door; clones share it.
+/// Sends requests to the loop; clones share one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     requests: mpsc::Sender<Request>,
@@ -68,7 +68,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// A door and what comes in through it.
+    /// A handle, and the queue of its requests.
     pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
         let (requests, incoming) = mpsc::channel(QUEUE);
         let handle = Self {
@@ -78,8 +78,8 @@ impl Handle {
         (handle, incoming)
     }
 
-    /// Asks where a worker is and waits for the answer. When the caller is dropped meanwhile, the loop is
-    /// told that nobody waits any more.
+    /// Asks where a worker is and waits for the response. If the returned future is dropped, the
+    /// loop is told that the caller left.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -99,7 +99,7 @@ impl Handle {
         self.wait_for(worker, request, message, answer).await
     }
 
-    /// Says something of a worker, for a box or an application, and waits for what it is answered.
+    /// Passes on a registration or report of a box or application, and waits for the response.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -121,11 +121,11 @@ impl Handle {
         self.wait_for(worker, request, message, answer).await
     }
 
-    /// Gives an operator's command about a configured worker and waits for what comes of it. It is followed
-    /// also when the caller is dropped meanwhile.
+    /// Passes on an operator's command for a configured worker and waits for its outcome. The
+    /// command is carried out even if the returned future is dropped.
     ///
     /// # Errors
-    /// [`LoopEnded`], also when the host shut down before there was an answer.
+    /// [`LoopEnded`], also if the host shut down before it responded.
     pub(crate) async fn operate(
         &self,
         worker: &WorkerId,
@@ -142,7 +142,7 @@ impl Handle {
         reported.await.map_err(|_| LoopEnded)
     }
 
-    /// How one worker is; `None` when it is not configured.
+    /// The status of one worker. `None`: it is not configured.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -150,7 +150,7 @@ impl Handle {
         Ok(self.status(Some(worker)).await?.pop())
     }
 
-    /// How all workers are, by name.
+    /// The status of all workers, by name.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -189,7 +189,7 @@ impl Handle {
     }
 }
 
-/// A caller who waits; dropped without an answer, it went away.
+/// A waiting caller. Dropped before the response, it reports that the caller left.
 struct Waiting<'a> {
     requests: &'a mpsc::Sender<Request>,
     worker: &'a WorkerId,
@@ -200,7 +200,7 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            // With a full queue the caller's deadline does it a little later.
+            // If the queue is full, the caller's deadline removes the request a little later.
             let _ = self.requests.try_send(Request::Gone {
                 worker: self.worker.clone(),
                 request: self.request,

@@ -1,4 +1,4 @@
-//! `reeve policy inspect`: what a component is and offers.
+//! `reeve policy inspect`: shows what a component is and what it offers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
             about.name,
             about.version,
             about.summary,
-            // A schema that is not even JSON is shown as it is.
+            // A schema that is not JSON is shown verbatim.
             serde_json::from_str::<Value>(&about.settings_schema).map_or_else(
                 |_| about.settings_schema.clone(),
                 |schema| format!("{schema:#}")

@@ -118,12 +118,12 @@ fn a_metric_that_could_not_be_read_as_written_is_refused() {
         (
             "statistic",
             "samples_min = 11\nstatistic",
-            "at least 11 samples are wanted of a window with room for 10",
+            "at least 11 samples are wanted of a window that holds 10",
         ),
         (
             "statistic",
             "window_ms = 60000\nstatistic",
-            "at least 2 samples are wanted of a window with room for 1",
+            "at least 2 samples are wanted of a window that holds 1",
         ),
         (
             "statistic",

@@ -3,7 +3,7 @@ use reeve_core::spec::{PoolSpec, RestartBy};
 
 use super::*;
 
-/// The section that makes the pool one of Fargate tasks.
+/// A section that makes the pool's instances Fargate tasks.
 const FARGATE: &str = r#"
 [pool.gpu.fargate]
 cluster = "agents"
