@@ -168,7 +168,7 @@ async fn while_the_store_is_away_the_host_starts_serves_nothing_new_and_says_why
     assert_eq!(ready.status, 503);
     let reasons = ready.json()["reasons"].to_string();
     assert!(
-        reasons.contains("the workers' records are out of reach"),
+        reasons.contains("the workers' records cannot be read"),
         "{reasons}"
     );
     assert_eq!(stage.world.mutations(), []);

@@ -166,7 +166,7 @@ async fn a_certificate_that_the_system_does_not_trust_is_not_spoken_to() {
         (
             "ops",
             "server.pem",
-            "ops: this system does not trust who issued its certificate\n",
+            "ops: this system does not trust the issuer of its certificate\n",
         ),
         (
             "ops",

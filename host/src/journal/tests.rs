@@ -35,7 +35,7 @@ fn generation(recovered: &Recovered, worker: &str) -> u64 {
     recovered.generations[&WorkerId::from(worker)].get()
 }
 
-/// What is appended to the journal's file behind its back.
+/// Appends bytes to the journal's file without the journal.
 fn scribble(dir: &TempDir, bytes: &[u8]) {
     let path = disk::path(dir.path(), 1);
     let mut file = OpenOptions::new().append(true).open(path).unwrap();
@@ -118,12 +118,12 @@ fn a_long_journal_goes_on_in_the_next_file_and_old_ones_are_removed_without_forg
     drop(journal);
     let numbers = disk::numbers(dir.path()).unwrap();
     assert_eq!(numbers.len(), 8);
-    assert!(numbers[0] > 1, "the first file is gone");
+    assert!(numbers[0] > 1, "the first file was removed");
     let recovered = open(&dir).recovered;
     assert_eq!(
         generation(&recovered, "early"),
         9,
-        "the checkpoint remembers what was in it"
+        "the checkpoint has its generation"
     );
     assert_eq!(generation(&recovered, "chat"), 39);
     assert_eq!(recovered.decisions, DecisionId::new(39));
