@@ -1,5 +1,5 @@
-//! The cloud against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
-//! launch tokens and no eventual consistency. Those belong to `reeve-sim`.
+//! Tests the cloud against an emulator of AWS (moto). They check the wire, not races: moto has no
+//! launch tokens and no eventual consistency, which `reeve-sim` has.
 
 mod fargate;
 
@@ -16,7 +16,7 @@ use crate::AwsCloud;
 use crate::emulator::Emulator;
 use crate::testing::{SMALL, cloud_at};
 
-/// A test's corner of the emulator: everything in it bears the test's name.
+/// A test's own part of the emulator: all its resources carry the test's name.
 struct World {
     name: &'static str,
     cloud: AwsCloud,
@@ -43,7 +43,7 @@ impl World {
         format!("/{}/instance_id", self.name).into()
     }
 
-    /// From an image of its own: moto takes seconds to list the ones it comes with.
+    /// Registers an image of its own, because moto takes seconds to list its default images.
     async fn create_template(&self) {
         let ec2 = self.cloud.regions.changing(&Self::region()).ec2;
         let image = ec2.register_image().name(self.name).send().await.unwrap();
@@ -297,7 +297,7 @@ async fn a_template_nobody_made_is_a_permanent_error_with_the_providers_code() {
     let world = World::new("template").await;
     let mutation = Mutation::Launch {
         region: World::region(),
-        source: LaunchSource::LaunchTemplate("nobody-made-this".to_owned()),
+        source: LaunchSource::LaunchTemplate("not-created".to_owned()),
         token: "token-1".into(),
         tags: [].into(),
     };

@@ -1,4 +1,4 @@
-//! Questions over the wire.
+//! Tests reads over the wire.
 
 use reeve_core::id::WorkerId;
 use reeve_core::ports::Store;
@@ -43,7 +43,7 @@ async fn a_fleet_is_queried_page_by_page_and_strongly_consistent() {
     let draw = item(2, "host-b", "absent").replace("chat", "draw");
     let script = vec![
         page(&[item(5, "host-a", "running")], key),
-        // A page may be empty and not the last.
+        // An empty page need not be the last.
         page(&[], &key.replace("chat", "cut")),
         page(&[draw], ""),
     ];

@@ -1,4 +1,4 @@
-//! Calls that are refused, and calls that get no answer.
+//! Tests refused calls and calls without a response.
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;

@@ -1,4 +1,4 @@
-//! Files and records that are of no use, and what is said of them.
+//! Tests damaged and foreign files and records, and their error texts.
 
 use std::fs;
 
@@ -109,7 +109,7 @@ async fn a_store_that_may_only_be_read_refuses_changes_and_is_read() {
 fn a_file_that_may_only_be_read_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&dir));
-    // A write version beyond SQLite's own makes a file read-only for everybody; permissions would not stop root.
+    // A write version above SQLite's own makes a file read-only even for root.
     let mut bytes = fs::read(path(&dir)).unwrap();
     bytes[18] = 3;
     fs::write(path(&dir), &bytes).unwrap();
@@ -123,7 +123,7 @@ fn a_file_that_may_only_be_read_is_not_opened() {
             "let the host's user write the file",
         ],
     );
-    assert_eq!(fs::read(path(&dir)).unwrap(), bytes, "it is left as it was");
+    assert_eq!(fs::read(path(&dir)).unwrap(), bytes, "the file is unchanged");
 }
 
 #[test]
