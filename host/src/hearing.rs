@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_at_its_cap_may_have_missed_its_own_boxes_and_those_of_unknown_address() {
+    fn a_peer_at_its_cap_may_miss_its_boxes_and_boxes_of_unknown_address() {
         let hearing = hearing();
         hearing.turned_away(TurnedAway::Peer(NEAR));
         hearing.turned_away(TurnedAway::Peer(NEAR));

@@ -148,7 +148,9 @@ impl Host {
         // changes nothing and retries the read of each worker's record.
         readiness.store_answered(records.as_ref().err());
         if let Err(error) = &records {
-            tracing::error!("the host changes nothing in the cloud until the store responds: {error}");
+            tracing::error!(
+                "the host changes nothing in the cloud until the store responds: {error}"
+            );
         }
         recovered.records = records.ok();
         let teller = Teller {

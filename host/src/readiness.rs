@@ -101,9 +101,7 @@ impl Readiness {
         }
         for (pool, scan) in &*lock(&self.0.scans) {
             match scan {
-                Scan::Awaited => reasons.push(format!(
-                    "pool {pool}: the first scan is running"
-                )),
+                Scan::Awaited => reasons.push(format!("pool {pool}: the first scan is running")),
                 Scan::Done => {}
                 Scan::Failed(error) => {
                     warnings.push(format!("pool {pool}: the latest scan failed: {error}"))

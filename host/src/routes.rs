@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn handing_out_is_told_once_however_often_it_happened_and_not_lost_when_the_route_changes() {
+    fn a_used_route_is_reported_once_even_if_the_route_changes() {
         let routes = routes();
         let chat = WorkerId::from("chat");
         let told = |instance: &str| HandedOut {

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_nobody_knows_is_unknown() {
+    fn an_unlisted_state_is_unknown() {
         for found in [
             named(InstanceStateName::from("hibernating")),
             Ec2Instance::builder().instance_id("i-1").build(),

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_table_goes_by_the_status() {
+    fn an_unknown_code_is_mapped_by_its_status() {
         let cases = [
             (Some("SomethingNew"), 400, Permanent),
             (Some("SomethingNew"), 403, Permanent),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_of_another_site_sends_is_told_apart_from_what_programs_send() {
+    fn requests_of_other_sites_differ_from_those_of_programs() {
         let found = |sent: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, "127.0.0.1:7433".parse().unwrap());

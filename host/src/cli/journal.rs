@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_rule_of_the_hosts_decided_is_not_laid_at_a_policys_door() {
+    fn a_ruling_of_the_host_is_not_shown_as_a_policys_verdict() {
         let ruling = Ruling {
             action: MutationKind::Terminate,
             instance: "i-old".into(),

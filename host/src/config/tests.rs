@@ -45,7 +45,7 @@ fn check_changed(from: &str, to: &str, expected: &str) {
 }
 
 #[test]
-fn what_is_left_out_has_the_documented_defaults() {
+fn omitted_keys_have_the_documented_defaults() {
     let config = parse(GOOD).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:7433");
     assert_eq!(config.socket, None);
@@ -169,7 +169,7 @@ fn a_wrong_type_says_what_to_write() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_where_it_ends() {
+fn invalid_toml_is_refused_at_its_place() {
     let error = parse("[host\nfleet = 1").unwrap_err().to_string();
     assert!(error.starts_with("etc/reeve.toml:1:6: "), "{error}");
 }
@@ -247,7 +247,7 @@ fn an_address_that_other_machines_reach_is_refused() {
 }
 
 #[test]
-fn two_workers_share_neither_tag_nor_pointer_and_every_mistake_is_shown_at_once() {
+fn workers_with_a_shared_tag_or_pointer_are_all_reported_at_once() {
     let text = format!(
         "{GOOD}\n[worker.ingest]\npool = \"gpu\"\ntag_value = \"chat\"\npointer = \"/chat/id\"\n\n\
          [worker.\"a b\"]\npool = \"cpu\"\npointer = \"no/root\"\n"

@@ -83,7 +83,7 @@ impl Cast {
                 }
             }
         }
-        self.beside_standard(players, "{}", !tested.is_empty())
+        self.with_standard_policies(players, "{}", !tested.is_empty())
     }
 
     /// One component with these settings at every point it offers, and the standard policies at the
@@ -97,11 +97,11 @@ impl Cast {
         policy.validate(settings)?;
         let offered = policy.points();
         let players = offered.map(|point| (point, Arc::clone(&policy))).collect();
-        self.beside_standard(players, settings, true)
+        self.with_standard_policies(players, settings, true)
     }
 
     /// These policies with their settings, and the standard policies at the other points.
-    fn beside_standard(
+    fn with_standard_policies(
         &mut self,
         mut players: BTreeMap<Point, Arc<LoadedPolicy>>,
         settings: &str,

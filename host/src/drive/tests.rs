@@ -202,7 +202,7 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after_it() {
+async fn an_outcome_during_a_renewal_of_the_lease_is_written_after_it() {
     let stage = Stage::new();
     // The lease is renewed 100 ms after each write, and a write takes 400 ms: a renewal runs nearly
     // always.

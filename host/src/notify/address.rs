@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_being_quoted() {
+    fn an_invalid_address_is_refused_without_a_quote() {
         let secret = "tOpSecret";
         for text in [
             "ftp://h/",

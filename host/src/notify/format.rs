@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn slack_gets_a_text_whose_values_mention_nobody_and_whose_template_may() {
+    fn a_value_in_a_slack_text_mentions_no_user_but_the_template_may() {
         let body = body(
             Format::Slack,
             "<!here> {worker}@{host}: {text}",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn discord_gets_a_content_that_calls_nobody_and_is_not_read_as_markdown() {
+    fn a_discord_content_mentions_no_user_and_is_not_markdown() {
         let body = body(
             Format::Discord,
             "**{step}** {text}",
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_value_stands_where_the_template_has_it_and_a_dash_where_there_is_none() {
+    fn a_template_shows_a_named_value_or_a_dash() {
         let body = body(Format::Slack, "{field:instance} {field:reason} {fleet}", "");
         assert_eq!(body, json!({ "text": "i-1 - prod" }));
     }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_out_is_told_in_full_whatever_the_template() {
+    fn a_summary_is_complete_whatever_the_template() {
         let left_out = [("instance_ending", 3), ("policy_failed", 1)].into();
         let message = Message::left_out(&left_out, Instant::from_ms(0));
         let body = Format::Slack.body(&message, &teller(), &Template::parse("{worker}").unwrap());

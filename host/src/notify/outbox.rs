@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_is_told_of_when_the_webhook_works_again_and_not_before() {
+    fn a_dropped_message_is_reported_once_the_webhook_works_again() {
         let mut outbox = outbox(10);
         outbox.push(message(1));
         let mut now = at(0);
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_abandoned_counts_as_dropped() {
+    fn an_abandoned_message_counts_as_dropped() {
         let mut outbox = outbox(10);
         (0..3).for_each(|number| outbox.push(message(number)));
         assert_eq!(outbox.next(at(0)), Next::Send(message(0)));

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_with_growing_waits_and_a_bound_in_tries() {
+    fn a_temporary_failure_is_retried_with_growing_waits_up_to_a_bound() {
         let unanswered = Outcome::Unanswered("no route".to_owned());
         for (tries, wait) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
             check(&refused(503, None), tries, 0, Verdict::Again(at(wait)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_webhook_does_not_want_is_not_sent_again() {
+    fn a_refused_message_is_not_retried() {
         for status in [301, 400, 401, 403, 404, 410, 413] {
             check(&refused(status, Some(5)), 1, 0, Verdict::GivenUp(at(0)));
         }

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused_with_what_is_accepted() {
+    fn an_invalid_template_is_refused_with_what_is_accepted() {
         let cases = [
             (
                 "{wroker} failed",

@@ -120,7 +120,7 @@ async fn each_format_arrives_as_its_webhook_reads_it() {
 }
 
 #[tokio::test]
-async fn what_failed_for_now_is_sent_again_and_the_log_says_so_once_without_the_address() {
+async fn a_temporary_failure_is_retried_and_logged_once_without_the_address() {
     let (log, _guard) = Log::keep();
     let busy: Answer = Some("503 Service Unavailable\r\n");
     let hook = Hook::start(&[busy, busy, OK]).await;
@@ -164,7 +164,7 @@ async fn a_webhook_that_says_when_to_come_back_is_asked_then() {
 }
 
 #[tokio::test]
-async fn what_the_webhook_does_not_want_is_sent_once_and_logged_once_per_cause() {
+async fn a_refused_message_is_sent_once_and_logged_once_per_cause() {
     let (log, _guard) = Log::keep();
     let gone: Answer = Some("404 Not Found\r\n");
     let hook = Hook::start(&[gone, gone, Some("403 Forbidden\r\n")]).await;
@@ -215,7 +215,7 @@ async fn a_webhook_that_cannot_be_reached_is_given_up_after_its_tries() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_never_answers_holds_up_nobody_and_what_it_misses_is_counted() {
+async fn a_silent_webhook_delays_no_caller_and_its_messages_are_counted() {
     let hook = Hook::start(&[None]).await;
     let metrics = Metrics::new();
     let (announcer, deliveries) = start(webhook(&hook.url, Format::Json, "{text}"), &metrics);
@@ -247,7 +247,7 @@ async fn a_webhook_that_never_answers_holds_up_nobody_and_what_it_misses_is_coun
 }
 
 #[tokio::test]
-async fn what_is_queued_at_the_end_is_sent_and_so_is_how_much_was_left_out() {
+async fn queued_messages_and_the_summary_are_sent_at_shutdown() {
     let hook = Hook::start(&[OK]).await;
     let metrics = Metrics::new();
     let (announcer, deliveries) = start(webhook(&hook.url, Format::Json, "{text}"), &metrics);

@@ -87,7 +87,7 @@ async fn a_server_is_asked_once_and_its_status_is_told_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn nobody_who_listens_is_a_refusal() {
+async fn a_port_without_a_listener_is_a_refusal() {
     let (listener, address) = listener().await;
     drop(listener);
     failed(http(address).await, "refused");
@@ -95,7 +95,7 @@ async fn nobody_who_listens_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_the_connection_and_says_nothing_hangs_for_http_and_lives_for_tcp() {
+async fn a_silent_server_fails_an_http_probe_and_passes_a_tcp_probe() {
     let (listener, address) = listener().await;
     let held = tokio::spawn(async move {
         let mut held = Vec::new();
@@ -118,7 +118,7 @@ async fn a_server_that_hangs_up_or_speaks_something_else_has_failed() {
     let (address, _) = answering(b"", false).await;
     failed(http(address).await, "broke");
     let (address, _) = answering(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", false).await;
-    failed(http(address).await, "no HTTP");
+    failed(http(address).await, "not HTTP");
 }
 
 #[tokio::test]

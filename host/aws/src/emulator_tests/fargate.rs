@@ -141,7 +141,7 @@ async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is(
 }
 
 #[tokio::test]
-async fn the_container_is_told_whom_it_serves_and_the_stopped_task_which_decision_ended_it() {
+async fn the_container_names_its_worker_and_the_stopped_task_its_decision() {
     let world = World::new("told").await;
     let id = world.run("chat").await.id;
     let end = Mutation::Terminate {
@@ -169,14 +169,14 @@ async fn the_container_is_told_whom_it_serves_and_the_stopped_task_which_decisio
 }
 
 #[tokio::test]
-async fn a_task_nobody_knows_is_not_visible() {
+async fn an_unknown_task_is_not_visible() {
     let world = World::new("unknown").await;
     let id = InstanceId::from("0123456789abcdef0123456789abcdef");
     assert_eq!(world.describe(&id).await, Instance::not_visible(id));
 }
 
 #[tokio::test]
-async fn a_cluster_or_a_task_definition_that_nobody_made_is_a_permanent_error() {
+async fn a_missing_cluster_or_task_definition_is_a_permanent_error() {
     let world = World::new("made").await;
     let error = world.cloud.apply(world.run_of("chat", "not-created"));
     let error = error.await.unwrap_err();

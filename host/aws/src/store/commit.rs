@@ -33,7 +33,7 @@ impl DynamoStore {
             Tried::Refused(None) => Ok(Committed::Lost(None)),
             Tried::Refused(Some(item)) => {
                 let found = self.stored(&write.worker, &item, &doing)?;
-                refusal(write, found).ok_or_else(|| changed_meanwhile(doing))
+                refusal(write, found).ok_or_else(|| changed_again(doing))
             }
         }
     }
@@ -89,7 +89,7 @@ fn refusal(write: &Write, found: Stored) -> Option<Committed> {
 }
 
 /// Only if the refusal had no item: the item was read afterwards, and had changed again.
-fn changed_meanwhile(doing: String) -> StoreError {
+fn changed_again(doing: String) -> StoreError {
     StoreError {
         doing,
         kind: StoreErrorKind::Unavailable,

@@ -251,7 +251,7 @@ async fn without_the_table_the_error_says_how_to_make_it() {
 }
 
 #[tokio::test]
-async fn a_record_nobody_can_read_is_corrupt_and_names_its_worker() {
+async fn an_unreadable_record_is_corrupt_and_names_its_worker() {
     let world = World::new("corrupt").await;
     let store = world.store("prod", None);
     for worker in ["chat", "draw"] {

@@ -63,8 +63,8 @@ impl DynamoStore {
         let Self { table, region, .. } = self;
         match code {
             NO_TABLE => format!(
-                "; there is no table {table} in {region}, or it is still being made: correct the name \
-                 and the region, or make it with `aws dynamodb create-table --table-name {table} \
+                "; there is no table {table} in {region}, or it is still being created: correct the name \
+                 and the region, or create it with `aws dynamodb create-table --table-name {table} \
                  --region {region} --billing-mode PAY_PER_REQUEST --attribute-definitions \
                  AttributeName=fleet,AttributeType=S AttributeName=worker,AttributeType=S --key-schema \
                  AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE`"

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_item_was_never() {
+    fn a_missing_attribute_means_never() {
         let stored = stored(&item(&[])).unwrap();
         assert_eq!(stored.version, Version::new(3));
         assert_eq!(stored.record.phase, Phase::Running);

@@ -1,4 +1,4 @@
-//! Regions, credentials, and calls that get no answer.
+//! Tests regions, credentials, and calls without a response.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};

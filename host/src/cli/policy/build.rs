@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_core_module_is_refused() {
+    fn a_file_that_is_no_core_module_is_refused() {
         let component = b"\0asm\x0d\0\x01\0";
         let error = componentize(component).unwrap_err();
         assert!(error.to_string().contains("a component already"), "{error}");

@@ -94,7 +94,7 @@ fn heartbeats_alone_are_something_to_look_at() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_is_accepted() {
+fn a_finding_says_what_is_accepted() {
     let path = "accepted: one that begins with a single `/`, such as /health, of at most 1024 visible ASCII characters \
                 without `#`";
     let cases = [

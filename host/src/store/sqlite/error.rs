@@ -205,9 +205,7 @@ fn advice(code: Option<ErrorCode>) -> &'static str {
             "end the other program that holds the file"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => MOVE_AWAY,
-        Some(ErrorCode::SystemIoFailure) => {
-            "check its disk and the system's log"
-        }
+        Some(ErrorCode::SystemIoFailure) => "check its disk and the system's log",
         _ => "restart the host; if that does not help, move the file away",
     }
 }

@@ -106,7 +106,7 @@ async fn the_file_keeps_the_contract_also_if_it_holds_records_already() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_opening_again() {
+async fn a_reopened_store_has_the_written_records() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();
@@ -127,7 +127,7 @@ async fn what_was_written_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_in_a_copy_made_while_the_store_was_in_use() {
+async fn a_copy_of_a_store_in_use_has_the_committed_records() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();

@@ -32,7 +32,7 @@ async fn a_record_is_read_strongly_consistent_from_the_tables_own_region() {
 }
 
 #[tokio::test]
-async fn a_record_nobody_wrote_is_none() {
+async fn an_unwritten_record_is_none() {
     let (_server, store) = scripted(vec![Step::answer(200, "{}")]).await;
     assert_eq!(store.read("chat".into()).await, Ok(None));
 }

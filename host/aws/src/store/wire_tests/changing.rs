@@ -151,7 +151,7 @@ async fn a_count_is_added_although_a_later_time_is_there() {
 }
 
 #[tokio::test]
-async fn that_callers_were_sent_there_is_taken_in_while_the_instance_is_ended_too() {
+async fn a_hand_out_is_stored_while_the_instance_ends() {
     let at = Instant::from_ms(120);
     let body = refreshing(Touch::HandedOut { at }).await;
     assert_eq!(
