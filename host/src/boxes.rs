@@ -39,7 +39,7 @@ pub enum BoxesError {
     Unreadable {
         /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -59,7 +59,7 @@ pub enum BoxesError {
     Certificate {
         /// The certificate's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         #[source]
         source: CertificateError,
     },

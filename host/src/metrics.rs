@@ -324,25 +324,25 @@ impl Inner {
     fn register(&mut self) {
         let registry = &mut self.registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", version);
+        registry.register("build", "The running version", version);
         registry.register(
             "resolves",
-            "Answers to resolves: `route` from the published route, `served` after a pass, else the code",
+            "Responses to resolves: `route` from the published route, `served` from the core, else the code",
             self.resolves.clone(),
         );
         registry.register(
             "notices",
-            "Steps of workers, as they stand in the log",
+            "Notices about workers, by step",
             self.notices.clone(),
         );
         registry.register(
             "decisions",
-            "Questions to policies, by result: `verdict` or the code of the failure",
+            "Policy calls, by result: `verdict` or the code of the failure",
             self.decisions.clone(),
         );
         registry.register_with_unit(
             "decision_duration",
-            "From the question to the verdict, the wait for a thread included",
+            "Time from the question to the verdict, including the wait for a thread",
             Unit::Seconds,
             self.decision_seconds.clone(),
         );
@@ -375,17 +375,13 @@ impl Inner {
         );
         registry.register(
             "policy_files",
-            "Policy files looked at by reloads, by what became of them",
+            "Policy files read by reloads, by result",
             self.reloads.clone(),
         );
-        registry.register(
-            "panics",
-            "Panics that were caught, by place",
-            self.panics.clone(),
-        );
+        registry.register("panics", "Caught panics, by place", self.panics.clone());
         registry.register(
             "box_connections_turned_away",
-            "Connections that the door for boxes ended or refused, by the cap: of one `peer`, or of the `door`",
+            "Connections that the listener for boxes closed or refused, by cap: of one `peer`, or of the listener (`door`)",
             self.turned_away.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
@@ -396,7 +392,7 @@ impl Inner {
         );
         registry.register(
             "health_signals",
-            "Workers by what each signal of their health says: `good`, `bad`, `unavailable`",
+            "Workers by the reading of each health signal: `good`, `bad`, `unavailable`",
             self.signals.clone(),
         );
         registry.register(

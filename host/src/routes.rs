@@ -252,6 +252,6 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_not_configured_has_no_slot() {
-        assert!(routes().slot("nobody").is_none());
+        assert!(routes().slot("other").is_none());
     }
 }

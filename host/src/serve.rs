@@ -37,7 +37,7 @@ pub enum ServeError {
     StateDir {
         /// The directory's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

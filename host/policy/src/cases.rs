@@ -61,7 +61,7 @@ pub enum CaseFileError {
     Read {
         /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -76,7 +76,7 @@ pub enum ReloadError {
     Read {
         /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -18,7 +18,7 @@ pub enum ListenError {
     Address {
         /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -47,7 +47,7 @@ pub enum ListenError {
     Socket {
         /// The configured path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

@@ -21,8 +21,8 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
     Json(Policies { policies })
 }
 
-/// 200 if every policy file is in force. 422 if a file was refused; its last good version, if any,
-/// stays in force. The body reports each file in both cases.
+/// 200 if every policy file is active. 422 if a file was refused; its last good version, if any,
+/// stays active. The body reports each file in both cases.
 pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
     let report = api.parts.reloads.reload(Cause::Request).await;
     let report = report.map_err(|missing| Problem::internal(&missing.to_string()))?;

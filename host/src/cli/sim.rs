@@ -53,7 +53,7 @@ pub(super) enum ScriptFileError {
     Read {
         /// The script's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -115,7 +115,7 @@ pub enum ConfigError {
     Unreadable {
         /// The configuration file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -30,7 +30,7 @@ pub enum NotifyError {
         name: String,
         /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

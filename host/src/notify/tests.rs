@@ -199,10 +199,10 @@ async fn a_refused_message_is_sent_once_and_logged_once_per_cause() {
 async fn a_webhook_that_cannot_be_reached_is_given_up_after_its_tries() {
     let (log, _guard) = Log::keep();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/{SECRET}", listener.local_addr().unwrap());
+    let unused = format!("http://{}/{SECRET}", listener.local_addr().unwrap());
     drop(listener);
     let metrics = Metrics::new();
-    let (announcer, deliveries) = start(webhook(&nobody, Format::Json, "{text}"), &metrics);
+    let (announcer, deliveries) = start(webhook(&unused, Format::Json, "{text}"), &metrics);
     announcer.tell(&notice(Step::BoxAlarm, "look"));
     deliveries.finish().await;
     assert_eq!(count(&metrics, "failed"), 1);

@@ -228,7 +228,7 @@ async fn two_fleets_in_one_table_do_not_see_each_other() {
     let expected = |names: &[&str]| names.iter().map(|&name| WorkerId::from(name)).collect();
     let in_prod: BTreeSet<_> = workers("prod").await;
     let in_test: BTreeSet<_> = workers("test").await;
-    let nowhere: BTreeSet<_> = workers("nobody").await;
+    let nowhere: BTreeSet<_> = workers("other").await;
     assert_eq!(in_prod, expected(&["chat"]));
     assert_eq!(in_test, expected(&["chat", "draw"]));
     assert_eq!(nowhere, expected(&[]));

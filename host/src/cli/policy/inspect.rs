@@ -17,9 +17,7 @@ pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
         workbench.points()
     );
     text += &match workbench.policy.description() {
-        None => {
-            "about    not offered: settings are not checked before they are in force\n".to_owned()
-        }
+        None => "about    not offered: settings are not checked before they apply\n".to_owned(),
         Some(about) => format!(
             "name     {}\nversion  {}\nsummary  {}\nsettings {}\n",
             about.name,

@@ -17,7 +17,7 @@ pub enum StoreOpenError {
         doing: &'static str,
         /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum StoreOpenError {
         path: PathBuf,
         /// What the operator can do.
         advice: &'static str,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
