@@ -1,4 +1,5 @@
-//! How this host tells boxes apart: by AWS's signature on their identity documents, or by a secret they share.
+//! How this host verifies boxes: by AWS's signature on an instance identity document, or by a
+//! shared secret.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,34 +11,35 @@ use reeve_identity::{CertificateError, Verifier};
 
 use crate::config;
 
-/// A secret that can be guessed lets any machine of the network be a box: 32 characters of base64 hold 192 bits.
+/// A guessed secret would let any machine on the network pose as a box. 32 characters of base64
+/// hold 192 bits.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// What boxes register at and are told apart by.
+/// Where boxes register, and how the host verifies them.
 pub struct BoxesOptions {
     /// Where the interface for boxes listens.
     pub listen: SocketAddr,
-    /// How they are told apart.
+    /// How this host verifies boxes.
     pub proofs: Proofs,
-    /// Connections that one address may have at a time.
+    /// How many connections one address may have at a time.
     pub peer_connections_max: usize,
 }
 
-/// Checks what boxes prove themselves with.
+/// Verifies the proofs that boxes send.
 pub struct Proofs {
     verifier: Verifier,
     shared_secret: Option<SecretHash>,
 }
 
-/// Why the proofs of boxes cannot be checked.
+/// Why the host cannot verify proofs of boxes.
 #[derive(Debug, thiserror::Error)]
 pub enum BoxesError {
     /// A file that the configuration names cannot be read.
     #[error("cannot read {}, which [boxes] names", path.display())]
     Unreadable {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -47,17 +49,17 @@ pub enum BoxesError {
         path.display()
     )]
     SecretTooShort {
-        /// The file.
+        /// The secret's file.
         path: PathBuf,
-        /// Its length without white space at its ends.
+        /// The secret's length without surrounding white space.
         found: usize,
     },
-    /// A certificate is none that a document can be checked with.
+    /// A certificate that cannot verify documents.
     #[error("cannot use the certificate in {}", path.display())]
     Certificate {
-        /// The file.
+        /// The certificate's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         #[source]
         source: CertificateError,
     },
@@ -105,7 +107,7 @@ impl BoxesOptions {
 }
 
 impl Proofs {
-    /// Checks documents with these certificates.
+    /// Verifies documents with these certificates.
     pub fn new(verifier: Verifier) -> Self {
         Self {
             verifier,
@@ -113,17 +115,17 @@ impl Proofs {
         }
     }
 
-    /// Accepts this secret as well, for boxes that have no document.
+    /// Accepts this shared secret as well, for boxes that have no document.
     #[must_use]
     pub fn with_shared_secret(mut self, secret: &str) -> Self {
         self.shared_secret = Some(SecretHash::of_shared(secret));
         self
     }
 
-    /// Which instance a signed identity document proves.
+    /// Returns the instance that a signed identity document proves.
     ///
     /// # Errors
-    /// What is wrong with the document, its code first.
+    /// What is wrong with the document, with the error code first.
     pub(crate) fn document(&self, signed: &str) -> Result<Claim, String> {
         let document = self
             .verifier
@@ -138,10 +140,10 @@ impl Proofs {
         })
     }
 
-    /// The instance that a box names which knows the shared secret.
+    /// Returns the instance that a box names, if the box knows the shared secret.
     ///
     /// # Errors
-    /// That the secret is wrong, or that none is accepted.
+    /// The secret is wrong, or this host accepts none.
     pub(crate) fn secret(&self, instance: InstanceId, secret: &str) -> Result<Claim, String> {
         let Some(accepted) = self.shared_secret else {
             return Err("secret_not_accepted: this host has no `shared_secret_file`".to_owned());

@@ -2,8 +2,8 @@
 
 use reeve_core::time::Instant;
 
-/// Anchored at the wall clock when the host starts, monotonic from there: instants can be compared with
-/// a provider's time stamps and never run backwards.
+/// Anchored at the wall clock when the host starts, monotonic from there. Instants can be compared
+/// with a provider's time stamps and never run backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     anchor_ms: u64,
@@ -11,7 +11,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock anchored now. A wall clock before 1970 counts as 1970.
+    /// A clock anchored at the present wall time. A wall clock before 1970 counts as 1970.
     pub fn start() -> Self {
         let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self {
@@ -26,7 +26,7 @@ impl Clock {
         Instant::from_ms(self.anchor_ms.saturating_add(elapsed_ms))
     }
 
-    /// The same instant for tokio's timers; one in the past is now.
+    /// The same instant for tokio's timers. A past instant becomes the present one.
     pub(crate) fn to_tokio(self, at: Instant) -> tokio::time::Instant {
         tokio::time::Instant::now() + at.since(self.now()).into()
     }

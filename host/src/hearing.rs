@@ -1,9 +1,11 @@
-//! Whether this host can hear its boxes: what their door tells the loop.
+//! Tracks whether this host can hear its boxes: which connections the listener for boxes turned
+//! away.
 //!
-//! Flow: the door notes each connection that it turns away; the reports note from which address each worker's box
-//! speaks; the loop takes both before it judges a silence, and tells the core which workers' boxes it may have missed.
-//! A place that is taken at the door's own cap may have been any box's. One that is taken at a peer's cap may have been
-//! a box at that address, or one whose address this host does not know yet.
+//! Flow: the listener notes each connection it turns away. Reports note the address from which each
+//! worker's box speaks. Before the loop judges a silence, it takes both and tells the core which
+//! workers' boxes may have been missed. At the listener's own cap, any box may have been turned
+//! away. At a peer's cap, only a box at that address may have been, or a box whose address is not
+//! known yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,29 +13,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::WorkerId;
 
-/// Peers that are told apart between two looks of the loop. More at their caps at once are as bad as a full door.
+/// How many peers are kept apart between two reads by the loop. More peers at their caps count as a
+/// full listener.
 const PEERS_MAX: usize = 64;
 
-/// Shared by the door, the reports and the loop.
+/// Shared by the listener, the report handlers and the loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hearing(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// From where each worker's box last showed its token.
+    /// The address from which each worker's box last showed its token.
     heard_from: BTreeMap<WorkerId, IpAddr>,
     missed: Missed,
-    /// Connections turned away since the last line in the log, and the latest reason.
+    /// Connections turned away since the last log line, and the latest reason.
     count: u64,
     latest: Option<TurnedAway>,
 }
 
-/// Which cap a connection was turned away for.
+/// The cap that turned a connection away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnedAway {
-    /// This peer has as many connections as one peer may have.
+    /// The cap of one peer address.
     Peer(IpAddr),
-    /// The door has as many as it may have.
+    /// The cap of the whole listener.
     Door,
 }
 
@@ -45,7 +48,7 @@ pub(crate) struct Missed {
 }
 
 impl Hearing {
-    /// A box showed a good token from this address.
+    /// Records that a box showed a good token from this address.
     pub(crate) fn heard(&self, worker: &WorkerId, from: IpAddr) {
         let mut inner = self.lock();
         if inner.heard_from.get(worker) != Some(&from) {
@@ -53,7 +56,7 @@ impl Hearing {
         }
     }
 
-    /// The door turned a connection away.
+    /// Records that a connection was turned away.
     pub(crate) fn turned_away(&self, reason: TurnedAway) {
         let mut inner = self.lock();
         inner.count = inner.count.saturating_add(1);
@@ -66,7 +69,7 @@ impl Hearing {
         }
     }
 
-    /// Which of these workers' boxes may have been turned away since this was last asked.
+    /// The workers whose boxes may have been turned away since the last call.
     pub(crate) fn take_missed<'a>(
         &self,
         workers: impl Iterator<Item = &'a WorkerId>,
@@ -83,7 +86,7 @@ impl Hearing {
         workers.filter(is_missed).cloned().collect()
     }
 
-    /// How many connections were turned away since this was last asked, and the latest reason.
+    /// How many connections were turned away since the last call, and the latest reason.
     pub(crate) fn take_count(&self) -> Option<(u64, TurnedAway)> {
         let mut inner = self.lock();
         let latest = inner.latest.take()?;
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_at_its_cap_may_have_missed_its_own_boxes_and_those_of_unknown_address() {
+    fn a_peer_at_its_cap_may_miss_its_boxes_and_boxes_of_unknown_address() {
         let hearing = hearing();
         hearing.turned_away(TurnedAway::Peer(NEAR));
         hearing.turned_away(TurnedAway::Peer(NEAR));

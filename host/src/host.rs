@@ -1,4 +1,4 @@
-//! A host that runs: everything put together, started in order and ended in order.
+//! A running host: builds all parts, starts them in order, and ends them in order.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
@@ -26,58 +26,60 @@ use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 
-/// What a host is made of.
+/// The parts a host is started from.
 pub struct HostOptions {
     /// Pools, workers and limits.
     pub spec: FleetSpec,
-    /// Who decides.
+    /// The policies that decide.
     pub policies: Policies,
-    /// The cloud the workers are in.
+    /// The cloud that the workers' instances run in.
     pub cloud: Arc<dyn Cloud>,
-    /// Where the workers' records are.
+    /// Where the workers' records are kept.
     pub store: Arc<dyn Store>,
-    /// Where the HTTP interface listens: a loopback address; port 0 takes a free one.
+    /// Where the HTTP interface listens: a loopback address. Port 0 takes a free port.
     pub listen: SocketAddr,
-    /// A Unix socket with the same interface.
+    /// A Unix socket with the same interface. `None`: no socket.
     pub socket: Option<PathBuf>,
-    /// Where boxes register, and what they prove themselves with; `None`: they do not.
+    /// Where boxes register, and how they are verified. `None`: this host has no interface for
+    /// boxes.
     pub boxes: Option<BoxesOptions>,
-    /// Who is told what people should know.
+    /// The webhooks that get notices.
     pub webhooks: Webhooks,
-    /// Where the journal is kept; made if it is missing, held by one host at a time.
+    /// The journal's directory. It is created if missing, and only one host may use it at a time.
     pub state_dir: PathBuf,
-    /// The host's clock. A cloud that keeps time of its own shares it.
+    /// The host's clock. A simulated cloud with its own time shares it.
     pub clock: Clock,
 }
 
-/// Why a host does not start.
+/// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A socket cannot be listened on.
+    /// The host cannot listen on a socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
 
-/// Why a host ended badly.
+/// Why a host ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// The loop panicked: its state can no longer be trusted, so nothing goes on.
+    /// The loop panicked, so its state cannot be trusted and the host ends.
     #[error(
         "the host's loop failed; its state is gone, and a restart recovers it from the journal"
     )]
     LoopFailed(#[source] tokio::task::JoinError),
-    /// The journal could not be made durable at the end.
-    #[error("the host has ended, and the end of its journal may not be on disk")]
+    /// The end of the journal could not be made durable.
+    #[error("the host has ended, but its last journal entries may not be on disk")]
     Journal(#[source] JournalError),
 }
 
-/// The way into a running host; see [`Host::start`].
+/// Starts a host; see [`Host::start`].
 pub struct Host;
 
-/// A host that runs until it is shut down. Dropped instead of joined, it ends without anyone waiting.
+/// A running host, until it is shut down. If it is dropped instead of joined, it ends without
+/// waiting for pending work.
 pub struct RunningHost {
     address: SocketAddr,
     boxes_address: Option<SocketAddr>,
@@ -93,25 +95,24 @@ pub struct RunningHost {
     _socket_file: Option<SocketFile>,
 }
 
-/// Ends a running host from elsewhere; clones end the same one.
+/// Shuts a running host down from another task. Clones refer to the same host.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Sender<bool>);
 
 impl Shutdown {
-    /// Asks for the end; [`RunningHost::join`] carries it out. Asking again changes nothing.
+    /// Requests the shutdown; [`RunningHost::join`] carries it out. Further calls change nothing.
     pub fn begin(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Host {
-    /// Starts a host: state directory, sockets and policies first, so that whatever is wrong with them is
-    /// found before the cloud is asked anything; then the loop and the interface. Policies that are not good
-    /// do not keep it from starting: it goes on serving running instances by the safe defaults, and says
-    /// that it is not ready.
+    /// Starts a host. It opens the state directory, the sockets and the policies before the first
+    /// cloud call, so that their mistakes are found first. A bad policy does not prevent the start:
+    /// the host serves running instances by the safe defaults and reports that it is not ready.
     ///
     /// # Errors
-    /// [`StartError`]; nothing runs then.
+    /// [`StartError`]; no task of the host runs then.
     pub async fn start(options: HostOptions) -> Result<RunningHost, StartError> {
         let metrics = Metrics::new();
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
@@ -143,11 +144,13 @@ impl Host {
 
         let routes = Arc::new(Routes::new(options.spec.workers.keys(), &metrics));
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
-        // A store that does not answer keeps no host from starting: until it does, what runs is left alone
-        // and each worker's record is asked for again.
+        // A store that does not respond does not prevent the start. Until it responds, the host
+        // changes nothing and retries the read of each worker's record.
         readiness.store_answered(records.as_ref().err());
         if let Err(error) = &records {
-            tracing::error!("nothing is changed in the cloud until the store answers: {error}");
+            tracing::error!(
+                "the host changes nothing in the cloud until the store responds: {error}"
+            );
         }
         recovered.records = records.ok();
         let teller = Teller {
@@ -225,11 +228,11 @@ impl Host {
     }
 }
 
-/// A name that no other life of any host has: leases are held in it.
+/// An identity that no other run of any host has. Leases are held under it.
 fn identity(store: &dyn Store) -> Identity {
     let name = machine();
-    // A hasher's keys are the one source of randomness in the standard library; 64 bits keep any
-    // number of lives apart.
+    // A hasher's keys are the only randomness in the standard library. 64 bits are enough to tell
+    // all runs apart.
     let life = RandomState::new().build_hasher().finish();
     Identity {
         host: HostId::new(format!("{name}-{life:016x}")),
@@ -237,34 +240,34 @@ fn identity(store: &dyn Store) -> Identity {
     }
 }
 
-/// The name of the machine.
+/// The name of this machine.
 pub(crate) fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
     name.as_deref().map_or("host", str::trim).to_owned()
 }
 
 impl RunningHost {
-    /// The address of the HTTP interface, with the port that was taken.
+    /// The address of the HTTP interface, with the port that was chosen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of the interface for boxes; `None`: there is none.
+    /// The address of the interface for boxes. `None`: this host has none.
     pub fn boxes_address(&self) -> Option<SocketAddr> {
         self.boxes_address
     }
 
-    /// What ends this host.
+    /// A handle that shuts this host down.
     pub fn shutdown(&self) -> Shutdown {
         Shutdown(self.shutdown.clone())
     }
 
-    /// What reloads its policies.
+    /// A handle that reloads the policies.
     pub(crate) fn reloads(&self) -> Reloads {
         self.reloads.clone()
     }
 
-    /// Reads all policy files again and puts in force what is good.
+    /// Reads all policy files again and activates the good ones.
     ///
     /// # Errors
     /// [`NoReport`]: the host has ended, or the reload panicked.
@@ -272,9 +275,9 @@ impl RunningHost {
         self.reloads.reload(Cause::Request).await
     }
 
-    /// Waits until shutdown is asked for, then ends in order: no connection is accepted any more, callers
-    /// who wait are answered `draining`, mutations under way end (10 s at most), the journal is made durable,
-    /// notifications that wait are sent (5 s at most).
+    /// Waits until a shutdown is requested, then ends in order. The host accepts no more
+    /// connections and responds `draining` to pending callers. Running mutations end (at most 10
+    /// s), the journal is made durable, and queued notifications are sent (at most 5 s).
     ///
     /// # Errors
     /// [`HostError`]: the loop failed, or the journal could not be finished.
@@ -297,7 +300,7 @@ impl RunningHost {
         tracing::info!("shutting down");
         readiness.drain();
         stop_servers.send_replace(true);
-        // The loop may have failed already; then nobody listens.
+        // The loop may have failed already; then no receiver is left.
         let _ = stop_drive.send(());
         let ended = match ended_early {
             Some(ended) => ended,

@@ -3,25 +3,27 @@
 //! ```text
 //!   reeve.toml ──► config ──► serve ──► host (start, run, end in order)
 //!                                        │
-//!   caller ──► api ──► routes (hit) ─────┼──► answer, without a lock
+//!   caller ──► api ──► routes (hit) ─────┼──► response, without a lock
 //!               │                        │
 //!               └─ request ─► drive ─────┤ one loop: event ─► core step ─► effects
 //!                              │  ▲      │
-//!                       effects│  │event ├──► journal: a thread; intents are durable before they are acted on
+//!                       effects│  │event ├──► journal: a thread; intents are durable before mutations
 //!                              ▼  │      ├──► calls: cloud queries and mutations, questions to policies
 //!                              calls     └──► timers, published routes, notices (logs, metrics, notify: webhooks)
 //! ```
 //!
-//! - [`config`]: the TOML file. [`cli`]: the commands. [`demo`]: the incidents on an embedded world.
-//! - [`serve`], [`host`]: from a configuration, or from parts, to a running host.
-//! - `drive`: the only place where events meet the core. `api`: the HTTP interface.
-//! - `routes`, `readiness`, `metrics`: what both sides share, lock-free where callers wait.
+//! - [`config`]: the TOML file. [`cli`]: the commands. [`demo`]: the incidents on an embedded
+//!   world.
+//! - [`serve`], [`host`]: start a host from a configuration, or from parts.
+//! - `drive`: the only module that passes events to the core. `api`: the HTTP interface.
+//! - `routes`, `readiness`, `metrics`: shared by both, lock-free where callers wait.
 //! - [`store`]: the workers' records in a file.
-//! - `journal`: what is written down. `reload`, [`policies`]: policy files coming into force.
-//! - `probe`: asking an instance how it is.
-//! - `boxes`: what boxes prove themselves with. `hearing`: whether their door lets them speak.
-//! - [`notify`](mod@notify): webhooks that are told what people should know.
-//! - [`clock`], [`logs`], `panics`, `print`, `ticker`: small things with one job each.
+//! - `journal`: intents, decisions and outcomes on disk. `reload`, [`policies`]: activate policy
+//!   files.
+//! - `probe`: probes an instance.
+//! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
+//! - [`notify`](mod@notify): sends notices to webhooks.
+//! - [`clock`], [`logs`], `panics`, `print`, `ticker`: helpers with one job each.
 
 mod api;
 mod boxes;
@@ -56,7 +58,7 @@ pub use journal::JournalError;
 pub use policies::{Policies, PoliciesError};
 pub use reload::NoReport;
 
-// Tests in this crate share what tests/ uses, and that names the crate from outside.
+// Unit tests use tests/common, which names this crate from outside.
 #[cfg(test)]
 extern crate self as reeve;
 

@@ -1,4 +1,4 @@
-//! The log, on standard error: one JSON object a line, or short lines for people when it is a terminal.
+//! The log on standard error: one JSON object per line, or short lines on a terminal.
 
 mod format;
 mod pace;
@@ -12,11 +12,11 @@ use tracing_subscriber::EnvFilter;
 use format::{Format, Style};
 pub(crate) use pace::Pace;
 
-/// The variable that says what is logged, such as `info` or `reeve=debug` (tracing-subscriber's
-/// `EnvFilter`); `info` when it is not set.
+/// The environment variable that filters the log, such as `info` or `reeve=debug` (`EnvFilter` of
+/// tracing-subscriber). The default is `info`.
 pub const FILTER_VARIABLE: &str = "REEVE_LOG";
 
-/// Starts logging for the process, panics included. A second call is without effect.
+/// Starts logging for the process, including panics. A second call has no effect.
 pub fn start() {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
@@ -42,7 +42,7 @@ pub fn start() {
     }));
 }
 
-/// Logs a notice: its step in the field `step`, its named values as fields beside it.
+/// Logs a notice, with its step and named values as fields.
 pub(crate) fn notice(notice: &Notice) {
     let fields: Map<_, _> = notice
         .fields
@@ -51,7 +51,8 @@ pub(crate) fn notice(notice: &Notice) {
         .collect();
     let fields = Value::Object(fields).to_string();
     let (step, worker, text) = (notice.step.as_str(), notice.worker.as_str(), &notice.text);
-    // The names of a tracing event's fields are fixed; `format` takes this one apart again.
+    // Field names of a tracing event are static, so the values are one JSON object that `format`
+    // splits again.
     match notice.step.level() {
         Level::Info => tracing::info!(step, worker, fields, "{text}"),
         Level::Warning => tracing::warn!(step, worker, fields, "{text}"),

@@ -1,4 +1,4 @@
-//! The `reeve` program. Everything it does is in the library.
+//! The `reeve` program. The library contains all of its code.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! What the host counts, for `/metrics`. Names end in their unit; labels hold only what the
-//! configuration or the contract bounds.
+//! The host's metrics, for `/metrics`. Names end in their unit. The configuration or the contract
+//! bounds the values of every label.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,13 +24,13 @@ use reeve_core::worker::SignalStatus;
 
 use crate::notify::Counters;
 
-/// Seconds of a decision or a call: from the tens of microseconds of a policy to the half minute of a
-/// call that times out.
+/// Buckets in seconds for decisions and calls: from the tens of microseconds of a policy to the
+/// half minute of a call that times out.
 const SECONDS: [f64; 12] = [
     0.000_05, 0.000_2, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
 ];
 
-/// All counters of one host. Clones share them.
+/// All metrics of one host. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
 
@@ -131,7 +131,7 @@ fn seconds() -> Histogram {
 }
 
 impl Metrics {
-    /// Counters at zero.
+    /// All metrics at zero.
     pub(crate) fn new() -> Self {
         let mut inner = Inner {
             registry: Registry::with_prefix("reeve"),
@@ -156,12 +156,12 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// The count of answers from a worker's published route, to be kept where they are given.
+    /// The counter of resolves served from a worker's published route. The route keeps it.
     pub(crate) fn resolves_from_route(&self, worker: &WorkerId) -> Counter {
         self.resolves(worker, "route")
     }
 
-    /// An answer that the core gave.
+    /// Counts a response of the core.
     pub(crate) fn answered(&self, worker: &WorkerId, answer: &Resolution) {
         let answer = match answer {
             Resolution::Served(_) => "served",
@@ -178,7 +178,7 @@ impl Metrics {
         self.0.resolves.get_or_create_owned(&labels)
     }
 
-    /// A notice of the core.
+    /// Counts a notice of the core.
     pub(crate) fn noticed(&self, notice: &Notice) {
         let labels = NoticeLabels {
             worker: notice.worker.to_string(),
@@ -187,7 +187,7 @@ impl Metrics {
         self.0.notices.get_or_create(&labels).inc();
     }
 
-    /// The counts of one webhook's messages, to be kept where they are sent.
+    /// The counters of one webhook's messages. The webhook's task keeps them.
     pub(crate) fn notifications(&self, webhook: &str) -> Counters {
         let of = |result| {
             let webhook = webhook.to_owned();
@@ -202,7 +202,7 @@ impl Metrics {
         }
     }
 
-    /// A decision and how long it took, from the wait for a thread to the verdict.
+    /// Counts a decision and its duration, including the wait for a thread.
     pub(crate) fn decided(&self, pool: &PoolName, made: &Decision, took: Duration) {
         let point = made.input.point().as_str();
         let labels = DecisionLabels {
@@ -223,7 +223,7 @@ impl Metrics {
             .inc_by(made.fuel_used);
     }
 
-    /// A call to the cloud: `result` is `ok` or the kind of error.
+    /// Counts a call to the cloud. `result` is `ok` or the kind of error.
     pub(crate) fn called(&self, operation: &'static str, result: String, took: Duration) {
         let labels = CallLabels { operation, result };
         self.0.cloud_calls.get_or_create(&labels).inc();
@@ -232,7 +232,7 @@ impl Metrics {
         histogram.observe(took.as_secs_f64());
     }
 
-    /// A probe came to an end.
+    /// Counts a finished probe.
     pub(crate) fn probed(&self, probed: &Probed) {
         let result = match probed {
             Probed::Connected => "connected",
@@ -243,7 +243,7 @@ impl Metrics {
         self.0.probes.get_or_create(&ProbeLabels { result }).inc();
     }
 
-    /// An attempt to write the journal.
+    /// Counts an attempt to write the journal.
     pub(crate) fn journal_written(&self, written: bool, bytes: u64) {
         self.0.journal_bytes.set(bytes);
         if !written {
@@ -251,22 +251,22 @@ impl Metrics {
         }
     }
 
-    /// What a reload did with one file: `activated`, `unchanged` or `refused`.
+    /// Counts a file of a reload: `activated`, `unchanged` or `refused`.
     pub(crate) fn reloaded(&self, result: &'static str) {
         self.0.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
-    /// A panic that was caught, and where.
+    /// Counts a caught panic by place.
     pub(crate) fn panicked(&self, place: &'static str) {
         self.0.panics.get_or_create(&PlaceLabels { place }).inc();
     }
 
-    /// The door for boxes ended or refused a connection at this cap: `peer` or `door`.
+    /// Counts a connection that the listener for boxes closed or refused, by cap: `peer` or `door`.
     pub(crate) fn turned_away(&self, cap: &'static str) {
         self.0.turned_away.get_or_create(&CapLabels { cap }).inc();
     }
 
-    /// How many workers are in each condition now.
+    /// Sets how many workers are in each condition.
     pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
         const ALL: [&str; 8] = [
             "paused",
@@ -292,7 +292,7 @@ impl Metrics {
         }
     }
 
-    /// What the signals of all workers say now: how many of each kind say what.
+    /// Sets how many workers have each reading of each signal.
     pub(crate) fn set_signals<'a>(&self, signals: impl Iterator<Item = &'a SignalStatus>) {
         let kinds = SignalKind::ALL.into_iter();
         let mut counts: BTreeMap<_, i64> = kinds
@@ -309,10 +309,10 @@ impl Metrics {
         }
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// All metrics in the OpenMetrics text format.
     ///
     /// # Errors
-    /// None that is known: the text is written to memory.
+    /// None in practice: the text is written to memory.
     pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
@@ -324,25 +324,25 @@ impl Inner {
     fn register(&mut self) {
         let registry = &mut self.registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", version);
+        registry.register("build", "The running version", version);
         registry.register(
             "resolves",
-            "Answers to resolves: `route` from the published route, `served` after a pass, else the code",
+            "Responses to resolves: `route` from the published route, `served` from the core, else the code",
             self.resolves.clone(),
         );
         registry.register(
             "notices",
-            "Steps of workers, as they stand in the log",
+            "Notices about workers, by step",
             self.notices.clone(),
         );
         registry.register(
             "decisions",
-            "Questions to policies, by result: `verdict` or the code of the failure",
+            "Policy calls, by result: `verdict` or the code of the failure",
             self.decisions.clone(),
         );
         registry.register_with_unit(
             "decision_duration",
-            "From the question to the verdict, the wait for a thread included",
+            "Time from the question to the verdict, including the wait for a thread",
             Unit::Seconds,
             self.decision_seconds.clone(),
         );
@@ -375,17 +375,13 @@ impl Inner {
         );
         registry.register(
             "policy_files",
-            "Policy files looked at by reloads, by what became of them",
+            "Policy files read by reloads, by result",
             self.reloads.clone(),
         );
-        registry.register(
-            "panics",
-            "Panics that were caught, by place",
-            self.panics.clone(),
-        );
+        registry.register("panics", "Caught panics, by place", self.panics.clone());
         registry.register(
             "box_connections_turned_away",
-            "Connections that the door for boxes ended or refused, by the cap: of one `peer`, or of the `door`",
+            "Connections that the listener for boxes closed or refused, by cap: of one `peer`, or of the listener (`door`)",
             self.turned_away.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
@@ -396,7 +392,7 @@ impl Inner {
         );
         registry.register(
             "health_signals",
-            "Workers by what each signal of their health says: `good`, `bad`, `unavailable`",
+            "Workers by the reading of each health signal: `good`, `bad`, `unavailable`",
             self.signals.clone(),
         );
         registry.register(

@@ -1,4 +1,4 @@
-//! Keeping a panic where it happens: whoever waits gets an error, and the process lives on.
+//! Contains panics: the waiting caller gets an error, and the process lives on.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// What a panic said.
+/// The message of a panic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("panicked: {0}")]
 pub(crate) struct Panicked(String);
 
 impl Panicked {
-    /// From what `catch_unwind` or a joined task hands over.
+    /// Reads the payload of `catch_unwind` or of a joined task.
     pub(crate) fn from_payload(payload: &(dyn Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<&str>()
@@ -22,8 +22,8 @@ impl Panicked {
     }
 }
 
-/// Runs a future; a panic in it becomes an error. After a panic the future is not polled again, so what
-/// it held is only dropped.
+/// Runs a future and turns a panic into an error. After a panic the future is only dropped, never
+/// polled again.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     poll_fn(

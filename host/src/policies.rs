@@ -1,4 +1,5 @@
-//! The policies of a host: the registry, the directory the files are in, and what interrupts them.
+//! The policies of a host: the registry, the policy directory, and the ticker that interrupts
+//! policies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,32 +9,32 @@ use reeve_policy::{Binding, BindingError, EngineError, Limits, PolicyEngine, Reg
 use crate::config::{BoundPolicy, Config};
 use crate::ticker::Ticker;
 
-/// Policies bound to pools; nothing is read before the first reload. Clones share everything.
+/// Policies bound to pools. No file is read before the first reload. Clones share everything.
 #[derive(Clone)]
 pub struct Policies {
-    /// Which of them answers for which pool.
+    /// The active policy of each pool and point.
     pub registry: Arc<Registry>,
-    /// Where their files are; watched for changes.
+    /// The directory of the policy files, which is watched for changes.
     pub directory: PathBuf,
     _ticker: Arc<Ticker>,
 }
 
-/// Why policies cannot be set up, whatever the files hold.
+/// Why policies cannot be set up, independent of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum PoliciesError {
-    /// The engine does not work here.
+    /// The engine does not support this machine.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The bindings make no sense together.
+    /// The bindings contradict each other.
     #[error(transparent)]
     Binding(#[from] BindingError),
-    /// The system gives no thread.
+    /// The system refused to start a thread.
     #[error("cannot start the thread that interrupts policies")]
     Thread(#[from] std::io::Error),
 }
 
 impl Policies {
-    /// Policies from `directory`, bound like this and held to these limits.
+    /// Policies from `directory` with these bindings and limits.
     ///
     /// # Errors
     /// [`PoliciesError`].
@@ -52,7 +53,7 @@ impl Policies {
         })
     }
 
-    /// Policies as the configuration has them.
+    /// The policies of a configuration.
     ///
     /// # Errors
     /// [`PoliciesError`].

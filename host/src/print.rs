@@ -1,28 +1,28 @@
-//! The one way to standard output and standard error.
+//! Writes to standard output and standard error; no other module does.
 //!
-//! `println!` panics when the reader is gone, as in `reeve policy inspect … | head -1`. Here a reader that is gone is
-//! an error, which every command passes upwards and [`main`](crate::cli::main) answers with
-//! [`READER_GONE`] and no word.
+//! `println!` panics when the reader has closed the pipe, as in `reeve policy inspect … | head -1`.
+//! Here that is an error. Every command returns it, and [`main`](crate::cli::main) exits with
+//! [`READER_GONE`] and no message.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
 
-/// What a shell shows for a program that SIGPIPE ended: 128 + 13. Scripts that use `pipefail` know it from `head`'s
-/// other neighbours. Dying of the signal itself would take unsafe code.
+/// The exit code a shell reports for a program ended by SIGPIPE: 128 + 13. Scripts with `pipefail`
+/// know it. To end by the signal itself would take unsafe code.
 pub(crate) const READER_GONE: u8 = 141;
 
-/// Why nothing more can be printed.
+/// Why output failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrintError {
-    /// The program at the other end of the pipe has ended: it has what it wanted.
+    /// The program that reads the pipe has ended.
     #[error("the reader of standard output is gone")]
     ReaderGone,
-    /// The system refused.
+    /// The system refused the write.
     #[error("cannot write to standard output; is the disk full that it is redirected to?")]
     Refused(#[source] io::Error),
 }
 
-/// Prints one line, and the line's end.
+/// Prints one line with a line end.
 ///
 /// # Errors
 /// [`PrintError`].
@@ -30,7 +30,7 @@ pub(crate) fn line(line: impl Display) -> Result<(), PrintError> {
     text(&format!("{line}\n"))
 }
 
-/// Prints a text as it is, at once.
+/// Prints a text verbatim and flushes it.
 ///
 /// # Errors
 /// [`PrintError`].
@@ -43,7 +43,7 @@ pub(crate) fn text(text: &str) -> Result<(), PrintError> {
     })
 }
 
-/// Prints one line to standard error. If that has no reader, there is no place left to say so.
+/// Prints one line to standard error. A failure is ignored, because it cannot be reported.
 pub(crate) fn error(line: impl Display) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

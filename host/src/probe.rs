@@ -1,7 +1,8 @@
-//! One probe of an instance, over TCP or plain HTTP, within a bound of time and of what is read.
+//! Probes an instance over TCP or plain HTTP, within limits of time and bytes.
 //!
-//! It asks and judges nothing: whether a status is good, and what follows from silence, is the core's to say. What
-//! counts against the instance is a list; anything else that goes wrong is this host's trouble, and proves nothing.
+//! A probe does not judge: the core decides whether a status is healthy and what follows from a
+//! timeout. Only listed failures count against the instance. All others are this host's own trouble
+//! and prove nothing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,10 +17,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// The most that is read of an answer's head. The body is not read at all.
+/// The most bytes read of a response's head. The body is never read.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// Asks, over a connection of its own: one that is kept open would not show that no new ones are accepted.
+/// Probes over a new connection: a kept-open one would not show that new connections fail.
 pub(crate) async fn probe(target: &Target) -> Probed {
     let limit = Duration::from(target.timeout);
     match timeout(limit, ask(target)).await {
@@ -39,7 +40,7 @@ async fn ask(target: &Target) -> Probed {
     }
 }
 
-/// Asks for the answer's head. Whatever comes after it stays unread, and redirects lead nowhere.
+/// Requests a response's head. The body stays unread, and redirects are not followed.
 async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Probed {
     let request = Request::get(path)
         .header(header::HOST, address.to_string())
@@ -50,7 +51,7 @@ async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Probed {
         )
         .body(Body::empty());
     let Ok(request) = request else {
-        return Probed::NotTried("its path cannot be asked for over HTTP".to_owned());
+        return Probed::NotTried("the path cannot be requested over HTTP".to_owned());
     };
     let handshake = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
@@ -59,10 +60,10 @@ async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Probed {
         Ok(connected) => connected,
         Err(error) => return broken(&error),
     };
-    // Ends the connection with this probe, however that ends.
+    // Ends the connection with this probe in every case.
     let mut connection = JoinSet::new();
     connection.spawn(async {
-        // What goes wrong shows in the answer, or in its absence.
+        // Failures show in the response, or in its absence.
         let _ = driver.await;
     });
     match sender.send_request(request).await {
@@ -80,17 +81,17 @@ fn not_connected(error: &io::Error) -> Probed {
         ConnectionReset | ConnectionAborted => {
             Probed::Failed("the connection was reset".to_owned())
         }
-        HostUnreachable => Probed::Failed("nobody answers at its address".to_owned()),
+        HostUnreachable => Probed::Failed("no host has its address".to_owned()),
         TimedOut => Probed::Failed("the connection was not accepted in time".to_owned()),
-        // No file descriptor, no route, no leave: nothing of it is the instance's.
+        // No file descriptor, no route, no permission: none of these is the instance's fault.
         _ => Probed::NotTried(format!("this host could not connect: {error}")),
     }
 }
 
 fn broken(error: &hyper::Error) -> Probed {
     let why = match error.is_parse() {
-        true => "what it answered is no HTTP",
-        false => "the connection broke before an answer",
+        true => "its response is not HTTP",
+        false => "the connection broke before a response",
     };
     Probed::Failed(why.to_owned())
 }

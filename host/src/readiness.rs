@@ -1,4 +1,4 @@
-//! Whether the host is ready to be asked, and if not, why.
+//! Whether the host is ready to serve requests, and why not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::journal::Health;
 
-/// What readiness is judged by; clones share it.
+/// The inputs of readiness. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Readiness(Arc<Inner>);
 
@@ -25,26 +25,26 @@ struct Inner {
     draining: AtomicBool,
 }
 
-/// How the latest scan of a pool went.
+/// The result of a pool's latest scan.
 enum Scan {
     Awaited,
     Done,
     Failed(String),
 }
 
-/// The judgement.
+/// The readiness of the host at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Judgement {
-    /// Whether questions get answers that a policy stands behind.
+    /// Whether an active policy stands behind the host's responses.
     pub(crate) ready: bool,
-    /// Why not.
+    /// Why the host is not ready.
     pub(crate) reasons: Vec<String>,
-    /// What is wrong without keeping the host from answering.
+    /// Problems that do not make the host unready.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Readiness {
-    /// A host that has just started. A pool without workers is never scanned and so not waited for.
+    /// The readiness at start. Only pools with workers are scanned, so only they are awaited.
     pub(crate) fn new(spec: &FleetSpec, journal: Health, registry: Arc<Registry>) -> Self {
         let pools = spec.workers.values().map(|worker| worker.pool.clone());
         Self(Arc::new(Inner {
@@ -56,7 +56,7 @@ impl Readiness {
         }))
     }
 
-    /// A scan of this pool ended.
+    /// Records the result of a pool's scan.
     pub(crate) fn scanned(&self, pool: &PoolName, error: Option<&CloudError>) {
         let scan = match error {
             None => Scan::Done,
@@ -65,18 +65,18 @@ impl Readiness {
         lock(&self.0.scans).insert(pool.clone(), scan);
     }
 
-    /// The store of the workers' records answered, or did not.
+    /// Records whether the store of the workers' records responded.
     pub(crate) fn store_answered(&self, error: Option<&StoreError>) {
         let mut trouble = lock(&self.0.store_trouble);
         *trouble = error.map(ToString::to_string);
     }
 
-    /// The host shuts down.
+    /// Records that the host shuts down.
     pub(crate) fn drain(&self) {
         self.0.draining.store(true, Ordering::Release);
     }
 
-    /// The judgement now.
+    /// The readiness at this moment.
     pub(crate) fn judge(&self) -> Judgement {
         let mut reasons = Vec::new();
         let mut warnings = Vec::new();
@@ -88,7 +88,7 @@ impl Readiness {
         }
         if let Some(trouble) = &*lock(&self.0.store_trouble) {
             reasons.push(format!(
-                "nothing is changed while the workers' records are out of reach: {trouble}"
+                "the host changes nothing while the workers' records cannot be read: {trouble}"
             ));
         }
         for status in self.0.registry.status() {
@@ -101,9 +101,7 @@ impl Readiness {
         }
         for (pool, scan) in &*lock(&self.0.scans) {
             match scan {
-                Scan::Awaited => reasons.push(format!(
-                    "pool {pool}: the first look at the cloud is under way"
-                )),
+                Scan::Awaited => reasons.push(format!("pool {pool}: the first scan is running")),
                 Scan::Done => {}
                 Scan::Failed(error) => {
                     warnings.push(format!("pool {pool}: the latest scan failed: {error}"))
@@ -122,18 +120,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is wrong with a policy's file.
+/// The problem with a policy's file.
 fn policy(status: &PolicyStatus) -> Option<String> {
     let error = status.last_error.as_deref();
     match (&status.digest, error) {
         (Some(_), None) => None,
         (Some(digest), Some(error)) => Some(format!(
-            "policy {}: {} goes on serving; the present file is refused: {error}",
+            "policy {}: {} stays active; the present file is refused: {error}",
             status.file,
             digest.short()
         )),
         (None, error) => Some(format!(
-            "policy {}: none could be loaded, the safe defaults hold: {}",
+            "policy {}: no version could be loaded, so the safe defaults apply: {}",
             status.file,
             error.unwrap_or("not read yet")
         )),

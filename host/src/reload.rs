@@ -1,5 +1,5 @@
-//! Bringing changed policy files into force: on a change in the directory, on SIGHUP, on request. All of
-//! them come together here, one reload at a time.
+//! Activates changed policy files: on a change in the directory, on SIGHUP, or on request. All
+//! reloads pass through here, one at a time.
 
 #[cfg(test)]
 mod tests;
@@ -16,26 +16,26 @@ use crate::panics::caught;
 
 use watch::{WatchEnd, Watching, poll};
 
-/// Orders that wait while a reload is under way; one reload then serves them all.
+/// Reload orders queued during a reload. One later reload serves them all.
 const QUEUE: usize = 64;
 
-/// A reload has no report.
+/// Why a reload has no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoReport {
-    /// The reloads cannot be reached.
+    /// The host has ended, so no reload runs.
     #[error("the host has ended; its policies cannot be reloaded")]
     Ended,
-    /// The reload panicked. What was in force still is, and the next reload reads all files again.
+    /// The reload panicked. The active policies stay, and the next reload reads all files again.
     #[error(
-        "the reload panicked, as the log shows; what was in force still is. Try again, and report it"
+        "the reload panicked, as the log shows; the active policies stay. Try again, and report it"
     )]
     Panicked,
 }
 
-/// One pass over all files.
+/// Reads all files once.
 type Pass = dyn Fn() -> ReloadReport + Send + Sync;
 
-/// Where reloads are ordered; clones share it.
+/// Orders reloads. Clones share one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Reloads {
     orders: mpsc::Sender<Order>,
@@ -50,11 +50,11 @@ struct Order {
 /// Why policies are read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The host starts.
+    /// The start of the host.
     Start,
-    /// Something changed in the directory.
+    /// A change in the directory.
     Change,
-    /// SIGHUP.
+    /// The SIGHUP signal.
     Signal,
     /// `POST /v1/policies/reload`.
     Request,
@@ -72,14 +72,14 @@ impl Cause {
 }
 
 impl Reloads {
-    /// Has all files read again without waiting; what comes of it is in the log.
+    /// Orders a reload without waiting for it. The log shows the result.
     pub(crate) fn order(&self, cause: Cause) {
         let (reply, _) = oneshot::channel();
-        // A full queue holds orders that have not begun: they will read the same files.
+        // A full queue holds orders that have not begun and will read the same files.
         let _ = self.orders.try_send(Order { cause, reply });
     }
 
-    /// Reads all files again and puts in force what is good.
+    /// Reads all files again and activates the good ones.
     ///
     /// # Errors
     /// [`NoReport`].
@@ -91,7 +91,7 @@ impl Reloads {
     }
 }
 
-/// What stands behind the front door.
+/// Carries out the orders.
 pub(crate) struct Reloading {
     pass: Arc<Pass>,
     metrics: Metrics,
@@ -101,7 +101,7 @@ pub(crate) struct Reloading {
 }
 
 impl Reloading {
-    /// Begins to watch the directory: no change from now on is missed. Nothing is read before
+    /// Starts to watch the directory, so that no later change is missed. No file is read before
     /// [`Reloading::run`].
     pub(crate) fn begin(
         registry: Arc<Registry>,
@@ -131,8 +131,8 @@ impl Reloading {
     }
 }
 
-/// Orders a reload after each change, until reloads have ended. A watch that ends or panics is followed
-/// by polling.
+/// Orders a reload after each change until reloads end. If the watch ends or panics, polling
+/// replaces it.
 async fn follow(watching: Option<Watching>, reloads: Reloads, metrics: Metrics) {
     if let Some(watching) = watching {
         match caught(watching.run(&reloads)).await {
@@ -151,7 +151,7 @@ async fn work(pass: Arc<Pass>, metrics: Metrics, mut incoming: mpsc::Receiver<Or
     while let Some(first) = incoming.recv().await {
         let cause = first.cause;
         let mut waiting = vec![first.reply];
-        // Whatever was ordered by now is served by files that are read from now on.
+        // The files are read after this point, so this reload serves all queued orders.
         while let Ok(order) = incoming.try_recv() {
             waiting.push(order.reply);
         }
@@ -165,7 +165,7 @@ async fn work(pass: Arc<Pass>, metrics: Metrics, mut incoming: mpsc::Receiver<Or
                 metrics.panicked("reload");
                 tracing::error!(
                     cause = cause.as_str(),
-                    "the reload of the policies panicked; what was in force still is"
+                    "the reload of the policies panicked; the active policies stay"
                 );
                 Err(NoReport::Panicked)
             }
@@ -176,7 +176,7 @@ async fn work(pass: Arc<Pass>, metrics: Metrics, mut incoming: mpsc::Receiver<Or
     }
 }
 
-/// A line per file that changed or was refused, and one for whoever asked.
+/// Logs a line per file that changed or was refused, and a summary if the reload was requested.
 fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
     if matches!(cause, Cause::Signal | Cause::Request) {
         let (files, refused) = (report.files.len(), report.refused().count());
@@ -196,7 +196,7 @@ fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
                 metrics.reloaded("activated");
                 let old = old.map(|digest| digest.short());
                 let (old, new) = (old.as_deref().unwrap_or("none"), new.short());
-                tracing::info!(policy, old, new, cause, "the policy is in force");
+                tracing::info!(policy, old, new, cause, "the policy is active");
             }
             Outcome::Refused { error, serving } => {
                 metrics.reloaded("refused");
@@ -211,13 +211,13 @@ fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
                         code,
                         serving,
                         cause,
-                        "the policy's file is refused, the last good one goes on serving: {text}"
+                        "the policy's file is refused, and the last good version stays active: {text}"
                     ),
                     None => tracing::error!(
                         policy,
                         code,
                         cause,
-                        "the policy's file is refused and no other was ever good; the safe defaults hold: {text}"
+                        "the policy's file is refused and there is no last good version, so the safe defaults apply: {text}"
                     ),
                 }
             }

@@ -1,7 +1,8 @@
-//! The published routes: what most resolves are answered from, without a lock, a policy or a call.
+//! The published routes: most resolves are served from them, without a lock, a policy call or a
+//! cloud call.
 //!
-//! The loop publishes and withdraws; request handlers read. A route's answer is rendered when it is
-//! published; that it was handed out is an atomic mark, which the loop collects.
+//! The loop publishes and withdraws routes; request handlers read them. A route's response is
+//! rendered when it is published. A use sets an atomic mark, which the loop collects.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use serde::Serialize;
 
 use crate::metrics::Metrics;
 
-/// One slot for each worker. Workers are fixed when the host starts, so the map is never locked.
+/// One slot per worker. Workers are fixed at start, so the map needs no lock.
 #[derive(Debug)]
 pub(crate) struct Routes {
     slots: HashMap<String, Slot>,
 }
 
-/// What callers of one worker get.
+/// The published route of one worker.
 #[derive(Debug)]
 pub(crate) struct Slot {
     worker: WorkerId,
@@ -30,20 +31,20 @@ pub(crate) struct Slot {
     answers: Counter,
 }
 
-/// A published route.
+/// A route and its rendered response.
 #[derive(Debug)]
 struct Published {
     instance: InstanceId,
     valid_until: Instant,
     body: ServedBody,
-    /// Whether it was handed out since the loop last collected.
+    /// Whether a caller got the route since the loop last collected.
     handed_out: AtomicBool,
 }
 
-/// The JSON answer to a served resolve, rendered up to the one value that changes while it is valid.
+/// The JSON response to a served resolve, rendered except for the remaining validity.
 #[derive(Clone, Debug)]
 pub(crate) struct ServedBody {
-    /// Everything up to the closing brace.
+    /// The text up to the closing brace.
     open: String,
 }
 
@@ -67,13 +68,13 @@ impl ServedBody {
             decision: route.decision.get(),
             digest: route.digest.map(|digest| digest.to_string()),
         };
-        // Texts and numbers always have a JSON form.
+        // Strings and numbers always have a JSON form.
         let mut open = serde_json::to_string(&fields).unwrap_or_else(|_| "{}".to_owned());
         open.pop();
         Self { open }
     }
 
-    /// The whole answer for a route that is valid for this long.
+    /// The complete response, for a route with this remaining validity.
     pub(crate) fn close(&self, valid_for: Millis) -> String {
         format!("{},\"valid_for_ms\":{}}}\n", self.open, valid_for.get())
     }
@@ -94,12 +95,13 @@ impl Routes {
         }
     }
 
-    /// The slot of this worker; `None` when there is no such worker.
+    /// The slot of this worker. `None`: the worker is not configured.
     pub(crate) fn slot(&self, worker: &str) -> Option<&Slot> {
         self.slots.get(worker)
     }
 
-    /// From now on answers with this route. Returns the route before if it was handed out unnoticed.
+    /// Publishes this route. Returns the previous route if it was handed out since the last
+    /// collection.
     pub(crate) fn publish(&self, route: &Route) -> Option<HandedOut> {
         let published = Published {
             instance: route.instance.clone(),
@@ -110,19 +112,19 @@ impl Routes {
         self.exchange(&route.worker, Some(published))
     }
 
-    /// Stops answering. Returns the route before if it was handed out unnoticed.
+    /// Withdraws the route. Returns it if it was handed out since the last collection.
     pub(crate) fn withdraw(&self, worker: &WorkerId) -> Option<HandedOut> {
         self.exchange(worker, None)
     }
 
-    /// Takes the mark of one worker.
+    /// Clears and returns the mark of one worker.
     pub(crate) fn collect(&self, worker: &WorkerId) -> Option<HandedOut> {
         let slot = self.slots.get(worker.as_str())?;
         let published = slot.published.load();
         slot.taken(published.as_deref()?)
     }
 
-    /// Takes the marks of all workers.
+    /// Clears and returns the marks of all workers.
     pub(crate) fn collect_all(&self) -> Vec<HandedOut> {
         let slots = self.slots.values();
         slots
@@ -145,19 +147,20 @@ pub(crate) struct HandedOut {
 }
 
 impl Slot {
-    /// The worker.
+    /// The worker of this slot.
     pub(crate) fn worker(&self) -> &WorkerId {
         &self.worker
     }
 
-    /// The answer from the published route, if there is one and it is still valid.
+    /// The response from the published route. `None`: there is no valid route.
     pub(crate) fn answer(&self, now: Instant) -> Option<String> {
         let published = self.published.load();
         let published = published.as_deref()?;
         if now >= published.valid_until {
             return None;
         }
-        // Reading before writing keeps the line shared between cores: the mark is set once a second.
+        // Reading before writing keeps the cache line shared between cores: the mark changes about
+        // once a second.
         if !published.handed_out.load(Ordering::Relaxed) {
             published.handed_out.store(true, Ordering::Release);
         }
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn handing_out_is_told_once_however_often_it_happened_and_not_lost_when_the_route_changes() {
+    fn a_used_route_is_reported_once_even_if_the_route_changes() {
         let routes = routes();
         let chat = WorkerId::from("chat");
         let told = |instance: &str| HandedOut {
@@ -249,6 +252,6 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_not_configured_has_no_slot() {
-        assert!(routes().slot("nobody").is_none());
+        assert!(routes().slot("other").is_none());
     }
 }

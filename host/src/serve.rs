@@ -1,4 +1,4 @@
-//! `reeve serve`: a host from a configuration, until it is told to end.
+//! `reeve serve`: runs a host from a configuration until a signal ends it.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -19,7 +19,7 @@ use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
 use crate::store::{SqliteStore, StoreOpenError};
 
-/// Why serving did not begin, or ended badly.
+/// Why a host did not start, or ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The policies cannot be set up.
@@ -29,37 +29,37 @@ pub enum ServeError {
     #[cfg(feature = "aws")]
     #[error(transparent)]
     Aws(#[from] reeve_aws::ConnectError),
-    /// The workers' records cannot be used.
+    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreOpenError),
-    /// The state directory cannot be made.
-    #[error("cannot make the state directory {}; `state_dir` must be a place this user may write to", path.display())]
+    /// The state directory cannot be created.
+    #[error("cannot create the state directory {}; `state_dir` must be a place this user may write to", path.display())]
     StateDir {
-        /// The directory.
+        /// The directory's path.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// There is no AWS in this program.
+    /// This program was built without AWS.
     #[cfg(not(feature = "aws"))]
     #[error(
         "this reeve was built without AWS, for the demo; build it with its default features to serve real workers"
     )]
     WithoutAws,
-    /// What boxes prove themselves with cannot be checked.
+    /// The proofs of boxes cannot be verified.
     #[error(transparent)]
     Boxes(#[from] BoxesError),
-    /// What webhooks need cannot be read.
+    /// The webhooks cannot be set up.
     #[error(transparent)]
     Notify(#[from] NotifyError),
-    /// The host does not start.
+    /// The host did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The signals of the system cannot be heard.
-    #[error("cannot listen to signals")]
+    /// The signal handlers cannot be installed.
+    #[error("cannot install the signal handlers")]
     Signals(#[source] std::io::Error),
-    /// The host ended badly.
+    /// The host ended with an error.
     #[error(transparent)]
     Host(#[from] HostError),
 }
@@ -90,10 +90,10 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     }
 }
 
-/// The file with the workers' records, beside the journal.
+/// The file with the workers' records, in the state directory.
 pub const STORE_FILE: &str = "workers.db";
 
-/// Opens the file with the workers' records; makes the state directory if it is missing.
+/// Opens the file with the workers' records. Creates the state directory if it is missing.
 ///
 /// # Errors
 /// [`ServeError::StateDir`], [`ServeError::Store`].
@@ -107,7 +107,7 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
     Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
 }
 
-/// The table that several hosts share. That it is there shows at the first call.
+/// The table that several hosts share. A missing table shows at the first call.
 #[cfg(feature = "aws")]
 async fn shared_store(
     config: &Config,
@@ -123,8 +123,7 @@ async fn shared_store(
     Ok(Arc::new(reeve_aws::DynamoStore::connect(options).await?))
 }
 
-/// Serves the workers of this configuration in any cloud, with their records in any store, until SIGTERM
-/// or SIGINT.
+/// Serves the workers of this configuration with any cloud and any store, until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -133,7 +132,7 @@ pub async fn run_with(
     cloud: Arc<dyn Cloud>,
     store: Arc<dyn Store>,
 ) -> Result<(), ServeError> {
-    // Heard from now on: a signal that comes while the host starts must not end it half-way.
+    // Installed first: a signal during the start must not end the process half-way.
     let signals = Signals::hear()?;
     let policies = Policies::configured(&config)?;
     let options = HostOptions {
@@ -152,7 +151,7 @@ pub async fn run_with(
     signals.obey(host).await
 }
 
-/// Lets a host run until SIGTERM or SIGINT and ends it in order; SIGHUP reloads its policies.
+/// Runs a host until SIGTERM or SIGINT, then ends it in order. SIGHUP reloads its policies.
 ///
 /// # Errors
 /// [`ServeError::Signals`], [`ServeError::Host`].
@@ -160,7 +159,7 @@ pub async fn until_signalled(host: RunningHost) -> Result<(), ServeError> {
     Signals::hear()?.obey(host).await
 }
 
-/// The signals that mean something to a host.
+/// The signals that a host reacts to.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

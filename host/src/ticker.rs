@@ -1,21 +1,21 @@
-//! The backstop's clock: a policy that neither ends nor runs out of fuel is interrupted by ticks.
+//! The ticks that interrupt a policy call which neither ends nor runs out of fuel.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 
 use reeve_policy::{PolicyEngine, TICK};
 
-/// Ticks until dropped. A thread of its own, because the async threads may be what is stuck.
+/// Ticks until it is dropped. It has its own thread, because the async threads may be blocked.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     _running: Sender<()>,
 }
 
 impl Ticker {
-    /// Starts ticking.
+    /// Starts to tick.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system refused to start a thread.
     pub(crate) fn start(engine: PolicyEngine) -> io::Result<Self> {
         let (running, stopped) = channel();
         std::thread::Builder::new()

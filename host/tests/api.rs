@@ -1,4 +1,4 @@
-//! The HTTP interface over real sockets.
+//! Tests the HTTP interface over real sockets.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -59,7 +59,7 @@ async fn further_resolves_come_from_the_published_route_without_a_call_or_a_deci
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_handed_out_from_the_route_is_seen_by_the_core() {
+async fn the_core_learns_of_hand_outs_from_the_route() {
     let stage = steady();
     let host = stage.start().await;
     let handed_out = async || {
@@ -78,7 +78,7 @@ async fn what_was_handed_out_from_the_route_is_seen_by_the_core() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_not_there_now_is_a_problem_with_a_code_and_a_time_to_come_back() {
+async fn an_unavailable_worker_is_a_problem_with_a_code_and_a_retry_time() {
     let stage = steady();
     stage.world.unreachable.store(true, Ordering::SeqCst);
     let host = stage.start().await;
@@ -114,23 +114,23 @@ async fn a_cloud_that_panics_takes_neither_the_process_nor_the_worker_with_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_answered_says_what_was_wrong_and_what_is_accepted() {
+async fn a_refused_request_says_what_was_wrong_and_what_is_accepted() {
     let stage = steady();
     let host = stage.start().await;
     let cases = [
         (
             "GET",
-            "/v1/workers/nobody/resolve",
+            "/v1/workers/unknown/resolve",
             404,
             "unknown_worker",
             "GET /v1/workers shows",
         ),
         (
             "GET",
-            "/v1/workers/nobody",
+            "/v1/workers/unknown",
             404,
             "unknown_worker",
-            "no worker \"nobody\"",
+            "no worker \"unknown\"",
         ),
         (
             "GET",

@@ -1,4 +1,4 @@
-//! Boxes and applications over real sockets: register, heartbeat, and what is reported.
+//! Tests boxes and applications over real sockets: registrations, heartbeats and reports.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -25,7 +25,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 const INSTANCE: &str = "i-0123456789abcdef0";
-const SECRET: &str = "a secret that nobody would ever guess";
+const SECRET: &str = "a secret that is too long to be guessed";
 const NONCE: &str = "drawn by the box at random";
 
 fn options(stage: &Stage, proof: ProofKind) -> HostOptions {
@@ -63,7 +63,7 @@ fn document(issuer: &Issuer, instance: &str) -> String {
     })
 }
 
-/// A POST to the interface for boxes.
+/// Sends a POST to the interface for boxes.
 async fn to_boxes(host: &RunningHost, path: &str, token: Option<&str>, body: &str) -> Reply {
     http::post(host.boxes_address().unwrap(), path, token, body).await
 }
@@ -78,7 +78,7 @@ async fn heartbeat(host: &RunningHost, token: &str) -> Reply {
     to_boxes(host, "/v1/workers/chat/heartbeat", Some(token), "").await
 }
 
-/// A POST to the interface for applications.
+/// Sends a POST to the interface for applications.
 async fn as_application(host: &RunningHost, path: &str, body: &str) -> Reply {
     http::post(host.address(), path, None, body).await
 }
@@ -109,7 +109,7 @@ async fn a_box_registers_by_its_document_and_is_known_by_its_token_from_then_on(
     assert_eq!(status["last_error"], json!(null));
     end(host).await;
 
-    // Its secret is nowhere at rest, and the next life knows the box by it.
+    // The secret is stored nowhere, and the restarted host accepts the box's token.
     let secret = token.rsplit('.').next().unwrap();
     assert!(!stage.journal().contains(secret));
     assert!(!format!("{:?}", stage.store).contains(secret));
@@ -235,7 +235,7 @@ async fn each_refusal_has_its_status_its_code_and_where_it_helps_when_to_come_ba
             true,
         ),
         (
-            to_boxes(&host, "/v1/workers/nobody/heartbeat", Some(&token), "").await,
+            to_boxes(&host, "/v1/workers/unknown/heartbeat", Some(&token), "").await,
             404,
             "unknown_worker",
             false,
@@ -279,7 +279,7 @@ async fn each_refusal_has_its_status_its_code_and_where_it_helps_when_to_come_ba
             Some("application/problem+json")
         );
     }
-    // The good box is as good as before, and people see what was tried.
+    // The good box still works, and the status and metrics show the attempts.
     assert_eq!(heartbeat(&host, &token).await.status, 200);
     let status = get(&host, "/v1/workers/chat").await.json();
     assert_eq!(status["last_error"]["code"], "proof_not_accepted");
@@ -317,7 +317,7 @@ async fn a_body_that_is_too_long_is_refused_without_being_taken_in() {
     let reply = to_boxes(&host, path, None, &ten_megabytes).await;
     assert_eq!(reply.status, 413, "{}", reply.body);
     assert_eq!(reply.json()["code"], "too_long");
-    // One that does not say how long it is.
+    // A body that does not announce its length.
     let mut stream = TcpStream::connect(host.boxes_address().unwrap())
         .await
         .unwrap();
@@ -336,7 +336,7 @@ async fn a_body_that_is_too_long_is_refused_without_being_taken_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_its_body_too_slowly_keeps_nobody_waiting_and_is_told() {
+async fn a_client_with_a_slow_body_is_refused_and_delays_no_other() {
     let stage = Stage::new();
     let host = serving(&stage, ProofKind::InstanceDocument).await;
     let mut slow = TcpStream::connect(host.boxes_address().unwrap())
@@ -356,7 +356,7 @@ async fn a_client_that_sends_its_body_too_slowly_keeps_nobody_waiting_and_is_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_store_or_cloud_are_away_boxes_are_told_to_come_back_and_nothing_is_lost() {
+async fn boxes_are_told_to_retry_while_the_store_or_the_cloud_is_down() {
     let stage = Stage::new();
     let host = serving(&stage, ProofKind::InstanceDocument).await;
     let token = token_of(&register(&host, INSTANCE, NONCE).await);
@@ -379,7 +379,10 @@ async fn while_store_or_cloud_are_away_boxes_are_told_to_come_back_and_nothing_i
     );
     stage.store.fail(None);
     let status = get(&host, "/v1/workers/chat").await.json();
-    assert_eq!(status["activity"]["delivered"], 2, "this host remembers");
+    assert_eq!(
+        status["activity"]["delivered"], 2,
+        "this host keeps the count"
+    );
 
     stage.world.unreachable.store(true, Ordering::SeqCst);
     let away = register(&host, INSTANCE, "another nonce of a box").await;

@@ -1,4 +1,4 @@
-//! The program itself: exit codes, what it prints, signals.
+//! Tests the program: exit codes, output and signals.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -33,7 +33,7 @@ fn standard(name: &str) -> String {
     standard_policies().join(name).display().to_string()
 }
 
-/// The sample configuration beside the standard policies, with a text replaced.
+/// The sample configuration with one text replaced, next to the standard policies.
 fn sample(from: &str, to: &str) -> (TempDir, PathBuf) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("reeve.sample.toml");
     let text = fs::read_to_string(source).unwrap();
@@ -63,7 +63,7 @@ fn the_sample_configuration_is_accepted() {
 }
 
 #[test]
-fn what_the_sample_shows_as_defaults_is_accepted_when_it_is_written_out() {
+fn the_defaults_in_the_sample_are_accepted_as_values() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("reeve.sample.toml");
     let text = fs::read_to_string(source).unwrap();
     let mut is_left_out = false;
@@ -214,7 +214,7 @@ fn case_files_end_with_the_number_that_passed_and_failed() {
     assert!(text.ends_with("1 passed, 1 failed\n"), "{text}");
 }
 
-/// The gate of random worlds, with these further arguments.
+/// Runs `reeve policy test` with these further arguments.
 fn gate(policy: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let component = standard(policy);
     let mut all = vec!["policy", "test", component.as_str()];
@@ -240,7 +240,7 @@ fn a_policy_that_brings_nothing_up_fails_them_and_is_told_a_seed_to_look_at() {
     let (code, text, errors) = gate("resolve.wasm", &["--worlds", "2", "--settings", NOTHING]);
     assert_eq!(code, Some(1), "{text}{errors}");
     assert!(text.contains("Liveness did not hold for w1"), "{text}");
-    assert!(text.contains("--seed 1 tells one of them"), "{text}");
+    assert!(text.contains("--seed 1 prints one of them"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The door for boxes when more come than it takes: who is served, and whose silence counts.
+//! Tests the listener for boxes under a flood: which connections are served, and whose silence
+//! counts.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -26,10 +27,10 @@ const INSTANCE: &str = "i-0123456789abcdef0";
 const SECRET: &str = "a secret of many words that is hard to guess";
 const REGISTER: &str = "/v1/workers/chat/register";
 const HEARTBEAT: &str = "/v1/workers/chat/heartbeat";
-/// Another address of this machine than the box's.
+/// An address of this machine that is not the box's.
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
 
-/// A host whose worker's box has registered from 127.0.0.1, and its token. Three heartbeats are 900 ms.
+/// A host with a box registered from 127.0.0.1, and the box's token. Three heartbeats take 900 ms.
 async fn serving(stage: &Stage, peer_connections_max: usize) -> (RunningHost, String) {
     stage.world.add_running(INSTANCE, "chat");
     stage.world.point(POINTER, INSTANCE);
@@ -71,7 +72,7 @@ async fn heartbeat(host: &RunningHost, token: &str) -> Reply {
     http::post(door(host), HEARTBEAT, Some(token), "").await
 }
 
-/// Begins a request from this address, and leaves it so.
+/// Sends the beginning of a request from this address, and no more.
 async fn begin(host: &RunningHost, from: [u8; 4], sent: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((from, 0))).unwrap();
@@ -80,25 +81,25 @@ async fn begin(host: &RunningHost, from: [u8; 4], sent: &str) -> TcpStream {
     stream
 }
 
-/// Whether the door ends a new connection of the box's without a word.
+/// Whether the listener closes a new connection of the box without a response.
 async fn is_turned_away(host: &RunningHost, token: &str) -> bool {
     let head = format!(
         "POST {HEARTBEAT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
     let mut stream = TcpStream::connect(door(host)).await.unwrap();
-    // The door may have ended it already.
+    // The listener may have closed the connection already.
     let _ = stream.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     answer.is_empty()
 }
 
-/// Takes the one place of the box's address by a request whose body does not come.
+/// Holds the only place of the box's address with a request whose body never arrives.
 async fn hold_the_place(host: &RunningHost, token: &str) -> TcpStream {
     let head = "POST /v1/workers/chat/register HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{";
     eventually("the place is taken", || async {
         let held = begin(host, [127, 0, 0, 1], head).await;
-        // Until the host has read the head, the connection waits and would make room for the next one.
+        // Until the host has read the head, the connection counts as waiting and could be replaced.
         tokio::time::sleep(Duration::from_millis(200)).await;
         is_turned_away(host, token).await.then_some(held)
     })
@@ -111,7 +112,7 @@ async fn heartbeat_signal(host: &RunningHost) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn six_hundred_half_sent_heads_of_one_peer_leave_every_heartbeat_of_another_through() {
+async fn every_heartbeat_passes_during_six_hundred_half_sent_heads_of_a_peer() {
     let stage = Stage::new();
     let (host, token) = serving(&stage, 64).await;
     let mut half_sent = Vec::new();
@@ -121,7 +122,7 @@ async fn six_hundred_half_sent_heads_of_one_peer_leave_every_heartbeat_of_anothe
     }
     for _ in 0..50 {
         let beat = tokio::time::timeout(Duration::from_secs(5), heartbeat(&host, &token)).await;
-        let beat = beat.unwrap_or_else(|_| panic!("the heartbeat was not answered"));
+        let beat = beat.unwrap_or_else(|_| panic!("the heartbeat got no response"));
         assert_eq!(beat.status, 200, "{}", beat.body);
     }
     let metrics = get(&host, "/metrics").await.body;
@@ -145,13 +146,13 @@ async fn the_silence_of_a_box_that_the_door_turned_away_is_no_sign_of_its_health
     let signal = heartbeat_signal(&host).await;
     assert_eq!(signal["reading"], "unavailable", "{signal}");
 
-    // The door is free again: from now on silence counts.
+    // The listener has a free place again, so silence counts from here.
     drop(held);
-    eventually("a heartbeat is taken in", || async {
+    eventually("a heartbeat is accepted", || async {
         (!is_turned_away(&host, &token).await).then_some(())
     })
     .await;
-    eventually("its silence is bad", || async {
+    eventually("the silence is bad", || async {
         let signal = heartbeat_signal(&host).await;
         (signal["reading"] == "bad").then_some(())
     })

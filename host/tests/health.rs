@@ -1,4 +1,4 @@
-//! A worker's health, from a socket on loopback to what people and programs see of it.
+//! Tests a worker's health, from a socket on loopback to the status and metrics.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// What runs on the instance: it answers every request with one status.
+/// The software on the instance. It responds to every request with one status.
 struct Software {
     address: SocketAddr,
     status: Arc<AtomicU16>,
@@ -56,7 +56,7 @@ impl Software {
     }
 }
 
-/// A host that asks this software ten times a second, and has adopted the instance it runs on.
+/// A host that has adopted the software's instance and probes it ten times a second.
 async fn serving(stage: &Stage, software: &Software, restart: RestartRule) -> RunningHost {
     let ip = Some([127, 0, 0, 1]);
     stage.world.add("i-a", "chat", InstanceState::Running, ip);
@@ -92,7 +92,7 @@ async fn until(host: &RunningHost, what: &str, holds: impl Fn(&Value) -> bool) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_instance_answers_is_shown_counted_and_told() {
+async fn a_probe_result_is_shown_counted_and_reported() {
     let (stage, software) = (Stage::new(), Software::start().await);
     let host = serving(&stage, &software, RestartRule::Never).await;
     let reads = |reading: &'static str| {
@@ -123,7 +123,7 @@ async fn what_the_instance_answers_is_shown_counted_and_told() {
     }
 
     software.answers(200);
-    until(&host, "a worker that is well", is("serving")).await;
+    until(&host, "a recovered worker", is("serving")).await;
     let counted = get(&host, "/metrics").await.body;
     let line = r#"reeve_notices_total{worker="chat",step="worker_recovered"} 1"#;
     assert!(counted.contains(line), "{counted}");

@@ -1,4 +1,4 @@
-//! Starting and ending a host.
+//! Tests the start and the end of a host.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -96,7 +96,7 @@ async fn a_host_that_ends_answers_who_waits_and_lets_its_mutation_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_who_goes_away_keeps_nobody_waiting() {
+async fn a_caller_that_leaves_delays_no_other_request() {
     let stage = Stage::new();
     let all = u32::try_from(stage.world.mutations.available_permits()).unwrap();
     let held = stage.world.mutations.acquire_many(all).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_second_host_on_the_same_state_or_port_is_refused_and_says_why() {
     assert_eq!(
         Arc::strong_count(&stage.world),
         1,
-        "nothing of a host is left behind"
+        "the failed start left no file"
     );
 }
 
@@ -168,7 +168,7 @@ async fn while_the_store_is_away_the_host_starts_serves_nothing_new_and_says_why
     assert_eq!(ready.status, 503);
     let reasons = ready.json()["reasons"].to_string();
     assert!(
-        reasons.contains("the workers' records are out of reach"),
+        reasons.contains("the workers' records cannot be read"),
         "{reasons}"
     );
     assert_eq!(stage.world.mutations(), []);

@@ -1,4 +1,4 @@
-//! A host that tells webhooks what happens, and the command that tries them.
+//! Tests that a host sends notices to webhooks, and `reeve notify test`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,7 +17,7 @@ use reeve::config::Config;
 use reeve::{Host, RunningHost, Webhooks};
 use tempfile::TempDir;
 
-/// A configuration with one webhook beside what must stand in one.
+/// A minimal configuration with one webhook.
 fn config(notify: &str) -> String {
     format!(
         "[host]\nfleet = \"test\"\nstate_dir = \"state\"\n[policies]\ndir = \"policies\"\n\
@@ -26,7 +26,7 @@ fn config(notify: &str) -> String {
     )
 }
 
-/// A host with that webhook, whose worker has to be launched.
+/// A host with this webhook, whose worker must be launched.
 async fn start(stage: &Stage, notify: &str) -> RunningHost {
     let config = Config::parse(Path::new("reeve.toml"), &config(notify)).unwrap();
     let mut options = stage.options();
@@ -34,7 +34,7 @@ async fn start(stage: &Stage, notify: &str) -> RunningHost {
     Host::start(options).await.unwrap()
 }
 
-/// Runs the program beside the webhook, which is on this runtime.
+/// Runs the program while the webhook runs on this runtime.
 async fn reeve(args: &[&str], trusted: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
     command
@@ -59,7 +59,8 @@ fn written(notify: &str) -> (TempDir, String) {
     (dir, path)
 }
 
-/// Both outputs of `reeve notify test`, and whether it says that all is well. The address is in neither.
+/// The output of `reeve notify test` on both streams, and whether it succeeded. Checks that the
+/// output does not contain the address.
 async fn tried(config: &str, name: &str, trusted: &Path) -> (bool, String) {
     let output = reeve(&["notify", "test", "--config", config, name], trusted).await;
     let texts = [output.stdout, output.stderr].concat();
@@ -69,7 +70,7 @@ async fn tried(config: &str, name: &str, trusted: &Path) -> (bool, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_to_a_worker_is_told_to_the_webhook_that_wants_it() {
+async fn a_notice_is_sent_only_to_the_webhook_that_wants_it() {
     let hook = Hook::start(&[OK]).await;
     let stage = Stage::new();
     let notify = format!(
@@ -98,7 +99,7 @@ async fn what_happens_to_a_worker_is_told_to_the_webhook_that_wants_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_never_answers_keeps_no_caller_waiting_and_no_host_from_ending() {
+async fn a_silent_webhook_delays_no_caller_and_no_shutdown() {
     let hook = Hook::start(&[None]).await;
     let stage = Stage::new();
     let notify = format!(
@@ -166,7 +167,7 @@ async fn a_certificate_that_the_system_does_not_trust_is_not_spoken_to() {
         (
             "ops",
             "server.pem",
-            "ops: this system does not trust who issued its certificate\n",
+            "ops: this system does not trust the issuer of its certificate\n",
         ),
         (
             "ops",
@@ -188,11 +189,11 @@ async fn a_certificate_that_the_system_does_not_trust_is_not_spoken_to() {
     }
     let (took, text) = tried(&config, "plain", &authority).await;
     assert!(!took && text.starts_with("plain: "), "{text}");
-    assert!(hook.received().is_empty(), "nothing was sent to anybody");
+    assert!(hook.received().is_empty(), "no message was sent");
 }
 
 #[test]
-fn a_mistake_in_a_webhook_is_refused_with_what_is_accepted_and_without_its_address() {
+fn a_refusal_of_a_webhook_says_what_is_accepted_without_its_address() {
     let url = format!("https://hooks.example/{SECRET}");
     let good = format!("[notify.ops]\nurl = \"{url}\"\nformat = \"slack\"\n");
     assert!(Config::parse(Path::new("reeve.toml"), &config(&good)).is_ok());

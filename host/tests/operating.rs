@@ -1,4 +1,4 @@
-//! An operator's commands, over HTTP and with the command line.
+//! Tests an operator's commands over HTTP and with the command line.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +22,7 @@ async fn post(host: &RunningHost, command: &str, body: &str) -> Reply {
     http::post_with(host.address(), &path, &[JSON], body).await
 }
 
-/// Runs a command of `reeve` about this host.
+/// Runs a `reeve` command against this host.
 async fn reeve(host: &RunningHost, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
     let address = host.address().to_string();
@@ -39,7 +39,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_worker_is_neither_launched_nor_forgotten_to_be_paused_by_the_next_life() {
+async fn a_paused_worker_is_not_launched_and_stays_paused_after_a_restart() {
     let stage = Stage::new();
     let host = stage.start().await;
     let reply = post(&host, "pause", r#"{"reason": "disk copy"}"#).await;
@@ -81,7 +81,7 @@ async fn a_paused_worker_is_neither_launched_nor_forgotten_to_be_paused_by_the_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_is_served_while_the_worker_is_paused_and_found_again_when_it_is_forgotten() {
+async fn a_running_instance_is_served_in_a_pause_and_found_after_a_forget() {
     let stage = Stage::new();
     stage.world.add_running("i-a", "chat");
     stage.world.point(POINTER, "i-a");
@@ -109,7 +109,7 @@ async fn a_command_that_is_not_followed_is_a_problem_with_a_stable_code() {
     let stage = Stage::new();
     let held = stage.world.mutations.acquire_many(1000).await.unwrap();
     let host = stage.start().await;
-    let unknown = http::post_with(host.address(), "/v1/workers/nobody/pause", &[], "").await;
+    let unknown = http::post_with(host.address(), "/v1/workers/unknown/pause", &[], "").await;
     assert_eq!(unknown.status, 404);
     assert_eq!(unknown.json()["code"], "unknown_worker");
 
@@ -235,22 +235,22 @@ async fn the_command_line_says_in_one_sentence_what_has_come_of_a_command() {
     let cases: [(&[&str], &str); 7] = [
         (
             &["pause", "chat", "--reason", "disk copy"],
-            "chat is paused (disk copy): nothing is changed",
+            "chat is paused (disk copy): the host changes nothing",
         ),
         (&["pause", "chat"], "chat was paused already (disk copy)"),
         (
             &["pause", "chat", "--reason", "moving"],
-            "its reason is new (moving)",
+            "its reason has changed (moving)",
         ),
         (
             &["forget", "chat"],
-            "chat is forgotten, and paused (moving) still",
+            "chat is forgotten and still paused (moving)",
         ),
         (&["resume", "chat"], "chat is resumed"),
         (&["resume", "chat"], "chat is not paused"),
         (
             &["forget", "chat"],
-            "chat is forgotten; the next call learns it anew",
+            "chat is forgotten; the next call reads it again from AWS",
         ),
     ];
     for (number, (arguments, part)) in cases.into_iter().enumerate() {
@@ -275,7 +275,7 @@ async fn a_refused_command_ends_with_1_and_its_code() {
     let mut options = stage.options();
     options.spec.dry_run = true;
     let host = reeve::Host::start(options).await.unwrap();
-    for (name, code) in [("chat", "dry_run: "), ("nobody", "unknown_worker: ")] {
+    for (name, code) in [("chat", "dry_run: "), ("unknown", "unknown_worker: ")] {
         for command in ["pause", "resume", "forget"] {
             let output = reeve(&host, &["worker", command, name]).await;
             let errors = String::from_utf8_lossy(&output.stderr);
@@ -300,7 +300,7 @@ async fn a_restart_names_its_cause_and_says_what_came_of_it() {
         r#"{"cause": ""}"#,
         r#"{"cause": "two words"}"#,
         r#"{"cause": "a", "text": "two\nlines"}"#,
-        r#"{"by": "nobody"}"#,
+        r#"{"by": "stranger"}"#,
     ] {
         let reply = ask(body).await;
         assert_eq!(

@@ -1,5 +1,5 @@
-//! What the pages show: commands that run as they stand there, the demo's table, the code of a policy;
-//! and the sample configuration, which names every key and the range that holds.
+//! Tests what the pages show: commands that run verbatim, the demo's table, a policy's code. Also
+//! tests that the sample configuration names every key and its actual range.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,17 +17,17 @@ use common::standard_policies;
 use reeve::config::Config;
 use tempfile::TempDir;
 
-/// What becomes of a command that a page shows.
+/// What the test does with a command on a page.
 enum Shown {
-    /// It is run, and exits with 0.
+    /// Runs the command, which must exit with 0.
     Runs,
-    /// It is run with these further arguments, or it would take minutes.
+    /// Runs the command with these further arguments, because it would take minutes without them.
     RunsWith(&'static [&'static str]),
-    /// It is not run, because it needs this.
+    /// Does not run the command, because it needs this.
     Needs(&'static str),
 }
 
-/// Every command of the pages below by its beginning; the first that fits holds.
+/// The commands on the pages below, by prefix. The first match applies.
 const COMMANDS: [(&str, Shown); 15] = [
     ("cargo xtask", Shown::Needs("a build of the whole tree")),
     ("cargo build", Shown::Needs("a build of the whole tree")),
@@ -63,7 +63,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
 }
 
-/// The fenced blocks of this language.
+/// The fenced blocks in this language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let rest = text.split(&fence).skip(1);
@@ -71,7 +71,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// The commands of a page, each with the lines that belong to it.
+/// The commands of a page, each with its continuation lines.
 fn commands(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for block in blocks(text, "console") {
@@ -92,7 +92,7 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
-/// A directory as a reader has it: the configuration that the page shows, policies, the tree's scripts.
+/// A directory like a reader's: the page's configuration, policies, and the repository's scripts.
 fn desk(configuration: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -103,7 +103,7 @@ fn desk(configuration: &str) -> TempDir {
         let file = file.unwrap();
         symlink(file.path(), at.join("policies").join(file.file_name())).unwrap();
     }
-    // What `reeve policy build` would have made answers the same point.
+    // Stands for the component of `reeve policy build`: it offers the same point.
     let built = standard_policies().join("debounce.wasm");
     symlink(&built, at.join("one-at-a-time.wasm")).unwrap();
     symlink(&built, at.join("policies/one-at-a-time.wasm")).unwrap();
@@ -122,7 +122,7 @@ fn run(command: &str, further: &[&str], at: &Path) -> Output {
         .unwrap()
 }
 
-/// Runs what can be run of a page's commands, in a directory with this configuration.
+/// Runs those commands of a page that can run, in a directory with this configuration.
 fn check_commands(name: &str, configuration: &str) {
     let at = desk(configuration);
     let (mut ran, mut left_out) = (0, Vec::new());
@@ -137,9 +137,9 @@ fn check_commands(name: &str, configuration: &str) {
                 left_out.push(format!("{command}: needs {what}"));
                 continue;
             }
-            None => panic!("{name} shows {command:?}; say in COMMANDS what becomes of it"),
+            None => panic!("{name} shows {command:?}; add it to COMMANDS"),
         };
-        // The original behaviour is expected to do harm; what is checked is that it plays as expected.
+        // The original behavior must cause harm; the test checks that it plays as expected.
         let output = run(&command, further, at.path());
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
@@ -179,7 +179,7 @@ fn the_policy_that_pages_show_is_the_one_that_is_compiled() {
     }
 }
 
-/// Cells of a row, without the edges.
+/// The cells of a row, without the edges.
 fn cells(row: &str, between: char) -> Vec<String> {
     let cells = row.trim().trim_matches(between).split(between);
     cells.map(|cell| cell.trim().to_owned()).collect()
@@ -220,7 +220,7 @@ fn the_table_of_readme_is_what_the_demo_prints() {
     assert_eq!(shown, printed.collect::<Vec<_>>(), "{text}");
 }
 
-/// A section of the sample: its name, and its lines from the header on.
+/// A section of the sample: its name, and its lines from the header.
 struct Section<'a> {
     name: &'a str,
     lines: Vec<&'a str>,
@@ -241,7 +241,7 @@ fn sections(sample: &str) -> Vec<Section<'_>> {
     sections
 }
 
-/// The key of a line, whether it is commented out or not.
+/// The key of a line, even if the line is commented out.
 fn key(line: &str) -> Option<&str> {
     let bare = line.trim_start_matches('#').trim_start();
     let (key, _) = bare.split_once(" = ")?;
@@ -250,7 +250,7 @@ fn key(line: &str) -> Option<&str> {
         .then_some(key)
 }
 
-/// The sample with this section in force and this line first in it, in place of the key's own.
+/// The sample with this section active, and this line first in it instead of the key's own line.
 fn with_line(sample: &str, section: &str, line: &str) -> String {
     let mut text = String::new();
     let (mut is_here, mut is_left_out) = (false, false);
@@ -265,7 +265,7 @@ fn with_line(sample: &str, section: &str, line: &str) -> String {
             }
         }
         let is_replaced = is_here && key(old).is_some() && key(old) == key(line);
-        // In a section that is left out, what it requires is commented out as well.
+        // In a commented-out section, the required keys are commented out too.
         let shown = match is_here && is_left_out && key(old).is_some() {
             true => old.trim_start_matches('#').trim_start(),
             false => old,

@@ -1,4 +1,4 @@
-//! Policy files that change under a running host.
+//! Tests changes of policy files under a running host.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,12 +16,12 @@ use reeve::RunningHost;
 use reeve_policy::{LoadedPolicy, Loader};
 use serde_json::Value;
 
-/// The state of `resolve.wasm` as `/v1/policies` shows it.
+/// The status of `resolve.wasm` in `/v1/policies`.
 async fn resolve_policy(host: &RunningHost) -> Value {
     policy(host, "resolve.wasm").await
 }
 
-/// The state of this file as `/v1/policies` shows it.
+/// The status of this file in `/v1/policies`.
 async fn policy(host: &RunningHost, file: &str) -> Value {
     let policies = get(host, "/v1/policies").await.json();
     let policies = policies["policies"].as_array().unwrap().clone();
@@ -31,11 +31,11 @@ async fn policy(host: &RunningHost, file: &str) -> Value {
         .unwrap()
 }
 
-/// Replaces a file as a deployment does: written beside, then renamed.
+/// Replaces a file like a deployment: writes a new file, then renames it.
 fn replace(path: &Path, bytes: &[u8]) {
-    let beside = path.with_extension("new");
-    fs::write(&beside, bytes).unwrap();
-    fs::rename(beside, path).unwrap();
+    let new_file = path.with_extension("new");
+    fs::write(&new_file, bytes).unwrap();
+    fs::rename(new_file, path).unwrap();
 }
 
 fn other_policy() -> Vec<u8> {
@@ -43,7 +43,7 @@ fn other_policy() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_garbage_file_is_refused_and_shown_and_the_last_good_one_goes_on_serving() {
+async fn a_garbage_file_is_refused_and_the_last_good_version_stays_active() {
     let stage = Stage::with_own_policies();
     stage.world.add_running("i-a", "chat");
     stage.world.point(POINTER, "i-a");
@@ -116,7 +116,7 @@ async fn a_host_without_policies_starts_serves_what_runs_and_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_file_comes_into_force_by_itself() {
+async fn a_replaced_file_becomes_active_by_itself() {
     let stage = Stage::with_own_policies();
     let host = stage.start().await;
     let before = resolve_policy(&host).await;
@@ -175,10 +175,10 @@ async fn an_exchanged_directory_is_noticed_and_watched_from_then_on() {
     end(host).await;
 }
 
-/// What [`panicking`] panics over.
+/// The content on which [`panicking`] panics.
 const PANICS: &[u8] = b"panic";
 
-/// A loader that panics over bytes that begin with [`PANICS`].
+/// A loader that panics on bytes that begin with [`PANICS`].
 fn panicking() -> Box<Loader> {
     Box::new(|engine, name, bytes| {
         assert!(!bytes.starts_with(PANICS), "no component at all");
@@ -240,16 +240,18 @@ async fn a_host_starts_with_its_good_files_when_one_panics() {
     let ready = get(&host, "/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
-        ready.body.contains("adopt.wasm: none could be loaded"),
+        ready
+            .body
+            .contains("adopt.wasm: no version could be loaded"),
         "{}",
         ready.body
     );
     end(host).await;
 }
 
-/// Waits until another component serves.
+/// Waits until another component is active.
 async fn changed(host: &RunningHost, before: &Value) -> Value {
     let look =
         async || Some(resolve_policy(host).await).filter(|now| now["digest"] != before["digest"]);
-    eventually("another policy in force", look).await
+    eventually("another active policy", look).await
 }

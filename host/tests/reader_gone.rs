@@ -1,4 +1,5 @@
-//! The program when the reader of its output is gone, as in `reeve … | head`: it ends, without a word, by convention.
+//! Tests the program when the reader of its output has closed the pipe, as in `reeve … | head`: it
+//! ends without a message.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 
 use common::{POINTER, Stage, end, get, standard_policies};
 
-/// 128 + SIGPIPE, as a shell shows it.
+/// 128 + SIGPIPE, the exit code that a shell reports.
 const READER_GONE: i32 = 141;
 
 fn reeve(args: &[&str]) -> Command {
@@ -27,7 +28,7 @@ fn reeve(args: &[&str]) -> Command {
     command
 }
 
-/// A pipe that nothing reads from.
+/// A pipe without a reader.
 fn without_reader() -> Stdio {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
@@ -50,7 +51,7 @@ fn standard(name: &str) -> String {
     standard_policies().join(name).display().to_string()
 }
 
-/// A file of this text in the directory.
+/// Writes this text to a file in the directory.
 fn file(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
     fs::write(&path, text).unwrap();

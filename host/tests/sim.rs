@@ -1,4 +1,4 @@
-//! `reeve sim run`: exit codes, what it prints, what it refuses.
+//! Tests `reeve sim run`: exit codes, output and refusals.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,13 +29,13 @@ fn sim(script: &str, args: &[&str]) -> Ran {
     Ran(code, text(&output.stdout), text(&output.stderr))
 }
 
-/// A script that comes with reeve.
+/// The path of one of reeve's scripts.
 fn incident(name: &str) -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/incidents");
     tests.join(format!("{name}.reeve")).display().to_string()
 }
 
-/// That script with a text replaced.
+/// A copy of that script with one text replaced.
 fn changed(name: &str, from: &str, to: &str) -> (TempDir, String) {
     let text = fs::read_to_string(incident(name)).unwrap();
     assert!(text.contains(from), "{from}");
@@ -77,7 +77,7 @@ fn each_variant_is_played_and_held_to_what_is_expected_of_it() {
 }
 
 #[test]
-fn a_policy_under_test_answers_its_point_and_is_held_to_what_is_expected_of_the_standard_ones() {
+fn a_policy_under_test_is_checked_against_the_standard_expectations() {
     let legacy = standard_policies().join("legacy-ip-race.wasm");
     let policy = format!("resolve={}", legacy.display());
     let script = incident("ip-race");
@@ -96,7 +96,7 @@ fn a_policy_under_test_answers_its_point_and_is_held_to_what_is_expected_of_the_
 }
 
 #[test]
-fn what_is_not_as_expected_is_named_with_its_line() {
+fn an_unmet_expectation_is_named_with_its_line() {
     let (_dir, script) = changed("ip-race", "  starts 1\n", "  starts 3\n");
     let Ran(code, text, _) = sim(&script, &["--as-it-was"]);
     assert_eq!(code, Some(1), "{text}");
@@ -116,13 +116,13 @@ fn what_is_not_as_expected_is_named_with_its_line() {
 
 #[test]
 fn seed_and_length_take_the_place_of_the_scripts() {
-    // What the script's own seed calls the instance, as its transcript has it.
+    // The instance's id with the script's own seed, from its transcript.
     const USUAL: &str = "i-dae28228d2c1a9a50";
     let script = incident("frozen-activity");
     let transcript = script.replace(".reeve", ".standard.transcript");
     assert!(fs::read_to_string(transcript).unwrap().contains(USUAL));
     let Ran(code, text, _) = sim(&script, &["--seed", "6", "--length", "10m"]);
-    assert_eq!(code, Some(1), "it is not stopped by then: {text}");
+    assert_eq!(code, Some(1), "the instance is not stopped by then: {text}");
     assert!(text.contains("expected `stops 1`; found 0"), "{text}");
     assert!(!text.contains(USUAL), "{text}");
 }

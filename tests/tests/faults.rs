@@ -27,7 +27,10 @@ fn a_sigterm_that_comes_while_the_host_starts_ends_it_in_order() {
     let configuration = configuration(&emulator);
     let mut reeve = Reeve::start_without_waiting(directory(), &configuration, &CREDENTIALS);
     reeve.until("the first policy is in force", |reeve| {
-        reeve.log().iter().any(|line| line.contains("in force"))
+        reeve
+            .log()
+            .iter()
+            .any(|line| line.contains("the policy is active"))
     });
     reeve.signal("TERM");
     let ended = reeve.wait();

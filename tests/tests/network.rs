@@ -90,7 +90,7 @@ fn host() {
     let log = reeve.log();
     let lines = log
         .iter()
-        .filter(|line| line.contains("ended or refused connections"));
+        .filter(|line| line.contains("closed or refused connections"));
     let lines: Vec<_> = lines.collect();
     let address = far.address().to_string();
     assert!(lines.iter().any(|line| line.contains(&address)), "{log:#?}");

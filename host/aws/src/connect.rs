@@ -1,4 +1,4 @@
-//! How reeve reaches AWS: options, credentials, the HTTP client.
+//! How reeve connects to AWS: options, credentials, the HTTP client.
 
 use std::fmt;
 
@@ -12,51 +12,53 @@ use aws_sdk_ec2::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reeve_core::time::Millis;
 
-/// How to reach AWS. The default finds its way as the AWS command line does.
+/// How to connect to AWS. The default behaves like the AWS command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsOptions {
-    /// The profile to use, from the shared configuration and credentials files. `None` goes through
-    /// the usual sources in the usual order: environment variables, the profile named by
-    /// `AWS_PROFILE` (or `default`), a web identity token (EKS), the container's credentials (ECS, EKS
-    /// pod identity), the EC2 instance's role.
+    /// The profile to use, from the shared configuration and credentials files. `None` tries the
+    /// usual sources in the usual order: environment variables, the profile in `AWS_PROFILE` (or
+    /// `default`), a web identity token (EKS), the container's credentials (ECS, EKS pod identity),
+    /// the EC2 instance's role.
     ///
-    /// A profile named here comes before the environment's keys, as `--profile` does on the command
-    /// line. It may hold keys, run a `credential_process`, or assume a role (`role_arn` with
-    /// `source_profile`, `credential_source` or `web_identity_token_file`). IAM Identity Center (`sso_*`)
-    /// and `login_session` are not compiled in; the AWS command line does it for them, with
-    /// `credential_process = aws configure export-credentials --profile NAME` in a second profile.
+    /// A profile set here takes precedence over the environment's keys, as `--profile` does on the
+    /// command line. It may hold keys, run a `credential_process`, or assume a role (`role_arn`
+    /// with `source_profile`, `credential_source` or `web_identity_token_file`). IAM Identity
+    /// Center (`sso_*`) and `login_session` are not compiled in. For those, set `credential_process
+    /// = aws configure export-credentials --profile NAME` in a second profile.
     pub profile: Option<String>,
-    /// Where all services answer, such as `http://127.0.0.1:5000` for an emulator; none speaks what CloudWatch
-    /// does, so demand is unavailable there. `None` is AWS itself, unless `AWS_ENDPOINT_URL` or the profile says
-    /// otherwise.
+    /// One endpoint for all services, such as `http://127.0.0.1:5000` for an emulator. No emulator
+    /// supports CloudWatch's protocol, so demand is unavailable there. `None` is AWS itself, unless
+    /// `AWS_ENDPOINT_URL` or the profile sets another.
     pub endpoint_url: Option<String>,
-    /// How long a call may take.
+    /// The time limits of calls.
     pub timeouts: Timeouts,
 }
 
-/// How long to wait before a call counts as failed in transit. Each is more than zero.
+/// How long to wait before a call counts as failed in transit. Each limit is above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a connection to be made.
+    /// For the connection.
     pub connect: Millis,
-    /// For one attempt at a question.
+    /// For one attempt of a query.
     pub query_attempt: Millis,
-    /// For a question with its retries and the pauses between them; a scan has this much per page.
+    /// For a query with its retries and pauses. A scan has this much time per page.
     pub query: Millis,
-    /// For a mutation. It is tried once.
+    /// For a mutation, which is tried once.
     pub mutation: Millis,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            // A lost first packet is sent again after 1 s and after 3 s (RFC 6298): room for both.
+            // Room for two retransmissions of a lost first packet, after 1 s and 3 s (RFC 6298).
             connect: Millis::new(3_100),
             // A full page of a scan is several megabytes of XML.
             query_attempt: Millis::from_secs(10),
-            // Three attempts would need 33 s with their pauses; a resolve should hear of it sooner.
+            // Three attempts would need 33 s with their pauses; a resolve should get the error
+            // sooner.
             query: Millis::from_secs(25),
-            // RunInstances may take many seconds, and giving up early gains nothing: the launch goes on.
+            // RunInstances may take many seconds, and an early timeout gains nothing, because the
+            // launch continues.
             mutation: Millis::from_secs(30),
         }
     }
@@ -65,50 +67,50 @@ impl Default for Timeouts {
 /// Why AWS cannot be reached with these options.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The endpoint is no URL of a web server.
+    /// The endpoint is not an HTTP URL.
     #[error(
         "the endpoint URL {found:?} cannot be used; accepted is http:// or https:// with a host, such as \
          http://127.0.0.1:5000; leave it out to call AWS itself"
     )]
     EndpointUrl {
-        /// What was given.
+        /// The configured URL.
         found: String,
     },
-    /// The store's table cannot have this name.
+    /// The store's table name is not valid.
     #[error(
         "the table {found:?} cannot be used; accepted is a DynamoDB table's name, 3 to 255 of a-z A-Z 0-9 _ . \
          and -, or its ARN; give the name that the table was made with"
     )]
     Table {
-        /// What was given.
+        /// The configured name.
         found: String,
     },
-    /// The store's partition key cannot be this long, or empty.
+    /// The store's partition key is too long or empty.
     #[error(
         "a fleet's name of {length} bytes cannot be used; accepted are 1 to 2048 bytes, which DynamoDB takes as \
          a partition key; give every host of the fleet the same name"
     )]
     Fleet {
-        /// Its length in bytes.
+        /// The name's length in bytes.
         length: usize,
     },
-    /// Every source was asked, and none has credentials, or one is set up wrongly.
+    /// No source has credentials, or a source is configured wrongly.
     #[error("looked for AWS credentials in {source_tried} and found none that can be used; {}", source_tried.advice())]
     Credentials {
-        /// Where they were looked for.
+        /// Where reeve looked for credentials.
         source_tried: CredentialsSource,
-        /// What was wrong there.
+        /// What the SDK reported.
         #[source]
         source: CredentialsError,
     },
 }
 
-/// Where credentials were looked for.
+/// Where reeve looked for credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialsSource {
-    /// In this one profile.
+    /// In this profile only.
     Profile(String),
-    /// In the usual sources in their usual order.
+    /// In the usual sources, in the usual order.
     UsualOrder,
 }
 
@@ -141,7 +143,7 @@ impl fmt::Display for CredentialsSource {
     }
 }
 
-/// The SDK's configuration for these options, its credentials tried once.
+/// The SDK's configuration for these options. It tries the credentials once.
 pub(crate) async fn load(options: &AwsOptions) -> Result<SdkConfig, ConnectError> {
     let http_client = http_client();
     let mut loader = loader().http_client(http_client.clone());
@@ -168,26 +170,25 @@ pub(crate) async fn load(options: &AwsOptions) -> Result<SdkConfig, ConnectError
         .build())
 }
 
-/// The SDK's defaults as of one version, so that an update of the SDK does not change them unseen; but
-/// how long a call may take is said by [`Timeouts`] alone. The SDK would also end one that moves less
-/// than a byte a second for five seconds, and counts the wait for a connection with it: on a busy machine
-/// that ends a mutation whose 30 seconds are not over, and nobody knows what became of it.
+/// The SDK's defaults as of one version, so that an SDK update does not change them unnoticed. Only
+/// [`Timeouts`] limits a call, though. The SDK would also end a call that moves less than a byte
+/// per second for five seconds, and it counts the wait for a connection. On a busy machine that
+/// would end a mutation before its 30 seconds, with an unknown outcome.
 pub(crate) fn loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// TLS by rustls on ring, trusting the machine's certificates: it builds in a fraction of the time of
-/// the SDK's own choice. Proxy variables such as `HTTPS_PROXY` are not read.
+/// TLS by rustls on ring, with the machine's trusted certificates. It compiles much faster than the
+/// SDK's default. Proxy variables such as `HTTPS_PROXY` are not read.
 pub(crate) fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https()
 }
 
-/// The credentials of one profile. Made apart from the usual chain, because that one prefers the
-/// environment's keys, and then the wrong account may be meant. The settings' region is where a role is
-/// assumed.
+/// The credentials of one profile. The usual chain prefers the environment's keys, which may belong
+/// to another account, so this bypasses it. A role is assumed in the settings' region.
 fn profile_credentials(name: &str, settings: &ProviderConfig) -> ProfileFileCredentialsProvider {
     ProfileFileCredentialsProvider::builder()
         .configure(settings)
@@ -195,8 +196,8 @@ fn profile_credentials(name: &str, settings: &ProviderConfig) -> ProfileFileCred
         .build()
 }
 
-/// Asks for credentials once, so that a wrong profile is found when reeve starts. A source that fails
-/// for the moment (the instance's metadata, the token service) is left to the calls.
+/// Requests credentials once, so that a wrong profile is found at start. A source that fails
+/// temporarily (instance metadata, the token service) does not prevent the start.
 async fn try_credentials(
     provider: &impl ProvideCredentials,
     source_tried: CredentialsSource,
@@ -213,7 +214,7 @@ async fn try_credentials(
     }
 }
 
-/// Refuses what the SDK would only refuse call by call, as a failure in transit.
+/// Refuses a URL that the SDK would only refuse at each call, as a failure in transit.
 fn check_endpoint_url(found: &str) -> Result<(), ConnectError> {
     let host_and_path = found
         .strip_prefix("https://")

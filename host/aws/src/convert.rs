@@ -1,4 +1,4 @@
-//! The provider's words for an instance and for a pointer, as reeve's.
+//! Converts the provider's instances and pointers to reeve's types.
 
 use std::net::IpAddr;
 
@@ -12,16 +12,16 @@ use reeve_core::time::Instant;
 
 use crate::error;
 
-/// No id of any provider comes near; a pointer that holds more holds something else.
+/// No provider's ids are that long; a longer value is no id.
 const INSTANCE_ID_BYTES_MAX: usize = 255;
 
-/// How much of a wrong pointer an error shows.
+/// How many characters of a wrong pointer an error shows.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// One instance of an answer.
+/// Converts one instance of a response.
 ///
 /// # Errors
-/// An answer without an id, or with an address that is none, was garbled on its way.
+/// The instance has no id or an invalid address, so the response is garbled.
 pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance, CloudError> {
     let id = found
         .instance_id()
@@ -40,7 +40,7 @@ pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance,
     })
 }
 
-/// The state as it is said; a word this SDK does not know is no word at all.
+/// Converts the state. A name that this SDK does not know becomes `Unknown`.
 fn state(name: Option<&InstanceStateName>) -> InstanceState {
     match name {
         Some(InstanceStateName::Pending) => InstanceState::Pending,
@@ -53,7 +53,7 @@ fn state(name: Option<&InstanceStateName>) -> InstanceState {
     }
 }
 
-/// An address that is not assigned is left out of the answer, or empty.
+/// An unassigned address is missing in the response, or empty.
 pub(crate) fn address(
     operation: &str,
     id: &str,
@@ -68,16 +68,16 @@ pub(crate) fn address(
     }
 }
 
-/// A time before 1970 is a missing time.
+/// A time before 1970 counts as missing.
 pub(crate) fn instant(time: &DateTime) -> Option<Instant> {
     let ms = u64::try_from(time.to_millis().ok()?).ok()?;
     Some(Instant::from_ms(ms))
 }
 
-/// The instance a pointer names.
+/// The instance that a pointer names.
 ///
 /// # Errors
-/// A parameter that reeve could read but not write, or a value that cannot be an id.
+/// A parameter that reeve cannot overwrite, or a value that cannot be an id.
 pub(crate) fn pointer(
     name: &PointerName,
     parameter: Option<&Parameter>,
@@ -85,7 +85,8 @@ pub(crate) fn pointer(
     if let Some(kind @ (ParameterType::SecureString | ParameterType::StringList)) =
         parameter.and_then(Parameter::r#type)
     {
-        // SSM refuses to overwrite a parameter with another type: better now than in the middle of a stop.
+        // SSM refuses to overwrite a parameter with another type, so the error comes here and not
+        // in the middle of a stop.
         return Err(wrong_pointer(
             "PointerType",
             format!(
@@ -115,7 +116,7 @@ pub(crate) fn pointer(
             ),
         ));
     }
-    // Who keeps a task's ARN there means the task, whose id is the last part.
+    // A task's ARN names the task; its id is the last part.
     let of_arn = value
         .strip_prefix("arn:")
         .and_then(|arn| arn.rsplit('/').next());
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_nobody_knows_is_unknown() {
+    fn an_unlisted_state_is_unknown() {
         for found in [
             named(InstanceStateName::from("hibernating")),
             Ec2Instance::builder().instance_id("i-1").build(),

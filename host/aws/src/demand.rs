@@ -1,10 +1,12 @@
-//! Demand metrics from CloudWatch: many workers' in one call, and nothing made up for what is missing.
+//! Reads demand metrics from CloudWatch: many workers in one call, and no invented values for
+//! missing ones.
 //!
-//! A period for which nothing was published is left out of the answer and stays left out; a metric that
-//! CloudWatch did not give in full is an error of that worker alone; a call that fails is an error of all.
+//! A period without published values is missing in the response and stays missing. A metric that
+//! CloudWatch did not return in full is an error of that worker alone. A failed call is an error of
+//! all workers in it.
 //!
-//! CloudWatch speaks CBOR to this SDK, which no emulator does: what is here was tested against replies over the
-//! wire, and not against an account.
+//! CloudWatch speaks CBOR to this SDK, and no emulator does. So this module was tested against
+//! recorded responses over the wire, and not against an account.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +25,10 @@ use crate::error;
 
 const OPERATION: &str = "GetMetricData";
 
-/// The most metrics one call may ask for (CloudWatch API reference, GetMetricData, `MetricDataQueries`).
+/// The most metrics per call (CloudWatch API reference, GetMetricData, `MetricDataQueries`).
 pub(crate) const BATCH_METRICS_MAX: usize = 500;
 
-/// The time that is asked for.
+/// The time range to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) period: Millis,
@@ -56,16 +58,16 @@ pub(crate) async fn read(
     Ok(answers)
 }
 
-/// What the pages of one call have said of one metric so far.
+/// The values of one metric from the pages read so far.
 #[derive(Debug, Default)]
 struct Series {
     samples: BTreeMap<Instant, u64>,
-    /// The last word on whether that is all of it.
+    /// The latest status: whether the metric is complete.
     status: Option<StatusCode>,
     garbled: Option<CloudError>,
 }
 
-/// Reads one batch's pages to the last, by the id of the query within the call.
+/// Reads all pages of one batch. The keys are the ids of the queries in the call.
 async fn read_batch(
     cloudwatch: &Client,
     window: Window,
@@ -136,7 +138,7 @@ fn date_time(instant: Instant) -> DateTime {
 }
 
 impl Series {
-    /// Pages add up; a sample that comes twice is one.
+    /// Adds a page. A sample that appears twice counts once.
     fn take_in(&mut self, result: &MetricDataResult) {
         self.status = result.status_code().cloned();
         let (times, values) = (result.timestamps(), result.values());
@@ -158,7 +160,7 @@ impl Series {
         }
     }
 
-    /// All of the window, oldest first, or why it cannot be relied on.
+    /// All samples of the window, oldest first, or why they cannot be used.
     fn into_samples(self, window: Window) -> Result<Vec<Sample>, CloudError> {
         if let Some(garbled) = self.garbled {
             return Err(garbled);
@@ -186,7 +188,7 @@ fn incomplete(status: &StatusCode) -> CloudError {
         operation: OPERATION.to_owned(),
         kind,
         code: status.as_str().to_owned(),
-        message: "the metric was not given in full, so nothing is concluded from it".to_owned(),
+        message: "the metric was not given in full, so demand is unavailable".to_owned(),
         retry_after: None,
     }
 }
@@ -196,8 +198,8 @@ fn instant(time: &DateTime) -> Option<Instant> {
     Some(Instant::from_ms(ms))
 }
 
-/// Rounded up, so that a part of a request is not nothing. What is below zero or no number is no count.
+/// Rounds up, so that a fraction of a request is not 0. A negative value or NaN is no count.
 fn count(value: f64) -> Option<u64> {
-    // A cast saturates, and of what is too large to be counted only "many" matters.
+    // The cast saturates, which is precise enough for such large numbers.
     (value.is_finite() && value >= 0.0).then(|| value.ceil() as u64)
 }

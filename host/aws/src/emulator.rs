@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// The path of moto's server; `cargo xtask test` sets it.
 const MOTO_SERVER: &str = "REEVE_MOTO_SERVER";
 
-/// What moto writes when it listens, before its address.
+/// The text that moto writes before its address when it listens.
 const LISTENING: &str = "Running on ";
 
-/// An emulator on a free loopback port, ended when the last test that uses it ends, however it ends.
+/// An emulator on a free loopback port. It ends with the last test that uses it, even if that test
+/// fails.
 pub(crate) struct Emulator {
     process: Child,
     endpoint_url: String,
 }
 
 impl Emulator {
-    /// The one that is running, or a new one.
+    /// The running emulator, or a new one.
     pub(crate) fn shared() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Emulator>> = Mutex::new(Weak::new());
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,12 +31,13 @@ impl Emulator {
         })
     }
 
-    /// Where it listens.
+    /// The emulator's address.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url
     }
 
-    /// Makes tasks stay as they are until they are stopped: moto lets one go down a step with each look at it.
+    /// Keeps tasks in their state until they are stopped. By default moto advances a task with each
+    /// read.
     pub(crate) fn keep_tasks_running(&self) {
         let host = self.endpoint_url.trim_start_matches("http://");
         let body =
@@ -73,7 +75,7 @@ impl Emulator {
             said.push(line);
             address
         });
-        // It writes a line per request and would stop at a full pipe.
+        // Moto writes a line per request and would block on a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let mut emulator = Self {
             process,
@@ -81,7 +83,7 @@ impl Emulator {
         };
         match address {
             Some(address) => address.trim().clone_into(&mut emulator.endpoint_url),
-            None => panic!("the emulator ended before it listened, and said {said:?}"),
+            None => panic!("the emulator ended before it listened, and wrote {said:?}"),
         }
         emulator
     }

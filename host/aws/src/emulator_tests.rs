@@ -1,5 +1,5 @@
-//! The cloud against an emulator of AWS (moto). It checks the wire, not the races: moto knows no
-//! launch tokens and no eventual consistency. Those belong to `reeve-sim`.
+//! Tests the cloud against an emulator of AWS (moto). They check the wire, not races: moto has no
+//! launch tokens and no eventual consistency, which `reeve-sim` has.
 
 mod fargate;
 
@@ -16,7 +16,7 @@ use crate::AwsCloud;
 use crate::emulator::Emulator;
 use crate::testing::{SMALL, cloud_at};
 
-/// A test's corner of the emulator: everything in it bears the test's name.
+/// A test's own part of the emulator: all its resources carry the test's name.
 struct World {
     name: &'static str,
     cloud: AwsCloud,
@@ -43,7 +43,7 @@ impl World {
         format!("/{}/instance_id", self.name).into()
     }
 
-    /// From an image of its own: moto takes seconds to list the ones it comes with.
+    /// Registers an image of its own, because moto takes seconds to list its default images.
     async fn create_template(&self) {
         let ec2 = self.cloud.regions.changing(&Self::region()).ec2;
         let image = ec2.register_image().name(self.name).send().await.unwrap();
@@ -183,7 +183,7 @@ async fn a_template_is_found_by_its_id_too() {
 }
 
 #[tokio::test]
-async fn an_instance_is_stopped_with_its_pointer_cleared_then_started_then_terminated() {
+async fn an_instance_is_stopped_and_its_pointer_cleared_started_terminated() {
     let world = World::new("lifecycle").await;
     let id = world.launch("lifecycle-chat", "token-1").await.id;
     world.write_pointer(&id).await;
@@ -243,7 +243,7 @@ async fn a_terminated_instance_clears_the_pointer_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_pointer_nobody_wrote_names_nothing_and_can_be_written_and_overwritten() {
+async fn an_unwritten_pointer_names_nothing_and_can_be_written() {
     let world = World::new("pointer").await;
     assert_eq!(world.read_pointer().await, None);
     for id in ["i-0123456789abcdef0", "i-0123456789abcdef1"] {
@@ -253,7 +253,7 @@ async fn a_pointer_nobody_wrote_names_nothing_and_can_be_written_and_overwritten
 }
 
 #[tokio::test]
-async fn an_unknown_id_is_not_visible_to_a_question_and_not_visible_yet_to_a_mutation() {
+async fn an_unknown_id_is_not_visible_to_a_query_nor_yet_to_a_mutation() {
     let world = World::new("unknown").await;
     let id = InstanceId::from("i-0fedcba9876543210");
     assert_eq!(world.describe(&id).await, Instance::not_visible(id.clone()));
@@ -293,11 +293,11 @@ async fn a_worker_named_like_a_pattern_finds_its_own_instances_alone() {
 }
 
 #[tokio::test]
-async fn a_template_nobody_made_is_a_permanent_error_with_the_providers_code() {
+async fn a_missing_template_is_a_permanent_error_with_the_providers_code() {
     let world = World::new("template").await;
     let mutation = Mutation::Launch {
         region: World::region(),
-        source: LaunchSource::LaunchTemplate("nobody-made-this".to_owned()),
+        source: LaunchSource::LaunchTemplate("not-created".to_owned()),
         token: "token-1".into(),
         tags: [].into(),
     };

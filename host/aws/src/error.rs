@@ -1,5 +1,5 @@
-//! Which kind of [`CloudError`] a failed call is. The table of codes is data; what is not in it goes by
-//! the HTTP status.
+//! Maps a failed call to a kind of [`CloudError`]. The table of codes is data; an unknown code is
+//! mapped by its HTTP status.
 
 use std::error::Error;
 
@@ -12,16 +12,17 @@ use reeve_core::time::Millis;
 
 use CloudErrorKind::{Conflict, Denied, NoCapacity, NotVisibleYet, Throttled, Transient};
 
-/// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; ECS: API reference, "Common
-/// Error Types" and the errors of RunTask; SSM: API reference, "Common Error Types" and the errors of
-/// GetParameter and PutParameter; CloudWatch: API reference, GetMetricData. The codes of throttling also follow
-/// the SDK's own list, since a provider may change which one it sends.
+/// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; ECS: API
+/// reference, "Common Error Types" and the errors of RunTask; SSM: API reference, "Common Error
+/// Types" and the errors of GetParameter and PutParameter; CloudWatch: API reference,
+/// GetMetricData. The throttling codes also follow the SDK's own list, because a provider may
+/// change which one it sends.
 ///
-/// A code stands before the HTTP status: EC2 sends `InsufficientInstanceCapacity` as a 500 and
-/// `RequestLimitExceeded` as a 503, and both say for certain that nothing was done.
+/// A code takes precedence over the HTTP status. EC2 sends `InsufficientInstanceCapacity` as a 500
+/// and `RequestLimitExceeded` as a 503, and both prove that the call did nothing.
 #[rustfmt::skip]
 const KINDS: &[(&str, CloudErrorKind)] = &[
-    // Calls come too fast: for the account, for one parameter, or for what the call would create.
+    // Too many calls: for the account, for one parameter, or for the resource.
     ("BandwidthLimitExceeded", Throttled),
     ("EC2ThrottledException", Throttled),
     ("PriorRequestNotComplete", Throttled),
@@ -36,7 +37,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("TooManyRequestsException", Throttled),
     ("TooManyUpdates", Throttled),
 
-    // The provider has none to give at the moment.
+    // The provider has no capacity at the moment.
     ("InsufficientAddressCapacity", NoCapacity),
     ("InsufficientCapacity", NoCapacity),
     ("InsufficientCapacityOnHost", NoCapacity),
@@ -48,8 +49,8 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("SpotMaxPriceTooLow", NoCapacity),
     ("UnfulfillableCapacity", NoCapacity),
 
-    // The account's own limit is used up. It is no capacity rather than permanent, because it passes by
-    // itself when another instance ends, and what helps is the same: wait minutes, or take another type.
+    // The account's limit is reached. That is no capacity and not permanent, because it passes when
+    // another instance ends. The remedy is the same: wait minutes, or take another type.
     ("InstanceLimitExceeded", NoCapacity),
     ("MaxIOPSLimitExceeded", NoCapacity),
     ("MaxSpotInstanceCountExceeded", NoCapacity),
@@ -80,7 +81,8 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("UnauthorizedOperation", Denied),
     ("UnrecognizedClientException", Denied),
 
-    // The instance's state does not allow it, or the launch token was used for something else.
+    // The instance's state does not allow the call, or the launch token was used for another
+    // launch.
     ("ConcurrentTagAccess", Conflict),
     ("ConflictException", Conflict),
     ("IdempotentInstanceTerminated", Conflict),
@@ -88,10 +90,11 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("IncorrectInstanceState", Conflict),
     ("IncorrectState", Conflict),
 
-    // Right after a launch this is normal and proves nothing (EC2 developer guide, "Eventual consistency").
+    // Normal right after a launch, and proves nothing (EC2 developer guide, "Eventual
+    // consistency").
     ("InvalidInstanceID.NotFound", NotVisibleYet),
 
-    // The provider's own trouble; and a page that cannot be had any more, where a new scan starts over.
+    // The provider's own failures, and a page that has expired: a new scan starts over.
     ("InternalError", Transient),
     ("InternalFailure", Transient),
     ("InternalServerError", Transient),
@@ -106,7 +109,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("Unavailable", Transient),
 ];
 
-/// A failed call of the SDK, sorted.
+/// Maps a failed SDK call to a [`CloudError`].
 pub(crate) fn sorted<E>(operation: &str, error: &SdkError<E>) -> CloudError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -121,23 +124,24 @@ where
             unanswered(operation, kind, code, error)
         }
         SdkError::TimeoutError(_) => unanswered(operation, Transient, "Timeout", error),
-        // An answer that cannot be read, and whatever a later SDK adds: it may have been done.
+        // An unreadable response, or a new kind of error in a later SDK: the call may have
+        // succeeded.
         _ => unanswered(operation, Transient, "Response", error),
     }
 }
 
-/// An answer that says the impossible. Of a mutation it proves nothing, of a question neither.
+/// A response with impossible content. It proves nothing about the call.
 pub(crate) fn garbled(operation: &str, found: String) -> CloudError {
     CloudError {
         operation: operation.to_owned(),
         kind: Transient,
         code: "Response".to_owned(),
-        message: format!("the answer holds {found}"),
+        message: format!("the response contains {found}"),
         retry_after: None,
     }
 }
 
-/// The provider's code of a refusal, if it is one.
+/// The provider's code, if the error is a refusal.
 pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
     error.as_service_error().and_then(|refusal| refusal.code())
 }
@@ -163,22 +167,22 @@ where
     }
 }
 
-/// By the code; a code that is not known goes by the status.
+/// The kind by code; by status if the code is unknown.
 fn kind_of(code: Option<&str>, status: u16) -> CloudErrorKind {
     let known = KINDS.iter().find(|(known, _)| Some(*known) == code);
     match (known, status) {
         (Some((_, kind)), _) => *kind,
-        // Below 400 it is no refusal but an answer that cannot be read: it may well have been done.
+        // A status below 400 is a response that cannot be read, and the call may have succeeded.
         (None, ..=399 | 500..) => Transient,
         (None, 429) => Throttled,
-        // Without a code it is not the service that answers but something on the way to it.
+        // Without a code, the response comes from something between reeve and the service.
         (None, 401 | 403 | 407) if code.is_none() => Denied,
         (None, _) => CloudErrorKind::Permanent,
     }
 }
 
-/// A request that got no answer. Even a refused connection counts as transient: that the request was
-/// never sent is the client's word, and a replay with the same token costs nothing.
+/// The kind of a request without a response. Even a refused connection is transient: only the
+/// client claims that the request was not sent, and a replay with the same token costs nothing.
 fn undelivered(failure: Option<&ConnectorError>) -> (CloudErrorKind, &'static str) {
     let Some(failure) = failure else {
         return (Transient, "Connection");
@@ -187,7 +191,7 @@ fn undelivered(failure: Option<&ConnectorError>) -> (CloudErrorKind, &'static st
         Some(
             CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_),
         ) => (Denied, "Credentials"),
-        // The token service or the instance's metadata did not answer; that passes.
+        // The token service or the instance metadata did not respond; that is temporary.
         Some(_) => (Transient, "Credentials"),
         None if failure.is_timeout() => (Transient, "Timeout"),
         None => (Transient, "Connection"),
@@ -209,8 +213,8 @@ fn unanswered(
     }
 }
 
-/// `x-amz-retry-after` is in milliseconds (the SDKs' retry behaviour), `retry-after` in seconds (RFC 9110;
-/// its other form, a date, is not used by AWS).
+/// `x-amz-retry-after` is in milliseconds (retry behavior of the SDKs), `retry-after` in seconds
+/// (RFC 9110; AWS does not use its date form).
 fn pause_asked_for(answer: &HttpResponse) -> Option<Millis> {
     let number = |name| answer.headers().get(name)?.trim().parse::<u64>().ok();
     number("x-amz-retry-after")
@@ -218,7 +222,7 @@ fn pause_asked_for(answer: &HttpResponse) -> Option<Millis> {
         .or_else(|| number("retry-after").map(Millis::from_secs))
 }
 
-/// The error and its causes, from the outside in.
+/// The error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
@@ -227,7 +231,7 @@ fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
     causes(error).find_map(|error| error.downcast_ref())
 }
 
-/// What the error says and what its causes add.
+/// The error's text, with the texts that its causes add.
 fn in_full(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for said in causes(error).map(ToString::to_string) {
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_table_goes_by_the_status() {
+    fn an_unknown_code_is_mapped_by_its_status() {
         let cases = [
             (Some("SomethingNew"), 400, Permanent),
             (Some("SomethingNew"), 403, Permanent),

@@ -1,6 +1,6 @@
-//! EC2, ECS, SSM and CloudWatch behind [`reeve_core::ports::Cloud`], DynamoDB behind [`reeve_core::ports::Store`]. The
-//! only crate that names an AWS SDK: the EC2 one alone takes minutes to compile, and nothing else shall
-//! wait for it.
+//! EC2, ECS, SSM and CloudWatch behind [`reeve_core::ports::Cloud`], DynamoDB behind
+//! [`reeve_core::ports::Store`]. Only this crate names an AWS SDK: the EC2 SDK alone takes minutes
+//! to compile, and no other crate should wait for it.
 //!
 //! ```text
 //!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, -Status, RunInstances,
@@ -9,19 +9,19 @@
 //!                                  │            ├──► SSM: GetParameter, PutParameter
 //!                                  │            └──► CloudWatch: GetMetricData
 //!                                  │
-//!   Reading, Outcome ◄── convert ◄─┤ an answer
-//!   CloudError ◄──────── error ◄───┘ a refusal, or none
+//!   Reading, Outcome ◄── convert ◄─┤ a response
+//!   CloudError ◄──────── error ◄───┘ a refusal, or no response
 //! ```
 //!
 //! - `connect`: options, credentials, the HTTP client.
 //! - `region`: clients per region, their timeouts and retries.
-//! - `query`: questions. They are retried a few times and change nothing.
-//! - `demand`: demand metrics, in batches. `status_checks`: EC2's own checks, likewise.
-//! - `mutate`: changes. They are sent once; whoever asked decides what comes next.
-//! - `fargate`: the same for Fargate tasks.
-//! - `convert`: the provider's words for an instance and a pointer, as reeve's.
-//! - `error`: which kind of [`CloudError`](reeve_core::cloud::CloudError) a failure is.
-//! - `store`: the workers' records in DynamoDB, over the same credentials and HTTP client.
+//! - `query`: queries. They are retried a few times and change nothing.
+//! - `demand`: demand metrics, in batches. `status_checks`: EC2's status checks, in batches.
+//! - `mutate`: mutations. They are sent once; the caller handles errors.
+//! - `fargate`: queries and mutations for Fargate tasks.
+//! - `convert`: converts the provider's instances and pointers to reeve's types.
+//! - `error`: maps a failure to a kind of [`CloudError`](reeve_core::cloud::CloudError).
+//! - `store`: the workers' records in DynamoDB, with the same credentials and HTTP client.
 
 mod connect;
 mod convert;
@@ -52,27 +52,27 @@ pub use crate::connect::{AwsOptions, ConnectError, CredentialsSource, Timeouts};
 use crate::region::{Regions, Tuning};
 pub use crate::store::{DynamoOptions, DynamoStore};
 
-/// AWS as reeve sees it: one account, any of its regions.
+/// AWS as reeve uses it: one account, any of its regions.
 ///
-/// Guarantees: a question is answered whole or with an error, never in part; a mutation is sent at most
-/// once per permit; every error keeps the provider's code.
+/// Guarantees: a query gets a complete result or an error, never a part. A mutation is sent at most
+/// once per permit. Every error keeps the provider's code.
 pub struct AwsCloud {
     regions: Regions,
 }
 
 impl AwsCloud {
-    /// Finds credentials and prepares to call AWS; nothing but the source of the credentials is called
-    /// yet. Which sources there are, and which comes first: [`AwsOptions::profile`].
+    /// Loads credentials and prepares the clients. It calls only the source of the credentials.
+    /// [`AwsOptions::profile`] lists the sources in their order.
     ///
     /// # Errors
-    /// [`ConnectError`] when the options cannot be right or no source has credentials. A source that
-    /// does not answer just now is no error here: the calls say so until it does.
+    /// [`ConnectError`] if the options are invalid or no source has credentials. A source that does
+    /// not respond at the moment is no error here; later calls report it.
     pub async fn connect(options: AwsOptions) -> Result<Self, ConnectError> {
         let base = connect::load(&options).await?;
         Ok(Self::over(base, options.timeouts, Tuning::default()))
     }
 
-    /// The cloud over a ready SDK configuration; each call sets the region itself.
+    /// The cloud over a given SDK configuration. Each call sets the region itself.
     fn over(base: SdkConfig, timeouts: Timeouts, tuning: Tuning) -> Self {
         Self {
             regions: Regions::new(base, timeouts, tuning),

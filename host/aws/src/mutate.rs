@@ -1,5 +1,5 @@
-//! Changes to EC2 and SSM, and the way to those to ECS. Each request is sent once: whoever holds the permit
-//! decides what follows from an error.
+//! Mutations of EC2 and SSM, and the dispatch to those of ECS. Each request is sent once; the
+//! holder of the permit handles errors.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,18 @@ use reeve_core::instance::Instance;
 use crate::region::Clients;
 use crate::{AwsCloud, convert, error, fargate};
 
-/// The template's version that its owner made the default, so that a new version takes effect when they
-/// say so.
+/// The template's default version, so that its owner decides when a new version takes effect.
 const TEMPLATE_VERSION: &str = "$Default";
 
 impl AwsCloud {
-    /// Does it, for this decision. Only the guard's permit leads here from outside the crate.
+    /// Carries out a mutation for this decision. Outside this crate, only a guard's permit leads
+    /// here.
     ///
-    /// A stop or termination that clears the pointer writes the sentinel first. If the second step fails,
-    /// the pointer names nothing and the next resolve finds the instance, still up, by its tag; the
-    /// other way round a failure would leave a pointer to a stopped instance (docs/incidents.md#stale-pointer). So an error
-    /// of the second step, even a definite one, leaves the pointer cleared.
+    /// A stop or termination that clears the pointer clears it first. If the second step fails, the
+    /// pointer names nothing, and the next resolve finds the running instance by its tag. In the
+    /// other order, a failure would leave a pointer to a stopped instance
+    /// (docs/incidents.md#stale-pointer). So an error of the second step, even a definite one,
+    /// leaves the pointer cleared.
     pub(crate) async fn carry_out(
         &self,
         mutation: Mutation,
@@ -122,7 +123,7 @@ async fn launch(
     convert::instance(OPERATION, launched)
 }
 
-/// By id or by name. A template may be *named* `lt-chat`, so an id is only what reads like one.
+/// By id or by name. A template may be *named* `lt-chat`, so only a valid id counts as an id.
 fn template(id_or_name: &str) -> LaunchTemplateSpecification {
     let specification = LaunchTemplateSpecification::builder().version(TEMPLATE_VERSION);
     match id_or_name.strip_prefix("lt-") {
@@ -135,7 +136,7 @@ fn template(id_or_name: &str) -> LaunchTemplateSpecification {
     }
 }
 
-/// Tags for the instance alone: its volumes are the template's business, and tagging them too would need
+/// Tags for the instance only. The template decides about its volumes, and tags on them would need
 /// a wider permission.
 fn instance_tags(tags: &BTreeMap<String, String>) -> Option<TagSpecification> {
     if tags.is_empty() {
@@ -181,7 +182,7 @@ async fn clear(clients: &Clients, pointer: Option<&PointerName>) -> Result<(), C
     }
 }
 
-/// SSM cannot compare and set, so this overwrites; the guard has decided that it may.
+/// SSM has no compare-and-set, so this overwrites. The guard has permitted it.
 async fn write_pointer(
     clients: &Clients,
     name: &PointerName,

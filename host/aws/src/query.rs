@@ -1,5 +1,5 @@
-//! Questions to EC2 and SSM, and the way to those for ECS and CloudWatch. They change nothing, so they may be asked
-//! again.
+//! Queries to EC2 and SSM, and the dispatch to those of ECS and CloudWatch. They change nothing, so
+//! they may be retried.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{AwsCloud, convert, demand, error, fargate, status_checks};
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
 
 impl AwsCloud {
-    /// Asks the region the query names.
+    /// Sends a query to the region it names.
     pub(crate) async fn ask(&self, query: Query) -> Result<Reading, CloudError> {
         match query {
             Query::Pointer { region, name } => {
@@ -104,7 +104,7 @@ async fn describe(ec2: &aws_sdk_ec2::Client, id: InstanceId) -> Result<Instance,
         }
         Err(failure) => return Err(error::sorted(OPERATION, &failure)),
     };
-    // An instance of another account is left out instead of being refused.
+    // EC2 leaves out an instance of another account instead of refusing the call.
     match answer
         .reservations()
         .iter()
@@ -116,8 +116,8 @@ async fn describe(ec2: &aws_sdk_ec2::Client, id: InstanceId) -> Result<Instance,
     }
 }
 
-/// Every instance whose tag has one of the values, in any state: all of them, or an error. A part would
-/// look like instances that vanished.
+/// Returns every instance whose tag has one of the values, in any state, or an error. A partial
+/// list would look as if instances had vanished.
 async fn scan(
     ec2: &aws_sdk_ec2::Client,
     tag_key: &str,
@@ -135,8 +135,8 @@ async fn scan(
     Ok(found.into_values().collect())
 }
 
-/// Reads one filter's pages to the last. The SDK's paginator is not used, because it takes a repeated
-/// page token for the end: a scan in part.
+/// Reads all pages of one filter. The SDK's paginator treats a repeated page token as the end,
+/// which would make the scan partial, so it is not used.
 async fn turn_pages(
     ec2: &aws_sdk_ec2::Client,
     filter: &Filter,
@@ -170,8 +170,8 @@ async fn turn_pages(
     }
 }
 
-/// The value itself as a filter: `*` and `?` would stand for other characters (EC2 user guide, "Filter
-/// the resources").
+/// Escapes a filter value, because `*` and `?` are wildcards (EC2 user guide, "Filter the
+/// resources").
 fn literal(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {

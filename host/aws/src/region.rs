@@ -1,5 +1,5 @@
-//! Clients per region. A pool names its region, and pools come and go with the configuration, so clients
-//! are made when a region is first asked for, and kept.
+//! Clients per region. Pools name their region in the configuration, so clients are created on a
+//! region's first use, and kept.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,11 @@ use reeve_core::id::Region;
 
 use crate::connect::Timeouts;
 
-/// Three attempts, as the SDK has it: one lost packet and one unlucky host are passed over, and a
-/// provider in trouble is not asked over and over while somebody waits for the answer.
+/// Three attempts, the SDK's default: enough for a lost packet or a bad host. More would load a
+/// provider in trouble while a caller waits.
 const QUERY_ATTEMPTS_MAX: u32 = 3;
 
-/// The clients of every region asked for so far. They share credentials and connections.
+/// The clients of every region used so far. They share credentials and connections.
 pub(crate) struct Regions {
     base: SdkConfig,
     timeouts: Timeouts,
@@ -25,7 +25,7 @@ pub(crate) struct Regions {
     known: Mutex<BTreeMap<Region, RegionClients>>,
 }
 
-/// One region's clients, by what may be done with them.
+/// One region's clients, by permitted use.
 #[derive(Clone)]
 struct RegionClients {
     asking: Clients,
@@ -41,27 +41,27 @@ pub(crate) struct Clients {
     pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
-/// Numbers that only tests turn down.
+/// Numbers that only tests reduce.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
-    /// How many instances a scan asks for per page: 5 to 1000 (EC2 API reference, DescribeInstances,
+    /// Instances per page of a scan: 5 to 1000 (EC2 API reference, DescribeInstances,
     /// `MaxResults`).
     pub(crate) scan_page_instances: i32,
-    /// How many tasks a scan asks for per page and then describes at once: 1 to 100 (ECS API reference, ListTasks,
+    /// Tasks per page of a scan, described in one call: 1 to 100 (ECS API reference, ListTasks,
     /// `maxResults`; DescribeTasks, `tasks`).
     pub(crate) scan_page_tasks: i32,
-    /// The pause before a throttled question's first retry, and its double before the second; each is
-    /// then drawn at random from zero up to that.
+    /// The pause before the first retry of a throttled query, doubled before the second. The actual
+    /// pause is drawn at random between zero and this value.
     pub(crate) throttled_backoff: Duration,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            // The most there can be: an account is throttled by calls, not by instances.
+            // The maximum: AWS throttles calls, not instances.
             scan_page_instances: 1000,
             scan_page_tasks: 100,
-            // EC2 gives back 20 describe calls a second (EC2 developer guide, "Request throttling").
+            // EC2 refills 20 describe calls a second (EC2 developer guide, "Request throttling").
             throttled_backoff: Duration::from_secs(1),
         }
     }
@@ -77,29 +77,29 @@ impl Regions {
         }
     }
 
-    /// Clients for questions: bounded retries.
+    /// Clients for queries, with bounded retries.
     pub(crate) fn asking(&self, region: &Region) -> Clients {
         self.clients(region).asking
     }
 
-    /// Clients for mutations: no retries. A retry inside the client would be a second mutation that
-    /// nobody counted and no permit allows.
+    /// Clients for mutations, without retries. A retry inside the client would be a second mutation
+    /// that no budget counts and no permit allows.
     pub(crate) fn changing(&self, region: &Region) -> Clients {
         self.clients(region).changing
     }
 
-    /// How many instances a scan asks for per page.
+    /// Instances per page of a scan.
     pub(crate) fn scan_page_instances(&self) -> i32 {
         self.tuning.scan_page_instances
     }
 
-    /// How many tasks a scan asks for per page.
+    /// Tasks per page of a scan.
     pub(crate) fn scan_page_tasks(&self) -> i32 {
         self.tuning.scan_page_tasks
     }
 
     fn clients(&self, region: &Region) -> RegionClients {
-        // The map is whole after every statement, so a panic elsewhere leaves nothing half done in it.
+        // Every statement leaves the map consistent, so a poisoned lock is safe to use.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(clients) = known.get(region) {
             return clients.clone();

@@ -1,8 +1,8 @@
-//! EC2's status checks: many instances' in one call.
+//! Reads EC2's status checks, for many instances in one call.
 //!
-//! Whatever EC2 says nothing of is left out, which is what "unavailable" looks like. An id that EC2 does not know refuses
-//! the whole call, and it may only be late (EC2 developer guide, "Eventual consistency"), so the others are asked for
-//! without it.
+//! An instance that EC2 does not report is left out, which means "unavailable". An unknown id makes
+//! EC2 refuse the whole call, although the id may only be not visible yet (EC2 developer guide,
+//! "Eventual consistency"). So the other ids are read without it.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,18 @@ use crate::error;
 
 const OPERATION: &str = "DescribeInstanceStatus";
 
-/// The most ids one call may name (EC2 API reference, DescribeInstanceStatus, `InstanceId`).
+/// The most ids per call (EC2 API reference, DescribeInstanceStatus, `InstanceId`).
 pub(crate) const BATCH_IDS_MAX: usize = 100;
 
 type Found = BTreeMap<InstanceId, StatusChecks>;
 
-/// Reads the checks of all these instances: all that EC2 has to say, or an error.
+/// Reads the checks of all these instances as far as EC2 reports them, or returns an error.
 pub(crate) async fn read(ec2: &Client, ids: &[InstanceId]) -> Result<Found, CloudError> {
     let mut found = Found::new();
     let mut batches: Vec<&[InstanceId]> = ids.chunks(BATCH_IDS_MAX).rev().collect();
     while let Some(batch) = batches.pop() {
         let is_whole = read_batch(ec2, batch, &mut found).await?;
-        // One that is unknown by itself is left out; among several it is found by halves.
+        // A refused batch is halved until the unknown id is alone; then it is left out.
         if !is_whole && batch.len() > 1 {
             let (first, second) = batch.split_at(batch.len() / 2);
             batches.extend([second, first]);
@@ -36,8 +36,8 @@ pub(crate) async fn read(ec2: &Client, ids: &[InstanceId]) -> Result<Found, Clou
     Ok(found)
 }
 
-/// Reads one batch's pages to the last; `false`: it names an instance that EC2 does not know. With ids there is no
-/// `MaxResults`: EC2 refuses both together.
+/// Reads all pages of one batch. `false`: the batch names an instance that EC2 does not know.
+/// `MaxResults` is not set, because EC2 refuses it together with ids.
 async fn read_batch(
     ec2: &Client,
     ids: &[InstanceId],
@@ -80,7 +80,7 @@ fn of_instance(status: &InstanceStatus) -> Option<(InstanceId, StatusChecks)> {
     Some((InstanceId::new(status.instance_id()?), checks))
 }
 
-/// A word that this SDK does not know is no word at all.
+/// A status that this SDK does not know becomes `Unknown`.
 fn check(summary: Option<&InstanceStatusSummary>) -> Check {
     match summary.and_then(InstanceStatusSummary::status) {
         Some(SummaryStatus::Ok) => Check::Ok,

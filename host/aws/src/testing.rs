@@ -1,4 +1,4 @@
-//! What the tests share: a cloud with dummy keys, and a server on loopback that follows a script.
+//! Shared by the tests: a cloud with dummy keys, and a loopback server that follows a script.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,17 +15,17 @@ use crate::connect::{http_client, loader};
 use crate::region::Tuning;
 use crate::{AwsCloud, Timeouts};
 
-/// Long enough for a loaded machine, short enough to wait for when a test is about silence.
+/// Long enough for a loaded machine, short enough for tests of silent servers.
 pub(crate) const SILENCE_MAX: Millis = Millis::new(300);
 
-/// Small pages, as far as EC2 allows, and no pauses.
+/// The smallest pages that EC2 allows, and short pauses.
 pub(crate) const SMALL: Tuning = Tuning {
     scan_page_instances: 5,
     scan_page_tasks: 2,
     throttled_backoff: Duration::from_millis(1),
 };
 
-/// A cloud at this address. The machine's environment and profiles have no say.
+/// A cloud at this address, independent of the machine's environment and profiles.
 pub(crate) async fn cloud_at(endpoint_url: &str, tuning: Tuning) -> AwsCloud {
     let base = sealed_loader(endpoint_url)
         .credentials_provider(dummy_keys())
@@ -35,18 +35,18 @@ pub(crate) async fn cloud_at(endpoint_url: &str, tuning: Tuning) -> AwsCloud {
 }
 
 impl AwsCloud {
-    /// Does it without a permit, for decision 7.
+    /// Carries out a mutation without a permit, for decision 7.
     pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Outcome, CloudError> {
         self.carry_out(mutation, DecisionId::new(7)).await
     }
 }
 
-/// Keys that no cloud knows.
+/// Keys that no cloud accepts.
 pub(crate) fn dummy_keys() -> Credentials {
     Credentials::new("dummy-key", "dummy-secret", None, None, "tests")
 }
 
-/// A configuration that reads nothing of this machine; the test sets the credentials.
+/// A configuration that reads nothing from this machine. The test sets the credentials.
 pub(crate) fn sealed_loader(endpoint_url: &str) -> ConfigLoader {
     loader()
         .empty_test_environment()
@@ -57,23 +57,23 @@ pub(crate) fn sealed_loader(endpoint_url: &str) -> ConfigLoader {
 
 /// What the server does with one connection.
 pub(crate) enum Step {
-    /// Answers.
+    /// Sends a response.
     Answer {
         /// The HTTP status.
         status: u16,
-        /// More header lines, each ending in a line break, or nothing.
+        /// Further header lines, each with its line break; may be empty.
         headers: &'static str,
-        /// The body as it goes out.
+        /// The raw body.
         body: Vec<u8>,
     },
     /// Reads the request and closes the connection.
     HangUp,
-    /// Reads the request and says nothing.
+    /// Reads the request and sends nothing.
     Silence,
 }
 
 impl Step {
-    /// An answer without further headers.
+    /// A response without further headers.
     pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Answer {
             status,
@@ -82,7 +82,7 @@ impl Step {
         }
     }
 
-    /// A refusal in EC2's form.
+    /// A refusal in EC2's format.
     pub(crate) fn ec2_error(status: u16, code: &str) -> Self {
         Self::Answer {
             status,
@@ -95,26 +95,26 @@ impl Step {
         }
     }
 
-    /// A refusal in SSM's form.
+    /// A refusal in SSM's format.
     pub(crate) fn ssm_error(code: &str) -> Self {
         Self::json_error(400, code)
     }
 
-    /// A refusal in SSM's and DynamoDB's form.
+    /// A refusal in SSM's and DynamoDB's format.
     pub(crate) fn json_error(status: u16, code: &str) -> Self {
         let body = format!(r#"{{"__type":"{code}","message":"said {code}"}}"#);
         Self::answer(status, body)
     }
 }
 
-/// A request as it came over the wire.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// Header lines in lower case, as they came.
+    /// Header lines in lower case.
     headers: Vec<String>,
-    /// The body, as far as it is text.
+    /// The body as text, lossily decoded.
     pub(crate) body: String,
-    /// The body as it came.
+    /// The raw body.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -139,7 +139,7 @@ impl Request {
             .find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// Whether a header's line contains this, in lower case.
+    /// Whether a header line contains this text, in lower case.
     pub(crate) fn header_contains(&self, text: &str) -> bool {
         self.headers.iter().any(|line| line.contains(text))
     }
@@ -162,14 +162,14 @@ fn decoded(text: &str) -> String {
     String::from_utf8(plain).unwrap()
 }
 
-/// A server that does one step per connection and then refuses connections.
+/// A server that performs one step per connection, then refuses connections.
 pub(crate) struct ScriptedServer {
     endpoint_url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl ScriptedServer {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub(crate) fn start(script: Vec<Step>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
@@ -191,7 +191,7 @@ impl ScriptedServer {
                 }
             }
             drop(listener);
-            // Until whoever waits for an answer has given up.
+            // Keeps silent connections open until their clients give up.
             for mut connection in silent {
                 let _ended = connection.read(&mut [0]);
             }
@@ -202,22 +202,22 @@ impl ScriptedServer {
         }
     }
 
-    /// Where it listens.
+    /// The server's address.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url
     }
 
-    /// A cloud that talks to it.
+    /// A cloud that uses this server.
     pub(crate) async fn cloud(&self) -> AwsCloud {
         cloud_at(&self.endpoint_url, SMALL).await
     }
 
-    /// What came so far.
+    /// The requests received so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The operations that came so far, in lower case.
+    /// The operations received so far, in lower case.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.requests().iter().map(Request::operation).collect()
     }

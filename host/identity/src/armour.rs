@@ -1,18 +1,19 @@
-//! From text to bytes: base64, with line breaks or without, in PEM armour or without.
+//! Decodes base64, with or without line breaks, and with or without PEM armour.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::ber::Malformed;
 
-/// The label of a signed document, as AWS's guide has it put around the text.
+/// The PEM label of a signed document, from AWS's guide.
 pub(crate) const PKCS7: &str = "PKCS7";
 
-/// The label of a certificate.
+/// The PEM label of a certificate.
 pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
-/// The bytes of a text with or without armour. Base64 must be canonical: the alphabet with `+` and `/`,
-/// padded, no bits left over. So one line-broken text stands for one sequence of bytes.
+/// The bytes of a text with or without armour. The base64 must be canonical: the alphabet with `+`
+/// and `/`, padded, no surplus bits. So apart from line breaks, each sequence of bytes has one
+/// text.
 pub(crate) fn strip(text: &str, label: &str) -> Result<Vec<u8>, Malformed> {
     let text = text.trim_ascii();
     let begin = format!("-----BEGIN {label}-----");
@@ -21,7 +22,7 @@ pub(crate) fn strip(text: &str, label: &str) -> Result<Vec<u8>, Malformed> {
         None => text,
         Some(rest) => rest.strip_suffix(end.as_str()).ok_or_else(|| {
             Malformed::new(
-                "armour that is closed once, at the end",
+                "armour with one closing line, at the end",
                 format!("{begin} without {end} as the last line"),
             )
         })?,
@@ -63,7 +64,7 @@ mod tests {
             "aGVs-_8h",                                                 // another alphabet
             "aGVsbG8h\u{a0}",                                           // a space that is not ASCII
             "-----BEGIN PKCS7-----\naGVsbG8h",                          // not closed
-            "-----BEGIN PKCS7-----\naGVsbG8h\n-----END PKCS7-----x",    // something after it
+            "-----BEGIN PKCS7-----\naGVsbG8h\n-----END PKCS7-----x",    // text after the armour
             "-----BEGIN CERTIFICATE-----aGVs-----END CERTIFICATE-----", // another label
         ];
         for text in texts {

@@ -1,12 +1,12 @@
-//! A reader of ASN.1, as small as what AWS writes and stricter than the standard asks.
+//! A reader of ASN.1: it supports only what AWS writes, and is stricter than the standard.
 //!
-//! AWS frames its documents in BER with indefinite lengths, which readers of DER refuse. Here a value is
-//! asked for by its tag, and what is inside is read by the caller's closure: how deep values nest is
-//! decided by the code, never by the input.
+//! AWS encodes its documents in BER with indefinite lengths, which DER readers refuse. The caller
+//! requests each value by its tag and reads the inner values in a closure. So the code bounds how
+//! deep values nest, and the input cannot.
 
 use std::borrow::Cow;
 
-/// An ASN.1 tag, and how a refusal names it.
+/// An ASN.1 tag, and its name in a refusal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tag(u8, &'static str);
 
@@ -17,10 +17,10 @@ pub(crate) const OBJECT_IDENTIFIER: Tag = Tag(0x06, "an OBJECT IDENTIFIER");
 pub(crate) const SEQUENCE: Tag = Tag(0x30, "a SEQUENCE");
 pub(crate) const SET: Tag = Tag(0x31, "a SET");
 pub(crate) const EXPLICIT_0: Tag = Tag(0xa0, "the tag [0]");
-/// An OCTET STRING in pieces, which only BER has.
+/// An OCTET STRING in pieces, which exists only in BER.
 const OCTET_STRING_IN_PIECES: Tag = Tag(0x24, "an OCTET STRING in pieces");
 
-/// What was expected at some place of the input, and what stood there.
+/// The expected and the found content at some place of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     pub(crate) expected: &'static str,
@@ -36,21 +36,21 @@ impl Malformed {
     }
 }
 
-/// Which lengths are read.
+/// The accepted encodings of lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// Lengths in their shortest form only (X.690, section 10.1).
+    /// Only lengths in their shortest form (X.690, section 10.1).
     Der,
-    /// These, and values in pieces or with an end mark (X.690, section 8.1.3.6). Lengths that are longer than
-    /// they need be are refused here too: they say nothing that the shortest form does not.
+    /// Also values in pieces or with an end mark (X.690, section 8.1.3.6). Lengths in a longer form
+    /// than necessary are refused here too, because they add nothing.
     Ber,
 }
 
-/// Reads values one after the other.
+/// Reads values in sequence.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
-    /// Where `rest` begins in the whole input.
+    /// The offset of `rest` in the whole input.
     at: usize,
     rules: Rules,
 }
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a value that consists of values. `read` must leave nothing of them.
+    /// Reads a value that contains values. `read` must read all of them.
     pub(crate) fn constructed<T, E: From<Malformed>>(
         &mut self,
         tag: Tag,
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The content of a value that does not consist of values.
+    /// The content of a value that contains no values.
     pub(crate) fn primitive(&mut self, tag: Tag) -> Result<&'a [u8], Malformed> {
         match self.header(tag)? {
             Length::Definite(length) => self.take(length),
@@ -102,20 +102,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole value, tag and length included, to be compared or read later.
+    /// A whole value with its tag and length, to compare or to read later.
     pub(crate) fn element(&mut self, tag: Tag) -> Result<&'a [u8], Malformed> {
         let before = self.rest;
         self.primitive(tag)?;
         Ok(&before[..before.len() - self.rest.len()])
     }
 
-    /// A whole value with whatever tag.
+    /// A whole value with any tag.
     pub(crate) fn any_element(&mut self) -> Result<&'a [u8], Malformed> {
         let tag = *self.rest.first().ok_or_else(|| self.expected("a value"))?;
         self.element(Tag(tag, "a value"))
     }
 
-    /// An OCTET STRING, in one piece or, in BER, in several. A piece is neither empty nor in pieces itself.
+    /// An OCTET STRING, in one piece or, in BER, in several. A piece is not empty and has no pieces
+    /// itself.
     pub(crate) fn octets(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
         if self.rules == Rules::Der || self.next_is(OCTET_STRING) {
             return self.primitive(OCTET_STRING).map(Cow::Borrowed);
@@ -133,27 +134,27 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether a value with this tag follows.
+    /// Whether the next value has this tag.
     pub(crate) fn next_is(&self, tag: Tag) -> bool {
         self.rest.first() == Some(&tag.0)
     }
 
-    /// Whether nothing follows. Only a value with a definite length can be read until it is empty.
+    /// Whether all is read. Only a value with a definite length can be read until it is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Leaves the rest unread.
+    /// Ignores the rest.
     pub(crate) fn skip_rest(&mut self) {
         self.rest = &[];
     }
 
-    /// Holds that everything was read.
+    /// Refuses input that was not read.
     pub(crate) fn finish(&self) -> Result<(), Malformed> {
         if self.rest.is_empty() {
             return Ok(());
         }
-        Err(self.expected("nothing more"))
+        Err(self.expected("the end"))
     }
 
     fn header(&mut self, tag: Tag) -> Result<Length, Malformed> {
@@ -185,7 +186,7 @@ impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else {
             return Err(Malformed::new(
-                "a value that is all there",
+                "a complete value",
                 format!("{} of {length} bytes at byte {}", self.rest.len(), self.at),
             ));
         };

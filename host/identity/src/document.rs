@@ -1,4 +1,4 @@
-//! What a proved document says.
+//! The content of a proved document.
 
 use jiff::Timestamp;
 use reeve_core::id::{InstanceId, Region};
@@ -7,20 +7,21 @@ use serde::Deserialize;
 
 use crate::ber::Malformed;
 
-/// What AWS states about an instance. Only a [`Verifier`](crate::Verifier) makes one from a text.
+/// AWS's statement about an instance. Only a [`Verifier`](crate::Verifier) makes one from a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The instance: `i-` and 17 hexadecimal digits, or 8 of an old one.
+    /// The instance: `i-` and 17 hexadecimal digits, or 8 for an old one.
     pub instance: InstanceId,
-    /// Where it runs. The certificate that proved the document is this region's.
+    /// The region it runs in. The certificate that proved the document belongs to this region.
     pub region: Region,
     /// The account that owns it: 12 digits.
     pub account: String,
-    /// AWS's `pendingTime`: when it was launched, in whole seconds. DescribeInstances says the same.
+    /// AWS's `pendingTime`: the time of the launch in whole seconds. DescribeInstances returns the
+    /// same.
     pub launched_at: Instant,
 }
 
-/// The fields that are read. AWS's own, so others may be there, now or later.
+/// The fields that are read. AWS may add others, which are ignored.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(rename = "instanceId")]
@@ -33,7 +34,7 @@ struct Fields {
 }
 
 impl Document {
-    /// Reads the JSON of a document that is proved. A field that is there twice is refused.
+    /// Reads the JSON of a proved document. A duplicate field is refused.
     pub(crate) fn read(json: &[u8]) -> Result<Self, Malformed> {
         let fields: Fields = serde_json::from_slice(json).map_err(|error| {
             Malformed::new(
@@ -62,7 +63,7 @@ impl Document {
     }
 }
 
-/// `i-` and 8 or 17 hexadecimal digits in small letters (EC2 user guide, "Resource IDs").
+/// `i-` and 8 or 17 lower-case hexadecimal digits (EC2 user guide, "Resource IDs").
 fn is_instance_id(text: &str) -> bool {
     text.strip_prefix("i-").is_some_and(|digits| {
         matches!(digits.len(), 8 | 17)
@@ -84,7 +85,7 @@ fn instant(text: &str) -> Result<Instant, Malformed> {
         })
 }
 
-/// The text's first characters, escaped: enough to recognise it.
+/// The text's first characters, escaped: enough to recognize the text.
 fn quoted(text: &str) -> String {
     let end = if text.chars().count() > 40 { "…" } else { "" };
     format!("{:?}{end}", text.chars().take(40).collect::<String>())
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_expected_form_is_refused() {
+    fn a_field_of_another_form_is_refused() {
         let cases = [
             (
                 "i-1234567890abcdef0",
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_skipped_in_a_field_that_does_not_matter_and_refused_elsewhere() {
+    fn deep_nesting_is_skipped_in_ignored_fields_and_refused_elsewhere() {
         let deep = format!("{}{}", "[".repeat(6000), "]".repeat(6000));
         let json = GOOD.replace("null", &deep);
         assert!(Document::read(json.as_bytes()).is_ok());

@@ -1,4 +1,4 @@
-//! What is refused, and why. Every refusal has a stable code.
+//! Refusals of documents and certificates. Each has a stable code.
 
 use reeve_core::id::Region;
 
@@ -7,20 +7,20 @@ use crate::verifier::TEXT_BYTES_MAX;
 
 /// Why a text does not prove an instance.
 ///
-/// What comes from the text itself is quoted in short and escaped: the texts are safe to log.
+/// Quotes from the text are short and escaped, so the error texts are safe to log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Longer than any document; nothing of it was read.
+    /// The text is longer than any document and was not read.
     #[error(
-        "a signed identity document of {bytes} bytes is not read, at most {TEXT_BYTES_MAX} are: send the \
-         text of /latest/dynamic/instance-identity/rsa2048 and nothing else"
+        "the signed identity document has {bytes} bytes, and at most {TEXT_BYTES_MAX} are read: send only the \
+         text of /latest/dynamic/instance-identity/rsa2048"
     )]
     TooLong {
         /// The text's length in bytes.
         bytes: usize,
     },
-    /// Not in the form in which AWS writes such a document.
+    /// The text does not have AWS's format.
     #[error(
         "cannot read the signed identity document: expected {expected}, found {found}; send the text of \
          /latest/dynamic/instance-identity/rsa2048 as it is"
@@ -28,10 +28,10 @@ pub enum DocumentError {
     Malformed {
         /// What is accepted at that place.
         expected: &'static str,
-        /// What stood there.
+        /// What the text has there.
         found: String,
     },
-    /// Signed in a way that is not accepted, such as the SHA-1 of the `pkcs7` document.
+    /// The signature algorithm is not accepted, such as the SHA-1 of the `pkcs7` document.
     #[error(
         "the identity document is signed with {found}, and only {accepted} is accepted: send the text of \
          /latest/dynamic/instance-identity/rsa2048, not of `pkcs7` or `signature`"
@@ -39,10 +39,10 @@ pub enum DocumentError {
     Unsupported {
         /// The algorithm that the text names.
         found: String,
-        /// The one that is accepted in its place.
+        /// The accepted algorithm.
         accepted: &'static str,
     },
-    /// The signer names a certificate that is not known, so its region is not either.
+    /// The signer's certificate is not known, so the region is not known either.
     #[error(
         "the identity document names a signer that is not known (serial number {serial}): if the box is in \
          a new region, add that region's RSA-2048 certificate, from AWS's page `regions-certs`"
@@ -51,28 +51,27 @@ pub enum DocumentError {
         /// The serial number of the certificate, in hexadecimal digits.
         serial: String,
     },
-    /// The signature was not made with the key of the certificate that the signer names, or not for this
-    /// content.
+    /// The signature was made with another key than the named certificate's, or over other content.
     #[error(
         "the signature does not fit the identity document with the certificate of {region}: the text is \
-         forged, or was changed on its way"
+         forged or was changed in transit"
     )]
     SignatureWrong {
-        /// The region whose certificate the signer names.
+        /// The region of the named certificate.
         region: Region,
     },
-    /// Its parts do not agree with each other.
+    /// Parts of the document contradict each other.
     #[error("the identity document contradicts itself: {one}, but {other}; it proves nothing")]
     Contradictory {
-        /// What one part says.
+        /// The statement of one part.
         one: String,
-        /// What another part says.
+        /// The statement of another part.
         other: String,
     },
 }
 
 impl DocumentError {
-    /// What went wrong, as a word that stays the same.
+    /// A stable word for the kind of error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TooLong { .. } => "document_too_long",
@@ -91,11 +90,11 @@ impl From<Malformed> for DocumentError {
     }
 }
 
-/// Why a certificate cannot be taken for a region.
+/// Why a certificate cannot be used for a region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// Not one X.509 certificate in PEM.
+    /// The text is not one X.509 certificate in PEM.
     #[error(
         "cannot read the certificate: expected {expected}, found {found}; it is one X.509 certificate in \
          PEM, as on AWS's page `regions-certs`"
@@ -103,22 +102,22 @@ pub enum CertificateError {
     Malformed {
         /// What is accepted at that place.
         expected: &'static str,
-        /// What stood there.
+        /// What the text has there.
         found: String,
     },
-    /// Its key cannot have made an RSA-2048 signature.
+    /// The key cannot make RSA-2048 signatures.
     #[error(
         "the certificate's key is {found}, and only RSA of 2048 bits with the exponent 65537 is accepted: \
          take the region's certificate under `RSA-2048`, not `DSA` or `RSA`"
     )]
     Unsupported {
-        /// What the key is.
+        /// The kind of key found.
         found: String,
     },
 }
 
 impl CertificateError {
-    /// What went wrong, as a word that stays the same.
+    /// A stable word for the kind of error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "certificate_malformed",

@@ -1,35 +1,36 @@
-//! Proves which EC2 instance is speaking, from its *instance identity document* with the RSA-2048
-//! signature: the text that a box reads at `/latest/dynamic/instance-identity/rsa2048`. No network, no
-//! clock, no files.
+//! Proves which EC2 instance a box runs on, by its *instance identity document* with the RSA-2048
+//! signature. A box reads that text at `/latest/dynamic/instance-identity/rsa2048`. This crate uses
+//! no network, no clock, and no files.
 //!
 //! ```text
 //!   text ──► armour ──► bytes ──► signed_data ──► content, signer
 //!                                 (ber)              │
-//!   certificates of the regions ───────────────► verifier ──► document ──► who, where, whose, since when
+//!   certificates of the regions ───────────────► verifier ──► document ──► instance, region, account, launch time
 //!   (pinned, certificate)                        signature      (JSON)
 //! ```
 //!
-//! - [`Verifier`]: the certificates by region, and the order in which a document is proved.
-//! - [`Document`]: what a proved document says.
+//! - [`Verifier`]: the certificates by region, and the steps of a proof.
+//! - [`Document`]: the content of a proved document.
 //! - [`DocumentError`], [`CertificateError`]: refusals, each with a stable code.
-//! - `armour`: base64 with and without its armour. `ber`: a strict reader of ASN.1.
-//! - `signed_data`: the one shape of CMS that AWS writes. `certificate`: a signer's name and key.
+//! - `armour`: decodes base64 with and without PEM armour. `ber`: a strict reader of ASN.1.
+//! - `signed_data`: the one form of CMS that AWS writes. `certificate`: a signer's name and key.
 //! - `pinned`: AWS's certificates, compiled in.
-//! - `testing` (feature of the same name): a signer with a key that is no secret.
+//! - `testing` (feature of the same name): a signer with a public test key.
 //!
-//! # What a document proves, and what it does not
+//! # What a document proves
 //!
-//! That AWS stated, for an instance of this region and account, this id and this time of launch. It does
-//! not prove that the one who shows it *is* that instance. The text has no nonce and no end of validity,
-//! every process on the box can read it, and whoever has seen it once can show it again. So a host that
-//! registers a box also
+//! A document proves that AWS stated this id and launch time for an instance of this region and
+//! account. It does not prove that the sender *is* that instance. The text has no nonce and never
+//! expires, every process on the instance can read it, and a copy can be sent again. So a host that
+//! registers a box must also
 //!
-//! 1. asks DescribeInstances whether the instance exists, is its own, and was launched at that time;
-//! 2. registers each instance once;
-//! 3. hands out a secret of its own, and asks for that one from then on.
+//! 1. check with DescribeInstances that the instance exists, belongs to the worker, and was
+//!    launched at that time;
+//! 2. register each instance once;
+//! 3. issue its own secret, and require that secret from then on.
 //!
-//! One document can be written in several ways (line breaks, forms of ASN.1 lengths). What a host
-//! remembers is the instance's id, never a hash of the text.
+//! One document can be written in several ways (line breaks, forms of ASN.1 lengths). So a host
+//! must remember the instance's id, never a hash of the text.
 //!
 //! # Sources
 //!

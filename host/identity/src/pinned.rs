@@ -1,11 +1,11 @@
 //! AWS's regional certificates for the RSA-2048 signature, compiled in.
 //!
-//! They are from the EC2 user guide's page "AWS public certificates for instance identity document
-//! signatures" (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/regions-certs.html>; for the regions in
-//! China the same page of <https://docs.amazonaws.cn>), there under *RSA-2048*. How a reviewer checks
-//! one stands in `certificates/README.md`.
+//! The source is the EC2 user guide's page "AWS public certificates for instance identity document
+//! signatures" (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/regions-certs.html>; for the
+//! regions in China the same page of <https://docs.amazonaws.cn>), section *RSA-2048*.
+//! `certificates/README.md` says how a reviewer checks one.
 
-/// Each region and its certificate in PEM, by name.
+/// Each region and its certificate in PEM, ordered by name.
 pub(crate) const CERTIFICATES: [(&str, &str); 36] = [
     ("af-south-1", include_str!("../certificates/af-south-1.pem")),
     ("ap-east-1", include_str!("../certificates/ap-east-1.pem")),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::certificate::Certificate;
 
-    /// As `openssl x509 -fingerprint -sha256` shows it, in small letters without colons.
+    /// The fingerprint of `openssl x509 -fingerprint -sha256`, in lower case without colons.
     fn fingerprint(pem: &str) -> String {
         let base64: String = pem
             .lines()

@@ -1,5 +1,5 @@
-//! The one shape of CMS that AWS writes (RFC 5652, section 5): the document inside, one signer, signed
-//! attributes, no certificate.
+//! The one form of CMS that AWS writes (RFC 5652, section 5): the document inside, one signer,
+//! signed attributes, no certificate.
 //!
 //! ```text
 //!   SignedData
@@ -16,10 +16,10 @@
 //!     }
 //! ```
 //!
-//! The frame is BER with end marks, and the document an OCTET STRING in pieces; what is signed is DER.
-//! The signature covers the attributes, and through `messageDigest` the document, but nothing else of
-//! the frame. So whatever could be changed there unnoticed has one accepted form, or is compared with
-//! what is signed.
+//! The frame is BER with end marks, and the document is an OCTET STRING in pieces; the signed part
+//! is DER. The signature covers the attributes, and through `messageDigest` the document, but
+//! nothing else of the frame. So each other part of the frame has one accepted form, or is compared
+//! with a signed part.
 
 use std::borrow::Cow;
 
@@ -35,8 +35,8 @@ const CONTENT_TYPE: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0
 const MESSAGE_DIGEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 const ALGORITHM_PROTECTION: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x34];
 
-/// SHA-256 as an algorithm identifier: AWS writes it without parameters, and wrote it with NULL before.
-/// Both are right (RFC 5754, section 2).
+/// SHA-256 as an algorithm identifier: AWS writes it without parameters, and older documents have
+/// NULL. Both are valid (RFC 5754, section 2).
 const SHA_256: [&[u8]; 2] = [
     &[
         0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
@@ -51,7 +51,7 @@ const RSA_WITH_SHA_256: [&[u8]; 1] = [&[
     0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00,
 ]];
 
-/// What an older or another of AWS's documents names, so that a refusal can say it.
+/// Algorithms of other documents of AWS, so that a refusal can name them.
 const KNOWN_ALGORITHMS: [(&[u8], &str); 6] = [
     (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x05], "MD5"),
     (&[0x2b, 0x0e, 0x03, 0x02, 0x1a], "SHA-1"),
@@ -70,7 +70,7 @@ const KNOWN_ALGORITHMS: [(&[u8], &str); 6] = [
     ),
 ];
 
-/// A signed document, taken apart and not proved.
+/// A parsed document that is not proved.
 #[derive(Debug)]
 pub(crate) struct SignedData<'a> {
     content: Cow<'a, [u8]>,
@@ -88,7 +88,7 @@ struct Signer<'a> {
 }
 
 impl<'a> SignedData<'a> {
-    /// Takes a document apart.
+    /// Parses a document.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let mut reader = Reader::new(bytes, Rules::Ber);
         let (digest_algorithm, signed) = reader.constructed(ber::SEQUENCE, |info| {
@@ -109,7 +109,7 @@ impl<'a> SignedData<'a> {
         if digest_algorithm != signer.digest_algorithm {
             return Err(Malformed::new(
                 "one way of writing the digest algorithm",
-                "two, one before the content and one with the signer",
+                "two: one before the content, another with the signer",
             )
             .into());
         }
@@ -121,8 +121,8 @@ impl<'a> SignedData<'a> {
         certificate.is_named(self.signer.issuer, self.signer.serial)
     }
 
-    /// The serial number that the signer names, in hexadecimal digits. Nobody uses more than 20 bytes
-    /// (RFC 5280, section 4.1.2.2).
+    /// The serial number that the signer names, in hexadecimal digits. Certificates have at most 20
+    /// bytes (RFC 5280, section 4.1.2.2).
     pub(crate) fn serial(&self) -> String {
         let number = self.signer.serial.get(2..).unwrap_or_default();
         hex::encode(&number[..number.len().min(20)])
@@ -131,13 +131,13 @@ impl<'a> SignedData<'a> {
     /// The document, if the certificate's key signed it; otherwise `None`.
     ///
     /// # Errors
-    /// When what is signed contradicts the frame around it.
+    /// A signed part contradicts the frame.
     pub(crate) fn proved_by(
         &self,
         certificate: &Certificate,
     ) -> Result<Option<&[u8]>, DocumentError> {
-        // What is signed is the attributes as a SET, not with the tag that they have in the frame
-        // (RFC 5652, section 5.4).
+        // The signature covers the attributes as a SET, not with their tag in the frame (RFC 5652,
+        // section 5.4).
         let mut message = self.signer.attributes.to_vec();
         if let Some(tag) = message.first_mut() {
             *tag = 0x31;
@@ -155,7 +155,7 @@ impl<'a> SignedData<'a> {
         Ok(Some(&self.content))
     }
 
-    /// The kind of content and the algorithms are said in the frame and, signed, in the attributes.
+    /// Checks that the frame and the signed attributes name the same content type and algorithms.
     fn agrees_with(&self, attributes: &Attributes) -> Result<(), DocumentError> {
         let contradictory = |one: &str, other: &str| DocumentError::Contradictory {
             one: one.to_owned(),
@@ -169,7 +169,7 @@ impl<'a> SignedData<'a> {
             ));
         }
         if let Some(protected) = attributes.one(&ALGORITHM_PROTECTION)? {
-            // RFC 6211: the digest algorithm as it is, the signature's with the tag [1].
+            // RFC 6211: the digest algorithm unchanged, the signature algorithm with the tag [1].
             let mut used = self.signer.digest_algorithm.to_vec();
             used.push(0xa1);
             used.extend_from_slice(&self.signer.signature_algorithm[1..]);
@@ -184,7 +184,7 @@ impl<'a> SignedData<'a> {
     }
 }
 
-/// The signed attributes: pairs of a kind and the encoded value.
+/// The signed attributes: pairs of a type and its encoded value.
 struct Attributes<'a>(Vec<(&'a [u8], &'a [u8])>);
 
 impl<'a> Attributes<'a> {
@@ -203,7 +203,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// The value of an attribute that may be there once.
+    /// The value of an attribute that may occur once.
     fn one(&self, kind: &[u8]) -> Result<Option<&'a [u8]>, Malformed> {
         let mut values = self.0.iter().filter(|(of, _)| *of == kind);
         let value = values.next().map(|(_, value)| *value);
@@ -231,7 +231,8 @@ fn read_signed_data<'a>(
         )?;
         info.constructed(ber::EXPLICIT_0, Reader::octets)
     })?;
-    // Certificates and revocations could follow here. AWS sends none, and only a pinned one would count.
+    // CMS allows certificates and revocations here. AWS sends none, and only a pinned certificate
+    // would count.
     let signer = fields.constructed(ber::SET, |set| set.constructed(ber::SEQUENCE, read_signer))?;
     Ok((digest_algorithm, SignedData { content, signer }))
 }
@@ -242,7 +243,7 @@ fn read_signer<'a>(fields: &mut Reader<'a>) -> Result<Signer<'a>, Malformed> {
         let issuer = name.element(ber::SEQUENCE)?;
         Ok::<_, Malformed>((issuer, name.element(ber::INTEGER)?))
     })?;
-    // Attributes that are not signed could follow the signature. AWS sends none.
+    // CMS allows unsigned attributes after the signature. AWS sends none.
     Ok(Signer {
         issuer,
         serial,
@@ -253,7 +254,7 @@ fn read_signer<'a>(fields: &mut Reader<'a>) -> Result<Signer<'a>, Malformed> {
     })
 }
 
-/// Reads a value that has one accepted content.
+/// Reads a value with one accepted content.
 fn exactly(
     reader: &mut Reader,
     tag: ber::Tag,
@@ -267,7 +268,7 @@ fn exactly(
     Err(Malformed::new(name, shortened(found)))
 }
 
-/// Holds that an algorithm identifier is one of those accepted.
+/// Refuses an algorithm identifier that is not accepted.
 fn accept(algorithm: &[u8], accepted: &[&[u8]], name: &'static str) -> Result<(), DocumentError> {
     if accepted.contains(&algorithm) {
         return Ok(());
@@ -287,7 +288,7 @@ fn accept(algorithm: &[u8], accepted: &[&[u8]], name: &'static str) -> Result<()
     })
 }
 
-/// Whether an encoded value has this tag and this content.
+/// Whether an encoded value has this tag and content.
 fn is(value: &[u8], tag: ber::Tag, content: &[u8]) -> bool {
     Reader::new(value, Rules::Der).primitive(tag) == Ok(content)
 }

@@ -1,13 +1,13 @@
-//! A signer for tests and the demo: it makes documents in exactly the form in which AWS does, with keys
-//! that are no secret. A [`Verifier`](crate::Verifier) believes it only after it was told to, by
+//! A signer for tests and the demo. It writes documents in AWS's exact format, with public keys. A
+//! [`Verifier`](crate::Verifier) accepts them only after
 //! [`with_certificate`](crate::Verifier::with_certificate).
 //!
 //! - [`Issuer`]: signs a document.
-//! - [`Parts`]: a signed document taken apart, for tests that put it together in another way.
+//! - [`Parts`]: the parts of a signed document, for tests that combine them in another way.
 //! - `der`: writes ASN.1.
 //!
-//! Keys and certificates were made with the `openssl` command line tool and are committed, so that a test
-//! is the same on every machine:
+//! Keys and certificates were made with the `openssl` command line tool. They are committed, so a
+//! test is the same on every machine:
 //!
 //! ```text
 //! openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 36500 \
@@ -32,7 +32,7 @@ use crate::armour;
 use crate::certificate::Certificate;
 use crate::document::Document;
 
-/// Signs documents as AWS does for a region.
+/// Signs documents like AWS does for a region.
 #[derive(Debug)]
 pub struct Issuer {
     key: RsaKeyPair,
@@ -41,7 +41,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The first test key. Always the same one.
+    /// The first test key; always the same.
     #[expect(
         clippy::new_without_default,
         reason = "which of the two keys should be said where it is made"
@@ -53,7 +53,7 @@ impl Issuer {
         )
     }
 
-    /// The second test key, to play another region or a forger. Always the same one.
+    /// The second test key, for another region or a forger; always the same.
     pub fn other() -> Self {
         Self::with(
             include_str!("testing/test-only-key-2.pem"),
@@ -70,27 +70,27 @@ impl Issuer {
         }
     }
 
-    /// Its certificate, for [`with_certificate`](crate::Verifier::with_certificate). One certificate can
-    /// be given for several regions.
+    /// The issuer's certificate, for [`with_certificate`](crate::Verifier::with_certificate). It
+    /// can be added for several regions.
     pub fn certificate(&self) -> &'static str {
         self.certificate_pem
     }
 
-    /// The text that a box with this identity would read: base64 in lines, no armour. The same document
-    /// gives the same text.
+    /// The text that a box with this identity would read: base64 in lines, no armour. The same
+    /// document always gives the same text.
     ///
     /// # Panics
-    /// When the time of launch is beyond the year 9999.
+    /// If the launch time is after the year 9999.
     pub fn sign(&self, document: &Document) -> String {
         self.sign_content(&content(document))
     }
 
-    /// Signs any bytes in AWS's structure, whether they are a document or not.
+    /// Signs any bytes in AWS's structure, even if they are no document.
     pub fn sign_content(&self, content: &[u8]) -> String {
         text(&self.parts(content).encode(Lengths::AsAws))
     }
 
-    /// A signed document, taken apart.
+    /// The parts of a signed document.
     pub fn parts(&self, content: &[u8]) -> Parts {
         let (issuer, serial) = self.certificate.name();
         let mut parts = Parts::unsigned(content, issuer, serial);
@@ -98,10 +98,10 @@ impl Issuer {
         parts
     }
 
-    /// Signs the attributes of a signer as they now are.
+    /// Signs the present attributes of a signer.
     ///
     /// # Panics
-    /// When the key cannot sign, which it can.
+    /// If the key cannot sign, which does not happen.
     pub fn sign_again(&self, signer: &mut Signer) {
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
@@ -116,10 +116,10 @@ impl Issuer {
     }
 }
 
-/// The JSON of a document as AWS lays it out.
+/// The JSON of a document in AWS's layout.
 ///
 /// # Panics
-/// When the time of launch is beyond the year 9999.
+/// If the launch time is after the year 9999.
 pub fn content(document: &Document) -> Vec<u8> {
     let milliseconds = i64::try_from(document.launched_at.as_ms()).expect("a time in reach");
     let time = Timestamp::from_millisecond(milliseconds).expect("a time in reach");

@@ -1,4 +1,4 @@
-//! The certificates by region, and the order in which a document is proved.
+//! The certificates by region, and the steps of a proof.
 
 use reeve_core::id::Region;
 
@@ -8,26 +8,26 @@ use crate::error::{CertificateError, DocumentError};
 use crate::signed_data::SignedData;
 use crate::{armour, pinned};
 
-/// The longest text that is read, in bytes. AWS's are about 1,500; a list of marketplace product codes
-/// makes one longer.
+/// The longest text that is read, in bytes. AWS's texts have about 1,500; marketplace product codes
+/// add to that.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 
-/// Knows who may sign for a region.
+/// Verifies documents with the certificates of the regions.
 ///
 /// # Caveats
-/// A document that is proved can have been read by any process on the box, and shown before: see the
-/// crate's documentation for what a host checks beside it.
+/// Any process on the instance may have read a proved document, and may send it again. The crate's
+/// documentation lists the further checks of a host.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     certificates: Vec<(Region, Certificate)>,
 }
 
 impl Verifier {
-    /// Knows AWS's regional RSA-2048 certificates, pinned in this crate: `certificates/` has each, and
-    /// says from which page it is and how a reviewer checks it.
+    /// Uses AWS's regional RSA-2048 certificates, which are pinned in this crate. `certificates/`
+    /// says where each comes from and how a reviewer checks it.
     pub fn pinned() -> Self {
-        // A test reads every one. Should one be unreadable all the same, its region is unknown and its
-        // documents are refused.
+        // A test reads every certificate. If one were unreadable, its region would be unknown and
+        // its documents refused.
         let certificates = pinned::CERTIFICATES
             .iter()
             .filter_map(|(region, pem)| Some(((*region).into(), Certificate::read(pem).ok()?)))
@@ -35,31 +35,31 @@ impl Verifier {
         Self { certificates }
     }
 
-    /// Knows one more certificate for a region: of a new region, a second one of a region that changes
-    /// its key, or a test's own. Those known before stay.
+    /// Adds a certificate for a region: a new region's, a second one for a region that changes its
+    /// key, or a test's. The known certificates stay.
     ///
     /// # Errors
-    /// When `pem` is not one X.509 certificate with an RSA key of 2048 bits.
+    /// `pem` is not one X.509 certificate with an RSA key of 2048 bits.
     pub fn with_certificate(mut self, region: Region, pem: &str) -> Result<Self, CertificateError> {
         let certificate = Certificate::read(pem)?;
         self.certificates.push((region, certificate));
         Ok(self)
     }
 
-    /// Whether a document of this region can be proved.
+    /// Whether documents of this region can be proved.
     pub fn knows(&self, region: &Region) -> bool {
         self.certificates.iter().any(|(of, _)| of == region)
     }
 
-    /// Proves a signed document. `signed` is the text that the box read: base64 with or without line
-    /// breaks, with or without the armour `-----BEGIN PKCS7-----`.
+    /// Proves a signed document. `signed` is the text that the box read: base64 with or without
+    /// line breaks, with or without the armour `-----BEGIN PKCS7-----`.
     ///
-    /// The signer names its certificate, so nothing of the document is read before the signature is known
-    /// to be right. Then the region that the document claims must be the certificate's.
+    /// The signer names its certificate, so the signature is checked before the document's content
+    /// is parsed. Then the document's region must be the certificate's.
     ///
     /// # Errors
-    /// When the text is not in AWS's form, names a signer that is not known, or was not signed by it, or
-    /// when its parts contradict each other. The input never makes it panic.
+    /// The text is not in AWS's format, names an unknown signer, or was not signed by that signer;
+    /// or its parts contradict each other. No input causes a panic.
     pub fn verify(&self, signed: &str) -> Result<Document, DocumentError> {
         if signed.len() > TEXT_BYTES_MAX {
             return Err(DocumentError::TooLong {
@@ -76,8 +76,8 @@ impl Verifier {
         Ok(document)
     }
 
-    /// The document's content, and the regions for which its signer may sign. A test's certificate can be
-    /// that of several regions.
+    /// The document's content, and the regions that its signer may sign for. A test's certificate
+    /// may belong to several regions.
     fn prove<'a>(
         &'a self,
         signed: &'a SignedData,
@@ -109,10 +109,10 @@ impl Verifier {
 
 fn another_region(document: &Document, regions: &[&Region]) -> DocumentError {
     let names: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
-    // Signed by a known key, but a test's may sign anything: keep what is quoted short.
+    // The key is known, but a test's key may sign anything, so the quote is kept short.
     let claimed: String = document.region.as_str().chars().take(40).collect();
     DocumentError::Contradictory {
-        one: format!("it says that it is of the region {claimed:?}"),
+        one: format!("it names the region {claimed:?}"),
         other: format!("it is signed with the key of {}", names.join(", ")),
     }
 }

@@ -1,4 +1,4 @@
-//! What AWS itself signed is read and proved with the pinned certificates.
+//! Tests that documents signed by AWS are proved with the pinned certificates.
 
 #![allow(clippy::expect_used)]
 
@@ -48,7 +48,7 @@ fn a_signer_of_tests_is_unknown_until_its_certificate_is_given() {
     let text = issuer.sign(&document);
     let error = Verifier::pinned()
         .verify(&text)
-        .expect_err("nobody knows it");
+        .expect_err("the signer is not known");
     let serial = "7e570000000001".to_owned();
     assert_eq!(error, DocumentError::RegionUnknown { serial });
     assert_eq!(error.code(), "region_unknown");
@@ -59,11 +59,11 @@ fn a_signer_of_tests_is_unknown_until_its_certificate_is_given() {
     assert_eq!(
         verifier.verify(SIGNED),
         Ok(document),
-        "AWS's is known still"
+        "AWS's certificate is still known"
     );
 }
 
-/// The signer writes what AWS writes: put in AWS's name and signature, and the texts are the same.
+/// With AWS's name and signature inserted, the test signer's text equals AWS's.
 #[test]
 fn the_signer_of_tests_writes_the_same_bytes_as_aws() {
     use base64::Engine as _;
@@ -71,7 +71,7 @@ fn the_signer_of_tests_writes_the_same_bytes_as_aws() {
     let aws = base64::engine::general_purpose::STANDARD
         .decode(one_line)
         .expect("AWS's base64");
-    // Its content, name and signature, found by the lengths that AWS wrote before them.
+    // AWS's content, name and signature, found by their lengths.
     let content = &aws[56..540];
     let issuer = &aws[559..653];
     let serial = &aws[653..664];

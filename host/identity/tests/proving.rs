@@ -1,4 +1,5 @@
-//! What is proved, and with which code everything else is refused. Each forgery changes one thing.
+//! Tests which documents are proved, and the error code of every refusal. Each forgery changes one
+//! thing.
 
 #![allow(clippy::expect_used)]
 
@@ -20,7 +21,7 @@ fn document() -> Document {
     }
 }
 
-/// Knows one issuer here and the other one there.
+/// A verifier with one issuer for `HERE` and another for `THERE`.
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     Verifier::pinned()
         .with_certificate(HERE.into(), Issuer::new().certificate())
@@ -36,14 +37,14 @@ fn code(signed: &str) -> &'static str {
     }
 }
 
-/// Changes the parts of a good document and puts them together.
+/// Changes the parts of a good document and encodes them.
 fn forged(change: impl FnOnce(&mut Parts)) -> String {
     let mut parts = Issuer::new().parts(&content(&document()));
     change(&mut parts);
     text(&parts.encode(Lengths::AsAws))
 }
 
-/// As [`forged`], and signed again by the issuer that is known.
+/// Like [`forged`], but signed again by the known issuer.
 fn signed(change: impl FnOnce(&mut Parts)) -> String {
     forged(|parts| {
         change(parts);
@@ -51,7 +52,7 @@ fn signed(change: impl FnOnce(&mut Parts)) -> String {
     })
 }
 
-/// Signs this JSON instead of a good document's.
+/// Changes a good document's JSON and signs it.
 fn json(change: impl FnOnce(String) -> String) -> String {
     let good = String::from_utf8(content(&document())).expect("JSON");
     Issuer::new().sign_content(change(good).as_bytes())
@@ -86,7 +87,7 @@ fn a_document_in_awss_older_form_or_with_definite_lengths_is_proved_as_well() {
 }
 
 #[test]
-fn a_long_document_comes_in_pieces_and_is_proved() {
+fn a_long_document_in_pieces_is_proved() {
     let long = json(|good| {
         let codes = vec![r#""1abc2defghijklm3nopqrs4tu""#; 100].join(", ");
         good.replacen(
@@ -131,7 +132,7 @@ fn a_known_signers_name_with_anothers_key_is_refused() {
 }
 
 #[test]
-fn what_was_signed_cannot_be_exchanged() {
+fn signed_content_cannot_be_exchanged() {
     let other = Document {
         instance: "i-0123456789abcdef1".into(),
         ..document()
@@ -190,7 +191,7 @@ fn the_frame_must_name_the_algorithms_that_the_signer_signed() {
 }
 
 #[test]
-fn what_aws_does_not_write_around_a_document_is_refused() {
+fn a_frame_that_aws_does_not_write_is_refused() {
     let no_attributes = |parts: &mut Parts| parts.signers[0].attributes.clear();
     type Change<'a> = &'a dyn Fn(&mut Parts);
     let changes: [(&str, Change); 8] = [
@@ -224,7 +225,7 @@ fn what_aws_does_not_write_around_a_document_is_refused() {
     for (name, change) in changes {
         assert_eq!(code(&forged(change)), "document_malformed", "{name}");
     }
-    // Without attributes a signature is over the content itself. AWS never signs so.
+    // Without attributes, the signature covers the content itself. AWS does not sign like that.
     assert_eq!(code(&forged(no_attributes)), "signature_wrong");
 }
 

@@ -1,4 +1,4 @@
-//! The slots as the core's [`Policies`]: what a host asks without knowing that Wasm answers.
+//! Implements the core's [`Policies`] for the slots, so that a host does not depend on Wasm.
 
 use reeve_core::decision::{self, PolicyFailure};
 use reeve_core::id::PoolName;

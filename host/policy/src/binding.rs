@@ -1,4 +1,4 @@
-//! What the configuration binds: a point of a pool to a file in the policy directory.
+//! Bindings of the configuration: a point of a pool to a file in the policy directory.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
@@ -7,23 +7,23 @@ use reeve_core::id::PoolName;
 use reeve_core::point::Point;
 use serde_json::{Map, Value};
 
-/// One line of the configuration's bindings.
+/// One binding of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
-    /// The pool.
+    /// The pool whose workers the policy decides for.
     pub pool: PoolName,
-    /// The question.
+    /// The point it is asked at.
     pub point: Point,
-    /// The component's file name within the policy directory, such as `resolve.wasm`.
+    /// The component's file name in the policy directory, such as `resolve.wasm`.
     pub file: String,
-    /// The pool's settings for it.
+    /// The pool's settings for the policy.
     pub settings: Map<String, Value>,
 }
 
-/// The bindings do not make sense together.
+/// Why the bindings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindingError {
-    /// The file could lie anywhere.
+    /// The file name contains a path.
     #[error(
         "pool {pool}, point {point}: the file {file:?} is not a plain file name; accepted is the name \
          of a file in the policy directory, such as \"resolve.wasm\", without any path"
@@ -33,10 +33,10 @@ pub enum BindingError {
         pool: PoolName,
         /// The binding's point.
         point: Point,
-        /// The name.
+        /// The file name found.
         file: String,
     },
-    /// Two answers to one question.
+    /// A point of a pool has two bindings.
     #[error("pool {pool}, point {point}: it is bound twice; a point of a pool has one policy")]
     Twice {
         /// The bindings' pool.
@@ -47,16 +47,16 @@ pub enum BindingError {
 }
 
 impl Binding {
-    /// The settings as the policy receives them.
+    /// The settings as the JSON text that the policy receives.
     pub(crate) fn settings_text(&self) -> String {
         Value::Object(self.settings.clone()).to_string()
     }
 }
 
-/// Checks the bindings by themselves, without looking at any file.
+/// Checks the bindings without reading any file.
 ///
 /// # Errors
-/// The first binding that cannot be meant.
+/// The first invalid binding.
 pub(crate) fn check(bindings: &[Binding]) -> Result<(), BindingError> {
     let mut bound = BTreeSet::new();
     for binding in bindings {
@@ -72,7 +72,7 @@ pub(crate) fn check(bindings: &[Binding]) -> Result<(), BindingError> {
     Ok(())
 }
 
-/// One normal path component and nothing else: no directory, no `..`, no drive.
+/// Whether the name is one plain path component: no directory, no `..`, no drive.
 fn is_plain_name(file: &str) -> bool {
     let mut parts = Path::new(file).components();
     matches!(

@@ -1,5 +1,5 @@
-//! The bounds of what a policy may say, as `wit/` states them. How far the host follows what is in
-//! bounds (how long a verdict may stay valid, what may be started) is the core's to decide.
+//! The bounds of a policy's output, from `wit/`. The core decides how far the host follows a
+//! verdict within the bounds (how long it stays valid, what may be started).
 
 use reeve_core::id::InstanceId;
 use reeve_core::point::adopt::Choice;
@@ -8,20 +8,20 @@ use reeve_core::point::{Input, Reason, Verdict, adopt, resolve};
 
 use crate::description::Description;
 
-/// A name or a reason's code.
+/// The length of a name or a reason's code.
 const CODE_BYTES_MAX: usize = 64;
-/// A sentence: a reason's text, a summary, a refusal.
+/// The length of a sentence: a reason's text, a summary, a refusal.
 const TEXT_BYTES_MAX: usize = 512;
-/// What a policy may have handed back to it.
+/// The length of a memo.
 const MEMO_BYTES_MAX: usize = 1024;
-/// A version such as `1.2.3-rc.1+build.5`.
+/// The length of a version such as `1.2.3-rc.1+build.5`.
 const VERSION_BYTES_MAX: usize = 64;
-/// Names in one error: enough to see what a component is, and 512 bytes at most.
+/// Names in one error: enough to recognize a component, and at most 512 bytes.
 const NAMES_MAX: usize = 8;
-/// A JSON Schema.
+/// The length of a JSON Schema.
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 
-/// Checks a verdict against the contract and against the input it answers.
+/// Checks a verdict against the contract and against its input.
 ///
 /// # Errors
 /// Which field is out of bounds, what was found and what is accepted.
@@ -41,7 +41,7 @@ pub(crate) fn check(input: &Input, verdict: &Verdict) -> Result<(), String> {
             Choice::None => Ok(()),
         },
         (Input::Reap(_), Verdict::Reap(verdict)) => check_memo(&verdict.memo),
-        // These name no instance and remember nothing.
+        // The other verdicts name no instance and have no memo.
         _ => Ok(()),
     }
 }
@@ -75,13 +75,13 @@ pub(crate) fn check_description(description: &Description) -> Result<(), String>
     }
 }
 
-/// A refusal's text as the journal keeps it: cut at 512 bytes, between two characters.
+/// A refusal's text for the journal, cut to 512 bytes at a character boundary.
 pub(crate) fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     text
 }
 
-/// A text that is not the host's own, fit for a line of a log: cut like [`shortened`], with its control
+/// Foreign text in a form that is safe for a log line: cut like [`shortened`], with control
 /// characters escaped.
 pub(crate) fn quotable(text: &str) -> String {
     let mut quotable = String::new();
@@ -95,7 +95,7 @@ pub(crate) fn quotable(text: &str) -> String {
     shortened(quotable)
 }
 
-/// Names of a component's own for an error: the first few of them, each cut.
+/// A component's own names for an error: the first few, each cut.
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names = names.map(|name| quotable(excerpt(name)));
     let mut listed: Vec<_> = names.by_ref().take(NAMES_MAX).collect();
@@ -147,7 +147,7 @@ fn check_known<'a>(
         return Ok(());
     }
     Err(format!(
-        "it names the instance {:?}, which does not stand in the input{}",
+        "it names the instance {:?}, which is not in the input{}",
         excerpt(id.as_str()),
         if none_known {
             " (the input names none)"
@@ -174,12 +174,12 @@ fn candidates(input: &adopt::Input) -> impl Iterator<Item = &InstanceId> {
     input.candidates.iter().map(|candidate| &candidate.facts.id)
 }
 
-/// Enough of a text to recognise it in an error.
+/// The beginning of a text, enough to recognize it in an error.
 fn excerpt(text: &str) -> &str {
     &text[..text.floor_char_boundary(CODE_BYTES_MAX)]
 }
 
-/// `MAJOR.MINOR.PATCH`, each without leading zeros, and whatever follows a `-` or `+`.
+/// `MAJOR.MINOR.PATCH`, each without leading zeros, with any suffix after `-` or `+`.
 fn is_semver(version: &str) -> bool {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let number = |part: &str| {

@@ -1,4 +1,4 @@
-//! Runs case files against a component: the same files that a policy's crate runs natively.
+//! Runs case files against a component. A policy's crate runs the same files natively.
 //!
 //! ```json
 //! {
@@ -15,10 +15,10 @@
 //! }
 //! ```
 //!
-//! Names are those of the WIT. A case's `input` overrides `base` key by key; together they give every
-//! field except `settings`, which is an object of its own and `{}` by default. `expect` names any fields
-//! of the verdict, each of which must be equal; `reason` stands for the reason's code.
-//! `{"error": "part of the text"}` expects a refusal or another failure.
+//! Names are those of the WIT. A case's `input` overrides `base` key by key. Together they give
+//! every field except `settings`, which is a separate object and `{}` by default. `expect` names
+//! fields of the verdict, each of which must be equal; `reason` means the reason's code. `{"error":
+//! "part of the text"}` expects a refusal or another failure.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -31,10 +31,10 @@ use serde_json::{Map, Value, json};
 use crate::component::LoadedPolicy;
 use crate::error::DecideError;
 
-/// How the cases of one file went.
+/// The results of one file's cases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseReport {
-    /// The file.
+    /// The file's path.
     pub path: PathBuf,
     /// The point its cases are for.
     pub point: Point,
@@ -42,56 +42,56 @@ pub struct CaseReport {
     pub cases: Vec<CaseResult>,
 }
 
-/// How one case went.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseResult {
-    /// Its name.
+    /// The case's name.
     pub name: String,
-    /// What was expected and what was got; `None`: it passed.
+    /// The expected and the actual result. `None`: the case passed.
     pub mismatch: Option<String>,
-    /// What the decision cost.
+    /// The fuel that the decision used.
     pub fuel_used: u64,
 }
 
-/// A case file cannot be run at all.
+/// Why a case file cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the cases {}", path.display())]
     Read {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// It is not of the form that the documentation of `reeve_policy::cases` shows.
+    /// The file does not have the format in the documentation of `reeve_policy::cases`.
     #[error("the cases {} are not in the form of case files", path.display())]
     Form {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// Where, what was found, what is accepted.
+        /// The place, what was found, and what is accepted.
         #[source]
         source: serde_json::Error,
     },
-    /// A case, or the list of them, could not test what it is meant to.
+    /// A case, or the list of cases, is invalid.
     #[error("the cases {}: {problem}", path.display())]
     Case {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// Which case, what was found, what is accepted.
+        /// The case, what was found, and what is accepted.
         problem: String,
     },
-    /// The policy does not answer this question.
+    /// The policy does not offer the file's point.
     #[error("the cases {} ask {point}, and policy {policy} {offered}", path.display())]
     NotOffered {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// What it asks.
+        /// The file's point.
         point: Point,
-        /// Who is asked.
+        /// The policy's name.
         policy: String,
-        /// What it offers instead.
+        /// What the policy offers instead.
         offered: String,
     },
 }
@@ -119,8 +119,8 @@ struct Case {
 /// Puts every case of the file to the policy.
 ///
 /// # Errors
-/// The file cannot be read, is not a case file, or asks what the policy does not answer. A case that
-/// merely fails is in the report.
+/// The file cannot be read, is no case file, or asks a point that the policy does not offer. A
+/// failed case is no error; it is in the report.
 pub fn run_file(path: &Path, policy: &LoadedPolicy) -> Result<CaseReport, CaseFileError> {
     let text = std::fs::read_to_string(path).map_err(|source| CaseFileError::Read {
         path: path.to_owned(),
@@ -181,7 +181,8 @@ fn run(file: CaseFile, policy: &LoadedPolicy) -> Result<Vec<CaseResult>, String>
     Ok(results)
 }
 
-/// The fields of each point's verdict, so that a misspelt expectation is an error and not a failure.
+/// The fields of each point's verdict, so that a misspelt expectation is an error and not a failed
+/// case.
 fn verdict_fields(point: Point) -> &'static [&'static str] {
     match point {
         Point::Resolve => &["action", "reason", "valid-for-ms", "memo"],
@@ -201,7 +202,7 @@ fn check_expected(point: Point, case: &Case) -> Result<(), String> {
             return Ok(());
         }
         return Err(format!(
-            "the case {name:?}: \"error\" stands alone and is a text"
+            "the case {name:?}: \"error\" must be alone and a string"
         ));
     }
     let fields = verdict_fields(point);
@@ -228,21 +229,21 @@ fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, 
         .is_some()
     {
         return Err(format!(
-            "the case {name:?}: \"settings\" stands beside \"input\", not in it"
+            "the case {name:?}: \"settings\" belongs next to \"input\", not into it"
         ));
     }
     serde_json::from_value(json!({ point.as_str(): fields }))
         .map_err(|error| format!("the case {name:?}: its input: {error}"))
 }
 
-/// What differs, if anything.
+/// The differences, if any.
 fn compare(
     expect: &Map<String, Value>,
     answer: Result<Verdict, DecideError>,
 ) -> Result<Option<String>, serde_json::Error> {
     let expected_error = expect.get("error").and_then(Value::as_str);
     let verdict = match (expected_error, answer) {
-        (None, Ok(verdict)) => in_words_of_the_contract(&verdict)?,
+        (None, Ok(verdict)) => verdict_fields_of(&verdict)?,
         (None, Err(error)) => {
             let expected = Value::Object(expect.clone());
             return Ok(Some(format!("expected {expected}, got: {error}")));
@@ -254,7 +255,7 @@ fn compare(
             )));
         }
         (Some(part), Ok(verdict)) => {
-            let verdict = in_words_of_the_contract(&verdict)?;
+            let verdict = verdict_fields_of(&verdict)?;
             return Ok(Some(format!(
                 "expected an error with {part:?}, got {verdict}"
             )));
@@ -277,7 +278,7 @@ fn compare(
 }
 
 /// The verdict's own fields, without the point around them.
-fn in_words_of_the_contract(verdict: &Verdict) -> Result<Value, serde_json::Error> {
+fn verdict_fields_of(verdict: &Verdict) -> Result<Value, serde_json::Error> {
     match verdict {
         Verdict::Resolve(verdict) => serde_json::to_value(verdict),
         Verdict::Adopt(verdict) => serde_json::to_value(verdict),
@@ -293,7 +294,7 @@ impl CaseReport {
         self.failures().next().is_none()
     }
 
-    /// The cases that failed, each with what was expected and got.
+    /// The failed cases, each with the expected and the actual result.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
         self.cases
             .iter()
@@ -302,7 +303,7 @@ impl CaseReport {
 }
 
 impl fmt::Display for CaseReport {
-    /// One line for the file, and two for each case that failed.
+    /// One line for the file, and two for each failed case.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed = self.failures().count();
         let passed = self.cases.len() - failed;

@@ -1,4 +1,4 @@
-//! A component that was accepted as a policy: compiled, linked with nothing, tried once.
+//! A component that was accepted as a policy: compiled, linked with no imports, and tried once.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::{bounds, intake, panics, v0_1};
 
 /// The first bytes of every Wasm binary.
 const WASM_MAGIC: &[u8] = b"\0asm";
-/// What follows in a core module; a component has another version and layer there.
+/// The bytes that follow in a core module; a component has another version and layer.
 const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 
-/// A policy, ready to decide. Immutable; a changed file is another one.
+/// A policy that is ready to decide. It is immutable; a changed file becomes a new one.
 pub struct LoadedPolicy {
     engine: PolicyEngine,
     policy: PolicyRef,
@@ -29,30 +29,31 @@ pub struct LoadedPolicy {
     about: Option<About>,
 }
 
-/// The functions of `about`, and what `describe` said.
+/// The functions of `about`, and the result of `describe`.
 struct About {
     validate: ComponentExportIndex,
     description: Description,
 }
 
-/// A decision that was reached.
+/// A successful decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// The verdict, within the contract's bounds.
     pub verdict: Verdict,
-    /// What it cost; the same for the same component and input.
+    /// The fuel used, which is the same for the same component and input.
     pub fuel_used: u64,
 }
 
 impl LoadedPolicy {
-    /// Compiles the component, checks it against the contract, and tries it: every offered point must
-    /// have the contract's type, `about.describe` must answer within bounds and `about.validate` must
-    /// take `{}`. `name` stands in errors, and for a component without `about` everywhere.
+    /// Compiles the component, checks it against the contract, and tries it. Every offered point
+    /// must have the contract's type, `about.describe` must respond within bounds, and
+    /// `about.validate` must accept `{}`. `name` is used in errors, and as the policy's name if it
+    /// has no `about`.
     ///
-    /// Compiling takes tenths of a second: not for a thread that decides.
+    /// Compiling takes tenths of a second, so a thread that decides must not call this.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first problem found.
     pub fn load(engine: &PolicyEngine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
         let policy = PolicyRef {
             name: name.to_owned(),
@@ -98,7 +99,8 @@ impl LoadedPolicy {
         Ok(loaded)
     }
 
-    /// Instantiates in a scratch store. Only there do wrong types show, and what a start function does.
+    /// Instantiates the component in a scratch store. Only this reveals wrong types and the effects
+    /// of a start function.
     fn try_out(&mut self, component: &Component) -> Result<(), LoadErrorKind> {
         let mut scratch = self.sandbox("instantiating it")?;
         for (point, decide) in &self.offers {
@@ -145,7 +147,7 @@ impl LoadedPolicy {
         Sandbox::open(&self.engine, &self.linked).map_err(|(failure, _)| trial(what)(failure))
     }
 
-    /// Which code this is.
+    /// The policy's name and digest.
     pub fn policy(&self) -> &PolicyRef {
         &self.policy
     }
@@ -155,26 +157,26 @@ impl LoadedPolicy {
         self.policy.digest
     }
 
-    /// What it says about itself; `None` when it does not offer `about`.
+    /// The policy's description. `None`: it does not offer `about`.
     pub fn description(&self) -> Option<&Description> {
         self.about.as_ref().map(|about| &about.description)
     }
 
-    /// The points it offers, in the order of the design.
+    /// The points that the policy offers, in the order of [`Point`].
     pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
         self.offers.keys().copied()
     }
 
-    /// Whether it offers this point.
+    /// Whether the policy offers this point.
     pub fn offers(&self, point: Point) -> bool {
         self.offers.contains_key(&point)
     }
 
-    /// Whether it takes these settings, a JSON object. A component without `about` takes any here,
-    /// and finds out when it decides.
+    /// Whether the policy accepts these settings, a JSON object. A component without `about`
+    /// accepts any settings here, and may fail when it decides.
     ///
     /// # Errors
-    /// The policy's own text, which names the field; or how the call failed.
+    /// The policy's own text, which names the field, or the failure of the call.
     pub fn validate(&self, settings: &str) -> Result<(), SettingsError> {
         let Some(about) = &self.about else {
             return Ok(());
@@ -191,7 +193,7 @@ impl LoadedPolicy {
     /// Decides in a fresh sandbox.
     ///
     /// # Errors
-    /// Any [`Failure`]; the point's safe default holds then.
+    /// Any [`Failure`]; the point's safe default then applies.
     pub fn decide(&self, input: &Input) -> Result<Decided, DecideError> {
         let point = input.point();
         let failed = |failure, fuel_used| DecideError {
@@ -214,7 +216,7 @@ impl LoadedPolicy {
         Ok(Decided { verdict, fuel_used })
     }
 
-    /// The failure of asking for a point it does not offer.
+    /// The failure of a call at a point that the policy does not offer.
     pub(crate) fn not_offered(&self) -> Failure {
         let offered: Vec<_> = self.points().map(Point::as_str).collect();
         Failure::NotOffered {
@@ -227,7 +229,7 @@ fn trial(what: &'static str) -> impl Fn(Failure) -> LoadErrorKind {
     move |failure| LoadErrorKind::Trial { what, failure }
 }
 
-/// Sorts out what cannot be a component before the compiler sees it.
+/// Refuses bytes that cannot be a component, before the compiler sees them.
 fn check_form(bytes: &[u8], bytes_max: u64) -> Result<(), LoadErrorKind> {
     let found = bytes.len() as u64;
     if found == 0 {
@@ -246,8 +248,8 @@ fn check_form(bytes: &[u8], bytes_max: u64) -> Result<(), LoadErrorKind> {
     }
 }
 
-/// Refuses whatever the component wants from outside, before the linker would, so that all of it is
-/// named at once.
+/// Refuses all imports of the component, before the linker would, so that the error names all of
+/// them.
 fn check_imports(engine: &PolicyEngine, component: &Component) -> Result<(), LoadErrorKind> {
     let ty = component.component_type();
     let wanted = ty
@@ -261,8 +263,8 @@ fn check_imports(engine: &PolicyEngine, component: &Component) -> Result<(), Loa
     }
 }
 
-/// An import that only names types, as `reeve:policy/types` is in every component: nothing can be
-/// called through it, and an empty linker satisfies it.
+/// Whether an import only names types, as `reeve:policy/types` does in every component. No function
+/// can be called through it, and an empty linker satisfies it.
 fn is_only_types(engine: &PolicyEngine, item: &ComponentItem) -> bool {
     match item {
         ComponentItem::Type(_) => true,
@@ -273,8 +275,8 @@ fn is_only_types(engine: &PolicyEngine, item: &ComponentItem) -> bool {
     }
 }
 
-/// Whether it exports this interface in exactly this version. wasmtime's own look-up would also take
-/// a later 0.1.x, which may mean something else.
+/// Whether the component exports this interface in exactly this version. wasmtime's own look-up
+/// would also accept a later 0.1.x, which may have another meaning.
 fn exports(engine: &PolicyEngine, component: &Component, interface: &str) -> bool {
     let ty = component.component_type();
     ty.exports(engine.wasm()).any(|(name, _)| name == interface)

@@ -1,8 +1,8 @@
-//! What a policy says about itself.
+//! A policy's description of itself.
 
 use serde::Serialize;
 
-/// The answer of `about.describe`, within its bounds.
+/// The result of `about.describe`, within its bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Description {

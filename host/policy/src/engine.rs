@@ -1,4 +1,4 @@
-//! The one wasmtime engine of the host, configured so that the same input gives the same decision.
+//! The host's one wasmtime engine, configured so that the same input gives the same decision.
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use wasmtime::{
 use crate::gate::{Gate, Turn};
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
-/// A Wasm page: memories are sized and reserved in whole ones.
+/// A Wasm page: memories are sized and reserved in whole pages.
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// Memory that stays mapped in a slot between calls, when the kernel can tell which of its pages the
-/// last call wrote: more than a compiled policy ever has, so that nothing is unmapped and faulted in again.
+/// Memory that stays mapped in a slot between calls, if the kernel can tell which pages the last
+/// call wrote. It is more than a compiled policy uses, so that nothing is unmapped and faulted in
+/// again.
 const KEPT_RESIDENT_BYTES: usize = 2 * 1024 * 1024;
 
-/// Compiles policies and runs them within [`Limits`]. Clones share everything.
+/// Compiles policies and runs them within [`Limits`]. Clones share all state.
 #[derive(Clone)]
 pub struct PolicyEngine {
     wasm: Engine,
@@ -26,17 +27,17 @@ pub struct PolicyEngine {
     gate: Arc<Gate>,
 }
 
-/// Where the memory of a call comes from.
+/// Where a call's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allocation {
-    /// From slots that were reserved at the start. Measured for a fresh call of a small policy: 14 µs
-    /// where the kernel tells which pages were written (Linux 6.7), 22 µs elsewhere.
+    /// Slots that are reserved at start. A fresh call of a small policy took 14 µs where the kernel
+    /// reports written pages (Linux 6.7), 22 µs elsewhere.
     Pooled,
-    /// From the system, for each call anew: 26 µs. Used where the address space cannot be reserved.
+    /// The system, on each call: 26 µs. Used where the address space cannot be reserved.
     OnDemand,
 }
 
-/// The engine could not be set up.
+/// Why the engine could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "could not set up the Wasm engine with {limits:?}; this machine must be one that wasmtime \
@@ -49,13 +50,13 @@ pub struct EngineError {
 }
 
 impl PolicyEngine {
-    /// An engine that holds every call to these limits.
+    /// An engine that enforces these limits on every call.
     ///
     /// # Errors
-    /// Neither way of allocating memory works here, or wasmtime cannot compile for this machine.
+    /// Neither kind of memory allocation works here, or wasmtime cannot compile for this machine.
     pub fn new(limits: Limits) -> Result<Self, EngineError> {
-        // Calls are synchronous and only compute, so more of them at a time than twice the cores would
-        // not be faster. The upper bound keeps the reserved address space at 8 GiB by default.
+        // Calls are synchronous and only compute, so more than twice the cores at a time would not
+        // be faster. The upper bound limits the reserved address space to 8 GiB by default.
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         let concurrent = (2 * cores).clamp(8, 64);
 
@@ -76,18 +77,18 @@ impl PolicyEngine {
         })
     }
 
-    /// Moves the clock of the deadlines on. The shell calls it every [`crate::limits::TICK`] from a thread of its
-    /// own; without it calls end by fuel alone.
+    /// Advances the clock of the deadlines. The shell calls it every [`crate::limits::TICK`] from a
+    /// separate thread. Without it, only fuel ends a call.
     pub fn tick(&self) {
         self.wasm.increment_epoch();
     }
 
-    /// What every call is held to.
+    /// The limits of every call.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Where the memory of a call comes from.
+    /// Where a call's memory comes from.
     pub fn allocation(&self) -> Allocation {
         self.allocation
     }
@@ -102,25 +103,27 @@ impl PolicyEngine {
     }
 }
 
-/// What makes a call repeatable, and leaves out what policies have no use for.
+/// Settings that make a call repeatable, and disable features that policies do not need.
 fn deterministic(limits: &Limits) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
-        // Fuel ends a call at the same instruction every time; the epoch is the backstop.
+        // Fuel ends a call at the same instruction every time; the epoch is the last resort.
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes_max)
-        // Where the Wasm specification leaves results to the machine.
+        // Features whose results the Wasm specification leaves to the machine.
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
-        // For the adapters that wasmtime makes between the instances of a composed component: they copy
-        // from one memory to another. A policy's own modules have one memory each (see `intake`).
+        // For the adapters that wasmtime creates between the instances of a composed component:
+        // they copy from one memory to another. A policy's own modules have one memory each (see
+        // `intake`).
         .wasm_multi_memory(true)
-        // Reserving just what a memory may grow to, instead of the usual 4 GiB, costs explicit bounds checks
-        // (not measurable in a decision) and works in containers that limit address space.
+        // Reserves only what a memory may grow to, instead of the usual 4 GiB. That costs explicit
+        // bounds checks (not measurable in a decision) and works in containers that limit address
+        // space.
         .memory_reservation(reserved_bytes(limits) as u64)
         .memory_reservation_for_growth(0)
         .memory_guard_size(PAGE_BYTES as u64);
@@ -144,8 +147,8 @@ fn pooled(limits: &Limits, concurrent: usize) -> Config {
         .max_memory_size(reserved_bytes(limits))
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_unused_warm_slots(count(1));
-    // Without help from the kernel, resetting resident memory means writing all of it, which costs
-    // more than giving it back.
+    // Without the kernel's help, resetting resident memory means writing all of it, which costs
+    // more than unmapping it.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Auto)
             .linear_memory_keep_resident(KEPT_RESIDENT_BYTES)

@@ -1,4 +1,4 @@
-//! What can go wrong, each error naming the policy, its digest and, where there is one, the point.
+//! Errors. Each names the policy, its digest and, where there is one, the point.
 
 use std::error::Error;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::intake::Excess;
 
-/// The code of a panic while a file was loaded or checked.
+/// The error code for a panic while a file was loaded or checked.
 pub const PANICKED: &str = "panicked";
 
-/// Which code: a policy's name and the digest of its bytes.
+/// A policy's name and the digest of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRef {
-    /// The name it gives itself in `about`, else the name it was loaded under.
+    /// The name in its `about`, else the name it was loaded under.
     pub name: String,
     /// The SHA-256 of the component.
     pub digest: Digest,
@@ -28,63 +28,63 @@ impl fmt::Display for PolicyRef {
     }
 }
 
-/// Why a call gave no usable answer.
+/// Why a call gave no usable verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It aborted: a panic, an access outside its memory, a recursion that went too deep.
+    /// The policy aborted: a panic, an access outside its memory, a recursion that was too deep.
     #[error("it trapped: {0}; a policy returns an error instead of aborting")]
     Trap(String),
-    /// It ran out of fuel.
+    /// The policy ran out of fuel.
     #[error("it used up its {fuel} units of fuel; look for an endless loop, or raise the limit")]
     FuelExhausted {
-        /// What it had.
+        /// The fuel it was given.
         fuel: u64,
     },
-    /// It was interrupted although it had fuel left.
+    /// The policy was interrupted although it had fuel left.
     #[error(
         "it was interrupted after {ticks} ticks with fuel left; the machine is overloaded, or the \
          limits of fuel and time do not fit together"
     )]
     Deadline {
-        /// What it had.
+        /// The number of ticks it was given.
         ticks: u64,
     },
-    /// It asked for more memory than it may have.
+    /// The policy requested more memory than its limit.
     #[error("it asked for {wanted} {what} and may have {max}")]
     MemoryExceeded {
         /// `bytes of memory` or `entries of a table`.
         what: &'static str,
-        /// What it would have had.
+        /// The size that it requested in total.
         wanted: usize,
-        /// What is allowed.
+        /// The limit.
         max: usize,
     },
-    /// What it returned cannot be read: invalid UTF-8, a pointer outside its memory, a case that does
-    /// not exist, more bytes than any answer may have.
+    /// The result cannot be read: invalid UTF-8, a pointer outside its memory, an unknown case, or
+    /// more bytes than a result may have.
     #[error("its answer cannot be read: {0}; bindings generated from wit/ do not produce this")]
     Malformed(String),
-    /// It could not be instantiated for a reason that is not in its own code.
+    /// The component could not be instantiated, for a reason outside its own code.
     #[error("it could not be instantiated: {0}")]
     NotInstantiated(String),
-    /// Its own error text, at most 512 bytes.
+    /// The policy returned an error with this text, at most 512 bytes.
     #[error("it refused: {0}")]
     Refused(String),
-    /// It answered something the contract does not allow.
+    /// The result violates the contract.
     #[error("its answer is out of bounds: {0}")]
     OutOfBounds(String),
-    /// It has no such function.
+    /// The component has no such function.
     #[error("it does not offer this point; it offers {offered}")]
     NotOffered {
         /// The points it offers, separated by commas.
         offered: String,
     },
-    /// There is no policy to ask.
+    /// No policy is bound or loaded.
     #[error("no policy is bound to this point, or none could be loaded yet")]
     NotBound,
 }
 
 impl Failure {
-    /// A stable name for journal and metrics.
+    /// A stable name for the journal and metrics.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
@@ -101,21 +101,21 @@ impl Failure {
     }
 }
 
-/// A decision could not be had; the point's safe default holds.
+/// A failed decision; the point's safe default applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecideError {
-    /// Which code was asked; `None` when nothing is bound.
+    /// The policy that was asked. `None`: no policy is bound.
     pub policy: Option<PolicyRef>,
-    /// What was asked.
+    /// The point it was asked at.
     pub point: Point,
-    /// Why there is no answer.
+    /// Why there is no verdict.
     pub failure: Failure,
-    /// The fuel that was used up nevertheless.
+    /// The fuel used before the failure.
     pub fuel_used: u64,
 }
 
 impl DecideError {
-    /// A stable name for journal and metrics.
+    /// A stable name for the journal and metrics.
     pub fn code(&self) -> &'static str {
         self.failure.code()
     }
@@ -130,30 +130,30 @@ impl fmt::Display for DecideError {
     }
 }
 
-// The failure is part of the text, so it is not a source as well.
+// The text contains the failure, so it is not a source too.
 impl Error for DecideError {}
 
-/// A policy refused its settings, or failed while it looked at them.
+/// The policy refused its settings, or failed while it checked them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy {policy} does not take these settings: {failure}")]
 pub struct SettingsError {
-    /// Whose settings.
+    /// The policy that refused.
     pub policy: PolicyRef,
-    /// Its own text names the field, what was found and what is accepted.
+    /// The policy's own text names the field, what was found and what is accepted.
     pub failure: Failure,
 }
 
 /// A component was not accepted as a policy.
 #[derive(Debug)]
 pub struct LoadError {
-    /// Which bytes, under the name they were loaded by.
+    /// The digest of the bytes, and the name they were loaded under.
     pub policy: PolicyRef,
-    /// Why not.
+    /// The reason.
     pub kind: LoadErrorKind,
 }
 
 impl LoadError {
-    /// That loading these bytes panicked.
+    /// The error for a panic while these bytes were loaded.
     pub(crate) fn panicked(name: &str, bytes: &[u8], message: String) -> Self {
         Self {
             policy: PolicyRef {
@@ -164,7 +164,8 @@ impl LoadError {
         }
     }
 
-    /// Whether the same bytes would fail again. A trial that the machine cut short may succeed later.
+    /// Whether the same bytes would fail again. A trial that the machine interrupted may succeed
+    /// later.
     pub(crate) fn lasts(&self) -> bool {
         !matches!(
             self.kind,
@@ -183,7 +184,7 @@ impl fmt::Display for LoadError {
 }
 
 impl Error for LoadError {
-    /// The kind is part of the text; what follows is its own cause.
+    /// The text contains the kind, so the source is the kind's own cause.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.kind.source()
     }
@@ -192,10 +193,10 @@ impl Error for LoadError {
 /// Why a component was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadErrorKind {
-    /// There are no bytes.
+    /// The file has no bytes.
     #[error("it is empty; was it read while it was being written?")]
     Empty,
-    /// There are too many.
+    /// The file has too many bytes.
     #[error("it has {found} bytes, accepted are at most {max}")]
     TooLarge {
         /// The size.
@@ -203,28 +204,28 @@ pub enum LoadErrorKind {
         /// The limit.
         max: u64,
     },
-    /// It is something else.
+    /// The file is not WebAssembly.
     #[error("it is not WebAssembly; a policy is a component, as `reeve policy build` makes them")]
     NotWasm,
-    /// It was not made a component.
+    /// The file is a core module, not a component.
     #[error(
         "it is a core Wasm module, and a policy is a component: build it with `reeve policy build`, \
          or pass the module to wit-component (`wasm-tools component new`)"
     )]
     CoreModule,
-    /// It exceeds a bound that is checked before it is compiled.
+    /// The component exceeds a bound that is checked before compilation.
     #[error(transparent)]
     TooComplex(#[from] Excess),
-    /// It instantiates a component that no bound can be checked of.
+    /// The component instantiates a component whose bounds cannot be checked.
     #[error(
         "it instantiates a component that it imports or takes from an instance (at byte {at}); \
          accepted are components that it holds itself. Compose it with its components inside"
     )]
     UnknownComponent {
-        /// Where in the file.
+        /// The offset in the file.
         at: usize,
     },
-    /// It does not validate or compile.
+    /// The component does not validate or compile.
     #[error("it does not compile as a component; is it complete?")]
     Invalid(#[source] Cause),
     /// The compiler panicked.
@@ -233,13 +234,13 @@ pub enum LoadErrorKind {
          tried again until it changes; please report it with the file"
     )]
     Panicked(String),
-    /// It wants something from outside.
+    /// The component has imports.
     #[error(
         "it imports {}; a policy may import nothing: it is given an empty linker, so that it decides \
          from its input alone. Build it for wasm32-unknown-unknown, which has no WASI", .0.join(", ")
     )]
     Imports(Vec<String>),
-    /// It answers no question.
+    /// The component offers no point.
     #[error(
         "it exports {}, accepted is at least one of {}",
         if found.is_empty() { "nothing".to_owned() } else { found.join(", ") },
@@ -251,21 +252,21 @@ pub enum LoadErrorKind {
         /// The interfaces of the contract.
         accepted: Vec<String>,
     },
-    /// An export has the right name and another type.
+    /// An export has the right name but another type.
     #[error("its {interface} has another type than wit/ says")]
     WrongType {
         /// The interface.
         interface: String,
-        /// What differs.
+        /// The difference.
         #[source]
         source: Cause,
     },
-    /// It failed when it was tried.
+    /// The component failed when it was tried.
     #[error("{what} failed: {failure}")]
     Trial {
-        /// What was tried.
+        /// The function that was tried.
         what: &'static str,
-        /// How it failed.
+        /// How the function failed.
         failure: Failure,
     },
 }
@@ -291,7 +292,7 @@ impl LoadErrorKind {
 }
 
 impl LoadErrorKind {
-    /// What wasmtime refuses.
+    /// An error of wasmtime.
     pub(crate) fn invalid(error: wasmtime::Error) -> Self {
         Self::Invalid(error.into())
     }
@@ -303,8 +304,8 @@ impl From<wasmparser::Error> for LoadErrorKind {
     }
 }
 
-/// What a library says is wrong, in one line of at most 512 bytes: it may repeat names that the component
-/// chose, of any length and with any character.
+/// A library's error text as one line of at most 512 bytes. It may repeat names from the component,
+/// which can have any length and any character.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Cause(String);

@@ -1,5 +1,5 @@
-//! Reads a component's file, once and whole. Whatever is hashed, checked and compiled afterwards are
-//! these bytes, so a file that changes meanwhile cannot slip something else in.
+//! Reads a component's file once and whole. The same bytes are then hashed, checked and compiled,
+//! so a file that changes during a reload cannot bypass a check.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -7,16 +7,16 @@ use std::path::Path;
 
 use crate::report::ReloadError;
 
-/// The content of a regular file, symbolic links followed, of at most `bytes_max` bytes.
+/// The content of a regular file, following symbolic links, of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// It cannot be read, is not a file, or is longer.
+/// The file cannot be read, is not a regular file, or is too long.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
     let failed = |source| ReloadError::Read {
         path: path.to_owned(),
         source,
     };
-    // Opening a named pipe would wait for a writer.
+    // To open a named pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(ReloadError::NotAFile {
             path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! The floor of isolation: what a fresh sandbox costs when the code in it does nothing. Benchmarks show
-//! a decision beside it; nothing else uses it.
+//! The minimal cost of isolation: a fresh sandbox with code that does nothing. Only benchmarks use
+//! it, to compare a decision with it.
 
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
@@ -7,8 +7,8 @@ use crate::engine::PolicyEngine;
 use crate::error::{Failure, LoadErrorKind};
 use crate::sandbox::{Linked, Sandbox};
 
-/// A component with one function that takes and returns nothing, called the way a policy is: through
-/// the same engine, gate, limits and sandbox.
+/// A component with one function that takes and returns nothing. It is called like a policy,
+/// through the same engine, gate, limits and sandbox.
 pub struct Floor {
     engine: PolicyEngine,
     linked: Linked,
@@ -19,7 +19,7 @@ impl Floor {
     /// Compiles the component and calls its exported `function` once. The component may import nothing.
     ///
     /// # Errors
-    /// It does not compile, wants imports, has no such function, or the call fails.
+    /// The component does not compile, has imports, has no such function, or the call fails.
     pub fn load(
         engine: &PolicyEngine,
         bytes: &[u8],

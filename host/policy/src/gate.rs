@@ -1,5 +1,5 @@
-//! How many calls run at a time: as many as the pool has slots. A call that finds none free waits
-//! for its turn instead of failing, since a turn is over in microseconds.
+//! Limits concurrent calls to the pool's slots. A call without a free slot waits instead of
+//! failing, because calls end within microseconds.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ pub(crate) struct Gate {
     freed: Condvar,
 }
 
-/// A slot, free again when dropped.
+/// A slot in use. Dropping it frees the slot.
 pub(crate) struct Turn<'gate> {
     gate: &'gate Gate,
 }

@@ -1,4 +1,4 @@
-//! Runs policies, and knows nothing else of the host: wasmtime on one side, the core's inputs and
+//! Runs policies, independent of the rest of the host: wasmtime on one side, the core's inputs and
 //! verdicts on the other.
 //!
 //! ```text
@@ -10,14 +10,15 @@
 //!                                              one call ── lift ──► bounds ──► verdict
 //! ```
 //!
-//! - [`engine`], [`limits`], `gate`: one engine, what a call may use, how many run at a time.
-//! - [`component`]: bytes to a policy that can decide. `sandbox`: one call of it.
-//! - `intake`: bounds on a component's bytes, checked before it is compiled.
-//! - `v0_1`: the contract's types and conversions, one folder for each released version.
-//! - `bounds`: what an answer may say. [`error`]: what can go wrong, and its stable codes.
-//! - [`slots`]: which policy answers for which pool. [`registry`], [`binding`], [`report`]: files in,
-//!   bad ones kept out.
-//! - [`cases`]: tests as data, for policy authors. [`floor`]: the yardstick of the benchmarks.
+//! - [`engine`], [`limits`], `gate`: one engine, the limits of a call, the limit of concurrent
+//!   calls.
+//! - [`component`]: turns bytes into a policy that can decide. `sandbox`: one call of a policy.
+//! - `intake`: bounds on a component's bytes, checked before compilation.
+//! - `v0_1`: the contract's types and conversions, one folder per released version.
+//! - `bounds`: the bounds of a policy's output. [`error`]: errors and their stable codes.
+//! - [`slots`]: the active policy of each pool and point. [`registry`], [`binding`], [`report`]:
+//!   load files and refuse bad ones.
+//! - [`cases`]: tests as data, for policy authors. [`floor`]: the baseline of the benchmarks.
 
 pub mod binding;
 pub mod cases;

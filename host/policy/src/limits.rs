@@ -1,25 +1,26 @@
-//! What one call of a policy may use.
+//! The limits of one policy call.
 
 use std::time::Duration;
 
-/// How often the shell calls [`crate::PolicyEngine::tick`]. The deadline only backs fuel up, so it may
-/// be coarse; ten wake-ups a second cost nothing.
+/// How often the shell calls [`crate::PolicyEngine::tick`]. The deadline is only a last resort
+/// after fuel, so it may be coarse. Ten wake-ups a second cost nothing.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// The bytes a call may hand back in all its texts together. The longest answer that is in bounds is
-/// a description with its 64 KiB schema, twice that in UTF-16; a verdict needs less than 4 KiB. A
-/// longer text is refused before it is copied out of the sandbox.
+/// The bytes that a call may return in all its strings together. The longest result within bounds
+/// is a description with its 64 KiB schema, twice that in UTF-16; a verdict needs less than 4 KiB.
+/// A longer string is refused before it is copied out of the sandbox.
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Core instances in one component, with those that wasmtime adds for its adapters. A Rust policy has
-/// one, a JavaScript policy of componentize-qjs 13, a Python policy of componentize-py 38.
+/// Core instances in one component, including those that wasmtime adds for its adapters. A Rust
+/// policy has one, a JavaScript policy of componentize-qjs 13, a Python policy of componentize-py
+/// 38.
 pub(crate) const CORE_INSTANCES_MAX: usize = 64;
 
-/// Linear memories in one component; together they share [`Limits::memory_bytes_max`]. A component
-/// composed of several policies has one for each, and JavaScript policies have three.
+/// Linear memories in one component. They share [`Limits::memory_bytes_max`]. A component composed
+/// of several policies has one per policy, and JavaScript policies have three.
 pub(crate) const MEMORIES_MAX: usize = 8;
 
-/// Tables in one component: one for each core instance.
+/// Tables in one component: one per core instance.
 pub(crate) const TABLES_MAX: usize = 64;
 
 /// The default of [`Limits::function_bytes_max`]. The largest function of a standard policy has 17 KB, of
@@ -30,29 +31,29 @@ pub(crate) const FUNCTION_BYTES_MAX: u64 = 64 * 1024;
 /// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
 
-/// What one call of a policy may use. The defaults fit policies compiled to Wasm; a language that
-/// brings its interpreter along may need more.
+/// The limits of one policy call. The defaults fit policies compiled to Wasm. A language that
+/// includes its interpreter may need more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel of one call, about one unit for each instruction and each byte moved in bulk. A standard
+    /// Fuel of one call: about one unit per instruction and per byte moved in bulk. A standard
     /// decision uses 20,000 over 10 instances and 180,000 over 100. The default is 250 times the
     /// latter, and ends an endless loop within a tenth of a second.
     pub fuel: u64,
-    /// Linear memory of one call in bytes, all memories together. A Rust policy starts with about
-    /// 1 MiB, nearly all of it its stack. Also the address space reserved for each memory that may exist at
-    /// the same time.
+    /// Linear memory of one call in bytes, for all its memories together. A Rust policy starts with
+    /// about 1 MiB, nearly all of it stack. This is also the address space reserved for each memory
+    /// that may exist at the same time.
     pub memory_bytes_max: usize,
-    /// The native stack of one call in bytes: how deep a recursion goes before it traps. A quarter of what
-    /// Rust gives a thread, so the host's own frames have room.
+    /// The native stack of one call in bytes, which bounds the depth of a recursion. It is a
+    /// quarter of a Rust thread's stack, so the host's own frames have room.
     pub stack_bytes_max: usize,
-    /// Ticks of [`TICK`] until a call is interrupted, whatever fuel it has left. The default, 1 s, is at least
-    /// ten times what the default fuel takes, so that a slow machine does not decide differently.
+    /// Ticks of [`TICK`] until a call is interrupted, whatever fuel it has left. The default, 1 s,
+    /// is at least ten times what the default fuel takes, so that a slow machine decides the same.
     pub deadline_ticks: u64,
-    /// The size of a component in bytes. The standard ones have 80 to 120 KiB; a language that brings
-    /// its interpreter along needs megabytes, and time and memory to compile them.
+    /// The size of a component in bytes. The standard policies have 80 to 120 KiB. A language that
+    /// includes its interpreter needs megabytes, and time and memory to compile them.
     pub component_bytes_max: u64,
-    /// The size of one function's body in bytes. Compiling takes memory and time for a whole function
-    /// at once, and more than in proportion to its size.
+    /// The size of one function's body in bytes. The compiler handles a whole function at once, and
+    /// its time and memory grow faster than the function's size.
     pub function_bytes_max: u64,
 }
 

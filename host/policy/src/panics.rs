@@ -1,16 +1,16 @@
-//! Keeping a panic where it happens: one file's, of wasmtime or of this crate.
+//! Contains a panic of wasmtime or of this crate, so that it affects only the file that caused it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::bounds;
 
-/// Runs this; a panic becomes an error with its message.
+/// Runs a closure and turns a panic into an error with its message.
 ///
 /// # Errors
-/// What the panic said, at most 512 bytes of it.
+/// The panic's message, cut to 512 bytes.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    // What is left half done belongs to `run` alone and is dropped with it.
+    // Only `run` can see state that the panic left incomplete, and that state is dropped with it.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| message(payload.as_ref()))
 }
 

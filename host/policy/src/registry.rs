@@ -1,6 +1,6 @@
-//! Brings the files of the policy directory into force and keeps the last good one of each. It never
-//! watches anything: the shell calls [`Registry::reload`] when it has reason to. Whatever one file does
-//! to its loading, a panic included, is that file's error and no other's.
+//! Activates the files of the policy directory and keeps the last good version of each. It does not
+//! watch files; the shell calls [`Registry::reload`] when something may have changed. A failure to
+//! load a file, even a panic, is an error of that file only.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::report::{
 };
 use crate::slots::{Slot, SlotMap, Slots};
 
-/// What makes a policy of a file's bytes. It gets the engine, the file's name and the bytes.
+/// Makes a policy from a file's bytes. It gets the engine, the file's name and the bytes.
 pub type Loader =
     dyn Fn(&PolicyEngine, &str, &[u8]) -> Result<LoadedPolicy, LoadError> + Send + Sync;
 
@@ -29,9 +29,9 @@ pub struct Registry {
     load: Box<Loader>,
     directory: PathBuf,
     slots: Arc<Slots>,
-    /// Held for a whole reload, so that two of them do not overtake each other.
+    /// Held during a whole reload, so that two reloads do not overlap.
     reloading: Mutex<()>,
-    /// Held only to read or exchange, never while compiling.
+    /// Held only for a read or an exchange, never during compilation.
     state: Mutex<State>,
 }
 
@@ -41,15 +41,15 @@ struct State {
     files: BTreeMap<String, FileState>,
 }
 
-/// What is known of one file.
+/// The state of one file.
 #[derive(Clone, Default)]
 struct FileState {
-    /// The last good one.
+    /// The last good version.
     serving: Option<Arc<LoadedPolicy>>,
-    /// Why the file as it was last read is not the one that serves.
+    /// Why the file's present content is not active.
     last_error: Option<String>,
-    /// What loading made of bytes that do not serve, so that a file that does not change is loaded once,
-    /// however often it is read. `None` if the bytes that were read last serve.
+    /// The result of loading bytes that are not active, so that an unchanged file is loaded only
+    /// once. `None`: the bytes read last are active.
     tried: Option<Tried>,
 }
 
@@ -62,10 +62,10 @@ struct Tried {
 type Loaded = Result<Arc<LoadedPolicy>, Arc<LoadError>>;
 
 impl Registry {
-    /// A registry that serves nothing until [`Registry::reload`].
+    /// A registry without active policies until [`Registry::reload`].
     ///
     /// # Errors
-    /// A binding cannot be meant, whatever the files hold.
+    /// A binding is invalid, independent of the files.
     pub fn new(
         engine: PolicyEngine,
         directory: PathBuf,
@@ -74,10 +74,10 @@ impl Registry {
         Self::with_loader(engine, directory, bindings, Box::new(LoadedPolicy::load))
     }
 
-    /// A registry like [`Registry::new`] that has this loader make policies of bytes.
+    /// Like [`Registry::new`], but this loader makes policies from bytes.
     ///
     /// # Errors
-    /// A binding cannot be meant, whatever the files hold.
+    /// A binding is invalid, independent of the files.
     pub fn with_loader(
         engine: PolicyEngine,
         directory: PathBuf,
@@ -103,14 +103,14 @@ impl Registry {
         })
     }
 
-    /// What decides. It stays the same object for the life of the registry.
+    /// The slots that decide. They are the same object for the life of the registry.
     pub fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }
 
-    /// Reads every bound file and puts those that changed and are good in force, all in one step. A
-    /// file that is missing, bad or refuses a pool's settings changes nothing: its last good content goes on
-    /// serving. Compiles on the calling thread, which should not be one that decides.
+    /// Reads every bound file and activates the changed good ones in one step. A file that is
+    /// missing, bad, or refuses a pool's settings changes nothing: its last good version stays
+    /// active. This compiles on the calling thread, so do not call it on a thread that decides.
     pub fn reload(&self) -> ReloadReport {
         let _one_at_a_time = lock(&self.reloading);
         let mut state = lock(&self.state).clone();
@@ -123,10 +123,11 @@ impl Registry {
         ReloadReport { files }
     }
 
-    /// Puts other bindings in force, files and settings, if all of them are good; else changes nothing.
+    /// Activates new bindings, both files and settings, if all of them are good. Otherwise it
+    /// changes nothing.
     ///
     /// # Errors
-    /// A binding cannot be meant, or files are not good or refuse the new settings.
+    /// A binding is invalid, or a file is bad or refuses the new settings.
     pub fn rebind(&self, bindings: Vec<Binding>) -> Result<ReloadReport, RebindError> {
         binding::check(&bindings)?;
         let _one_at_a_time = lock(&self.reloading);
@@ -154,7 +155,8 @@ impl Registry {
         Ok(report)
     }
 
-    /// Every bound file: what serves, for whom, and what is wrong with its present content.
+    /// Every bound file: its active version, the bindings, and the problem with its present
+    /// content.
     pub fn status(&self) -> Vec<PolicyStatus> {
         let State { bindings, files } = lock(&self.state).clone();
         files
@@ -170,7 +172,8 @@ impl Registry {
             .collect()
     }
 
-    /// The file's content as a policy that fits its bindings. A panic is an error like any other.
+    /// Loads the file's content as a policy that fits its bindings. A panic is an error like any
+    /// other.
     fn try_file(
         &self,
         name: &str,
@@ -190,7 +193,8 @@ impl Registry {
         })
     }
 
-    /// Reads the file and loads it, unless these bytes were loaded before: then that outcome still holds.
+    /// Reads the file and loads it. If the same bytes were loaded before, the earlier result is
+    /// reused.
     fn load(&self, name: &str, known: &mut FileState) -> Result<Arc<LoadedPolicy>, ReloadError> {
         let path = self.directory.join(name);
         let bytes = file::read(&path, self.engine.limits().component_bytes_max)?;
@@ -229,7 +233,7 @@ impl Registry {
 }
 
 impl FileState {
-    /// Takes the outcome of a trial in: the good one serves from now on, a bad one is remembered.
+    /// Applies the result of a trial: a good version becomes active, a bad one is remembered.
     fn settle(&mut self, file: &str, tried: Result<Arc<LoadedPolicy>, ReloadError>) -> FileReport {
         let before = self.serving.as_ref().map(|serving| serving.digest());
         let outcome = match tried {
@@ -262,7 +266,8 @@ impl FileState {
     }
 }
 
-/// Whether the policy answers every point the file is bound to, and takes the settings there.
+/// Checks that the policy offers every point that the file is bound to, and accepts the settings
+/// there.
 fn check_bindings(
     loaded: &LoadedPolicy,
     name: &str,
@@ -304,7 +309,7 @@ fn slot_map(state: &State) -> SlotMap {
     slots
 }
 
-/// A thread that panicked elsewhere leaves the state as it was: it is only ever exchanged whole.
+/// A panic of another thread leaves the state intact, because it is only exchanged as a whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! What a reload did and what is in force, as data for the log, the HTTP interface and `reeve check`.
+//! The results of a reload and the active policies, as data for the log, the HTTP interface and
+//! `reeve check`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -12,120 +13,121 @@ use crate::binding::{Binding, BindingError};
 use crate::component::LoadedPolicy;
 use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
 
-/// What a reload did, file by file in the order of their names.
+/// The results of a reload, one per file in the order of their names.
 #[derive(Debug, Serialize)]
 pub struct ReloadReport {
-    /// Every bound file.
+    /// One report per bound file.
     pub files: Vec<FileReport>,
 }
 
-/// What a reload did with one file.
+/// The result of a reload for one file.
 #[derive(Debug, Serialize)]
 pub struct FileReport {
-    /// Its name within the policy directory.
+    /// The file's name in the policy directory.
     pub file: String,
-    /// What became of it.
+    /// What happened to the file.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What became of one file.
+/// What happened to one file.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Its bytes are those that serve already.
+    /// The file's bytes are already active.
     Unchanged {
-        /// Of these bytes.
+        /// The digest of these bytes.
         digest: Digest,
     },
-    /// It serves from now on.
+    /// The file's content became active.
     Activated {
-        /// What served before; `None`: nothing.
+        /// The digest of the previous version. `None`: there was none.
         old: Option<Digest>,
-        /// What serves now.
+        /// The digest of the new version.
         new: Digest,
     },
-    /// It is not good; the last good content goes on serving.
+    /// The file was refused; the last good version stays active.
     Refused {
-        /// Why.
+        /// The reason.
         #[serde(serialize_with = "as_text")]
         error: ReloadError,
-        /// What goes on serving; `None`: nothing, and its points take their safe defaults.
+        /// The digest of the active version. `None`: there is none, and its points take their safe
+        /// defaults.
         serving: Option<Digest>,
     },
 }
 
-/// Other bindings were not put in force; what was in force still is.
+/// Why new bindings were not activated; the active ones stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RebindError {
-    /// They cannot be meant, whatever the files hold.
+    /// The bindings are invalid, independent of the files.
     #[error(transparent)]
     Binding(#[from] BindingError),
-    /// Files are not good, or refuse the new settings.
+    /// Files are bad or refuse the new settings.
     #[error("{}", .0.iter().map(|(file, error)| format!("{file}: {}", error.text())).collect::<Vec<_>>().join("; "))]
     Refused(Vec<(String, ReloadError)>),
 }
 
-/// Why a file's content was not put in force.
+/// Why a file's content was not activated.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the policy {}", path.display())]
     Read {
-        /// Where it was looked for.
+        /// The file's path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// It is a directory, a pipe or the like.
+    /// The path names a directory, a pipe or the like.
     #[error("the policy {} is not a regular file", path.display())]
     NotAFile {
-        /// Where it was looked for.
+        /// The path found.
         path: PathBuf,
     },
-    /// It has too many bytes.
+    /// The file has too many bytes.
     #[error("the policy {} has more than {max} bytes, the most that is accepted", path.display())]
     TooLarge {
-        /// Where it is.
+        /// The file's path.
         path: PathBuf,
         /// The limit.
         max: u64,
     },
-    /// It is no policy.
+    /// The content is no policy.
     #[error(transparent)]
     Load(Arc<LoadError>),
-    /// Reading it, or checking its settings, panicked.
+    /// A read of the file, or the check of its settings, panicked.
     #[error(
         "the policy {}: reading it or checking its settings panicked: {message}. This is a fault of the \
          host; please report it with the file", path.display()
     )]
     Panicked {
-        /// Where it is.
+        /// The file's path.
         path: PathBuf,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
-    /// It does not answer what it is bound to.
+    /// The policy does not offer the point that it is bound to.
     #[error("policy {policy} is bound to pool {pool}, point {point}: {failure}")]
     NotOffered {
-        /// Which policy.
+        /// The policy's name and digest.
         policy: PolicyRef,
         /// The binding's pool.
         pool: PoolName,
         /// The binding's point.
         point: Point,
-        /// What it offers.
+        /// The points that it offers.
         failure: Failure,
     },
-    /// A pool's settings are not for it.
+    /// The policy refuses a pool's settings.
     #[error("pool {pool}, point {point}: {refusal}")]
     Settings {
         /// The binding's pool.
         pool: PoolName,
         /// The binding's point.
         point: Point,
-        /// In the policy's own words.
+        /// The refusal in the policy's own words.
         refusal: SettingsError,
     },
 }
@@ -158,7 +160,7 @@ impl ReloadError {
 }
 
 impl ReloadReport {
-    /// Whether every file serves as it is.
+    /// Whether every file's present content is active.
     pub fn is_good(&self) -> bool {
         self.refused().next().is_none()
     }
@@ -184,22 +186,22 @@ impl ReloadReport {
     }
 }
 
-/// One bound file as `/v1/policies` shows it.
+/// One bound file, as `/v1/policies` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyStatus {
-    /// Its name within the policy directory.
+    /// The file's name in the policy directory.
     pub file: String,
-    /// What serves; `None`: nothing yet, and its points take their safe defaults.
+    /// The active version. `None`: there is none, and its points take their safe defaults.
     pub digest: Option<Digest>,
-    /// The name the serving policy gives itself; `None` without `about`, or when nothing serves.
+    /// The active policy's name in `about`. `None`: it has no `about`, or no version is active.
     pub name: Option<String>,
-    /// The serving policy's own version, likewise.
+    /// The active policy's version in `about`. `None`: it has no `about`, or no version is active.
     pub version: Option<String>,
-    /// The points the serving policy offers.
+    /// The points that the active policy offers.
     pub offers: Vec<Point>,
-    /// Whom it serves.
+    /// The points of pools that it is bound to.
     pub bound: Vec<BoundTo>,
-    /// Why the file's present content is not what serves; `None`: it is.
+    /// Why the file's present content is not active. `None`: it is.
     pub last_error: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! One call's sandbox: a store that lives for this call, and the judgement of how the call ended.
+//! The sandbox of one call: a store that lives for this call, and the classification of how the
+//! call ended.
 
 use wasmtime::component::{
     ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, TypedFunc,
@@ -15,14 +16,14 @@ use crate::limits::{
 /// A compiled component with its (empty) imports resolved.
 pub(crate) type Linked = InstancePre<Held>;
 
-/// A fresh instance, for one call. Fresh, because a decision must not depend on the ones before it:
-/// what a policy keeps in its memory dies with the sandbox, and a memo is the one thing it can hand on.
-/// The pool makes that cheap.
+/// A fresh instance for one call. A decision must not depend on earlier ones: a policy's memory is
+/// dropped with the sandbox, and only a memo passes to the next call. The pool makes fresh
+/// instances cheap.
 pub(crate) struct Sandbox<'engine> {
     instance: Instance,
     store: Store<Held>,
     limits: &'engine Limits,
-    // Declared last, so that the slot is free only after the store has given it back.
+    // Declared last, so that the slot becomes free only after the store is dropped.
     _turn: Turn<'engine>,
 }
 
@@ -30,7 +31,8 @@ impl<'engine> Sandbox<'engine> {
     /// Instantiates the component with full fuel.
     ///
     /// # Errors
-    /// Its start function failed, or it needs more than the limits give; with the fuel used.
+    /// The start function failed, or the component needs more than the limits allow. Includes the
+    /// fuel used.
     pub(crate) fn open(
         engine: &'engine PolicyEngine,
         linked: &Linked,
@@ -60,10 +62,10 @@ impl<'engine> Sandbox<'engine> {
         }
     }
 
-    /// The exported function as one with these parameters and results.
+    /// The exported function with these parameter and result types.
     ///
     /// # Errors
-    /// It has another type.
+    /// The function has another type.
     pub(crate) fn function<P, R>(
         &mut self,
         index: &ComponentExportIndex,
@@ -75,7 +77,7 @@ impl<'engine> Sandbox<'engine> {
         self.instance.get_typed_func(&mut self.store, index)
     }
 
-    /// Calls the exported function, whose type was checked when the component was loaded.
+    /// Calls the exported function. Its type was checked when the component was loaded.
     ///
     /// # Errors
     /// Any [`Failure`] of the code itself.
@@ -106,7 +108,7 @@ fn fuel_used(store: &Store<Held>, limits: &Limits) -> u64 {
     limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0))
 }
 
-/// What ended the call, if it was the code that was running or a limit it ran into.
+/// The failure, if the code itself or one of its limits ended the call.
 fn judge(error: &wasmtime::Error, limits: &Limits) -> Option<Failure> {
     if let Some(denied) = error.downcast_ref::<Denied>() {
         return Some(Failure::MemoryExceeded {
@@ -125,14 +127,14 @@ fn judge(error: &wasmtime::Error, limits: &Limits) -> Option<Failure> {
     Some(failure)
 }
 
-/// What the call holds of the host's memory, and may hold.
+/// The memory that the call uses, and its limit.
 pub(crate) struct Held {
     memory_bytes: usize,
     memory_bytes_max: usize,
 }
 
-/// The policy asked for more than it may hold. Raised as a trap, because a policy that is told `no`
-/// would mostly abort without a word.
+/// The policy requested more than its limit. This is raised as a trap, because most policies abort
+/// without a message if an allocation fails.
 #[derive(Debug, thiserror::Error)]
 #[error("asked for {wanted} {what}, allowed are {max}")]
 struct Denied {

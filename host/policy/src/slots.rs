@@ -1,4 +1,4 @@
-//! Which policy answers which question of which pool, swapped as a whole.
+//! The active policy of each pool and point, exchanged as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use reeve_core::point::{Input, Point, Verdict};
 use crate::component::{Decided, LoadedPolicy};
 use crate::error::{DecideError, Failure, PolicyRef};
 
-/// A policy and the settings of one pool for it. They change together.
+/// A policy and one pool's settings for it. They change together.
 #[derive(Clone)]
 pub struct Slot {
-    /// The policy.
+    /// The policy to ask.
     pub policy: Arc<LoadedPolicy>,
-    /// A JSON object.
+    /// The settings as a JSON object.
     pub settings: Arc<str>,
 }
 
-/// What is bound, at one moment.
+/// All bindings at one moment.
 #[derive(Clone, Default)]
 pub struct SlotMap {
     pools: BTreeMap<PoolName, BTreeMap<Point, Slot>>,
 }
 
 impl SlotMap {
-    /// Binds a point of a pool, in place of what was bound there before.
+    /// Binds a point of a pool and replaces an earlier binding.
     pub fn bind(&mut self, pool: PoolName, point: Point, slot: Slot) {
         self.pools.entry(pool).or_default().insert(point, slot);
     }
 
-    /// What is bound to a point of a pool.
+    /// The binding of a point of a pool.
     pub fn get(&self, pool: &PoolName, point: Point) -> Option<&Slot> {
         self.pools.get(pool)?.get(&point)
     }
 }
 
-/// What is bound now. Reading takes no lock; a reload exchanges everything in one step.
+/// The present bindings. Reads take no lock; a reload exchanges all of them in one step.
 #[derive(Default)]
 pub struct Slots {
     now: ArcSwap<SlotMap>,
@@ -46,29 +46,29 @@ pub struct Slots {
 /// A decision or its failure, with everything the journal needs to repeat it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Which code was asked; `None` when nothing is bound.
+    /// The policy that was asked. `None`: no policy is bound.
     pub policy: Option<PolicyRef>,
-    /// What it was told, settings included.
+    /// The policy's input, including the settings.
     pub input: Input,
-    /// What it answered.
+    /// The verdict, or why there is none.
     pub verdict: Result<Verdict, DecideError>,
-    /// What it cost.
+    /// The fuel used.
     pub fuel_used: u64,
 }
 
 impl Slots {
-    /// Puts another map in force. Decisions under way end with what they began with.
+    /// Replaces all bindings. Running decisions finish with the bindings they started with.
     pub fn replace(&self, slots: SlotMap) {
         self.now.store(Arc::new(slots));
     }
 
-    /// What is bound to a point of a pool now.
+    /// The present binding of a point of a pool.
     pub fn get(&self, pool: &PoolName, point: Point) -> Option<Slot> {
         self.now.load().get(pool, point).cloned()
     }
 
-    /// Asks what is bound to the input's point, with the pool's settings filled in. The slot is looked
-    /// up once, so component and settings belong together whatever is reloaded meanwhile.
+    /// Asks the policy bound to the input's point, with the pool's settings filled in. The slot is
+    /// read once, so component and settings match even during a reload.
     pub fn decide(&self, pool: &PoolName, mut input: Input) -> Decision {
         let Some(slot) = self.get(pool, input.point()) else {
             let error = DecideError {

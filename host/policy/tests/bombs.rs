@@ -1,7 +1,7 @@
-//! Files that cost the compiler, or the reader of the file, a thousand times their size: refused before
-//! either sees them.
+//! Tests files that cost the compiler or a parser a thousand times their size: they are refused
+//! first.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use reeve_policy::{Bound, Excess, LoadErrorKind, LoadedPolicy, PolicyEngine};
 use support::{Fixture, bomb, engine, whole};
 
-/// An unoptimised build on a busy machine takes a hundredth of it; compiling would take far more.
+/// An unoptimized build on a busy machine needs a hundredth of this; compilation would need far
+/// more.
 const CHEAP: Duration = Duration::from_secs(2);
 
-/// What the component is refused for, cheaply and in a short text.
+/// Loads the component and returns the excess it is refused for. Checks that this is fast and the
+/// text short.
 fn excess(engine: &PolicyEngine, bytes: &[u8]) -> Excess {
     let start = Instant::now();
     let error = LoadedPolicy::load(engine, "bomb.wasm", bytes).map(drop);
@@ -36,7 +38,7 @@ fn excess(engine: &PolicyEngine, bytes: &[u8]) -> Excess {
 #[test]
 fn components_inside_each_other_are_refused_by_depth() {
     let engine = engine();
-    // The latter two take half a gigabyte and 8 GiB when wasmtime reads them.
+    // The last two would take half a gigabyte and 8 GiB in wasmtime.
     for (depth, kilobytes) in [(9, 0), (5_000, 58), (20_000, 238)] {
         let bytes = bomb::nested_components(depth);
         assert_eq!(bytes.len() / 1000, kilobytes);
@@ -51,7 +53,7 @@ fn components_inside_each_other_are_refused_by_depth() {
 #[test]
 fn types_inside_each_other_are_refused_by_depth() {
     let engine = engine();
-    // The latter would overflow the stack, which ends the process.
+    // The last one would overflow the stack, which ends the process.
     for depth in [9, 1_000_000] {
         let excess = excess(&engine, &bomb::nested_types(depth));
         assert_eq!((excess.bound, excess.found), (Bound::TypeNesting, 9));

@@ -1,6 +1,6 @@
-//! Case files say what went wrong, in the file or in the policy.
+//! Tests the errors of case files, in the file or in the policy.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -91,7 +91,7 @@ fn a_case_file_that_could_not_test_what_it_means_is_an_error() {
         ),
         (
             json!([{ "name": "n", "expect": { "error": "x", "next": 1 } }]),
-            "stands alone",
+            "must be alone",
         ),
         (
             json!([{ "name": "n", "input": { "trise": 1 }, "expect": { "reason": "again" } }]),
@@ -99,7 +99,7 @@ fn a_case_file_that_could_not_test_what_it_means_is_an_error() {
         ),
         (
             json!([{ "name": "n", "input": { "settings": "{}" }, "expect": { "reason": "again" } }]),
-            "beside",
+            "next to",
         ),
         (
             json!([

@@ -1,6 +1,6 @@
-//! A component of several components, as composers and JavaScript toolchains make them.
+//! Tests components composed of several, as composers and JavaScript toolchains make them.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -8,8 +8,8 @@ mod support;
 use reeve_policy::{Bound, LoadErrorKind, LoadedPolicy};
 use support::{again_ms, engine, question, whole};
 
-/// Two inner components: one decides, and has the other hand its text back. Each has a memory of its own,
-/// so the text is copied between them.
+/// Two inner components: one decides, and calls the other to return its text. Each has its own
+/// memory, so the text is copied between them.
 const COMPOSED: &str = include_str!("support/composed.wat");
 
 #[test]
@@ -53,8 +53,8 @@ fn a_component_has_at_most_64_core_instances_and_8_memories() {
         let bytes = wat::parse_str(text).expect("valid text");
         LoadedPolicy::load(&engine(), "many.wasm", &bytes).map(drop)
     };
-    // The composed component has three core instances of its own, two of them with a memory, and
-    // wasmtime adds one to copy texts.
+    // The composed component has three core instances, two of them with a memory. wasmtime adds one
+    // to copy strings.
     assert!(with(60, 0).is_ok());
     assert!(with(0, 6).is_ok());
     let error = with(62, 0).expect_err("65 core instances");

@@ -1,6 +1,6 @@
-//! Components that mean harm, or are badly broken: each ends as an error that says what happened.
+//! Tests hostile and broken components: each call ends with an error that names the cause.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -11,7 +11,7 @@ use reeve_core::point::{Input, Point, adopt};
 use reeve_policy::{Failure, Limits, LoadedPolicy};
 use support::{Fixture, again_ms, engine, engine_with, load, question};
 
-/// What deciding with this fixture fails with.
+/// The failure of a decision with this fixture.
 fn failure_of(fixture: &Fixture) -> Failure {
     let policy = load(fixture).expect("it loads");
     policy.decide(&question()).expect_err("it fails").failure
@@ -72,7 +72,7 @@ fn fuel_is_counted_the_same_every_time_and_on_every_engine() {
     let used = used_with(50_000_000).expect("it ends");
     assert!(used > 1500, "{used}");
     assert_eq!(used_with(used + 1), Ok(used));
-    // Fuel is looked at once a round of the loop.
+    // Fuel is checked once per round of the loop.
     let too_little = used - 20;
     let error = used_with(too_little).expect_err("a few rounds short");
     assert_eq!(error.failure, Failure::FuelExhausted { fuel: too_little });
@@ -324,7 +324,7 @@ fn a_component_with_any_byte_changed_is_refused_or_harmless() {
         let mut broken = sound.clone();
         broken[place] ^= 1 << (place % 8);
         if let Ok(policy) = LoadedPolicy::load(&engine, "broken", &broken) {
-            // Any answer and any error will do; a panic will not.
+            // Any verdict and any error is acceptable; a panic is not.
             let _ = policy.decide(&question());
         }
     }

@@ -1,6 +1,6 @@
-//! What is accepted as a policy, and what the refusal of anything else says.
+//! Tests which components are accepted as policies, and the error texts of refusals.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -188,7 +188,7 @@ fn a_component_offers_what_it_exports_and_no_more() {
 }
 
 #[test]
-fn what_a_policy_says_about_itself_is_read_at_load() {
+fn the_description_of_a_policy_is_read_at_load() {
     let bytes = with_about(|_| {});
     let policy = LoadedPolicy::load(&engine(), "file.wasm", &bytes).expect("it loads");
     let description = policy.description().expect("it has about");
@@ -266,8 +266,8 @@ fn a_memory_that_starts_over_the_limit_fails_the_load() {
 }
 
 #[test]
-fn where_slots_cannot_be_reserved_memory_comes_on_demand() {
-    // 8 slots of 2^45 bytes do not fit the 2^47 bytes of a process.
+fn memory_is_allocated_on_demand_if_slots_cannot_be_reserved() {
+    // 8 slots of 2^45 bytes do not fit into the 2^47 bytes of a process.
     let engine = engine_with(Limits {
         memory_bytes_max: 1 << 45,
         ..Limits::default()

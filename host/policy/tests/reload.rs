@@ -1,6 +1,6 @@
-//! Files come into force when they are good, whole and all at once; otherwise nothing changes.
+//! Tests that good files become active all at once, and that bad files change nothing.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;

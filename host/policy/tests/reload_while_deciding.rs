@@ -1,6 +1,6 @@
-//! Files change under way: a new one is noticed however it comes, and no decision suffers from it.
+//! Tests changes of files during decisions: every change is noticed, and no decision fails.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -16,7 +16,7 @@ use serde_json::json;
 use support::setup::{FILE, Setup, answering, pool};
 use support::{again_ms, question};
 
-/// Points `directory/link` at `target`, in one step, as Kubernetes does with `..data`.
+/// Points `directory/link` at `target` in one step, like Kubernetes does with `..data`.
 #[cfg(unix)]
 fn point_at(directory: &Path, link: &str, target: &str) {
     let fresh = directory.join("fresh-link");

@@ -1,6 +1,6 @@
-//! The standard policies as components: every case file of theirs, their cost, and their settings.
+//! Tests the standard policies as components: all their case files, their cost, and their settings.
 
-// Helpers of tests stop loudly, as tests do.
+// Test helpers panic on failure, like tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -27,7 +27,7 @@ fn load(engine: &PolicyEngine, name: &str) -> LoadedPolicy {
     LoadedPolicy::load(engine, name, &bytes).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The crates of policies in the repository, by the name of their component.
+/// The repository's policy crates, by component name.
 fn crates() -> BTreeMap<String, PathBuf> {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
     let mut crates = BTreeMap::new();
@@ -83,7 +83,7 @@ fn every_standard_policy_offers_its_point_and_describes_itself() {
     }
 }
 
-/// As many instances as an input may have, the one to serve last.
+/// The maximum number of instances in an input, with the one to serve last.
 fn a_hundred_instances() -> Input {
     let instances = (0..100)
         .map(|number| InstanceFacts {

@@ -1,12 +1,15 @@
-//! Which connections a door for other machines takes, and which it ends for others.
+//! Decides which connections the listener for boxes accepts, and which connection it closes to make
+//! room.
 //!
-//! A connection *waits* while no request is under way on it: its client has sent nothing, half a head, or nothing more.
-//! Connections that wait cost the door a place and its client nothing, so they are the ones to go. Once a peer or the
-//! door is at its cap, a new connection takes the place of one that waits; only where none waits is it turned away.
-//! So half-sent heads, however many and from however many peers, keep no request out.
+//! A connection *waits* while no request runs on it: the client has sent nothing, or half a head,
+//! or is idle between requests. A waiting connection uses a place and costs its client nothing, so
+//! it is closed first. When a peer or the listener is at its cap, a new connection replaces a
+//! waiting one. If no connection waits, the new one is refused. So clients that send half a head,
+//! however many, cannot keep requests out.
 //!
-//! Guarantees: one peer never has more connections than its cap, the door never more than its own. At the peer's cap
-//! that peer's oldest waiting connection goes; at the door's, the oldest one of the peer with the most.
+//! Guarantees: a peer never has more connections than its cap, and the listener never more than its
+//! own. At the peer's cap, that peer's oldest waiting connection is closed. At the listener's cap,
+//! the oldest waiting connection of the peer with the most waiting connections is closed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,16 +21,16 @@ use super::server::CONNECTIONS_MAX;
 use crate::hearing::{Hearing, TurnedAway};
 use crate::metrics::Metrics;
 
-/// How many connections there may be.
+/// The caps on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caps {
-    /// Of one peer's address.
+    /// For one peer address.
     pub(crate) per_peer: usize,
-    /// At the whole door.
+    /// For the whole listener.
     pub(crate) door: usize,
 }
 
-/// The connections of one door.
+/// The connections of one listener.
 pub(crate) struct Admission {
     caps: Caps,
     hearing: Hearing,
@@ -37,7 +40,7 @@ pub(crate) struct Admission {
 
 #[derive(Default)]
 struct State {
-    /// By peer, then in the order in which they came or last began to wait.
+    /// Per peer, ordered by when the connection opened or last began to wait.
     peers: BTreeMap<IpAddr, BTreeMap<u64, Connection>>,
     open: usize,
     last: u64,
@@ -45,26 +48,26 @@ struct State {
 
 struct Connection {
     waits_since: Option<u64>,
-    /// Dropped to end the connection.
+    /// Closes the connection when dropped.
     _end: oneshot::Sender<()>,
 }
 
-/// The place of one connection; free again when this is dropped.
+/// The place of one connection. Dropping it frees the place.
 pub(super) struct Place {
     admission: Arc<Admission>,
     peer: IpAddr,
     number: u64,
 }
 
-/// From where a request comes; only at a door with an admission.
+/// The address a request comes from. Set only at a listener with an admission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// While it lives a request is under way.
+/// Marks a running request on a connection for as long as it lives.
 pub(super) struct Request<'a>(&'a Place);
 
 impl Caps {
-    /// The host's cap for a door, and this one for each peer.
+    /// This cap per peer, and the host's cap for a listener.
     pub(crate) fn per_peer(per_peer: usize) -> Self {
         Self {
             per_peer,
@@ -83,10 +86,10 @@ impl Admission {
         })
     }
 
-    /// A place for a connection of this peer, and what ends when the place is needed for another. `None`: there is
-    /// none.
+    /// Returns a place for a connection of this peer, and a receiver that ends when another
+    /// connection needs the place. `None`: there is no place.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
-        // An IPv4 client of a socket for both families is the same peer as at a socket for IPv4.
+        // An IPv4 client is the same peer at a dual-stack socket and at an IPv4 socket.
         let peer = peer.to_canonical();
         let mut state = self.lock();
         if state.count(peer) >= self.caps.per_peer {
@@ -138,7 +141,7 @@ impl State {
         self.peers.get(&peer).map_or(0, BTreeMap::len)
     }
 
-    /// Ends the connection of this peer that has waited longest. `None`: none waits.
+    /// Closes the longest waiting connection of this peer. `None`: no connection of it waits.
     fn end_oldest_of(&mut self, peer: IpAddr) -> Option<()> {
         let connections = self.peers.get(&peer)?.iter();
         let waiting = connections.filter_map(|(number, it)| Some((it.waits_since?, *number)));
@@ -147,7 +150,8 @@ impl State {
         Some(())
     }
 
-    /// The peer with the most connections that wait; of several, the one whose oldest has waited longest.
+    /// The peer with the most waiting connections. On a tie, the one whose oldest connection waits
+    /// longest.
     fn with_most_waiting(&self) -> Option<IpAddr> {
         let peers = self.peers.iter().filter_map(|(peer, connections)| {
             let waiting = connections.values().filter_map(|it| it.waits_since);
@@ -175,7 +179,7 @@ impl Place {
         self.peer
     }
 
-    /// A request has come: the connection does not wait until what is returned is dropped.
+    /// Marks the connection as busy until the returned value is dropped.
     pub(super) fn begin_request(&self) -> Request<'_> {
         self.set_waiting(false);
         Request(self)
@@ -229,11 +233,11 @@ mod tests {
         let (_second, mut second_ended) = admission.admit(peer(1)).unwrap();
         let request = first.begin_request();
         let (_third, mut third_ended) = admission.admit(peer(1)).unwrap();
-        assert!(!has_ended(&mut first_ended), "a request is under way on it");
+        assert!(!has_ended(&mut first_ended), "a request runs on it");
         assert!(has_ended(&mut second_ended));
         drop(request);
         let (_fourth, _) = admission.admit(peer(1)).unwrap();
-        assert!(!has_ended(&mut first_ended), "it waits for less time");
+        assert!(!has_ended(&mut first_ended), "it has waited for less time");
         assert!(has_ended(&mut third_ended));
     }
 

@@ -1,4 +1,4 @@
-//! A request's JSON, bounded in length and in time.
+//! Reads a request's JSON body, limited in length and time.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-/// How long a client may take to send it.
+/// How long a client may take to send the body.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Reads a body of at most so many bytes as JSON, whatever content type it is given; an empty one as an empty
-/// object. What a web page could send is refused at the door already.
+/// Reads a body of at most `bytes_max` bytes as JSON, whatever its content type. An empty body is
+/// an empty object. The door has already refused requests that web pages can send.
 ///
 /// # Errors
-/// The refusal: too long, too slow, or not what is accepted.
+/// The body is too long, arrives too slowly, or does not parse.
 pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> Result<T, Problem> {
     let too_long = |found: &str| {
         let detail = format!("the body: {found}; accepted: at most {bytes_max} bytes");
@@ -27,7 +27,7 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> R
     let read = tokio::time::timeout(TIME_MAX, to_bytes(body, bytes_max)).await;
     let bytes = match read {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_long("it is longer, or was broken off")),
+        Ok(Err(_)) => return Err(too_long("it is longer, or the connection broke")),
         Err(_elapsed) => {
             let detail = format!(
                 "the body did not arrive within {} s; send it at once",
@@ -35,7 +35,7 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> R
             );
             return Err(Problem::new(
                 "too_slow",
-                "The body comes too slowly",
+                "The body arrives too slowly",
                 detail,
             ));
         }

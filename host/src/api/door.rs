@@ -1,4 +1,4 @@
-//! What every request passes.
+//! The checks that every request passes before a handler sees it.
 
 use axum::Router;
 use axum::body::HttpBody;
@@ -11,18 +11,19 @@ use super::problem::Problem;
 use crate::metrics::Metrics;
 use crate::panics::caught;
 
-/// In front of the paths. It stands outside of axum's layers, which would allocate for each request.
+/// Stands in front of the router. It is no axum layer, because a layer would allocate for each
+/// request.
 pub(crate) struct Door {
     router: Router,
     metrics: Metrics,
     names: Names,
 }
 
-/// Which host names requests may be for.
+/// Which host names a request may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
-    /// Those of this machine. A web page that a browser here shows may point a name of its own at
-    /// 127.0.0.1 and would then be of the same origin as this interface; its requests carry that name.
+    /// Names of this machine only. A web page can point a name of its own at 127.0.0.1, so that the
+    /// browser takes this interface for the page's own origin. The request then carries that name.
     Loopback,
     /// Any: no browser reaches a Unix socket.
     Any,
@@ -37,7 +38,8 @@ impl Door {
         }
     }
 
-    /// Answers one request. A handler that panics answers 500; the connection and the process live on.
+    /// Handles one request. A handler that panics gives a 500; the connection and the process live
+    /// on.
     pub(super) async fn pass<B>(&self, request: Request<B>) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -52,7 +54,7 @@ impl Door {
         if let Some(found) = another_site(request.headers(), request.uri()) {
             return cross_site(&found).into_response();
         }
-        // A router is always ready, and its clone is a count.
+        // A router is always ready, and its clone only increments a count.
         match caught(self.router.clone().call(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
@@ -76,12 +78,14 @@ fn wrong_host(name: &str) -> Problem {
     )
 }
 
-/// What says that a web page of another site sent the request; `None`: nothing does.
+/// Returns the header that shows that a web page of another site sent the request. `None`: no
+/// header does.
 ///
-/// A page may have the browser that shows it send a request to 127.0.0.1 under this host's own name. It does
-/// not see the answer, but asking alone may launch an instance. Every browser says of such a request which
-/// site it is from: `Sec-Fetch-Site` (Fetch Metadata) with any, `Origin` (Fetch) with what is not a plain
-/// `GET`. A page on another port of this machine is another site as well. Programs send neither header.
+/// A page can make the browser send a request to 127.0.0.1 under this host's own name. The page
+/// cannot read the response, but the request alone may launch an instance. Every browser names the
+/// site of such a request: `Sec-Fetch-Site` (Fetch Metadata) with every request, `Origin` (Fetch)
+/// with every request that is not a plain `GET`. A page on another port of this machine is another
+/// site too. Other programs send neither header.
 fn another_site(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let text = |value: &HeaderValue| value.to_str().unwrap_or("?").to_owned();
     if let Some(site) = headers.get("sec-fetch-site").map(text)
@@ -112,13 +116,14 @@ fn cross_site(found: &str) -> Problem {
     )
 }
 
-/// The name the request is for, without the port; `None`: it names none, which no browser does.
+/// The host name in the request, without the port. `None`: the request has none; every browser
+/// sends one.
 fn name<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     if let Some(host) = uri.host() {
         return Some(host);
     }
     let host = headers.get(header::HOST)?;
-    // What is not text is no loopback name either.
+    // A header that is not text is no loopback name either.
     let host = host.to_str().unwrap_or("?");
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(name),
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_of_another_site_sends_is_told_apart_from_what_programs_send() {
+    fn requests_of_other_sites_differ_from_those_of_programs() {
         let found = |sent: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, "127.0.0.1:7433".parse().unwrap());

@@ -11,12 +11,13 @@ use super::problem::Problem;
 /// The media type of the OpenMetrics text format.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The process lives and answers. Nothing else: whoever restarts it for less makes things worse.
+/// Shows only that the process is alive. If it depended on more, restarts by a supervisor would
+/// make an outage worse.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether questions get answers that a policy stands behind; 503 with the reasons if not.
+/// Whether an active policy stands behind the host's responses; a 503 with the reasons if not.
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     let judgement = api.parts.readiness.judge();
     let status = if judgement.ready {
@@ -27,7 +28,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     (status, Json(judgement)).into_response()
 }
 
-/// All counters. How many workers are in which condition, and what their signals say, is counted here and now.
+/// All metrics. The gauges of worker conditions and health signals are computed on each request.
 pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
     let api = &*api.parts;
     let workers = api.handle.workers().await?;

@@ -8,58 +8,58 @@ use std::{fs, io};
 
 use tokio::net::{TcpListener, UnixListener};
 
-/// Why a socket cannot be listened on.
+/// Why the host cannot listen on a socket.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// The address is taken or not to be had.
+    /// The address is in use or not available.
     #[error(
         "cannot listen on {address}; is another reeve running, or another program on that port?"
     )]
     Address {
-        /// The address.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Another machine could reach it.
+    /// Other machines could reach the address.
     #[error(
         "{address} is no loopback address; accepted is one such as 127.0.0.1:7433 or [::1]:7433"
     )]
     NotLoopback {
-        /// The address.
+        /// The configured address.
         address: SocketAddr,
     },
-    /// Someone answers there.
+    /// Another process listens on the socket.
     #[error("the socket {} is in use: a process answers there; stop it, or set another `socket`", path.display())]
     SocketInUse {
-        /// The socket.
+        /// The configured path.
         path: PathBuf,
     },
-    /// The path leads to something else.
+    /// The path names a file of another kind.
     #[error("{} is there and is no socket; remove it, or set another `socket`", path.display())]
     NotASocket {
-        /// The path.
+        /// The configured path.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The system refused to create the socket.
     #[error("cannot listen on the socket {}", path.display())]
     Socket {
-        /// The socket.
+        /// The configured path.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// A Unix socket's file; removed when dropped.
+/// The file of a Unix socket. Dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // A stale one is replaced by the next host all the same.
+        // The next host replaces a stale file anyway.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -75,7 +75,8 @@ pub(crate) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError>
     any_tcp(address).await
 }
 
-/// Listens on any address, for a door that asks everyone for a proof. Port 0 takes a free one.
+/// Listens on any address, for a listener that demands a proof from every client. Port 0 takes a
+/// free port.
 ///
 /// # Errors
 /// [`ListenError::Address`].
@@ -84,11 +85,11 @@ pub(crate) async fn any_tcp(address: SocketAddr) -> Result<TcpListener, ListenEr
     listener.map_err(|source| ListenError::Address { address, source })
 }
 
-/// Listens on a Unix socket that only the host's user may use. A file that a killed host left behind is
+/// Listens on a Unix socket that only the host's user may use. A file that a killed host left is
 /// replaced.
 ///
 /// # Errors
-/// [`ListenError`]: the path is in use, is something else, or the system refuses.
+/// [`ListenError`]: the path is in use, is another kind of file, or the system refuses.
 pub(crate) fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
     let failed = |source| ListenError::Socket {
         path: path.to_owned(),
@@ -116,7 +117,7 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
         }
         Ok(_) => {}
     }
-    // Only a connection that is refused proves that nobody listens.
+    // Only a refused connection proves that no process listens.
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)

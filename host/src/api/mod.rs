@@ -1,11 +1,14 @@
-//! The HTTP interface: for applications and operators on loopback and a Unix socket, for boxes on an address
-//! of its own. Handlers read published state or ask the loop; they decide nothing and call no cloud.
+//! The HTTP interface: for applications and operators on loopback and a Unix socket, for boxes on
+//! an address of its own. Handlers read published state or send requests to the drive loop. They
+//! make no decision and no cloud call.
 //!
-//! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`], [`policies`], [`health`]:
-//!   everything else.
-//! - [`register`], [`reports`]: what boxes and applications say of a worker.
-//! - [`problem`]: what a refusal looks like. [`body`]: what a request brings. [`door`]: what every request passes.
-//! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which of them a door for other machines takes.
+//! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`],
+//!   [`policies`], [`health`]: state of the host.
+//! - [`register`], [`reports`]: what boxes and applications report about a worker.
+//! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`door`]: checks every
+//!   request.
+//! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
+//!   accepted.
 
 mod admission;
 mod body;
@@ -49,34 +52,34 @@ pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
 pub(crate) use server::{serve, serve_boxes};
 
-/// Every path there is, for whoever asked for another one.
+/// Every path, for the response to a request with an unknown one.
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
                      POST /v1/workers/{name}/restart, POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
                      POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, \
                      POST /v1/workers/{name}/delivered, \
                      POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
                      GET /metrics";
-/// The same for boxes.
+/// Every path of the interface for boxes.
 const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
                                POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz";
 
-/// Who may be on the other side of a connection.
+/// Who sends requests over this interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     /// An application on this machine.
     Application,
-    /// A box, or whoever reaches the network: nothing without a proof or a token.
+    /// A box, or any other client on the network: every request needs a proof or a token.
     Box,
 }
 
-/// What handlers work with; clones share it.
+/// What handlers share; a clone is cheap.
 #[derive(Clone)]
 pub(crate) struct Api {
     parts: Arc<ApiParts>,
     side: Side,
 }
 
-/// What the interface is made of.
+/// The parts of the host that handlers use.
 pub(crate) struct ApiParts {
     pub(crate) routes: Arc<Routes>,
     pub(crate) handle: Handle,
@@ -85,9 +88,9 @@ pub(crate) struct ApiParts {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
-    /// What boxes prove themselves with; `None`: this host has no interface for boxes.
+    /// Checks the proofs of boxes. `None`: this host has no interface for boxes.
     pub(crate) proofs: Option<Proofs>,
-    /// From where boxes speak.
+    /// The address from which each worker's box was last heard.
     pub(crate) hearing: Hearing,
 }
 
@@ -109,8 +112,8 @@ impl Api {
         Door::new(self.router(), self.parts.metrics.clone(), Names::Any)
     }
 
-    /// The interface for boxes, which come from other machines under any name; all that it does asks for a proof
-    /// or a token.
+    /// The interface for boxes, which connect from other machines under any name. Every request
+    /// needs a proof or a token.
     pub(crate) fn for_boxes(&self) -> Door {
         Door::new(
             self.router_for_boxes(),
@@ -158,14 +161,14 @@ impl Api {
             .with_state(Self { parts, side })
     }
 
-    /// A worker's box showed that it is the worker's box.
+    /// Records that a box of the worker proved itself from this address.
     fn heard(&self, worker: &WorkerId, shown: &Shown) {
         if let Some(peer) = shown.peer {
             self.parts.hearing.heard(worker, peer);
         }
     }
 
-    /// The worker that a path names.
+    /// The worker that the path names.
     fn worker(&self, name: &Result<Path<String>, PathRejection>) -> Result<&WorkerId, Problem> {
         let Path(name) = name
             .as_ref()

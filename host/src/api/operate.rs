@@ -1,5 +1,5 @@
-//! `POST /v1/workers/{name}/restart`, `/pause`, `/resume` and `/forget`: what people and programs have the host
-//! do. The answer comes when what was done is durable.
+//! `POST /v1/workers/{name}/restart`, `/pause`, `/resume` and `/forget`: an operator's or a
+//! program's commands. The host responds when the outcome is durable.
 
 use axum::Json;
 use axum::body::Body;
@@ -13,39 +13,40 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use super::{Api, body};
 
-/// A cause stands in metrics and texts: one word.
+/// A cause is a label in metrics and texts: one word.
 const CAUSE_BYTES_MAX: usize = 64;
-/// A reason is a line or two.
+/// A reason is one or two lines.
 const BODY_BYTES_MAX: usize = 4 << 10;
 
 type Name = Result<Path<String>, PathRejection>;
 
-/// The worker as it is now, and what the command has done.
+/// The worker's present status, and what the command did.
 #[derive(Serialize)]
 pub(super) struct Done {
     #[serde(flatten)]
     status: WorkerStatus,
-    /// Whether anything is different from before.
+    /// Whether the command changed anything.
     changed: bool,
     outcome: CommandOutcome,
 }
 
-/// What `pause` takes.
+/// The body of `pause`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PauseBody {
     reason: Option<String>,
 }
 
-/// What `restart` takes.
+/// The body of `restart`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RestartBody {
-    /// `secret-changed`, `probe-failed` …: requests of one kind share it. A person need not name one.
+    /// A word such as `secret-changed` or `probe-failed`, shared by requests of one kind. Optional
+    /// for a person.
     cause: Option<String>,
-    /// Why, for people.
+    /// An explanation for people.
     text: Option<String>,
-    /// Who asks; a program unless it says otherwise.
+    /// Who sends the request; `program` by default.
     #[serde(default = "program")]
     by: Initiator,
 }
@@ -54,7 +55,7 @@ fn program() -> Initiator {
     Initiator::Program
 }
 
-/// Ends the worker's instance and brings it up again. However many ask, it happens once.
+/// Ends the worker's instance and brings it up again. Concurrent requests share one restart.
 pub(super) async fn restart(
     State(api): State<Api>,
     name: Name,
@@ -64,7 +65,7 @@ pub(super) async fn restart(
     operate(&api, name, Command::Restart(request)).await
 }
 
-/// Changes nothing in the cloud for the worker any more, until it is resumed.
+/// Stops all changes in the cloud for the worker until it is resumed.
 pub(super) async fn pause(
     State(api): State<Api>,
     name: Name,
@@ -74,12 +75,12 @@ pub(super) async fn pause(
     operate(&api, name, Command::Pause { reason }).await
 }
 
-/// Takes the pause back.
+/// Ends the pause.
 pub(super) async fn resume(State(api): State<Api>, name: Name) -> Result<Json<Done>, Problem> {
     operate(&api, name, Command::Resume).await
 }
 
-/// Learns the worker anew from the cloud.
+/// Discards what the host knows of the worker and reads it again from the cloud.
 pub(super) async fn forget(State(api): State<Api>, name: Name) -> Result<Json<Done>, Problem> {
     operate(&api, name, Command::Forget).await
 }
@@ -126,7 +127,7 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
     })
 }
 
-/// One line for people; `None` where nothing is left of it.
+/// One line of text for people. `None`: it is empty.
 fn line(what: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     let text = text.map(|text| text.trim().to_owned());
     let text = text.filter(|text| !text.is_empty());

@@ -21,8 +21,8 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
     Json(Policies { policies })
 }
 
-/// 200 when every file serves as it is; 422 when one was refused and an earlier one, or none, goes on
-/// serving. The body tells file by file either way.
+/// 200 if every policy file is active. 422 if a file was refused; its last good version, if any,
+/// stays active. The body reports each file in both cases.
 pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
     let report = api.parts.reloads.reload(Cause::Request).await;
     let report = report.map_err(|missing| Problem::internal(&missing.to_string()))?;

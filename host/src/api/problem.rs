@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::drive::LoopEnded;
 
-/// A refusal.
+/// A response that refuses a request.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -19,7 +19,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A refusal of the request itself; the code tells the status.
+    /// A refusal of the request itself. The code decides the HTTP status.
     pub(super) fn new(code: &'static str, title: &str, detail: String) -> Self {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
@@ -35,19 +35,19 @@ impl Problem {
         Self::with_status(status, code, title, detail)
     }
 
-    /// Something in the request cannot be understood.
+    /// The request does not parse, or has values that are not accepted.
     pub(super) fn bad_request(detail: String) -> Self {
         Self::new("bad_request", "The request cannot be understood", detail)
     }
 
-    /// No such worker.
+    /// The configuration has no such worker.
     pub(super) fn unknown_worker(name: &str) -> Self {
         let detail =
             format!("no worker {name:?} is configured; GET /v1/workers shows those that are");
         Self::new("unknown_worker", "There is no such worker", detail)
     }
 
-    /// The worker is not there now.
+    /// The worker has no address to serve at present.
     pub(super) fn not_yet(worker: &WorkerId, not_yet: &NotYet) -> Self {
         let code = not_yet.code;
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
@@ -61,12 +61,12 @@ impl Problem {
         problem.set("retry_after_ms", not_yet.retry_after.get());
         problem.set("worker", worker.as_str());
         problem.set("decision", decision);
-        // Zero would be an invitation to come back at once, over and over.
+        // A zero would make clients retry in a tight loop.
         problem.retry_after_s = Some(not_yet.retry_after.ceil_secs().max(1));
         problem
     }
 
-    /// A register or a report was not taken in.
+    /// A register or report was refused.
     pub(super) fn refused(worker: &WorkerId, refusal: &Refusal) -> Self {
         let code = refusal.code;
         let status = match code.kind() {
@@ -86,7 +86,7 @@ impl Problem {
         problem
     }
 
-    /// An operator's command was not followed.
+    /// An operator's command was refused.
     pub(super) fn not_followed(worker: &WorkerId, refused: &Refused) -> Self {
         let code = refused.code;
         let status = match code {
@@ -104,7 +104,7 @@ impl Problem {
         problem
     }
 
-    /// The request failed through no fault of its own.
+    /// The host failed; the request itself is not at fault.
     pub(super) fn internal(detail: &str) -> Self {
         Self::new("internal", "The host failed to answer", detail.to_owned())
     }

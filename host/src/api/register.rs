@@ -1,4 +1,4 @@
-//! `POST /v1/workers/{name}/register`: a box proves which instance it is, and gets its token.
+//! `POST /v1/workers/{name}/register`: a box proves which instance it runs on, and gets a token.
 
 use axum::Json;
 use axum::body::Body;
@@ -14,20 +14,21 @@ use super::problem::Problem;
 use super::reports::{Shown, fresh};
 use super::{Api, body};
 
-/// An identity document has 2 to 3 KiB, and a nonce and some JSON come with it.
+/// An identity document has 2 to 3 KiB; the nonce and the JSON around it need a little more.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// How long a nonce is: long enough not to be anybody else's by chance, short enough to be one.
+/// The length of a nonce: long enough to be unique when drawn at random, short enough to store.
 const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// `{"nonce": "…", "document": "…"}`, or `{"nonce": "…", "instance": "i-…", "secret": "…"}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Drawn by the box for this register, and the same when it sends it again.
+    /// Drawn by the box for this register. A retry sends the same nonce.
     nonce: String,
-    /// The identity document with its RSA-2048 signature, as the metadata service gives it.
+    /// The identity document with its RSA-2048 signature, as the instance metadata service returns
+    /// it.
     document: Option<String>,
-    /// Which instance, where the proof is a shared secret.
+    /// The box's instance, where the proof is a shared secret.
     instance: Option<InstanceId>,
     /// The shared secret.
     secret: Option<String>,
@@ -78,7 +79,8 @@ pub(super) async fn register(
     }
 }
 
-/// The proof's own failure is for the worker's record; a request of another shape is not.
+/// Checks the proof. `Ok(Err(_))` is a proof that failed, which goes to the worker's facts;
+/// `Err(_)` is a malformed request, which does not.
 fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
     let Some(proofs) = &api.parts.proofs else {
         return Err(Problem::internal("this host checks no proofs of boxes"));

@@ -1,5 +1,6 @@
-//! `POST /v1/workers/{name}/delivered`, `…/processed`, `…/busy`, and for boxes `…/heartbeat`: what is said of a
-//! worker. The same handlers serve applications on this machine, who need no token, and boxes, who do.
+//! `POST /v1/workers/{name}/delivered`, `…/processed`, `…/busy`, and for boxes `…/heartbeat`:
+//! reports about a worker. The same handlers serve applications on this machine, which need no
+//! token, and boxes, which do.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -21,11 +22,11 @@ use super::admission::Peer;
 use super::problem::Problem;
 use super::{Api, Side, body};
 
-/// A count and an instance's id.
+/// A count and an instance id fit easily.
 const BODY_BYTES_MAX: usize = 4 << 10;
-/// More in one report is no count of anything that was delivered.
+/// A higher count in one report is a mistake of the sender.
 const COUNT_MAX: u64 = 1_000_000;
-/// A lease that its holder forgot ends within a day; who needs longer renews it.
+/// A busy lease that its holder forgot ends within a day; a holder that needs longer renews it.
 const BUSY_MAX: Millis = Millis::from_secs(86_400);
 
 /// The name in the path.
@@ -37,7 +38,7 @@ type Name = Result<Path<String>, PathRejection>;
 pub(super) struct Count {
     #[serde(default = "one")]
     count: u64,
-    /// Where an application says to which instance it delivered, that one has to be the worker's still.
+    /// The instance an application delivered to. If set, it must still be the worker's instance.
     instance: Option<InstanceId>,
 }
 
@@ -57,18 +58,19 @@ pub(super) struct Nothing {}
 struct AcceptedBody {
     /// `stored`, `not_running` or `not_stored`.
     outcome: &'static str,
-    /// Shown from now on instead of the one that was shown.
+    /// Replaces the token that the request showed.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heartbeat_ms: Option<u64>,
 }
 
-/// What a request shows of who sent it.
+/// What a request shows about its sender.
 pub(super) struct Shown {
-    /// `Authorization`; `None`: it is not there, or no text.
+    /// The `Authorization` header. `None`: it is missing, or not text.
     authorization: Option<String>,
-    /// The address; `None`: it is this machine's, or not told at this door.
+    /// The peer address. `None`: the request came from this machine, or the listener has no
+    /// admission.
     pub(super) peer: Option<IpAddr>,
 }
 
@@ -89,7 +91,7 @@ fn one() -> u64 {
     1
 }
 
-/// Only of an application: a box does not know what is on its way to it.
+/// For applications only: a box does not know what was sent to it.
 pub(super) async fn delivered(
     State(api): State<Api>,
     name: Name,
@@ -152,7 +154,8 @@ async fn count(body: Body) -> Result<Count, Problem> {
     Ok(counted)
 }
 
-/// Who speaks: on this machine an application, on the boxes' interface whoever shows a token.
+/// Who reports: an application on this machine's interface, a box with a token on the interface for
+/// boxes.
 fn reporter(
     api: &Api,
     name: &Name,
@@ -197,7 +200,7 @@ async fn say(
     }
 }
 
-/// 256 bits from the system.
+/// 256 random bits from the system.
 pub(super) fn fresh() -> Result<Secret, Problem> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| {

@@ -10,7 +10,8 @@ use super::problem::Problem;
 use super::{Api, wait};
 use crate::routes::ServedBody;
 
-/// From the published route while it is valid: no lock, no policy, no call. Else through the loop.
+/// Responds from the published route while it is valid: no lock, no policy call, no cloud call.
+/// Otherwise asks the drive loop.
 pub(super) async fn resolve(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
@@ -42,7 +43,7 @@ fn served(body: String) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    // The answer says itself how long it holds; a cache in between would not read that.
+    // The body says how long it is valid; a cache between host and caller would not read that.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,4 +1,4 @@
-//! Connections: accepted, served, and ended without cutting anyone off.
+//! Accepts, serves and closes connections without cutting off running requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,24 +17,26 @@ use tokio::task::JoinSet;
 use super::admission::{Admission, Peer, Place};
 use super::door::Door;
 
-/// Connections of a door at a time, below the 1024 open files that systems usually grant.
+/// Connections per listener, below the usual limit of 1024 open files.
 pub(super) const CONNECTIONS_MAX: usize = 512;
 /// How long a client may take to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(10);
-/// How long connections may take to end when the host has answered everyone.
+/// How long connections may take to close after the last response.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
-/// A connection's place, and what ends when the door needs the place for another; `None`: this door gives no places.
+/// A connection's place, and the receiver that ends when another connection needs it. `None`: this
+/// listener gives no places.
 type Admitted = Option<(Place, oneshot::Receiver<()>)>;
 
-/// Serves connections from this machine until `stop` turns true or its sender is gone; then accepts no more, lets each
-/// finish the request it is at, and ends. At the cap further connections wait to be accepted.
+/// Serves connections from this machine until `stop` turns true or its sender is dropped. It then
+/// accepts no more, lets each connection finish its running request, and returns. At the cap,
+/// further connections wait to be accepted.
 pub(crate) async fn serve<L: Listener>(listener: L, door: Door, stop: watch::Receiver<bool>) {
     serve_those(listener, door, stop, CONNECTIONS_MAX, |_| Some(None)).await;
 }
 
-/// The same for connections from other machines. All are accepted, so that half-sent heads never hold up
-/// the others; `admission` says which of them are served.
+/// Serves connections from other machines. All are accepted, so that half-sent heads never delay
+/// the others; `admission` decides which are served.
 pub(crate) async fn serve_boxes(
     listener: TcpListener,
     door: Door,
@@ -69,11 +71,11 @@ async fn serve_those<L: Listener>(
     }
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
-    // Who still sends nothing and reads nothing is cut off when the set is dropped.
+    // Connections that still send and read nothing are cut off when the set is dropped.
     let _ = tokio::time::timeout(crate::drive::DRAIN_MAX + CLOSE_MAX, ended).await;
 }
 
-/// Serves a connection until its client or the host ends it, or its place is needed.
+/// Serves a connection until its client or the host closes it, or its place is needed.
 async fn connection<I>(
     stream: TokioIo<I>,
     door: Arc<Door>,
@@ -87,7 +89,7 @@ async fn connection<I>(
     };
     tokio::select! {
         () = requests(stream, &door, stop, Some(&place)) => {}
-        // Nothing is ever sent: the sender is dropped.
+        // The channel carries no value; it ends when its sender is dropped.
         _ = ended => {}
     }
 }
@@ -120,12 +122,12 @@ async fn requests<I>(
         }
     };
     if let Err(error) = served {
-        // A client that went away or spoke no HTTP: nothing an operator could act on.
+        // The client left or spoke no HTTP; an operator can do nothing about it.
         tracing::debug!("a connection ended: {error}");
     }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone cannot turn it true any more; that is the end as well.
+    // A dropped sender can no longer turn it true, so it means stop as well.
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -2,13 +2,13 @@
 
 use reeve_core::time::Millis;
 
-/// More than this is more than proxies and clients keep a request open.
+/// Proxies and clients rarely keep a request open for longer.
 const WAIT_MAX: Millis = Millis::from_secs(300);
 
-/// Reads a query of nothing but `wait`; `None`: the caller named no wait.
+/// Parses a query that has at most the parameter `wait`. `None`: the caller named no wait.
 ///
 /// # Errors
-/// What was found and what is accepted.
+/// What was found, and what is accepted.
 pub(super) fn parse(query: Option<&str>) -> Result<Option<Millis>, String> {
     let mut wait = None;
     for pair in query
@@ -21,7 +21,7 @@ pub(super) fn parse(query: Option<&str>) -> Result<Option<Millis>, String> {
             return Err(format!("found the parameter {name:?}; accepted: wait"));
         }
         if wait.replace(length(value)?).is_some() {
-            return Err("the parameter \"wait\" stands twice; accepted: once".to_owned());
+            return Err("the parameter \"wait\" is given twice; accepted: once".to_owned());
         }
     }
     Ok(wait)

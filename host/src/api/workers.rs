@@ -1,4 +1,4 @@
-//! `GET /v1/workers` and `GET /v1/workers/{name}`: what is known of workers.
+//! `GET /v1/workers` and `GET /v1/workers/{name}`: the status of workers.
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;

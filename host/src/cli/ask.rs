@@ -1,4 +1,4 @@
-//! Asking a running host over its own interface.
+//! Sends requests to a running host over its HTTP interface.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::config::Config;
 
-/// Far more than any fleet's status.
+/// Far larger than any fleet's status.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// Which host is asked.
+/// Which host to ask.
 #[derive(Debug, Args)]
 pub(super) struct HostArgs {
     /// The host's configuration file: its socket is asked, or the address it listens on.
@@ -32,15 +32,15 @@ pub(super) struct HostArgs {
 }
 
 impl HostArgs {
-    /// Gets the path's JSON.
+    /// Gets the JSON at a path.
     ///
     /// # Errors
-    /// There is no such host, or it refuses: in its own words.
+    /// No host answers there, or the host refuses; the error quotes the refusal.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.ask(Request::get(path), None).await
     }
 
-    /// Posts this JSON, or nothing, and gets the answer's.
+    /// Posts this JSON, or nothing, and returns the response's JSON.
     ///
     /// # Errors
     /// As for [`get`](Self::get).
@@ -67,19 +67,18 @@ impl HostArgs {
         let config = self.config.as_deref().map(Config::read).transpose()?;
         let socket = config.as_ref().and_then(|config| config.socket.clone());
         let address = config.map_or(self.host, |config| config.listen);
-        let nobody = "is `reeve serve` running there?";
+        let hint = "is `reeve serve` running there?";
         let (status, body) = match socket {
             Some(socket) => {
                 let stream = UnixStream::connect(&socket).await;
-                let stream = stream.with_context(|| {
-                    format!("no host answers at {}; {nobody}", socket.display())
-                })?;
+                let stream = stream
+                    .with_context(|| format!("no host answers at {}; {hint}", socket.display()))?;
                 exchange(stream, request).await
             }
             None => {
                 let stream = TcpStream::connect(address).await;
                 let stream =
-                    stream.with_context(|| format!("no host answers at {address}; {nobody}"))?;
+                    stream.with_context(|| format!("no host answers at {address}; {hint}"))?;
                 exchange(stream, request).await
             }
         }
@@ -103,7 +102,7 @@ async fn exchange(
     let status = answer.status();
     let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await?;
     drop(sender);
-    // It ends with the request; what went wrong has shown in the answer.
+    // The connection ends with the request; the response has already shown any failure.
     let _ = connection.await;
     Ok((status, body.to_vec()))
 }

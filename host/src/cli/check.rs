@@ -1,4 +1,4 @@
-//! `reeve check`: everything about a configuration that can be told without a cloud.
+//! `reeve check`: checks a configuration and its policies without a cloud.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::config::{BoundPolicy, Config, ConfigError, Finding};
 use crate::policies::Policies;
 use crate::print;
 
-/// A line per finding, or what was found to be good.
+/// Prints one line per finding, or a summary if there is none.
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let config = match Config::read(path) {
         Ok(config) => config,
@@ -45,7 +45,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The binding an error is about: the one it names, else the first of the file.
+/// The policy binding an error is about: the one it names, else the first that uses the file.
 fn bound_by<'a>(config: &'a Config, file: &str, error: &ReloadError) -> Option<&'a BoundPolicy> {
     let mut bound = config.policies.iter();
     match error {

@@ -1,4 +1,4 @@
-//! `reeve journal`: what was decided, why, and what came of it.
+//! `reeve journal`: what was decided, why, and what followed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,24 +15,24 @@ use crate::config::Config;
 use crate::journal::history;
 use crate::print;
 
-/// Which records are shown, and how.
+/// Which entries are shown, and how.
 #[derive(Debug, Args)]
 pub(super) struct JournalArgs {
     /// The host's configuration file, which says where the journal is.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Only records about this worker.
+    /// Show only entries about this worker.
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
-    /// Only records of this last stretch of time, such as 30m or 72h.
+    /// Show only entries of the last stretch of time, such as 30m or 72h.
     #[arg(long, value_name = "TIME")]
     since: Option<SignedDuration>,
-    /// Each record as the line of JSON it is, with the policy's whole input.
+    /// Print each entry as its line of JSON, with the policy's whole input.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what was asked for, oldest first.
+/// Prints the entries asked for, oldest first.
 pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
     let dir = Config::read(&args.config)?.state_dir;
     let worker = args.worker.as_deref().map(WorkerId::from);
@@ -54,7 +54,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
     printed?;
     if passed_over > 0 {
         print::error(format_args!(
-            "passed over: {passed_over} lines that are no records"
+            "passed over: {passed_over} lines that are no entries"
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -68,7 +68,7 @@ fn show(record: &Record, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When, whose, which decision, what.
+/// The time, worker, decision and content of an entry.
 fn line(record: &Record) -> String {
     format!(
         "{}  {}  #{}  {}",
@@ -79,7 +79,7 @@ fn line(record: &Record) -> String {
     )
 }
 
-/// The instant as people write it, to the millisecond, in UTC.
+/// The instant in UTC with milliseconds, as people write it.
 pub(super) fn time(at: Instant) -> String {
     let timestamp = i64::try_from(at.as_ms()).ok();
     timestamp
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_rule_of_the_hosts_decided_is_not_laid_at_a_policys_door() {
+    fn a_ruling_of_the_host_is_not_shown_as_a_policys_verdict() {
         let ruling = Ruling {
             action: MutationKind::Terminate,
             instance: "i-old".into(),

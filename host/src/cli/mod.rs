@@ -23,14 +23,15 @@ use crate::demo::{self, DemoOptions};
 use crate::print::{self, PrintError};
 use crate::{logs, serve};
 
-/// Something failed, or a check found something.
+/// Something failed, or a check found a problem.
 const FAILED: u8 = 1;
 /// The configuration or a script is wrong.
 const MISCONFIGURED: u8 = 2;
-/// The variable that says where policies are when the command line does not.
+/// The environment variable that names the policy directory when the command line does not.
 const POLICIES_VARIABLE: &str = "REEVE_POLICIES_DIR";
 
-/// Keeps workers on AWS running. Sandboxed policies decide; the host does it, or refuses.
+/// Keeps workers on AWS running. Sandboxed policies decide; the host acts on their verdicts or
+/// refuses.
 #[derive(Debug, Parser)]
 #[command(name = "reeve", version, arg_required_else_help = true)]
 struct Cli {
@@ -46,17 +47,17 @@ enum Command {
     Check(ConfigArgs),
     /// Show the workers of a running host, a line each.
     Workers(workers::WorkersArgs),
-    /// One worker of a running host.
+    /// Show or change one worker of a running host.
     #[command(subcommand)]
     Worker(workers::WorkerCommand),
-    /// Show what was decided, why, and what came of it.
+    /// Show what was decided, why, and what followed.
     Journal(journal::JournalArgs),
-    /// Webhooks that are told what people should know.
+    /// Test the webhooks that get notices.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
     /// Play the incidents on an embedded world, then serve it. Needs no AWS account.
     Demo(DemoArgs),
-    /// Build, test, look at and run policies.
+    /// Build, test, inspect and run policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Play incidents on a simulated cloud, in virtual time.
@@ -76,7 +77,7 @@ struct DemoArgs {
     /// Exit after the table instead of serving the embedded world.
     #[arg(long)]
     once: bool,
-    /// Where the policies are [default: $REEVE_POLICIES_DIR, else target/policies].
+    /// Directory with the policies [default: $REEVE_POLICIES_DIR, else target/policies].
     #[arg(long, value_name = "DIR")]
     policies_dir: Option<PathBuf>,
     /// Where the embedded world is served; port 0 takes a free one.
@@ -84,7 +85,7 @@ struct DemoArgs {
     listen: SocketAddr,
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
@@ -130,7 +131,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(runtime?)
 }
 
-/// Where the policies are: as the command line says, else the environment, else where they are built.
+/// The policy directory: from the command line, else the environment, else the build's default.
 fn policies_dir(given: Option<PathBuf>) -> PathBuf {
     let in_environment = || std::env::var_os(POLICIES_VARIABLE).map(PathBuf::from);
     let named = given.or_else(in_environment);

@@ -1,4 +1,4 @@
-//! `reeve notify`: whether webhooks work.
+//! `reeve notify`: checks that webhooks work.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NotifyCommand {
-    /// Send a message to each webhook of a configuration, or to one, and say what came back.
+    /// Send a message to each webhook of a configuration, or to one, and print the result.
     Test(TestArgs),
 }
 
@@ -22,7 +22,7 @@ pub(super) enum NotifyCommand {
 pub(super) struct TestArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The webhook's name in the configuration; all of them when it is left out.
+    /// The webhook's name in the configuration [default: all webhooks].
     name: Option<String>,
 }
 

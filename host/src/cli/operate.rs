@@ -11,7 +11,7 @@ use crate::print;
 
 #[derive(Debug, Args)]
 pub(super) struct PauseArgs {
-    /// Why, for whoever finds the worker paused.
+    /// Why, for people who find the worker paused.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub(super) struct PauseArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RestartArgs {
-    /// Why, for whoever reads the journal.
+    /// Why, for readers of the journal.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(super) struct WorkerArgs {
     host: HostArgs,
 }
 
-/// Who types this is a person: no window holds it back, and it joins what is under way.
+/// A command typed by a person skips the debounce window, and joins a restart that already runs.
 pub(super) async fn restart(args: &RestartArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "by": "person", "text": args.reason });
     tell(&args.worker, "restart", Some(&body)).await
@@ -64,31 +64,33 @@ async fn tell(args: &WorkerArgs, command: &str, body: Option<&Value>) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-/// What has come of it, in one sentence.
+/// The outcome in one sentence.
 fn sentence(name: &str, done: &Value) -> String {
     let reason = done["paused"]["reason"].as_str();
     let because = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let is_paused = done["paused"].is_object();
     match done["outcome"].as_str().unwrap_or_default() {
         "paused" => format!(
-            "{name} is paused{because}: nothing is changed in the cloud for it until `reeve worker resume {name}`"
+            "{name} is paused{because}: the host changes nothing in the cloud for it until `reeve worker resume {name}`"
         ),
-        "reason_changed" => format!("{name} was paused already; its reason is new{because}"),
+        "reason_changed" => format!("{name} was paused already; its reason has changed{because}"),
         "already_paused" => {
             format!("{name} was paused already{because}; nothing has changed")
         }
         "restart_begun" => {
-            format!("{name} restarts; `reeve worker show {name}` says how far it is")
+            format!("{name} restarts; `reeve worker show {name}` shows its progress")
         }
-        "restart_joined" => format!("{name} is being brought up already; nothing more is done"),
+        "restart_joined" => {
+            format!("{name} is already restarting or starting; nothing more is done")
+        }
         "resumed" => format!("{name} is resumed"),
         "not_paused" => format!("{name} is not paused; nothing has changed"),
         "forgotten" if is_paused => format!(
-            "{name} is forgotten, and paused{because} still: nothing is adopted for it until `reeve worker resume \
+            "{name} is forgotten and still paused{because}: nothing is adopted for it until `reeve worker resume \
              {name}`"
         ),
         "forgotten" => format!(
-            "{name} is forgotten; the next call learns it anew from the cloud, generation {} stands",
+            "{name} is forgotten; the next call reads it again from AWS (generation stays {})",
             done["generation"]
         ),
         outcome => format!("{name}: {outcome}"),
@@ -103,16 +105,16 @@ mod tests {
     fn every_outcome_is_one_sentence_about_the_worker() {
         let paused = json!({ "reason": "disk copy" });
         let cases = [
-            ("paused", &paused, "chat is paused (disk copy): nothing"),
+            ("paused", &paused, "chat is paused (disk copy): the host"),
             (
                 "paused",
                 &json!({ "reason": null }),
-                "chat is paused: nothing",
+                "chat is paused: the host",
             ),
             (
                 "reason_changed",
                 &paused,
-                "chat was paused already; its reason is new (disk copy)",
+                "chat was paused already; its reason has changed (disk copy)",
             ),
             (
                 "already_paused",
@@ -120,18 +122,18 @@ mod tests {
                 "chat was paused already (disk copy); nothing has changed",
             ),
             ("restart_begun", &Value::Null, "chat restarts"),
-            ("restart_joined", &Value::Null, "brought up already"),
+            ("restart_joined", &Value::Null, "already restarting"),
             ("resumed", &Value::Null, "chat is resumed"),
             (
                 "not_paused",
                 &Value::Null,
                 "chat is not paused; nothing has changed",
             ),
-            ("forgotten", &Value::Null, "generation 7 stands"),
+            ("forgotten", &Value::Null, "generation stays 7"),
             (
                 "forgotten",
                 &paused,
-                "chat is forgotten, and paused (disk copy) still",
+                "chat is forgotten and still paused (disk copy)",
             ),
         ];
         for (outcome, paused, part) in cases {

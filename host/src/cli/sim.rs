@@ -1,4 +1,4 @@
-//! `reeve sim`: an incident script played with the policies of one's choice.
+//! `reeve sim`: plays an incident script with the policies that the user picks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SimCommand {
-    /// Play an incident script, print what happens, and hold it against what the script expects.
+    /// Play an incident script, print what happens, and check what the script expects.
     Run(RunArgs),
 }
 
@@ -24,7 +24,7 @@ pub(super) enum SimCommand {
 pub(super) struct RunArgs {
     /// The script; tests/incidents/README.md describes the format.
     script: PathBuf,
-    /// A policy to put to the test at one point, in place of the one that would answer there; repeatable.
+    /// A policy to test at one point, in place of the script's own; repeatable.
     #[arg(long = "policy", value_name = "POINT=FILE", value_parser = policy)]
     policies: Vec<(Point, PathBuf)>,
     /// Play the policies that the script names as `legacy` on a host without guarantees.
@@ -33,35 +33,36 @@ pub(super) struct RunArgs {
     /// Play the policies that the script names as `legacy` under reeve.
     #[arg(long)]
     legacy: bool,
-    /// What the simulated cloud draws from, in place of the script's seed.
+    /// Seed of the simulated cloud's random choices [default: the script's seed].
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// How long the story is told, in place of the script's length: 90s, 2h.
+    /// How long the script runs, such as 90s or 2h [default: the script's length].
     #[arg(long, value_name = "LENGTH", value_parser = length)]
     length: Option<Millis>,
-    /// Where the standard and the legacy policies are [default: $REEVE_POLICIES_DIR, else target/policies].
+    /// Directory with the standard and the legacy policies [default: $REEVE_POLICIES_DIR, else
+    /// target/policies].
     #[arg(long, value_name = "DIR")]
     policies_dir: Option<PathBuf>,
 }
 
-/// A script cannot be played.
+/// Why a script cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ScriptFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the script {}", path.display())]
     Read {
-        /// Where it was looked for.
+        /// The script's path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// It is none. In the form that editors and terminals make a link of.
+    /// The file is no valid script. The format lets editors and terminals link to the place.
     #[error("{}:{}:{}", path.display(), source.line, source.column)]
     Script {
-        /// Which file.
+        /// The script's path.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake in the script.
         #[source]
         source: ScriptError,
     },

@@ -1,5 +1,5 @@
-//! `reeve workers` and `reeve worker …`: what a running host knows of its workers. What it is told about them
-//! is in [`operate`].
+//! `reeve workers` and `reeve worker …`: shows what a running host knows of its workers. An
+//! operator's commands are in [`operate`].
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::print;
 use reeve_core::time::Instant;
 
-/// Longer texts are cut in the table; `reeve worker show` has them whole.
+/// Longer texts are cut in the table; `reeve worker show` prints them whole.
 const TEXT_CHARS_MAX: usize = 60;
 
 #[derive(Debug, Args)]
@@ -25,15 +25,15 @@ pub(super) struct WorkersArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkerCommand {
-    /// Everything the host knows of one worker.
+    /// Show everything the host knows of one worker.
     Show(ShowArgs),
-    /// End its instance and bring it up again; one restart, however many ask.
+    /// End its instance and bring it up again; concurrent requests share one restart.
     Restart(RestartArgs),
-    /// Change nothing in the cloud for it any more, whoever asks; what runs is served on.
+    /// Change nothing in the cloud for it until it is resumed; a running instance stays in service.
     Pause(PauseArgs),
-    /// Take a pause back.
+    /// End a pause.
     Resume(WorkerArgs),
-    /// Give up what the host believes of it, and learn it anew from the cloud.
+    /// Discard what the host knows of it, and read it again from the cloud.
     Forget(WorkerArgs),
 }
 
@@ -45,7 +45,7 @@ pub(super) struct ShowArgs {
     host: HostArgs,
 }
 
-/// A line per worker; the last error stands where a person looks first.
+/// Prints a line per worker, with its last error.
 pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
     let answer: Value = args.host.get("/v1/workers").await?;
     let workers = answer["workers"].as_array().cloned().unwrap_or_default();
@@ -53,7 +53,7 @@ pub(super) async fn list(args: &WorkersArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is asked about one worker, or told.
+/// Runs the command for one worker.
 pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
     match command {
         WorkerCommand::Show(args) => show(args).await,
@@ -64,14 +64,14 @@ pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// All of one worker, as JSON for people.
+/// Prints all of one worker's status as indented JSON.
 async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let worker: Value = args.host.get(&path(&args.name)).await?;
     print::line(format_args!("{worker:#}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The worker's path on the host.
+/// The worker's path in the HTTP interface.
 pub(super) fn path(name: &str) -> String {
     format!("/v1/workers/{}", escaped(name))
 }
@@ -100,7 +100,7 @@ fn table(workers: &[Value], now: Instant) -> String {
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(line, "{cell:width$}  ");
         }
         text.push_str(line.trim_end());
@@ -124,7 +124,7 @@ fn row(worker: &Value, now: Instant) -> [String; 9] {
     ]
 }
 
-/// How many, and how long ago the last of them was.
+/// A count, and how long ago the last one was.
 fn counted(activity: &Value, what: &str, now: Instant) -> String {
     let at = &activity[format!("{what}_at")];
     match at.is_u64() {
@@ -133,7 +133,7 @@ fn counted(activity: &Value, what: &str, now: Instant) -> String {
     }
 }
 
-/// In the largest unit that leaves a whole number.
+/// An age in the largest unit that keeps it precise.
 fn age(at: &Value, now: Instant) -> String {
     let Some(at) = at.as_u64().map(Instant::from_ms) else {
         return "-".to_owned();
@@ -145,7 +145,7 @@ fn age(at: &Value, now: Instant) -> String {
     }
 }
 
-/// How often, when, what.
+/// How often the last error occurred, when, and its text.
 fn last_error(error: &Value) -> String {
     let Some(text) = error["text"].as_str() else {
         return "-".to_owned();
@@ -160,7 +160,7 @@ fn last_error(error: &Value) -> String {
     )
 }
 
-/// The name as a part of a path.
+/// The name, escaped as one segment of a path.
 fn escaped(name: &str) -> String {
     let mut path = String::new();
     for byte in name.bytes() {

@@ -1,6 +1,6 @@
-//! The shape of the configuration file. What a key means for the host is said at the type it ends up in
-//! (`reeve_core::spec`); here stands only what the file may hold. Values that are checked further keep
-//! their place in the text.
+//! The shape of the configuration file. The types that a key ends up in (`reeve_core::spec`) say
+//! what it means; this file says only what may be written. Values with further checks keep their
+//! place in the text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,8 +67,9 @@ pub(super) struct Boxes {
     pub(super) shared_secret_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) certificates: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
-    /// How many connections one address may have at a time: default 64, 1 to 512. More than a box needs, few enough
-    /// that several addresses fill no door of 512. A NAT or a proxy makes many boxes one address.
+    /// How many connections one address may have at a time: default 64, range 1 to 512. One box
+    /// needs two at most; a NAT or a proxy gives many boxes one address. Several addresses at the
+    /// default stay below the listener's 512.
     pub(super) peer_connections_max: Option<Spanned<u64>>,
 }
 
@@ -97,7 +98,7 @@ pub(super) struct Notify {
     pub(super) per_minute_max: Option<Spanned<u64>>,
 }
 
-/// A text that is not shown.
+/// A text that debug output hides.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Secret(pub(super) String);

@@ -1,22 +1,22 @@
-//! A mistake in the configuration and the place where it stands.
+//! A mistake in the configuration, and its place in the file.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A place in the file. Both count from 1; columns count characters.
+/// A place in the file. Lines and columns count from 1; columns count characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The line.
+    /// Counted from 1.
     pub line: usize,
-    /// The column.
+    /// Counted from 1, in characters.
     pub column: usize,
 }
 
-/// One mistake: where, what was found, what is accepted.
+/// One mistake: its place, what was found, and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Where it stands; `None` when it is about the file as a whole.
+    /// Where the mistake is. `None`: it is about the whole file.
     pub place: Option<Place>,
     /// What is wrong and what is accepted, in one line.
     pub text: String,
@@ -49,7 +49,7 @@ impl Finding {
         }
     }
 
-    /// What the TOML reader refused, in words for people who do not know its types.
+    /// What the TOML parser refused, without the names of Rust types.
     pub(super) fn of_toml(text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map(|span| span.start);
         let table = start.and_then(|offset| table_at(text, offset));
@@ -59,7 +59,7 @@ impl Finding {
         }
     }
 
-    /// The mistake as one line, in the form that editors and terminals make a link of.
+    /// The mistake as one line, in a format that editors and terminals can link.
     pub fn line(&self, path: &Path) -> String {
         match self.place {
             Some(place) => format!("{}:{place}: {}", path.display(), self.text),
@@ -68,7 +68,7 @@ impl Finding {
     }
 }
 
-/// All mistakes, one a line.
+/// All mistakes, one per line.
 pub(super) fn list(path: &Path, findings: &[Finding]) -> String {
     let lines: Vec<_> = findings.iter().map(|finding| finding.line(path)).collect();
     lines.join("\n")
@@ -111,7 +111,7 @@ fn split<'a>(message: &'a str, prefix: &str, middle: &str) -> Option<(&'a str, &
     message.strip_prefix(prefix)?.split_once(middle)
 }
 
-/// serde names Rust's types; an operator wants to know what to write.
+/// serde names Rust types; an operator needs to know what to write.
 fn type_in_words(expected: &str) -> &str {
     match expected {
         "u16" => "a whole number from 0 to 65535",

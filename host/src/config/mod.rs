@@ -1,11 +1,11 @@
-//! The configuration file: what an operator writes, checked, and turned into what the host keeps.
+//! The configuration file: read, checked, and turned into the types the host uses.
 //!
-//! A mistake is refused with its place and what would have been accepted. Everything is checked before
-//! anything is refused, so that one run shows every mistake.
+//! A mistake is reported with its place and what is accepted. The whole file is checked first, so
+//! one run shows every mistake.
 //!
 //! - `file`: the file's shape, key by key.
-//! - `check`: what the shape alone cannot say.
-//! - `finding`: a mistake and where it stands.
+//! - `check`: checks what the shape cannot express.
+//! - `finding`: a mistake and its place.
 //! - `settings`: a policy's settings, from TOML to the JSON that policies read.
 
 mod check;
@@ -31,104 +31,106 @@ pub use finding::{Finding, Place};
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The file it was read from.
+    /// The path of the file.
     pub path: PathBuf,
     /// Pools, workers and limits.
     pub fleet: FleetSpec,
-    /// Every pool's policy at every point: those named, and the standard ones elsewhere.
+    /// Every pool's policy at every point: the named ones, else the standard policies.
     pub policies: Vec<BoundPolicy>,
-    /// The directory the policies' files are in.
+    /// The directory of the policy files.
     pub policies_dir: PathBuf,
     /// The fuel one decision may use; `None`: the policy crate's own limit.
     pub fuel_max: Option<u64>,
     /// The memory one decision may use, in bytes; `None`: the policy crate's own limit.
     pub memory_bytes_max: Option<usize>,
-    /// Where the HTTP interface listens; a loopback address.
+    /// Where the HTTP interface listens: a loopback address.
     pub listen: SocketAddr,
-    /// A Unix socket with the same interface.
+    /// The path of a Unix socket with the same interface. `None`: no socket.
     pub socket: Option<PathBuf>,
-    /// Where the journal is kept, and the workers' records if no other host shares them.
+    /// The directory of the journal, and of the workers' records if no other host shares them.
     pub state_dir: PathBuf,
-    /// The table of the workers' records, where several hosts share them.
+    /// The table of the workers' records that several hosts share. `None`: this host keeps its own
+    /// records.
     pub shared_store: Option<SharedStore>,
-    /// Where boxes register; `None`: they do not.
+    /// Where boxes register. `None`: this host has no interface for boxes.
     pub boxes: Option<Boxes>,
-    /// Who is told what.
+    /// The webhooks that get notices.
     pub notify: Vec<Webhook>,
-    /// How AWS is reached.
+    /// How the host reaches AWS.
     pub aws: Aws,
 }
 
 /// The interface for boxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boxes {
-    /// Where it listens: any address.
+    /// The address it listens on; any address is allowed.
     pub listen: SocketAddr,
-    /// The file with the secret that boxes share; not read yet.
+    /// The file with the boxes' shared secret. The file is read later.
     pub shared_secret_file: Option<PathBuf>,
-    /// Files with certificates of regions beside those that are compiled in, or in their place; not read yet.
+    /// Certificate files of regions, in addition to the compiled-in certificates or in their place.
+    /// The files are read later.
     pub certificates: BTreeMap<Region, PathBuf>,
-    /// Connections that one address may have at a time.
+    /// How many connections one address may have at a time.
     pub peer_connections_max: usize,
 }
 
 /// A DynamoDB table that several hosts share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedStore {
-    /// Its name.
+    /// The table's name.
     pub table: String,
-    /// Where it is.
+    /// The table's region.
     pub region: Region,
 }
 
-/// How AWS is reached.
+/// How the host reaches AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aws {
-    /// The profile; `None`: the usual order of the AWS command line.
+    /// The AWS profile. `None`: the default credential chain of the AWS SDK.
     pub profile: Option<String>,
-    /// Where all of AWS's services answer; `None`: AWS itself.
+    /// One endpoint for all AWS services. `None`: AWS's own endpoints.
     pub endpoint_url: Option<String>,
 }
 
 /// A policy bound to one point of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundPolicy {
-    /// The pool.
+    /// The pool whose workers it decides for.
     pub pool: PoolName,
-    /// The point it answers at.
+    /// The point it is asked at.
     pub point: Point,
-    /// The component's file name within the policies' directory.
+    /// The component's file name in the policy directory.
     pub file: String,
-    /// Its settings; policies read them as a JSON object.
+    /// The policy's settings, which policies read as a JSON object.
     pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Where the configuration binds it: its own table, or the pool's.
+    /// Where the configuration binds the policy: the policy's own table, else the pool's.
     pub place: Place,
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {}", path.display())]
     Unreadable {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The file has mistakes; each stands on a line of its own.
+    /// The file has mistakes; the error text has one per line.
     #[error("{}", finding::list(path, findings))]
     Refused {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
-        /// The mistakes, by place; never empty.
+        /// The mistakes by place; never empty.
         findings: Vec<Finding>,
     },
 }
 
 impl Config {
-    /// Reads and checks a file. Relative paths in it start from the file's own directory.
+    /// Reads and checks a file. Relative paths in it start at the file's own directory.
     ///
     /// # Errors
     /// [`ConfigError`]: the file cannot be read, or has mistakes.
@@ -140,7 +142,7 @@ impl Config {
         Self::parse(path, &text)
     }
 
-    /// Checks a text as if it stood in the file `path`.
+    /// Checks a text as if it were the file `path`.
     ///
     /// # Errors
     /// [`ConfigError::Refused`] when it has mistakes.

@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 /// The settings as a JSON object.
 ///
 /// # Errors
-/// What TOML knows and JSON does not, with the setting's name: a date, a time, an infinite number.
+/// A value that JSON cannot express, with the setting's name: a date, a time, an infinite number.
 pub(super) fn to_json(settings: &toml::Table) -> Result<Map<String, Value>, String> {
     object(settings, "")
 }

@@ -11,7 +11,7 @@ mod fargate;
 mod health;
 mod local_time;
 
-/// A small configuration in which single lines are changed.
+/// A small configuration; the tests change single lines of it.
 const GOOD: &str = r#"[host]
 fleet = "test"
 state_dir = "state"
@@ -32,7 +32,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("etc/reeve.toml"), text)
 }
 
-/// Checks that `text` is refused with exactly this, each line with its place.
+/// Checks that `text` is refused with exactly these findings, each with its place.
 fn check(text: &str, expected: &str) {
     let error = parse(text).expect_err(text);
     assert_eq!(error.to_string(), expected, "{text}");
@@ -45,7 +45,7 @@ fn check_changed(from: &str, to: &str, expected: &str) {
 }
 
 #[test]
-fn what_is_left_out_has_the_documented_defaults() {
+fn omitted_keys_have_the_documented_defaults() {
     let config = parse(GOOD).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:7433");
     assert_eq!(config.socket, None);
@@ -169,7 +169,7 @@ fn a_wrong_type_says_what_to_write() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_where_it_ends() {
+fn invalid_toml_is_refused_at_its_place() {
     let error = parse("[host\nfleet = 1").unwrap_err().to_string();
     assert!(error.starts_with("etc/reeve.toml:1:6: "), "{error}");
 }
@@ -200,7 +200,7 @@ fn a_value_out_of_bounds_is_refused_at_its_place() {
         ),
         (
             line("policy_tags = [\"a\", \"a\"]"),
-            "11:21: the tag key \"a\" stands here twice",
+            "11:21: the tag key \"a\" is listed twice",
         ),
         (
             line("policy.resolve.file = \"../x.wasm\""),
@@ -247,17 +247,17 @@ fn an_address_that_other_machines_reach_is_refused() {
 }
 
 #[test]
-fn two_workers_share_neither_tag_nor_pointer_and_every_mistake_is_shown_at_once() {
+fn workers_with_a_shared_tag_or_pointer_are_all_reported_at_once() {
     let text = format!(
         "{GOOD}\n[worker.ingest]\npool = \"gpu\"\ntag_value = \"chat\"\npointer = \"/chat/id\"\n\n\
          [worker.\"a b\"]\npool = \"cpu\"\npointer = \"no/root\"\n"
     );
     check(
         &text,
-        "etc/reeve.toml:18:13: the tag Name=chat in us-east-1 is the worker \"chat\" (line 12)'s already; an \
-         instance must belong to one worker: give each a `tag_value` of its own\n\
-         etc/reeve.toml:19:11: the pointer /chat/id in us-east-1 is the worker \"chat\" (line 12)'s already; give \
-         each worker one of its own\n\
+        "etc/reeve.toml:18:13: the tag Name=chat in us-east-1 is already the worker \"chat\" (line 12)'s; an \
+         instance must belong to one worker: give each worker its own `tag_value`\n\
+         etc/reeve.toml:19:11: the pointer /chat/id in us-east-1 is already the worker \"chat\" (line 12)'s; give \
+         each worker its own\n\
          etc/reeve.toml:21:9: the name \"a b\" cannot be used; accepted: 1 to 64 letters, digits, `-`, `_` and \
          `.`, not beginning with `.`\n\
          etc/reeve.toml:22:8: there is no pool \"cpu\"; accepted: \"gpu\"\n\

@@ -1,4 +1,5 @@
-//! Who plays: the standard policies, for each incident the policies that did it, and whatever is put to the test.
+//! The policies of a run: the standard policies, the legacy policies of each incident, and policies
+//! under test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};
 use serde_json::Map;
 
-/// The policies of all runs, each loaded once. Fuel alone ends their calls, and so every run is the same on every
+/// Loads each policy once for all runs. Only fuel ends a policy call, so a run is the same on every
 /// machine.
 pub struct Cast {
     engine: PolicyEngine,
@@ -29,16 +30,16 @@ pub struct Part {
     tested: bool,
 }
 
-/// Who plays in a run, for its heading and the ends of its lines.
+/// The policies of a run, for its heading and the ends of its lines.
 pub struct Playbill {
-    /// For each point the component that answers it, and its digest.
+    /// For each point, the component asked there and its digest.
     pub players: Vec<(Point, String, Digest)>,
-    /// Whether some of them are there to be put to the test.
+    /// Whether some of the policies are under test.
     pub tested: bool,
 }
 
 impl Cast {
-    /// Nobody yet; the standard and the legacy policies are looked for in this directory.
+    /// Loads nothing yet. The standard and the legacy policies are read from this directory.
     ///
     /// # Errors
     /// The engine does not start.
@@ -50,11 +51,12 @@ impl Cast {
         })
     }
 
-    /// Who plays in this variant of this script: the standard policies, before them the script's legacy ones where
-    /// the variant has them, and before all of them `tested`, a point and a file each.
+    /// The policies of this variant of this script. `tested` (a point and a file each) comes first,
+    /// then the script's legacy policies if the variant uses them, then the standard policies.
     ///
     /// # Errors
-    /// A component is missing, unusable, or does not answer what it is there for; the error says which and why.
+    /// A component is missing or unusable, or does not offer its point. The error names it and says
+    /// why.
     pub fn part(
         &mut self,
         script: &Script,
@@ -81,23 +83,25 @@ impl Cast {
                 }
             }
         }
-        self.beside_standard(players, "{}", !tested.is_empty())
+        self.with_standard_policies(players, "{}", !tested.is_empty())
     }
 
-    /// One component with these settings at every point that it offers, and the standard policies at the others.
+    /// One component with these settings at every point it offers, and the standard policies at the
+    /// others.
     ///
     /// # Errors
-    /// A component is missing or unusable, or refuses the settings; the error says which and why.
+    /// A component is missing or unusable, or refuses the settings. The error names it and says
+    /// why.
     pub fn tested(&mut self, component: &Path, settings: &str) -> anyhow::Result<Part> {
         let policy = self.load(component.to_owned())?;
         policy.validate(settings)?;
         let offered = policy.points();
         let players = offered.map(|point| (point, Arc::clone(&policy))).collect();
-        self.beside_standard(players, settings, true)
+        self.with_standard_policies(players, settings, true)
     }
 
-    /// These players with their settings, and the standard policies at the other points.
-    fn beside_standard(
+    /// These policies with their settings, and the standard policies at the other points.
+    fn with_standard_policies(
         &mut self,
         mut players: BTreeMap<Point, Arc<LoadedPolicy>>,
         settings: &str,
@@ -144,7 +148,7 @@ impl Cast {
 }
 
 impl Part {
-    /// Who plays.
+    /// The policies, as data for a heading.
     pub fn playbill(&self) -> Playbill {
         let player = |point| {
             let slot = self.slots.get(&self.pool, point)?;
@@ -159,13 +163,13 @@ impl Part {
 }
 
 impl Policies for Part {
-    /// The incidents' own pool stands for whatever the script calls its own.
+    /// The simulation has one pool, so the script's pool name is ignored.
     fn decide(&self, _pool: &PoolName, input: Input) -> Decision {
         Policies::decide(&self.slots, &self.pool, input)
     }
 }
 
-/// Every point of the pool, bound to the standard component.
+/// Every point of the pool, bound to the standard policy.
 pub(super) fn standard_bindings(pool: &PoolName) -> Vec<Binding> {
     let bind = |point: Point| Binding {
         pool: pool.clone(),

@@ -1,4 +1,5 @@
-//! `reeve demo`: the incidents on the embedded world, three ways, then a host to try by hand.
+//! `reeve demo`: plays the incidents on the embedded world in three variants, then serves a host to
+//! try by hand.
 
 mod cast;
 mod print;
@@ -16,22 +17,23 @@ use reeve_sim::incidents;
 use reeve_sim::run::Run;
 use reeve_sim::script::{Script, Variant};
 
-/// What `reeve demo` is asked to do.
+/// The options of `reeve demo`.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// Exit after the table, instead of serving.
+    /// Exit after the table instead of serving.
     pub once: bool,
-    /// Where the components are.
+    /// The directory of the policy components.
     pub policies_dir: PathBuf,
-    /// Where to listen afterwards.
+    /// The address to serve on after the table.
     pub listen: SocketAddr,
 }
 
-/// Plays the incidents and prints what happened; then, unless told otherwise, serves the embedded world
-/// until it is interrupted.
+/// Plays the incidents and prints what happened. Then serves the embedded world until it is
+/// interrupted, unless `once` is set.
 ///
 /// # Errors
-/// A component is missing or unusable, standard output is closed, or no address can be listened on.
+/// A component is missing or unusable, standard output is closed, or the host cannot listen on any
+/// address.
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let mut cast = Cast::new(&options.policies_dir)?;
     let mut text = Vec::new();
@@ -70,7 +72,7 @@ pub fn play_all(cast: &mut Cast, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plays one variant of a script, and tells what happened.
+/// Plays one variant of a script and prints what happened.
 pub fn played(script: &Script, variant: Variant, part: Part, shown: Shown) -> (String, Run) {
     let playbill = part.playbill();
     let run = script.play(variant, Arc::new(part));

@@ -1,4 +1,4 @@
-//! The demo on a terminal: a timeline per run, then one table.
+//! Prints the demo: a timeline per run, then one table.
 
 use std::fmt::Write as _;
 
@@ -10,20 +10,20 @@ use reeve_sim::timeline::Entry;
 
 use super::Playbill;
 
-/// Columns of a timeline line: what stands in them is longer only where nothing follows.
+/// Widths of the timeline's columns. A longer text is cut, unless it ends the line.
 const EVENT: usize = 46;
 const REASON: usize = 74;
 
-/// How a timeline names the code that decided.
+/// How a timeline names the policy that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// By name and by digest: which code it was.
+    /// By name and digest, so the exact code is shown.
     Digests,
-    /// By name alone: the same whenever the same was decided for the same reason.
+    /// By name only, so the text stays the same while the decisions and reasons do.
     Names,
 }
 
-/// One run: a heading, who plays, and what happened.
+/// One run: a heading, the policies, and the timeline.
 pub(super) fn timeline(
     script: &Script,
     variant: Variant,
@@ -58,12 +58,12 @@ pub(super) fn timeline(
     out
 }
 
-/// What a run came to, in a line.
+/// The outcome of a run in one line.
 pub fn outcome(run: &Run) -> String {
     format!("{}; {}", verdict(run), until_served(run))
 }
 
-/// What came of each incident, three ways.
+/// The outcomes of all incidents, a row each, in three variants.
 pub(super) fn table(rows: &[(&str, Vec<(Variant, Run)>)]) -> String {
     let mut cells = vec![vec!["incident".to_owned()]];
     cells[0].extend(

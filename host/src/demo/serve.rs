@@ -1,4 +1,4 @@
-//! After the table: the real host on the embedded world, to be tried by hand.
+//! Serves the real host on the embedded world after the table, to be tried by hand.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::policies::Policies;
 use crate::print;
 use crate::serve::until_signalled;
 
-/// The second worker: nothing of it exists until somebody asks.
+/// The second worker. It has no instance until a caller asks for it.
 const FRESH: &str = "batch-gpu";
 
 /// Serves the embedded world until it is interrupted.
@@ -28,7 +28,7 @@ pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
     let state = tempfile::tempdir().context("cannot make a temporary directory for the journal")?;
     let host = match start(options, options.listen, state.path()).await {
         Ok(host) => host,
-        // The usual address may be taken by another demo: any free port does.
+        // Another demo may hold the usual address; then any free port will do.
         Err(_) => {
             start(
                 options,
@@ -74,7 +74,7 @@ async fn start(
     Ok(host.await?)
 }
 
-/// The incident's beginning: A stopped and named by the pointer, B running.
+/// The incident's initial state: A is stopped and the pointer names it, B runs.
 fn world(clock: Clock) -> World {
     let now = clock.now();
     let mut world = World::new(now.as_ms(), now);

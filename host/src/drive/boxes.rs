@@ -1,4 +1,5 @@
-//! What the loop makes of floods at the door for boxes: whose silence says nothing, and what people are told.
+//! Handles floods at the listener for boxes: whose silence proves nothing, and what operators are
+//! told.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use super::Drive;
 use crate::hearing::TurnedAway;
 use crate::logs::{self, Pace};
 
-/// Refusals that need no proof and no token: any client that reaches the door can cause any number of them.
+/// Refusals that need no proof and no token. Any client on the network can cause any number of
+/// them.
 const UNPROVEN: [RefusalCode; 5] = [
     RefusalCode::ProofWrong,
     RefusalCode::TokenUnknown,
@@ -19,11 +21,12 @@ const UNPROVEN: [RefusalCode; 5] = [
     RefusalCode::RegistrationOff,
 ];
 
-/// The paces of such refusals in the log, by code.
+/// The pace of such refusals in the log, per code.
 pub(super) type Paces = BTreeMap<&'static str, Pace>;
 
 impl Drive {
-    /// Tells the core whose boxes the door may have turned away. To be called before a silence is judged.
+    /// Tells the core whose boxes the listener may have turned away. Call it before the core judges
+    /// a silence.
     pub(super) async fn hear_of_missed(&mut self) {
         let workers = self.fleet.workers().map(|worker| &worker.id);
         for worker in self.hearing.take_missed(workers) {
@@ -32,29 +35,29 @@ impl Drive {
         }
     }
 
-    /// Once a second: how full the door was, and how many refusals were not told one by one.
+    /// Runs once a second: logs refused connections, and refusals that were not logged one by one.
     pub(super) fn tell_of_floods(&mut self) {
         if let Some((count, latest)) = self.hearing.take_count() {
             let cap = match latest {
                 TurnedAway::Peer(peer) => format!("{peer} is at the cap of one address"),
-                TurnedAway::Door => "the door is full".to_owned(),
+                TurnedAway::Door => "the listener is at its cap".to_owned(),
             };
             tracing::warn!(
                 count,
-                "the door for boxes ended or refused connections ({cap}); the silence of boxes that may have been \
-                 among them counts from now"
+                "the listener for boxes closed or refused connections ({cap}); the silence of boxes that may be \
+                 among them counts only from this moment"
             );
         }
         let now = self.clock.now();
         for (code, pace) in &mut self.paces {
             if let Some(left_out) = pace.take_left_out(now) {
-                tracing::warn!(code, left_out, "refused more of the same");
+                tracing::warn!(code, left_out, "refused more requests with this code");
             }
         }
     }
 
-    /// Tells people. What needs no proof is told once a second for each code, with a count of what was left out; the
-    /// metrics have all of it.
+    /// Passes a notice on. Refusals that need no proof are told once a second per code, with a
+    /// count of the rest. The metrics count all of them.
     pub(super) fn tell(&mut self, mut notice: Notice) {
         self.metrics.noticed(&notice);
         if let Some(code) = unproven(&notice) {
@@ -72,7 +75,7 @@ impl Drive {
     }
 }
 
-/// The code of a refusal that needs no proof.
+/// The notice's code, if it is of a refusal that needs no proof.
 fn unproven(notice: &Notice) -> Option<&'static str> {
     if !matches!(notice.step, Step::BoxRefused | Step::BoxAlarm) {
         return None;

@@ -1,5 +1,5 @@
-//! What the loop has others do: calls to the cloud and questions to policies, each a task of its own
-//! that sends an event back whatever happens, so that no worker waits for ever.
+//! The loop's calls to the cloud, the store, policies and probes. Each runs in its own task and
+//! always sends an event back, so that no worker waits forever.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,37 +23,39 @@ use crate::metrics::Metrics;
 use crate::panics::caught;
 use crate::probe::probe;
 
-/// Queries at a time: far below the buckets of the provider's rate limits, enough for a fleet at its start.
+/// Queries at a time: far below the provider's rate limits, enough for a whole fleet at start.
 const QUERIES_MAX: usize = 32;
-/// Mutations at a time; apart from the queries, which must not hold them up.
+/// Mutations at a time. They are separate from queries, so that queries cannot delay them.
 const MUTATIONS_MAX: usize = 16;
-/// The backstop behind the cloud's own time-outs: whatever has not answered by then will not.
+/// The last resort behind the cloud client's own timeouts: a call without a response by then has
+/// failed.
 const CALL_MAX: Duration = Duration::from_secs(120);
 
-/// Probes at a time: as many connections. Whatever has no room within its time was not tried.
+/// Probes at a time, each with one connection. A probe that gets no place in time is reported as
+/// not tried.
 const PROBES_MAX: usize = 256;
-/// The same for the store.
+/// The longest call to the store.
 const STORE_CALL_MAX: Duration = Duration::from_secs(15);
 
-/// What follows a write of a worker's record.
+/// What follows when a worker's record was written.
 pub(super) enum Then {
-    /// The cloud is changed.
+    /// Send the mutation.
     Mutate(Permit),
-    /// Nothing, because the intent could not be journaled; and this is why.
+    /// Send nothing, because the intent could not be journaled; the text says why.
     Report(Permit, String),
 }
 
-/// Those who work for the loop.
+/// Starts the loop's calls.
 #[derive(Clone)]
 pub(super) struct Calls {
     cloud: Arc<dyn Cloud>,
     slots: Arc<Slots>,
     store: Arc<dyn Store>,
-    /// How old the write that announced a mutation may be when the mutation is sent.
+    /// The maximum age of the write that announced a mutation at the moment the mutation is sent.
     announced_max: Duration,
     clock: Clock,
     metrics: Metrics,
-    /// Unbounded, because what can be under way is bounded: a few calls and questions per worker.
+    /// Unbounded: each worker has only a few calls and questions at a time, which bounds the queue.
     events: mpsc::UnboundedSender<Event>,
     queries: Arc<Semaphore>,
     mutations: Arc<Semaphore>,
@@ -70,8 +72,8 @@ impl Calls {
         clock: Clock,
         metrics: Metrics,
     ) -> (Self, mpsc::UnboundedReceiver<Event>) {
-        // Deciding only computes: more threads than cores would not be faster, and one policy that burns
-        // all its fuel must leave one to the others.
+        // A policy call only computes, so more of them than cores would not be faster. One policy
+        // that burns all its fuel must leave a core to the others.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (events, incoming) = mpsc::unbounded_channel();
         let calls = Self {
@@ -90,7 +92,7 @@ impl Calls {
         (calls, incoming)
     }
 
-    /// Asks the cloud.
+    /// Sends a query to the cloud.
     pub(super) fn query(&self, asker: Asker, query: Query) {
         let calls = self.clone();
         let operation = match query {
@@ -101,7 +103,7 @@ impl Calls {
             Query::StatusChecks { .. } => "status-checks",
         };
         tokio::spawn(async move {
-            // A semaphore that is never closed always gives leave.
+            // The semaphore is never closed, so this always succeeds.
             let _leave = calls.queries.acquire().await;
             let asked_at = calls.clock.now();
             let call = calls.cloud.query(query.clone());
@@ -110,7 +112,7 @@ impl Calls {
         });
     }
 
-    /// Asks an instance how it is.
+    /// Probes an instance.
     pub(super) fn probe(
         &self,
         worker: WorkerId,
@@ -124,7 +126,7 @@ impl Calls {
             let result = match room {
                 Ok(_leave) => calls.tried(&target).await,
                 Err(_elapsed) => {
-                    Probed::NotTried(format!("{PROBES_MAX} other probes were under way"))
+                    Probed::NotTried(format!("{PROBES_MAX} other probes were running"))
                 }
             };
             calls.metrics.probed(&result);
@@ -139,7 +141,7 @@ impl Calls {
         });
     }
 
-    /// A panic in a probe says nothing of the instance.
+    /// A panic in a probe shows nothing about the instance.
     async fn tried(&self, target: &Target) -> Probed {
         caught(probe(target)).await.unwrap_or_else(|panicked| {
             self.metrics.panicked("probe");
@@ -179,7 +181,7 @@ impl Calls {
         });
     }
 
-    /// Writes a worker's record; if, and only if, that succeeds, changes the cloud.
+    /// Writes a worker's record, and sends the mutation only if the write succeeds.
     pub(super) fn commit(&self, write: Write, then: Option<Then>) {
         let calls = self.clone();
         tokio::spawn(async move {
@@ -201,14 +203,14 @@ impl Calls {
         });
     }
 
-    /// Changes the cloud. A host that was held up since the write was asked for may have lost the lease to
-    /// another one, and the cloud knows nothing of leases: then nothing is sent.
+    /// Sends a mutation. A host that was suspended since the write may have lost its lease to
+    /// another host, and the cloud does not check leases. In that case nothing is sent.
     async fn mutate(&self, permit: Permit, announced: tokio::time::Instant) {
         let _leave = self.mutations.acquire().await;
         let age = announced.elapsed();
         if self.store.is_shared() && age > self.announced_max {
             let message = format!(
-                "not tried, because the lease it rests on was written {} s ago",
+                "not sent, because its lease was written {} s ago",
                 age.as_secs()
             );
             return self.not_sent(permit, "LeaseTooOld", message);
@@ -228,11 +230,11 @@ impl Calls {
         ));
     }
 
-    /// Reports a mutation that was not even tried.
+    /// Reports a mutation that was not sent.
     ///
-    /// A launch counts as unanswered and not as failed: the permit may be for one that was sent before,
-    /// and a new generation beside that one could be a second instance (G1). It is sent again, with the
-    /// same token.
+    /// An unsent launch counts as unanswered, not as failed: the permit may repeat a launch that
+    /// was sent before. A new generation next to that one could be a second instance (G1). The
+    /// launch is sent again with the same token.
     fn not_sent(&self, permit: Permit, code: &str, message: String) {
         let (worker, decision) = (permit.worker().clone(), permit.decision());
         let mutation = permit.into_mutation();
@@ -257,7 +259,7 @@ impl Calls {
         ));
     }
 
-    /// Asks the policy.
+    /// Asks a policy.
     pub(super) fn decide(&self, question: Question) {
         let calls = self.clone();
         tokio::spawn(async move {
@@ -295,7 +297,7 @@ impl Calls {
         });
     }
 
-    /// Waits for a call, but not for ever; a panic in it is an answer that never came.
+    /// Waits for a call, at most [`CALL_MAX`]. A panic in the call counts as no response.
     async fn call<T>(
         &self,
         operation: &'static str,
@@ -327,7 +329,7 @@ impl Calls {
         result
     }
 
-    /// Waits for the store, but not for ever; a panic in it is an answer that never came.
+    /// Waits for the store, at most [`STORE_CALL_MAX`]. A panic in the call counts as no response.
     async fn ask_store<T>(
         &self,
         doing: &str,
@@ -354,7 +356,7 @@ impl Calls {
     }
 
     fn send(&self, event: Event) {
-        // The loop has ended: nobody is left to hear it.
+        // After the loop has ended, no task receives the event.
         let _ = self.events.send(event);
     }
 }
@@ -364,7 +366,7 @@ const HOST_PANIC: &str = "host-panic";
 fn failed(error: &tokio::task::JoinError, point: &str) -> PolicyFailure {
     PolicyFailure {
         code: HOST_PANIC.to_owned(),
-        text: format!("{point}: the host itself failed while it asked the policy: {error}"),
+        text: format!("{point}: the host failed during the policy call: {error}"),
     }
 }
 

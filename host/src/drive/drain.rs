@@ -1,4 +1,4 @@
-//! The end of the loop: whoever waits is answered, and what is under way comes to its end.
+//! The end of the loop: every pending request gets a response, and running mutations are completed.
 
 use reeve_core::boxes::{Receipt, Refusal, RefusalCode};
 use reeve_core::effect::Effect;
@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use super::handle::Message;
 use super::{DRAIN_MAX, Drive};
 
-/// When callers come back to a host that shuts down: by then its successor is up, or nobody is.
+/// When callers should retry during a shutdown: a successor host, if any, is up by then.
 const DRAINING_RETRY_AFTER: Millis = Millis::from_secs(2);
 
 impl Drive {
-    /// Answers everyone who waits, then lets mutations under way come to their end: their outcomes are
-    /// journaled, and what only completes them (the pointer after a launch) is still done. Nothing new
-    /// is asked or decided.
+    /// Responds to every pending caller, then waits for running mutations to end. Outcomes are
+    /// journaled, and a write that completes a mutation (the pointer after a launch) is still sent.
+    /// No new question or mutation starts.
     pub(super) async fn drain(&mut self) {
         self.end_pending(RequestKind::Resolve);
         let deadline = tokio::time::Instant::now() + DRAIN_MAX;
@@ -27,7 +27,7 @@ impl Drive {
                 () = tokio::time::sleep_until(deadline) => {
                     tracing::warn!(
                         mutations = self.mutations_under_way,
-                        "shutting down although mutations have not ended; the journal holds their intents"
+                        "shutting down before all mutations have ended; the journal holds their intents"
                     );
                     break;
                 }
@@ -105,14 +105,14 @@ fn send_last(kind: RequestKind, respond: oneshot::Sender<Response>) {
 fn draining() -> Resolution {
     Resolution::NotYet(NotYet {
         code: NotYetCode::Draining,
-        detail: "this host is shutting down; ask again, its successor will answer".to_owned(),
+        detail: "this host is shutting down; retry, its successor will respond".to_owned(),
         retry_after: DRAINING_RETRY_AFTER,
         decision: None,
     })
 }
 
 fn come_back() -> Receipt {
-    let detail = "this host is shutting down; say it again, its successor will answer";
+    let detail = "this host is shutting down; retry, its successor will respond";
     let code = RefusalCode::Draining;
     Receipt::Refused(Refusal::come_back(code, DRAINING_RETRY_AFTER, detail))
 }

@@ -1,4 +1,4 @@
-//! How request handlers reach the loop.
+//! How request handlers send requests to the loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use reeve_core::token::Secret;
 use reeve_core::worker::WorkerStatus;
 use tokio::sync::{mpsc, oneshot};
 
-/// Requests on their way to the loop; further callers wait in line.
+/// Requests queued for the loop; further requests wait to enter the queue.
 const QUEUE: usize = 1024;
 
 /// The loop has ended: the host is shut down, or the loop failed.
@@ -21,7 +21,7 @@ const QUEUE: usize = 1024;
 #[error("the host's loop has ended")]
 pub(crate) struct LoopEnded;
 
-/// What handlers ask of the loop.
+/// A handler's message to the loop.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A request for the core, and where its response goes.
@@ -31,19 +31,19 @@ pub(super) enum Message {
         what: Request,
         respond: oneshot::Sender<Response>,
     },
-    /// The sender of a request is gone.
+    /// The sender of this request left.
     Gone {
         worker: WorkerId,
         request: RequestId,
     },
-    /// How is this worker, or how are all?
+    /// The status of one worker, or of all.
     Status {
         worker: Option<WorkerId>,
         respond: oneshot::Sender<Vec<WorkerStatus>>,
     },
 }
 
-/// The loop's front door; clones share it.
+/// Sends requests to the loop; clones share one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     messages: mpsc::Sender<Message>,
@@ -51,7 +51,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// A door and what comes in through it.
+    /// A handle, and the queue of its messages.
     pub(super) fn new() -> (Self, mpsc::Receiver<Message>) {
         let (messages, incoming) = mpsc::channel(QUEUE);
         let handle = Self {
@@ -121,7 +121,7 @@ impl Handle {
         .await
     }
 
-    /// How one worker is; `None` when it is not configured.
+    /// The status of one worker. `None`: it is not configured.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -129,7 +129,7 @@ impl Handle {
         Ok(self.status(Some(worker)).await?.pop())
     }
 
-    /// How all workers are, by name.
+    /// The status of all workers, by name.
     ///
     /// # Errors
     /// [`LoopEnded`].

@@ -1,9 +1,9 @@
-//! The loop: the one task that owns the fleet's state. Events go in one at a time; the effects that
-//! come out are carried out in their order.
+//! The loop: the one task that owns the fleet's state. It takes events one at a time and carries
+//! out their effects in order.
 //!
-//! - [`drain`]: the end. [`calls`]: what is done elsewhere and comes back as an event.
-//! - [`handle`]: how request handlers reach the loop. [`timers`]: what it wakes up for.
-//! - [`boxes`]: floods at the door for boxes.
+//! - [`drain`]: the shutdown. [`calls`]: work done in other tasks, whose results return as events.
+//! - [`handle`]: how request handlers reach the loop. [`timers`]: the core's timers.
+//! - [`boxes`]: floods at the listener for boxes.
 
 mod boxes;
 mod calls;
@@ -47,15 +47,16 @@ use timers::Timers;
 
 pub(crate) use handle::{Handle, LoopEnded};
 
-/// How often the marks of routes that were handed out are collected.
+/// How often the loop collects which published routes were handed out.
 const COLLECT: Duration = Duration::from_secs(1);
-/// Requests served before events are looked at again: they take microseconds each, and an event holds up a worker.
+/// Requests served before the loop looks at events again. A request takes microseconds, and a
+/// waiting event delays a worker.
 const TOGETHER: usize = 32;
-/// How long mutations under way may take to end when the host shuts down. What has not ended by then is
-/// in the journal and is found again by its tags.
+/// How long mutations may take to end at shutdown. The journal holds the intents of the rest, and
+/// the next host finds their instances by tag.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// What the loop works with.
+/// The parts the loop works with.
 pub(crate) struct Parts {
     pub(crate) fleet: Fleet,
     pub(crate) cloud: Arc<dyn Cloud>,
@@ -68,7 +69,7 @@ pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) announcer: Announcer,
-    /// What the door for boxes could not take in.
+    /// Connections that the listener for boxes turned away.
     pub(crate) hearing: Hearing,
     pub(crate) clock: Clock,
 }
@@ -91,9 +92,9 @@ pub(crate) struct Drive {
     pending: BTreeMap<RequestId, Pending>,
     mutations_under_way: usize,
     touches_under_way: usize,
-    /// Workers whose record is being written, and whether a mutation waits for it.
+    /// Workers with a running write of their record, and whether a mutation waits for the write.
     writes_under_way: BTreeMap<WorkerId, bool>,
-    /// Whether the latest intent is durable, and not yet used; or why it is not.
+    /// The latest intent: durable and not yet used, or not written and why.
     intent: Intent,
 }
 
@@ -112,7 +113,7 @@ enum Intent {
 }
 
 impl Drive {
-    /// A loop that has not begun, and its front door.
+    /// A loop that has not started, and the handle to reach it.
     pub(crate) fn new(parts: Parts) -> (Self, Handle) {
         let (calls, events) = Calls::new(
             parts.cloud,
@@ -146,10 +147,10 @@ impl Drive {
         (drive, handle)
     }
 
-    /// Works until `stop` is heard or dropped, then ends what is under way.
+    /// Works until `stop` is sent or dropped, then drains.
     ///
     /// # Errors
-    /// [`JournalError`] when the journal could not be made durable at the end.
+    /// [`JournalError`] if the journal could not be made durable at the end.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), JournalError> {
         let mut collect = tokio::time::interval(COLLECT);
         collect.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -169,7 +170,7 @@ impl Drive {
         self.journal.close().await
     }
 
-    /// Puts an event to the core and carries out what comes of it.
+    /// Passes an event to the core and carries out its effects.
     async fn take_in(&mut self, event: Event) {
         match &event {
             Event::Pool {
@@ -190,7 +191,7 @@ impl Drive {
         }
     }
 
-    /// What a call came to, for the host's readiness and for what is under way; then what the core is to see first.
+    /// Notes the end of a call, for readiness and for the counts of running work.
     fn hear_end(&mut self, worker: &WorkerId, what: &WorkerEvent) {
         match what {
             WorkerEvent::Touched { result, .. } => {
@@ -202,7 +203,7 @@ impl Drive {
             WorkerEvent::RecordRead { result, .. } => {
                 self.readiness.store_answered(result.as_ref().err());
             }
-            // The guard looks at activity: the core sees all there was until this instant.
+            // The guard checks activity, so it must see all use up to this moment.
             WorkerEvent::Decided { .. } => {
                 if let Some(handed_out) = self.routes.collect(worker) {
                     self.handed_out(handed_out);
@@ -262,7 +263,8 @@ impl Drive {
         }
     }
 
-    /// Nothing is done that was not written down first: fail static.
+    /// Sends a mutation only after its intent is durable; otherwise reports it as not sent (fail
+    /// static).
     fn commit(&mut self, write: Write, then: Option<Permit>) {
         let then = then.map(|permit| {
             self.mutations_under_way += 1;
@@ -277,7 +279,7 @@ impl Drive {
         self.calls.commit(write, then);
     }
 
-    /// What was under way has ended; a mutation that waited for a write which failed, with it.
+    /// Counts work that has ended. A failed write also ends the mutation that waited for it.
     fn count_down(&mut self, worker: &WorkerId, what: &WorkerEvent) {
         let mutation_ended = match what {
             WorkerEvent::Mutated { .. } => true,
@@ -296,7 +298,7 @@ impl Drive {
         }
     }
 
-    /// Tells the core that answers were given from a route. All that comes of it is that the store is told.
+    /// Tells the core that a route was handed out. The only effect is a refresh in the store.
     fn handed_out(&mut self, HandedOut { worker, instance }: HandedOut) {
         let event = Event::of(worker, WorkerEvent::HandedOut(instance));
         for effect in self.fleet.step(self.clock.now(), event) {
@@ -332,8 +334,8 @@ impl Drive {
         self.journal.retry();
     }
 
-    /// Serves a message and those that came with it: going to sleep and looking at everything else costs more than most
-    /// of them.
+    /// Serves a message and those that have queued since. Going back to sleep and polling all sources
+    /// costs more than most messages.
     async fn serve_all(&mut self, first: Message) {
         self.serve(first).await;
         for _ in 1..TOGETHER {

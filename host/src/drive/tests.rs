@@ -1,4 +1,4 @@
-//! The loop over a journal that fails, which no test from outside can bring about.
+//! Tests the loop with a journal that fails, which no external test can cause.
 
 use crate::common::{POINTER, Stage};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use super::*;
 use crate::host::HostOptions;
 use crate::notify::{Teller, Webhooks};
 
-/// A loop that runs on the stage.
+/// A running loop on a test stage.
 struct Running {
     handle: Handle,
     break_journal: Box<dyn Fn(bool)>,
@@ -149,7 +149,7 @@ async fn a_launch_that_could_not_be_written_down_is_made_once_when_it_can() {
     running.end().await;
 }
 
-/// A store that other hosts share and that takes its time to answer a write.
+/// A store that other hosts share and that is slow to confirm a write.
 struct Slow(MemoryStore, AtomicU64);
 
 impl Store for Slow {
@@ -190,8 +190,11 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
     );
     assert_eq!(kinds(&stage), []);
     let record = stage.store.read_now(&WorkerId::from("chat")).unwrap();
-    assert!(record.unwrap().record.intent.is_some(), "it goes on trying");
-    // Renewals have been in its way nearly all the time.
+    assert!(
+        record.unwrap().record.intent.is_some(),
+        "the host keeps trying"
+    );
+    // Renewals have been running nearly all the time.
     slow.1.store(1, Ordering::SeqCst);
     let answer = running.resolve(20).await;
     assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
@@ -199,9 +202,10 @@ async fn nothing_is_sent_on_a_lease_that_may_be_lost_by_the_time_it_was_written(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after_it() {
+async fn an_outcome_during_a_renewal_of_the_lease_is_written_after_it() {
     let stage = Stage::new();
-    // Renewed 100 ms after each write, which takes 400 ms: nearly always under way.
+    // The lease is renewed 100 ms after each write, and a write takes 400 ms: a renewal runs nearly
+    // always.
     let slow = Arc::new(Slow(stage.store.clone(), AtomicU64::new(400)));
     let held = stage.world.mutations.acquire_many(1000).await.unwrap();
     let running = Running::start_with(&stage, slow, Millis::new(1000));
@@ -214,7 +218,7 @@ async fn an_outcome_that_comes_while_the_lease_is_being_renewed_is_written_after
     while stored().version == before {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // A renewal has just ended: the next one is under way in a moment, and for a while.
+    // A renewal has just ended; the next one starts in a moment.
     tokio::time::sleep(Duration::from_millis(300)).await;
     drop(held);
     let answer = running.resolve(20).await;
@@ -239,7 +243,7 @@ async fn a_renewal_that_fails_takes_nothing_back_of_what_is_under_way() {
     }));
     tokio::time::sleep(Duration::from_millis(300)).await;
     stage.store.fail(None);
-    // Longer than the pause after which a launch that was given up is sent again.
+    // Longer than the pause before a failed launch is sent again.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     drop(held);
     let answer = running.resolve(20).await;
@@ -258,7 +262,8 @@ async fn a_caller_who_is_dropped_is_forgotten() {
     let running = Running::start(&stage);
     let impatient = tokio::time::timeout(Duration::from_millis(100), running.resolve(60)).await;
     assert!(impatient.is_err());
-    // The loop takes requests in order, so by now it has heard of it; draining has nobody to answer.
+    // The loop takes requests in order, so it has already seen the caller leave. The drain has no
+    // caller to respond to.
     assert_eq!(running.handle.workers().await.unwrap().len(), 1);
     drop(held);
     running.end().await;

@@ -1,11 +1,11 @@
-//! Timers of the core, all in one place: the loop sleeps until the next of them.
+//! The core's timers. The loop sleeps until the next one is due.
 
 use std::collections::BTreeMap;
 
 use reeve_core::event::Timer;
 use reeve_core::time::Instant;
 
-/// Timers in the order of their instants; those of one instant in the order they were set.
+/// Timers ordered by instant; timers of one instant in the order they were set.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     set: BTreeMap<(Instant, u64), Timer>,
@@ -13,18 +13,18 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// Sets one.
+    /// Sets a timer.
     pub(super) fn set(&mut self, at: Instant, timer: Timer) {
         self.count += 1;
         self.set.insert((at, self.count), timer);
     }
 
-    /// When the next one runs out.
+    /// When the next timer is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.set.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes one that has run out.
+    /// Takes one timer that is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
         let entry = self.set.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())

@@ -1,4 +1,4 @@
-//! Files in the state directory: numbered journals, and a summary that is there whole or not at all.
+//! Files in the state directory: numbered journals, and a checkpoint that is always whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use super::JournalError;
 
-/// Journals kept, the current one included. With files of 64 MiB that is about two million decisions
-/// to look at or replay.
+/// Journals kept, including the current one. With files of 64 MiB, that is about two million
+/// decisions to inspect or replay.
 const KEPT: usize = 8;
 const PREFIX: &str = "journal-";
 const SUFFIX: &str = ".jsonl";
 
-/// The name of the journal with this number.
+/// The path of the journal with this number.
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{number:08}{SUFFIX}"))
 }
 
-/// The numbers of the journals there are, lowest first.
+/// The numbers of all journals, lowest first.
 pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let entries = fs::read_dir(dir).map_err(JournalError::io("list", dir))?;
     let mut numbers: Vec<_> = entries
@@ -32,8 +32,8 @@ pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// Opens a journal for writing, made if it is missing. Only the host's user may read it: it holds
-/// settings and addresses.
+/// Opens a journal for writing and creates it if missing. Only the host's user may read it, because
+/// it contains settings and addresses.
 pub(super) fn open(path: &Path) -> Result<File, JournalError> {
     let file = private().truncate(false).open(path);
     file.map_err(JournalError::io("open", path))
@@ -50,7 +50,7 @@ pub(super) fn prune(dir: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Replaces a file so that the next life sees the old one or the new one, whole.
+/// Replaces a file atomically: a later start sees the old file or the new one, never a part.
 pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
     let unfinished = dir.join(format!("{name}.unfinished"));
     let write = || -> std::io::Result<()> {
@@ -63,7 +63,7 @@ pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Journa
     sync_dir(dir)
 }
 
-/// Makes new names in the directory durable.
+/// Makes new file names in the directory durable.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())

@@ -1,4 +1,4 @@
-//! The journal on disk: lines appended, made durable where asked, a new file when one is long.
+//! The journal on disk: appends lines, makes them durable, and starts a new file when one is long.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -11,27 +11,27 @@ use super::lock::StateLock;
 use super::recover::{self, Checkpoint, Maxima};
 use super::{CHECKPOINT, JournalError, disk};
 
-/// Records that could not be written yet are kept up to this many bytes: a full disk must not become
-/// full memory.
+/// Bytes of unwritten lines that are kept in memory, so that a full disk does not fill the memory
+/// too.
 const UNWRITTEN_BYTES_MAX: usize = 4 << 20;
 
-/// The state directory of one host, held until dropped.
+/// The journal of one state directory, which stays locked until this is dropped.
 #[derive(Debug)]
 pub(super) struct JournalFile {
     dir: PathBuf,
     number: u64,
     path: PathBuf,
     file: File,
-    /// The length up to the end of the last whole line.
+    /// The file's length up to its last whole line.
     bytes: u64,
     bytes_max: u64,
     maxima: Maxima,
-    /// Whole lines that a failed write left over; they go before any new one.
+    /// Whole lines that a failed write did not store. They are written before any new line.
     unwritten: Vec<u8>,
     _lock: StateLock,
 }
 
-/// What opening found.
+/// The result of opening a state directory.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) journal: JournalFile,
@@ -41,8 +41,9 @@ pub(super) struct Opened {
 }
 
 impl JournalFile {
-    /// Takes the directory (made if it is missing), recovers, and cuts an unfinished last line off. The
-    /// checkpoint is written with this life's epoch, so that epochs rise even when nothing is done.
+    /// Locks the directory (and creates it if missing), recovers, and cuts off a torn last line.
+    /// The checkpoint is written with a new epoch, so epochs rise with every start even if the host
+    /// does nothing.
     ///
     /// # Errors
     /// [`JournalError`]: another host uses the directory, or a file cannot be read or written.
@@ -75,21 +76,21 @@ impl JournalFile {
         })
     }
 
-    /// The current file's length.
+    /// The current file's length in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Appends a record; on return it is durable if its entry must be.
+    /// Appends an entry. On return it is durable, if entries of its kind must be.
     ///
     /// # Errors
-    /// [`JournalError`]: it is not on disk. It is kept and goes before the next record, unless too much
-    /// is kept already.
+    /// [`JournalError`]: the entry is not on disk. It is kept and written before the next one,
+    /// unless the buffer is full.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let mut line = serde_json::to_vec(record).map_err(JournalError::Unwritable)?;
         line.push(b'\n');
         if self.unwritten.len() + line.len() > UNWRITTEN_BYTES_MAX {
-            // No room to keep it, unless what is kept can be written now.
+            // The buffer is full, so the kept lines must be written first.
             self.write_out()?;
         }
         self.unwritten.extend_from_slice(&line);
@@ -110,16 +111,16 @@ impl JournalFile {
         Ok(())
     }
 
-    /// Makes everything appended durable.
+    /// Makes all appended entries durable.
     ///
     /// # Errors
-    /// [`JournalError::Io`]: some of it may be lost when the machine fails.
+    /// [`JournalError::Io`]: some entries may be lost if the machine fails.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         let synced = self.file.sync_data();
         synced.map_err(JournalError::io("sync", &self.path))
     }
 
-    /// Tries again what an earlier append could not write.
+    /// Retries the lines that an earlier append could not write.
     ///
     /// # Errors
     /// [`JournalError::Io`]: it still cannot be written.
@@ -127,7 +128,7 @@ impl JournalFile {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        // An earlier attempt may have left part of a line behind.
+        // An earlier attempt may have written part of a line.
         self.cut_to_whole_lines()?;
         let written = self.file.write_all(&self.unwritten);
         written.map_err(JournalError::io("write", &self.path))?;
@@ -149,9 +150,8 @@ impl JournalFile {
         cut().map_err(JournalError::io("cut", &self.path))
     }
 
-    /// Goes on in the next file. Until the checkpoint that names it is written, this one stays in use:
-    /// whichever step fails, and wherever the machine stops, every generation is in a file that the next
-    /// life reads.
+    /// Continues in the next file. This file stays in use until the checkpoint that names the next
+    /// one is written. So whichever step fails, every generation is in a file that recovery reads.
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.sync()?;
         let number = self.number + 1;
@@ -177,7 +177,7 @@ impl JournalFile {
 
 #[cfg(test)]
 impl JournalFile {
-    /// Puts a read-only file in the place of the journal's, or the journal's file back.
+    /// Replaces the journal's file by a read-only handle, or restores it.
     pub(super) fn break_for_test(&mut self, broken: bool) {
         let mut options = std::fs::OpenOptions::new();
         self.file = options.read(true).write(!broken).open(&self.path).unwrap();

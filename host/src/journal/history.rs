@@ -1,5 +1,5 @@
-//! The journal read from outside, by whoever wants to know what was decided and why. It takes no lock
-//! and changes nothing, so it can be read while a host writes it.
+//! Reads the journal for display. It takes no lock and changes nothing, so it works while a host
+//! writes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,11 +9,11 @@ use reeve_core::journal::Record;
 
 use super::{JournalError, disk};
 
-/// Goes through all records in a state directory, oldest first. A line that is no record (torn, or of another
-/// version) is passed over; the answer is how many.
+/// Calls `look` with every entry in a state directory, oldest first. Lines that cannot be parsed
+/// (torn, or of another version) are skipped; returns how many.
 ///
 /// # Errors
-/// [`JournalError::Io`] when the directory or a journal cannot be read.
+/// [`JournalError::Io`] if the directory or a journal cannot be read.
 pub(crate) fn each(dir: &Path, mut look: impl FnMut(Record)) -> Result<usize, JournalError> {
     let mut passed_over = 0;
     for number in disk::numbers(dir)? {

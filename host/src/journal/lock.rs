@@ -1,22 +1,24 @@
-//! One host per state directory: two that write one journal would each forget the other's launches.
+//! Allows one host per state directory. Two hosts that write one journal would each lose the
+//! other's launches.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use super::JournalError;
 
-/// Holds the directory until dropped; the system lets go of it when the process ends, however it ends.
+/// Locks the directory until dropped. The system releases the lock when the process ends, however
+/// it ends.
 #[derive(Debug)]
 pub(super) struct StateLock {
     _file: File,
 }
 
 impl StateLock {
-    /// Takes the directory.
+    /// Locks the directory.
     ///
     /// # Errors
-    /// [`JournalError::InUse`] when another process holds it, [`JournalError::Io`] when the lock's file
-    /// cannot be made.
+    /// [`JournalError::InUse`] if another process holds the lock, [`JournalError::Io`] if the lock
+    /// file cannot be created.
     pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join("lock");
         let file = OpenOptions::new()

@@ -1,11 +1,13 @@
-//! The journal: what is written down before it is done, as JSON lines in the state directory.
+//! The journal: JSON lines in the state directory that say what the host is about to do and what
+//! followed.
 //!
-//! A thread of its own writes, so that a slow disk does not hold up timers and callers; only a record that
-//! must be durable is waited for. While the disk refuses, nothing is done that would have to be written
-//! down first: what runs keeps running, known addresses keep being served.
+//! A separate thread writes, so that a slow disk does not delay timers and callers. The loop waits
+//! only for entries that must be durable. While the disk refuses writes, the host makes no change
+//! that needs an entry first: running instances stay, and known addresses are served.
 //!
-//! - [`file`]: appending, durability, going on in the next file.
-//! - [`recover`]: what the next life reads. [`history`]: what people read. [`disk`]: the files themselves. [`lock`]: one host per directory.
+//! - [`file`]: appends, makes durable, rotates. [`disk`]: the files. [`lock`]: one host per
+//!   directory.
+//! - [`recover`]: reads the journal at start. [`history`]: reads it for people.
 
 mod disk;
 mod file;
@@ -29,38 +31,39 @@ use crate::metrics::Metrics;
 use file::{JournalFile, Opened};
 
 const CHECKPOINT: &str = "checkpoint.json";
-/// A journal of 64 MiB is read in a fraction of a second when the host starts.
+/// A journal of 64 MiB is read in a fraction of a second at start.
 const BYTES_MAX: u64 = 64 << 20;
-/// Records on their way to the thread. When the disk is slower than decisions, the loop waits here.
+/// Entries queued for the thread. If the disk is slower than the decisions, the loop waits for a
+/// place.
 const QUEUE: usize = 256;
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Another process holds the directory.
+    /// Another process holds the state directory.
     #[error(
-        "the state directory {} is in use by another reeve; stop that one, or give this one a \
-         `state_dir` of its own", dir.display()
+        "the state directory {} is in use by another reeve; stop that one, or set another `state_dir`",
+        dir.display()
     )]
     InUse {
-        /// The directory.
+        /// The state directory.
         dir: PathBuf,
     },
-    /// The system refused.
+    /// The system refused an operation.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The verb of the failed operation.
         doing: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A record has no JSON form.
-    #[error("a record cannot be written as JSON")]
+    /// An entry has no JSON form.
+    #[error("an entry cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),
-    /// The writing thread is gone: it panicked.
+    /// The writing thread panicked.
     #[error("the journal's thread has ended; restart the host")]
     Gone,
 }
@@ -84,7 +87,7 @@ impl JournalError {
     }
 }
 
-/// Where records are handed in.
+/// Sends entries to the journal's thread.
 #[derive(Debug)]
 pub(crate) struct Journal {
     orders: mpsc::Sender<Order>,
@@ -92,12 +95,12 @@ pub(crate) struct Journal {
     thread: JoinHandle<()>,
 }
 
-/// Whether the journal can be written, for whoever asks.
+/// Whether the journal can be written; shared by readers such as the readiness check.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health(Arc<Mutex<Option<String>>>);
 
 impl Health {
-    /// Why it cannot be written now; `None`: it can.
+    /// Why the journal cannot be written at present. `None`: it can.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.0
             .lock()
@@ -111,17 +114,17 @@ impl Health {
 }
 
 enum Order {
-    /// Write it; tell when it is durable, if someone waits.
+    /// Write an entry, and confirm when it is durable if the sender waits.
     Append(
         Box<Record>,
         Option<oneshot::Sender<Result<(), JournalError>>>,
     ),
-    /// Try again what could not be written, without a new record.
+    /// Retry unwritten lines, without a new entry.
     Retry,
-    /// Let every write fail, or no longer.
+    /// Make every write fail, or stop doing so.
     #[cfg(test)]
     Break(bool),
-    /// Make everything durable and end.
+    /// Make everything durable, then end.
     Close(oneshot::Sender<Result<(), JournalError>>),
 }
 
@@ -148,7 +151,7 @@ impl Journal {
         if torn_bytes > 0 {
             tracing::info!(
                 torn_bytes,
-                "the journal's last line was unfinished and is cut off"
+                "the journal's last line was torn and has been cut off"
             );
         }
         for damage in damage {
@@ -173,16 +176,17 @@ impl Journal {
         Ok((journal, recovered))
     }
 
-    /// Whether it can be written.
+    /// A shared view of whether the journal can be written.
     pub(crate) fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Writes a record. One that must be durable is on return; others follow in order.
+    /// Writes an entry. If its kind must be durable, it is durable on return; other entries follow
+    /// in order.
     ///
     /// # Errors
-    /// [`JournalError`] for a record that must be durable and is not. Trouble with others is logged,
-    /// counted and shown by [`Health`].
+    /// [`JournalError`] for an entry that must be durable and is not. Failures of other entries are
+    /// logged, counted and shown by [`Health`].
     pub(crate) async fn append(&self, record: Record) -> Result<(), JournalError> {
         let durable = record.entry.must_be_durable();
         let (done, outcome) = oneshot::channel();
@@ -205,32 +209,32 @@ impl Journal {
         })
     }
 
-    /// Lets every write fail, or no longer.
+    /// Makes every write fail, or stops doing so.
     #[cfg(test)]
     pub(crate) fn switch_for_test(&self) -> impl Fn(bool) + use<> {
         let orders = self.orders.clone();
         move |broken| orders.try_send(Order::Break(broken)).unwrap()
     }
 
-    /// Tries again what could not be written, if anything: readiness must not depend on the next record.
+    /// Retries unwritten lines, if any, so that readiness does not depend on the next entry.
     pub(crate) fn retry(&self) {
         if self.health.trouble().is_some() {
-            // A full queue holds records, which try as well.
+            // A full queue holds entries, and each of them retries too.
             let _ = self.orders.try_send(Order::Retry);
         }
     }
 
-    /// Makes everything durable and lets go of the directory.
+    /// Makes everything durable and releases the directory.
     ///
     /// # Errors
-    /// [`JournalError`]: some records may not be on disk.
+    /// [`JournalError`]: some entries may not be on disk.
     pub(crate) async fn close(self) -> Result<(), JournalError> {
         let (done, outcome) = oneshot::channel();
         if self.orders.send(Order::Close(done)).await.is_err() {
             return Err(JournalError::Gone);
         }
         let closed = outcome.await.unwrap_or(Err(JournalError::Gone));
-        // The thread has nothing left to do; joining it means that the lock is free.
+        // The thread has no more work. Joining it ensures that the lock is released.
         let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
         match joined {
             Ok(Ok(())) => closed,
@@ -239,7 +243,7 @@ impl Journal {
     }
 }
 
-/// The thread's side.
+/// The thread's state.
 struct Writer {
     journal: JournalFile,
     health: Health,
@@ -254,7 +258,7 @@ impl Writer {
                     let outcome = self.journal.append(&record);
                     self.tell(&outcome);
                     if let Some(done) = done {
-                        // Nobody waits any more when the host is being torn down.
+                        // During teardown, no receiver may be left.
                         let _ = done.send(outcome);
                     }
                 }
@@ -274,7 +278,7 @@ impl Writer {
         }
     }
 
-    /// Logs a change for the worse or the better, and keeps the metrics.
+    /// Logs when writes begin to fail or succeed again, and updates the metrics.
     fn tell(&self, outcome: &Result<(), JournalError>) {
         self.metrics
             .journal_written(outcome.is_ok(), self.journal.bytes());
@@ -283,7 +287,7 @@ impl Writer {
         match &now {
             None if before.is_some() => tracing::info!("the journal can be written again"),
             Some(trouble) if now != before => tracing::error!(
-                "the journal cannot be written, so nothing is changed in the cloud until it can: {trouble}"
+                "the journal cannot be written, so the host changes nothing in the cloud: {trouble}"
             ),
             _ => {}
         }

@@ -1,8 +1,8 @@
-//! What an earlier life left behind: the highest counters of its journal.
+//! Recovers the highest counters of earlier runs from the journal.
 //!
-//! The checkpoint sums up every journal before a numbered one; that one and those after it are read. A
-//! line counts as far as it can be read: recovery needs four fields of it, so that a journal written by
-//! an earlier version still keeps every generation from being used twice.
+//! The checkpoint summarizes every journal before a numbered one. That journal and the later ones
+//! are read. Recovery needs only four fields of a line, so journals of earlier versions still
+//! prevent the reuse of a generation.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,32 +15,32 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHECKPOINT, JournalError, disk};
 
-/// Everything that was found.
+/// The result of a recovery.
 #[derive(Debug)]
 pub(super) struct Found {
     /// The highest counters.
     pub(super) maxima: Maxima,
-    /// The number of the journal to go on with.
+    /// The number of the journal to append to.
     pub(super) current: u64,
-    /// What that journal holds.
+    /// The length of that journal.
     pub(super) tail: Tail,
-    /// What could not be read, with file and line.
+    /// Lines that could not be read, with file and line number.
     pub(super) damage: Vec<String>,
 }
 
-/// How a journal ends.
+/// The end of a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tail {
-    /// Its length up to the end of its last whole line.
+    /// The length up to the last whole line.
     pub(super) whole_bytes: u64,
-    /// Bytes of an unfinished last line: normal after a kill.
+    /// Bytes of a torn last line, which a kill may leave.
     pub(super) torn_bytes: u64,
 }
 
-/// The summary of all journals before one.
+/// The summary of all journals before a numbered one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
-    /// The first journal that is not summed up here.
+    /// The first journal that the summary does not cover.
     pub(super) from: u64,
     pub(super) maxima: Maxima,
 }
@@ -54,14 +54,14 @@ pub(super) struct Maxima {
 }
 
 impl Maxima {
-    /// Takes in an intent.
+    /// Counts an intent.
     pub(super) fn intent(&mut self, worker: &WorkerId, generation: Generation, epoch: Epoch) {
         let highest = self.generations.entry(worker.clone()).or_default();
         *highest = generation.max(*highest);
         self.epoch = self.epoch.max(epoch);
     }
 
-    /// Takes in a decision's id.
+    /// Counts a decision id.
     pub(super) fn decision(&mut self, decision: DecisionId) {
         self.decisions = self.decisions.max(decision);
     }
@@ -78,7 +78,7 @@ impl From<Maxima> for Recovered {
     }
 }
 
-/// The fields of a record that recovery needs; all others are passed over.
+/// The fields of an entry that recovery needs; others are ignored.
 #[derive(Deserialize)]
 struct Line {
     worker: WorkerId,
@@ -97,11 +97,11 @@ struct IntentOf {
     epoch: Epoch,
 }
 
-/// Reads what the directory holds.
+/// Reads the checkpoint and the journals.
 ///
 /// # Errors
-/// [`JournalError::Io`] when a file that is there cannot be read. Damage in a file is no error: it is
-/// reported, and what can be read counts.
+/// [`JournalError::Io`] if an existing file cannot be read. Damage in a file is no error: it is
+/// reported, and the readable lines count.
 pub(super) fn recover(dir: &Path) -> Result<Found, JournalError> {
     let mut damage = Vec::new();
     let Checkpoint { from, maxima } = checkpoint(dir, &mut damage)?;
@@ -120,7 +120,7 @@ pub(super) fn recover(dir: &Path) -> Result<Found, JournalError> {
     Ok(found)
 }
 
-/// The summary. One that cannot be read is as good as none: every journal is read instead.
+/// Reads the checkpoint. If it cannot be parsed, every journal is read instead.
 fn checkpoint(dir: &Path, damage: &mut Vec<String>) -> Result<Checkpoint, JournalError> {
     let none = Checkpoint {
         from: 0,
@@ -166,7 +166,7 @@ fn read(path: &Path, found: &mut Found) -> Result<Tail, JournalError> {
                 }
             }
             Err(error) => found.damage.push(format!(
-                "{}:{number}: no journal record, passed over: {error}",
+                "{}:{number}: no journal entry, skipped: {error}",
                 path.display()
             )),
         }

@@ -35,7 +35,7 @@ fn generation(recovered: &Recovered, worker: &str) -> u64 {
     recovered.generations[&WorkerId::from(worker)].get()
 }
 
-/// What is appended to the journal's file behind its back.
+/// Appends bytes to the journal's file without the journal.
 fn scribble(dir: &TempDir, bytes: &[u8]) {
     let path = disk::path(dir.path(), 1);
     let mut file = OpenOptions::new().append(true).open(path).unwrap();
@@ -108,7 +108,7 @@ fn a_corrupt_line_in_the_middle_is_reported_with_its_number_and_passed_over() {
 }
 
 #[test]
-fn a_long_journal_goes_on_in_the_next_file_and_old_ones_are_removed_without_forgetting() {
+fn a_long_journal_rotates_and_keeps_the_counters_of_removed_files() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = JournalFile::open(dir.path(), 300).unwrap().journal;
     journal.append(&intent("early", 1, 9)).unwrap();
@@ -118,12 +118,12 @@ fn a_long_journal_goes_on_in_the_next_file_and_old_ones_are_removed_without_forg
     drop(journal);
     let numbers = disk::numbers(dir.path()).unwrap();
     assert_eq!(numbers.len(), 8);
-    assert!(numbers[0] > 1, "the first file is gone");
+    assert!(numbers[0] > 1, "the first file was removed");
     let recovered = open(&dir).recovered;
     assert_eq!(
         generation(&recovered, "early"),
         9,
-        "the checkpoint remembers what was in it"
+        "the checkpoint has its generation"
     );
     assert_eq!(generation(&recovered, "chat"), 39);
     assert_eq!(recovered.decisions, DecisionId::new(39));
@@ -175,7 +175,7 @@ fn the_journal_is_for_the_hosts_user_only() {
 }
 
 #[test]
-fn what_a_failed_write_left_over_is_written_before_the_next_record_and_no_line_is_torn() {
+fn lines_of_a_failed_write_are_written_whole_before_the_next_entry() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(&dir).journal;
     journal.append(&intent("chat", 1, 1)).unwrap();

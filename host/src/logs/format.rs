@@ -1,4 +1,4 @@
-//! How a log event is written down.
+//! Formats log events.
 
 use std::fmt::{self, Debug};
 
@@ -11,19 +11,19 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The field whose JSON object is spread into the event.
+/// The field whose JSON object is spread into the event's fields.
 const SPREAD: &str = "fields";
 
-/// For whom.
+/// The style of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
     /// One line of text, for people.
     Lines,
 }
 
-/// Writes events in a style.
+/// Formats events in one style.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Format(pub(super) Style);
 
@@ -51,7 +51,7 @@ where
                     target: metadata.target(),
                     fields: fields.0,
                 });
-                // Texts and numbers always have a JSON form.
+                // Strings and numbers always have a JSON form.
                 writeln!(writer, "{}", json.map_err(|_| fmt::Error)?)
             }
             Style::Lines => line(&mut writer, &time, metadata.level(), fields.0),
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// An event as JSON. Time and level stand first, for those who read it as it is.
+/// An event as JSON. Time and level come first, for people who read the raw lines.
 #[derive(Serialize)]
 struct Json<'a> {
     time: &'a str,
@@ -75,7 +75,7 @@ fn line(
     level: &Level,
     mut fields: Map<String, Value>,
 ) -> fmt::Result {
-    // Of the time only the clock: who reads along knows the day.
+    // Only the time of day: a reader on a terminal knows the date.
     let clock = time.get(11..19).unwrap_or(time);
     let (colour, plain) = if writer.has_ansi_escapes() {
         (colour(level), "\u{1b}[0m")
@@ -103,10 +103,10 @@ fn colour(level: &Level) -> &'static str {
     }
 }
 
-/// A text without its quotes; anything else as JSON.
+/// A string without its quotes; other values as JSON.
 fn bare(value: &Value) -> String {
     match value {
-        // Control characters in what others wrote must not move the cursor.
+        // Control characters in foreign text must not move the cursor.
         Value::String(text) => text
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// What is written for a notice of an address that is pending.
+    /// The log text of an `address_pending` notice.
     fn written(style: Style) -> String {
         let written = Written::default();
         let sink = written.clone();

@@ -1,20 +1,21 @@
-//! One line a second, and a count of those left out.
+//! Limits log lines to one per second, and counts the omitted ones.
 
 use reeve_core::time::{Instant, Millis};
 
-/// A person reads no more than a line a second, and a day of them is 86,400 lines: a log survives that.
+/// A person can read about a line per second, and a day's 86,400 lines do not overload a log.
 const BETWEEN: Millis = Millis::from_secs(1);
 
-/// The pace of one kind of line that any client of a door can cause.
+/// The pace of one kind of line that any client can cause.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// When the next line may be written; `None`: at once.
+    /// When the next line may be written. `None`: at once.
     opens_at: Option<Instant>,
     left_out: u64,
 }
 
 impl Pace {
-    /// Takes the place of a line; gives how many were left out since the one before. `None`: this one is left out.
+    /// Claims a line and returns how many lines were omitted before it. `None`: this line is
+    /// omitted.
     pub(crate) fn take(&mut self, now: Instant) -> Option<u64> {
         if !self.is_open(now) {
             self.left_out = self.left_out.saturating_add(1);
@@ -24,7 +25,8 @@ impl Pace {
         Some(std::mem::take(&mut self.left_out))
     }
 
-    /// Takes the place of a line that says only how many were left out; `None`: none were, or it is too early.
+    /// Claims a line that only reports omitted lines. `None`: no line was omitted, or it is too
+    /// early.
     pub(crate) fn take_left_out(&mut self, now: Instant) -> Option<u64> {
         if self.left_out == 0 || !self.is_open(now) {
             return None;

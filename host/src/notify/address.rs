@@ -1,4 +1,5 @@
-//! Where a webhook is. Whoever knows it may post, so it is a secret: it is shown nowhere, and no error quotes it.
+//! A webhook's address. It is a secret, because it is enough to post: it is never displayed, and no
+//! error quotes it.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use hyper::Uri;
 use hyper::http::uri::{PathAndQuery, Scheme};
 use tokio_rustls::rustls::pki_types::ServerName;
 
-/// Below this a part of a path says nothing (`api`, `v1`, `b`) and is found in any text.
+/// Shorter parts of a path (`api`, `v1`, `b`) are no secret and occur in any text.
 const TELLING_CHARS_MIN: usize = 6;
 
 /// A checked address.
@@ -17,10 +18,10 @@ pub struct Address {
 }
 
 impl Address {
-    /// Checks an address; white space around it does not count.
+    /// Checks an address. White space around it is ignored.
     ///
     /// # Errors
-    /// What is wrong and what is accepted, without a word of the address.
+    /// What is wrong and what is accepted, without quoting the address.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const ACCEPTED: &str =
             "accepted: https://HOST/PATH, or http:// where the network is trusted";
@@ -35,7 +36,7 @@ impl Address {
             .is_some_and(|part| part.as_str().contains('@'))
         {
             return Err(
-                "it holds a user or a password, which are not sent; accepted: an address without",
+                "it contains a user or a password, which are not sent; accepted: an address without them",
             );
         }
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -44,12 +45,12 @@ impl Address {
         Ok(Self { uri, host })
     }
 
-    /// Whether it is reached by TLS.
+    /// Whether the address uses TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 
-    /// Who its certificate must be for.
+    /// The name that the server's certificate must be for.
     pub(crate) fn server_name(&self) -> ServerName<'static> {
         self.host.clone()
     }
@@ -63,19 +64,19 @@ impl Address {
         )
     }
 
-    /// What stands in the header `Host`.
+    /// The value of the `Host` header.
     pub(crate) fn authority(&self) -> &str {
         self.uri
             .authority()
             .map_or("", |authority| authority.as_str())
     }
 
-    /// What is asked for there.
+    /// The request target.
     pub(crate) fn path_and_query(&self) -> &str {
         self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
-    /// Whether a text gives away a part of the address.
+    /// Whether a text contains a part of the address.
     pub(crate) fn is_in(&self, text: &str) -> bool {
         let text = text.to_ascii_lowercase();
         let parts = self.path_and_query().split(['/', '?', '&', '=']);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_being_quoted() {
+    fn an_invalid_address_is_refused_without_a_quote() {
         let secret = "tOpSecret";
         for text in [
             "ftp://h/",

@@ -1,4 +1,4 @@
-//! The tasks that send, one for each webhook, and the loop's way to them.
+//! The tasks that send messages, one per webhook, and the loop's queue to them.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,34 +18,34 @@ use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// What is queued when the host ends may still be sent for that long: a last kill is worth telling, and a supervisor
-/// that waits for the host has more patience than that.
+/// How long queued messages may still be sent when the host ends. The last ended instance is worth
+/// a message, and a supervisor waits longer than this.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
-/// Where the loop leaves what is to be told. Clones share the queues.
+/// Queues notices for the webhooks. Clones share the queues.
 #[derive(Clone)]
 pub(crate) struct Announcer {
     lines: Arc<[Line]>,
     clock: Clock,
 }
 
-/// The tasks; dropped, they end at once.
+/// The tasks. If they are dropped, they end at once.
 pub(crate) struct Deliveries {
     tasks: JoinSet<()>,
     announcer: Announcer,
 }
 
-/// One webhook and what waits for it.
+/// One webhook and its queue.
 struct Line {
     webhook: Webhook,
     address: Address,
     outbox: Mutex<Outbox>,
-    /// A message has come, or the end.
+    /// Signals a new message or the shutdown.
     stirred: Notify,
 }
 
 impl Webhooks {
-    /// Starts the tasks.
+    /// Starts one task per webhook.
     pub(crate) fn start(
         self,
         teller: Teller,
@@ -94,7 +94,7 @@ impl Webhooks {
         (announcer, deliveries)
     }
 
-    /// Sends a message to try each of them, once, and says what came of it, by name.
+    /// Sends a test message to each webhook once. Returns the outcomes by name.
     pub(crate) async fn try_out(&self, teller: &Teller, clock: Clock) -> Vec<(String, Outcome)> {
         let mut outcomes = Vec::new();
         for Opened { webhook, address } in &self.opened {
@@ -108,7 +108,7 @@ impl Webhooks {
 }
 
 impl Announcer {
-    /// Queues a notice for every webhook that wants it. Waits for nothing but other pushes.
+    /// Queues a notice for every webhook that wants it. It blocks only on other pushes.
     pub(crate) fn tell(&self, notice: &Notice) {
         let mut message = None;
         for line in &*self.lines {
@@ -124,7 +124,7 @@ impl Announcer {
 }
 
 impl Deliveries {
-    /// Sends what is queued, for a few seconds; nothing is told any more after that.
+    /// Sends queued messages for at most [`CLOSING_MAX`], then drops the rest.
     pub(crate) async fn finish(mut self) {
         for line in &*self.announcer.lines {
             line.outbox().close();
@@ -151,19 +151,19 @@ impl Deliveries {
 
 impl Line {
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        // Counts and queues are sound after every line of the outbox.
+        // The outbox has no invariant that a panic could break.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One webhook's task.
+/// The state of one webhook's task.
 struct Sending {
     lines: Arc<[Line]>,
     index: usize,
     transport: Transport,
     teller: Teller,
     clock: Clock,
-    /// What was said to be wrong since it last worked: each is logged once.
+    /// Problems logged since the last success. Each is logged once.
     troubles: BTreeSet<String>,
 }
 
@@ -215,9 +215,9 @@ impl Sending {
             return;
         }
         let what_now = match (verdict, outcome.may_pass()) {
-            (Verdict::Again(_), _) => "it is tried again",
-            (_, true) => "the message is given up",
-            (_, false) => "it is not tried again; `reeve notify test` shows when the webhook works",
+            (Verdict::Again(_), _) => "the host retries",
+            (_, true) => "the message is dropped",
+            (_, false) => "the host does not retry; check the webhook with `reeve notify test`",
         };
         if self.troubles.insert(format!("{outcome}; {what_now}")) {
             tracing::warn!(

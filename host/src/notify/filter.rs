@@ -1,23 +1,23 @@
-//! Which notices a webhook wants.
+//! Selects the notices that a webhook wants.
 
 use std::collections::BTreeSet;
 
 use reeve_core::id::WorkerId;
 use reeve_core::notice::{Level, Notice, Step};
 
-/// What must hold of a notice.
+/// The conditions on a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// This loud, or louder.
+    /// At least this level.
     pub level: Level,
-    /// Told whatever their level.
+    /// Steps that are sent whatever their level.
     pub steps: Vec<Step>,
-    /// About one of these workers; `None`: about any.
+    /// Only notices about these workers. `None`: about all workers.
     pub workers: Option<BTreeSet<WorkerId>>,
 }
 
 impl Filter {
-    /// Whether it is to be told.
+    /// Whether the webhook wants this notice.
     pub(crate) fn wants(&self, notice: &Notice) -> bool {
         let of_interest = notice.step.level() >= self.level || self.steps.contains(&notice.step);
         let workers = self.workers.as_ref();
@@ -26,7 +26,7 @@ impl Filter {
 }
 
 impl Default for Filter {
-    /// What an operator may want to look at, about any worker.
+    /// Warnings and errors about any worker.
     fn default() -> Self {
         Self {
             level: Level::Warning,

@@ -1,4 +1,4 @@
-//! What a webhook reads: Slack's, Discord's or plain JSON.
+//! Formats messages for webhooks: Slack's, Discord's or plain JSON.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -6,32 +6,33 @@ use serde_json::{Map, Value, json};
 use super::message::{Kind, Message, Teller, level_name};
 use super::template::{Part, Template};
 
-/// Slack cuts what is longer (docs.slack.dev, changelog 2018-04, "Truncating really long messages").
+/// Slack truncates longer messages (docs.slack.dev, changelog 2018-04, "Truncating really long
+/// messages").
 const SLACK_CHARS_MAX: usize = 40_000;
-/// Discord refuses what is longer (docs.discord.com, "Webhook Resource", Execute Webhook: `content`, "up to 2000
-/// characters").
+/// Discord refuses longer messages (docs.discord.com, "Webhook Resource", Execute Webhook:
+/// `content`, "up to 2000 characters").
 const DISCORD_CHARS_MAX: usize = 2_000;
-/// What stands at the end of a text that was cut.
+/// The last character of a truncated text.
 const CUT: char = '…';
-/// Stands for a value that there is not.
+/// Replaces a value that is missing.
 const NONE: &str = "-";
 
-/// What a webhook speaks.
+/// The body format of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Slack's incoming webhooks, and what is compatible with them.
+    /// Slack's incoming webhooks and compatible ones.
     Slack,
-    /// Discord's.
+    /// Discord's webhooks.
     Discord,
-    /// Every part of a message under a name of its own.
+    /// Every part of a message under its own key.
     Json,
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 3] = [Self::Slack, Self::Discord, Self::Json];
 
-    /// Its name in the configuration.
+    /// The format's name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Slack => "slack",
@@ -40,10 +41,10 @@ impl Format {
         }
     }
 
-    /// The body of the request.
+    /// The request body.
     pub(crate) fn body(self, message: &Message, teller: &Teller, template: &Template) -> Value {
         let standard = Template::default();
-        // A template for notices need not have a place for what these say.
+        // A template for notices may have no place for the content of these messages.
         let template = if message.kind == Kind::LeftOut {
             &standard
         } else {
@@ -52,7 +53,7 @@ impl Format {
         let line = self.line(message, teller, template);
         match self {
             Self::Slack => json!({ "text": line }),
-            // Nobody is called by what stands in a message, whatever a box or a cloud has put there.
+            // No content may mention users, whatever a box or a cloud put into it.
             Self::Discord => json!({ "content": line, "allowed_mentions": { "parse": [] } }),
             Self::Json => {
                 let fields = message.fields.iter().cloned();
@@ -79,7 +80,7 @@ impl Format {
         for part in template.parts() {
             match part {
                 Part::Literal(text) => line.literal(text),
-                // As in a pattern for names: any of the fleet's.
+                // As in a name pattern: any worker of the fleet.
                 Part::Worker => line.value(message.worker.as_deref().unwrap_or("*")),
                 Part::Step => line.value(message.step),
                 Part::Text => line.value(&message.text),
@@ -100,19 +101,19 @@ impl Format {
         }
     }
 
-    /// How a character of a value is written so that it stands for itself alone.
+    /// How a character of a value is written so that the webhook shows it verbatim.
     fn escape(self, c: char) -> Escaped {
         match (self, c) {
-            // Slack knows these three (docs.slack.dev, "Formatting message text", "Escaping text"); with `<` go
-            // mentions and links.
+            // Slack escapes these three (docs.slack.dev, "Formatting message text", "Escaping
+            // text"). Escaping `<` disables mentions and links.
             (Self::Slack, '&') => Escaped::Instead("&amp;"),
             (Self::Slack, '<') => Escaped::Instead("&lt;"),
             (Self::Slack, '>') => Escaped::Instead("&gt;"),
-            // Discord reads Markdown, links behind other words included.
+            // Discord renders Markdown, including links behind other words.
             (Self::Discord, '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '#') => {
                 Escaped::Backslash(c)
             }
-            // A value is a part of one line.
+            // A value must stay on one line.
             (Self::Slack | Self::Discord, c) if c.is_control() => Escaped::Itself(' '),
             (_, c) => Escaped::Itself(c),
         }
@@ -125,7 +126,7 @@ enum Escaped {
     Instead(&'static str),
 }
 
-/// A text that never grows beyond what the format takes, and is not cut within an escape.
+/// A text that never exceeds the format's limit and is never cut inside an escape.
 struct Line {
     format: Format,
     text: String,
@@ -160,7 +161,7 @@ impl Line {
     }
 
     fn push(&mut self, piece: &str) {
-        // Counted as UTF-16 counts: never fewer than any other way of counting characters.
+        // Counted in UTF-16 units, the highest of the usual ways to count characters.
         let length = piece.encode_utf16().count();
         if self.full {
             return;
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn slack_gets_a_text_whose_values_mention_nobody_and_whose_template_may() {
+    fn a_value_in_a_slack_text_mentions_no_user_but_the_template_may() {
         let body = body(
             Format::Slack,
             "<!here> {worker}@{host}: {text}",
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn discord_gets_a_content_that_calls_nobody_and_is_not_read_as_markdown() {
+    fn a_discord_content_mentions_no_user_and_is_not_markdown() {
         let body = body(
             Format::Discord,
             "**{step}** {text}",
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_value_stands_where_the_template_has_it_and_a_dash_where_there_is_none() {
+    fn a_template_shows_a_named_value_or_a_dash() {
         let body = body(Format::Slack, "{field:instance} {field:reason} {fleet}", "");
         assert_eq!(body, json!({ "text": "i-1 - prod" }));
     }
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_out_is_told_in_full_whatever_the_template() {
+    fn a_summary_is_complete_whatever_the_template() {
         let left_out = [("instance_ending", 3), ("policy_failed", 1)].into();
         let message = Message::left_out(&left_out, Instant::from_ms(0));
         let body = Format::Slack.body(&message, &teller(), &Template::parse("{worker}").unwrap());

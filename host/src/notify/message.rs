@@ -1,47 +1,47 @@
-//! What is told: a notice of the core, or something the notifications have to say themselves.
+//! A message: a notice of the core, or a message of the notification code itself.
 
 use std::collections::BTreeMap;
 
 use reeve_core::notice::{Level, Notice};
 use reeve_core::time::Instant;
 
-/// How many messages were left out, by step.
+/// How many messages were omitted, by step.
 pub(crate) type LeftOut = BTreeMap<&'static str, u64>;
 
 /// One message, the same for every webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// Where it comes from.
+    /// The source of the message.
     pub(crate) kind: Kind,
-    /// The worker it is about; `None`: none in particular.
+    /// The worker it is about. `None`: no particular worker.
     pub(crate) worker: Option<String>,
-    /// The stable name of what happened.
+    /// The stable name of the event.
     pub(crate) step: &'static str,
     pub(crate) level: Level,
     /// One sentence.
     pub(crate) text: String,
     pub(crate) fields: Vec<(String, String)>,
-    /// When it happened.
+    /// When the event happened.
     pub(crate) at: Instant,
 }
 
-/// Where a message comes from.
+/// The source of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The core.
+    /// A notice of the core.
     Notice,
-    /// An operator tries the webhook.
+    /// A test by an operator.
     Test,
-    /// Messages were left out.
+    /// A count of omitted messages.
     LeftOut,
 }
 
-/// Who tells.
+/// The host that sends the message.
 #[derive(Clone, Debug)]
 pub(crate) struct Teller {
     /// The fleet's name.
     pub(crate) fleet: String,
-    /// The name of the machine.
+    /// The machine's name.
     pub(crate) host: String,
 }
 
@@ -64,13 +64,13 @@ impl Message {
             worker: None,
             step: "notification_test",
             level: Level::Info,
-            text: "this is a test: somebody ran `reeve notify test`".to_owned(),
+            text: "this is a test message from `reeve notify test`".to_owned(),
             fields: Vec::new(),
             at,
         }
     }
 
-    /// One message for many; their number by step stands in the fields.
+    /// One message that stands for many. Its fields hold their number by step.
     pub(crate) fn left_out(left_out: &LeftOut, at: Instant) -> Self {
         let total: u64 = left_out.values().sum();
         let of_step: Vec<_> = left_out
@@ -99,7 +99,7 @@ impl Message {
         }
     }
 
-    /// The value of that name; the last one if there are several.
+    /// The value with this name; the last one if there are several.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter().rev();
         let found = fields.find(|(key, _)| key == name);

@@ -1,18 +1,21 @@
-//! Notifications: what the core has to tell goes to the webhooks that operators name.
+//! Notifications: sends notices of the core to the webhooks that operators configure.
 //!
 //! ```text
-//!   drive ── notice ──► Announcer ──► outbox of each webhook that wants it (bounded; the oldest gives way)
+//!   drive ── notice ──► Announcer ──► outbox of each webhook that wants it (bounded; drops the oldest)
 //!                                        │  what is next, and when: pure, time is an argument
 //!                                        ▼
 //!                                     delivery: one task per webhook ── POST ──► Slack, Discord, anything
 //! ```
 //!
-//! The loop puts a message into a queue in memory and goes on. Nothing that a webhook does, or does not do, reaches it.
+//! The loop puts a message into a queue in memory and continues. Nothing that a webhook does can
+//! delay the loop.
 //!
-//! - [`webhook`]: one webhook as it is configured. [`address`]: where it is, a secret. [`filter`]: what it wants.
-//! - `message`: what is told. [`template`], [`mod@format`]: how it is written.
-//! - `outbox`: what is sent next and when. `pace`: the rate limit. `retry`: when it is tried again.
-//! - `transport`: one request over HTTP or HTTPS. `delivery`: the tasks. [`open`]: what is read before the host starts.
+//! - [`webhook`]: the configuration of one webhook. [`address`]: its secret address. [`filter`]:
+//!   the notices it wants.
+//! - `message`: the content. [`template`], [`mod@format`]: its text.
+//! - `outbox`: what is sent next, and when. `pace`: the rate limit. `retry`: the retries.
+//! - `transport`: one HTTP or HTTPS request. `delivery`: the tasks. [`open`]: reads files before
+//!   the host starts.
 
 pub mod address;
 mod delivery;

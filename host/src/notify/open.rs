@@ -1,4 +1,4 @@
-//! What is read before the host starts: files with addresses, and whom the system trusts.
+//! Reads address files and the system's trusted certificates before the host starts.
 
 use std::path::PathBuf;
 
@@ -8,43 +8,43 @@ use super::address::Address;
 use super::transport::Transport;
 use super::webhook::{AddressSource, Webhook};
 
-/// Webhooks that can be told something.
+/// Webhooks that are ready to send.
 pub struct Webhooks {
     pub(super) opened: Vec<Opened>,
     pub(super) transport: Transport,
 }
 
-/// A webhook whose address is known.
+/// A webhook and its address.
 pub(crate) struct Opened {
     pub(crate) webhook: Webhook,
     pub(crate) address: Address,
 }
 
-/// Why a webhook cannot be told anything.
+/// Why a webhook cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// The file with its address cannot be read.
+    /// The file with the address cannot be read.
     #[error("cannot read {}, which [notify.{name}] names", path.display())]
     Unreadable {
-        /// The webhook.
+        /// The webhook's name.
         name: String,
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The file holds something else.
+    /// The file does not contain an address.
     #[error("there is no address in {}, which [notify.{name}] names: {why}", path.display())]
     NoAddress {
-        /// The webhook.
+        /// The webhook's name.
         name: String,
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// What is wrong, without a word of the file's.
+        /// What is wrong, without quoting the file.
         why: &'static str,
     },
-    /// There is nobody to trust.
+    /// The system has no trusted certificates.
     #[error(
         "webhooks cannot be reached over HTTPS: the system has no trusted certificates; install them \
          (ca-certificates), or name a file of them in SSL_CERT_FILE"
@@ -56,7 +56,7 @@ pub enum NotifyError {
 }
 
 impl Webhooks {
-    /// None: nobody is told anything.
+    /// No webhooks: no notification is sent.
     pub fn none() -> Self {
         Self {
             opened: Vec::new(),
@@ -64,10 +64,10 @@ impl Webhooks {
         }
     }
 
-    /// Reads what the configuration names.
+    /// Reads the files that the configuration names.
     ///
     /// # Errors
-    /// [`NotifyError`]: an address is missing, or HTTPS is needed and there is nothing to trust.
+    /// [`NotifyError`]: an address is missing, or HTTPS is needed and no certificate is trusted.
     pub fn open(webhooks: &[Webhook]) -> Result<Self, NotifyError> {
         let open = |webhook: &Webhook| {
             Ok(Opened {

@@ -1,4 +1,5 @@
-//! What one webhook is sent next, and when. No clock and no network: both are the caller's.
+//! Decides what one webhook is sent next, and when. It has no clock and no network: the caller
+//! passes times and outcomes in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,18 +11,18 @@ use super::message::{Kind, LeftOut, Message};
 use super::pace::{MINUTE, Pace};
 use super::retry::{Outcome, Retry, Verdict};
 
-/// Messages that wait while a webhook does not answer. Nobody reads more than this of what is over.
+/// Messages queued while a webhook does not respond. More than this would not be read afterwards.
 const WAITING_MAX: usize = 100;
 
-/// What became of messages; see `Metrics::notifications`.
+/// Counts of messages by their fate; see `Metrics::notifications`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) sent: Counter,
-    /// Gave way to newer ones, or waited when the host ended.
+    /// Replaced by newer messages, or still queued when the host ended.
     pub(crate) dropped: Counter,
-    /// Beyond the rate limit.
+    /// Omitted by the rate limit.
     pub(crate) left_out: Counter,
-    /// Given up after the last try.
+    /// Failed after the last attempt.
     pub(crate) failed: Counter,
 }
 
@@ -33,15 +34,15 @@ pub(crate) struct Outbox {
     pace: Pace,
     retry: Retry,
     counters: Counters,
-    /// What people were not told so far, whether for the rate limit, a full queue or a webhook that failed.
+    /// Messages not delivered so far: over the rate limit, dropped from a full queue, or failed.
     left_out: LeftOut,
-    /// When they were last told how much was left out.
+    /// When the last summary of omitted messages was sent.
     told_left_out_at: Option<Instant>,
-    /// Whether the last message was delivered: while not, nothing is made up to be sent.
+    /// Whether the last message was delivered. While it was not, no summary is sent.
     delivers: bool,
-    /// Nothing is sent before.
+    /// No message is sent before this instant.
     rests_until: Instant,
-    /// The host ends: what is there is sent, and nothing is waited for.
+    /// The host shuts down: queued messages are sent, and no wait is started.
     closing: bool,
 }
 
@@ -49,22 +50,22 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct UnderWay {
     message: Arc<Message>,
-    /// What it tells of, if it tells what was left out.
+    /// The omitted messages it reports, if it is a summary.
     tells: LeftOut,
-    /// Requests that have ended.
+    /// Requests made for it so far.
     tries: u32,
     since: Instant,
     again_at: Instant,
 }
 
-/// What is to be done.
+/// What the caller has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Send this now, and say what came of it.
+    /// Send this message, then report the outcome.
     Send(Arc<Message>),
-    /// Look again then, or when a message comes.
+    /// Ask again at this instant, or when a message is queued.
     WaitUntil(Instant),
-    /// Look again when a message comes.
+    /// Ask again when a message is queued.
     Nothing,
 }
 
@@ -84,7 +85,8 @@ impl Outbox {
         }
     }
 
-    /// Takes a message in. If the queue is full the oldest gives way: what is new is worth more.
+    /// Queues a message. If the queue is full, the oldest message is dropped, because newer ones
+    /// matter more.
     pub(crate) fn push(&mut self, message: Arc<Message>) {
         if self.waiting.len() == WAITING_MAX
             && let Some(oldest) = self.waiting.pop_front()
@@ -95,17 +97,17 @@ impl Outbox {
         self.waiting.push_back(message);
     }
 
-    /// The host ends: from now on nothing is kept for later.
+    /// Marks the shutdown: from then on no message waits for a later time.
     pub(crate) fn close(&mut self) {
         self.closing = true;
     }
 
-    /// Whether the host ends.
+    /// Whether the host shuts down.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// Takes out what was not sent when the host has waited long enough; says how many messages that are.
+    /// Drops all unsent messages at the end of the shutdown. Returns how many.
     pub(crate) fn abandon(&mut self) -> u64 {
         let under_way = self
             .under_way
@@ -118,7 +120,7 @@ impl Outbox {
         count
     }
 
-    /// What is to be done at this instant.
+    /// What to do at this instant.
     pub(crate) fn next(&mut self, now: Instant) -> Next {
         if self.rests_until > now {
             return Next::WaitUntil(self.rests_until);
@@ -130,7 +132,7 @@ impl Outbox {
             };
         }
         while let Some(message) = self.waiting.pop_front() {
-            // At the end it is told once, after everything else.
+            // During a shutdown, the summary is sent once, after all messages.
             if !self.closing && self.tells_left_out_at().is_some_and(|at| at <= now) {
                 self.waiting.push_front(message);
                 return self.tell_left_out(now);
@@ -148,7 +150,7 @@ impl Outbox {
         }
     }
 
-    /// Takes in what came of the message under way.
+    /// Handles the outcome of the message that was being sent.
     pub(crate) fn answered(&mut self, outcome: &Outcome, now: Instant) -> Verdict {
         let Some(mut under_way) = self.under_way.take() else {
             return Verdict::Delivered;
@@ -197,8 +199,9 @@ impl Outbox {
         *self.left_out.entry(message.step).or_default() += 1;
     }
 
-    /// When people are to be told that something was left out: when the minute has room again, once a
-    /// minute at most. It takes no place of a message, or a limit of one a minute would be used up by it.
+    /// When to send a summary of omitted messages: when the rate limit has room again, at most once
+    /// a minute. It does not count against the limit; otherwise a limit of one per minute would
+    /// allow only summaries.
     fn tells_left_out_at(&self) -> Option<Instant> {
         if self.left_out.is_empty() || !self.delivers {
             return None;
@@ -253,7 +256,7 @@ mod tests {
         Outcome::Unanswered("no route".to_owned())
     }
 
-    /// Everything that is sent at this instant, to a webhook that takes it.
+    /// Sends everything due at this instant to a webhook that accepts it. Returns the texts.
     fn send_all(outbox: &mut Outbox, now: Instant) -> Vec<String> {
         let mut sent = Vec::new();
         while let Next::Send(message) = outbox.next(now) {
@@ -329,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_is_told_of_when_the_webhook_works_again_and_not_before() {
+    fn a_dropped_message_is_reported_once_the_webhook_works_again() {
         let mut outbox = outbox(10);
         outbox.push(message(1));
         let mut now = at(0);
@@ -345,7 +348,7 @@ mod tests {
         assert_eq!(
             outbox.next(now),
             Next::Nothing,
-            "a dead webhook is not asked for its own sake"
+            "a failed webhook gets no summary of its own"
         );
         outbox.push(message(2));
         let told = "1 more message was left out: 1 instance_ending; the host's log has it";
@@ -401,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_abandoned_counts_as_dropped() {
+    fn an_abandoned_message_counts_as_dropped() {
         let mut outbox = outbox(10);
         (0..3).for_each(|number| outbox.push(message(number)));
         assert_eq!(outbox.next(at(0)), Next::Send(message(0)));

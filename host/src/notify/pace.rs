@@ -4,19 +4,19 @@ use std::collections::VecDeque;
 
 use reeve_core::time::{Instant, Millis};
 
-/// The window.
+/// The window of the rate limit.
 pub(crate) const MINUTE: Millis = Millis::from_secs(60);
 
-/// How many messages were begun within the last minute.
+/// The messages started in the last minute.
 #[derive(Debug)]
 pub(crate) struct Pace {
     per_minute_max: usize,
-    /// When they were begun, oldest first; as many as the limit at most.
+    /// When the messages were started, oldest first; at most as many as the limit.
     begun: VecDeque<Instant>,
 }
 
 impl Pace {
-    /// At least one a minute.
+    /// A limit of at least one per minute.
     pub(crate) fn new(per_minute_max: usize) -> Self {
         Self {
             per_minute_max: per_minute_max.max(1),
@@ -24,7 +24,7 @@ impl Pace {
         }
     }
 
-    /// Takes a place in the window; `false`: there is none.
+    /// Takes a place in the window. `false`: the window is full.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         if self.room_at() > now {
             return false;
@@ -36,7 +36,7 @@ impl Pace {
         true
     }
 
-    /// From when on there is a place.
+    /// When the next place is free.
     pub(crate) fn room_at(&self) -> Instant {
         match self.begun.front() {
             Some(oldest) if self.begun.len() == self.per_minute_max => *oldest + MINUTE,

@@ -1,4 +1,4 @@
-//! When a request is made again, and when it is given up.
+//! Decides when a request is retried, and when the host gives up.
 
 use std::fmt;
 
@@ -7,19 +7,20 @@ use reeve_core::time::{Instant, Millis};
 /// How often and how long one message is tried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry {
-    /// Requests for one message, the first one included.
+    /// Requests for one message, including the first.
     pub(crate) tries_max: u32,
-    /// The wait before the second; it doubles from there.
+    /// The wait before the second request. It doubles for each further one.
     pub(crate) first_wait: Millis,
-    /// From the first request on; then a message is stale.
+    /// The time from the first request after which a message is stale.
     pub(crate) within: Millis,
-    /// The longest rest that a webhook may ask for.
+    /// The longest pause that a webhook may request.
     pub(crate) rest_max: Millis,
 }
 
 impl Default for Retry {
-    /// Six tries, the waits between them 1, 2, 4, 8 and 16 s, within two minutes: longer than a deployment of the other
-    /// side, shorter than somebody's patience. A webhook that is told to rest is asked again after an hour at most.
+    /// Six attempts with waits of 1, 2, 4, 8 and 16 s, within two minutes: longer than a deployment
+    /// of the webhook's server, short enough for a person who waits. A requested pause is an hour
+    /// at most.
     fn default() -> Self {
         Self {
             tries_max: 6,
@@ -30,36 +31,36 @@ impl Default for Retry {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was taken, with this status.
+    /// The webhook accepted it with this status.
     Accepted(u16),
-    /// It was answered, and not taken.
+    /// The webhook responded, but refused it.
     Refused {
         status: u16,
-        /// When to come back, if the answer says so.
+        /// The pause that the response requests.
         retry_after: Option<Millis>,
-        /// The answer's own short word for why.
+        /// The response's short reason.
         said: Option<String>,
     },
-    /// There was no answer. The reason never names the address.
+    /// No response came. The reason never contains the address.
     Unanswered(String),
 }
 
-/// What is to be done about it.
+/// What to do after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It was delivered.
+    /// The message was delivered.
     Delivered,
-    /// It is tried again, from then on.
+    /// Retry at this instant.
     Again(Instant),
-    /// It is not tried again, and nothing is sent before then.
+    /// Give the message up. No message is sent before this instant.
     GivenUp(Instant),
 }
 
 impl Outcome {
-    /// Whether the same request may go better another time.
+    /// Whether the same request may succeed later.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Accepted(_) => false,
@@ -87,7 +88,7 @@ impl fmt::Display for Outcome {
 }
 
 impl Retry {
-    /// What to do after the `tries`-th request for a message whose first one began at `since`.
+    /// Judges the `tries`-th request of a message whose first request was made at `since`.
     pub(crate) fn judge(
         &self,
         outcome: &Outcome,
@@ -118,12 +119,13 @@ impl Retry {
     }
 }
 
-/// The header `Retry-After` (RFC 9110, 10.2.3): seconds, which Discord writes with a fraction, or a date.
+/// Parses the `Retry-After` header (RFC 9110, 10.2.3): seconds, for Discord with a fraction, or a
+/// date.
 pub(crate) fn retry_after(header: &str, now: Instant) -> Option<Millis> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<f64>() {
         let is_length = seconds.is_finite() && seconds >= 0.0;
-        // A float beyond the range becomes the greatest whole number.
+        // The cast saturates: a larger float becomes the greatest integer.
         return is_length.then(|| Millis::new((seconds * 1_000.0).ceil() as u64));
     }
     let date = jiff::fmt::rfc2822::parse(header).ok()?;
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_with_growing_waits_and_a_bound_in_tries() {
+    fn a_temporary_failure_is_retried_with_growing_waits_up_to_a_bound() {
         let unanswered = Outcome::Unanswered("no route".to_owned());
         for (tries, wait) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
             check(&refused(503, None), tries, 0, Verdict::Again(at(wait)));
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_webhook_does_not_want_is_not_sent_again() {
+    fn a_refused_message_is_not_retried() {
         for status in [301, 400, 401, 403, 404, 410, 413] {
             check(&refused(status, Some(5)), 1, 0, Verdict::GivenUp(at(0)));
         }

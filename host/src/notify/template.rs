@@ -1,8 +1,8 @@
-//! How a message reads: a line with placeholders.
+//! Templates: a message as one line with placeholders.
 
-/// What the host tells when the configuration does not say how.
+/// The template when the configuration has none.
 const STANDARD: &str = "[{level}] {fleet}/{worker} {step}: {text}";
-/// A line is read at a glance, and leaves room for the text within Discord's 2,000 characters.
+/// Short enough to read quickly, and to leave room for the text within Discord's 2,000 characters.
 const CHARS_MAX: usize = 1_000;
 const ACCEPTED: &str = "accepted: {worker}, {step}, {text}, {level}, {fleet}, {host}, {field:NAME}, and {{ or }} for a brace";
 
@@ -13,26 +13,26 @@ pub struct Template(Vec<Part>);
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The operator's own words, sent as they are.
+    /// The operator's own text, sent verbatim.
     Literal(String),
-    /// The worker it is about.
+    /// The worker's name.
     Worker,
     /// The step's stable name.
     Step,
-    /// The sentence.
+    /// The message's text.
     Text,
-    /// How loud it is.
+    /// The level's name.
     Level,
     /// The fleet's name.
     Fleet,
-    /// The machine that this host runs on.
+    /// The name of the host's machine.
     Host,
-    /// The named value of that name.
+    /// The value of the field with this name.
     Field(String),
 }
 
 impl Template {
-    /// Checks a line.
+    /// Checks a template.
     ///
     /// # Errors
     /// What was found and what is accepted.
@@ -75,9 +75,9 @@ impl Template {
 }
 
 impl Default for Template {
-    /// Level, fleet, worker, step and the sentence.
+    /// Level, fleet, worker, step and text.
     fn default() -> Self {
-        // A test holds that it can be read; without it a message would be empty, not wrong.
+        // A test checks that this parses. The fallback still sends the text.
         Self::parse(STANDARD).unwrap_or(Self(vec![Part::Text]))
     }
 }
@@ -131,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused_with_what_is_accepted() {
+    fn an_invalid_template_is_refused_with_what_is_accepted() {
         let cases = [
             (
-                "{wroker} died",
+                "{wroker} failed",
                 "unknown placeholder `{wroker}`; accepted: {worker}, {step}",
             ),
             ("{field:}", "unknown placeholder `{field:}`"),

@@ -1,4 +1,4 @@
-//! The tasks against real sockets. What needs a long time is tested without one in `outbox` and `retry`.
+//! Tests the tasks against real sockets. Tests of long waits are in `outbox` and `retry`.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::common::hook::{Answer, Hook, OK, SECRET};
 use crate::metrics::Metrics;
 
-/// As it is, but a test does not wait seconds.
+/// The default policy with short waits.
 const RETRY: Retry = Retry {
     tries_max: 3,
     first_wait: Millis::new(10),
@@ -69,7 +69,7 @@ fn count(metrics: &Metrics, result: &str) -> u64 {
         .unwrap()
 }
 
-/// What is logged on this thread, which is the only one of such a test.
+/// Collects the log of this thread, the only one of such a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -111,7 +111,7 @@ async fn each_format_arrives_as_its_webhook_reads_it() {
         let metrics = Metrics::new();
         let webhook = webhook(&hook.url, format, "{worker}: {text} {field:instance}");
         let (announcer, deliveries) = start(webhook, &metrics);
-        announcer.tell(&notice(Step::ResolveServed, "too quiet to be told"));
+        announcer.tell(&notice(Step::ResolveServed, "below the level"));
         announcer.tell(&notice(Step::InstanceEnding, "a <b>"));
         assert_eq!(hook.wait_for(1).await, [expected], "{format:?}");
         deliveries.finish().await;
@@ -120,7 +120,7 @@ async fn each_format_arrives_as_its_webhook_reads_it() {
 }
 
 #[tokio::test]
-async fn what_failed_for_now_is_sent_again_and_the_log_says_so_once_without_the_address() {
+async fn a_temporary_failure_is_retried_and_logged_once_without_the_address() {
     let (log, _guard) = Log::keep();
     let busy: Answer = Some("503 Service Unavailable\r\n");
     let hook = Hook::start(&[busy, busy, OK]).await;
@@ -134,7 +134,7 @@ async fn what_failed_for_now_is_sent_again_and_the_log_says_so_once_without_the_
     assert_eq!((count(&metrics, "sent"), count(&metrics, "failed")), (2, 0));
     let log = log.text();
     assert_eq!(
-        log.matches("it answered 503; it is tried again").count(),
+        log.matches("it answered 503; the host retries").count(),
         1,
         "{log}"
     );
@@ -153,7 +153,7 @@ async fn a_webhook_that_says_when_to_come_back_is_asked_then() {
     hook.wait_for(1).await;
     let limited = Instant::now();
     hook.wait_for(2).await;
-    // Seen a little late the first time, so a little less than was asked for.
+    // The test sees the first request a little late, so less than the full pause remains.
     assert!(
         limited.elapsed() > Duration::from_millis(300),
         "{:?}",
@@ -164,7 +164,7 @@ async fn a_webhook_that_says_when_to_come_back_is_asked_then() {
 }
 
 #[tokio::test]
-async fn what_the_webhook_does_not_want_is_sent_once_and_logged_once_per_cause() {
+async fn a_refused_message_is_sent_once_and_logged_once_per_cause() {
     let (log, _guard) = Log::keep();
     let gone: Answer = Some("404 Not Found\r\n");
     let hook = Hook::start(&[gone, gone, Some("403 Forbidden\r\n")]).await;
@@ -178,13 +178,13 @@ async fn what_the_webhook_does_not_want_is_sent_once_and_logged_once_per_cause()
     assert_eq!(count(&metrics, "failed"), 4);
     let log = log.text();
     assert_eq!(
-        log.matches("it answered 404; it is not tried again")
+        log.matches("it answered 404; the host does not retry")
             .count(),
         1,
         "{log}"
     );
     assert_eq!(
-        log.matches("it answered 403; it is not tried again")
+        log.matches("it answered 403; the host does not retry")
             .count(),
         1,
         "{log}"
@@ -199,23 +199,23 @@ async fn what_the_webhook_does_not_want_is_sent_once_and_logged_once_per_cause()
 async fn a_webhook_that_cannot_be_reached_is_given_up_after_its_tries() {
     let (log, _guard) = Log::keep();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/{SECRET}", listener.local_addr().unwrap());
+    let unused = format!("http://{}/{SECRET}", listener.local_addr().unwrap());
     drop(listener);
     let metrics = Metrics::new();
-    let (announcer, deliveries) = start(webhook(&nobody, Format::Json, "{text}"), &metrics);
+    let (announcer, deliveries) = start(webhook(&unused, Format::Json, "{text}"), &metrics);
     announcer.tell(&notice(Step::BoxAlarm, "look"));
     deliveries.finish().await;
     assert_eq!(count(&metrics, "failed"), 1);
     let log = log.text();
     assert!(
-        log.contains("no connection: connection refused; the message is given up"),
+        log.contains("no connection: connection refused; the message is dropped"),
         "{log}"
     );
     assert!(!log.contains(SECRET) && !log.contains("127.0.0.1"), "{log}");
 }
 
 #[tokio::test]
-async fn a_webhook_that_never_answers_holds_up_nobody_and_what_it_misses_is_counted() {
+async fn a_silent_webhook_delays_no_caller_and_its_messages_are_counted() {
     let hook = Hook::start(&[None]).await;
     let metrics = Metrics::new();
     let (announcer, deliveries) = start(webhook(&hook.url, Format::Json, "{text}"), &metrics);
@@ -241,13 +241,13 @@ async fn a_webhook_that_never_answers_holds_up_nobody_and_what_it_misses_is_coun
     assert_eq!(
         count(&metrics, "dropped"),
         1_001,
-        "what waited and what was under way"
+        "queued messages and the one being sent"
     );
     assert_eq!(count(&metrics, "sent"), 0);
 }
 
 #[tokio::test]
-async fn what_is_queued_at_the_end_is_sent_and_so_is_how_much_was_left_out() {
+async fn queued_messages_and_the_summary_are_sent_at_shutdown() {
     let hook = Hook::start(&[OK]).await;
     let metrics = Metrics::new();
     let (announcer, deliveries) = start(webhook(&hook.url, Format::Json, "{text}"), &metrics);

@@ -1,7 +1,7 @@
-//! One request over HTTP or HTTPS, within a bound of time. A connection of its own for each: ten messages a minute are
-//! no reason to keep one open.
+//! Makes one request over HTTP or HTTPS, with a time limit. Each request opens its own connection:
+//! ten messages a minute do not justify keeping one open.
 //!
-//! What goes wrong is told in words that never name the address; the system's own words for it may.
+//! Failure texts never contain the address. The system's own error texts may, so they are not used.
 
 use std::io;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ use super::address::Address;
 use super::open::NotifyError;
 use super::retry::{Outcome, retry_after};
 
-/// From the first packet to the answer's head. Slack and Discord answer within one second.
+/// From the first packet to the response's head. Slack and Discord respond within one second.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// For the body of a refusal, which nothing depends on.
+/// For the body of a refusal, which is only informative.
 const BODY_MAX: Duration = Duration::from_secs(2);
-/// The most that is read of it.
+/// The most bytes read of that body.
 const BODY_BYTES_MAX: usize = 16 << 10;
 /// Slack's and Discord's reasons are shorter.
 const SAID_CHARS_MAX: usize = 80;
@@ -37,20 +37,21 @@ const SAID_CHARS_MAX: usize = 80;
 /// Sends requests.
 #[derive(Clone)]
 pub(crate) struct Transport {
-    /// `None`: no address is one of HTTPS.
+    /// `None`: no address uses HTTPS.
     tls: Option<TlsConnector>,
 }
 
 impl Transport {
-    /// For addresses without TLS.
+    /// For addresses without TLS only.
     pub(crate) fn plain() -> Self {
         Self { tls: None }
     }
 
-    /// For all addresses, trusting whom the system trusts: a company's own authority is among them.
+    /// For all addresses, with the system's trusted certificates; a company's own authority can be
+    /// among them.
     pub(crate) fn with_system_roots() -> Result<Self, NotifyError> {
         let mut roots = RootCertStore::empty();
-        // Some systems carry certificates that nothing can read; the others do.
+        // Some systems contain certificates that cannot be parsed; the others are enough.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
             return Err(NotifyError::NoRoots);
@@ -65,20 +66,21 @@ impl Transport {
         Ok(Self { tls })
     }
 
-    /// Posts this JSON and says what came of it, `now` being the time of the answer's head.
+    /// Posts this JSON and returns the outcome. `now` gives the time at which the response's head
+    /// arrived.
     pub(crate) async fn post(
         &self,
         address: &Address,
         body: &Value,
         now: impl Fn() -> Instant,
     ) -> Outcome {
-        // Ends the connection's task with this request, however that ends.
+        // Ends the connection's task with this request in every case.
         let mut connection = JoinSet::new();
         let answer = match timeout(ANSWER_MAX, self.ask(address, body, &mut connection)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(why)) => return Outcome::Unanswered(why),
             Err(_) => {
-                let why = format!("it did not answer within {} s", ANSWER_MAX.as_secs());
+                let why = format!("no response within {} s", ANSWER_MAX.as_secs());
                 return Outcome::Unanswered(why);
             }
         };
@@ -151,7 +153,7 @@ async fn exchange(
         .await
         .map_err(broken)?;
     connection.spawn(async {
-        // What goes wrong shows in the answer, or in its absence.
+        // Failures show in the response, or in its absence.
         let _ = driver.await;
     });
     sender.send_request(request).await.map_err(broken)
@@ -171,20 +173,21 @@ fn tls_failure(error: &io::Error) -> String {
                 "its certificate is for another name"
             }
             CertificateError::UnknownIssuer => {
-                "this system does not trust who issued its certificate"
+                "this system does not trust the issuer of its certificate"
             }
             CertificateError::Revoked => "its certificate is revoked",
-            _ => "its certificate is not good",
+            _ => "its certificate is not valid",
         },
-        Some(rustls::Error::AlertReceived(_)) => "it refuses TLS as it is spoken here",
+        Some(rustls::Error::AlertReceived(_)) => "it refused the TLS handshake",
         Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS",
         _ => "the connection broke before TLS was agreed",
     };
     why.to_owned()
 }
 
-/// The answer's own word for why it refuses (Slack: `no_service`, Discord: `Unknown Webhook`), if it is a short one that
-/// says nothing of the address. Many servers repeat what was asked for in what they refuse.
+/// The response's reason for a refusal (Slack: `no_service`, Discord: `Unknown Webhook`), if it is
+/// short and does not contain a part of the address. Many servers repeat the requested path in a
+/// refusal.
 fn said(body: &[u8], address: &Address) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?.trim();
     let json: Option<Value> = serde_json::from_str(text).ok();

@@ -1,4 +1,4 @@
-//! One webhook, as the configuration has it.
+//! The configuration of one webhook.
 
 use std::path::PathBuf;
 
@@ -7,32 +7,32 @@ use super::filter::Filter;
 use super::format::Format;
 use super::template::Template;
 
-/// Messages a minute when the configuration does not say: as many as somebody reads. Discord takes 30 a minute and
-/// Slack one a second.
+/// The default limit per minute: as many messages as a person reads. Discord accepts 30 a minute
+/// and Slack one a second.
 pub const PER_MINUTE_MAX: usize = 10;
 
-/// Where to tell what, and how.
+/// Where to send which notices, and in which format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
-    /// Its name in the configuration; it stands in logs and metrics in place of the address.
+    /// The webhook's name in the configuration, which logs and metrics show instead of the address.
     pub name: String,
-    /// Where it is.
+    /// Where the address comes from.
     pub address: AddressSource,
-    /// What it speaks.
+    /// The body format.
     pub format: Format,
-    /// What it is told.
+    /// The notices it wants.
     pub filter: Filter,
-    /// How a message reads.
+    /// The text of a message.
     pub template: Template,
-    /// How many messages it gets within a minute, at most; the rest is counted and told in one.
+    /// The most messages per minute. Further ones are counted and summarized in one message.
     pub per_minute_max: usize,
 }
 
 /// Where an address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressSource {
-    /// It stands in the configuration.
+    /// The configuration contains the address.
     Written(Address),
-    /// It stands in this file; not read yet.
+    /// This file contains the address. The file is read later.
     File(PathBuf),
 }

@@ -1,4 +1,4 @@
-//! Probes of real sockets on loopback.
+//! Tests probes of real sockets on loopback.
 
 use std::net::Ipv4Addr;
 
@@ -32,8 +32,8 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A server that says this to the first request, and tells what the request was and how much of the answer it got rid
-/// of; `endless`: the last byte again and again, until nobody takes it.
+/// A server that sends this response to the first request, then returns the request and how many
+/// bytes it could send. `endless`: it repeats the last byte until the client closes.
 async fn answering(answer: &'static [u8], endless: bool) -> (SocketAddr, Server) {
     let (listener, address) = listener().await;
     let server = tokio::spawn(async move {
@@ -68,7 +68,7 @@ async fn a_server_is_asked_once_and_its_status_is_told_whatever_it_is() {
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 200),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204),
         (b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", 500),
-        // Early hints are no answer.
+        // Early hints (103) are no final response.
         (b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 404 No\r\n\r\n", 404),
     ];
     for (answer, status) in answers {
@@ -87,7 +87,7 @@ async fn a_server_is_asked_once_and_its_status_is_told_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn nobody_who_listens_is_a_refusal() {
+async fn a_port_without_a_listener_is_a_refusal() {
     let (listener, address) = listener().await;
     drop(listener);
     failed(http(address).await, "refused");
@@ -95,7 +95,7 @@ async fn nobody_who_listens_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_the_connection_and_says_nothing_hangs_for_http_and_lives_for_tcp() {
+async fn a_silent_server_fails_an_http_probe_and_passes_a_tcp_probe() {
     let (listener, address) = listener().await;
     let held = tokio::spawn(async move {
         let mut held = Vec::new();
@@ -118,7 +118,7 @@ async fn a_server_that_hangs_up_or_speaks_something_else_has_failed() {
     let (address, _) = answering(b"", false).await;
     failed(http(address).await, "broke");
     let (address, _) = answering(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", false).await;
-    failed(http(address).await, "no HTTP");
+    failed(http(address).await, "not HTTP");
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_redirect_is_told_and_not_followed() {
     let (address, _) = answering(answer.leak().as_bytes(), false).await;
     assert_eq!(http(address).await, Probed::Answered(302));
     let visit = timeout(Duration::from_millis(200), elsewhere.accept()).await;
-    assert!(visit.is_err(), "nobody came");
+    assert!(visit.is_err(), "no request followed the redirect");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_body_without_an_end_is_not_read_and_the_connection_ends() {
         .await
         .unwrap()
         .unwrap();
-    // What the system's buffers hold, and no more.
+    // No more than the system's buffers hold.
     assert!(sent < 16 << 20, "{sent}");
 }
 
@@ -153,19 +153,19 @@ async fn a_head_without_an_end_is_no_answer() {
 
 #[test]
 fn only_what_the_instance_did_counts_against_it() {
-    // By errno(3): the numbers are Linux's.
+    // Numbers from errno(3) on Linux.
     let cases = [
         (111, true),  // refused
         (104, true),  // reset
-        (113, true),  // no route to this host: nobody answers for its address
+        (113, true),  // no route to the instance: no machine has its address
         (110, true),  // timed out
         (24, false),  // no file descriptor
         (23, false),  // none in the system
-        (101, false), // no route to its network
+        (101, false), // no route to the network
         (100, false), // this host's network is down
         (99, false),  // no port left here
-        (13, false),  // no leave
-        (1, false),   // no leave, by a firewall here
+        (13, false),  // no permission
+        (1, false),   // refused by a local firewall
         (12, false),  // no memory
     ];
     for (errno, is_bad) in cases {

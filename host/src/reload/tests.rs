@@ -1,4 +1,4 @@
-//! Passes that panic, under the real watch.
+//! Tests reloads that panic, under the real watch.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Reloads of a directory whose first pass panics, and how many passes there were.
+/// Reloads whose first pass panics, and a count of the passes.
 fn with_a_bad_first_pass(directory: &Path) -> (Reloading, Reloads, Arc<AtomicUsize>) {
     let passes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&passes);
@@ -51,7 +51,7 @@ async fn the_watch_orders_the_next_pass_after_one_that_panicked() {
     let running = tokio::spawn(reloading.run());
     fs::write(directory.path().join("first.wasm"), "one").unwrap();
     at_least(&passes, 1).await;
-    // The second change must come after the watch has taken the first one in.
+    // The second change must arrive after the watch has handled the first one.
     tokio::time::sleep(Duration::from_millis(500)).await;
     fs::write(directory.path().join("second.wasm"), "two").unwrap();
     at_least(&passes, 2).await;

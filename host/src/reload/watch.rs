@@ -1,8 +1,9 @@
-//! Watching the policies' directory.
+//! Watches the policy directory.
 //!
-//! Kubernetes exchanges a symbolic link inside a mounted directory, deployments exchange the directory
-//! itself, editors write in several steps. So the directory *and its parent* are watched, changes are waited
-//! out, and the watch is set anew each time, because it clings to the directory that was there before.
+//! Kubernetes replaces a symbolic link inside a mounted directory, deployments replace the
+//! directory itself, and editors write in several steps. So this module watches the directory *and
+//! its parent*, and waits until a burst of changes ends. It then sets the watch anew, because a
+//! watch stays with the old directory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,23 +15,23 @@ use tokio::time::timeout;
 
 use super::{Cause, NoReport, Reloads};
 
-/// Quiet for this long, a burst of changes has ended.
+/// After this long without a change, a burst has ended.
 const QUIET: Duration = Duration::from_millis(300);
-/// A directory that never comes to rest is read all the same.
+/// A directory that never becomes quiet is read after this long.
 const UNREST_MAX: Duration = Duration::from_secs(3);
-/// How often to read where changes cannot be watched.
+/// How often files are read where changes cannot be watched.
 const POLL: Duration = Duration::from_secs(30);
 
-/// A watch that has begun: no change from now on is missed.
+/// A running watch: it misses no later change.
 pub(super) struct Watching {
     watch: Watch,
     changes: mpsc::Receiver<()>,
 }
 
 impl Watching {
-    /// Begins to watch; `None` where the system cannot.
+    /// Starts to watch. `None`: the system does not support it.
     pub(super) fn begin(directory: &Path) -> Option<Self> {
-        // The paths of changes are those that were watched; a relative one could not be compared.
+        // Events name the watched paths, and a relative path could not be compared with them.
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let (changed, changes) = mpsc::channel(1);
         match Watch::new(directory, changed) {
@@ -45,8 +46,8 @@ impl Watching {
         }
     }
 
-    /// Orders a reload after each change. A reload that failed is followed by another one after the next
-    /// change, or after [`POLL`] without one: its change is not in force yet.
+    /// Orders a reload after each change. After a failed reload, the next one follows on the next
+    /// change or after [`POLL`], because the failed one did not activate its change.
     pub(super) async fn run(mut self, reloads: &Reloads) -> WatchEnd {
         let mut failed = false;
         loop {
@@ -77,13 +78,13 @@ impl Watching {
 /// Why a watch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WatchEnd {
-    /// Nothing reloads policies any more: the host has ended.
+    /// No task reloads policies: the host has ended.
     Reloads,
-    /// The system's watcher is gone, so changes would be missed.
+    /// The system's watcher has ended, so changes would be missed.
     Watcher,
 }
 
-/// Orders a reload every [`POLL`], until reloads have ended.
+/// Orders a reload every [`POLL`] until reloads end.
 pub(super) async fn poll(reloads: &Reloads) {
     loop {
         tokio::time::sleep(POLL).await;
@@ -93,7 +94,7 @@ pub(super) async fn poll(reloads: &Reloads) {
     }
 }
 
-/// Tells that [`poll`] takes the place of a watch.
+/// Logs that [`poll`] replaces the watch.
 pub(super) fn tell_polling(reason: &str) {
     let seconds = POLL.as_secs();
     tracing::warn!(
@@ -114,17 +115,18 @@ impl Watch {
             if event.is_ok_and(|event| !concerns(&event, &watched)) {
                 return;
             }
-            // A full channel already holds a change that was not looked at.
+            // A full channel already holds an unhandled change.
             let _ = changed.try_send(());
         })?;
         Ok(Self { watcher, directory })
     }
 
-    /// Watches what the path leads to now. A directory that is not there is awaited through its parent.
+    /// Watches the directory that the path currently leads to, and the parent, where a missing
+    /// directory will appear.
     fn arm(&mut self) {
         let parent = self.directory.parent().map(Path::to_owned);
         for path in [Some(self.directory.clone()), parent].into_iter().flatten() {
-            // Not watched so far, or the directory is gone: either way there is nothing to undo.
+            // An error means that the path was not watched, so it is ignored.
             let _ = self.watcher.unwatch(&path);
             if let Err(error) = self.watcher.watch(&path, RecursiveMode::NonRecursive) {
                 tracing::warn!(path = %path.display(), "cannot watch for changes of policies: {error}");
@@ -133,7 +135,8 @@ impl Watch {
     }
 }
 
-/// Whether a change may be one of the policies: the parent may hold much else, and reading is no change.
+/// Whether an event may change a policy. The parent may contain other files, and a read is no
+/// change.
 fn concerns(event: &notify::Event, directory: &Path) -> bool {
     let changes = match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,

@@ -1,5 +1,5 @@
-//! Where one host keeps its workers' records: a file. Hosts that share workers keep them in DynamoDB
-//! (`reeve-aws`) instead; both stand behind [`reeve_core::ports::Store`].
+//! The store of a single host: a file with its workers' records. Hosts that share workers use
+//! DynamoDB (`reeve-aws`). Both implement [`reeve_core::ports::Store`].
 
 mod sqlite;
 

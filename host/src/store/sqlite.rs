@@ -1,12 +1,12 @@
 //! The store in an SQLite file.
 //!
-//! One connection, owned by a thread of its own, so that a slow disk does not hold up callers: calls come
-//! over a channel, and each brings the way to answer it. Changes that wait together are made in one
-//! transaction, because making it durable takes longer than all the rest; each is still compared with
-//! the record as the one before it left it, and none is answered before all are on disk.
+//! A separate thread owns the one connection, so that a slow disk does not delay callers. Calls
+//! reach it over a channel, each with a way to respond. Queued changes share one transaction,
+//! because making it durable takes longer than the rest. Each change is still compared with the
+//! record that the one before it wrote. No change gets a response before all are on disk.
 //!
-//! - [`file`]: opening it, and whether it is ours. [`table`]: what is read and written.
-//! - [`call`]: one call on its way through the thread. [`error`]: what is said when it fails.
+//! - [`file`]: opens the file and checks that it is a store. [`table`]: reads and writes records.
+//! - [`call`]: one call and its response. [`error`]: failures.
 
 mod call;
 mod error;
@@ -31,33 +31,34 @@ pub use error::StoreOpenError;
 use call::{Call, Pending, Read, ReadAll, Refresh, Waiting};
 use error::Refusal;
 
-/// Calls on their way to the thread. When the disk is slower than they come, callers wait here.
+/// Calls queued for the thread. If the disk is slower than the calls, callers wait for a place.
 const QUEUE: usize = 256;
-/// Changes in one transaction at most: what comes later shall not wait for ever more of what came earlier.
+/// The most changes in one transaction, so that later calls do not wait too long.
 const GROUP: usize = 128;
 
 /// The records of one host's workers in a file.
 ///
-/// Two handles on one file, or two processes, do no harm, but neither takes the other into account:
-/// [`is_shared`](Store::is_shared) is false. The file must be on a local disk: SQLite's write-ahead log does not
-/// work over a network file system.
+/// Two handles on one file, or two processes, do no harm. They do not coordinate, though:
+/// [`is_shared`](Store::is_shared) is false. The file must be on a local disk, because SQLite's
+/// write-ahead log does not work over a network file system.
 ///
-/// Times and counts beyond 2^63-1 are kept as 2^63-1.
+/// Times and counts above 2^63-1 are stored as 2^63-1.
 #[derive(Debug)]
 pub struct SqliteStore {
-    /// `None` while it is being dropped.
+    /// `None` only during the drop.
     calls: Option<mpsc::Sender<Box<dyn Pending>>>,
-    /// `None` while it is being dropped.
+    /// `None` only during the drop.
     thread: Option<JoinHandle<()>>,
 }
 
 impl SqliteStore {
-    /// Opens the file, made if it is missing, and starts its thread.
+    /// Opens the file, creates it if missing, and starts the thread.
     ///
     /// Blocks while the file is checked: milliseconds for thousands of records.
     ///
     /// # Errors
-    /// [`StoreOpenError`]: the file is not a store, damaged, of a newer reeve, or cannot be written.
+    /// [`StoreOpenError`]: the file is not a store, is damaged, is of a newer reeve, or cannot be
+    /// written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreOpenError> {
         let path = path.as_ref();
         let keeper = Keeper {
@@ -120,17 +121,17 @@ impl Store for SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Waits until the file is closed, so that whoever opens it next finds it at rest.
+    /// Waits until the file is closed, so that the next open finds it complete.
     fn drop(&mut self) {
         drop(self.calls.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has nothing open any more either.
+            // A thread that panicked has closed the file too.
             let _ = thread.join();
         }
     }
 }
 
-/// The thread's side.
+/// The thread's state.
 struct Keeper {
     connection: Connection,
     path: PathBuf,
@@ -138,9 +139,9 @@ struct Keeper {
 
 /// Why a group of changes was not made.
 enum Unmade {
-    /// There was no transaction to make them in.
+    /// The transaction could not begin.
     Begin(Refusal),
-    /// One of them failed, or making all of them durable.
+    /// A change failed, or the commit did.
     Within(Refusal),
 }
 
@@ -150,7 +151,7 @@ impl Keeper {
         while incoming.blocking_recv_many(&mut waiting, GROUP) > 0 {
             let (changes, reads): (Vec<_>, Vec<_>) =
                 waiting.drain(..).partition(|call| call.changes());
-            // Reads that wait together with a change need not wait for the disk.
+            // Reads that are queued with a change need not wait for the disk.
             for mut read in reads {
                 match read.attempt(&self.connection, &self.path) {
                     Ok(()) => read.answer(),
@@ -163,7 +164,7 @@ impl Keeper {
         }
     }
 
-    /// Makes them together, or, when that fails, each by itself, so that only those fail that must.
+    /// Makes the changes together. If that fails, makes each alone, so that only the bad ones fail.
     fn change(&mut self, mut changes: Vec<Box<dyn Pending>>) {
         match self.make(&mut changes) {
             Ok(()) => changes.into_iter().for_each(|change| change.answer()),
@@ -180,10 +181,10 @@ impl Keeper {
         }
     }
 
-    /// Makes them in one transaction, which is durable on return.
+    /// Makes the changes in one transaction, which is durable on return.
     fn make(&mut self, changes: &mut [Box<dyn Pending>]) -> Result<(), Unmade> {
         let path = &self.path;
-        // From the start as a writer: another process cannot come between comparing and setting.
+        // A writer from the start, so that no other process can write between compare and set.
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

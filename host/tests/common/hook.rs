@@ -1,4 +1,4 @@
-//! A webhook on loopback: it keeps what it was sent, and answers as a test says.
+//! A webhook on loopback. It stores what it receives and sends the responses that a test sets.
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(
     clippy::unwrap_used,
@@ -20,35 +20,36 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What no log, no metric and no error may hold.
+/// A part of the address that no log, metric or error may contain.
 pub(crate) const SECRET: &str = "T0SECRET-b0bb1e";
 
-/// An answer: status line and headers. `None`: there is none, and the connection stays open.
+/// A response: status line and headers. `None`: no response, and the connection stays open.
 pub(crate) type Answer = Option<&'static str>;
 
 pub(crate) const OK: Answer = Some("200 OK\r\n");
 
 pub(crate) struct Hook {
-    /// Its address; the path is the secret.
+    /// The webhook's address. Its path contains the secret.
     pub(crate) url: String,
     received: Arc<Mutex<Vec<Value>>>,
     _serving: JoinSet<()>,
 }
 
 impl Hook {
-    /// Answers the requests in this order, and all others as the last one.
+    /// Sends these responses in order, then repeats the last one.
     pub(crate) async fn start(answers: &[Answer]) -> Self {
         Self::serve(answers, None).await
     }
 
-    /// The same over HTTPS, as `localhost`, by a certificate of the authority in `tls/authority.pem`.
+    /// The same over HTTPS, as `localhost`, with a certificate of the authority in
+    /// `tls/authority.pem`.
     pub(crate) async fn start_tls(answers: &[Answer]) -> Self {
         let file = |name: &str| {
             Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/tls")
                 .join(name)
         };
-        // Made for this test; the authority's key is gone.
+        // Made for this test. The authority's key was not kept.
         let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -60,12 +61,12 @@ impl Hook {
         Self::serve(answers, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
-    /// What it was sent so far, each a body.
+    /// The bodies received so far.
     pub(crate) fn received(&self) -> Vec<Value> {
         self.received.lock().unwrap().clone()
     }
 
-    /// Waits until it was sent that many.
+    /// Waits until this many bodies were received.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Value> {
         let waiting = async {
             while self.received().len() < count {
@@ -97,7 +98,7 @@ impl Hook {
                     match tls {
                         None => exchange(stream, &answers, &kept).await,
                         Some(tls) => {
-                            // A client that does not trust the certificate goes away.
+                            // A client that does not trust the certificate disconnects.
                             if let Ok(stream) = tls.accept(stream).await {
                                 exchange(stream, &answers, &kept).await;
                             }
@@ -147,7 +148,7 @@ async fn exchange(
     };
     match answers.get(count - 1).or(answers.last()).unwrap() {
         Some(answer) => {
-            // Many servers repeat in a refusal what was asked for.
+            // Many servers repeat the requested path in a refusal.
             let echo = format!("Cannot POST /services/{SECRET}");
             let length = echo.len();
             let answer = format!(

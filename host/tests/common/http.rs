@@ -1,4 +1,4 @@
-//! The least of an HTTP client: one request, one connection.
+//! A minimal HTTP client: one request per connection.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -16,7 +16,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -30,13 +30,13 @@ impl Reply {
     }
 }
 
-/// One request over TCP.
+/// Sends one request over TCP.
 pub(crate) async fn tcp(address: SocketAddr, method: &str, path: &str, host: &str) -> Reply {
     let stream = TcpStream::connect(address).await.unwrap();
     exchange(stream, &head(method, path, host, &[]), "").await
 }
 
-/// A `POST` over TCP with these headers and this body; `Host` and the length are added.
+/// Sends a POST over TCP with these headers and this body. It adds `Host` and the length.
 pub(crate) async fn post_with(
     address: SocketAddr,
     path: &str,
@@ -50,7 +50,7 @@ pub(crate) async fn post_with(
     exchange(stream, &head("POST", path, &host, &headers), body).await
 }
 
-/// One request over a Unix socket.
+/// Sends one request over a Unix socket.
 pub(crate) async fn unix(socket: &Path, method: &str, path: &str) -> Reply {
     let stream = UnixStream::connect(socket).await.unwrap();
     exchange(stream, &head(method, path, "any", &[]), "").await
@@ -64,7 +64,7 @@ fn head(method: &str, path: &str, host: &str, headers: &[(&str, &str)]) -> Strin
     format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")
 }
 
-/// One POST over TCP, with a token if there is one.
+/// Sends one POST over TCP, with a token if there is one.
 pub(crate) async fn post(
     address: SocketAddr,
     path: &str,
@@ -78,7 +78,8 @@ pub(crate) async fn post(
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    // A host that has refused by the head alone may have closed: what it said is read all the same.
+    // A host that refused after the head may have closed the connection. Its response can still be
+    // read.
     let _ = stream.write_all(body.as_bytes()).await;
     read(stream).await
 }
@@ -93,7 +94,7 @@ async fn exchange(
     read(stream).await
 }
 
-/// Everything that comes until the host closes.
+/// Reads the response until the host closes the connection.
 pub(crate) async fn read(mut stream: impl AsyncRead + Unpin) -> Reply {
     let mut bytes = Vec::new();
     // A host that closes while the client still sends may reset the connection.

@@ -1,4 +1,4 @@
-//! A host in a test: real sockets, real policies, a scripted cloud.
+//! A host for tests: real sockets, real policies, a scripted cloud.
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(
     clippy::unwrap_used,
@@ -30,20 +30,20 @@ use world::World;
 /// The pointer of the worker `chat`.
 pub(crate) const POINTER: &str = "/chat/id";
 
-/// The points that are bound: those that a resolve may ask. Compiling takes most of a test's time.
+/// The bound points: those that a resolve may ask. Compilation takes most of a test's time.
 const POINTS: [Point; 3] = [Point::Resolve, Point::Adopt, Point::RetryIp];
 
-/// Everything of one test; the directory goes with it.
+/// The environment of one test, including its directory.
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
-    /// Outlives the hosts of the test, as a file would.
+    /// Lives longer than the test's hosts, like a file.
     pub(crate) store: MemoryStore,
     pub(crate) dir: TempDir,
     policies: Policies,
 }
 
 impl Stage {
-    /// An empty world, and the standard policies, which all such tests share.
+    /// An empty world with the standard policies, which all these tests share.
     pub(crate) fn new() -> Self {
         static SHARED: OnceLock<Policies> = OnceLock::new();
         let policies = SHARED.get_or_init(|| bind(&standard_policies()));
@@ -55,7 +55,7 @@ impl Stage {
         }
     }
 
-    /// An empty world, and the standard policies in a directory where the test may change them.
+    /// An empty world with the standard policies in a directory that the test may change.
     pub(crate) fn with_own_policies() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().join("policies");
@@ -72,7 +72,7 @@ impl Stage {
         }
     }
 
-    /// Like [`Stage::with_own_policies`], with another loader of files.
+    /// Like [`Stage::with_own_policies`], but with this loader.
     pub(crate) fn with_loader(load: Box<Loader>) -> Self {
         let mut stage = Self::with_own_policies();
         let directory = stage.policies.directory.clone();
@@ -94,12 +94,12 @@ impl Stage {
         self.dir.path().join("reeve.sock")
     }
 
-    /// Every line of the journal.
+    /// The journal's text.
     pub(crate) fn journal(&self) -> String {
         std::fs::read_to_string(self.state_dir().join("journal-00000001.jsonl")).unwrap()
     }
 
-    /// What a host with the one worker `chat` is made of.
+    /// The options of a host with one worker, `chat`.
     pub(crate) fn options(&self) -> HostOptions {
         HostOptions {
             spec: spec(),
@@ -134,7 +134,7 @@ fn bindings() -> Vec<Binding> {
     bound.to_vec()
 }
 
-/// A fleet of one pool with one worker.
+/// A fleet with one pool and one worker.
 pub(crate) fn spec() -> FleetSpec {
     let pool = PoolSpec {
         region: world::region(),
@@ -164,7 +164,7 @@ pub(crate) fn spec() -> FleetSpec {
     }
 }
 
-/// Where `cargo xtask policies` has put the components.
+/// The directory into which `cargo xtask policies` writes the components.
 pub(crate) fn standard_policies() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let dir = std::env::var_os("REEVE_POLICIES_DIR")
@@ -177,18 +177,18 @@ pub(crate) fn standard_policies() -> PathBuf {
     dir
 }
 
-/// `GET` over the host's TCP address.
+/// Sends a `GET` to the host's TCP address.
 pub(crate) async fn get(host: &RunningHost, path: &str) -> Reply {
     http::tcp(host.address(), "GET", path, "127.0.0.1").await
 }
 
-/// Ends a host as SIGTERM does.
+/// Shuts a host down like SIGTERM does.
 pub(crate) async fn end(host: RunningHost) {
     host.shutdown().begin();
     host.join().await.unwrap();
 }
 
-/// Looks until `look` gives something, for at most thirty seconds.
+/// Calls `look` until it returns a value, for at most thirty seconds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut look: impl FnMut() -> F,

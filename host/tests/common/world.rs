@@ -11,19 +11,19 @@ use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::ports::{Cloud, CloudFuture};
 use tokio::sync::Semaphore;
 
-/// The region everything is in.
+/// The region of all resources.
 pub(crate) const REGION: &str = "us-east-1";
-/// The key of the tag by which instances are found.
+/// The tag key that identifies a worker's instances.
 pub(crate) const TAG_KEY: &str = "Name";
 
-/// The cloud; a test holds it beside the host.
+/// The cloud, shared by the test and the host.
 pub(crate) struct World {
     state: Mutex<State>,
-    /// Queries fail as if the network were gone.
+    /// Makes queries fail as if the network were down.
     pub(crate) unreachable: AtomicBool,
-    /// Queries panic.
+    /// Makes queries panic.
     pub(crate) panics: AtomicBool,
-    /// A mutation ends only with a permit of this; plenty by default.
+    /// A mutation waits for a permit of this semaphore. It has many by default.
     pub(crate) mutations: Semaphore,
 }
 
@@ -46,12 +46,12 @@ impl World {
         })
     }
 
-    /// Adds an instance that carries the worker's tag and runs with an address.
+    /// Adds a running instance with the worker's tag and an address.
     pub(crate) fn add_running(&self, id: &str, tag_value: &str) {
         self.add(id, tag_value, InstanceState::Running, Some([10, 0, 0, 1]));
     }
 
-    /// Adds an instance that carries the worker's tag.
+    /// Adds an instance with the worker's tag.
     pub(crate) fn add(&self, id: &str, tag_value: &str, state: InstanceState, ip: Option<[u8; 4]>) {
         let instance = Instance {
             id: InstanceId::from(id),
@@ -64,13 +64,13 @@ impl World {
         self.state().instances.insert(instance.id.clone(), instance);
     }
 
-    /// Lets the pointer name an instance.
+    /// Makes the pointer name an instance.
     pub(crate) fn point(&self, pointer: &str, id: &str) {
         let (pointer, id) = (PointerName::from(pointer), InstanceId::from(id));
         self.state().pointers.insert(pointer, id);
     }
 
-    /// What the pointer names.
+    /// The instance that the pointer names.
     pub(crate) fn pointer(&self, pointer: &str) -> Option<String> {
         let state = self.state();
         state
@@ -84,7 +84,7 @@ impl World {
         self.state().mutations.clone()
     }
 
-    /// How many queries were asked so far.
+    /// The number of queries so far.
     pub(crate) fn queries(&self) -> usize {
         self.state().queries
     }
@@ -174,14 +174,14 @@ impl Cloud for World {
 
     fn mutate(&self, permit: Permit) -> CloudFuture<'_, Outcome> {
         Box::pin(async move {
-            // Closed only by a test that has ended.
+            // Only a test that has ended closes it.
             let _leave = self.mutations.acquire().await;
             Ok(self.write(permit.into_mutation()))
         })
     }
 }
 
-/// The region, as the core has it.
+/// The region as the core's type.
 pub(crate) fn region() -> Region {
     Region::from(REGION)
 }

@@ -1,6 +1,6 @@
-//! Fargate tasks in the emulator. Of ECS moto knows less than of EC2: a task runs as soon as it is asked for and
-//! has stopped as soon as it is ended, lists have one page, a missing task is left out without a failure, and one
-//! that it never knew cannot be ended without an internal error. What comes of those is in `wire_tests`.
+//! Tests Fargate tasks in the emulator. Moto's ECS is simpler than its EC2: a task runs at once and
+//! stops at once, lists have one page, and a missing task is left out without a failure. To end an
+//! unknown task gives an internal error. `wire_tests` covers these cases.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::AwsCloud;
 use crate::emulator::Emulator;
 use crate::testing::{SMALL, cloud_at};
 
-/// A test's cluster in the emulator.
+/// A test's own cluster in the emulator.
 struct World {
     cluster: &'static str,
     subnet: String,
@@ -32,7 +32,7 @@ impl World {
         let subnet = subnets.subnets()[0].subnet_id().unwrap().to_owned();
         let created = clients.ecs.create_cluster().cluster_name(cluster);
         created.send().await.unwrap();
-        // Moto wants to know how much of the task each container takes; ECS does not ask.
+        // Moto requires the resources of each container; ECS does not.
         let container = ContainerDefinition::builder()
             .name("main")
             .image("agent")
@@ -132,7 +132,7 @@ async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is(
         id: run.id.clone(),
         clear_pointer: None,
     };
-    // Again is accepted, as long as the task is shown.
+    // A repeated end is accepted while the task is still listed.
     for _ in 0..2 {
         assert_eq!(world.cloud.apply(end.clone()).await, Ok(Outcome::Accepted));
     }
@@ -141,7 +141,7 @@ async fn a_task_is_run_found_by_its_tag_and_its_id_and_seen_as_ended_when_it_is(
 }
 
 #[tokio::test]
-async fn the_container_is_told_whom_it_serves_and_the_stopped_task_which_decision_ended_it() {
+async fn the_container_names_its_worker_and_the_stopped_task_its_decision() {
     let world = World::new("told").await;
     let id = world.run("chat").await.id;
     let end = Mutation::Terminate {
@@ -169,22 +169,22 @@ async fn the_container_is_told_whom_it_serves_and_the_stopped_task_which_decisio
 }
 
 #[tokio::test]
-async fn a_task_nobody_knows_is_not_visible() {
+async fn an_unknown_task_is_not_visible() {
     let world = World::new("unknown").await;
     let id = InstanceId::from("0123456789abcdef0123456789abcdef");
     assert_eq!(world.describe(&id).await, Instance::not_visible(id));
 }
 
 #[tokio::test]
-async fn a_cluster_or_a_task_definition_that_nobody_made_is_a_permanent_error() {
+async fn a_missing_cluster_or_task_definition_is_a_permanent_error() {
     let world = World::new("made").await;
-    let error = world.cloud.apply(world.run_of("chat", "nobody-made-this"));
+    let error = world.cloud.apply(world.run_of("chat", "not-created"));
     let error = error.await.unwrap_err();
     assert_eq!(error.kind, CloudErrorKind::Permanent, "{error}");
     let elsewhere = Query::Scan {
         region: World::region(),
         compute: Compute::Fargate {
-            cluster: "nobody-made-this-either".to_owned(),
+            cluster: "not-created-either".to_owned(),
         },
         tag_key: "reeve:worker".to_owned(),
         tag_values: vec!["chat".to_owned()],

@@ -1,4 +1,4 @@
-//! A task as an instance.
+//! Converts a task to an instance.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,14 @@ use reeve_core::instance::{Instance, InstanceState};
 use crate::convert::{address, instant};
 use crate::error;
 
-/// One task of an answer.
+/// Converts one task of a response.
 ///
 /// # Errors
-/// An answer without an ARN, or with an address that is none, was garbled on its way.
+/// The task has no ARN or an invalid address, so the response is garbled.
 pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError> {
     let arn = found.task_arn().unwrap_or_default();
-    // `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`, of old without the cluster (ECS developer guide, "ARNs and IDs").
+    // `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`; older ARNs lack the cluster (ECS developer
+    // guide, "ARNs and IDs").
     let id = arn.rsplit('/').next().unwrap_or_default();
     if id.is_empty() {
         return Err(error::garbled(operation, "a task without an id".to_owned()));
@@ -26,7 +27,7 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
         state: state(found.last_status(), found.desired_status()),
         private_ip: private_ip(operation, id, found)?,
         public_ip: None,
-        // When it was asked for, which is said from the first answer on; `startedAt` comes with `RUNNING`.
+        // When RunTask was called: every response has it. `startedAt` is only set with `RUNNING`.
         launched_at: found.created_at().and_then(instant),
         tags: found
             .tags()
@@ -36,9 +37,9 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
     })
 }
 
-/// What a task is by the last status it has reached and the one that is desired (ECS developer guide, "Task
-/// lifecycle"). One that is to stop is on its way down however far it had come up: to call it pending would
-/// have it waited for, or adopted. A word that is not known is no word at all.
+/// The state for a task's last and desired status (ECS developer guide, "Task lifecycle"). A task
+/// that is to stop counts as shutting down, however far it had started: as pending it would be
+/// waited for or adopted. An unknown status becomes `Unknown`.
 fn state(last: Option<&str>, desired: Option<&str>) -> InstanceState {
     use InstanceState::{Pending, Running, ShuttingDown, Terminated, Unknown};
     match (last.unwrap_or_default(), desired.unwrap_or_default()) {
@@ -46,14 +47,14 @@ fn state(last: Option<&str>, desired: Option<&str>) -> InstanceState {
         ("PROVISIONING" | "PENDING" | "ACTIVATING", _) => Pending,
         ("RUNNING", "RUNNING") => Running,
         ("DEACTIVATING" | "STOPPING" | "DEPROVISIONING", _) => ShuttingDown,
-        // `DELETED` is what DescribeTasks says for a while of a task that has stopped.
+        // DescribeTasks returns `DELETED` for a while after a task has stopped.
         ("STOPPED" | "DELETED", _) => Terminated,
         _ => Unknown,
     }
 }
 
-/// The address of its network interface, which is there before the task runs. In a network without IPv4 only
-/// the containers tell it. An interface that was given back has none.
+/// The address of the task's network interface, which exists before the task runs. In a network
+/// without IPv4, only the containers report it. A released interface has no address.
 fn private_ip(operation: &str, id: &str, found: &Task) -> Result<Option<IpAddr>, CloudError> {
     let attachments = found.attachments();
     let mut held = attachments.iter().filter(|it| is_held(it)).peekable();

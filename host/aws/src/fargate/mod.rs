@@ -1,11 +1,11 @@
-//! Fargate tasks of an ECS cluster as instances: the same questions and changes as for EC2, in ECS's words.
+//! Fargate tasks of an ECS cluster as instances: the same queries and mutations as for EC2.
 //!
-//! - `convert`: a task as an instance, its two statuses as one state.
-//! - `query`: one task by its id, or all of a cluster that carry a tag.
-//! - `mutate`: running a task, ending one.
+//! - `convert`: a task as an instance, with its two statuses as one state.
+//! - `query`: one task by id, or all tasks of a cluster with a tag.
+//! - `mutate`: runs a task, ends a task.
 //!
-//! A task's public address is not in what ECS says of it, and is not read: it would take another question to
-//! EC2, with a permission of its own.
+//! ECS does not report a task's public address, so it is not read. That would take another EC2
+//! query with its own permission.
 
 mod convert;
 mod mutate;

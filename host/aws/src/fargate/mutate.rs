@@ -1,4 +1,4 @@
-//! Changes to tasks. Each request is sent once.
+//! Mutations of tasks. Each request is sent once.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ use crate::error;
 const RUN: &str = "RunTask";
 const END: &str = "StopTask";
 
-/// What the console shows as who ran the task.
+/// The console shows this as the task's starter.
 const STARTED_BY: &str = "reeve";
 
-/// The tags that a container finds in its environment.
+/// The tags that a container gets as environment variables.
 const ENVIRONMENT: [(&str, &str); 2] = [
     ("REEVE_WORKER", TAG_WORKER),
     ("REEVE_GENERATION", TAG_GENERATION),
 ];
 
-/// Parts of ECS's sentences for what passes by itself: no room, or the account's own limit (ECS developer guide,
-/// "API failure reasons"; for `ClientException` there is no code that tells them apart).
+/// Parts of ECS's messages for temporary failures: no capacity, or the account's limit (ECS
+/// developer guide, "API failure reasons"). `ClientException` has no code that distinguishes them.
 const NO_CAPACITY: [&str; 4] = [
     "RESOURCE:",
     "Capacity is unavailable",
@@ -36,8 +36,7 @@ const NO_CAPACITY: [&str; 4] = [
     "reached the limit",
 ];
 
-/// Runs one task. Everything that the request says is in the stored launch, so that a replay is the same
-/// request.
+/// Runs one task. The request depends only on the stored launch, so a replay is the same request.
 pub(crate) async fn run(
     ecs: &Client,
     task: &FargateTask,
@@ -99,8 +98,8 @@ fn overrides(task: &FargateTask, tags: &BTreeMap<String, String>) -> Option<Task
     )
 }
 
-/// Ends a task; of one that has ended it is accepted while ECS still shows it. Whoever looks at the stopped task
-/// finds which decision it was.
+/// Ends a task. ECS accepts this for a stopped task too, while it still lists the task. The stopped
+/// task's reason names the decision.
 pub(crate) async fn end(
     ecs: &Client,
     cluster: &str,
@@ -118,19 +117,19 @@ pub(crate) async fn end(
     }
 }
 
-/// What ECS has no operation for. The guard never permits it.
+/// The error for a mutation that ECS does not offer. The guard never permits one.
 pub(crate) fn cannot(what: &str, id: &InstanceId) -> CloudError {
     let text =
         format!("a Fargate task such as {id} can be run and ended; reeve tried to {what} it");
     refused(END, "Unsupported", text)
 }
 
-/// An answer of success that holds no task: nothing was run.
+/// A successful response without a task: ECS ran nothing.
 fn not_run(failure: &Failure) -> CloudError {
     let reason = failure.reason().unwrap_or("no reason");
     let detail = failure.detail().map(|detail| format!(" ({detail})"));
     let message = format!("{reason}{}", detail.unwrap_or_default());
-    // `RESOURCE:MEMORY` and the like are codes, the others are sentences.
+    // `RESOURCE:MEMORY` and the like are codes; other reasons are sentences.
     let code = match reason.contains(' ') {
         true => "Failure",
         false => reason,
@@ -138,7 +137,7 @@ fn not_run(failure: &Failure) -> CloudError {
     by_sentence(refused(RUN, code, message))
 }
 
-/// Where ECS has one code for many things, its sentence says which it is.
+/// Refines the kind by ECS's message, because ECS has one code for several failures.
 fn by_sentence(error: CloudError) -> CloudError {
     let says = |part: &str| error.message.contains(part);
     let kind = match error.kind {

@@ -1,4 +1,4 @@
-//! Questions about tasks. They change nothing, so they may be asked again.
+//! Queries about tasks. They change nothing, so they may be retried.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::error;
 const DESCRIBE: &str = "DescribeTasks";
 const LIST: &str = "ListTasks";
 
-/// The reason that ECS gives of a task which it does not know, or not yet (ECS developer guide, "API failure
-/// reasons"; API reference, RunTask, on eventual consistency).
+/// The reason that ECS gives for an unknown task, or for one that is not visible yet (ECS developer
+/// guide, "API failure reasons"; API reference, RunTask, on eventual consistency).
 const MISSING: &str = "MISSING";
 
-/// One task.
+/// Describes one task.
 pub(crate) async fn describe(
     ecs: &Client,
     cluster: &str,
@@ -32,11 +32,11 @@ pub(crate) async fn describe(
     }
 }
 
-/// Every task of the cluster whose tag has one of the values: all of them, or an error. A part would look like
-/// tasks that vanished.
+/// Returns every task of the cluster whose tag has one of the values, or an error. A partial list
+/// would look as if tasks had vanished.
 ///
-/// ECS has no filter for tags. So the whole cluster is listed and described, whosever tasks are in it: two
-/// calls for each page of up to 100 tasks.
+/// ECS has no filter for tags. So the scan lists and describes the whole cluster, including tasks
+/// of others: two calls per page of up to 100 tasks.
 pub(crate) async fn scan(
     ecs: &Client,
     cluster: &str,
@@ -47,8 +47,8 @@ pub(crate) async fn scan(
         return Ok(Vec::new());
     }
     let mut found = BTreeMap::new();
-    // In this order: a task that stops in between is in both lists, and in the later one as it has become. The
-    // other way round it could be in neither.
+    // In this order: a task that stops between the two lists is in both, and the second has its
+    // later state. In the other order it could be in neither.
     for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
         turn_pages(ecs, cluster, &desired, page_tasks, &mut found).await?;
     }
@@ -59,7 +59,7 @@ pub(crate) async fn scan(
     Ok(found.into_values().filter(carries).collect())
 }
 
-/// Reads one list's pages to the last, each with what its tasks are.
+/// Reads all pages of one list, and describes the tasks of each.
 async fn turn_pages(
     ecs: &Client,
     cluster: &str,
@@ -93,8 +93,8 @@ async fn turn_pages(
     }
 }
 
-/// Every task of a page. One that was listed and is not described is no proof of anything, not even if ECS says
-/// that it is missing: the next scan lists anew.
+/// Describes every task of a page. A listed task that is not described is an error, even if ECS
+/// calls it missing: it proves nothing, and the next scan lists again.
 async fn describe_page(
     ecs: &Client,
     cluster: &str,
@@ -109,7 +109,7 @@ async fn describe_page(
         return Err(undescribed(failure));
     }
     if found.len() < listed {
-        let text = format!("{} of the {listed} tasks that were asked for", found.len());
+        let text = format!("{} of the {listed} requested tasks", found.len());
         return Err(error::garbled(DESCRIBE, text));
     }
     Ok(found)
@@ -136,7 +136,7 @@ async fn describe_all(
     ))
 }
 
-/// An answer that lacks a task, and why.
+/// The error for a response that lacks a task, with ECS's reason.
 fn undescribed(failure: &Failure) -> CloudError {
     let arn = failure.arn().unwrap_or("a task");
     let reason = failure.reason().unwrap_or("no reason");

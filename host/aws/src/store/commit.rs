@@ -10,10 +10,10 @@ use super::DynamoStore;
 use super::item::{number, text};
 use super::request::{Change, Tried};
 
-/// Sets what a commit is about and leaves the activity beside it alone.
+/// Sets the attributes of the record and leaves those of the activity unchanged.
 const REPLACE: &str = "SET #version = :next, #phase = :phase, #record = :record";
 
-/// `Activity::in_use`, denied: an attribute that is not there was never.
+/// The negation of `Activity::in_use`. A missing attribute means that the activity never happened.
 const IDLE: &str = "(attribute_not_exists(#delivered_at) OR #delivered_at <= :since) \
     AND (attribute_not_exists(#processed_at) OR #processed_at <= :since) \
     AND (attribute_not_exists(#handed_out_at) OR #handed_out_at <= :since) \
@@ -33,13 +33,13 @@ impl DynamoStore {
             Tried::Refused(None) => Ok(Committed::Lost(None)),
             Tried::Refused(Some(item)) => {
                 let found = self.stored(&write.worker, &item, &doing)?;
-                refusal(write, found).ok_or_else(|| changed_meanwhile(doing))
+                refusal(write, found).ok_or_else(|| changed_again(doing))
             }
         }
     }
 }
 
-/// The whole commit in one step: version, record, and the test that nobody uses the worker.
+/// The whole commit in one step: version, record, and the test that the worker is idle.
 fn change(write: &Write) -> Result<Change, serde_json::Error> {
     let record = serde_json::to_string(&write.record)?;
     let (condition, mut values) = has_version(write.expected);
@@ -61,7 +61,7 @@ fn change(write: &Write) -> Result<Change, serde_json::Error> {
     })
 }
 
-/// The condition that the record has this version, and its values.
+/// The condition that the record has this version, with its values.
 fn has_version(expected: Version) -> (&'static str, HashMap<String, AttributeValue>) {
     if expected == Version::default() {
         return ("attribute_not_exists(#version)", HashMap::new());
@@ -70,10 +70,10 @@ fn has_version(expected: Version) -> (&'static str, HashMap<String, AttributeVal
     ("#version = :expected", values)
 }
 
-/// Why the item refused the write; `None`: it would not refuse it.
+/// Why the item refused the write. `None`: this item would not refuse it.
 ///
-/// The next version with this very record is this commit, written by an earlier attempt whose reply was
-/// lost.
+/// If the item has the next version with this very record, an earlier attempt of this commit wrote
+/// it and its response was lost.
 fn refusal(write: &Write, found: Stored) -> Option<Committed> {
     if found.version == write.expected.next() && found.record == write.record {
         return Some(Committed::Written(found.version));
@@ -88,14 +88,14 @@ fn refusal(write: &Write, found: Stored) -> Option<Committed> {
         .then_some(Committed::InUse(found.activity))
 }
 
-/// Only where the refusal did not bring the item: it was read a moment later and had changed by then.
-fn changed_meanwhile(doing: String) -> StoreError {
+/// Only if the refusal had no item: the item was read afterwards, and had changed again.
+fn changed_again(doing: String) -> StoreError {
     StoreError {
         doing,
         kind: StoreErrorKind::Unavailable,
         message:
-            "ConditionalCheckFailedException: refused, and then found as it was expected; another \
-                  host changes it: read it and decide anew"
+            "ConditionalCheckFailedException: refused, and then found as expected; another host \
+                  changes it: read it and decide again"
                 .to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The store against an emulator of DynamoDB (moto).
+//! Tests the store against an emulator of DynamoDB (moto).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ use crate::connect::http_client;
 use crate::emulator::Emulator;
 use crate::testing::{dummy_keys, sealed_loader};
 
-/// DynamoDB does one thing at a time to one item. moto checks a condition and changes the item in two
-/// steps, between which it may serve somebody else; so requests go to it one by one.
+/// Sends requests one by one. DynamoDB checks and changes an item in one step; moto does it in two,
+/// and may serve another request between them.
 #[derive(Clone, Debug)]
 struct Turnstile {
     beyond: SharedHttpConnector,
@@ -61,7 +61,7 @@ impl HttpConnector for Turnstile {
     }
 }
 
-/// A table of the test's own in the emulator.
+/// A test's own table in the emulator.
 struct World {
     table: &'static str,
     base: SdkConfig,
@@ -111,7 +111,7 @@ impl World {
         Client::new(&self.base)
     }
 
-    /// A host's store, patient enough for a loaded machine.
+    /// A host's store, with timeouts for a loaded machine.
     fn store(&self, fleet: &str, page_items_max: Option<i32>) -> DynamoStore {
         let options = DynamoOptions {
             table: self.table.to_owned(),
@@ -130,7 +130,7 @@ impl World {
         DynamoStore::over(&self.base, options, patience)
     }
 
-    /// Sets one attribute behind the store's back.
+    /// Sets one attribute without the store.
     async fn spoil(&self, fleet: &str, worker: &str, attribute: &str, value: AttributeValue) {
         let request = self.client().update_item().table_name(self.table);
         request
@@ -144,7 +144,7 @@ impl World {
     }
 }
 
-/// The first record of a worker that runs, held by this host.
+/// The first record of a running worker, with this host's lease.
 fn first(worker: &str, host: &str) -> Write {
     Write {
         worker: worker.into(),
@@ -228,7 +228,7 @@ async fn two_fleets_in_one_table_do_not_see_each_other() {
     let expected = |names: &[&str]| names.iter().map(|&name| WorkerId::from(name)).collect();
     let in_prod: BTreeSet<_> = workers("prod").await;
     let in_test: BTreeSet<_> = workers("test").await;
-    let nowhere: BTreeSet<_> = workers("nobody").await;
+    let nowhere: BTreeSet<_> = workers("other").await;
     assert_eq!(in_prod, expected(&["chat"]));
     assert_eq!(in_test, expected(&["chat", "draw"]));
     assert_eq!(nowhere, expected(&[]));
@@ -236,7 +236,7 @@ async fn two_fleets_in_one_table_do_not_see_each_other() {
 
 #[tokio::test]
 async fn without_the_table_the_error_says_how_to_make_it() {
-    let world = World::without_table("nobody-made-this").await;
+    let world = World::without_table("not-created").await;
     let store = world.store("prod", None);
     let errors = [
         store.read("chat".into()).await.unwrap_err(),
@@ -245,13 +245,13 @@ async fn without_the_table_the_error_says_how_to_make_it() {
     ];
     for error in errors {
         assert_eq!(error.kind, StoreErrorKind::Unavailable);
-        let expected = "aws dynamodb create-table --table-name nobody-made-this --region us-east-1";
+        let expected = "aws dynamodb create-table --table-name not-created --region us-east-1";
         assert!(error.message.contains(expected), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_record_nobody_can_read_is_corrupt_and_names_its_worker() {
+async fn an_unreadable_record_is_corrupt_and_names_its_worker() {
     let world = World::new("corrupt").await;
     let store = world.store("prod", None);
     for worker in ["chat", "draw"] {

@@ -1,5 +1,5 @@
-//! Which kind of [`StoreError`] a failed call is. What all of AWS may answer is sorted by the crate's
-//! own table; here is what DynamoDB adds to it.
+//! Maps a failed call to a kind of [`StoreError`]. The crate's own table covers the codes common to
+//! AWS; this table adds DynamoDB's.
 
 use std::error::Error;
 
@@ -13,18 +13,20 @@ use crate::error::sorted;
 
 use StoreErrorKind::{Corrupt, Denied, NotWritable, Throttled, Unavailable};
 
-/// The code for a table that is not there, or not there yet: it passes when the table is made.
+/// The code for a missing table, or one that is still being created; it passes once the table
+/// exists.
 const NO_TABLE: &str = "ResourceNotFoundException";
 
-/// DynamoDB's own codes and their kinds (API reference, "Common Error Types" and the errors of GetItem,
-/// Query and UpdateItem; developer guide, "Error handling with DynamoDB").
+/// DynamoDB's own codes and their kinds (API reference, "Common Error Types" and the errors of
+/// GetItem, Query and UpdateItem; developer guide, "Error handling with DynamoDB").
 #[rustfmt::skip]
 const KINDS: &[(&str, StoreErrorKind)] = &[
-    // For the table or the account. A partition takes 1,000 writes a second, a fleet's hosts far fewer.
+    // Limits of the table or the account. A partition takes 1,000 writes a second, and a fleet's
+    // hosts write far less.
     ("LimitExceededException", Throttled),
     ("ProvisionedThroughputExceededException", Throttled),
 
-    // Somebody else's transaction or replica is at the item: it passes within milliseconds.
+    // Another transaction or replica holds the item: this passes within milliseconds.
     ("ReplicatedWriteConflictException", Unavailable),
     ("TransactionConflictException", Unavailable),
     ("TransactionInProgressException", Unavailable),
@@ -32,13 +34,13 @@ const KINDS: &[(&str, StoreErrorKind)] = &[
     ("InvalidEndpointException", Unavailable),
     (NO_TABLE, Unavailable),
 
-    // An item over 400 KB, an empty or overlong key, or a table with other keys.
+    // An item over 400 KB, an empty or too long key, or a table with other keys.
     ("ItemCollectionSizeLimitExceededException", NotWritable),
     ("ValidationException", NotWritable),
 ];
 
 impl DynamoStore {
-    /// A failed call of the SDK, sorted.
+    /// Maps a failed SDK call to a [`StoreError`].
     pub(super) fn failed<E>(&self, doing: &str, error: &SdkError<E>) -> StoreError
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -56,13 +58,13 @@ impl DynamoStore {
         }
     }
 
-    /// What to do about it, where that is not obvious.
+    /// What the operator can do, where that is not obvious.
     fn advice(&self, code: &str) -> String {
         let Self { table, region, .. } = self;
         match code {
             NO_TABLE => format!(
-                "; there is no table {table} in {region}, or it is still being made: correct the name \
-                 and the region, or make it with `aws dynamodb create-table --table-name {table} \
+                "; there is no table {table} in {region}, or it is still being created: correct the name \
+                 and the region, or create it with `aws dynamodb create-table --table-name {table} \
                  --region {region} --billing-mode PAY_PER_REQUEST --attribute-definitions \
                  AttributeName=fleet,AttributeType=S AttributeName=worker,AttributeType=S --key-schema \
                  AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE`"
@@ -80,7 +82,7 @@ impl DynamoStore {
     }
 }
 
-/// An item that is there and cannot be read.
+/// The error for an item that exists but cannot be read.
 pub(super) fn corrupt(doing: &str, which: &str, unreadable: &Unreadable) -> StoreError {
     StoreError {
         doing: doing.to_owned(),
@@ -92,7 +94,7 @@ pub(super) fn corrupt(doing: &str, which: &str, unreadable: &Unreadable) -> Stor
     }
 }
 
-/// By DynamoDB's own codes, then by what the crate makes of it everywhere.
+/// The kind by DynamoDB's own codes, then by the crate's table.
 fn kind_of(code: &str, kind: CloudErrorKind) -> StoreErrorKind {
     if let Some((_, known)) = KINDS.iter().find(|(known, _)| *known == code) {
         return *known;

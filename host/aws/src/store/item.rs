@@ -1,4 +1,4 @@
-//! A worker's item: what of it is read and written under which attribute.
+//! A worker's item: which attribute holds which part of it.
 
 use std::collections::HashMap;
 
@@ -7,43 +7,43 @@ use reeve_core::id::{Version, WorkerId};
 use reeve_core::store::{Activity, Phase, Stored, WorkerRecord};
 use reeve_core::time::Instant;
 
-/// The partition key: which fleet's worker it is.
+/// The partition key: the fleet.
 const FLEET: &str = "fleet";
-/// The sort key: which worker.
+/// The sort key: the worker.
 const WORKER: &str = "worker";
-/// What commits compare and set.
+/// The version that commits compare and set.
 const VERSION: &str = "version";
-/// The record's phase once more, where conditions can see it.
+/// A copy of the record's phase for use in conditions.
 const PHASE: &str = "phase";
 /// The whole record as JSON.
 const RECORD: &str = "record";
 
-/// An item as the SDK has it.
+/// An item in the SDK's form.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// What keeps an item from being read.
+/// Why an item cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// A key or the record is not a text, or is not there.
+    /// A key or the record is missing or not a string.
     #[error("attribute `{attribute}` is a text (S), found {found}")]
     Text {
-        /// Which.
+        /// The attribute's name.
         attribute: &'static str,
-        /// What is there.
+        /// The value found.
         found: String,
     },
-    /// A version, a time or a count is something else.
+    /// A version, a time or a count is not a whole number.
     #[error("attribute `{attribute}` is a whole number (N) from 0 to 2^64-1, found {found}")]
     Number {
-        /// Which.
+        /// The attribute's name.
         attribute: &'static str,
-        /// What is there.
+        /// The value found.
         found: String,
     },
-    /// The record's text is no record, or one of a newer reeve.
+    /// The record's JSON is invalid, or of a newer reeve.
     #[error("attribute `record` is no record that this version of reeve can read: {source}")]
     Record {
-        /// Where it stops being one.
+        /// The parser's error, with its place.
         #[source]
         source: serde_json::Error,
     },
@@ -57,7 +57,7 @@ pub(super) fn key(fleet: &str, worker: &WorkerId) -> Item {
     ])
 }
 
-/// A text as an attribute.
+/// A string as an attribute.
 pub(super) fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
@@ -67,18 +67,18 @@ pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// Whose item it is.
+/// The worker of the item.
 pub(super) fn worker(item: &Item) -> Result<WorkerId, Unreadable> {
     text_in(item, WORKER).map(WorkerId::from)
 }
 
-/// Whether it is in one of these phases. It is asked for without reading the record, so that a record nobody can
-/// read keeps nobody from delivering.
+/// Whether the item is in one of these phases. It does not read the record, so an unreadable record
+/// does not prevent deliveries.
 pub(super) fn is_in_phase(item: &Item, phases: &[Phase]) -> bool {
     text_in(item, PHASE).is_ok_and(|found| phases.iter().any(|phase| phase.as_str() == found))
 }
 
-/// What the item holds.
+/// The item's record, version and activity.
 pub(super) fn stored(item: &Item) -> Result<Stored, Unreadable> {
     let version = number_in(item, VERSION)?.ok_or_else(|| Unreadable::Number {
         attribute: VERSION,
@@ -104,12 +104,12 @@ fn record(item: &Item) -> Result<WorkerRecord, Unreadable> {
     serde_json::from_str(text).map_err(|source| Unreadable::Record { source })
 }
 
-/// A time that was never is not in the item.
+/// A missing attribute means that it never happened.
 fn instant(item: &Item, attribute: &'static str) -> Result<Option<Instant>, Unreadable> {
     Ok(number_in(item, attribute)?.map(Instant::from_ms))
 }
 
-/// A count that was never added to is not in the item.
+/// A missing count is 0.
 fn count(item: &Item, attribute: &'static str) -> Result<u64, Unreadable> {
     Ok(number_in(item, attribute)?.unwrap_or_default())
 }
@@ -138,7 +138,7 @@ fn number_in(item: &Item, attribute: &'static str) -> Result<Option<u64>, Unread
     }
 }
 
-/// The value as DynamoDB's own type letters show it: `S("7")`.
+/// The value in DynamoDB's notation: `S("7")`.
 fn found(value: Option<&AttributeValue>) -> String {
     match value {
         Some(value) => format!("{value:?}"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_item_was_never() {
+    fn a_missing_attribute_means_never() {
         let stored = stored(&item(&[])).unwrap();
         assert_eq!(stored.version, Version::new(3));
         assert_eq!(stored.record.phase, Phase::Running);

@@ -5,12 +5,12 @@
 //!   commit ──────────► commit ─┼──► request ──► DynamoDB: GetItem, Query, UpdateItem
 //!   touch ───────────► touch ──┘       │
 //!   Stored ◄────────── item ◄──────────┤ an item
-//!   StoreError ◄────── error ◄─────────┘ a failure
+//!   StoreError ◄────── error ◄─────────┘ a failed call
 //! ```
 //!
-//! One item is one worker: the keys, the record's version, phase and text, and one attribute for each
-//! field of its activity. Every change is one conditional UpdateItem of the attributes it is about, so
-//! a commit and a refresh that cross each other both stay.
+//! One item is one worker: its keys, the record's version, phase and JSON, and one attribute per
+//! field of its activity. Every change is one conditional UpdateItem of only the attributes it
+//! concerns. So a commit and a refresh at the same time both persist.
 
 mod commit;
 mod error;
@@ -39,26 +39,26 @@ use reeve_core::time::Millis;
 
 use crate::connect::{self, AwsOptions, ConnectError, Timeouts};
 
-/// Which table holds the records, and how to reach it.
+/// The table that holds the records, and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamoOptions {
     /// The table's name (3 to 255 of `a-z A-Z 0-9 _ . -`) or its ARN.
     pub table: String,
-    /// Whose records: the table's partition key, 1 to 2048 bytes. Hosts with the same fleet share its
-    /// workers; fleets in one table never see each other.
+    /// The fleet that the records belong to: the table's partition key, 1 to 2048 bytes. Hosts with
+    /// the same fleet share its workers; fleets in one table never see each other.
     pub fleet: String,
-    /// Where the table is. It is named rather than found, because two hosts that found different
-    /// regions would each have a store of their own.
+    /// The table's region. It is configured and not detected, because hosts that detected different
+    /// regions would use different stores.
     pub region: Region,
-    /// Whose credentials: as [`AwsOptions::profile`].
+    /// The credentials, as in [`AwsOptions::profile`].
     pub profile: Option<String>,
-    /// Where DynamoDB answers: as [`AwsOptions::endpoint_url`].
+    /// DynamoDB's endpoint, as in [`AwsOptions::endpoint_url`].
     pub endpoint_url: Option<String>,
 }
 
 /// The records of one fleet, in a DynamoDB table.
 ///
-/// The table is made once, by whoever owns the account:
+/// The owner of the account creates the table once:
 ///
 /// ```text
 /// aws dynamodb create-table --table-name reeve --region us-east-1 --billing-mode PAY_PER_REQUEST \
@@ -66,7 +66,7 @@ pub struct DynamoOptions {
 ///   --key-schema AttributeName=fleet,KeyType=HASH AttributeName=worker,KeyType=RANGE
 /// ```
 ///
-/// A host needs three actions on that table and nothing else:
+/// A host needs only these three actions on the table:
 ///
 /// ```text
 /// { "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
@@ -74,12 +74,12 @@ pub struct DynamoOptions {
 ///   "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/reeve" }] }
 /// ```
 ///
-/// Guarantees, beside those of [`Store`]: every read is strongly consistent; no call scans the table; a
-/// call ends within a few seconds, with an answer or an error.
+/// Guarantees, in addition to those of [`Store`]: every read is strongly consistent, no call scans
+/// the table, and a call ends within a few seconds with a result or an error.
 ///
-/// Caveats: not for a global table with eventual consistency, whose replicas decide conditions each for
-/// themselves; no time to live either, since nothing here ages. Counts are exact unless the reply to a
-/// refresh is lost: whoever then sends it again counts it twice.
+/// Caveats: a global table with eventual consistency does not work, because each replica would
+/// check conditions by itself. Do not set a time to live: records do not expire. Counts are exact
+/// unless the response to a refresh is lost; a caller that retries it then counts it twice.
 pub struct DynamoStore {
     clients: Clients,
     table: String,
@@ -88,41 +88,42 @@ pub struct DynamoStore {
     page_items_max: Option<i32>,
 }
 
-/// A client per answer to "may it be sent again?".
+/// A client for calls that may be retried, and one for calls that may not.
 struct Clients {
-    /// For questions, and for changes whose condition fails once they are done.
+    /// For reads, and for changes whose condition fails if they were already made.
     repeating: Client,
-    /// For changes that add.
+    /// For changes that add to a count.
     once: Client,
 }
 
-/// How patient the store is.
+/// The time limits of the store.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
-    /// For a connection to be made.
+    /// For the connection.
     connect: Millis,
-    /// For one attempt, with what it takes to renew the credentials.
+    /// For one attempt, including a renewal of the credentials.
     attempt: Millis,
-    /// For a call with its retries and the pauses between them; a query has this much per page.
+    /// For a call with its retries and pauses. A query has this much time per page.
     call: Millis,
-    /// The pause before the first retry, and its double before the second; each is then drawn at random
-    /// from zero up to that.
+    /// The pause before the first retry, doubled before the second. The actual pause is drawn at
+    /// random between zero and this value.
     backoff: Duration,
-    /// How many items a page has at most. `None`: as many as DynamoDB puts there (1 MB).
+    /// The most items per page. `None`: as many as fit into DynamoDB's page (1 MB).
     page_items_max: Option<i32>,
 }
 
-/// One lost packet and one unlucky host are passed over; a service in trouble is not asked on and on.
+/// Enough for a lost packet or a bad host, without loading a service in trouble.
 const ATTEMPTS_MAX: u32 = 3;
 
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            // A lost first packet is sent again after 1 s (RFC 6298).
+            // Room for one retransmission of a lost first packet, after 1 s (RFC 6298).
             connect: Millis::new(1_500),
-            // DynamoDB answers within tens of milliseconds; a `credential_process` may take seconds.
+            // DynamoDB responds within tens of milliseconds; a `credential_process` may take
+            // seconds.
             attempt: Millis::from_secs(3),
-            // A second attempt fits in. Longer, and an outage would look like a host that hangs.
+            // Room for a second attempt. With more, an outage would look like a host that hangs.
             call: Millis::from_secs(7),
             backoff: Duration::from_millis(50),
             page_items_max: None,
@@ -131,12 +132,12 @@ impl Default for Patience {
 }
 
 impl DynamoStore {
-    /// Finds credentials and prepares to call DynamoDB; nothing but the source of the credentials is
-    /// called yet. That the table is there, with the right keys, shows at the first read.
+    /// Loads credentials and prepares the clients. It calls only the source of the credentials. A
+    /// missing table or wrong keys show at the first read.
     ///
     /// # Errors
-    /// [`ConnectError`] when the options cannot be right or no source has credentials. A source that
-    /// does not answer just now is no error here: the calls say so until it does.
+    /// [`ConnectError`] if the options are invalid or no source has credentials. A source that does
+    /// not respond at the moment is no error here; later calls report it.
     pub async fn connect(options: DynamoOptions) -> Result<Self, ConnectError> {
         check(&options)?;
         let account = AwsOptions {
@@ -148,7 +149,7 @@ impl DynamoStore {
         Ok(Self::over(&base, options, Patience::default()))
     }
 
-    /// The store over a ready SDK configuration.
+    /// The store over a given SDK configuration.
     fn over(base: &SdkConfig, options: DynamoOptions, patience: Patience) -> Self {
         let retries = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS_MAX)
@@ -200,7 +201,7 @@ impl Store for DynamoStore {
     }
 }
 
-/// Refuses what DynamoDB would only refuse call by call.
+/// Refuses options that DynamoDB would only refuse at each call.
 fn check(options: &DynamoOptions) -> Result<(), ConnectError> {
     let table = options.table.as_str();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);

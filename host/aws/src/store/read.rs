@@ -1,4 +1,4 @@
-//! Questions. They change nothing, so they may be asked again.
+//! Reads. They change nothing, so they may be retried.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ impl DynamoStore {
         }
     }
 
-    /// Every record of the fleet: all of them, or an error. A part would look like workers that nobody
-    /// serves.
+    /// Returns every record of the fleet, or an error. A partial result would look as if workers
+    /// had no record.
     pub(super) async fn read_fleet(&self) -> Result<BTreeMap<WorkerId, Stored>, StoreError> {
         let doing = format!("read the records of fleet {}", self.fleet);
         let mut found = BTreeMap::new();
@@ -48,7 +48,7 @@ impl DynamoStore {
         }
     }
 
-    /// The fleet's items that follow this key, up to 1 MB of them.
+    /// One page of the fleet's items after this key, up to 1 MB.
     async fn page(&self, start: Option<Item>, doing: &str) -> Result<QueryOutput, StoreError> {
         const ONE_FLEET: &str = "#fleet = :fleet";
         let request = self
@@ -78,7 +78,7 @@ impl DynamoStore {
         })
     }
 
-    /// What the worker's item holds.
+    /// Reads the worker's item.
     pub(super) fn stored(
         &self,
         worker: &WorkerId,

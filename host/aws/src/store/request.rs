@@ -1,4 +1,4 @@
-//! Conditional requests, and what refused them.
+//! Conditional requests and their refusals.
 
 use std::collections::HashMap;
 
@@ -11,27 +11,27 @@ use reeve_core::store::StoreError;
 use super::DynamoStore;
 use super::item::{self, Item};
 
-/// A change of one item, if a condition holds. Expressions name the attribute `version` as `#version`,
-/// because DynamoDB keeps hundreds of plain words to itself.
+/// A change of one item under a condition. Expressions write the attribute `version` as `#version`,
+/// because DynamoDB reserves hundreds of plain words.
 pub(super) struct Change {
-    /// The update expression.
+    /// In DynamoDB's syntax.
     pub(super) update: String,
-    /// The condition expression.
+    /// In DynamoDB's syntax.
     pub(super) condition: String,
-    /// The values that the two name, each of them used: DynamoDB refuses what is left over.
+    /// The values that the two expressions use. DynamoDB refuses unused values.
     pub(super) values: HashMap<String, AttributeValue>,
 }
 
-/// What a conditional request came to.
+/// The result of a conditional request.
 pub(super) enum Tried {
-    /// The condition held, and it is done.
+    /// The condition held, and the change was made.
     Done,
-    /// The condition did not hold for this item; `None`: there is none.
+    /// The condition did not hold for this item. `None`: there is no item.
     Refused(Option<Item>),
 }
 
 impl DynamoStore {
-    /// Changes the worker's item through this client.
+    /// Changes the worker's item with this client.
     pub(super) async fn update(
         &self,
         client: &Client,
@@ -60,7 +60,7 @@ impl DynamoStore {
         }
     }
 
-    /// Reads the worker's item, strongly consistent.
+    /// Reads the worker's item with strong consistency.
     pub(super) async fn get(
         &self,
         worker: &WorkerId,
@@ -79,8 +79,8 @@ impl DynamoStore {
         }
     }
 
-    /// A refusal brings the item that caused it. Where it brings none, either there is none or whatever
-    /// answers in DynamoDB's place leaves it out: then the item is read, as it stands a moment later.
+    /// The item that refused the change. A refusal normally includes it. If it does not, either
+    /// there is no item or an emulator left it out, so the item is read again.
     async fn refused(
         &self,
         worker: &WorkerId,
@@ -94,7 +94,7 @@ impl DynamoStore {
     }
 }
 
-/// The attributes that the expressions name: `#version` stands for `version`.
+/// The attribute names in these expressions: `#version` stands for `version`.
 pub(super) fn names_in(expressions: &[&str]) -> HashMap<String, String> {
     let is_end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
     expressions

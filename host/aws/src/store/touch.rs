@@ -1,5 +1,5 @@
-//! Refreshes of a worker's activity: a time that only moves forward, a count that only rises, and
-//! neither but in the phases in which the refresh counts.
+//! Refreshes of a worker's activity: a time that only moves forward and a count that only rises,
+//! only in the phases in which the refresh counts.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use super::DynamoStore;
 use super::item::{is_in_phase, number, text};
 use super::request::{Change, Tried};
 
-/// The attributes that a refresh is about.
+/// The attributes that a refresh changes.
 struct Refresh {
-    /// The time's attribute, and its value.
+    /// The time's attribute and value.
     time: (&'static str, Instant),
-    /// The count's attribute, and how much is added; `None`: this activity is not counted.
+    /// The count's attribute and the number to add. `None`: this activity has no count.
     count: Option<(&'static str, u64)>,
-    /// The phases in which it is taken in.
+    /// The phases in which the refresh is accepted.
     phases: &'static [Phase],
 }
 
 impl DynamoStore {
-    /// Time and count in one step. An item that has a later time refuses the step as a whole; then the
-    /// count is added by itself, because those deliveries happened all the same.
+    /// Refreshes time and count in one step. An item with a later time refuses the whole step. Then
+    /// the count is added alone, because those deliveries still happened.
     ///
-    /// A step that adds is sent once: sent again after a lost reply, it would count twice.
+    /// A step that adds is sent once: a retry after a lost response would count twice.
     pub(super) async fn touch_one(
         &self,
         worker: &WorkerId,
@@ -103,7 +103,7 @@ impl Refresh {
         })
     }
 
-    /// The condition that the worker is in one of the phases, and the values that it names.
+    /// The condition that the worker is in one of the phases, with its values.
     fn in_phase(&self) -> (String, HashMap<String, AttributeValue>) {
         let name = |phase: &Phase| format!(":{}", phase.as_str());
         let names: Vec<String> = self.phases.iter().map(name).collect();

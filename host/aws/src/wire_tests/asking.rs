@@ -1,4 +1,4 @@
-//! Questions over the wire.
+//! Tests queries over the wire.
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Query, Reading};
 use reeve_core::compute::Compute;
@@ -8,7 +8,7 @@ use super::{instance_xml, pointer_value};
 use crate::query::FILTER_VALUES_MAX;
 use crate::testing::{ScriptedServer, Step};
 
-/// A page with these instances, each in a reservation of its own as after separate launches.
+/// A page with these instances, each in its own reservation, as after separate launches.
 fn page(instances: &[(&str, &str)], next_token: &str) -> Step {
     let reservations: String = instances
         .iter()
@@ -52,7 +52,7 @@ fn pointer() -> Query {
     }
 }
 
-/// Asks a server that follows the script.
+/// Sends a query to a server that follows the script.
 async fn ask(query: Query, script: Vec<Step>) -> (Result<Reading, CloudError>, ScriptedServer) {
     let server = ScriptedServer::start(script);
     let answer = server.cloud().await.ask(query).await;

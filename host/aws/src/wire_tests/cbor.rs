@@ -1,4 +1,5 @@
-//! CloudWatch's replies as CBOR, and its requests read back. The bytes are the SDK's own encoder's.
+//! CloudWatch's responses as CBOR, and its requests decoded. The SDK's own encoder writes the
+//! bytes.
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_smithy_cbor::data::Type;
@@ -8,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::testing::Step;
 
-/// What the protocol marks every reply with (Smithy, "RPC v2 CBOR").
+/// The headers that the protocol sets on every response (Smithy, "RPC v2 CBOR").
 const PROTOCOL: &str = "smithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\n";
 
-/// One metric's part of an answer.
+/// One metric's part of a response.
 pub(super) struct Found<'a> {
     pub(super) id: &'a str,
     pub(super) times: &'a [Instant],
@@ -19,7 +20,7 @@ pub(super) struct Found<'a> {
     pub(super) status: &'a str,
 }
 
-/// An answer with these metrics; an empty token is left out.
+/// A response with these metrics. An empty token is left out.
 pub(super) fn page(found: &[Found<'_>], next_token: &str) -> Step {
     let mut encoder = Encoder::new(Vec::new());
     encoder.begin_map().str("MetricDataResults");
@@ -55,7 +56,7 @@ fn write(encoder: &mut Encoder, metric: &Found<'_>) {
     encoder.end();
 }
 
-/// A refusal in CloudWatch's form.
+/// A refusal in CloudWatch's format.
 pub(super) fn refusal(status: u16, code: &str) -> Step {
     let mut encoder = Encoder::new(Vec::new());
     encoder.begin_map();
@@ -71,7 +72,7 @@ pub(super) fn refusal(status: u16, code: &str) -> Step {
     }
 }
 
-/// A request's body as JSON; time stamps are seconds.
+/// A request's body as JSON. Time stamps are seconds.
 pub(super) fn json(bytes: &[u8]) -> Value {
     value(&mut Decoder::new(bytes))
 }
@@ -81,7 +82,7 @@ fn value(decoder: &mut Decoder<'_>) -> Value {
         Type::Map | Type::MapIndef => {
             let mut left = decoder.map().unwrap();
             let mut map = Map::new();
-            while goes_on(decoder, &mut left) {
+            while has_more(decoder, &mut left) {
                 let key = decoder.str().unwrap().into_owned();
                 map.insert(key, value(decoder));
             }
@@ -90,7 +91,7 @@ fn value(decoder: &mut Decoder<'_>) -> Value {
         Type::Array | Type::ArrayIndef => {
             let mut left = decoder.list().unwrap();
             let mut list = Vec::new();
-            while goes_on(decoder, &mut left) {
+            while has_more(decoder, &mut left) {
                 list.push(value(decoder));
             }
             Value::Array(list)
@@ -101,8 +102,8 @@ fn value(decoder: &mut Decoder<'_>) -> Value {
     }
 }
 
-/// Whether a collection has another element; the end of one without a length is read over.
-fn goes_on(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> bool {
+/// Whether a collection has another element. Skips the end of a collection without a length.
+fn has_more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> bool {
     match left {
         Some(0) => false,
         Some(left) => {

@@ -1,4 +1,4 @@
-//! Mutations over the wire.
+//! Tests mutations over the wire.
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome};
 use reeve_core::compute::Compute;
@@ -63,7 +63,7 @@ async fn a_replayed_launch_is_the_same_request() {
 }
 
 #[tokio::test]
-async fn a_mutation_is_sent_once_whatever_comes_back() {
+async fn a_mutation_is_sent_once_whatever_the_response() {
     let cases = [
         (
             Step::ec2_error(503, "RequestLimitExceeded"),

@@ -1,4 +1,4 @@
-//! Demand metrics over the wire.
+//! Tests demand metrics over the wire.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::demand::BATCH_METRICS_MAX;
 use crate::testing::{ScriptedServer, Step};
 
 const MINUTE: Millis = Millis::from_secs(60);
-/// A whole minute.
+/// The start of a minute.
 const SINCE_S: u64 = 1_760_428_800;
 
 type Answers = BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>;
 
-/// The begin of a minute of the window.
+/// The start of this minute of the window.
 fn minute(number: u64) -> Instant {
     Instant::from_ms((SINCE_S + number * 60) * 1000)
 }
@@ -27,7 +27,7 @@ fn name(number: usize) -> WorkerId {
     WorkerId::from(format!("w-{number:04}").as_str())
 }
 
-/// The metrics of so many workers over ten minutes.
+/// A query for the metrics of this many workers over ten minutes.
 fn demand(workers: usize) -> Query {
     let metric = |number: usize| Metric {
         namespace: "Gpu".to_owned(),
@@ -46,7 +46,7 @@ fn demand(workers: usize) -> Query {
     }
 }
 
-/// A whole answer for one metric: zero in the first two minutes.
+/// A complete result for one metric: 0 in the first two minutes.
 fn zeros(id: &str) -> Found<'_> {
     const TIMES: [Instant; 2] = [
         Instant::from_ms(SINCE_S * 1000),
@@ -73,7 +73,7 @@ fn answers(answer: Result<Reading, CloudError>) -> Answers {
     }
 }
 
-/// What one metric comes to when the call is answered like this.
+/// The samples of one metric after these responses.
 async fn one(script: Vec<Step>) -> Result<Vec<Sample>, CloudError> {
     let (answer, _) = ask(demand(1), script).await;
     answers(answer).remove(&name(0)).unwrap()
@@ -208,7 +208,7 @@ async fn periods_without_values_are_left_out_and_not_zero() {
 }
 
 #[tokio::test]
-async fn what_is_not_given_in_full_is_an_error_of_that_worker_alone() {
+async fn an_incomplete_metric_is_an_error_of_that_worker_alone() {
     for (status, kind) in [
         ("PartialData", CloudErrorKind::Transient),
         ("InternalError", CloudErrorKind::Transient),
@@ -236,7 +236,7 @@ async fn a_metric_that_the_answer_leaves_out_is_an_error_and_not_an_empty_one() 
 }
 
 #[tokio::test]
-async fn what_is_no_count_is_garbled_and_a_part_of_a_request_is_one() {
+async fn an_invalid_count_is_garbled_and_a_fraction_is_rounded_up() {
     for value in [-1.0, f64::NAN, f64::INFINITY] {
         let odd = Found {
             values: &[0.0, value],

@@ -1,4 +1,4 @@
-//! Fargate tasks over the wire.
+//! Tests Fargate tasks over the wire.
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
@@ -19,7 +19,7 @@ fn arn(id: &str) -> String {
     format!("arn:aws:ecs:us-east-1:123456789012:task/agents/{id}")
 }
 
-/// A task as ECS describes it, of the worker with this tag.
+/// A task in ECS's format, with this worker's tag.
 fn task(id: &str, (last, desired): (&str, &str), worker: &str) -> Value {
     json!({
         "taskArn": arn(id), "lastStatus": last, "desiredStatus": desired, "createdAt": 1_760_428_800.5,
@@ -115,7 +115,7 @@ fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> 
         .collect()
 }
 
-/// The request with this number as JSON.
+/// The JSON body of the request with this number.
 fn body(server: &ScriptedServer, number: usize) -> Value {
     serde_json::from_str(&server.requests()[number].body).unwrap()
 }
@@ -221,7 +221,7 @@ async fn a_launch_without_room_keeps_what_ecs_said() {
 }
 
 #[tokio::test]
-async fn the_pointer_is_cleared_before_the_task_is_ended_and_the_reason_names_the_decision() {
+async fn the_pointer_is_cleared_before_the_task_ends_with_the_decision_as_reason() {
     let script = vec![
         Step::answer(200, r#"{"Version":2}"#),
         answered(&json!({"task": {}})),
@@ -257,7 +257,7 @@ async fn ending_a_task_that_ecs_does_not_know_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_task_is_neither_started_nor_stopped_for_a_while_and_its_pointer_is_left_alone() {
+async fn a_task_cannot_be_started_or_stopped_and_its_pointer_stays() {
     let (region, id) = (|| "us-east-1".into(), || "one".into());
     let mutations = [
         Mutation::Start {
@@ -305,14 +305,14 @@ async fn a_task_is_described_with_its_tags_and_one_that_is_missing_is_not_visibl
 }
 
 #[tokio::test]
-async fn a_scan_lists_what_shall_run_then_what_has_stopped_page_by_page_and_keeps_its_own() {
+async fn a_scan_lists_running_then_stopped_tasks_and_keeps_those_with_its_tag() {
     let ended = task("four", ("STOPPED", "STOPPED"), "video");
     let script = vec![
         listed(&["one", "two"], Some("page-2")),
         described(&[running("one", "chat"), running("two", "of-others")]),
         listed(&["three"], None),
         described(&[task("three", ("PENDING", "RUNNING"), "chat")]),
-        // It stopped after it was listed as running: the later reading holds.
+        // The task stopped after it was listed as running: the later reading counts.
         listed(&["four", "one"], None),
         described(&[ended, task("one", ("DEPROVISIONING", "STOPPED"), "chat")]),
     ];

@@ -1,4 +1,4 @@
-//! What goes over the wire, and what is made of what comes back.
+//! Tests the requests to AWS and the handling of its responses.
 
 mod asking;
 mod cbor;
@@ -45,7 +45,7 @@ fn launch() -> Mutation {
     }
 }
 
-/// Changes something at a server that follows the script.
+/// Carries out a mutation on a server that follows the script.
 async fn apply(
     mutation: Mutation,
     script: Vec<Step>,

@@ -1,4 +1,4 @@
-//! Regions, credentials, and calls that get no answer.
+//! Tests regions, credentials, and calls without a response.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -76,8 +76,8 @@ async fn the_pause_a_provider_asks_for_is_passed_on() {
 #[tokio::test]
 async fn without_credentials_nothing_is_sent_and_the_answer_is_denied() {
     #[derive(Debug)]
-    struct Nobody;
-    impl ProvideCredentials for Nobody {
+    struct NoKeys;
+    impl ProvideCredentials for NoKeys {
         fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
         where
             Self: 'a,
@@ -87,7 +87,7 @@ async fn without_credentials_nothing_is_sent_and_the_answer_is_denied() {
     }
     let server = ScriptedServer::start(vec![launched()]);
     let base = sealed_loader(server.endpoint_url())
-        .credentials_provider(Nobody)
+        .credentials_provider(NoKeys)
         .load()
         .await;
     let cloud = AwsCloud::over(base, Timeouts::default(), SMALL);

@@ -1,4 +1,4 @@
-//! Status checks over the wire.
+//! Tests status checks over the wire.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::testing::{ScriptedServer, Step};
 
 type Found = BTreeMap<InstanceId, StatusChecks>;
 
-/// A page that says this of the instance's and the system's check of each.
+/// A page with this instance check and system check of each instance.
 fn page(instances: &[(&str, &str, &str)], next_token: &str) -> Step {
     let item = |(id, instance, system): &(&str, &str, &str)| {
         format!(
@@ -72,7 +72,7 @@ async fn every_word_of_ec2_is_kept_and_one_that_is_not_known_is_no_word() {
             ("Action", Some("DescribeInstanceStatus")),
             ("InstanceId.1", Some("i-1")),
             ("InstanceId.2", Some("i-2")),
-            // EC2 refuses it beside ids.
+            // EC2 refuses it together with ids.
             ("MaxResults", None),
         ];
         for (name, value) in fields {

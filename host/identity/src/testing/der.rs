@@ -3,7 +3,7 @@
 /// A value with a definite length in its shortest form.
 ///
 /// # Panics
-/// When the content is longer than 65,535 bytes.
+/// If the content is longer than 65,535 bytes.
 pub(super) fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).expect("a test's value is short");
     let [high, low] = length.to_be_bytes();

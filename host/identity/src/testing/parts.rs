@@ -1,4 +1,4 @@
-//! A signed document taken apart, and put together again.
+//! The parts of a signed document, and how to combine them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,54 +19,54 @@ const OID_ALGORITHM_PROTECTION: &str = "06092a864886f70d010934";
 const SHA_256: &str = "300b0609608648016503040201";
 const RSA_WITH_SHA_256: &str = "300d06092a864886f70d01010b0500";
 
-/// The pieces of an OCTET STRING that AWS's library writes.
+/// The size of a piece of an OCTET STRING in AWS's library.
 const PIECE_BYTES_MAX: usize = 1000;
 
-/// How the frame's lengths are written.
+/// The encoding of the frame's lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lengths {
-    /// With end marks, and the content in pieces.
+    /// End marks, and the content in pieces.
     AsAws,
-    /// All definite, as DER has them.
+    /// Definite lengths, as in DER.
     Definite,
 }
 
-/// What a signed document consists of; every part that is `Vec<u8>` is a whole encoded value, unless it
-/// says otherwise. A test changes one and puts them together.
+/// The parts of a signed document. A `Vec<u8>` is a whole encoded value unless its doc says
+/// otherwise. A test changes a part and encodes all of them.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// The digest algorithms, named before the content.
     pub digest_algorithms: Vec<Vec<u8>>,
-    /// The document: plain bytes.
+    /// The document as plain bytes.
     pub content: Vec<u8>,
-    /// What follows the content: AWS writes nothing, others certificates.
+    /// Values after the content: AWS writes none, other signers write certificates.
     pub after_content: Vec<u8>,
-    /// Who signed. AWS has one.
+    /// The signers; AWS has one.
     pub signers: Vec<Signer>,
 }
 
 /// One signer of a document.
 #[derive(Clone, Debug)]
 pub struct Signer {
-    /// The issuer's name of the signer's certificate.
+    /// The issuer's name in the signer's certificate.
     pub issuer: Vec<u8>,
-    /// Its serial number.
+    /// The serial number of the signer's certificate.
     pub serial: Vec<u8>,
     /// The digest algorithm.
     pub digest_algorithm: Vec<u8>,
-    /// The signed attributes, in the order of DER: contentType, signingTime, CMSAlgorithmProtection,
+    /// The signed attributes in DER order: contentType, signingTime, CMSAlgorithmProtection,
     /// messageDigest.
     pub attributes: Vec<Vec<u8>>,
     /// The signature algorithm.
     pub signature_algorithm: Vec<u8>,
-    /// The signature: plain bytes.
+    /// The signature as plain bytes.
     pub signature: Vec<u8>,
-    /// What follows the signature: AWS writes nothing, others attributes that are not signed.
+    /// Values after the signature: AWS writes none, other signers write unsigned attributes.
     pub after_signature: Vec<u8>,
 }
 
 impl Parts {
-    /// Everything but the signature.
+    /// All parts except the signature.
     pub(super) fn unsigned(content: &[u8], issuer: &[u8], serial: &[u8]) -> Self {
         let mut signer = Signer {
             issuer: issuer.to_vec(),
@@ -86,7 +86,7 @@ impl Parts {
         }
     }
 
-    /// Puts the parts together.
+    /// Combines and encodes the parts.
     pub fn encode(&self, lengths: Lengths) -> Vec<u8> {
         let frame = |tag, content: &[u8]| match lengths {
             Lengths::AsAws => open_value(tag, content),
@@ -116,7 +116,8 @@ impl Parts {
 }
 
 impl Signer {
-    /// States in the attributes what is signed, with which algorithms. The signature is then an old one.
+    /// Sets the attributes for this content and these algorithms. The signature must then be
+    /// renewed.
     pub fn state(&mut self, content: &[u8]) {
         let attribute =
             |kind: &str, of: &[u8]| value(SEQUENCE, &[hex(kind), value(SET, of)].concat());
@@ -126,14 +127,14 @@ impl Signer {
         used.extend_from_slice(&self.signature_algorithm[1..]);
         self.attributes = vec![
             attribute(OID_CONTENT_TYPE, &hex(OID_DATA)),
-            // Always the same time, so that a test is. Nobody reads it.
+            // A fixed time, so that the test is reproducible. No code reads it.
             attribute(OID_SIGNING_TIME, &value(0x17, b"260216003828Z")),
             attribute(OID_ALGORITHM_PROTECTION, &value(SEQUENCE, &used)),
             attribute(OID_MESSAGE_DIGEST, &value(0x04, digest.as_ref())),
         ];
     }
 
-    /// What the signature covers: the attributes as a SET.
+    /// The bytes that the signature covers: the attributes as a SET.
     pub(super) fn signed_message(&self) -> Vec<u8> {
         value(SET, &self.attributes.concat())
     }
@@ -153,7 +154,7 @@ impl Signer {
     }
 }
 
-/// The text for these bytes: base64 in lines of 76 characters, as the metadata service gives it.
+/// The text for these bytes: base64 in lines of 76 characters, like the metadata service's.
 pub fn text(bytes: &[u8]) -> String {
     let base64 = STANDARD.encode(bytes);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! In which ways a document is changed.
+//! The ways to change a document.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -6,12 +6,12 @@ use reeve_identity::testing::{Lengths, Parts, content, text};
 
 use super::originals::{HERE, Originals, THERE, document};
 
-/// One way of changing a document.
+/// One way to change a document.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// How many are made.
+    /// How many mutants the test makes this way.
     pub(crate) count: usize,
-    /// Makes one.
+    /// Makes one mutant.
     pub(crate) mutate: fn(&Originals, &mut ChaCha8Rng) -> String,
 }
 
@@ -27,7 +27,7 @@ const fn kind(
     }
 }
 
-/// All of them. The counts add up to 10,000.
+/// All kinds. The counts add up to 10,000.
 pub(crate) const KINDS: &[Kind] = &[
     kind("a bit flipped", 2000, bit_flipped),
     kind("a byte inserted", 1000, byte_inserted),
@@ -62,7 +62,7 @@ fn byte(rng: &mut ChaCha8Rng) -> u8 {
     rng.next_u32().to_le_bytes()[0]
 }
 
-/// Hexadecimal digits.
+/// Random hexadecimal digits.
 fn digits(rng: &mut ChaCha8Rng, count: usize) -> String {
     let digits: Vec<char> = "0123456789abcdef".chars().collect();
     (0..count).map(|_| *pick(rng, &digits)).collect()
@@ -113,7 +113,7 @@ fn cut_off(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     }
 }
 
-/// The beginning of one and the end of another, at the same place or at two.
+/// The beginning of one document and the end of another, cut at one place or at two.
 fn spliced(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let (one, other) = (pick(rng, &originals.bytes), pick(rng, &originals.bytes));
     let end = below(rng, one.len());
@@ -125,21 +125,21 @@ fn spliced(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     text(&[&one[..end], &other[start..]].concat())
 }
 
-/// A signature of one document, and the content of another one that is made up.
+/// One document's signature with invented content.
 fn content_exchanged(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let mut parts = pick(rng, &originals.parts).clone();
     let region = *pick(rng, &[HERE, THERE, "ap-southeast-2"]);
     let instance = format!("i-{}", digits(rng, 17));
     parts.content = content(&document(&instance, region));
     if coin(rng) {
-        // The digest of the new content, under the old signature.
+        // The digest of the new content under the old signature.
         let content = parts.content.clone();
         parts.signers[0].state(&content);
     }
     encoded(&parts)
 }
 
-/// The document itself with one of its fields changed.
+/// A document with one changed field.
 fn field_changed(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let mut parts = pick(rng, &originals.parts).clone();
     let json = String::from_utf8(parts.content).expect("JSON");
@@ -171,7 +171,7 @@ fn field_changed(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     encoded(&parts)
 }
 
-/// Signed in one issuer's name with the other one's key.
+/// One issuer's name with the other issuer's key.
 fn anothers_key(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let (name, key, region) = if coin(rng) {
         (&originals.here, &originals.there, HERE)
@@ -184,7 +184,7 @@ fn anothers_key(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     encoded(&parts)
 }
 
-/// Signed rightly, by an issuer that may not sign for the region that the document claims.
+/// A valid signature by an issuer that may not sign for the document's region.
 fn another_regions_key(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let (issuer, regions) = if coin(rng) {
         (&originals.here, [THERE, "ap-southeast-2"])
@@ -196,7 +196,7 @@ fn another_regions_key(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     issuer.sign(&document(&instance, region))
 }
 
-/// Another algorithm in one of the three places, and signed again by the right key or not.
+/// Another algorithm in one of the three places, with or without a new signature.
 fn other_algorithms(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     const DIGESTS: [&str; 7] = [
         "300c06082a864886f70d02050500",   // MD5
@@ -205,7 +205,7 @@ fn other_algorithms(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
         "300d06096086480165030402020500", // SHA-384
         "300b0609608648016503040203",     // SHA-512
         "300b0609608648016503040204",     // SHA-224
-        "300d06096086480165030402010500", // SHA-256, but not as it is signed
+        "300d06096086480165030402010500", // SHA-256, but not in the signed form
     ];
     const SIGNATURES: [&str; 8] = [
         "300d06092a864886f70d0101010500", // rsaEncryption
@@ -234,7 +234,7 @@ fn other_algorithms(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     encoded(&parts)
 }
 
-/// The signer twice, beside another one, or none.
+/// A second copy of a signer, an additional signer, or both.
 fn several_signers(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let mut parts = pick(rng, &originals.parts).clone();
     let other = pick(rng, &originals.parts).signers[0].clone();
@@ -245,14 +245,14 @@ fn several_signers(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
         parts.signers.push(again);
     }
     if coin(rng) {
-        // One more document beside it, too.
+        // Invented content as well.
         let instance = format!("i-{}", digits(rng, 17));
         parts.content = content(&document(&instance, HERE));
     }
     encoded(&parts)
 }
 
-/// The text itself changed. Where only a space was put in or taken out, it stands for the same bytes.
+/// A changed text. If only white space changed, the text still has the same bytes.
 fn character_changed(originals: &Originals, rng: &mut ChaCha8Rng) -> String {
     let mut characters: Vec<char> = text(pick::<Vec<u8>>(rng, &originals.bytes))
         .chars()

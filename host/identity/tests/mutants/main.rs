@@ -1,7 +1,8 @@
-//! 10,000 mutants of good documents, and none is proved.
+//! Checks that none of 10,000 mutants of good documents is proved.
 //!
-//! Each kind of mutant has a random stream of its own, so that adding a kind does not change the others.
-//! `REEVE_SEED=17 cargo test -p reeve-identity --test mutants` plays another seed than the fixed one.
+//! Each kind of mutant has its own random stream, so that a new kind does not change the others.
+//! `REEVE_SEED=17 cargo test -p reeve-identity --test mutants` runs another seed than the fixed
+//! one.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,11 +23,11 @@ use rand_chacha::rand_core::SeedableRng;
 use self::kinds::KINDS;
 use self::originals::Originals;
 
-/// What became of the mutants of one kind.
+/// The results for one kind of mutant.
 #[derive(Default)]
 struct Tally {
     refused: usize,
-    /// Not mutants: they stand for the bytes of a good document.
+    /// Texts with the bytes of a good document, which are no mutants.
     same_bytes: usize,
     codes: BTreeMap<&'static str, usize>,
 }

@@ -17,9 +17,9 @@ pub(crate) struct Originals {
     pub(crate) verifier: Verifier,
     pub(crate) here: Issuer,
     pub(crate) there: Issuer,
-    /// Two documents of the first issuer and one of the other, taken apart.
+    /// The parts of two documents of the first issuer and one of the other.
     pub(crate) parts: [Parts; 3],
-    /// The same, put together, and one that AWS signed.
+    /// The encoded documents, and one that AWS signed.
     pub(crate) bytes: [Vec<u8>; 4],
 }
 
@@ -46,7 +46,7 @@ impl Originals {
         }
     }
 
-    /// The texts of all of them, with a name each.
+    /// The texts of all documents, each with a name.
     pub(crate) fn texts(&self) -> Vec<(String, String)> {
         let numbered = self.bytes.iter().enumerate();
         numbered
@@ -54,7 +54,7 @@ impl Originals {
             .collect()
     }
 
-    /// Whether a text stands for the bytes of a good document, read as generously as can be.
+    /// Whether a text, leniently decoded, has the bytes of a good document.
     pub(crate) fn are_the_bytes_of(&self, text: &str) -> bool {
         decode(text).is_some_and(|bytes| self.bytes.contains(&bytes))
     }
@@ -70,7 +70,7 @@ pub(crate) fn document(instance: &str, region: &str) -> Document {
     }
 }
 
-/// Base64 with whatever spaces, padding and left-over bits.
+/// Lenient base64: any white space, padding and surplus bits.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let generous = GeneralPurpose::new(
         &STANDARD,

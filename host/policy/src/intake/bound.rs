@@ -1,11 +1,11 @@
-//! What is bounded, with the number of each bound.
+//! The bounds, and the reason for each number.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::limits::{CORE_INSTANCES_MAX, FUNCTION_BYTES_MAX, TABLES_MAX};
 
-/// A quantity of a component that is bounded before the component is compiled.
+/// A quantity of a component that is bounded before compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bound {
     /// Components and modules inside each other.
@@ -48,14 +48,15 @@ pub enum Bound {
     NameBytes,
 }
 
-/// What toolchains were found to make stands with each number: of the standard policies (Rust), of a
-/// JavaScript policy (componentize-qjs with `--opt-size`, and without), and of a Python policy
-/// (componentize-py), the largest there is.
+/// The comment at each number says what toolchains produce: for the standard policies (Rust), for a
+/// JavaScript policy (componentize-qjs with and without `--opt-size`), and for a Python policy
+/// (componentize-py), the largest of all.
 impl Bound {
     /// The most that is accepted.
     pub fn max(self) -> u64 {
         match self {
-            // Rust has 2, JavaScript 4. 5,000 take half a gigabyte, with the square of the depth.
+            // Rust has 2, JavaScript 4. A depth of 5,000 takes half a gigabyte, and memory grows
+            // with its square.
             Self::Nesting => 8,
             // JavaScript has 36, Python 41.
             Self::Parts => 64,
@@ -63,7 +64,8 @@ impl Bound {
             Self::ComponentInstances => 128,
             Self::CoreInstances => CORE_INSTANCES_MAX as u64,
             Self::Tables => TABLES_MAX as u64,
-            // Toolchains make 1: an interface's type. 100,000 overflow the stack of wasmtime's parser.
+            // Toolchains produce 1: an interface's type. A depth of 100,000 overflows the stack of
+            // wasmtime's parser.
             Self::TypeNesting => 8,
             // Rust has 425, JavaScript 1,321, Python 1,648.
             Self::Types => 10_000,
@@ -73,31 +75,32 @@ impl Bound {
             Self::Exports => 10_000,
             // JavaScript has 449, Python 1,557, nearly all aliases.
             Self::Definitions => 10_000,
-            // JavaScript has 2,434, Python 13,482. 20,000 empty ones take 130 MiB.
+            // JavaScript has 2,434, Python 13,482. 20,000 empty functions take 130 MiB.
             Self::Functions => 20_000,
-            // The default of `Limits::function_bytes_max`, which is what holds.
+            // The default of `Limits::function_bytes_max`, which is the one that applies.
             Self::FunctionBytes => FUNCTION_BYTES_MAX,
-            // Rust has 56, JavaScript 86, Python 271. What is written in blocks and read after them costs
-            // memory for each block and local: with 512, a function takes 150 MiB at most, with 2,000
-            // twice that.
+            // Rust has 56, JavaScript 86, Python 271. A local written inside blocks and read after
+            // them costs memory per block and local: with 512, a function takes at most 150 MiB,
+            // with 2,000 twice that.
             Self::Locals => 512,
             // Rust has 293, JavaScript 1,191, Python 3,112.
             Self::Blocks => 4_096,
-            // JavaScript has 75, Python 81. Compiling loops inside loops takes time with more than the square of
-            // their number: 16 KB of code took a minute and a half, 256 loops take 2 s.
+            // JavaScript has 75, Python 81. The compile time of nested loops grows with more than
+            // the square of their number: 16 KB of code took a minute and a half, 256 loops take 2
+            // s.
             Self::Loops => 256,
-            // More need an adapter's code, which wasmtime makes itself.
+            // Only the adapters that wasmtime itself creates need more.
             Self::MemoriesOfModule => 1,
             // Python has 871.
             Self::Globals => 4_096,
-            // JavaScript has 5,508: the snapshot of its memory.
+            // JavaScript has 5,508: a snapshot of its memory.
             Self::Segments => 10_000,
             // Python has 162.
             Self::NameBytes => 1_024,
         }
     }
 
-    /// Refuses more than is accepted.
+    /// Refuses more than the bound.
     pub(super) fn check(self, found: u64, at: usize) -> Result<(), Excess> {
         self.check_against(self.max(), found, at)
     }
@@ -148,17 +151,17 @@ impl fmt::Display for Bound {
      the host's memory. Build the policy for size, or split it"
 )]
 pub struct Excess {
-    /// What was counted.
+    /// The counted quantity.
     pub bound: Bound,
-    /// How much of it there is, or was when counting stopped.
+    /// The count when the check stopped.
     pub found: u64,
-    /// The most that is accepted.
+    /// The bound.
     pub max: u64,
-    /// Where in the file counting stopped.
+    /// The offset in the file where the check stopped.
     pub at: usize,
 }
 
-/// Counts by bound.
+/// Counts per bound.
 #[derive(Default)]
 pub(super) struct Tally(BTreeMap<Bound, u64>);
 

@@ -1,6 +1,6 @@
-//! How many instances a component makes. A component that instantiates the one before it twice doubles
-//! it: forty of them in a kilobyte of bytes would be a million million instances, each of which wasmtime
-//! lays out while it compiles.
+//! Counts the instances that a component creates. A component that instantiates the previous one
+//! twice doubles the count. Forty of them in a kilobyte would be a million million instances, and
+//! wasmtime lays out each one when it compiles.
 
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind, ComponentInstance,
@@ -10,26 +10,27 @@ use wasmparser::{
 use super::bound::Bound;
 use crate::error::LoadErrorKind;
 
-/// The instances that come of instantiating something once.
+/// The instances that one instantiation creates.
 #[derive(Clone, Copy, Default)]
 struct Yield {
     core: u64,
     components: u64,
 }
 
-/// The components in reach of what is being read.
+/// The components visible at the current place of the file.
 #[derive(Default)]
 pub(super) struct Copies {
-    /// Of each component or module that has begun and not ended, the outermost first.
+    /// One scope per open component or module, outermost first.
     open: Vec<Scope>,
 }
 
 #[derive(Default)]
 struct Scope {
     is_component: bool,
-    /// What this one makes so far.
+    /// The instances that this scope creates so far.
     yields: Yield,
-    /// Its components by index. `None` stands for one that only an instantiation would tell.
+    /// The components of this scope by index. `None`: only an instantiation could tell which
+    /// component it is.
     components: Vec<Option<Yield>>,
 }
 
@@ -134,7 +135,7 @@ impl Copies {
         }
     }
 
-    /// The component with this index, so many scopes further out.
+    /// The component with this index, that many scopes outward.
     fn component(&self, outwards: u32, index: u32) -> Option<Yield> {
         let scope = (self.open.len().checked_sub(1)?).checked_sub(outwards as usize)?;
         self.open[scope].components.get(index as usize).copied()?

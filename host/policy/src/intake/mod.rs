@@ -1,10 +1,10 @@
-//! One pass over a component's bytes before wasmtime sees them. Compiling can take thousands of times
-//! the memory of the file, and some files overflow the stack of any parser that follows their nesting.
-//! The pass itself takes memory for the file's nesting alone, and time in proportion to its size.
+//! One pass over a component's bytes before wasmtime sees them. Compilation can take thousands of
+//! times the file's size in memory, and some files overflow the stack of a recursive parser. The
+//! pass itself needs memory only for the file's nesting, and time in proportion to its size.
 //!
-//! - `bound`: what is counted, up to which number, and why that number.
-//! - `types`: component types, which nest inside each other without end.
-//! - `copies`: how many instances come of components that instantiate components.
+//! - `bound`: the bounds, and the reason for each number.
+//! - `types`: component types, which can nest without limit.
+//! - `copies`: how many instances result from components that instantiate components.
 
 mod bound;
 mod copies;
@@ -40,13 +40,13 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), LoadErrorKind> 
     Ok(())
 }
 
-/// What was found so far.
+/// The state of the pass.
 struct Intake<'a> {
     bytes: &'a [u8],
     function_bytes_max: u64,
-    /// Of the whole file.
+    /// The counts for the whole file.
     tally: Tally,
-    /// Of each component or module that has begun and not ended, the outermost first.
+    /// The counts per open component or module, outermost first.
     open: Vec<Tally>,
     copies: Copies,
 }
@@ -215,7 +215,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Counts for the component or module that is being read.
+    /// Counts for the innermost open component or module.
     fn add_here(&mut self, bound: Bound, more: u64, at: usize) -> Result<(), Excess> {
         match self.open.last_mut() {
             Some(part) => part.add(bound, more, at),

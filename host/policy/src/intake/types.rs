@@ -1,5 +1,5 @@
-//! Component types. They hold declarations, which hold types in turn; wasmparser follows them by
-//! recursion, so that 300 KB of them overflow the stack. Here they are followed by a list.
+//! Component types. They contain declarations, which contain types in turn. wasmparser follows them
+//! by recursion, so 300 KB of them overflow the stack. This module uses an explicit list instead.
 
 use wasmparser::{
     BinaryReader, ComponentDefinedType, ComponentExternName, ComponentImport, ComponentType,
@@ -9,16 +9,16 @@ use wasmparser::{
 use super::bound::{Bound, Excess, Tally};
 use crate::error::LoadErrorKind;
 
-/// The first byte of a declaration that holds a type.
+/// The first byte of a declaration that contains a type.
 const DECLARES_TYPE: u8 = 0x01;
-/// The first byte of an import, which only a component's type has among its declarations.
+/// The first byte of an import, which only a component type has among its declarations.
 const DECLARES_IMPORT: u8 = 0x03;
-/// The first byte of a component's type.
+/// The first byte of a component type.
 const COMPONENT: u8 = 0x41;
-/// The first byte of an instance's type.
+/// The first byte of an instance type.
 const INSTANCE: u8 = 0x42;
 
-/// Something that holds types, or declarations of them, and so many it still holds.
+/// A section or type that contains types or declarations, and how many are still unread.
 struct Holder {
     kind: Kind,
     left: u32,
@@ -31,7 +31,7 @@ enum Kind {
     Instance,
 }
 
-/// Counts the section's types with everything that they declare.
+/// Counts the section's types with all their declarations.
 pub(super) fn check<T>(
     bytes: &[u8],
     section: &SectionLimited<'_, T>,
@@ -57,14 +57,14 @@ pub(super) fn check<T>(
         };
         if let Some(inner) = inner {
             open.push(inner);
-            // The section itself is no type.
+            // The section itself is not a type.
             Bound::TypeNesting.check(open.len() as u64 - 1, at)?;
         }
     }
     Ok(())
 }
 
-/// Reads a type whole, or up to its declarations.
+/// Reads a whole type, or a type up to its declarations.
 fn read_type(
     reader: &mut BinaryReader<'_>,
     tally: &mut Tally,
@@ -122,7 +122,7 @@ fn peek(reader: &BinaryReader<'_>) -> wasmparser::Result<u8> {
     reader.clone().read_u8()
 }
 
-/// How many core types, imports and exports it stands for.
+/// How many core types, imports and exports it contains.
 pub(super) fn size_of_core(ty: &CoreType<'_>) -> u64 {
     let size = match ty {
         CoreType::Rec(group) => group.types().len(),
@@ -137,7 +137,7 @@ pub(super) fn size_of_core(ty: &CoreType<'_>) -> u64 {
     1 + size as u64
 }
 
-/// How many fields, cases or parameters it has.
+/// How many fields, cases or parameters the type has.
 fn fields(ty: &ComponentType<'_>) -> usize {
     match ty {
         ComponentType::Defined(ComponentDefinedType::Record(fields)) => fields.len(),

@@ -1,4 +1,4 @@
-//! From the types that come out of the sandbox to the core's.
+//! Converts types from the sandbox to the core's.
 
 use reeve_core::id::InstanceId;
 use reeve_core::point::{self, AddressKind, Reason};

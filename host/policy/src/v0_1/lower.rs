@@ -1,5 +1,5 @@
-//! From the core's types to those that go into the sandbox. Texts are borrowed: wasmtime copies them
-//! from where they are straight into the policy's memory.
+//! Converts the core's types to those of the sandbox. Strings are borrowed: wasmtime copies them
+//! directly into the policy's memory.
 
 use reeve_core::instance::InstanceState;
 use reeve_core::point::{self, Age};
@@ -144,7 +144,7 @@ pub(super) fn resolve<'a>(
     }
 }
 
-/// The candidates, with `tags` being the tags of all of them, one candidate's after the other's.
+/// The candidates. `tags` holds the tags of all candidates in sequence.
 pub(super) fn candidates<'a>(
     candidates: &'a [point::adopt::Candidate],
     mut tags: &'a [types::Tag<'a>],

@@ -1,8 +1,8 @@
-//! The contract at version 0.1.0, frozen. A later version becomes a folder beside this one with the
-//! same five functions; `component` asks each component in the version it exports.
+//! The contract at version 0.1.0, frozen. A later version gets its own folder next to this one with
+//! the same five functions; `component` calls each component in the version it exports.
 //!
 //! - [`bindings`]: the types, generated from `wit/`.
-//! - [`lower`], [`lift`]: the core's types to and from them.
+//! - [`lower`], [`lift`]: conversions to and from the core's types.
 
 mod bindings;
 mod lift;
@@ -35,10 +35,10 @@ pub(crate) fn interface(point: Point) -> String {
     format!("reeve:policy/{point}@0.1.0")
 }
 
-/// Whether this is the point's function.
+/// Checks that this is the point's function.
 ///
 /// # Errors
-/// What differs.
+/// How the types differ.
 pub(crate) fn check_decide(
     sandbox: &mut Sandbox<'_>,
     point: Point,
@@ -63,10 +63,10 @@ pub(crate) fn check_decide(
     }
 }
 
-/// Whether these are the functions of [`ABOUT`].
+/// Checks that these are the functions of [`ABOUT`].
 ///
 /// # Errors
-/// What differs.
+/// How the types differ.
 pub(crate) fn check_about(
     sandbox: &mut Sandbox<'_>,
     describe: &ComponentExportIndex,
@@ -77,7 +77,7 @@ pub(crate) fn check_about(
     Ok(())
 }
 
-/// Asks for a decision. The verdict is as the policy gave it; its bounds are not checked here.
+/// Asks for a decision. It returns the policy's verdict without a check of its bounds.
 ///
 /// # Errors
 /// Any [`Failure`] of the call, or the policy's own refusal.
@@ -114,7 +114,7 @@ pub(crate) fn decide(
     }
 }
 
-/// Asks who the policy is.
+/// Asks for the policy's description.
 ///
 /// # Errors
 /// Any [`Failure`] of the call.
@@ -126,7 +126,7 @@ pub(crate) fn describe(
     Ok(description.into())
 }
 
-/// Asks whether the policy takes these settings.
+/// Asks whether the policy accepts these settings.
 ///
 /// # Errors
 /// Any [`Failure`] of the call, or the policy's own refusal.

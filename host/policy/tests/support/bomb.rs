@@ -1,11 +1,11 @@
-//! Small files that would cost the compiler much, made in binary where the text form would have its
-//! own reader overflow.
+//! Small files that would cost the compiler much. Some are made in binary, because their text form
+//! would overflow its parser.
 
 use std::fmt::Write as _;
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Components inside each other.
+/// Nested components.
 pub fn nested_components(depth: usize) -> Vec<u8> {
     let mut heads = Vec::new();
     let mut length = COMPONENT.len();
@@ -31,7 +31,7 @@ pub fn nested_types(depth: usize) -> Vec<u8> {
     [head, types].concat()
 }
 
-/// Components each of which instantiates the one before it twice.
+/// Components that each instantiate the previous one twice.
 pub fn doubling(components: usize) -> Vec<u8> {
     let mut text = "(component (component $c0)".to_owned();
     for one in 1..components {
@@ -46,12 +46,12 @@ pub fn doubling(components: usize) -> Vec<u8> {
     parse(&text)
 }
 
-/// A component of a core module with these fields.
+/// A component with a core module with these fields.
 pub fn module(fields: &str) -> Vec<u8> {
     parse(&format!("(component (core module {fields}))"))
 }
 
-/// The component that this text stands for.
+/// Parses a component's text.
 pub fn parse(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("valid text")
 }

@@ -1,6 +1,6 @@
-//! Small components written as text: a `retry-ip` policy whose every part a test can spoil.
+//! Small components written as text: a `retry-ip` policy in which a test can break any part.
 
-// Each test file uses its own part of this.
+// Each test file uses only some of these items.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bomb;
@@ -12,22 +12,22 @@ use std::path::PathBuf;
 use reeve_core::point::{Age, Input, Verdict, retry_ip};
 use reeve_policy::{Limits, LoadError, LoadedPolicy, PolicyEngine};
 
-/// Where the fixture keeps its answer and its texts.
+/// Where the fixture stores its result and its strings.
 const ANSWER: usize = 1024;
 const CODE: usize = 2048;
 const TEXT: usize = 4096;
 
-/// A component that answers `again`, part by part.
+/// A component that returns `again`, with adjustable parts.
 pub struct Fixture {
-    /// The body of the core function `decide`; its result is the address of the answer.
+    /// The body of the core function `decide`, which returns the address of the result.
     pub decide: String,
-    /// More of the core module.
+    /// Additional text of the core module.
     pub core: String,
-    /// Where the caller may put texts.
+    /// The body of the allocator for strings from the caller.
     pub realloc: String,
-    /// Pages of 64 KiB the memory starts with.
+    /// The initial memory size in pages of 64 KiB.
     pub pages: u32,
-    /// More of the component, before everything else.
+    /// Text at the beginning of the component.
     pub prelude: String,
     /// The version in the interfaces' names.
     pub version: String,
@@ -37,27 +37,27 @@ pub struct Fixture {
     pub next_case: u8,
     /// The milliseconds of `again`.
     pub next_ms: u32,
-    /// The verdict's reason; the code is also the text of a refusal.
+    /// The verdict's reason. The code is also the text of a refusal.
     pub code: Vec<u8>,
     pub text: Vec<u8>,
-    /// Address and length of the text, if not those of `text`.
+    /// Address and length of the text, to override those of `text`.
     pub text_at: Option<(u32, u32)>,
-    /// `about`, if the component is to have it.
+    /// The component's `about`, if it has one.
     pub about: Option<About>,
 }
 
-/// What `about` says.
+/// The content of `about`.
 pub struct About {
     pub name: String,
     pub version: String,
     pub summary: String,
     pub schema: String,
-    /// Lengths of settings that are taken; others are refused with `unknown field`.
+    /// Lengths of settings that are accepted; others are refused with `unknown field`.
     pub settings_lengths: Vec<usize>,
 }
 
 impl Fixture {
-    /// A component with nothing wrong.
+    /// A component without defects.
     pub fn sound() -> Self {
         Self {
             decide: format!("(i32.const {ANSWER})"),
@@ -98,7 +98,7 @@ impl Fixture {
         }
     }
 
-    /// The component.
+    /// The component's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         wat::parse_str(self.wat()).expect("the fixture is valid text")
     }
@@ -149,7 +149,7 @@ impl Fixture {
         )
     }
 
-    /// `result<verdict, string>` as the canonical ABI lays it out.
+    /// `result<verdict, string>` in the layout of the canonical ABI.
     fn answer(&self) -> Vec<u8> {
         let mut bytes = vec![self.result_case, 0, 0, 0];
         let mut word = |word: u32| bytes.extend(word.to_le_bytes());
@@ -183,7 +183,7 @@ fn about_wat(about: &About) -> (String, String) {
         at += text.len();
     }
     data_segments.push_str(&data(16_000, &description));
-    // At 16100 `ok`, at 16200 the refusal.
+    // The `ok` is at 16100, the refusal at 16200.
     let mut refused = vec![1, 0, 0, 0];
     refused.extend(17_000_u32.to_le_bytes());
     refused.extend((REFUSAL.len() as u32).to_le_bytes());
@@ -228,7 +228,7 @@ pub fn engine() -> PolicyEngine {
     engine_with(Limits::default())
 }
 
-/// An engine with other limits.
+/// An engine with these limits.
 pub fn engine_with(limits: Limits) -> PolicyEngine {
     PolicyEngine::new(limits).expect("an engine")
 }
@@ -238,7 +238,7 @@ pub fn load(fixture: &Fixture) -> Result<LoadedPolicy, LoadError> {
     LoadedPolicy::load(&engine(), "hostile.wasm", &fixture.bytes())
 }
 
-/// A question at `retry-ip`.
+/// An input for `retry-ip`.
 pub fn question() -> Input {
     Input::RetryIp(retry_ip::Input {
         tries: 3,
@@ -248,7 +248,7 @@ pub fn question() -> Input {
     })
 }
 
-/// The milliseconds of an `again`.
+/// The milliseconds of an `again` verdict.
 pub fn again_ms(verdict: &Verdict) -> u32 {
     match verdict {
         Verdict::RetryIp(retry_ip::Verdict {
@@ -270,7 +270,7 @@ pub fn whole(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The standard policies' components.
+/// The directory of the standard policies' components.
 pub fn policies_directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("REEVE_POLICIES_DIR") {
         return directory.into();

@@ -1,4 +1,4 @@
-//! A registry over a policy directory with one file.
+//! A registry for a policy directory with one file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::{About, Fixture, again_ms, engine, question};
 
 pub const FILE: &str = "retry.wasm";
 
-/// A policy that answers `again` after so many milliseconds, and takes `{}` and `{"tries":3}`.
+/// A policy that returns `again` with this many milliseconds, and accepts `{}` and `{"tries":3}`.
 pub fn answering(ms: u32) -> Vec<u8> {
     Fixture {
         next_ms: ms,
@@ -61,7 +61,7 @@ impl Setup {
         }
     }
 
-    /// With this file in force.
+    /// A setup in which this file is active.
     pub fn serving(bytes: &[u8]) -> Self {
         let setup = Self::new(json!({}));
         setup.write(bytes);
@@ -80,7 +80,7 @@ impl Setup {
         fs::write(self.path(), bytes).expect("written");
     }
 
-    /// The outcome for the only file.
+    /// Reloads, and returns the outcome of the only file.
     pub fn reload(&self) -> Outcome {
         let mut report = self.registry.reload();
         assert_eq!(report.files.len(), 1);

@@ -1,4 +1,4 @@
-//! `reeve policy build`: a core module becomes a component that a host would accept.
+//! `reeve policy build`: turns a core module into a component that a host accepts.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use wit_component::ComponentEncoder;
 use super::Workbench;
 use crate::print;
 
-/// Policies import nothing; this target has nothing to import.
+/// Policies import nothing, and this target offers nothing to import.
 const TARGET: &str = "wasm32-unknown-unknown";
 
 pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
@@ -24,7 +24,7 @@ pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     let component = componentize(&bytes)
         .with_context(|| format!("{} cannot be made a component", module.display()))?;
-    // What a host would refuse is better refused here.
+    // A component that a host would refuse is refused here.
     let workbench = Workbench::load(&output.display().to_string(), &component)?;
     replace(output, &component)?;
     print::line(format_args!(
@@ -38,11 +38,11 @@ pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn componentize(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    // Both kinds begin alike; the byte after the version tells them apart.
+    // Modules and components start with the same bytes; the byte after the version differs.
     if module.get(6) == Some(&1) {
         bail!("it is a component already; accepted are core modules");
     }
-    // The message of wit-component is about its own terms; what it lacks is the way out.
+    // The error of wit-component does not say what the user can do; this context does.
     let encode = || {
         ComponentEncoder::default()
             .validate(true)
@@ -54,7 +54,7 @@ fn componentize(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     )
 }
 
-/// A host may be watching the directory: it sees the old component or the new one, whole.
+/// A host may watch the directory: a rename shows it the old or the new component, never a part.
 fn replace(output: &Path, component: &[u8]) -> anyhow::Result<()> {
     let unfinished = output.with_extension("wasm.unfinished");
     fs::write(&unfinished, component)
@@ -98,7 +98,7 @@ fn compile(crate_dir: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The last module that cargo reports: dependencies come before the crate itself.
+/// The last module that cargo reports. Dependencies come before the crate itself.
 fn module_in(messages: &str) -> Option<PathBuf> {
     let artifacts = messages.lines().rev().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
@@ -114,7 +114,7 @@ fn module_in(messages: &str) -> Option<PathBuf> {
         })
 }
 
-/// Without the target rustc fails with "can't find crate for `core`", which helps nobody.
+/// Without the target, rustc fails with "can't find crate for `core`", which hides the cause.
 fn ensure_target() -> anyhow::Result<()> {
     let printed = Command::new(tool("RUSTC", "rustc"))
         .args(["--print", "target-libdir", "--target", TARGET])
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_core_module_is_refused() {
+    fn a_file_that_is_no_core_module_is_refused() {
         let component = b"\0asm\x0d\0\x01\0";
         let error = componentize(component).unwrap_err();
         assert!(error.to_string().contains("a component already"), "{error}");

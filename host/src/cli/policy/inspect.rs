@@ -1,4 +1,4 @@
-//! `reeve policy inspect`: what a component is and offers.
+//! `reeve policy inspect`: shows what a component is and what it offers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,15 +17,13 @@ pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
         workbench.points()
     );
     text += &match workbench.policy.description() {
-        None => {
-            "about    not offered: settings are not checked before they are in force\n".to_owned()
-        }
+        None => "about    not offered: settings are not checked before they apply\n".to_owned(),
         Some(about) => format!(
             "name     {}\nversion  {}\nsummary  {}\nsettings {}\n",
             about.name,
             about.version,
             about.summary,
-            // A schema that is not even JSON is shown as it is.
+            // A schema that is not JSON is shown verbatim.
             serde_json::from_str::<Value>(&about.settings_schema).map_or_else(
                 |_| about.settings_schema.clone(),
                 |schema| format!("{schema:#}")

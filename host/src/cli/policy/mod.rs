@@ -1,4 +1,4 @@
-//! `reeve policy`: what a policy author needs, without a host.
+//! `reeve policy`: the tools of a policy author. They need no host.
 
 mod build;
 mod inspect;
@@ -19,18 +19,18 @@ use crate::ticker::Ticker;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Make a component of a policy's crate, or of a core Wasm module.
+    /// Make a component from a policy's crate or from a core Wasm module.
     Build {
-        /// The crate's directory, or a core module (.wasm) that any language's compiler made.
+        /// The crate's directory, or a core module (.wasm) from any language's compiler.
         #[arg(value_name = "CRATE_DIR|CORE.wasm")]
         source: PathBuf,
-        /// Where the component goes.
+        /// The component file to write.
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Put case files to a component, and let it play in random worlds in which everything goes wrong.
+    /// Put case files to a component, and run it in random worlds with faults.
     Test(test::TestArgs),
-    /// Show what a component is and offers.
+    /// Show what a component is and what it offers.
     Inspect {
         /// The component.
         component: PathBuf,
@@ -39,11 +39,11 @@ pub(super) enum PolicyCommand {
     Run {
         /// The component.
         component: PathBuf,
-        /// The question.
+        /// The decision point to ask.
         #[arg(long, value_parser = point)]
         point: Point,
-        /// The input as JSON with the names of the WIT, or as it stands in the journal; `-` reads standard
-        /// input.
+        /// The input as JSON with the names of the WIT, or as it stands in the journal. `-` reads
+        /// standard input.
         #[arg(long, value_name = "FILE")]
         input: PathBuf,
         /// Settings as a JSON object, in place of those in the input.
@@ -66,7 +66,7 @@ pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A component ready to be asked, outside of any host.
+/// A component that is ready for questions, outside of a host.
 struct Workbench {
     policy: LoadedPolicy,
     bytes: usize,

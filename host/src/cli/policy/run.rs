@@ -1,4 +1,4 @@
-//! `reeve policy run`: one question to a component.
+//! `reeve policy run`: asks a component one question.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn run(
     let began = Instant::now();
     let decided = workbench.policy.decide(&input)?;
     let took = began.elapsed();
-    // The verdict stands under its point's name; the point is known here.
+    // The verdict is stored under its point's name, and the point is known here.
     let verdict = serde_json::to_value(&decided.verdict)?;
     let report = json!({
         "policy": workbench.policy.policy().name,
@@ -46,7 +46,7 @@ fn read(input: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(input)
 }
 
-/// Takes the fields alone, or the whole input as it stands in the journal: `{"resolve": {…}}`.
+/// Accepts the fields alone, or the whole input as it stands in the journal: `{"resolve": {…}}`.
 fn parse(point: Point, text: &str, settings: Option<String>) -> anyhow::Result<Input> {
     let value: Value = serde_json::from_str(text).context("the input is no JSON")?;
     let Value::Object(mut fields) = value else {

@@ -1,4 +1,4 @@
-//! `reeve policy test`: case files put to a component, and random worlds in which it plays.
+//! `reeve policy test`: puts case files to a component, and runs it in random worlds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ use crate::print;
 pub(in crate::cli) struct TestArgs {
     /// The component.
     component: PathBuf,
-    /// Case files, or directories of them.
+    /// Case files, or directories with case files.
     cases: Vec<PathBuf>,
-    /// In how many random worlds it plays.
+    /// How many random worlds to run.
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     worlds: u64,
-    /// Let it play in the world of this seed alone, and tell it line by line.
+    /// Run only the world of this seed, and print it line by line.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Its settings in those worlds, as a JSON object.
+    /// The policy's settings in those worlds, as a JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     settings: String,
-    /// Where the standard policies are, which answer the other points [default: $REEVE_POLICIES_DIR, else
-    /// target/policies].
+    /// Directory with the standard policies, which are asked at the other points [default:
+    /// $REEVE_POLICIES_DIR, else target/policies].
     #[arg(long, value_name = "DIR")]
     policies_dir: Option<PathBuf>,
 }
@@ -54,7 +54,7 @@ pub(super) fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Whether all of them pass.
+/// Runs the case files. Returns whether all cases pass.
 fn cases(component: &Path, paths: &[PathBuf]) -> anyhow::Result<bool> {
     let workbench = Workbench::open(component)?;
     let (mut passed, mut failed) = (0, 0);
@@ -78,7 +78,7 @@ fn cases(component: &Path, paths: &[PathBuf]) -> anyhow::Result<bool> {
     Ok(failed == 0)
 }
 
-/// Files as they are named, and the .json files of directories by name.
+/// The named files, and the .json files of named directories, sorted by name.
 fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {

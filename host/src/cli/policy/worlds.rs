@@ -1,6 +1,6 @@
-//! The gate of random worlds: hosts that crash, a cloud that lies, boxes that hang, and a policy under test in the
-//! middle. The guarantees are reeve's own and hold whatever a policy says; that workers are served once the trouble is
-//! over is up to the policy.
+//! Runs a policy in random worlds: hosts crash, the cloud returns wrong readings, boxes hang. reeve
+//! keeps its guarantees whatever the policy says. Whether workers are served after the faults end
+//! depends on the policy.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,12 +17,12 @@ use reeve_sim::timeline;
 use crate::demo::{Cast, Part};
 use crate::print;
 
-/// What a policy under test is not blamed for, because it is not asked then.
+/// Faults that stand in for the policy: the policy under test is not asked, so it is not blamed.
 const NOT_ITS_OWN: [Fault; 2] = [Fault::PolicyFails, Fault::PolicyLies];
-/// Worlds tried to find a smaller one that fails.
+/// How many worlds are tried to find a smaller one that fails.
 const TRIES_MAX: usize = 1_000;
 
-/// The worlds, and who plays in them.
+/// The worlds, and the policies that run in them.
 pub(super) struct Gate {
     player: Player,
     casts: Casts,
@@ -43,7 +43,7 @@ impl Gate {
         })
     }
 
-    /// Lets the worlds run; whether all went well.
+    /// Runs this many worlds. Returns whether all went well.
     pub(super) fn run(&self, worlds: u64) -> anyhow::Result<bool> {
         let (mut hours, mut decisions) = (0.0, 0);
         let mut vetoes: BTreeMap<Rule, u64> = BTreeMap::new();
@@ -66,12 +66,10 @@ impl Gate {
             text += &format!("  seed {seed}: {violation}\n");
         }
         text += &match violations.first() {
-            None => {
-                "  every guarantee held, and once the trouble was over, every worker was served\n"
-                    .to_owned()
-            }
+            None => "  every guarantee held, and after the faults ended, every worker was served\n"
+                .to_owned(),
             Some((seed, _)) => format!(
-                "  {} of the worlds went wrong; the same command with --seed {seed} tells one of them\n",
+                "  {} of the worlds went wrong; the same command with --seed {seed} prints one of them\n",
                 violations.len()
             ),
         };
@@ -79,7 +77,7 @@ impl Gate {
         Ok(violations.is_empty() && failed == 0)
     }
 
-    /// Tells the world of a seed, made as small as it goes if something went wrong in it.
+    /// Prints the world of a seed. If it fails, prints the smallest world that fails the same way.
     pub(super) fn tell(&self, seed: u64) -> anyhow::Result<bool> {
         let options = self.options(seed);
         let mut told = options.to_string();
@@ -104,7 +102,7 @@ impl Gate {
     }
 }
 
-/// What the guard refused, the most frequent first.
+/// The guard's vetoes per rule, most frequent first.
 fn refused(vetoes: &BTreeMap<Rule, u64>) -> String {
     let mut vetoes: Vec<_> = vetoes.iter().collect();
     vetoes.sort_by_key(|(rule, times)| (std::cmp::Reverse(**times), **rule));
@@ -119,7 +117,7 @@ fn refused(vetoes: &BTreeMap<Rule, u64>) -> String {
     }
 }
 
-/// The policy under test, and how often it gave no usable answer.
+/// The policy under test, and how often it gave no usable verdict.
 struct Player {
     part: Part,
     failed: AtomicU64,

@@ -1,4 +1,5 @@
-//! `[boxes]` and `[pool.NAME.boxes]`: the interface that boxes register at, and what they prove themselves with.
+//! `[boxes]` and `[pool.NAME.boxes]`: the interface that boxes register at, and how boxes prove
+//! themselves.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,18 +15,19 @@ use super::{Checker, value};
 use crate::config::Boxes;
 use crate::config::file::{self, Pool, PoolBoxes};
 
-/// Below a second it would be a storm, above an hour a dead box would go unnoticed.
+/// Below a second, heartbeats would flood the host. Above an hour, a dead box would stay unnoticed.
 const HEARTBEAT_MS: (u64, u64) = (1_000, 3_600_000);
-/// Below a minute a token could be replaced while its successor is on the way; 30 days is a long time to leak.
+/// Below a minute, a token could be replaced while its successor is still in transit. 30 days bound
+/// how long a leaked token works.
 const ROTATION_MS: (u64, u64) = (60_000, 2_592_000_000);
 
-/// One box has one or two connections at a time. 64 serve a subnet's boxes behind one NAT address, which speak for
-/// milliseconds twice a minute each, and are an eighth of the door.
+/// One box has one or two connections at a time. 64 serve the boxes of a subnet behind one NAT
+/// address: each sends for milliseconds twice a minute. 64 is an eighth of the listener's cap.
 const PEER_CONNECTIONS: u64 = 64;
-/// The door has 512: more for one address would mean nothing.
+/// The listener has 512, so a higher cap for one address would have no effect.
 const PEER_CONNECTIONS_RANGE: (u64, u64) = (1, 512);
 
-/// How the boxes of a pool of such instances register.
+/// How boxes of a pool with this kind of instance register.
 pub(super) fn of_pool(checker: &mut Checker<'_>, compute: &Compute, spec: &PoolBoxes) -> BoxSpec {
     let kinds = [ProofKind::InstanceDocument, ProofKind::SharedSecret];
     let proof = kinds
@@ -52,8 +54,8 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, compute: &Compute, spec: &PoolB
     }
 }
 
-/// The interface for boxes. Unlike the other one it is for other machines; all that it does asks for a proof or
-/// a token.
+/// The interface for boxes. It listens for other machines, and every request needs a proof or a
+/// token.
 pub(super) fn all(
     checker: &mut Checker<'_>,
     base: &Path,

@@ -1,4 +1,5 @@
-//! What a pool's instances are and what they are launched from: EC2's `launch_template`, or `[pool.NAME.fargate]`.
+//! The kind of a pool's instances and their launch source: EC2's `launch_template`, or
+//! `[pool.NAME.fargate]`.
 
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use toml::Spanned;
@@ -10,7 +11,7 @@ use crate::config::file::{Pool, PoolFargate};
 const SUBNETS_MAX: usize = 16;
 const SECURITY_GROUPS_MAX: usize = 5;
 
-/// What the instances are, and what they are launched from, if the pool launches.
+/// The kind of instance, and the launch source if the pool launches.
 pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> (Compute, Option<LaunchSource>) {
     let template = pool
         .launch_template
@@ -32,7 +33,7 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> (Compute, Optio
     )
 }
 
-/// The task to be run. What it needs is checked also where the pool has none, and so launches nothing.
+/// The task to run, if the pool launches. The required keys are checked in either case.
 fn task(checker: &mut Checker<'_>, spec: &PoolFargate, cluster: &str) -> Option<FargateTask> {
     let subnets = ids(checker, "subnets", &spec.subnets, "subnet-", SUBNETS_MAX);
     let security_groups = ids(
@@ -61,7 +62,7 @@ fn task(checker: &mut Checker<'_>, spec: &PoolFargate, cluster: &str) -> Option<
     })
 }
 
-/// Ids that begin like this.
+/// Checks a list of ids that start with this prefix.
 fn ids(
     checker: &mut Checker<'_>,
     key: &str,

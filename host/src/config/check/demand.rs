@@ -1,4 +1,4 @@
-//! `[pool.NAME.demand]`: the metric that tells how much a worker is wanted.
+//! `[pool.NAME.demand]`: the metric that shows how much a worker is wanted.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,15 @@ use toml::Spanned;
 use super::{Checker, value};
 use crate::config::file::PoolDemand;
 
-/// CloudWatch keeps samples of a minute and more (CloudWatch API reference, MetricStat, `Period`; shorter ones are
-/// gone after three hours). More than an hour is too coarse to tell whether a worker is idle.
+/// CloudWatch keeps samples of one minute or longer; it drops shorter ones after three hours
+/// (CloudWatch API reference, MetricStat, `Period`). A period above an hour is too coarse to show
+/// whether a worker is idle.
 const PERIOD_MS: (u64, u64) = (60_000, 3_600_000);
-/// At most a day: with the shortest period still far below what one call may return.
+/// A day at most: even with the shortest period, one call can return that many samples.
 const WINDOW_MS: (u64, u64) = (60_000, 86_400_000);
 const EVERY_MS: (u64, u64) = (60_000, 3_600_000);
-/// The most samples a window can have is a day's minutes; one sample alone says little (docs/incidents.md#frozen-activity).
+/// A day of minutes is the most samples a window can hold. One sample alone shows little
+/// (docs/incidents.md#frozen-activity).
 const SAMPLES_MIN: (u64, u64) = (1, 1_440);
 /// CloudWatch API reference: Metric, `Dimensions`; Dimension, `Name` and `Value`; Metric, `Namespace` and
 /// `MetricName`.
@@ -27,12 +29,12 @@ const MINUTE_MS: u64 = 60_000;
 const PERIOD: Millis = Millis::from_secs(60);
 const WINDOW: Millis = Millis::from_secs(600);
 const EVERY: Millis = Millis::from_secs(60);
-/// As in the incident: fewer than two readings of an hour were too few.
+/// From docs/incidents.md#frozen-activity: one sample per window was too few to judge.
 const SAMPLES: u32 = 2;
 
 const PLACEHOLDERS: [&str; 3] = ["instance", "worker", "tag_value"];
 
-/// The metric of a pool's workers.
+/// The demand metric of a pool's workers.
 pub(super) fn of_pool(checker: &mut Checker<'_>, spec: &PoolDemand) -> DemandSpec {
     let period = checker.millis(spec.period_ms.as_ref(), PERIOD_MS, PERIOD);
     if let Some(value) = &spec.period_ms {
@@ -64,7 +66,7 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, spec: &PoolDemand) -> DemandSpe
     }
 }
 
-/// Ten minutes, or as many periods as have room for enough samples.
+/// Ten minutes, or enough periods to hold the required samples.
 fn window_for(period: Millis) -> Millis {
     let periods = WINDOW.get().div_ceil(period.get().max(1));
     Millis::new(period.get() * periods.max(u64::from(SAMPLES)))
@@ -107,12 +109,12 @@ fn samples_min(
         checker.check(value, |number| value::within(*number, SAMPLES_MIN))
     });
     let most = window.get() / period.get().max(1);
-    // Either may be the one to change; the one that stands in the file is pointed at.
+    // Either key may be wrong; the finding points at the one in the file.
     let place = asked.or(spec.window_ms.as_ref());
     if let Some(place) = place.filter(|_| least > most) {
         let found = format!(
-            "at least {least} samples are wanted of a window with room for {most}: it would always be too few \
-             to tell; accepted: a longer `window_ms`, or a smaller `samples_min`"
+            "at least {least} samples are wanted of a window that holds {most}, so demand could never be \
+             judged; accepted: a longer `window_ms`, or a smaller `samples_min`"
         );
         checker.refuse(place.span(), found);
     }
@@ -134,13 +136,13 @@ fn dimensions(checker: &mut Checker<'_>, spec: &PoolDemand) -> BTreeMap<String, 
     checked.collect()
 }
 
-/// A misspelt placeholder would be asked for as it stands, and found nowhere.
+/// Refuses misspelt placeholders: CloudWatch would get them verbatim and find no metric.
 fn dimension_value(text: &str) -> Result<(), String> {
     value::text(text, DIMENSION_VALUE_CHARS_MAX)?;
     let accepted = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(", ");
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
-        let (name, behind) = after.split_once('}').ok_or_else(|| {
+        let (name, rest_after) = after.split_once('}').ok_or_else(|| {
             format!("found {text:?}, where a `{{` is not closed; accepted: {accepted}")
         })?;
         if !PLACEHOLDERS.contains(&name) {
@@ -148,7 +150,7 @@ fn dimension_value(text: &str) -> Result<(), String> {
                 "found the placeholder {{{name}}}; accepted: {accepted}"
             ));
         }
-        rest = behind;
+        rest = rest_after;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `[pool.NAME.health]`: what is looked at, and what follows.
+//! `[pool.NAME.health]`: which signals are read, and what an unhealthy worker leads to.
 
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::time::Millis;
@@ -7,20 +7,21 @@ use toml::Spanned;
 use super::{Checker, value};
 use crate::config::file::{Pool, PoolHealth};
 
-/// Below a second it would be load and no probe, above an hour a dead worker would go unnoticed.
+/// Below a second, probes would load the worker. Above an hour, a dead worker would stay unnoticed.
 const EVERY_MS: (u64, u64) = (1_000, 3_600_000);
-/// Below 50 ms a busy moment looks dead; whoever takes a minute is.
+/// Below 50 ms, a busy moment looks like a failure. A worker that needs a minute has failed.
 const TIMEOUT_MS: (u64, u64) = (50, 60_000);
-/// One failure may be lost on the way, but whoever wants to may go by it; a hundred take a quarter of an hour at the least.
+/// One failure may be a lost packet, but an operator may choose 1. A hundred failures take at least
+/// a quarter of an hour.
 const IN_A_ROW: (u64, u64) = (1, 100);
 const BOOT_GRACE_MS: (u64, u64) = (0, 3_600_000);
-/// What ends an exchange; 1xx does not.
+/// Final statuses only: 1xx does not end an exchange.
 const STATUS: (u64, u64) = (200, 599);
 
 const TIMEOUT: Millis = Millis::from_secs(2);
 const PATH_BYTES_MAX: usize = 1_024;
 
-/// How a pool's health is looked after.
+/// The health checks of a pool.
 pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> Option<HealthSpec> {
     let section = pool.health.as_ref()?;
     let spec = section.get_ref();
@@ -37,7 +38,7 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> Option<HealthSp
     let unhealthy_after = in_a_row(&spec.unhealthy_after, default.unhealthy_after);
     let healthy_after = in_a_row(&spec.healthy_after, default.healthy_after);
     if probe.is_none() && !spec.status_checks && pool.boxes.is_none() {
-        let found = "there is nothing to look at; accepted: `http = \"/path\"`, `tcp = true`, `status_checks = true`, or \
+        let found = "there is no signal to read; accepted: `http = \"/path\"`, `tcp = true`, `status_checks = true`, or \
                      boxes that register, whose heartbeats are a signal";
         checker.refuse(section.span(), found);
     }
@@ -69,7 +70,7 @@ fn probe(checker: &mut Checker<'_>, spec: &PoolHealth, every: Millis) -> Option<
         .map(|port| checker.check(port, |port| value::within((*port).into(), (1, 65_535))));
     let tcp = spec.tcp.as_ref().filter(|tcp| *tcp.get_ref());
     if let (Some(_), Some(tcp)) = (&spec.http, tcp) {
-        let found = "`http` and `tcp` stand here together; accepted: one of them, for `http` connects as well";
+        let found = "`http` and `tcp` are both set; accepted: one of them; `http` connects as well";
         checker.refuse(tcp.span(), found);
     }
     let kind = match (&spec.http, tcp) {
@@ -101,7 +102,7 @@ fn probe(checker: &mut Checker<'_>, spec: &PoolHealth, every: Millis) -> Option<
     })
 }
 
-/// A probe is over before the next one begins, which may be a tenth of `every_ms` early.
+/// A probe must end before the next one begins, which may be a tenth of `every_ms` early.
 fn timeout(checker: &mut Checker<'_>, value: Option<&Spanned<u64>>, every: Millis) -> Millis {
     let least_pause = every.get() / 10 * 9;
     let Some(value) = value else {
@@ -129,8 +130,8 @@ fn statuses(checker: &mut Checker<'_>, spec: &PoolHealth) -> Vec<u16> {
         );
     }
     if listed.get_ref().is_empty() {
-        let found = "no status is good, so nothing ever is; accepted: some, such as [200, 401], or none of this, which is 200 \
-                     to 299";
+        let found = "the list is empty, so no response would count as healthy; accepted: some, such as [200, 401], or no \
+                     `statuses`, which means 200 to 299";
         checker.refuse(listed.span(), found);
     }
     let listed = listed.get_ref().iter();
@@ -139,7 +140,7 @@ fn statuses(checker: &mut Checker<'_>, spec: &PoolHealth) -> Vec<u16> {
         .collect()
 }
 
-/// An absolute path, as it goes over the wire.
+/// An absolute path as a request line can carry it.
 fn path(text: &str) -> Result<(), String> {
     let fits = text
         .bytes()

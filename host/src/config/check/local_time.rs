@@ -1,4 +1,4 @@
-//! A pool's local time: a fixed distance from UTC, or a named zone with its daylight saving.
+//! A pool's local time: a fixed offset from UTC, or a named zone with its daylight saving time.
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -8,14 +8,15 @@ use toml::Spanned;
 use super::Checker;
 use crate::config::file::Pool;
 
-/// Until when a zone's changes are looked up: longer than any host runs, and a few hundred of them.
+/// How far ahead a zone's changes are read: longer than any host runs, and only a few hundred
+/// changes.
 const YEAR_MAX: i16 = 2100;
 
-/// The pool's offset from UTC; UTC itself when the file says nothing.
+/// The pool's offset from UTC; UTC itself by default.
 pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> UtcOffset {
     if let (Some(_), Some(zone)) = (&pool.utc_offset_min, &pool.time_zone) {
-        let found = "found `time_zone` beside `utc_offset_min`; accepted: one of them; a zone has its offsets, and \
-                     daylight saving with them";
+        let found = "found `time_zone` and `utc_offset_min`; accepted: one of them; a zone has its own offsets, including \
+                     daylight saving time";
         checker.refuse(zone.span(), found);
     }
     match &pool.time_zone {
@@ -24,7 +25,7 @@ pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> UtcOffset {
     }
 }
 
-/// Offsets in use go from UTC-12 to UTC+14.
+/// Offsets in use range from UTC-12 to UTC+14.
 fn fixed_min(checker: &mut Checker<'_>, value: Option<&Spanned<i16>>) -> i16 {
     let within = |offset: &i16| {
         if (-720..=840).contains(offset) {
@@ -52,7 +53,7 @@ fn named(checker: &mut Checker<'_>, name: &Spanned<String>) -> UtcOffset {
     }
 }
 
-/// The zone's offsets from the begin of instants on. The core takes them as they are: it knows no calendar.
+/// The zone's offsets from 1970 on. The core has no calendar, so it takes them as a list.
 fn offsets(zone: &TimeZone) -> UtcOffset {
     let first = zone.to_offset(Timestamp::UNIX_EPOCH);
     let following = zone.following(Timestamp::UNIX_EPOCH);
@@ -68,7 +69,7 @@ fn offsets(zone: &TimeZone) -> UtcOffset {
     UtcOffset::changing(minutes(first), changes.collect())
 }
 
-/// No zone has had seconds in its offset for half a century.
+/// No zone has used seconds in its offset for half a century.
 fn minutes(offset: Offset) -> i16 {
     i16::try_from(offset.seconds().div_euclid(60)).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! What the file's shape alone cannot say: names, bounds, references, things that must not be shared.
-//! Every check goes on after a mistake, so that one run shows all of them.
+//! Checks what the file's shape cannot express: names, bounds, references, values that two workers
+//! must not share. A mistake does not end the check, so one run shows all mistakes.
 
 mod boxes;
 mod compute;
@@ -24,18 +24,18 @@ use super::file::{self, File};
 use super::finding::Finding;
 use super::{Aws, Config, SharedStore};
 
-/// Where the host listens when the file does not say.
+/// The default address.
 const LISTEN: &str = "127.0.0.1:7433";
 /// A Unix socket's path has 108 bytes with its closing zero (unix(7), `sun_path`).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
-/// A rolling window: from a second, so that it says something, to a week.
+/// A rolling window: from a second, below which it would limit nothing, to a week.
 const WINDOW_MS: (u64, u64) = (1_000, 604_800_000);
 
-/// A lease: from a second, below which a busy host would lose it, to an hour, for which a dead host's work
-/// would wait.
+/// A lease: from a second, below which a busy host would lose it, to an hour, the time a dead
+/// host's work would wait.
 const LEASE_MS: (u64, u64) = (1_000, 3_600_000);
 
-/// Collects mistakes while the file is gone through.
+/// Collects mistakes during the check of a file.
 pub(super) struct Checker<'a> {
     text: &'a str,
     findings: Vec<Finding>,
@@ -46,7 +46,7 @@ impl Checker<'_> {
         self.findings.push(Finding::at(self.text, span, finding));
     }
 
-    /// Notes a refusal at the value's place, and hands the value on either way.
+    /// Checks a value and records a refusal at its place. Returns the value in both cases.
     fn check<T: Clone>(
         &mut self,
         value: &Spanned<T>,
@@ -83,7 +83,7 @@ impl Checker<'_> {
 /// Turns the file into a configuration.
 ///
 /// # Errors
-/// Every mistake, in the order of their places.
+/// All mistakes, ordered by place.
 pub(super) fn check(path: &Path, text: &str, file: File) -> Result<Config, Vec<Finding>> {
     let mut checker = Checker {
         text,
@@ -135,7 +135,8 @@ fn at_least_one(checker: &mut Checker<'_>, value: Option<&Spanned<u64>>) -> Opti
     value.map(|value| checker.check(value, |number| value::within(*number, (1, u64::MAX))))
 }
 
-/// Whoever reaches the interface may read addresses and reload policies: it is for this machine only.
+/// The interface is for this machine only, because every client may read addresses and reload
+/// policies.
 fn listen(checker: &mut Checker<'_>, value: Option<&Spanned<String>>) -> SocketAddr {
     let default = SocketAddr::from(([127, 0, 0, 1], 7433));
     let Some(value) = value else {

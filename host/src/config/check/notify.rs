@@ -1,4 +1,4 @@
-//! `[notify.NAME]`: who is told what.
+//! `[notify.NAME]`: which webhooks get which notices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,10 +19,10 @@ use crate::notify::format::Format;
 use crate::notify::template::Template;
 use crate::notify::webhook::{AddressSource, PER_MINUTE_MAX};
 
-/// At least one, or nothing is told; more than ten a second is a log, not a notification.
+/// At least 1, or no notice is sent. Above ten a second, a webhook would serve as a log.
 const PER_MINUTE: (u64, u64) = (1, 600);
 
-/// All webhooks. One whose address is wrong is left out: then something was refused.
+/// All webhooks. A webhook with a wrong address is left out; the finding is recorded.
 pub(super) fn all(checker: &mut Checker<'_>, base: &Path, file: &File) -> Vec<Webhook> {
     let mut webhooks = Vec::new();
     for (key, notify) in &file.notify {
@@ -132,7 +132,7 @@ fn steps(checker: &mut Checker<'_>, written: &[Spanned<String>]) -> Vec<Step> {
     steps
 }
 
-/// The error lists all names there are, so nobody has to keep a second list.
+/// serde's error lists all names, so the code needs no second list.
 fn unknown_step(name: &str, error: &UnknownStep) -> String {
     let error = error.to_string();
     let accepted = error
@@ -141,7 +141,7 @@ fn unknown_step(name: &str, error: &UnknownStep) -> String {
     format!("unknown step {name:?}; accepted: {accepted}")
 }
 
-/// The named workers and those of the named pools; `None`: all.
+/// The named workers and the workers of the named pools. `None`: all workers.
 fn workers(checker: &mut Checker<'_>, notify: &Notify, file: &File) -> Option<BTreeSet<WorkerId>> {
     if notify.workers.is_none() && notify.pools.is_none() {
         return None;

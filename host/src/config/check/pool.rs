@@ -1,4 +1,4 @@
-//! `[pool.NAME]` and what is below it.
+//! `[pool.NAME]` and its sub-tables.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,27 @@ use crate::config::file::{self, Policy, Pool};
 use crate::config::finding::Place;
 use crate::config::{BoundPolicy, settings};
 
-/// The key by which instances are found when the pool does not say: the one the EC2 console shows.
+/// The tag key that finds a worker's instances by default: the one the EC2 console shows as the
+/// name.
 const TAG_KEY: &str = "Name";
-/// Every tag shown to a policy costs each call; a rule that needs more than this wants another design.
+/// Each tag shown to a policy adds to the cost of every policy call. 20 are enough for a rule.
 const POLICY_TAGS_MAX: usize = 20;
 
-// Bounds of the limits, in milliseconds: what is below makes a storm of calls, what is above would be
-// noticed too late.
+// Bounds of the limits, in milliseconds. Lower values would cause a storm of calls; higher ones
+// would delay every reaction.
 const SWEEP_INTERVAL_MS: (u64, u64) = (1_000, 3_600_000);
 const PASS_MS_MAX: (u64, u64) = (100, 300_000);
 const IDLE_MS_MIN: (u64, u64) = (1_000, 604_800_000);
 const NOT_VISIBLE_GRACE_MS: (u64, u64) = (10_000, 3_600_000);
-/// A minute lets EC2's readings catch up; less than `serve` verdicts are valid for would end what another
-/// host may still hand out. An orphan that is left for more than a day is a bill, not a grace.
+/// A minute lets EC2's readings settle. A grace shorter than the validity of `serve` verdicts would
+/// end instances that another host may still hand out. More than a day of an orphan only costs
+/// money.
 const ORPHAN_GRACE_MS: (u64, u64) = (60_000, 86_400_000);
 const DRAIN_MS: (u64, u64) = (0, 3_600_000);
 const RESTART_WINDOW_MS: (u64, u64) = (1_000, 3_600_000);
 const UNRESPONSIVE_AFTER_MS: (u64, u64) = (1_000, 86_400_000);
 
-/// All pools and every policy of each.
+/// All pools, and every policy of each.
 pub(super) fn all(
     checker: &mut Checker<'_>,
     pools: &BTreeMap<Spanned<String>, Pool>,
@@ -50,7 +52,7 @@ pub(super) fn all(
     (specs, policies)
 }
 
-/// The tag key that holds for a pool.
+/// The tag key of a pool.
 pub(super) fn tag_key(pool: &Pool) -> &str {
     pool.tag_key.as_ref().map_or(TAG_KEY, |key| key.get_ref())
 }
@@ -95,10 +97,7 @@ fn policy_tags(checker: &mut Checker<'_>, keys: &[Spanned<String>]) -> Vec<Strin
     for key in keys {
         let text = checker.check(key, |key| value::tag_key(key));
         if seen.contains(&text) {
-            checker.refuse(
-                key.span(),
-                format!("the tag key {text:?} stands here twice"),
-            );
+            checker.refuse(key.span(), format!("the tag key {text:?} is listed twice"));
         }
         seen.push(text);
     }
@@ -171,7 +170,7 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits) -> Limits {
     }
 }
 
-/// The pool's policy at every point: what the file names, and the standard one elsewhere.
+/// The pool's policy at every point: the one that the file names, else the standard policy.
 fn bound(
     checker: &mut Checker<'_>,
     pool_key: &Spanned<String>,

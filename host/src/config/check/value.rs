@@ -1,6 +1,6 @@
-//! Checks of single values. Each says what was found and what is accepted.
+//! Checks of single values. Each error says what was found and what is accepted.
 
-/// Names of fleets, pools and workers: they stand in addresses, metrics and launch tokens.
+/// Names of fleets, pools and workers. They appear in addresses, metrics and launch tokens.
 pub(super) fn name(name: &str) -> Result<(), String> {
     const BYTES_MAX: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -13,7 +13,7 @@ pub(super) fn name(name: &str) -> Result<(), String> {
     ))
 }
 
-/// A number within bounds, both included.
+/// A number within bounds, both inclusive.
 pub(super) fn within(number: u64, (least, most): (u64, u64)) -> Result<(), String> {
     if (least..=most).contains(&number) {
         return Ok(());
@@ -32,7 +32,8 @@ pub(super) fn text(text: &str, chars_max: usize) -> Result<(), String> {
     ))
 }
 
-/// A table's name (DynamoDB developer guide, "Naming rules"); an ARN names one of another account.
+/// A DynamoDB table's name (DynamoDB developer guide, "Naming rules"). An ARN is refused: it may
+/// name a table of another account.
 pub(super) fn table(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     if (3..=255).contains(&name.len()) && name.chars().all(fits) {
@@ -77,7 +78,7 @@ fn is_arn(text: &str) -> bool {
     text.starts_with("arn:") && text.len() <= 2048 && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// An id of AWS's that begins like this, such as `subnet-0123456789abcdef0`.
+/// An AWS id with this prefix, such as `subnet-0123456789abcdef0`.
 pub(super) fn id_with(prefix: &str, id: &str) -> Result<(), String> {
     let digits = id.strip_prefix(prefix).unwrap_or_default();
     if (1..=40).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_alphanumeric()) {
@@ -88,7 +89,7 @@ pub(super) fn id_with(prefix: &str, id: &str) -> Result<(), String> {
     ))
 }
 
-/// A region's name, such as `us-east-1`. Which regions exist is AWS's to say.
+/// A region's name, such as `us-east-1`. The check does not know which regions exist.
 pub(super) fn region(region: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let words = region.split('-').filter(|word| !word.is_empty()).count();
@@ -114,10 +115,11 @@ pub(super) fn tag_key(key: &str) -> Result<(), String> {
 /// A tag's value, at most 256 characters (EC2 user guide, "Tag restrictions").
 pub(super) fn tag_value(value: &str) -> Result<(), String> {
     text(value, 256)?;
-    // DescribeInstances takes `*` and `?` in filters as wildcards: other workers' instances would match.
+    // DescribeInstances treats `*` and `?` in filters as wildcards, so other workers' instances
+    // would match.
     if value.contains(['*', '?', '\\']) {
         return Err(format!(
-            "found the tag value {value:?}; `*`, `?` and `\\` have a meaning of their own in EC2's filters"
+            "found the tag value {value:?}; EC2's filters give `*`, `?` and `\\` a special meaning"
         ));
     }
     Ok(())
@@ -142,7 +144,7 @@ pub(super) fn pointer(name: &str) -> Result<(), String> {
     ))
 }
 
-/// A component's file within the policies' directory.
+/// A component's file in the policy directory.
 pub(super) fn policy_file(file: &str) -> Result<(), String> {
     let stem = file.strip_suffix(".wasm").unwrap_or_default();
     if !stem.is_empty() && !stem.starts_with('.') && !file.contains(['/', '\\', '\0']) {

@@ -1,4 +1,4 @@
-//! `[worker.NAME]`: each is in a pool, and no two share what must be one worker's own.
+//! `[worker.NAME]`: each worker is in a pool, and no two workers share a tag or a pointer.
 
 use std::collections::BTreeMap;
 
@@ -55,8 +55,8 @@ fn unknown_pool(pools: &BTreeMap<Spanned<String>, Pool>, name: &str) -> String {
     format!("there is no pool {name:?}; accepted: {}", names.join(", "))
 }
 
-/// An instance that carries the tag of two workers would belong to both, and a pointer that two workers
-/// write says something else each time.
+/// Refuses shared tags and pointers. An instance with the tag of two workers would belong to both,
+/// and two workers would overwrite each other's pointer.
 fn nothing_shared(
     checker: &mut Checker<'_>,
     workers: &BTreeMap<Spanned<String>, Worker>,
@@ -75,8 +75,8 @@ fn nothing_shared(
         let tag_value = worker.tag_value.as_ref().unwrap_or(key);
         if let Some(first) = tags.insert((region, tag_key, tag_value.get_ref()), key) {
             let found = format!(
-                "the tag {tag_key}={} in {region} is the worker {}'s already; an instance must belong to one \
-                 worker: give each a `tag_value` of its own",
+                "the tag {tag_key}={} in {region} is already the worker {}'s; an instance must belong to one \
+                 worker: give each worker its own `tag_value`",
                 tag_value.get_ref(),
                 named(checker, first),
             );
@@ -85,7 +85,7 @@ fn nothing_shared(
         let pointer = &worker.pointer;
         if let Some(first) = pointers.insert((region, pointer.get_ref()), key) {
             let found = format!(
-                "the pointer {} in {region} is the worker {}'s already; give each worker one of its own",
+                "the pointer {} in {region} is already the worker {}'s; give each worker its own",
                 pointer.get_ref(),
                 named(checker, first),
             );

@@ -52,7 +52,7 @@ fn without_the_section_there_is_no_metric_and_with_it_there_are_defaults() {
 }
 
 #[test]
-fn what_is_left_out_fits_the_period() {
+fn omitted_keys_fit_the_period() {
     let of = |period_ms: u64| {
         let spec = demand(&format!("period_ms = {period_ms}\n"));
         (spec.window.get(), spec.every.get())
@@ -63,7 +63,7 @@ fn what_is_left_out_fits_the_period() {
 }
 
 #[test]
-fn what_is_named_holds() {
+fn explicit_keys_apply() {
     let spec =
         demand("period_ms = 120000\nwindow_ms = 1200000\nsamples_min = 10\nevery_ms = 180000\n");
     assert_eq!(spec.window, Millis::from_secs(1200));
@@ -118,12 +118,12 @@ fn a_metric_that_could_not_be_read_as_written_is_refused() {
         (
             "statistic",
             "samples_min = 11\nstatistic",
-            "at least 11 samples are wanted of a window with room for 10",
+            "at least 11 samples are wanted of a window that holds 10",
         ),
         (
             "statistic",
             "window_ms = 60000\nstatistic",
-            "at least 2 samples are wanted of a window with room for 1",
+            "at least 2 samples are wanted of a window that holds 1",
         ),
         (
             "statistic",

@@ -3,7 +3,7 @@ use reeve_core::spec::{PoolSpec, RestartBy};
 
 use super::*;
 
-/// The section that makes the pool one of Fargate tasks.
+/// A section that makes the pool's instances Fargate tasks.
 const FARGATE: &str = r#"
 [pool.gpu.fargate]
 cluster = "agents"
@@ -48,7 +48,7 @@ fn without_a_task_definition_the_pool_never_launches() {
 }
 
 #[test]
-fn clusters_and_task_definitions_may_be_given_by_arn_and_a_family_without_revision() {
+fn clusters_and_task_definitions_may_be_arns_or_lack_a_revision() {
     let arn = "arn:aws:ecs:us-east-1:123456789012:";
     for (from, to) in [
         ("\"agents\"", format!("\"{arn}cluster/agents\"")),
@@ -60,7 +60,7 @@ fn clusters_and_task_definitions_may_be_given_by_arn_and_a_family_without_revisi
 }
 
 #[test]
-fn what_cannot_go_together_or_cannot_be_is_refused_at_its_place() {
+fn contradictory_and_invalid_values_are_refused_at_their_place() {
     let many = format!("[{}]", ["\"sg-1\""; 6].join(", "));
     let cases = [
         (

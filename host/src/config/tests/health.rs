@@ -88,13 +88,13 @@ fn heartbeats_alone_are_something_to_look_at() {
     let config = parse(&format!("{GOOD}{HEADER}{boxes}")).unwrap();
     let pool = &config.fleet.pools[&PoolName::from("gpu")];
     assert_eq!(pool.health, Some(HealthSpec::default()));
-    let nothing = "there is nothing to look at; accepted: `http = \"/path\"`, `tcp = true`, `status_checks = true`, or \
+    let nothing = "there is no signal to read; accepted: `http = \"/path\"`, `tcp = true`, `status_checks = true`, or \
                    boxes that register, whose heartbeats are a signal";
     assert_eq!(refused("tcp = false"), [nothing]);
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_is_accepted() {
+fn a_finding_says_what_is_accepted() {
     let path = "accepted: one that begins with a single `/`, such as /health, of at most 1024 visible ASCII characters \
                 without `#`";
     let cases = [
@@ -104,7 +104,7 @@ fn what_is_wrong_is_told_with_what_is_accepted() {
         ("http = \"/a#b\"", format!("found the path \"/a#b\"; {path}")),
         (
             "http = \"/\"\ntcp = true",
-            "`http` and `tcp` stand here together; accepted: one of them, for `http` connects as well".to_owned(),
+            "`http` and `tcp` are both set; accepted: one of them; `http` connects as well".to_owned(),
         ),
         (
             "tcp = true\nstatuses = [200]",
@@ -112,8 +112,8 @@ fn what_is_wrong_is_told_with_what_is_accepted() {
         ),
         (
             "http = \"/\"\nstatuses = []",
-            "no status is good, so nothing ever is; accepted: some, such as [200, 401], or none of this, which is 200 to \
-             299"
+            "the list is empty, so no response would count as healthy; accepted: some, such as [200, 401], or no \
+             `statuses`, which means 200 to 299"
             .to_owned(),
         ),
         ("http = \"/\"\nstatuses = [100]", "found 100; accepted: 200 to 599".to_owned()),

@@ -40,7 +40,7 @@ fn a_named_zone_has_its_daylight_saving() {
         [berlin.at(at(winter - 1)), berlin.at(at(winter))],
         [120, 60]
     );
-    // July of a year that no table lists: the rule goes on.
+    // July of a year beyond every table: the zone's rule still applies.
     let july_2080 = NEW_YEAR_S + 54 * 31_557_600 + 190 * DAY_S;
     assert_eq!(berlin.at(at(july_2080)), 120);
 }
@@ -70,7 +70,7 @@ fn an_unknown_zone_and_two_sources_of_the_offset_are_refused() {
     check_changed(
         "port = 8080",
         &with("utc_offset_min = 60\ntime_zone = \"Europe/Berlin\""),
-        "etc/reeve.toml:12:13: found `time_zone` beside `utc_offset_min`; accepted: one of them; a zone has its \
-         offsets, and daylight saving with them",
+        "etc/reeve.toml:12:13: found `time_zone` and `utc_offset_min`; accepted: one of them; a zone has its own \
+         offsets, including daylight saving time",
     );
 }

@@ -11,40 +11,40 @@ use tokio::sync::oneshot;
 use super::error::{Refusal, TableError};
 use super::table;
 
-/// What can be asked of the file.
+/// An operation on the file.
 pub(super) trait Call: Send + 'static {
-    /// What it comes to.
+    /// The call's result.
     type Answer: Send;
-    /// Whether it may change the file, and so belongs in a transaction that is made durable.
+    /// Whether the call may change the file, and so belongs in a transaction that is made durable.
     const CHANGES: bool;
 
-    /// What is tried, for the error that says that it was not done.
+    /// What the call does, for the error if it fails.
     fn doing(&self) -> String;
 
-    /// Does it; perhaps again, when the transaction around it was undone.
+    /// Carries the call out. It may run again if the transaction around it was rolled back.
     fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError>;
 }
 
-/// A call whose caller waits, whatever its kind.
+/// A call of any kind with a waiting caller.
 pub(super) trait Pending: Send {
     /// [`Call::CHANGES`].
     fn changes(&self) -> bool;
 
-    /// Carries it out and keeps the answer. What concerns this call alone, such as a record that cannot be read,
-    /// is an answer.
+    /// Carries the call out and keeps the result. An error of this call alone, such as an
+    /// unreadable record, is a result.
     ///
     /// # Errors
-    /// [`Refusal`]: SQLite refused, so that a transaction around it must be undone.
+    /// [`Refusal`]: SQLite refused, so the transaction around the call must be rolled back.
     fn attempt(&mut self, connection: &Connection, path: &Path) -> Result<(), Refusal>;
 
-    /// Tells the caller the answer.
+    /// Sends the result to the caller.
     fn answer(self: Box<Self>);
 
-    /// Tells the caller that nothing came of it.
+    /// Tells the caller that the call failed.
     fn refuse(self: Box<Self>, refusal: &Refusal);
 }
 
-/// A call, who waits for it, and the answer once there is one.
+/// A call, its caller, and its result once there is one.
 pub(super) struct Waiting<C: Call> {
     call: C,
     reply: oneshot::Sender<Result<C::Answer, StoreError>>,
@@ -77,7 +77,7 @@ impl<C: Call> Pending for Waiting<C> {
 
     fn answer(self: Box<Self>) {
         if let Some(answer) = self.answer {
-            // The caller may have gone: what was done stays done.
+            // The caller may have left; the change stays.
             let _ = self.reply.send(answer);
         }
     }

@@ -1,4 +1,4 @@
-//! What is said when the file, or a record in it, is of no use.
+//! Errors of the store's file and of records in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,62 +10,62 @@ use rusqlite::ErrorCode;
 /// Why the file cannot be used as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreOpenError {
-    /// The system refused.
+    /// The system refused an operation.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The verb of the failed operation.
         doing: &'static str,
-        /// On what.
+        /// The file's path.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// SQLite refused; nothing says that the file is damaged.
+    /// SQLite refused an operation, without a sign of damage.
     #[error("cannot {doing} the store {}: {advice}", path.display())]
     Sqlite {
-        /// What was tried.
+        /// The verb of the failed operation.
         doing: &'static str,
-        /// On what.
+        /// The file's path.
         path: PathBuf,
-        /// What to do now.
+        /// What the operator can do.
         advice: &'static str,
-        /// Why not.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
-    /// It holds something else, which is left as it is.
+    /// The file is of another kind. It is not changed.
     #[error(
         "{} is not a store of reeve: {found}; name another file in the configuration, or move this \
          one away", path.display()
     )]
     NotAStore {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// What it is instead.
+        /// What the file is.
         found: String,
     },
-    /// A later version of reeve wrote it.
+    /// A newer version of reeve wrote the file.
     #[error(
         "the store {} has schema {found}, and this reeve knows schemas up to {known}; start the reeve \
          that wrote it, or move the file away: the next start recovers from the journal and the tags",
         path.display()
     )]
     Newer {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// The schema it has.
+        /// The schema version of the file.
         found: i64,
-        /// The latest that is known here.
+        /// The latest schema version that this program knows.
         known: i64,
     },
-    /// It is damaged.
+    /// The file is damaged.
     #[error(
-        "the store {} is damaged: {found}; move the file away, with the `-wal` and `-shm` beside it: \
+        "the store {} is damaged: {found}; move the file away, together with its `-wal` and `-shm` files: \
          the next start recovers from the journal and the tags", path.display()
     )]
     Damaged {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
         /// What the check found.
         found: String,
@@ -103,12 +103,12 @@ impl StoreOpenError {
     }
 }
 
-/// Why something cannot be read from or written to the table.
+/// Why a row cannot be read or written.
 #[derive(Debug)]
 pub(super) enum TableError {
-    /// SQLite refused.
+    /// SQLite refused the operation.
     Sqlite(rusqlite::Error),
-    /// What these workers' rows hold is not a record.
+    /// The rows of these workers do not contain a record.
     Unreadable(Vec<(WorkerId, String)>),
     /// A record has no JSON form.
     Unwritable(serde_json::Error),
@@ -120,7 +120,7 @@ impl From<rusqlite::Error> for TableError {
     }
 }
 
-/// A [`StoreError`] that does not say yet what was tried.
+/// A [`StoreError`] without the name of the failed operation.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     kind: StoreErrorKind,
@@ -128,7 +128,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// SQLite refused.
+    /// An error of SQLite.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         let code = error.sqlite_error_code();
         Self {
@@ -137,7 +137,7 @@ impl Refusal {
         }
     }
 
-    /// A record is of no use, or whatever else it was.
+    /// An error of a record, or of SQLite.
     pub(super) fn of_record(path: &Path, error: &TableError) -> Self {
         match error {
             TableError::Sqlite(error) => Self::of(path, error),
@@ -162,7 +162,7 @@ impl Refusal {
         }
     }
 
-    /// The error of a call that tried this.
+    /// The error of a call with this name.
     pub(super) fn during(&self, doing: String) -> StoreError {
         StoreError {
             doing,
@@ -172,10 +172,10 @@ impl Refusal {
     }
 }
 
-const MOVE_AWAY: &str = "move the file away, with the `-wal` and `-shm` beside it: the next \
+const MOVE_AWAY: &str = "move the file away, together with its `-wal` and `-shm` files: the next \
      start recovers from the journal and the tags";
 
-/// SQLite's code and sentence.
+/// SQLite's error code and text.
 fn words(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(code) => format!("SQLite error {}: {error}", code.extended_code),
@@ -194,7 +194,7 @@ fn kind(code: Option<ErrorCode>) -> StoreErrorKind {
     }
 }
 
-/// What to do about it.
+/// What the operator can do.
 fn advice(code: Option<ErrorCode>) -> &'static str {
     match code {
         Some(ErrorCode::DiskFull) => "make room on its disk",
@@ -205,9 +205,7 @@ fn advice(code: Option<ErrorCode>) -> &'static str {
             "end the other program that holds the file"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => MOVE_AWAY,
-        Some(ErrorCode::SystemIoFailure) => {
-            "look at its disk, and at what the system's log says of it"
-        }
+        Some(ErrorCode::SystemIoFailure) => "check its disk and the system's log",
         _ => "restart the host; if that does not help, move the file away",
     }
 }

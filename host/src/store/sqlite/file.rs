@@ -1,4 +1,4 @@
-//! The file: opening it, and whether it is ours.
+//! Opens the file and checks that it is a store.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,18 +11,19 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreOpenError;
 use super::table;
 
-/// `reev`, in the header of the file: what program it belongs to.
+/// `reev`: marks the file as one of reeve in its header.
 const APPLICATION_ID: i64 = 0x7265_6576;
-/// The layout of the table. The next one comes with the step that leads there from this one.
+/// The version of the table's layout. A new version needs a migration from this one.
 const SCHEMA: i64 = 1;
-/// How long another program may hold the file before a call fails: longer than a backup's
-/// copy of a page, shorter than a caller's patience.
+/// How long another program may lock the file before a call fails: longer than a backup's copy of a
+/// page, shorter than a caller waits.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Opens the file, made if it is missing, and checks all of it.
+/// Opens the file, creates it if missing, and checks all of it.
 ///
 /// # Errors
-/// [`StoreOpenError`]: it is not a store, damaged, of a newer reeve, or cannot be written.
+/// [`StoreOpenError`]: the file is not a store, is damaged, is of a newer reeve, or cannot be
+/// written.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreOpenError> {
     create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -31,7 +32,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreOpenError> {
     connection
         .busy_timeout(BUSY)
         .map_err(StoreOpenError::sqlite("set a time limit for", path))?;
-    // Before anything is written: what is not ours stays as it is.
+    // Before the first write, so that a foreign file stays unchanged.
     recognise(&connection, path)?;
     prepare(&connection).map_err(StoreOpenError::sqlite("set up", path))?;
     check(&connection, path)?;
@@ -39,8 +40,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreOpenError> {
     Ok(connection)
 }
 
-/// Makes an empty file, which SQLite takes for an empty database, if there is none. Only the host's user
-/// may read it: it holds settings and ids. What SQLite puts beside it gets the same mode.
+/// Creates an empty file, which SQLite accepts as an empty database, if none exists. Only the
+/// host's user may read it, because it contains settings and ids. SQLite gives its extra files the
+/// same mode.
 fn create(path: &Path) -> Result<(), StoreOpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -63,7 +65,7 @@ fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Refuses a file that is neither a store that can be read here nor empty.
+/// Refuses a file that is neither a known store nor empty.
 fn recognise(connection: &Connection, path: &Path) -> Result<(), StoreOpenError> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let read = || -> rusqlite::Result<_> {
@@ -91,15 +93,16 @@ fn recognise(connection: &Connection, path: &Path) -> Result<(), StoreOpenError>
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    // With a write-ahead log a commit is one write and one sync, and other programs can read meanwhile.
+    // With a write-ahead log, a commit is one write and one sync, and other programs can read at
+    // the same time.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    // In that mode anything less keeps commits in the system's memory until the next checkpoint.
+    // In this mode, any lower level would keep commits in memory until the next checkpoint.
     connection.execute_batch("PRAGMA synchronous = FULL")?;
-    // The file is data: nothing in it is run.
+    // The file is data: SQLite must not run code from its schema.
     connection.execute_batch("PRAGMA trusted_schema = OFF")
 }
 
-/// Reads all pages: damage should be told at the start, and not when a worker is needed.
+/// Reads all pages, so that damage is found at the start and not when a worker is needed.
 fn check(connection: &Connection, path: &Path) -> Result<(), StoreOpenError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -113,17 +116,18 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreOpenError> {
     })
 }
 
-/// Makes the table if the file is empty, and finds out in any case whether it can be written.
+/// Creates the table if the file is empty, and checks that the file can be written.
 fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Whoever opened the file at the same time may have made it meanwhile.
+    // Another process may have created the table since the check above.
     let tables: i64 =
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         transaction.execute_batch(table::CREATE)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
-    // Written in any case: beginning a transaction would not tell that the file is read-only or the disk full.
+    // Always written, because beginning a transaction does not reveal a read-only file or a full
+    // disk.
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()
 }

@@ -1,4 +1,5 @@
-//! The table: one row per worker, with the record as JSON and one column per attribute of its activity.
+//! The table: one row per worker, with the record as JSON and one column per attribute of its
+//! activity.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::TableError;
 
-/// `STRICT`: a column holds what it says, or SQLite refuses. The phase stands beside the record because
-/// a refresh depends on it; it is written with it, and never by itself.
+/// `STRICT`: SQLite refuses values of another type. The phase has its own column because a refresh
+/// depends on it. It is only written together with the record.
 pub(super) const CREATE: &str = "
     CREATE TABLE workers (
         worker       TEXT    NOT NULL PRIMARY KEY,
@@ -51,7 +52,7 @@ const REFRESH: &str = "
         heartbeat_at = ?6, busy_until = ?7, handed_out_at = ?8
     WHERE worker = ?1";
 
-/// A row, before its JSON is read.
+/// A row before its JSON is parsed.
 struct Found {
     activity: Activity,
     version: Version,
@@ -69,8 +70,8 @@ pub(super) fn read(
     }
 }
 
-/// Reads all rows. A worker that were left out would look as if it had never been written, so one row that
-/// cannot be read is an error; all such rows are named.
+/// Reads all rows. Without its row, a worker would look as if it had no record, so one unreadable
+/// row is an error. The error names all such rows.
 pub(super) fn read_all(connection: &Connection) -> Result<BTreeMap<WorkerId, Stored>, TableError> {
     let mut statement = connection.prepare(READ_ALL)?;
     let mut rows = statement.query([])?;
@@ -103,7 +104,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<BTreeMap<WorkerId, Sto
     }
 }
 
-/// Compares and sets. The caller's transaction makes the two one step.
+/// Compares the version, then writes the record. The caller's transaction makes both one step.
 pub(super) fn commit(connection: &Connection, write: &Write) -> Result<Committed, TableError> {
     let current = find(connection, &write.worker)?;
     let version = current
@@ -129,7 +130,8 @@ pub(super) fn commit(connection: &Connection, write: &Write) -> Result<Committed
     Ok(Committed::Written(next))
 }
 
-/// The answer where the version is another: perhaps because of this very write, sent before.
+/// The result when the stored version differs. It may differ because an earlier attempt of this
+/// same write succeeded.
 fn lost(current: Option<Stored>, write: &Write) -> Committed {
     match current {
         Some(stored)
@@ -141,7 +143,7 @@ fn lost(current: Option<Stored>, write: &Write) -> Committed {
     }
 }
 
-/// Refreshes, in the caller's transaction.
+/// Refreshes a worker's activity in the caller's transaction.
 pub(super) fn touch(
     connection: &Connection,
     worker: &WorkerId,
@@ -237,7 +239,7 @@ fn unsigned(column: usize, found: i64) -> rusqlite::Result<u64> {
     u64::try_from(found).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, found))
 }
 
-/// A value that is not what its column is for concerns this worker alone.
+/// Sorts an error: a value of a wrong type affects only this worker.
 fn sort(worker: &WorkerId, error: rusqlite::Error) -> TableError {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
@@ -250,7 +252,7 @@ fn sort(worker: &WorkerId, error: rusqlite::Error) -> TableError {
     }
 }
 
-/// SQLite's integers have a sign. What does not fit is beyond any time or count that is real.
+/// SQLite's integers are signed. A larger number is no real time or count.
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The contract, durability, several at once. What is refused is in [`refusals`].
+//! Tests the contract, durability and concurrent calls. Refused files are tested in [`refusals`].
 
 mod refusals;
 
@@ -42,7 +42,7 @@ fn open(dir: &TempDir) -> SqliteStore {
     SqliteStore::open(path(dir)).unwrap()
 }
 
-/// Another program with the same file.
+/// Another program that opens the same file.
 fn stranger(dir: &TempDir) -> Connection {
     Connection::open(path(dir)).unwrap()
 }
@@ -68,7 +68,7 @@ fn version(version: u64) -> Committed {
     Committed::Written(Version::new(version))
 }
 
-/// Holds the error, with its source, to contain each of the texts.
+/// Asserts that the error, with its source, contains each of the texts.
 fn assert_says(error: &impl std::error::Error, texts: &[&str]) {
     let mut said = error.to_string();
     if let Some(source) = error.source() {
@@ -79,7 +79,7 @@ fn assert_says(error: &impl std::error::Error, texts: &[&str]) {
     }
 }
 
-/// Lets the calls wait behind a lock of another program, so that they come to the thread together.
+/// Queues the calls behind a lock of another program, so that they reach the thread together.
 async fn together<T>(
     dir: &TempDir,
     mut calls: Vec<StoreFuture<'_, T>>,
@@ -88,7 +88,7 @@ async fn together<T>(
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     for call in &mut calls {
         let polled = Pin::new(call).poll(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Pending), "nothing is answered yet");
+        assert!(matches!(polled, Poll::Pending), "no call has ended yet");
     }
     stranger.execute_batch("ROLLBACK").unwrap();
     let mut answers = Vec::new();
@@ -106,7 +106,7 @@ async fn the_file_keeps_the_contract_also_if_it_holds_records_already() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_opening_again() {
+async fn a_reopened_store_has_the_written_records() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();
@@ -127,7 +127,7 @@ async fn what_was_written_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_in_a_copy_made_while_the_store_was_in_use() {
+async fn a_copy_of_a_store_in_use_has_the_committed_records() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();
@@ -201,7 +201,8 @@ async fn changes_that_wait_together_are_made_in_one_transaction() {
     for answer in together(&dir, calls.collect()).await {
         assert_eq!(answer, Ok(version(1)));
     }
-    // Each transaction writes the pages that it changed to the log; one by one, they would be 100 at least.
+    // Each transaction writes its changed pages to the log. Separate transactions would write at
+    // least 100.
     let pages = (fs::metadata(&log).unwrap().len() - before) / 4096;
     assert!(pages < 50, "{pages} pages");
     assert_eq!(store.read_all().await.unwrap().len(), 100);

@@ -1,4 +1,4 @@
-//! Questions over the wire.
+//! Tests reads over the wire.
 
 use reeve_core::id::WorkerId;
 use reeve_core::ports::Store;
@@ -32,7 +32,7 @@ async fn a_record_is_read_strongly_consistent_from_the_tables_own_region() {
 }
 
 #[tokio::test]
-async fn a_record_nobody_wrote_is_none() {
+async fn an_unwritten_record_is_none() {
     let (_server, store) = scripted(vec![Step::answer(200, "{}")]).await;
     assert_eq!(store.read("chat".into()).await, Ok(None));
 }
@@ -43,7 +43,7 @@ async fn a_fleet_is_queried_page_by_page_and_strongly_consistent() {
     let draw = item(2, "host-b", "absent").replace("chat", "draw");
     let script = vec![
         page(&[item(5, "host-a", "running")], key),
-        // A page may be empty and not the last.
+        // An empty page need not be the last.
         page(&[], &key.replace("chat", "cut")),
         page(&[draw], ""),
     ];

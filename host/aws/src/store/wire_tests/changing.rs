@@ -1,4 +1,4 @@
-//! Changes over the wire.
+//! Tests changes over the wire.
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{body, done, item, refused, refused_by, scripted, write, write_if_idle};
 use crate::testing::Step;
 
-/// What the reader makes of an item.
+/// The item as the store reads it.
 async fn stored(item: &str) -> Stored {
     let answer = Step::answer(200, format!(r#"{{"Item":{item}}}"#));
     let (_server, store) = scripted(vec![answer]).await;
@@ -89,7 +89,7 @@ async fn the_item_that_refused_a_commit_tells_lost_from_in_use() {
     let in_use = Committed::InUse(stored(&current).await.activity);
     assert_eq!(store.commit(write_if_idle()).await, Ok(in_use));
 
-    // The next version, and another host's record: not this commit.
+    // The next version with another host's record is not this commit.
     let next = item(5, "host-b", "running");
     let (_server, store) = scripted(vec![refused_by(&next)]).await;
     let lost = Committed::Lost(Some(stored(&next).await));
@@ -112,7 +112,7 @@ async fn where_the_refusal_brings_no_item_it_is_read() {
     }
 }
 
-/// The one request of a refresh that is carried out at once.
+/// The one request of a refresh that succeeds at once.
 async fn refreshing(touch: Touch) -> Value {
     let (server, store) = scripted(vec![done()]).await;
     let touched = store.touch("chat".into(), touch).await;
@@ -151,7 +151,7 @@ async fn a_count_is_added_although_a_later_time_is_there() {
 }
 
 #[tokio::test]
-async fn that_callers_were_sent_there_is_taken_in_while_the_instance_is_ended_too() {
+async fn a_hand_out_is_stored_while_the_instance_ends() {
     let at = Instant::from_ms(120);
     let body = refreshing(Touch::HandedOut { at }).await;
     assert_eq!(
@@ -194,7 +194,7 @@ async fn a_worker_that_does_not_run_is_not_refreshed() {
             assert_eq!(updates.count(), 1);
         }
     }
-    // It stopped between the two steps.
+    // The worker stopped between the two steps.
     let script = vec![
         refused_by(&item(5, "host-b", "running")),
         refused_by(&item(6, "host-b", "ending")),

@@ -1,4 +1,4 @@
-//! Calls that are refused, and calls that get no answer.
+//! Tests refused calls and calls without a response.
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
@@ -68,7 +68,7 @@ async fn a_refusal_that_an_operator_can_end_says_how() {
 }
 
 #[tokio::test]
-async fn what_passes_by_itself_is_tried_again_a_few_times() {
+async fn a_temporary_failure_is_retried_a_few_times() {
     let passing = || {
         [
             Step::json_error(400, "ThrottlingException"),
@@ -88,7 +88,7 @@ async fn what_passes_by_itself_is_tried_again_a_few_times() {
 }
 
 #[tokio::test]
-async fn a_count_is_sent_once_whatever_comes_back() {
+async fn a_count_is_sent_once_whatever_the_response() {
     for touch in counted() {
         let steps = [
             Step::json_error(400, "ThrottlingException"),

@@ -1,4 +1,4 @@
-//! What goes over the wire to DynamoDB, and what is made of what comes back.
+//! Tests the requests to DynamoDB and the handling of its responses.
 
 mod asking;
 mod changing;
@@ -13,7 +13,7 @@ use reeve_core::time::{Instant, Millis};
 use super::{DynamoOptions, DynamoStore, Patience};
 use crate::testing::{Request, ScriptedServer, Step, dummy_keys, sealed_loader};
 
-/// Patient with a loaded machine, and no pauses.
+/// Long limits for a loaded machine, and short pauses.
 const BRISK: Patience = Patience {
     connect: Millis::from_secs(10),
     attempt: Millis::from_secs(20),
@@ -22,7 +22,7 @@ const BRISK: Patience = Patience {
     page_items_max: None,
 };
 
-/// The store of fleet `prod` in table `reeve` at a server that follows the script.
+/// The store of fleet `prod` in table `reeve` on a server that follows the script.
 async fn store_at(server: &ScriptedServer, patience: Patience) -> DynamoStore {
     let base = sealed_loader(server.endpoint_url())
         .credentials_provider(dummy_keys())
@@ -38,7 +38,7 @@ async fn store_at(server: &ScriptedServer, patience: Patience) -> DynamoStore {
     DynamoStore::over(&base, options, patience)
 }
 
-/// The server and the store at it.
+/// The server and a store that uses it.
 async fn scripted(script: Vec<Step>) -> (ScriptedServer, DynamoStore) {
     let server = ScriptedServer::start(script);
     let store = store_at(&server, BRISK).await;
@@ -63,7 +63,7 @@ fn write() -> Write {
     }
 }
 
-/// The same, unless the worker was used after 100 or is busy at 200.
+/// The same commit, unless the worker was used after 100 or is busy at 200.
 fn write_if_idle() -> Write {
     Write {
         if_idle: Some(IdleTest {
@@ -74,7 +74,7 @@ fn write_if_idle() -> Write {
     }
 }
 
-/// The item of worker `chat` as DynamoDB writes it, delivered to at 150.
+/// The item of worker `chat` in DynamoDB's JSON, with a delivery at 150.
 fn item(version: u64, host: &str, phase: &str) -> String {
     let record = serde_json::to_string(&record(host)).unwrap();
     let record = serde_json::to_string(&record).unwrap();
@@ -84,7 +84,7 @@ fn item(version: u64, host: &str, phase: &str) -> String {
     )
 }
 
-/// The refusal of a condition, by this item.
+/// A refused condition, with this item.
 fn refused_by(item: &str) -> Step {
     Step::answer(
         400,
@@ -95,7 +95,7 @@ fn refused_by(item: &str) -> Step {
     )
 }
 
-/// The refusal of a condition, without the item.
+/// A refused condition, without the item.
 fn refused() -> Step {
     Step::json_error(400, "ConditionalCheckFailedException")
 }
@@ -104,7 +104,7 @@ fn done() -> Step {
     Step::answer(200, "{}")
 }
 
-/// The request's body, read.
+/// The request's body as JSON.
 fn body(request: &Request) -> serde_json::Value {
     serde_json::from_str(&request.body).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Files and records that are of no use, and what is said of them.
+//! Tests damaged and foreign files and records, and their error texts.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn refused(dir: &TempDir) -> StoreOpenError {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_an_error_for_its_worker_and_named_when_all_are_read() {
+async fn an_unreadable_record_is_an_error_that_names_its_worker() {
     let cases = [
         ("record = '{\"epoch\":'", "its JSON"),
         (
@@ -49,7 +49,7 @@ async fn a_record_that_cannot_be_read_is_an_error_for_its_worker_and_named_when_
 }
 
 #[tokio::test]
-async fn a_full_disk_is_not_writable_and_what_is_there_can_be_read_until_there_is_room() {
+async fn a_full_disk_refuses_writes_and_allows_reads() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_store_that_may_only_be_read_refuses_changes_and_is_read() {
 fn a_file_that_may_only_be_read_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&dir));
-    // A write version beyond SQLite's own makes a file read-only for everybody; permissions would not stop root.
+    // A write version above SQLite's own makes a file read-only even for root.
     let mut bytes = fs::read(path(&dir)).unwrap();
     bytes[18] = 3;
     fs::write(path(&dir), &bytes).unwrap();
@@ -123,11 +123,15 @@ fn a_file_that_may_only_be_read_is_not_opened() {
             "let the host's user write the file",
         ],
     );
-    assert_eq!(fs::read(path(&dir)).unwrap(), bytes, "it is left as it was");
+    assert_eq!(
+        fs::read(path(&dir)).unwrap(),
+        bytes,
+        "the file is unchanged"
+    );
 }
 
 #[test]
-fn what_is_no_store_is_not_opened_and_left_as_it_is() {
+fn a_foreign_file_is_not_opened_and_not_changed() {
     let text = vec![b'#'; 5000];
     let dir = tempfile::tempdir().unwrap();
     fs::write(path(&dir), &text).unwrap();
