@@ -7,7 +7,9 @@ mod links;
 mod manifests;
 mod modules;
 mod refusal;
+mod tree;
 mod walls;
+mod words;
 
 use std::process::{Command, ExitCode};
 
@@ -15,6 +17,7 @@ use anyhow::{Context, Result};
 
 use self::graph::Graph;
 use self::refusal::Refusal;
+use self::tree::Tree;
 use crate::toolchain::TARGET;
 use crate::workspace::{self, Workspace};
 use crate::{print, process};
@@ -44,7 +47,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         "imports",
         passes(&modules::check(workspace.root(), &files)?),
     )?;
-    check("pages", passes(&links::check(workspace)?))?;
+    let tree = Tree::read(workspace.root(), &files)?;
+    check("pages", passes(&links::check(&tree)))?;
+    check("words", passes(&words::check(&tree)))?;
     check("clippy", succeeds(&mut clippy(workspace)))?;
     check(
         "clippy of the demo's build",
