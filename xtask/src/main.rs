@@ -87,7 +87,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Checks format, walls between the crates, licences, manifests, links, words and clippy's findings
+    /// Checks format, walls between the crates, licences, manifests, links, words and clippy's
+    /// findings
     Lint,
     /// Writes the generated pages: the configuration, the policies' settings
     Docs,

@@ -35,9 +35,9 @@ const PREFIX: &str = "reeve-";
 /// The root manifest's profile for components: a small component matters more than a fast build.
 const PROFILE: &str = "policy";
 
-/// Builds every policy, writes it as a component to `<target>/policies`, and prints a line for each.
-/// A changed file is replaced as a whole, and an unchanged one is left alone, because a running host
-/// may be watching the folder.
+/// Builds every policy, writes it as a component to `<target>/policies`, and prints a line for
+/// each. A changed file is replaced as a whole, and an unchanged one is left alone, because a
+/// running host may be watching the folder.
 ///
 /// # Errors
 /// When there is no compiler for the target, a package is missing or does not compile, or a core

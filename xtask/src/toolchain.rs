@@ -24,7 +24,8 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The target of every policy. `wasm32-wasip2` would bring WASI along, and a policy imports nothing.
+/// The target of every policy. `wasm32-wasip2` would bring WASI along, and a policy imports
+/// nothing.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Forces a way: `rustup` or `debian`.
@@ -39,7 +40,8 @@ const RUSTUP_BOUND: Duration = Duration::from_secs(120);
 pub(crate) struct WasmToolchain {
     /// The compiler to pass to cargo as `RUSTC`; `None`: the one that cargo uses anyway.
     rustc: Option<PathBuf>,
-    /// The name of the target directory. Compilers do not share one, or each would rebuild the other's work.
+    /// The name of the target directory. Compilers do not share one, or each would rebuild the
+    /// other's work.
     folder: String,
 }
 

@@ -19,22 +19,24 @@
 //! The model is no part of the product and calls none of its code. Engineers compare the two by
 //! hand. The model simplifies as follows:
 //!
-//! - **Policies**: every proposal that the guard permits is possible. `adopt` takes every candidate.
+//! - **Policies**: every proposal that the guard permits is possible. `adopt` takes every
+//!   candidate.
 //! - **Time** is only an order of events. A lease grows stale only while its holder is dead or
 //!   sleeps (a fault). A sleeper that wakes no longer sends its mutation, which is too old by then.
 //!   The windows in which a reading proves nothing (`not_visible_grace`, `start_settles`) count as
 //!   longer than any lag of readings.
-//! - **A reading and the write that rests on it** are one step. A change of the cloud in between is a
-//!   reading that lags. Another host's write in between makes this write fail. A host does not read
-//!   while its own mutation is on its way. If an instance changes twice while readings lag, only its
-//!   last two states are shown.
+//! - **A reading and the write that rests on it** are one step. A change of the cloud in between is
+//!   a reading that lags. Another host's write in between makes this write fail. A host does not
+//!   read while its own mutation is on its way. If an instance changes twice while readings lag,
+//!   only its last two states are shown.
 //! - **Writes** of the record take effect at once. The loss of an answer is a fault.
 //! - **Numbers**: versions and epochs are ranks, so leases and writes are unbounded. Generations,
 //!   which launches and starts raise, are bounded. The journal's floors are left out, because no
 //!   record is lost.
-//! - **Left out**: pause, forget, credentials, restarts as a state of their own, budgets, G5 with its
-//!   draining mark, and the phase (it follows from intent and adoption). A restart is a stop and then
-//!   a start. A policy's stop of the adopted instance needs no drain. Only orphans are terminated.
+//! - **Left out**: pause, forget, credentials, restarts as a state of their own, budgets, G5 with
+//!   its draining mark, and the phase (it follows from intent and adoption). A restart is a stop
+//!   and then a start. A policy's stop of the adopted instance needs no drain. Only orphans are
+//!   terminated.
 
 pub mod check;
 pub mod commit;

@@ -11,7 +11,8 @@ pub enum Promise {
     AdoptedNeverOlder,
     /// G3: no pointer write arrives that names an older generation than the adopted one.
     PointerNeverOlder,
-    /// G3: the stop of the instance that the pointer names clears the pointer, and no earlier pointer write names that instance again.
+    /// G3: the stop of the instance that the pointer names clears the pointer, and no earlier
+    /// pointer write names that instance again.
     StopClearsPointer,
     /// G4: nothing is started or launched while the adopted instance lives.
     NothingWhileAdopted,

@@ -23,7 +23,8 @@ pub struct LeaseModel {
     reached: Arc<AtomicU32>,
 }
 
-/// The bounds of the model. Everything else is unbounded: leases, writes, passes, restarts of hosts.
+/// The bounds of the model. Everything else is unbounded: leases, writes, passes, restarts of
+/// hosts.
 #[derive(Clone, Debug)]
 pub struct Bounds {
     /// The number of hosts that share the store.
@@ -32,7 +33,8 @@ pub struct Bounds {
     pub generations: u8,
     /// The most faults of each kind.
     pub faults: Left,
-    /// The state of an instance with the worker's tag that another system launched before; `None`: there is none.
+    /// The state of an instance with the worker's tag that another system launched before; `None`:
+    /// there is none.
     pub found: Option<Shown>,
 }
 
@@ -43,7 +45,8 @@ pub struct Safeguards {
     pub stop_clears_unless_sure: bool,
     /// No host does anything else for the worker while a pointer write is under way.
     pub pointer_writes_are_fenced: bool,
-    /// If the record says that an instance was started, every host ignores a lagging reading of "stopped".
+    /// If the record says that an instance was started, every host ignores a lagging reading of
+    /// "stopped".
     pub started_settles_everywhere: bool,
 }
 
@@ -115,8 +118,8 @@ impl Mistake {
 pub enum Action {
     /// `record.rs`, `on_read`: the host reads another host's write.
     ReadRecord(Host),
-    /// `worker/record.rs`, `lease`: the record is unchanged for the lease's length on the observer's
-    /// own clock.
+    /// `worker/record.rs`, `lease`: the record is unchanged for the lease's length on the
+    /// observer's own clock.
     SeeLeaseStale {
         /// The observer.
         by: Host,
@@ -127,9 +130,9 @@ pub enum Action {
     Renew(Host, StoreAnswer),
     /// `flow/resolve/mod.rs`, `read_pointer`: a pass that changes nothing else.
     ReadPointer(Host),
-    /// `flow/mod.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads the
-    /// cloud, the guard permits the proposal, the record is written. The mask has the instances whose
-    /// reading lags.
+    /// `flow/mod.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads
+    /// the cloud, the guard permits the proposal, the record is written. The mask has the instances
+    /// whose reading lags.
     Propose(Host, Proposal, u8, StoreAnswer),
     /// `flow/recover.rs`, `recover` and `replay_launch`.
     Recover(Host, StoreAnswer),

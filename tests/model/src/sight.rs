@@ -8,13 +8,15 @@ use crate::state::{Adopted, Host, INSTANCES_MAX, Id, Shown, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     readings: [Option<Shown>; INSTANCES_MAX],
-    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not certain.
+    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not
+    /// certain.
     pub pointer: Option<Option<Id>>,
 }
 
 impl Sight {
-    /// The host's readings if those of the instances in the mask `lag` lag; `None`: one of these has
-    /// settled. `reads_pointer` is true for a pass, and false for a scan, which reads no pointer.
+    /// The host's readings if those of the instances in the mask `lag` lag; `None`: one of these
+    /// has settled. `reads_pointer` is true for a pass, and false for a scan, which reads no
+    /// pointer.
     pub fn of(state: &State, host: Host, lag: u8, reads_pointer: bool) -> Option<Self> {
         let mut readings = [None; INSTANCES_MAX];
         for id in state.cloud.ids() {

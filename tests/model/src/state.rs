@@ -48,7 +48,8 @@ pub struct Stored {
     pub record: Record,
 }
 
-/// What changes by compare-and-set (`WorkerRecord`). Its phase follows from intent and adoption and is left out.
+/// What changes by compare-and-set (`WorkerRecord`). Its phase follows from intent and adoption and
+/// is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The fencing token.
@@ -165,7 +166,8 @@ pub struct PointerWrite {
 pub struct HostState {
     /// Whether its process runs. A dead host has no memory.
     pub is_up: bool,
-    /// The record as the host last read or wrote it; `None`: it has not read the record since its start.
+    /// The record as the host last read or wrote it; `None`: it has not read the record since its
+    /// start.
     pub view: Option<Stored>,
     /// Whether the host has seen this version unchanged for the lease's length.
     pub saw_it_stale: bool,
@@ -173,7 +175,8 @@ pub struct HostState {
     pub is_at_work: bool,
     /// The mutation that the host has sent, or is about to send.
     pub call: Option<Call>,
-    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not certain.
+    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not
+    /// certain.
     pub pointer: Option<Option<Id>>,
     /// Whether a pointer write of the host is on its way.
     pub writes_pointer: bool,

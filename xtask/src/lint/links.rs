@@ -96,7 +96,8 @@ fn resolved(page: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The targets of a page's links, with the line of each. A target has no spaces, so it is never wrapped.
+/// The targets of a page's links, with the line of each. A target has no spaces, so it is never
+/// wrapped.
 fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in prose(text) {

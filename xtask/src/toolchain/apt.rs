@@ -63,7 +63,8 @@ impl Apt {
             .with_context(|| format!("apt's package lists have no package `{package}`"))
     }
 
-    /// The packages to fetch so that `wanted` works from a folder of its own: the packages themselves and their dependencies, without those that the machine has.
+    /// The packages to fetch so that `wanted` works from a folder of its own: the packages
+    /// themselves and their dependencies, without those that the machine has.
     ///
     /// # Errors
     /// When apt does not know one of them.

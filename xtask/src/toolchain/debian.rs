@@ -3,7 +3,8 @@
 //! Debian builds a Rust for its browsers (`rustc-web`) that follows upstream closely. Its packages
 //! are unpacked below the user's cache directory and not installed: they conflict with rustup's,
 //! and unpacking needs no root. They have no library for the policies' target. So the library is
-//! compiled once, from Debian's sources (rustup's compiler cannot compile another release's library).
+//! compiled once, from Debian's sources (rustup's compiler cannot compile another release's
+//! library).
 //!
 //! ```text
 //! <cache>/reeve/wasm-toolchain/<version>/

@@ -1,4 +1,5 @@
-//! A resolve of a steady worker through the real shell, compared with a handler that returns a constant.
+//! A resolve of a steady worker through the real shell, compared with a handler that returns a
+//! constant.
 //!
 //! Both servers run in this process, on one runtime, with the shell's own settings for connections.
 //! The load alternates between them, and its threads compete with both for the same cores.

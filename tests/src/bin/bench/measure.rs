@@ -12,8 +12,8 @@ const BATCH: Duration = Duration::from_millis(1);
 /// One piece of work. It must keep its result from being optimised away.
 pub(crate) type Work<'a> = Box<dyn FnMut() + 'a>;
 
-/// The median microseconds of one run of each piece, measured for about `total` after a warm-up of a
-/// fifth of that.
+/// The median microseconds of one run of each piece, measured for about `total` after a warm-up of
+/// a fifth of that.
 pub(crate) fn medians_us(work: &mut [Work<'_>], total: Duration) -> Vec<f64> {
     let share = total / 5 / u32::try_from(work.len()).unwrap_or(u32::MAX).max(1);
     let batches: Vec<u32> = work.iter_mut().map(|run| batch_of(run, share)).collect();

@@ -136,7 +136,8 @@ fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
     ))
 }
 
-/// User and system time of this process (proc(5): fields 14 and 15 of `stat`, in hundredths of a second).
+/// User and system time of this process (proc(5): fields 14 and 15 of `stat`, in hundredths of a
+/// second).
 fn cpu_ms() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(')').next().unwrap_or_default();

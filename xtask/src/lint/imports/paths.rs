@@ -1,7 +1,7 @@
 //! The paths in a source that lead to modules of the same crate.
 //!
-//! Such a path begins with `crate`, `super`, `self` or a module that the file declares. It stands in
-//! a `use`, an expression, a type or a macro. A bare name is ignored, because its `use` counts.
+//! Such a path begins with `crate`, `super`, `self` or a module that the file declares. It stands
+//! in a `use`, an expression, a type or a macro. A bare name is ignored, because its `use` counts.
 
 use std::collections::BTreeSet;
 use std::fmt;
