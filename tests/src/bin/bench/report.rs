@@ -173,7 +173,7 @@ fn of_activity(in_sqlite: &Sqlite, in_dynamodb: &Dynamodb) -> [Line; 4] {
             None,
             "bare updates of the item, as many at once",
             in_dynamodb.bare_per_s,
-            "what the emulator, a Python server, can do: it bounds the line above".to_owned(),
+            "the limit of the emulator, a Python server: it bounds the line above".to_owned(),
         ),
     ]
 }
