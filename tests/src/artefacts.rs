@@ -1,11 +1,11 @@
-//! Where the things are that `cargo xtask test` prepares.
+//! The paths of the files that `cargo xtask test` prepares.
 
 use std::path::{Path, PathBuf};
 
 /// The directory with the built components.
 ///
 /// # Panics
-/// They were not built.
+/// If the components were not built.
 pub fn policies_dir() -> PathBuf {
     let given = std::env::var_os("REEVE_POLICIES_DIR").map(PathBuf::from);
     let dir = given.unwrap_or_else(|| target_dir().join("policies"));
@@ -20,7 +20,7 @@ pub fn policies_dir() -> PathBuf {
 /// The `reeve` binary.
 ///
 /// # Panics
-/// It was not built.
+/// If the binary was not built.
 pub fn reeve_binary() -> PathBuf {
     let given = std::env::var_os("REEVE_BIN").map(PathBuf::from);
     let binary = given.unwrap_or_else(|| target_dir().join("debug/reeve"));
@@ -35,7 +35,7 @@ pub fn reeve_binary() -> PathBuf {
 /// The emulator's server program.
 ///
 /// # Panics
-/// It was not installed.
+/// If the emulator is not installed.
 pub fn moto_server() -> PathBuf {
     let given = std::env::var_os("REEVE_MOTO_SERVER").map(PathBuf::from);
     given.filter(|path| path.is_file()).expect(
@@ -43,7 +43,7 @@ pub fn moto_server() -> PathBuf {
     )
 }
 
-/// The program `ip`: the machine's own where `cargo xtask test` names none.
+/// The program `ip`: the one that `cargo xtask test` names, else the system's.
 pub fn ip() -> PathBuf {
     let given = std::env::var_os("REEVE_IP").map(PathBuf::from);
     given.unwrap_or_else(|| "ip".into())

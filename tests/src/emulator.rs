@@ -1,5 +1,5 @@
-//! An AWS emulator (moto) on a free loopback port. It checks the wire, not the races: it ignores launch
-//! tokens and assigns addresses at once.
+//! An AWS emulator (moto) on a free loopback port. It checks the wire format, not races: moto
+//! ignores launch tokens and assigns addresses at once.
 
 mod fargate;
 
@@ -15,19 +15,19 @@ use serde_json::{Value, json};
 use crate::artefacts;
 use crate::process::agent;
 
-/// The region everything is in.
+/// The region of all resources in the emulator.
 pub const REGION: &str = "us-east-1";
 
-/// A running emulator; it is killed when dropped.
+/// A running emulator. Dropping it kills its process.
 pub struct Emulator {
     child: Child,
     address: SocketAddr,
-    /// Where it keeps its recording.
+    /// The emulator's working directory, with its recording.
     _directory: tempfile::TempDir,
 }
 
 impl Emulator {
-    /// Starts it and waits until it answers.
+    /// Starts the emulator and waits until it accepts connections.
     pub fn start() -> Self {
         let port = TcpListener::bind(("127.0.0.1", 0))
             .and_then(|listener| listener.local_addr())
@@ -56,18 +56,19 @@ impl Emulator {
         emulator
     }
 
-    /// Its endpoint.
+    /// The emulator's endpoint.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Begins to record every call made to it.
+    /// Begins to record every call to the emulator.
     pub fn record(&self) {
         self.control("reset-recording");
         self.control("start-recording");
     }
 
-    /// The EC2, ECS and SSM operations called since [`Emulator::record`], in order, with their parameters as sent.
+    /// The EC2, ECS and SSM calls since [`Emulator::record`], in order, with their parameters as
+    /// sent.
     pub fn recorded(&self) -> Vec<String> {
         let url = format!("{}/moto-api/recorder/download-recording", self.url());
         let mut answer = agent().get(&url).call().expect("the recording");
@@ -218,7 +219,8 @@ impl Drop for Emulator {
     }
 }
 
-/// The emulator tells services apart by the scope of the credential; it checks no signature.
+/// A credential for one service. The emulator tells services apart by the credential's scope, and
+/// checks no signature.
 fn credential(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, \

@@ -1,5 +1,5 @@
-//! A gateway in front of the AWS emulator: it counts the calls that change something, holds one of them
-//! where the test says, and gives what the emulator lacks: a launch token is answered once.
+//! A gateway in front of the AWS emulator. It counts mutating calls, holds a call where the test
+//! says, and adds what the emulator lacks: launch tokens that are honoured.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,19 +8,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for a call that it holds.
+/// How long a test waits for a call to hold.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a call is held.
+/// The point at which the gateway holds a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// Before the emulator gets it: nothing was done.
+    /// Before the emulator gets the call: nothing was done.
     Before(&'static str),
-    /// After the emulator has done it, before the caller hears of it.
+    /// After the emulator has carried the call out, before the caller hears of it.
     After(&'static str),
 }
 
-/// A running gateway. Dropped, it drops the call it holds.
+/// A running gateway. Dropping it cuts the call that it holds.
 pub struct Gateway {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -36,16 +36,16 @@ struct Shared {
 struct State {
     hold: Option<Hold>,
     holding: bool,
-    /// Changing calls that came, by operation.
+    /// Mutating calls that arrived, by operation.
     sent: BTreeMap<&'static str, usize>,
-    /// Those of them that the emulator carried out.
+    /// Mutating calls that the emulator carried out, by operation.
     done: BTreeMap<&'static str, usize>,
     /// The replies to launches, by token.
     launched: BTreeMap<String, Vec<u8>>,
 }
 
 impl Gateway {
-    /// Starts one in front of the emulator at this URL (`http://host:port`).
+    /// Starts a gateway in front of the emulator at this URL (`http://host:port`).
     pub fn start(emulator: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -64,7 +64,7 @@ impl Gateway {
         Self { address, shared }
     }
 
-    /// Its endpoint.
+    /// The gateway's endpoint.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -74,10 +74,10 @@ impl Gateway {
         self.shared.state().hold = Some(hold);
     }
 
-    /// Waits until the call to be held has come.
+    /// Waits until the gateway holds the call.
     ///
     /// # Panics
-    /// It does not come.
+    /// If the call does not arrive within a minute.
     pub fn wait_until_holding(&self) {
         let until = Instant::now() + PATIENCE;
         let mut state = self.shared.state();
@@ -89,7 +89,7 @@ impl Gateway {
         }
     }
 
-    /// Drops the call that is held, as when its caller dies with it, and holds nothing more.
+    /// Cuts the connection of the held call, as if its caller had died, and holds no further call.
     pub fn cut(&self) {
         let mut state = self.shared.state();
         state.hold = None;
@@ -97,7 +97,8 @@ impl Gateway {
         self.shared.changed.notify_all();
     }
 
-    /// How many calls of this operation came, those held or answered by their token among them.
+    /// How many calls of this operation arrived, including held calls and replays of a launch
+    /// token.
     pub fn sent(&self, operation: &'static str) -> usize {
         self.shared
             .state()
@@ -129,7 +130,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call per connection: the caller is told that it closes.
+    /// Serves the one call of a connection. The reply closes the connection.
     fn serve(&self, mut caller: TcpStream) {
         let Some(call) = read_call(&mut caller) else {
             return;
@@ -145,12 +146,13 @@ impl Shared {
         if self.is_cut(operation.map(Hold::After)) {
             return;
         }
-        // The caller may have gone.
+        // The caller may have closed the connection.
         let _ = caller.write_all(&reply);
         let _ = caller.shutdown(Shutdown::Both);
     }
 
-    /// Holds a call at its point until the test drops it; false for all others, at once.
+    /// Holds a call at this point until the test cuts it. Returns false at once for every other
+    /// call.
     fn is_cut(&self, point: Option<Hold>) -> bool {
         let mut state = self.state();
         if point.is_none() || state.hold != point {
@@ -167,7 +169,7 @@ impl Shared {
 
     fn reply(&self, operation: Option<&'static str>, call: &[u8]) -> Vec<u8> {
         let token = (operation == Some("RunInstances")).then(|| client_token(call));
-        // Held over the call, so that two with one token are answered one after the other.
+        // The lock is held during the call, so that two calls with one token are served in turn.
         let mut state = self.state();
         if let Some(known) = token.as_ref().and_then(|token| state.launched.get(token)) {
             return known.clone();
@@ -191,7 +193,7 @@ impl Shared {
     }
 }
 
-/// Head and body of one call, changed so that the connection closes after it.
+/// Reads head and body of one call, and adds `Connection: close`.
 fn read_call(caller: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -231,7 +233,7 @@ fn read_call(caller: &mut TcpStream) -> Option<Vec<u8>> {
     Some(call)
 }
 
-/// The operation, if it changes something.
+/// The name of the call's operation, if the operation is mutating.
 fn operation(call: &[u8]) -> Option<&'static str> {
     const CHANGING: [&str; 6] = [
         "RunInstances",

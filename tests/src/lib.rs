@@ -1,11 +1,11 @@
-//! What crosses crates, tested from outside: the incidents with the real components, the contract's loading
-//! rules, hostile policies, and the real `reeve` process against an AWS emulator.
+//! Tests that cross crates, from outside: the incidents with the real components, the contract's
+//! loading rules, and the real `reeve` process against an AWS emulator.
 //!
-//! - [`artefacts`]: where the built components, the host's binary and the emulator are.
-//! - [`emulator`]: an AWS emulator on a free loopback port, asked with plain HTTP.
-//! - [`gateway`]: stands between, counts what changes something, and holds a call where the test says.
-//! - [`machines`]: machines other than the host's, in network namespaces that a test makes itself.
-//! - [`process`]: the `reeve` process, started and stopped by the test itself.
+//! - [`artefacts`]: the paths of the built components, the host's binary and the emulator.
+//! - [`emulator`]: an AWS emulator on a free loopback port, called with plain HTTP.
+//! - [`gateway`]: a proxy between host and emulator that counts mutating calls and can hold one.
+//! - [`machines`]: machines other than the host's, in network namespaces that a test makes.
+//! - [`process`]: the `reeve` process, started and ended by the test.
 //! - [`scene`]: one worker in the emulator's account, for most tests of the process.
 
 #![allow(

@@ -1,8 +1,9 @@
-//! Machines other than the host's: network namespaces that a test makes itself, each on a link of its own.
+//! Machines other than the host's: network namespaces that a test makes, each on a link of its own.
 //!
-//! A test calls [`part`] first. Outside it gets `None` and calls [`play`], which runs the same test again in fresh
-//! network and mount namespaces, as the part `host`. That part makes [`Machine`]s and runs further parts of the test on
-//! them. Everything ends with the processes: nothing of the machine that runs the tests is changed.
+//! A test calls [`part`] first. In the process that `cargo test` starts, `part` returns `None`, and
+//! the test calls [`play`]. That runs the same test again in fresh network and mount namespaces, as
+//! the part `host`. The part `host` makes [`Machine`]s and runs further parts of the test on them.
+//! The namespaces end with their processes, so the test changes nothing on the real machine.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
@@ -10,17 +11,17 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::artefacts;
 
-/// Which part of the test a process plays.
+/// The environment variable that names the part of the test a process plays.
 const PART: &str = "REEVE_TEST_PART";
-/// Before what a part says; the test harness prints its own lines around them.
+/// The prefix of a part's lines. The test harness prints lines of its own on the same output.
 const SAYS: &str = "part says: ";
 
-/// The part that this process plays; `None`: it is the one that was started as a test.
+/// The part that this process plays; `None` in the process that `cargo test` starts.
 pub fn part() -> Option<String> {
     std::env::var(PART).ok()
 }
 
-/// Says something to the host's part.
+/// Sends a line to the part `host`.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("\n{SAYS}{text}\n").as_bytes())
@@ -31,13 +32,14 @@ pub fn say(text: &str) {
 /// Runs the test of this name again as the part `host`, in namespaces of its own.
 ///
 /// # Panics
-/// It fails there, or this system lets no namespaces be made.
+/// If the test fails there, or this system allows no namespaces.
 pub fn play(test: &str) {
     let mut inside = Command::new("unshare");
     inside.args(unshare_arguments()).args(this_test(test));
     let output = inside.env(PART, "host").output().expect("unshare runs");
     if !output.status.success() {
-        // Indented, because `cargo xtask test` sums up every line that begins as a result does.
+        // The output is indented, because `cargo xtask test` counts every line that begins as a
+        // result does.
         let said = [output.stdout, output.stderr].map(|said| {
             let said = String::from_utf8_lossy(&said).into_owned();
             said.lines()
@@ -51,7 +53,7 @@ pub fn play(test: &str) {
     }
 }
 
-/// Root needs none of its own; others are root in a user namespace.
+/// The arguments that work here: root needs no user namespace, other users are root in one.
 fn unshare_arguments() -> &'static [&'static str] {
     const AS_ROOT: &[&str] = &["--net", "--mount"];
     const AS_USER: &[&str] = &["--net", "--mount", "--user", "--map-root-user"];
@@ -81,21 +83,21 @@ fn this_test(test: &str) -> Vec<std::ffi::OsString> {
     [program.into()].into_iter().chain(arguments).collect()
 }
 
-/// Makes this process's namespaces ready for machines; once, by the part `host`.
+/// Prepares this process's namespaces for machines. The part `host` calls it once.
 pub fn ready() {
-    // `ip netns` keeps its names there; the mount is in this process's own namespace.
+    // `ip netns` keeps its names in `/run`; the mount is in this process's own namespace.
     run(Command::new("mount").args(["-t", "tmpfs", "none", "/run"]));
     ip("link set lo up");
 }
 
-/// A machine on a link to the host's.
+/// A machine on a link to the host's machine.
 pub struct Machine {
     name: &'static str,
     number: u8,
 }
 
 impl Machine {
-    /// Makes it; the number is its own among the test's machines.
+    /// Makes a machine. Each machine of a test needs its own number, for its addresses.
     pub fn new(name: &'static str, number: u8) -> Self {
         let machine = Self { name, number };
         let (ours, theirs) = (machine.host(), machine.address());
@@ -122,7 +124,7 @@ impl Machine {
         Ipv4Addr::new(10, 99, self.number, 2)
     }
 
-    /// Runs a part of the test on it.
+    /// Runs a part of the test on this machine.
     pub fn run(&self, test: &str, part: &str, environment: &[(&str, &str)]) -> Running {
         let mut command = Command::new(artefacts::ip());
         let child = command
@@ -139,17 +141,17 @@ impl Machine {
     }
 }
 
-/// A part that runs on a machine; it is killed when dropped.
+/// A part that runs on a machine. Dropping it kills its process.
 pub struct Running {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Running {
-    /// The next thing it says.
+    /// The next line that the part sends.
     ///
     /// # Panics
-    /// It ends without a word.
+    /// If the part ends without one.
     pub fn hear(&mut self) -> String {
         let mut all = String::new();
         loop {
@@ -163,7 +165,7 @@ impl Running {
         }
     }
 
-    /// Lets it go on after [`pause`].
+    /// Lets the part continue after [`pause`].
     pub fn go_on(&mut self) {
         let pipe = self.child.stdin.as_mut().expect("a pipe");
         pipe.write_all(b"\n").expect("the part listens");
@@ -177,7 +179,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until the host's part lets this one go on.
+/// Waits until the part `host` lets this part continue.
 pub fn pause() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("a line");

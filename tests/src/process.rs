@@ -12,20 +12,20 @@ use serde_json::Value;
 
 use crate::artefacts;
 
-/// How long a process may take to start, to answer or to end: generous, because a busy machine is no
-/// failure; what is waited for is always an event.
+/// How long a process may take to start, to respond or to end. It is long, because a busy machine
+/// is no failure; every wait ends with an event, not with this time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A running host; it is killed when dropped.
+/// A running host. Dropping it kills its process.
 pub struct Reeve {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
-    /// Its state directory and configuration; removed when dropped.
+    /// The directory with the host's state and configuration; removed when dropped.
     directory: tempfile::TempDir,
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Reply {
     /// The status code.
@@ -37,15 +37,15 @@ pub struct Reply {
 }
 
 impl Reeve {
-    /// Starts `reeve serve` with this configuration. `{dir}` in it stands for the test's own directory,
-    /// which also holds a copy of the components under `policies`.
+    /// Starts `reeve serve` with this configuration. `{dir}` in it stands for the test's own
+    /// directory, which also holds a copy of the components in `policies`.
     pub fn start(configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         copy_policies(&directory.path().join("policies"));
         Self::start_in(directory, configuration, &[])
     }
 
-    /// The same in a directory that is there already, with these environment variables.
+    /// Starts the host in an existing directory, with these environment variables.
     pub fn start_in(
         directory: tempfile::TempDir,
         configuration: &str,
@@ -54,7 +54,8 @@ impl Reeve {
         Self::start_without_waiting(directory, configuration, environment).listening()
     }
 
-    /// The same on a disk that is full after `blocks` of 512 bytes in each file.
+    /// Starts the host where each file may have at most `blocks` blocks of 512 bytes, as on a full
+    /// disk.
     pub fn start_on_small_disk(
         directory: tempfile::TempDir,
         configuration: &str,
@@ -62,13 +63,14 @@ impl Reeve {
         blocks: u32,
     ) -> Self {
         let mut shell = Command::new("sh");
-        // A write beyond the limit then fails as it does on a full disk, instead of ending the process.
+        // Without SIGXFSZ, a write beyond the limit fails as on a full disk and does not end the
+        // process.
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         shell.arg("-c").arg(limited).arg(artefacts::reeve_binary());
         Self::spawn(shell, directory, configuration, environment).listening()
     }
 
-    /// The same without waiting until it listens.
+    /// Starts the host without waiting until it listens.
     pub fn start_without_waiting(
         directory: tempfile::TempDir,
         configuration: &str,
@@ -78,7 +80,7 @@ impl Reeve {
         Self::spawn(binary, directory, configuration, environment)
     }
 
-    /// Waits until it listens.
+    /// Waits until the host listens.
     pub fn listening(mut self) -> Self {
         self.address = self.wait_for_address();
         self
@@ -112,7 +114,7 @@ impl Reeve {
         }
     }
 
-    /// Where it listens.
+    /// The address of the host's HTTP interface.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -122,7 +124,7 @@ impl Reeve {
         self.directory.path()
     }
 
-    /// The components it loads.
+    /// The directory of the components that the host loads.
     pub fn policies(&self) -> PathBuf {
         self.directory().join("policies")
     }
@@ -158,7 +160,7 @@ impl Reeve {
         )
     }
 
-    /// Where it listens for boxes.
+    /// The address of the interface for boxes.
     pub fn boxes_address(&self) -> SocketAddr {
         const LISTENING: &str = "listening for boxes";
         self.until(LISTENING, |it| it.logged_address(LISTENING).is_some());
@@ -180,7 +182,7 @@ impl Reeve {
         assert!(status.success(), "kill -{name} failed");
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -200,7 +202,7 @@ impl Reeve {
         }
     }
 
-    /// Ends it as a power cut would, and hands its directory on to the next life.
+    /// Kills the process, as a power cut would, and returns its directory for the next host.
     pub fn kill(mut self) -> tempfile::TempDir {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -208,10 +210,10 @@ impl Reeve {
         std::mem::replace(&mut self.directory, empty)
     }
 
-    /// Waits until this holds.
+    /// Waits until a condition holds.
     ///
     /// # Panics
-    /// It does not within the patience of the tests.
+    /// If it does not hold within two minutes.
     pub fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !holds(self) {

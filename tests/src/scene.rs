@@ -1,15 +1,15 @@
-//! The stage most tests of the real process play on: one GPU worker in the emulator's account.
+//! The setup of most tests of the real process: one GPU worker in the emulator's account.
 
 use crate::emulator::{Emulator, REGION};
 use crate::process::{Reeve, copy_policies};
 
-/// Where one asks for it.
+/// The path that resolves the worker.
 pub const RESOLVE: &str = "/v1/workers/chat/resolve";
-/// The parameter that names its instance.
+/// The worker's pointer.
 pub const POINTER: &str = "/chat/instance_id";
-/// Its tag.
+/// The value of the tag `Name` on the worker's instances.
 pub const NAME: &str = "chat-worker";
-/// Whose account the emulator's is.
+/// The environment that points the AWS SDK at the emulator's account.
 pub const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_ACCESS_KEY_ID", "test"),
     ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -17,12 +17,12 @@ pub const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_CONFIG_FILE", "/dev/null"),
 ];
 
-/// A host of one worker in the emulator's account.
+/// The configuration of a host with one worker in the emulator's account.
 pub fn configuration(emulator: &Emulator) -> String {
     configuration_at(&emulator.url())
 }
 
-/// The same where the account is reached at this URL.
+/// The same configuration, with the account at this URL.
 pub fn configuration_at(endpoint_url: &str) -> String {
     format!(
         r#"
@@ -52,20 +52,20 @@ pointer = "{POINTER}"
     )
 }
 
-/// The section that has hosts share their workers' records in the account's table `reeve`. The lease is
-/// short, because a test waits for it.
+/// The section with which hosts share their workers' records in the table `reeve`. The lease is
+/// short, because tests wait until it is stale.
 pub fn shared_store() -> String {
     format!("\n[store]\ntable = \"reeve\"\nregion = \"{REGION}\"\nlease_ms = 3000\n")
 }
 
-/// A directory for a host, with the components in it.
+/// Makes a directory for a host, with the components in it.
 pub fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     copy_policies(&directory.path().join("policies"));
     directory
 }
 
-/// Starts such a host.
+/// Starts a host with [`configuration`].
 pub fn serve(emulator: &Emulator) -> Reeve {
     Reeve::start_in(directory(), &configuration(emulator), &CREDENTIALS)
 }

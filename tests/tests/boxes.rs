@@ -1,5 +1,5 @@
-//! A box and the real process: what it was given outlives a host that dies the moment after, and is known to
-//! every host that shares the store.
+//! A box and the real process. A box's token outlives the host that gave it, and every host that
+//! shares the store knows it.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +22,7 @@ const REGISTER: &str = "/v1/workers/chat/register";
 const HEARTBEAT: &str = "/v1/workers/chat/heartbeat";
 const PROCESSED: &str = "/v1/workers/chat/processed";
 
-/// A directory whose configuration trusts the tests' issuer for the emulator's region.
+/// Makes a directory with the certificate of the tests' issuer.
 fn directory_with_certificate() -> tempfile::TempDir {
     let directory = directory();
     let path = directory.path().join("issuer.pem");
@@ -73,7 +73,7 @@ fn code(reply: &Reply) -> (u16, &str) {
 }
 
 #[test]
-fn a_token_outlives_a_host_that_is_killed_the_moment_after_it_was_given() {
+fn a_token_outlives_the_host_that_gave_it() {
     let emulator = Emulator::start();
     let instance = emulator.launch(NAME);
     emulator.put_parameter(POINTER, &instance);
@@ -101,7 +101,7 @@ fn a_token_outlives_a_host_that_is_killed_the_moment_after_it_was_given() {
 }
 
 #[test]
-fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_has_to_wait() {
+fn every_host_that_shares_the_store_knows_the_registered_box() {
     let emulator = Emulator::start();
     emulator.create_table("reeve");
     let instance = emulator.launch(NAME);
@@ -113,20 +113,20 @@ fn a_box_is_known_to_every_host_that_shares_the_store_and_the_one_beside_it_has_
     let token = token_of(&register(&one, &instance, "the first of this box"));
     assert_known(&two, &token);
     assert_known(&one, &token);
-    let beside = emulator.launch(NAME);
+    let second = emulator.launch(NAME);
     for host in [&one, &two] {
-        let reply = register(host, &beside, "the first of another box");
+        let reply = register(host, &second, "the first of another box");
         assert_eq!(code(&reply), (401, "not_adopted"), "{}", reply.body);
         let reply = register(host, &instance, "of another process on the box");
         assert_eq!(code(&reply), (401, "token_live"), "{}", reply.body);
     }
-    // The host that gave it dies; the other one goes on knowing the box.
+    // The host that gave the token dies; the other host still knows the box.
     drop(one);
     assert_known(&two, &token);
 }
 
 #[test]
-fn registers_without_proof_have_one_line_a_second_in_the_log_and_are_all_counted() {
+fn registers_without_proof_get_one_log_line_a_second_and_are_counted() {
     const TRIES: u64 = 300;
     let emulator = Emulator::start();
     let instance = emulator.launch(NAME);
@@ -150,7 +150,8 @@ fn registers_without_proof_have_one_line_a_second_in_the_log_and_are_all_counted
             .filter(|line: &Value| line["code"] == "proof_wrong")
             .collect()
     };
-    // A notice has its count as text and is a refusal itself; a line about what was left out has a number.
+    // A notice is a refusal itself, and has the number of further ones as text. A line about
+    // left-out // refusals has a number.
     let told = |lines: &[Value]| -> u64 {
         let told = lines.iter().map(|line| match &line["left_out"] {
             Value::Number(left_out) => left_out.as_u64().unwrap(),

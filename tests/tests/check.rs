@@ -1,4 +1,4 @@
-//! `reeve check` and `reeve policy …` as an operator and a policy author use them.
+//! `reeve check` and `reeve policy …`, as operators and policy authors use them.
 
 #![allow(
     clippy::expect_used,
@@ -72,7 +72,7 @@ fn a_settings_typo_is_refused_with_the_name_of_the_field() {
 }
 
 #[test]
-fn a_configuration_typo_is_refused_with_file_line_and_what_is_accepted() {
+fn a_configuration_typo_is_refused_with_line_and_accepted_key() {
     let (code, text) = check("lauch_template = \"x\"");
     assert_ne!(code, Some(0), "{text}");
     for expected in ["reeve.toml:13", "lauch_template", "launch_template"] {
@@ -81,7 +81,7 @@ fn a_configuration_typo_is_refused_with_file_line_and_what_is_accepted() {
 }
 
 #[test]
-fn every_standard_policy_passes_its_own_cases_through_the_command() {
+fn reeve_policy_test_passes_every_standard_policy() {
     for name in ["resolve", "adopt", "retry-ip", "debounce", "reap"] {
         let component = artefacts::policies_dir().join(format!("{name}.wasm"));
         let cases = artefacts::workspace()
@@ -100,7 +100,7 @@ fn every_standard_policy_passes_its_own_cases_through_the_command() {
 }
 
 #[test]
-fn inspecting_a_policy_tells_its_digest_points_and_settings() {
+fn reeve_policy_inspect_prints_points_and_settings() {
     let component = artefacts::policies_dir().join("retry-ip.wasm");
     let output = reeve(&["policy", "inspect", component.to_str().unwrap()]);
     let text = all(&output);

@@ -1,4 +1,4 @@
-//! A component that was built against a released version of the contract is loaded forever.
+//! The host loads a component that was built against any released version of the contract.
 
 #![allow(
     clippy::expect_used,
@@ -19,7 +19,7 @@ fn released(version: &str) -> PathBuf {
         .join(format!("contract-{version}"))
 }
 
-/// Asks a released component one question, in the form in which a journal keeps it.
+/// Asks a released component one question, in the journal's form.
 #[track_caller]
 fn ask(version: &str, point: Point, input: Value) -> Verdict {
     let name = format!("{point}.wasm");
@@ -92,7 +92,7 @@ fn debounce_0_1_0_drops_within_the_window() {
 }
 
 #[test]
-fn reap_0_1_0_keeps_what_holds_a_busy_lease() {
+fn reap_0_1_0_keeps_an_instance_with_a_busy_lease() {
     let input = json!({
         "instance": instance("running", true),
         "role": "adopted",

@@ -1,4 +1,5 @@
-//! The host is killed between any two steps of provisioning; the next life finishes what was begun.
+//! A host is killed between two steps of provisioning. The restarted host, or another one, finishes
+//! the launch.
 
 #![allow(
     clippy::expect_used,
@@ -16,8 +17,8 @@ use reeve_tests::scene::{
 };
 use serde_json::Value;
 
-/// Each persisted step of provisioning a worker, from the intent to the pointer: what is on disk and what
-/// was done when the host dies there.
+/// The durable steps of provisioning a worker, from the intent to the pointer: the state when the
+/// host dies, and the call to hold.
 const STEPS: [(&str, Hold); 4] = [
     (
         "the intent is in the record, the launch is not sent",
@@ -37,7 +38,7 @@ const STEPS: [(&str, Hold); 4] = [
     ),
 ];
 
-/// One instance, adopted, named by the pointer; nothing leaked.
+/// Asserts that the account has one instance, which is served and which the pointer names.
 #[track_caller]
 fn assert_settled(emulator: &Emulator, gateway: &Gateway, reeve: &Reeve, step: &str) {
     let served = reeve.get(&format!("{RESOLVE}?wait=60s"));
@@ -67,7 +68,8 @@ fn assert_settled(emulator: &Emulator, gateway: &Gateway, reeve: &Reeve, step: &
     assert_eq!(gateway.done("StartInstances"), 0, "{step}");
 }
 
-/// With one host, whose next life starts at once; and with two, where the other one takes over.
+/// Kills a host at a step. With a shared store, a second host must finish the launch; the killed
+/// host starts again in both cases.
 fn killed_at(step: &str, hold: Hold, shared: bool) {
     println!(
         "killed when {step}, records in {}",
@@ -84,7 +86,7 @@ fn killed_at(step: &str, hold: Hold, shared: bool) {
     let other = shared.then(|| Reeve::start_in(directory(), &configuration, &CREDENTIALS));
     let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);
     gateway.hold(hold);
-    // Turned away or not, it is asked for; the answer is not what is looked at here.
+    // The request begins the launch. Its response does not matter here.
     reeve.get(&format!("{RESOLVE}?wait=1s"));
     gateway.wait_until_holding();
     let directory = reeve.kill();
@@ -95,20 +97,20 @@ fn killed_at(step: &str, hold: Hold, shared: bool) {
     }
     let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
     assert_settled(&emulator, &gateway, &reeve, step);
-    // A third life finds nothing left to do.
+    // After another restart the host finds nothing left to do.
     let reeve = Reeve::start_in(reeve.kill(), &configuration, &CREDENTIALS);
     assert_settled(&emulator, &gateway, &reeve, step);
 }
 
 #[test]
-fn killed_at_every_persisted_step_the_next_life_has_the_one_instance_and_a_pointer_that_agrees() {
+fn a_restarted_host_finishes_a_launch_that_was_cut_at_any_step() {
     for (step, hold) in STEPS {
         killed_at(step, hold, false);
     }
 }
 
 #[test]
-fn killed_at_every_persisted_step_another_host_takes_over_when_the_lease_is_stale() {
+fn another_host_finishes_a_launch_that_was_cut_at_any_step() {
     for (step, hold) in STEPS {
         killed_at(step, hold, true);
     }

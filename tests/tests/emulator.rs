@@ -1,4 +1,5 @@
-//! `reeve serve` against an AWS emulator, driven as a new user would: a real process, real HTTP on both sides.
+//! `reeve serve` against an AWS emulator, used as a new user would: a real process, real HTTP on
+//! both sides.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +23,7 @@ fn text<'a>(body: &'a Value, key: &str) -> &'a str {
 }
 
 #[test]
-fn a_stale_pointer_resolves_on_the_first_call_and_the_stopped_instance_is_not_started() {
+fn a_stale_pointer_resolves_at_once_and_starts_nothing() {
     let emulator = Emulator::start();
     let stopped = emulator.launch(NAME);
     emulator.stop(&stopped);
@@ -73,7 +74,7 @@ fn a_stale_pointer_resolves_on_the_first_call_and_the_stopped_instance_is_not_st
 }
 
 #[test]
-fn an_empty_account_gets_one_launch_from_the_template_however_many_ask() {
+fn twenty_callers_of_an_empty_account_get_one_launch() {
     let emulator = Emulator::start();
     emulator.create_launch_template("chat");
     emulator.record();
@@ -103,7 +104,7 @@ fn an_empty_account_gets_one_launch_from_the_template_however_many_ask() {
 }
 
 #[test]
-fn a_launch_that_is_refused_says_why_in_the_answer_and_on_the_worker() {
+fn a_refused_launch_shows_its_reason_on_the_worker() {
     let emulator = Emulator::start();
     let reeve = serve(&emulator);
     let reply = reeve.get(RESOLVE);
@@ -122,14 +123,15 @@ fn a_launch_that_is_refused_says_why_in_the_answer_and_on_the_worker() {
 }
 
 #[test]
-fn after_a_kill_the_next_life_goes_on_with_the_next_epoch_and_the_same_instance() {
+fn a_restarted_host_keeps_its_instance_and_raises_the_decision_id() {
     let emulator = Emulator::start();
     emulator.create_launch_template("chat");
     let reeve = serve(&emulator);
     let first = reeve.get(&format!("{RESOLVE}?wait=30s"));
     assert_eq!(first.status, 200, "{}", first.body);
     let decision = |body: &Value| body.get("decision").and_then(Value::as_u64);
-    // An answer that changes nothing does not wait for the journal; the next life goes on from what stands there.
+    // A response that changes nothing does not wait for the journal. The restarted host counts on
+    // from the last decision in the journal.
     let journal = reeve.directory().join("state/journal-00000001.jsonl");
     reeve.until("the decision stands in the journal", |_| {
         let text = std::fs::read_to_string(&journal).unwrap_or_default();
@@ -147,7 +149,7 @@ fn after_a_kill_the_next_life_goes_on_with_the_next_epoch_and_the_same_instance(
 }
 
 #[test]
-fn an_account_that_does_not_answer_is_told_and_ends_nothing() {
+fn an_unreachable_account_leaves_the_published_route_in_force() {
     let emulator = Emulator::start();
     let running = emulator.launch(NAME);
     emulator.put_parameter(POINTER, &running);
@@ -157,13 +159,13 @@ fn an_account_that_does_not_answer_is_told_and_ends_nothing() {
     assert_eq!(
         reeve.get(RESOLVE).status,
         200,
-        "the published route goes on"
+        "the published route is served"
     );
     assert_eq!(reeve.get("/healthz").status, 200);
 }
 
 #[test]
-fn a_policy_replaced_under_load_fails_no_decision_and_a_bad_one_leaves_the_last_good_serving() {
+fn a_policy_file_replaced_under_load_fails_no_decision() {
     let emulator = Emulator::start();
     let running = emulator.launch(NAME);
     emulator.put_parameter(POINTER, &running);
@@ -174,8 +176,8 @@ fn a_policy_replaced_under_load_fails_no_decision_and_a_bad_one_leaves_the_last_
     let reeve = Reeve::start_in(directory, &configuration, &CREDENTIALS);
     let address = reeve.address();
 
-    // 50 requests a second for six seconds; each is a decision, because nothing stays valid. On a busy machine the
-    // emulator takes its time.
+    // 50 requests a second for six seconds. Each needs a decision, because no verdict stays valid.
+    // The wait is long, because the emulator is slow on a busy machine.
     let load = thread::spawn(move || {
         let url = format!("http://{address}{RESOLVE}?wait=60s");
         let begun = Instant::now();
@@ -195,7 +197,7 @@ fn a_policy_replaced_under_load_fails_no_decision_and_a_bad_one_leaves_the_last_
     let after = digest(&reeve);
     replace(&policy, b"this is not a component");
     reeve.until("the bad file is told", |reeve| last_error(reeve).is_some());
-    assert_eq!(digest(&reeve), after, "the last good one goes on serving");
+    assert_eq!(digest(&reeve), after, "the last good component serves");
 
     let replies = load.join().unwrap();
     let failed: Vec<_> = replies.iter().filter(|reply| reply.status != 200).collect();
@@ -218,7 +220,7 @@ fn a_policy_replaced_under_load_fails_no_decision_and_a_bad_one_leaves_the_last_
     assert_eq!(last_error(&reeve), None);
 }
 
-/// The status line of the resolve policy.
+/// The status of the resolve policy's file.
 fn policy_status(reeve: &Reeve) -> Value {
     let body = reeve.get("/v1/policies").body;
     let list = body.get("policies").unwrap_or(&body).as_array().cloned();
@@ -247,7 +249,7 @@ fn replace(path: &std::path::Path, bytes: &[u8]) {
     std::fs::rename(next, path).unwrap();
 }
 
-/// The same component with a custom section behind it: other bytes, same behaviour.
+/// The component with a custom section at its end: other bytes, same behaviour.
 fn with_custom_section(component: &[u8]) -> Vec<u8> {
     let name = b"note";
     let content = b"another build";

@@ -1,5 +1,6 @@
-//! A worker that is a Fargate task, with the real process, the standard policies and an AWS emulator. What the emulator
-//! does not have (tokens, tasks on their way up or down) is in `host/aws` and in the simulator's tests.
+//! A Fargate task as worker, with the real process, the standard policies and an AWS emulator. The
+//! tests of `host/aws` and of the simulator cover what the emulator lacks: tokens, and tasks that
+//! are starting or stopping.
 
 #![allow(
     clippy::expect_used,
@@ -21,12 +22,12 @@ const WORKER: &str = "/v1/workers/chat";
 /// The shortest idle timeout that the standard policy takes.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The stage's worker, in a pool of Fargate tasks.
+/// Starts a host whose worker is in a pool of Fargate tasks.
 fn serve(emulator: &Emulator, subnet: &str) -> Reeve {
     serve_with(emulator, subnet, "", "")
 }
 
-/// The same in a pool that ends what is idle as soon as the standard policy can be told to.
+/// Starts the host with reaping, and with the shortest timeouts that the standard policy accepts.
 fn serve_and_reap(emulator: &Emulator, subnet: &str) -> Reeve {
     let idle_ms = IDLE.as_millis();
     let more = format!(
@@ -37,7 +38,7 @@ fn serve_and_reap(emulator: &Emulator, subnet: &str) -> Reeve {
     serve_with(emulator, subnet, "reap = true\n", &more)
 }
 
-/// With these further lines in the pool's section, and after its limits.
+/// Starts the host with further lines in the pool's section and after its limits.
 fn serve_with(emulator: &Emulator, subnet: &str, of_pool: &str, more: &str) -> Reeve {
     let section = format!(
         "\n[pool.gpu.fargate]\ncluster = \"{CLUSTER}\"\ntask_definition = \"{CLUSTER}\"\n\
@@ -51,7 +52,7 @@ fn serve_with(emulator: &Emulator, subnet: &str, of_pool: &str, more: &str) -> R
     Reeve::start_in(directory(), &configuration, &CREDENTIALS)
 }
 
-/// Who serves the worker, as a caller who holds the line is told.
+/// Resolves the worker, and returns the id of its instance.
 #[track_caller]
 fn served(reeve: &Reeve) -> String {
     let reply = reeve.get(&format!("{RESOLVE}?wait=30s"));
@@ -61,7 +62,7 @@ fn served(reeve: &Reeve) -> String {
     reply.body["instance"].as_str().unwrap().to_owned()
 }
 
-/// The pointer follows the answer.
+/// Waits until the pointer names the task.
 fn assert_pointed(emulator: &Emulator, reeve: &Reeve, id: &str) {
     reeve.until("the pointer names the task", |_| {
         emulator.parameter(POINTER) == id
@@ -75,7 +76,7 @@ fn called(emulator: &Emulator, operation: &str) -> usize {
 }
 
 #[test]
-fn a_task_is_run_served_replaced_by_a_restart_and_told_whom_it_serves() {
+fn a_restart_replaces_the_task_that_serves_the_worker() {
     let emulator = Emulator::start();
     let subnet = emulator.create_cluster(CLUSTER);
     emulator.record();
@@ -111,7 +112,7 @@ fn a_task_is_run_served_replaced_by_a_restart_and_told_whom_it_serves() {
 }
 
 #[test]
-fn a_task_that_runs_already_is_found_by_its_tag_and_one_that_has_ended_is_followed_by_another() {
+fn a_running_task_is_found_by_tag_and_replaced_after_its_end() {
     let emulator = Emulator::start();
     let subnet = emulator.create_cluster(CLUSTER);
     emulator.run_task(CLUSTER, &subnet, "of-others");
@@ -132,7 +133,7 @@ fn a_task_that_runs_already_is_found_by_its_tag_and_one_that_has_ended_is_follow
 }
 
 #[test]
-fn an_idle_task_is_ended_the_pointer_no_longer_names_it_and_the_next_request_runs_another() {
+fn an_idle_task_is_ended_and_the_next_request_runs_another() {
     let emulator = Emulator::start();
     let subnet = emulator.create_cluster(CLUSTER);
     emulator.record();
@@ -141,7 +142,8 @@ fn an_idle_task_is_ended_the_pointer_no_longer_names_it_and_the_next_request_run
     let idle = served(&reeve);
     assert_pointed(&emulator, &reeve, &idle);
 
-    // The policy wants real time; nothing may ask for the worker meanwhile, or it would be in use.
+    // The policy measures real time. No request may ask for the worker until then, or it would be
+    // in use.
     let is_reaped = |line: &String| line.contains("\"instance_ending\"") && line.contains(&idle);
     reeve.until("the task is idle", |reeve| {
         reeve.log().iter().any(is_reaped)
@@ -155,7 +157,11 @@ fn an_idle_task_is_ended_the_pointer_no_longer_names_it_and_the_next_request_run
     let reason = emulator.task(CLUSTER, &idle)["stoppedReason"].clone();
     let reason = reason.as_str().unwrap_or_default();
     assert!(reason.starts_with("reeve: decision "), "{reason}");
-    assert_eq!(called(&emulator, "RunTask"), 1, "nobody has asked for it");
+    assert_eq!(
+        called(&emulator, "RunTask"),
+        1,
+        "no request has asked for it"
+    );
 
     let next = served(&reeve);
     assert_ne!(next, idle);

@@ -1,4 +1,4 @@
-//! What may befall the process itself: signals at the wrong moment, a disk without room.
+//! Faults of the process itself: signals at the wrong moment, a full disk.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +22,7 @@ fn sigterm_ends_the_host_cleanly() {
 }
 
 #[test]
-fn a_sigterm_that_comes_while_the_host_starts_ends_it_in_order() {
+fn a_sigterm_during_the_start_ends_the_host_cleanly() {
     let emulator = Emulator::start();
     let configuration = configuration(&emulator);
     let mut reeve = Reeve::start_without_waiting(directory(), &configuration, &CREDENTIALS);
@@ -37,10 +37,10 @@ fn a_sigterm_that_comes_while_the_host_starts_ends_it_in_order() {
     assert!(ended.success(), "{ended}: {:#?}", reeve.log());
 }
 
-/// Room for each file on the small disk, in blocks of 512 bytes: the images of the policies fit.
+/// The limit for each file on the small disk, in blocks of 512 bytes: the compiled policies fit.
 const BLOCKS: u32 = 4096;
 
-/// Repeats the journal's last line until less than one more fits on the small disk.
+/// Repeats the journal's last line until no further line fits on the small disk.
 fn fill_the_journal(state_dir: &Path) {
     let journal = state_dir.join("journal-00000001.jsonl");
     let text = std::fs::read_to_string(&journal).unwrap();
@@ -51,14 +51,14 @@ fn fill_the_journal(state_dir: &Path) {
 }
 
 #[test]
-fn on_a_full_disk_known_addresses_are_served_nothing_is_started_and_it_says_why() {
+fn a_host_on_a_full_disk_serves_known_addresses_and_starts_nothing() {
     let emulator = Emulator::start();
     let running = emulator.launch(NAME);
     emulator.put_parameter(POINTER, &running);
     let reeve = serve(&emulator);
     assert_eq!(reeve.get(RESOLVE).status, 200);
     let journal = reeve.directory().join("state/journal-00000001.jsonl");
-    reeve.until("a record is on disk", |_| {
+    reeve.until("an entry is on disk", |_| {
         std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0)
     });
     let directory = reeve.kill();
@@ -72,7 +72,11 @@ fn on_a_full_disk_known_addresses_are_served_nothing_is_started_and_it_says_why(
         let ready = reeve.get("/readyz");
         ready.status == 503 && ready.body.to_string().contains("journal")
     });
-    assert_eq!(reeve.get(RESOLVE).status, 200, "what is known is served");
+    assert_eq!(
+        reeve.get(RESOLVE).status,
+        200,
+        "the known address is served"
+    );
 
     emulator.stop(&running);
     reeve.until("the stopped instance is no longer served", |reeve| {

@@ -1,5 +1,6 @@
-//! Every script of `incidents/` in every variant, with the real components: held to what it expects, and its timeline
-//! to the transcript beside it. `REEVE_BLESS=1` writes the transcripts anew.
+//! Plays every script of `incidents/` in every variant with the real components. Checks the
+//! script's expectations, and compares the timeline with the transcript next to the script.
+//! `REEVE_BLESS=1` writes the transcripts again.
 
 #![allow(
     clippy::expect_used,
@@ -21,7 +22,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("incidents")
 }
 
-/// The files of the directory whose names end so, by name.
+/// The names of the directory's files that have this ending.
 fn files(ending: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(directory()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -37,7 +38,7 @@ fn parse(file: &str, text: &str) -> Script {
     parsed.unwrap_or_else(|e| panic!("{file}:{}:{}: {e}", e.line, e.column))
 }
 
-/// What the variant prints; it is as the script expects.
+/// Plays a variant, asserts the script's expectations, and returns the transcript.
 fn transcript(cast: &mut Cast, file: &str, script: &Script, variant: Variant) -> String {
     let part = cast.part(script, variant, &[]).unwrap();
     let (timeline, run) = played(script, variant, part, Shown::Names);
@@ -62,7 +63,7 @@ fn difference(expected: &str, found: &str) -> String {
 }
 
 #[test]
-fn every_incident_is_met_as_its_script_expects_and_as_its_transcript_tells() {
+fn every_incident_meets_its_script_and_its_transcript() {
     let bless = std::env::var_os("REEVE_BLESS").is_some();
     let mut cast = Cast::new(&policies_dir()).unwrap();
     let mut told = BTreeSet::new();
@@ -88,7 +89,7 @@ fn every_incident_is_met_as_its_script_expects_and_as_its_transcript_tells() {
     }
     assert!(
         different.is_empty(),
-        "{}\nif this is how it should be, write them anew with REEVE_BLESS=1",
+        "{}\nif this is intended, write the transcripts again with REEVE_BLESS=1",
         different.join("\n")
     );
     assert_eq!(
@@ -99,7 +100,7 @@ fn every_incident_is_met_as_its_script_expects_and_as_its_transcript_tells() {
 }
 
 #[test]
-fn every_field_case_is_met_as_its_script_expects() {
+fn every_field_case_meets_its_script() {
     let mut cast = Cast::new(&policies_dir()).unwrap();
     let cases = fs::read_dir(directory().join("field")).unwrap();
     let mut played = 0;
@@ -126,7 +127,7 @@ fn the_demo_plays_every_script_of_the_directory() {
 }
 
 #[test]
-fn the_example_in_the_documentation_is_met_as_it_says() {
+fn the_example_in_the_readme_meets_its_expectations() {
     let readme = read("README.md");
     let after = readme.split("```reeve\n").nth(1).expect("an example");
     let script = parse("README.md, its example", after.split("```").next().unwrap());

@@ -1,4 +1,4 @@
-//! Boxes on other machines: the real process and network namespaces that the test makes itself.
+//! Boxes on other machines: the real process, and network namespaces that the test makes.
 
 #![allow(
     clippy::expect_used,
@@ -20,17 +20,17 @@ use reeve_tests::process::{Reeve, say_as_box};
 use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
 use serde_json::{Value, json};
 
-const TEST: &str = "a_box_on_another_machine_is_heard_while_a_third_one_floods_the_door";
-/// The door for boxes, as the box and the flood reach it.
+const TEST: &str = "heartbeats_arrive_while_another_machine_floods_the_door";
+/// The environment variable with the address of the door for boxes.
 const DOOR: &str = "REEVE_TEST_DOOR";
 const DOCUMENT: &str = "REEVE_TEST_DOCUMENT";
-/// Heartbeats during the flood.
+/// The number of heartbeats during the flood.
 const BEATS: u32 = 200;
-/// Half-sent heads that the flood holds at a time.
+/// The half-sent heads that the flood holds at a time: more than the door's 512 connections.
 const HALF_HEADS: usize = 600;
 
 #[test]
-fn a_box_on_another_machine_is_heard_while_a_third_one_floods_the_door() {
+fn heartbeats_arrive_while_another_machine_floods_the_door() {
     match machines::part().as_deref() {
         None => machines::play(TEST),
         Some("host") => host(),
@@ -100,7 +100,7 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap()
 }
 
-/// Registers, then sends its heartbeats when it is told to.
+/// Registers, waits for the part `host`, and sends the heartbeats.
 fn a_box() {
     let url = format!("http://{}/v1/workers/chat", variable(DOOR));
     let body = json!({"nonce": "the first of this box", "document": variable(DOCUMENT)});
@@ -118,7 +118,7 @@ fn a_box() {
     machines::say(&format!("{stored} of {BEATS} stored"));
 }
 
-/// Holds half-sent heads, and sends another for each that the door ends.
+/// Holds half-sent heads, and opens another one for each that the door ends.
 fn flood() {
     let door: SocketAddr = variable(DOOR).parse().unwrap();
     let mut half_sent: Vec<TcpStream> = Vec::new();
@@ -128,7 +128,7 @@ fn flood() {
         half_sent.retain(is_open);
         while half_sent.len() < HALF_HEADS {
             let mut stream = TcpStream::connect(door).unwrap();
-            // The door may have ended it already.
+            // The door may have ended the connection already.
             let _ = stream.write_all(b"POST /v1/workers/chat/heartbeat HTTP/1.1\r\nHost: a");
             stream.set_nonblocking(true).unwrap();
             half_sent.push(stream);

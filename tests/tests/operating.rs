@@ -1,4 +1,4 @@
-//! What an operator asks a running host, with the commands an operator has.
+//! An operator's commands to a running host.
 
 #![allow(
     clippy::expect_used,
@@ -32,7 +32,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
-fn workers_are_listed_and_shown_and_the_journal_says_why() {
+fn the_commands_list_and_show_workers_and_print_the_journal() {
     let emulator = Emulator::start();
     let running = emulator.launch(NAME);
     emulator.put_parameter(POINTER, "none");
@@ -67,10 +67,10 @@ fn workers_are_listed_and_shown_and_the_journal_says_why() {
 }
 
 #[test]
-fn a_refusal_carries_its_code_and_a_host_that_is_gone_is_named() {
+fn a_refusal_carries_its_code_and_names_an_absent_host() {
     let emulator = Emulator::start();
     let mut reeve = serve(&emulator);
-    let unknown = command(&reeve, &["worker", "show", "nobody"]);
+    let unknown = command(&reeve, &["worker", "show", "absent"]);
     assert_eq!(unknown.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&unknown.stderr);
     assert!(errors.contains("unknown_worker"), "{errors}");

@@ -1,4 +1,5 @@
-//! Restarts of the real process: however many ask, on one host or on twenty, the cloud sees one.
+//! Restarts with the real process: any number of requests, on one host or on twenty, gives one
+//! restart in the cloud.
 
 #![allow(
     clippy::expect_used,
@@ -18,7 +19,7 @@ use serde_json::json;
 const WORKER: &str = "/v1/workers/chat";
 const RESTART: &str = "/v1/workers/chat/restart";
 
-/// What the asking comes to.
+/// Asks for a restart, and returns the outcome of the request.
 #[track_caller]
 fn outcome(reeve: &Reeve, by: &str) -> String {
     let reply = reeve.post_json(RESTART, &json!({"by": by, "cause": "a-test"}));
@@ -26,7 +27,7 @@ fn outcome(reeve: &Reeve, by: &str) -> String {
     reply.body["outcome"].as_str().unwrap().to_owned()
 }
 
-/// Waits for the end, and counts what the cloud has seen.
+/// Waits for the restart's end, and asserts that the cloud has seen one stop and one start.
 #[track_caller]
 fn assert_one_cycle(gateway: &Gateway, reeve: &Reeve) {
     reeve.until("the restart is over", |reeve| {
@@ -82,7 +83,7 @@ fn twenty_hosts_that_are_told_at_once_restart_the_worker_once() {
     assert_eq!(hosts[0].get(&format!("{RESOLVE}?wait=30s")).status, 200);
     std::thread::scope(|scope| {
         for host in &hosts {
-            // Told that another host has it in hand, or that the record changes, is told well.
+            // A refusal is fine too: another host holds the lease, or the record keeps changing.
             scope.spawn(|| host.post_json(RESTART, &json!({"by": "person"})));
         }
     });
@@ -90,7 +91,7 @@ fn twenty_hosts_that_are_told_at_once_restart_the_worker_once() {
 }
 
 #[test]
-fn a_host_that_is_killed_before_its_stop_is_answered_finishes_the_restart_in_its_next_life() {
+fn a_restarted_host_finishes_the_restart_that_it_had_begun() {
     for hold in [Hold::Before("StopInstances"), Hold::After("StopInstances")] {
         let (_emulator, gateway, configuration) = stage();
         let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);

@@ -1,4 +1,4 @@
-//! A few random worlds with the real components, as `cargo xtask swarm` lets thousands of them run.
+//! A few random worlds with the real components. `cargo xtask swarm` plays thousands of them.
 
 #![allow(
     clippy::expect_used,
@@ -19,10 +19,10 @@ use reeve_sim::swarm::{self, Options, Report};
 use reeve_tests::artefacts::policies_dir;
 use troupe::Troupe;
 
-/// Set in the process that a test starts to have its world a second time.
+/// Set in the process that a test starts to play its world a second time.
 const CHILD: &str = "REEVE_TEST_SWARM_CHILD";
 
-/// A seed whose world has several hosts.
+/// The seed of a world with several hosts.
 const TRACED: u64 = 7;
 
 fn troupe() -> Troupe {
@@ -35,7 +35,7 @@ fn world(troupe: &Troupe, seed: u64, is_traced: bool) -> Report {
 }
 
 #[test]
-fn the_guarantees_hold_in_random_worlds_whoever_plays() {
+fn the_guarantees_hold_in_random_worlds_with_every_cast() {
     let troupe = troupe();
     for seed in 1..=6 {
         let report = world(&troupe, seed, false);
@@ -45,7 +45,7 @@ fn the_guarantees_hold_in_random_worlds_whoever_plays() {
     }
 }
 
-/// The world of [`TRACED`], line by line.
+/// The trace of the world [`TRACED`], line by line.
 fn trace() -> String {
     let report = world(&troupe(), TRACED, true);
     let lines = report.trace.iter().map(|line| format!("{line:?}\n"));
@@ -53,13 +53,13 @@ fn trace() -> String {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process() {
+fn the_same_seed_gives_the_same_trace_in_another_process() {
     if std::env::var_os(CHILD).is_some() {
         println!("{}", trace());
         return;
     }
     let me = std::env::current_exe().unwrap();
-    let name = "the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process";
+    let name = "the_same_seed_gives_the_same_trace_in_another_process";
     let child = Command::new(me)
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, "1")
@@ -72,7 +72,7 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte_in_another_process() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_digests_in_the_world_that_runs_without_them() {
+fn digests_repeat_for_a_seed_and_do_not_change_the_world() {
     let troupe = troupe();
     let digested = |seed, keeps_lines| {
         let options = Options::draw(seed, &troupe.casts.names());
@@ -98,7 +98,7 @@ fn the_same_seed_gives_the_same_digests_in_the_world_that_runs_without_them() {
 }
 
 #[test]
-fn each_incident_comes_up_by_chance_as_it_was_and_not_under_reeve() {
+fn incidents_occur_in_random_stories_but_not_under_reeve() {
     let troupe = troupe();
     for incident in Incident::ALL {
         let legacy = troupe.cast(incident.legacy().trim_end_matches(".wasm"));

@@ -1,4 +1,4 @@
-//! What a decision, a resolve and a report cost.
+//! `cargo xtask bench`: the cost of a decision, a resolve and a report.
 
 use std::process::ExitCode;
 
@@ -7,14 +7,14 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{emulator, policies, process};
 
-/// Any will do: the emulator checks none. The host looks for them in its environment.
+/// The credentials in the bench's environment. Any values work, because the emulator checks none.
 const CREDENTIALS: [(&str, &str); 2] = [
     ("AWS_ACCESS_KEY_ID", "bench"),
     ("AWS_SECRET_ACCESS_KEY", "bench"),
 ];
 
-/// Builds the policies, puts the AWS emulator in place and becomes the bench, optimised. The bench is behind a feature, so that the
-/// tests need not compile the engine it compares with.
+/// Builds the policies, installs the AWS emulator, and becomes the optimised bench. The bench is
+/// behind a feature, so that the tests do not compile the engine that it compares with.
 ///
 /// # Errors
 /// When something does not build.

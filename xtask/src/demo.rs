@@ -1,4 +1,5 @@
-//! The incidents on the embedded world: no AWS account, no Python, no AWS SDK compiled.
+//! `cargo xtask demo`: the incidents on the embedded world, without an AWS account, Python, or the
+//! AWS SDK.
 
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::workspace::Workspace;
 use crate::{policies, process};
 
-/// Without its default features, `reeve` knows no cloud but the embedded one, and needs no AWS SDK.
+/// Without its default features, `reeve` has only the embedded cloud, and needs no AWS SDK.
 const REEVE: [&str; 6] = [
     "--quiet",
     "--package",

@@ -1,11 +1,10 @@
-//! `cargo xtask docs`: the pages that are made from other files.
+//! `cargo xtask docs`: the generated pages.
 //!
 //! ```text
 //! host/reeve.sample.toml            ──▶ docs/configuration.md
 //! policies/*/settings.schema.json   ──▶ docs/policies/reference.md, between two marks
 //! ```
-//!
-//! A test refuses a page that is not what its sources make.
+//! A test refuses a page that differs from its sources.
 
 mod sample;
 mod settings;
@@ -21,13 +20,13 @@ use crate::workspace::Workspace;
 const CONFIGURATION: &str = "docs/configuration.md";
 const SAMPLE: &str = "host/reeve.sample.toml";
 const REFERENCE: &str = "docs/policies/reference.md";
-/// Between these lines of [`REFERENCE`] the settings stand.
+/// The lines of [`REFERENCE`] before and after the settings.
 const MARKS: [&str; 2] = [
     "<!-- Made by `cargo xtask docs` from policies/*/settings.schema.json. -->",
-    "<!-- End of what is made. -->",
+    "<!-- End of the generated part. -->",
 ];
 
-/// Writes every page anew.
+/// Writes every generated page.
 ///
 /// # Errors
 /// When a source cannot be read or understood, or a page cannot be written.
@@ -53,7 +52,7 @@ fn read(root: &Path, file: &str) -> Result<String> {
     fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The page with `made` between its marks.
+/// Puts `made` between the page's marks.
 fn between_marks(page: &str, made: &str) -> Result<String> {
     let [begin, end] = MARKS;
     let parts = page.split_once(begin);
@@ -64,7 +63,7 @@ fn between_marks(page: &str, made: &str) -> Result<String> {
     Ok(format!("{before}{begin}\n\n{made}\n{end}{after}"))
 }
 
-/// A text within a cell of a table.
+/// Escapes a text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
@@ -74,19 +73,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_page_is_what_its_sources_make() {
+    fn every_page_equals_its_sources() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         for (page, text) in pages(root).unwrap() {
             let found = read(root, page).unwrap();
             assert!(
                 found == text,
-                "{page} is not what its sources make; run `cargo xtask docs`"
+                "{page} differs from its sources; run `cargo xtask docs`"
             );
         }
     }
 
     #[test]
-    fn what_is_made_stands_between_the_marks() {
+    fn the_generated_part_stands_between_the_marks() {
         let [begin, end] = MARKS;
         let page = format!("a\n{begin}\nold\n{end}\nz\n");
         let made = between_marks(&page, "new\n").unwrap();

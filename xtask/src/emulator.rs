@@ -1,6 +1,6 @@
-//! moto, which speaks EC2's and SSM's wire protocol, in a virtual environment of its own.
+//! Installs moto, which speaks EC2's and SSM's wire protocol, in a virtual environment of its own.
 //!
-//! The tests start its server themselves, on a free port; here it is only put in place.
+//! The tests themselves start its server, on a free port.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,11 @@ use crate::lock::Lock;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Pinned: what the tests learn about the wire is true of one version.
+/// The version is pinned, because the tests depend on the wire format of one version.
 const REQUIREMENT: &str = "moto[server,ec2,ssm]==5.2.5";
 
-/// Names what is installed, and is written last: an interrupted installation has none.
+/// The file that names the installed version. It is written last, so an interrupted installation
+/// has none.
 const STAMP: &str = "installed.txt";
 
 /// Makes sure the emulator is installed under `<target>/emulator` and returns its server's path.
@@ -55,7 +56,7 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<PathBuf> {
     )?;
     if !server.is_file() {
         bail!(
-            "pip has installed {REQUIREMENT}, and there is no {}",
+            "pip has installed {REQUIREMENT}, but there is no {}",
             server.display()
         );
     }
@@ -64,8 +65,8 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<PathBuf> {
     Ok(server)
 }
 
-/// Whether this very version is installed, and the Python it was installed for is still there (a
-/// virtual environment links to it).
+/// Whether this version is installed, and its Python is still there (a virtual environment links to
+/// it).
 fn installed(folder: &Path) -> bool {
     let stamp = fs::read_to_string(folder.join(STAMP));
     stamp.is_ok_and(|stamp| stamp == REQUIREMENT) && folder.join("bin/python").exists()
@@ -78,7 +79,8 @@ fn require_venv() -> Result<()> {
              Ubuntu: apt-get install python3 python3-venv"
         );
     }
-    // Debian splits them off, and then `venv` fails halfway with a long story.
+    // Debian has `ensurepip` in a package of its own; without it, `venv` fails halfway with a long
+    // error.
     let mut import = Command::new("python3");
     process::capture(import.args(["-c", "import venv, ensurepip"]))
         .map(drop)
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn another_version_or_a_missing_python_is_not_installed() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(!installed(folder.path()), "nothing is there");
+        assert!(!installed(folder.path()), "the folder is empty");
         fs::write(folder.path().join(STAMP), REQUIREMENT).unwrap();
         assert!(!installed(folder.path()), "its Python is gone");
         fs::create_dir(folder.path().join("bin")).unwrap();

@@ -1,7 +1,7 @@
 //! The program `ip`, with which the tests make network namespaces.
 //!
-//! Most machines have it. Where it is missing it is unpacked from Debian's packages below the target directory, without
-//! being root; only where that is impossible must a person install it.
+//! Most machines have it. If it is missing, it is unpacked from Debian's packages below the target
+//! directory, without root. If that is impossible, a person must install it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,13 +15,14 @@ use crate::toolchain::apt::{self, Apt};
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "iproute2";
-/// Where distributions put it: the search path of a user who is not root lacks half of these.
+/// The paths of `ip` in distributions. The search path of a normal user lacks half of their
+/// folders.
 const PLACES: [&str; 4] = ["bin/ip", "usr/bin/ip", "sbin/ip", "usr/sbin/ip"];
 
 /// Finds `ip`, or unpacks it below the target directory.
 ///
 /// # Errors
-/// It is not there, and Debian's packages cannot be fetched.
+/// When `ip` is missing, and Debian's packages cannot be fetched.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<PathBuf> {
     if process::exists("ip") {
         return Ok("ip".into());
@@ -66,7 +67,7 @@ fn unpack(folder: &Path) -> Result<PathBuf> {
             prefix.display()
         );
     };
-    // Written last: an interrupted unpacking has none.
+    // The wrapper is written last, so an interrupted unpacking has none.
     let wrapper = folder.join("ip");
     fs::write(&wrapper, script(folder, &ip)?)?;
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
@@ -77,7 +78,7 @@ fn fetch(apt: &Apt, folder: &Path) -> Result<Vec<PathBuf>> {
     apt.download(&apt.closure(&[PACKAGE])?, folder)
 }
 
-/// Starts the unpacked program with the libraries that were unpacked with it.
+/// The script that starts the unpacked program with the libraries that were unpacked with it.
 fn script(folder: &Path, ip: &Path) -> Result<String> {
     let mut libraries = Vec::new();
     for lib in ["lib", "usr/lib"].map(|lib| folder.join("prefix").join(lib)) {

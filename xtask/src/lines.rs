@@ -1,7 +1,7 @@
-//! `cargo xtask lines`: how much source each area has.
+//! `cargo xtask lines`: the number of source lines in each area.
 //!
 //! A line counts if it is neither blank nor only a comment. Tests are files in `tests` folders,
-//! `tests.rs`, files with `_tests` in their names, and what is built under `#[cfg(test)]`.
+//! `tests.rs`, files with `_tests` in their names, and code under `#[cfg(test)]`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::workspace::{Workspace, tracked};
 use crate::{print, source};
 
-/// The folders that get a line of their own. A file belongs to the first of them that has it.
+/// The folders that get a row of their own. A file belongs to the first folder that contains it.
 const AREAS: [&str; 10] = [
     "host/core",
     "host/policy",
@@ -39,7 +39,7 @@ impl Lines {
     }
 }
 
-/// Prints a line for each area and one for all.
+/// Prints a row for each area and one for all.
 ///
 /// # Errors
 /// When git cannot list the tree, or a file cannot be read or is not Rust.

@@ -1,4 +1,4 @@
-//! What is checked without running anything: format, walls, imports, licences, manifests, pages, clippy.
+//! `cargo xtask lint`: checks of format, walls, imports, licences, manifests, pages and clippy.
 
 mod graph;
 mod imports;
@@ -7,7 +7,9 @@ mod links;
 mod manifests;
 mod modules;
 mod refusal;
+mod tree;
 mod walls;
+mod words;
 
 use std::process::{Command, ExitCode};
 
@@ -15,6 +17,7 @@ use anyhow::{Context, Result};
 
 use self::graph::Graph;
 use self::refusal::Refusal;
+use self::tree::Tree;
 use crate::toolchain::TARGET;
 use crate::workspace::{self, Workspace};
 use crate::{print, process};
@@ -44,7 +47,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         "imports",
         passes(&modules::check(workspace.root(), &files)?),
     )?;
-    check("pages", passes(&links::check(workspace)?))?;
+    let tree = Tree::read(workspace.root(), &files)?;
+    check("pages", passes(&links::check(&tree)))?;
+    check("words", passes(&words::check(&tree)))?;
     check("clippy", succeeds(&mut clippy(workspace)))?;
     check(
         "clippy of the demo's build",
@@ -57,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The program says itself what it finds.
+/// Runs a program that prints its own findings; returns whether it succeeded.
 fn succeeds(command: &mut Command) -> bool {
     let ended = process::run_with_heartbeat(command);
     if let Err(error) = &ended {
@@ -66,7 +71,7 @@ fn succeeds(command: &mut Command) -> bool {
     ended.is_ok()
 }
 
-/// Toolchains can be installed without the two, and cargo's own message does not say how to get
+/// Fails if the toolchain has no `fmt` or `clippy`. Cargo's own message does not say how to install
 /// them.
 fn require_tools() -> Result<()> {
     for tool in ["fmt", "clippy"] {
@@ -77,7 +82,7 @@ fn require_tools() -> Result<()> {
     Ok(())
 }
 
-/// All features, so that the bench is checked too.
+/// Clippy with all features, so that it checks the bench too.
 fn clippy(workspace: &Workspace) -> Command {
     let mut clippy = workspace.cargo("clippy");
     clippy.args(["--quiet", "--workspace", "--all-targets", "--all-features"]);
@@ -85,8 +90,8 @@ fn clippy(workspace: &Workspace) -> Command {
     clippy
 }
 
-/// What is dead without the AWS feature shows only without it, and a newcomer would meet the
-/// warning first.
+/// Clippy of the demo's build. Code that is dead without the AWS feature shows only in this build,
+/// which a newcomer runs first.
 fn clippy_of_demo(workspace: &Workspace) -> Command {
     let mut clippy = workspace.cargo("clippy");
     clippy.args(["--quiet", "--package", "reeve", "--no-default-features"]);
@@ -94,7 +99,7 @@ fn clippy_of_demo(workspace: &Workspace) -> Command {
     clippy
 }
 
-/// Prints what the walls, the licences and the manifests refuse; returns whether there was nothing.
+/// Checks walls, licences and manifests, and prints the refusals; returns whether there were none.
 fn dependencies(workspace: &Workspace) -> Result<bool> {
     let graph = read_graph(workspace)?;
     let mut refusals: Vec<Refusal> = walls::check(&graph);
@@ -107,7 +112,7 @@ fn dependencies(workspace: &Workspace) -> Result<bool> {
     Ok(passes(&refusals))
 }
 
-/// Prints what is refused; returns whether that is nothing.
+/// Prints the refusals; returns whether there were none.
 fn passes(refusals: &[Refusal]) -> bool {
     for refusal in refusals {
         eprintln!("{refusal}");
@@ -115,8 +120,8 @@ fn passes(refusals: &[Refusal]) -> bool {
     refusals.is_empty()
 }
 
-/// The graph as it is built for this machine and for the policies' target: crates for other systems
-/// are never compiled here, and need not be downloaded to be judged.
+/// Reads the graph for this machine and for the policies' target. Crates for other systems are
+/// never compiled, so the lint need not download them.
 fn read_graph(workspace: &Workspace) -> Result<Graph> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let said = process::capture(rustc.arg("-vV"))?;

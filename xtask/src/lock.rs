@@ -1,19 +1,19 @@
-//! One builder at a time: two `cargo xtask` may run at once, in two terminals or two checkouts.
+//! A lock for builds: two `cargo xtask` may run at once, in two terminals or two checkouts.
 
 use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Held while something shared is being built; the operating system lets go of it when the process
-/// ends, however it ends.
+/// A lock that is held during the build of something shared. The operating system releases it when
+/// the process ends, even by a crash.
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits until the file is ours. `what` names what the other one is building, for the person
-    /// who waits.
+    /// Waits until this process holds the lock. `what` names the thing being built, in the message
+    /// to the person who waits.
     ///
     /// # Errors
     /// When the file cannot be created or locked.

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! main         the command line
-//! workspace    where things are; the nested cargo
+//! workspace    the paths of the checkout; the nested cargo
 //! process      running other programs, with errors that name them
-//! print        standard output, which may have no reader any longer
-//! lock         one builder at a time
+//! print        standard output, whose reader may have ended
+//! lock         a lock for builds
 //!
 //! toolchain    a compiler for wasm32-unknown-unknown: the running one, rustup's, or Debian's
 //! policies     policy crates -> core modules -> components in <target>/policies
@@ -13,15 +13,15 @@
 //! iproute      the program `ip`: the machine's, or unpacked under <target>/iproute2
 //! test         policies, emulator, ip, reeve, then every test, summed up in the last line
 //! lint         fmt, walls between the crates and inside them, licences, manifests, pages, clippy
-//! docs         pages made from the sample configuration and the settings' schemas
+//! docs         pages generated from the sample configuration and the settings' schemas
 //! demo, bench, swarm
-//!              build what they need and hand over
+//!              build their inputs and become the program
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
-//! lines        how much source there is, with and without tests
+//! lines        the number of source lines, with and without tests
 //! ```
 //!
-//! Data flows one way: a command asks `workspace` where things are, prepares what it needs
-//! (`policies`, `emulator`, `iproute`), and passes the places on to cargo as `REEVE_*` variables.
+//! Data flows one way. A command gets paths from `workspace`, prepares its inputs (`policies`,
+//! `emulator`, `iproute`), and passes their paths to cargo as `REEVE_*` variables.
 #![allow(
     clippy::print_stderr,
     reason = "a command line talks to the person who runs it"
@@ -52,7 +52,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
-/// What `--help` says about the environment; each name is read where the command that uses it lives.
+/// The part of `--help` about the environment. The module of each command reads its own variables.
 const ENVIRONMENT: &str = "\
 Environment:
   REEVE_WASM_TOOLCHAIN  where the compiler for wasm32-unknown-unknown comes from:
@@ -87,9 +87,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Checks format, walls between the crates, licences, manifests and clippy's findings
+    /// Checks format, walls between the crates, licences, manifests, links, words and clippy's
+    /// findings
     Lint,
-    /// Writes the pages that are made from other files: the configuration, the policies' settings
+    /// Writes the generated pages: the configuration, the policies' settings
     Docs,
     /// Plays the incidents on the embedded world, then serves it (`--once`: exits instead)
     Demo {
@@ -103,7 +104,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Lets random worlds run and checks the guarantees (`--seed S`: one of them, line by line)
+    /// Plays random worlds and checks the guarantees (`--seed S`: one world, line by line)
     Swarm {
         /// Passed on to the swarm
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

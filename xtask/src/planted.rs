@@ -1,5 +1,5 @@
-//! Planted bugs: mistakes that an engineer could make in the core, stated in `tests/planted`, and
-//! whether the swarm catches them.
+//! `cargo xtask planted`: plants the bugs of `tests/planted` in the core, and shows whether the
+//! swarm catches them.
 //!
 //! ```text
 //! tracked tree ─▶ copy below the target directory ─▶ one bug at a time ─▶ swarm, until a violation
@@ -31,19 +31,19 @@ use crate::lock::Lock;
 use crate::workspace::Workspace;
 use crate::{policies, print};
 
-/// So many of a hundred bugs must be caught. A few mistakes show too rarely for every run.
+/// The percentage of bugs that must be caught. A few mistakes show too rarely for every run.
 const CAUGHT_PERCENT_MIN: usize = 95;
 
-/// What to try.
+/// The options of `cargo xtask planted`.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Tries this bug only; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// How many worlds the swarm tries before a bug counts as missed
+    /// The number of worlds after which a bug counts as missed
     #[arg(long, default_value_t = 3_000)]
     seeds: u64,
-    /// How many worlds run at a time (default: one per core)
+    /// The number of worlds at a time [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
     /// Writes `planted`, `caught` and `missed` to this file
@@ -64,8 +64,8 @@ struct Tally<'bugs> {
 /// or one could not be tried.
 ///
 /// # Errors
-/// When a bug does not fit the tree, something cannot be read or copied, or the tree without a bug
-/// does not build or breaks a guarantee: no trial means anything before that is mended.
+/// When a bug does not fit the tree, a file cannot be read or copied, or the tree without a bug does
+/// not build or breaks a guarantee: a trial would prove nothing then.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let began = Instant::now();
     let chosen = choose(bugs::read(workspace.root())?, &options.only)?;
@@ -80,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     if let Trial::Caught(violation) = &sound {
         bail!(
             "the swarm finds a violation without a planted bug: {violation}\nlook at it with `cargo xtask \
-             swarm --seed {}`, and mend it first",
+             swarm --seed {}`, and fix it first",
             violation.seed
         );
     }

@@ -1,4 +1,4 @@
-//! Policy crates become core modules, and core modules become components.
+//! `cargo xtask policies`: compiles policy crates to core modules, and turns these into components.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,19 +29,19 @@ const PACKAGES: [&str; 11] = [
     "reeve-noop",
 ];
 
-/// What packages have in front and files do not: a folder of policies needs no surname.
+/// The prefix of packages that files do not have: in a folder of policies it says nothing.
 const PREFIX: &str = "reeve-";
 
-/// The profile of the root manifest that is made for components: small beats fast to build.
+/// The root manifest's profile for components: a small component matters more than a fast build.
 const PROFILE: &str = "policy";
 
-/// Builds every policy and writes it as a component to `<target>/policies`, a line for each. A file
-/// is replaced, never written over, and only when its bytes have changed: a running host may be
-/// watching the folder.
+/// Builds every policy, writes it as a component to `<target>/policies`, and prints a line for
+/// each. A changed file is replaced as a whole, and an unchanged one is left alone, because a
+/// running host may be watching the folder.
 ///
 /// # Errors
 /// When there is no compiler for the target, a package is missing or does not compile, or a core
-/// module does not fit the contract in `wit/`. The others are built all the same.
+/// module does not fit the contract in `wit/`. The other policies are still built.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     let missing: Vec<&str> = PACKAGES
         .into_iter()
@@ -89,8 +89,8 @@ fn build_one(workspace: &Workspace, toolchain: &WasmToolchain, package: &str) ->
     ))
 }
 
-/// Compiles one package to a core module and returns its file. One package at a time, as a `cdylib`
-/// alone: beside an `rlib`, which the native tests need, cargo leaves link-time optimisation out.
+/// Compiles one package to a core module and returns its file. It builds only the `cdylib`:
+/// together with an `rlib`, which the native tests need, cargo does no link-time optimisation.
 fn compile(workspace: &Workspace, toolchain: &WasmToolchain, package: &str) -> Result<PathBuf> {
     let target_dir = toolchain.target_dir(workspace);
     let mut cargo = workspace.cargo("rustc");
@@ -112,8 +112,9 @@ fn compile(workspace: &Workspace, toolchain: &WasmToolchain, package: &str) -> R
     Ok(target_dir.join(TARGET).join(PROFILE).join(file))
 }
 
-/// Panic texts hold the paths of sources. Where this machine keeps downloaded crates must not end
-/// up in a component, nor change its digest. The flags of the host's build are meant for the host.
+/// Makes the build independent of the machine. Panic texts hold the paths of sources, and this
+/// machine's path of downloaded crates must not change a component's digest. The flags of the
+/// host's build do not apply to policies.
 fn same_everywhere(cargo: &mut Command) {
     cargo
         .env_remove("RUSTFLAGS")
@@ -128,8 +129,8 @@ fn same_everywhere(cargo: &mut Command) {
     }
 }
 
-/// A module that imports anything but the contract's types is refused by the encoder; one that was
-/// built without bindings would pass as a component with nothing in it.
+/// Makes a component of a core module. The encoder refuses a module that imports anything but the
+/// contract's types. It accepts a module without bindings, so an empty component is refused here.
 fn componentize(module: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
     let component = ComponentEncoder::default()
@@ -149,7 +150,8 @@ fn componentize(module: &Path) -> Result<Vec<u8>> {
     Ok(component)
 }
 
-/// Returns whether anything was written. A reader sees the old file or the new one, whole.
+/// Replaces a file if its bytes differ; returns whether they did. A reader sees either the old file
+/// or the new one, never a part.
 fn replace(file: &Path, bytes: &[u8]) -> Result<bool> {
     if fs::read(file).is_ok_and(|present| present == bytes) {
         return Ok(false);
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_whose_bytes_are_the_same_is_left_alone() {
+    fn a_component_with_the_same_bytes_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("resolve.wasm");
         assert!(replace(&file, b"one").unwrap());
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exports_nothing_or_is_no_module_is_no_policy() {
+    fn a_module_without_exports_and_a_non_module_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let module = folder.path().join("module.wasm");
         for (bytes, expected) in [

@@ -1,11 +1,11 @@
-//! The one way to standard output: `println!` panics when the reader is gone (`| head`).
+//! Prints to standard output. `println!` would panic when the reader has ended (`| head`).
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Result;
 
-/// The exit code a shell shows for a program that SIGPIPE ended: 128 + 13.
+/// The exit code of a program that SIGPIPE ended, as a shell shows it: 128 + 13.
 pub(crate) const READER_GONE: u8 = 141;
 
 /// The program at the other end of the pipe has ended.
@@ -20,10 +20,10 @@ impl Display for ReaderGone {
 
 impl std::error::Error for ReaderGone {}
 
-/// Prints one line, and the line's end.
+/// Prints one line with a line break.
 ///
 /// # Errors
-/// [`ReaderGone`], or what the system says.
+/// [`ReaderGone`], or another error of the system.
 pub(crate) fn line(line: impl Display) -> Result<()> {
     match io::stdout().write_all(format!("{line}\n").as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),

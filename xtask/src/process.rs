@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often a program with a time bound is looked at: short beside any bound, long beside a look.
+/// The time between two checks of a running program: short compared with any bound, long compared
+/// with a check.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often a silent build says that it is still at work: soon enough that nobody gives up on it.
+/// The time between two signs of life during a silent build: short enough that no person gives up.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// Runs a program whose output the person sees.
 ///
 /// # Errors
-/// When it cannot be started or does not end well.
+/// When the program cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     if !status.success() {
@@ -26,16 +27,16 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program and returns what it wrote to its standard output.
+/// Runs a program and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started, does not end well (its standard error is in the message), or writes
-/// something that is not text.
+/// When the program cannot be started, fails (its standard error is in the message), or writes
+/// something that is not UTF-8.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     capture_with(command, Stdio::piped())
 }
 
-/// As [`capture`], but the person sees the standard error as it comes.
+/// As [`capture`], but the person sees the standard error at once.
 ///
 /// # Errors
 /// As [`capture`].
@@ -66,7 +67,7 @@ fn capture_with(command: &mut Command, stderr: Stdio) -> Result<String> {
         .with_context(|| format!("`{}` wrote something that is not UTF-8", line(command)))
 }
 
-/// Runs a program that says nothing for minutes, and says in its place that it is still at work.
+/// Runs a program that prints nothing for minutes, and prints a sign of life in its place.
 ///
 /// # Errors
 /// As [`run`].
@@ -89,11 +90,11 @@ pub(crate) fn run_with_heartbeat(command: &mut Command) -> Result<()> {
     }
 }
 
-/// Runs a program that may hang, for at most `bound`; returns what it wrote to its standard error
-/// when it failed.
+/// Runs a program that may hang, for at most `bound`.
 ///
 /// # Errors
-/// When it cannot be started, does not end well, or is ended because the bound has passed.
+/// When the program cannot be started, fails (its standard error is in the message), or is killed
+/// because the bound has passed.
 pub(crate) fn run_bounded(command: &mut Command, bound: Duration) -> Result<()> {
     let start = Instant::now();
     let mut child = command
@@ -112,7 +113,7 @@ pub(crate) fn run_bounded(command: &mut Command, bound: Duration) -> Result<()> 
             bail!("`{}` ended with {status}: {}", line(command), said.trim());
         }
         if start.elapsed() >= bound {
-            // It may have ended by itself a moment ago; then there is nothing left to end.
+            // The program may have ended by itself a moment ago; then `kill` fails without harm.
             let _ = child.kill();
             child.wait()?;
             bail!(
@@ -125,28 +126,29 @@ pub(crate) fn run_bounded(command: &mut Command, bound: Duration) -> Result<()> 
     }
 }
 
-/// Reads on the side, so that a program that says much does not wait for a reader.
+/// Reads the standard error in a thread of its own, so that a program that prints much does not
+/// block.
 fn collect(child: &mut Child) -> thread::JoinHandle<String> {
     let pipe = child.stderr.take();
     thread::spawn(move || {
         let mut said = Vec::new();
         if let Some(mut pipe) = pipe {
-            // What could be read until the pipe broke is what there is to show.
+            // If the pipe breaks, the text up to there is shown.
             let _ = pipe.read_to_end(&mut said);
         }
         String::from_utf8_lossy(&said).into_owned()
     })
 }
 
-/// Becomes the program: signals, exit code and terminal are its own from here on.
+/// Replaces this process by the program, which gets its signals, exit code and terminal.
 ///
 /// # Errors
-/// When it cannot be started; otherwise this does not return.
+/// When the program cannot be started. Otherwise this function does not return.
 pub(crate) fn become_program(command: &mut Command) -> Result<ExitCode> {
     Err(command.exec()).with_context(|| cannot_start(command))
 }
 
-/// Whether a program of that name can be started at all.
+/// Whether a program of that name can be started.
 pub(crate) fn exists(program: &str) -> bool {
     let probe = Command::new(program)
         .arg("--version")
@@ -157,7 +159,7 @@ pub(crate) fn exists(program: &str) -> bool {
     !matches!(probe, Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The command as one would type it.
+/// The command line, as a person would type it.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_command_and_what_it_said() {
+    fn a_failure_names_the_command_and_has_its_output() {
         let error = capture(&mut shell("echo no such thing >&2; exit 3"))
             .unwrap_err()
             .to_string();

@@ -1,7 +1,7 @@
-//! Rust source as tokens, with the tests told apart.
+//! Rust source as tokens, with and without its tests.
 //!
-//! `proc-macro2` reads the text: it knows strings, comments and lifetimes, and the tokens inside
-//! macros stay in sight.
+//! `proc-macro2` reads the text. It knows strings, comments and lifetimes, and keeps the tokens
+//! inside macros.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Words that may stand before the word that says what an item is.
+/// Words that may stand before an item's keyword.
 const QUALIFIERS: [&str; 4] = ["pub", "unsafe", "async", "extern"];
 
-/// Items that end with `;`, even when braces come before.
+/// Items that end with `;`, even after braces.
 const ENDS_WITH_SEMICOLON: [&str; 5] = ["use", "static", "type", "let", "const"];
 
 /// Items whose commas, as in `impl<A, B>`, do not end them.
@@ -23,13 +23,15 @@ const HAS_COMMAS: [&str; 5] = ["mod", "impl", "struct", "enum", "trait"];
 pub(crate) struct Source {
     /// The whole file, without comments and docs.
     all: Vec<TokenTree>,
-    /// The same without what is built for tests only.
+    /// The file without comments, docs and code for tests only.
     without_tests: Vec<TokenTree>,
     /// The modules that the file declares for tests only, each in a file of its own.
     test_modules: Vec<String>,
 }
 
 impl Source {
+    /// Parses the text of a file.
+    ///
     /// # Errors
     /// When the text is not Rust.
     pub(crate) fn parse(text: &str) -> Result<Self> {
@@ -46,24 +48,24 @@ impl Source {
         })
     }
 
-    /// What is not built for tests only.
+    /// The tokens without code for tests only.
     pub(crate) fn without_tests(&self) -> &[TokenTree] {
         &self.without_tests
     }
 
-    /// How many lines have code.
+    /// The number of lines with code.
     pub(crate) fn lines(&self) -> usize {
         count(&self.all)
     }
 
-    /// How many lines have code that is not built for tests only.
+    /// The number of lines with code that is not for tests only.
     pub(crate) fn lines_without_tests(&self) -> usize {
         count(&self.without_tests)
     }
 }
 
-/// Reads files, by their paths below `root`, and takes all code out of `without_tests` of those
-/// that hold tests only.
+/// Reads files, by their paths relative to `root`. A file that holds tests only gets an empty
+/// `without_tests`.
 ///
 /// # Errors
 /// When a file cannot be read, or is not Rust.
@@ -96,8 +98,8 @@ pub(crate) fn read(root: &Path, files: Vec<PathBuf>) -> Result<BTreeMap<PathBuf,
     Ok(sources)
 }
 
-/// The folder in which a file's child modules are: `a/` for `a.rs`, the file's own for `mod.rs` and
-/// a crate's root.
+/// The folder of a file's child modules: `a/` for `a.rs`, the file's own folder for `mod.rs` and a
+/// crate's root.
 fn folder_of_children(file: &Path) -> PathBuf {
     let has_own_folder = |it: &str| file.file_name().is_some_and(|name| name == it);
     match ["mod.rs", "lib.rs", "main.rs"]
@@ -117,7 +119,7 @@ fn holds_tests_only(file: &Path) -> bool {
         .any(|part| is_of_tests(&part.to_string_lossy()))
 }
 
-/// Leaves out docs, which are attributes here.
+/// Removes doc comments, which are attributes in a token stream.
 fn without_docs(tokens: TokenStream) -> Vec<TokenTree> {
     let mut kept: Vec<TokenTree> = Vec::new();
     for token in tokens {
@@ -148,8 +150,8 @@ fn is_doc(token: &TokenTree) -> bool {
         && inner.next().is_some_and(|it| is_punct(&it, '='))
 }
 
-/// Leaves out what follows `#[cfg(test)]`, and collects the names of the modules whose files follow
-/// it.
+/// Removes the items after `#[cfg(test)]`, and collects the names of the modules among them that
+/// are files.
 fn without_tests(tokens: &[TokenTree], modules: &mut Vec<String>) -> Vec<TokenTree> {
     let mut kept = Vec::new();
     let mut rest = tokens;
@@ -172,14 +174,14 @@ fn without_tests(tokens: &[TokenTree], modules: &mut Vec<String>) -> Vec<TokenTr
     kept
 }
 
-/// Whether an attribute is `cfg(test)`, or one that asks for `test` and something else.
+/// Whether an attribute is `cfg(test)`, or requires `test` and something else.
 fn is_for_tests(attribute: &TokenStream) -> bool {
     let text: String = attribute.to_string().split_whitespace().collect();
     text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
-/// How many tokens the item at the beginning has, further attributes included. A field, a variant
-/// or an arm ends with a comma.
+/// The number of tokens of the first item, including further attributes. A field, a variant or an
+/// arm ends with a comma.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let mut at = 0;
     while tokens.get(at).is_some_and(|it| is_punct(it, '#')) {
@@ -217,7 +219,7 @@ fn declared_module(item: &[TokenTree]) -> Option<String> {
     }
 }
 
-/// A token, with `inner` made of what is inside if it is a group.
+/// The token; for a group, with `inner` applied to its content.
 fn nested(token: TokenTree, inner: impl FnOnce(TokenStream) -> TokenStream) -> TokenTree {
     let TokenTree::Group(group) = token else {
         return token;
@@ -227,7 +229,7 @@ fn nested(token: TokenTree, inner: impl FnOnce(TokenStream) -> TokenStream) -> T
     TokenTree::Group(changed)
 }
 
-/// How many lines a token stands on.
+/// The number of lines with a token.
 fn count(tokens: &[TokenTree]) -> usize {
     let mut lines = BTreeSet::new();
     collect_lines(tokens.iter().cloned(), &mut lines);
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_for_tests_only_is_told_apart() {
+    fn code_for_tests_only_is_left_out() {
         let cases = [
             ("#[cfg(test)]\nmod tests {}\nuse a::b;\n", (1, 3)),
             ("#[cfg(test)]\nmod tests;\nconst A: u8 = 1;\n", (1, 3)),

@@ -1,4 +1,4 @@
-//! Random worlds by the thousand.
+//! `cargo xtask swarm`: thousands of random worlds.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{policies, process};
 
-/// Builds the policies and becomes the swarm, optimised.
+/// Builds the policies and becomes the optimised swarm.
 ///
 /// # Errors
 /// When something does not build.

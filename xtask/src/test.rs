@@ -1,4 +1,5 @@
-//! Every test, with everything it needs put in place, summed up in the last line.
+//! `cargo xtask test`: builds everything that the tests need, runs every test, and sums up in the
+//! last line.
 
 mod tally;
 
@@ -13,18 +14,18 @@ use self::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{emulator, iproute, policies, print, process};
 
-/// Runs the tests. The last line printed is `N passed, N failed`, in every case: whatever keeps
-/// tests from running, and whatever leaves some out, counts as a failure and is said before it.
+/// Runs the tests. The last line is always `N passed, N failed`. A problem that keeps tests from
+/// running, or leaves some out, counts as a failure and is printed before that line.
 ///
 /// # Errors
-/// When the terminal or pipe this prints to is gone.
+/// When standard output cannot be written.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let mut tally = Tally::default();
     let mut problems = match prepare_and_run(workspace, args, &mut tally) {
         Ok(problems) => problems,
         Err(error) => vec![format!("{error:#}")],
     };
-    // That no test ran is no news when the build has failed.
+    // After a failed build, "no test ran" would say nothing new.
     if problems.is_empty() {
         problems = tally.problems(!args.is_empty());
     }
@@ -40,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// Returns what went wrong beside the tests that failed.
+/// Returns the problems other than failed tests.
 fn prepare_and_run(
     workspace: &Workspace,
     args: &[String],
@@ -62,7 +63,7 @@ fn prepare_and_run(
     let ended_well = stream(&mut tests, &mut std::io::stdout(), tally)?;
     if !ended_well && tally.failed == 0 {
         return Ok(vec![
-            "`cargo test` failed and no test did: something does not compile, or a test binary \
+            "`cargo test` failed, but no test did: something does not compile, or a test binary \
              ended before its result (see above)"
                 .to_owned(),
         ]);
@@ -70,9 +71,9 @@ fn prepare_and_run(
     Ok(Vec::new())
 }
 
-/// Builds the tests and the `reeve` that some of them start, and returns the latter's path. Both in
-/// one call, because cargo unites the features of what it builds together: apart, the AWS SDK would
-/// be compiled twice.
+/// Builds the tests and the `reeve` that some of them start, and returns the path of `reeve`. It
+/// builds both in one call, because cargo unites the features of one build; two builds would
+/// compile the AWS SDK twice.
 fn build_reeve(workspace: &Workspace) -> Result<PathBuf> {
     let mut build = workspace.cargo("build");
     build
@@ -82,10 +83,10 @@ fn build_reeve(workspace: &Workspace) -> Result<PathBuf> {
     messages
         .lines()
         .find_map(built_reeve)
-        .context("cargo has built the package `reeve` and named no executable `reeve`")
+        .context("cargo has built the package `reeve`, but named no executable `reeve`")
 }
 
-/// A line of cargo's JSON messages, as far as it matters here.
+/// The part of cargo's JSON messages that is read here.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -104,7 +105,8 @@ struct BuiltProfile {
     test: bool,
 }
 
-/// The program itself: its unit tests are an executable of the same name.
+/// The path of the program in a message. The program's unit tests are an executable of the same
+/// name, and are left out.
 fn built_reeve(line: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
     let target = message.target?;
@@ -112,8 +114,8 @@ fn built_reeve(line: &str) -> Option<PathBuf> {
     program.then_some(message.executable)?
 }
 
-/// Passes a command's output on to `sink` line by line as it comes, counting results. Returns whether
-/// the command ended well.
+/// Passes a command's output on to `sink` line by line, and counts results. Returns whether the
+/// command succeeded.
 fn stream(command: &mut Command, sink: &mut impl Write, tally: &mut Tally) -> Result<bool> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn reeve_is_the_program_and_not_its_unit_tests_nor_its_library() {
+    fn the_built_reeve_is_neither_its_unit_tests_nor_its_library() {
         assert_eq!(
             built_reeve(&message("reeve", "bin", false)),
             Some("/built/reeve".into())

@@ -1,13 +1,13 @@
-//! A compiler for `wasm32-unknown-unknown`, whatever this machine has.
+//! Finds or makes a compiler for `wasm32-unknown-unknown`.
 //!
 //! The order, unless `REEVE_WASM_TOOLCHAIN` forces one way:
 //! 1. the running toolchain, when the target's standard library is there;
-//! 2. a private toolchain that an earlier run has made (asking rustup again each time would make
-//!    every command wait where rustup's servers cannot be reached);
+//! 2. a private toolchain of an earlier run (asking rustup again each time would make every command
+//!    wait where rustup's servers cannot be reached);
 //! 3. `rustup target add`, for at most [`RUSTUP_BOUND`];
 //! 4. a private toolchain from Debian's packages ([`debian`]).
 //!
-//! A `rust-toolchain.toml` that lists the target would be shorter, and would make every cargo call
+//! A `rust-toolchain.toml` that lists the target would be shorter, but every cargo call would then
 //! fail where rustup cannot fetch.
 
 pub(crate) mod apt;
@@ -24,23 +24,24 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The target of every policy. `wasm32-wasip2` would bring WASI along, and a policy imports nothing.
+/// The target of every policy. `wasm32-wasip2` would bring WASI along, and a policy imports
+/// nothing.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Forces a way: `rustup` or `debian`.
 const CHOICE: &str = "REEVE_WASM_TOOLCHAIN";
 
-/// Long enough for 20 MB over a slow line; short enough that a machine without a route to rustup's
-/// servers gets to Debian's packages while somebody still watches.
+/// The longest time for rustup: enough for 20 MB over a slow line, and short enough that a person
+/// still waits when a machine without a route to rustup's servers turns to Debian's packages.
 const RUSTUP_BOUND: Duration = Duration::from_secs(120);
 
-/// What builds the policies.
+/// The compiler for the policies.
 #[derive(Debug)]
 pub(crate) struct WasmToolchain {
-    /// The compiler to hand to cargo as `RUSTC`; `None` means the one cargo uses anyway.
+    /// The compiler to pass to cargo as `RUSTC`; `None`: the one that cargo uses anyway.
     rustc: Option<PathBuf>,
-    /// The target directory's name: compilers do not share one, or each would rebuild what the
-    /// other has built.
+    /// The name of the target directory. Compilers do not share one, or each would rebuild the
+    /// other's work.
     folder: String,
 }
 
@@ -59,8 +60,8 @@ impl WasmToolchain {
         }
     }
 
-    /// Where this compiler builds. Not the host's target directory: `cargo test` and the policies
-    /// would wait for each other's lock.
+    /// The target directory of this compiler. It is not the host's, or `cargo test` and the
+    /// policies would wait for each other's lock.
     pub(crate) fn target_dir(&self, workspace: &Workspace) -> PathBuf {
         workspace.target().join(&self.folder)
     }
@@ -76,7 +77,7 @@ impl WasmToolchain {
 /// Finds a compiler for the policies, and installs one when there is none.
 ///
 /// # Errors
-/// When no way is available: the message says what each way lacked and what to install.
+/// When no way works. The message says what each way lacked, and what to install.
 pub(crate) fn find() -> Result<WasmToolchain> {
     let choice = std::env::var(CHOICE).unwrap_or_default();
     match choice.as_str() {
@@ -125,13 +126,13 @@ fn from_rustup() -> Result<WasmToolchain> {
         RUSTUP_BOUND.as_secs()
     );
     let mut add = Command::new("rustup");
-    // Its own message says what is wrong; a trace of its inner calls would bury it.
+    // rustup's own message says what is wrong; a backtrace would bury the message.
     add.args(["target", "add", TARGET])
         .env("RUST_BACKTRACE", "0");
     process::run_bounded(&mut add, RUSTUP_BOUND)?;
     if !has_standard_library(&sysroot) {
         bail!(
-            "rustup says that it has added {TARGET}, and {} still has none: \
+            "rustup says that it has added {TARGET}, but {} still has none: \
              is the rustc in the PATH rustup's?",
             sysroot.display()
         );
@@ -139,7 +140,7 @@ fn from_rustup() -> Result<WasmToolchain> {
     Ok(WasmToolchain::running())
 }
 
-/// Whether a toolchain can compile for the target: its `libstd` is what rustup adds.
+/// Whether a toolchain can compile for the target: it then has the `libstd` that rustup adds.
 fn has_standard_library(sysroot: &Path) -> bool {
     let library = sysroot.join("lib/rustlib").join(TARGET).join("lib");
     let Ok(entries) = library.read_dir() else {

@@ -1,4 +1,4 @@
-//! Where things are, and the cargo that builds them.
+//! The paths of the checkout, and the cargo that builds it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,13 +14,13 @@ use crate::process;
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`, absolute.
     root: PathBuf,
-    /// What cargo calls the target directory, absolute; `CARGO_TARGET_DIR` is honoured.
+    /// Cargo's target directory, absolute. `CARGO_TARGET_DIR` is honoured.
     target: PathBuf,
     /// The names of the workspace's own packages.
     packages: Vec<String>,
 }
 
-/// The two facts of `cargo metadata --no-deps` that are needed everywhere.
+/// The part of `cargo metadata --no-deps` that is read here.
 #[derive(Deserialize)]
 struct Outline {
     packages: Vec<Named>,
@@ -33,7 +33,7 @@ struct Named {
 }
 
 impl Workspace {
-    /// Finds the workspace and asks cargo where it builds.
+    /// Finds the workspace, and asks cargo for its target directory.
     ///
     /// # Errors
     /// When `cargo metadata` fails: a manifest is broken, and its message says which.
@@ -67,12 +67,13 @@ impl Workspace {
         &self.root
     }
 
-    /// The target directory, where everything built goes.
+    /// The target directory.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Where the policies' components are; tests and the demo get it as `REEVE_POLICIES_DIR`.
+    /// The directory of the policies' components. Tests and the demo get it as
+    /// `REEVE_POLICIES_DIR`.
     pub(crate) fn policies(&self) -> PathBuf {
         self.target.join("policies")
     }
@@ -82,8 +83,8 @@ impl Workspace {
         self.packages.iter().any(|package| package == name)
     }
 
-    /// `cargo SUBCOMMAND` on this workspace, in the caller's directory (relative paths in the
-    /// arguments stay the caller's) and in this workspace's target directory.
+    /// `cargo SUBCOMMAND` on this workspace and its target directory, in the current directory, so
+    /// that relative paths in the arguments keep their meaning.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = cargo_command();
         command
@@ -95,8 +96,9 @@ impl Workspace {
     }
 }
 
-/// Cargo sets the manifest's folder when it runs this binary. The one compiled in may name another
-/// checkout: several can share a target directory.
+/// The root of the checkout. Cargo sets the manifest's folder when it runs this binary. The
+/// compiled-in path may be of another checkout, because several checkouts can share a target
+/// directory.
 fn root() -> Result<PathBuf> {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
@@ -107,8 +109,8 @@ fn root() -> Result<PathBuf> {
         .with_context(|| format!("{} has no parent folder", manifest.display()))
 }
 
-/// The files of a tree, by their paths below its root: those that git keeps, and new ones that git
-/// does not ignore.
+/// The files of a tree, by their paths relative to its root: the files that git tracks, and new
+/// ones that git does not ignore.
 ///
 /// # Errors
 /// When git cannot list the tree.
@@ -129,8 +131,8 @@ pub(crate) fn tracked(tree: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.filter(|name| tree.join(name).is_file()).collect())
 }
 
-/// The cargo that runs this binary, without what it told this binary about the package `xtask`: a
-/// build script that reads those variables would be told of the wrong package.
+/// The cargo that runs this binary, without the variables about the package `xtask`: a build script
+/// would read them as its own.
 pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {

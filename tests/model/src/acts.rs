@@ -1,4 +1,5 @@
-//! What a host does by itself: it announces and sends, recovers what was left, takes in what came of it.
+//! The acts of a host: it announces and sends mutations, recovers unfinished ones, and takes in
+//! outcomes.
 
 use crate::commit::{StoreAnswer, Then};
 use crate::marks::Milestone;
@@ -7,7 +8,7 @@ use crate::rules::{Lease, Proposal, generation_of};
 use crate::state::{Adopted, Call, Host, Id, Intent, Mutation, Outcome, Record, Shown, State};
 
 impl LeaseModel {
-    /// What the guard permits is announced and sent; what the host found is adopted.
+    /// Announces and sends a permitted mutation, or adopts an instance that the host found.
     pub(crate) fn propose(
         &self,
         state: &mut State,
@@ -71,7 +72,7 @@ impl LeaseModel {
         self.announce(state, host, permit, false, answer)
     }
 
-    /// `reconcile/mutation.rs`, `commit`: the record with the intent, then the mutation.
+    /// `act/send.rs`, `commit`: writes the record with the intent, then sends the mutation.
     fn announce(
         &self,
         state: &mut State,
@@ -101,7 +102,7 @@ impl LeaseModel {
         self.commit(state, host, record, Then::Mutate(permit, inherited), answer)
     }
 
-    /// A record that says nothing new of what is under way.
+    /// The record for a write that changes nothing about the mutation under way.
     fn as_known(&self, state: &State, host: Host, record: Record, epoch: u8) -> Record {
         let is_ours = self.lease(state, host) == Lease::Ours;
         Record {
@@ -111,7 +112,8 @@ impl LeaseModel {
         }
     }
 
-    /// A launch that was left, or not answered, is sent again; anything else that was left is given up.
+    /// `flow/recover.rs`, `recover`: sends an unfinished launch again, and gives any other
+    /// unfinished mutation up.
     pub(crate) fn recover(&self, state: &mut State, host: Host, answer: StoreAnswer) -> Option<()> {
         let it = state.host(host);
         let view = it.view.clone()?;
@@ -137,7 +139,7 @@ impl LeaseModel {
         self.commit(state, host, record, Then::Nothing, answer)
     }
 
-    /// The outcome is taken in; the write that holds it gives the lease back.
+    /// Takes the outcome in. The write that holds the outcome gives the lease back.
     pub(crate) fn take_in(&self, state: &mut State, host: Host, answer: StoreAnswer) -> Option<()> {
         let call = state.host(host).call?;
         let outcome = call.outcome?;
@@ -161,7 +163,7 @@ impl LeaseModel {
         };
         let brings_up = adopted.is_some() && adopted != before;
         let it = state.host(host);
-        // After a launch or start the pointer cannot be right, read or not.
+        // After a launch or start the pointer cannot be right, whether or not it was read.
         let named = it.pointer.or(brings_up.then_some(None));
         let wrong = adopted.filter(|it| named.is_some_and(|named| named != Some(it.id)));
         let then = match wrong {
@@ -171,7 +173,7 @@ impl LeaseModel {
         self.commit(state, host, record, then, answer)
     }
 
-    /// `reconcile/mutation.rs`, `launched`, `started`; `reconcile/reaping.rs`, `ended`.
+    /// `act/outcome.rs`, `launched`, `started` and `ended`.
     fn adopted_after(
         &self,
         state: &mut State,
@@ -215,7 +217,7 @@ impl LeaseModel {
     }
 }
 
-/// `reconcile/adoption.rs`, `write_pointer`: what the pointer will say is believed from now on.
+/// `act/adoption.rs`, `write_pointer`: the host counts the pointer as written from this moment.
 fn point_to(state: &mut State, host: Host, id: Id) -> Then {
     state.host_mut(host).pointer = Some(Some(id));
     Then::WritePointer(id)

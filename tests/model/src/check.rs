@@ -1,4 +1,4 @@
-//! Runs a model to its end, or to the first promise that breaks, and sums it up.
+//! Runs a model until every state is visited or a promise breaks, and sums the run up.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,22 +8,22 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use crate::model::{Action, Bounds, LeaseModel};
 use crate::state::{Left, Shown};
 
-/// What a run has found.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// States that differ.
+    /// The number of distinct states.
     pub states: usize,
-    /// The steps on the longest of the shortest ways to a state.
+    /// The number of steps to the state that is farthest from the first one.
     pub depth: usize,
-    /// How long it took.
+    /// The wall time of the run.
     pub took: Duration,
-    /// Promises that break, each with an order of events in which it does.
+    /// The broken promises, each with an order of events that breaks it.
     pub broken: Vec<(&'static str, Vec<Action>)>,
-    /// What was never reached.
+    /// The milestones that no order of events reached.
     pub unreached: Vec<&'static str>,
 }
 
-/// Tries every order of events, until all are tried or a promise breaks.
+/// Tries orders of events until all are tried or a promise breaks.
 pub fn check(model: LeaseModel) -> Summary {
     let begun = Instant::now();
     let checker = model
@@ -81,7 +81,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Two hosts, so many generations, and nothing goes wrong.
+/// The bounds for two hosts and this many generations, without faults.
 pub fn two_hosts(generations: u8) -> Bounds {
     Bounds {
         hosts: 2,
@@ -92,13 +92,13 @@ pub fn two_hosts(generations: u8) -> Bounds {
 }
 
 impl Bounds {
-    /// The same, with these faults.
+    /// The same bounds with these faults.
     #[must_use]
     pub fn with(self, faults: Left) -> Self {
         Self { faults, ..self }
     }
 
-    /// The same, with an instance that somebody else launched.
+    /// The same bounds with an instance that another system launched.
     #[must_use]
     pub fn finding(self, shown: Shown) -> Self {
         let found = Some(shown);

@@ -1,4 +1,4 @@
-//! What the cloud does with what arrives (`host/sim/src/world/calls.rs`; `host/aws/src/mutate.rs`).
+//! How the cloud carries out mutations (`host/sim/src/world/calls.rs`; `host/aws/src/mutate.rs`).
 
 use crate::marks::{Marks, Milestone, Promise};
 use crate::model::LeaseModel;
@@ -7,7 +7,7 @@ use crate::state::{
 };
 
 impl LeaseModel {
-    /// A host's mutation arrives in time. It must be what the record announces, under the epoch that it announces.
+    /// A host's mutation arrives in time. The record must announce this mutation under this epoch.
     pub(crate) fn arrive(&self, state: &mut State, host: Host) -> Option<()> {
         let call = state.host(host).call.filter(|it| it.outcome.is_none())?;
         let announced = state.store.record.intent == Some(call.permit);
@@ -19,15 +19,17 @@ impl LeaseModel {
         Some(())
     }
 
-    /// A mutation arrives that its sender has given up.
+    /// A mutation arrives after its sender has given it up.
     pub(crate) fn arrive_late(&self, state: &mut State, position: usize) {
         let permit = state.cloud.late.remove(position);
         self.reach_if(true, Milestone::ArrivedLate);
         let outcome = self.carry_out(state, permit);
-        // A stop that comes after all that followed it clears what its sender knew of: no fence reaches into the cloud.
+        // A late stop clears the pointer by its sender's old view. That breaks no promise here,
+        // because no fence reaches into the cloud.
         state.broken = Marks::default();
         if let (Mutation::Launch { .. }, Outcome::Launched(id)) = (permit.mutation, outcome) {
-            // It had a definite answer, or will be asked for again: nobody forgot it.
+            // The launch had a definite answer, or will be sent again, so its instance is not
+            // forgotten.
             state.cloud.instance_mut(id).claimed = true;
         }
     }
@@ -80,7 +82,7 @@ impl LeaseModel {
     }
 }
 
-/// A stop clears the pointer, and then the second of its two calls fails.
+/// The first call of a stop clears the pointer, and the second one fails.
 pub(crate) fn arrive_half(state: &mut State, host: Host) -> Option<()> {
     let call = state.host(host).call.filter(|it| it.outcome.is_none())?;
     let Mutation::Stop { clears: true, .. } = call.permit.mutation else {
@@ -92,10 +94,10 @@ pub(crate) fn arrive_half(state: &mut State, host: Host) -> Option<()> {
     Some(())
 }
 
-/// The cloud refuses for certain: no capacity, a rate limit, no permission.
+/// The cloud refuses definitely: no capacity, a rate limit, no permission.
 pub(crate) fn refuse(state: &mut State, host: Host) -> Option<()> {
     let call = state.host(host).call.filter(|it| it.outcome.is_none())?;
-    // A token that was used is answered with what it made.
+    // A used token is not refused: the cloud returns its instance.
     if let Mutation::Launch { token } = call.permit.mutation
         && made_by(&state.cloud, token).is_some()
     {
@@ -106,7 +108,7 @@ pub(crate) fn refuse(state: &mut State, host: Host) -> Option<()> {
     Some(())
 }
 
-/// The host stops waiting. What it sent was carried out, is lost, or arrives later.
+/// The host stops waiting. Its mutation was carried out, is lost, or arrives later.
 pub(crate) fn time_out(state: &mut State, host: Host, is_late: bool) -> Option<()> {
     let call = state.host(host).call?;
     let is_on_its_way = call.outcome.is_none();
@@ -121,7 +123,7 @@ pub(crate) fn time_out(state: &mut State, host: Host, is_late: bool) -> Option<(
     Some(())
 }
 
-/// It stays on its way when nobody waits for it any more.
+/// Keeps a mutation on its way after its sender has stopped waiting for it.
 pub(crate) fn delay(state: &mut State, permit: Intent) -> Option<()> {
     state.left.late = state.left.late.checked_sub(1)?;
     state.cloud.late.push(permit);
@@ -142,7 +144,8 @@ pub(crate) fn pointer_arrives(state: &mut State, position: usize) {
     state.host_mut(write.by).writes_pointer = false;
 }
 
-/// A pointer write is lost: its sender knows that it knows nothing (`reconcile/adoption.rs`, `pointer_written`).
+/// A pointer write is lost: its sender no longer knows what the pointer says (`act/adoption.rs`,
+/// `pointer_written`).
 pub(crate) fn pointer_lost(state: &mut State, position: usize) -> Option<()> {
     let write = state.cloud.pointer_writes.remove(position);
     let it = state.host_mut(write.by);

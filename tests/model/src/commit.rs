@@ -1,34 +1,34 @@
-//! The record in the store: compare-and-set, and what a host makes of the answer.
+//! The record in the store: compare-and-set, and a host's reaction to the store's answer.
 
 use crate::marks::{Milestone, Promise};
 use crate::model::{LeaseModel, Mistake};
 use crate::state::{Call, Host, Id, Intent, Mutation, PointerWrite, Record, State, Stored};
 
-/// What a host hears of its write.
+/// The answer to a host's write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreAnswer {
-    /// Written, or lost.
+    /// The host hears whether the record was written, or another host wrote first.
     Heard,
-    /// Nothing, and it was written.
+    /// The record was written, and the answer is lost.
     LostWritten,
-    /// Nothing, and it was not.
+    /// The record was not written, and the answer is lost.
     LostUnwritten,
 }
 
-/// What waits for the write (`Effect::Commit`, `then`).
+/// The act that follows the write (`Effect::Commit`, `then`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Nothing.
+    /// No act follows.
     Nothing,
-    /// A mutation of an instance; whether somebody else began it.
+    /// A mutation of an instance, and whether another host began it.
     Mutate(Intent, bool),
-    /// The pointer is made to name what the record names.
+    /// A write of the pointer, so that it names the adopted instance.
     WritePointer(Id),
 }
 
 impl LeaseModel {
-    /// `reconcile/record.rs`, `write_if` and `ended`: writes the record that this view leads to, and sends what
-    /// waits for it if, and only if, the host hears that it was written. `None`: it cannot be answered like this.
+    /// `record.rs`, `write_if` and `on_written`: writes the record, and sends `then` if, and only
+    /// if, the host hears that the record was written. `None`: this answer is impossible.
     pub(crate) fn commit(
         &self,
         state: &mut State,
@@ -74,7 +74,7 @@ impl LeaseModel {
         Some(())
     }
 
-    /// The store takes it. Here is what the record promises.
+    /// The store takes the record. Marks the promises of the record that the write breaks.
     fn put(&self, state: &mut State, host: Host, record: Record, then: Then) {
         let old = std::mem::replace(&mut state.store.record, record);
         state.store.version += 1;
@@ -107,7 +107,7 @@ impl LeaseModel {
     }
 }
 
-/// A mutation that is announced for the first time.
+/// Marks the promises that break when the record announces a new mutation.
 fn begins(state: &mut State, old: &Record, permit: Intent) {
     let started = match permit.mutation {
         Mutation::Launch { .. } => None,
@@ -118,12 +118,12 @@ fn begins(state: &mut State, old: &Record, permit: Intent) {
     state
         .broken
         .mark_if(!is_new, Promise::AttemptIsNewGeneration);
-    // Starting what is up changes nothing; what counts is another one beside it.
+    // Starting an instance that is up changes nothing; only a second instance breaks the promise.
     let adopted = old.adopted.filter(|it| Some(it.id) != started);
-    let is_beside = adopted.is_some_and(|it| state.cloud.is_live(it.id));
+    let is_second = adopted.is_some_and(|it| state.cloud.is_live(it.id));
     state
         .broken
-        .mark_if(is_beside, Promise::NothingBesideAdopted);
+        .mark_if(is_second, Promise::NothingWhileAdopted);
     if started.is_none() {
         let cloud = &state.cloud;
         let is_lost = |id: Id| {
@@ -135,7 +135,7 @@ fn begins(state: &mut State, old: &Record, permit: Intent) {
     }
 }
 
-/// What waited for the write goes out (`host/src/drive/calls.rs`, `commit`).
+/// Sends the act that waited for the write (`host/src/drive/calls.rs`, `commit`).
 fn send(state: &mut State, by: Host, then: Then) {
     match then {
         Then::Mutate(permit, inherited) => {
@@ -163,7 +163,8 @@ fn send(state: &mut State, by: Host, then: Then) {
     }
 }
 
-/// `worker/record.rs`, `fold`: goes by what the store says. What was sent goes on; nobody waits for what comes of it.
+/// `worker/record.rs`, `fold`: the host takes the stored record over. A mutation that was sent may
+/// still arrive, but the host ignores its outcome.
 pub(crate) fn fold(state: &mut State, host: Host, stored: Stored) {
     let it = state.host_mut(host);
     let is_news = it.view.as_ref().is_none_or(|view| *view != stored);

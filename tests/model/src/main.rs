@@ -1,5 +1,5 @@
-//! The long run: `cargo run --release -p reeve-model`. Each line of bounds to its closure; CI runs the shorter ones as
-//! tests.
+//! The long run: `cargo run --release -p reeve-model`. Tries every order of events within several
+//! bounds. CI runs smaller bounds as tests.
 
 use std::io::{Result, Write, stdout};
 use std::process::ExitCode;

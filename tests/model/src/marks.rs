@@ -1,6 +1,6 @@
-//! What a step may break, and what the steps must come to.
+//! The promises that a step may break, and the milestones that the steps must reach.
 
-/// What a step may break. Most of G1-G6 is about steps and not about states.
+/// A promise that a step may break. Most of G1-G6 is about steps and not about states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Promise {
     /// G1: a new attempt is a new generation.
@@ -11,26 +11,27 @@ pub enum Promise {
     AdoptedNeverOlder,
     /// G3: no pointer write arrives that names an older generation than the adopted one.
     PointerNeverOlder,
-    /// G3: the stop of what the pointer names clears it, and nothing that was sent before names it again.
+    /// G3: the stop of the instance that the pointer names clears the pointer, and no earlier
+    /// pointer write names that instance again.
     StopClearsPointer,
-    /// G4: nothing is started or launched beside an adopted instance that lives.
-    NothingBesideAdopted,
+    /// G4: nothing is started or launched while the adopted instance lives.
+    NothingWhileAdopted,
     /// G6: a permit carries the epoch of the record that announces it.
     PermitCarriesEpoch,
-    /// G6: what arrives is what the record announces, under an epoch that is still current.
+    /// G6: the record announces a mutation that arrives, under an epoch that is still current.
     MutationIsAnnounced,
-    /// G6: whoever takes the lease has the next epoch.
+    /// G6: a host that takes the lease has the next epoch.
     LeaseTakesEpoch,
     /// G1, G6: versions, epochs and generations never fall.
     NeverFalls,
 }
 
-/// What must be reachable, or the model would prove nothing.
+/// A state that must be reachable, or the model would prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Milestone {
-    /// A launch that one host began was finished by another, or by its next life.
+    /// Another host, or the restarted one, finished a launch.
     InheritedLaunchAdopted,
-    /// A token was used again, and answered with the first launch's instance.
+    /// A token was used again, and the cloud returned the first launch's instance.
     TokenReplayed,
     /// A compare-and-set was lost.
     CompareLost,
@@ -40,7 +41,7 @@ pub enum Milestone {
     SleeperLoses,
     /// A lease was called stale and taken.
     StaleLeaseTaken,
-    /// A describe showed what is no longer so.
+    /// A reading showed a former state.
     StaleReading,
     /// A running instance was found and adopted.
     FoundAdopted,

@@ -1,4 +1,4 @@
-//! The model: its bounds, its mistakes, and its steps as the checker asks for them.
+//! The model: its bounds, its mistakes, and its actions for the checker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,36 +14,39 @@ use crate::state::{Cloud, Host, HostState, Id, Instance, Left, Shown, State, Sto
 /// Lease, launch and adoption of one worker.
 #[derive(Clone, Debug)]
 pub struct LeaseModel {
-    /// How far it goes.
+    /// The bounds of the model.
     pub bounds: Bounds,
-    /// A mistake that is planted; `None`: as the code is.
+    /// The planted mistake; `None`: the model is as the code is.
     pub mistake: Option<Mistake>,
-    /// What the code does not do yet, and the model does.
+    /// The safeguards that the model keeps.
     pub safeguards: Safeguards,
     reached: Arc<AtomicU32>,
 }
 
-/// How far the model goes. Everything else is unbounded: leases, writes, passes, restarts of hosts.
+/// The bounds of the model. Everything else is unbounded: leases, writes, passes, restarts of
+/// hosts.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// How many hosts share the store.
+    /// The number of hosts that share the store.
     pub hosts: u8,
-    /// How many launches and starts there are at the most.
+    /// The most launches and starts.
     pub generations: u8,
-    /// How much goes wrong at the most.
+    /// The most faults of each kind.
     pub faults: Left,
-    /// An instance that somebody else launched before, with the worker's tag; `None`: there is none.
+    /// The state of an instance with the worker's tag that another system launched before; `None`:
+    /// there is none.
     pub found: Option<Shown>,
 }
 
-/// Rules that the model has shown to be needed. `true`: the model keeps them, as the code does.
+/// Rules that the model has shown to be needed. `true`: the model keeps the rule, as the code does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Safeguards {
-    /// A stop clears the pointer wherever it may name the instance, whatever the host last read in it.
+    /// A stop clears the pointer unless the pointer is known to name another instance.
     pub stop_clears_unless_sure: bool,
-    /// A pointer write is over before anything else is done for the worker, by whichever host.
+    /// No host does anything else for the worker while a pointer write is under way.
     pub pointer_writes_are_fenced: bool,
-    /// Whoever reads in the record that an instance was started, takes a reading of "stopped" for one that lags.
+    /// If the record says that an instance was started, every host ignores a lagging reading of
+    /// "stopped".
     pub started_settles_everywhere: bool,
 }
 
@@ -56,12 +59,13 @@ impl Safeguards {
     };
 }
 
-/// A mistake that an engineer could make, planted in the model. The checker must find what it leads to.
+/// A mistake that an engineer could make, planted in the model. The checker must find a broken
+/// promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// A host that slept through its lease sends what it was permitted before.
+    /// A host that slept through its lease still sends its mutation.
     SkipFence,
-    /// Another host's lease is taken without waiting until it is stale.
+    /// A host takes another host's lease before the lease is stale.
     TakeLeaseAtOnce,
     /// A lease is taken without a new epoch.
     KeepEpoch,
@@ -71,11 +75,11 @@ pub enum Mistake {
     SendBeforeWritten,
     /// The record that goes before a mutation does not announce it.
     AnnounceNothing,
-    /// A replay has a token of its own.
+    /// A replay has a new token.
     RenewToken,
-    /// An unanswered launch is taken for a failed one.
+    /// An unanswered launch counts as failed.
     GiveLaunchUp,
-    /// The launch that another host left is dropped, as its stops and starts are.
+    /// Another host's unfinished launch is dropped, as its stops and starts are.
     DropLeftLaunch,
     /// A launch does not raise the generation.
     KeepGeneration,
@@ -83,14 +87,14 @@ pub enum Mistake {
     ForgetPointer,
     /// An instance of an older generation than the adopted one is adopted.
     AdoptOlder,
-    /// Not visible yet counts as gone.
+    /// An instance that is not visible yet counts as gone.
     UnknownIsDown,
-    /// A launch or start does not look whether the adopted instance lives.
-    LaunchBesideAdopted,
+    /// A launch or start does not check whether the adopted instance lives.
+    LaunchWhileAdopted,
 }
 
 impl Mistake {
-    /// All of them.
+    /// All mistakes.
     pub const ALL: [Self; 14] = [
         Self::SkipFence,
         Self::TakeLeaseAtOnce,
@@ -105,64 +109,66 @@ impl Mistake {
         Self::ForgetPointer,
         Self::AdoptOlder,
         Self::UnknownIsDown,
-        Self::LaunchBesideAdopted,
+        Self::LaunchWhileAdopted,
     ];
 }
 
-/// One step.
+/// One step of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// `reconcile/record.rs`, `read`: the host reads what somebody else has written.
+    /// `record.rs`, `on_read`: the host reads another host's write.
     ReadRecord(Host),
-    /// `worker/record.rs`, `lease`: seen unchanged for the lease's length by the observer's own clock.
+    /// `worker/record.rs`, `lease`: the record is unchanged for the lease's length on the
+    /// observer's own clock.
     SeeLeaseStale {
         /// The observer.
         by: Host,
-        /// What the sleeping holder had sent is still on its way.
+        /// Whether the sleeping holder's mutation is still on its way.
         late: bool,
     },
-    /// `reconcile/record.rs`, `renew`.
+    /// `flow/recover.rs`, `renew`.
     Renew(Host, StoreAnswer),
-    /// `reconcile/pass.rs`, `read_pointer`: a pass that leads to nothing.
+    /// `flow/resolve/mod.rs`, `read_pointer`: a pass that changes nothing else.
     ReadPointer(Host),
-    /// `reconcile/pass.rs`, `mod.rs` (`on_scan`), `mutation.rs`, `adoption.rs`: the host looks, the guard permits it,
-    /// the record is written. The mask says of which instances the reading lags.
+    /// `flow/mod.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads
+    /// the cloud, the guard permits the proposal, the record is written. The mask has the instances
+    /// whose reading lags.
     Propose(Host, Proposal, u8, StoreAnswer),
-    /// `reconcile/record.rs`, `recover`, and `reconcile/mutation.rs`, `replay_launch`.
+    /// `flow/recover.rs`, `recover` and `replay_launch`.
     Recover(Host, StoreAnswer),
     /// The host's mutation arrives and is carried out.
     Arrive(Host),
-    /// `host/aws/src/mutate.rs`, `apply`: the pointer is cleared, the stop fails.
+    /// `host/aws/src/mutate.rs`, `carry_out`: the pointer is cleared, and the stop fails.
     ArriveHalf(Host),
-    /// The cloud refuses for certain.
+    /// The cloud refuses the mutation definitely.
     Refuse(Host),
-    /// The host hears nothing.
+    /// The host stops waiting for the outcome of its mutation.
     TimeOut {
-        /// Who.
+        /// The host that waited.
         host: Host,
-        /// It is still on its way.
+        /// Whether the mutation is still on its way.
         late: bool,
     },
-    /// `reconcile/mutation.rs`, `on_outcome`: the outcome is taken in and written.
+    /// `act/outcome.rs`, `on_outcome`: the host takes the outcome in, and writes it.
     TakeIn(Host, StoreAnswer),
-    /// A mutation arrives that nobody waits for.
+    /// A mutation arrives after its sender has given it up.
     ArriveLate(usize),
     /// A pointer write arrives.
     PointerArrives(usize),
     /// A pointer write is lost.
     PointerLost(usize),
-    /// The host's process ends. Its mutation on the way may arrive all the same.
+    /// The host's process ends. Its mutation may still arrive.
     Crash {
-        /// Who.
+        /// The host that dies.
         host: Host,
-        /// It is still on its way.
+        /// Whether its mutation is still on its way.
         late: bool,
     },
-    /// It begins its next life, with the same name.
+    /// A dead host starts again, with the same name.
     Restart(Host),
     /// All readings of the instance have caught up.
     Settle(Id),
-    /// It ends by itself: reclaimed, or stopped by somebody else.
+    /// The instance ends without reeve: reclaimed, or stopped by another system.
     Die(Id, Shown),
 }
 
@@ -177,20 +183,21 @@ impl LeaseModel {
         }
     }
 
-    /// The same with these safeguards.
+    /// The same model with these safeguards.
     #[must_use]
     pub fn safeguards(self, safeguards: Safeguards) -> Self {
         Self { safeguards, ..self }
     }
 
-    /// The same with a mistake planted.
+    /// The same model with a planted mistake.
     #[must_use]
     pub fn with(self, mistake: Mistake) -> Self {
         let mistake = Some(mistake);
         Self { mistake, ..self }
     }
 
-    /// Whether any step has come there yet. It is kept beside the states: in them it would only multiply them.
+    /// Whether any step has reached the milestone. It is kept outside the states: in a state it
+    /// would only multiply the states.
     pub fn has_reached(&self, milestone: Milestone) -> bool {
         self.reached.load(Ordering::Relaxed) & (1 << milestone as u32) != 0
     }

@@ -1,4 +1,4 @@
-//! What must hold in every state, and what must be reachable.
+//! The properties that must hold in every state, and those that must be reachable.
 
 use stateright::Property;
 
@@ -8,8 +8,8 @@ use crate::state::{Id, Mutation, State};
 
 /// G1: at most one instance per generation.
 pub const G1_ONE_PER_GENERATION: &str = "G1: at most one instance exists per generation";
-/// G2: nothing that reeve launched lives beside the adopted instance unnoticed.
-pub const G2_NONE_UNNOTICED: &str = "G2: whatever lives beside the adopted instance is an orphan";
+/// G2: no instance that reeve launched lives unnoticed next to the adopted one.
+pub const G2_NONE_UNNOTICED: &str = "G2: a live instance next to the adopted one is an orphan";
 
 macro_rules! kept {
     ($name:literal, $promise:ident) => {
@@ -27,7 +27,7 @@ macro_rules! reached {
     };
 }
 
-/// All of them.
+/// All properties.
 pub(crate) fn all() -> Vec<Property<LeaseModel>> {
     let mut all = promises();
     all.extend(milestones());
@@ -56,15 +56,15 @@ fn promises() -> Vec<Property<LeaseModel>> {
         ),
         kept!("G3: a stop clears the pointer for good", StopClearsPointer),
         kept!(
-            "G4: nothing is brought up beside the adopted instance",
-            NothingBesideAdopted
+            "G4: nothing is brought up while the adopted instance lives",
+            NothingWhileAdopted
         ),
         kept!(
             "G6: a permit carries its record's epoch",
             PermitCarriesEpoch
         ),
         kept!(
-            "G6: what arrives is announced and current",
+            "G6: a mutation that arrives is announced and current",
             MutationIsAnnounced
         ),
         kept!(
@@ -90,7 +90,7 @@ fn milestones() -> Vec<Property<LeaseModel>> {
         reached!("an orphan is ended", OrphanEnded),
         reached!("a mutation arrives late", ArrivedLate),
         reached!("a second generation is launched", LaunchedAgain),
-        reached!("what a dead host left is given up", LeftGivenUp),
+        reached!("a dead host's stop or start is given up", LeftGivenUp),
     ]
 }
 
@@ -106,8 +106,8 @@ fn one_per_generation(state: &State) -> bool {
     true
 }
 
-/// A launched instance that lives is the adopted one, the one being launched, an orphan that the host's rule ends, or,
-/// with nothing live adopted, a candidate that must be looked at before anything else is brought up.
+/// Whether every launched instance that lives is the adopted one, the one being launched, an orphan
+/// that the host ends, or, while no live instance is adopted, a candidate for `adopt`.
 fn none_unnoticed(state: &State) -> bool {
     let record = &state.store.record;
     let is_noticed = |id: Id, generation: u8| {

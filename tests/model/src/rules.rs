@@ -1,12 +1,12 @@
-//! What a host may do, by what it believes: the guard and the lease, rule by rule.
+//! The guard and the lease, rule by rule: the acts that a host's view permits.
 //!
-//! Policies are not modelled: whatever the guard permits, some policy proposes.
+//! Policies are not modelled: every proposal that the guard permits is possible.
 
 use crate::model::{LeaseModel, Mistake};
 use crate::sight::Sight;
 use crate::state::{Adopted, Epoch, Generation, Host, Id, Intent, Mutation, Shown, State, Stored};
 
-/// What a host may propose (`guard::Proposal`).
+/// A proposal (`guard::Proposal`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proposal {
     /// `guard/launch.rs`, `launch`.
@@ -15,7 +15,8 @@ pub enum Proposal {
     Start(Id),
     /// `guard/adopt.rs`, `adopt`, for a running instance found by its tag.
     Adopt(Id),
-    /// `reconcile/adoption.rs`, `take_from_pointer`: the record follows the pointer, which is right already.
+    /// `flow/resolve/adopt.rs`, `take_from_pointer`: the record follows the pointer, which is right
+    /// already.
     AdoptPointed(Id),
     /// `guard/adopt.rs`, `repair_pointer`.
     RepairPointer,
@@ -25,21 +26,21 @@ pub enum Proposal {
     EndOrphan(Id),
 }
 
-/// Who may act, as far as a host can tell (`worker/record.rs`, `RecordView::lease`).
+/// The lease, as far as a host can tell (`worker/record.rs`, `RecordView::lease`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
-    /// The record was not read.
+    /// The host has not read the record.
     Unknown,
-    /// Nobody, or one whose lease is stale.
+    /// No host holds the lease, or the lease is stale.
     Free,
-    /// This host.
+    /// This host holds it.
     Ours,
-    /// Another one.
+    /// Another host holds it.
     Theirs,
 }
 
 impl LeaseModel {
-    /// Who may act, as far as the host can tell.
+    /// The lease, as far as the host can tell.
     pub(crate) fn lease(&self, state: &State, host: Host) -> Lease {
         let it = state.host(host);
         let Some(view) = &it.view else {
@@ -54,7 +55,8 @@ impl LeaseModel {
         }
     }
 
-    /// `guard/lease.rs`, `epoch`: the lease held, or the next one, which takes it.
+    /// `guard/lease.rs`, `epoch`: the epoch of the lease that the host holds, or else the next one,
+    /// which takes the lease.
     pub(crate) fn epoch(&self, state: &State, host: Host, view: &Stored) -> Epoch {
         let is_ours = self.lease(state, host) == Lease::Ours;
         view.record.epoch + u8::from(!is_ours && !self.makes(Mistake::KeepEpoch))
@@ -65,7 +67,7 @@ impl LeaseModel {
         matches!(self.lease(state, host), Lease::Free | Lease::Ours) && state.host(host).is_up
     }
 
-    /// Every proposal that the guard permits on what the host sees.
+    /// Every proposal that the guard permits by the host's readings.
     pub(crate) fn permitted(&self, state: &State, host: Host, sight: &Sight) -> Vec<Proposal> {
         if !self.may_write(state, host) {
             return Vec::new();
@@ -113,7 +115,7 @@ impl LeaseModel {
                     && !it.writes_pointer
                     && adopted.is_some_and(|it| self.may_be_live(state, host, sight, it))
             }
-            // What its readings rest on may be a scan, which reads no pointer.
+            // The readings may be a scan's, and a scan reads no pointer.
             Proposal::Stop(id) => quiet && sight.reading(id) == Some(Shown::Live),
             Proposal::EndOrphan(id) => {
                 let adopted = view.record.adopted;
@@ -138,12 +140,13 @@ impl LeaseModel {
             let is_adopted = adopted.is_some_and(|it| it.id == id);
             !is_adopted && sight.reading(id) == Some(Shown::Live) && !is_older(state, view, id)
         };
-        let ignores = self.makes(Mistake::LaunchBesideAdopted);
+        let ignores = self.makes(Mistake::LaunchWhileAdopted);
         (!adopted_lives || ignores) && !state.cloud.ids().any(is_candidate)
     }
 
-    /// `worker/known.rs`, `may_be_live`: up, coming up, or not to be said not to be. The windows in which a reading
-    /// proves nothing are taken to be longer than readings lag.
+    /// `worker/known.rs`, `may_be_live`: the instance is up, is coming up, or cannot be ruled out
+    /// to be up. The windows in which a reading proves nothing count as longer than any lag of
+    /// readings.
     fn may_be_live(&self, state: &State, host: Host, sight: &Sight, adopted: Adopted) -> bool {
         let it = state.host(host);
         let is_settling = state.cloud.instance(adopted.id).before.is_some();
@@ -181,7 +184,8 @@ impl LeaseModel {
         clears && !self.makes(Mistake::ForgetPointer)
     }
 
-    /// The permit of a launch: the token is derived from the generation, and so the same for every replay.
+    /// The permit of a launch. The token derives from the generation, so every replay has the same
+    /// token.
     pub(crate) fn launch(&self, generation: Generation, epoch: Epoch, is_replay: bool) -> Intent {
         /// Far beyond the generations of any bound.
         const RENEWED: u8 = 100;
@@ -195,7 +199,8 @@ impl LeaseModel {
     }
 }
 
-/// `worker/mod.rs`, `generation_of`: its own if reeve launched it, else the current one.
+/// `worker/mod.rs`, `generation_of`: the instance's own generation if reeve launched it, else the
+/// current one.
 pub(crate) fn generation_of(state: &State, view: &Stored, id: Id) -> Generation {
     let own = state.cloud.instance(id).generation;
     own.unwrap_or(view.record.generation)

@@ -1,19 +1,22 @@
-//! What a host sees when it looks: each instance as it is, or as it was before.
+//! A host's readings: each instance in its present state, or in its former one.
 
 use crate::state::{Adopted, Host, INSTANCES_MAX, Id, Shown, State};
 
-/// The readings that a proposal rests on. A look and the write that follows it are one step: what changes in between
-/// is there as a reading that lags, and what another host writes in between makes the write fail.
+/// The readings that a proposal rests on. A reading and the write that follows it are one step: a
+/// change in between is a reading that lags, and another host's write in between makes the write
+/// fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     readings: [Option<Shown>; INSTANCES_MAX],
-    /// What the pointer is believed to say; `None`: not read, or not certain.
+    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not
+    /// certain.
     pub pointer: Option<Option<Id>>,
 }
 
 impl Sight {
-    /// What the host sees if the instances in the mask `lag` are shown as they were; `None`: one of them has settled.
-    /// `reads_pointer`: a pass reads it, a scan does not.
+    /// The host's readings if those of the instances in the mask `lag` lag; `None`: one of these
+    /// has settled. `reads_pointer` is true for a pass, and false for a scan, which reads no
+    /// pointer.
     pub fn of(state: &State, host: Host, lag: u8, reads_pointer: bool) -> Option<Self> {
         let mut readings = [None; INSTANCES_MAX];
         for id in state.cloud.ids() {
@@ -25,7 +28,8 @@ impl Sight {
             let by_id = view
                 .and_then(|it| it.record.adopted)
                 .is_some_and(is_adopted);
-            // A tag scan does not show it, a look by its id says that it is not there.
+            // A scan by tag leaves a hidden instance out; a look-up by id says that it is not
+            // there.
             let is_seen = shown != Shown::Hidden || by_id;
             readings[usize::from(id.0)] = is_seen.then_some(shown);
         }
@@ -36,7 +40,7 @@ impl Sight {
         Some(Self { readings, pointer })
     }
 
-    /// What was read of the instance; `None`: nothing.
+    /// The reading of the instance; `None`: there is none.
     pub fn reading(&self, id: Id) -> Option<Shown> {
         self.readings[usize::from(id.0)]
     }

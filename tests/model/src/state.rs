@@ -1,6 +1,6 @@
-//! What there is: the record in the store, the cloud, and what each host believes.
+//! The state of the model: the record in the store, the cloud, and the view of each host.
 //!
-//! Everything is small and comparable: two orders of events that lead to the same state are one state.
+//! States are small and comparable: two orders of events that lead to equal states are one state.
 
 use crate::marks::Marks;
 
@@ -12,19 +12,19 @@ pub struct Host(pub u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u8);
 
-/// One provisioning attempt. Its number is the bound of the model, so it is kept as it is.
+/// The number of a provisioning attempt. Generations bound the model, so they are not ranked.
 pub type Generation = u8;
 
-/// The lease's fencing token. Only its order matters, so ranks are kept ([`State::rank`]).
+/// The lease's fencing token. Only the order matters, so epochs are ranks ([`State::rank`]).
 pub type Epoch = u8;
 
 /// The record's version, a rank likewise.
 pub type Version = u8;
 
-/// Instances at the most: one that is found, and one per generation.
+/// The most instances: one that is found, and one per generation.
 pub const INSTANCES_MAX: usize = 5;
 
-/// Everything at one moment.
+/// The state of the whole model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The record, as the store has it.
@@ -33,9 +33,9 @@ pub struct State {
     pub cloud: Cloud,
     /// The hosts, by number.
     pub hosts: Vec<HostState>,
-    /// What may still go wrong.
+    /// The faults that may still happen.
     pub left: Left,
-    /// Which promises the step to this state broke.
+    /// The promises that the step to this state broke.
     pub broken: Marks,
 }
 
@@ -44,20 +44,21 @@ pub struct State {
 pub struct Stored {
     /// Rises with every commit.
     pub version: Version,
-    /// What was committed.
+    /// The record that was committed.
     pub record: Record,
 }
 
-/// What changes by compare-and-set (`WorkerRecord`). Its phase follows from intent and adoption and is left out.
+/// What changes by compare-and-set (`WorkerRecord`). Its phase follows from intent and adoption and
+/// is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The fencing token.
     pub epoch: Epoch,
-    /// Who may act.
+    /// The host that holds the lease; `None`: no host.
     pub lease: Option<Host>,
     /// The latest attempt.
     pub generation: Generation,
-    /// The mutation under way.
+    /// The announced mutation; `None`: none is under way.
     pub intent: Option<Intent>,
     /// The instance that embodies the worker.
     pub adopted: Option<Adopted>,
@@ -66,20 +67,20 @@ pub struct Record {
 /// A mutation that was permitted (`Intent`, and `Permit`, which has the same fields).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
-    /// What is done.
+    /// The mutation.
     pub mutation: Mutation,
-    /// The attempt it belongs to.
+    /// The attempt that the mutation belongs to.
     pub generation: Generation,
-    /// The epoch it was permitted under.
+    /// The epoch at the time of the permit.
     pub epoch: Epoch,
 }
 
 /// The adopted instance (`Adopted`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Adopted {
-    /// Which.
+    /// The instance.
     pub id: Id,
-    /// Its generation.
+    /// The generation under which it was adopted.
     pub generation: Generation,
     /// Whether a host started it (`How::Started`).
     pub started: bool,
@@ -88,53 +89,53 @@ pub struct Adopted {
 /// A change of an instance (`Mutation`). A pointer write is [`PointerWrite`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mutation {
-    /// A new instance, unless the token was used.
+    /// Makes a new instance, unless the token was used.
     Launch {
-        /// Derived from the generation.
+        /// The launch token, which derives from the generation.
         token: u8,
     },
-    /// A stopped one is started.
+    /// Starts a stopped instance.
     Start(Id),
-    /// A live one is stopped; the pointer is cleared first if it is asked.
+    /// Stops a live instance, and clears the pointer first if the permit says so.
     Stop {
-        /// Which.
+        /// The instance.
         id: Id,
         /// Whether the same action clears the pointer.
         clears: bool,
     },
-    /// An orphan is ended for good.
+    /// Terminates an orphan.
     Terminate(Id),
 }
 
 /// EC2 and SSM.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cloud {
-    /// By number.
+    /// The instances, by number.
     pub instances: Vec<Instance>,
-    /// What the parameter says; `None`: the sentinel.
+    /// The instance that the pointer names; `None`: the sentinel.
     pub pointer: Option<Id>,
     /// Pointer writes on their way, oldest first.
     pub pointer_writes: Vec<PointerWrite>,
-    /// Mutations whose sender does not wait for them any more, still on their way.
+    /// Mutations on their way whose senders have given them up.
     pub late: Vec<Intent>,
 }
 
 /// One instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
-    /// The generation on its tag; `None`: somebody else launched it.
+    /// The generation on its tag; `None`: another system launched it.
     pub generation: Option<Generation>,
     /// The launch token that made it.
     pub token: Option<u8>,
-    /// What it is.
+    /// The present state.
     pub now: Shown,
-    /// What a describe may still say instead; `None`: all readings have caught up.
+    /// The former state, which a reading may still show; `None`: all readings have caught up.
     pub before: Option<Shown>,
     /// Whether a record has ever named it.
     pub claimed: bool,
 }
 
-/// What a describe says (`InstanceState`, with the states in between left out).
+/// The state in a reading (`InstanceState`, without the states in between).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shown {
     /// The provider does not know the id yet.
@@ -150,62 +151,64 @@ pub enum Shown {
 /// A pointer write on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PointerWrite {
-    /// Who sent it.
+    /// The sender.
     pub by: Host,
-    /// What the pointer will say.
+    /// The instance that the pointer will name.
     pub id: Id,
-    /// The generation it was permitted for.
+    /// The generation of the adopted instance when the write was sent.
     pub generation: Generation,
-    /// Whether a stop of the same instance was carried out since.
+    /// Whether the instance was ended since the write was sent.
     pub overtaken: bool,
 }
 
 /// One host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HostState {
-    /// Whether its process runs. What it remembers is gone when it does not.
+    /// Whether its process runs. A dead host has no memory.
     pub is_up: bool,
-    /// What it knows of the record; `None`: it has not read it in this life.
+    /// The record as the host last read or wrote it; `None`: it has not read the record since its
+    /// start.
     pub view: Option<Stored>,
-    /// Whether it has seen this version unchanged for the lease's length.
+    /// Whether the host has seen this version unchanged for the lease's length.
     pub saw_it_stale: bool,
-    /// Whether the intent is in its own hands (`InFlight::is_ours`).
+    /// Whether the host itself carries the intent out (`InFlight::is_ours`).
     pub is_at_work: bool,
-    /// The mutation it has sent, or is about to send.
+    /// The mutation that the host has sent, or is about to send.
     pub call: Option<Call>,
-    /// What it believes the pointer says; `None`: not read, or not certain.
+    /// The instance that the pointer names, as far as the host knows; `None`: not read, or not
+    /// certain.
     pub pointer: Option<Option<Id>>,
-    /// Whether a pointer write of its own is on its way.
+    /// Whether a pointer write of the host is on its way.
     pub writes_pointer: bool,
-    /// Instances whose start was accepted for it (`Known::start_accepted`).
+    /// Whether the cloud accepted the host's start of each instance (`Known::start_accepted`).
     pub started: [bool; INSTANCES_MAX],
 }
 
 /// A mutation in the hands of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// What was permitted.
+    /// The permitted mutation.
     pub permit: Intent,
-    /// Whether another host, or an earlier life, began it.
+    /// Whether another host, or this one before a restart, began it.
     pub inherited: bool,
-    /// What came of it; `None`: it is on its way.
+    /// The outcome; `None`: the mutation is on its way.
     pub outcome: Option<Outcome>,
 }
 
-/// What the cloud's answer comes to.
+/// The outcome of a mutation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// The launch made, or had made, this one.
+    /// The launch made this instance, or an earlier try did.
     Launched(Id),
-    /// Accepted.
+    /// The cloud accepted the mutation.
     Done,
-    /// Refused for certain: nothing was changed.
+    /// The cloud refused the mutation definitely: nothing was changed.
     Failed,
-    /// Not answered: it may have been carried out.
+    /// The mutation was not answered, and may have been carried out.
     Unknown,
 }
 
-/// What may still go wrong. Each fault takes one of its kind.
+/// The faults that may still happen. Each fault takes one of its kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Left {
     /// Hosts that die.
@@ -214,7 +217,7 @@ pub struct Left {
     pub pauses: u8,
     /// Calls to the cloud whose answer is lost, before or after the effect.
     pub unanswered: u8,
-    /// Calls that the cloud refuses for certain.
+    /// Calls that the cloud refuses definitely.
     pub refusals: u8,
     /// Writes of the record whose answer is lost, before or after the effect.
     pub store_failures: u8,
@@ -230,25 +233,25 @@ impl Cloud {
         &self.instances[usize::from(id.0)]
     }
 
-    /// The same, to change it.
+    /// The instance with this number, to change it.
     pub fn instance_mut(&mut self, id: Id) -> &mut Instance {
         &mut self.instances[usize::from(id.0)]
     }
 
-    /// All numbers.
+    /// The numbers of all instances.
     pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
         let count = u8::try_from(self.instances.len()).unwrap_or(u8::MAX);
         (0..count).map(Id)
     }
 
-    /// Whether it runs in truth, whatever is shown.
+    /// Whether the instance really runs, whatever a reading shows.
     pub fn is_live(&self, id: Id) -> bool {
         self.instance(id).now == Shown::Live
     }
 }
 
 impl Instance {
-    /// It is something else from now on, and readings may lag behind.
+    /// Changes the state. Readings may still show the former one.
     pub fn becomes(&mut self, state: Shown) {
         if self.now != state {
             self.before = Some(self.now);
@@ -263,19 +266,19 @@ impl State {
         &self.hosts[usize::from(host.0)]
     }
 
-    /// The same, to change it.
+    /// The host with this number, to change it.
     pub fn host_mut(&mut self, host: Host) -> &mut HostState {
         &mut self.hosts[usize::from(host.0)]
     }
 
-    /// All numbers.
+    /// The numbers of all hosts.
     pub fn host_names(&self) -> impl Iterator<Item = Host> + use<> {
         let count = u8::try_from(self.hosts.len()).unwrap_or(u8::MAX);
         (0..count).map(Host)
     }
 
-    /// Puts ranks in the place of versions and epochs. Nothing but their order is ever looked at, so a life that
-    /// goes round in a circle comes back to the same state, and the model closes however long it runs.
+    /// Replaces versions and epochs by their ranks. The model uses only their order. So a cycle of
+    /// events ends in an equal state, and the number of states is finite.
     pub fn rank(&mut self) {
         rank(self.versions());
         rank(self.epochs());

@@ -1,4 +1,4 @@
-//! Which steps are possible, and what each does.
+//! The possible actions, and the step that each one makes.
 
 use crate::cloud;
 use crate::commit::{StoreAnswer, Then, fold};
@@ -15,7 +15,7 @@ const ANSWERS: [StoreAnswer; 3] = [
 ];
 
 impl LeaseModel {
-    /// Everything that may happen next. What turns out to be impossible is dropped by [`step`](Self::step).
+    /// The actions that may be possible next. [`step`](Self::step) drops the impossible ones.
     pub(crate) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
         for position in 0..state.cloud.pointer_writes.len() {
             actions.extend([
@@ -107,7 +107,8 @@ impl LeaseModel {
             }
             Action::Propose(host, proposal, lag, answer) => {
                 self.reach_if(lag != 0, Milestone::StaleReading);
-                // What ends an instance may rest on a scan, and the pointer be known from long ago.
+                // A stop may rest on a scan, which reads no pointer; the host's view of the pointer
+                // may be old.
                 let by_scan = matches!(proposal, Proposal::Stop(_));
                 if !by_scan || self.safeguards.stop_clears_unless_sure {
                     state.host_mut(host).pointer = Some(state.cloud.pointer);
@@ -153,8 +154,9 @@ impl LeaseModel {
         }
     }
 
-    /// A lease can grow stale only if its holder does not renew it: it is dead, or sleeps. A sleeper that wakes finds
-    /// that what it was about to send is too old to be sent (`host/src/drive/calls.rs`, `mutate`).
+    /// A lease can grow stale only if its holder is dead or sleeps, and so does not renew it. A
+    /// sleeper that wakes does not send its mutation, which is too old (`host/src/drive/calls.rs`,
+    /// `mutate`).
     fn see_lease_stale(&self, state: &mut State, by: Host, late: bool) -> Option<()> {
         let it = state.host(by);
         let is_current = it
@@ -187,7 +189,8 @@ impl LeaseModel {
         Some(())
     }
 
-    /// The record once more, so that others see that the holder is alive. A failure takes nothing back.
+    /// Writes the record again, so that other hosts see that the holder is alive. A failed write
+    /// changes nothing.
     fn renew(&self, state: &mut State, host: Host, answer: StoreAnswer) -> Option<()> {
         let view = state.host(host).view.clone()?;
         let holds = self.lease(state, host) == Lease::Ours && view.record.intent.is_some();

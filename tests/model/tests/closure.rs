@@ -1,8 +1,9 @@
-//! Every order of events within the bounds, to the last one: no promise breaks, and what must be reachable is.
+//! Tries every order of events within the bounds: no promise breaks, and every milestone is
+//! reached.
 
 #![allow(
     clippy::print_stderr,
-    reason = "states, depth, time and the order of events are what a person wants to read"
+    reason = "a person reads states, depth, time and the order of events"
 )]
 
 use std::collections::BTreeSet;
@@ -11,7 +12,8 @@ use reeve_model::check::{check, two_hosts};
 use reeve_model::model::{Bounds, LeaseModel, Safeguards};
 use reeve_model::state::{Left, Shown};
 
-/// Bounds that close within seconds each. Together they reach everything; `reeve-model`, the binary, goes further.
+/// Bounds that take seconds each. Together they reach every milestone. The binary `reeve-model` has
+/// larger bounds.
 fn bounds() -> Vec<Bounds> {
     let none = Left::default();
     vec![
@@ -34,7 +36,7 @@ fn bounds() -> Vec<Bounds> {
 }
 
 #[test]
-fn no_order_of_events_breaks_a_promise_and_everything_worth_reaching_is_reached() {
+fn no_order_of_events_breaks_a_promise_and_all_milestones_are_reached() {
     let mut unreached: Option<BTreeSet<&str>> = None;
     for bounds in bounds() {
         let summary = check(LeaseModel::new(bounds.clone()).safeguards(Safeguards::ALL));

@@ -1,8 +1,8 @@
-//! What each safeguard is for: without it, its promise breaks.
+//! Each safeguard is needed: without it, a promise breaks.
 
 #![allow(
     clippy::print_stderr,
-    reason = "states, depth, time and the order of events are what a person wants to read"
+    reason = "a person reads states, depth, time and the order of events"
 )]
 
 use reeve_model::check::{Summary, check, two_hosts};
@@ -19,19 +19,19 @@ fn without(take_away: impl FnOnce(&mut Safeguards)) -> Summary {
 }
 
 #[test]
-fn a_host_that_read_the_pointer_long_ago_stops_what_it_names_and_leaves_it() {
+fn a_stop_by_an_old_reading_leaves_the_pointer_in_place() {
     let summary = without(|safeguards| safeguards.stop_clears_unless_sure = false);
     assert!(summary.breaks("G3: a stop clears the pointer for good"));
 }
 
 #[test]
-fn a_pointer_write_that_is_slow_names_what_was_stopped_since() {
+fn a_slow_pointer_write_names_a_stopped_instance() {
     let summary = without(|safeguards| safeguards.pointer_writes_are_fenced = false);
     assert!(summary.breaks("G3: a stop clears the pointer for good"));
 }
 
 #[test]
-fn a_host_that_did_not_start_it_believes_a_reading_of_stopped_that_lags() {
+fn another_host_believes_a_lagging_reading_of_stopped() {
     let summary = without(|safeguards| safeguards.started_settles_everywhere = false);
-    assert!(summary.breaks("G4: nothing is brought up beside the adopted instance"));
+    assert!(summary.breaks("G4: nothing is brought up while the adopted instance lives"));
 }

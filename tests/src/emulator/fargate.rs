@@ -1,5 +1,5 @@
-//! ECS in the emulator. Moto runs a task as soon as it is asked for and has stopped it as soon as it is ended; it
-//! knows no launch tokens, no lack of room, and no task that is on its way up or down.
+//! ECS in the emulator. In moto a task runs at once and stops at once. It knows no launch tokens,
+//! no lack of capacity, and no task that is starting or stopping.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use super::{Emulator, REGION, between, credential};
 use crate::process::agent;
 
 impl Emulator {
-    /// Creates a cluster and a task definition of this name, and gives a subnet that tasks can be put into.
+    /// Creates a cluster and a task definition of this name, and returns a subnet for tasks.
     pub fn create_cluster(&self, name: &str) -> String {
         self.keep_tasks_running();
         self.ecs("CreateCluster", &json!({"clusterName": name}));
         let definition = json!({
             "family": name, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
             "cpu": "256", "memory": "512",
-            // Moto wants to know how much of the task each container takes; ECS does not ask.
+            // Moto requires the CPU and memory of each container; ECS does not.
             "containerDefinitions": [{"name": "main", "image": "agent", "cpu": 256, "memory": 512}],
         });
         self.ecs("RegisterTaskDefinition", &definition);
@@ -25,7 +25,7 @@ impl Emulator {
             .to_owned()
     }
 
-    /// Runs a task with this `Name`, as another system would, and gives its id.
+    /// Runs a task with this `Name`, as another system would, and returns its id.
     pub fn run_task(&self, cluster: &str, subnet: &str, name: &str) -> String {
         let vpc = json!({"subnets": [subnet], "securityGroups": []});
         let answer = self.ecs(
@@ -42,7 +42,7 @@ impl Emulator {
             .to_owned()
     }
 
-    /// What ECS says of a task.
+    /// A task as `DescribeTasks` shows it.
     pub fn task(&self, cluster: &str, id: &str) -> Value {
         let asked = json!({"cluster": cluster, "tasks": [id], "include": ["TAGS"]});
         self.ecs("DescribeTasks", &asked)["tasks"][0].clone()
@@ -56,7 +56,7 @@ impl Emulator {
         );
     }
 
-    /// Moto lets a task go down a step with each look at it, unless it is told not to.
+    /// Keeps tasks running. By default, moto advances a task towards its stop with each reading.
     fn keep_tasks_running(&self) {
         let url = format!("{}/moto-api/state-manager/set-transition", self.url());
         let transition = json!({"progression": "manual", "times": 1_000_000});

@@ -1,13 +1,13 @@
-//! The sample configuration as a page: a section a heading, a key a row.
+//! The sample configuration as a page. A section becomes a heading, a key becomes a row.
 //!
-//! Comments right above a header or a key are its text. `key = v` is set in the sample, `# key = v`
-//! shows a default, `#key = v` an example.
+//! The comments right above a header or a key are its text. `key = v` is set in the sample,
+//! `# key = v` shows a default, and `#key = v` an example.
 
 use anyhow::{Result, bail};
 
 use super::cell;
 
-/// What a line of the sample is.
+/// A line of the sample.
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
     Header {
@@ -23,7 +23,7 @@ enum Line<'a> {
     Empty,
 }
 
-/// How a key stands in the sample.
+/// How the sample shows a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Set,
@@ -31,10 +31,10 @@ enum Kind {
     Example,
 }
 
-/// The page.
+/// Makes the page.
 ///
 /// # Errors
-/// The line that is none of those that a sample may have.
+/// When a line is none of the accepted kinds.
 pub(super) fn page(source: &str, sample: &str) -> Result<String> {
     let mut page = format!(
         "# Configuration\n\n<!-- Made by `cargo xtask docs` from {source}: change that file. -->\n\n\
@@ -109,7 +109,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The key's row. Where there is no default, the meaning ends with an example.
+/// The key's row. Without a default, the meaning ends with an example.
 fn row(name: &str, value: &str, kind: Kind, meaning: &str) -> String {
     let value = cell(value);
     let default = match kind {
@@ -127,12 +127,13 @@ fn row(name: &str, value: &str, kind: Kind, meaning: &str) -> String {
     format!("| `{name}` | {default} | {} |\n", meaning.trim())
 }
 
-/// A name in brackets, such as that of a section, is no link.
+/// Escapes names in brackets, such as a section's, so that they are no links.
 fn named(text: &str) -> String {
     text.replace('[', "\\[")
 }
 
-/// Comment lines as prose, wrapped like all Markdown; an empty comment line ends a paragraph.
+/// Turns comment lines into prose, wrapped like all Markdown. An empty comment line ends a
+/// paragraph.
 fn paragraphs(lines: &[&str]) -> String {
     let parts = lines.split(|line| line.is_empty());
     let wrapped = parts.map(|part| wrap(&named(&part.join(" "))));
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_line_is_told_apart() {
+    fn each_kind_of_line_is_recognised() {
         let key = |kind| Line::Key {
             name: "a_b",
             value: "1",
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_nothing_of_this_is_refused_with_its_place() {
+    fn a_line_of_no_kind_is_refused_with_its_place() {
         let error = page("s.toml", "[x]\na=1\n").unwrap_err();
         assert!(error.to_string().starts_with("s.toml:2: "), "{error}");
     }

@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use super::{cell, read};
 
-/// The standard policies, in the order in which a resolve meets them.
+/// The standard policies, in the order in which a resolve asks them.
 const POLICIES: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
 
-/// A settings object's schema, as far as a table shows it. Sorted by name: whether `serde_json` keeps
-/// an object's order depends on what else is built with it.
+/// The part of a settings schema that a table shows. It is sorted by name, because other crates'
+/// features decide whether `serde_json` keeps an object's order.
 #[derive(Deserialize)]
 struct Schema {
     properties: BTreeMap<String, Value>,
 }
 
-/// A heading and a table for each standard policy.
+/// Makes a heading and a table for each standard policy.
 ///
 /// # Errors
 /// When a schema cannot be read.
@@ -46,7 +46,7 @@ pub(super) fn tables(root: &Path) -> Result<String> {
     Ok(text.trim_end().to_owned() + "\n")
 }
 
-/// The values that a property may have, in words.
+/// The accepted values of a property, in words.
 fn accepted(property: &Value) -> String {
     let all = |values: &[Value]| {
         let shown: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_setting_may_be_is_said_in_words() {
+    fn the_accepted_values_of_a_setting_are_written_in_words() {
         let cases = [
             (json!({ "enum": ["a", "b"] }), "`\"a\"`, `\"b\"`"),
             (

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// Who depends on whom, over the workspace and everything it is built from.
+/// The dependencies between the workspace's packages and all packages that they are built from.
 #[derive(Debug)]
 pub(super) struct Graph {
     root: PathBuf,
@@ -19,15 +19,14 @@ pub(super) struct Graph {
 #[derive(Debug, Deserialize)]
 pub(super) struct Package {
     id: String,
-    /// Its name; two versions of one package share it.
+    /// The package's name; two versions of one package share it.
     pub(super) name: String,
-    /// Its version.
     pub(super) version: String,
-    /// An SPDX expression; `None` when the package states none.
+    /// An SPDX expression; `None`: the package states none.
     pub(super) license: Option<String>,
-    /// Its `Cargo.toml`, absolute.
+    /// The path of its `Cargo.toml`, absolute.
     pub(super) manifest_path: PathBuf,
-    /// What its manifest declares, whether it is in use or not.
+    /// The dependencies that its manifest declares, used or not.
     dependencies: Vec<Declared>,
 }
 
@@ -44,21 +43,21 @@ struct Edge {
     kinds: Vec<Kind>,
 }
 
-/// What a dependency is for.
+/// The purpose of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It is part of what is built.
+    /// The package itself uses the dependency.
     Normal,
-    /// The build script uses it.
+    /// The package's build script uses it.
     Build,
-    /// Tests, examples and benches use it.
+    /// The package's tests, examples and benches use it.
     Development,
 }
 
 impl Kind {
-    /// All three.
+    /// All kinds.
     pub(super) const ALL: [Kind; 3] = [Kind::Normal, Kind::Build, Kind::Development];
-    /// What has a say in what is built.
+    /// The kinds that take part in a build.
     pub(super) const BUILT: [Kind; 2] = [Kind::Normal, Kind::Build];
 
     fn parse(text: Option<&str>) -> Kind {
@@ -70,7 +69,7 @@ impl Kind {
     }
 }
 
-/// The shape of cargo's output, as far as it is read.
+/// The part of cargo's output that is read here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -102,10 +101,10 @@ struct NodeKind {
 }
 
 impl Graph {
-    /// Reads the output of `cargo metadata --format-version 1`.
+    /// Parses the output of `cargo metadata --format-version 1`.
     ///
     /// # Errors
-    /// When it is not that.
+    /// When the text is something else.
     pub(super) fn parse(metadata: &str) -> Result<Self> {
         let metadata: Metadata =
             serde_json::from_str(metadata).context("cannot read what `cargo metadata` printed")?;
@@ -130,17 +129,17 @@ impl Graph {
             .filter(|package| self.is_member(package))
     }
 
-    /// Every package, the workspace's own and the others.
+    /// Every package, of the workspace or not.
     pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
         self.packages.values()
     }
 
-    /// The member of that name.
+    /// The workspace's package of this name.
     pub(super) fn member(&self, name: &str) -> Option<&Package> {
         self.members().find(|package| package.name == name)
     }
 
-    /// Whether a package is the workspace's own.
+    /// Whether a package belongs to the workspace.
     pub(super) fn is_member(&self, package: &Package) -> bool {
         self.members.contains(&package.id)
     }
@@ -152,7 +151,7 @@ impl Graph {
         manifest.parent().unwrap_or(manifest)
     }
 
-    /// What a package depends on itself, by one of `kinds`.
+    /// The direct dependencies of a package, of one of `kinds`.
     pub(super) fn direct(&self, package: &Package, kinds: &[Kind]) -> Vec<&Package> {
         let edges = self
             .edges
@@ -166,9 +165,9 @@ impl Graph {
             .collect()
     }
 
-    /// Everything that is built for a package, each with the way to it (the package first, the one
-    /// reached last; a shortest way). Without `optional`, the package's own optional dependencies
-    /// are left out: what is built with no feature switched on.
+    /// All packages that are built for a package. Each one comes with a shortest way to it, from
+    /// the package to the dependency. Without `optional`, the package's own optional dependencies
+    /// are left out, as in a build without features.
     pub(super) fn reach<'graph>(
         &'graph self,
         package: &'graph Package,
@@ -226,12 +225,12 @@ pub(super) mod fake {
 
     use super::Graph;
 
-    /// What stands in a line after the arrow's kind.
+    /// The third word of a line about a member.
     const MEMBER: &str = "member";
 
-    /// Reads lines like `reeve-core host/core member` (a package, its folder, whether it is ours),
-    /// `serde - MIT` (a foreign one and its licence) and `reeve-core > serde` (a dependency; `>dev`,
-    /// `>build` and `>optional` for the other kinds).
+    /// Parses lines like `reeve-core host/core member` (a member and its folder), `serde - MIT`
+    /// (another package and its licence) and `reeve-core > serde` (a dependency; `>dev`, `>build`
+    /// and `>optional` for the other kinds).
     pub(in super::super) fn graph(lines: &str) -> Graph {
         let mut packages: Vec<Value> = Vec::new();
         let mut members = Vec::new();
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn reach_names_the_way_to_each_package_and_leaves_development_out() {
+    fn reach_has_the_way_to_each_package_without_dev_dependencies() {
         let expected = [
             "reeve > axum",
             "reeve > reeve-aws",
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn reach_without_optional_is_what_is_built_with_no_feature() {
+    fn reach_without_optional_is_a_build_without_features() {
         assert_eq!(reached(false), ["reeve > axum", "reeve > axum > hyper"]);
     }
 

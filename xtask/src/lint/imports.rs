@@ -1,7 +1,7 @@
-//! Which module of a folder imports which, read from the source.
+//! The imports between the modules of a folder, read from the source.
 //!
 //! A module is a file or a folder directly in the folder. The folder's own file (`mod.rs`,
-//! `lib.rs`) is a module too, named [`OWN`]. Tests do not count.
+//! `lib.rs`) is a module too, named [`OWN`]. Tests are left out.
 
 mod paths;
 
@@ -21,11 +21,11 @@ pub(super) const OWN: &str = "mod";
 #[derive(Debug, Default)]
 pub(super) struct Imports {
     modules: BTreeSet<String>,
-    /// From the importing module to the imported one; each with the first place that says so.
+    /// Each pair of importing and imported module, with the first place of the import.
     edges: BTreeMap<(String, String), Place>,
 }
 
-/// Where an import stands in the source.
+/// The place of an import in the source.
 #[derive(Debug)]
 pub(super) struct Place {
     file: PathBuf,
@@ -42,7 +42,7 @@ pub(super) struct Import<'a> {
 
 impl Imports {
     /// Collects the imports in `folder`, which is the `src` of a crate or a folder below it.
-    /// `sources` has at least all files of that crate.
+    /// `sources` must have all files of that crate.
     ///
     /// # Errors
     /// When the folder is not below a `src`.
@@ -74,7 +74,7 @@ impl Imports {
     }
 
     fn add(&mut self, from: &str, to: &str, file: &Path, named: Named) {
-        // A path to no module is one to an item of the folder's own file.
+        // A path that names no module names an item of the folder's own file.
         let to = if self.modules.contains(to) { to } else { OWN };
         if from != to {
             let place = || Place {
@@ -86,7 +86,7 @@ impl Imports {
         }
     }
 
-    /// Whether the folder has no module, so that it is not there.
+    /// Whether the folder has no module, and so does not exist.
     pub(super) fn is_empty(&self) -> bool {
         self.modules.is_empty()
     }
@@ -98,7 +98,8 @@ impl Imports {
             .map(|((from, to), place)| Import { from, to, place })
     }
 
-    /// The circles. A circle is a largest set of modules in which each one reaches each other one.
+    /// The circles. A circle is a largest set of modules in which each module reaches each other
+    /// one.
     pub(super) fn circles(&self) -> Vec<BTreeSet<&str>> {
         let reached: BTreeMap<&str, BTreeSet<&str>> = self
             .modules
@@ -131,7 +132,7 @@ impl Imports {
         reached
     }
 
-    /// The imports of a shortest way from one of these modules back to it, in order.
+    /// The imports of a shortest way from one of these modules back to itself, in order.
     pub(super) fn way_round(&self, modules: &BTreeSet<&str>) -> Vec<Import<'_>> {
         let rounds = modules.iter().map(|module| self.way_back_to(module));
         rounds.min_by_key(Vec::len).unwrap_or_default()

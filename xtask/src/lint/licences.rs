@@ -1,9 +1,10 @@
-//! Under which licences code may come in.
+//! The check of the dependencies' licences.
 
 use super::graph::{Graph, Package};
 use super::refusal::Refusal;
 
-/// Licences that ask for a notice at most, and MPL-2.0, which asks for changes to its own files.
+/// The allowed licences. All but MPL-2.0 require at most a notice. MPL-2.0 requires that changes of
+/// its own files are published.
 const ALLOWED: [&str; 18] = [
     "0BSD",
     "Apache-2.0",
@@ -12,7 +13,7 @@ const ALLOWED: [&str; 18] = [
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
-    // Permissive, with a grant of patents: the OSI approved it.
+    // Permissive, with a grant of patents, and approved by the OSI.
     "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
@@ -26,7 +27,7 @@ const ALLOWED: [&str; 18] = [
     "Zlib",
 ];
 
-/// Packages whose licence is not known to be harmless.
+/// Refuses packages whose licence is not allowed.
 pub(super) fn check(graph: &Graph) -> Vec<Refusal> {
     graph.packages().filter_map(refuse).collect()
 }
@@ -47,7 +48,7 @@ fn refuse(package: &Package) -> Option<Refusal> {
 
 /// Whether an SPDX expression can be met with allowed licences alone.
 fn is_allowed(expression: &str) -> bool {
-    // `MIT/Apache-2.0` is how older packages wrote OR.
+    // Older packages write OR as `MIT/Apache-2.0`.
     let spaced = expression
         .replace('(', " ( ")
         .replace(')', " ) ")
@@ -79,7 +80,7 @@ impl<'text> Words<'text> {
     }
 }
 
-/// `all OR all OR …`. Both sides are always read, or the rest of the text would be misread.
+/// `all OR all OR …`. Both sides are always parsed, or the rest of the text would be misread.
 fn any(words: &mut Words) -> bool {
     let mut allowed = all(words);
     while words.take_if("OR") {
@@ -97,7 +98,7 @@ fn all(words: &mut Words) -> bool {
     allowed
 }
 
-/// A licence, one with an exception, or an expression in parentheses.
+/// A licence, a licence with an exception, or an expression in parentheses.
 fn one(words: &mut Words) -> bool {
     if words.take_if("(") {
         let allowed = any(words);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_under_another_licence_is_refused_by_name_and_version() {
+    fn a_package_under_another_licence_is_refused() {
         let graph = fake::graph("fine - MIT\nviral - AGPL-3.0-only\n");
         let refusals = check(&graph);
         assert_eq!(refusals.len(), 1);

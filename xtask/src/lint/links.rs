@@ -1,106 +1,83 @@
-//! What is checked of the tree's Markdown: links lead somewhere, words are plain, two pages stay short.
+//! The check of the tree's pages: links and mentions lead to a page, two pages stay short.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-
 use super::Refusal;
-use crate::process;
-use crate::workspace::Workspace;
+use super::tree::{Tree, prose};
 
-/// What one screen and ten minutes of reading have room for.
+/// The most bytes of the pages that are read first: one screen, and ten minutes of reading.
 const BYTES_MAX: [(&str, usize); 2] = [("README.md", 7_000), ("ARCHITECTURE.md", 12_000)];
 
-/// Each leaves the sentence without a noun that can be looked up, or without a verb that says what is done.
-const WORDS: [&str; 7] = [
-    "whoever",
-    "somebody",
-    "nobody",
-    "beside",
-    "meanwhile",
-    "goes on",
-    "comes to",
-];
+/// The folder whose pages the sources mention, by paths relative to the root.
+const DOCS: &str = "docs/";
 
-/// The tree as it is tracked: every file's path, and the text of the Markdown files.
-struct Tree {
-    files: BTreeSet<String>,
-    pages: BTreeMap<String, String>,
-}
-
-/// Everything that the tracked Markdown files get wrong.
-///
-/// # Errors
-/// When git does not list the tree, or a tracked page cannot be read.
-pub(super) fn check(workspace: &Workspace) -> Result<Vec<Refusal>> {
-    let mut git = std::process::Command::new("git");
-    git.current_dir(workspace.root()).args(["ls-files", "-z"]);
-    let listed = process::capture(&mut git)?;
-    let files: BTreeSet<String> = listed
-        .split('\0')
-        .filter(|file| !file.is_empty() && workspace.root().join(file).exists())
-        .map(str::to_owned)
-        .collect();
-    let pages = files.iter().filter(|file| file.ends_with(".md"));
-    let pages = pages.map(|file| {
-        let path = workspace.root().join(file);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Ok((file.clone(), text))
-    });
-    let pages = pages.collect::<Result<_>>()?;
-    Ok(refusals(&Tree { files, pages }))
-}
-
-fn refusals(tree: &Tree) -> Vec<Refusal> {
+/// Refuses links and mentions that lead nowhere, and pages that are too long.
+pub(super) fn check(tree: &Tree) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    for (page, text) in &tree.pages {
+    for (page, text) in tree.pages() {
         for (line, target) in links(text) {
-            refusals.extend(broken(tree, page, line, &target));
+            refusals.extend(broken_link(tree, page, line, &target));
         }
-        refusals.extend(words(page, text));
         refusals.extend(length(page, text));
+    }
+    for (file, text) in tree.sources() {
+        for (line, target) in mentions(text) {
+            refusals.extend(broken_mention(tree, file, line, target));
+        }
     }
     refusals
 }
 
-/// The refusal of a link that leads nowhere.
-fn broken(tree: &Tree, page: &str, line: usize, target: &str) -> Option<Refusal> {
+/// The refusal of a page's link that leads nowhere.
+fn broken_link(tree: &Tree, page: &str, line: usize, target: &str) -> Option<Refusal> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
     }
-    let (path, anchor) = match target.split_once('#') {
+    let (path, anchor) = split_anchor(target);
+    let rule = match resolved(page, path) {
+        None => Some("a link stays within the tree"),
+        Some(file) => broken_rule(tree, &file, anchor),
+    };
+    rule.map(|rule| Refusal {
+        subject: format!("{page}:{line}"),
+        found: format!("a link to {target:?}"),
+        rule: rule.to_owned(),
+        why: "a reader who follows it finds nothing",
+    })
+}
+
+/// The refusal of a source's mention of a page, if there is no such page or anchor.
+fn broken_mention(tree: &Tree, file: &str, line: usize, target: &str) -> Option<Refusal> {
+    let (path, anchor) = split_anchor(target);
+    broken_rule(tree, path, anchor).map(|rule| Refusal {
+        subject: format!("{file}:{line}"),
+        found: format!("a mention of {target:?}"),
+        rule: rule.to_owned(),
+        why: "a reader who looks it up finds nothing",
+    })
+}
+
+/// The rule that a target breaks; `None`: the target is there.
+fn broken_rule(tree: &Tree, file: &str, anchor: Option<&str>) -> Option<&'static str> {
+    let folder = format!("{}/", file.trim_end_matches('/'));
+    let is_there = tree.files.contains(file) || tree.files.iter().any(|it| it.starts_with(&folder));
+    if !is_there {
+        return Some("a link leads to a file or folder of the tree");
+    }
+    let (anchor, text) = anchor.zip(tree.page(file))?;
+    let is_heading = anchors(text).contains(anchor);
+    (!is_heading).then_some("an anchor is a heading of the page it is in")
+}
+
+fn split_anchor(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('#') {
         Some((path, anchor)) => (path, Some(anchor)),
         None => (target, None),
-    };
-    let refuse = |rule: &str| {
-        Some(Refusal {
-            subject: format!("{page}:{line}"),
-            found: format!("a link to {target:?}"),
-            rule: rule.to_owned(),
-            why: "a reader who follows it finds nothing",
-        })
-    };
-    let Some(file) = resolved(page, path) else {
-        return refuse("a link stays within the tree");
-    };
-    let folder = format!("{}/", file.trim_end_matches('/'));
-    let is_there =
-        tree.files.contains(&file) || tree.files.iter().any(|it| it.starts_with(&folder));
-    if !is_there {
-        return refuse("a link leads to a tracked file or folder");
-    }
-    let of_page = anchor.zip(tree.pages.get(&file));
-    match of_page {
-        Some((anchor, text)) if !anchors(text).contains(anchor) => {
-            refuse("an anchor is a heading of the page it is in")
-        }
-        _ => None,
     }
 }
 
-/// The path from the root of what a page calls `path`; `None`: it is outside.
+/// The path from the root of a page's relative `path`; `None`: the path leads out of the tree.
 fn resolved(page: &str, path: &str) -> Option<String> {
     if path.is_empty() {
         return Some(page.to_owned());
@@ -119,23 +96,8 @@ fn resolved(page: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The text with code left out: fenced blocks as empty lines, spans as nothing.
-fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
-    let mut is_fenced = false;
-    let lines = text.lines().map(move |line| {
-        if line.trim_start().starts_with("```") {
-            is_fenced = !is_fenced;
-            return String::new();
-        }
-        match is_fenced {
-            true => String::new(),
-            false => line.split('`').step_by(2).collect(),
-        }
-    });
-    lines.enumerate().map(|(index, line)| (index + 1, line))
-}
-
-/// Where links lead, with the line of each. A target has no spaces, so it is never wrapped.
+/// The targets of a page's links, with the line of each. A target has no spaces, so it is never
+/// wrapped.
 fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in prose(text) {
@@ -150,8 +112,8 @@ fn links(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The anchors that a forge gives a page's headings: lower case, spaces as dashes, other marks left
-/// out, and a number after one that was there before.
+/// The anchors that a forge gives a page's headings: lower case, spaces as dashes, no other marks,
+/// and a number after an anchor that exists already.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut is_fenced = false;
     let mut anchors = BTreeSet::new();
@@ -178,34 +140,36 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-fn words(page: &str, text: &str) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
-    for (number, line) in prose(text) {
-        let spaced: String = line
-            .chars()
-            .map(|c| {
-                if c.is_alphanumeric() {
-                    c.to_ascii_lowercase()
-                } else {
-                    ' '
-                }
-            })
-            .collect();
-        let spaced = format!(
-            " {} ",
-            spaced.split_whitespace().collect::<Vec<_>>().join(" ")
-        );
-        let found = WORDS
-            .iter()
-            .filter(|word| spaced.contains(&format!(" {word} ")));
-        refusals.extend(found.map(|word| Refusal {
-            subject: format!("{page}:{number}"),
-            found: format!("the word {word:?}"),
-            rule: "a sentence has a subject and a verb of docs/glossary.md".to_owned(),
-            why: "a reader cannot look up who is meant, or what is done",
-        }));
+/// The pages of [`DOCS`] that a source mentions, each with its anchor and its line.
+fn mentions(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for (place, _) in line.match_indices(DOCS) {
+            let before = line[..place].chars().next_back();
+            // Within a longer path, such as an address, it is another folder.
+            if before.is_none_or(|c| !is_of_path(c)) {
+                found.extend(page_at(&line[place..]).map(|target| (index + 1, target)));
+            }
+        }
     }
-    refusals
+    found
+}
+
+/// The page, with its anchor, at the beginning of a text; `None`: the text names no page.
+fn page_at(text: &str) -> Option<&str> {
+    const ENDING: &str = ".md";
+    let path = text.find(|c| !is_of_path(c)).unwrap_or(text.len());
+    let page = text[..path].rfind(ENDING)? + ENDING.len();
+    let Some(anchor) = text[page..].strip_prefix('#') else {
+        return Some(&text[..page]);
+    };
+    let is_of_anchor = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let length = anchor.find(|c| !is_of_anchor(c)).unwrap_or(anchor.len());
+    Some(&text[..page + 1 + length])
+}
+
+fn is_of_path(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')
 }
 
 fn length(page: &str, text: &str) -> Option<Refusal> {
@@ -214,7 +178,7 @@ fn length(page: &str, text: &str) -> Option<Refusal> {
         subject: page.to_owned(),
         found: format!("{} bytes", text.len()),
         rule: format!("at most {most} bytes"),
-        why: "it is read before anything else; what teaches belongs into docs/",
+        why: "newcomers read it first; pages that teach belong into docs/",
     })
 }
 
@@ -222,18 +186,10 @@ fn length(page: &str, text: &str) -> Option<Refusal> {
 mod tests {
     use super::*;
 
-    /// What is refused in a tree of these files; those that end in `.md` have texts.
+    /// Asserts the refusals in a tree of these files.
     #[track_caller]
     fn check_tree(files: &[(&str, &str)], expected: &[&str]) {
-        let tree = Tree {
-            files: files.iter().map(|(file, _)| (*file).to_owned()).collect(),
-            pages: files
-                .iter()
-                .filter(|(file, _)| file.ends_with(".md"))
-                .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
-                .collect(),
-        };
-        let found: Vec<_> = refusals(&tree)
+        let found: Vec<_> = check(&Tree::of(files))
             .iter()
             .map(|refusal| format!("{}: {}", refusal.subject, refusal.found))
             .collect();
@@ -244,34 +200,34 @@ mod tests {
 
     #[test]
     fn links_to_files_folders_and_headings_are_good() {
-        let text = "[a](docs/b.md) [b](docs/b.md#the-page) [c](docs) [d](src/x.rs) [e](#top)\n\
-                    [f](docs/b.md#code-its-2-things) [g](docs/b.md#twice-1) [h](https://example.org/x)\n# Top\n";
+        let text = "[a](pages/b.md) [b](pages/b.md#the-page) [c](pages) [d](src/x.rs) [e](#top)\n\
+                    [f](pages/b.md#code-its-2-things) [g](pages/b.md#twice-1) \
+                    [h](https://example.org/x)\n# Top\n";
         check_tree(
-            &[("a.md", text), ("docs/b.md", PAGE), ("src/x.rs", "")],
+            &[("a.md", text), ("pages/b.md", PAGE), ("src/x.rs", "")],
             &[],
         );
         check_tree(
-            &[("a.md", "# Top\n"), ("docs/b.md", "[up](../a.md#top)")],
+            &[("a.md", "# Top\n"), ("pages/b.md", "[up](../a.md#top)")],
             &[],
         );
     }
 
     #[test]
     fn a_link_that_leads_nowhere_is_refused_with_its_line() {
-        let text = "one\n[a](docs/c.md)\n[b](docs/b.md#no-such) [c](../a.md) [d](#top)\n";
+        let text = "one\n[a](pages/c.md)\n[b](pages/b.md#no-such) [c](../a.md) [d](#top)\n";
         let expected = [
-            "a.md:2: a link to \"docs/c.md\"",
-            "a.md:3: a link to \"docs/b.md#no-such\"",
+            "a.md:2: a link to \"pages/c.md\"",
+            "a.md:3: a link to \"pages/b.md#no-such\"",
             "a.md:3: a link to \"../a.md\"",
             "a.md:3: a link to \"#top\"",
         ];
-        check_tree(&[("a.md", text), ("docs/b.md", PAGE)], &expected);
+        check_tree(&[("a.md", text), ("pages/b.md", PAGE)], &expected);
     }
 
     #[test]
-    fn code_is_not_looked_at() {
-        let text =
-            "```text\n[a](nowhere) whoever\n# no heading\n```\n`[b](nowhere)` and `whoever`\n";
+    fn links_in_code_are_ignored() {
+        let text = "```text\n[a](nowhere)\n# no heading\n```\n`[b](nowhere)`\n";
         check_tree(&[("a.md", text)], &[]);
         check_tree(
             &[("a.md", "```\n# Top\n```\n[a](#top)")],
@@ -280,20 +236,32 @@ mod tests {
     }
 
     #[test]
-    fn words_without_a_subject_are_refused() {
-        let text = "Whoever asks.\nIt goes\non. The work goes on, besides.\n";
-        let expected = [
-            "a.md:1: the word \"whoever\"",
-            "a.md:3: the word \"goes on\"",
-        ];
-        check_tree(&[("a.md", text)], &expected);
+    fn a_mention_of_a_page_in_a_source_must_lead_there() {
+        let good = "/// See DOCS/b.md#the-page, DOCS/b.md. Or `DOCS/b.md#twice`.\n\
+                    // DOCS/ has pages; https://example.org/DOCS/x.md; DOCS/*.md\n";
+        let bad = "x\n# DOCS/c.md\nfail(\"see DOCS/b.md#no-such.\")\n";
+        let with_folder = |text: &str| text.replace("DOCS/", DOCS);
+        for source in ["src/x.rs", "x.toml", "x.wit", "x.reeve"] {
+            let page = format!("{DOCS}b.md");
+            let tree = |text: &str| Tree::of(&[(source, &with_folder(text)), (&page, PAGE)]);
+            assert_eq!(check(&tree(good)), []);
+            let found: Vec<_> = check(&tree(bad))
+                .iter()
+                .map(|refusal| format!("{}: {}", refusal.subject, refusal.found))
+                .collect();
+            let expected = [
+                format!("{source}:2: a mention of \"{DOCS}c.md\""),
+                format!("{source}:3: a mention of \"{DOCS}b.md#no-such\""),
+            ];
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
     fn the_two_pages_that_are_read_first_stay_short() {
         let long = "x\n".repeat(3_501);
         check_tree(
-            &[("README.md", &long), ("docs/README.md", &long)],
+            &[("README.md", &long), ("pages/README.md", &long)],
             &["README.md: 7002 bytes"],
         );
     }

@@ -1,4 +1,4 @@
-//! How a member's `Cargo.toml` names its dependencies.
+//! The check of the members' manifests.
 
 use anyhow::{Context, Result};
 use toml::{Table, Value};
@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 /// The tables that hold dependencies, at the top and below each `[target.…]`.
 const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// Refuses what is not taken from the root manifest: versions, and the workspace's lints.
+/// Refuses versions and lints that a member does not take from the root manifest.
 ///
 /// # Errors
 /// When the text is not TOML.
@@ -33,8 +33,8 @@ pub(super) fn check(package: &str, manifest: &str) -> Result<Vec<Refusal>> {
             rule: "every member takes the workspace's lints, or, if generated code needs to be \
                    unsafe, states them itself with `unsafe_code = \"deny\"`"
                 .to_owned(),
-            why: "the sandbox is only as good as the code around it; what is forbidden is forbidden \
-                  everywhere, and exceptions stand in the code with a reason",
+            why: "the sandbox is only as good as the code around it: unsafe code is forbidden \
+                  everywhere, and an exception stands in the code with its reason",
         });
     }
     Ok(refusals)
@@ -51,13 +51,14 @@ fn dependencies(package: &str, table: &Table) -> Vec<Refusal> {
             subject: package.to_owned(),
             found: format!("{name} = {dependency}"),
             rule: format!("{name} = {{ workspace = true }}, its version in the root Cargo.toml"),
-            why: "one list of versions: two members cannot drift apart, and a reader finds all \
+            why: "with one list of versions, two members cannot drift apart, and a reader finds all \
                   dependencies, with their features, in one place",
         })
         .collect()
 }
 
-/// A `forbid` cannot be lifted for one module, so a member with generated bindings denies instead.
+/// Whether a member restrains unsafe code itself. A member with generated bindings uses `deny`,
+/// because `forbid` cannot be lifted for one module.
 fn restrains_unsafe(manifest: &Table) -> bool {
     let lint = manifest
         .get("lints")
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_takes_everything_from_the_workspace_is_not_refused() {
+    fn a_manifest_that_takes_all_from_the_workspace_is_accepted() {
         let manifest = "
             [dependencies]
             serde = { workspace = true, features = [\"rc\"] }
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_without_lints_is_refused_and_one_that_denies_unsafe_code_itself_is_not() {
+    fn a_member_must_take_the_lints_or_deny_unsafe_code_itself() {
         let found_without = found("[package]\nname = \"reeve-core\"");
         assert_eq!(found_without.len(), 1, "{found_without:?}");
         assert!(found_without[0].starts_with("neither"), "{found_without:?}");

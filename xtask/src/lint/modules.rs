@@ -1,7 +1,6 @@
-//! Which modules inside a crate may import which others.
+//! The rules for imports between the modules of a crate, as data with their reasons.
 //!
-//! `walls.rs` has the rules between crates; these are the rules inside them, as data with their
-//! reasons.
+//! `walls.rs` has the rules between crates.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,14 +11,13 @@ use super::imports::{Import, Imports, OWN, src_of};
 use super::refusal::Refusal;
 use crate::source;
 
-/// This file, for messages.
+/// The path of this file, for messages.
 const HERE: &str = "xtask/src/lint/modules.rs";
 
 /// A folder whose modules must not import each other in a circle.
 struct Acyclic {
     folder: &'static str,
-    /// Whether the folder may be missing. A rule for a folder that is being built or emptied says
-    /// `true`.
+    /// Whether the folder may be missing. It is `true` for a folder that is being built or emptied.
     may_be_missing: bool,
     why: &'static str,
 }
@@ -28,22 +26,22 @@ const ACYCLIC: [Acyclic; 4] = [
     Acyclic {
         folder: "host/core/src",
         may_be_missing: false,
-        why: "a module is read after those it imports; in a circle none can be read alone",
+        why: "a reader reads a module after its imports; in a circle, no module can be read alone",
     },
     Acyclic {
         folder: "host/core/src/act",
         may_be_missing: false,
-        why: "an outcome that sends again, in a circle, hides what is announced before what",
+        why: "an outcome that sends again, in a circle, hides the order of announcements",
     },
     Acyclic {
         folder: "host/core/src/flow/resolve",
         may_be_missing: false,
-        why: "a part that calls its parent hides in which order a resolve goes",
+        why: "a part that calls its parent hides the order of a resolve",
     },
     Acyclic {
         folder: "host/core/src/flow",
         may_be_missing: false,
-        why: "the order of work stands in flow/mod.rs alone: a flow returns what happened and calls \
+        why: "the order of work stands in flow/mod.rs alone: a flow returns its result, and calls \
               nothing above it",
     },
 ];
@@ -62,10 +60,10 @@ const APART: [Apart; 1] = [Apart {
     may_be_missing: false,
     shared: &["safe_default"],
     why: "a flow that calls another one cannot be read, tested or removed alone; flows hear of each \
-          other through the facts and what happened",
+          other through the facts and through flow/mod.rs",
 }];
 
-/// A circle that is still there. The list only shrinks.
+/// A circle that is still allowed. The list only shrinks.
 struct Leftover {
     folder: &'static str,
     /// All modules of the circle, in any order.
@@ -74,14 +72,14 @@ struct Leftover {
 
 const LEFTOVERS: [Leftover; 0] = [];
 
-/// The rules, so that tests can state others.
+/// The rules. Tests use other ones.
 struct Rules<'a> {
     acyclic: &'a [Acyclic],
     apart: &'a [Apart],
     leftovers: &'a [Leftover],
 }
 
-/// Every import that breaks a rule. `files` are all files of the tree, below `root`.
+/// Refuses every import that breaks a rule. `files` are all files of the tree, relative to `root`.
 ///
 /// # Errors
 /// When a file cannot be read, or is not Rust.
@@ -116,7 +114,7 @@ impl Rules<'_> {
         Ok(refusals)
     }
 
-    /// The Rust files of all crates that a rule is about.
+    /// The Rust files of all crates that have a rule.
     fn files_of_crates(&self, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let acyclic = self.acyclic.iter().map(|rule| rule.folder);
         let folders = acyclic.chain(self.apart.iter().map(|rule| rule.folder));
@@ -134,8 +132,8 @@ impl Rules<'_> {
         self.leftovers.iter().filter(move |it| it.folder == folder)
     }
 
-    /// Compares the circles with the leftovers: neither a circle that no leftover allows, nor a
-    /// leftover that is no longer a circle, may pass.
+    /// Compares the circles with the leftovers. Refuses a circle that no leftover allows, and a
+    /// leftover that is no longer a circle.
     fn circles(&self, rule: &Acyclic, imports: &Imports) -> Vec<Refusal> {
         let circles = imports.circles();
         let leftovers: Vec<(&Leftover, BTreeSet<&str>)> = self
@@ -151,7 +149,7 @@ impl Rules<'_> {
             }
         }
         for (leftover, listed) in &leftovers {
-            // One that has grown is refused as a circle.
+            // A leftover that has grown is refused as a circle.
             if !circles.iter().any(|circle| circle.is_superset(listed)) {
                 let rest = circles.iter().filter(|circle| circle.is_subset(listed));
                 refusals.push(shrunk(leftover, rest.map(names).collect()));
@@ -161,8 +159,8 @@ impl Rules<'_> {
     }
 }
 
-/// A circle that no leftover allows. The way shown leads through a module that is not `listed` in a
-/// leftover, if there is one: it has the import that is new.
+/// Refuses a circle that no leftover allows. If a module of the circle is not `listed` in a
+/// leftover, the shown way leads through that module, which has the new import.
 fn refuse_circle(
     rule: &Acyclic,
     circle: &BTreeSet<&str>,
@@ -187,7 +185,7 @@ fn refuse_circle(
     }
 }
 
-/// A leftover that is not a circle as it stands in the list; `rest` are the circles inside it.
+/// Refuses a leftover that differs from the circles in the code; `rest` are the circles inside it.
 fn shrunk(leftover: &Leftover, rest: Vec<String>) -> Refusal {
     let listed = names(&leftover.modules.iter().copied().collect());
     let found = match rest[..] {
@@ -200,8 +198,8 @@ fn shrunk(leftover: &Leftover, rest: Vec<String>) -> Refusal {
     Refusal {
         subject: leftover.folder.to_owned(),
         found,
-        rule: "each circle that is allowed as a leftover exists as it is listed".to_owned(),
-        why: "the list shows how much is left to do, and a removed circle must not return",
+        rule: "each leftover in the list is a circle in the code".to_owned(),
+        why: "the list shows the remaining work, and a removed circle must not return",
     }
 }
 
@@ -213,7 +211,7 @@ fn imports_between(rule: &Apart, imports: &Imports) -> Vec<Refusal> {
         subject: rule.folder.to_owned(),
         found: import.to_string(),
         rule: format!(
-            "the modules of {} import none of each other but {}",
+            "the modules of {} import no other one of them than {}",
             rule.folder,
             rule.shared.join(", ")
         ),

@@ -1,17 +1,17 @@
-//! What a check has against the tree, as data: so it can be listed, counted and tested.
+//! A refusal of the lint, as data that can be listed, counted and tested.
 
 use std::fmt;
 
-/// One thing to change, and why.
+/// A fault of the tree, and the rule that it breaks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The package or the folder with the fault.
+    /// The package, folder, file or line with the fault.
     pub(super) subject: String,
-    /// What was found, with the way it came in.
+    /// The fault; for a dependency, with the way to it.
     pub(super) found: String,
-    /// The rule it breaks.
+    /// The broken rule.
     pub(super) rule: String,
-    /// Why there is such a rule.
+    /// The reason for the rule.
     pub(super) why: &'static str,
 }
 

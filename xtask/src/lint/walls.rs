@@ -1,15 +1,15 @@
-//! Who may never import what.
+//! The walls: the dependencies that a crate must never have.
 //!
-//! Crates keep most of the walls by not depending on each other; here is written down which
-//! dependencies must never come in, and why. A wall may fall: then its line goes, with its reason.
+//! Crates keep most of the walls by not depending on each other. This file lists the forbidden
+//! dependencies with their reasons. To remove a wall, delete its entry with its reason.
 
 use std::path::Path;
 
 use super::graph::{Graph, Kind, Package};
 use super::refusal::Refusal;
 
-/// Packages that must not be built for another, at whatever distance. A `*` at the end of a name
-/// stands for any ending.
+/// Packages that must not be built for another one, directly or indirectly. A `*` at the end of a
+/// name stands for any ending.
 struct Never {
     package: &'static str,
     /// Whether its optional dependencies count.
@@ -49,18 +49,18 @@ const NEVER: [Never; 5] = [
         package: "reeve-identity",
         optional: true,
         banned: &["tokio", "wasmtime", "aws-*", "reqwest", "hyper", "ureq"],
-        why: "what proves a box is the text it sends and the certificates that are pinned: nothing is \
-              fetched to believe it",
+        why: "a box's proof rests on the text it sends and on pinned certificates: nothing is fetched \
+              to check it",
     },
     Never {
         package: "reeve",
         optional: false,
         banned: &["aws-*"],
-        why: "the demo is built without features, and must not make anybody wait for an AWS SDK",
+        why: "the demo is built without features, and must not wait for an AWS SDK",
     },
 ];
 
-/// The only members that a member may depend on itself.
+/// The only members that a member may depend on directly.
 struct Only {
     package: &'static str,
     members: &'static [&'static str],
@@ -76,7 +76,7 @@ const ONLY: [Only; 5] = [
     Only {
         package: "reeve-policy",
         members: &["reeve-core"],
-        why: "loading a policy is the same whichever cloud and shell are around it",
+        why: "loading a policy does not depend on the cloud or the shell around it",
     },
     Only {
         package: "reeve-sim",
@@ -86,7 +86,7 @@ const ONLY: [Only; 5] = [
     Only {
         package: "reeve-identity",
         members: &["reeve-core"],
-        why: "who may speak for an instance is decided apart from who answers it",
+        why: "the proof of a box is checked apart from the interface that answers the box",
     },
     Only {
         package: "reeve-aws",
@@ -98,10 +98,10 @@ const ONLY: [Only; 5] = [
 /// The one crate that names an AWS SDK.
 const CLOUD: &str = "reeve-aws";
 
-/// The package that nothing may depend on.
+/// The package that no other package may depend on.
 const TESTS: &str = "reeve-tests";
 
-/// Whatever breaks a wall.
+/// Refuses every dependency that breaks a wall.
 pub(super) fn check(graph: &Graph) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for wall in &NEVER {
@@ -152,10 +152,10 @@ fn only(graph: &Graph, wall: &Only) -> Vec<Refusal> {
             subject: package.name.clone(),
             found: path(&[package, dependency]),
             rule: match wall.members {
-                [] => format!("{} depends on no crate of ours", package.name),
+                [] => format!("{} depends on no member", package.name),
                 members => {
                     format!(
-                        "{} depends, of ours, only on {}",
+                        "of the members, {} depends only on {}",
                         package.name,
                         members.join(", ")
                     )
@@ -191,7 +191,7 @@ fn nothing_imports_tests(graph: &Graph, member: &Package) -> Vec<Refusal> {
             subject: member.name.clone(),
             found: path(&[member, dependency]),
             rule: format!("nothing depends on {TESTS}"),
-            why: "what judges the code stands outside of it",
+            why: "the tests judge the code, so they stand outside of it",
         })
         .collect()
 }
@@ -214,7 +214,7 @@ fn policies_see_the_contract_only(graph: &Graph, member: &Package) -> Vec<Refusa
     .collect()
 }
 
-/// Policies, and the components that tests and the bench are made with.
+/// Whether a folder has a policy, or a component that only tests and the bench use.
 fn is_policy(folder: &Path) -> bool {
     folder.starts_with("policies") || folder.starts_with("tests/fixtures")
 }
@@ -224,7 +224,7 @@ fn no_such_member(package: &str) -> Refusal {
         subject: package.to_owned(),
         found: "no such member of the workspace".to_owned(),
         rule: "every wall in xtask/src/lint/walls.rs is about a member".to_owned(),
-        why: "a wall around something that was renamed guards nothing",
+        why: "a wall around a renamed member guards nothing",
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
     use super::super::graph::fake;
     use super::*;
 
-    /// The house with nothing wrong in it.
+    /// A house that breaks no wall.
     const HOUSE: &str = "
         reeve host member
         reeve-core host/core member
@@ -288,7 +288,7 @@ mod tests {
         reeve-tests > reeve
     ";
 
-    /// Adds a line to the house and returns what is refused, as `package: found`.
+    /// Adds a line to the house, and returns each refusal as `package: found`.
     fn refused(line: &str) -> Vec<String> {
         let graph = fake::graph(&format!("{HOUSE}\n{line}"));
         let refusals = check(&graph).into_iter();
@@ -298,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn the_house_as_designed_is_not_refused() {
+    fn the_house_as_designed_is_accepted() {
         assert_eq!(refused(""), Vec::<String>::new());
     }
 
     #[test]
-    fn each_wall_refuses_what_it_is_there_for() {
+    fn each_wall_refuses_its_dependencies() {
         let cases: [(&str, &[&str]); 12] = [
             ("reeve-core > rand", &["reeve-core: reeve-core -> rand"]),
             (
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_waits_for_no_aws_sdk_unless_it_is_optional() {
+    fn an_aws_sdk_that_is_not_optional_is_refused() {
         let graph = fake::graph(&HOUSE.replace("reeve >optional reeve-aws", "reeve > reeve-aws"));
         let found: Vec<String> = check(&graph)
             .into_iter()
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_around_a_package_that_is_gone_is_refused() {
+    fn a_wall_around_a_missing_package_is_refused() {
         let without: String = HOUSE
             .lines()
             .filter(|line| !line.contains("reeve-sim"))
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_was_found_which_rule_and_why() {
+    fn a_refusal_prints_the_fault_the_rule_and_the_reason() {
         let graph = fake::graph(&format!("{HOUSE}\nreeve-core > rand"));
         assert_eq!(
             check(&graph)[0].to_string(),

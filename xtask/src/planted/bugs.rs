@@ -1,5 +1,5 @@
-//! The bugs as `tests/planted` states them: one file per subject, one table per bug. The folder's
-//! README describes the keys.
+//! Reads the bugs of `tests/planted`: one file per subject, one table per bug. The folder's README
+//! describes the keys.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use serde::Deserialize;
 
 use super::edit::Edit;
 
-/// The folder of the files, below the root.
+/// The folder of the files, relative to the root.
 pub(super) const FOLDER: &str = "tests/planted";
 
 /// A mistake that an engineer could make, and the edits that make it.
 #[derive(Clone, Debug)]
 pub(super) struct Bug {
     pub(super) name: String,
-    /// The file that states the bug, below the root.
+    /// The file with the bug's table, relative to the root.
     stated_in: PathBuf,
     mistake: String,
     harm: String,
-    /// The incident in `tests/incidents` that the mistake leads to; `None` if it leads to none of
+    /// The incident in `tests/incidents` that the mistake leads to; `None`: it leads to none of
     /// them.
     incident: Option<String>,
     noticed_by: Vec<String>,
     edits: Vec<Edit>,
 }
 
-/// One table as it is written. A single edit stands in the table itself.
+/// One table of a file. A single edit stands in the table itself.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {
@@ -107,8 +107,8 @@ pub(super) fn parse(stated_in: &Path, text: &str) -> Result<Vec<Bug>> {
 }
 
 impl Bug {
-    /// The changed files, by their paths below the root, with the bug in them. `source` returns a
-    /// file's text without the bug.
+    /// The texts of the changed files with the bug in them, by their paths relative to the root.
+    /// `source` returns a file's text without the bug.
     ///
     /// # Errors
     /// When a text to replace does not occur exactly once. The message names the bug, the file and
@@ -131,7 +131,7 @@ impl Bug {
         Ok(planted)
     }
 
-    /// The files that the bug changes, below the root.
+    /// The files that the bug changes, relative to the root.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.edits.iter().map(|edit| edit.file.as_path())
     }
@@ -145,7 +145,7 @@ impl Bug {
     }
 }
 
-/// What a person needs to know of a bug that the swarm missed.
+/// The report of a bug that the swarm missed.
 impl fmt::Display for Bug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({})", self.name, self.stated_in.display())?;

@@ -10,17 +10,17 @@ use anyhow::{Context, Result};
 use super::bugs::Bug;
 use crate::workspace::tracked;
 
-/// A copy of the tree, without what git ignores.
+/// A copy of the tree, without the files that git ignores.
 pub(super) struct Copy {
-    /// Its root.
+    /// The root of the copy.
     pub(super) root: PathBuf,
-    /// The files as they were copied. The tree may change during a run.
+    /// The copied files. They are kept, because the tree may change during a run.
     files: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Copy {
-    /// Makes `to` equal to the tree. A file that is equal already is not written, so that cargo
-    /// does not build its crate again.
+    /// Makes `to` equal to the tree. An equal file is not written, so that cargo does not build its
+    /// crate again.
     ///
     /// # Errors
     /// When git cannot list the tree, or a file cannot be read, written or removed.
@@ -55,7 +55,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Takes the bug out again.
+    /// Removes the bug again.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_bug_is_in_the_copy_and_never_in_the_tree_and_goes_again() {
+    fn a_bug_is_planted_in_the_copy_alone_and_removed_again() {
         let folder = tempfile::tempdir().unwrap();
         let tree = folder.path().join("tree");
         fs::create_dir_all(tree.join("host")).unwrap();
@@ -129,7 +129,7 @@ mod tests {
         let bug = bugs::parse(Path::new("one.toml"), stated)
             .unwrap()
             .remove(0);
-        // Where a target directory is as a rule: in the repository, and ignored by it.
+        // The usual place of a target directory: in the repository, and ignored by it.
         let to = tree.join("target/planted/tree");
         fs::create_dir_all(&to).unwrap();
         fs::write(to.join("left-over.rs"), "").unwrap();

@@ -1,6 +1,5 @@
-//! One replacement of a text that occurs exactly once in a file.
-//!
-//! Any whitespace equals any other: a re-indented or newly wrapped line still has the text.
+//! One replacement of a text that occurs exactly once in a file. Any whitespace equals any other,
+//! so a line that was indented or wrapped differently still has the text.
 
 use std::path::PathBuf;
 
@@ -11,11 +10,11 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Edit {
-    /// The file to change, below the root.
+    /// The file to change, relative to the root.
     pub(super) file: PathBuf,
-    /// The text that goes.
+    /// The text to remove.
     find: String,
-    /// The text that stands there instead.
+    /// The text to put in its place.
     replace: String,
 }
 
@@ -31,7 +30,7 @@ impl Edit {
     /// The file's text with the replacement in it.
     ///
     /// # Errors
-    /// When the text that goes is empty, or does not occur exactly once, or stays as it is.
+    /// When `find` is empty, does not occur exactly once, or equals `replace`.
     pub(super) fn apply(&self, text: &str) -> Result<String> {
         let file = self.file.display();
         let flat = Flat::of(text);
@@ -70,7 +69,7 @@ impl Edit {
 /// A text in which each run of whitespace is one blank.
 struct Flat {
     text: String,
-    /// For each byte of `text`, its place in the text that was flattened.
+    /// For each byte of `text`, its position in the original text.
     origins: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Building the swarm in the copy, and letting it run until something does not hold.
+//! Builds the swarm in the copy, and runs it until a check fails.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,18 +12,17 @@ use super::copy::Copy;
 use crate::process;
 use crate::workspace::{Workspace, cargo_command};
 
-/// The root manifest's profile for this: quick to build again after a small change.
+/// The root manifest's profile for these builds: quick to build again after a small change.
 const PROFILE: &str = "planted";
-/// A build after a small change takes seconds; one that takes so long will not end.
+/// A build after a small change takes seconds; a build of this length will not end.
 const BUILD_MAX: Duration = Duration::from_secs(1_800);
-/// Three thousand worlds take minutes. A bug that lets a host go round in circles for ever is found
-/// by nothing else.
+/// Three thousand worlds take minutes. Only this bound finds a bug that lets a host loop for ever.
 const RUN_MAX: Duration = Duration::from_secs(1_800);
 
-/// Where bugs are tried.
+/// The paths and options of the trials.
 pub(super) struct Lab {
     manifest: PathBuf,
-    /// Kept between bugs, and between runs.
+    /// The target directory, which is kept between bugs and between runs.
     target: PathBuf,
     policies: PathBuf,
     figures: PathBuf,
@@ -31,15 +30,15 @@ pub(super) struct Lab {
     threads: Option<usize>,
 }
 
-/// What came of one.
+/// The outcome of a trial.
 pub(super) enum Trial {
-    /// A guarantee did not hold.
+    /// A check of the swarm failed.
     Caught(Violation),
-    /// So many worlds, and all held.
+    /// All checks held in this many worlds.
     Missed { worlds: u64, took: Duration },
 }
 
-/// The first guarantee that did not hold.
+/// The first check that failed.
 pub(super) struct Violation {
     pub(super) seed: u64,
     guarantee: String,
@@ -48,7 +47,7 @@ pub(super) struct Violation {
     took: Duration,
 }
 
-/// What the swarm writes with `--json`, as far as it matters here.
+/// The part of the swarm's `--json` file that a trial reads.
 #[derive(Deserialize)]
 struct Figures {
     seeds: u64,
@@ -80,7 +79,7 @@ impl Lab {
         }
     }
 
-    /// The copy as it is, before any bug: its build may take minutes.
+    /// Tries the copy without a bug. The build may take minutes.
     ///
     /// # Errors
     /// When it does not compile, or the swarm does not end with a result.
@@ -89,7 +88,7 @@ impl Lab {
         self.swarm()
     }
 
-    /// The copy with a bug in it.
+    /// Tries the copy with a bug in it.
     ///
     /// # Errors
     /// As [`first`](Self::first).
@@ -106,7 +105,7 @@ impl Lab {
             .args(["--package", "reeve-tests", "--features", "swarm"])
             .args(["--bin", "swarm"])
             .env("CARGO_TARGET_DIR", &self.target)
-            // What CI switches off is what makes the next build a matter of seconds.
+            // CI switches incremental builds off; here they make each next build take seconds.
             .env("CARGO_INCREMENTAL", "1");
         build
     }
@@ -125,7 +124,7 @@ impl Lab {
         if let Some(threads) = self.threads {
             swarm.args(["--threads", &threads.to_string()]);
         }
-        // A violation ends it with a failure; without figures it came to no result.
+        // A violation ends the swarm with a failure too; without figures there is no result.
         let ended = process::run_bounded(&mut swarm, RUN_MAX);
         let Ok(figures) = fs::read_to_string(&self.figures) else {
             ended?;

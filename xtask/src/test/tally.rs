@@ -1,4 +1,4 @@
-//! What the test binaries say about themselves, summed up.
+//! The sums of the test binaries' results.
 
 /// The sums of all `test result:` lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Reads a line of output; anything but a result line is passed over.
+    /// Reads a line of output. Lines other than result lines are ignored.
     pub(super) fn read(&mut self, line: &str) {
         // `test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; …`
         let Some(result) = line.strip_prefix("test result: ") else {
@@ -38,8 +38,8 @@ impl Tally {
         }
     }
 
-    /// What is wrong although no test failed: nothing ran, or some were left out without anybody
-    /// having asked for a choice.
+    /// The problems of a run without failed tests: no test ran, or some were left out although no
+    /// filter was given.
     pub(super) fn problems(&self, chosen: bool) -> Vec<String> {
         let mut problems = Vec::new();
         if self.passed + self.failed == 0 {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_test_prints_is_not_a_result() {
+    fn the_output_of_a_test_is_not_a_result() {
         let tally = tally("the line said: test result: ok. 9 passed; 0 failed\ntest result: ok\n");
         assert_eq!(tally, Tally::default());
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_left_out_are_a_problem_unless_a_choice_was_asked_for() {
+    fn left_out_tests_are_a_problem_unless_a_filter_was_given() {
         let tally = Tally {
             passed: 1,
             failed: 0,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_in_which_everything_ran_has_no_problem() {
+    fn a_complete_run_has_no_problem() {
         let tally = Tally {
             passed: 1,
             failed: 0,

@@ -9,20 +9,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// A linker and the C library's headers: whoever runs this binary has linked it, so they are there
-/// in some form, whichever packages they came from.
+/// The packages of a linker and the C library's headers. They are never fetched: this binary was
+/// linked on this machine, so it has both in some form.
 const BUILD_TOOLS: [&str; 4] = ["gcc", "binutils", "libc6-dev", "libc-dev"];
 
-/// Ways to ask apt: with the machine's package lists, or with fresh ones of our own.
+/// Apt, with the machine's package lists or with fresh ones of our own.
 pub(crate) struct Apt {
     configuration: Option<PathBuf>,
 }
 
 impl Apt {
-    /// Asks with the package lists the machine has.
+    /// Uses the machine's package lists.
     ///
     /// # Errors
-    /// When a program of apt's or dpkg's is missing.
+    /// When a program of apt or dpkg is missing.
     pub(crate) fn with_machine_lists() -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg", "dpkg-query"] {
             if !process::exists(program) {
@@ -34,8 +34,8 @@ impl Apt {
         })
     }
 
-    /// Fetches fresh package lists into `folder` and asks with them. The machine's own stay as they
-    /// are, so that no root is needed and nothing of the machine changes.
+    /// Fetches fresh package lists into `folder`, and uses them. The machine's own lists stay
+    /// unchanged, so no root is needed.
     ///
     /// # Errors
     /// When `apt-get update` fails: no route, or no sources configured.
@@ -63,11 +63,11 @@ impl Apt {
             .with_context(|| format!("apt's package lists have no package `{package}`"))
     }
 
-    /// The packages to fetch for `wanted` to work from a folder of its own: themselves and what they
-    /// depend on, without what the machine has.
+    /// The packages to fetch so that `wanted` works from a folder of its own: the packages
+    /// themselves and their dependencies, without those that the machine has.
     ///
     /// # Errors
-    /// When apt knows one of them not.
+    /// When apt does not know one of them.
     pub(crate) fn closure(&self, wanted: &[&str]) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut open: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
@@ -95,7 +95,7 @@ impl Apt {
     /// Downloads packages into `folder` and returns their files.
     ///
     /// # Errors
-    /// When one cannot be fetched; package lists that are too old are a frequent reason.
+    /// When a package cannot be fetched. Old package lists are a frequent reason.
     pub(crate) fn download(
         &self,
         packages: &BTreeSet<String>,
@@ -114,7 +114,7 @@ impl Apt {
         }
         if files.len() < packages.len() {
             bail!(
-                "`apt-get download` left {} packages in {}, and {} were asked for",
+                "`apt-get download` left {} packages in {}, but {} were asked for",
                 files.len(),
                 folder.display(),
                 packages.len()
@@ -125,7 +125,7 @@ impl Apt {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        // What is parsed below must not be translated.
+        // The output is parsed, so it must not be translated.
         command.env("LC_ALL", "C");
         if let Some(configuration) = &self.configuration {
             command.arg("--config-file").arg(configuration);
@@ -137,14 +137,14 @@ impl Apt {
 /// Unpacks a package into a prefix, without installing it.
 ///
 /// # Errors
-/// When the file is no package or the disk is full.
+/// When the file is no package, or the disk is full.
 pub(crate) fn unpack(package: &Path, prefix: &Path) -> Result<()> {
     process::capture(Command::new("dpkg").arg("-x").arg(package).arg(prefix)).map(drop)
 }
 
-/// Lists and caches of our own. The hooks that container images add to `update` clean the machine's
-/// folders, which is neither wanted here nor possible without being root; nor is apt's own user
-/// able to write below somebody's home.
+/// The configuration for lists and caches of our own. It clears the hooks that container images add
+/// to `update`: they clean the machine's folders, which needs root and is not wanted here. It sets
+/// apt's user, because apt's own user cannot write below a home directory.
 fn private_configuration(lists: &Path, cache: &Path) -> String {
     format!(
         "#clear APT::Update::Post-Invoke;\n\
@@ -157,8 +157,8 @@ fn private_configuration(lists: &Path, cache: &Path) -> String {
     )
 }
 
-/// A library that the machine has is used from there. Rust's own packages are always fetched: they
-/// must be of one version, in one prefix.
+/// Whether a package must be fetched. A library that the machine has is used from there. Rust's own
+/// packages are always fetched, because they must be of one version and in one prefix.
 fn must_be_fetched(package: &str) -> Result<bool> {
     if package.contains("rust") {
         return Ok(true);
@@ -170,7 +170,7 @@ fn must_be_fetched(package: &str) -> Result<bool> {
         .args(["--show", "--showformat=${db:Status-Status}", package])
         .output()
         .context("cannot start `dpkg-query`")?;
-    // An unknown package makes dpkg-query fail, which is an answer: not installed.
+    // For an unknown package dpkg-query fails, which means: not installed.
     Ok(String::from_utf8_lossy(&query.stdout) != "installed")
 }
 
@@ -182,9 +182,9 @@ fn parse_candidate(policy: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The packages named by `apt-cache depends`. Virtual ones (`<libc-dev>`) are left out: what may
-/// provide them is listed beside them. Of alternatives (`|Depends`) all are taken: those present
-/// are not fetched, and one too many does no harm in a prefix of its own.
+/// The packages that `apt-cache depends` names. Virtual packages (`<libc-dev>`) are left out,
+/// because their providers are listed too. Of alternatives (`|Depends`) all are taken: installed
+/// ones are not fetched, and one too many does no harm in a prefix of its own.
 fn parse_depends(said: &str) -> Vec<String> {
     said.lines()
         .filter_map(|line| line.trim().trim_start_matches('|').split_once("Depends: "))
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_that_is_known_but_has_no_version_is_no_candidate() {
+    fn a_package_without_a_version_is_no_candidate() {
         let known = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n";
         assert_eq!(
             parse_candidate(known).as_deref(),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_are_real_packages_and_nothing_else_that_apt_lists() {
+    fn only_real_packages_count_as_dependencies() {
         let said = "rustc-web\n  Depends: libc6\n |Depends: gcc\n  Depends: <libc-dev>\n    \
                     libc6-dev\n  PreDepends: dpkg\n  Depends: python3:any\n  Conflicts: rustc\n  \
                     Recommends: cargo-web\n  Replaces: rustc\n";
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn rusts_own_packages_are_fetched_even_when_installed_and_a_linker_never() {
+    fn rusts_packages_are_always_fetched_and_a_linker_never() {
         assert!(must_be_fetched("libstd-rust-web-dev").unwrap());
         assert!(!must_be_fetched("gcc").unwrap());
     }

@@ -2,17 +2,19 @@
 //!
 //! Debian builds a Rust for its browsers (`rustc-web`) that follows upstream closely. Its packages
 //! are unpacked below the user's cache directory and not installed: they conflict with rustup's,
-//! and no root is needed this way. They have no library for the policies' target, so it is compiled
-//! once, from their own sources (rustup's compiler cannot compile another release's library).
+//! and unpacking needs no root. They have no library for the policies' target. So the library is
+//! compiled once, from Debian's sources (rustup's compiler cannot compile another release's
+//! library).
 //!
 //! ```text
 //! <cache>/reeve/wasm-toolchain/<version>/
-//!   bin/rustc                      the compiler, with the libraries beside it in its search path
+//!   bin/rustc                      a script that starts the compiler with its own libraries
 //!   usr/bin/rustc, usr/lib/…       as unpacked
 //!   usr/lib/rustlib/<host>/bin/    a link to the running toolchain's rust-lld
 //!   usr/lib/rustlib/<target>/lib/  the compiled standard library
 //! ```
-//! It is made in a folder beside and renamed at the end: what has the version's name is whole.
+//! The toolchain is made in another folder and renamed at the end, so a folder with a version's
+//! name //! is complete.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -24,14 +26,14 @@ use super::apt::{self, Apt};
 use super::{rustc, standard_library};
 use crate::lock::Lock;
 
-/// The compiler and the sources of its library; the rest follows from what they depend on.
+/// The compiler, and the sources of its library. The other packages are their dependencies.
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-/// The workspace's `rust-version`: an older compiler would refuse the policies one by one.
+/// The workspace's `rust-version`. An older compiler would refuse each policy.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// The compiler, wherever the folder stands: the search path is relative to the script, and an
-/// existing one is kept behind it. Cargo calls it by its whole path.
+/// The script `bin/rustc`. Its search path is relative to the script, so the folder can be moved;
+/// an existing search path is kept after it. Cargo calls the script by its whole path.
 const WRAPPER: &str = r#"#!/bin/sh
 prefix="${0%/*}/.."
 LD_LIBRARY_PATH="$prefix/usr/lib/MULTIARCH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
@@ -41,17 +43,17 @@ LD_LIBRARY_PATH="$prefix/usr/lib/MULTIARCH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 /// A private toolchain that works.
 #[derive(Debug)]
 pub(super) struct Private {
-    /// To be handed to cargo as `RUSTC`.
+    /// The compiler to pass to cargo as `RUSTC`.
     pub(super) rustc: PathBuf,
     /// The digest of its library for the policies' target.
     pub(super) library: String,
 }
 
-/// Finds the newest toolchain an earlier run has made.
+/// Finds the newest toolchain of the earlier runs.
 ///
 /// # Errors
-/// When the user has no cache directory, or one is found whose linker is gone and cannot be linked
-/// anew.
+/// When the user has no cache directory, or the linker of the found toolchain is gone and cannot be
+/// linked again.
 pub(super) fn find() -> Result<Option<Private>> {
     let folder = cache_folder()?;
     let Ok(entries) = folder.read_dir() else {
@@ -64,7 +66,8 @@ pub(super) fn find() -> Result<Option<Private>> {
         if entry.file_name().to_string_lossy().starts_with('.') || !compiler.is_file() {
             continue;
         }
-        // One that does not run any more (the machine's libraries have moved on) is as good as none.
+        // A compiler that does not run, for example after an update of the machine's libraries, is
+        // ignored.
         let Ok(identity) = rustc::identity(&compiler) else {
             continue;
         };
@@ -88,7 +91,7 @@ pub(super) fn find() -> Result<Option<Private>> {
     Ok(Some(newest))
 }
 
-/// Finds a toolchain, or makes one: 150 MB of packages and a few minutes, once.
+/// Finds a toolchain, or makes one, which takes 150 MB of packages and a few minutes, once.
 ///
 /// # Errors
 /// When this is no Debian, its packages cannot be fetched or are too old, or the library does not
@@ -99,13 +102,15 @@ pub(super) fn find_or_make() -> Result<Private> {
     }
     let folder = cache_folder()?;
     let _lock = Lock::take(&folder.join(".lock"), "the private Wasm toolchain")?;
-    if let Some(made_meanwhile) = find()? {
-        return Ok(made_meanwhile);
+    // Another process may have made one while this one waited for the lock.
+    if let Some(found) = find()? {
+        return Ok(found);
     }
     let scratch = folder.join(".being-made");
     discard(&scratch)?;
     let made = make(&folder, &scratch);
-    // Half a gigabyte must not stay behind, and its removal must not hide why it came to that.
+    // The half gigabyte is removed after a failure too, and an error of the removal must not hide
+    // that failure.
     let discarded = discard(&scratch);
     let made = made?;
     discarded?;
@@ -125,12 +130,12 @@ fn make(folder: &Path, scratch: &Path) -> Result<Private> {
     link_linker(&prefix, &identity.host)?;
     eprintln!("  compiling the standard library");
     standard_library::build(&compiler, &identity, &scratch.join("library"))?;
-    // Two thirds of the size, and needed by nothing from here on.
+    // These folders are two thirds of the size, and no longer needed.
     discard(&prefix.join("usr/src"))?;
     discard(&prefix.join("usr/share"))?;
 
     let finished = folder.join(&packages.version);
-    // Only one that does not work can stand there: `find` has passed it over.
+    // If the folder exists, its toolchain does not work: `find` has ignored it.
     discard(&finished)?;
     fs::rename(&prefix, &finished).with_context(|| {
         format!(
@@ -142,7 +147,7 @@ fn make(folder: &Path, scratch: &Path) -> Result<Private> {
     eprintln!("  ready: {}", finished.display());
     find()?.with_context(|| {
         format!(
-            "{} has just been made, and does not work",
+            "{} has just been made, but does not work",
             finished.display()
         )
     })
@@ -153,8 +158,8 @@ struct Packages {
     files: Vec<PathBuf>,
 }
 
-/// Fetches with the machine's package lists, and when that fails with fresh ones: an image may have
-/// none, and old ones name files that the mirror has replaced.
+/// Fetches with the machine's package lists, and if that fails, with fresh ones. An image may have
+/// no lists, and old lists name files that the mirror has replaced.
 fn fetch(scratch: &Path) -> Result<Packages> {
     let machine = Apt::with_machine_lists()?;
     let first = match fetch_with(&machine, &scratch.join("packages")) {
@@ -185,7 +190,8 @@ fn new_enough(release: (u32, u32)) -> bool {
     rustc::release(OLDEST).is_none_or(|oldest| release >= oldest)
 }
 
-/// Writes `bin/rustc`. The compiler's own library tells which of Debian's folders is this machine's.
+/// Writes `bin/rustc`. The folder with the compiler's own library is the one for this machine's
+/// architecture.
 fn write_wrapper(prefix: &Path) -> Result<PathBuf> {
     let libraries = prefix.join("usr/lib");
     let mut multiarch = None;
@@ -221,9 +227,9 @@ fn holds_compiler(folder: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Debian's compiler brings no linker for Wasm; the running toolchain's does. A link and not a copy,
-/// because it looks for its own libraries from where it stands; made anew when that toolchain has
-/// gone.
+/// Links the running toolchain's linker for Wasm, which Debian's compiler lacks. It is a link and
+/// not a copy, because the linker looks for its libraries relative to itself. A link whose
+/// toolchain is gone is made again.
 fn link_linker(prefix: &Path, host: &str) -> Result<()> {
     let link = prefix
         .join("usr/lib/rustlib")
@@ -238,7 +244,7 @@ fn link_linker(prefix: &Path, host: &str) -> Result<()> {
         .join("bin/rust-lld");
     if !linker.exists() {
         bail!(
-            "the running toolchain has no {}: use one that was installed by rustup",
+            "the running toolchain has no {}: use a toolchain from rustup",
             linker.display()
         );
     }
@@ -252,7 +258,7 @@ fn link_linker(prefix: &Path, host: &str) -> Result<()> {
         .with_context(|| format!("cannot link {} to {}", link.display(), linker.display()))
 }
 
-/// `<cache>/reeve/wasm-toolchain`, the cache as the XDG convention has it.
+/// `<cache>/reeve/wasm-toolchain`, in the cache directory of the XDG convention.
 fn cache_folder() -> Result<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -284,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wrapper_finds_the_compiler_wherever_its_folder_is_moved() {
+    fn the_wrapper_finds_the_compiler_after_a_move_of_its_folder() {
         let prefix = prefix();
         let compiler = prefix.path().join("usr/bin/rustc");
         fs::write(&compiler, "#!/bin/sh\necho \"$LD_LIBRARY_PATH $*\"\n").unwrap();
@@ -321,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiler_older_than_the_workspace_asks_for_is_not_used() {
+    fn a_compiler_older_than_the_workspace_version_is_not_used() {
         assert!(new_enough((1, 96)));
         assert!(!new_enough((1, 85)));
     }

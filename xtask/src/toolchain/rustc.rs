@@ -1,4 +1,4 @@
-//! What a compiler says about itself.
+//! Asks a compiler for its version and its folders.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// What `rustc -vV` says, as far as it matters here.
+/// The part of `rustc -vV` that is read here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     /// The host triple, as in `lib/rustlib/<host>`.
     pub(super) host: String,
     /// Major and minor version.
     pub(super) release: (u32, u32),
-    /// The commit it was built from; the compiler's name for the sources of its own library.
+    /// The commit of the compiler, which also names the sources of its library.
     pub(super) commit: String,
 }
 
-/// Asks a compiler who it is.
+/// Asks a compiler for its identity.
 ///
 /// # Errors
-/// When it does not run, or says something else than a rustc does.
+/// When the compiler does not run, or prints something else than a rustc does.
 pub(super) fn identity(rustc: &Path) -> Result<Identity> {
     let said = process::capture(Command::new(rustc).arg("-vV"))?;
     parse_identity(&said).with_context(|| {
@@ -33,7 +33,7 @@ pub(super) fn identity(rustc: &Path) -> Result<Identity> {
     })
 }
 
-/// The folder of the toolchain that compiled this binary's workspace: the one cargo uses.
+/// The folder of the toolchain that cargo uses.
 ///
 /// # Errors
 /// When there is no rustc.
@@ -42,16 +42,16 @@ pub(super) fn running_sysroot() -> Result<PathBuf> {
     sysroot(&rustc)
 }
 
-/// The folder a compiler takes its libraries from.
+/// The folder with a compiler's libraries.
 ///
 /// # Errors
-/// When it does not run.
+/// When the compiler does not run.
 pub(super) fn sysroot(rustc: impl AsRef<OsStr>) -> Result<PathBuf> {
     let said = process::capture(Command::new(rustc).args(["--print", "sysroot"]))?;
     Ok(PathBuf::from(said.trim()))
 }
 
-/// Reads the major and minor part of a version: `1.96.0` is `(1, 96)`.
+/// Parses the major and minor part of a version: `1.96.0` is `(1, 96)`.
 pub(super) fn release(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split(|character: char| !character.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn something_else_than_a_compiler_has_no_identity() {
+    fn a_program_that_is_no_rustc_has_no_identity() {
         assert_eq!(parse_identity("gcc (Debian) 12.2.0\n"), None);
     }
 

@@ -11,7 +11,7 @@ use super::TARGET;
 use super::rustc::{self, Identity};
 use crate::{process, workspace};
 
-/// An empty library to hang the build on: cargo builds a standard library only for a crate.
+/// The manifest of an empty crate: cargo builds a standard library only for a crate.
 const MANIFEST: &str = "\
 [package]
 name = \"carrier\"
@@ -21,15 +21,16 @@ edition = \"2024\"
 [workspace]
 ";
 
-/// Holds the library's digest. What cargo compiles against one library does not fit another of the
-/// same version, and cargo cannot tell them apart: it asks the compiler for its version alone.
+/// The file with the library's digest. Code that was compiled against one library does not fit
+/// another one of the same version. Cargo cannot tell them apart, because it asks the compiler only
+/// for its version.
 const STAMP: &str = "digest.txt";
 
 /// Separates flags in `CARGO_ENCODED_RUSTFLAGS`, where a path may hold spaces.
 const FLAG_SEPARATOR: &str = "\u{1f}";
 
-/// Compiles `std` for the policies' target with `compiler` and puts it where that compiler looks
-/// for it. `scratch` may be removed afterwards.
+/// Compiles `std` for the policies' target, and installs it in the compiler's folder. `scratch` may
+/// be removed afterwards.
 ///
 /// # Errors
 /// When the sources are missing or do not compile.
@@ -61,7 +62,7 @@ pub(super) fn build(compiler: &Path, identity: &Identity, scratch: &Path) -> Res
         .arg("--target-dir")
         .arg(&built)
         .env("RUSTC", compiler)
-        // `-Zbuild-std` is what stable cargo has no other name for.
+        // Stable cargo accepts `-Zbuild-std` only with this variable.
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
@@ -93,14 +94,14 @@ pub(super) fn build(compiler: &Path, identity: &Identity, scratch: &Path) -> Res
     fs::write(&stamp, digest(&files)?).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// The digest of the library that [`build`] has put into a sysroot; `None` when it has not.
+/// The digest of the library that [`build`] has installed in a sysroot; `None`: there is none.
 pub(super) fn digest_in(sysroot: &Path) -> Option<String> {
     fs::read_to_string(sysroot.join("lib/rustlib").join(TARGET).join(STAMP)).ok()
 }
 
-/// Bitcode, because the policies are optimised across crates at link time. And the name rustup's
-/// library has for its sources: a policy's panic texts hold paths, and neither this machine's
-/// folders nor a digest that differs from machine to machine belong into a component.
+/// The compiler's flags. Bitcode is embedded, because the policies are optimised across crates at
+/// link time. The sources get the path that rustup's library has: panic texts hold paths, and this
+/// machine's folders must not change a component's digest.
 fn flags(library: &Path, identity: &Identity) -> [String; 2] {
     [
         "-Cembed-bitcode=yes".to_owned(),
@@ -112,7 +113,7 @@ fn flags(library: &Path, identity: &Identity) -> [String; 2] {
     ]
 }
 
-/// Copies the libraries, and nothing of the carrier's; returns the copies.
+/// Copies the libraries without the carrier's; returns the copies.
 fn install(from: &Path, to: &Path) -> Result<BTreeSet<PathBuf>> {
     fs::create_dir_all(to)?;
     let entries = from
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_is_installed_without_its_carrier_and_known_by_its_bytes() {
+    fn the_library_is_installed_without_its_carrier_and_has_a_digest() {
         let built = tempfile::tempdir().unwrap();
         for (name, bytes) in [
             ("libstd-1.rlib", "std"),

@@ -1,5 +1,5 @@
-//! Deliveries that are reported over HTTP and answered when they are durable, in each of the two stores. The same
-//! report, by as many connections at once, about one worker.
+//! Reports of deliveries over HTTP, answered when they are durable, in each of the two stores. Many
+//! connections send the same report about one worker at the same time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,33 +21,33 @@ use crate::load::{Asked, Connection, Load, MANY, WARM_UP, generate, middle};
 use crate::measure::median;
 
 const DELIVERED: &str = "/v1/workers/chat/delivered";
-/// What a report is answered that is durable.
+/// The response to a report that is durable.
 const STORED: &[u8] = br#"{"outcome":"stored"}"#;
 const REPORT: Asked<'_> = Asked {
     path: DELIVERED,
     body: Some("{}"),
     answer: Some(STORED),
 };
-/// The turns of the host and of its yardstick, and the length of each.
+/// The number of turns of the host and of its yardstick, and the length of each turn.
 const SQLITE_TURNS: (usize, Duration) = (9, Duration::from_millis(600));
-/// The emulator answers some hundred times a second: a turn takes longer to mean something.
+/// The emulator responds a few hundred times a second, so a turn must be longer.
 const DYNAMODB_TURNS: (usize, Duration) = (5, Duration::from_secs(2));
 const TABLE: &str = "reeve";
 
-/// In a file, beside a handler that returns a constant.
+/// With the store in a file, compared with a handler that returns a constant.
 pub(crate) struct Sqlite {
     pub(crate) reported: Load,
     pub(crate) constant: Load,
 }
 
-/// In the emulator of DynamoDB, beside what the emulator can do.
+/// With the store in an emulator of DynamoDB, compared with bare updates there.
 pub(crate) struct Dynamodb {
     pub(crate) reported: Load,
-    /// Updates of the worker's item each second, by as many at once, without the host.
+    /// Updates of the worker's item each second, from as many connections, without the host.
     pub(crate) bare_per_s: f64,
 }
 
-/// With the real shell and its store in a file, on the disk that the policies are on.
+/// Measures the real shell with its store in a file, on the disk of the policies.
 pub(crate) fn measure_sqlite(policies: &Path) -> Result<Sqlite> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let state = tempfile::tempdir_in(policies.parent().unwrap_or(policies))?;
@@ -71,7 +71,7 @@ pub(crate) fn measure_sqlite(policies: &Path) -> Result<Sqlite> {
     })
 }
 
-/// With the real shell and the store that several hosts share, in an emulator on a free port.
+/// Measures the real shell with the store that several hosts share, in an emulator on a free port.
 pub(crate) fn measure_dynamodb(policies: &Path) -> Result<Dynamodb> {
     let emulator = Emulator::start();
     emulator.create_table(TABLE);
@@ -99,7 +99,7 @@ pub(crate) fn measure_dynamodb(policies: &Path) -> Result<Dynamodb> {
     })
 }
 
-/// A host that serves its worker and stores what is reported of it.
+/// Starts a host that serves its worker and stores reports about it.
 fn begin(
     runtime: &Runtime,
     policies: &Path,
@@ -122,8 +122,8 @@ fn end(runtime: &Runtime, host: RunningHost) -> Result<()> {
     Ok(runtime.block_on(host.join())?)
 }
 
-/// Updates of the worker's item, many at once, by the store alone. Heartbeats, because each is one call whatever
-/// came between: a delivery that another one has overtaken takes two.
+/// Measures concurrent updates of the worker's item by the store alone. It uses heartbeats, because
+/// each is always one call: a delivery that another one has overtaken takes two.
 async fn updates_per_s(store: &Arc<DynamoStore>, length: Duration) -> Result<f64> {
     let clock = Clock::start();
     let from = Instant::now() + WARM_UP;
@@ -139,7 +139,7 @@ async fn updates_per_s(store: &Arc<DynamoStore>, length: Duration) -> Result<f64
     Ok(f64::from(updates) / length.as_secs_f64())
 }
 
-/// One update after the other; how many were answered from then until then.
+/// Sends one update after the other. Returns how many were answered in the measured time.
 async fn updates(store: &DynamoStore, clock: Clock, from: Instant, until: Instant) -> Result<u32> {
     let mut updates = 0;
     loop {

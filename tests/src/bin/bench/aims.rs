@@ -1,20 +1,20 @@
-//! What the figures should be, and what bounds those that are not.
+//! The aims for the figures, and what bounds a figure that misses its aim.
 
 use crate::activity::Sqlite;
 use crate::decisions::Decision;
 use crate::http::Http;
 use crate::memory::Memory;
 
-/// What is aimed at, and whether it was reached.
+/// An aim, and whether it was reached.
 pub(crate) struct Aim {
     pub(crate) what: &'static str,
     pub(crate) reached: bool,
     pub(crate) found: String,
-    /// What bounds the figure, for whoever wants to do better.
+    /// What bounds the figure, for an engineer who wants to improve it.
     pub(crate) bound_by: &'static str,
 }
 
-/// All of them, for people to read.
+/// All aims, for people to read.
 pub(crate) fn of(
     decisions: &[Decision],
     http: &Http,
@@ -55,7 +55,7 @@ fn of_reports(activity: &Sqlite) -> Aim {
         what: "durable reports at 50 % or more of the constant handler's throughput",
         reached: share >= 50.0,
         found: format!("{share:.0} %"),
-        bound_by: "each is answered when it is on disk; what is reported while a write is under way waits for the \
+        bound_by: "each report is answered when it is on disk; a report that arrives during a write waits for the \
                    next one, so a caller waits for one to two of the disk's syncs, and for its turn on a busy machine",
     }
 }
@@ -78,7 +78,7 @@ fn of_throughput(http: &Http) -> Aim {
         what: "a steady resolve at 70 % or more of the constant handler's throughput",
         reached: share >= 70.0,
         found: format!("{share:.0} %"),
-        bound_by: "beside the constant it pays for matching the path, two layers, the route's atomic read and \
-                   counter, and rendering what remains of its validity",
+        bound_by: "a resolve also pays for matching the path, two layers, the route's atomic read and \
+                   counter, and rendering the remaining validity",
     }
 }

@@ -1,10 +1,10 @@
-# The standard resolve policy once more, rule for rule, to be compared in speed: see policies/resolve.
-# What is left out is the refusal of settings that are out of range.
+# The standard resolve policy, rule for rule, to compare its speed: see policies/resolve.
+# It does not refuse settings that are out of range.
 package reeve.resolve
 
 import rego.v1
 
-# The order of the rules: the first that answers is the answer.
+# The order of the rules: the first rule with a verdict decides.
 verdict := answer if { answer := home_answer }
 else := answer if { answer := under_way }
 else := answer if { answer := unseen }
@@ -34,7 +34,8 @@ defaults := {
 settings := defaults if { input.settings in {"", "{}"} }
 else := object.union(defaults, json.unmarshal(input.settings))
 
-# --- home: the instance that is, or by the pointer should be, the worker ----------------------------
+# --- home: the adopted instance, or else the one that the pointer names
+# -----------------------------
 
 adopted_id := input.adopted.instance
 
@@ -96,13 +97,13 @@ else := {"code": "serve-pointer", "whose": "the instance that the pointer names"
 
 is_fresh if { home.observed.ms <= settings.observed_ms_max }
 
-# A stop beside a pointer may be of the very instance that is named.
+# A stop in flight may be a stop of the instance that the pointer names.
 stop_under_way if {
 	not is_adopted
 	input["in-flight"].stopping >= 0
 }
 
-# A live instance that only the pointer names is waited for after `adopt` declined, and for a while.
+# After `adopt` declined it, a live instance that only the pointer names is waited for, for a while.
 is_waited_for if { is_adopted }
 
 is_waited_for if {
@@ -126,7 +127,7 @@ booting := wait(settings.boot_wait_ms, "booting", text) if {
 since := duration(home["in-state"].ms) if { duration(home["in-state"].ms) }
 else := "an unknown time"
 
-# Home may be live without the host knowing: no reading, or too short a time out of sight.
+# Home may be live although the host does not know: no reading, or not visible for too short a time.
 uncertain := wait(2000, "state-unknown", text) if {
 	home_state == "unknown"
 	text := sprintf("The state of %s could not be read, so it may run.", [home_id])
@@ -204,7 +205,7 @@ else := plain({"unavailable": 60000}, "launch-disabled", text) if {
 	text := "Nothing runs that could be the worker, and the settings forbid what would change that."
 }
 
-# Among the instances in this state home, then the one the pointer names, then the newest.
+# Of the instances in this state: home, else the one that the pointer names, else the newest.
 preferred(state) := id if {
 	ids := [facts.id | some facts in input.instances; facts.state == state]
 	id := [one | some one in array.concat(named, ids); one in ids][0]

@@ -16,15 +16,15 @@ use reeve_policy_sdk::resolve as guest;
 use crate::measure::{Work, medians_us};
 use crate::rego::{self, Rego};
 
-/// How many instances of the worker the host knows: usual, many, and as many as the contract allows.
+/// The numbers of instances in the input: usual, many, and the contract's maximum.
 pub(crate) const SIZES: [usize; 3] = [2, 10, 100];
 
-/// How long each size is measured.
+/// The time to measure each size.
 const EACH: Duration = Duration::from_secs(6);
 
 /// The medians for one size, in microseconds.
 pub(crate) struct Decision {
-    /// How many instances the input has.
+    /// The number of instances in the input.
     pub(crate) instances: usize,
     /// A no-op component in a fresh sandbox, measured in the same rounds.
     pub(crate) floor_us: f64,
@@ -32,7 +32,7 @@ pub(crate) struct Decision {
     pub(crate) component_us: f64,
     /// The same code linked into the bench, on a deep copy of its input.
     pub(crate) native_us: f64,
-    /// The same rules in regorus, its input ready made.
+    /// The same rules in regorus, with a prepared input.
     pub(crate) regorus_us: f64,
     /// The same, with the input parsed from JSON text.
     pub(crate) regorus_parsed_us: f64,
@@ -69,7 +69,7 @@ fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Resul
     let mut rego_parsed = Rego::load()?;
     ensure_agreement(policy, &input, &native, rego.decide(ready.clone())?)?;
 
-    // Whether they succeed was just seen; a failure later would be another program.
+    // Each way has just succeeded once. The measured runs are the same call, so they succeed too.
     let mut work: Vec<Work<'_>> = vec![
         Box::new(|| drop(black_box(floor.call()))),
         Box::new(|| drop(black_box(policy.decide(black_box(&input))))),
@@ -95,7 +95,7 @@ fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Resul
     })
 }
 
-/// Speeds can be compared only of the same decision.
+/// Asserts that all ways give the same verdict: only then can their speeds be compared.
 fn ensure_agreement(
     policy: &LoadedPolicy,
     input: &point::Input,
@@ -123,8 +123,9 @@ fn ensure_agreement(
     Ok(())
 }
 
-/// A steady worker with a past: its adopted instance runs and has an address, and whatever else was
-/// launched beside it later is stopped or gone, so that the search for it passes all of them.
+/// The input of a steady worker with a past. Its adopted instance runs and has an address. All
+/// other instances are newer, and stopped or gone, so a search for the adopted one passes all of
+/// them.
 fn input(instances: usize) -> Input {
     let mut known: Vec<_> = (1..instances)
         .map(|number| match number % 3 {

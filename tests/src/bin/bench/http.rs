@@ -1,7 +1,8 @@
-//! A resolve of a steady worker through the real shell, beside a handler that returns a constant.
+//! A resolve of a steady worker through the real shell, compared with a handler that returns a
+//! constant.
 //!
-//! Both are served in this process, on one runtime, with the shell's own settings for connections. The
-//! load takes turns between them, and its threads compete with both for the same cores.
+//! Both servers run in this process, on one runtime, with the shell's own settings for connections.
+//! The load alternates between them, and its threads compete with both for the same cores.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -38,10 +39,10 @@ pub(crate) const WORKER: &str = "chat";
 pub(crate) const POOL: &str = "bench";
 const RESOLVE: &str = "/v1/workers/chat/resolve";
 pub(crate) const CONSTANT: &str = "/v1/workers/chat/constant";
-/// The turns of each of the two.
+/// The number of turns of each server.
 const ROUNDS: usize = 9;
 const TURN: Duration = Duration::from_millis(600);
-/// How long the host may take to find its worker.
+/// The time in which the host must find its worker.
 const STEADY_MAX: Duration = Duration::from_secs(10);
 
 /// The medians over the rounds.
@@ -61,7 +62,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
 
     let (mut resolves, mut constants) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        // Who is first changes, so that a machine that grows slower favours neither.
+        // The first server alternates, so that a machine that grows slower favours neither.
         let resolve_first = round % 2 == 0;
         for is_resolve in [resolve_first, !resolve_first] {
             if is_resolve {
@@ -114,7 +115,7 @@ pub(crate) async fn start_host(
     Ok(host.await?)
 }
 
-/// A pool that launches nothing.
+/// The configuration of a pool that launches nothing.
 pub(crate) fn pool() -> PoolSpec {
     PoolSpec {
         region: Region::from("eu-central-1"),
@@ -158,7 +159,7 @@ pub(crate) fn bindings() -> Vec<Binding> {
     Point::ALL.map(standard).to_vec()
 }
 
-/// Asks until the worker is served, and returns that answer's body.
+/// Resolves until the worker is served, and returns the body of that response.
 pub(crate) fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
     let mut connection = Connection::open(address, RESOLVE)?;
     let started = Instant::now();
@@ -175,7 +176,7 @@ pub(crate) fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
     }
 }
 
-/// A handler that returns one of the resolve's answers, byte for byte, on a free port.
+/// Starts a server that returns one of the resolve's responses, byte for byte, on a free port.
 pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
     let answer = move || {
         let headers = [
@@ -191,12 +192,12 @@ pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAdd
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = TowerToHyperService::new(router.clone());
-            // The shell's settings: it gives a client 10 s for the head of a request.
+            // As in the shell: a client has 10 s for the head of a request.
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(10))
                 .serve_connection(TokioIo::new(stream), service);
-            // It ends when the load hangs up.
+            // The connection ends when the load closes it.
             tokio::spawn(async { drop(connection.await) });
         }
     });

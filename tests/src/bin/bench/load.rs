@@ -1,5 +1,5 @@
-//! A load generator: a few keep-alive connections, each on a thread of its own, each asking again as
-//! soon as it is answered.
+//! A load generator: a few keep-alive connections, each on a thread of its own. Each connection
+//! sends its next request as soon as it has its response.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,17 +10,18 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::measure::{median, percentile};
 
-/// Enough to keep two cores busy; more would measure the queue.
+/// The number of connections for CPU-bound requests: enough to keep two cores busy. More would
+/// measure the queue.
 pub(crate) const FEW: usize = 4;
-/// What waits for a disk is worth measuring only where many wait at once.
+/// The number of connections for requests that wait for a disk: many, because they share each sync.
 pub(crate) const MANY: usize = 64;
-/// What a new connection asks before it counts.
+/// The number of requests on a new connection before the measurement begins.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
-/// Longer than any answer; a server that stops answering is an error, not a pause.
+/// Longer than any response takes: a server that stops responding is an error, not a pause.
 const PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// What one load came to, over all connections.
+/// The figures of one load, over all connections.
 pub(crate) struct Load {
     pub(crate) per_s: f64,
     pub(crate) p50_us: f64,
@@ -32,11 +33,11 @@ pub(crate) struct Load {
 pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     pub(crate) body: Option<&'a str>,
-    /// The one body that counts as an answer; `None`: any.
+    /// The only body that counts as a response; `None`: any body counts.
     pub(crate) answer: Option<&'a [u8]>,
 }
 
-/// An answer as it came.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
@@ -49,7 +50,7 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// The middle of each figure.
+/// The median of each figure.
 pub(crate) fn middle(loads: &[Load]) -> Load {
     let of = |figure: fn(&Load) -> f64| median(&mut loads.iter().map(figure).collect::<Vec<_>>());
     Load {
@@ -59,7 +60,8 @@ pub(crate) fn middle(loads: &[Load]) -> Load {
     }
 }
 
-/// Asks the same for so long, over so many connections. Every answer must be 200, and the one that is expected.
+/// Sends the same request for a time, over several connections. Every response must be 200, with
+/// the expected body.
 pub(crate) fn generate(
     address: SocketAddr,
     asked: Asked<'_>,
@@ -110,7 +112,7 @@ fn ask_repeatedly(address: SocketAddr, what: Asked<'_>, length: Duration) -> Res
 }
 
 impl Connection {
-    /// Connects; every request will be a GET of this path.
+    /// Connects. Every request will be a GET of this path.
     pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
         let asked = Asked {
             path,
@@ -120,7 +122,7 @@ impl Connection {
         Self::asking(address, asked)
     }
 
-    /// Connects; every request will be this one.
+    /// Connects. Every request will be this one.
     pub(crate) fn asking(address: SocketAddr, asked: Asked<'_>) -> Result<Self> {
         let Asked { path, body, .. } = asked;
         let head = format!("{path} HTTP/1.1\r\nhost: {address}\r\n");
@@ -142,7 +144,7 @@ impl Connection {
         })
     }
 
-    /// Asks once and reads the whole answer.
+    /// Sends the request once and reads the whole response.
     pub(crate) fn ask(&mut self) -> Result<Answer> {
         self.stream.write_all(&self.request)?;
         self.buffer.clear();
@@ -176,7 +178,7 @@ impl Connection {
     }
 }
 
-/// The status and the length of the body.
+/// Parses the status and the length of the body.
 fn read_head(head: &[u8]) -> Result<(u16, usize)> {
     let head = std::str::from_utf8(head).context("the head of an answer is no text")?;
     let mut lines = head.lines();

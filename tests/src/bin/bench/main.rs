@@ -1,16 +1,17 @@
-//! `cargo xtask bench [--json FILE]`: what a decision costs, a resolve, and a durable change, each beside yardsticks that
-//! were measured in the same run.
+//! `cargo xtask bench [--json FILE]`: the cost of a decision, a resolve and a durable change, each
+//! compared with yardsticks of the same run.
 //!
-//! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]); beside
-//!   them a component that does nothing.
-//! - [`http`]: a resolve through the whole shell beside a constant handler; [`load`] asks.
+//! - [`decisions`]: the same decision by component, natively, and in Rego by regorus ([`rego`]),
+//!   compared with a component that does nothing.
+//! - [`http`]: a resolve through the whole shell, compared with a constant handler. [`load`] sends
+//!   the requests.
 //! - [`activity`]: the same for a report that is durable in SQLite, and in an emulator's DynamoDB.
-//! - [`store`]: changes of a worker's record beside what the disk can make durable.
-//! - [`memory`]: what a host of many workers keeps resident, and what a scan of them costs.
-//! - [`measure`]: how time is taken. [`report`]: what is shown; [`aims`]: what is aimed at.
+//! - [`store`]: changes of a worker's record, compared with the syncs of the disk.
+//! - [`memory`]: the resident memory of a host with many workers, and the cost of a scan of them.
+//! - [`measure`]: the timing. [`report`]: the table and the JSON. [`aims`]: the aims.
 //!
-//! Nothing is asserted about time: the machine decides. What is compared must be the same, and that is
-//! asserted.
+//! The benchmarks assert no times, because times depend on the machine. They assert that compared
+//! pieces of work have the same result.
 
 #![allow(clippy::print_stdout, reason = "a bench's table is its output")]
 

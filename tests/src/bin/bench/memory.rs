@@ -1,5 +1,6 @@
-//! The memory of a host that keeps many workers, and what a scan of them costs: a process of its own, the real shell and store, a cloud in
-//! which every worker has one running instance. Measured after a scan and one resolve of each worker.
+//! The memory of a host with many workers, and the cost of a scan of them. Each size runs in a
+//! process of its own, with the real shell and store and a cloud in which every worker has one
+//! running instance. The memory is measured after a scan and one resolve of each worker.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,20 +25,20 @@ use crate::load::Connection;
 
 /// The sizes of fleets that are measured.
 const SIZES: [usize; 2] = [1_000, 10_000];
-/// What the process that is measured is started with; the number of its workers follows.
+/// The first argument of the measured process; the number of its workers follows.
 pub(crate) const HOST_OF: &str = "--host-of";
 /// Long enough for a scan of the largest fleet to be over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
-/// Connections that resolve the workers.
+/// The number of connections that resolve the workers.
 const ASKING: usize = 4;
 
-/// What a host of so many workers takes.
+/// The figures of a host with this many workers.
 pub(crate) struct Memory {
     pub(crate) workers: usize,
     pub(crate) resident_mib: f64,
-    /// Of all threads, for one scan.
+    /// The CPU time of all threads for one scan.
     pub(crate) scan_cpu_ms: f64,
-    /// Questions to the cloud in one scan.
+    /// The number of cloud calls in one scan.
     pub(crate) scan_calls: f64,
 }
 
@@ -69,7 +70,8 @@ pub(crate) fn measure() -> Result<Vec<Memory>> {
         .collect()
 }
 
-/// The process that is measured: prints its resident memory in MiB, a scan's CPU in ms and its cloud calls.
+/// Runs in the measured process: prints its resident memory in MiB, a scan's CPU in ms and its
+/// cloud calls.
 pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -113,7 +115,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
     Ok(runtime.block_on(host.join())?)
 }
 
-/// The CPU time and the cloud calls of one scan: the mean over some, while nobody asks.
+/// The CPU time and the cloud calls of one scan: the mean over several scans without requests.
 fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
     const SWEEPS: u64 = 5;
     let until_next = || {
@@ -123,7 +125,7 @@ fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
         }
     };
     until_next();
-    // What the scan just begun costs is over well before the next one.
+    // A scan that has just begun ends well before the next one.
     std::thread::sleep(SWEEP_INTERVAL / 2);
     let (cpu_ms, calls) = (cpu_ms()?, crowd.calls.load(Ordering::Relaxed));
     std::thread::sleep(SWEEP_INTERVAL * u32::try_from(SWEEPS)?);
@@ -134,7 +136,8 @@ fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
     ))
 }
 
-/// User and system time of this process (proc(5): fields 14 and 15 of `stat`, in hundredths of a second).
+/// User and system time of this process (proc(5): fields 14 and 15 of `stat`, in hundredths of a
+/// second).
 fn cpu_ms() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -173,7 +176,7 @@ fn fleet(workers: usize) -> FleetSpec {
     }
 }
 
-/// Reaping, and scanned so often that a few scans can be waited for.
+/// The configuration: with reaping, and with scans so often that the bench can wait for a few.
 fn scanned_often() -> PoolSpec {
     let mut pool = PoolSpec {
         reap: true,
@@ -183,7 +186,7 @@ fn scanned_often() -> PoolSpec {
     pool
 }
 
-/// Every worker's instance runs, and every pointer names it.
+/// A cloud in which every worker's instance runs and its pointer names it.
 #[derive(Default)]
 struct Crowd {
     calls: AtomicU64,

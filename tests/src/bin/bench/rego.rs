@@ -1,9 +1,9 @@
-//! The same decision in Rego, by regorus: what a policy in an interpreted rule language costs.
+//! The same decision in Rego, by regorus: the cost of a policy in an interpreted rule language.
 
 use anyhow::{Context, Result};
 use regorus::{Engine, Value};
 
-/// The policy's rules, compiled into the bench so that it needs no file beside it.
+/// The policy's rules, compiled into the bench so that it needs no further file.
 const RULES: &str = include_str!("decide.rego");
 /// The rule that is the decision.
 const VERDICT: &str = "data.reeve.resolve.verdict";
@@ -35,7 +35,7 @@ pub(crate) fn value(json: &serde_json::Value) -> Result<Value> {
     Value::from_json_str(&json.to_string()).context("regorus does not read the input")
 }
 
-/// What regorus answered, as JSON.
+/// A value of regorus as JSON.
 pub(crate) fn json(value: &Value) -> Result<serde_json::Value> {
     Ok(serde_json::to_value(value)?)
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn decide(input: &Input) -> Result<Verdict, String> {
-        // Settings out of range are refused by the policy alone.
+        // Only the component refuses settings that are out of range.
         reeve_resolve::decide(input)?;
         let answer = || {
             let verdict = Rego::load()?.decide(value(&serde_json::to_value(input)?)?)?;

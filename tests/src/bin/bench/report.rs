@@ -1,4 +1,4 @@
-//! What was measured: a table for people, one flat JSON object for machines.
+//! The report: a table for people, and one flat JSON object for programs.
 
 use std::fmt::Write as _;
 
@@ -14,13 +14,13 @@ use crate::store::Durable;
 
 /// One figure.
 struct Line {
-    /// The JSON key; `None`: for people only.
+    /// The JSON key; `None`: the figure is only in the table.
     key: Option<String>,
     name: String,
     value: f64,
     unit: &'static str,
-    /// How it stands beside its yardstick, in words.
-    beside: String,
+    /// The comparison with its yardstick, in words.
+    compared: String,
 }
 
 /// Everything that one run measured.
@@ -30,7 +30,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Puts the figures beside their yardsticks.
+    /// Compares the figures with their yardsticks.
     pub(crate) fn new(
         decisions: &[Decision],
         http: &Http,
@@ -39,7 +39,7 @@ impl Report {
         memory: &[Memory],
     ) -> Self {
         let mut lines = Vec::new();
-        // The floor does not depend on the input; the size that the aim is about names it.
+        // The floor does not depend on the input; the report shows the one of the aim's size.
         let floor_us = decisions
             .iter()
             .find(|one| one.instances == 10)
@@ -49,7 +49,7 @@ impl Report {
             name: "no-op component, fresh sandbox".to_owned(),
             value: floor_us,
             unit: "us",
-            beside: "the floor of isolation".to_owned(),
+            compared: "the floor of isolation".to_owned(),
         });
         for decision in decisions {
             lines.extend(of_decision(decision));
@@ -79,13 +79,16 @@ impl Report {
             name,
             value,
             unit,
-            beside,
+            compared,
             ..
         } in &self.lines
         {
             let decimals = if *unit == "us" { 2 } else { 0 };
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{name:<44} {value:>10.decimals$} {unit:<3}  {beside}");
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{name:<44} {value:>10.decimals$} {unit:<3}  {compared}"
+            );
         }
         text.push('\n');
         for Aim {
@@ -105,14 +108,15 @@ impl Report {
 }
 
 fn of_store(durable: &Durable) -> [Line; 3] {
-    let line = |key: Option<&str>, name: &str, value: f64, beside: String| Line {
+    let line = |key: Option<&str>, name: &str, value: f64, compared: String| Line {
         key: key.map(str::to_owned),
         name: name.to_owned(),
         value,
         unit: "/s",
-        beside,
+        compared,
     };
-    let beside = |value: f64| format!("{:.2} x the disk's own syncs", value / durable.fsync_per_s);
+    let compared =
+        |value: f64| format!("{:.2} x the disk's own syncs", value / durable.fsync_per_s);
     [
         line(
             Some("fsync_per_s"),
@@ -124,24 +128,24 @@ fn of_store(durable: &Durable) -> [Line; 3] {
             None,
             "compare-and-set in SQLite, one worker",
             durable.one_per_s,
-            beside(durable.one_per_s),
+            compared(durable.one_per_s),
         ),
         line(
             Some("cas_sqlite_per_s"),
             "compare-and-set in SQLite, 64 workers at once",
             durable.many_per_s,
-            beside(durable.many_per_s),
+            compared(durable.many_per_s),
         ),
     ]
 }
 
 fn of_activity(in_sqlite: &Sqlite, in_dynamodb: &Dynamodb) -> [Line; 4] {
-    let line = |key: Option<&str>, name: &str, value: f64, beside: String| Line {
+    let line = |key: Option<&str>, name: &str, value: f64, compared: String| Line {
         key: key.map(str::to_owned),
         name: name.to_owned(),
         value,
         unit: "/s",
-        beside,
+        compared,
     };
     let (reported, constant) = (&in_sqlite.reported, &in_sqlite.constant);
     let share = 100.0 * reported.per_s / constant.per_s;
@@ -169,19 +173,19 @@ fn of_activity(in_sqlite: &Sqlite, in_dynamodb: &Dynamodb) -> [Line; 4] {
             None,
             "bare updates of the item, as many at once",
             in_dynamodb.bare_per_s,
-            "what the emulator, a Python server, can do: it bounds the line above".to_owned(),
+            "the limit of the emulator, a Python server: it bounds the line above".to_owned(),
         ),
     ]
 }
 
 fn of_memory(memory: &Memory) -> [Line; 3] {
     let workers = memory.workers;
-    let line = |key: String, name: String, value: f64, unit, beside: String| Line {
+    let line = |key: String, name: String, value: f64, unit, compared: String| Line {
         key: Some(key),
         name,
         value,
         unit,
-        beside,
+        compared,
     };
     [
         line(
@@ -216,12 +220,12 @@ fn of_memory(memory: &Memory) -> [Line; 3] {
 
 fn of_decision(decision: &Decision) -> Vec<Line> {
     let instances = decision.instances;
-    let line = |way: Option<&str>, name: &str, value: f64, beside: String| Line {
+    let line = |way: Option<&str>, name: &str, value: f64, compared: String| Line {
         key: way.map(|way| format!("decide_{way}_n{instances}_us")),
         name: format!("decision, {instances} instances, {name}"),
         value,
         unit: "us",
-        beside,
+        compared,
     };
     let component_us = decision.component_us;
     let slower = |us: f64| format!("{:.2} x the component", us / component_us);
@@ -259,12 +263,12 @@ fn of_decision(decision: &Decision) -> Vec<Line> {
 fn of_http(http: &Http) -> Vec<Line> {
     let Http { resolve, constant } = http;
     let line =
-        |key: Option<&str>, name: &str, value: f64, unit: &'static str, beside: String| Line {
+        |key: Option<&str>, name: &str, value: f64, unit: &'static str, compared: String| Line {
             key: key.map(str::to_owned),
             name: name.to_owned(),
             value,
             unit,
-            beside,
+            compared,
         };
     let share = format!(
         "{:.0} % of the constant",

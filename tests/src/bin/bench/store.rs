@@ -1,4 +1,5 @@
-//! Compare-and-set in the SQLite store, every answer durable, beside what the disk itself can make durable.
+//! Compare-and-set in the SQLite store, with every response durable, compared with the syncs of the
+//! disk.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,22 +14,22 @@ use reeve_core::ports::Store;
 use reeve_core::store::{Committed, WorkerRecord, Write};
 use tokio::task::JoinSet;
 
-/// How long each figure is measured.
+/// The time to measure each figure.
 const EACH: Duration = Duration::from_secs(4);
-/// Workers that change at the same time: a fleet in which much happens at once.
+/// The number of workers that change at the same time, as in a busy fleet.
 const BUSY_WORKERS: usize = 64;
 
-/// Changes made durable each second.
+/// The number of durable changes each second.
 pub(crate) struct Durable {
     /// Records appended to a file and synced, one after the other.
     pub(crate) fsync_per_s: f64,
-    /// Commits of one worker, each after the answer to the one before.
+    /// Commits of one worker, each after the response to the former.
     pub(crate) one_per_s: f64,
     /// Commits of many workers at the same time.
     pub(crate) many_per_s: f64,
 }
 
-/// Measures in a directory of its own beneath this one: on the disk the build is on, not in memory.
+/// Measures in a new directory in this one, so on the disk of the build and not in memory.
 pub(crate) fn measure(beneath: &Path) -> Result<Durable> {
     let dir = tempfile::tempdir_in(beneath)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -70,7 +71,7 @@ async fn commits(path: &Path, workers: usize) -> Result<f64> {
     Ok(written as f64 / began.elapsed().as_secs_f64())
 }
 
-/// One transition after the other; how many.
+/// Commits one transition after the other. Returns how many were committed.
 async fn transitions(store: &dyn Store, worker: &WorkerId, began: Instant) -> Result<u64> {
     let mut version = Version::default();
     while began.elapsed() < EACH {
@@ -86,7 +87,7 @@ async fn transitions(store: &dyn Store, worker: &WorkerId, began: Instant) -> Re
         let committed = store.commit(write).await?;
         ensure!(
             committed == Committed::Written(version.next()),
-            "nobody else writes, and yet: {committed:?}"
+            "no other process writes, and yet: {committed:?}"
         );
         version = version.next();
     }

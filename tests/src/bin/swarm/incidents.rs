@@ -1,4 +1,4 @@
-//! The incidents, found by chance: random stories in which nobody has put them.
+//! The hunt for the incidents in random stories. The stories are not written to contain them.
 
 use std::ops::Range;
 use std::process::ExitCode;
@@ -12,17 +12,17 @@ use reeve_sim::timeline;
 
 use crate::troupe::Troupe;
 
-/// What was looked for, and how often it was found.
+/// One incident, and the seeds in which its harm was found.
 struct Hunt {
     incident: Incident,
-    /// The first seed in which it came up as it was, and what was seen.
+    /// The first seed in which the incident occurred as it was, and the harm; `None`: it did not.
     as_it_was: Option<(u64, String)>,
-    /// The seeds in which the harm of any incident came up under reeve, and how it was met.
+    /// The seeds in which the harm of any incident occurred under reeve, with variant and harm.
     under_reeve: Vec<(u64, Variant, String)>,
 }
 
-/// Plays the stories: each legacy policy on the host without guarantees until its incident comes up, and all of
-/// them under reeve, with the legacy policy and with the standard ones.
+/// Plays the stories. Each legacy policy plays on the host without guarantees until its incident
+/// occurs. Then all stories play under reeve, with the legacy policy and with the standard ones.
 pub(crate) fn run(troupe: &Troupe, seeds: Range<u64>) -> ExitCode {
     let hunts: Vec<Hunt> = thread::scope(|scope| {
         let hunts = Incident::ALL.map(|incident| {
@@ -41,7 +41,7 @@ pub(crate) fn run(troupe: &Troupe, seeds: Range<u64>) -> ExitCode {
     let found = hunts.iter().filter(|hunt| hunt.as_it_was.is_some()).count();
     let harmed: usize = hunts.iter().map(|hunt| hunt.under_reeve.len()).sum();
     println!(
-        "\n{} stories; as it was, {found} of {} incidents were found; under reeve, {harmed} came up",
+        "\n{} stories; as it was, {found} of {} incidents were found; under reeve, {harmed} occurred",
         seeds.end - seeds.start,
         Incident::ALL.len(),
     );

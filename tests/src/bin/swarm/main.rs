@@ -1,4 +1,4 @@
-//! `cargo xtask swarm`: random worlds by the thousand, with the policies as the components that run in production.
+//! `cargo xtask swarm`: thousands of random worlds, with the policy components of production.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -23,12 +23,12 @@ use reeve_sim::swarm::{self, Options};
 use tally::Tally;
 use troupe::Troupe;
 
-/// How many worlds there are unless it is said otherwise.
+/// The number of worlds without `--seeds`.
 const SEEDS: u64 = 1_000;
-/// A world that fails is looked at; so many of them say enough.
+/// The run ends after this many failed worlds: more of them show little that is new.
 const VIOLATIONS_MAX: usize = 20;
 
-/// What `--help` says about digests.
+/// The part of `--help` about digests.
 const DIGESTS: &str = "\
 Digests tell whether a core that was restructured still does the same:
   swarm --digest --seeds 5000 --write FILE   before: records two digests for each world
@@ -37,41 +37,41 @@ Digests tell whether a core that was restructured still does the same:
   swarm --digest --seed S --trace            prints the lines behind a world's digests, to compare
                                              those of two builds with `diff`
 The strict digest is over everything that leaves the core, in order and with ids. The canonical one is
-over what is done and told, whatever the order within a step. --compare ends with 0 when both are equal
-in every world, 3 when only strict ones differ, 1 when a canonical one does.";
+over mutations and responses, whatever the order within a step. --compare exits with 0 when both are
+equal in every world, 3 when only strict ones differ, 1 when a canonical one does.";
 
 #[derive(Parser)]
 #[command(
     name = "cargo xtask swarm",
-    about = "Lets random worlds run, and checks the guarantees",
+    about = "Plays random worlds, and checks the guarantees",
     after_help = DIGESTS
 )]
 struct CommandLine {
-    /// How many worlds, each of a seed of its own [default: 1000]
+    /// The number of worlds; each has its own seed [default: 1000]
     #[arg(long)]
     seeds: Option<u64>,
     /// The first seed
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Lets this one world run, and prints what happens in it
+    /// Plays this one world, and prints its story
     #[arg(long)]
     seed: Option<u64>,
-    /// Goes on with further seeds until so many seconds have passed
+    /// Plays further seeds until this many seconds have passed
     #[arg(long)]
     seconds: Option<u64>,
-    /// How many run at a time; all cores unless it is said otherwise
+    /// The number of worlds at a time [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Ends at the first world that fails, and does not look for a smaller one
+    /// Ends at the first world that fails, and does not make it smaller
     #[arg(long)]
     first: bool,
-    /// Also lets the policies play that did the incidents
+    /// Plays with the incidents' legacy policies too
     #[arg(long)]
     legacy: bool,
-    /// Lets random stories of the incidents' people happen instead: as it was, and under reeve
+    /// Hunts for the incidents in random stories instead: as it was, and under reeve
     #[arg(long)]
     incidents: bool,
-    /// Fails unless each kind of trouble came up so often
+    /// Fails unless each kind of trouble occurred this many times
     #[arg(long, value_name = "TIMES", default_value_t = 0)]
     each: u64,
     /// Writes the figures to this file, every 10,000 worlds and at the end
@@ -88,10 +88,10 @@ struct CommandLine {
         conflicts_with = "seed"
     )]
     write: Option<PathBuf>,
-    /// Plays the worlds of this file, and says which digests differ
+    /// Plays the worlds of this file, and prints which digests differ
     #[arg(long, value_name = "FILE", requires = "digest", conflicts_with_all = ["seed", "from", "legacy", "quiet"])]
     compare: Option<PathBuf>,
-    /// Prints the lines that the digests of `--seed` are made of
+    /// Prints the lines behind the digests of `--seed`
     #[arg(long, requires_all = ["digest", "seed"])]
     trace: bool,
     /// Digests worlds without any trouble

@@ -9,23 +9,24 @@ use reeve_sim::swarm::Report;
 use crate::tally::Tally;
 use crate::troupe::Troupe;
 
-/// Between two looks at how far it has come.
+/// The number of worlds between two progress lines.
 const WORLDS_BETWEEN_LOOKS: u64 = 10_000;
 
-/// Which seeds.
+/// The seeds to play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeds {
-    /// The first.
+    /// The first seed.
     pub(crate) from: u64,
-    /// How many there are at least.
+    /// The number of seeds to play at least.
     pub(crate) at_least: u64,
-    /// Until when further ones follow.
+    /// Further seeds follow until the run has taken this long; `None`: none follow.
     pub(crate) until: Option<Duration>,
-    /// So many failing worlds are enough.
+    /// The run ends after this many failed worlds.
     pub(crate) violations_max: usize,
 }
 
-/// Lets `play` run all of them; `look` sees the sums now and then, so that a run that is killed has told something.
+/// Plays all seeds. `look` gets the sums after every [`WORLDS_BETWEEN_LOOKS`] worlds, so that a
+/// killed run has shown something.
 pub(crate) fn run(
     seeds: Seeds,
     threads: usize,
@@ -64,7 +65,7 @@ pub(crate) fn run(
     tally
 }
 
-/// The casts that play.
+/// The names of the casts that play.
 pub(crate) fn names(troupe: &Troupe, legacy: bool) -> Vec<String> {
     match legacy {
         true => troupe.casts.names(),

@@ -8,10 +8,10 @@ use reeve_sim::timeline;
 use crate::many;
 use crate::troupe::Troupe;
 
-/// Worlds tried to find a smaller one: a minute's work at the most.
+/// The number of worlds to try for a smaller one: at most a minute's work.
 const TRIES_MAX: usize = 2_000;
 
-/// Lets it run, and prints it; one that fails is made as small as it goes first.
+/// Plays one world and prints its story. A world that fails is first made as small as possible.
 pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
     let options = Options::draw(seed, &many::names(troupe, legacy));
     let report = swarm::run(&options, troupe, &troupe.casts, false);
@@ -20,7 +20,7 @@ pub(crate) fn run(troupe: &Troupe, seed: u64, legacy: bool) -> ExitCode {
         None => swarm::run(&options, troupe, &troupe.casts, true),
         Some(violation) => {
             if violation.guarantee == Guarantee::NoPanic {
-                // Every smaller world panics alike; it was told once.
+                // Every smaller world has the same panic, which was printed once.
                 std::panic::set_hook(Box::new(|_| ()));
             }
             println!("{violation}\nlooking for the smallest world in which it does not hold …");

@@ -1,4 +1,4 @@
-//! What many worlds came to.
+//! The sums over many worlds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +10,13 @@ use serde_json::json;
 
 /// Sums over all worlds.
 pub(crate) struct Tally {
-    /// How many worlds.
+    /// The number of worlds.
     pub(crate) seeds: u64,
     worker_hours: f64,
     steps: u64,
     decisions: u64,
     fired: [u64; Fault::COUNT],
-    /// What did not hold, by seed.
+    /// The violations, each with its seed.
     pub(crate) violations: Vec<(u64, Violation)>,
     took: Duration,
     threads: usize,
@@ -38,7 +38,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Takes in what one world came to.
+    /// Adds the report of one world.
     pub(crate) fn enter(&mut self, seed: u64, report: &Report) {
         let hours = report.simulated.get() as f64 / 3_600_000.0;
         self.seeds += 1;
@@ -54,14 +54,14 @@ impl Tally {
         }
     }
 
-    /// It took so long to come this far.
+    /// Stores the wall time so far and the number of threads, and sorts the violations by seed.
     pub(crate) fn measured(&mut self, took: Duration, threads: usize) {
         self.took = took;
         self.threads = threads;
         self.violations.sort_by_key(|(seed, _)| *seed);
     }
 
-    /// How long it took so far.
+    /// The wall time so far.
     pub(crate) fn took(&self) -> Duration {
         self.took
     }
@@ -71,14 +71,14 @@ impl Tally {
         self.worker_hours / core_hours
     }
 
-    /// Who lets very many worlds run hears of them now and then.
+    /// Prints a progress line.
     pub(crate) fn say_how_far(&self) {
         let violations = self.violations.len();
         eprintln!("{} worlds, {violations} violations …", self.seeds);
     }
 
     pub(crate) fn print(&self) {
-        println!("what came up, and how often");
+        println!("trouble, and how often it occurred");
         for fault in Fault::ALL {
             println!("  {:<26}{:>10}", fault.as_str(), self.fired[fault as usize]);
         }
@@ -100,7 +100,8 @@ impl Tally {
         println!("{} violations", self.violations.len());
     }
 
-    /// Names the kinds of trouble that came up less often than this; whether there is one.
+    /// Prints the kinds of trouble that occurred less often than `times`. Returns whether there is
+    /// one.
     pub(crate) fn say_what_was_rare(&self, times: u64) -> bool {
         let rare = Fault::ALL
             .into_iter()
@@ -108,14 +109,15 @@ impl Tally {
         let rare: Vec<_> = rare.map(|fault| fault.as_str()).collect();
         if !rare.is_empty() {
             println!(
-                "came up less than {times} times: {}; more seeds are needed",
+                "occurred less than {times} times: {}; more seeds are needed",
                 rare.join(", ")
             );
         }
         !rare.is_empty()
     }
 
-    /// Writes the figures. A full disk or a kill leaves those of before; a device or a pipe is written to and stays one.
+    /// Writes the figures. After a full disk or a kill, the file has the former figures. A device
+    /// or a pipe is written to directly.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let faults: BTreeMap<_, _> = Fault::ALL
             .into_iter()

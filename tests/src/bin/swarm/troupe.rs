@@ -1,4 +1,4 @@
-//! The policies that play in random worlds, as the components that run in production.
+//! The policies that play in random worlds: the components of production.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Registry, Slots}
 use reeve_sim::swarm::Casts;
 use serde_json::{Map, Value, json};
 
-/// The policies that did the incidents, by file.
+/// The files of the policies that reproduce the incidents.
 const LEGACY: [&str; 5] = [
     "legacy-stale-pointer",
     "legacy-ip-race",
@@ -21,10 +21,10 @@ const LEGACY: [&str; 5] = [
     "legacy-frozen-activity",
 ];
 
-/// Everybody who plays, loaded once.
+/// All casts, loaded once. A *cast* is a set of policies for one pool.
 pub(crate) struct Troupe {
     slots: Arc<Slots>,
-    /// What each is called.
+    /// The names of the casts.
     pub(crate) casts: Casts,
 }
 
@@ -64,7 +64,7 @@ impl Troupe {
 }
 
 impl Troupe {
-    /// A cast's policies, whatever pool is asked for.
+    /// A cast's policies, for every pool.
     pub(crate) fn cast(&self, name: &str) -> Arc<dyn Policies> {
         Arc::new(Alone {
             slots: Arc::clone(&self.slots),
@@ -91,7 +91,8 @@ impl Policies for Troupe {
     }
 }
 
-/// The standard policies as they come, with short timeouts, and with deferred restarts.
+/// The casts of standard policies: with default settings, with short timeouts, with deferred
+/// restarts.
 fn sound() -> Vec<(String, Map<String, Value>)> {
     let minutes = |minutes: u32| json!(minutes * 60_000);
     let quick = json!({
@@ -118,7 +119,8 @@ fn sound() -> Vec<(String, Map<String, Value>)> {
     .collect()
 }
 
-/// Every point of a cast's pool, bound to the legacy component where that offers it, else to the standard one.
+/// Binds every point of a cast's pool: to the legacy component if it offers the point, else to the
+/// standard one.
 fn bind(
     cast: &str,
     offered: &[Point],

@@ -1,8 +1,7 @@
-//! The paths to modules of the same crate that a source names.
+//! The paths in a source that lead to modules of the same crate.
 //!
-//! Such a path begins with `crate`, `super`, `self` or a module that the file declares, and stands
-//! in a `use`, an expression, a type or a macro. A bare name that a `use` has brought in needs no
-//! second look.
+//! Such a path begins with `crate`, `super`, `self` or a module that the file declares. It stands
+//! in a `use`, an expression, a type or a macro. A bare name is ignored, because its `use` counts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +14,7 @@ use crate::source::{is_punct, is_word, word};
 /// A path that a source names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// From the crate's root on.
+    /// The modules and the item, from the crate's root on.
     pub(super) path: Vec<String>,
     pub(super) line: usize,
 }
@@ -39,7 +38,7 @@ pub(super) fn module_of(src: &Path, file: &Path) -> Vec<String> {
     path
 }
 
-/// Every path to a module of the crate that the tokens of `module` name.
+/// Every path in the tokens of `module` that leads to a module of the crate.
 pub(super) fn named(tokens: &[TokenTree], module: &[String]) -> Vec<Named> {
     let mut scan = Scan {
         module: module.to_vec(),
@@ -50,7 +49,7 @@ pub(super) fn named(tokens: &[TokenTree], module: &[String]) -> Vec<Named> {
     scan.found
 }
 
-/// The names after `mod`.
+/// The modules that the file declares.
 fn declared(tokens: &[TokenTree]) -> BTreeSet<String> {
     let pairs = tokens.windows(2).filter(|pair| is_word(&pair[0], "mod"));
     pairs.filter_map(|pair| word(&pair[1])).collect()
@@ -90,7 +89,8 @@ impl Scan {
         self.found.extend(named(tokens, &module));
     }
 
-    /// Where a path leads that begins with this token.
+    /// The module from which a path with this first token starts; `None`: the token starts no such
+    /// path.
     fn base(&self, token: &TokenTree) -> Option<Vec<String>> {
         let mut base = self.module.clone();
         match word(token)?.as_str() {
@@ -103,7 +103,8 @@ impl Scan {
         Some(base)
     }
 
-    /// Reads the rest of a path, or of a tree of paths, from `at` on; returns where it ends.
+    /// Reads the rest of a path, or of a tree of paths, from `at` on; returns the position after
+    /// it.
     fn path(&mut self, tokens: &[TokenTree], mut at: usize, mut path: Vec<String>) -> usize {
         let line = |token: &TokenTree| token.span().start().line;
         while let Some(token) = tokens.get(at) {
@@ -129,7 +130,7 @@ impl Scan {
                     path.push(name.to_owned());
                     false
                 }
-                // `*`, or `<` of a type's arguments: what is named before it is all that counts.
+                // `*`, or `<` of a type's arguments, ends the path.
                 None => true,
             };
             if ends || !is_path_separator(&tokens[at + 1..]) {
@@ -148,7 +149,7 @@ fn is_path_separator(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [one, two, ..] if is_punct(one, ':') && is_punct(two, ':'))
 }
 
-/// Whether the tokens before belong to the same path.
+/// Whether the path continues from the tokens before.
 fn follows_path(before: &[TokenTree]) -> bool {
     matches!(before, [.., one, two] if is_punct(one, ':') && is_punct(two, ':'))
 }

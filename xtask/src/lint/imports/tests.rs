@@ -1,4 +1,4 @@
-//! Small trees, and the imports that are read from them.
+//! Tests of the imports in small trees.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn edges(imports: &Imports) -> Vec<String> {
     all.map(|it| format!("{} -> {}", it.from, it.to)).collect()
 }
 
-/// What a file `a.rs` imports, in a crate that has b, c and d/e too.
+/// The imports of a file `a.rs` with this text, in a crate that has b, c and d/e too.
 fn imported_by_a(text: &str) -> Vec<String> {
     let files = [
         (
@@ -72,7 +72,7 @@ fn a_use_or_a_path_anywhere_is_an_import() {
 }
 
 #[test]
-fn the_modules_of_a_folder_below_the_root_are_its_files_its_folders_and_its_own_file() {
+fn the_modules_of_a_folder_are_its_files_and_its_folders() {
     let files = [
         ("src/lib.rs", "mod flow;\nmod other;\nuse flow::step;\n"),
         ("src/other.rs", "use crate::flow::reap;\n"),
@@ -102,7 +102,7 @@ fn the_modules_of_a_folder_below_the_root_are_its_files_its_folders_and_its_own_
 }
 
 #[test]
-fn a_circle_is_every_module_that_reaches_the_others() {
+fn a_circle_has_every_module_that_reaches_the_others() {
     let files = [
         (
             "src/lib.rs",

@@ -1,4 +1,4 @@
-//! The rules on small trees.
+//! Tests of the rules on small trees.
 
 use super::*;
 
@@ -15,7 +15,7 @@ const FLOWS: [Apart; 1] = [Apart {
     why: "flows do not know each other",
 }];
 
-/// What is refused in a tree of these files below `house/src`, as `found`.
+/// The `found` of each refusal in a tree of these files below `house/src`.
 fn refused(leftovers: &[Leftover], files: &[(&str, &str)]) -> Vec<String> {
     let tree = tempfile::tempdir().unwrap();
     let mut names = Vec::new();
@@ -66,7 +66,7 @@ fn a_circle_that_is_listed_is_allowed() {
 }
 
 #[test]
-fn a_leftover_that_is_gone_or_smaller_is_refused() {
+fn a_leftover_that_shrank_or_vanished_is_refused() {
     let leftovers = [leftover(&["a", "b", "c", "d", "e"]), leftover(&["x", "y"])];
     let expected = [
         "no circle of a, b, c, d, e, but of a, b, and of c, d; write this into LEFTOVERS in \
@@ -77,7 +77,7 @@ fn a_leftover_that_is_gone_or_smaller_is_refused() {
 }
 
 #[test]
-fn a_circle_that_is_larger_than_its_leftover_is_refused_with_the_new_import() {
+fn a_circle_that_outgrew_its_leftover_is_refused_with_the_new_import() {
     let mut files = CIRCLES.to_vec();
     files[4].1 = "use crate::a::A;\n";
     let found = refused(&[leftover(&["a", "b"]), leftover(&["c", "d"])], &files);
@@ -114,7 +114,7 @@ fn a_flow_that_imports_another_flow_is_refused() {
 }
 
 #[test]
-fn a_folder_that_must_be_there_is_missed() {
+fn a_missing_folder_is_refused() {
     assert_eq!(refused(&[], &[]), ["no such folder"]);
 }
 

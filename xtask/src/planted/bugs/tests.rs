@@ -1,4 +1,4 @@
-//! The form of a bug, and that every bug in `tests/planted` fits the tree.
+//! Tests of the form of a bug, and of every bug in `tests/planted` against the tree.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn source(file: &Path) -> Result<String> {
     fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// A file with one bug, whose edit is `edit`.
+/// A file with one bug that has this edit.
 fn stated(edit: &str) -> String {
     format!(
         "[late]\nmistake = \"It is late.\"\nharm = \"It costs.\"\nnoticed_by = [\"G1\"]\n{edit}"
@@ -82,7 +82,7 @@ fn every_planted_bug_is_in_the_core_and_not_in_a_test() {
 }
 
 #[test]
-fn every_planted_bug_tells_its_mistake_its_harm_and_the_check_that_notices_it() {
+fn every_planted_bug_has_a_mistake_a_harm_and_a_known_check() {
     for bug in read(&root()).unwrap() {
         for text in [&bug.mistake, &bug.harm] {
             assert!(text.ends_with('.'), "{}: {text}", bug.name);

@@ -1,4 +1,4 @@
-//! The file of recorded digests: a few lines that say of which worlds they are, then one line per world.
+//! The file of recorded digests: a few lines that name the worlds, then one line per world.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,36 +7,36 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use reeve_sim::swarm::digest::{Digests, FORMAT};
 
-/// What the first line begins with; the format's number follows.
+/// The beginning of the first line; the format's number follows.
 const TITLE: &str = "reeve swarm digest, format";
-/// What the lines of the worlds hold.
+/// The columns of the worlds' lines.
 const COLUMNS: &str = "seed strict canonical";
 
-/// Which worlds.
+/// The worlds that a file is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Worlds {
     /// The first seed.
     pub(super) from: u64,
-    /// How many.
+    /// The number of seeds.
     pub(super) seeds: u64,
-    /// Whether the casts of the incidents play as well.
+    /// Whether the legacy casts play too.
     pub(super) legacy: bool,
-    /// Whether they are without any trouble.
+    /// Whether the worlds are without trouble.
     pub(super) quiet: bool,
 }
 
 /// The digests of many worlds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
-    /// Which worlds.
+    /// The worlds that were played.
     pub(super) worlds: Worlds,
-    /// Which components of policies played: a short digest over all of them.
+    /// A short digest over all policy components that played.
     pub(super) policies: String,
-    /// By seed.
+    /// The digests by seed.
     pub(super) digests: BTreeMap<u64, Digests>,
 }
 
-/// Writes them. A kill leaves the file as it was.
+/// Writes the file. A kill leaves the former file in place.
 pub(super) fn write(file: &Path, recorded: &Recorded) -> Result<()> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
@@ -45,13 +45,13 @@ pub(super) fn write(file: &Path, recorded: &Recorded) -> Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Reads them.
+/// Reads the file.
 pub(super) fn read(file: &Path) -> Result<Recorded> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parsed(&text).with_context(|| {
         format!(
-            "{} is no file that `cargo xtask swarm --digest --write FILE` has written for this build",
+            "{} was not written by `cargo xtask swarm --digest --write FILE` for this build",
             file.display()
         )
     })
@@ -71,7 +71,7 @@ fn told(recorded: &Recorded) -> String {
         recorded.policies
     );
     for (seed, Digests { strict, canonical }) in &recorded.digests {
-        // Nothing is refused by a String.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{seed} {strict:016x} {canonical:016x}");
     }
     text
@@ -129,7 +129,7 @@ fn number(text: &str) -> Result<u64> {
         .with_context(|| format!("found {text:?}, where a whole number is due"))
 }
 
-/// Whether it is the second of two words.
+/// Whether `text` is the second of two words. Any other text is an error.
 fn choice(text: &str, words: [&str; 2]) -> Result<bool> {
     let place = words.iter().position(|word| *word == text);
     let place = place.with_context(|| {

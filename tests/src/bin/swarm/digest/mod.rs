@@ -1,5 +1,5 @@
-//! Digests of many worlds: recorded, compared with recorded ones, or told line by line for one world. What is in a
-//! digest stands in `reeve_sim::swarm::digest`.
+//! Digests of many worlds: recorded, compared with recorded ones, or printed line by line for one
+//! world. `reeve_sim::swarm::digest` defines the digests.
 
 mod file;
 
@@ -18,37 +18,37 @@ use self::file::{Recorded, Worlds};
 use crate::troupe::Troupe;
 use crate::{SEEDS, many};
 
-/// What the program ends with when nothing but strict digests differ.
+/// The exit code if only strict digests differ.
 const ONLY_STRICT_DIFFERS: u8 = 3;
-/// More seeds than this are not read by people; all of them are counted.
+/// The most seeds that are printed: no one reads more. All of them are counted.
 const SEEDS_TOLD_MAX: usize = 10_000;
 
-/// What is wanted.
+/// The command line's options for digests.
 pub(crate) struct Wanted {
     /// The first seed.
     pub(crate) from: u64,
-    /// How many worlds; `None`: as many as the file has, or [`SEEDS`].
+    /// The number of worlds; `None`: as many as the file has, or [`SEEDS`].
     pub(crate) seeds: Option<u64>,
-    /// This world only.
+    /// The only world to play; `None`: all of them.
     pub(crate) seed: Option<u64>,
-    /// Its lines.
+    /// Whether to print the lines behind the digests of `seed`.
     pub(crate) trace: bool,
-    /// Also the casts of the incidents.
+    /// Whether the legacy casts play too.
     pub(crate) legacy: bool,
-    /// Without any trouble.
+    /// Whether the worlds are without trouble.
     pub(crate) quiet: bool,
-    /// Where to record the digests.
+    /// The file to record the digests in; `None`: they are not recorded.
     pub(crate) write: Option<PathBuf>,
-    /// What to compare them with.
+    /// The file to compare the digests with; `None`: they are not compared.
     pub(crate) compare: Option<PathBuf>,
-    /// How many worlds run at a time.
+    /// The number of worlds at a time.
     pub(crate) threads: usize,
 }
 
-/// Does what is wanted.
+/// Plays the worlds, and records, compares or prints their digests.
 ///
 /// # Errors
-/// When a file cannot be read or written, or says nothing about this build.
+/// When a file cannot be read or written, or is not of this build.
 pub(crate) fn run(troupe: &Troupe, directory: &Path, wanted: &Wanted) -> Result<ExitCode> {
     let mut worlds = Worlds {
         from: wanted.from,
@@ -89,7 +89,7 @@ pub(crate) fn run(troupe: &Troupe, directory: &Path, wanted: &Wanted) -> Result<
     })
 }
 
-/// A short digest over all components of policies: other ones may decide otherwise.
+/// A short digest over all policy components: other components may decide differently.
 fn components(directory: &Path) -> Result<String> {
     let cannot = || format!("cannot read the policies in {}", directory.display());
     let mut files = Vec::new();
@@ -175,11 +175,11 @@ fn many(troupe: &Troupe, worlds: Worlds, threads: usize) -> (BTreeMap<u64, Diges
     (digests, tally.violations.is_empty())
 }
 
-/// Says which worlds differ, and how to look into the first.
+/// Prints which worlds differ, and how to examine the first of them.
 fn compare(file: &Path, recorded: &Recorded, played: &Recorded) -> ExitCode {
     if recorded.policies != played.policies {
         println!(
-            "note: {} was written with other components of policies ({}, here {}): what differs may come from them",
+            "note: {} was written with other policy components ({}, here {}), which may cause differences",
             file.display(),
             recorded.policies,
             played.policies
