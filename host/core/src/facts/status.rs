@@ -53,6 +53,8 @@ pub struct WorkerStatus {
     pub instances: Vec<InstanceStatus>,
     /// The last failure of a launch, a start or a register: in whose words, when, how often in a row.
     pub last_error: Option<LastError>,
+    /// What the host waits for on behalf of the worker, and what ends each wait.
+    pub waits: Vec<WaitStatus>,
     /// Why the last caller was turned away.
     pub last_not_yet: Option<NotYet>,
     /// The latest decision.
@@ -62,6 +64,17 @@ pub struct WorkerStatus {
     pub unserved_in_row: u32,
 }
 
+/// Something that the host waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitStatus {
+    /// What it is, in words that follow "waits for".
+    pub what: &'static str,
+    /// When the host acts by itself; `null`: the end of a call or another answer ends the wait.
+    pub until: Option<Instant>,
+    /// Why nothing ends the wait in every case; `null`: something does.
+    pub unbounded: Option<&'static str>,
+}
+
 /// What the flows add to the status: their own state, which no other module sees.
 #[derive(Clone, Debug, Default)]
 pub struct FlowStatus {
@@ -69,6 +82,8 @@ pub struct FlowStatus {
     pub is_unhealthy: bool,
     /// What the signals of its health say.
     pub health: Option<HealthStatus>,
+    /// What each flow waits for.
+    pub waits: Vec<WaitStatus>,
     /// Requests for a restart that were dropped since this host started, by their cause.
     pub restarts_dropped: BTreeMap<String, u64>,
     /// Why the last caller was turned away.
@@ -267,6 +282,7 @@ impl WorkerFacts {
                 .map(|known| instance(self, known))
                 .collect(),
             last_error: self.last_error(),
+            waits: flows.waits,
             last_not_yet: flows.last_not_yet,
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
                 id: last.id,

@@ -1,5 +1,6 @@
 //! What a flow says of itself when it has been advanced.
 
+use crate::facts::WaitStatus;
 use crate::guard::Proposal;
 use crate::model::id::DecisionId;
 use crate::model::time::Instant;
@@ -17,16 +18,16 @@ pub(super) enum Progress {
 
 /// What a flow waits for, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub(super) struct Wait {
     /// In words that follow "waits for".
-    pub what: &'static str,
+    what: &'static str,
     /// Its end.
-    pub until: Until,
+    until: Until,
 }
 
 /// The end of a wait. A wait without one has to say so, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+enum Until {
     /// A timer runs out at this instant, and the flow acts on it.
     At(Instant),
     /// Something that is under way ends: a call of the shell, which answers each within its own time-out, or another flow's
@@ -60,6 +61,22 @@ impl Progress {
     pub(super) fn unbounded(what: &'static str, why: &'static str) -> Self {
         let until = Until::Unbounded(why);
         Self::Waits(Wait { what, until })
+    }
+}
+
+impl Wait {
+    /// The wait as people see it.
+    pub(super) fn status(&self) -> WaitStatus {
+        let (until, unbounded) = match self.until {
+            Until::At(at) => (Some(at), None),
+            Until::Answered => (None, None),
+            Until::Unbounded(why) => (None, Some(why)),
+        };
+        WaitStatus {
+            what: self.what,
+            until,
+            unbounded,
+        }
     }
 }
 

@@ -101,6 +101,8 @@ pub enum Step {
     WorkerResumed,
     /// An operator has the worker learned anew.
     WorkerForgotten,
+    /// The flows did not come to rest within the rounds of one step: a fault of this host's code.
+    StepUnfinished,
 }
 
 impl Step {
@@ -147,6 +149,7 @@ impl Step {
             Self::WorkerPaused => "worker_paused",
             Self::WorkerResumed => "worker_resumed",
             Self::WorkerForgotten => "worker_forgotten",
+            Self::StepUnfinished => "step_unfinished",
         }
     }
 
@@ -193,7 +196,8 @@ impl Step {
             | Self::RestartFailed
             | Self::WorkerUnresponsive
             | Self::WorkerUnhealthy
-            | Self::ActivityRefreshFailed => Level::Error,
+            | Self::ActivityRefreshFailed
+            | Self::StepUnfinished => Level::Error,
         }
     }
 }
