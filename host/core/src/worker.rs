@@ -2,12 +2,18 @@
 
 use std::ops::Deref;
 
+use crate::event::WorkerEvent;
 use crate::facts::{Facts, Remembered, WorkerFacts};
 use crate::flow::Flows;
+use crate::model::cloud::CloudError;
+use crate::model::demand::{Metric, Sample};
+use crate::model::health::StatusChecks;
 use crate::model::id::{InstanceId, WorkerId};
+use crate::model::instance::Instance;
 use crate::model::point::reap;
 use crate::model::spec::{PoolSpec, WorkerSpec};
 use crate::model::time::Instant;
+use crate::turn::Turn;
 
 pub use crate::facts::{
     ActivityStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus,
@@ -17,8 +23,8 @@ pub use crate::facts::{
 /// One worker. Its facts can be read through it.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    pub(crate) facts: Facts,
-    pub(crate) flows: Flows,
+    facts: Facts,
+    flows: Flows,
 }
 
 impl Worker {
@@ -34,6 +40,48 @@ impl Worker {
             facts: Facts::new(facts),
             flows: Flows::default(),
         }
+    }
+
+    /// The host begins to work.
+    pub(crate) fn on_started(&mut self, turn: &mut Turn<'_>) {
+        self.flows.on_started(&mut self.facts, turn);
+    }
+
+    /// Something happened to this worker.
+    pub(crate) fn on_event(&mut self, turn: &mut Turn<'_>, what: WorkerEvent) {
+        self.flows.on_event(&mut self.facts, turn, what);
+    }
+
+    /// A tag scan of the pool ended, and this is its part about this worker.
+    pub(crate) fn on_scan(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked_at: Instant,
+        found: Result<Vec<Instance>, CloudError>,
+    ) {
+        self.flows.on_scan(&mut self.facts, turn, asked_at, found);
+    }
+
+    /// EC2's status checks were read; `Ok(None)`: the answer says nothing of this worker's instance.
+    pub(crate) fn on_status_checks(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked_at: Instant,
+        instance: &InstanceId,
+        checks: Result<Option<StatusChecks>, CloudError>,
+    ) {
+        self.flows
+            .on_status_checks(&mut self.facts, turn, asked_at, instance, checks);
+    }
+
+    /// Takes in the samples of its demand metric, asked for at `asked_at`; `None`: they could not be had.
+    pub(crate) fn on_demand(
+        &mut self,
+        asked_at: Instant,
+        metric: &Metric,
+        samples: Option<&[Sample]>,
+    ) {
+        self.facts.observe_demand(asked_at, metric, samples);
     }
 
     /// The worker as people see it at `now`.

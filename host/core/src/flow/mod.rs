@@ -1,6 +1,6 @@
 //! What happens in which order, for one worker.
 //!
-//! A flow is one concern with its private state, and all flows have one shape, [`Flow`]. An event is folded into the facts
+//! A flow is one concern with its private state, and all flows have one shape, [`shape::Flow`]. An event is folded into the facts
 //! first; then each flow hears what happened, and is advanced in the order of [`Flows::in_order`], until nothing moves. Flows
 //! never import each other: what one did that concerns others it tells as news, which all hear before the next is advanced, and what is
 //! known of the worker stands in the facts. A flow that wants the cloud changed proposes it; only this file asks the guard
@@ -24,49 +24,28 @@ mod command;
 mod fold;
 mod health;
 mod orphan;
-mod progress;
 mod reap;
 mod recover;
 mod report;
 mod resolve;
 mod restart;
 mod safe_default;
+mod shape;
 
-pub(crate) use fold::{on_event, on_scan, on_started, on_status_checks};
-use progress::{Progress, Proposed, Wait};
+use shape::{Flow, Progress, Proposed, Wait};
 
 use crate::act;
 use crate::facts::{Facts, FlowStatus, WorkerFacts};
-use crate::guard::{Permit, Proposal};
+use crate::guard::Proposal;
 use crate::happened::Happened;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::time::Instant;
-use crate::model::veto::Veto;
 use crate::turn::Turn;
 
 /// Rounds of one step. A chain of news (a health check asks for a restart, the command flow takes it in, the restart flow
 /// begins it, the health flow hears of it) takes four; twice that is a circle. Each command that waits may take one more.
 const ROUNDS_MAX: usize = 8;
-
-/// The shape of a flow.
-trait Flow {
-    /// Takes in what happened. Only the flow's own state changes.
-    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
-
-    /// Does what follows from what was heard, and says what the flow waits for then. A second call in a row does nothing.
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
-
-    /// The guard has answered the proposal of the last [`advance`](Self::advance). After a permit, the mutation is announced
-    /// and sent when this returns.
-    fn judged(
-        &mut self,
-        _facts: &mut Facts,
-        _turn: &mut Turn<'_>,
-        _judged: Result<&Permit, &Veto>,
-    ) {
-    }
-}
 
 /// The name of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Finishing what an earlier life, another host, or a lost reply left behind: a launch is sent again with its token or its
 //! instance is found by tag, a pointer is written again, anything else is left to what the cloud shows.
 
-use super::{Flow, Progress, Proposed};
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, Lease, WorkerFacts};
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, WriteEnd};
 use crate::model::backoff::{BACKOFF_FIRST, backoff};

@@ -1,7 +1,7 @@
 //! Who asks, who waits, who is answered.
 
 use super::not_yet::{self, standing};
-use super::{AddressWatch, Resolve};
+use super::state::{Caller, Resolve};
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
@@ -18,13 +18,6 @@ use crate::{act, route};
 /// ten minutes" does not stop the host from noticing earlier.
 const FOLLOW_MIN: Millis = Millis::from_secs(1);
 const FOLLOW_MAX: Millis = Millis::from_secs(30);
-
-/// A caller who waits.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
-    /// Whether a "not yet" of a finished pass is kept from the caller until the deadline.
-    is_patient: bool,
-}
 
 impl Resolve {
     /// A caller asks where the worker is: answered from the published route, from a `give-up` that still holds, or from a
@@ -46,7 +39,7 @@ impl Resolve {
             answer(facts, turn, request, Resolution::Served(route));
             return false;
         }
-        let watch: Option<&AddressWatch> = self.address_watch.as_ref();
+        let watch = self.address_watch.as_ref();
         let given_up = watch.and_then(|watch| watch.given_up);
         if let Some((until, come_back)) = given_up
             && wait.is_none()

@@ -1,6 +1,7 @@
 //! The looks of a pass: at the record, the pointer, the instance it leads to, and by tag.
 
-use super::{Pass, PassStep, Resolve};
+use super::pass::{Pass, PassStep};
+use super::state::Resolve;
 use crate::act;
 use crate::facts::{Facts, WorkerFacts};
 use crate::model::cloud::{CloudError, Query};

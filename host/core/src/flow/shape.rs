@@ -1,9 +1,31 @@
-//! What a flow says of itself when it has been advanced.
+//! The one shape of a flow, and what a flow says of itself when it has been advanced.
 
-use crate::facts::WaitStatus;
-use crate::guard::Proposal;
+use crate::facts::{Facts, WaitStatus, WorkerFacts};
+use crate::guard::{Permit, Proposal};
+use crate::happened::Happened;
 use crate::model::id::DecisionId;
 use crate::model::time::Instant;
+use crate::model::veto::Veto;
+use crate::turn::Turn;
+
+/// The shape of a flow.
+pub(super) trait Flow {
+    /// Takes in what happened. Only the flow's own state changes.
+    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
+
+    /// Does what follows from what was heard, and says what the flow waits for then. A second call in a row does nothing.
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
+
+    /// The guard has answered the proposal of the last [`advance`](Self::advance). After a permit, the mutation is announced
+    /// and sent when this returns.
+    fn judged(
+        &mut self,
+        _facts: &mut Facts,
+        _turn: &mut Turn<'_>,
+        _judged: Result<&Permit, &Veto>,
+    ) {
+    }
+}
 
 /// How a flow stands.
 #[derive(Debug)]
