@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use cases::CaseFile;
 
+use crate::settings::Settings;
+use crate::{Decide, Question, answer};
+
 /// The case files of one policy crate.
 #[derive(Debug)]
 pub struct Cases {
@@ -37,14 +40,14 @@ impl Cases {
 
     /// Puts every case for `point` to `decide`.
     #[must_use = "only `finish` reports what failed"]
-    pub fn run<Input, Verdict>(
+    pub fn run<Input, S, Signature>(
         mut self,
         point: &str,
-        decide: impl Fn(&Input) -> Result<Verdict, String>,
+        decide: impl Decide<Input, S, Signature>,
     ) -> Self
     where
-        Input: DeserializeOwned,
-        Verdict: Serialize,
+        Input: Question<Verdict: Serialize> + DeserializeOwned,
+        S: Settings,
     {
         let (files, left) = self.left.into_iter().partition(|file| file.point == point);
         self.left = left;
@@ -56,7 +59,7 @@ impl Cases {
             for case in &file.cases {
                 let judged = serde_json::from_value(case.input.clone())
                     .map_err(|error| format!("input: {error}"))
-                    .and_then(|input| case.judge(as_json(decide(&input))?));
+                    .and_then(|input| case.judge(as_json(answer(&decide, &input))?));
                 if let Err(failure) = judged {
                     self.failures
                         .push(format!("{}: `{}`: {failure}", file.path, case.name));
