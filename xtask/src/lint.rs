@@ -1,8 +1,9 @@
-//! What is checked without running anything: format, walls, imports, licences, manifests, pages, clippy.
+//! What is checked without running anything: format, walls, manifests, imports, outside packages, pages,
+//! clippy.
 
+mod deny;
 mod graph;
 mod imports;
-mod licences;
 mod links;
 mod manifests;
 mod modules;
@@ -22,8 +23,8 @@ use crate::{print, process};
 /// Runs every check, also after one has failed, and fails when any has.
 ///
 /// # Errors
-/// When `cargo fmt` or `cargo clippy` is not installed, or cargo's metadata or a manifest cannot be
-/// read.
+/// When `cargo fmt` or `cargo clippy` is not installed, cargo-deny cannot be, or cargo's metadata or a
+/// manifest cannot be read.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     require_tools()?;
     let mut failed = Vec::new();
@@ -39,6 +40,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         succeeds(workspace.cargo("fmt").args(["--all", "--check"])),
     )?;
     check("dependencies", dependencies(workspace)?)?;
+    check(
+        "licences, bans, sources",
+        succeeds(&mut deny::command(workspace)?),
+    )?;
     let files = workspace::tracked(workspace.root())?;
     check(
         "imports",
@@ -94,11 +99,10 @@ fn clippy_of_demo(workspace: &Workspace) -> Command {
     clippy
 }
 
-/// Prints what the walls, the licences and the manifests refuse; returns whether there was nothing.
+/// Prints what the walls and the manifests refuse; returns whether there was nothing.
 fn dependencies(workspace: &Workspace) -> Result<bool> {
     let graph = read_graph(workspace)?;
     let mut refusals: Vec<Refusal> = walls::check(&graph);
-    refusals.extend(licences::check(&graph));
     for member in graph.members() {
         let text = std::fs::read_to_string(&member.manifest_path)
             .with_context(|| format!("cannot read {}", member.manifest_path.display()))?;
@@ -115,8 +119,8 @@ fn passes(refusals: &[Refusal]) -> bool {
     refusals.is_empty()
 }
 
-/// The graph as it is built for this machine and for the policies' target: crates for other systems
-/// are never compiled here, and need not be downloaded to be judged.
+/// The graph as it is built for this machine and for the policies' target. Crates for other systems
+/// are never compiled here.
 fn read_graph(workspace: &Workspace) -> Result<Graph> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let said = process::capture(rustc.arg("-vV"))?;

@@ -21,10 +21,6 @@ pub(super) struct Package {
     id: String,
     /// Its name; two versions of one package share it.
     pub(super) name: String,
-    /// Its version.
-    pub(super) version: String,
-    /// An SPDX expression; `None` when the package states none.
-    pub(super) license: Option<String>,
     /// Its `Cargo.toml`, absolute.
     pub(super) manifest_path: PathBuf,
     /// What its manifest declares, whether it is in use or not.
@@ -130,11 +126,6 @@ impl Graph {
             .filter(|package| self.is_member(package))
     }
 
-    /// Every package, the workspace's own and the others.
-    pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
-        self.packages.values()
-    }
-
     /// The member of that name.
     pub(super) fn member(&self, name: &str) -> Option<&Package> {
         self.members().find(|package| package.name == name)
@@ -230,7 +221,7 @@ pub(super) mod fake {
     const MEMBER: &str = "member";
 
     /// Reads lines like `reeve-core host/core member` (a package, its folder, whether it is ours),
-    /// `serde - MIT` (a foreign one and its licence) and `reeve-core > serde` (a dependency; `>dev`,
+    /// `serde - foreign` and `reeve-core > serde` (a dependency; `>dev`,
     /// `>build` and `>optional` for the other kinds).
     pub(in super::super) fn graph(lines: &str) -> Graph {
         let mut packages: Vec<Value> = Vec::new();
@@ -248,9 +239,8 @@ pub(super) mod fake {
             if third == MEMBER {
                 members.push(name);
             }
-            let licence = if third == MEMBER { "Apache-2.0" } else { third };
             packages.push(json!({
-                "id": name, "name": name, "version": "1.0.0", "license": licence,
+                "id": name, "name": name,
                 "manifest_path": format!("/tree/{second}/Cargo.toml"), "dependencies": [],
             }));
         }
@@ -299,10 +289,10 @@ mod tests {
     const SHELL: &str = "
         reeve host member
         reeve-aws host/aws member
-        axum - MIT
-        hyper - MIT
-        aws-sdk-ec2 - Apache-2.0
-        tempfile - MIT
+        axum - foreign
+        hyper - foreign
+        aws-sdk-ec2 - foreign
+        tempfile - foreign
         reeve > axum
         axum > hyper
         reeve >optional reeve-aws
