@@ -6,11 +6,11 @@
 //! settings.rs  what a pool can set
 //! ```
 //!
-//! The best candidate is the one that can serve soonest: a running one before a pending one, and among
-//! the running ones, one with an address before one without. Only between equals does age decide. An
-//! address is worth more than age because `adopt` is asked while a caller waits and nothing else
-//! serves. The newest instance without an address would keep that caller for seconds while another
-//! could serve.
+//! The best candidate is the one that can serve soonest: a running one before a pending one, and
+//! among the running ones, one with an address before one without. Only between equals does age
+//! decide. An address is worth more than age because `adopt` is asked while a caller waits and
+//! nothing else serves. The newest instance without an address would keep that caller for seconds
+//! while another could serve.
 
 mod rules;
 mod settings;

@@ -40,8 +40,8 @@ pub(crate) fn objection(candidate: &Candidate, settings: &Settings) -> Option<Ob
     }
 }
 
-/// The order of candidates, best first: running, with an address, of the preferred age. An unknown age
-/// comes last.
+/// The order of candidates, best first: running, with an address, of the preferred age. An unknown
+/// age comes last.
 pub(crate) fn rank(facts: &InstanceFacts, prefer: Prefer) -> (bool, bool, bool, u32) {
     let age_ms = facts.launched.ms();
     let age_rank = match prefer {
@@ -56,7 +56,8 @@ pub(crate) fn rank(facts: &InstanceFacts, prefer: Prefer) -> (bool, bool, bool, 
     )
 }
 
-/// How many candidates each objection excludes: `No candidate may be taken: 2 without a required tag.`
+/// How many candidates each objection excludes: `No candidate may be taken: 2 without a required
+/// tag.`
 pub(crate) fn in_words(objections: impl Iterator<Item = Objection> + Clone) -> String {
     let counts = [
         (Objection::NotLive, "not pending or running"),

@@ -10,11 +10,11 @@ use serde::Deserialize;
 pub struct Settings {
     /// Which age wins between candidates that can serve equally soon.
     pub prefer: Prefer,
-    /// The longest time in milliseconds since its launch with which a candidate is taken; null: any.
-    /// With a bound, a candidate of unknown launch time is not taken.
+    /// The longest time in milliseconds since its launch with which a candidate is taken; null:
+    /// any. With a bound, a candidate of unknown launch time is not taken.
     pub launched_ms_max: Option<u32>,
-    /// Tags that a candidate must carry. The pool's policy_tags must name their keys: a policy sees no
-    /// other tags.
+    /// Tags that a candidate must carry. The pool's policy_tags must name their keys: a policy sees
+    /// no other tags.
     #[cfg_attr(test, schemars(length(max = TAGS_MAX)))]
     pub required_tags: Vec<RequiredTag>,
     /// Milliseconds for which the same candidates stay declined.

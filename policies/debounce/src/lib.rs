@@ -6,10 +6,10 @@
 //! ```
 //!
 //! To a probe, a worker that restarts looks dead, and each probe asks for the next restart. So this
-//! policy drops requests within a window of a restart's start, or while the restart is in flight, and
-//! the host counts them. A request with *another* cause (a second secret) may not be covered by the
-//! restart in flight. A pool can have such a request deferred: the host then restarts once more, after
-//! a fresh heartbeat.
+//! policy drops requests within a window of a restart's start, or while the restart is in flight,
+//! and the host counts them. A request with *another* cause (a second secret) may not be covered by
+//! the restart in flight. A pool can have such a request deferred: the host then restarts once
+//! more, after a fresh heartbeat.
 
 mod settings;
 

@@ -31,8 +31,8 @@ pub enum DifferentCause {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // A boot takes 20 to 30 s, in which the worker looks dead. Twice that is the window that
-            // ended docs/incidents.md#self-fire.
+            // A boot takes 20 to 30 s, in which the worker looks dead. Twice that is the window
+            // that ended docs/incidents.md#self-fire.
             window_ms: 60_000,
             different_cause: DifferentCause::Drop,
         }

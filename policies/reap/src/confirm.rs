@@ -1,5 +1,5 @@
-//! Several readings before an end. The memo counts the readings in a row with the same finding, such as
-//! `idle:1`. Another finding in between, or a malformed memo, starts the count again.
+//! Several readings before an end. The memo counts the readings in a row with the same finding,
+//! such as `idle:1`. Another finding in between, or a malformed memo, starts the count again.
 
 use reeve_policy_sdk::reap::{Choice, Verdict};
 

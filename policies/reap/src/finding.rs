@@ -9,8 +9,8 @@ use crate::timeout;
 
 /// The finding of one reading.
 pub(crate) enum Finding {
-    /// The instance is kept. The host asks again after `again_ms`, or the pool's interval if that is
-    /// shorter.
+    /// The instance is kept. The host asks again after `again_ms`, or the pool's interval if that
+    /// is shorter.
     Keep {
         code: &'static str,
         text: String,
@@ -40,8 +40,9 @@ impl Finding {
     }
 }
 
-/// An instance that was handed out is idle if it has been quiet for this hour's timeout. In addition, an
-/// activity must be known to measure from, or the demand metric must have counted nothing for as long.
+/// An instance that was handed out is idle if it has been quiet for this hour's timeout. In
+/// addition, an activity must be known to measure from, or the demand metric must have counted
+/// nothing for as long.
 pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, true) else {
         return times_missing(input);
@@ -80,8 +81,8 @@ pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// An adopted instance that no resolve handed out could not be reached, so its demand says nothing. It
-/// has a timeout of its own.
+/// An adopted instance that no resolve handed out could not be reached, so its demand says nothing.
+/// It has a timeout of its own.
 pub(crate) fn unreachable(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, true) else {
         return times_missing(input);
@@ -108,8 +109,8 @@ pub(crate) fn unreachable(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// An orphan ends after a grace period, in which callers that still know it can finish. The worker's
-/// demand does not count here: it is the demand that the adopted instance serves.
+/// An orphan ends after a grace period, in which callers that still know it can finish. The
+/// worker's demand does not count here: it is the demand that the adopted instance serves.
 pub(crate) fn orphan(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, false) else {
         return times_missing(input);
@@ -139,8 +140,8 @@ pub(crate) fn orphan(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// Keeps the instance with a code of its own. The host counts codes, so an operator sees that times are
-/// missing.
+/// Keeps the instance with a code of its own. The host counts codes, so an operator sees that times
+/// are missing.
 fn times_missing(input: &Input) -> Finding {
     let text = format!(
         "It is not known since when {} is in its state, so no length of quiet is proven.",

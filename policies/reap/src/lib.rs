@@ -16,9 +16,10 @@
 //! due in one reading ──▶ keep and look again     due in several in a row ──▶ stop
 //! ```
 //!
-//! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known age
-//! counts and the youngest decides, so a missing or absurd time can lengthen a life but not end one.
-//! And an instance that no resolve handed out is never called idle: its demand could not have moved.
+//! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known
+//! age counts and the youngest decides, so a missing or absurd time can lengthen a life but not end
+//! one. And an instance that no resolve handed out is never called idle: its demand could not have
+//! moved.
 
 mod confirm;
 mod finding;

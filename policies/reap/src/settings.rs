@@ -28,12 +28,12 @@ pub struct Settings {
     pub orphan_grace_ms: u32,
     /// What becomes of an orphan.
     pub orphan_action: OrphanAction,
-    /// What becomes of an instance while none is adopted: kept, since the next resolve may adopt it, or
-    /// judged as if it were adopted.
+    /// What becomes of an instance while none is adopted: kept, since the next resolve may adopt
+    /// it, or judged as if it were adopted.
     pub unclaimed: Unclaimed,
     /// Whether handing an instance out stands for activity when none is reported. For applications
-    /// that ask where their worker is before each use and report nothing else; without it, and without
-    /// a demand metric, their instances are never idle.
+    /// that ask where their worker is before each use and report nothing else; without it, and
+    /// without a demand metric, their instances are never idle.
     pub handed_out_is_activity: bool,
     /// Readings in a row that must agree before an instance is ended.
     pub readings: u32,
@@ -94,14 +94,15 @@ pub enum Unclaimed {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // The figure of docs/incidents.md#frozen-activity for all three: the longest is right until a
-            // pool knows its hours.
+            // The figure of docs/incidents.md#frozen-activity for all three: the longest is right
+            // until a pool knows its hours.
             active_hours_ms: 30 * MINUTE_MS,
             quiet_hours_ms: 30 * MINUTE_MS,
             default_ms: 30 * MINUTE_MS,
             active_hours: Vec::new(),
             unreachable_ms: 30 * MINUTE_MS,
-            // The host repeats a `serve` for at most 10 min, so no caller is sent to an orphan after that.
+            // The host repeats a `serve` for at most 10 min, so no caller is sent to an orphan
+            // after that.
             orphan_grace_ms: 10 * MINUTE_MS,
             orphan_action: OrphanAction::Stop,
             unclaimed: Unclaimed::Keep,

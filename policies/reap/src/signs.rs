@@ -36,9 +36,10 @@ impl Told {
     }
 }
 
-/// How long the instance has been quiet: the youngest of the ages of its state, its launch, the last
-/// time it was handed out, its last activity and, if `with_demand`, its worker's demand. `None` if the
-/// host does not know since when the instance is in its state: then no length of quiet is proven.
+/// How long the instance has been quiet: the youngest of the ages of its state, its launch, the
+/// last time it was handed out, its last activity and, if `with_demand`, its worker's demand.
+/// `None` if the host does not know since when the instance is in its state: then no length of
+/// quiet is proven.
 pub(crate) fn quiet_ms(input: &Input, with_demand: bool) -> Option<u32> {
     let in_state_ms = input.instance.in_state.ms()?;
     let demand_ms = match &input.demand {

@@ -12,8 +12,8 @@ pub(crate) struct Timeout {
     pub(crate) why: &'static str,
 }
 
-/// The timeout of this hour. Without a demand reading or a valid local time the longest of the three
-/// timeouts applies: the policy cannot tell that the worker is inactive.
+/// The timeout of this hour. Without a demand reading or a valid local time the longest of the
+/// three timeouts applies: the policy cannot tell that the worker is inactive.
 pub(crate) fn idle(told: &Told, now: &LocalTime, settings: &Settings) -> Timeout {
     let longest = |why| Timeout {
         ms: settings

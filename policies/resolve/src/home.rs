@@ -1,5 +1,5 @@
-//! Home: the instance that embodies the worker, or by the pointer should. While home runs, boots, or may
-//! do so unseen, its answer is the policy's answer.
+//! Home: the instance that embodies the worker, or by the pointer should. While home runs, boots,
+//! or may do so unseen, its answer is the policy's answer.
 
 use reeve_policy_sdk::resolve::{Action, Adopted, Adoption, InFlight, Input, Pointer, Verdict};
 use reeve_policy_sdk::text::duration;
@@ -42,9 +42,9 @@ pub(crate) fn facts<'a>(input: &'a Input, id: &str) -> Option<&'a InstanceFacts>
 pub(crate) fn answer(input: &Input, settings: &Settings) -> Option<Verdict> {
     let is_adopted = adopted(input).is_some();
     let id = id(input)?;
-    // An adopted instance without a reading may have been launched a moment ago. A search for another
-    // could hand the worker back to the instance that it replaces. An instance that only the pointer
-    // names is a hint: a search comes first.
+    // An adopted instance without a reading may have been launched a moment ago. A search for
+    // another could hand the worker back to the instance that it replaces. An instance that only
+    // the pointer names is a hint: a search comes first.
     let unseen = || is_adopted.then(|| uncertain(input, settings)).flatten();
     let Some(facts) = facts(input, id) else {
         return unseen();
@@ -94,8 +94,9 @@ fn serve(
     settings: &Settings,
 ) -> Option<Verdict> {
     let is_adopted = adopted(input).is_some();
-    // The host ends an adoption in the same action as it stops the instance. So a stop in flight while an
-    // instance is adopted is a stop of another. Without an adoption it may be of the one named.
+    // The host ends an adoption in the same action as it stops the instance. So a stop in flight
+    // while an instance is adopted is a stop of another. Without an adoption it may be of the one
+    // named.
     if !is_adopted && matches!(input.in_flight, InFlight::Stopping(_)) {
         return None;
     }
@@ -129,9 +130,9 @@ fn address(facts: &InstanceFacts, settings: &Settings) -> Option<AddressKind> {
     kinds.find(|kind| facts.addresses.has(*kind))
 }
 
-/// A live instance that only the pointer names. `adopt` is asked first: it may know a better one, and
-/// the host looks for the address of the one that it takes. If `adopt` took none, the pointer still
-/// counts for a while: the instance may carry no tags, and then no scan shows it.
+/// A live instance that only the pointer names. `adopt` is asked first: it may know a better one,
+/// and the host looks for the address of the one that it takes. If `adopt` took none, the pointer
+/// still counts for a while: the instance may carry no tags, and then no scan shows it.
 fn unadopted(input: &Input, facts: &InstanceFacts, settings: &Settings) -> Option<Verdict> {
     let is_patient = facts.in_state.ms().unwrap_or(0) < settings.pointer_patience_ms;
     let was_declined = matches!(input.adoption, Adoption::Declined);
@@ -148,7 +149,7 @@ fn ip_pending(facts: &InstanceFacts, settings: &Settings) -> Verdict {
         "no address yet"
     };
     let text = format!(
-        "{} runs and has {found}; nothing else is started meanwhile.",
+        "{} runs and has {found}; nothing else is started.",
         facts.id
     );
     Action::Wait(settings.ip_pending_wait_ms).because("ip-pending", text)

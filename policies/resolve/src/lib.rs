@@ -22,9 +22,10 @@
 //! no scan in this resolve yet? ──yes──▶ adopt      ──no──▶ start a stopped instance, else launch
 //! ```
 //!
-//! Two rules carry the rest. Nothing is started or launched while the adopted instance is pending or
-//! running, whether or not it has an address. And nothing is started or launched before a scan by tag
-//! in the same resolve: a pointer that names a stopped instance does not say which others run.
+//! Two rules carry the rest. Nothing is started or launched while the adopted instance is pending
+//! or running, whether or not it has an address. And nothing is started or launched before a scan
+//! by tag in the same resolve: a pointer that names a stopped instance does not say which others
+//! run.
 
 mod backoff;
 mod home;

@@ -28,7 +28,7 @@ fn under_way(input: &Input, settings: &Settings) -> Option<Verdict> {
         InFlight::Starting(ms) => ("starting", "A start", ms),
         InFlight::Stopping(ms) => ("stopping", "A stop", ms),
     };
-    let text = format!("{what} is under way since {}.", duration(since_ms));
+    let text = format!("{what} has been in flight for {}.", duration(since_ms));
     Some(Action::Wait(settings.boot_wait_ms).because(code, text))
 }
 
@@ -53,12 +53,8 @@ fn look_at_the_unseen(input: &Input) -> Option<Verdict> {
 
 fn look_by_tag(input: &Input) -> Verdict {
     let text = match home::id(input).and_then(|id| Some((id, home::facts(input, id)?.state))) {
-        Some((id, state)) => format!(
-            "{id} is {}; what else carries the worker's tags comes first.",
-            in_words(state)
-        ),
-        None => "No instance is adopted or named; what carries the worker's tags comes first."
-            .to_owned(),
+        Some((id, state)) => format!("{id} is {}; a scan by tag comes first.", in_words(state)),
+        None => "No instance is adopted or named; a scan by tag comes first.".to_owned(),
     };
     Action::Adopt.because("look-by-tag", text)
 }
@@ -99,7 +95,8 @@ fn renew(input: &Input, settings: &Settings) -> Verdict {
     Action::Unavailable(DISABLED_WAIT_MS).because("launch-disabled", text)
 }
 
-/// Of the instances in this state: the adopted one, else the one the pointer names, else the newest.
+/// Of the instances in this state: the adopted one, else the one the pointer names, else the
+/// newest.
 fn preferred(input: &Input, state: InstanceState) -> Option<&InstanceFacts> {
     let in_state = |facts: &&InstanceFacts| facts.state == state;
     [home::adopted(input), home::pointed(input)]

@@ -25,21 +25,21 @@ pub struct Settings {
     pub boot_wait_ms: u32,
     /// Milliseconds after which an instance that the provider does not show counts as gone.
     pub not_visible_ms_max: u32,
-    /// Milliseconds that an instance which only the pointer names, and adopt did not take, may boot or
-    /// lack an address before another is started.
+    /// Milliseconds that an instance which only the pointer names, and adopt did not take, may boot
+    /// or lack an address before another is started.
     pub pointer_patience_ms: u32,
-    /// The pause in milliseconds after a launch or start failed for want of capacity; it doubles with
-    /// each failure in a row.
+    /// The pause in milliseconds after a launch or start failed for want of capacity; it doubles
+    /// with each failure in a row.
     pub no_capacity_wait_ms: u32,
     /// The longest pause in milliseconds for want of capacity.
     pub no_capacity_wait_ms_max: u32,
-    /// The pause in milliseconds after any other failed launch or start; it doubles with each failure
-    /// in a row.
+    /// The pause in milliseconds after any other failed launch or start; it doubles with each
+    /// failure in a row.
     pub failure_wait_ms: u32,
     /// The longest pause in milliseconds after any other failure.
     pub failure_wait_ms_max: u32,
-    /// Whether a stopped instance of the worker is started again. If not, one that is stopping is not
-    /// waited for either.
+    /// Whether a stopped instance of the worker is started again. If not, one that is stopping is
+    /// not waited for either.
     pub start_stopped: bool,
     /// Whether a new instance is launched when there is none to start.
     pub launch: bool,
@@ -59,17 +59,18 @@ pub enum Address {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // The provider assigns the private address first, and it needs no way through the internet.
+            // The provider assigns the private address first, and it needs no way through the
+            // internet.
             address_order: vec![Address::Private, Address::Public],
             serve_valid_ms: 30_000,
             observed_ms_max: 60_000,
             ip_pending_wait_ms: 2_000,
             boot_wait_ms: 5_000,
-            // EC2 is consistent after seconds to minutes. A pointer to an instance that ended long ago
-            // holds a caller up for this time.
+            // EC2 is consistent after seconds to minutes. A pointer to an instance that ended long
+            // ago holds a caller up for this time.
             not_visible_ms_max: 120_000,
-            // An address takes 1 to 5 s, a boot about half a minute. A box that takes ten times as long
-            // is broken.
+            // An address takes 1 to 5 s, a boot about half a minute. A box that takes ten times as
+            // long is broken.
             pointer_patience_ms: 300_000,
             no_capacity_wait_ms: 60_000,
             no_capacity_wait_ms_max: 600_000,

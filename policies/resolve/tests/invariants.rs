@@ -1,5 +1,5 @@
-//! What must hold in every situation, tried in all of them: each combination of the states of three
-//! instances, adopted, pointer, adoption, mutation under way, failure and scan.
+//! Invariants of every situation: each combination of the states of three instances, of adopted,
+//! pointer, adoption, mutation in flight, failure and scan.
 
 use reeve_policy_sdk::resolve::{
     Action, Adopted, Adoption, Failure, FailureKind, InFlight, Input, LastFailure, Pointer, Verdict,
@@ -119,7 +119,7 @@ fn makes_another_run(verdict: &Verdict) -> bool {
 }
 
 #[test]
-fn nothing_is_started_or_launched_while_the_adopted_instance_is_live_or_may_be() {
+fn nothing_starts_while_the_adopted_instance_is_or_may_be_live() {
     in_every_situation(|input, verdict| {
         if let Adopted::Instance(id) = &input.adopted {
             let state = state_of(input, id);
@@ -134,7 +134,7 @@ fn nothing_is_started_or_launched_while_the_adopted_instance_is_live_or_may_be()
 }
 
 #[test]
-fn nothing_is_started_or_launched_before_adopt_has_declined_in_the_same_pass() {
+fn nothing_starts_before_adopt_declined_in_the_same_resolve() {
     in_every_situation(|input, verdict| {
         let may = matches!(input.adoption, Adoption::Declined);
         assert!(may || !makes_another_run(verdict), "{input:?}\n{verdict:?}");
@@ -142,7 +142,7 @@ fn nothing_is_started_or_launched_before_adopt_has_declined_in_the_same_pass() {
 }
 
 #[test]
-fn nothing_is_started_or_launched_while_a_mutation_is_under_way() {
+fn nothing_starts_while_a_mutation_is_in_flight() {
     in_every_situation(|input, verdict| {
         let may = matches!(input.in_flight, InFlight::Nothing);
         assert!(may || !makes_another_run(verdict), "{input:?}\n{verdict:?}");
@@ -150,7 +150,7 @@ fn nothing_is_started_or_launched_while_a_mutation_is_under_way() {
 }
 
 #[test]
-fn nothing_is_started_or_launched_on_a_pointer_that_could_not_be_read() {
+fn nothing_starts_if_the_pointer_could_not_be_read() {
     in_every_situation(|input, verdict| {
         let is_blind = input.adopted == Adopted::None && matches!(input.pointer, Pointer::Unknown);
         assert!(
@@ -170,7 +170,7 @@ fn only_a_stopped_instance_is_started() {
 }
 
 #[test]
-fn only_a_running_instance_with_that_address_that_is_adopted_or_named_is_served() {
+fn only_a_running_adopted_or_named_instance_is_served() {
     in_every_situation(|input, verdict| {
         if let Action::Serve(target) = &verdict.action {
             let facts = input.instances.iter().find(|facts| facts.id == target.id);
@@ -185,7 +185,7 @@ fn only_a_running_instance_with_that_address_that_is_adopted_or_named_is_served(
 }
 
 #[test]
-fn adopt_is_asked_at_most_once_in_a_pass() {
+fn adopt_is_asked_at_most_once_in_a_resolve() {
     in_every_situation(|input, verdict| {
         let was_asked = input.adoption != Adoption::NotAsked;
         assert!(
@@ -196,7 +196,7 @@ fn adopt_is_asked_at_most_once_in_a_pass() {
 }
 
 #[test]
-fn whatever_runs_beside_a_dead_home_is_served_or_put_to_adopt_before_anything_else() {
+fn an_instance_that_runs_next_to_a_dead_home_is_for_adopt() {
     in_every_situation(|input, verdict| {
         let home = match (&input.adopted, &input.pointer) {
             (Adopted::Instance(id), _) | (Adopted::None, Pointer::Names(id)) => state_of(input, id),

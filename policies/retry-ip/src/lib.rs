@@ -1,4 +1,5 @@
-//! The standard `retry-ip` policy: an instance runs, but the provider has not assigned its address yet.
+//! The standard `retry-ip` policy: an instance runs, but the provider has not assigned its address
+//! yet.
 //!
 //! ```text
 //! lib.rs       the decision

@@ -19,8 +19,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // The choice after docs/incidents.md#ip-race. Its 2.5 s are shorter than the 5 s that an
-            // address can take: after them a caller does better to come back than to hold a
+            // The choice after docs/incidents.md#ip-race. Its 2.5 s are shorter than the 5 s that
+            // an address can take: after them a caller does better to come back than to hold a
             // connection.
             tries: 5,
             interval_ms: 500,

@@ -15,7 +15,8 @@ pub trait Question {
 /// A function that decides: `fn(&Input, &Settings) -> Verdict`.
 ///
 /// A policy without settings leaves the second argument out. A policy that can refuse to decide
-/// returns `Result<Verdict, String>`; the host journals the text and takes the point's safe default.
+/// returns `Result<Verdict, String>`; the host journals the text and takes the point's safe
+/// default.
 ///
 /// `Signature` tells these functions apart. The compiler finds it.
 #[diagnostic::on_unimplemented(
@@ -73,8 +74,8 @@ impl<Verdict> Answer<Verdict> for Result<Verdict, String> {
     }
 }
 
-/// What the component answers: the settings are read from the input, then `decide` is called. Native
-/// tests and benchmarks call it too.
+/// What the component answers: the settings are read from the input, then `decide` is called.
+/// Native tests and benchmarks call it too.
 ///
 /// # Errors
 /// A sentence about the settings if they cannot be read, or the policy's own refusal.

@@ -1,9 +1,9 @@
-//! What a reeve policy in Rust is written against.
+//! For reeve policies in Rust.
 //!
 //! ```text
 //! wit/*.wit ──wit-bindgen──▶ bindings   resolve  adopt  retry_ip  debounce  reap  about   one module per interface
-//!                               │       types                                            what they share
-//!                            facts      questions one asks of the shared records
+//!                               │       types                                            the records they share
+//!                            facts      questions that policies ask of the shared records
 //!                            verdict    what to do and why, in one expression
 //! JSON settings ───────────▶ settings   typed, with defaults, ranges and errors that name the field
 //!                            decide     from a question to its answer

@@ -3,33 +3,47 @@
 use crate::about::Description;
 use crate::settings::Settings;
 
-/// Makes a policy out of its decisions and its settings.
+/// Makes a component out of a policy's decisions and its settings.
+///
+/// ```text
+/// use reeve_policy_sdk::debounce::{Choice, Input, Verdict};
+/// use reeve_policy_sdk::policy;
+///
+/// policy!(debounce: decide);
+///
+/// fn decide(input: &Input) -> Verdict {
+///     Choice::Go.because("always", "Every restart goes ahead.")
+/// }
+/// ```
+///
+/// # Points
+/// `resolve`, `adopt`, `retry_ip`, `debounce` and `reap`. Each has a module of that name in this
+/// crate, with its `Input` and its `Verdict`. A component answers one point or several:
 ///
 /// ```text
 /// policy!(debounce: decide);                          // one point, no settings
 /// policy!(debounce: decide, Settings);                // one point, with settings
-/// policy!(resolve: resolve, reap: reap, Settings);    // several points share the settings
+/// policy!(resolve: resolve, reap: reap, Settings);    // two points that share their settings
 /// ```
 ///
-/// A point is `resolve`, `adopt`, `retry_ip`, `debounce` or `reap`. Each has a module of that name in
-/// this crate, with its `Input` and its `Verdict`. What follows a point is a function:
+/// # Decisions
+/// A decision is `fn(&Input, &Settings) -> Verdict`, or `fn(&Input) -> Verdict` without settings.
+/// It may return `Result<Verdict, String>` to refuse to decide: the host journals the text and
+/// takes the point's safe default.
 ///
-/// ```text
-/// fn decide(input: &Input, settings: &Settings) -> Verdict
-/// ```
+/// # Settings
+/// A struct that implements [`settings::Settings`](crate::settings::Settings). A decision never
+/// sees settings that cannot be read or are out of range. The host asks the component to validate
+/// them before they are in force.
 ///
-/// It leaves `settings` out if the policy has none, and may return `Result<Verdict, String>` if it can
-/// refuse to decide.
-///
-/// # What it exports
-/// - Each named point. The settings that cannot be read, or are out of range, never reach the function.
-/// - `about`, from which the host knows the policy and checks its settings before they are in force.
-///   Name, version and summary are the package's `name` (without `reeve-`), `version` and
-///   `description` in `Cargo.toml`.
+/// # Exports
+/// Each named point, and `about`: name, version and summary are the package's `name` (without
+/// `reeve-`), `version` and `description` in `Cargo.toml`.
 ///
 /// # Caveats
 /// - One `policy!` in a crate: a component has one set of exports.
-/// - It exports nothing unless the target is WebAssembly, so one native test can link several policies.
+/// - It exports nothing unless the target is WebAssembly, so one native test can link several
+///   policies.
 #[macro_export]
 macro_rules! policy {
     ($($points:tt)+) => {
@@ -37,8 +51,8 @@ macro_rules! policy {
     };
 }
 
-/// Reads the list of [`policy!`] one point at a time: a pattern with an optional type after a repeated
-/// pair is ambiguous to the compiler.
+/// Reads the list of [`policy!`] one point at a time. To the compiler, a repeated pair followed by
+/// an optional type is ambiguous.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __policy {

@@ -1,8 +1,8 @@
-//! A policy's settings: typed, every one with a default, refused with a text that helps.
+//! A policy's settings: typed, with a default each, and with errors that name the field.
 //!
 //! The host passes the pool's settings as a JSON object with every question, and a policy runs in a
-//! fresh sandbox each time, so parsing is on the path of every decision: nothing is parsed for an
-//! empty object, and the search for the field at fault is made after a failure only.
+//! fresh sandbox each time. So every decision reads the settings. An empty object is not parsed,
+//! and the field at fault is searched for only after a failure.
 
 use std::ops::RangeInclusive;
 
@@ -40,7 +40,8 @@ pub trait Settings: DeserializeOwned + Default {
         Vec::new()
     }
 
-    /// Refuses what [`ranges`](Self::ranges) cannot say: lists out of bounds, combinations without sense.
+    /// Refuses what [`ranges`](Self::ranges) cannot say: lists out of bounds, combinations without
+    /// sense.
     ///
     /// # Errors
     /// A sentence that names the field, what was found and what is accepted.
@@ -98,12 +99,12 @@ impl Range {
     }
 }
 
-/// Reads a settings object. An empty text counts as `{}`; whatever is left out has its default.
+/// Reads a settings object. An empty text counts as `{}`. A field that is left out has its default.
 ///
 /// # Errors
-/// A sentence that names the field, what was found and what is accepted: for text that is no JSON
-/// object, an unknown field, a value of the wrong type, a number out of its range, and whatever
-/// [`Settings::check`] refuses.
+/// A sentence that names the field, what was found and what is accepted. The cases are: text that
+/// is no JSON object, an unknown field, a value of the wrong type, a number out of its range, and a
+/// refusal by [`Settings::check`].
 pub fn parse<T: Settings>(json: &str) -> Result<T, String> {
     let json = json.trim_ascii();
     if json.is_empty() || json == "{}" {
@@ -141,8 +142,8 @@ pub fn within(
     ))
 }
 
-/// The error in words. serde names an unknown field and the known ones, but for a value of the wrong
-/// type it does not say which field held it: reading the fields one at a time finds it.
+/// The error in words. serde names an unknown field and the known ones, but does not name the field
+/// of a value of the wrong type. To find it, the fields are read one at a time.
 fn explain<T: Settings>(json: &str, error: &serde_json::Error) -> String {
     let Ok(fields) = serde_json::from_str::<Map<String, Value>>(json) else {
         return format!("settings: not a JSON object: {error}");
@@ -156,7 +157,7 @@ fn explain<T: Settings>(json: &str, error: &serde_json::Error) -> String {
     format!("settings: {}", in_plain_words(error))
 }
 
-/// serde's own words, with Rust's names of types put into English.
+/// serde's own words, with English for Rust's names of types.
 fn in_plain_words(error: &serde_json::Error) -> String {
     error
         .to_string()
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn a_text_that_is_no_object_is_refused() {
         refused("[3]", &["not a JSON object"]);
         refused("3", &["not a JSON object"]);
         refused(r#"{"litres": "#, &["not a JSON object", "line 1"]);

@@ -9,9 +9,9 @@
 use crate::types::{AddressKind, Reason};
 use crate::{adopt, debounce, reap, resolve, retry_ip};
 
-/// The question is asked again at once if the verdict does not say for how long it is valid.
+/// The host asks each time if the verdict does not say for how long it is valid.
 const VALID_FOR_MS: u32 = 0;
-/// A pool scans its instances about once a minute.
+/// Two scans, at the default interval of 30 s.
 const LOOK_AGAIN_MS: u32 = 60_000;
 
 macro_rules! because {
@@ -40,8 +40,8 @@ macro_rules! valid_for_ms {
     ($($point:ident),*) => {
         $(
             impl $point::Verdict {
-                /// For how long the host may give this verdict again without asking, while nothing it
-                /// rests on changes. Without it the host asks each time.
+                /// For how long the host may give this verdict again without asking, while nothing
+                /// it rests on changes. Without it the host asks each time.
                 #[must_use]
                 pub fn valid_for_ms(self, valid_for_ms: u32) -> Self {
                     Self {
@@ -60,7 +60,8 @@ macro_rules! memo {
     ($($point:ident),*) => {
         $(
             impl $point::Verdict {
-                /// What the next input of this worker, or instance, has as its `memo`; at most 1024 bytes.
+                /// What the next input of this worker, or instance, has as its `memo`; at most 1024
+                /// bytes.
                 #[must_use]
                 pub fn memo(self, memo: impl Into<String>) -> Self {
                     Self {

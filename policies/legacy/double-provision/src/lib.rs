@@ -1,8 +1,8 @@
 //! The incident docs/incidents.md#double-provision, replayed. **Wrong on purpose**: it shows in
 //! demonstrations and tests what the host's guard contains. Do not use it.
 //!
-//! The control plane's watchdog, recovery and restart each did this on their own: a workspace that is
-//! not online is provisioned, even if another of them provisions it already.
+//! The control plane's watchdog, recovery and restart each did this on their own: a workspace that
+//! is not online is provisioned, even if another of them provisions it already.
 
 use reeve_policy_sdk::policy;
 use reeve_policy_sdk::resolve::{Action, Adopted, Input, Pointer, Verdict};

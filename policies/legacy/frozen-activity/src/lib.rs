@@ -7,8 +7,8 @@ use reeve_policy_sdk::types::InstanceState;
 
 policy!(reap: decide);
 
-/// The timeout of an active hour. The hour of the incident had too few samples to be one, and even this
-/// timeout stopped the worker.
+/// The timeout of an active hour. The hour of the incident had too few samples to be one, and even
+/// this timeout stopped the worker.
 const TIMEOUT_MS: u32 = 30 * 60 * 1000;
 /// The watchdog asks each time that it looks.
 const LOOK_AGAIN_MS: u32 = 1_000;

@@ -1,5 +1,5 @@
-//! The incident docs/incidents.md#ip-race, replayed. **Wrong on purpose**: it shows in demonstrations
-//! and tests what the host's guard contains. Do not use it.
+//! The incident docs/incidents.md#ip-race, replayed. **Wrong on purpose**: it shows in
+//! demonstrations and tests what the host's guard contains. Do not use it.
 //!
 //! ```text
 //! lib.rs       the points `adopt` and `retry-ip`

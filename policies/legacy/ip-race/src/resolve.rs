@@ -1,5 +1,6 @@
-//! The fix of incident `stale-pointer`, with its flaw. It searches by tag and adopts. But then it asks
-//! only whether there is an address, and takes a missing address for the stopped state of before.
+//! The fix of incident `stale-pointer`, with its flaw. It searches by tag and adopts. But then it
+//! asks only whether there is an address, and takes a missing address for the stopped state of
+//! before.
 
 use reeve_policy_sdk::resolve::{Action, Adopted, Adoption, Input, Pointer, Verdict};
 use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState};

@@ -1,5 +1,5 @@
-//! The incident docs/incidents.md#self-fire, replayed. **Wrong on purpose**: it shows in demonstrations
-//! and tests what the host's guard contains. Do not use it.
+//! The incident docs/incidents.md#self-fire, replayed. **Wrong on purpose**: it shows in
+//! demonstrations and tests what the host's guard contains. Do not use it.
 
 use reeve_policy_sdk::debounce::{Choice, Input, Verdict};
 use reeve_policy_sdk::policy;

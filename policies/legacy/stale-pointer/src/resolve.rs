@@ -1,5 +1,5 @@
-//! The pointer is the whole truth. The instance that it names is served or started, and only an empty
-//! pointer leads to a launch. Tags, adoption and mutations in flight do not count.
+//! The pointer is the whole truth. The instance that it names is served or started, and only an
+//! empty pointer leads to a launch. Tags, adoption and mutations in flight do not count.
 
 use reeve_policy_sdk::resolve::{Action, Input, Pointer, Verdict};
 use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState};

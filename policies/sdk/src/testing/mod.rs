@@ -1,6 +1,6 @@
-//! Tests as data, for policies: [`cases`] is the format of a case file and the judgement of an answer,
-//! [`run`](Cases::run) puts a policy's cases to its native `decide`, [`schema`] holds a settings schema
-//! against the struct that reads the settings.
+//! Tests as data, for policies. [`cases`] reads case files and judges answers. [`run`](Cases::run)
+//! puts a policy's cases to its native `decide`. [`schema`] derives the schema of a policy's
+//! settings.
 
 pub mod cases;
 pub mod schema;
@@ -23,8 +23,8 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// Reads `cases/*.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`). What cannot
-    /// be read is a failure that [`finish`](Self::finish) reports.
+    /// Reads `cases/*.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`). A file
+    /// that cannot be read is a failure, which [`finish`](Self::finish) reports.
     pub fn of(manifest_dir: &str) -> Self {
         match cases::load(&Path::new(manifest_dir).join("cases")) {
             Ok(left) => Self {
@@ -39,7 +39,7 @@ impl Cases {
     }
 
     /// Puts every case for `point` to `decide`.
-    #[must_use = "only `finish` reports what failed"]
+    #[must_use = "only `finish` reports the failures"]
     pub fn run<Input, S, Signature>(
         mut self,
         point: &str,
@@ -72,7 +72,7 @@ impl Cases {
     /// Ends the test.
     ///
     /// # Panics
-    /// When a case failed, a file could not be read, or a file is for a point nobody ran.
+    /// When a case failed, a file could not be read, or no `run` names the point of a file.
     #[allow(
         clippy::panic,
         reason = "this is the assertion at the end of a test, with a report of its own"

@@ -16,8 +16,8 @@ const FILE: &str = "settings.schema.json";
 /// Set to write the file instead of comparing it.
 const BLESS: &str = "REEVE_BLESS";
 
-/// Compares `settings.schema.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`) with
-/// the schema [derived](of) from `T`. With the environment variable `REEVE_BLESS`, writes it.
+/// Compares `settings.schema.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`)
+/// with the schema [derived](of) from `T`. With the environment variable `REEVE_BLESS`, writes it.
 ///
 /// # Errors
 /// The file cannot be read or written, or is not the derived schema.
@@ -44,7 +44,8 @@ fn says(committed: &str, derived: &Value) -> bool {
 }
 
 /// The schema of `T`: schemars' derivation, with the [ranges](Settings::ranges) of `T`. The first
-/// sentence of the struct's documentation is its title, and a field's documentation its description.
+/// sentence of the struct's documentation is its title, and a field's documentation its
+/// description.
 ///
 /// # Errors
 /// A range is of a field that `T` does not have.
