@@ -1,10 +1,12 @@
-//! `cargo xtask docs`: the generated pages.
+//! `cargo xtask docs`: the files that are made from other files.
 //!
 //! ```text
 //! host/reeve.sample.toml            ──▶ docs/configuration.md
+//! policies/*/src/settings.rs        ──▶ policies/*/settings.schema.json
 //! policies/*/settings.schema.json   ──▶ docs/policies/reference.md, between two marks
 //! ```
-//! A test refuses a page that differs from its sources.
+//!
+//! Tests refuse a file that is not what its sources make.
 
 mod sample;
 mod settings;
@@ -15,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use crate::process;
 use crate::workspace::Workspace;
 
 const CONFIGURATION: &str = "docs/configuration.md";
@@ -26,17 +29,33 @@ const MARKS: [&str; 2] = [
     "<!-- End of the generated part. -->",
 ];
 
-/// Writes every generated page.
+/// The packages with settings, in addition to the standard policies.
+const LEGACY_WITH_SETTINGS: &str = "legacy-stale-pointer";
+
+/// Writes every schema and every page anew.
 ///
 /// # Errors
-/// When a source cannot be read or understood, or a page cannot be written.
+/// When a source cannot be read or understood, or a file cannot be written.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    derive_schemas(workspace)?;
     for (page, text) in pages(workspace.root())? {
         let path = workspace.root().join(page);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         crate::print::line(page)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each policy derives the schema of its settings in a test, which writes it on request: the
+/// derivation must not become part of a component.
+fn derive_schemas(workspace: &Workspace) -> Result<()> {
+    let mut test = workspace.cargo("test");
+    test.args(["--quiet", "--lib"]);
+    for policy in settings::POLICIES.into_iter().chain([LEGACY_WITH_SETTINGS]) {
+        test.args(["--package", &format!("reeve-{policy}")]);
+    }
+    test.arg("the_committed_schema").env("REEVE_BLESS", "1");
+    process::run(&mut test).context("cannot derive the schemas of the policies' settings")
 }
 
 /// Each page with the text it should have.

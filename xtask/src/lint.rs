@@ -1,9 +1,10 @@
-//! `cargo xtask lint`: checks of format, walls, imports, facts, licences, manifests, pages and clippy.
+//! `cargo xtask lint`: checks of format, walls, manifests, imports, facts, outside packages, pages, words and
+//! clippy.
 
+mod deny;
 mod facts;
 mod graph;
 mod imports;
-mod licences;
 mod links;
 mod manifests;
 mod modules;
@@ -26,8 +27,8 @@ use crate::{print, process};
 /// Runs every check, also after one has failed, and fails when any has.
 ///
 /// # Errors
-/// When `cargo fmt` or `cargo clippy` is not installed, or cargo's metadata or a manifest cannot be
-/// read.
+/// When `cargo fmt` or `cargo clippy` is not installed, cargo-deny cannot be, or cargo's metadata or a
+/// manifest cannot be read.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     require_tools()?;
     let mut failed = Vec::new();
@@ -43,6 +44,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         succeeds(workspace.cargo("fmt").args(["--all", "--check"])),
     )?;
     check("dependencies", dependencies(workspace)?)?;
+    check(
+        "licences, bans, sources",
+        succeeds(&mut deny::command(workspace)?),
+    )?;
     let files = workspace::tracked(workspace.root())?;
     check(
         "imports",
@@ -101,11 +106,10 @@ fn clippy_of_demo(workspace: &Workspace) -> Command {
     clippy
 }
 
-/// Checks walls, licences and manifests, and prints the refusals; returns whether there were none.
+/// Prints what the walls and the manifests refuse; returns whether there was nothing.
 fn dependencies(workspace: &Workspace) -> Result<bool> {
     let graph = read_graph(workspace)?;
     let mut refusals: Vec<Refusal> = walls::check(&graph);
-    refusals.extend(licences::check(&graph));
     for member in graph.members() {
         let text = std::fs::read_to_string(&member.manifest_path)
             .with_context(|| format!("cannot read {}", member.manifest_path.display()))?;

@@ -9,11 +9,12 @@
 //!
 //! toolchain    a compiler for wasm32-unknown-unknown: the running one, rustup's, or Debian's
 //! policies     policy crates -> core modules -> components in <target>/policies
-//! emulator     moto in a virtual environment under <target>/emulator
+//! pip          programs from Python's package index, each in a virtual environment under <target>
+//! emulator     moto, the AWS emulator, by pip
 //! iproute      the program `ip`: the machine's, or unpacked under <target>/iproute2
 //! test         policies, emulator, ip, reeve, then every test, summed up in the last line
-//! lint         fmt, walls between the crates and inside them, licences, manifests, pages, clippy
-//! docs         pages generated from the sample configuration and the settings' schemas
+//! lint         fmt, walls between the crates and inside them, manifests, cargo-deny, pages, clippy
+//! docs         schemas made from the policies' settings, pages made from them and the sample configuration
 //! demo, bench, swarm
 //!              build their inputs and become the program
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
@@ -35,6 +36,7 @@ mod iproute;
 mod lines;
 mod lint;
 mod lock;
+mod pip;
 mod planted;
 mod policies;
 mod print;
@@ -87,10 +89,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Checks format, walls between the crates, licences, manifests, links, words and clippy's
-    /// findings
+    /// Checks format, walls between the crates, manifests, licences and clippy's findings
     Lint,
-    /// Writes the generated pages: the configuration, the policies' settings
+    /// Writes what is made from other files: settings schemas, pages on configuration and settings
     Docs,
     /// Plays the incidents on the embedded world, then serves it (`--once`: exits instead)
     Demo {

@@ -1,43 +1,40 @@
 //! The standard `adopt` policy: which running instance embodies the worker?
 //!
 //! ```text
-//! lib.rs       the decision, and the component around it
-//! rules.rs     who may be taken, and who is better
+//! lib.rs       the decision
+//! rules.rs     which candidate may be taken, and which is better
 //! settings.rs  what a pool can set
 //! ```
 //!
-//! The best candidate is the one that can serve soonest: running before pending, and among the running
-//! one that has an address before one that has none. Only between equals does age decide. An address is
-//! worth more than age because adoption is asked for when a caller waits and nothing else serves: the
-//! newest instance without an address would keep that caller for seconds while another could answer.
+//! The best candidate is the one that can serve soonest: a running one before a pending one, and
+//! among the running ones, one with an address before one without. Only between equals does age
+//! decide. An address is worth more than age because `adopt` is asked while a caller waits and
+//! nothing else serves. The newest instance without an address would keep that caller for seconds
+//! while another could serve.
 
 mod rules;
 mod settings;
 
-use reeve_policy_sdk::about::Description;
 use reeve_policy_sdk::adopt::{Candidate, Choice, Input, Verdict};
-use reeve_policy_sdk::settings::parse;
-use reeve_policy_sdk::types::{InstanceState, Reason};
-use reeve_policy_sdk::{about, adopt};
+use reeve_policy_sdk::policy;
+use reeve_policy_sdk::types::InstanceState;
 
-pub use settings::{Prefer, RequiredTag, SCHEMA, Settings};
+pub use settings::{Prefer, RequiredTag, Settings};
+
+policy!(adopt: decide, Settings);
 
 /// Takes the best candidate that the settings allow.
-///
-/// # Errors
-/// A sentence about the settings when they cannot be read.
-pub fn decide(input: &Input) -> Result<Verdict, String> {
-    let settings: Settings = parse(&input.settings)?;
+pub fn decide(input: &Input, settings: &Settings) -> Verdict {
     let allowed = input
         .candidates
         .iter()
-        .filter(|candidate| rules::objection(candidate, &settings).is_none());
+        .filter(|candidate| rules::objection(candidate, settings).is_none());
     // Of several equals the first is taken, and the list begins with the newest.
     let best = allowed.min_by_key(|candidate| rules::rank(&candidate.facts, settings.prefer));
-    Ok(match best {
+    match best {
         Some(candidate) => take(candidate, input.candidates.len()),
-        None => decline(input, &settings),
-    })
+        None => decline(input, settings),
+    }
 }
 
 fn take(candidate: &Candidate, shown: usize) -> Verdict {
@@ -49,58 +46,20 @@ fn take(candidate: &Candidate, shown: usize) -> Verdict {
         }
         _ => ("pending", "is booting"),
     };
-    Verdict {
-        choice: Choice::Take(facts.id.clone()),
-        reason: Reason::new(
-            code,
-            format!("{} {what}; it is the best of {shown} shown.", facts.id),
-        ),
-        valid_for_ms: 0,
-    }
+    let text = format!("{} {what}; it is the best of {shown} shown.", facts.id);
+    Choice::Take(facts.id.clone()).because(code, text)
 }
 
 fn decline(input: &Input, settings: &Settings) -> Verdict {
-    let reason = if input.candidates.is_empty() {
-        Reason::new(
-            "no-candidates",
-            "Nothing pending or running carries the worker's tags.",
-        )
+    let verdict = if input.candidates.is_empty() {
+        let text = "Nothing pending or running carries the worker's tags.";
+        Choice::None.because("no-candidates", text)
     } else {
         let objections = input
             .candidates
             .iter()
             .filter_map(|candidate| rules::objection(candidate, settings));
-        Reason::new("none-suitable", rules::in_words(objections))
+        Choice::None.because("none-suitable", rules::in_words(objections))
     };
-    Verdict {
-        choice: Choice::None,
-        reason,
-        valid_for_ms: settings.none_valid_ms,
-    }
+    verdict.valid_for_ms(settings.none_valid_ms)
 }
-
-/// The component.
-pub struct Policy;
-
-impl adopt::Guest for Policy {
-    fn decide(input: Input) -> Result<Verdict, String> {
-        decide(&input)
-    }
-}
-
-impl about::Guest for Policy {
-    fn describe() -> Description {
-        Description {
-            name: "adopt".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
-            settings_schema: SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate(settings: String) -> Result<(), String> {
-        parse::<Settings>(&settings).map(drop)
-    }
-}
-
-reeve_policy_sdk::export!(Policy: adopt);

@@ -1,4 +1,4 @@
-//! Who may be taken, and who is better.
+//! Which candidate may be taken, and which is better.
 
 use reeve_policy_sdk::adopt::Candidate;
 use reeve_policy_sdk::types::{InstanceFacts, InstanceState};
@@ -8,13 +8,13 @@ use crate::settings::{Prefer, Settings};
 /// Why a candidate may not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Objection {
-    /// It is neither pending nor running.
+    /// The instance is neither pending nor running.
     NotLive,
-    /// It lacks a tag that the settings require, or has it with another value.
+    /// The instance lacks a tag that the settings require, or has it with another value.
     TagMissing,
-    /// It was launched longer ago than the settings allow.
+    /// The instance was launched longer ago than the settings allow.
     TooOld,
-    /// The settings bound its age, and nobody knows when it was launched.
+    /// The settings bound the age, and the launch time is unknown.
     AgeUnknown,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn objection(candidate: &Candidate, settings: &Settings) -> Option<Ob
     }
 }
 
-/// The order of candidates, best first: can it serve, will it soon, is it the preferred age. An unknown
+/// The order of candidates, best first: running, with an address, of the preferred age. An unknown
 /// age comes last.
 pub(crate) fn rank(facts: &InstanceFacts, prefer: Prefer) -> (bool, bool, bool, u32) {
     let age_ms = facts.launched.ms();
@@ -56,7 +56,8 @@ pub(crate) fn rank(facts: &InstanceFacts, prefer: Prefer) -> (bool, bool, bool, 
     )
 }
 
-/// How many candidates met which objection: `No candidate may be taken: 2 without a required tag.`
+/// How many candidates each objection excludes: `No candidate may be taken: 2 without a required
+/// tag.`
 pub(crate) fn in_words(objections: impl Iterator<Item = Objection> + Clone) -> String {
     let counts = [
         (Objection::NotLive, "not pending or running"),

@@ -1,41 +1,47 @@
 //! What a pool can set.
 
-use reeve_policy_sdk::settings::{self, within};
-use serde::{Deserialize, Serialize};
+use reeve_policy_sdk::settings::{self, Range};
+use serde::Deserialize;
 
-/// The JSON Schema of [`Settings`], for people and editors.
-pub const SCHEMA: &str = include_str!("../settings.schema.json");
-
-/// The pool's settings for `adopt`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// Settings of the standard adopt policy.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Which age wins between candidates that can serve equally soon.
     pub prefer: Prefer,
-    /// The longest time since its launch with which a candidate is taken; `None`: any.
+    /// The longest time in milliseconds since its launch with which a candidate is taken; null:
+    /// any. With a bound, a candidate of unknown launch time is not taken.
     pub launched_ms_max: Option<u32>,
-    /// Tags that a candidate must carry, at most 10. The pool's `policy_tags` must name their keys:
-    /// this policy sees no other tags.
+    /// Tags that a candidate must carry. The pool's policy_tags must name their keys: a policy sees
+    /// no other tags.
+    #[cfg_attr(test, schemars(length(max = TAGS_MAX)))]
     pub required_tags: Vec<RequiredTag>,
-    /// How long the same candidates stay declined, 0 to 1 h.
+    /// Milliseconds for which the same candidates stay declined.
     pub none_valid_ms: u32,
 }
 
-/// Which age wins.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+/// More would be a rule for a policy of the pool's own.
+const TAGS_MAX: usize = 10;
+
+/// Which launch wins.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Prefer {
-    /// The latest launch, which comes from the latest launch template.
+    /// The latest launch, from the latest launch template.
     Newest,
     /// The earliest launch, which is warm.
     Oldest,
 }
 
 /// A tag that a candidate must carry.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RequiredTag {
     /// The key, exactly.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub key: String,
     /// The value, exactly.
     pub value: String,
@@ -47,18 +53,27 @@ impl Default for Settings {
             prefer: Prefer::Newest,
             launched_ms_max: None,
             required_tags: Vec::new(),
-            // Long enough that a pass does not ask twice, short enough that a change of tags by hand
-            // is seen while the person still watches.
+            // Long enough that one resolve does not ask twice. Short enough that an operator who
+            // changes a tag by hand sees the effect while watching.
             none_valid_ms: 5_000,
         }
     }
 }
 
 impl settings::Settings for Settings {
+    const SCHEMA: &'static str = include_str!("../settings.schema.json");
+
+    fn ranges(&self) -> Vec<Range> {
+        vec![
+            Range::of("launched_ms_max", self.launched_ms_max, 1_000..=u32::MAX),
+            Range::of("none_valid_ms", self.none_valid_ms, 0..=3_600_000),
+        ]
+    }
+
     fn check(&self) -> Result<(), String> {
-        if self.required_tags.len() > 10 {
+        if self.required_tags.len() > TAGS_MAX {
             return Err(format!(
-                "setting `required_tags`: found {} entries; accepted are 0 to 10",
+                "setting `required_tags`: found {} entries; accepted are 0 to {TAGS_MAX}",
                 self.required_tags.len()
             ));
         }
@@ -67,9 +82,16 @@ impl settings::Settings for Settings {
                         accepted is the key of a tag that the pool's `policy_tags` names"
                 .to_owned());
         }
-        if let Some(ms) = self.launched_ms_max {
-            within("launched_ms_max", ms, 1_000..=u32::MAX)?;
-        }
-        within("none_valid_ms", self.none_valid_ms, 0..=3_600_000)
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_policy_sdk::testing::schema;
+
+    #[test]
+    fn the_committed_schema_is_derived_from_the_settings() {
+        schema::compare::<super::Settings>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

@@ -1,8 +1,7 @@
-//! Several readings before a kill. The memo counts the readings in a row that came to one finding, as
-//! `idle:1`; any other finding in between, or a memo nobody can read, starts again.
+//! Several readings before an end. The memo counts the readings in a row with the same finding,
+//! such as `idle:1`. Another finding in between, or a malformed memo, starts the count again.
 
 use reeve_policy_sdk::reap::{Choice, Verdict};
-use reeve_policy_sdk::types::Reason;
 
 use crate::settings::Settings;
 
@@ -10,27 +9,24 @@ use crate::settings::Settings;
 pub(crate) fn verdict(
     choice: Choice,
     code: &str,
-    text: &str,
+    text: String,
     memo: &str,
     settings: &Settings,
 ) -> Verdict {
-    let readings = before(memo, code).saturating_add(1).min(settings.readings);
-    let (choice, reason) = if readings < settings.readings {
-        let of = settings.readings;
+    let of = settings.readings;
+    let readings = before(memo, code).saturating_add(1).min(of);
+    let verdict = if readings < of {
         let text = format!("Reading {readings} of {of} that finds it due as `{code}`. {text}");
-        (Choice::Keep, Reason::new("confirming", text))
+        Choice::Keep.because("confirming", text)
     } else {
-        (choice, Reason::new(code, text))
+        choice.because(code, text)
     };
-    Verdict {
-        choice,
-        reason,
-        look_again_ms: settings.look_again_ms,
-        memo: format!("{code}:{readings}"),
-    }
+    verdict
+        .look_again_ms(settings.look_again_ms)
+        .memo(format!("{code}:{readings}"))
 }
 
-/// How many readings in a row have come to this finding before.
+/// How many readings in a row had this finding before.
 fn before(memo: &str, code: &str) -> u32 {
     match memo.split_once(':') {
         Some((found, count)) if found == code => count.parse().unwrap_or(0),

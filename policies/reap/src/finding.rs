@@ -1,4 +1,4 @@
-//! What one reading says about an instance that is up and has no work under way.
+//! The finding of one reading about an instance that is up and has no work in flight.
 
 use reeve_policy_sdk::reap::{Choice, Input};
 use reeve_policy_sdk::text::duration;
@@ -7,15 +7,16 @@ use crate::settings::{OrphanAction, Settings};
 use crate::signs::{self, Told, quiet_ms};
 use crate::timeout;
 
-/// What one reading says.
+/// The finding of one reading.
 pub(crate) enum Finding {
-    /// Keep it, and ask again after so long, or the pool's interval if that is shorter.
+    /// The instance is kept. The host asks again after `again_ms`, or the pool's interval if that
+    /// is shorter.
     Keep {
         code: &'static str,
         text: String,
         again_ms: u32,
     },
-    /// It is due, if further readings say so too.
+    /// The instance is due, if further readings find the same.
     Due {
         choice: Choice,
         code: &'static str,
@@ -24,12 +25,12 @@ pub(crate) enum Finding {
 }
 
 impl Finding {
-    /// Keep it, and ask again at the pool's interval.
+    /// Keeps the instance; the host asks again at the pool's interval.
     pub(crate) fn keep(code: &'static str, text: String) -> Self {
         Self::keep_for(code, text, u32::MAX)
     }
 
-    /// Keep it, and ask again when `again_ms` have passed.
+    /// Keeps the instance; the host asks again after `again_ms`.
     pub(crate) fn keep_for(code: &'static str, text: String, again_ms: u32) -> Self {
         Self::Keep {
             code,
@@ -39,8 +40,9 @@ impl Finding {
     }
 }
 
-/// An instance that was handed out is idle when it has been quiet for this hour's timeout, and either an
-/// activity is known to measure from or the demand metric counted nothing for as long.
+/// An instance that was handed out is idle if it has been quiet for this hour's timeout. In
+/// addition, an activity must be known to measure from, or the demand metric must have counted
+/// nothing for as long.
 pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, true) else {
         return times_missing(input);
@@ -79,8 +81,8 @@ pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// An adopted instance that no resolve handed out: nobody could reach it, so nothing is said about
-/// demand. It is given up after a time of its own.
+/// An adopted instance that no resolve handed out could not be reached, so its demand says nothing.
+/// It has a timeout of its own.
 pub(crate) fn unreachable(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, true) else {
         return times_missing(input);
@@ -107,8 +109,8 @@ pub(crate) fn unreachable(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// An instance beside the adopted one ends after a grace in which those who still know it may finish.
-/// The worker's demand is left out: it counts what the adopted instance serves.
+/// An orphan ends after a grace period, in which callers that still know it can finish. The
+/// worker's demand does not count here: it is the demand that the adopted instance serves.
 pub(crate) fn orphan(input: &Input, settings: &Settings) -> Finding {
     let Some(quiet_ms) = quiet_ms(input, false) else {
         return times_missing(input);
@@ -138,10 +140,11 @@ pub(crate) fn orphan(input: &Input, settings: &Settings) -> Finding {
     }
 }
 
-/// Kept, but not in silence: the code is counted, so that a record without times is found.
+/// Keeps the instance with a code of its own. The host counts codes, so an operator sees that times
+/// are missing.
 fn times_missing(input: &Input) -> Finding {
     let text = format!(
-        "Nobody knows since when {} is in its state, so no length of quiet is proven.",
+        "It is not known since when {} is in its state, so no length of quiet is proven.",
         input.instance.id
     );
     Finding::keep("times-missing", text)

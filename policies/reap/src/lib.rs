@@ -1,11 +1,11 @@
 //! The standard `reap` policy: may this instance be stopped?
 //!
 //! ```text
-//! lib.rs       the order of the rules, and the component around them
-//! signs.rs     what is known of the instance's use, and since when it has been quiet
-//! timeout.rs   how long quiet is long enough: by the hour of day and by what the demand metric tells
-//! finding.rs   what one reading says: keep, or due as idle, unreachable or orphan
-//! confirm.rs   several readings before a kill, counted in the memo
+//! lib.rs       the order of the rules
+//! signs.rs     signs of use: the instance's ages and the demand metric, and how long it has been quiet
+//! timeout.rs   how long quiet is long enough: by the hour of the day and by the demand metric
+//! finding.rs   the finding of one reading: keep, or due as idle, unreachable or orphan
+//! confirm.rs   several readings before an end, counted in the memo
 //! settings.rs  what a pool can set
 //! ```
 //!
@@ -16,9 +16,10 @@
 //! due in one reading ──▶ keep and look again     due in several in a row ──▶ stop
 //! ```
 //!
-//! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known age
-//! counts and the youngest decides, so a time that is missing or absurd can lengthen a life but not end
-//! one. And an instance that no resolve handed out is never called idle: its demand could not have moved.
+//! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known
+//! age counts and the youngest decides, so a missing or absurd time can lengthen a life but not end
+//! one. And an instance that no resolve handed out is never called idle: its demand could not have
+//! moved.
 
 mod confirm;
 mod finding;
@@ -26,46 +27,39 @@ mod settings;
 mod signs;
 mod timeout;
 
-use reeve_policy_sdk::about::Description;
+use reeve_policy_sdk::policy;
 use reeve_policy_sdk::reap::{Choice, Input, Role, Verdict};
-use reeve_policy_sdk::settings::parse;
 use reeve_policy_sdk::text::duration;
-use reeve_policy_sdk::types::{InstanceState, Reason};
-use reeve_policy_sdk::{about, reap};
+use reeve_policy_sdk::types::InstanceState;
 
 use finding::Finding;
-pub use settings::{Hours, OrphanAction, SCHEMA, Settings, Unclaimed};
+pub use settings::{Hours, OrphanAction, Settings, Unclaimed};
+
+policy!(reap: decide, Settings);
 
 /// The host asks again no sooner than a second after a verdict.
 const LOOK_AGAIN_MS_MIN: u32 = 1_000;
 
-/// Decides from the input alone.
-///
-/// # Errors
-/// A sentence about the settings when they cannot be read.
-pub fn decide(input: &Input) -> Result<Verdict, String> {
-    let settings: Settings = parse(&input.settings)?;
-    let finding = not_up(input, &settings)
+/// Decides from the input and the settings alone.
+pub fn decide(input: &Input, settings: &Settings) -> Verdict {
+    let finding = not_up(input, settings)
         .or_else(|| in_use(input))
-        .unwrap_or_else(|| by_role(input, &settings));
-    Ok(match finding {
+        .unwrap_or_else(|| by_role(input, settings));
+    match finding {
         Finding::Keep {
             code,
             text,
             again_ms,
-        } => Verdict {
-            choice: Choice::Keep,
-            reason: Reason::new(code, text),
-            look_again_ms: again_ms.clamp(LOOK_AGAIN_MS_MIN, settings.look_again_ms),
-            memo: String::new(),
-        },
+        } => Choice::Keep
+            .because(code, text)
+            .look_again_ms(again_ms.clamp(LOOK_AGAIN_MS_MIN, settings.look_again_ms)),
         Finding::Due { choice, code, text } => {
-            confirm::verdict(choice, code, &text, &input.memo, &settings)
+            confirm::verdict(choice, code, text, &input.memo, settings)
         }
-    })
+    }
 }
 
-/// Only an instance that is up, by a reading that is fresh, can be in disuse.
+/// Keeps an instance that is not up, or whose reading is not fresh: neither can be in disuse.
 fn not_up(input: &Input, settings: &Settings) -> Option<Finding> {
     let id = &input.instance.id;
     match input.instance.state {
@@ -91,12 +85,12 @@ fn not_up(input: &Input, settings: &Settings) -> Option<Finding> {
             "{id} was last read {} ago, which is too long.",
             duration(ms)
         ),
-        None => format!("Nobody knows when {id} was last read."),
+        None => format!("It is not known when {id} was last read."),
     };
     Some(Finding::keep("reading-old", text))
 }
 
-/// Work under way outranks every timeout and every role.
+/// Keeps an instance with work in flight, whatever its role and its timeouts.
 fn in_use(input: &Input) -> Option<Finding> {
     if input.work_in_flight > 0 {
         let text = format!(
@@ -129,29 +123,3 @@ fn by_role(input: &Input, settings: &Settings) -> Finding {
         },
     }
 }
-
-/// The component.
-pub struct Policy;
-
-impl reap::Guest for Policy {
-    fn decide(input: Input) -> Result<Verdict, String> {
-        decide(&input)
-    }
-}
-
-impl about::Guest for Policy {
-    fn describe() -> Description {
-        Description {
-            name: "reap".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
-            settings_schema: SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate(settings: String) -> Result<(), String> {
-        parse::<Settings>(&settings).map(drop)
-    }
-}
-
-reeve_policy_sdk::export!(Policy: reap);

@@ -1,4 +1,4 @@
-//! What is known of an instance's use, and since when it has been quiet.
+//! Signs of an instance's use, and how long it has been quiet.
 
 use reeve_policy_sdk::reap::{Demand, Input, Sample};
 use reeve_policy_sdk::text::duration;
@@ -6,16 +6,16 @@ use reeve_policy_sdk::types::Age;
 
 use crate::settings::Settings;
 
-/// What the demand metric tells.
+/// The demand metric, as far as the policy relies on it.
 pub(crate) enum Told {
-    /// Nothing; the text says why.
+    /// The metric tells nothing; the text says why.
     Nothing(&'static str),
-    /// A count that can be relied on.
+    /// The metric counted requests over a time that ended lately.
     Count(Sample),
 }
 
 impl Told {
-    /// Reads the metric. A sample over no time, or one that ended long ago, tells nothing of now.
+    /// Reads the metric. A sample over no time, or one that ended long ago, tells nothing.
     pub(crate) fn by(demand: &Demand, settings: &Settings) -> Self {
         match demand {
             Demand::Unavailable => Self::Nothing("demand is unavailable"),
@@ -30,19 +30,20 @@ impl Told {
         }
     }
 
-    /// Whether it counted nothing over at least this long.
+    /// Whether the metric counted no request for at least this long.
     pub(crate) fn is_zero_over(&self, span_ms: u32) -> bool {
         matches!(self, Self::Count(sample) if sample.count == 0 && sample.window_ms >= span_ms)
     }
 }
 
-/// Since when the instance has been quiet: the youngest of its state, its launch, its last handing out,
-/// its last activity and, when `with_demand`, the demand counted for its worker. `None` when the host
-/// does not know since when the instance is in its state: then no length of quiet is proven.
+/// How long the instance has been quiet: the youngest of the ages of its state, its launch, the
+/// last time it was handed out, its last activity and, if `with_demand`, its worker's demand.
+/// `None` if the host does not know since when the instance is in its state: then no length of
+/// quiet is proven.
 pub(crate) fn quiet_ms(input: &Input, with_demand: bool) -> Option<u32> {
     let in_state_ms = input.instance.in_state.ms()?;
     let demand_ms = match &input.demand {
-        // Requests came at some time within the window; its end is the latest they can have come.
+        // The requests arrived at the end of the window at the latest.
         Demand::Requests(sample) if with_demand && sample.count > 0 => Some(sample.ago_ms),
         _ => None,
     };
@@ -58,7 +59,7 @@ pub(crate) fn quiet_ms(input: &Input, with_demand: bool) -> Option<u32> {
     .into()
 }
 
-/// The ages that a kill is announced with, and whatever is missing among them.
+/// The ages that an end is announced with, the missing ones included.
 pub(crate) fn in_words(input: &Input) -> String {
     let age = |age: Age| match age.ms() {
         Some(ms) => format!("{} ago", duration(ms)),

@@ -5,16 +5,15 @@ use reeve_policy_sdk::reap::LocalTime;
 use crate::settings::{Hours, Settings};
 use crate::signs::Told;
 
-/// An idle timeout and why it is that one.
+/// An idle timeout.
 pub(crate) struct Timeout {
-    /// Its length.
     pub(crate) ms: u32,
-    /// Why, for the reason's text.
+    /// Why this timeout applies, for the reason's text.
     pub(crate) why: &'static str,
 }
 
-/// The timeout of this hour. Too little knowledge means "unknown", not "inactive": without a demand
-/// reading or a sound local time the longest of the three applies.
+/// The timeout of this hour. Without a demand reading or a valid local time the longest of the
+/// three timeouts applies: the policy cannot tell that the worker is inactive.
 pub(crate) fn idle(told: &Told, now: &LocalTime, settings: &Settings) -> Timeout {
     let longest = |why| Timeout {
         ms: settings
@@ -47,7 +46,8 @@ pub(crate) fn idle(told: &Told, now: &LocalTime, settings: &Settings) -> Timeout
     }
 }
 
-/// Whether the hours hold now. Hours that run past midnight belong to the day they begin on.
+/// Whether the local time is within these hours. Hours that run past midnight belong to the day on
+/// which they begin.
 fn covers(hours: &Hours, now: &LocalTime) -> bool {
     let yesterday = if now.weekday == 1 { 7 } else { now.weekday - 1 };
     let began_today = hours.days.contains(&now.weekday) && now.hour >= hours.from;

@@ -4,12 +4,11 @@ use reeve_policy_sdk::resolve::{Action, Failure, FailureKind, LastFailure, Verdi
 use reeve_policy_sdk::text::duration;
 
 use crate::settings::Settings;
-use crate::verdict;
 
-/// Missing rights are granted by people: trying more often than once a minute only fills their log.
+/// A person has to grant missing rights. A try more often than once a minute only fills the log.
 const DENIED_WAIT_MS: u32 = 60_000;
 
-/// `unavailable` for what remains of the pause; `None` when nothing failed or the pause is over.
+/// `unavailable` for the rest of the pause; `None` if nothing failed or the pause is over.
 pub(crate) fn answer(last_failure: &LastFailure, settings: &Settings) -> Option<Verdict> {
     let LastFailure::Failed(failure) = last_failure else {
         return None;
@@ -30,7 +29,7 @@ pub(crate) fn answer(last_failure: &LastFailure, settings: &Settings) -> Option<
         failure.count,
         duration(remaining_ms)
     );
-    Some(verdict(Action::Unavailable(remaining_ms), code, text))
+    Some(Action::Unavailable(remaining_ms).because(code, text))
 }
 
 fn pause_ms(failure: &Failure, settings: &Settings) -> u32 {

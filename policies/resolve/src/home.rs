@@ -1,21 +1,18 @@
-//! Home: the instance that embodies the worker, or by the pointer should. As long as it runs, boots, or
-//! may do so unseen, its answer is the answer.
+//! Home: the instance that embodies the worker, or by the pointer should. While home runs, boots,
+//! or may do so unseen, its answer is the policy's answer.
 
-use reeve_policy_sdk::resolve::{
-    Action, Adopted, Adoption, InFlight, Input, Pointer, Target, Verdict,
-};
+use reeve_policy_sdk::resolve::{Action, Adopted, Adoption, InFlight, Input, Pointer, Verdict};
 use reeve_policy_sdk::text::duration;
-use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState, Reason};
+use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState};
 
 use crate::settings::{Address, Settings};
-use crate::verdict;
 
-/// What to tell a caller who met a reading that is too old; the host reads again meanwhile.
+/// How long a caller waits if the last reading is too old. The host reads again before that.
 const READING_WAIT_MS: u32 = 1_000;
-/// What to tell a caller while a fact is missing; the host reads again meanwhile.
+/// How long a caller waits while a fact is missing. The host reads again before that.
 pub(crate) const UNKNOWN_WAIT_MS: u32 = 2_000;
 
-/// The adopted instance, by the host's record, which is the authority.
+/// The adopted instance. The host's record is the authority.
 pub(crate) fn adopted(input: &Input) -> Option<&str> {
     match &input.adopted {
         Adopted::Instance(id) => Some(id),
@@ -41,12 +38,13 @@ pub(crate) fn facts<'a>(input: &'a Input, id: &str) -> Option<&'a InstanceFacts>
     input.instances.iter().find(|facts| facts.id == id)
 }
 
-/// The answer of home; `None` when there is none, or it is certain that it neither runs nor boots.
+/// The answer of home; `None` if there is no home, or home certainly neither runs nor boots.
 pub(crate) fn answer(input: &Input, settings: &Settings) -> Option<Verdict> {
     let is_adopted = adopted(input).is_some();
     let id = id(input)?;
-    // The adopted instance may be one that was launched a moment ago: looking for another now could hand
-    // the worker back to the one it replaces. The pointer is only a hint, and others come first.
+    // An adopted instance without a reading may have been launched a moment ago. A search for
+    // another could hand the worker back to the instance that it replaces. An instance that only
+    // the pointer names is a hint: a search comes first.
     let unseen = || is_adopted.then(|| uncertain(input, settings)).flatten();
     let Some(facts) = facts(input, id) else {
         return unseen();
@@ -63,11 +61,11 @@ pub(crate) fn answer(input: &Input, settings: &Settings) -> Option<Verdict> {
     }
 }
 
-/// `wait` while home may be live without the host knowing: no reading, or too short a time out of sight.
+/// `wait` while home may be live: it has no reading, or has been not visible for too short a time.
 pub(crate) fn uncertain(input: &Input, settings: &Settings) -> Option<Verdict> {
     let id = id(input)?;
     let facts = facts(input, id);
-    let wait = |code, text| Some(verdict(Action::Wait(UNKNOWN_WAIT_MS), code, text));
+    let wait = |code, text: String| Some(Action::Wait(UNKNOWN_WAIT_MS).because(code, text));
     match facts.map_or(InstanceState::Unknown, |facts| facts.state) {
         InstanceState::Unknown => wait(
             "state-unknown",
@@ -96,8 +94,9 @@ fn serve(
     settings: &Settings,
 ) -> Option<Verdict> {
     let is_adopted = adopted(input).is_some();
-    // Stopping the adopted instance ends its adoption in the same action, so a stop under way beside an
-    // adopted instance is another's. Beside a pointer it may be of the very instance that is named.
+    // The host ends an adoption in the same action as it stops the instance. So a stop in flight
+    // while an instance is adopted is a stop of another. Without an adoption it may be of the one
+    // named.
     if !is_adopted && matches!(input.in_flight, InFlight::Stopping(_)) {
         return None;
     }
@@ -110,25 +109,16 @@ fn serve(
             "{} ran when it was last read, which is too long ago to hand out its address.",
             facts.id
         );
-        return Some(verdict(Action::Wait(READING_WAIT_MS), "reading-old", text));
+        return Some(Action::Wait(READING_WAIT_MS).because("reading-old", text));
     }
     let (code, whose) = if is_adopted {
         ("serve-adopted", "the adopted instance")
     } else {
         ("serve-pointer", "the instance that the pointer names")
     };
-    Some(Verdict {
-        action: Action::Serve(Target {
-            id: facts.id.clone(),
-            address,
-        }),
-        reason: Reason::new(
-            code,
-            format!("{}, {whose}, runs and has an address.", facts.id),
-        ),
-        valid_for_ms: settings.serve_valid_ms,
-        memo: String::new(),
-    })
+    let text = format!("{}, {whose}, runs and has an address.", facts.id);
+    let serve = Action::serve(&facts.id, address).because(code, text);
+    Some(serve.valid_for_ms(settings.serve_valid_ms))
 }
 
 /// The first assigned address in the pool's order.
@@ -140,9 +130,9 @@ fn address(facts: &InstanceFacts, settings: &Settings) -> Option<AddressKind> {
     kinds.find(|kind| facts.addresses.has(*kind))
 }
 
-/// A live instance that only the pointer names. `adopt` is asked first: it may know a better one, and
-/// once this one is adopted the host looks for its address. If `adopt` took none, the pointer's word
-/// still holds for a while, because the instance may carry no tags and so not have been shown.
+/// A live instance that only the pointer names. `adopt` is asked first: it may know a better one,
+/// and the host looks for the address of the one that it takes. If `adopt` took none, the pointer
+/// still counts for a while: the instance may carry no tags, and then no scan shows it.
 fn unadopted(input: &Input, facts: &InstanceFacts, settings: &Settings) -> Option<Verdict> {
     let is_patient = facts.in_state.ms().unwrap_or(0) < settings.pointer_patience_ms;
     let was_declined = matches!(input.adoption, Adoption::Declined);
@@ -159,14 +149,10 @@ fn ip_pending(facts: &InstanceFacts, settings: &Settings) -> Verdict {
         "no address yet"
     };
     let text = format!(
-        "{} runs and has {found}; nothing else is started meanwhile.",
+        "{} runs and has {found}; nothing else is started.",
         facts.id
     );
-    verdict(
-        Action::Wait(settings.ip_pending_wait_ms),
-        "ip-pending",
-        text,
-    )
+    Action::Wait(settings.ip_pending_wait_ms).because("ip-pending", text)
 }
 
 fn booting(facts: &InstanceFacts, settings: &Settings) -> Verdict {
@@ -175,5 +161,5 @@ fn booting(facts: &InstanceFacts, settings: &Settings) -> Verdict {
         None => "an unknown time".to_owned(),
     };
     let text = format!("{} has been booting for {since}.", facts.id);
-    verdict(Action::Wait(settings.boot_wait_ms), "booting", text)
+    Action::Wait(settings.boot_wait_ms).because("booting", text)
 }

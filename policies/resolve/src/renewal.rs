@@ -6,12 +6,12 @@ use reeve_policy_sdk::types::{InstanceFacts, InstanceState};
 
 use crate::home::UNKNOWN_WAIT_MS;
 use crate::settings::Settings;
-use crate::{backoff, home, verdict};
+use crate::{backoff, home};
 
-/// How soon a caller should ask again when only a person's change can help.
+/// How soon a caller asks again if only an operator's change can help.
 const DISABLED_WAIT_MS: u32 = 60_000;
 
-/// The answer when home is not live.
+/// The answer if home is not live.
 pub(crate) fn answer(input: &Input, settings: &Settings) -> Verdict {
     under_way(input, settings)
         .or_else(|| look_at_the_unseen(input))
@@ -20,7 +20,7 @@ pub(crate) fn answer(input: &Input, settings: &Settings) -> Verdict {
         .unwrap_or_else(|| renew(input, settings))
 }
 
-/// A mutation whose outcome is not known yet is the answer until it is.
+/// `wait` until the outcome of a mutation is known.
 fn under_way(input: &Input, settings: &Settings) -> Option<Verdict> {
     let (code, what, since_ms) = match input.in_flight {
         InFlight::Nothing => return None,
@@ -28,11 +28,11 @@ fn under_way(input: &Input, settings: &Settings) -> Option<Verdict> {
         InFlight::Starting(ms) => ("starting", "A start", ms),
         InFlight::Stopping(ms) => ("stopping", "A stop", ms),
     };
-    let text = format!("{what} is under way since {}.", duration(since_ms));
-    Some(verdict(Action::Wait(settings.boot_wait_ms), code, text))
+    let text = format!("{what} has been in flight for {}.", duration(since_ms));
+    Some(Action::Wait(settings.boot_wait_ms).because(code, text))
 }
 
-/// Whatever is live, or could be because nobody has looked by tag yet, is for `adopt` to judge.
+/// `adopt` judges the instances that are live, and those that may be because no scan has ended yet.
 fn look_at_the_unseen(input: &Input) -> Option<Verdict> {
     let live = input
         .instances
@@ -41,80 +41,62 @@ fn look_at_the_unseen(input: &Input) -> Option<Verdict> {
         .count();
     match input.adoption {
         Adoption::NotAsked if live > 0 || input.scanned.ms().is_none() => Some(look_by_tag(input)),
-        // `adopt` took one that has stopped running since. What it did not take was never declined, so
-        // the next pass asks again before anything is started.
-        Adoption::Taken => Some(verdict(
-            Action::Wait(UNKNOWN_WAIT_MS),
-            "adoption-lost",
-            "The instance that was adopted in this pass is no longer running.",
-        )),
+        // `adopt` took an instance that has ended since. It did not decline the others, so the next
+        // resolve asks `adopt` again before anything is started.
+        Adoption::Taken => {
+            let text = "The instance that was adopted in this pass is no longer running.";
+            Some(Action::Wait(UNKNOWN_WAIT_MS).because("adoption-lost", text))
+        }
         Adoption::NotAsked | Adoption::Declined => None,
     }
 }
 
 fn look_by_tag(input: &Input) -> Verdict {
     let text = match home::id(input).and_then(|id| Some((id, home::facts(input, id)?.state))) {
-        Some((id, state)) => format!(
-            "{id} is {}; what else carries the worker's tags comes first.",
-            in_words(state)
-        ),
-        None => "No instance is adopted or named; what carries the worker's tags comes first."
-            .to_owned(),
+        Some((id, state)) => format!("{id} is {}; a scan by tag comes first.", in_words(state)),
+        None => "No instance is adopted or named; a scan by tag comes first.".to_owned(),
     };
-    verdict(Action::Adopt, "look-by-tag", text)
+    Action::Adopt.because("look-by-tag", text)
 }
 
-/// Not knowing is no ground to start or launch: the instance behind the missing reading may run.
+/// `wait` if a reading is missing: the instance may run, so nothing is started or launched.
 fn wait_for_knowledge(input: &Input, settings: &Settings) -> Option<Verdict> {
     if home::id(input).is_none() && matches!(input.pointer, Pointer::Unknown) {
-        return Some(verdict(
-            Action::Wait(UNKNOWN_WAIT_MS),
-            "pointer-unknown",
-            "The pointer could not be read, so it may name an instance that runs.",
-        ));
+        let text = "The pointer could not be read, so it may name an instance that runs.";
+        return Some(Action::Wait(UNKNOWN_WAIT_MS).because("pointer-unknown", text));
     }
     home::uncertain(input, settings)
 }
 
-/// Starts or launches, after a look by tag in this same pass.
+/// Starts or launches, after a scan by tag in the same resolve.
 fn renew(input: &Input, settings: &Settings) -> Verdict {
     if matches!(input.adoption, Adoption::NotAsked) && (settings.start_stopped || settings.launch) {
         return look_by_tag(input);
     }
     if settings.start_stopped {
         if let Some(facts) = preferred(input, InstanceState::Stopped) {
-            return verdict(
-                Action::Start(facts.id.clone()),
-                "start-stopped",
-                format!(
-                    "Nothing runs that could be the worker; its stopped instance {} starts.",
-                    facts.id
-                ),
+            let text = format!(
+                "Nothing runs that could be the worker; its stopped instance {} starts.",
+                facts.id
             );
+            return Action::Start(facts.id.clone()).because("start-stopped", text);
         }
         if let Some(facts) = preferred(input, InstanceState::Stopping) {
-            return verdict(
-                Action::Wait(settings.boot_wait_ms),
-                "stopping",
-                format!("{} is stopping; it can be started after that.", facts.id),
-            );
+            let text = format!("{} is stopping; it can be started after that.", facts.id);
+            return Action::Wait(settings.boot_wait_ms).because("stopping", text);
         }
     }
     if settings.launch {
-        return verdict(
-            Action::Launch,
-            "launch",
-            "Nothing runs that could be the worker, and there is nothing to start.",
-        );
+        let text = "Nothing runs that could be the worker, and there is nothing to start.";
+        return Action::Launch.because("launch", text);
     }
-    verdict(
-        Action::Unavailable(DISABLED_WAIT_MS),
-        "launch-disabled",
-        "Nothing runs that could be the worker, and the settings forbid what would change that.",
-    )
+    let text =
+        "Nothing runs that could be the worker, and the settings forbid what would change that.";
+    Action::Unavailable(DISABLED_WAIT_MS).because("launch-disabled", text)
 }
 
-/// Among the instances in this state home, then the one the pointer names, then the newest.
+/// Of the instances in this state: the adopted one, else the one the pointer names, else the
+/// newest.
 fn preferred(input: &Input, state: InstanceState) -> Option<&InstanceFacts> {
     let in_state = |facts: &&InstanceFacts| facts.state == state;
     [home::adopted(input), home::pointed(input)]

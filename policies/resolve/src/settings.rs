@@ -1,50 +1,53 @@
 //! What a pool can set.
 
-use reeve_policy_sdk::settings::{self, within};
-use serde::{Deserialize, Serialize};
+use reeve_policy_sdk::settings::{self, Range};
+use serde::Deserialize;
 
-/// The JSON Schema of [`Settings`], for people and editors.
-pub const SCHEMA: &str = include_str!("../settings.schema.json");
-
-/// An hour: no wait that a caller is told should be longer.
+/// No caller should be told to wait for longer.
 const HOUR_MS: u32 = 3_600_000;
 
-/// The pool's settings for `resolve`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// Settings of the standard resolve policy.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Which address to hand out; the first that is assigned. Each kind at most once, at least one. A
-    /// kind that is left out is never handed out.
+    /// Which address to hand out: the first of these that is assigned. A kind that is left out is
+    /// never handed out.
+    #[cfg_attr(test, schemars(length(min = 1, max = 2), extend("uniqueItems" = true)))]
     pub address_order: Vec<Address>,
-    /// How long an answer may be repeated while nothing it rests on changes, 0 to 10 min (the host's cap).
+    /// Milliseconds for which an answer may be repeated while nothing it rests on changes.
     pub serve_valid_ms: u32,
-    /// The oldest reading an address is handed out on, 1 s to 1 h.
+    /// The oldest reading of an instance, in milliseconds, on which its address is handed out.
     pub observed_ms_max: u32,
-    /// What a caller waits while the address is not assigned, 100 ms to 1 h.
+    /// Milliseconds after which a caller comes back while the address is not assigned.
     pub ip_pending_wait_ms: u32,
-    /// What a caller waits while something boots, starts or stops, 100 ms to 1 h.
+    /// Milliseconds after which a caller comes back while an instance boots, starts or stops.
     pub boot_wait_ms: u32,
-    /// How long an instance the provider does not show may still appear, 0 to 1 h.
+    /// Milliseconds after which an instance that the provider does not show counts as gone.
     pub not_visible_ms_max: u32,
-    /// How long an instance that only the pointer names may boot, or lack an address, before another is
-    /// started, 0 to 1 h.
+    /// Milliseconds that an instance which only the pointer names, and adopt did not take, may boot
+    /// or lack an address before another is started.
     pub pointer_patience_ms: u32,
-    /// The first pause after a launch or start failed for want of capacity, 1 s to 1 h; it doubles.
+    /// The pause in milliseconds after a launch or start failed for want of capacity; it doubles
+    /// with each failure in a row.
     pub no_capacity_wait_ms: u32,
-    /// The longest pause for want of capacity, 1 s to 1 h.
+    /// The longest pause in milliseconds for want of capacity.
     pub no_capacity_wait_ms_max: u32,
-    /// The first pause after any other failure, 100 ms to 1 h; it doubles.
+    /// The pause in milliseconds after any other failed launch or start; it doubles with each
+    /// failure in a row.
     pub failure_wait_ms: u32,
-    /// The longest pause after any other failure, 100 ms to 1 h.
+    /// The longest pause in milliseconds after any other failure.
     pub failure_wait_ms_max: u32,
-    /// Whether a stopped instance of the worker is started again.
+    /// Whether a stopped instance of the worker is started again. If not, one that is stopping is
+    /// not waited for either.
     pub start_stopped: bool,
     /// Whether a new instance is launched when there is none to start.
     pub launch: bool,
 }
 
 /// A kind of address, as settings spell it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Address {
     /// The address inside the network.
@@ -56,16 +59,18 @@ pub enum Address {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // Private first: it is assigned first, and needs no way through the internet.
+            // The provider assigns the private address first, and it needs no way through the
+            // internet.
             address_order: vec![Address::Private, Address::Public],
             serve_valid_ms: 30_000,
             observed_ms_max: 60_000,
             ip_pending_wait_ms: 2_000,
             boot_wait_ms: 5_000,
-            // EC2's consistency takes seconds to minutes; a pointer to an instance that is long gone
-            // holds a caller up for as long.
+            // EC2 is consistent after seconds to minutes. A pointer to an instance that ended long
+            // ago holds a caller up for this time.
             not_visible_ms_max: 120_000,
-            // An address takes 1 to 5 s, a boot about half a minute: ten times that is a broken box.
+            // An address takes 1 to 5 s, a boot about half a minute. A box that takes ten times as
+            // long is broken.
             pointer_patience_ms: 300_000,
             no_capacity_wait_ms: 60_000,
             no_capacity_wait_ms_max: 600_000,
@@ -78,37 +83,56 @@ impl Default for Settings {
 }
 
 impl settings::Settings for Settings {
+    const SCHEMA: &'static str = include_str!("../settings.schema.json");
+
+    fn ranges(&self) -> Vec<Range> {
+        vec![
+            // The host does not keep a `serve` for longer.
+            Range::of("serve_valid_ms", self.serve_valid_ms, 0..=600_000),
+            Range::of("observed_ms_max", self.observed_ms_max, 1_000..=HOUR_MS),
+            Range::of("ip_pending_wait_ms", self.ip_pending_wait_ms, 100..=HOUR_MS),
+            Range::of("boot_wait_ms", self.boot_wait_ms, 100..=HOUR_MS),
+            Range::of("not_visible_ms_max", self.not_visible_ms_max, 0..=HOUR_MS),
+            Range::of("pointer_patience_ms", self.pointer_patience_ms, 0..=HOUR_MS),
+            Range::of(
+                "no_capacity_wait_ms",
+                self.no_capacity_wait_ms,
+                1_000..=HOUR_MS,
+            ),
+            Range::of(
+                "no_capacity_wait_ms_max",
+                self.no_capacity_wait_ms_max,
+                1_000..=HOUR_MS,
+            ),
+            Range::of("failure_wait_ms", self.failure_wait_ms, 100..=HOUR_MS),
+            Range::of(
+                "failure_wait_ms_max",
+                self.failure_wait_ms_max,
+                100..=HOUR_MS,
+            ),
+        ]
+    }
+
     fn check(&self) -> Result<(), String> {
         let twice = self.address_order.len() == 2 && self.address_order[0] == self.address_order[1];
-        if !(1..=2).contains(&self.address_order.len()) || twice {
-            return Err(format!(
-                "setting `address_order`: found {} entries{}; accepted are `private` and `public`, \
-                 each at most once, at least one",
-                self.address_order.len(),
-                if twice { ", twice the same" } else { "" },
-            ));
+        if (1..=2).contains(&self.address_order.len()) && !twice {
+            return Ok(());
         }
-        within("serve_valid_ms", self.serve_valid_ms, 0..=600_000)?;
-        within("observed_ms_max", self.observed_ms_max, 1_000..=HOUR_MS)?;
-        within("ip_pending_wait_ms", self.ip_pending_wait_ms, 100..=HOUR_MS)?;
-        within("boot_wait_ms", self.boot_wait_ms, 100..=HOUR_MS)?;
-        within("not_visible_ms_max", self.not_visible_ms_max, 0..=HOUR_MS)?;
-        within("pointer_patience_ms", self.pointer_patience_ms, 0..=HOUR_MS)?;
-        within(
-            "no_capacity_wait_ms",
-            self.no_capacity_wait_ms,
-            1_000..=HOUR_MS,
-        )?;
-        within(
-            "no_capacity_wait_ms_max",
-            self.no_capacity_wait_ms_max,
-            1_000..=HOUR_MS,
-        )?;
-        within("failure_wait_ms", self.failure_wait_ms, 100..=HOUR_MS)?;
-        within(
-            "failure_wait_ms_max",
-            self.failure_wait_ms_max,
-            100..=HOUR_MS,
-        )
+        Err(format!(
+            "setting `address_order`: found {} entries{}; accepted are `private` and `public`, \
+             each at most once, at least one",
+            self.address_order.len(),
+            if twice { ", twice the same" } else { "" },
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_policy_sdk::testing::schema;
+
+    #[test]
+    fn the_committed_schema_is_derived_from_the_settings() {
+        schema::compare::<super::Settings>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

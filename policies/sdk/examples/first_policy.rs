@@ -1,20 +1,12 @@
 //! A restart goes ahead unless the last one is still in flight.
-use reeve_policy_sdk::debounce::{Choice, Guest, Input, Verdict};
-use reeve_policy_sdk::types::Reason;
+use reeve_policy_sdk::debounce::{Choice, Input, Verdict};
+use reeve_policy_sdk::policy;
 
-struct OneAtATime;
+policy!(debounce: decide);
 
-impl Guest for OneAtATime {
-    fn decide(input: Input) -> Result<Verdict, String> {
-        Ok(Verdict {
-            choice: match input.in_flight {
-                true => Choice::Drop,
-                false => Choice::Go,
-            },
-            reason: Reason::new("one-at-a-time", "One restart at a time."),
-            valid_for_ms: 0,
-        })
+fn decide(input: &Input) -> Verdict {
+    if input.in_flight {
+        return Choice::Drop.because("one-at-a-time", "The last restart is still in flight.");
     }
+    Choice::Go.because("none-in-flight", "No restart is in flight.")
 }
-
-reeve_policy_sdk::debounce::export!(OneAtATime with_types_in reeve_policy_sdk::debounce);

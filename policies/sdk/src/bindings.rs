@@ -1,9 +1,9 @@
 //! The contract as Rust types, generated from `wit/` when the crate is compiled.
 //!
-//! One small world per interface instead of the contract's worlds per point: `wit-component` unites the
-//! worlds whose `export!` a policy invokes, so a component may offer any subset of the points and
-//! still implements `about` once. The shared records are generated once too, which lets one helper
-//! serve every point.
+//! There is one small world per interface, and not one per point as in the contract.
+//! `wit-component` unites the worlds whose `export!` a policy invokes. So a component can offer any
+//! subset of the points, and implements `about` once. The shared records are generated once too, so
+//! one helper serves every point.
 
 #![allow(
     unsafe_code,
@@ -15,9 +15,9 @@
     reason = "generated: the documentation is the one in wit/"
 )]
 
-/// Generates one world. Under the feature `testing` each named type reads and writes JSON with the
-/// names of the WIT and refuses fields that it does not know; a type that is added to the WIT and
-/// forgotten here fails to compile there, and a name that does not exist fails to compile at once.
+/// Generates one world. With the feature `testing` each named type reads and writes JSON with the
+/// names of the WIT, and refuses unknown fields. A type of the WIT that is missing in the list
+/// fails to compile with that feature, and a name that does not exist always does.
 macro_rules! bindings {
     ($inline:literal, with $with:tt, json [$($name:literal),* $(,)?]) => {
         wit_bindgen::generate!({
@@ -56,7 +56,7 @@ mod shared {
     );
 }
 
-/// The facts every question shares (`wit/types.wit`).
+/// The facts that all questions share (`wit/types.wit`).
 pub use shared::reeve::policy::types;
 
 /// Name, version, settings schema and validation (`wit/about.wit`).

@@ -1,9 +1,9 @@
-//! The questions policies ask of the shared records, answered in one place.
+//! The questions that policies ask of the shared records.
 
 use crate::types::{AddressKind, Addresses, Age, InstanceState, Reason};
 
 impl Age {
-    /// The age in milliseconds; `None` if it has not happened or nobody saw it happen.
+    /// The age in milliseconds; `None` if the event has not happened, or the host has not seen it.
     pub fn ms(self) -> Option<u32> {
         match self {
             Self::None => None,
@@ -13,7 +13,7 @@ impl Age {
 }
 
 impl InstanceState {
-    /// Whether the instance is up or coming up. While one is, starting or launching another makes two.
+    /// Whether the instance is up or boots. To start or launch another while one is live makes two.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
     }

@@ -1,56 +1,45 @@
-//! What a reeve policy in Rust is written against.
+//! For reeve policies in Rust.
 //!
 //! ```text
 //! wit/*.wit ──wit-bindgen──▶ bindings   resolve  adopt  retry_ip  debounce  reap  about   one module per interface
-//!                               │       types                                            what they share
-//!                            facts      questions one asks of the shared records
+//!                               │       types                                            the records they share
+//!                            facts      questions that policies ask of the shared records
+//!                            verdict    what to do and why, in one expression
 //! JSON settings ───────────▶ settings   typed, with defaults, ranges and errors that name the field
+//!                            decide     from a question to its answer
+//!                            policy     `policy!`: decisions and settings ──▶ the component's exports
 //!                            text       lengths of time in a reason's sentence
 //! memory.grow ◀───────────── memory     what every component allocates from
-//! cases/*.json ────────────▶ testing    runs a policy's case files natively, checks its schema (feature `testing`)
+//! cases/*.json ────────────▶ testing    runs a policy's case files natively, derives its schema (feature `testing`)
 //! ```
 //!
-//! A policy is a unit struct that implements the `Guest` trait of each point it answers and of
-//! [`about`], and one [`export!`] line:
+//! A policy is a function for each point it answers, its settings, and one [`policy!`] line:
 //!
 //! ```text
-//! struct Policy;
+//! use reeve_policy_sdk::debounce::{Choice, Input, Verdict};
 //!
-//! impl resolve::Guest for Policy {
-//!     fn decide(input: resolve::Input) -> Result<resolve::Verdict, String> { … }
+//! reeve_policy_sdk::policy!(debounce: decide, Settings);
+//!
+//! fn decide(input: &Input, settings: &Settings) -> Verdict {
+//!     Choice::Go.because("first-restart", "No restart came before.")
 //! }
-//! impl about::Guest for Policy { … }
-//!
-//! reeve_policy_sdk::export!(Policy: resolve);
 //! ```
 //!
-//! The decision itself is best kept in a plain function over the guest types: the same function then
-//! runs in the component, in native tests and in benchmarks.
+//! The same function runs in the component, in native tests and in benchmarks.
 
 mod bindings;
+mod decide;
 mod facts;
 #[cfg(any(target_arch = "wasm32", test))]
 mod memory;
+mod policy;
 pub mod settings;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;
 pub mod text;
+mod verdict;
 
 pub use bindings::{about, adopt, debounce, reap, resolve, retry_ip, types};
-
-/// Makes a component out of `$policy`: exports each named point and `about`.
-///
-/// Any subset of the points can be named (`export!(Policy: resolve, reap)`); the world the component
-/// declares is exactly what was named. Outside Wasm it exports nothing, so one native binary can link
-/// several policies although all of them export the same names.
-#[macro_export]
-macro_rules! export {
-    ($policy:ident: $($point:ident),+ $(,)?) => {
-        $(
-            #[cfg(target_arch = "wasm32")]
-            $crate::$point::export!($policy with_types_in $crate::$point);
-        )+
-        #[cfg(target_arch = "wasm32")]
-        $crate::about::export!($policy with_types_in $crate::about);
-    };
-}
+pub use decide::{Answer, Decide, Question, answer};
+#[doc(hidden)]
+pub use policy::__describe;

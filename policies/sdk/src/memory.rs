@@ -1,26 +1,26 @@
-//! Where a policy's memory comes from: an arena that is there from the start, and the system's
-//! allocator behind it.
+//! A policy allocates from an arena that exists from the start, and then from the system's
+//! allocator.
 //!
-//! Every decision runs in a fresh sandbox whose memory is thrown away afterwards, so freeing is worth
-//! little, and what costs is asking the host for more memory: each `memory.grow` changes page tables,
-//! twice per call, and Rust's own allocator on this target begins with one. The arena is part of the
-//! memory a component declares, costs nothing until it is written, and is handed out in one direction.
-//! Whatever does not fit goes to the system's allocator, which frees and grows as usual: a policy
-//! with long loops runs slower, never out of memory early.
+//! Every decision runs in a fresh sandbox, whose memory is thrown away afterwards. So freeing gains
+//! little. The cost is to ask the host for more memory: each `memory.grow` changes page tables,
+//! twice per call, and Rust's own allocator on this target begins with one. The arena is part of
+//! the memory that a component declares. It costs nothing until it is written, and it is used in
+//! one direction. An allocation that does not fit goes to the system's allocator, which frees and
+//! grows as usual: a policy with long loops runs slower, but does not run out of memory early.
 
 #![allow(
     unsafe_code,
-    reason = "a global allocator is an unsafe trait; this one hands out disjoint parts of one static"
+    reason = "a global allocator is an unsafe trait; this one gives out disjoint parts of one static"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Holds an input of a hundred instances with all that the standard policies make of it.
+/// Enough for an input of a hundred instances, and for what the standard policies allocate for it.
 const ARENA_BYTES: usize = 128 * 1024;
 
-/// What every component that is built on this crate allocates from.
+/// The allocator of every component that is built on this crate.
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
 static MEMORY: PolicyMemory = PolicyMemory::new();
@@ -33,8 +33,8 @@ struct PolicyMemory {
 #[repr(align(16))]
 struct Arena(UnsafeCell<[u8; ARENA_BYTES]>);
 
-// SAFETY: the bytes are reached only through pointers that `PolicyMemory` hands out, and it hands out
-// every byte at most once at a time.
+// SAFETY: the bytes are reached only through pointers from `PolicyMemory`, which gives every byte
+// to at most one allocation at a time.
 unsafe impl Sync for Arena {}
 
 impl PolicyMemory {
@@ -49,13 +49,13 @@ impl PolicyMemory {
         self.arena.0.get().cast()
     }
 
-    /// Where in the arena the pointer is; `None` for memory of the system.
+    /// The pointer's offset in the arena; `None` for memory of the system.
     fn offset(&self, pointer: *mut u8) -> Option<usize> {
         let offset = pointer.addr().checked_sub(self.start().addr())?;
         (offset < ARENA_BYTES).then_some(offset)
     }
 
-    /// Makes the part from `offset` on the last one in use, if it fits and `used` is still right.
+    /// Makes the part at `offset` the last one in use, if it fits and `used` is still right.
     fn take(&self, used: usize, offset: usize, size: usize) -> bool {
         offset
             .checked_add(size)
@@ -69,8 +69,8 @@ impl PolicyMemory {
 }
 
 // SAFETY: a part of the arena begins at or after the end of every part in use, is aligned as asked
-// and lies inside the static; everything else is the system's allocator, asked about its own
-// pointers only.
+// and lies inside the static. The system's allocator serves the rest, and gets its own pointers
+// only.
 unsafe impl GlobalAlloc for PolicyMemory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = self.used.load(Ordering::Relaxed);
@@ -85,19 +85,19 @@ unsafe impl GlobalAlloc for PolicyMemory {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         match self.offset(pointer) {
-            // Only what was handed out last can be taken back.
+            // Only the last part in use can be taken back.
             Some(offset) => {
                 self.take(offset + layout.size(), offset, 0);
             }
-            // SAFETY: what is not from the arena is from the system.
+            // SAFETY: a pointer outside the arena is from the system.
             None => unsafe { System.dealloc(pointer, layout) },
         }
     }
 
-    /// Text and lists grow where they are as long as they were handed out last.
+    /// Text and lists grow in place if they are the last part in use.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(offset) = self.offset(pointer) else {
-            // SAFETY: what is not from the arena is from the system.
+            // SAFETY: a pointer outside the arena is from the system.
             return unsafe { System.realloc(pointer, layout, size) };
         };
         if self.take(offset + layout.size(), offset, size) {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn bytes<'a>(pointer: *mut u8, size: usize) -> &'a [u8] {
-        // SAFETY: called with what `filled` has written, before it is freed.
+        // SAFETY: `filled` has written these bytes, and they are not freed yet.
         unsafe { std::slice::from_raw_parts(pointer, size) }
     }
 
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_comes_from_the_system_and_returns_to_it() {
+    fn an_allocation_that_does_not_fit_is_the_system_s() {
         let memory = PolicyMemory::new();
         let small = filled(&memory, 100, 1, 1);
         let large = filled(&memory, ARENA_BYTES, 8, 2);

@@ -1,18 +1,47 @@
-//! A policy's settings: typed, every one with a default, refused with a text that helps.
+//! A policy's settings: typed, with a default each, and with errors that name the field.
 //!
 //! The host passes the pool's settings as a JSON object with every question, and a policy runs in a
-//! fresh sandbox each time, so parsing is on the path of every decision: nothing is parsed for an
-//! empty object, and the search for the field at fault is made after a failure only.
+//! fresh sandbox each time. So every decision reads the settings. An empty object is not parsed,
+//! and the field at fault is searched for only after a failure.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// A policy's settings. Implement it for a struct with `#[serde(default, deny_unknown_fields)]`.
+///
+/// The settings of a policy that has one number:
+///
+/// ```text
+/// #[derive(Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Settings {
+///     /// Milliseconds in which further restarts are dropped.
+///     window_ms: u32,
+/// }
+///
+/// impl Default for Settings { … }
+///
+/// impl reeve_policy_sdk::settings::Settings for Settings {
+///     fn ranges(&self) -> Vec<Range> {
+///         vec![Range::of("window_ms", self.window_ms, 0..=3_600_000)]
+///     }
+/// }
+/// ```
 pub trait Settings: DeserializeOwned + Default {
-    /// Refuses values outside their range, and combinations that make no sense. See [`within`].
+    /// The JSON Schema that people and editors see; the default says nothing. The standard policies
+    /// derive theirs from the struct (`testing::schema`).
+    const SCHEMA: &'static str = "{}";
+
+    /// The numbers that have a range, each with the value found.
+    fn ranges(&self) -> Vec<Range> {
+        Vec::new()
+    }
+
+    /// Refuses what [`ranges`](Self::ranges) cannot say: lists out of bounds, combinations without
+    /// sense.
     ///
     /// # Errors
     /// A sentence that names the field, what was found and what is accepted.
@@ -21,11 +50,61 @@ pub trait Settings: DeserializeOwned + Default {
     }
 }
 
-/// Reads a settings object. An empty text counts as `{}`; whatever is left out has its default.
+/// The settings of a policy that has none. Any field is refused.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoSettings {}
+
+impl Settings for NoSettings {
+    const SCHEMA: &'static str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "title": "This policy has no settings.",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {}
+}
+"#;
+}
+
+/// A number, and the values that are accepted for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The setting's name in JSON.
+    pub field: &'static str,
+    /// The value; `None` if the setting can be left empty and is.
+    pub found: Option<u32>,
+    /// From the least to the greatest accepted value.
+    pub accepted: RangeInclusive<u32>,
+}
+
+impl Range {
+    /// The range of one field.
+    pub fn of(
+        field: &'static str,
+        found: impl Into<Option<u32>>,
+        accepted: RangeInclusive<u32>,
+    ) -> Self {
+        Self {
+            field,
+            found: found.into(),
+            accepted,
+        }
+    }
+
+    fn check(self) -> Result<(), String> {
+        match self.found {
+            Some(found) => within(self.field, found, self.accepted),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a settings object. An empty text counts as `{}`. A field that is left out has its default.
 ///
 /// # Errors
-/// A sentence that names the field, what was found and what is accepted: for text that is no JSON
-/// object, an unknown field, a value of the wrong type, and a value that [`Settings::check`] refuses.
+/// A sentence that names the field, what was found and what is accepted. The cases are: text that
+/// is no JSON object, an unknown field, a value of the wrong type, a number out of its range, and a
+/// refusal by [`Settings::check`].
 pub fn parse<T: Settings>(json: &str) -> Result<T, String> {
     let json = json.trim_ascii();
     if json.is_empty() || json == "{}" {
@@ -39,6 +118,7 @@ pub fn parse<T: Settings>(json: &str) -> Result<T, String> {
         );
     }
     let settings: T = serde_json::from_str(json).map_err(|error| explain::<T>(json, &error))?;
+    settings.ranges().into_iter().try_for_each(Range::check)?;
     settings.check()?;
     Ok(settings)
 }
@@ -47,11 +127,12 @@ pub fn parse<T: Settings>(json: &str) -> Result<T, String> {
 ///
 /// # Errors
 /// A sentence that names the field, what was found and what is accepted.
-pub fn within<N: PartialOrd + Display>(
+pub fn within(
     field: &str,
-    found: N,
-    accepted: RangeInclusive<N>,
+    found: impl Into<u32>,
+    accepted: RangeInclusive<u32>,
 ) -> Result<(), String> {
+    let found = found.into();
     if accepted.contains(&found) {
         return Ok(());
     }
@@ -61,8 +142,8 @@ pub fn within<N: PartialOrd + Display>(
     ))
 }
 
-/// The error in words. serde names an unknown field and the known ones, but for a value of the wrong
-/// type it does not say which field held it: reading the fields one at a time finds it.
+/// The error in words. serde names an unknown field and the known ones, but does not name the field
+/// of a value of the wrong type. To find it, the fields are read one at a time.
 fn explain<T: Settings>(json: &str, error: &serde_json::Error) -> String {
     let Ok(fields) = serde_json::from_str::<Map<String, Value>>(json) else {
         return format!("settings: not a JSON object: {error}");
@@ -76,7 +157,7 @@ fn explain<T: Settings>(json: &str, error: &serde_json::Error) -> String {
     format!("settings: {}", in_plain_words(error))
 }
 
-/// serde's own words, with Rust's names of types put into English.
+/// serde's own words, with English for Rust's names of types.
 fn in_plain_words(error: &serde_json::Error) -> String {
     error
         .to_string()
@@ -91,8 +172,6 @@ fn in_plain_words(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -119,8 +198,8 @@ mod tests {
     }
 
     impl Settings for Kettle {
-        fn check(&self) -> Result<(), String> {
-            within("litres", self.litres, 1..=5)
+        fn ranges(&self) -> Vec<Range> {
+            vec![Range::of("litres", self.litres, 1..=5)]
         }
     }
 
@@ -186,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn a_text_that_is_no_object_is_refused() {
         refused("[3]", &["not a JSON object"]);
         refused("3", &["not a JSON object"]);
         refused(r#"{"litres": "#, &["not a JSON object", "line 1"]);

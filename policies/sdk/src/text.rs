@@ -1,7 +1,7 @@
-//! Lengths of time as a reason's sentence names them.
+//! Lengths of time, for the sentence of a reason.
 
 /// A length of time for people, with its two largest units: `1 h 5 min`, `29 min 59 s`, `2.5 s`.
-/// The contract's largest value saturates, so it reads `at least 49 d 17 h`.
+/// The contract's values saturate, so the largest reads `at least 49 d 17 h`.
 pub fn duration(ms: u32) -> String {
     const SECOND: u32 = 1_000;
     const MINUTE: u32 = 60 * SECOND;

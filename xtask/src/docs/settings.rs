@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{cell, read};
 
-/// The standard policies, in the order in which a resolve asks them.
-const POLICIES: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
+/// The standard policies, in the order in which a resolve meets them.
+pub(super) const POLICIES: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
 
 /// The part of a settings schema that a table shows. It is sorted by name, because other crates'
 /// features decide whether `serde_json` keeps an object's order.
@@ -48,19 +48,15 @@ pub(super) fn tables(root: &Path) -> Result<String> {
 
 /// The accepted values of a property, in words.
 fn accepted(property: &Value) -> String {
-    let all = |values: &[Value]| {
-        let shown: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
-        shown.join(", ")
-    };
-    if let Some(values) = property["enum"].as_array() {
-        return all(values);
+    if let Some(choices) = choices(property) {
+        return choices;
     }
     if let (Some(least), Some(most)) = (property.get("minimum"), property.get("maximum")) {
         return format!("{least} to {most}");
     }
     let items = &property["items"];
-    if let Some(values) = items["enum"].as_array() {
-        return format!("a list of {}", all(values));
+    if let Some(choices) = choices(items) {
+        return format!("a list of {choices}");
     }
     if let Some(members) = items["properties"].as_object() {
         let members: BTreeMap<_, _> = members.iter().collect();
@@ -82,6 +78,16 @@ fn accepted(property: &Value) -> String {
     }
 }
 
+/// The values of a choice, which is a constant with a description for each value.
+fn choices(schema: &Value) -> Option<String> {
+    let values = schema["oneOf"].as_array()?;
+    let shown: Vec<_> = values
+        .iter()
+        .map(|value| format!("`{}`", value["const"]))
+        .collect();
+    Some(shown.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -91,13 +97,19 @@ mod tests {
     #[test]
     fn the_accepted_values_of_a_setting_are_written_in_words() {
         let cases = [
-            (json!({ "enum": ["a", "b"] }), "`\"a\"`, `\"b\"`"),
+            (
+                json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] }),
+                "`\"a\"`, `\"b\"`",
+            ),
             (
                 json!({ "type": "integer", "minimum": 1, "maximum": 9 }),
                 "1 to 9",
             ),
             (json!({ "type": "boolean" }), "`true`, `false`"),
-            (json!({ "items": { "enum": ["a"] } }), "a list of `\"a\"`"),
+            (
+                json!({ "items": { "oneOf": [{ "const": "a" }] } }),
+                "a list of `\"a\"`",
+            ),
             (
                 json!({ "items": { "properties": { "key": { "type": "string" } } } }),
                 "a list of objects: `key`",

@@ -21,10 +21,7 @@ pub(super) struct Package {
     id: String,
     /// The package's name; two versions of one package share it.
     pub(super) name: String,
-    pub(super) version: String,
-    /// An SPDX expression; `None`: the package states none.
-    pub(super) license: Option<String>,
-    /// The path of its `Cargo.toml`, absolute.
+    /// Its `Cargo.toml`, absolute.
     pub(super) manifest_path: PathBuf,
     /// The dependencies that its manifest declares, used or not.
     dependencies: Vec<Declared>,
@@ -129,12 +126,7 @@ impl Graph {
             .filter(|package| self.is_member(package))
     }
 
-    /// Every package, of the workspace or not.
-    pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
-        self.packages.values()
-    }
-
-    /// The workspace's package of this name.
+    /// The member of that name.
     pub(super) fn member(&self, name: &str) -> Option<&Package> {
         self.members().find(|package| package.name == name)
     }
@@ -228,9 +220,9 @@ pub(super) mod fake {
     /// The third word of a line about a member.
     const MEMBER: &str = "member";
 
-    /// Parses lines like `reeve-core host/core member` (a member and its folder), `serde - MIT`
-    /// (another package and its licence) and `reeve-core > serde` (a dependency; `>dev`, `>build`
-    /// and `>optional` for the other kinds).
+    /// Reads lines like `reeve-core host/core member` (a package, its folder, whether it is ours),
+    /// `serde - foreign` and `reeve-core > serde` (a dependency; `>dev`,
+    /// `>build` and `>optional` for the other kinds).
     pub(in super::super) fn graph(lines: &str) -> Graph {
         let mut packages: Vec<Value> = Vec::new();
         let mut members = Vec::new();
@@ -247,9 +239,8 @@ pub(super) mod fake {
             if third == MEMBER {
                 members.push(name);
             }
-            let licence = if third == MEMBER { "Apache-2.0" } else { third };
             packages.push(json!({
-                "id": name, "name": name, "version": "1.0.0", "license": licence,
+                "id": name, "name": name,
                 "manifest_path": format!("/tree/{second}/Cargo.toml"), "dependencies": [],
             }));
         }
@@ -298,10 +289,10 @@ mod tests {
     const SHELL: &str = "
         reeve host member
         reeve-aws host/aws member
-        axum - MIT
-        hyper - MIT
-        aws-sdk-ec2 - Apache-2.0
-        tempfile - MIT
+        axum - foreign
+        hyper - foreign
+        aws-sdk-ec2 - foreign
+        tempfile - foreign
         reeve > axum
         axum > hyper
         reeve >optional reeve-aws

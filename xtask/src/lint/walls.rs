@@ -261,12 +261,12 @@ mod tests {
         reeve-policy-sdk policies/sdk member
         reeve-noop tests/fixtures/noop member
         reeve-tests tests member
-        serde - MIT
-        tokio - MIT
-        rand - MIT
-        wasmtime - Apache-2.0
-        aws-sdk-ec2 - Apache-2.0
-        aws-config - Apache-2.0
+        serde - foreign
+        tokio - foreign
+        rand - foreign
+        wasmtime - foreign
+        aws-sdk-ec2 - foreign
+        aws-config - foreign
         reeve-core > serde
         reeve-core >dev rand
         reeve-policy > reeve-core

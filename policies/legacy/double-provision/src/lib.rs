@@ -1,45 +1,40 @@
-//! Incident `double-provision` as it was. **Wrong on purpose**: it shows in demonstrations and tests what the
-//! host's guard contains. Do not use it.
+//! The incident docs/incidents.md#double-provision, replayed. **Wrong on purpose**: it shows in
+//! demonstrations and tests what the host's guard contains. Do not use it.
 //!
-//! ```text
-//! lib.rs       the component
-//! resolve.rs   serves what runs; whatever does not run yet is provisioned again
-//! settings.rs  there are none
-//! ```
+//! The control plane's watchdog, recovery and restart each did this on their own: a workspace that
+//! is not online is provisioned, even if another of them provisions it already.
 
-mod resolve;
-mod settings;
+use reeve_policy_sdk::policy;
+use reeve_policy_sdk::resolve::{Action, Adopted, Input, Pointer, Verdict};
+use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState};
 
-use reeve_policy_sdk::about::{self, Description};
-use reeve_policy_sdk::settings::parse;
+policy!(resolve: resolve);
 
-pub use resolve::decide as resolve;
-pub use settings::{SCHEMA, Settings};
-
-/// The component.
-pub struct Policy;
-
-impl reeve_policy_sdk::resolve::Guest for Policy {
-    fn decide(
-        input: reeve_policy_sdk::resolve::Input,
-    ) -> Result<reeve_policy_sdk::resolve::Verdict, String> {
-        resolve(&input)
-    }
+/// Decides as the incident's control plane did.
+pub fn resolve(input: &Input) -> Verdict {
+    // The flaw: an instance that boots counts as missing, and an earlier launch is not looked for.
+    home(input).and_then(serve).unwrap_or_else(|| {
+        Action::Launch.because(
+            "workspace-offline",
+            "The workspace is not online; recreating it.",
+        )
+    })
 }
 
-impl about::Guest for Policy {
-    fn describe() -> Description {
-        Description {
-            name: "legacy-double-provision".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
-            settings_schema: SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate(settings: String) -> Result<(), String> {
-        parse::<Settings>(&settings).map(drop)
-    }
+/// The adopted instance, or else the one that the pointer names.
+fn home(input: &Input) -> Option<&InstanceFacts> {
+    let id = match (&input.adopted, &input.pointer) {
+        (Adopted::Instance(id), _) | (Adopted::None, Pointer::Names(id)) => id,
+        (Adopted::None, Pointer::Empty | Pointer::Unknown) => return None,
+    };
+    input.instances.iter().find(|facts| facts.id == *id)
 }
 
-reeve_policy_sdk::export!(Policy: resolve);
+fn serve(facts: &InstanceFacts) -> Option<Verdict> {
+    let kinds = [AddressKind::Private, AddressKind::Public];
+    let address = kinds.into_iter().find(|kind| facts.addresses.has(*kind))?;
+    (facts.state == InstanceState::Running).then(|| {
+        let text = format!("{} is online.", facts.id);
+        Action::serve(&facts.id, address).because("workspace-online", text)
+    })
+}

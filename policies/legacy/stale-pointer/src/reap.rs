@@ -1,26 +1,19 @@
-//! The watchdog: no invocations for ten minutes, so stop it. Whether anybody could have reached the
-//! instance is not asked.
+//! The watchdog stops an instance after ten minutes without invocations. It does not ask whether a
+//! caller could have reached the instance.
 
 use reeve_policy_sdk::reap::{Choice, Demand, Input, Verdict};
-use reeve_policy_sdk::settings::parse;
-use reeve_policy_sdk::types::{InstanceState, Reason};
+use reeve_policy_sdk::types::InstanceState;
 
 use crate::settings::Settings;
 
-const LOOK_AGAIN_MS: u32 = 60_000;
-
 /// Decides as the incident's watchdog did.
-///
-/// # Errors
-/// A sentence about the settings when they cannot be read.
-pub fn decide(input: &Input) -> Result<Verdict, String> {
-    let settings: Settings = parse(&input.settings)?;
+pub fn decide(input: &Input, settings: &Settings) -> Verdict {
     if input.instance.state != InstanceState::Running {
-        return Ok(verdict(Choice::Keep, "not-running", "It does not run."));
+        return Choice::Keep.because("not-running", "It does not run.");
     }
     let is_silent = match input.demand {
         Demand::Requests(sample) => sample.count == 0 && sample.window_ms >= settings.idle_ms,
-        // No data points add up to no invocations.
+        // The flaw: the sum of no data points is no invocations.
         Demand::Unavailable | Demand::TooFew => true,
     };
     let is_old = input
@@ -29,24 +22,8 @@ pub fn decide(input: &Input) -> Result<Verdict, String> {
         .ms()
         .is_some_and(|ms| ms >= settings.idle_ms);
     if is_silent && is_old {
-        return Ok(verdict(
-            Choice::Stop,
-            "idle",
-            "GPU watchdog stopped, no upstream demand, invocations=0",
-        ));
+        let text = "GPU watchdog stopped, no upstream demand, invocations=0";
+        return Choice::Stop.because("idle", text);
     }
-    Ok(verdict(
-        Choice::Keep,
-        "in-use",
-        "It is young or has invocations.",
-    ))
-}
-
-fn verdict(choice: Choice, code: &str, text: &str) -> Verdict {
-    Verdict {
-        choice,
-        reason: Reason::new(code, text),
-        look_again_ms: LOOK_AGAIN_MS,
-        memo: String::new(),
-    }
+    Choice::Keep.because("in-use", "It is young or has invocations.")
 }

@@ -1,9 +1,8 @@
-//! The pointer is the whole truth: what it names is served or started, and only an empty pointer leads
-//! to a launch. Nothing else is looked at: not the tags, not what is adopted, not what is under way.
+//! The pointer is the whole truth. The instance that it names is served or started, and only an
+//! empty pointer leads to a launch. Tags, adoption and mutations in flight do not count.
 
-use reeve_policy_sdk::resolve::{Action, Input, Pointer, Target, Verdict};
-use reeve_policy_sdk::settings::parse;
-use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState, Reason};
+use reeve_policy_sdk::resolve::{Action, Input, Pointer, Verdict};
+use reeve_policy_sdk::types::{AddressKind, InstanceFacts, InstanceState};
 
 use crate::settings::Settings;
 
@@ -11,55 +10,35 @@ use crate::settings::Settings;
 const COME_BACK_MS: u32 = 5_000;
 
 /// Decides as the incident's chat and ingest services did.
-///
-/// # Errors
-/// A sentence about the settings when they cannot be read.
-pub fn decide(input: &Input) -> Result<Verdict, String> {
-    parse::<Settings>(&input.settings)?;
+pub fn decide(input: &Input, _: &Settings) -> Verdict {
     let named = match &input.pointer {
         Pointer::Empty => {
-            let text = "The pointer is empty.".to_owned();
-            return Ok(verdict(Action::Launch, "gpu-instance-launching", text));
+            return Action::Launch.because("gpu-instance-launching", "The pointer is empty.");
         }
         Pointer::Unknown => None,
         Pointer::Names(id) => input.instances.iter().find(|facts| facts.id == *id),
     };
-    Ok(match named {
-        Some(facts) if facts.state == InstanceState::Stopped => verdict(
-            Action::Start(facts.id.clone()),
-            "gpu-instance-starting",
-            format!("{} is stopped; the GPU worker is starting up.", facts.id),
-        ),
+    match named {
+        Some(facts) if facts.state == InstanceState::Stopped => {
+            let text = format!("{} is stopped; the GPU worker is starting up.", facts.id);
+            Action::Start(facts.id.clone()).because("gpu-instance-starting", text)
+        }
         Some(facts) => serve(facts).unwrap_or_else(|| {
             let text = format!("{} neither runs with an address nor is stopped.", facts.id);
-            verdict(Action::Wait(COME_BACK_MS), "gpu-instance-state-issue", text)
+            Action::Wait(COME_BACK_MS).because("gpu-instance-state-issue", text)
         }),
-        None => verdict(
-            Action::Unavailable(COME_BACK_MS),
-            "gpu-instance-state-issue",
-            "The pointer, or what it names, could not be read.".to_owned(),
-        ),
-    })
+        None => {
+            let text = "The pointer, or what it names, could not be read.";
+            Action::Unavailable(COME_BACK_MS).because("gpu-instance-state-issue", text)
+        }
+    }
 }
 
 fn serve(facts: &InstanceFacts) -> Option<Verdict> {
     let kinds = [AddressKind::Private, AddressKind::Public];
     let address = kinds.into_iter().find(|kind| facts.addresses.has(*kind))?;
     (facts.state == InstanceState::Running).then(|| {
-        let target = Target {
-            id: facts.id.clone(),
-            address,
-        };
         let text = format!("{} runs.", facts.id);
-        verdict(Action::Serve(target), "gpu-instance-running", text)
+        Action::serve(&facts.id, address).because("gpu-instance-running", text)
     })
-}
-
-fn verdict(action: Action, code: &str, text: String) -> Verdict {
-    Verdict {
-        action,
-        reason: Reason::new(code, text),
-        valid_for_ms: 0,
-        memo: String::new(),
-    }
 }

@@ -1,4 +1,4 @@
-//! The format of a case file, whichever way its cases are run.
+//! The format of a case file, natively and in the host.
 //!
 //! ```json
 //! {
@@ -15,9 +15,9 @@
 //! }
 //! ```
 //!
-//! Names are those of the WIT. A case's `input` overrides `base` key by key; together they give every
-//! field except `settings`. `expect` names any fields of the verdict, each of which must be equal;
-//! `reason` stands for the reason's code. `{"error": "part of the text"}` expects a refusal.
+//! Names are those of the WIT. A case's `input` overrides `base` key by key; together they have
+//! every field except `settings`. `expect` names fields of the verdict, each of which must be
+//! equal. `reason` stands for the reason's code. `{"error": "part of the text"}` expects a refusal.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,18 +31,18 @@ const POINTS: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
 /// One case file, read and checked.
 #[derive(Debug)]
 pub struct CaseFile {
-    /// Where it was read, for messages.
+    /// The path, for messages.
     pub path: String,
-    /// The point its cases are for, as the WIT names it.
+    /// The point that its cases ask, as the WIT names it.
     pub point: String,
-    /// At least one, with names that differ.
+    /// At least one case. The names differ.
     pub cases: Vec<Case>,
 }
 
-/// One question and what the answer must be.
+/// One question and its expected answer.
 #[derive(Debug)]
 pub struct Case {
-    /// A sentence that states behaviour.
+    /// A sentence about the behaviour.
     pub name: String,
     /// The whole input of the point, with `settings` as the text a policy receives.
     pub input: Value,
@@ -73,8 +73,8 @@ struct RawCase {
 /// Reads every `*.json` in `directory`, in the order of their names.
 ///
 /// # Errors
-/// A sentence with the path: when the directory cannot be read or holds no case file, and when a file
-/// breaks the format.
+/// A sentence with the path: when the directory cannot be read or holds no case file, and when a
+/// file breaks the format.
 pub fn load(directory: &Path) -> Result<Vec<CaseFile>, String> {
     let at = |error: std::io::Error| format!("{}: {error}", directory.display());
     let mut paths = Vec::new();
@@ -128,7 +128,7 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
             .is_some()
         {
             return Err(format!(
-                "`{}`: `settings` stands beside `input`, not in it",
+                "`{}`: `settings` stands next to `input`, not in it",
                 case.name
             ));
         }
@@ -146,7 +146,8 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
 }
 
 impl Case {
-    /// Compares an answer, the verdict in its JSON form or the text of a refusal, with what is expected.
+    /// Compares an answer, the verdict in its JSON form or the text of a refusal, with what is
+    /// expected.
     ///
     /// # Errors
     /// What was expected and what was got.
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_out_of_the_contract_s_bounds_fails_whatever_is_expected() {
+    fn a_verdict_out_of_bounds_fails_whatever_the_case_expects() {
         for (code, text, memo) in [
             ("", "x", String::new()),
             ("Not-A-Code", "x", String::new()),
@@ -283,7 +284,7 @@ mod tests {
             (json!([{ "name": "n", "expct": {} }]), "expct"),
             (
                 json!([{ "name": "n", "input": { "settings": "" }, "expect": { "a": 1 } }]),
-                "beside",
+                "next to",
             ),
         ] {
             let error = file(cases.clone()).unwrap_err();

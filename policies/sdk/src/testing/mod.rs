@@ -1,6 +1,6 @@
-//! Tests as data, for policies: [`cases`] is the format of a case file and the judgement of an answer,
-//! [`run`](Cases::run) puts a policy's cases to its native `decide`, [`schema`] holds a settings schema
-//! against the struct that reads the settings.
+//! Tests as data, for policies. [`cases`] reads case files and judges answers. [`run`](Cases::run)
+//! puts a policy's cases to its native `decide`. [`schema`] derives the schema of a policy's
+//! settings.
 
 pub mod cases;
 pub mod schema;
@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use cases::CaseFile;
 
+use crate::settings::Settings;
+use crate::{Decide, Question, answer};
+
 /// The case files of one policy crate.
 #[derive(Debug)]
 pub struct Cases {
@@ -20,8 +23,8 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// Reads `cases/*.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`). What cannot
-    /// be read is a failure that [`finish`](Self::finish) reports.
+    /// Reads `cases/*.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`). A file
+    /// that cannot be read is a failure, which [`finish`](Self::finish) reports.
     pub fn of(manifest_dir: &str) -> Self {
         match cases::load(&Path::new(manifest_dir).join("cases")) {
             Ok(left) => Self {
@@ -36,15 +39,15 @@ impl Cases {
     }
 
     /// Puts every case for `point` to `decide`.
-    #[must_use = "only `finish` reports what failed"]
-    pub fn run<Input, Verdict>(
+    #[must_use = "only `finish` reports the failures"]
+    pub fn run<Input, S, Signature>(
         mut self,
         point: &str,
-        decide: impl Fn(&Input) -> Result<Verdict, String>,
+        decide: impl Decide<Input, S, Signature>,
     ) -> Self
     where
-        Input: DeserializeOwned,
-        Verdict: Serialize,
+        Input: Question<Verdict: Serialize> + DeserializeOwned,
+        S: Settings,
     {
         let (files, left) = self.left.into_iter().partition(|file| file.point == point);
         self.left = left;
@@ -56,7 +59,7 @@ impl Cases {
             for case in &file.cases {
                 let judged = serde_json::from_value(case.input.clone())
                     .map_err(|error| format!("input: {error}"))
-                    .and_then(|input| case.judge(as_json(decide(&input))?));
+                    .and_then(|input| case.judge(as_json(answer(&decide, &input))?));
                 if let Err(failure) = judged {
                     self.failures
                         .push(format!("{}: `{}`: {failure}", file.path, case.name));
@@ -69,7 +72,7 @@ impl Cases {
     /// Ends the test.
     ///
     /// # Panics
-    /// When a case failed, a file could not be read, or a file is for a point nobody ran.
+    /// When a case failed, a file could not be read, or no `run` names the point of a file.
     #[allow(
         clippy::panic,
         reason = "this is the assertion at the end of a test, with a report of its own"

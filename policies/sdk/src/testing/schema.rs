@@ -1,187 +1,162 @@
-//! A settings schema is written by hand, for people; these checks hold it against the struct.
+//! The schema of a policy's settings, derived from the struct that reads them.
+//!
+//! The derived schema is committed as `settings.schema.json`, because a component carries it and a
+//! reader looks for it. A test compares the two, and `REEVE_BLESS=1` writes the file.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 
-use crate::settings::{self, Settings};
+use crate::settings::{Range, Settings};
 
-/// Checks that `schema` (JSON Schema 2020-12) says of the settings what `T` does: the same names with
-/// the same defaults, nothing required, nothing else accepted, numbers accepted exactly from `minimum`
-/// to `maximum`, and every value of an `enum` accepted.
+const FILE: &str = "settings.schema.json";
+
+/// Set to write the file instead of comparing it.
+const BLESS: &str = "REEVE_BLESS";
+
+/// Compares `settings.schema.json` in the crate at `manifest_dir` (`env!("CARGO_MANIFEST_DIR")`)
+/// with the schema [derived](of) from `T`. With the environment variable `REEVE_BLESS`, writes it.
 ///
 /// # Errors
-/// Everything that differs, one sentence a line.
-pub fn agrees<T: Settings + Serialize>(schema: &str) -> Result<(), String> {
-    let schema: Value = serde_json::from_str(schema).map_err(|error| format!("schema: {error}"))?;
-    let mut differences = Vec::new();
-    let mut check = |holds: bool, otherwise: String| {
-        if !holds {
-            differences.push(otherwise);
-        }
-    };
-    for (key, expected) in [
-        (
-            "$schema",
-            json!("https://json-schema.org/draft/2020-12/schema"),
-        ),
-        ("type", json!("object")),
-        ("additionalProperties", json!(false)),
-    ] {
-        check(
-            schema.get(key) == Some(&expected),
-            format!("`{key}` must be {expected}"),
-        );
+/// The file cannot be read or written, or is not the derived schema.
+pub fn compare<T: Settings + JsonSchema>(manifest_dir: &str) -> Result<(), String> {
+    let path = Path::new(manifest_dir).join(FILE);
+    let at = |error: std::io::Error| format!("{}: {error}", path.display());
+    let derived = of::<T>()?;
+    if std::env::var_os(BLESS).is_some() {
+        return std::fs::write(&path, format!("{derived:#}\n")).map_err(at);
     }
-    check(
-        schema.get("required").is_none(),
-        "every setting has a default, so none is `required`".to_owned(),
-    );
-    let none = Map::new();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let properties = properties.unwrap_or(&none);
-    let defaults = serde_json::to_value(T::default()).map_err(|error| error.to_string())?;
-    let defaults = defaults.as_object().unwrap_or(&none);
-    check(
-        names(properties) == names(defaults),
-        format!(
-            "properties {:?} and fields {:?} differ",
-            names(properties),
-            names(defaults)
-        ),
-    );
-    for (name, property) in properties {
-        check(
-            property.get("default") == defaults.get(name),
-            format!("`{name}`: the defaults differ"),
-        );
-        check(
-            property.get("description").is_some_and(Value::is_string),
-            format!("`{name}` has no description"),
-        );
-        let accepts =
-            |value: Value| settings::parse::<T>(&json!({ name: value }).to_string()).is_ok();
-        check_range(name, property, &accepts, &mut check);
-        for value in property
-            .get("enum")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            check(
-                accepts(value.clone()),
-                format!("`{name}`: {value} is refused"),
-            );
-        }
+    let committed = std::fs::read_to_string(&path).map_err(at)?;
+    if says(&committed, &derived) {
+        return Ok(());
     }
-    if differences.is_empty() {
-        Ok(())
-    } else {
-        Err(differences.join("\n"))
-    }
+    Err(format!(
+        "{} is not the schema of the settings; {BLESS}=1 writes it anew:\n{derived:#}",
+        path.display()
+    ))
 }
 
-fn names(object: &Map<String, Value>) -> BTreeSet<&str> {
-    object.keys().map(String::as_str).collect()
+/// Order and white space do not count.
+fn says(committed: &str, derived: &Value) -> bool {
+    serde_json::from_str::<Value>(committed).is_ok_and(|committed| committed == *derived)
 }
 
-/// Tries both ends of a number's range from inside and from outside.
-fn check_range(
-    name: &str,
-    property: &Value,
-    accepts: &impl Fn(Value) -> bool,
-    check: &mut impl FnMut(bool, String),
-) {
-    let end = |key: &str| property.get(key).and_then(Value::as_i64);
-    let (least, most) = (end("minimum"), end("maximum"));
-    let is_number = match property.get("type") {
-        Some(Value::String(one)) => one == "integer",
-        Some(Value::Array(several)) => several.contains(&json!("integer")),
-        _ => false,
-    };
-    check(
-        !is_number || (least.is_some() && most.is_some()),
-        format!("`{name}` is a number without `minimum` and `maximum`"),
-    );
-    for (inside, outside) in [
-        (least, least.map(|least| least.saturating_sub(1))),
-        (most, most.map(|most| most.saturating_add(1))),
-    ] {
-        if let (Some(inside), Some(outside)) = (inside, outside) {
-            check(
-                accepts(json!(inside)),
-                format!("`{name}`: {inside} is refused"),
-            );
-            check(
-                !accepts(json!(outside)),
-                format!("`{name}`: {outside} is accepted"),
-            );
+/// The schema of `T`: schemars' derivation, with the [ranges](Settings::ranges) of `T`. The first
+/// sentence of the struct's documentation is its title, and a field's documentation its
+/// description.
+///
+/// # Errors
+/// A range is of a field that `T` does not have.
+pub fn of<T: Settings + JsonSchema>() -> Result<Value, String> {
+    let generator = SchemaSettings::draft2020_12().with(|with| with.inline_subschemas = true);
+    let mut schema = generator
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    plain(&mut schema);
+    if let Some(description) = schema
+        .as_object_mut()
+        .and_then(|all| all.remove("description"))
+    {
+        schema["title"] = description;
+    }
+    for Range {
+        field, accepted, ..
+    } in T::default().ranges()
+    {
+        let property = schema.pointer_mut(&format!("/properties/{field}"));
+        let property = property.ok_or_else(|| format!("`{field}` has a range and is no field"))?;
+        property["minimum"] = json!(accepted.start());
+        property["maximum"] = json!(accepted.end());
+    }
+    schema.sort_all_objects();
+    Ok(schema)
+}
+
+/// Leaves Rust out of the schema: line breaks of comments, and the names of its integers.
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("format").is_some_and(Value::is_string) {
+                members.remove("format");
+            }
+            if let Some(Value::String(description)) = members.get_mut("description") {
+                *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            members.values_mut().for_each(plain);
         }
+        Value::Array(members) => members.iter_mut().for_each(plain),
+        _ => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
 
-    #[derive(Default, Deserialize, Serialize)]
+    /// Settings of a kettle.
+    #[derive(Default, Deserialize, JsonSchema, Serialize)]
     #[serde(default, deny_unknown_fields)]
     struct Kettle {
+        /// How much
+        /// to boil.
         litres: u32,
+        lid: Lid,
+    }
+
+    #[derive(Default, Deserialize, JsonSchema, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Lid {
+        /// Off.
+        #[default]
+        Open,
+        /// On.
+        Shut,
     }
 
     impl Settings for Kettle {
-        fn check(&self) -> Result<(), String> {
-            settings::within("litres", self.litres, 0..=5)
+        fn ranges(&self) -> Vec<Range> {
+            vec![Range::of("litres", self.litres, 0..=5)]
         }
     }
 
-    fn schema(litres: Value) -> String {
-        json!({
+    #[test]
+    fn a_schema_has_descriptions_ranges_and_defaults() {
+        let expected = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Settings of a kettle.",
             "type": "object",
             "additionalProperties": false,
-            "properties": { "litres": litres },
-        })
-        .to_string()
-    }
-
-    #[test]
-    fn a_schema_that_says_the_same_agrees() {
-        let litres = json!({
-            "type": "integer", "minimum": 0, "maximum": 5, "default": 0, "description": "d",
+            "properties": {
+                "litres": {
+                    "description": "How much to boil.",
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 5,
+                    "default": 0,
+                },
+                "lid": {
+                    "oneOf": [
+                        { "const": "open", "type": "string", "description": "Off." },
+                        { "const": "shut", "type": "string", "description": "On." },
+                    ],
+                    "default": "open",
+                },
+            },
         });
-        assert_eq!(agrees::<Kettle>(&schema(litres)), Ok(()));
+        assert_eq!(of::<Kettle>(), Ok(expected));
     }
 
     #[test]
-    fn a_schema_that_says_something_else_is_told_what() {
-        for (litres, part) in [
-            (
-                json!({ "type": "integer", "minimum": 0, "maximum": 6, "default": 0 }),
-                "6 is refused",
-            ),
-            (
-                json!({ "type": "integer", "minimum": 0, "maximum": 4, "default": 0 }),
-                "5 is accepted",
-            ),
-            (
-                json!({ "type": "integer", "minimum": 0, "maximum": 5, "default": 1 }),
-                "defaults differ",
-            ),
-            (
-                json!({ "type": "integer", "default": 0 }),
-                "without `minimum`",
-            ),
-            (json!({ "default": 0 }), "no description"),
-        ] {
-            let error = agrees::<Kettle>(&schema(litres.clone())).unwrap_err();
-            assert!(error.contains(part), "{litres}: {error}");
-        }
-        let error = agrees::<Kettle>(&schema(json!({})).replace("litres", "liters")).unwrap_err();
-        assert!(error.contains("liters"), "{error}");
+    fn a_committed_schema_that_says_something_else_is_told_apart() {
+        let derived = of::<Kettle>().unwrap();
+        let committed = format!("{derived:#}\n");
+        assert!(says(&committed, &derived));
+        assert!(!says(&committed.replace("Off.", "On."), &derived));
+        assert!(!says("", &derived));
     }
 }

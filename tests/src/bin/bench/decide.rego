@@ -113,7 +113,7 @@ is_waited_for if {
 
 ip_pending := wait(settings.ip_pending_wait_ms, "ip-pending", text) if {
 	is_waited_for
-	text := sprintf("%s runs and has %s; nothing else is started meanwhile.", [home.id, found_address])
+	text := sprintf("%s runs and has %s; nothing else is started.", [home.id, found_address])
 }
 
 found_address := "only an address of a kind that `address_order` leaves out" if { true in home.addresses }
@@ -146,7 +146,7 @@ else := wait(2000, "not-visible", text) if {
 under_way := wait(settings.boot_wait_ms, code, text) if {
 	some code, what in {"launching": "A launch", "starting": "A start", "stopping": "A stop"}
 	since_ms := input["in-flight"][code]
-	text := sprintf("%s is under way since %s.", [what, duration(since_ms)])
+	text := sprintf("%s has been in flight for %s.", [what, duration(since_ms)])
 }
 
 unseen := look_by_tag if {
@@ -166,11 +166,11 @@ may_run_unseen if {
 
 look_by_tag := plain("adopt", "look-by-tag", text) if {
 	text := sprintf(
-		"%s is %s; what else carries the worker's tags comes first.",
+		"%s is %s; a scan by tag comes first.",
 		[home.id, object.get(in_words, home.state, home.state)],
 	)
 }
-else := plain("adopt", "look-by-tag", "No instance is adopted or named; what carries the worker's tags comes first.")
+else := plain("adopt", "look-by-tag", "No instance is adopted or named; a scan by tag comes first.")
 
 in_words := {
 	"unknown": "unknown to the host",

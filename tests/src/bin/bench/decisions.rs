@@ -73,11 +73,7 @@ fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Resul
     let mut work: Vec<Work<'_>> = vec![
         Box::new(|| drop(black_box(floor.call()))),
         Box::new(|| drop(black_box(policy.decide(black_box(&input))))),
-        Box::new(|| {
-            drop(black_box(reeve_resolve::decide(
-                &black_box(&native).clone(),
-            )))
-        }),
+        Box::new(|| drop(black_box(decide_natively(&black_box(&native).clone())))),
         Box::new(|| drop(black_box(rego.decide(black_box(&ready).clone())))),
         Box::new(|| {
             let parsed = regorus::Value::from_json_str(black_box(&text));
@@ -95,7 +91,12 @@ fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Resul
     })
 }
 
-/// Asserts that all ways give the same verdict: only then can their speeds be compared.
+/// The code of the component, without the component around it.
+fn decide_natively(input: &guest::Input) -> Result<guest::Verdict, String> {
+    reeve_policy_sdk::answer(&reeve_resolve::decide, input)
+}
+
+/// Speeds can be compared only of the same decision.
 fn ensure_agreement(
     policy: &LoadedPolicy,
     input: &point::Input,
@@ -106,7 +107,7 @@ fn ensure_agreement(
         anyhow::bail!("resolve.wasm has answered another question than resolve");
     };
     let component = serde_json::to_value(component)?;
-    let native = reeve_resolve::decide(native).map_err(anyhow::Error::msg)?;
+    let native = decide_natively(native).map_err(anyhow::Error::msg)?;
     let native = serde_json::to_value(native)?;
     let rego = rego::json(&rego)?;
     let served = &component["action"]["serve"]["id"];

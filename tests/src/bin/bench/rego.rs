@@ -44,12 +44,12 @@ pub(crate) fn json(value: &Value) -> Result<serde_json::Value> {
 mod tests {
     use reeve_policy_sdk::resolve::{Input, Verdict};
     use reeve_policy_sdk::testing::Cases;
+    use reeve_resolve::Settings;
 
     use super::*;
 
-    fn decide(input: &Input) -> Result<Verdict, String> {
-        // Only the component refuses settings that are out of range.
-        reeve_resolve::decide(input)?;
+    /// The settings are read for their errors alone: rego reads them from the input.
+    fn decide(input: &Input, _: &Settings) -> Result<Verdict, String> {
         let answer = || {
             let verdict = Rego::load()?.decide(value(&serde_json::to_value(input)?)?)?;
             anyhow::Ok(serde_json::from_value(json(&verdict)?)?)
