@@ -1,4 +1,4 @@
-//! Handing out an address: only one that is known to be the worker's and up.
+//! Checks that an address that is handed out is one of the worker's adopted, running instance.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::model::point::resolve::Target;
 use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
-    /// Checks a `serve` verdict and answers with the address.
+    /// Checks a `serve` verdict and returns the address.
     ///
     /// # Errors
     /// The veto: the instance is not the worker's adopted one, is not running by its last reading, or
