@@ -78,8 +78,8 @@ impl Scene<'_> {
             Some(most) if age >= most => Err(Veto::new(
                 Rule::TokenExpired,
                 format!(
-                    "the launch of generation {} was first sent {age} ago and never answered; the provider remembers its token for \
-                     {most}, and a replay after that could launch another instance",
+                    "the launch of generation {} was first sent {age} ago and never answered; \
+                     the provider remembers its token for {most}, and a replay after that could launch another",
                     attempt.generation
                 ),
             )),
