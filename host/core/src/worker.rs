@@ -1,4 +1,4 @@
-//! One worker of a host: its facts, and the flows that look after it.
+//! One worker of a host: its facts and its flows.
 
 use std::ops::Deref;
 
@@ -15,7 +15,7 @@ pub use crate::facts::{
 };
 pub use crate::flow::{Until, Wait};
 
-/// One worker. Its facts can be read through it.
+/// One worker. It dereferences to its facts.
 #[derive(Clone, Debug)]
 pub struct Worker {
     pub(crate) facts: Facts,
@@ -23,7 +23,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker of which nothing is known but what the store and the journal remember.
+    /// A worker about which only the store and the journal are known.
     pub(crate) fn new(
         id: WorkerId,
         spec: WorkerSpec,
@@ -37,18 +37,19 @@ impl Worker {
         }
     }
 
-    /// The worker as people see it at `now`.
+    /// The worker's status at `now`.
     pub fn status(&self, now: Instant) -> WorkerStatus {
         let flows = self.flows.status(&self.facts, now);
         self.facts.status(now, flows)
     }
 
-    /// What its flows wait for.
+    /// What the worker's flows wait for.
     pub fn waits(&self) -> impl Iterator<Item = &Wait> {
         self.flows.waits()
     }
 
-    /// What `reap` would be told of this instance at `now`; `None` when it is not known.
+    /// The input that `reap` would get for this instance at `now`; `None` if the instance is not
+    /// known.
     pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
         self.facts.reap_input(now, id, self.flows.reap_memo(id))
     }

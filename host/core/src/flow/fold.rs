@@ -1,4 +1,4 @@
-//! Taking an event into the facts, and having the flows hear of it.
+//! Folds an event into the facts, then has the flows hear of it.
 
 use crate::event::{WorkerEvent, WorkerTimer};
 use crate::happened::{Happened, WriteEnd};
@@ -13,13 +13,13 @@ use crate::turn::Turn;
 use crate::worker::Worker;
 use crate::{act, record};
 
-/// The host begins to work.
+/// Takes in the start of the host.
 pub(crate) fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
     record::on_started(&mut worker.facts, turn);
     step(worker, turn, Happened::Started);
 }
 
-/// Something happened to this worker.
+/// Takes in an event about this worker.
 pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, what: WorkerEvent) {
     let facts = &mut worker.facts;
     let happened = match what {
@@ -90,7 +90,7 @@ pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, what: WorkerEve
     step(worker, turn, happened);
 }
 
-/// A tag scan of the pool ended, and this is its part about this worker.
+/// Takes in this worker's part of a tag scan.
 pub(crate) fn on_scan(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -112,7 +112,8 @@ pub(crate) fn on_scan(
     step(worker, turn, Happened::Scanned { asked_at, error });
 }
 
-/// EC2's status checks were read; `Ok(None)`: the answer says nothing of this worker's instance.
+/// Takes in a reading of EC2's status checks; `Ok(None)` if the answer lacks this worker's
+/// instance.
 pub(crate) fn on_status_checks(
     worker: &mut Worker,
     turn: &mut Turn<'_>,
@@ -155,7 +156,8 @@ fn on_reading(
     }
 }
 
-/// The record was read, or could not be. What the store said before is served on, unless a pass waits for more.
+/// Takes in a reading of the record. If the reading failed while a pass waits for it, the pass uses
+/// the record as last known; otherwise the reading is tried again.
 fn on_record_read(
     worker: &mut Worker,
     turn: &mut Turn<'_>,

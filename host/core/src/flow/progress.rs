@@ -1,48 +1,48 @@
-//! What a flow says of itself when it has been advanced.
+//! The result of advancing a flow.
 
 use crate::guard::Proposal;
 use crate::model::id::DecisionId;
 use crate::model::time::Instant;
 
-/// How a flow stands.
+/// The progress of a flow.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// It has nothing to do until it hears of something.
+    /// The flow has nothing to do until it hears news.
     Quiet,
-    /// It waits.
+    /// The flow waits.
     Waits(Wait),
-    /// It wants the cloud changed, and hears at once what the guard says.
+    /// The flow wants the cloud changed, and gets the guard's answer at once.
     Proposes(Proposed),
 }
 
 /// What a flow waits for, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// In words that follow "waits for".
+    /// The thing waited for, in words that follow "waits for".
     pub what: &'static str,
-    /// Its end.
+    /// The end of the wait.
     pub until: Until,
 }
 
-/// The end of a wait. A wait without one has to say so, and why.
+/// The end of a wait. A wait without an end states the reason (V1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// A timer runs out at this instant, and the flow acts on it.
     At(Instant),
-    /// Something that is under way ends: a call of the shell, which answers each within its own time-out, or another flow's
-    /// part of the same step.
+    /// A call of the shell ends, which has its own time-out, or another flow ends its part of the
+    /// same step.
     Answered,
-    /// Nothing ends it in every case, for this reason.
+    /// No bound exists in every case, for this reason.
     Unbounded(&'static str),
 }
 
 /// A change of the cloud that a flow wants.
 #[derive(Debug)]
 pub(super) struct Proposed {
-    /// The decision it rests on.
+    /// The decision that the proposal rests on.
     pub(super) decision: DecisionId,
     pub(super) proposal: Proposal,
-    /// Whether the flow itself journals and tells of a veto.
+    /// Whether the flow itself journals and announces a veto.
     pub(super) is_vetoed_quietly: bool,
 }
 
@@ -64,7 +64,7 @@ impl Progress {
 }
 
 impl Proposed {
-    /// A proposal whose veto is journaled and told like any other.
+    /// A proposal whose veto is journaled and announced like any other.
     pub(super) fn new(decision: DecisionId, proposal: Proposal) -> Self {
         Self {
             decision,
@@ -73,7 +73,7 @@ impl Proposed {
         }
     }
 
-    /// A proposal whose veto the flow itself tells of, where it is new.
+    /// A proposal whose veto the flow itself announces, if it is new.
     pub(super) fn quietly(decision: DecisionId, proposal: Proposal) -> Self {
         Self {
             is_vetoed_quietly: true,

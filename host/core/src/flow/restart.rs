@@ -1,4 +1,5 @@
-//! The restart of a worker: begun once, however many ask, and over only when the worker is really there.
+//! The restart of a worker. It begins once for any number of requests, and ends when the worker is
+//! up again.
 //!
 //! ```text
 //! asked ─▶ debounce (programs) ─▶ guard ─▶ record and stop ─▶ Ending ─▶ Provisioning ─▶ Done
@@ -6,8 +7,9 @@
 //!             └ defer: after this one
 //! ```
 //!
-//! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing is concluded
-//! from how the worker looks until it is over (docs/incidents.md#self-fire).
+//! While a restart is in flight, the route is withdrawn, `reap` is not asked, and callers get
+//! `restarting`. Until it is over, the host concludes nothing from the worker's signals
+//! (docs/incidents.md#self-fire).
 
 use std::collections::BTreeMap;
 
@@ -29,43 +31,46 @@ use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// A stop has taken 20 minutes (public reports), a boot some more; after that the restart has failed.
+/// How long a restart may take before it has failed: a stop has taken 20 minutes (public reports),
+/// and a boot follows.
 const RESTART_MAX: Millis = Millis::from_secs(1_800);
-/// How long an instance that is up with an address may take to its first heartbeat: a box that never speaks must not
-/// keep callers away for as long as a stop may take.
+/// How long an instance with an address may take to its first heartbeat. A silent box must not keep
+/// callers away for as long as a stop may take.
 const SPEAKS_MAX: Millis = Millis::from_secs(600);
-/// Between looks at a restart in flight.
+/// The interval between checks of a restart in flight.
 const FOLLOW: Millis = Millis::from_secs(2);
-/// When a stop without an answer is sent again: by then the cloud shows whether it was carried out.
+/// The pause before an unanswered stop is sent again: by then the cloud shows whether it was
+/// carried out.
 const END_AGAIN: Millis = Millis::from_secs(30);
-/// Causes that drops are counted by; a program that names each request anew must not fill the memory.
+/// The number of causes that drops are counted by. A program with a new cause for each request must
+/// not fill the memory.
 const CAUSES_MAX: usize = 64;
 
-/// What this host remembers of the worker's restarts. The latest one itself stands in the record.
+/// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts {
-    /// Requests that were dropped since the latest one began.
+    /// Requests that were dropped since the latest restart began.
     dropped: u32,
-    /// All that were dropped since this host started, by their cause.
+    /// All requests that were dropped since this host started, by their cause.
     drops: BTreeMap<String, u64>,
-    /// When the one in flight is looked at.
+    /// When the restart is checked next.
     look_at: Option<Instant>,
-    /// When its stop may be sent again.
+    /// When the restart's stop may be sent again.
     end_again: Option<Instant>,
     heard: Vec<Heard>,
     proposed: Option<Wanted>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
-    /// The record says something new of a restart, or may.
+    /// The record may have a new restart.
     Found,
-    /// The end of this instance was carried out, or refused.
+    /// A stop or termination of this instance was carried out or refused.
     Ended(InstanceId),
-    /// The worker may be there again.
+    /// The worker may be up again.
     PerhapsThere,
-    /// It is time to look.
+    /// The restart is due for a check.
     Follow,
     /// A command asks for a restart.
     Commanded(Commanded),
@@ -78,23 +83,23 @@ struct Commanded {
     choice: Option<Choice>,
 }
 
-/// What an end of an instance is proposed for.
+/// The reason for a proposed end of an instance.
 #[derive(Clone, Debug)]
 enum Wanted {
-    /// A restart that begins with it.
+    /// A restart that begins with the end.
     Begin {
         request: RestartRequest,
         id: InstanceId,
-        /// Whether it was put off before; otherwise a command asks for it.
+        /// Whether the restart was deferred; otherwise a command asks for it.
         was_deferred: bool,
     },
-    /// A restart in flight, whose stop had no effect.
+    /// A restart in flight whose stop had no effect.
     EndAgain,
 }
 
 /// How a restart begins.
 enum Begin {
-    /// With nothing to be ended, or not at all.
+    /// Without an instance to end, or not at all.
     At(Result<CommandOutcome, Refused>),
     /// With the end of this instance.
     Ends(InstanceId),
@@ -141,13 +146,13 @@ impl Flow for Restarts {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Found => {
-                    self.found(facts, turn);
+                    self.on_found(facts, turn);
                     None
                 }
                 Heard::Ended(id) => {
                     let restart = facts.restart.as_ref();
                     if restart.is_some_and(|it| it.instance.as_ref() == Some(&id)) {
-                        self.later(facts, turn);
+                        self.check_later(facts, turn);
                     }
                     None
                 }
@@ -182,7 +187,7 @@ impl Flow for Restarts {
         };
         match judged {
             Ok(_) => {
-                self.begun(facts, turn, &request, Some(id));
+                self.on_begun(facts, turn, &request, Some(id));
                 if !was_deferred {
                     tell_taken(turn, Ok(CommandOutcome::RestartBegun));
                 }
@@ -203,7 +208,7 @@ impl Restarts {
         &self.drops
     }
 
-    /// A command asks for a restart. Programs are asked about by `debounce` first.
+    /// Takes over a command that asks for a restart. `debounce` is asked first if a program asks.
     fn take_command(
         &mut self,
         facts: &mut Facts,
@@ -234,7 +239,7 @@ impl Restarts {
         None
     }
 
-    /// Single flight: one restart, and one mutation, at a time.
+    /// Begins a restart. Single flight: one restart, and one mutation, at a time.
     fn begin(
         &mut self,
         facts: &mut Facts,
@@ -270,7 +275,7 @@ impl Restarts {
         match live.filter(|_| facts.adopted_is_live(turn.now)) {
             Some(id) => Begin::Ends(id),
             None => {
-                self.begun(facts, turn, request, None);
+                self.on_begun(facts, turn, request, None);
                 record::write(facts, turn, None);
                 Begin::At(Ok(CommandOutcome::RestartBegun))
             }
@@ -296,7 +301,7 @@ impl Restarts {
         Proposed::new(decision, proposal)
     }
 
-    fn begun(
+    fn on_begun(
         &mut self,
         facts: &mut Facts,
         turn: &mut Turn<'_>,
@@ -305,7 +310,7 @@ impl Restarts {
     ) {
         let text = match &instance {
             Some(id) => format!("{request}; {id} is ended first"),
-            None => format!("{request}; nothing is up, so there is only to provision"),
+            None => format!("{request}; nothing is up, so an instance is only brought up"),
         };
         let fields = [("cause", request.cause.as_str())];
         turn.notice(facts, Step::RestartBegun, text, &fields);
@@ -322,10 +327,11 @@ impl Restarts {
         };
         act::begin_restart(facts, turn, restart);
         turn.tell(Happened::RestartBegun);
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    /// Each drop is counted by its cause, logged, and shown (docs/incidents.md#self-fire).
+    /// Drops a request. Each drop is counted by its cause, logged and shown
+    /// (docs/incidents.md#self-fire).
     fn drop_request(
         &mut self,
         facts: &WorkerFacts,
@@ -361,12 +367,12 @@ impl Restarts {
         }
         act::note_restart(facts, |restart| restart.deferred = Some(request.clone()));
         record::write(facts, turn, None);
-        self.later(facts, turn);
+        self.check_later(facts, turn);
         Ok(CommandOutcome::RestartDeferred)
     }
 
-    /// Looks at a restart in flight, and at what follows one that is over. A timer that an earlier one has overtaken has no
-    /// effect.
+    /// Checks a restart in flight, or begins the deferred one after a restart that is over. The
+    /// timer has no effect if an earlier one replaced it.
     fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         if self.look_at.is_none_or(|at| turn.now < at) {
             return None;
@@ -384,30 +390,30 @@ impl Restarts {
             .map(|adopted| turn.now.since(adopted.since));
         let is_silent = is_up_again(facts, &restart) && up_for >= Some(SPEAKS_MAX);
         if age >= RESTART_MAX || is_silent {
-            self.over(facts, turn, RestartStage::Failed);
+            self.end(facts, turn, RestartStage::Failed);
             return None;
         }
         let mut proposed = None;
         if restart.stage == RestartStage::Ending && facts.in_flight.is_none() {
             proposed = self.end_again(facts, turn, &restart, age);
         }
-        self.later(facts, turn);
-        // With nothing but the heartbeat to come there is nothing to look at in the cloud.
+        self.check_later(facts, turn);
+        // If only the heartbeat is missing, there is nothing to read from the cloud.
         if !is_up_again(facts, &restart) {
             turn.tell(Happened::LookWanted);
         }
         proposed
     }
 
-    /// Begins to follow a restart that this host finds in the record.
-    fn found(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    /// Begins to check a restart that the record shows.
+    fn on_found(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let is_open = |it: &Restart| it.is_in_flight() || it.deferred.is_some();
         if facts.restart.as_ref().is_some_and(is_open) {
-            self.later(facts, turn);
+            self.check_later(facts, turn);
         }
     }
 
-    /// The outcome of the stop is not known: what the cloud shows decides.
+    /// Decides by the cloud's readings about a stop whose outcome is not known.
     fn end_again(
         &mut self,
         facts: &mut Facts,
@@ -440,8 +446,8 @@ impl Restarts {
         ))
     }
 
-    /// "Really there": up with an address, adopted since the restart began and, where boxes register, with a heartbeat of
-    /// that life.
+    /// Ends the restart if the worker is up again: it has an address, it was adopted since the
+    /// restart began and, if boxes register, it has sent a heartbeat since that adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
@@ -450,11 +456,11 @@ impl Restarts {
         let heartbeat = facts.record.activity().heartbeat_at;
         let speaks = facts.pool.boxes.is_none() || heartbeat > adopted_since;
         if is_up_again(facts, restart) && speaks {
-            self.over(facts, turn, RestartStage::Done);
+            self.end(facts, turn, RestartStage::Done);
         }
     }
 
-    fn over(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, stage: RestartStage) {
+    fn end(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, stage: RestartStage) {
         act::note_restart(facts, |restart| restart.stage = stage);
         let Some(restart) = &facts.restart else {
             return;
@@ -478,11 +484,12 @@ impl Restarts {
         if record::may_write_soon(facts, turn) {
             record::write(facts, turn, None);
         }
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    /// A restart that was put off begins when the window of the one before is over: it is a cycle of its own. It waits for an
-    /// instance that is being brought up, which may have read already what the restart is to make it read anew.
+    /// Begins the deferred restart when the window of the last one is over: it is a cycle of its
+    /// own. It waits for an instance that boots, because that instance may already have read the
+    /// old configuration.
     fn run_deferred(
         &mut self,
         facts: &mut Facts,
@@ -494,7 +501,7 @@ impl Restarts {
             scene.may_restart(&request)
         });
         if may.is_err() || comes_up(facts) {
-            self.later(facts, turn);
+            self.check_later(facts, turn);
             return None;
         }
         turn.shared.decisions = turn.shared.decisions.next();
@@ -508,13 +515,13 @@ impl Restarts {
         None
     }
 
-    /// It could not begin: it waits on.
+    /// Keeps the deferred restart for a later try.
     fn put_off(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, request: RestartRequest) {
         act::note_restart(facts, |restart| restart.deferred = Some(request));
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    fn later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    fn check_later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let at = turn.now + FOLLOW;
         let is_sooner = |look_at: Instant| look_at <= turn.now || at < look_at;
         if self.look_at.is_none_or(is_sooner) {
@@ -524,7 +531,7 @@ impl Restarts {
     }
 }
 
-/// Whether an instance is being brought up already.
+/// Whether a launch or start is under way.
 fn comes_up(facts: &WorkerFacts) -> bool {
     let is_sent = facts
         .in_flight
@@ -533,8 +540,8 @@ fn comes_up(facts: &WorkerFacts) -> bool {
     facts.attempt.is_some() || is_sent
 }
 
-/// Up with an address, and adopted since the restart began. While another instance is being brought up, by any host, the
-/// adopted one is of the life before.
+/// Whether the worker has an address and was adopted since the restart began. While another
+/// instance is being brought up by any host, the adopted one belongs to the life before.
 fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
     let adopted = facts.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
@@ -554,7 +561,7 @@ fn refused(veto: &Veto) -> Refused {
     };
     let text = match code {
         RefusedCode::Vetoed => veto.to_string(),
-        // The code says as much as the rule's name.
+        // The code already says what the rule's name says.
         _ => veto.text.clone(),
     };
     Refused::new(code, text)

@@ -1,5 +1,5 @@
-//! The look for the address of an instance that runs. Finding the instance and finding its address are separate steps:
-//! whatever happens here, nothing else is started (docs/incidents.md#ip-race).
+//! The search for the address of a running instance. Finding the instance and finding its address
+//! are separate steps: this one never starts another instance (docs/incidents.md#ip-race).
 
 use super::not_yet::{self, address_pending};
 use super::{Next, PassStep, Resolve};
@@ -14,27 +14,28 @@ use crate::model::response::NotYetCode;
 use crate::model::time::{Instant, Millis};
 use crate::turn::Turn;
 
-/// The bounds of "look again": faster would only spend describe calls, slower would leave callers hanging.
+/// The bounds of the pause before a look: a shorter one would only cost describe calls, a longer
+/// one would leave callers waiting.
 const AGAIN_MIN: Millis = Millis::new(100);
 const AGAIN_MAX: Millis = Millis::from_secs(60);
 /// The longest a `give-up` answers later callers.
 const GIVE_UP_VALID_MAX: Millis = Millis::from_secs(60);
 
-/// The look for the address of the adopted instance. It ends with the adoption.
+/// The search for the address of the adopted instance. It ends with the adoption.
 #[derive(Clone, Debug)]
 pub(super) struct AddressWatch {
     id: InstanceId,
     adopted_since: Instant,
     /// Readings without an address so far.
     tries: u32,
-    /// When the first of them was asked for.
+    /// When the first of these readings was asked for.
     since: Instant,
-    /// A `give-up` that still answers callers: until when, and when they are to come back.
+    /// A `give-up` that still answers callers: until when, and when callers retry.
     pub(super) given_up: Option<(Instant, Millis)>,
 }
 
 impl Resolve {
-    /// The adopted instance runs without an address: begin to look, or go on.
+    /// Begins or continues the search for the address of the adopted instance.
     pub(super) fn watch_address(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(adopted) = &facts.adopted else {
             return;
@@ -71,8 +72,8 @@ impl Resolve {
         self.set_step(PassStep::RetryIp(decision));
     }
 
-    /// In a pass that has just read the instance: goes on looking if a look was under way and there is still no address.
-    /// Otherwise the look is over, and `resolve` has the word.
+    /// Continues a search under way if the instance, just read, still has no address. Otherwise the
+    /// search is over, and `resolve` decides.
     pub(super) fn is_still_pending(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> bool {
         if self.address_watch.is_some() && address_pending(facts) {
             self.watch_address(facts, turn);
@@ -82,7 +83,7 @@ impl Resolve {
         false
     }
 
-    /// A look is over when another adoption has begun, or none is left.
+    /// Ends the search if its adoption is over.
     pub(super) fn drop_stale_watch(&mut self, facts: &WorkerFacts) {
         let adopted = facts.adopted.as_ref();
         self.address_watch.take_if(|watch| {
@@ -90,7 +91,7 @@ impl Resolve {
         });
     }
 
-    /// Follows the verdict of `retry-ip`; `None`: it gave no usable answer.
+    /// Carries out the verdict of `retry-ip`; `None` if it gave no usable answer.
     pub(super) fn retry_ip_decided(
         &mut self,
         facts: &WorkerFacts,
@@ -111,15 +112,15 @@ impl Resolve {
         }
     }
 
-    /// The pause is over: read the instance again.
+    /// Reads the instance again after the pause.
     pub(super) fn look_for_address(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Next {
         let step = self.pass.as_ref().map(|pass| &pass.step);
         if !matches!(step, Some(PassStep::AddressPause(_))) {
             return Next::Waits;
         }
         let Some(watch) = &self.address_watch else {
-            // The instance was ended in the pause: the pass goes on without it.
-            return Next::GoesOn;
+            // The instance was ended in the pause; the pass continues without it.
+            return Next::AsksResolveAfterWrite;
         };
         let id = watch.id.clone();
         self.set_step(PassStep::Instance(id.clone()));
@@ -130,7 +131,7 @@ impl Resolve {
     fn look_again_after(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, pause: Millis) {
         let pause = pause.clamp(AGAIN_MIN, AGAIN_MAX);
         if self.callers.is_empty() {
-            // No caller waits for this very pass: the slower look of the background is enough.
+            // No caller waits for this pass, so the slower background search is enough.
             return self.give_up(facts, turn, pause, Millis::ZERO);
         }
         let at = turn.now + pause;
@@ -159,7 +160,8 @@ impl Resolve {
 }
 
 impl AddressWatch {
-    /// The question "it runs without an address; look again?"; `None` when the instance is not known.
+    /// The input of `retry-ip`: "it runs without an address; look again?". `None` if the instance
+    /// is not known.
     fn input(&self, facts: &WorkerFacts, now: Instant) -> Option<retry_ip::Input> {
         let known = facts.instances.get(&self.id)?;
         Some(retry_ip::Input {

@@ -1,6 +1,7 @@
-//! Where is the worker? One pass reads the pointer, reads the instance it leads to, scans by tag if that does not serve,
-//! asks `resolve`, and says what is to be done. Parts: [`callers`] (who waits and is answered), [`adopt`] (which running
-//! instance), [`address`] (the look for an address), [`not_yet`] (which code a caller gets, and why).
+//! Where is the worker? One pass reads the pointer and the instance that it names, scans by tag if
+//! that instance cannot serve, asks `resolve`, and carries out the verdict. Parts: [`callers`]
+//! (pending requests), [`adopt`] (which running instance), [`address`] (the search for an address),
+//! [`not_yet`] (the code for a caller that is not served).
 
 mod address;
 mod adopt;
@@ -34,26 +35,26 @@ use callers::Caller;
 use not_yet::{COME_BACK, address_pending};
 use pass::{Pass, PassStep};
 
-/// Decisions of `resolve` in one pass: look, adopt, and what follows need four; twice that ends a policy
-/// that goes round in circles.
+/// The limit of `resolve` decisions in one pass. A scan, an adoption and what follows need four;
+/// more than twice that is a policy in a loop.
 const DECISIONS_MAX: u8 = 8;
 /// The longest a `serve` is repeated without asking again.
 const VALID_MAX: Millis = Millis::from_secs(600);
 
-/// Callers who wait, and the pass that looks for their answer.
+/// The pending requests, and the pass that looks for their answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolve {
     pass: Option<Pass>,
     callers: BTreeMap<RequestId, Caller>,
     /// Candidates that `adopt` was shown and did not take.
     declined: Option<Declined>,
-    /// The look for an address under way.
+    /// The search for an address under way.
     address_watch: Option<AddressWatch>,
-    /// What the policy asked to be given back.
+    /// The state that the policy returned last time.
     memo: String,
     /// Why the last caller was turned away.
     last_not_yet: Option<NotYet>,
-    /// Until when a look without a request is scheduled already.
+    /// When the next look without a request is due.
     follow_at: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     handed_out_told: Option<Instant>,
@@ -61,14 +62,14 @@ pub(super) struct Resolve {
     proposed: Option<Wanted>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
     /// A caller asks where the worker is.
     Asked(RequestId, Option<Millis>),
-    /// The published route was answered with.
+    /// The shell answered callers with the published route.
     HandedOut(InstanceId),
-    /// This caller's patience ends.
+    /// This caller's wait ends.
     Deadline(RequestId),
     /// It is time to look again without a request.
     Follow,
@@ -82,43 +83,43 @@ enum Heard {
     Scanned(Option<CloudError>),
     /// A policy has answered.
     Decided(DecisionId, Decision),
-    /// The record was read, or the store did not answer although what it said before is known.
+    /// The record was read, or the reading failed and the record as last known is used.
     RecordRead,
     /// A write of the record has ended.
     RecordWritten,
-    /// The store did not answer, and is asked again after the pause.
+    /// The store did not answer; it is asked again after the pause.
     StoreFailed(StoreError, Millis),
-    /// A mutation has come to its end.
+    /// A mutation has ended.
     MutationEnded,
-    /// What the pass was about to do is no longer so.
+    /// The step that the pass prepared is obsolete.
     LookAgain,
     /// A pass is wanted, if there is none.
     LookWanted,
-    /// The worker was forgotten: the pass under way begins once more.
+    /// The worker's state was cleared: the pass under way begins again.
     Forgotten,
 }
 
-/// What is proposed, and rests on this decision.
+/// A proposal of this flow.
 #[derive(Clone, Debug)]
 enum Wanted {
     /// To start or launch.
     Change(DecisionId),
-    /// To take this instance over.
+    /// To adopt this instance.
     Adopt(InstanceId),
 }
 
-/// What comes next in a pass.
+/// The next action in a pass.
 #[derive(Debug)]
 enum Next {
-    /// Nothing: an answer is awaited, or the pass is over.
+    /// None: the pass waits for an answer, or is over.
     Waits,
-    /// `resolve` is asked again.
+    /// Ask `resolve` again.
     AsksResolve,
-    /// The same, after the write of the record that is under way.
-    GoesOn,
-    /// This address is handed out.
+    /// Ask `resolve` again, after the write of the record that is under way.
+    AsksResolveAfterWrite,
+    /// Hand this address out.
     Serves(Route),
-    /// This is proposed.
+    /// Make this proposal.
     Proposes(DecisionId, Proposal),
 }
 
@@ -213,7 +214,7 @@ impl Flow for Resolve {
 }
 
 impl Resolve {
-    /// Who asks for the worker, for the guard and for other flows.
+    /// The pending requests and the pass, for the guard and other flows.
     pub(super) fn asking(&self) -> Asking {
         let mut looks_at = Vec::new();
         if let Some(pass) = &self.pass {
@@ -258,12 +259,14 @@ impl Resolve {
             Heard::Scanned(error) => self.scanned(facts, turn, error),
             Heard::Decided(decision, made) => return self.decided(facts, turn, decision, made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),
-            // What more there is to write comes first.
+            // The rest of the record is written first.
             Heard::RecordWritten if facts.record.dirty => {}
             Heard::RecordWritten if self.is_at(&PassStep::RecordWritten) => {
                 return Next::AsksResolve;
             }
-            Heard::MutationEnded if self.is_at(&PassStep::Mutation) => return Next::GoesOn,
+            Heard::MutationEnded if self.is_at(&PassStep::Mutation) => {
+                return Next::AsksResolveAfterWrite;
+            }
             Heard::RecordRead | Heard::RecordWritten | Heard::MutationEnded => {}
             Heard::StoreFailed(error, pause) => self.store_failed(facts, turn, &error, pause),
             Heard::LookAgain => self.look_again(facts, turn),
@@ -274,7 +277,7 @@ impl Resolve {
         Next::Waits
     }
 
-    /// Does what comes next; `Some`: the guard is asked first.
+    /// Carries out the next action; `Some` is a proposal for the guard.
     fn follow_up(
         &mut self,
         facts: &mut Facts,
@@ -284,10 +287,10 @@ impl Resolve {
         match next {
             Next::Waits => {}
             Next::AsksResolve => self.ask_resolve(facts, turn),
-            Next::GoesOn if facts.record.writing.is_some() => {
+            Next::AsksResolveAfterWrite if facts.record.writing.is_some() => {
                 self.set_step(PassStep::RecordWritten);
             }
-            Next::GoesOn => self.ask_resolve(facts, turn),
+            Next::AsksResolveAfterWrite => self.ask_resolve(facts, turn),
             Next::Serves(route) => self.served(facts, turn, route),
             Next::Proposes(decision, proposal) => {
                 self.proposed = Some(match &proposal {
@@ -350,7 +353,7 @@ impl Resolve {
     /// (docs/incidents.md#stale-pointer).
     fn begin(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.pass = Some(Pass::new(turn.now));
-        // Where other hosts write too, what they have written comes first.
+        // In a shared store, the record is read first.
         let in_doubt = facts.record.stored.is_none() || facts.record.in_doubt;
         if turn.shared.store_is_shared || in_doubt {
             turn.read_record(facts);
@@ -359,7 +362,7 @@ impl Resolve {
         }
     }
 
-    /// Begins the pass under way once more: what it was about to do is no longer so.
+    /// Begins the pass under way again, because the step that it prepared is obsolete.
     fn look_again(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(pass) = &self.pass else {
             return;
@@ -479,7 +482,7 @@ impl Resolve {
         self.set_step(PassStep::Resolve(decision));
     }
 
-    /// Follows a decision that the pass under way waits for.
+    /// Carries out a decision that the pass waits for.
     fn decided(
         &mut self,
         facts: &mut Facts,
@@ -488,7 +491,7 @@ impl Resolve {
         made: Decision,
     ) -> Next {
         if self.awaited() != Some(decision) {
-            // The pass began once more in between.
+            // The pass has begun again since.
             return Next::Waits;
         }
         match self.pass.as_ref().map(|pass| &pass.step) {
@@ -517,7 +520,7 @@ impl Resolve {
         }
     }
 
-    /// Follows the verdict of `resolve`.
+    /// Carries out the verdict of `resolve`.
     fn resolved(
         &mut self,
         facts: &mut Facts,
@@ -530,7 +533,7 @@ impl Resolve {
         let why = verdict.reason.text;
         match verdict.action {
             Action::Serve(_) if facts.is_restarting() => {
-                let detail = "the worker restarts; it is not really there yet";
+                let detail = "the worker restarts and is not up yet";
                 self.come_back(facts, turn, decision, NotYetCode::Restarting, detail)
             }
             Action::Serve(_) if facts.adopted_is_being_ended() => {
@@ -545,7 +548,8 @@ impl Resolve {
                     Next::Waits
                 })
             }
-            // The guard would refuse what follows: no scan and no question to `adopt` is spent on it.
+            // The guard would refuse the mutation, so no scan and no call of `adopt` is spent on
+            // it.
             Action::Adopt | Action::Start(_) | Action::Launch if facts.paused.is_some() => {
                 if let Err(veto) = turn.scene(facts, decision, |scene| scene.not_paused()) {
                     turn.vetoed(facts, decision, &veto);
@@ -574,7 +578,7 @@ impl Resolve {
         }
     }
 
-    /// `resolve` gave no usable answer.
+    /// Applies the safe default after a failure of `resolve`.
     fn resolve_failed(
         &mut self,
         facts: &mut Facts,
@@ -591,7 +595,7 @@ impl Resolve {
         self.wait(facts, turn, decision, detail, COME_BACK)
     }
 
-    /// Starts or launches, once no write of the record is under way.
+    /// Proposes a start or launch when no write of the record is under way.
     fn change(&mut self, facts: &WorkerFacts, decision: DecisionId, proposal: Proposal) -> Next {
         if facts.record.writing.is_some() {
             self.set_step(PassStep::RecordWritten);
@@ -600,8 +604,8 @@ impl Resolve {
         Next::Proposes(decision, proposal)
     }
 
-    /// What follows a veto: the facts decide what the caller is told, and an address that is only pending is looked for all
-    /// the same.
+    /// Handles a veto: the facts decide the caller's code, and the search for a pending address
+    /// continues.
     fn refused(
         &mut self,
         facts: &WorkerFacts,
@@ -647,7 +651,7 @@ impl Resolve {
         Next::Waits
     }
 
-    /// The store did not answer, and the pass needs it.
+    /// Ends a pass that needs the store, which did not answer.
     fn store_failed(
         &mut self,
         facts: &WorkerFacts,
@@ -662,13 +666,13 @@ impl Resolve {
         }
     }
 
-    /// Whether the tags must be scanned in this pass before anything is adopted, started or launched. A scan asked for before
-    /// the pass began does not count: it does not show what was launched since.
+    /// Whether this pass must scan the tags before an adoption, start or launch. A scan that was
+    /// asked for before the pass does not count: it misses instances launched since.
     fn needs_scan(&self, facts: &WorkerFacts) -> bool {
         let Some(pass) = &self.pass else {
             return true;
         };
-        // After a failed scan the guard has the word: it refuses without one.
+        // After a failed scan the guard decides: it refuses without a fresh one.
         !pass.scan_failed
             && facts
                 .scanned_at
@@ -719,7 +723,7 @@ fn serve(
         digest,
         valid_until: turn.now + valid_for,
     };
-    // It was written while the instance was down, and a use from now on must count.
+    // The record was written while the instance was down; use from now on must count.
     if !facts.is_recorded_running() && record::may_write(facts, turn) {
         record::write(facts, turn, None);
     }
