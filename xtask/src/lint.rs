@@ -1,5 +1,6 @@
-//! `cargo xtask lint`: checks of format, walls, imports, licences, manifests, pages and clippy.
+//! `cargo xtask lint`: checks of format, walls, imports, facts, licences, manifests, pages and clippy.
 
+mod facts;
 mod graph;
 mod imports;
 mod licences;
@@ -48,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         passes(&modules::check(workspace.root(), &files)?),
     )?;
     let tree = Tree::read(workspace.root(), &files)?;
+    check("facts", passes(&facts::check(&tree)))?;
     check("pages", passes(&links::check(&tree)))?;
     check("words", passes(&words::check(&tree)))?;
     check("clippy", succeeds(&mut clippy(workspace)))?;

@@ -63,7 +63,8 @@ pub enum Effect {
         /// What.
         touch: Touch,
     },
-    /// Wake the core up at this instant, with the event that the timer [is](crate::event::Event::from).
+    /// Wake the core at this instant, with the event that the timer
+    /// [is](crate::event::Event::from).
     Timer {
         /// The instant.
         at: Instant,

@@ -36,8 +36,8 @@ pub enum Event {
 /// Something that happened to one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerEvent {
-    /// A caller, a box, an application or an operator asks for something. The core answers each request once, with
-    /// [`Effect::Respond`](crate::effect::Effect::Respond).
+    /// A caller, a box, an application or an operator sends a request. The core responds to each
+    /// request once, with [`Effect::Respond`](crate::effect::Effect::Respond).
     Asked {
         /// The request's id, which comes back with the response.
         request: RequestId,
@@ -47,7 +47,8 @@ pub enum WorkerEvent {
     /// The sender of this request has disconnected and takes no response. A command is still
     /// carried out.
     Gone(RequestId),
-    /// The published route has answered resolves since the last such event, with this instance's address.
+    /// The shell has answered resolves with the published route, with this instance's address,
+    /// since the last such event.
     HandedOut(InstanceId),
     /// This host turned connections away that may have been from the worker's box, so silence until
     /// this instant proves nothing.

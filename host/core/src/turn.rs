@@ -230,7 +230,8 @@ impl<'a> Turn<'a> {
         );
     }
 
-    /// Asks for a tag scan of the pool, or joins the one under way: one scan serves all its workers.
+    /// Asks for a tag scan of the pool, or joins the one under way. One scan serves all workers of
+    /// the pool.
     pub(crate) fn scan(&mut self, name: &PoolName) {
         let Some(pool) = self.shared.pools.get_mut(name) else {
             return;

@@ -11,9 +11,8 @@ use crate::model::time::Instant;
 
 pub use crate::facts::{
     ActivityStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus, RestartStatus,
-    SignalStatus, WorkerStatus,
+    SignalStatus, WaitStatus, WorkerStatus,
 };
-pub use crate::flow::{Until, Wait};
 
 /// One worker. It dereferences to its facts.
 #[derive(Clone, Debug)]
@@ -41,11 +40,6 @@ impl Worker {
     pub fn status(&self, now: Instant) -> WorkerStatus {
         let flows = self.flows.status(&self.facts, now);
         self.facts.status(now, flows)
-    }
-
-    /// What the worker's flows wait for.
-    pub fn waits(&self) -> impl Iterator<Item = &Wait> {
-        self.flows.waits()
     }
 
     /// The input that `reap` would get for this instance at `now`; `None` if the instance is not

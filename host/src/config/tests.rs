@@ -188,7 +188,7 @@ fn a_value_out_of_bounds_is_refused_at_its_place() {
         ),
         (
             line("limits.scan_interval_ms = 5"),
-            "11:28: found 5; accepted: 1000 to 3600000",
+            "11:27: found 5; accepted: 1000 to 3600000",
         ),
         (
             line("limits.idle_ms_min = 1"),

@@ -236,7 +236,7 @@ mod tests {
             "@everyone [click](x) _a_",
         );
         let expected = json!({
-            "content": "**instance\\_reaped** @everyone \\[click\\](x) \\_a\\_",
+            "content": "**instance\\_ending** @everyone \\[click\\](x) \\_a\\_",
             "allowed_mentions": { "parse": [] },
         });
         assert_eq!(body, expected);

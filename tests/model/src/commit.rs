@@ -163,7 +163,7 @@ fn send(state: &mut State, by: Host, then: Then) {
     }
 }
 
-/// `worker/record.rs`, `fold`: the host takes the stored record over. A mutation that was sent may
+/// `facts/record.rs`, `fold`: the host takes the stored record over. A mutation that was sent may
 /// still arrive, but the host ignores its outcome.
 pub(crate) fn fold(state: &mut State, host: Host, stored: Stored) {
     let it = state.host_mut(host);

@@ -118,7 +118,7 @@ impl Mistake {
 pub enum Action {
     /// `record.rs`, `on_read`: the host reads another host's write.
     ReadRecord(Host),
-    /// `worker/record.rs`, `lease`: the record is unchanged for the lease's length on the
+    /// `facts/record.rs`, `lease`: the record is unchanged for the lease's length on the
     /// observer's own clock.
     SeeLeaseStale {
         /// The observer.
@@ -126,11 +126,11 @@ pub enum Action {
         /// Whether the sleeping holder's mutation is still on its way.
         late: bool,
     },
-    /// `flow/recover.rs`, `renew`.
+    /// `record.rs`, `renew`.
     Renew(Host, StoreAnswer),
     /// `flow/resolve/mod.rs`, `read_pointer`: a pass that changes nothing else.
     ReadPointer(Host),
-    /// `flow/mod.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads
+    /// `flow/fold.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads
     /// the cloud, the guard permits the proposal, the record is written. The mask has the instances
     /// whose reading lags.
     Propose(Host, Proposal, u8, StoreAnswer),

@@ -15,7 +15,7 @@ pub enum Proposal {
     Start(Id),
     /// `guard/adopt.rs`, `adopt`, for a running instance found by its tag.
     Adopt(Id),
-    /// `flow/resolve/adopt.rs`, `take_from_pointer`: the record follows the pointer, which is right
+    /// `act/adoption.rs`, `take_from_pointer`: the record follows the pointer, which is right
     /// already.
     AdoptPointed(Id),
     /// `guard/adopt.rs`, `repair_pointer`.
@@ -26,7 +26,7 @@ pub enum Proposal {
     EndOrphan(Id),
 }
 
-/// The lease, as far as a host can tell (`worker/record.rs`, `RecordView::lease`).
+/// The lease, as far as a host can tell (`facts/record.rs`, `RecordView::lease`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
     /// The host has not read the record.
@@ -199,7 +199,7 @@ impl LeaseModel {
     }
 }
 
-/// `worker/mod.rs`, `generation_of`: the instance's own generation if reeve launched it, else the
+/// `facts/mod.rs`, `generation_of`: the instance's own generation if reeve launched it, else the
 /// current one.
 pub(crate) fn generation_of(state: &State, view: &Stored, id: Id) -> Generation {
     let own = state.cloud.instance(id).generation;

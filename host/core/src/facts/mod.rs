@@ -26,7 +26,7 @@ pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt
 pub use record::{Lease, RecordView, Writing};
 pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
-    RestartStatus, SignalStatus, WorkerStatus,
+    RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
 };
 pub use work::CYCLING;
 

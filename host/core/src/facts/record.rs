@@ -1,4 +1,4 @@
-//! The worker's record as this host last saw it in the store, and the write of it that is under way.
+//! The worker's record as this host last read or wrote it, and the write that is under way.
 
 use crate::facts::{Failure, InFlight, LaunchAttempt, WorkerFacts};
 use crate::model::cloud::MutationKind;

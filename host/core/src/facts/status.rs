@@ -55,6 +55,8 @@ pub struct WorkerStatus {
     /// The last failure of a launch, a start or a register: its code and text, when, and how many
     /// in a row.
     pub last_error: Option<LastError>,
+    /// What the host waits for on behalf of the worker, and what ends each wait.
+    pub waits: Vec<WaitStatus>,
     /// Why the last caller was turned away.
     pub last_not_yet: Option<NotYet>,
     /// The latest decision.
@@ -64,6 +66,17 @@ pub struct WorkerStatus {
     pub unserved_in_row: u32,
 }
 
+/// Something that the host waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitStatus {
+    /// The thing waited for, in words that follow "waits for".
+    pub what: &'static str,
+    /// When the host acts by itself; `null` if the end of a call or another answer ends the wait.
+    pub until: Option<Instant>,
+    /// Why no bound ends the wait in every case; `null` if one does.
+    pub unbounded: Option<&'static str>,
+}
+
 /// What the flows add to the status from their private state.
 #[derive(Clone, Debug, Default)]
 pub struct FlowStatus {
@@ -71,6 +84,8 @@ pub struct FlowStatus {
     pub is_unhealthy: bool,
     /// The worker's health by its signals.
     pub health: Option<HealthStatus>,
+    /// What each flow waits for.
+    pub waits: Vec<WaitStatus>,
     /// Requests for a restart that were dropped since this host started, by their cause.
     pub restarts_dropped: BTreeMap<String, u64>,
     /// Why the last caller was turned away.
@@ -270,6 +285,7 @@ impl WorkerFacts {
                 .map(|known| instance(self, known))
                 .collect(),
             last_error: self.last_error(),
+            waits: flows.waits,
             last_not_yet: flows.last_not_yet,
             last_decision: self.last_decision.as_ref().map(|last| DecisionStatus {
                 id: last.id,

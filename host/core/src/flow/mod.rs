@@ -35,14 +35,14 @@ mod restart;
 mod safe_default;
 
 pub(crate) use fold::{on_event, on_scan, on_started, on_status_checks};
-use progress::{Progress, Proposed};
-pub use progress::{Until, Wait};
+use progress::{Progress, Proposed, Wait};
 
 use crate::act;
 use crate::facts::{Facts, FlowStatus, WorkerFacts};
 use crate::guard::{Permit, Proposal};
 use crate::happened::Happened;
 use crate::model::id::InstanceId;
+use crate::model::notice::Step;
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
 use crate::turn::Turn;
@@ -126,7 +126,11 @@ impl Flows {
                 return self.check_quiet(facts, turn);
             }
         }
-        debug_assert!(false, "a step that does not end");
+        assert!(!turn.shared.checks_itself, "a step that does not end");
+        let text = format!(
+            "the flows moved on for {rounds_max} rounds; the rest waits for the next event"
+        );
+        turn.notice(facts, Step::StepUnfinished, text, &[]);
     }
 
     /// Advances each flow once. News of a flow is heard by all flows before the next is advanced.
@@ -218,6 +222,7 @@ impl Flows {
         FlowStatus {
             is_unhealthy: self.health.is_unhealthy(facts),
             health: self.health.status(facts, now),
+            waits: self.waits.iter().flatten().map(Wait::status).collect(),
             restarts_dropped: self.restart.drops().clone(),
             last_not_yet: self.resolve.last_not_yet().cloned(),
         }
@@ -226,10 +231,5 @@ impl Flows {
     /// The state that the `reap` policy returned last time for this instance.
     pub(crate) fn reap_memo(&self, id: &InstanceId) -> String {
         self.reap.memo(id)
-    }
-
-    /// What the flows wait for.
-    pub(crate) fn waits(&self) -> impl Iterator<Item = &Wait> {
-        self.waits.iter().flatten()
     }
 }

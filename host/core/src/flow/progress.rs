@@ -1,5 +1,6 @@
 //! The result of advancing a flow.
 
+use crate::facts::WaitStatus;
 use crate::guard::Proposal;
 use crate::model::id::DecisionId;
 use crate::model::time::Instant;
@@ -17,16 +18,16 @@ pub(super) enum Progress {
 
 /// What a flow waits for, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub(super) struct Wait {
     /// The thing waited for, in words that follow "waits for".
-    pub what: &'static str,
+    what: &'static str,
     /// The end of the wait.
-    pub until: Until,
+    until: Until,
 }
 
 /// The end of a wait. A wait without an end states the reason (V1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+enum Until {
     /// A timer runs out at this instant, and the flow acts on it.
     At(Instant),
     /// A call of the shell ends, which has its own time-out, or another flow ends its part of the
@@ -60,6 +61,22 @@ impl Progress {
     pub(super) fn unbounded(what: &'static str, why: &'static str) -> Self {
         let until = Until::Unbounded(why);
         Self::Waits(Wait { what, until })
+    }
+}
+
+impl Wait {
+    /// The status of the wait, for people.
+    pub(super) fn status(&self) -> WaitStatus {
+        let (until, unbounded) = match self.until {
+            Until::At(at) => (Some(at), None),
+            Until::Answered => (None, None),
+            Until::Unbounded(why) => (None, Some(why)),
+        };
+        WaitStatus {
+            what: self.what,
+            until,
+            unbounded,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ impl Scene<'_> {
     /// only the holder of the lease may write.
     ///
     /// # Errors
-    /// The veto: the record is not known, another host acts for the worker, or a write is under way.
+    /// The veto: the record is not known, another host holds the lease, or a write is under way.
     pub fn may_write_record(&self) -> Result<(), Veto> {
         if self.facts.record.writing.is_some() {
             return Err(Veto::new(

@@ -107,8 +107,8 @@ impl Scene<'_> {
     /// Asks for leave to change the cloud.
     ///
     /// # Errors
-    /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and is put
-    /// to [`Scene::check_serve`].
+    /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and
+    /// belongs to [`Scene::check_serve`].
     pub fn permit(&self, proposal: &Proposal) -> Result<Permit, Veto> {
         if !matches!(proposal, Proposal::Serve(_)) {
             self.not_paused()?;

@@ -77,7 +77,7 @@ impl Scene<'_> {
         self.nothing_in_flight()?;
         if initiator == Initiator::Program {
             let held_busy = |veto: Veto| {
-                let text = format!("{}; a person may restart it all the same", veto.text);
+                let text = format!("{}; a person may still restart it", veto.text);
                 Veto::new(veto.rule, text)
             };
             self.is_not_held_busy(id).map_err(held_busy)?;

@@ -81,8 +81,8 @@ pub enum Reading {
     Instance(Instance),
     /// All instances with the tag, in no particular order.
     Scan(Vec<Instance>),
-    /// Each worker's samples, oldest first; a metric that could not be read whole is an error. Periods for
-    /// which nothing was published are left out.
+    /// Each worker's samples, oldest first. A metric that could not be read whole is an error.
+    /// Periods without published values are left out.
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
     /// The checks by instance. An instance that the provider does not report is left out.
     StatusChecks(BTreeMap<InstanceId, StatusChecks>),

@@ -103,6 +103,8 @@ pub enum Step {
     WorkerResumed,
     /// An operator cleared the worker's state.
     WorkerForgotten,
+    /// The flows did not come to rest within the rounds of one step: a fault of this host's code.
+    StepUnfinished,
 }
 
 impl Step {
@@ -149,6 +151,7 @@ impl Step {
             Self::WorkerPaused => "worker_paused",
             Self::WorkerResumed => "worker_resumed",
             Self::WorkerForgotten => "worker_forgotten",
+            Self::StepUnfinished => "step_unfinished",
         }
     }
 
@@ -196,7 +199,8 @@ impl Step {
             | Self::RestartFailed
             | Self::WorkerUnresponsive
             | Self::WorkerUnhealthy
-            | Self::ActivityRefreshFailed => Level::Error,
+            | Self::ActivityRefreshFailed
+            | Self::StepUnfinished => Level::Error,
         }
     }
 }

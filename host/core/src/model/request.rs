@@ -5,7 +5,8 @@ use crate::model::operator::Command;
 use crate::model::time::Millis;
 use crate::model::token::Secret;
 
-/// A request about one worker. The core answers it once, with the [`Response`](crate::model::response::Response) of its kind.
+/// A request about one worker. The core responds once, with the
+/// [`Response`](crate::model::response::Response) of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A caller asks where the worker is.

@@ -152,8 +152,8 @@ pub struct Limits {
     pub pass_max: Millis,
     /// An instance with activity newer than this is never stopped (G5). 10 minutes.
     pub idle_min: Millis,
-    /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to retry
-    /// "from seconds to minutes" (developer guide, "Eventual consistency").
+    /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to
+    /// retry "from seconds to minutes" (developer guide, "Eventual consistency").
     pub not_visible_grace: Millis,
     /// How long every scan must have shown an orphan before the host ends it (G2). 10 minutes: a
     /// host hands out an address for at most that long without asking again, so every caller that

@@ -151,9 +151,8 @@ impl Resolve {
             watch.id.clone()
         });
         let id = id.map(String::from).unwrap_or_default();
-        let detail = format!(
-            "{id} is running and its address is not assigned yet; the host goes on looking"
-        );
+        let detail =
+            format!("{id} is running and its address is not assigned yet; the host keeps looking");
         let not_yet = not_yet::not_yet(facts, NotYetCode::IpPending, detail, come_back);
         self.turned_away(facts, turn, not_yet);
     }

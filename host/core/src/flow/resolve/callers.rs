@@ -54,7 +54,7 @@ impl Resolve {
             && turn.now < until
             && standing(facts, turn).is_some_and(|code| code == NotYetCode::IpPending)
         {
-            let detail = "the host goes on looking for the address";
+            let detail = "the host keeps looking for the address";
             let not_yet = not_yet::not_yet(facts, NotYetCode::IpPending, detail, come_back);
             answer(facts, turn, request, Resolution::NotYet(not_yet));
             return false;

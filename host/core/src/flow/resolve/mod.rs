@@ -6,22 +6,22 @@
 mod address;
 mod adopt;
 mod callers;
+mod look;
 mod not_yet;
 mod pass;
+mod verdict;
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Progress, Proposed, safe_default};
+use super::{Flow, Progress, Proposed};
 use crate::event::WorkerTimer;
-use crate::facts::{Asking, Declined, Facts, WorkerFacts, inputs};
+use crate::facts::{Asking, Declined, Facts, WorkerFacts};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::cloud::{CloudError, Query};
 use crate::model::decision::Decision;
-use crate::model::id::{DecisionId, Digest, InstanceId, RequestId};
-use crate::model::notice::Step;
+use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::operator::CommandOutcome;
-use crate::model::point::resolve::{Action, Adoption, Target, Verdict};
 use crate::model::point::{self, Input};
 use crate::model::request::Request;
 use crate::model::response::{NotYet, NotYetCode, Route};
@@ -29,17 +29,14 @@ use crate::model::store::StoreError;
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 use crate::turn::Turn;
-use crate::{act, record};
 use address::AddressWatch;
 use callers::Caller;
-use not_yet::{COME_BACK, address_pending};
+use not_yet::COME_BACK;
 use pass::{Pass, PassStep};
 
 /// The limit of `resolve` decisions in one pass. A scan, an adoption and what follows need four;
 /// more than twice that is a policy in a loop.
 const DECISIONS_MAX: u8 = 8;
-/// The longest a `serve` is repeated without asking again.
-const VALID_MAX: Millis = Millis::from_secs(600);
 
 /// The pending requests, and the pass that looks for their answer.
 #[derive(Clone, Debug, Default)]
@@ -349,123 +346,6 @@ impl Resolve {
         }
     }
 
-    /// Begins a pass. The pointer is read live each time: no caller is served from a value read at start
-    /// (docs/incidents.md#stale-pointer).
-    fn begin(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        self.pass = Some(Pass::new(turn.now));
-        // In a shared store, the record is read first.
-        let in_doubt = facts.record.stored.is_none() || facts.record.in_doubt;
-        if turn.shared.store_is_shared || in_doubt {
-            turn.read_record(facts);
-        } else {
-            self.read_pointer(facts, turn);
-        }
-    }
-
-    /// Begins the pass under way again, because the step that it prepared is obsolete.
-    fn look_again(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let Some(pass) = &self.pass else {
-            return;
-        };
-        if !matches!(pass.step, PassStep::RecordWritten | PassStep::Mutation) {
-            return;
-        }
-        let (started, decisions) = (pass.started, pass.decisions);
-        self.begin(facts, turn);
-        if let Some(pass) = self.pass.as_mut() {
-            pass.started = started;
-            pass.decisions = decisions;
-        }
-    }
-
-    fn read_pointer(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        self.set_step(PassStep::Pointer);
-        let pointer = Query::Pointer {
-            region: facts.pool.region.clone(),
-            name: facts.spec.pointer.clone(),
-        };
-        turn.query(facts, pointer);
-    }
-
-    fn pointer_read(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        error: Option<CloudError>,
-    ) {
-        if !self.is_at(&PassStep::Pointer) {
-            return;
-        }
-        self.note_trouble(error);
-        match facts.subject().cloned() {
-            Some(id) => self.read_instance(facts, turn, id),
-            None => self.scan(facts, turn),
-        }
-    }
-
-    fn instance_read(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        id: &InstanceId,
-        error: Option<CloudError>,
-    ) {
-        if !self.is_at(&PassStep::Instance(id.clone())) {
-            return;
-        }
-        self.note_trouble(error);
-        let named_here = facts.pointer.clone().flatten();
-        if !facts.adopted_is_live(turn.now) && named_here.as_ref() == Some(id) {
-            act::take_from_pointer(facts, turn, id);
-            if facts.record.writing.is_some() {
-                return self.set_step(PassStep::RecordWritten);
-            }
-        }
-        if facts.adopted_is_live(turn.now) {
-            act::repair_pointer(facts, turn);
-            self.drop_stale_watch(facts);
-            if self.is_still_pending(facts, turn) {
-                return;
-            }
-            return self.ask_resolve(facts, turn);
-        }
-        let was_looked_at = |named| {
-            let pass = self.pass.as_ref();
-            pass.is_some_and(|pass| pass.looked_at.contains(named))
-        };
-        if let Some(named) = named_here
-            && !was_looked_at(&named)
-        {
-            return self.read_instance(facts, turn, named);
-        }
-        let state = facts.instances.get(id).map(|known| known.instance.state);
-        let state = state.unwrap_or_default();
-        let text = state.as_str();
-        let trouble = if state.is_live() {
-            format!("{id}, which the pointer names, is {text} and cannot be adopted now")
-        } else {
-            format!("the worker's instance {id} is {text}")
-        };
-        turn.notice(
-            facts,
-            Step::InstanceUnusable,
-            format!("{trouble}; looking for running ones by tag"),
-            &[("instance_id", id.as_str()), ("state", text)],
-        );
-        self.scan(facts, turn);
-    }
-
-    fn scanned(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, error: Option<CloudError>) {
-        if !self.is_at(&PassStep::Scan) {
-            return;
-        }
-        if let Some(pass) = self.pass.as_mut() {
-            pass.scan_failed = error.is_some();
-        }
-        self.note_trouble(error);
-        self.ask_resolve(facts, turn);
-    }
-
     fn ask_resolve(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(pass) = self.pass.as_mut() else {
             return;
@@ -520,137 +400,6 @@ impl Resolve {
         }
     }
 
-    /// Carries out the verdict of `resolve`.
-    fn resolved(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-        digest: Option<Digest>,
-        verdict: Verdict,
-    ) -> Next {
-        self.memo.clone_from(&verdict.memo);
-        let why = verdict.reason.text;
-        match verdict.action {
-            Action::Serve(_) if facts.is_restarting() => {
-                let detail = "the worker restarts and is not up yet";
-                self.come_back(facts, turn, decision, NotYetCode::Restarting, detail)
-            }
-            Action::Serve(_) if facts.adopted_is_being_ended() => {
-                let detail = "the worker's instance is being ended";
-                self.come_back(facts, turn, decision, NotYetCode::Stopping, detail)
-            }
-            Action::Serve(target) => {
-                let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
-                serve(facts, turn, decision, digest, &target, valid_for).unwrap_or_else(|veto| {
-                    turn.vetoed(facts, decision, &veto);
-                    self.refused(facts, turn, decision, &veto);
-                    Next::Waits
-                })
-            }
-            // The guard would refuse the mutation, so no scan and no call of `adopt` is spent on
-            // it.
-            Action::Adopt | Action::Start(_) | Action::Launch if facts.paused.is_some() => {
-                if let Err(veto) = turn.scene(facts, decision, |scene| scene.not_paused()) {
-                    turn.vetoed(facts, decision, &veto);
-                    self.refused(facts, turn, decision, &veto);
-                }
-                Next::Waits
-            }
-            Action::Adopt if self.adoption_was_asked() => {
-                let detail = "`resolve` asks for adoption again, after `adopt` has answered";
-                self.come_back(facts, turn, decision, NotYetCode::Waiting, detail)
-            }
-            Action::Adopt | Action::Start(_) | Action::Launch if self.needs_scan(facts) => {
-                self.scan(facts, turn);
-                Next::Waits
-            }
-            Action::Adopt => self.ask_adopt(facts, turn),
-            Action::Start(id) => self.change(facts, decision, Proposal::Start(id)),
-            Action::Launch => self.change(facts, decision, Proposal::Launch),
-            Action::Wait(ms) => self.wait(facts, turn, decision, &why, Millis::from(ms)),
-            Action::Unavailable(ms) => {
-                let code = not_yet::unavailable_code(facts);
-                let not_yet = not_yet::resting_on(Some(decision), code, why, Millis::from(ms));
-                self.turned_away(facts, turn, not_yet);
-                Next::Waits
-            }
-        }
-    }
-
-    /// Applies the safe default after a failure of `resolve`.
-    fn resolve_failed(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-    ) -> Next {
-        for target in safe_default::resolve(facts) {
-            let valid_for = safe_default::SERVE_VALID;
-            if let Ok(next) = serve(facts, turn, decision, None, &target, valid_for) {
-                return next;
-            }
-        }
-        let detail = "the policy gave no usable answer; the safe default is to wait";
-        self.wait(facts, turn, decision, detail, COME_BACK)
-    }
-
-    /// Proposes a start or launch when no write of the record is under way.
-    fn change(&mut self, facts: &WorkerFacts, decision: DecisionId, proposal: Proposal) -> Next {
-        if facts.record.writing.is_some() {
-            self.set_step(PassStep::RecordWritten);
-            return Next::Waits;
-        }
-        Next::Proposes(decision, proposal)
-    }
-
-    /// Handles a veto: the facts decide the caller's code, and the search for a pending address
-    /// continues.
-    fn refused(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-        veto: &Veto,
-    ) {
-        if address_pending(facts) {
-            return self.watch_address(facts, turn);
-        }
-        let not_yet = not_yet::vetoed(facts, turn, decision, veto);
-        self.turned_away(facts, turn, not_yet);
-    }
-
-    fn wait(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-        why: &str,
-        retry_after: Millis,
-    ) -> Next {
-        if address_pending(facts) {
-            self.watch_address(facts, turn);
-            return Next::Waits;
-        }
-        let trouble = self.pass.as_ref().and_then(|pass| pass.trouble.clone());
-        let not_yet = not_yet::waits(facts, turn, decision, why, trouble, retry_after);
-        self.turned_away(facts, turn, not_yet);
-        Next::Waits
-    }
-
-    fn come_back(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-        code: NotYetCode,
-        detail: &str,
-    ) -> Next {
-        let not_yet = not_yet::resting_on(Some(decision), code, detail, COME_BACK);
-        self.turned_away(facts, turn, not_yet);
-        Next::Waits
-    }
-
     /// Ends a pass that needs the store, which did not answer.
     fn store_failed(
         &mut self,
@@ -665,67 +414,4 @@ impl Resolve {
             self.turned_away(facts, turn, not_yet);
         }
     }
-
-    /// Whether this pass must scan the tags before an adoption, start or launch. A scan that was
-    /// asked for before the pass does not count: it misses instances launched since.
-    fn needs_scan(&self, facts: &WorkerFacts) -> bool {
-        let Some(pass) = &self.pass else {
-            return true;
-        };
-        // After a failed scan the guard decides: it refuses without a fresh one.
-        !pass.scan_failed
-            && facts
-                .scanned_at
-                .is_none_or(|scanned_at| scanned_at < pass.started)
-    }
-
-    fn adoption_was_asked(&self) -> bool {
-        let adoption = self.pass.as_ref().map(|pass| pass.adoption);
-        adoption.is_none_or(|adoption| adoption != Adoption::NotAsked)
-    }
-
-    fn read_instance(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, id: InstanceId) {
-        if let Some(pass) = self.pass.as_mut() {
-            pass.looked_at.push(id.clone());
-        }
-        self.set_step(PassStep::Instance(id.clone()));
-        turn.query(facts, facts.query_of(id));
-    }
-
-    fn scan(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        self.set_step(PassStep::Scan);
-        turn.scan(&facts.spec.pool);
-    }
-
-    fn note_trouble(&mut self, error: Option<CloudError>) {
-        if let (Some(pass), Some(error)) = (self.pass.as_mut(), error) {
-            pass.trouble = Some(error.to_string());
-        }
-    }
-}
-
-/// Hands out the target's address, if the guard agrees.
-fn serve(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    decision: DecisionId,
-    digest: Option<Digest>,
-    target: &Target,
-    valid_for: Millis,
-) -> Result<Next, Veto> {
-    let ip = turn.scene(facts, decision, |scene| scene.check_serve(target))?;
-    let route = Route {
-        worker: facts.id.clone(),
-        url: inputs::url(ip, facts.pool.port),
-        instance: target.id.clone(),
-        generation: facts.generation_of(&target.id),
-        decision,
-        digest,
-        valid_until: turn.now + valid_for,
-    };
-    // The record was written while the instance was down; use from now on must count.
-    if !facts.is_recorded_running() && record::may_write(facts, turn) {
-        record::write(facts, turn, None);
-    }
-    Ok(Next::Serves(route))
 }

@@ -66,7 +66,7 @@ pub(super) fn timed_out(
         (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
         _ => {
             let code = standing(facts, turn).unwrap_or(NotYetCode::Timeout);
-            let detail = "the wait ended before there was an answer; the host goes on";
+            let detail = "the wait ended before there was an answer; the host continues";
             not_yet(facts, code, detail, COME_BACK)
         }
     }

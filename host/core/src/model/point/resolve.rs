@@ -1,4 +1,5 @@
-//! `resolve`: where is my worker? See `wit/resolve.wit` for when it is asked and what each answer means.
+//! `resolve`: where is my worker? `wit/resolve.wit` says when it is asked, and what each answer
+//! means.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{AddressKind, Age, InstanceFacts, Reason, seconds};
 use crate::model::id::InstanceId;
 
-/// What the pointer said when it was last read.
+/// The last reading of the pointer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pointer {
@@ -31,7 +32,7 @@ pub enum Adopted {
     Instance(InstanceId),
 }
 
-/// What the `adopt` policy said in this pass.
+/// The result of `adopt` in this pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adoption {
@@ -128,7 +129,7 @@ pub struct Input {
     pub instances: Vec<InstanceFacts>,
     /// Age of the last complete tag scan.
     pub scanned: Age,
-    /// What `adopt` said in this pass.
+    /// The result of `adopt` in this pass.
     pub adoption: Adoption,
     /// The mutation under way.
     pub in_flight: InFlight,
@@ -162,9 +163,9 @@ pub enum Action {
     Start(InstanceId),
     /// Launch a new instance.
     Launch,
-    /// Something is under way; the caller comes back after so many milliseconds.
+    /// Something is under way; the caller comes back after this many milliseconds.
     Wait(u32),
-    /// Nothing can be done now; the caller comes back after so many milliseconds.
+    /// Nothing can be done yet; the caller comes back after this many milliseconds.
     Unavailable(u32),
 }
 
@@ -189,7 +190,7 @@ pub struct Verdict {
     pub action: Action,
     /// Why.
     pub reason: Reason,
-    /// How long a `serve` may be repeated without asking, while nothing it rests on changes.
+    /// How long a `serve` may be repeated without asking, while the facts behind it stay.
     pub valid_for_ms: u32,
     /// Handed back next time.
     pub memo: String,

@@ -24,9 +24,9 @@ pub struct Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Next {
-    /// Read again after so many milliseconds; the caller waits.
+    /// Read again after this many milliseconds; the caller waits.
     Again(u32),
-    /// Tell the caller to come back after so many milliseconds; the host goes on looking.
+    /// Tell the caller to come back after this many milliseconds; the host keeps looking.
     GiveUp(u32),
 }
 

@@ -10,7 +10,6 @@ use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::restart::RestartStage;
 use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::Until;
 use reeve_sim::incidents;
 use reeve_sim::world::{Ailment, Boot};
 
@@ -270,13 +269,9 @@ fn a_failure_of_the_boot_proves_nothing_however_late_the_host_hears_of_it() {
 
 /// When the worker's health is looked at next, and a probe sent.
 fn next_look(bench: &Bench) -> Instant {
-    let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
-    let mut waits = worker.waits();
-    let wait = waits.find(|wait| wait.what.contains("health")).unwrap();
-    match wait.until {
-        Until::At(at) => at,
-        other => panic!("{other:?}"),
-    }
+    let mut waits = status(bench).waits.into_iter();
+    let wait = waits.find(|wait| wait.what.contains("health"));
+    wait.unwrap().until.expect("a timer ends it")
 }
 
 #[test]

@@ -11,6 +11,8 @@
 //! `restarting`. Until it is over, the host concludes nothing from the worker's signals
 //! (docs/incidents.md#self-fire).
 
+mod request;
+
 use std::collections::BTreeMap;
 
 use super::{Flow, Progress, Proposed};
@@ -19,17 +21,17 @@ use crate::facts::{Facts, WorkerFacts};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, Taken, WriteEnd};
 use crate::model::boxes::ReportOutcome;
-use crate::model::cloud::MutationKind;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::notice::Step;
-use crate::model::operator::{CommandOutcome, Refused, RefusedCode};
+use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
-use crate::model::point::{Input, Verdict, resolve};
-use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use crate::model::point::{Verdict, resolve};
+use crate::model::restart::{Restart, RestartRequest, RestartStage};
 use crate::model::time::{Instant, Millis};
-use crate::model::veto::{Rule, Veto};
+use crate::model::veto::Veto;
 use crate::turn::Turn;
 use crate::{act, record};
+use request::{Begin, comes_up, refused};
 
 /// How long a restart may take before it has failed: a stop has taken 20 minutes (public reports),
 /// and a boot follows.
@@ -42,10 +44,6 @@ const FOLLOW: Millis = Millis::from_secs(2);
 /// The pause before an unanswered stop is sent again: by then the cloud shows whether it was
 /// carried out.
 const END_AGAIN: Millis = Millis::from_secs(30);
-/// The number of causes that drops are counted by. A program with a new cause for each request must
-/// not fill the memory.
-const CAUSES_MAX: usize = 64;
-
 /// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts {
@@ -95,14 +93,6 @@ enum Wanted {
     },
     /// A restart in flight whose stop had no effect.
     EndAgain,
-}
-
-/// How a restart begins.
-enum Begin {
-    /// Without an instance to end, or not at all.
-    At(Result<CommandOutcome, Refused>),
-    /// With the end of this instance.
-    Ends(InstanceId),
 }
 
 impl Flow for Restarts {
@@ -206,169 +196,6 @@ impl Restarts {
     /// Requests that were dropped since this host started, by their cause.
     pub(super) fn drops(&self) -> &BTreeMap<String, u64> {
         &self.drops
-    }
-
-    /// Takes over a command that asks for a restart. `debounce` is asked first if a program asks.
-    fn take_command(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        commanded: Commanded,
-    ) -> Option<Proposed> {
-        let Commanded {
-            decision,
-            request,
-            choice,
-        } = commanded;
-        let is_program = request.initiator == Initiator::Program;
-        let Some(choice) = choice.or((!is_program).then_some(Choice::Go)) else {
-            let input = facts.debounce_input(turn.now, &request, self.dropped);
-            let asked = turn.decide(facts, Input::Debounce(input));
-            turn.tell(Happened::RestartTaken(Taken::Decides(asked)));
-            return None;
-        };
-        let result = match choice {
-            Choice::Drop => Ok(self.drop_request(facts, turn, &request, "the policy says so")),
-            Choice::Defer => self.defer(facts, turn, &request),
-            Choice::Go => match self.begin(facts, turn, decision, &request) {
-                Begin::At(result) => result,
-                Begin::Ends(id) => return Some(self.propose(decision, request, id, false)),
-            },
-        };
-        tell_taken(turn, result);
-        None
-    }
-
-    /// Begins a restart. Single flight: one restart, and one mutation, at a time.
-    fn begin(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        decision: DecisionId,
-        request: &RestartRequest,
-    ) -> Begin {
-        let may = turn.scene(facts, decision, |scene| scene.may_restart(request));
-        if let Err(veto) = may {
-            turn.vetoed(facts, decision, &veto);
-            return Begin::At(Ok(self.drop_request(facts, turn, request, &veto.text)));
-        }
-        if facts.is_restarting() {
-            return Begin::At(Ok(CommandOutcome::RestartJoined));
-        }
-        if comes_up(facts) {
-            return Begin::At(Ok(match request.initiator {
-                Initiator::Person => CommandOutcome::RestartJoined,
-                Initiator::Program => {
-                    let why = "an instance is being brought up already";
-                    self.drop_request(facts, turn, request, why)
-                }
-            }));
-        }
-        let paused = turn.scene(facts, decision, |scene| scene.not_paused());
-        if let Err(veto) = paused {
-            return Begin::At(Err(refused(&veto)));
-        }
-        if let Err(refused) = record::may_follow_command(facts, turn) {
-            return Begin::At(Err(refused));
-        }
-        let live = facts.adopted.as_ref().map(|adopted| adopted.id.clone());
-        match live.filter(|_| facts.adopted_is_live(turn.now)) {
-            Some(id) => Begin::Ends(id),
-            None => {
-                self.on_begun(facts, turn, request, None);
-                record::write(facts, turn, None);
-                Begin::At(Ok(CommandOutcome::RestartBegun))
-            }
-        }
-    }
-
-    fn propose(
-        &mut self,
-        decision: DecisionId,
-        request: RestartRequest,
-        id: InstanceId,
-        was_deferred: bool,
-    ) -> Proposed {
-        let proposal = Proposal::Restart {
-            id: id.clone(),
-            initiator: request.initiator,
-        };
-        self.proposed = Some(Wanted::Begin {
-            request,
-            id,
-            was_deferred,
-        });
-        Proposed::new(decision, proposal)
-    }
-
-    fn on_begun(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        request: &RestartRequest,
-        instance: Option<InstanceId>,
-    ) {
-        let text = match &instance {
-            Some(id) => format!("{request}; {id} is ended first"),
-            None => format!("{request}; nothing is up, so an instance is only brought up"),
-        };
-        let fields = [("cause", request.cause.as_str())];
-        turn.notice(facts, Step::RestartBegun, text, &fields);
-        self.dropped = 0;
-        let restart = Restart {
-            request: request.clone(),
-            started_at: turn.now,
-            stage: match instance {
-                Some(_) => RestartStage::Ending,
-                None => RestartStage::Provisioning,
-            },
-            instance,
-            deferred: None,
-        };
-        act::begin_restart(facts, turn, restart);
-        turn.tell(Happened::RestartBegun);
-        self.check_later(facts, turn);
-    }
-
-    /// Drops a request. Each drop is counted by its cause, logged and shown
-    /// (docs/incidents.md#self-fire).
-    fn drop_request(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        request: &RestartRequest,
-        why: &str,
-    ) -> CommandOutcome {
-        self.dropped = self.dropped.saturating_add(1);
-        let is_known = self.drops.contains_key(&request.cause);
-        let cause = match is_known || self.drops.len() < CAUSES_MAX {
-            true => request.cause.clone(),
-            false => "other".to_owned(),
-        };
-        let count = self.drops.entry(cause).or_default();
-        *count = count.saturating_add(1);
-        let count = count.to_string();
-        let text = format!("{request}: dropped, {why}");
-        let fields = [("cause", request.cause.as_str()), ("count", &count)];
-        turn.notice(facts, Step::RestartDropped, text, &fields);
-        CommandOutcome::RestartDropped
-    }
-
-    fn defer(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        request: &RestartRequest,
-    ) -> Result<CommandOutcome, Refused> {
-        record::may_follow_command(facts, turn)?;
-        if facts.restart.is_none() {
-            let why = "deferred, and no restart came before";
-            return Ok(self.drop_request(facts, turn, request, why));
-        }
-        act::note_restart(facts, |restart| restart.deferred = Some(request.clone()));
-        record::write(facts, turn, None);
-        self.check_later(facts, turn);
-        Ok(CommandOutcome::RestartDeferred)
     }
 
     /// Checks a restart in flight, or begins the deferred one after a restart that is over. The
@@ -531,15 +358,6 @@ impl Restarts {
     }
 }
 
-/// Whether a launch or start is under way.
-fn comes_up(facts: &WorkerFacts) -> bool {
-    let is_sent = facts
-        .in_flight
-        .as_ref()
-        .is_some_and(|it| matches!(it.kind, MutationKind::Launch | MutationKind::Start));
-    facts.attempt.is_some() || is_sent
-}
-
 /// Whether the worker has an address and was adopted since the restart began. While another
 /// instance is being brought up by any host, the adopted one belongs to the life before.
 fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
@@ -549,20 +367,4 @@ fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
         .adopted_known()
         .is_some_and(|known| known.instance.is_reachable());
     is_of_new_life && is_reachable && !comes_up(facts)
-}
-
-fn refused(veto: &Veto) -> Refused {
-    let code = match veto.rule {
-        Rule::MutationInFlight | Rule::RecordBeingWritten => RefusedCode::MutationInFlight,
-        Rule::LeaseHeld => RefusedCode::LeaseHeld,
-        Rule::RecordUnknown => RefusedCode::StoreUnreachable,
-        Rule::Paused => RefusedCode::Paused,
-        _ => RefusedCode::Vetoed,
-    };
-    let text = match code {
-        RefusedCode::Vetoed => veto.to_string(),
-        // The code already says what the rule's name says.
-        _ => veto.text.clone(),
-    };
-    Refused::new(code, text)
 }

@@ -1,0 +1,181 @@
+//! Carries out the verdicts of `resolve`.
+
+use super::not_yet::{self, COME_BACK, address_pending};
+use super::{Next, PassStep, Resolve};
+use crate::facts::{Facts, WorkerFacts, inputs};
+use crate::flow::safe_default;
+use crate::guard::Proposal;
+use crate::model::id::{DecisionId, Digest};
+use crate::model::point::resolve::{Action, Adoption, Target, Verdict};
+use crate::model::response::{NotYetCode, Route};
+use crate::model::time::Millis;
+use crate::model::veto::Veto;
+use crate::record;
+use crate::turn::Turn;
+
+/// The longest time that a `serve` is repeated without asking again.
+const VALID_MAX: Millis = Millis::from_secs(600);
+
+impl Resolve {
+    /// Carries out the verdict of `resolve`.
+    pub(super) fn resolved(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        digest: Option<Digest>,
+        verdict: Verdict,
+    ) -> Next {
+        self.memo.clone_from(&verdict.memo);
+        let why = verdict.reason.text;
+        match verdict.action {
+            Action::Serve(_) if facts.is_restarting() => {
+                let detail = "the worker restarts and is not up yet";
+                self.come_back(facts, turn, decision, NotYetCode::Restarting, detail)
+            }
+            Action::Serve(_) if facts.adopted_is_being_ended() => {
+                let detail = "the worker's instance is being ended";
+                self.come_back(facts, turn, decision, NotYetCode::Stopping, detail)
+            }
+            Action::Serve(target) => {
+                let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
+                serve(facts, turn, decision, digest, &target, valid_for).unwrap_or_else(|veto| {
+                    turn.vetoed(facts, decision, &veto);
+                    self.refused(facts, turn, decision, &veto);
+                    Next::Waits
+                })
+            }
+            // The guard would refuse the mutation, so no scan and no call of `adopt` is spent on
+            // it.
+            Action::Adopt | Action::Start(_) | Action::Launch if facts.paused.is_some() => {
+                if let Err(veto) = turn.scene(facts, decision, |scene| scene.not_paused()) {
+                    turn.vetoed(facts, decision, &veto);
+                    self.refused(facts, turn, decision, &veto);
+                }
+                Next::Waits
+            }
+            Action::Adopt if self.adoption_was_asked() => {
+                let detail = "`resolve` asks for adoption again, after `adopt` has answered";
+                self.come_back(facts, turn, decision, NotYetCode::Waiting, detail)
+            }
+            Action::Adopt | Action::Start(_) | Action::Launch if self.needs_scan(facts) => {
+                self.scan(facts, turn);
+                Next::Waits
+            }
+            Action::Adopt => self.ask_adopt(facts, turn),
+            Action::Start(id) => self.change(facts, decision, Proposal::Start(id)),
+            Action::Launch => self.change(facts, decision, Proposal::Launch),
+            Action::Wait(ms) => self.wait(facts, turn, decision, &why, Millis::from(ms)),
+            Action::Unavailable(ms) => {
+                let code = not_yet::unavailable_code(facts);
+                let not_yet = not_yet::resting_on(Some(decision), code, why, Millis::from(ms));
+                self.turned_away(facts, turn, not_yet);
+                Next::Waits
+            }
+        }
+    }
+
+    /// Applies the safe default after a failure of `resolve`.
+    pub(super) fn resolve_failed(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+    ) -> Next {
+        for target in safe_default::resolve(facts) {
+            let valid_for = safe_default::SERVE_VALID;
+            if let Ok(next) = serve(facts, turn, decision, None, &target, valid_for) {
+                return next;
+            }
+        }
+        let detail = "the policy gave no usable answer; the safe default is to wait";
+        self.wait(facts, turn, decision, detail, COME_BACK)
+    }
+
+    /// Proposes a start or launch when no write of the record is under way.
+    fn change(&mut self, facts: &WorkerFacts, decision: DecisionId, proposal: Proposal) -> Next {
+        if facts.record.writing.is_some() {
+            self.set_step(PassStep::RecordWritten);
+            return Next::Waits;
+        }
+        Next::Proposes(decision, proposal)
+    }
+
+    /// Handles a veto: the facts decide the caller's code, and the search for a pending address
+    /// continues.
+    pub(super) fn refused(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        veto: &Veto,
+    ) {
+        if address_pending(facts) {
+            return self.watch_address(facts, turn);
+        }
+        let not_yet = not_yet::vetoed(facts, turn, decision, veto);
+        self.turned_away(facts, turn, not_yet);
+    }
+
+    fn wait(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        why: &str,
+        retry_after: Millis,
+    ) -> Next {
+        if address_pending(facts) {
+            self.watch_address(facts, turn);
+            return Next::Waits;
+        }
+        let trouble = self.pass.as_ref().and_then(|pass| pass.trouble.clone());
+        let not_yet = not_yet::waits(facts, turn, decision, why, trouble, retry_after);
+        self.turned_away(facts, turn, not_yet);
+        Next::Waits
+    }
+
+    fn come_back(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        code: NotYetCode,
+        detail: &str,
+    ) -> Next {
+        let not_yet = not_yet::resting_on(Some(decision), code, detail, COME_BACK);
+        self.turned_away(facts, turn, not_yet);
+        Next::Waits
+    }
+
+    fn adoption_was_asked(&self) -> bool {
+        let adoption = self.pass.as_ref().map(|pass| pass.adoption);
+        adoption.is_none_or(|adoption| adoption != Adoption::NotAsked)
+    }
+}
+
+/// Hands out the target's address, if the guard agrees.
+fn serve(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    decision: DecisionId,
+    digest: Option<Digest>,
+    target: &Target,
+    valid_for: Millis,
+) -> Result<Next, Veto> {
+    let ip = turn.scene(facts, decision, |scene| scene.check_serve(target))?;
+    let route = Route {
+        worker: facts.id.clone(),
+        url: inputs::url(ip, facts.pool.port),
+        instance: target.id.clone(),
+        generation: facts.generation_of(&target.id),
+        decision,
+        digest,
+        valid_until: turn.now + valid_for,
+    };
+    // The record was written while the instance was down; use from now on must count.
+    if !facts.is_recorded_running() && record::may_write(facts, turn) {
+        record::write(facts, turn, None);
+    }
+    Ok(Next::Serves(route))
+}
