@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_not_brought_back_by_a_later_reading_that_lags() {
+    fn an_ended_instance_is_not_brought_back_by_a_lagging_reading() {
         use InstanceState::{NotVisible, Pending, Running, ShuttingDown, Stopped, Terminated};
         for lagging in [Pending, Running, Stopped] {
             assert_eq!(after(&[Running, ShuttingDown, lagging]), ShuttingDown);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_counts_that_was_asked_for_before_the_latest_reading() {
+    fn an_end_counts_even_if_an_earlier_reading_shows_it() {
         let mut worker = worker();
         worker.observe_instance(instance("i-one", InstanceState::Running), NOW);
         let before = Instant::from_ms(NOW.as_ms() - 1);

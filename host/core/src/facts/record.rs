@@ -39,7 +39,7 @@ pub struct Writing {
     pub since: Instant,
 }
 
-/// Who may act for a worker, as far as this host can tell.
+/// The lease of a worker, as far as this host can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lease {
     /// The record could not be read, so the holder is unknown.

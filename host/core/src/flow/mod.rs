@@ -1,4 +1,4 @@
-//! What happens in which order, for one worker.
+//! The order of work for one worker.
 //!
 //! A flow is one concern with private state, and all flows have one shape, [`Flow`]. An event is
 //! folded into the facts first. Then every flow hears what happened, and the flows are advanced in
@@ -111,7 +111,7 @@ pub(crate) struct Flows {
     resolve: resolve::Resolve,
     orphan: orphan::Orphans,
     health: health::Health,
-    /// What each flow waits for, in their order.
+    /// What each flow waits for, in the order of [`ORDER`].
     waits: [Option<Wait>; ORDER.len()],
 }
 

@@ -98,7 +98,7 @@ impl Flow for Recovery {
                 Progress::answered("the outcome of the mutation under way")
             }
             (Some(_), _) => Progress::unbounded(
-                "the mutation that another host, or an earlier life, has left behind",
+                "the mutation that another host, or an earlier life, did not finish",
                 "a lease is void when its record was unchanged for its length, and a pause holds recovery up",
             ),
             (None, Some(_)) => Progress::unbounded(

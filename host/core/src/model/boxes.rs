@@ -222,7 +222,7 @@ pub enum RefusalCode {
     StoreUnreachable,
     /// The cloud could not be asked.
     CloudUnreachable,
-    /// Another host acts for the worker right now.
+    /// Another host holds the worker's lease.
     LeaseHeld,
     /// Too many requests are pending for this worker.
     TooManyAtOnce,

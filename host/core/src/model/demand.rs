@@ -17,7 +17,7 @@ use crate::model::time::{Instant, Millis};
 pub struct DemandSpec {
     /// The namespace of the metric.
     pub namespace: String,
-    /// Its name.
+    /// The name of the metric.
     pub metric: String,
     /// The statistic that is read for each period.
     pub statistic: Statistic,
@@ -60,9 +60,9 @@ impl Statistic {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Metric {
-    /// Its namespace.
+    /// The namespace of the metric.
     pub namespace: String,
-    /// Its name.
+    /// The name of the metric.
     pub name: String,
     /// The statistic that is read for each period.
     pub statistic: Statistic,

@@ -96,8 +96,8 @@ text_id!(
     PoolName
 );
 text_id!(
-    /// The provider's id of one instance: `i-0123456789abcdef0`, or the id of a Fargate task, which is the last
-    /// part of its ARN.
+    /// The provider's id of one instance: `i-0123456789abcdef0`, or the id of a Fargate task, which
+    /// is the last part of its ARN.
     InstanceId
 );
 text_id!(

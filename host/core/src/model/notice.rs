@@ -68,7 +68,7 @@ pub enum Step {
     IntentRecovered,
     /// A box has its token.
     BoxRegistered,
-    /// A register or a report was refused for now.
+    /// A register or a report was refused; a retry may succeed.
     BoxRefused,
     /// A box was told that another instance embodies its worker.
     BoxSuperseded,
@@ -103,7 +103,7 @@ pub enum Step {
     WorkerResumed,
     /// An operator cleared the worker's state.
     WorkerForgotten,
-    /// The flows did not come to rest within the rounds of one step: a fault of this host's code.
+    /// The flows did not become quiet within the rounds of one step: a bug of this host.
     StepUnfinished,
 }
 

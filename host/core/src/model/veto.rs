@@ -88,7 +88,7 @@ pub enum Rule {
     NoAddress,
     /// The pointer already agrees with the record.
     NothingToRepair,
-    /// G2: the instance is not, or no longer, an orphan of the worker.
+    /// G2: the instance is not an orphan of the worker.
     NotAnOrphan,
     /// G2: the orphan's grace is not over.
     OrphanGrace,

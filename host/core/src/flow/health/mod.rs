@@ -61,7 +61,7 @@ pub(super) struct Health {
 enum Heard {
     /// The host begins to work.
     Started,
-    /// It is time to look.
+    /// A probe is due.
     Look,
     /// A probe of this instance, asked for at this instant, ended.
     Probed(InstanceId, Instant, Probed),
@@ -154,7 +154,7 @@ impl Health {
         turn.timer(facts, at, WorkerTimer::Probe);
     }
 
-    /// It is time to look.
+    /// Begins a probe that is due.
     fn look(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
         let spec = facts.pool.health.as_ref()?;
         let due_at = self.due_at.unwrap_or(turn.now);

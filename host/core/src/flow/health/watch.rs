@@ -1,4 +1,4 @@
-//! What was seen of one life of one instance.
+//! The watch of one life of one instance.
 //!
 //! A [`Watch`] begins when a life is adopted and has its address, and ends with that life. So an
 //! answer that belongs to an earlier life, or was asked for before a restart, meets another watch
@@ -13,7 +13,7 @@ use crate::model::health::{
 };
 use crate::model::time::Instant;
 
-/// What was seen of one life of one instance.
+/// What the host has observed of one life of one instance.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     pub(super) life: Life,

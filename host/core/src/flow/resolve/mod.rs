@@ -68,9 +68,9 @@ enum Heard {
     HandedOut(InstanceId),
     /// This caller's wait ends.
     Deadline(RequestId),
-    /// It is time to look again without a request.
+    /// The next look without a request is due.
     Follow,
-    /// It is time to look for the address again.
+    /// The next look for the address is due.
     LookForAddress,
     /// The pointer was read, or could not be.
     PointerRead(Option<CloudError>),

@@ -12,12 +12,12 @@ use crate::model::id::InstanceId;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pointer {
-    /// Not read, or the reading failed.
+    /// The pointer was not read, or the reading failed.
     #[default]
     Unknown,
     /// Empty, absent or the sentinel `none`.
     Empty,
-    /// It names this instance.
+    /// The pointer names this instance.
     Names(InstanceId),
 }
 
@@ -25,10 +25,10 @@ pub enum Pointer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adopted {
-    /// No instance does.
+    /// No instance embodies the worker.
     #[default]
     None,
-    /// This one does.
+    /// This instance embodies the worker.
     Instance(InstanceId),
 }
 
@@ -36,12 +36,12 @@ pub enum Adopted {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adoption {
-    /// It was not asked.
+    /// `adopt` was not asked.
     #[default]
     NotAsked,
-    /// It took none of the candidates, or there were none.
+    /// `adopt` took none of the candidates, or there were none.
     Declined,
-    /// It took one.
+    /// `adopt` took a candidate.
     Taken,
 }
 
@@ -98,7 +98,7 @@ impl FailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Failure {
-    /// Its kind.
+    /// The kind of the failure.
     pub kind: FailureKind,
     /// Milliseconds ago.
     pub ago_ms: u32,
@@ -110,14 +110,14 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LastFailure {
-    /// It did not fail, or there was none.
+    /// The last launch or start did not fail, or there was none.
     #[default]
     None,
-    /// It failed.
+    /// The last launch or start failed.
     Failed(Failure),
 }
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
@@ -137,7 +137,7 @@ pub struct Input {
     pub last_failure: LastFailure,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
-    /// What the policy returned last time.
+    /// The state that the policy returned last time.
     pub memo: String,
 }
 
@@ -151,7 +151,7 @@ pub struct Target {
     pub address: AddressKind,
 }
 
-/// What to do.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -182,16 +182,16 @@ impl fmt::Display for Action {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// How long a `serve` may be repeated without asking, while the facts behind it stay.
     pub valid_for_ms: u32,
-    /// Handed back next time.
+    /// The state to pass back in the next input.
     pub memo: String,
 }
