@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use crate::effect::Effect;
 use crate::event::{Event, PoolEvent, PoolTimer, Timer};
 use crate::facts::Remembered;
-use crate::flow;
 use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
@@ -101,13 +100,13 @@ impl Fleet {
                     scan_now_and_again(&mut turn, pool);
                 }
                 for worker in self.workers.values_mut() {
-                    flow::on_started(worker, &mut turn);
+                    worker.on_started(&mut turn);
                 }
             }
             Event::Pool { pool, what } => on_pool(&mut self.workers, &mut turn, &pool, what),
             Event::Worker { worker, what } => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
-                    flow::on_event(worker, &mut turn, what);
+                    worker.on_event(&mut turn, what);
                 }
             }
         }
@@ -213,6 +212,6 @@ fn distribute(
             Ok(()) => Ok(by_value.remove(&worker.spec.tag_value).unwrap_or_default()),
             Err(error) => Err(error.clone()),
         };
-        flow::on_scan(worker, turn, asked_at, found);
+        worker.on_scan(turn, asked_at, found);
     }
 }

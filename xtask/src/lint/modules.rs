@@ -58,7 +58,7 @@ struct Apart {
 const APART: [Apart; 1] = [Apart {
     folder: "host/core/src/flow",
     may_be_missing: false,
-    shared: &["progress", "safe_default"],
+    shared: &["safe_default", "shape"],
     why: "a flow that calls another one cannot be read, tested or removed alone; flows hear of each \
           other through the facts and through flow/mod.rs",
 }];

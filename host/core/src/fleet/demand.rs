@@ -94,9 +94,7 @@ pub(super) fn distribute(
             if let Err(error) = &samples {
                 turn.cloud_failed(worker, error);
             }
-            worker
-                .facts
-                .observe_demand(asked_at, &metric, samples.as_deref().ok());
+            worker.on_demand(asked_at, &metric, samples.as_deref().ok());
         }
     }
 }

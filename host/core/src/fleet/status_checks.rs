@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::effect::Effect;
 use crate::event::Asker;
-use crate::flow;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::id::{InstanceId, PoolName, WorkerId};
 use crate::model::time::Instant;
@@ -64,6 +63,6 @@ pub(super) fn distribute(
             Ok(found) => Ok(found.get(&id).copied()),
             Err(error) => Err(error.clone()),
         };
-        flow::on_status_checks(worker, turn, asked_at, &id, checks);
+        worker.on_status_checks(turn, asked_at, &id, checks);
     }
 }

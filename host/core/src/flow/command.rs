@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Flow, Progress, safe_default};
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::safe_default;
+use crate::flow::shape::{Flow, Progress};
 use crate::happened::{Happened, Taken, WriteEnd};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::journal::Entry;

@@ -1,6 +1,7 @@
 //! Folds an event into the facts, then has the flows hear of it.
 
 use crate::event::{WorkerEvent, WorkerTimer};
+use crate::facts::Facts;
 use crate::happened::{Happened, WriteEnd};
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::demand::Demand;
@@ -10,136 +11,138 @@ use crate::model::instance::Instance;
 use crate::model::store::{StoreError, Stored};
 use crate::model::time::{Instant, Millis};
 use crate::turn::Turn;
-use crate::worker::Worker;
 use crate::{act, record};
 
-/// Takes in the start of the host.
-pub(crate) fn on_started(worker: &mut Worker, turn: &mut Turn<'_>) {
-    record::on_started(&mut worker.facts, turn);
-    step(worker, turn, Happened::Started);
-}
+use super::Flows;
 
-/// Takes in an event about this worker.
-pub(crate) fn on_event(worker: &mut Worker, turn: &mut Turn<'_>, what: WorkerEvent) {
-    let facts = &mut worker.facts;
-    let happened = match what {
-        WorkerEvent::Asked { request, what } => Happened::Asked { request, what },
-        WorkerEvent::Gone(request) => Happened::Gone(request),
-        WorkerEvent::HandedOut(instance) => Happened::HandedOut(instance),
-        WorkerEvent::BoxTurnedAway => Happened::BoxTurnedAway,
-        WorkerEvent::DemandRead(demand) => {
-            return facts.observe_told_demand(demand.map(Demand::told));
-        }
-        WorkerEvent::Probed {
-            instance,
-            asked_at,
-            result,
-        } => Happened::Probed {
-            instance,
-            asked_at,
-            result,
-        },
-        WorkerEvent::Queried {
-            query,
-            asked_at,
-            result,
-        } => {
-            on_reading(worker, turn, &query, asked_at, &result);
-            Happened::Queried {
+impl Flows {
+    /// Takes in the start of the host.
+    pub(crate) fn on_started(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
+        record::on_started(facts, turn);
+        self.step(facts, turn, Happened::Started);
+    }
+
+    /// Takes in an event about this worker.
+    pub(crate) fn on_event(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, what: WorkerEvent) {
+        let happened = match what {
+            WorkerEvent::Asked { request, what } => Happened::Asked { request, what },
+            WorkerEvent::Gone(request) => Happened::Gone(request),
+            WorkerEvent::HandedOut(instance) => Happened::HandedOut(instance),
+            WorkerEvent::BoxTurnedAway => Happened::BoxTurnedAway,
+            WorkerEvent::DemandRead(demand) => {
+                return facts.observe_told_demand(demand.map(Demand::told));
+            }
+            WorkerEvent::Probed {
+                instance,
+                asked_at,
+                result,
+            } => Happened::Probed {
+                instance,
+                asked_at,
+                result,
+            },
+            WorkerEvent::Queried {
                 query,
                 asked_at,
                 result,
+            } => {
+                on_reading(facts, turn, &query, asked_at, &result);
+                Happened::Queried {
+                    query,
+                    asked_at,
+                    result,
+                }
             }
-        }
-        WorkerEvent::Decided { decision, made } => {
-            act::note_decision(facts, turn, decision, &made);
-            Happened::Decided { decision, made }
-        }
-        WorkerEvent::RecordRead { asked_at, result } => {
-            on_record_read(worker, turn, asked_at, result)
-        }
-        WorkerEvent::Committed(result) => {
-            let end = record::on_written(facts, turn, result);
-            let is_written = matches!(end, WriteEnd::Written);
-            step(worker, turn, Happened::Written(end));
-            if is_written {
-                record::write_the_rest(&mut worker.facts, turn);
+            WorkerEvent::Decided { decision, made } => {
+                act::note_decision(facts, turn, decision, &made);
+                Happened::Decided { decision, made }
             }
-            return;
-        }
-        WorkerEvent::Touched {
-            request,
-            touch,
-            result,
-        } => Happened::Refreshed {
-            request,
-            refresh: touch,
-            outcome: act::on_refreshed(facts, turn, touch, result),
-        },
-        WorkerEvent::Mutated {
-            decision,
-            mutation,
-            result,
-        } => match act::on_outcome(facts, turn, decision, &mutation, result) {
-            Some(concluded) => Happened::Concluded(concluded),
-            None => return,
-        },
-        WorkerEvent::TimerFired(WorkerTimer::RenewLease) => return record::renew(facts, turn),
-        WorkerEvent::TimerFired(timer) => Happened::TimerFired(timer),
-    };
-    step(worker, turn, happened);
-}
-
-/// Takes in this worker's part of a tag scan.
-pub(crate) fn on_scan(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    asked_at: Instant,
-    found: Result<Vec<Instance>, CloudError>,
-) {
-    let facts = &mut worker.facts;
-    let error = match found {
-        Ok(found) => {
-            let changes = facts.observe_scan(found, asked_at);
-            act::tell_changes(facts, turn, changes);
-            None
-        }
-        Err(error) => {
-            turn.cloud_failed(facts, &error);
-            Some(error)
-        }
-    };
-    step(worker, turn, Happened::Scanned { asked_at, error });
-}
-
-/// Takes in a reading of EC2's status checks; `Ok(None)` if the answer lacks this worker's
-/// instance.
-pub(crate) fn on_status_checks(
-    worker: &mut Worker,
-    turn: &mut Turn<'_>,
-    asked_at: Instant,
-    instance: &InstanceId,
-    checks: Result<Option<StatusChecks>, CloudError>,
-) {
-    if let Err(error) = &checks {
-        turn.cloud_failed(&worker.facts, error);
+            WorkerEvent::RecordRead { asked_at, result } => {
+                on_record_read(facts, turn, asked_at, result)
+            }
+            WorkerEvent::Committed(result) => {
+                let end = record::on_written(facts, turn, result);
+                let is_written = matches!(end, WriteEnd::Written);
+                self.step(facts, turn, Happened::Written(end));
+                if is_written {
+                    record::write_the_rest(facts, turn);
+                }
+                return;
+            }
+            WorkerEvent::Touched {
+                request,
+                touch,
+                result,
+            } => Happened::Refreshed {
+                request,
+                refresh: touch,
+                outcome: act::on_refreshed(facts, turn, touch, result),
+            },
+            WorkerEvent::Mutated {
+                decision,
+                mutation,
+                result,
+            } => match act::on_outcome(facts, turn, decision, &mutation, result) {
+                Some(concluded) => Happened::Concluded(concluded),
+                None => return,
+            },
+            WorkerEvent::TimerFired(WorkerTimer::RenewLease) => return record::renew(facts, turn),
+            WorkerEvent::TimerFired(timer) => Happened::TimerFired(timer),
+        };
+        self.step(facts, turn, happened);
     }
-    let happened = Happened::StatusChecksRead {
-        instance: instance.clone(),
-        asked_at,
-        checks: checks.map_err(|error| error.to_string()),
-    };
-    step(worker, turn, happened);
+
+    /// Takes in this worker's part of a tag scan.
+    pub(crate) fn on_scan(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        asked_at: Instant,
+        found: Result<Vec<Instance>, CloudError>,
+    ) {
+        let error = match found {
+            Ok(found) => {
+                let changes = facts.observe_scan(found, asked_at);
+                act::tell_changes(facts, turn, changes);
+                None
+            }
+            Err(error) => {
+                turn.cloud_failed(facts, &error);
+                Some(error)
+            }
+        };
+        self.step(facts, turn, Happened::Scanned { asked_at, error });
+    }
+
+    /// Takes in a reading of EC2's status checks; `Ok(None)` if the answer lacks this worker's
+    /// instance.
+    pub(crate) fn on_status_checks(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        asked_at: Instant,
+        instance: &InstanceId,
+        checks: Result<Option<StatusChecks>, CloudError>,
+    ) {
+        if let Err(error) = &checks {
+            turn.cloud_failed(facts, error);
+        }
+        let happened = Happened::StatusChecksRead {
+            instance: instance.clone(),
+            asked_at,
+            checks: checks.map_err(|error| error.to_string()),
+        };
+        self.step(facts, turn, happened);
+    }
 }
 
 fn on_reading(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     query: &Query,
     asked_at: Instant,
     result: &Result<Reading, CloudError>,
 ) {
-    let facts = &mut worker.facts;
     if let Err(error) = result {
         turn.cloud_failed(facts, error);
     }
@@ -159,12 +162,11 @@ fn on_reading(
 /// Takes in a reading of the record. If the reading failed while a pass waits for it, the pass uses
 /// the record as last known; otherwise the reading is tried again.
 fn on_record_read(
-    worker: &mut Worker,
+    facts: &mut Facts,
     turn: &mut Turn<'_>,
     asked_at: Instant,
     result: Result<Option<Stored>, StoreError>,
 ) -> Happened {
-    let facts = &mut worker.facts;
     let mut pause = Millis::ZERO;
     let result = result.map(|found| record::on_read(facts, turn, asked_at, found));
     if let Err(error) = &result {
@@ -179,8 +181,4 @@ fn on_record_read(
         result,
         pause,
     }
-}
-
-fn step(worker: &mut Worker, turn: &mut Turn<'_>, happened: Happened) {
-    worker.flows.step(&mut worker.facts, turn, happened);
 }

@@ -26,51 +26,29 @@ mod command;
 mod fold;
 mod health;
 mod orphan;
-mod progress;
 mod reap;
 mod recover;
 mod report;
 mod resolve;
 mod restart;
 mod safe_default;
+mod shape;
 
-pub(crate) use fold::{on_event, on_scan, on_started, on_status_checks};
-use progress::{Progress, Proposed, Wait};
+use shape::{Flow, Progress, Proposed, Wait};
 
 use crate::act;
 use crate::facts::{Facts, FlowStatus, WorkerFacts};
-use crate::guard::{Permit, Proposal};
+use crate::guard::Proposal;
 use crate::happened::Happened;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::time::Instant;
-use crate::model::veto::Veto;
 use crate::turn::Turn;
 
 /// The limit of rounds in one step. A chain of news takes four: a health check asks for a restart,
 /// the command flow takes it in, the restart flow begins it, the health flow hears of it. More than
 /// twice that is a loop. Each pending command may take one more.
 const ROUNDS_MAX: usize = 8;
-
-/// The shape of a flow.
-trait Flow {
-    /// Takes in what happened. Only the flow's own state changes.
-    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
-
-    /// Acts on what the flow has heard, and returns what the flow waits for. A second call in a row
-    /// does nothing.
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
-
-    /// Takes in the guard's answer to the proposal of the last [`advance`](Self::advance). A
-    /// permitted mutation is announced and sent after this returns.
-    fn judged(
-        &mut self,
-        _facts: &mut Facts,
-        _turn: &mut Turn<'_>,
-        _judged: Result<&Permit, &Veto>,
-    ) {
-    }
-}
 
 /// The name of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

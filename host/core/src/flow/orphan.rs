@@ -13,8 +13,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Progress, Proposed};
 use crate::facts::{Facts, Origin, Orphan, OrphanLook, WorkerFacts};
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{LOOK_AGE_MAX, Permit, Proposal};
 use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query, Reading};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Progress, Proposed, safe_default};
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::safe_default;
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{Permit, Proposal, Reaping};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::boxes::ReportOutcome;

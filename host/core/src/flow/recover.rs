@@ -2,9 +2,9 @@
 //! is replayed with its token, or its instance is found by tag. A pointer is written again. Any
 //! other mutation is left to the next readings.
 
-use super::{Flow, Progress, Proposed};
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, Lease, WorkerFacts};
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, WriteEnd};
 use crate::model::backoff::{BACKOFF_FIRST, backoff};

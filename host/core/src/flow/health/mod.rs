@@ -17,10 +17,10 @@ mod restart;
 mod status;
 mod watch;
 
-use super::{Flow, Progress};
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::shape::{Flow, Progress};
 use crate::happened::Happened;
 use crate::model::health::{
     self, HealthSpec, Observation, Probed, RestartRule, Sign, SignalKind, Signals, StatusChecks,

@@ -15,8 +15,8 @@ mod tokens;
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Progress};
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::shape::{Flow, Progress};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::boxes::{Refusal, RefusalCode, ReportOutcome, Reporter, Statement};
 use crate::model::cloud::{CloudError, Query};

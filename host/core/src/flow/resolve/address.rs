@@ -2,16 +2,16 @@
 //! are separate steps: this one never starts another instance (docs/incidents.md#ip-race).
 
 use super::not_yet::{self, address_pending};
-use super::{Next, PassStep, Resolve};
+use super::pass::PassStep;
+use super::state::{AddressWatch, Next, Resolve};
 use crate::event::WorkerTimer;
 use crate::facts::WorkerFacts;
 use crate::flow::safe_default;
-use crate::model::id::InstanceId;
 use crate::model::notice::Step;
+use crate::model::point::Input;
 use crate::model::point::retry_ip::{self, Verdict};
-use crate::model::point::{Age, Input};
 use crate::model::response::NotYetCode;
-use crate::model::time::{Instant, Millis};
+use crate::model::time::Millis;
 use crate::turn::Turn;
 
 /// The bounds of the pause before a look: a shorter one would only cost describe calls, a longer
@@ -20,19 +20,6 @@ const AGAIN_MIN: Millis = Millis::new(100);
 const AGAIN_MAX: Millis = Millis::from_secs(60);
 /// The longest a `give-up` answers later callers.
 const GIVE_UP_VALID_MAX: Millis = Millis::from_secs(60);
-
-/// The search for the address of the adopted instance. It ends with the adoption.
-#[derive(Clone, Debug)]
-pub(super) struct AddressWatch {
-    id: InstanceId,
-    adopted_since: Instant,
-    /// Readings without an address so far.
-    tries: u32,
-    /// When the first of these readings was asked for.
-    since: Instant,
-    /// A `give-up` that still answers callers: until when, and when callers retry.
-    pub(super) given_up: Option<(Instant, Millis)>,
-}
 
 impl Resolve {
     /// Begins or continues the search for the address of the adopted instance.
@@ -155,19 +142,5 @@ impl Resolve {
             format!("{id} is running and its address is not assigned yet; the host keeps looking");
         let not_yet = not_yet::not_yet(facts, NotYetCode::IpPending, detail, come_back);
         self.turned_away(facts, turn, not_yet);
-    }
-}
-
-impl AddressWatch {
-    /// The input of `retry-ip`: "it runs without an address; look again?". `None` if the instance
-    /// is not known.
-    fn input(&self, facts: &WorkerFacts, now: Instant) -> Option<retry_ip::Input> {
-        let known = facts.instances.get(&self.id)?;
-        Some(retry_ip::Input {
-            tries: self.tries,
-            waited_ms: now.since(self.since).saturating_u32(),
-            launched: Age::at(now, known.instance.launched_at),
-            settings: String::new(),
-        })
     }
 }

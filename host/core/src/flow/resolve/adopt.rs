@@ -1,6 +1,7 @@
 //! Asks `adopt` which running instance embodies the worker.
 
-use super::{Next, PassStep, Resolve};
+use super::pass::PassStep;
+use super::state::{Next, Resolve};
 use crate::act;
 use crate::facts::{Declined, Facts, How, WorkerFacts};
 use crate::flow::safe_default;

@@ -1,7 +1,7 @@
 //! The callers of a resolve: arrivals, waits and responses.
 
 use super::not_yet::{self, standing};
-use super::{AddressWatch, Resolve};
+use super::state::{Caller, Resolve};
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
@@ -19,13 +19,6 @@ use crate::{act, route};
 /// earlier.
 const FOLLOW_MIN: Millis = Millis::from_secs(1);
 const FOLLOW_MAX: Millis = Millis::from_secs(30);
-
-/// A caller with a pending request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
-    /// Whether the caller keeps waiting after a pass ends with "not yet", until the deadline.
-    is_patient: bool,
-}
 
 impl Resolve {
     /// Takes in a caller, and responds from the published route or from a `give-up` that still
@@ -47,7 +40,7 @@ impl Resolve {
             answer(facts, turn, request, Resolution::Served(route));
             return false;
         }
-        let watch: Option<&AddressWatch> = self.address_watch.as_ref();
+        let watch = self.address_watch.as_ref();
         let given_up = watch.and_then(|watch| watch.given_up);
         if let Some((until, come_back)) = given_up
             && wait.is_none()

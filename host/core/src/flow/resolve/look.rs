@@ -1,6 +1,7 @@
 //! The readings of a pass: the record, the pointer, the instance that it names, and the tag scan.
 
-use super::{Pass, PassStep, Resolve};
+use super::pass::{Pass, PassStep};
+use super::state::Resolve;
 use crate::act;
 use crate::facts::{Facts, WorkerFacts};
 use crate::model::cloud::{CloudError, Query};

@@ -9,116 +9,34 @@ mod callers;
 mod look;
 mod not_yet;
 mod pass;
+mod state;
 mod verdict;
 
-use std::collections::BTreeMap;
-
-use super::{Flow, Progress, Proposed};
 use crate::event::WorkerTimer;
-use crate::facts::{Asking, Declined, Facts, WorkerFacts};
+use crate::facts::{Facts, WorkerFacts};
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Happened, WriteEnd};
-use crate::model::cloud::{CloudError, Query};
+use crate::model::cloud::Query;
 use crate::model::decision::Decision;
-use crate::model::id::{DecisionId, InstanceId, RequestId};
+use crate::model::id::DecisionId;
 use crate::model::operator::CommandOutcome;
 use crate::model::point::{self, Input};
 use crate::model::request::Request;
-use crate::model::response::{NotYet, NotYetCode, Route};
+use crate::model::response::NotYetCode;
 use crate::model::store::StoreError;
-use crate::model::time::{Instant, Millis};
+use crate::model::time::Millis;
 use crate::model::veto::Veto;
 use crate::turn::Turn;
-use address::AddressWatch;
-use callers::Caller;
 use not_yet::COME_BACK;
-use pass::{Pass, PassStep};
+use pass::PassStep;
+use state::{Heard, Next, Wanted};
+
+pub(super) use state::Resolve;
 
 /// The limit of `resolve` decisions in one pass. A scan, an adoption and what follows need four;
 /// more than twice that is a policy in a loop.
 const DECISIONS_MAX: u8 = 8;
-
-/// The pending requests, and the pass that looks for their answer.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Resolve {
-    pass: Option<Pass>,
-    callers: BTreeMap<RequestId, Caller>,
-    /// Candidates that `adopt` was shown and did not take.
-    declined: Option<Declined>,
-    /// The search for an address under way.
-    address_watch: Option<AddressWatch>,
-    /// The state that the policy returned last time.
-    memo: String,
-    /// Why the last caller was turned away.
-    last_not_yet: Option<NotYet>,
-    /// When the next look without a request is due.
-    follow_at: Option<Instant>,
-    /// When the store was last told that the worker's address was handed out.
-    handed_out_told: Option<Instant>,
-    heard: Vec<Heard>,
-    proposed: Option<Wanted>,
-}
-
-/// News for this flow, in the order in which it happened.
-#[derive(Clone, Debug)]
-enum Heard {
-    /// A caller asks where the worker is.
-    Asked(RequestId, Option<Millis>),
-    /// The shell answered callers with the published route.
-    HandedOut(InstanceId),
-    /// This caller's wait ends.
-    Deadline(RequestId),
-    /// The next look without a request is due.
-    Follow,
-    /// The next look for the address is due.
-    LookForAddress,
-    /// The pointer was read, or could not be.
-    PointerRead(Option<CloudError>),
-    /// This instance was read, or could not be.
-    InstanceRead(InstanceId, Option<CloudError>),
-    /// The tag scan came back, or failed.
-    Scanned(Option<CloudError>),
-    /// A policy has answered.
-    Decided(DecisionId, Decision),
-    /// The record was read, or the reading failed and the record as last known is used.
-    RecordRead,
-    /// A write of the record has ended.
-    RecordWritten,
-    /// The store did not answer; it is asked again after the pause.
-    StoreFailed(StoreError, Millis),
-    /// A mutation has ended.
-    MutationEnded,
-    /// The step that the pass prepared is obsolete.
-    LookAgain,
-    /// A pass is wanted, if there is none.
-    LookWanted,
-    /// The worker's state was cleared: the pass under way begins again.
-    Forgotten,
-}
-
-/// A proposal of this flow.
-#[derive(Clone, Debug)]
-enum Wanted {
-    /// To start or launch.
-    Change(DecisionId),
-    /// To adopt this instance.
-    Adopt(InstanceId),
-}
-
-/// The next action in a pass.
-#[derive(Debug)]
-enum Next {
-    /// None: the pass waits for an answer, or is over.
-    Waits,
-    /// Ask `resolve` again.
-    AsksResolve,
-    /// Ask `resolve` again, after the write of the record that is under way.
-    AsksResolveAfterWrite,
-    /// Hand this address out.
-    Serves(Route),
-    /// Make this proposal.
-    Proposes(DecisionId, Proposal),
-}
 
 impl Flow for Resolve {
     fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
@@ -211,31 +129,6 @@ impl Flow for Resolve {
 }
 
 impl Resolve {
-    /// The pending requests and the pass, for the guard and other flows.
-    pub(super) fn asking(&self) -> Asking {
-        let mut looks_at = Vec::new();
-        if let Some(pass) = &self.pass {
-            looks_at.clone_from(&pass.looked_at);
-            if let PassStep::Instance(id) = &pass.step {
-                looks_at.push(id.clone());
-            }
-        }
-        Asking {
-            has_callers: !self.callers.is_empty(),
-            is_looking: self.pass.is_some(),
-            awaits_scan: self.is_at(&PassStep::Scan),
-            awaits_record: self.awaits_record(),
-            awaits: self.awaited(),
-            looks_at,
-            declined: self.declined.clone(),
-        }
-    }
-
-    /// Why the last caller was turned away.
-    pub(super) fn last_not_yet(&self) -> Option<&NotYet> {
-        self.last_not_yet.as_ref()
-    }
-
     fn take_in(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, heard: Heard) -> Next {
         match heard {
             Heard::Asked(request, wait) => {
@@ -298,52 +191,6 @@ impl Resolve {
             }
         }
         None
-    }
-
-    fn progress(&self) -> Progress {
-        let Some(pass) = &self.pass else {
-            return match self.follow_at {
-                Some(at) => Progress::until("the next look at an instance on its way", at),
-                None => Progress::Quiet,
-            };
-        };
-        match &pass.step {
-            PassStep::RecordRead => Progress::answered("the reading of the record"),
-            PassStep::RecordWritten => Progress::answered("the write of the record"),
-            PassStep::Pointer => Progress::answered("the reading of the pointer"),
-            PassStep::Instance(_) => Progress::answered("the reading of the instance"),
-            PassStep::Scan => Progress::answered("the tag scan"),
-            PassStep::Resolve(_) => Progress::answered("the answer of `resolve`"),
-            PassStep::Adopt(_) => Progress::answered("the answer of `adopt`"),
-            PassStep::RetryIp(_) => Progress::answered("the answer of `retry-ip`"),
-            PassStep::AddressPause(at) => Progress::until("the next look for the address", *at),
-            PassStep::Mutation => Progress::unbounded(
-                "the outcome of the launch or start",
-                "a launch is replayed until its token expires; callers have deadlines of their own",
-            ),
-        }
-    }
-
-    /// The decision that the pass waits for.
-    fn awaited(&self) -> Option<DecisionId> {
-        match self.pass.as_ref()?.step {
-            PassStep::Resolve(id) | PassStep::Adopt(id) | PassStep::RetryIp(id) => Some(id),
-            _ => None,
-        }
-    }
-
-    fn awaits_record(&self) -> bool {
-        self.is_at(&PassStep::RecordRead)
-    }
-
-    fn is_at(&self, step: &PassStep) -> bool {
-        self.pass.as_ref().is_some_and(|pass| &pass.step == step)
-    }
-
-    fn set_step(&mut self, step: PassStep) {
-        if let Some(pass) = &mut self.pass {
-            pass.step = step;
-        }
     }
 
     fn ask_resolve(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {

@@ -1,7 +1,8 @@
 //! Carries out the verdicts of `resolve`.
 
 use super::not_yet::{self, COME_BACK, address_pending};
-use super::{Next, PassStep, Resolve};
+use super::pass::PassStep;
+use super::state::{Next, Resolve};
 use crate::facts::{Facts, WorkerFacts, inputs};
 use crate::flow::safe_default;
 use crate::guard::Proposal;

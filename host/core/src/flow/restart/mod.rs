@@ -15,9 +15,9 @@ mod request;
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Progress, Proposed};
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::shape::{Flow, Progress, Proposed};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, Taken, WriteEnd};
 use crate::model::boxes::ReportOutcome;

@@ -2,7 +2,7 @@
 
 use super::{Commanded, Restarts, Wanted, tell_taken};
 use crate::facts::{Facts, WorkerFacts};
-use crate::flow::Proposed;
+use crate::flow::shape::Proposed;
 use crate::guard::Proposal;
 use crate::happened::{Happened, Taken};
 use crate::model::cloud::MutationKind;

@@ -1,9 +1,32 @@
-//! The result of advancing a flow.
+//! The shape of all flows, and the result of advancing one.
 
-use crate::facts::WaitStatus;
-use crate::guard::Proposal;
+use crate::facts::{Facts, WaitStatus, WorkerFacts};
+use crate::guard::{Permit, Proposal};
+use crate::happened::Happened;
 use crate::model::id::DecisionId;
 use crate::model::time::Instant;
+use crate::model::veto::Veto;
+use crate::turn::Turn;
+
+/// The shape of a flow.
+pub(super) trait Flow {
+    /// Takes in what happened. Only the flow's own state changes.
+    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
+
+    /// Acts on what the flow has heard, and returns what the flow waits for. A second call in a row
+    /// does nothing.
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
+
+    /// Takes in the guard's answer to the proposal of the last [`advance`](Self::advance). A
+    /// permitted mutation is announced and sent after this returns.
+    fn judged(
+        &mut self,
+        _facts: &mut Facts,
+        _turn: &mut Turn<'_>,
+        _judged: Result<&Permit, &Veto>,
+    ) {
+    }
+}
 
 /// The progress of a flow.
 #[derive(Debug)]
