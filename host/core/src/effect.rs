@@ -1,5 +1,5 @@
-//! What the shell is to do: the only way anything gets out of the core. Effects are carried out in
-//! order; a journal record stands before the mutation it announces.
+//! Effects: what the shell must do. Effects are the only output of the core and are carried out in
+//! order. A journal entry comes before the mutation that it announces.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,60 +15,64 @@ use crate::model::response::{Response, Route};
 use crate::model::store::{Touch, Write};
 use crate::model::time::Instant;
 
-/// Something to do.
+/// One effect.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Ask the cloud; answer with [`Event::queried`](crate::event::Event::queried).
+    /// Read from the cloud; answer with [`Event::queried`](crate::event::Event::queried).
     Query {
-        /// For whom.
+        /// The worker or pool that the answer goes to.
         asker: Asker,
         /// What.
         query: Query,
     },
-    /// Ask the instance how it is; answer with [`Probed`](crate::event::WorkerEvent::Probed), whatever happens.
+    /// Probe an instance; answer with [`Probed`](crate::event::WorkerEvent::Probed) even if the
+    /// probe fails.
     Probe {
-        /// Whose it is.
+        /// The worker of the instance.
         worker: WorkerId,
-        /// Which instance.
+        /// The instance to probe.
         instance: InstanceId,
-        /// When it is asked for; comes back with the answer, which is known by it.
+        /// When the probe was asked for. The answer carries the same instant, which identifies the
+        /// probe.
         asked_at: Instant,
-        /// Where, and what.
+        /// The address and the request.
         target: Target,
     },
     /// Ask the policy bound to the input's point in this pool; answer with
     /// [`Decided`](crate::event::WorkerEvent::Decided).
     Decide(Question),
-    /// Make this durable before the next effect.
+    /// Write this entry to the journal, durably before the next effect.
     Journal(Record),
     /// Read the worker's record; answer with [`RecordRead`](crate::event::WorkerEvent::RecordRead).
     ReadRecord(WorkerId),
-    /// Write the worker's record; answer with [`Committed`](crate::event::WorkerEvent::Committed). If it was
-    /// written, and only then, do what is permitted and answer with
-    /// [`Mutated`](crate::event::WorkerEvent::Mutated): the cloud is changed by no other effect.
+    /// Write the worker's record; answer with [`Committed`](crate::event::WorkerEvent::Committed).
+    /// If and only if it was written, carry out the permitted mutation and answer with
+    /// [`Mutated`](crate::event::WorkerEvent::Mutated). No other effect changes the cloud.
     Commit {
         /// The record.
         write: Box<Write>,
-        /// What waits for it.
+        /// The mutation that waits for the write; `None` if there is none.
         then: Option<Permit>,
     },
     /// Refresh the worker's activity; answer with [`Touched`](crate::event::WorkerEvent::Touched).
     Touch {
-        /// Whose.
+        /// The worker.
         worker: WorkerId,
-        /// Who waits for it.
+        /// The request that waits for the refresh.
         request: RequestId,
         /// What.
         touch: Touch,
     },
-    /// Wake the core up at this instant, with the event that the timer [is](crate::event::Event::from).
+    /// Wake the core at this instant, with the event that the timer
+    /// [is](crate::event::Event::from).
     Timer {
-        /// When.
+        /// The instant.
         at: Instant,
-        /// Which.
+        /// The timer.
         timer: Timer,
     },
-    /// Answer a request. Each is answered once; what a command changed is durable by then.
+    /// Respond to a request. Each request gets one response; the changes of a command are durable
+    /// by then.
     Respond {
         /// The worker that the request is about.
         worker: WorkerId,
@@ -77,23 +81,23 @@ pub enum Effect {
         /// The response, of the request's kind.
         response: Response,
     },
-    /// From now on answer resolves of this worker with this route, until it expires.
+    /// Answer resolves of this worker with this route from now on, until the route expires.
     Publish(Route),
-    /// Stop doing so at once.
+    /// Stop answering resolves of this worker with a route.
     Withdraw(WorkerId),
-    /// Log it and count it.
+    /// Log this notice and count it.
     Notice(Notice),
 }
 
 /// A question to a policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
-    /// The worker it is about.
+    /// The worker that the question is about.
     pub worker: WorkerId,
     /// The pool whose slot answers.
     pub pool: PoolName,
-    /// The decision's id, to be sent back with the answer.
+    /// The id of the decision; the answer carries it.
     pub decision: DecisionId,
-    /// The whole input but the settings, which the slot fills in.
+    /// The input without the settings, which the slot fills in.
     pub input: Input,
 }

@@ -1,4 +1,5 @@
-//! The one door in: what happened. An event is data without judgement, and says whom it concerns.
+//! Events: what happened. Events are the only input of the core. An event is data without
+//! judgement, and names the worker or the pool that it concerns.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::model::time::Instant;
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The host begins to work. This event is the first of a host's life and comes once.
+    /// The host starts. This event is the first of a host's life and occurs once.
     Started,
     /// Something that concerns one worker.
     Worker {
@@ -35,29 +36,32 @@ pub enum Event {
 /// Something that happened to one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerEvent {
-    /// A caller, a box, an application or an operator asks for something. The core answers each request once, with
-    /// [`Effect::Respond`](crate::effect::Effect::Respond).
+    /// A caller, a box, an application or an operator sends a request. The core responds to each
+    /// request once, with [`Effect::Respond`](crate::effect::Effect::Respond).
     Asked {
         /// The request's id, which comes back with the response.
         request: RequestId,
         /// What is asked for.
         what: Request,
     },
-    /// The sender of this request is gone and takes no response. A command is followed all the same.
+    /// The sender of this request has disconnected and takes no response. A command is still
+    /// carried out.
     Gone(RequestId),
-    /// The published route has answered resolves since the last such event, with this instance's address.
+    /// The shell has answered resolves with the published route, with this instance's address,
+    /// since the last such event.
     HandedOut(InstanceId),
-    /// This host turned connections away that may have been the worker's box: its silence until this instant says nothing.
+    /// This host turned connections away that may have been from the worker's box, so silence until
+    /// this instant proves nothing.
     BoxTurnedAway,
-    /// Another program read the worker's demand metric; `None`: it could not be read.
+    /// Another program reported the worker's demand metric; `None` if the metric could not be read.
     DemandRead(Option<DemandReading>),
-    /// A probe of an instance came to an end.
+    /// A probe of an instance ended.
     Probed {
-        /// The instance that was asked.
+        /// The instance that was probed.
         instance: InstanceId,
-        /// As the effect had it.
+        /// When the probe was asked for, as in the effect.
         asked_at: Instant,
-        /// What the probe found.
+        /// The result of the probe.
         result: Probed,
     },
     /// The cloud answered a query.
@@ -76,30 +80,30 @@ pub enum WorkerEvent {
         /// The answer.
         made: Decision,
     },
-    /// The store answered with the worker's record; `None`: it has none.
+    /// The store answered with the worker's record.
     RecordRead {
-        /// When the record was asked for: the answer is at least as fresh as this.
+        /// When the record was asked for. The answer is at least as fresh.
         asked_at: Instant,
-        /// The record.
+        /// The record; `None` if the store has none.
         result: Result<Option<Stored>, StoreError>,
     },
-    /// A write of the worker's record came to an end. Unless it was written, the mutation that waited for it was not
-    /// sent.
+    /// A write of the worker's record ended. Unless the record was written, the mutation that
+    /// waited for it was not sent.
     Committed(Result<Committed, StoreError>),
-    /// A refresh of the worker's activity came to an end.
+    /// A refresh of the worker's activity ended.
     Touched {
         /// The request that the effect named.
         request: RequestId,
-        /// What was to be refreshed.
+        /// The refresh.
         touch: Touch,
         /// What the store answered.
         result: Result<Touched, StoreError>,
     },
-    /// A mutation came to an end.
+    /// A mutation ended.
     Mutated {
-        /// The decision it rests on.
+        /// The decision that the mutation rests on.
         decision: DecisionId,
-        /// What was to be done.
+        /// The mutation.
         mutation: Mutation,
         /// What the cloud answered.
         result: Result<Outcome, CloudError>,
@@ -111,7 +115,7 @@ pub enum WorkerEvent {
 /// Something that happened to a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PoolEvent {
-    /// The cloud answered a query that one question asks for all workers of the pool: a scan, their demand metrics, or
+    /// The cloud answered a query for all workers of the pool: a scan, their demand metrics, or
     /// their status checks.
     Queried {
         /// The question.
@@ -125,7 +129,7 @@ pub enum PoolEvent {
     TimerFired(PoolTimer),
 }
 
-/// For whom a query is asked, and a timer set: its answer concerns the same.
+/// The worker or the pool that asks a query; the answer goes to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asker {
     /// One worker.
@@ -143,13 +147,13 @@ pub enum Timer {
     Pool(PoolName, PoolTimer),
 }
 
-/// What a worker is woken up for.
+/// The timers of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkerTimer {
-    /// The worker's health is due to be looked at.
+    /// The next probe of the worker is due.
     Probe,
-    /// Look at the worker again without a request: its instance is on the way.
+    /// Begin a pass without a request, because an instance is on its way.
     Follow,
     /// Read the adopted instance again: it has no address yet.
     LookForAddress,
@@ -157,17 +161,17 @@ pub enum WorkerTimer {
     ReplayLaunch,
     /// Finish or abandon an intent that no host works on, as soon as its lease is void.
     Recover,
-    /// Show that the holder of the lease is alive.
+    /// Renew the lease.
     RenewLease,
     /// The drain of an instance is over.
     Drained,
     /// Look at the restart in flight.
     FollowRestart,
-    /// The patience of the sender of this request ends.
+    /// The wait of this request ends.
     Deadline(RequestId),
 }
 
-/// What a pool is woken up for.
+/// The timers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PoolTimer {
@@ -184,7 +188,7 @@ impl Event {
         Self::Worker { worker, what }
     }
 
-    /// The cloud's answer to a query, for those for whom it was asked.
+    /// The event of the cloud's answer to a query.
     pub fn queried(
         asker: Asker,
         query: Query,

@@ -1,6 +1,6 @@
-//! All workers of one host, and the one door in: [`Fleet::step`]. What concerns one worker is in
-//! `flow`; here is what they share: scans, budgets, the count of decisions, and in `demand` and
-//! `status_checks` the readings that are made for all of a pool at once.
+//! All workers of one host, and the core's one entry point: [`Fleet::step`]. `flow` has the work of
+//! one worker. This module has what workers share: scans, budgets, the count of decisions, and the
+//! readings made for a whole pool (`demand`, `status_checks`).
 
 mod demand;
 mod status_checks;
@@ -20,23 +20,24 @@ use crate::model::time::Instant;
 use crate::turn::{Pool, Shared, Turn};
 use crate::worker::{Worker, WorkerStatus};
 
-/// What an earlier life of the host left behind, as read from its journal.
+/// What a host knows at its start, from its journal and its store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// The highest generation of each worker: no token is used for two attempts.
+    /// The highest generation of each worker in the journal. It keeps a token from being used for
+    /// two attempts.
     pub generations: BTreeMap<WorkerId, Generation>,
     /// The highest decision id; new ones count on from it.
     pub decisions: DecisionId,
     /// The highest epoch.
     pub epoch: Epoch,
-    /// The workers' records in the store; `None`: it could not be read.
+    /// The workers' records in the store; `None` if the store could not be read.
     pub records: Option<BTreeMap<WorkerId, Stored>>,
 }
 
-/// Who a host is to the others.
+/// The identity of a host among the hosts of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Its name in leases.
+    /// The host's name in leases.
     pub host: HostId,
     /// Whether other hosts write the same store.
     pub store_is_shared: bool,
@@ -50,7 +51,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A host at its start: nothing observed yet.
+    /// A host at its start, which has read nothing from the cloud yet.
     pub fn new(spec: FleetSpec, identity: Identity, recovered: Recovered) -> Self {
         let pools = spec
             .pools
@@ -58,7 +59,8 @@ impl Fleet {
             .map(|(name, pool)| (name.clone(), Pool::new(name, pool, &spec)))
             .collect();
         let workers = spec.workers.iter().filter_map(|(id, worker)| {
-            // A worker without its pool is refused by the configuration; here it would have no region.
+            // The configuration refuses a worker without its pool; without a pool the worker would
+            // have no region.
             let pool = spec.pools.get(&worker.pool)?.clone();
             let stored = |records: &BTreeMap<_, _>| records.get(id).cloned().unwrap_or_default();
             let remembered = Remembered {
@@ -86,8 +88,8 @@ impl Fleet {
         }
     }
 
-    /// Takes in one event that happened at `now` and says what to do, in order. Events about workers that
-    /// are not configured are without effect.
+    /// Takes in one event that happened at `now`, and returns the effects in order. Events about
+    /// workers that are not configured have no effect.
     pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         let mut turn = Turn::new(now, &mut self.shared);
         match event {
@@ -111,8 +113,8 @@ impl Fleet {
         turn.effects
     }
 
-    /// Has each step end with a check that no flow does something without having heard anything; a panic if one does. It is on
-    /// where debug assertions are.
+    /// Makes each step end with a check that a second advance of the flows does nothing; the check
+    /// panics if one does. Builds with debug assertions always check.
     pub fn check_itself(&mut self) {
         self.shared.checks_itself = true;
     }
@@ -127,7 +129,7 @@ impl Fleet {
         self.workers.values()
     }
 
-    /// One worker as people see it.
+    /// The status of one worker.
     pub fn status(&self, id: &WorkerId, now: Instant) -> Option<WorkerStatus> {
         Some(self.workers.get(id)?.status(now))
     }
@@ -198,7 +200,7 @@ fn distribute(
             }
             Ok(())
         }
-        // Any other reading is no answer to a scan.
+        // Any other reading does not answer a scan.
         Ok(_) => return,
         Err(error) => Err(error),
     };

@@ -1,5 +1,5 @@
-//! What happened in a step, as the flows hear it: the event once it is in the facts, and what flows did that concerns others.
-//! Nothing here calls anything.
+//! What happened in a step, as flows hear it: the event after it is folded into the facts, and the
+//! news of other flows. Nothing here calls anything.
 
 use crate::event::WorkerTimer;
 use crate::model::boxes::ReportOutcome;
@@ -14,38 +14,38 @@ use crate::model::restart::RestartRequest;
 use crate::model::store::{StoreError, Touch};
 use crate::model::time::{Instant, Millis};
 
-/// Something that flows hear of.
+/// One piece of news for the flows.
 #[derive(Clone, Debug)]
 pub(crate) enum Happened {
-    /// The host begins to work.
+    /// The host starts.
     Started,
-    /// A request came.
+    /// A request arrived.
     Asked { request: RequestId, what: Request },
-    /// The sender of a request is gone.
+    /// The sender of a request has disconnected.
     Gone(RequestId),
     /// Callers got the address of this instance from the published route.
     HandedOut(InstanceId),
     /// The door for boxes turned connections away.
     BoxTurnedAway,
-    /// A probe came to an end.
+    /// A probe ended.
     Probed {
         instance: InstanceId,
         asked_at: Instant,
         result: Probed,
     },
-    /// EC2's status checks were read; `Ok(None)`: the answer says nothing of this instance.
+    /// EC2's status checks were read; `Ok(None)` if the answer lacks this instance.
     StatusChecksRead {
         instance: InstanceId,
         asked_at: Instant,
         checks: Result<Option<StatusChecks>, String>,
     },
-    /// The cloud answered a query of this worker, and what it said is in the facts.
+    /// The cloud answered a query of this worker; the reading is in the facts.
     Queried {
         query: Query,
         asked_at: Instant,
         result: Result<Reading, CloudError>,
     },
-    /// A tag scan of the pool ended; without an error it was complete, and is in the facts.
+    /// A tag scan of the pool ended. Without an error the scan was complete and is in the facts.
     Scanned {
         asked_at: Instant,
         error: Option<CloudError>,
@@ -55,57 +55,57 @@ pub(crate) enum Happened {
         decision: DecisionId,
         made: Decision,
     },
-    /// The record was read, and is in the facts; or it could not be.
+    /// The record was read and is in the facts, or could not be read.
     RecordRead {
         asked_at: Instant,
         result: Result<ReadEnd, StoreError>,
-        /// After an error, when the record is read again.
+        /// After an error, the pause before the record is read again.
         pause: Millis,
     },
-    /// A write of the record ended, and the facts are as it left them.
+    /// A write of the record ended; the facts show the result.
     Written(WriteEnd),
-    /// A refresh of the activity ended, and is in the facts.
+    /// A refresh of the activity ended; the facts show the result.
     Refreshed {
         request: RequestId,
         refresh: Touch,
         outcome: ReportOutcome,
     },
-    /// A mutation of this host ended, and its outcome is in the facts.
+    /// A mutation of this host ended; its outcome is in the facts.
     Concluded(Concluded),
     /// A timer ran out.
     TimerFired(WorkerTimer),
     /// The health flow asks for a restart, as any program does. No sender waits for the response.
     RestartWanted(RestartRequest),
-    /// The command flow has come to a command that asks for a restart.
+    /// The command flow begins a command that asks for a restart.
     RestartCommanded {
         /// The command's decision.
         decision: DecisionId,
         request: RestartRequest,
-        /// What the `debounce` policy has said of it; `None`: it was not asked.
+        /// The choice of the `debounce` policy; `None` if it was not asked.
         choice: Option<Choice>,
     },
-    /// The restart flow has taken that command in.
+    /// The restart flow has taken that command over.
     RestartTaken(Taken),
     /// A command has taken effect: its write is durable.
     CommandDone(CommandOutcome),
-    /// An intent that was left behind was finished or given up.
+    /// An unfinished intent of another host or life was finished or dropped.
     LeftBehindEnded,
-    /// A launch came to its end without an answer.
+    /// A launch ended without an answer.
     LaunchSettled,
-    /// A restart has begun: what was seen of the worker before is of another life.
+    /// A restart has begun, so earlier signals belong to another life.
     RestartBegun,
-    /// The worker is to be looked at in the cloud, if no pass does so already.
+    /// A flow wants a pass to read the worker from the cloud, if none is under way.
     LookWanted,
     /// A pass ended with an address, and callers got it.
     CallersServed,
 }
 
-/// What the restart flow makes of a command that asks for a restart.
+/// The answer of the restart flow to a command that asks for a restart.
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     /// The `debounce` policy is asked first.
     Decides(DecisionId),
-    /// This is its outcome, once it is durable.
+    /// The outcome of the command; it counts when it is durable.
     Ends(Result<CommandOutcome, Refused>),
 }
 
@@ -114,37 +114,38 @@ pub(crate) enum Taken {
 pub(crate) enum WriteEnd {
     /// No write was under way.
     Unknown,
-    /// It is in the store.
+    /// The write is in the store.
     Written,
-    /// Another host wrote the record in between; the worker is as that host left it.
+    /// Another host wrote the record first; the facts show that host's record.
     Lost,
-    /// The worker came into use: the write is given up, and so is the end of the instance.
+    /// The worker was in use, so the write was refused and the instance is not ended.
     InUse,
-    /// A renewal was not answered. What was sent is under way all the same.
+    /// A renewal was not answered. A mutation in flight stays in flight.
     NotRenewed(StoreError),
-    /// Whether it was written is not known: it is given up, and the record is read again after the pause.
+    /// Whether the record was written is not known. The changes are dropped, and the record is read
+    /// again after the pause.
     InDoubt { error: StoreError, pause: Millis },
 }
 
 /// The end of a reading of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadEnd {
-    /// A write is under way, whose answer will say more, and later.
+    /// A write is under way; its answer is newer than the reading.
     Overtaken,
-    /// It says what this host knew.
+    /// The record has the version that this host knew.
     Known,
-    /// Another host has written it.
+    /// Another host has written the record.
     News,
 }
 
 /// The end of a mutation.
 #[derive(Clone, Debug)]
 pub(crate) enum Concluded {
-    /// It is in the facts.
+    /// The outcome is in the facts.
     Taken,
-    /// The end of this instance was carried out, or refused.
+    /// A stop or termination of this instance was carried out or refused.
     Ended(InstanceId),
-    /// A launch was refused because an earlier try of it was carried out: its intent stands, and the instance is to be
-    /// found.
+    /// A launch was refused because an earlier try was carried out. Its intent stays, and the host
+    /// searches for the instance.
     CarriedOutBefore(CloudError),
 }

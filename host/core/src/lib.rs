@@ -1,25 +1,26 @@
-//! The pure heart of reeve. It makes no call, reads no clock and draws no random number: events come
-//! in, effects go out, and the same events give the same effects.
+//! The pure core of reeve. The core makes no call, reads no clock and draws no random number.
+//! Events come in, effects go out, and the same events give the same effects.
 //!
 //! ```text
 //!   cloud replies, requests, timers                 policy (Wasm)
 //!        │ event                                      ▲       │
 //!        ▼                                   question │       │ event: decided
-//!   facts ────────► flow ─────► effect ──────┘       │
-//!                            ▲  │                             │
-//!                            └──┼─────────────────────────────┘
-//!                               │ proposal
-//!                               ▼
-//!                             guard ──► permit ──► effects: journal the intent, mutate the cloud
-//!                               └─────► veto   ──► effect: journal
+//!   facts ────────► flow ────────► effect ────────────┘       │
+//!                   ▲  │                                      │
+//!                   └──┼──────────────────────────────────────┘
+//!                      │ proposal
+//!                      ▼
+//!                    guard ──► permit ──► effects: journal the intent, mutate the cloud
+//!                      └─────► veto   ──► effect: journal
 //! ```
 //!
-//! - [`fleet`]: the one door, [`fleet::Fleet::step`]; [`event`] in, [`effect`] out.
-//! - `flow`: what happens in which order, one flow for each concern.
+//! - [`fleet`]: the one entry point, [`fleet::Fleet::step`]; [`event`] in, [`effect`] out.
+//! - `flow`: the order of work, one flow for each concern.
 //! - `act`: permit, intent, commit, mutation, outcome. `record`: the worker's record in the store.
-//! - [`guard`]: what must never happen, whatever a policy says.
-//! - [`facts`]: what is known of one worker, each fact with its age. [`worker`]: the facts and the flows of one.
-//! - `turn`: what a step carries.
+//! - [`guard`]: the rules that refuse what must never happen, whatever a policy says.
+//! - [`facts`]: the facts of one worker, each with its age. [`worker`]: the facts and the flows of
+//!   one worker.
+//! - `turn`: the context of a step.
 //! - [`ports`]: the traits behind which AWS, a store, the policies or a simulated world stands.
 //! - `model`: plain data, each module public here under its own name.
 

@@ -1,9 +1,11 @@
-//! The worker's record in the store: written before anything is changed, by the lease's holder alone. Nothing here calls
-//! a flow: the end of a write or a reading is returned.
+//! The worker's record in the store. The record is written before anything is changed, and only by
+//! the holder of the lease. No function here calls a flow: the end of a write or of a reading is
+//! returned.
 //!
-//! One write at a time for a worker. It carries the state as it is meant to be. If it is lost or fails, what it announced
-//! is not done, and the worker goes back to what the store says. So nothing is ever done that other hosts, or the next
-//! life, could not know of.
+//! A worker has one write under way at a time. The write carries the state that the host wants. If
+//! the write is lost or fails, the announced mutation is not sent, and the facts go back to the
+//! record in the store. So the host never does anything that other hosts or its next life could not
+//! know.
 
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
@@ -20,16 +22,16 @@ use crate::model::veto::{Rule, Veto};
 use crate::route;
 use crate::turn::Turn;
 
-/// A lease is renewed this often within its length.
+/// How many times a lease is renewed within its length.
 const RENEWALS: u64 = 10;
 
-/// Writes the record as it now stands, then does what is permitted. Without a permit it waits for the
-/// write under way, and is left out where nothing may be written.
+/// Has the record written as the facts say, and then the permitted mutation sent. Without a permit,
+/// the write waits for the write under way. In a dry run nothing is written.
 pub(crate) fn write(facts: &mut Facts, turn: &mut Turn<'_>, then: Option<Permit>) {
     write_if(facts, turn, then, None);
 }
 
-/// The same, unless the worker was in use after `idle_since` (G5).
+/// As [`write`], but the store refuses the write if the worker was in use after `idle_since` (G5).
 pub(crate) fn write_if(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -37,7 +39,7 @@ pub(crate) fn write_if(
     idle_since: Option<Instant>,
 ) {
     if let Some(writing) = &facts.record.writing {
-        debug_assert!(then.is_none(), "the guard gives no leave meanwhile");
+        debug_assert!(then.is_none(), "the guard permits nothing during a write");
         let wanted = facts.to_record(&turn.shared.us, writing.record.epoch);
         facts.change().record.dirty = wanted != writing.record;
         return;
@@ -53,8 +55,8 @@ pub(crate) fn write_if(
     begin(facts, turn, record, then, idle_since);
 }
 
-/// Writes the record of a worker that is to be learned anew. Until that is durable, the worker stays as it is;
-/// nothing may be under way for it.
+/// Has the record of a worker written whose state an operator clears. Until that record is durable,
+/// the facts stay. No mutation may be under way.
 pub(crate) fn write_forgotten(facts: &mut Facts, turn: &mut Turn<'_>) {
     let record = facts.to_forgotten(&turn.shared.us, epoch(facts, turn));
     begin(facts, turn, record, None, None);
@@ -93,23 +95,23 @@ fn begin(
     });
 }
 
-/// Whether the record may be written now: by the same rules that hold for every mutation.
+/// Whether the record may be written at once, by the rules that hold for every mutation.
 pub(crate) fn may_write(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     turn.scene(facts, DecisionId::default(), |scene| {
         scene.may_write_record().is_ok()
     })
 }
 
-/// Whether the record may be written now, or right after the write that is under way.
+/// Whether the record may be written at once, or after the write under way.
 pub(crate) fn may_write_soon(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     let lease = turn.scene(facts, DecisionId::default(), |scene| scene.lease());
     !turn.shared.dry_run && matches!(lease, Lease::Free | Lease::Ours)
 }
 
-/// Whether a command may be written into the record now, by the same rules.
+/// Whether a command may be written into the record at once, by the same rules.
 ///
 /// # Errors
-/// The refusal that its giver is told.
+/// The refusal for the sender of the command.
 pub(crate) fn may_follow_command(facts: &WorkerFacts, turn: &Turn<'_>) -> Result<(), Refused> {
     let may = turn.scene(facts, DecisionId::default(), |scene| {
         scene.may_write_record()
@@ -123,12 +125,13 @@ pub(crate) fn may_follow_command(facts: &WorkerFacts, turn: &Turn<'_>) -> Result
     })
 }
 
-/// Whether something may be changed for the worker now: the same, and no operator has paused it.
+/// Whether the worker may be changed at once: its record may be written, and no operator has paused
+/// it.
 pub(crate) fn may_act(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     facts.paused.is_none() && may_write(facts, turn)
 }
 
-/// A write came to an end.
+/// Takes in the end of a write.
 pub(crate) fn on_written(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -152,7 +155,7 @@ pub(crate) fn on_written(
             WriteEnd::Written
         }
         Ok(Committed::Lost(current)) => {
-            let text = "another host has written the worker's record in between; looking again";
+            let text = "another host wrote the worker's record first; reading it again";
             turn.notice(facts, Step::RecordLost, text.to_owned(), &[]);
             not_sent(facts, turn, writing.waiting, Rule::LeaseHeld, text);
             take_over(facts, turn, current.unwrap_or_default(), writing.since);
@@ -161,10 +164,11 @@ pub(crate) fn on_written(
         Ok(Committed::InUse(activity)) => {
             take_activity(facts, turn, activity, writing.since);
             let was_marked = facts.draining.clone();
-            let text = "it came into use before it could be ended; it is kept";
+            let text = "the instance was used before it could be ended; it is kept";
             not_sent(facts, turn, writing.waiting, Rule::InUse, text);
             go_back(facts);
-            // Told also where the mark itself was refused, and nothing has to be taken back.
+            // The drain is kept even if its own write was refused, so that the flow hears of it and
+            // can announce that the instance stays.
             let marked = facts.change().draining.take();
             facts.change().draining = marked.or(was_marked);
             WriteEnd::InUse
@@ -185,7 +189,7 @@ pub(crate) fn on_written(
     }
 }
 
-/// Writes what has changed since the write that has ended.
+/// Has the changes written that were made during the write that has ended.
 pub(crate) fn write_the_rest(facts: &mut Facts, turn: &mut Turn<'_>) {
     if std::mem::take(&mut facts.change().record.dirty) {
         write(facts, turn, None);
@@ -194,7 +198,7 @@ pub(crate) fn write_the_rest(facts: &mut Facts, turn: &mut Turn<'_>) {
     }
 }
 
-/// Whether the write said nothing new, and there is nothing new to say since.
+/// Whether the write only renewed the lease: it changed nothing, and nothing has changed since.
 fn is_renewal(facts: &WorkerFacts, writing: &Writing) -> bool {
     let stored = facts.record.stored.as_ref();
     writing.waiting.is_none()
@@ -202,7 +206,7 @@ fn is_renewal(facts: &WorkerFacts, writing: &Writing) -> bool {
         && stored.is_some_and(|stored| stored.record == writing.record)
 }
 
-/// Gives up what was to be written.
+/// Drops the changes that were to be written, and goes back to the record in the store.
 fn go_back(facts: &mut Facts) {
     facts.change().record.dirty = false;
     if let Some(stored) = facts.record.stored.clone() {
@@ -210,7 +214,7 @@ fn go_back(facts: &mut Facts) {
     }
 }
 
-/// What was permitted and journaled, and then not sent after all.
+/// Notes that a permitted, journaled mutation was not sent.
 fn not_sent(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -219,7 +223,7 @@ fn not_sent(
     text: &str,
 ) {
     if let Some(decision) = waiting {
-        // No answer will come.
+        // The mutation was not sent, so no answer arrives.
         if let Some(in_flight) = &mut facts.change().in_flight {
             in_flight.is_ours = false;
         }
@@ -253,15 +257,15 @@ pub(crate) fn on_read(
     end
 }
 
-/// Takes in the activity that the store has shown, as of some moment after `asked_at`.
+/// Takes in a reading of the activity that was asked for at `asked_at`.
 fn take_activity(facts: &mut Facts, turn: &Turn<'_>, found: Activity, asked_at: Instant) {
     let activity = facts.activity_as_read(found, asked_at, turn.shared.store_is_shared);
     facts.change().take_activity(activity, turn.now);
 }
 
-/// Goes by what another host has written, as it stood at some moment after `asked_at`.
+/// Takes over a record that another host wrote; it was read after `asked_at`.
 fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: Instant) {
-    // Also an instance that it adopted and gave up again while this host did not look.
+    // This also finds an instance that the other host adopted and ended between two readings.
     let embodied = |facts: &WorkerFacts| {
         let since = facts.adopted.as_ref().map(|adopted| adopted.since);
         (facts.embodied_last(), since)
@@ -284,7 +288,7 @@ fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: I
     }
 }
 
-/// The store did not answer: it is tried again after the pause that is returned.
+/// Schedules another try after a failed call to the store, and returns the pause before it.
 pub(crate) fn try_again(facts: &mut Facts, turn: &mut Turn<'_>, error: &StoreError) -> Millis {
     tell(facts, turn, error);
     facts.change().record.failures = facts.record.failures.saturating_add(1);
@@ -306,7 +310,7 @@ fn renew_later(facts: &mut Facts, turn: &mut Turn<'_>) {
     turn.timer(facts, at, WorkerTimer::RenewLease);
 }
 
-/// The host begins to work: the record counts as read at this instant.
+/// Notes the start of the host: the record counts as read at this instant.
 pub(crate) fn on_started(facts: &mut Facts, turn: &Turn<'_>) {
     let facts = facts.change();
     facts.record.seen_at = turn.now;
@@ -314,8 +318,8 @@ pub(crate) fn on_started(facts: &mut Facts, turn: &Turn<'_>) {
     facts.take_activity(facts.record.activity(), turn.now);
 }
 
-/// Shows that this host is alive, as long as it holds the lease for something. A timer that a later one has overtaken has no
-/// effect.
+/// Renews the lease if this host holds it for an intent. The timer has no effect if a later one
+/// replaced it.
 pub(crate) fn renew(facts: &mut Facts, turn: &mut Turn<'_>) {
     if facts.record.renew_at.is_none_or(|at| turn.now < at) {
         return;

@@ -1,4 +1,5 @@
-//! The published route: while it holds, the shell answers resolves with it and asks nothing.
+//! The published route. While the route is valid, the shell answers resolves with it and does not
+//! ask the core.
 
 use crate::effect::Effect;
 use crate::facts::Facts;
@@ -11,7 +12,7 @@ pub(crate) fn publish(facts: &mut Facts, turn: &mut Turn<'_>, route: Route) {
     turn.effects.push(Effect::Publish(route));
 }
 
-/// Has the shell stop doing so at once.
+/// Has the shell stop answering resolves with the route.
 pub(crate) fn withdraw(facts: &mut Facts, turn: &mut Turn<'_>) {
     if facts.change().route.take().is_some() {
         turn.effects.push(Effect::Withdraw(facts.id.clone()));

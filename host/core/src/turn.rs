@@ -1,4 +1,5 @@
-//! What a step carries: the time, what the workers of a host and of a pool share, and the effects so far.
+//! The context of a step: the time, what the workers of a host and of a pool share, and the effects
+//! so far.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,16 +20,16 @@ use crate::model::spec::{Budget, FleetSpec, PoolSpec};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 
-/// One step's surroundings: the time, what workers share, and the effects so far.
+/// The context of one step: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Instant,
     pub(crate) shared: &'a mut Shared,
     pub(crate) effects: Vec<Effect>,
-    /// What flows did that others are to hear of, in the order in which it happened.
+    /// News of flows for the other flows, in the order in which it happened.
     pub(crate) news: VecDeque<Happened>,
 }
 
-/// What the workers of a host share.
+/// The state that the workers of a host share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) us: HostId,
@@ -40,11 +41,11 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
     pub(crate) decisions: DecisionId,
-    /// Whether each step is checked at its end.
+    /// Whether each step ends with a check that a second advance does nothing.
     pub(crate) checks_itself: bool,
 }
 
-/// What the workers of a pool share.
+/// The state that the workers of a pool share.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
@@ -83,7 +84,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Has the worker's flows hear of something, before the next one is advanced.
+    /// Has the worker's flows hear this news before the next flow is advanced.
     pub(crate) fn tell(&mut self, happened: Happened) {
         self.news.push_back(happened);
     }
@@ -93,7 +94,7 @@ impl<'a> Turn<'a> {
         self.effects.push(Effect::ReadRecord(facts.id.clone()));
     }
 
-    /// Asks the cloud something about one worker.
+    /// Asks the cloud a query about one worker.
     pub(crate) fn query(&mut self, facts: &WorkerFacts, query: Query) {
         self.effects.push(Effect::Query {
             asker: Asker::Worker(facts.id.clone()),
@@ -101,7 +102,7 @@ impl<'a> Turn<'a> {
         });
     }
 
-    /// Puts a question to the policy and gives the decision's id.
+    /// Asks the policy, and returns the id of the decision.
     pub(crate) fn decide(&mut self, facts: &WorkerFacts, input: Input) -> DecisionId {
         self.shared.decisions = self.shared.decisions.next();
         let decision = self.shared.decisions;
@@ -114,7 +115,7 @@ impl<'a> Turn<'a> {
         decision
     }
 
-    /// Asks the guard. A veto is journaled and told.
+    /// Asks the guard. A veto is journaled and announced.
     pub(crate) fn permit(
         &mut self,
         facts: &WorkerFacts,
@@ -128,7 +129,7 @@ impl<'a> Turn<'a> {
         result
     }
 
-    /// Lets the guard look at the worker as it is now.
+    /// Builds a scene of the worker for the guard's rules.
     pub(crate) fn scene<T>(
         &self,
         facts: &WorkerFacts,
@@ -153,7 +154,7 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// Writes a veto down and tells it.
+    /// Journals a veto and announces it.
     pub(crate) fn vetoed(&mut self, facts: &WorkerFacts, decision: DecisionId, veto: &Veto) {
         self.journal(facts, decision, Entry::Vetoed(veto.clone()));
         self.notice(
@@ -229,7 +230,8 @@ impl<'a> Turn<'a> {
         );
     }
 
-    /// Asks for a tag scan of the pool, or joins the one under way: one scan serves all its workers.
+    /// Asks for a tag scan of the pool, or joins the one under way. One scan serves all workers of
+    /// the pool.
     pub(crate) fn scan(&mut self, name: &PoolName) {
         let Some(pool) = self.shared.pools.get_mut(name) else {
             return;

@@ -1,4 +1,4 @@
-//! One worker of a host: its facts, and the flows that look after it.
+//! One worker of a host: its facts and its flows.
 
 use std::ops::Deref;
 
@@ -20,7 +20,7 @@ pub use crate::facts::{
     SignalStatus, WaitStatus, WorkerStatus,
 };
 
-/// One worker. Its facts can be read through it.
+/// One worker. It dereferences to its facts.
 #[derive(Clone, Debug)]
 pub struct Worker {
     facts: Facts,
@@ -28,7 +28,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker of which nothing is known but what the store and the journal remember.
+    /// A worker about which only the store and the journal are known.
     pub(crate) fn new(
         id: WorkerId,
         spec: WorkerSpec,
@@ -42,17 +42,17 @@ impl Worker {
         }
     }
 
-    /// The host begins to work.
+    /// Takes in the start of the host.
     pub(crate) fn on_started(&mut self, turn: &mut Turn<'_>) {
         self.flows.on_started(&mut self.facts, turn);
     }
 
-    /// Something happened to this worker.
+    /// Takes in an event about this worker.
     pub(crate) fn on_event(&mut self, turn: &mut Turn<'_>, what: WorkerEvent) {
         self.flows.on_event(&mut self.facts, turn, what);
     }
 
-    /// A tag scan of the pool ended, and this is its part about this worker.
+    /// Takes in this worker's part of a tag scan.
     pub(crate) fn on_scan(
         &mut self,
         turn: &mut Turn<'_>,
@@ -62,7 +62,8 @@ impl Worker {
         self.flows.on_scan(&mut self.facts, turn, asked_at, found);
     }
 
-    /// EC2's status checks were read; `Ok(None)`: the answer says nothing of this worker's instance.
+    /// Takes in a reading of EC2's status checks; `Ok(None)` if the answer lacks this worker's
+    /// instance.
     pub(crate) fn on_status_checks(
         &mut self,
         turn: &mut Turn<'_>,
@@ -74,7 +75,8 @@ impl Worker {
             .on_status_checks(&mut self.facts, turn, asked_at, instance, checks);
     }
 
-    /// Takes in the samples of its demand metric, asked for at `asked_at`; `None`: they could not be had.
+    /// Takes in the samples of the worker's demand metric, asked for at `asked_at`; `None` if the
+    /// metric could not be read.
     pub(crate) fn on_demand(
         &mut self,
         asked_at: Instant,
@@ -84,13 +86,14 @@ impl Worker {
         self.facts.observe_demand(asked_at, metric, samples);
     }
 
-    /// The worker as people see it at `now`.
+    /// The worker's status at `now`.
     pub fn status(&self, now: Instant) -> WorkerStatus {
         let flows = self.flows.status(&self.facts, now);
         self.facts.status(now, flows)
     }
 
-    /// What `reap` would be told of this instance at `now`; `None` when it is not known.
+    /// The input that `reap` would get for this instance at `now`; `None` if the instance is not
+    /// known.
     pub fn reap_input(&self, now: Instant, id: &InstanceId) -> Option<reap::Input> {
         self.facts.reap_input(now, id, self.flows.reap_memo(id))
     }

@@ -1,5 +1,6 @@
-//! Entering an instance into the record as the worker's own, and making the pointer say so. The record comes first, the
-//! pointer follows as a hint: an adoption holds whether or not the pointer could be written.
+//! Adoption: enters an instance into the record as the worker's own, and makes the pointer name it.
+//! The record is written first and the pointer follows as a hint, so an adoption holds even if the
+//! pointer could not be written.
 
 use super::send::send;
 use crate::facts::{Adopted, Facts, How};
@@ -11,7 +12,7 @@ use crate::record;
 use crate::route;
 use crate::turn::Turn;
 
-/// Enters the instance into the record as the worker's own.
+/// Enters the instance into the facts as the worker's own. The caller has the record written.
 pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how: How, step: Step) {
     let generation = facts.generation_of(id);
     let pointed = facts.pointer.clone().flatten();
@@ -40,7 +41,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
     );
 }
 
-/// The pointer names a live instance and nothing live is adopted: the hint becomes the record.
+/// Adopts the live instance that the pointer names, while no live instance is adopted.
 pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
     let Some(known) = facts.instances.get(id) else {
         return;
@@ -53,11 +54,11 @@ pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &Ins
     }
 }
 
-/// Makes the pointer say what the record says, if it does not and nothing is under way.
+/// Has the pointer written if it disagrees with the record and nothing is under way.
 pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
     let agrees = match (&facts.adopted, &facts.pointer) {
         (Some(adopted), Some(Some(named))) => &adopted.id == named,
-        // An unread pointer is left alone until it can be read: the cloud has trouble enough.
+        // A pointer that could not be read is not repaired: the cloud has trouble already.
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
@@ -68,8 +69,8 @@ pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
     write_pointer(facts, turn, decision);
 }
 
-/// Makes the pointer name the adopted instance, as far as it may be live and the guard agrees. Returns whether the
-/// write has been announced.
+/// Has the pointer written to name the adopted instance, if that instance may be live and the guard
+/// agrees. Returns whether the write is announced.
 pub(crate) fn write_pointer(facts: &mut Facts, turn: &mut Turn<'_>, decision: DecisionId) -> bool {
     if !facts.adopted_is_live(turn.now) {
         return false;
@@ -82,7 +83,7 @@ pub(crate) fn write_pointer(facts: &mut Facts, turn: &mut Turn<'_>, decision: De
     true
 }
 
-/// The pointer write came to an end.
+/// Takes in the end of a pointer write.
 pub(crate) fn pointer_written(
     facts: &mut Facts,
     turn: &mut Turn<'_>,

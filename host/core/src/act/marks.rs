@@ -1,4 +1,5 @@
-//! What flows have written into the facts without changing the cloud: marks in the record, and what callers and boxes did.
+//! Changes of the facts that flows ask for without a change of the cloud: marks in the record, and
+//! the activity of callers and boxes.
 
 use crate::facts::{Asking, Facts, LastDecision};
 use crate::model::boxes::ReportOutcome;
@@ -14,7 +15,7 @@ use crate::{record, route};
 
 use super::send::idle_since;
 
-/// Notes what a policy has decided.
+/// Journals a policy's decision and notes it in the facts.
 pub(crate) fn note_decision(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -28,7 +29,7 @@ pub(crate) fn note_decision(
     facts.change().last_decision = Some(LastDecision::of(decision, turn.now, made));
 }
 
-/// Notes who asks for the worker.
+/// Notes the pending requests and the pass of the resolve flow.
 pub(crate) fn note_asking(facts: &mut Facts, asking: Asking) {
     if facts.asking != asking {
         facts.change().asking = asking;
@@ -49,35 +50,35 @@ pub(crate) fn note_handed_out(facts: &mut Facts, now: Instant, id: &InstanceId) 
     }
 }
 
-/// Pauses the worker, or takes the pause back.
+/// Sets or ends an operator's pause, and has it written.
 pub(crate) fn set_pause(facts: &mut Facts, turn: &mut Turn<'_>, paused: Option<Paused>) {
     facts.change().paused = paused;
     record::write(facts, turn, None);
 }
 
-/// The record of a worker that is to be learned anew is durable: what was believed is given up.
+/// Clears the worker's state; the record that says so is durable.
 pub(crate) fn forget(facts: &mut Facts, turn: &mut Turn<'_>) {
     route::withdraw(facts, turn);
     facts.change().forget();
     facts.change().record.dirty = false;
 }
 
-/// A restart begins: the route is withdrawn, and what was being drained is ended for the restart or stays.
+/// Notes the begin of a restart: withdraws the route and ends the drain. The caller has it written.
 pub(crate) fn begin_restart(facts: &mut Facts, turn: &mut Turn<'_>, restart: Restart) {
     route::withdraw(facts, turn);
     facts.change().draining = None;
     facts.change().restart = Some(restart);
 }
 
-/// Notes how far the latest restart has come, and what follows it. The caller has it written.
+/// Notes a change of the latest restart. The caller has it written.
 pub(crate) fn note_restart(facts: &mut Facts, change: impl FnOnce(&mut Restart)) {
     if let Some(restart) = facts.change().restart.as_mut() {
         change(restart);
     }
 }
 
-/// Marks the adopted instance in the store as about to be reaped, in the same write that tests whether it is idle, and hands
-/// it out no more (G5).
+/// Marks the adopted instance as draining and withdraws the route. The same write tests whether the
+/// worker is idle (G5).
 pub(crate) fn drain(facts: &mut Facts, turn: &mut Turn<'_>, draining: Draining) {
     route::withdraw(facts, turn);
     facts.change().draining = Some(draining);
@@ -85,13 +86,13 @@ pub(crate) fn drain(facts: &mut Facts, turn: &mut Turn<'_>, draining: Draining) 
     record::write_if(facts, turn, None, Some(idle_since));
 }
 
-/// Takes the mark away, and gives it. The caller has the record written, unless the instance is ended right away.
+/// Clears the drain and returns it. The caller has the record written, unless the instance is ended
+/// at once.
 pub(crate) fn take_draining(facts: &mut Facts) -> Option<Draining> {
     facts.change().draining.take()
 }
 
-/// A token is minted for the box that has proved to be the worker's instance, in the place of the one before, which is
-/// returned.
+/// Replaces the credential by the one of a box that has just registered, and returns the old one.
 pub(crate) fn mint(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -103,7 +104,7 @@ pub(crate) fn mint(
     before
 }
 
-/// Changes the token in force, or the one that is offered in its place.
+/// Changes the credential and has it written.
 pub(crate) fn change_credential(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -115,22 +116,23 @@ pub(crate) fn change_credential(
     }
 }
 
-/// Notes a register that was refused.
+/// Notes the refusal of a register. The caller has it written.
 pub(crate) fn note_register_error(facts: &mut Facts, error: LastError) {
     facts.change().register_error = Some(error);
 }
 
-/// A refresh of the activity is on its way to the store.
+/// Notes that a refresh of the activity is on its way to the store.
 pub(crate) fn refresh_sent(facts: &mut Facts, request: RequestId, refresh: Touch) {
     facts.change().touches.insert(request, refresh);
 }
 
-/// It is no longer. Returns whether it was.
+/// Notes that the refresh has ended. Returns whether it was on its way.
 pub(crate) fn refresh_ended(facts: &mut Facts, request: RequestId) -> bool {
     facts.change().touches.remove(&request).is_some()
 }
 
-/// Takes in the end of a refresh: what was reported happened, whatever the store says of it.
+/// Takes in the end of a refresh. The report counts even if the store did not answer, because its
+/// event happened.
 pub(crate) fn on_refreshed(
     facts: &mut Facts,
     turn: &mut Turn<'_>,

@@ -1,7 +1,8 @@
-//! Acting: what the guard permitted is announced in the journal and the record, sent ([`send`]), and its outcome taken in
-//! ([`outcome`]), which may make an instance the worker's own ([`adoption`]). A launch without a definite answer is sent
-//! again with the same token until there is one (G1); [`recovery`] takes up what was left behind. [`marks`] writes what flows
-//! want noted without a change of the cloud. Nothing here calls a flow: what happened is returned.
+//! Acting. [`send`] announces a permitted mutation in the journal and the record, and has it sent;
+//! [`outcome`] takes its outcome in, which may make an instance the worker's own ([`adoption`]). A
+//! launch is replayed with the same token until a definite answer arrives (G1). [`recovery`]
+//! finishes what another life or host began. [`marks`] changes facts that need no change of the
+//! cloud. No function here calls a flow: results are returned.
 
 mod adoption;
 mod marks;

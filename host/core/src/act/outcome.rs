@@ -1,4 +1,4 @@
-//! Taking in what came of a mutation.
+//! Takes in the outcomes of mutations.
 
 use super::adoption::{pointer_written, repair_pointer, take};
 use crate::event::WorkerTimer;
@@ -18,8 +18,9 @@ use crate::record;
 use crate::route;
 use crate::turn::Turn;
 
-/// Takes in the outcome of a mutation; `None`: another host has taken the lease over, and the outcome is its business.
-/// Unless the intent stands, because a launch was not answered, the outcome goes into the record.
+/// Takes in the outcome of a mutation. `None` if another host has taken the lease over and recovers
+/// the intent itself. The outcome goes into the record, unless a launch was not answered: then its
+/// intent stays.
 pub(crate) fn on_outcome(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -31,7 +32,8 @@ pub(crate) fn on_outcome(
     if let Err(error) = &result {
         turn.cloud_failed(facts, error);
     }
-    // One decision may have two mutations, one after the other: a launch, and the pointer that follows it.
+    // One decision may have two mutations in a row: a launch, and the pointer write that follows
+    // it.
     let of_flight =
         |it: &InFlight| it.is_ours && it.decision == decision && it.kind == mutation.kind();
     if !facts.in_flight.as_ref().is_some_and(of_flight) {
@@ -84,7 +86,8 @@ fn conclude(
     Concluded::Taken
 }
 
-/// It may have been carried out all the same: the intent stands until there is a definite answer.
+/// Whether a launch was not answered. It may have been carried out, so its intent stays until a
+/// definite answer arrives.
 fn is_unanswered_launch(
     facts: &WorkerFacts,
     mutation: &Mutation,
@@ -102,7 +105,7 @@ fn launched(facts: &mut Facts, turn: &mut Turn<'_>, instance: Instance) {
     take_launched(facts, turn, &id, state);
 }
 
-/// The launch under way has come to this instance.
+/// Adopts the instance that the launch under way created.
 pub(crate) fn take_launched(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -111,7 +114,7 @@ pub(crate) fn take_launched(
 ) {
     let attempt = facts.change().attempt.take();
     if state.is_final() {
-        // A replay that finds its instance gone is a definite end of the attempt.
+        // A replay whose instance has ended is a definite end of the attempt.
         return fail(
             facts,
             turn,
@@ -145,7 +148,7 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
     attempt.in_doubt = true;
     let sent = attempt.sent;
     if error.kind.is_definite() {
-        // This try was refused, and what holds it back is heeded; the one before may have been carried out.
+        // This try was refused, and the reason is noted. An earlier try may have been carried out.
         failed(facts, turn, &error);
     }
     let backs_off_until = facts.provider_backs_off_until(turn.now);
@@ -162,8 +165,8 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
     Concluded::Taken
 }
 
-/// Without a definite answer it may have been carried out all the same: it is taken for started until readings of after
-/// it say otherwise, by every host.
+/// Without a definite answer, the start counts as done on every host until readings after it show
+/// otherwise.
 fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: &CloudError) {
     if !error.kind.is_definite() {
         started(facts, turn, id, Step::LaunchUnanswered);
@@ -171,7 +174,8 @@ fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: 
     failed(facts, turn, error);
 }
 
-/// It is the worker's instance now, and readings that may be of before its start prove nothing for a while.
+/// Adopts a started instance. Readings that may show the state before the start prove nothing for a
+/// while.
 pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
     if let Some(known) = facts.change().instances.get_mut(id) {
         known.start_accepted = Some(turn.now);
@@ -186,8 +190,8 @@ pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, s
     mark_pointer_stale(facts);
 }
 
-/// A pointer that could not be read is written all the same after a launch or start: what it said
-/// before cannot be right any more.
+/// Marks the pointer as read and empty after a launch or start, so that it is written even if it
+/// could not be read: its old value is wrong in any case.
 fn mark_pointer_stale(facts: &mut Facts) {
     facts.change().pointer.get_or_insert(None);
 }
@@ -240,7 +244,7 @@ fn fail(
     });
 }
 
-/// A stop or termination came to an end.
+/// Takes in the end of a stop or termination.
 fn ended(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -249,11 +253,11 @@ fn ended(
     is_ok: bool,
 ) {
     if let Some(known) = facts.change().instances.get_mut(id) {
-        // Whatever came of it: if it lives on as an orphan, its grace begins anew.
+        // If the instance lives on as an orphan, its grace begins anew.
         known.orphan = None;
     }
     if pointer_cleared {
-        // On success it is `none`; after a failure either step may have been the one that failed.
+        // On success the pointer is `none`. After a failure either step may have failed.
         facts.change().pointer = is_ok.then_some(None);
     }
     if !is_ok {
@@ -273,7 +277,7 @@ fn ended(
     }
 }
 
-/// Counts an end that the host itself brought about.
+/// Counts the end of an instance that this host ended.
 fn ended_by_host(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
     let Some(known) = facts.change().instances.get_mut(id) else {
         return;
@@ -283,7 +287,8 @@ fn ended_by_host(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
     count_end(facts, turn, served);
 }
 
-/// An instance went down: a run of instances that never served is cycling (docs/incidents.md#stale-pointer).
+/// Counts an instance that went down. Instances in a row that never served are cycling
+/// (docs/incidents.md#stale-pointer).
 fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, served: bool) {
     if served {
         facts.change().unserved_in_row = 0;
@@ -304,18 +309,18 @@ fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, served: bool) {
     }
 }
 
-/// A launch has failed for a reason that is no answer of the provider's.
+/// Notes that a launch failed for a reason other than an answer of the provider.
 pub(crate) fn fail_launch(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
     fail(facts, turn, FailureKind::Other, why, None);
 }
 
-/// Writes the outcome into the record, and with it the end of the lease; a pointer that must follow goes with it.
+/// Has the outcome written, which ends the lease. A pointer write that must follow goes with it.
 pub(crate) fn settle(facts: &mut Facts, turn: &mut Turn<'_>) {
     repair_pointer(facts, turn);
     record::write(facts, turn, None);
 }
 
-/// Tells what a reading changed.
+/// Reports what a reading changed.
 pub(crate) fn tell_changes(facts: &mut Facts, turn: &mut Turn<'_>, changes: Changes) {
     if changes.route_broken {
         route::withdraw(facts, turn);

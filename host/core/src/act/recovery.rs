@@ -1,4 +1,4 @@
-//! Taking up what an earlier life, another host or a lost reply left behind.
+//! Recovery of mutations that an earlier life or another host began, or whose reply was lost.
 
 use super::adoption::write_pointer;
 use super::outcome::{fail_launch, settle, started, take_launched};
@@ -15,9 +15,10 @@ use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
 
-/// Ends an intent that no host works on, and says how: a pointer is written again if its instance still is the worker's; a
-/// start that may have been carried out is taken for carried out, because readings of before it would say otherwise for a
-/// while; anything else is given up, because the next look shows what the provider did.
+/// Ends an intent that no host works on, and returns how. A pointer is written again if its
+/// instance is still the worker's. A start that may have been carried out counts as done, because
+/// readings may show the state before it for a while. Any other intent is dropped: the next
+/// readings show what the provider did.
 pub(crate) fn end_left_behind(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -26,13 +27,13 @@ pub(crate) fn end_left_behind(
 ) -> &'static str {
     let intent = facts.change().intent.take();
     facts.change().in_flight = None;
-    // The mutation may have cleared the pointer, or not.
+    // The mutation may have cleared the pointer.
     facts.change().pointer = None;
     let is_finished = left.kind == MutationKind::WritePointer
         && facts.paused.is_none()
         && write_pointer(facts, turn, left.decision);
     if is_finished {
-        return "taken up again";
+        return "sending it again";
     }
     let may_have_started =
         intent.and_then(|intent| perhaps_started(facts, turn.now, &intent, lease));
@@ -41,13 +42,13 @@ pub(crate) fn end_left_behind(
     }
     record::write(facts, turn, None);
     match may_have_started {
-        Some(_) => "taken for carried out until readings of after it say otherwise",
-        None => "left to what the cloud shows",
+        Some(_) => "assuming that it ran until readings show otherwise",
+        None => "the next readings show what the provider did",
     }
 }
 
-/// The instance that an intent left behind has started, or may have: a host knows which of its own it sent. An instance that
-/// would have come up next to a live adopted one is not taken in its place (G2).
+/// The instance that an unfinished intent may have started; a host knows which of its own starts it
+/// sent. An instance that would have come up next to a live adopted one is not adopted (G2).
 fn perhaps_started(
     facts: &WorkerFacts,
     now: Instant,
@@ -65,7 +66,7 @@ fn perhaps_started(
     (may_be_started && !is_another).then(|| id.clone())
 }
 
-/// Sends the unanswered launch again, with the token that it had.
+/// Sends the unanswered launch again with the same token.
 pub(crate) fn replay(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
     let Some(attempt) = facts.change().attempt.as_mut() else {
         return;
@@ -83,14 +84,14 @@ pub(crate) fn replay(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
     commit(facts, turn, permit);
 }
 
-/// Counts a look for the instance of the launch under way, and gives their number.
+/// Counts a search for the instance of the launch under way, and returns the count.
 pub(crate) fn count_look(facts: &mut Facts) -> Option<u32> {
     let attempt = facts.change().attempt.as_mut()?;
     attempt.sent = attempt.sent.saturating_add(1);
     Some(attempt.sent)
 }
 
-/// A scan shows the instance of the launch under way: the launch has ended with it.
+/// Ends the launch under way with the instance that a scan shows.
 pub(crate) fn found_launched(facts: &mut Facts, turn: &mut Turn<'_>, instance: &Instance) {
     let attempt = facts.attempt.as_ref();
     let decision = attempt.map(|attempt| attempt.decision).unwrap_or_default();
@@ -101,8 +102,8 @@ pub(crate) fn found_launched(facts: &mut Facts, turn: &mut Turn<'_>, instance: &
     settle(facts, turn);
 }
 
-/// Gives the launch under way up: what came of it will never be known. If there is an instance of it, the scan that the
-/// next launch waits for shows it.
+/// Gives up the launch under way, whose outcome will never be known. If it created an instance, the
+/// scan before the next launch shows it.
 pub(crate) fn give_up(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
     facts.change().attempt = None;
     facts.change().in_flight = None;

@@ -1,4 +1,4 @@
-//! Announcing what the guard permitted, in the journal and in the record, and sending it.
+//! Announces a permitted mutation in the journal and in the record, and has it sent.
 
 use crate::facts::{Facts, InFlight, LaunchAttempt, WorkerFacts};
 use crate::guard::Permit;
@@ -11,8 +11,9 @@ use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
 
-/// Sends what was permitted: one mutation at a time for a worker. A pointer is no exception: a slow write of it
-/// could name what another mutation has ended since (G3).
+/// Announces a permitted mutation and has it sent. A worker has one mutation in flight at a time,
+/// pointer writes included: a slow pointer write could name an instance that a later mutation has
+/// ended (G3).
 pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
     let mutation = permit.mutation();
     let decision = permit.decision();
@@ -50,28 +51,29 @@ pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
                 &[("instance_id", id.as_str())],
             );
         }
-        // The activity that the store keeps is of the adopted instance: an orphan is not in use by it.
+        // The activity in the store belongs to the adopted instance, so it does not keep an orphan.
         Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }
             if facts.is_adopted(id) && !facts.is_ended_by_restart(id) =>
         {
-            // Whoever uses it between this decision and the write keeps it (G5).
+            // Use between this decision and the write keeps the instance (G5).
             let idle_since = idle_since(facts, turn.now);
             return commit_if(facts, turn, permit, Some(idle_since));
         }
-        // What it will say is believed from now on; a failure takes that back.
+        // The facts show the new value from now on; a failure clears it.
         Mutation::WritePointer { id, .. } => facts.change().pointer = Some(Some(id.clone())),
         Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
     }
     commit(facts, turn, permit);
 }
 
-/// What is used after this instant is not idle.
+/// The instant after which any use keeps an instance.
 pub(crate) fn idle_since(facts: &WorkerFacts, now: Instant) -> Instant {
     let idle_min = facts.pool.limits.idle_min.get();
     Instant::from_ms(now.as_ms().saturating_sub(idle_min))
 }
 
-/// A new instance in the place of one whose box could not register may meet the same refusal (docs/incidents.md#double-provision).
+/// Warns that a launch follows refused registers: the box of the new instance may be refused as
+/// well (docs/incidents.md#double-provision).
 fn tell_of_refused_registers(facts: &WorkerFacts, turn: &mut Turn<'_>) {
     if let Some(error) = &facts.register_error {
         let count = error.count.to_string();
@@ -84,7 +86,7 @@ fn tell_of_refused_registers(facts: &WorkerFacts, turn: &mut Turn<'_>) {
     }
 }
 
-/// Journals the intent, writes the record, then acts: always in this order.
+/// Journals the intent, has the record written, and has the mutation sent, always in this order.
 pub(crate) fn commit(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
     commit_if(facts, turn, permit, None);
 }
@@ -99,7 +101,7 @@ fn commit_if(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit, idle_since:
     record::write_if(facts, turn, Some(permit), idle_since);
 }
 
-/// What the record announces.
+/// The intent that the record announces.
 pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
     Intent {
         mutation: permit.mutation().clone(),
@@ -110,7 +112,7 @@ pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
     }
 }
 
-/// Enters the mutation into the budgets of worker, pool and host (G10).
+/// Enters the mutation into the ledgers of worker, pool and host (G10).
 fn spend(facts: &mut Facts, turn: &mut Turn<'_>, kind: MutationKind) {
     let Some(spending) = Spending::of(kind) else {
         return;

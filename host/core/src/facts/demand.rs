@@ -1,4 +1,4 @@
-//! What the demand metric says of the worker, and what a policy is told of it.
+//! The reading of a worker's demand metric, and the fact that a policy gets of it.
 
 use super::WorkerFacts;
 use crate::model::demand::{Demand, DemandReading, Metric, Sample};
@@ -7,16 +7,16 @@ use crate::model::point::reap;
 use crate::model::time::{Instant, Millis};
 
 impl WorkerFacts {
-    /// The adopted instance, if its metric can move and somebody would look at it: it was up when it was last
-    /// read, and no pause keeps `reap` from being asked.
+    /// The adopted instance, if its demand metric is worth reading: the instance was up at its last
+    /// reading, and no pause keeps the host from asking `reap`.
     pub(crate) fn measured_instance(&self) -> Option<&InstanceId> {
         let known = self.adopted_known()?;
         let is_measured = known.instance.state.is_live() && self.paused.is_none();
         is_measured.then_some(&known.instance.id)
     }
 
-    /// Takes in the samples of a metric asked for at `asked_at`; `None`: they could not be had. What is said
-    /// of an instance that no longer embodies the worker is dropped.
+    /// Takes in the samples of a metric that was asked for at `asked_at`. `samples` is `None` if
+    /// the metric could not be read. Samples of an instance that is not adopted are dropped.
     pub(crate) fn observe_demand(
         &mut self,
         asked_at: Instant,
@@ -42,8 +42,8 @@ impl WorkerFacts {
         });
     }
 
-    /// What a policy is told. A reading that two rounds have not renewed, and one of another instance, is as
-    /// good as none.
+    /// The demand as a policy sees it. Demand is `unavailable`, never 0, if the reading failed, is
+    /// older than two rounds, or belongs to a replaced instance.
     pub(super) fn demand_fact(&self, now: Instant) -> reap::Demand {
         let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
         let current = self.demand.as_ref().filter(|demand| {

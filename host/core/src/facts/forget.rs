@@ -1,13 +1,14 @@
-//! Giving up what is believed of a worker, so that it is learned anew from the cloud.
+//! Clears the facts of one worker, so that the host learns the worker anew from the cloud.
 
 use super::{Known, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
 impl WorkerFacts {
-    /// The record of a worker that is forgotten: what only rises, and the operator's pause. Had it a new
-    /// generation to begin with, a token would be used for two attempts (G1); had it a new epoch, a fence
-    /// would let an old host through (G6).
+    /// The record of a worker whose state an operator clears. The record keeps the epoch, the
+    /// generation, the former instance and the pause. If the generation began anew, two launch
+    /// attempts would share a token (G1). If the epoch began anew, a fence would let an old host
+    /// through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {
             epoch,
@@ -19,12 +20,15 @@ impl WorkerFacts {
         }
     }
 
-    /// Gives up what stood in the record and what was concluded beside it.
+    /// Clears what the record said, and what the host concluded in addition.
     ///
-    /// Four things stay: who embodied the worker last, or one whose box was told that it is superseded, and has ended,
-    /// could embody it again; callers who wait; what was spent of the budgets, or forgetting would be a way
-    /// around them (G10); and what was handed out when, or an instance in use would look as if nobody had
-    /// ever reached it (G5).
+    /// Four facts stay:
+    /// - The instance that embodied the worker last. A superseded box has ended, and its instance
+    ///   must not embody the worker again.
+    /// - Callers that wait.
+    /// - The ledger. Clearing it would be a way around the budgets (G10).
+    /// - When each instance was handed out. Otherwise an instance in use would look as if no caller
+    ///   had ever reached it (G5).
     pub(crate) fn forget(&mut self) {
         self.former = self.embodied_last();
         self.adopted = None;
@@ -43,7 +47,7 @@ impl WorkerFacts {
 }
 
 impl Known {
-    /// Gives up what was concluded of the instance. Its last reading stays, with its age.
+    /// Clears what the host concluded about the instance. The last reading stays, with its age.
     fn forget(&mut self) {
         self.start_accepted = None;
         self.orphan = None;

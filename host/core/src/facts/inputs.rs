@@ -1,4 +1,4 @@
-//! From what is known to what a policy is told: each fact with its age.
+//! Builds the inputs of policies from the facts. Each fact carries its age.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use crate::model::restart::RestartRequest;
 use crate::model::store::Activity;
 use crate::model::time::Instant;
 
-/// More instances than this are not shown to a policy, oldest launches left out: the bound on what one
-/// call can cost.
+/// How many instances a policy is shown at most; the oldest launches are left out. The limit bounds
+/// the cost of one policy call.
 const SHOWN_MAX: usize = 100;
 
-/// The address as callers get it; IPv6 in brackets.
+/// The URL that callers get. An IPv6 address stands in brackets.
 pub fn url(ip: IpAddr, port: u16) -> String {
     match ip {
         IpAddr::V4(ip) => format!("http://{ip}:{port}"),
@@ -24,8 +24,8 @@ pub fn url(ip: IpAddr, port: u16) -> String {
 }
 
 impl WorkerFacts {
-    /// The question "where is my worker?". `adoption` is what `adopt` has said in this pass, `memo` what the policy asked to be
-    /// given back.
+    /// The input of `resolve`: "where is my worker?". `adoption` is the result of `adopt` in this
+    /// pass. `memo` is the state that the policy returned last time.
     pub fn resolve_input(
         &self,
         now: Instant,
@@ -35,8 +35,9 @@ impl WorkerFacts {
         resolve::Input {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
-                // A pointer to another worker's instance names nothing of this one's (G9), and nothing brings back what
-                // a newer generation has followed: a policy that sees it there would wait for it for ever.
+                // The pointer counts as empty if it names another worker's instance (G9) or a
+                // superseded one. A superseded instance never embodies the worker again, so a
+                // policy would wait for it forever.
                 Some(Some(id)) if self.is_known_foreign(id) || self.is_superseded(id) => {
                     resolve::Pointer::Empty
                 }
@@ -64,7 +65,7 @@ impl WorkerFacts {
         }
     }
 
-    /// The question "which running instance embodies the worker?".
+    /// The input of `adopt`: "which running instance embodies the worker?".
     pub fn adopt_input(&self, now: Instant) -> adopt::Input {
         let candidates = self.candidates().into_iter().take(SHOWN_MAX);
         adopt::Input {
@@ -78,12 +79,12 @@ impl WorkerFacts {
         }
     }
 
-    /// The question "may this instance be stopped?"; `None` when it is not known. `memo` is what the policy asked to be given
-    /// back of this instance.
+    /// The input of `reap`: "may this instance be stopped?". `None` if the instance is not known.
+    /// `memo` is the state that the policy returned last time for this instance.
     pub fn reap_input(&self, now: Instant, id: &InstanceId, memo: String) -> Option<reap::Input> {
         let known = self.instances.get(id)?;
         let is_adopted = self.is_adopted(id);
-        // What is reported is reported of the adopted instance.
+        // Boxes report for the adopted instance only.
         let activity = if is_adopted {
             self.record.activity()
         } else {
@@ -116,7 +117,8 @@ impl WorkerFacts {
         })
     }
 
-    /// The question "a restart is asked for; do it?". So many requests were `dropped` since the latest one began.
+    /// The input of `debounce`: "a restart is asked for; do it?". `dropped` counts the requests
+    /// that were dropped since the latest restart began.
     pub fn debounce_input(
         &self,
         now: Instant,
@@ -143,7 +145,8 @@ impl WorkerFacts {
             .take(SHOWN_MAX)
             .map(|known| facts(known, now))
             .collect();
-        // What the pointer or the record names is shown even when nothing was read of it yet.
+        // The instances that the pointer and the record name are shown even before their first
+        // reading.
         for id in [
             self.subject(),
             self.pointer.as_ref().and_then(Option::as_ref),

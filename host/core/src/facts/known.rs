@@ -1,32 +1,35 @@
-//! One instance as the host remembers it.
+//! One instance: its last reading, and what the host remembers in addition.
 
 use super::Orphan;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
-/// EC2's readings lag its own replies by seconds; half a minute is well beyond what the developer guide's back-off
-/// example waits.
+/// How long a reading after a start may still show the state before it. EC2's readings lag its own
+/// replies by seconds; half a minute is longer than the back-off example of the EC2 developer guide
+/// waits.
 const SETTLING: Millis = Millis::from_secs(30);
 
-/// An instance and what the host remembers beside its last reading.
+/// An instance: its last reading, and what the host remembers in addition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The last reading.
     pub instance: Instance,
-    /// When that reading was asked for; `None` when nothing was read yet.
+    /// When that reading was asked for; `None` before the first reading.
     pub read_at: Option<Instant>,
-    /// The last state the provider itself gave, and when that reading was asked for; `None` while it has shown
-    /// nothing of it.
+    /// The last state that the provider itself reported, and when that reading was asked for.
+    /// `None` until the provider shows the instance.
     pub last_visible: Option<(InstanceState, Instant)>,
-    /// When the host first saw it in this state.
+    /// When the host first read the instance in its present state.
     pub in_state_since: Instant,
-    /// When this host last handed it out; `None`: never. See [`Worker::handed_out_at`](super::Worker::handed_out_at).
+    /// When this host last handed the instance out; `None` if it never did. See
+    /// [`WorkerFacts::handed_out_at`](super::WorkerFacts::handed_out_at).
     pub handed_out: Option<Instant>,
-    /// When a start of it was accepted: for a while readings may still say `stopped` or `stopping`.
+    /// When the provider accepted a start of the instance. Readings may say `stopped` or `stopping`
+    /// for a while after that.
     pub start_accepted: Option<Instant>,
-    /// Whether the host itself stopped or terminated it.
+    /// Whether this host stopped or terminated the instance.
     pub ended_by_host: bool,
-    /// Since when it has been an orphan; `None`: by the latest scan it is none.
+    /// The instance as an orphan; `None` if the latest scan does not show it as one.
     pub orphan: Option<Orphan>,
 }
 
@@ -45,18 +48,19 @@ impl Known {
         }
     }
 
-    /// Whether the provider has said that it is gone for good, or on its way there.
+    /// Whether the provider has reported `shutting-down` or `terminated`, which are final (V5).
     pub fn has_ended(&self) -> bool {
         self.last_visible.is_some_and(|(state, _)| state.is_final())
     }
 
-    /// Whether the provider said so last within this time before `now`.
+    /// Whether the provider reported such a final state last, less than `within` before `now`.
     pub fn ended_within(&self, within: Millis, now: Instant) -> bool {
         self.last_visible
             .is_some_and(|(state, asked_at)| state.is_final() && now.since(asked_at) < within)
     }
 
-    /// Whether it is up, coming up, or cannot be said not to be. `started` is when its latest start was accepted.
+    /// Whether the instance is up, boots, or may do so. `started` is when its latest start was
+    /// accepted.
     pub fn may_be_live(
         &self,
         now: Instant,
@@ -65,7 +69,8 @@ impl Known {
     ) -> bool {
         match self.instance.state {
             InstanceState::Pending | InstanceState::Running | InstanceState::Unknown => true,
-            // What was seen going down and is shown no more is gone; anything else may only be late.
+            // An instance that was read going down and is not shown is gone. Any other instance may
+            // be shown late.
             InstanceState::NotVisible => {
                 !self.was_seen_down(started) && now.since(self.in_state_since) < not_visible_grace
             }
@@ -76,7 +81,8 @@ impl Known {
         }
     }
 
-    /// Whether the last that the provider showed of it is that it goes down, and not how it was before its start.
+    /// Whether the last state that the provider showed is one of going down, and is not the state
+    /// before the latest start.
     fn was_seen_down(&self, started: Option<Instant>) -> bool {
         let Some((state, asked_at)) = self.last_visible else {
             return false;
@@ -87,19 +93,20 @@ impl Known {
     }
 }
 
-/// Whether a reading may show the instance as it was before its start: one that is started again is stopped, and was on
-/// its way there a moment before.
+/// Whether a reading in this state may show the instance before its start. An instance is `stopped`
+/// when it is started, and was `stopping` a moment before.
 pub(super) fn may_precede_start(state: InstanceState) -> bool {
     matches!(state, InstanceState::Stopping | InstanceState::Stopped)
 }
 
-/// Whether a reading that [may precede a start](may_precede_start) proves nothing, because it was asked for before the
-/// start or so soon after it. It proves no more by growing old.
+/// Whether a reading that [may precede a start](may_precede_start) proves nothing, because it was
+/// asked for before the start or less than [`SETTLING`] after it. The age of the reading does not
+/// matter.
 pub(super) fn start_settles(started: Instant, asked_at: Instant) -> bool {
     asked_at.since(started) < SETTLING
 }
 
-/// The state, if it is the provider's own word.
+/// The state, if the provider itself reports it.
 pub(super) fn visible(state: InstanceState) -> Option<InstanceState> {
     let ours = matches!(state, InstanceState::NotVisible | InstanceState::Unknown);
     (!ours).then_some(state)

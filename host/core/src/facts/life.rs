@@ -1,37 +1,40 @@
-//! The life of the worker that its health is judged by, and when nothing may be concluded from it.
+//! The worker's life: the span over which the host judges the worker's health, and the holds during
+//! which the host concludes nothing.
 
 use super::WorkerFacts;
 use crate::model::id::InstanceId;
 use crate::model::time::Instant;
 
-/// One life of one instance as the worker's: from one start of it to its stop, and from one adoption to the next. A
-/// restart ends both, on whichever host it was.
+/// One life of one instance as the worker's. A life lasts from a start of the instance to its stop,
+/// and from one adoption to the next. A restart ends it, on whichever host the restart ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life {
     /// The instance.
     pub instance: InstanceId,
-    /// When the provider last started it.
+    /// When the provider last started the instance.
     pub launched_at: Option<Instant>,
-    /// When it was adopted, as the record has it.
+    /// When the instance was adopted, by the record.
     pub adopted_since: Instant,
 }
 
-/// Why nothing is concluded from the worker's signals.
+/// Why the host concludes nothing from the worker's signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// A restart is in flight: how the worker looks until it is over says nothing (docs/incidents.md#self-fire).
+    /// A restart is in flight. Signals prove nothing until the restart is over
+    /// (docs/incidents.md#self-fire).
     Restarting,
     /// No instance embodies the worker.
     NothingAdopted,
-    /// The instance does not run, or has no address: there is nothing to ask.
+    /// The instance does not run, or has no address, so there is nothing to probe.
     NoAddress,
-    /// The instance is about to be reaped. It is not handed out, and to bring it up anew would be against the decision.
-    /// If it is used after all, the rows begin anew.
+    /// The instance drains before a reap. The host does not hand the instance out, and a restart
+    /// would undo the reap. If use cancels the drain, the rows of readings begin anew.
     Draining,
-    /// A mutation is under way for the worker, and the instance may be on its way down.
+    /// A mutation is under way for the worker, and may be ending the instance.
     Changing,
-    /// An operator works on the instance. Its answers are shown, because the operator wants to see them; but nothing
-    /// follows from them, and when the pause ends the rows begin anew.
+    /// An operator has paused the worker. The host probes the instance, because the operator wants
+    /// to see the results, but nothing follows from them. When the pause ends, the rows of readings
+    /// begin anew.
     Paused,
 }
 
@@ -48,14 +51,14 @@ impl Hold {
         }
     }
 
-    /// Whether the instance is asked all the same.
+    /// Whether the host probes the instance in spite of the hold.
     fn is_asked(self) -> bool {
         self == Self::Paused
     }
 }
 
 impl WorkerFacts {
-    /// Why nothing is concluded at present; `None`: nothing is in the way.
+    /// Why the host concludes nothing at present; `None` if it does conclude.
     pub fn health_hold(&self) -> Option<Hold> {
         if let Err(hold) = self.present_life() {
             return Some(hold);
@@ -69,15 +72,15 @@ impl WorkerFacts {
         }
     }
 
-    /// Whether the instance is asked how it is.
+    /// Whether the host probes the instance.
     pub(crate) fn is_health_asked(&self) -> bool {
         self.health_hold().is_none_or(Hold::is_asked)
     }
 
-    /// The life that can be seen at present.
+    /// The present life of the worker.
     ///
     /// # Errors
-    /// Why none can.
+    /// The hold that hides the life.
     pub(crate) fn present_life(&self) -> Result<Life, Hold> {
         if self.is_restarting() {
             return Err(Hold::Restarting);
@@ -93,7 +96,7 @@ impl WorkerFacts {
         })
     }
 
-    /// The instance whose status checks are to be read, if there is one whose health is asked.
+    /// The instance whose status checks the host reads; `None` if no instance is probed.
     pub(crate) fn checked_instance(&self) -> Option<&InstanceId> {
         let is_seen = self.present_life().is_ok() && self.is_health_asked();
         let adopted = self.adopted.as_ref().filter(|_| is_seen);

@@ -1,6 +1,7 @@
-//! The facts of one worker: what the host knows of it, each fact with its age, and what its record says. Facts are read
-//! everywhere and written in three places, through [`Facts::change`]: here, where readings are folded in ([`observe`]), in
-//! `act` and in `record`. The lint refuses any other. [`inputs`] turns facts into what a policy is told.
+//! The facts of one worker: what the host knows, each fact with its age, and what the record says.
+//! Every module reads facts. Three modules write them, through [`Facts::change`]: this one, which
+//! folds readings in ([`observe`]), `act` and `record`. The lint refuses any other writer.
+//! [`inputs`] builds the inputs of policies from the facts.
 
 mod demand;
 mod forget;
@@ -41,18 +42,19 @@ pub use crate::model::store::{Adopted, How};
 use crate::model::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
 use crate::model::time::Instant;
 
-/// The facts of one worker, read by all and changed by few.
+/// The facts of one worker. Every module reads them; only `act`, `record` and this module write
+/// them.
 #[derive(Clone, Debug)]
 pub struct Facts(WorkerFacts);
 
 impl Facts {
-    /// Facts as an earlier life, or nothing, left them.
+    /// Wraps the facts that a host begins with.
     pub fn new(facts: WorkerFacts) -> Self {
         Self(facts)
     }
 
-    /// The one way to write a fact. `act`, `record` and this module use it, and the lint refuses any other caller: what a
-    /// flow wants written has a name there.
+    /// The one way to write a fact. The lint refuses callers other than `act`, `record` and this
+    /// module. A flow that wants a fact written calls a named function there.
     pub(crate) fn change(&mut self) -> &mut WorkerFacts {
         &mut self.0
     }
@@ -66,39 +68,41 @@ impl Deref for Facts {
     }
 }
 
-/// Everything that is known of one worker, and what its record says or is to say.
+/// Everything that the host knows about one worker, and what the record says or is to say.
 #[derive(Clone, Debug)]
 pub struct WorkerFacts {
-    /// Its name.
+    /// The worker's name.
     pub id: WorkerId,
-    /// Its configuration.
+    /// The worker's configuration.
     pub spec: WorkerSpec,
-    /// Its pool's configuration.
+    /// The configuration of the worker's pool.
     pub pool: PoolSpec,
     /// The latest provisioning attempt. Only rises.
     pub generation: Generation,
-    /// The highest generation the journal remembers: no token is used for two attempts, even where the
-    /// store has lost the record.
+    /// The highest generation in the journal. It keeps a token from being used for two attempts,
+    /// even if the store has lost the record.
     pub generation_floor: Generation,
-    /// The highest epoch the journal remembers; likewise.
+    /// The highest epoch in the journal. It keeps an epoch from being used twice, even if the store
+    /// has lost the record.
     pub epoch_floor: Epoch,
     /// The record in the store.
     pub record: RecordView,
-    /// The mutation that the record announces.
+    /// The mutation that the record announces; `None` if no mutation is announced.
     pub intent: Option<Intent>,
-    /// An operator's pause, as the record has it or is about to.
+    /// An operator's pause that stands in the record, or is being written to it.
     pub paused: Option<Paused>,
-    /// What the pointer said; `None`: never read, or the last reading failed.
+    /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
+    /// failed.
     pub pointer: Option<Option<InstanceId>>,
-    /// The instance that embodies the worker, by the host's own record.
+    /// The instance that embodies the worker, by the record.
     pub adopted: Option<Adopted>,
-    /// The one that did so last, while none does.
+    /// The instance that embodied the worker last, while no instance does.
     pub former: Option<Former>,
-    /// Every instance of this worker the host has seen and not forgotten.
+    /// Every instance of this worker that the host has read and not dropped.
     pub instances: BTreeMap<InstanceId, Known>,
     /// When the last complete tag scan was asked for.
     pub scanned_at: Option<Instant>,
-    /// The one mutation under way.
+    /// The mutation that is under way; there is at most one.
     pub in_flight: Option<InFlight>,
     /// The launch that has no definite answer yet.
     pub attempt: Option<LaunchAttempt>,
@@ -108,38 +112,39 @@ pub struct WorkerFacts {
     pub credential: Option<Credential>,
     /// The last register that was refused; a success clears it.
     pub register_error: Option<LastError>,
-    /// Refreshes of reports on their way to the store, one of each kind at a time.
+    /// Refreshes of reports on their way to the store; at most one of each kind.
     pub touches: BTreeMap<RequestId, Touch>,
-    /// When one of them last came to an end.
+    /// When the store last answered one of these refreshes.
     pub touched_at: Option<Instant>,
-    /// The reap that is about to happen.
+    /// The drain before a reap; `None` if the worker does not drain.
     pub draining: Option<Draining>,
     /// The latest restart.
     pub restart: Option<Restart>,
-    /// Since when there is unfinished work and none gets done, as this host saw it.
+    /// Since when this host has seen unfinished work without progress; `None` if there is none.
     pub unfinished_since: Option<Instant>,
-    /// What the guard has permitted lately.
+    /// The recent spendings of the worker's budget.
     pub ledger: Ledger,
-    /// What the demand metric said last.
+    /// The last reading of the demand metric; `None` if it is unavailable.
     pub demand: Option<Demand>,
     /// The route that is published.
     pub route: Option<Route>,
     /// The latest decision about this worker.
     pub last_decision: Option<LastDecision>,
-    /// When somebody last asked for the worker, served or not: demand shows also in who is turned away (docs/incidents.md#frozen-activity).
+    /// When a caller last asked for the worker, served or not. A caller that is turned away also
+    /// shows demand (docs/incidents.md#frozen-activity).
     pub asked_at: Option<Instant>,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
-    /// When the last of them did.
+    /// When the last of these instances went down.
     pub unserved_at: Option<Instant>,
-    /// Who asks for the worker, as the resolve flow last made known.
+    /// The pending requests and the pass of the resolve flow, as that flow last published them.
     pub asking: Asking,
 }
 
-/// What earlier lives left behind of one worker.
+/// What the store and the journal say about one worker when a host starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
-    /// Its record in the store; `None` when the store could not be read.
+    /// The worker's record in the store; `None` if the store could not be read.
     pub stored: Option<Stored>,
     /// The highest generation in the journal.
     pub generation: Generation,
@@ -148,7 +153,7 @@ pub struct Remembered {
 }
 
 impl WorkerFacts {
-    /// A worker nothing is known of but what the store and the journal remember.
+    /// The facts of a worker about which only the store and the journal are known.
     pub fn new(id: WorkerId, spec: WorkerSpec, pool: PoolSpec, remembered: Remembered) -> Self {
         let mut worker = Self {
             id,
@@ -197,20 +202,20 @@ impl WorkerFacts {
             .is_some_and(|adopted| &adopted.id == id)
     }
 
-    /// Whether the permitted end of this instance is a restart's: then its use is no reason to keep it.
+    /// Whether a restart ends this instance. A restart may end an instance in use.
     pub(crate) fn is_ended_by_restart(&self, id: &InstanceId) -> bool {
         self.restart.as_ref().is_some_and(|restart| {
             restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
         })
     }
 
-    /// Whether a mutation is under way, or a launch that may be carried out yet.
+    /// Whether a mutation is under way, or a launch has no definite answer yet.
     pub fn is_changing(&self) -> bool {
         self.in_flight.is_some() || self.attempt.is_some()
     }
 
-    /// Whether a stop or a termination of the adopted instance is under way, by whatever host. Whoever were sent
-    /// there would be cut off, and nothing that they report is noted any more, so it is not handed out (G5).
+    /// Whether a host stops or terminates the adopted instance. Callers that were sent there would
+    /// be cut off, and their reports would not be recorded, so the instance is not handed out (G5).
     pub fn adopted_is_being_ended(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| {
             matches!(in_flight.kind, MutationKind::Stop | MutationKind::Terminate)
@@ -221,13 +226,14 @@ impl WorkerFacts {
         })
     }
 
-    /// Until when the provider wants to be left alone with launches and starts; `None`: it does not, or no more.
+    /// Until when the provider asked the host not to launch or start; `None` if no such pause is in
+    /// force.
     pub fn provider_backs_off_until(&self, now: Instant) -> Option<Instant> {
         let until = self.last_failure.as_ref()?.backs_off_until;
         until.filter(|until| *until > now)
     }
 
-    /// The latest decision about this worker, for what follows from no decision of its own.
+    /// The latest decision about this worker, for effects that have no decision of their own.
     pub(crate) fn latest_decision(&self) -> DecisionId {
         let last = self.last_decision.as_ref();
         last.map(|last| last.id).unwrap_or_default()
@@ -243,9 +249,9 @@ impl WorkerFacts {
         self.instances.get(&self.adopted.as_ref()?.id)
     }
 
-    /// Whether the adopted instance is up, coming up, or may be: an unknown state and a fresh launch
-    /// the provider does not show yet count as up, because starting another one beside it is the
-    /// harm to prevent.
+    /// Whether the adopted instance is up, boots, or may do so. An unknown state counts as up, and
+    /// so does a fresh launch that the provider does not show yet: the harm to prevent is a second
+    /// instance.
     pub fn adopted_is_live(&self, now: Instant) -> bool {
         let Some(adopted) = &self.adopted else {
             return false;
@@ -258,7 +264,8 @@ impl WorkerFacts {
             || known.may_be_live(now, grace, self.adopted_started_at())
     }
 
-    /// Since when a start of the adopted instance settles; `None`: the last reading of it counts as it is.
+    /// When the start was accepted that hides the state of the adopted instance; `None` if the last
+    /// reading of that instance counts.
     pub fn start_settles_since(&self) -> Option<Instant> {
         let known = self.adopted_known()?;
         let state = known.instance.state;
@@ -272,8 +279,8 @@ impl WorkerFacts {
         is_settling.then_some(since)
     }
 
-    /// When the latest start of the adopted instance was accepted, by this host or the one that has written so into
-    /// the record; `None`: it was not started, as far as is known.
+    /// When the latest start of the adopted instance was accepted, by this host or by the host that
+    /// recorded it. `None` if no start is known.
     fn adopted_started_at(&self) -> Option<Instant> {
         let adopted = self.adopted.as_ref()?;
         let by_record = (adopted.how == How::Started).then_some(adopted.since);
@@ -281,7 +288,7 @@ impl WorkerFacts {
         known.start_accepted.max(by_record)
     }
 
-    /// The question about one instance of this worker by its id.
+    /// The query that reads one instance of this worker by its id.
     pub fn query_of(&self, id: InstanceId) -> Query {
         Query::Instance {
             region: self.pool.region.clone(),
@@ -290,7 +297,7 @@ impl WorkerFacts {
         }
     }
 
-    /// The instance to look at first: the adopted one, else the one the pointer names.
+    /// The instance to read first: the adopted one, or else the one that the pointer names.
     pub fn subject(&self) -> Option<&InstanceId> {
         match &self.adopted {
             Some(adopted) => Some(&adopted.id),
@@ -298,8 +305,8 @@ impl WorkerFacts {
         }
     }
 
-    /// Running or pending instances that carry the worker's tag and could become the adopted one, newest
-    /// launch first. One of an older generation than the adopted one cannot (G3).
+    /// Running or pending instances that carry the worker's tag and may be adopted, newest launch
+    /// first. An instance of an older generation than the adopted one may not (G3).
     pub fn candidates(&self) -> Vec<&Known> {
         let could_follow = |known: &Known| {
             let id = &known.instance.id;
@@ -312,14 +319,15 @@ impl WorkerFacts {
             .collect()
     }
 
-    /// Whether an instance of a newer generation embodies the worker, or did so last. Its box was told so, and has
-    /// ended: it never embodies the worker again.
+    /// Whether an instance of a newer generation embodies the worker, or did so last. The box of
+    /// the older instance was told so and has ended, so that instance never embodies the worker
+    /// again.
     pub fn is_superseded(&self, id: &InstanceId) -> bool {
         let last = self.embodied_last();
         last.is_some_and(|last| self.generation_of(id) < last.generation)
     }
 
-    /// The instance that embodies the worker, or did so last.
+    /// The instance that embodies the worker, or the one that did so last.
     pub fn embodied_last(&self) -> Option<Former> {
         let adopted = self.adopted.as_ref().map(|adopted| Former {
             id: adopted.id.clone(),
@@ -328,8 +336,9 @@ impl WorkerFacts {
         adopted.or_else(|| self.former.clone())
     }
 
-    /// The generation an instance counts as: its own if reeve launched it for this worker, or that of its last start,
-    /// from when that is announced; otherwise it is taken as of the current one.
+    /// The generation that an instance counts as. An instance that reeve launched or started for
+    /// this worker counts as the generation of that launch or start, from when it is announced. Any
+    /// other instance counts as the current generation.
     pub fn generation_of(&self, id: &InstanceId) -> Generation {
         let starts = |intent: &&Intent| matches!(&intent.mutation, Mutation::Start { id: started, .. } if started == id);
         if let Some(start) = self.intent.as_ref().filter(starts) {
@@ -347,7 +356,7 @@ impl WorkerFacts {
             .unwrap_or(self.generation)
     }
 
-    /// Whether `adopt` was shown this candidate and did not take it, and that still holds.
+    /// Whether `adopt` declined this candidate, and that decision still holds.
     pub fn is_declined(&self, id: &InstanceId, now: Instant) -> bool {
         self.asking
             .declined
@@ -360,8 +369,8 @@ impl WorkerFacts {
         known.instance.tags.get(&self.pool.tag_key) == Some(&self.spec.tag_value)
     }
 
-    /// Whether the instance carries the pool's tag with another value: it is another worker's,
-    /// whatever this worker's pointer says.
+    /// Whether the instance carries the pool's tag with another value. Such an instance is another
+    /// worker's, even if this worker's pointer names it.
     pub fn is_foreign(&self, known: &Known) -> bool {
         let value = known.instance.tags.get(&self.pool.tag_key);
         value.is_some_and(|value| value != &self.spec.tag_value)
@@ -374,8 +383,8 @@ impl WorkerFacts {
             .is_some_and(|known| self.is_foreign(known))
     }
 
-    /// Whether the host may act on the instance for this worker: it carries the tag, or the worker's own
-    /// pointer or record names it and it is not another worker's (G9).
+    /// Whether the host may act on the instance for this worker (G9): the instance carries the tag,
+    /// or the worker's pointer or record names it and it is not another worker's.
     pub fn owns(&self, id: &InstanceId) -> bool {
         let Some(known) = self.instances.get(id) else {
             return false;
@@ -385,7 +394,8 @@ impl WorkerFacts {
         self.carries_tag(known) || ((pointed || adopted) && !self.is_foreign(known))
     }
 
-    /// All known instances, newest launch first; ties by id, so the order is always the same.
+    /// All known instances, newest launch first. Ties are ordered by id, so the order is
+    /// deterministic.
     pub fn newest_first(&self) -> Vec<&Known> {
         let mut all: Vec<_> = self.instances.values().collect();
         all.sort_by(|a, b| {

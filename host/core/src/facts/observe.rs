@@ -1,5 +1,5 @@
-//! Folding readings into the worker. A reading asked for earlier never overwrites one asked for later,
-//! and the provider's word is kept as it is.
+//! Folds readings into the facts. A reading that was asked for earlier never overwrites one that
+//! was asked for later, and the provider's word is kept unchanged.
 
 use super::known::{may_precede_start, start_settles, visible};
 use super::{Facts, Known, WorkerFacts};
@@ -8,16 +8,17 @@ use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
-/// How long the end of an instance is remembered once no scan shows it. EC2 itself shows a terminated instance for up to
-/// an hour (EC2 user guide, "Terminate Amazon EC2 instances"); no reading lags for longer.
+/// How long the end of an instance is remembered after the last scan that shows it. EC2 shows a
+/// terminated instance for up to an hour (EC2 user guide, "Terminate Amazon EC2 instances"), and no
+/// reading lags for longer.
 const FINAL_REMEMBERED: Millis = Millis::from_secs(3600);
 
-/// What a reading changed, as far as others must hear of it.
+/// What a reading changed, as far as the flows must hear of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// What the published route rests on is no longer so.
+    /// The facts that the published route rests on have changed.
     pub route_broken: bool,
-    /// Instances that were live and are down now, with whether they had ever been handed out.
+    /// Instances that went down, with their state and whether they had ever been handed out.
     pub lost: Vec<(InstanceId, InstanceState, bool)>,
 }
 
@@ -32,17 +33,18 @@ impl Facts {
         self.change().observe_scan(found, asked_at)
     }
 
-    /// Takes in what the pointer says; `None`: it could not be read.
+    /// Takes in a reading of the pointer; `None` if the pointer could not be read.
     pub(crate) fn observe_pointer(&mut self, named: Option<Option<InstanceId>>) {
         self.change().pointer = named;
     }
 
-    /// Takes in what another program read of the demand metric; `None`: it could not be read.
+    /// Takes in the demand that another program reported; `None` if that program could not read it.
     pub(crate) fn observe_told_demand(&mut self, demand: Option<Demand>) {
         self.change().demand = demand;
     }
 
-    /// Takes in the samples of a metric asked for at `asked_at`; `None`: they could not be had.
+    /// Takes in the samples of a metric that was asked for at `asked_at`; `None` if the metric
+    /// could not be read.
     pub(crate) fn observe_demand(
         &mut self,
         asked_at: Instant,
@@ -61,15 +63,15 @@ impl WorkerFacts {
         match self.instances.get_mut(&id) {
             None => {
                 let mut known = Known::new(reading, asked_at);
-                // By an earlier life of this host, or by another one.
+                // Another host, or an earlier life of this one, may have handed the instance out.
                 known.handed_out = self.handed_out_at(&id);
                 self.instances.insert(id, known);
             }
-            // An end is no less true for being read earlier.
+            // A final state counts even if an earlier reading shows it (V5).
             Some(known)
                 if known.read_at.is_some_and(|read_at| read_at > asked_at)
                     && !reading.state.is_final() => {}
-            // It lags, whenever it was asked for: what has ended does not come back.
+            // The reading lags: an instance that has ended does not come back (V5).
             Some(known)
                 if known.has_ended() && visible(reading.state).is_some_and(|is| !is.is_final()) => {
             }
@@ -79,8 +81,8 @@ impl WorkerFacts {
         changes
     }
 
-    /// Takes in a complete tag scan asked for at `asked_at`. An instance that is missing from it is
-    /// not thereby gone; it is forgotten when nothing refers to it any more.
+    /// Takes in a complete tag scan that was asked for at `asked_at`. An instance that is missing
+    /// from the scan may still exist. It is dropped when nothing refers to it.
     pub fn observe_scan(&mut self, found: Vec<Instance>, asked_at: Instant) -> Changes {
         let present: Vec<InstanceId> = found.iter().map(|reading| reading.id.clone()).collect();
         let mut changes = Changes::default();
@@ -104,8 +106,8 @@ impl WorkerFacts {
         changes
     }
 
-    /// Another host has adopted it: what was read before of its being down says nothing of this life, unless it has
-    /// ended for good.
+    /// Another host has adopted the instance. Earlier readings of the instance being down say
+    /// nothing about this life, unless the instance has ended for good.
     pub fn unlearn_end_of_adopted(&mut self) {
         let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
         let known = adopted.and_then(|id| self.instances.get_mut(id));
@@ -114,12 +116,13 @@ impl WorkerFacts {
         }
     }
 
-    /// Takes in what the pointer says.
+    /// Takes in a reading of the pointer.
     pub fn observe_pointer(&mut self, named: Option<InstanceId>) {
         self.pointer = Some(named);
     }
 
-    /// Generations on tags are remembered across a lost journal: a later launch never reuses one.
+    /// Raises the generation to the highest one on tags, so that a later launch never reuses a
+    /// generation even if the journal is lost.
     fn learn_generation(&mut self) {
         let highest = self
             .instances
@@ -129,7 +132,7 @@ impl WorkerFacts {
         self.generation = self.generation.max(highest.unwrap_or_default());
     }
 
-    /// Whether the published route no longer agrees with what is known.
+    /// Whether the published route disagrees with the facts.
     fn route_is_broken(&self) -> bool {
         let Some(route) = &self.route else {
             return false;
@@ -164,7 +167,7 @@ fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut C
         known.ended_by_host = false;
     }
     if is == InstanceState::NotVisible {
-        // The provider said nothing about tags or launch: keep what it said before.
+        // The provider reported neither tags nor launch time, so the earlier ones stay.
         known.instance.state = is;
         known.instance.private_ip = None;
         known.instance.public_ip = None;
@@ -182,7 +185,7 @@ mod tests {
     use super::*;
     use crate::guard::tests::{NOW, instance, worker};
 
-    /// The state as last taken in, after these readings, one a second.
+    /// The state in the facts after these readings, which are a second apart.
     fn after(states: &[InstanceState]) -> InstanceState {
         let mut worker = worker();
         let mut at = NOW;
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_not_brought_back_by_a_later_reading_that_lags() {
+    fn an_ended_instance_is_not_brought_back_by_a_lagging_reading() {
         use InstanceState::{NotVisible, Pending, Running, ShuttingDown, Stopped, Terminated};
         for lagging in [Pending, Running, Stopped] {
             assert_eq!(after(&[Running, ShuttingDown, lagging]), ShuttingDown);
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_counts_that_was_asked_for_before_the_latest_reading() {
+    fn an_end_counts_even_if_an_earlier_reading_shows_it() {
         let mut worker = worker();
         worker.observe_instance(instance("i-one", InstanceState::Running), NOW);
         let before = Instant::from_ms(NOW.as_ms() - 1);

@@ -1,5 +1,6 @@
-//! Live instances that carry the worker's tag beside the adopted one (G2): what each is, since when the
-//! scans have shown it, and the close look that stands between the end of its grace and its own end.
+//! Orphans: live instances that carry the worker's tag and are not the adopted one (G2). This
+//! module says where an orphan comes from, since when scans have shown it, and what the close look
+//! at it found before its end.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +12,19 @@ use crate::model::instance::Instance;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
 
-/// Where an orphan comes from, which decides how it is ended.
+/// Where an orphan comes from. The origin decides how the orphan is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Reeve launched it for this worker, as this generation, and another one was adopted since.
+    /// reeve launched the instance for this worker as this generation, and another instance was
+    /// adopted later.
     Superseded(Generation),
-    /// Its generation is not known: something else launched it, or reeve did for another worker.
+    /// The generation is unknown: another program launched the instance, or reeve launched it for
+    /// another worker.
     Unknown,
 }
 
 impl Origin {
-    /// Its generation, if it is known.
+    /// The generation, if it is known.
     pub fn generation(self) -> Option<Generation> {
         match self {
             Self::Superseded(generation) => Some(generation),
@@ -29,8 +32,8 @@ impl Origin {
         }
     }
 
-    /// How such an orphan is to be ended. What reeve launched for this worker is terminated. What somebody
-    /// else launched is only stopped, where that can be undone.
+    /// How such an orphan is ended. An instance that reeve launched for this worker is terminated.
+    /// Any other instance is only stopped, where a stop can be undone.
     pub fn ending(self) -> Ending {
         match self {
             Self::Superseded(_) => Ending::Terminate,
@@ -39,39 +42,39 @@ impl Origin {
     }
 }
 
-/// What the host remembers of an instance as an orphan. Only scans make one, and one scan that does not
-/// show it as such unmakes it.
+/// What the host remembers about an orphan. Only scans mark an instance as an orphan, and the first
+/// scan that does not show it as one clears the mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// When the first of the scans was asked for that have all shown it as an orphan since.
+    /// When the first scan was asked for of the unbroken row of scans that show the orphan.
     pub since: Instant,
-    /// What all of them said of it.
+    /// The origin that all these scans show.
     pub origin: Origin,
-    /// The adoption it has been beside all the time.
+    /// The adoption that was in force during all these scans.
     pub beside: Adopted,
 }
 
-/// A close look at one orphan whose grace is over: first the record, then the cloud. What another host did
-/// before the record was read is in the record or seen in the cloud; what it does later makes the write
-/// of the intent fail.
+/// A close look at one orphan whose grace is over. The host reads the record first, then the cloud.
+/// What another host did before the record was read shows in the record or in the cloud. What
+/// another host does later makes the write of the intent fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrphanLook {
-    /// Which orphan.
+    /// The orphan.
     pub id: InstanceId,
-    /// When it began, with the reading of the record.
+    /// When the look began, with the reading of the record.
     pub begun: Instant,
-    /// When the cloud was asked, the record being read; `None`: the record was not read yet.
+    /// When the cloud was asked, after the record was read; `None` before that.
     pub cloud_asked: Option<Instant>,
-    /// Whether the pointer was read since.
+    /// Whether the pointer was read after that.
     pub pointer_read: bool,
-    /// Whether the adopted instance was read by its id since.
+    /// Whether the adopted instance was read by its id after that.
     pub adopted_read: bool,
-    /// What the cloud said since of the orphan by its id, and when it was asked.
+    /// The reading of the orphan by its id after that, and when it was asked for.
     pub reading: Option<(Instance, Instant)>,
 }
 
 impl OrphanLook {
-    /// A look that begins now.
+    /// A look that begins at `begun`.
     pub fn new(id: InstanceId, begun: Instant) -> Self {
         Self {
             id,
@@ -83,8 +86,8 @@ impl OrphanLook {
         }
     }
 
-    /// Notes an answer of the cloud to a question that was asked after the record was read: another one
-    /// proves nothing, and is passed over.
+    /// Takes in a reading of the cloud that was asked for after the record was read. Earlier
+    /// readings prove nothing and are ignored.
     pub fn note(
         &mut self,
         query: &Query,
@@ -107,17 +110,20 @@ impl OrphanLook {
         }
     }
 
-    /// Whether everything was answered.
+    /// Whether all three readings are there.
     pub fn is_complete(&self) -> bool {
         self.pointer_read && self.adopted_read && self.reading.is_some()
     }
 }
 
 impl WorkerFacts {
-    /// What an orphan an instance is by this reading of it; `None`: it is none. One of a generation that the record has
-    /// not come to is none: another host may just have launched it. One of the adopted one's generation is: only one
-    /// instance is ever launched as a generation, so the adopted one was found, and counts as of the latest. So is one
-    /// of a newer generation whose launch is over: an older one was adopted although it was there.
+    /// The origin of the instance as an orphan, by this reading; `None` if it is no orphan.
+    ///
+    /// reeve launches one instance per generation. If another live instance has the adopted one's
+    /// generation, the adopted one was found by tag, and the other is the orphan. An instance of a
+    /// newer generation is an orphan if the record says that its launch is over: an older instance
+    /// was adopted although the newer one was there. An instance of a generation that the record
+    /// does not have yet is no orphan: another host may just have launched it.
     pub fn origin_of_orphan(&self, reading: &Instance) -> Option<Origin> {
         let adopted = self.adopted.as_ref()?;
         let is_beside = self.adopted_known()?.instance.state.is_live() && reading.id != adopted.id;
@@ -134,7 +140,8 @@ impl WorkerFacts {
         }
     }
 
-    /// The newest generation whose launch is over by the record, in which whoever launches announces it first.
+    /// The newest generation whose launch is over, by the record. A host records a launch before it
+    /// sends it.
     fn launched_last(&self) -> Generation {
         let record = self.record.stored.as_ref().map(|stored| &stored.record);
         let is_launching = |intent: &Intent| matches!(intent.mutation, Mutation::Launch { .. });
@@ -142,14 +149,14 @@ impl WorkerFacts {
         settled.map_or_else(Generation::default, |record| record.generation)
     }
 
-    /// The instance as an orphan, if it has been one beside the present adoption.
+    /// The instance as an orphan, if it has been one since the present adoption.
     pub fn orphan<'a>(&self, known: &'a Known) -> Option<&'a Orphan> {
         let orphan = known.orphan.as_ref()?;
         (self.adopted.as_ref() == Some(&orphan.beside)).then_some(orphan)
     }
 
-    /// Whether a scan asked for after the end of its grace has shown the instance as an orphan, and all
-    /// scans of the grace have.
+    /// Whether the grace of the orphan is over: every scan of the grace has shown the orphan, and
+    /// so has a scan that was asked for after it.
     pub fn orphan_is_due(&self, id: &InstanceId) -> bool {
         let orphan = self.instances.get(id).and_then(|known| self.orphan(known));
         let (Some(orphan), Some(scanned_at)) = (orphan, self.scanned_at) else {
@@ -158,7 +165,7 @@ impl WorkerFacts {
         scanned_at.since(orphan.since) >= self.pool.limits.orphan_grace
     }
 
-    /// The orphans whose grace is over, with what they are.
+    /// The orphans whose grace is over.
     pub fn due_orphans(&self) -> impl Iterator<Item = (&InstanceId, &Orphan)> {
         let orphans = self.instances.iter();
         orphans
@@ -166,8 +173,8 @@ impl WorkerFacts {
             .filter(|(id, _)| self.orphan_is_due(id))
     }
 
-    /// Notes which instances a complete scan, already folded in, shows as orphans. A scan that lacks
-    /// the adopted instance, though that one carries the tag, does not show the worker as it is.
+    /// Marks the instances that a complete scan shows as orphans; the scan is folded in already. A
+    /// scan that lacks a tagged adopted instance is incomplete and marks none.
     pub(super) fn note_orphans(&mut self, present: &[InstanceId], asked_at: Instant) {
         let adopted_shown = self
             .adopted_known()
@@ -196,10 +203,10 @@ impl WorkerFacts {
         }
     }
 
-    /// Whether scans went on without a hole up to the one asked for at `asked_at`: nobody knows what an
-    /// instance was in a hole.
+    /// Whether no scan is missing before the one asked for at `asked_at`. The host does not know
+    /// what an instance was while scans were missing.
     fn is_gapless(&self, asked_at: Instant) -> bool {
-        /// One failed scan is no hole, nor is a timer that is late.
+        /// One failed scan or one late timer is tolerated.
         const INTERVALS_MAX: u64 = 3;
         let longest = self.pool.limits.scan_interval.get() * INTERVALS_MAX;
         self.scanned_at
@@ -214,7 +221,7 @@ mod tests {
     use crate::model::id::Region;
 
     #[test]
-    fn an_answer_to_a_question_asked_before_the_record_was_read_does_not_count() {
+    fn a_reading_asked_for_before_the_record_was_read_is_ignored() {
         let id = InstanceId::from("i-old");
         let query = Query::Instance {
             region: Region::from("us-east-1"),

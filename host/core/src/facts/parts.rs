@@ -1,4 +1,5 @@
-//! What the host remembers of a worker in addition to its instances: what is under way, what failed, who asks.
+//! Parts of the facts other than instances: the mutation under way, the last failure, the pending
+//! requests, the latest decision.
 
 use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
 use crate::model::decision::Decision;
@@ -11,47 +12,49 @@ use crate::model::time::Instant;
 /// A mutation of an instance whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InFlight {
-    /// What.
+    /// The kind of the mutation.
     pub kind: MutationKind,
-    /// Of which instance; a launch has none.
+    /// The instance that the mutation changes; `None` for a launch.
     pub instance: Option<InstanceId>,
     /// The decision it rests on.
     pub decision: DecisionId,
     /// Since when.
     pub since: Instant,
-    /// Whether this host sent it, in this life: then its outcome will come. What another host or an
-    /// earlier life intended is recovered once its lease is void.
+    /// Whether this life of this host sent the mutation and so receives its outcome. A mutation
+    /// that another host or an earlier life intended is recovered when its lease is void.
     pub is_ours: bool,
 }
 
-/// A launch that is replayed, token and parameters unchanged, until a definite answer comes (G1).
+/// A launch that is replayed with the same token and parameters until a definite answer arrives
+/// (G1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchAttempt {
     /// The launch, with its token.
     pub mutation: Mutation,
-    /// Its generation.
+    /// The generation that the launch creates.
     pub generation: Generation,
     /// The decision it rests on.
     pub decision: DecisionId,
-    /// How often it was sent.
+    /// How many times the launch was sent.
     pub sent: u32,
-    /// Whether an earlier try was not answered, and may have been carried out.
+    /// Whether an earlier try was not answered and may have launched an instance.
     pub in_doubt: bool,
-    /// When it was first sent.
+    /// When the launch was first sent.
     pub since: Instant,
-    /// When a refusal proved that an earlier try was carried out. From then on its instance is looked for by tag, and
-    /// the launch is not sent again. `None`: nothing has proved it.
+    /// When a refusal proved that an earlier try launched an instance. From then on the host looks
+    /// for the instance by tag and does not send the launch again. `None` if nothing has proved it.
     pub proved_at: Option<Instant>,
 }
 
 impl LaunchAttempt {
-    /// Whether this refusal proves that an earlier try was carried out: the token was used with other parameters, or its
-    /// instance is gone already (EC2 developer guide, "Ensuring idempotency").
+    /// Whether this refusal proves that an earlier try launched an instance: the token was used
+    /// with other parameters, or its instance has ended already (EC2 developer guide, "Ensuring
+    /// idempotency").
     pub fn is_proved_by(&self, error: CloudErrorKind) -> bool {
         self.in_doubt && error == CloudErrorKind::Conflict
     }
 
-    /// Whether this refusal ends it: none of its tries was carried out.
+    /// Whether this refusal ends the attempt: no try launched an instance.
     pub fn is_ended_by(&self, error: CloudErrorKind) -> bool {
         match self.in_doubt {
             true => error.is_definite_of_earlier_tries(),
@@ -63,20 +66,21 @@ impl LaunchAttempt {
 /// The last failure of a launch or start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Its kind.
+    /// The kind of the failure, as policies see it.
     pub kind: FailureKind,
     /// The provider's code and sentence.
     pub text: String,
     /// When.
     pub at: Instant,
-    /// How often in a row.
+    /// How many launches and starts failed in a row.
     pub count: u32,
-    /// Before then nothing is launched or started, whatever a policy says: the provider asked for it.
+    /// The provider asked for a pause until then: nothing is launched or started, even if a policy
+    /// says so.
     pub backs_off_until: Option<Instant>,
 }
 
 impl Failure {
-    /// What the store and people are to remember of it.
+    /// The failure as the record and the status show it.
     pub(crate) fn to_recorded(&self) -> LastError {
         LastError {
             code: self.kind.as_str().to_owned(),
@@ -86,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// As the store remembers it: enough to say so, and to go on counting.
+    /// The failure as read from the record. The record does not keep the provider's pause.
     pub(crate) fn recorded(error: &LastError) -> Self {
         Self {
             kind: FailureKind::from_code(&error.code),
@@ -101,23 +105,24 @@ impl Failure {
 /// Candidates that `adopt` did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declined {
-    /// Which.
+    /// The declined candidates.
     pub ids: Vec<InstanceId>,
-    /// Until when they are not shown again, and do not stand in the way of a launch.
+    /// Until when the candidates are not shown to `adopt` again and do not block a launch.
     pub until: Instant,
 }
 
 impl Declined {
-    /// Whether this candidate was declined, and that still holds.
+    /// Whether this candidate was declined, and that decision still holds.
     pub fn holds_for(&self, id: &InstanceId, now: Instant) -> bool {
         now < self.until && self.ids.contains(id)
     }
 }
 
-/// Who asks for the worker right now, as the resolve flow last made known. An instance that is asked for is not ended.
+/// The pending requests for the worker and the pass of the resolve flow, as that flow last
+/// published them. An instance that is asked for is not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asking {
-    /// Whether callers wait for a response.
+    /// Whether requests are pending.
     pub has_callers: bool,
     /// Whether a pass is under way.
     pub is_looking: bool,
@@ -127,7 +132,7 @@ pub struct Asking {
     pub awaits_record: bool,
     /// The decision that the pass waits for.
     pub awaits: Option<DecisionId>,
-    /// Instances that the pass has read by id, or reads.
+    /// Instances that the pass has read, or is reading, by id.
     pub looks_at: Vec<InstanceId>,
     /// Candidates that `adopt` was shown and did not take.
     pub declined: Option<Declined>,
@@ -136,20 +141,20 @@ pub struct Asking {
 /// The latest decision, as the status shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastDecision {
-    /// Its id.
+    /// The id of the decision in the journal.
     pub id: DecisionId,
     /// When.
     pub at: Instant,
-    /// What was proposed, in a few words.
+    /// The proposal, in a few words.
     pub summary: String,
-    /// Why.
+    /// The reason that the policy gave.
     pub reason: Reason,
-    /// Which code.
+    /// The digest of the component that decided; `None` for the safe default.
     pub digest: Option<Digest>,
 }
 
 impl LastDecision {
-    /// What was decided, or that the safe default holds and why.
+    /// The verdict and its reason, or the safe default and the failure behind it.
     pub(crate) fn of(id: DecisionId, at: Instant, made: &Decision) -> Self {
         let (summary, reason) = match &made.result {
             Ok(verdict) => (verdict.summary(), verdict.reason().clone()),

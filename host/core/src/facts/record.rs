@@ -1,4 +1,4 @@
-//! The worker's record as this host last saw it in the store, and the write of it that is under way.
+//! The worker's record as this host last read or wrote it, and the write that is under way.
 
 use crate::facts::{Failure, InFlight, LaunchAttempt, WorkerFacts};
 use crate::model::cloud::MutationKind;
@@ -9,55 +9,58 @@ use crate::model::time::{Instant, Millis};
 /// What this host knows of a worker's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordView {
-    /// As it was last read or written; `None`: it could not be read yet.
+    /// The record as it was last read or written; `None` if it could not be read yet.
     pub stored: Option<Stored>,
     /// When this version was first seen. A lease ages from here, by this host's own clock.
     pub seen_at: Instant,
-    /// When it was last known to have this version still.
+    /// When a reading or a write last confirmed this version.
     pub read_at: Instant,
-    /// The write under way.
+    /// The write that is under way; `None` if there is none.
     pub writing: Option<Writing>,
-    /// Whether there is more to write once the write under way has ended.
+    /// Whether another write follows when the write under way has ended.
     pub dirty: bool,
-    /// Whether a write was not answered: it may stand in the store all the same, so the record is read again.
+    /// Whether a write was not answered. It may have reached the store, so the record is read
+    /// again.
     pub in_doubt: bool,
     /// Failed calls to the store in a row.
     pub failures: u32,
-    /// When the lease is to be renewed.
+    /// When the lease is renewed; `None` if this host does not hold it.
     pub renew_at: Option<Instant>,
 }
 
 /// A write of the record that has not been answered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writing {
-    /// What the record will be.
+    /// The record after the write.
     pub record: WorkerRecord,
-    /// The decision whose mutation waits for it.
+    /// The decision whose mutation waits for the write.
     pub waiting: Option<DecisionId>,
     /// When it was sent.
     pub since: Instant,
 }
 
-/// Who may act for a worker, as far as this host can tell.
+/// The lease of a worker, as far as this host can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lease {
-    /// The record could not be read, so nobody knows.
+    /// The record could not be read, so the holder is unknown.
     Unknown,
-    /// Nobody holds it, or only one who cannot be alive any more.
+    /// No host holds the lease, or the lease of its holder is void.
     Free,
-    /// This host does.
+    /// This host holds the lease.
     Ours,
-    /// Another host does; until then it cannot be called stale.
+    /// Another host holds the lease.
     Theirs {
-        /// Who.
+        /// The holder.
         host: HostId,
-        /// When this host will have seen it unchanged for the lease's length.
+        /// When the lease is stale: this host will then have seen the record unchanged for the
+        /// lease's length.
         stale_at: Instant,
     },
 }
 
 impl RecordView {
-    /// A record as it was read at the start; `None` where the store did not answer.
+    /// The view of a record that was read when the host started; `None` if the store did not
+    /// answer.
     pub fn new(stored: Option<Stored>) -> Self {
         Self {
             stored,
@@ -71,9 +74,10 @@ impl RecordView {
         }
     }
 
-    /// Who may act. `is_shared`: whether other hosts write the same store; where none does, a lease of
-    /// somebody else is of an earlier life and void. A lease is stale when the record was seen unchanged
-    /// for its whole length *by this host's clock*: no two clocks are compared.
+    /// The lease of the worker. `is_shared` says whether other hosts write the same store. In a
+    /// private store, a lease of another host id belongs to an earlier life and is void. In a
+    /// shared store, a lease is stale when this host has seen the record unchanged for the lease's
+    /// length *by its own clock*: no two clocks are compared.
     pub fn lease(&self, us: &HostId, is_shared: bool, length: Millis) -> Lease {
         let Some(stored) = &self.stored else {
             return Lease::Unknown;
@@ -90,12 +94,12 @@ impl RecordView {
         }
     }
 
-    /// Whether a write is under way, or follows the one that has just ended.
+    /// Whether a write is under way, or another one follows.
     pub fn is_being_written(&self) -> bool {
         self.writing.is_some() || self.dirty
     }
 
-    /// The version the next write replaces.
+    /// The version that the next write replaces.
     pub fn version(&self) -> Version {
         self.stored
             .as_ref()
@@ -109,7 +113,7 @@ impl RecordView {
             .map_or(Epoch::default(), |stored| stored.record.epoch)
     }
 
-    /// What was refreshed beside the record, as last read.
+    /// The activity that is stored next to the record, as last read.
     pub fn activity(&self) -> Activity {
         self.stored
             .as_ref()
@@ -118,8 +122,8 @@ impl RecordView {
 }
 
 impl WorkerFacts {
-    /// The record as it should stand in the store. Whoever has an intent holds the lease until its
-    /// outcome is written too; without one there is nothing to hold it for.
+    /// The record that the store should hold. A host with an intent holds the lease until the
+    /// outcome is written. Without an intent, no lease is held.
     pub fn to_record(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {
             epoch,
@@ -151,12 +155,12 @@ impl WorkerFacts {
         match kind {
             Some(Launch | Start) => return Phase::Provisioning,
             Some(Stop | Terminate) if self.ends_adopted() => return Phase::Ending,
-            // Ending an orphan says nothing of the worker's own instance.
+            // The end of an orphan does not change the worker's own phase.
             Some(Stop | Terminate | WritePointer) | None => {}
         }
         match (&self.adopted, self.adopted_known()) {
             (None, _) => Phase::Absent,
-            // The reading may be of before its start.
+            // A reading during the settling time of a start may show the state before it.
             (Some(_), Some(known))
                 if known.instance.state.is_down() && self.start_settles_since().is_none() =>
             {
@@ -166,7 +170,7 @@ impl WorkerFacts {
         }
     }
 
-    /// Whether the intent is about the instance that embodies the worker, or may.
+    /// Whether the intent ends the adopted instance, or may.
     fn ends_adopted(&self) -> bool {
         let ended = self
             .intent
@@ -177,13 +181,13 @@ impl WorkerFacts {
             .is_none_or(|adopted| Some(&adopted.id) == ended)
     }
 
-    /// Takes over what the store says: who embodies the worker, and what is under way. What this host meant to write and
-    /// could not is given up. An intent that stands there is nobody's mutation in flight until it is recovered, unless
-    /// this host has sent it and waits for the answer. The activity stays what is known of it, if anything is:
-    /// [`activity_as_read`](Self::activity_as_read) says what a reading adds.
+    /// Takes over the record from the store. What this host meant to write and could not is
+    /// dropped. An intent in the record is a mutation that waits for recovery, unless this host has
+    /// sent it and waits for the answer. The activity stays as known, if it is known:
+    /// [`activity_as_read`](Self::activity_as_read) folds in a reading of it.
     pub(crate) fn fold(&mut self, stored: Stored) {
         let record = &stored.record;
-        // Each holder of the lease has epochs of its own, so nobody else has the same intent.
+        // Each holder of the lease has its own epochs, so no other host has the same intent.
         let is_awaited = self.in_flight.as_ref().is_some_and(|it| it.is_ours)
             && self.intent.is_some()
             && self.intent == record.intent;
@@ -209,11 +213,11 @@ impl WorkerFacts {
         });
     }
 
-    /// Waits for nothing any more; this intent is what is left to be recovered.
+    /// Stops waiting for answers. This intent, if any, is left to be recovered.
     fn leave(&mut self, intent: Option<&Intent>) {
         let was_under_way = self.in_flight.take();
         if was_under_way.is_some_and(|it| it.kind == MutationKind::WritePointer) {
-            // What it was to say is not sure to be said.
+            // The pointer write may or may not have been carried out.
             self.pointer = None;
         }
         self.attempt = intent.and_then(LaunchAttempt::of);
@@ -238,7 +242,7 @@ impl LaunchAttempt {
 }
 
 impl InFlight {
-    /// A mutation that somebody intended, and of which this host has sent nothing.
+    /// A mutation that a record announces and that this host has not sent.
     fn left_by(intent: &Intent) -> Self {
         Self {
             kind: intent.mutation.kind(),

@@ -1,4 +1,4 @@
-//! What people see of a worker.
+//! The status of a worker, as the API and the CLI show it.
 
 use std::collections::BTreeMap;
 
@@ -20,38 +20,40 @@ use crate::model::time::{Instant, Millis};
 /// One worker for a status page, with the provider's raw states.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorkerStatus {
-    /// Its name.
+    /// The worker's name.
     pub worker: WorkerId,
-    /// Its pool.
+    /// The worker's pool.
     pub pool: PoolName,
-    /// `paused` (by an operator, whatever else holds), `restarting`, `unresponsive` (takes deliveries and finishes none),
-    /// `unhealthy` (its signals say so), `serving`, `pending`, `idle` (nothing adopted, nothing failed) or `failing`.
+    /// `paused` (by an operator; this outranks the rest), `restarting`, `unresponsive` (takes
+    /// deliveries and finishes none), `unhealthy` (by its signals), `serving`, `pending`, `idle`
+    /// (nothing adopted, nothing failed) or `failing`.
     pub condition: &'static str,
-    /// An operator's pause: since when, why, and the host that took it.
+    /// An operator's pause: since when, why, and the host that accepted it.
     pub paused: Option<Paused>,
-    /// The latest restart, with what was dropped; `null`: there was none.
+    /// The latest restart, with the requests that were dropped; `null` if there was none.
     pub restart: Option<RestartStatus>,
-    /// The address that is handed out now.
+    /// The address that is handed out; `null` if none is.
     pub url: Option<String>,
     /// The latest provisioning attempt.
     pub generation: Generation,
-    /// What the pointer said; `null` when it was not read.
+    /// The last reading of the pointer; `null` if it was not read.
     pub pointer: Option<String>,
     /// The adopted instance.
     pub adopted: Option<InstanceId>,
-    /// The worker's record in the store; `null` when it could not be read yet.
+    /// The worker's record in the store; `null` if it could not be read yet.
     pub record: Option<RecordStatus>,
-    /// What was delivered and what was processed.
+    /// Counts and times of deliveries and of processed work.
     pub activity: ActivityStatus,
-    /// What the signals of its health say; `null` where the pool looks after none.
+    /// The worker's health by its signals; `null` if the pool has no health checks.
     pub health: Option<HealthStatus>,
-    /// The box that has registered; `null`: none has.
+    /// The box that has registered; `null` if none has.
     pub registration: Option<RegistrationStatus>,
     /// The mutation under way.
     pub in_flight: InFlight,
-    /// Every instance known, newest launch first.
+    /// Every known instance, newest launch first.
     pub instances: Vec<InstanceStatus>,
-    /// The last failure of a launch, a start or a register: in whose words, when, how often in a row.
+    /// The last failure of a launch, a start or a register: its code and text, when, and how many
+    /// in a row.
     pub last_error: Option<LastError>,
     /// What the host waits for on behalf of the worker, and what ends each wait.
     pub waits: Vec<WaitStatus>,
@@ -59,28 +61,28 @@ pub struct WorkerStatus {
     pub last_not_yet: Option<NotYet>,
     /// The latest decision.
     pub last_decision: Option<DecisionStatus>,
-    /// Instances in a row that went down without ever having been handed out; from 3 on the worker is
-    /// cycling.
+    /// Instances in a row that went down without ever having been handed out. From 3 on the worker
+    /// is cycling.
     pub unserved_in_row: u32,
 }
 
 /// Something that the host waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitStatus {
-    /// What it is, in words that follow "waits for".
+    /// The thing waited for, in words that follow "waits for".
     pub what: &'static str,
-    /// When the host acts by itself; `null`: the end of a call or another answer ends the wait.
+    /// When the host acts by itself; `null` if the end of a call or another answer ends the wait.
     pub until: Option<Instant>,
-    /// Why nothing ends the wait in every case; `null`: something does.
+    /// Why no bound ends the wait in every case; `null` if one does.
     pub unbounded: Option<&'static str>,
 }
 
-/// What the flows add to the status: their own state, which no other module sees.
+/// What the flows add to the status from their private state.
 #[derive(Clone, Debug, Default)]
 pub struct FlowStatus {
-    /// Whether the worker is unhealthy, and nothing keeps the host from saying so.
+    /// Whether the worker is unhealthy and no hold hides it.
     pub is_unhealthy: bool,
-    /// What the signals of its health say.
+    /// The worker's health by its signals.
     pub health: Option<HealthStatus>,
     /// What each flow waits for.
     pub waits: Vec<WaitStatus>,
@@ -90,36 +92,37 @@ pub struct FlowStatus {
     pub last_not_yet: Option<NotYet>,
 }
 
-/// A worker's health as people see it.
+/// A worker's health, as the API and the CLI show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HealthStatus {
-    /// Since when it is unhealthy; `null`: it is not.
+    /// Since when the worker is unhealthy; `null` if it is not.
     pub unhealthy_since: Option<Instant>,
-    /// Why nothing is concluded now: `restarting`, `nothing-adopted`, `no-address`, `draining`, `changing` or `paused`;
-    /// `null`: nothing is in the way.
+    /// Why the host concludes nothing at present: `restarting`, `nothing-adopted`, `no-address`,
+    /// `draining`, `changing` or `paused`; `null` if it does conclude.
     pub held: Option<&'static str>,
-    /// Why an unhealthy worker is not restarted although the configuration says so; `null`: nothing keeps it.
+    /// Why the host does not restart an unhealthy worker although the configuration asks for it;
+    /// `null` if nothing holds the restart off.
     pub restart_held_off: Option<String>,
-    /// Restarts in a row that did not make it well.
+    /// Restarts in a row after which the worker was still unhealthy.
     pub restarts_in_row: u32,
-    /// What each signal says of the present life; none before its first reading.
+    /// The signals of the present life; a signal appears with its first reading.
     pub signals: Vec<SignalStatus>,
 }
 
-/// One signal.
+/// One signal of a worker's health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SignalStatus {
     /// `http`, `tcp`, `status-checks` or `heartbeat`.
     pub signal: &'static str,
     /// `good`, `bad`, or `unavailable`: it could not be read, which proves nothing.
     pub reading: Sign,
-    /// When it was asked for.
+    /// When the reading was asked for.
     pub at: Instant,
-    /// How long ago that was.
+    /// The age of the reading.
     pub age_ms: u64,
-    /// Since when each reading was the same.
+    /// Since when every reading has been the same.
     pub since: Instant,
-    /// Failures in a row that count.
+    /// Failures in a row that count toward `unhealthy_after`.
     pub failures: u32,
     /// The reading in words.
     pub text: String,
@@ -130,52 +133,52 @@ pub struct SignalStatus {
 pub struct InstanceStatus {
     /// The provider's id.
     pub id: InstanceId,
-    /// The provider's word.
+    /// The state as the provider reports it.
     pub state: InstanceState,
     /// The private address.
     pub private_ip: Option<std::net::IpAddr>,
     /// The public address.
     pub public_ip: Option<std::net::IpAddr>,
-    /// When it was last read.
+    /// When the instance was last read.
     pub read_at: Option<Instant>,
-    /// When it was last handed out.
+    /// When the instance was last handed out.
     pub handed_out: Option<Instant>,
-    /// Since when every scan has shown it as an orphan: live, with the worker's tag, beside the adopted
-    /// one, of an older or unknown generation.
+    /// Since when every scan has shown the instance as an orphan; `null` if it is none.
     pub orphan_since: Option<Instant>,
 }
 
-/// The record that all hosts agree on, in short.
+/// The worker's record in the store, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordStatus {
-    /// Rises with every write; 0: never written.
+    /// The version, which rises with every write; 0 if the record was never written.
     pub version: Version,
     /// The epoch of the latest lease.
     pub epoch: Epoch,
-    /// The host that acts for the worker now.
+    /// The host that holds the lease; `null` if none does.
     pub lease: Option<HostId>,
-    /// Where the worker stands in its life.
+    /// The phase of the worker's life.
     pub phase: Phase,
 }
 
-/// Delivered and processed are different facts (docs/incidents.md#double-provision): the first only says that the instance has taken it.
+/// The activity of a worker. Delivered and processed are different facts
+/// (docs/incidents.md#double-provision): delivered only says that the instance has taken the work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ActivityStatus {
     /// Deliveries so far, to all instances of the worker.
     pub delivered: u64,
-    /// The last of them; `null`: never.
+    /// When that last happened; `null` if it never did.
     pub delivered_at: Option<Instant>,
-    /// How many of them were reported processed.
+    /// Deliveries that were reported processed.
     pub processed: u64,
-    /// The last of them; `null`: never.
+    /// When that last happened; `null` if it never did.
     pub processed_at: Option<Instant>,
-    /// Taken by the present instance and not processed.
+    /// Deliveries that the present instance has taken and not processed.
     pub in_flight: u64,
-    /// For how long none of these was processed, once that is too long; `null`: all is well.
+    /// For how long none of these was processed, once that is too long; `null` otherwise.
     pub unresponsive_ms: Option<u64>,
-    /// The last heartbeat; `null`: never.
+    /// The last heartbeat; `null` if there was none.
     pub heartbeat_at: Option<Instant>,
-    /// Until when the busy lease is held.
+    /// Until when the box holds a busy lease; `null` if it holds none.
     pub busy_until: Option<Instant>,
 }
 
@@ -184,13 +187,13 @@ pub struct ActivityStatus {
 pub struct RestartStatus {
     /// Why.
     pub cause: String,
-    /// Who asked for it.
+    /// The initiator of the restart.
     pub initiator: Initiator,
-    /// When it began.
+    /// When the restart began.
     pub started_at: Instant,
-    /// How far it has come.
+    /// The stage of the restart.
     pub stage: RestartStage,
-    /// The cause of the one that follows it; `null`: none does.
+    /// The cause of the deferred request that follows; `null` if there is none.
     pub deferred: Option<String>,
     /// Requests that were dropped since this host started, by their cause.
     pub dropped: BTreeMap<String, u64>,
@@ -199,31 +202,31 @@ pub struct RestartStatus {
 /// A box that has registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RegistrationStatus {
-    /// The instance it is.
+    /// The instance that the box runs on.
     pub instance: InstanceId,
-    /// The generation it was then.
+    /// The generation of that instance at the time.
     pub generation: Generation,
-    /// Since when its present token is in force.
+    /// Since when the present token of the box is in force.
     pub token_since: Instant,
 }
 
 /// The latest decision about a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecisionStatus {
-    /// Its id in the journal.
+    /// The id of the decision in the journal.
     pub id: DecisionId,
     /// When.
     pub at: Instant,
-    /// What was proposed.
+    /// The verdict, in a few words.
     pub verdict: String,
     /// Why.
     pub reason: Reason,
-    /// Which code decided.
+    /// The digest of the component that decided.
     pub digest: Option<Digest>,
 }
 
 impl WorkerFacts {
-    /// The worker as people see it at `now`.
+    /// The worker's status at `now`.
     pub(crate) fn status(&self, now: Instant, flows: FlowStatus) -> WorkerStatus {
         let route = self.route.as_ref().filter(|route| now < route.valid_until);
         let known = self.adopted_known();
@@ -297,7 +300,7 @@ impl WorkerFacts {
 }
 
 impl WorkerFacts {
-    /// The newer of the last failures.
+    /// The newer of the two last failures.
     fn last_error(&self) -> Option<LastError> {
         let failure = self.last_failure.as_ref().map(Failure::to_recorded);
         let register = self.register_error.clone();

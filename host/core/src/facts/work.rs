@@ -1,27 +1,29 @@
-//! Delivered is not processed: what the worker's instance has taken and not finished, and since when none of
-//! it gets done (docs/incidents.md#double-provision).
+//! Unfinished work: deliveries that the worker's instance has taken and not processed, and since
+//! when none of them is processed. Delivered is not processed (docs/incidents.md#double-provision).
 
 use super::WorkerFacts;
 use crate::model::id::InstanceId;
 use crate::model::store::Activity;
 use crate::model::time::{Instant, Millis};
 
-/// So many instances in a row that served nobody did so for a reason (docs/incidents.md#stale-pointer).
+/// How many instances in a row must go down unserved before the worker counts as cycling
+/// (docs/incidents.md#stale-pointer). Two may be chance: a spot reclaim, a broken boot.
 pub const CYCLING: u32 = 3;
 
 impl WorkerFacts {
-    /// Deliveries to the present instance that were not reported processed. 0 where nobody reports what is
-    /// processed: then nothing can be said.
+    /// Deliveries to the present instance that were not reported processed. The count is 0 if no
+    /// box reports processed work, because then it says nothing.
     pub fn work_in_flight(&self) -> u64 {
         self.unfinished(self.record.activity())
     }
 
-    /// When the instance was last handed out, by this host or, if it is the adopted one, by any host that shares the
-    /// store, in this life or an earlier one; `None`: never, so nobody could reach it.
+    /// When the instance was last handed out: by this host, or, for the adopted instance, by any
+    /// host that shares the store and in any life. `None` if it never was, so that no caller could
+    /// reach it.
     pub fn handed_out_at(&self, id: &InstanceId) -> Option<Instant> {
         let here = self.instances.get(id).and_then(|known| known.handed_out);
         let adopted = self.adopted.as_ref().filter(|adopted| &adopted.id == id);
-        // What was handed out before it was adopted was another instance.
+        // A time before the adoption belongs to another instance.
         let anywhere = adopted.and_then(|adopted| {
             let at = self.record.activity().handed_out_at;
             at.filter(|at| *at >= adopted.since)
@@ -29,8 +31,8 @@ impl WorkerFacts {
         here.max(anywhere)
     }
 
-    /// Until when a worker whose instances come and go unserved is given none: a minute after the third in a row, twice
-    /// as long after each further one, half an hour at the most. Two may be chance (a spot reclaim, a broken boot).
+    /// Until when a cycling worker gets no instance: 60 s after the third unserved instance in a
+    /// row, twice as long after each further one, and 30 minutes at most.
     pub fn cycling_until(&self) -> Option<Instant> {
         const PAUSE_FIRST: Millis = Millis::from_secs(60);
         const PAUSE_MAX: Millis = Millis::from_secs(1_800);
@@ -39,10 +41,10 @@ impl WorkerFacts {
         Some(self.unserved_at? + pause)
     }
 
-    /// What is known of the activity once the store has shown it, as of some moment after `asked_at`. The answer may be of
-    /// before a refresh that has ended since, so no time goes back (G5). Whether it counts that refresh, or one that is
-    /// under way, is not known: a host that has the store to itself keeps its own counts then, and one that shares it,
-    /// which reads it again soon, goes by the higher.
+    /// The activity after a reading that was asked for at `asked_at`. The reading may be older than
+    /// a refresh that has ended since, so no time goes back (G5). It may also miss a refresh in
+    /// flight: with a private store the host keeps its own counts, with a shared store it takes the
+    /// maximum and reads again soon.
     pub(crate) fn activity_as_read(
         &self,
         found: Activity,
@@ -65,8 +67,8 @@ impl WorkerFacts {
         }
     }
 
-    /// Takes in what the activity has become, and with it whether work gets done. Since when it does not is
-    /// measured by this host, from when it first saw it.
+    /// Takes in the activity, and notes since when unfinished work makes no progress. This host
+    /// measures that from when it first saw the work.
     pub(crate) fn take_activity(&mut self, activity: Activity, now: Instant) {
         let before = self.record.activity();
         if let Some(stored) = &mut self.record.stored {
@@ -80,10 +82,10 @@ impl WorkerFacts {
         };
     }
 
-    /// Whether the instance takes deliveries and has finished none for longer than the pool allows, and for how
-    /// long. Its heartbeat has no say in that.
+    /// For how long the instance has taken deliveries and processed none, if that is longer than
+    /// the pool allows. Heartbeats do not count as progress.
     pub fn unresponsive_for(&self, now: Instant) -> Option<Millis> {
-        // How the worker looks while it restarts says nothing (docs/incidents.md#self-fire).
+        // Signals during a restart prove nothing (docs/incidents.md#self-fire).
         if self.is_restarting() {
             return None;
         }

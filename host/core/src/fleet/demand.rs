@@ -1,4 +1,4 @@
-//! Reading the demand metrics of a pool: one query for all its workers, on a timer of its own.
+//! Reads the demand metrics of a pool: one query for all its workers, on its own timer.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::time::{Instant, Millis};
 use crate::turn::{Pool, Turn};
 use crate::worker::Worker;
 
-/// Sets the timer of the next round; none where no metric is configured or nobody would look at it.
+/// Sets the timer of the next round, unless no metric is configured or no policy reads demand.
 pub(super) fn schedule(turn: &mut Turn<'_>, name: &PoolName) {
     let Some(every) = turn.shared.pools.get(name).and_then(interval) else {
         return;
@@ -22,13 +22,14 @@ pub(super) fn schedule(turn: &mut Turn<'_>, name: &PoolName) {
     });
 }
 
-/// `reap` alone is told of demand: without it a reading would cost money for nothing.
+/// The interval between readings. Only `reap` gets the demand, so a pool without `reap` reads none,
+/// because readings cost money.
 fn interval(pool: &Pool) -> Option<Millis> {
     let demand = pool.spec.demand.as_ref()?;
     pool.spec.reap.then_some(demand.every)
 }
 
-/// Asks for the metrics of all workers that have a live instance, unless the last round is not over yet.
+/// Asks for the metrics of all workers with a live instance, unless the last round has not ended.
 pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, name: &PoolName) {
     let now = turn.now;
     let Some(pool) = turn.shared.pools.get_mut(name) else {
@@ -67,7 +68,7 @@ pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, nam
     });
 }
 
-/// Gives each worker that was asked about its part of the answer. Whatever is not there is unavailable.
+/// Gives each of these workers its part of the answer. A missing part is unavailable.
 pub(super) fn distribute(
     workers: &mut BTreeMap<WorkerId, Worker>,
     turn: &mut Turn<'_>,
@@ -103,7 +104,7 @@ fn missing() -> CloudError {
         operation: "demand".to_owned(),
         kind: CloudErrorKind::Transient,
         code: "Response".to_owned(),
-        message: "the answer holds nothing of this worker's metric".to_owned(),
+        message: "the answer has no data for this worker's metric".to_owned(),
         retry_after: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Reading EC2's status checks of a pool: one query for all its workers, with each scan.
+//! Reads EC2's status checks of a pool: one query for all its workers, with each scan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::model::time::Instant;
 use crate::turn::Turn;
 use crate::worker::Worker;
 
-/// Asks for the checks of all instances that are watched, unless the answer before is not there yet.
+/// Asks for the checks of all watched instances, unless the last answer is still awaited.
 pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, name: &PoolName) {
     let Some(pool) = turn.shared.pools.get_mut(name) else {
         return;
@@ -36,7 +36,7 @@ pub(super) fn ask(workers: &BTreeMap<WorkerId, Worker>, turn: &mut Turn<'_>, nam
     });
 }
 
-/// Gives each worker that was asked about its part of the answer. Whatever is not there is unavailable.
+/// Gives each of these workers its part of the answer. A missing part is unavailable.
 pub(super) fn distribute(
     workers: &mut BTreeMap<WorkerId, Worker>,
     turn: &mut Turn<'_>,
@@ -50,7 +50,7 @@ pub(super) fn distribute(
     }
     let found = match result {
         Ok(Reading::StatusChecks(found)) => Ok(found),
-        // Any other reading says nothing of them.
+        // Any other reading says nothing about the checks.
         Ok(_) => Ok(BTreeMap::new()),
         Err(error) => Err(error),
     };

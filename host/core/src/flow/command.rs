@@ -1,6 +1,7 @@
-//! Commands of people and programs, one at a time for a worker: where other hosts write the record too, it is read first;
-//! then the command is written by compare-and-set like everything else, and its sender hears of it when it is durable. A
-//! write that is lost to another host is tried once more on what that host wrote.
+//! Commands of people and programs, one at a time for a worker. In a shared store the record is
+//! read first. Then the command is written by compare-and-set, and its sender gets the response
+//! when the write is durable. A write that is lost to another host is tried once more on that
+//! host's record.
 
 use std::collections::VecDeque;
 
@@ -20,7 +21,7 @@ use crate::model::store::{Paused, StoreError};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// The commands that have no response yet, in the order in which they came.
+/// The commands that have no response yet, in order of arrival.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     pending: VecDeque<Pending>,
@@ -30,36 +31,37 @@ pub(super) struct Commands {
 #[derive(Clone, Debug)]
 struct Pending {
     request: RequestId,
-    /// Under which it stands in the journal.
+    /// The decision under which the command is journaled.
     decision: DecisionId,
     command: Command,
     at: At,
-    /// Whether its write was lost to another host once.
+    /// Whether the command's write was lost to another host once.
     was_lost: bool,
 }
 
-/// How far a command has come. Only the first of them is past [`At::Queued`].
+/// The progress of a command. Only the first command is past [`At::Queued`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum At {
-    /// It is not in the journal yet.
+    /// The command is not in the journal yet.
     New,
-    /// It waits for the commands before it.
+    /// The command waits for the commands before it.
     Queued,
     /// The record is being read.
     Reading,
-    /// It is followed as soon as no write of the record is under way.
+    /// The command is carried out when no write of the record is under way.
     Ready,
-    /// The restart flow has it.
+    /// The restart flow has the command.
     WithRestart,
     /// The `debounce` policy is asked.
     Deciding(DecisionId),
-    /// The policy has answered; the command is followed as soon as no write of the record is under way.
+    /// The policy has answered. The command is carried out when no write of the record is under
+    /// way.
     Decided(Choice),
-    /// Its own write is under way, and this is its outcome once that is durable.
+    /// The command's write is under way; its outcome counts when the write is durable.
     Writing(CommandOutcome),
-    /// Its write is durable.
+    /// The command's write is durable.
     Durable(CommandOutcome),
-    /// This is the response.
+    /// The response is known.
     Ends(Result<CommandOutcome, Refused>),
 }
 
@@ -84,7 +86,7 @@ impl Flow for Commands {
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
         self.journal_new(facts, turn);
-        // A command after one whose write has just ended goes into the write that follows anyway.
+        // A command after one whose write has just ended joins the write that follows.
         let mut joins_the_rest = false;
         while let Some(pending) = self.pending.front_mut() {
             let is_held_up = match joins_the_rest {
@@ -138,7 +140,7 @@ impl Commands {
         });
     }
 
-    /// Each command is written down first, like every decision.
+    /// Journals each new command before anything else, like every decision.
     fn journal_new(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         for pending in self.pending.iter_mut().filter(|it| it.at == At::New) {
             turn.shared.decisions = turn.shared.decisions.next();
@@ -149,7 +151,7 @@ impl Commands {
         }
     }
 
-    /// Responds to the first command, and is done with it.
+    /// Responds to the first command and removes it.
     fn end(
         &mut self,
         facts: &WorkerFacts,
@@ -181,11 +183,11 @@ impl Pending {
             }
             (At::WithRestart, Happened::RestartTaken(taken)) => match taken {
                 Taken::Decides(decision) => self.at = At::Deciding(*decision),
-                Taken::Ends(result) => self.begun(result.clone()),
+                Taken::Ends(result) => self.on_begun(result.clone()),
             },
             (At::Writing(outcome), Happened::Written(end)) => match end {
                 WriteEnd::Written => self.at = At::Durable(*outcome),
-                WriteEnd::Lost => self.lost(),
+                WriteEnd::Lost => self.on_lost(),
                 WriteEnd::InDoubt { error, .. } => self.at = At::Ends(Err(unreachable(error))),
                 WriteEnd::Unknown | WriteEnd::InUse | WriteEnd::NotRenewed(_) => {}
             },
@@ -193,11 +195,11 @@ impl Pending {
         }
     }
 
-    /// Another host has written the record in between, and the worker is as that host left it: the command is followed once
-    /// more from there.
-    fn lost(&mut self) {
+    /// Another host wrote the record first. The command is carried out once more on that host's
+    /// record.
+    fn on_lost(&mut self) {
         if self.was_lost {
-            let text = "other hosts wrote the worker's record twice in between; look at the worker and ask again";
+            let text = "other hosts wrote the worker's record first, twice in a row; check the worker and ask again";
             let refused = Refused::new(RefusedCode::RecordChanged, text);
             self.at = At::Ends(Err(refused));
         } else {
@@ -208,7 +210,7 @@ impl Pending {
 
     fn take_up(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.at = if turn.shared.dry_run {
-            let text = "`dry_run` is set, so nothing is written either; take it out of the host's configuration first";
+            let text = "`dry_run` is set, so the host writes nothing; remove `dry_run` from its configuration first";
             At::Ends(Err(Refused::new(RefusedCode::DryRun, text)))
         } else if turn.shared.store_is_shared || facts.record.stored.is_none() {
             turn.read_record(facts);
@@ -232,11 +234,11 @@ impl Pending {
                 });
             }
         };
-        self.begun(result);
+        self.on_begun(result);
     }
 
-    /// The command has begun: its write is under way, unless it changes nothing.
-    fn begun(&mut self, result: Result<CommandOutcome, Refused>) {
+    /// Notes that the command has begun: its write is under way, unless it changes nothing.
+    fn on_begun(&mut self, result: Result<CommandOutcome, Refused>) {
         self.at = match result {
             Ok(outcome) if outcome.is_change() => At::Writing(outcome),
             result => At::Ends(result),
@@ -258,7 +260,7 @@ fn pause(
             };
             (paused, CommandOutcome::Paused)
         }
-        // A pause without a reason takes no earlier reason away.
+        // A pause without a reason keeps the earlier reason.
         Some(before) if reason.is_none() || reason == before.reason => {
             return Ok(CommandOutcome::AlreadyPaused);
         }
@@ -293,7 +295,7 @@ fn forget(facts: &mut Facts, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refu
     };
     if let Some(under_way) = under_way {
         let text = format!(
-            "a {under_way} is under way, and what comes of it must not be forgotten; ask again when it has ended"
+            "a {under_way} is under way, and its outcome must not be lost; ask again when it has ended"
         );
         return Err(Refused::new(RefusedCode::MutationInFlight, text));
     }
@@ -301,7 +303,7 @@ fn forget(facts: &mut Facts, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refu
     Ok(CommandOutcome::Forgotten)
 }
 
-/// The command's write is durable: people are told, and a forgotten worker is learned anew.
+/// Announces a durable command, and clears the facts if it says so.
 fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) {
     match outcome {
         CommandOutcome::Paused | CommandOutcome::ReasonChanged => {
@@ -316,12 +318,12 @@ fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) 
         CommandOutcome::Forgotten => {
             act::forget(facts, turn);
             let text = format!(
-                "an operator has the worker forgotten; it is learned anew from the cloud, generation {} stands",
+                "worker state cleared by an operator; rereading from the cloud (generation stays {})",
                 facts.generation
             );
             turn.notice(facts, Step::WorkerForgotten, text, &[]);
         }
-        // A restart is told of when it begins; the others change nothing.
+        // The restart flow announces restarts; the other outcomes change nothing.
         CommandOutcome::RestartBegun
         | CommandOutcome::RestartDeferred
         | CommandOutcome::AlreadyPaused

@@ -1,4 +1,4 @@
-//! Taking an event into the facts, and having the flows hear of it.
+//! Folds an event into the facts, then has the flows hear of it.
 
 use crate::event::{WorkerEvent, WorkerTimer};
 use crate::facts::Facts;
@@ -16,13 +16,13 @@ use crate::{act, record};
 use super::Flows;
 
 impl Flows {
-    /// The host begins to work.
+    /// Takes in the start of the host.
     pub(crate) fn on_started(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         record::on_started(facts, turn);
         self.step(facts, turn, Happened::Started);
     }
 
-    /// Something happened to this worker.
+    /// Takes in an event about this worker.
     pub(crate) fn on_event(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, what: WorkerEvent) {
         let happened = match what {
             WorkerEvent::Asked { request, what } => Happened::Asked { request, what },
@@ -92,7 +92,7 @@ impl Flows {
         self.step(facts, turn, happened);
     }
 
-    /// A tag scan of the pool ended, and this is its part about this worker.
+    /// Takes in this worker's part of a tag scan.
     pub(crate) fn on_scan(
         &mut self,
         facts: &mut Facts,
@@ -114,7 +114,8 @@ impl Flows {
         self.step(facts, turn, Happened::Scanned { asked_at, error });
     }
 
-    /// EC2's status checks were read; `Ok(None)`: the answer says nothing of this worker's instance.
+    /// Takes in a reading of EC2's status checks; `Ok(None)` if the answer lacks this worker's
+    /// instance.
     pub(crate) fn on_status_checks(
         &mut self,
         facts: &mut Facts,
@@ -158,7 +159,8 @@ fn on_reading(
     }
 }
 
-/// The record was read, or could not be. What the store said before is served on, unless a pass waits for more.
+/// Takes in a reading of the record. If the reading failed while a pass waits for it, the pass uses
+/// the record as last known; otherwise the reading is tried again.
 fn on_record_read(
     facts: &mut Facts,
     turn: &mut Turn<'_>,

@@ -1,24 +1,26 @@
-//! What happens in which order, for one worker.
+//! The order of work for one worker.
 //!
-//! A flow is one concern with its private state, and all flows have one shape, [`shape::Flow`]. An event is folded into the facts
-//! first; then each flow hears what happened, and is advanced in the order of [`Flows::in_order`], until nothing moves. Flows
-//! never import each other: what one did that concerns others it tells as news, which all hear before the next is advanced, and what is
-//! known of the worker stands in the facts. A flow that wants the cloud changed proposes it; only this file asks the guard
-//! and has the permitted mutation sent.
+//! A flow is one concern with private state, and all flows have one shape, [`Flow`]. An event is
+//! folded into the facts first. Then every flow hears what happened, and the flows are advanced in
+//! the order of [`ORDER`] until nothing changes. Flows never import each other. A flow publishes
+//! what concerns other flows as news, which every flow hears before the next flow is advanced;
+//! shared knowledge is in the facts. A flow that wants the cloud changed proposes the change. Only
+//! this file asks the guard and has the permitted mutation sent.
 //!
 //! | flow | concern |
 //! |---|---|
 //! | [`command`] | commands of people and programs, one at a time |
-//! | [`restart`] | ending an instance and bringing it up again, once for however many ask |
-//! | [`recover`] | what an earlier life, another host or a lost reply left behind |
+//! | [`restart`] | ending an instance and bringing it up again, once for all requests in the window |
+//! | [`recover`] | unfinished mutations of an earlier life or another host, and lost replies |
 //! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
 //! | [`report`] | registers and reports of boxes and applications |
 //! | [`resolve`] | where the worker is: read, scan, adopt, start, launch, answer |
-//! | [`orphan`] | ending an instance that lives on next to the adopted one, after its grace |
+//! | [`orphan`] | ending live instances next to the adopted one, after their grace |
 //! | [`health`] | probes and other signals, and what follows from them |
 //!
-//! Below the flows are `act` (announce, send, take in the outcome), `record` (the worker's record in the store) and the
-//! guard, which call no flow. [`safe_default`] has what holds at each point when no policy answers.
+//! The flows call `act` (announce, send, take in the outcome), `record` (the worker's record in the
+//! store) and the guard; none of these calls a flow. [`safe_default`] has the default of each
+//! decision point when no policy answers.
 
 mod command;
 mod fold;
@@ -43,8 +45,9 @@ use crate::model::notice::Step;
 use crate::model::time::Instant;
 use crate::turn::Turn;
 
-/// Rounds of one step. A chain of news (a health check asks for a restart, the command flow takes it in, the restart flow
-/// begins it, the health flow hears of it) takes four; twice that is a circle. Each command that waits may take one more.
+/// The limit of rounds in one step. A chain of news takes four: a health check asks for a restart,
+/// the command flow takes it in, the restart flow begins it, the health flow hears of it. More than
+/// twice that is a loop. Each pending command may take one more.
 const ROUNDS_MAX: usize = 8;
 
 /// The name of a flow.
@@ -60,9 +63,10 @@ enum Name {
     Health,
 }
 
-/// All flows, in the order in which they are advanced. It is their precedence: one write of the record is under way at a time,
-/// and the first flow that wants one has it. A command comes first, because a pause must hold before anything else is begun;
-/// health comes last, because it concludes from what the others have settled.
+/// All flows, in the order in which they are advanced. The order is their precedence: one write of
+/// the record is under way at a time, and the first flow that wants one gets it. Commands come
+/// first, because a pause must hold before anything else begins. Health comes last, because it
+/// concludes from the results of the others.
 const ORDER: [Name; 8] = [
     Name::Command,
     Name::Restart,
@@ -85,12 +89,12 @@ pub(crate) struct Flows {
     resolve: resolve::Resolve,
     orphan: orphan::Orphans,
     health: health::Health,
-    /// What each flow waits for, in their order.
+    /// What each flow waits for, in the order of [`ORDER`].
     waits: [Option<Wait>; ORDER.len()],
 }
 
 impl Flows {
-    /// One step: all hear what happened, then each is advanced, until nothing moves.
+    /// Runs one step: all flows hear what happened, then each is advanced, until nothing changes.
     fn step(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, happened: Happened) {
         turn.tell(happened);
         self.hear_news(facts, turn);
@@ -107,8 +111,8 @@ impl Flows {
         turn.notice(facts, Step::StepUnfinished, text, &[]);
     }
 
-    /// Advances each flow once; what one tells is heard by all before the next is advanced. Returns whether there may be more
-    /// to do.
+    /// Advances each flow once. News of a flow is heard by all flows before the next is advanced.
+    /// Returns whether another round may be needed.
     fn round(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let mut has_moved = false;
         for (place, name) in ORDER.into_iter().enumerate() {
@@ -130,7 +134,7 @@ impl Flows {
         has_moved
     }
 
-    /// Has all flows hear what there is to hear. Returns whether there was something.
+    /// Has all flows hear the news. Returns whether there was news.
     fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let has_news = !turn.news.is_empty();
         while let Some(happened) = turn.news.pop_front() {
@@ -144,7 +148,7 @@ impl Flows {
         has_news
     }
 
-    /// Puts a proposal to the guard, and has it sent if the guard permits it.
+    /// Asks the guard about a proposal, and has the mutation sent if it is permitted.
     fn judge(&mut self, name: Name, facts: &mut Facts, turn: &mut Turn<'_>, proposed: Proposed) {
         let Proposed {
             decision,
@@ -164,7 +168,7 @@ impl Flows {
         act::note_asking(facts, self.resolve.asking());
     }
 
-    /// A flow that does something without having heard anything would do it again and again.
+    /// Checks that a second round does nothing. A flow that acts without news would act forever.
     fn check_quiet(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         if !turn.shared.checks_itself {
             return;
@@ -202,7 +206,7 @@ impl Flows {
         }
     }
 
-    /// What `reap` asked to be given back of this instance.
+    /// The state that the `reap` policy returned last time for this instance.
     pub(crate) fn reap_memo(&self, id: &InstanceId) -> String {
         self.reap.memo(id)
     }

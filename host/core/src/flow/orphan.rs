@@ -1,4 +1,5 @@
-//! Ending orphans by the host's own rule, whatever the policies say and whether or not the pool reaps (G2).
+//! Ends orphans by the host's own rule, whatever the policies say and whether or not the pool reaps
+//! (G2).
 //!
 //! ```text
 //! a scan shows one after its grace ──▶ read the record ──▶ read pointer, orphan and adopted one by id
@@ -7,7 +8,8 @@
 //!                                                   guard ◀────────────┘
 //! ```
 //!
-//! A source that does not answer, or disagrees, ends the look and not the orphan: the next scan begins another.
+//! A source that does not answer, or disagrees, ends the look but not the orphan. The next scan
+//! begins another look.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +30,16 @@ use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// The reason's code, the one that `reap` policies use.
+/// The code of the reason; `reap` policies use the same one.
 const ORPHAN: &str = "orphan";
 
-/// What this host remembers of ending orphans. Which instances are orphans, and since when, is a fact.
+/// The state of this flow. The facts say which instances are orphans, and since when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orphans {
     /// The close look under way.
     look: Option<OrphanLook>,
-    /// By instance, and by since when it has been an orphan: what is remembered ends with that.
+    /// Memories by instance and by the begin of its time as an orphan; a memory ends with that
+    /// time.
     memory: BTreeMap<(InstanceId, Instant), Memory>,
     heard: Vec<Heard>,
     proposed: Option<Wanted>,
@@ -44,13 +47,13 @@ pub(super) struct Orphans {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Memory {
-    /// When a close look at it last began; `None`: its grace was not over before.
+    /// When a close look at the orphan last began; `None` if there was none yet.
     looked_at: Option<Instant>,
-    /// The rule that refused to end it last; the same refusal is not told again.
+    /// The rule of the last veto. The same veto is not announced again.
     refused_by: Option<Rule>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
     /// A complete scan is in the facts.
@@ -124,7 +127,8 @@ impl Flow for Orphans {
                 rule(facts, turn, &wanted);
                 announce(facts, turn, &wanted, permit);
             }
-            // A refusal stands until something changes; it is written down and told once, not with every scan.
+            // A veto stands until something changes, so it is journaled and announced once, not
+            // with every scan.
             Err(veto) => {
                 let key = (wanted.id.clone(), wanted.orphan.since);
                 let memory = self.memory.entry(key).or_default();
@@ -139,7 +143,7 @@ impl Flow for Orphans {
 }
 
 impl Orphans {
-    /// Tells of new orphans, and begins to look at the one that is due.
+    /// Announces new orphans, and begins a close look at the one that is due.
     fn scanned(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.memory.retain(|(id, since), _| {
             let known = facts.instances.get(id);
@@ -149,7 +153,8 @@ impl Orphans {
         tell_new(facts, turn);
         let look = self.look.as_ref();
         let is_looking = look.is_some_and(|look| turn.now.since(look.begun) <= LOOK_AGE_MAX);
-        // The holder of the lease is seen by reading the record. A pause would only have the end refused.
+        // The reading of the record shows the holder of the lease. In a pause the guard would
+        // refuse the end.
         if is_looking || facts.record.writing.is_some() || facts.paused.is_some() {
             return;
         }
@@ -163,7 +168,7 @@ impl Orphans {
         turn.read_record(facts);
     }
 
-    /// The due orphan that was not looked at for longest.
+    /// The due orphan whose last look is the longest ago.
     fn next_due(&self, facts: &WorkerFacts) -> Option<(InstanceId, Instant)> {
         let due = facts.due_orphans().map(|(id, orphan)| {
             let memory = self.memory.get(&(id.clone(), orphan.since));
@@ -173,7 +178,7 @@ impl Orphans {
         due.min().map(|(_, since, id)| (id.clone(), since))
     }
 
-    /// The record was read, or could not be: the cloud is asked, if the look can still lead somewhere.
+    /// Asks the cloud after the record was read, if the look may still succeed.
     fn record_read(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, asked_at: Instant) {
         let is_awaited =
             |look: &mut OrphanLook| look.cloud_asked.is_none() && asked_at >= look.begun;
@@ -198,8 +203,8 @@ impl Orphans {
         self.look = Some(look);
     }
 
-    /// Notes what the cloud says, if the look asked for it. An error ends the look, whoever asked: the cloud has trouble, and
-    /// the next scan is soon enough.
+    /// Takes in a reading of the cloud, if the look asked for it. Any error ends the look: the
+    /// cloud has trouble, and the next scan is soon enough.
     fn note(
         &mut self,
         facts: &WorkerFacts,
@@ -216,7 +221,7 @@ impl Orphans {
         }
     }
 
-    /// Ends the orphan, once everything is read and if the guard agrees.
+    /// Proposes the end of the orphan when all readings are there.
     fn conclude(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         let look = self.look.take_if(|look| look.is_complete())?;
         let is_pointed = facts.pointer.as_ref().and_then(Option::as_ref) == Some(&look.id);
@@ -229,7 +234,7 @@ impl Orphans {
         }
         let known = facts.instances.get(&look.id)?;
         let wanted = Wanted {
-            // It is used up when the ruling is written down.
+            // The id is taken when the ruling is journaled.
             decision: turn.shared.decisions.next(),
             id: look.id.clone(),
             orphan: facts.orphan(known)?.clone(),
@@ -241,12 +246,12 @@ impl Orphans {
     }
 }
 
-/// Whether nothing else is under way for the worker: then a look can lead somewhere.
+/// Whether no mutation or write is under way for the worker, so that a look may succeed.
 fn is_quiet(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     !facts.is_changing() && record::may_write(facts, turn)
 }
 
-/// Writes down, under a decision of its own, that a rule of the host's decided and no policy.
+/// Journals, under its own decision, a ruling of the host that no policy made.
 fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (orphan, decision) = (&wanted.orphan, wanted.decision);
     turn.shared.decisions = decision;
@@ -261,7 +266,7 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     turn.journal(facts, decision, Entry::Ruled(Box::new(ruling)));
 }
 
-/// Every end is announced with its reason and the last activity (docs/incidents.md#frozen-activity).
+/// Announces the end with its reason and the last activity (docs/incidents.md#frozen-activity).
 fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &Permit) {
     let (id, orphan) = (&wanted.id, &wanted.orphan);
     let last = match facts.handed_out_at(id) {
@@ -286,7 +291,8 @@ fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &
     );
 }
 
-/// A person who launched one by hand has its grace to say so: with another tag, or by stopping the other one.
+/// Announces new orphans. A person who launched one by hand has its grace to object: with another
+/// tag, or by stopping the other instance.
 fn tell_new(facts: &WorkerFacts, turn: &mut Turn<'_>) {
     let grace = facts.pool.limits.orphan_grace;
     for (id, known) in &facts.instances {
@@ -299,8 +305,8 @@ fn tell_new(facts: &WorkerFacts, turn: &mut Turn<'_>) {
             facts,
             Step::OrphanSeen,
             format!(
-                "{id}, of generation {}, lives beside the adopted {} of generation {}; {action} follows if \
-                 it still does in {grace}",
+                "{id}, of generation {}, is live next to the adopted {} of generation {}; {action} follows if \
+                 it still is in {grace}",
                 generation(orphan.origin),
                 orphan.beside.id,
                 orphan.beside.generation
@@ -325,7 +331,7 @@ fn generation(origin: Origin) -> String {
 
 fn describe(orphan: &Orphan, now: Instant) -> String {
     format!(
-        "of generation {}, it has lived for {} beside the adopted {} of generation {}",
+        "of generation {}, it has lived for {} next to the adopted {} of generation {}",
         generation(orphan.origin),
         now.since(orphan.since),
         orphan.beside.id,

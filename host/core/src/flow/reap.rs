@@ -1,4 +1,4 @@
-//! Asking `reap` after each scan, and ending what it names as far as the guard allows.
+//! Asks `reap` after each scan, and ends the instances it names as far as the guard allows.
 
 use std::collections::BTreeMap;
 
@@ -23,56 +23,56 @@ use crate::model::veto::Veto;
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// The bounds of "look again".
+/// The bounds of `look_again_ms`.
 const LOOK_AGAIN_MIN: Millis = Millis::from_secs(1);
 const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
-/// A drained instance that was not ended so long after is left over from a host that is gone: hosts' clocks
-/// differ by less.
+/// How long after its drain an instance that was not ended counts as abandoned by a dead host. The
+/// clocks of hosts differ by less.
 const LEFT: Millis = Millis::from_secs(300);
 
-/// What this host remembers of reaping the worker's instances. That one is being drained stands in the record.
+/// The state of this flow. The drain itself stands in the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reap {
     /// Decisions of `reap` under way: the instance that each is about.
     asked: BTreeMap<DecisionId, InstanceId>,
     memory: BTreeMap<InstanceId, Memory>,
-    /// When the drained instance is to be ended; `None`: another host ends it.
+    /// When the drain is over; `None` if another host ends the instance.
     drained_at: Option<Instant>,
     heard: Vec<Heard>,
     proposed: Option<Wanted>,
 }
 
-/// What is remembered of one instance.
+/// The state of one instance.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// When the policy is to be asked again at the earliest.
+    /// When the policy may be asked again.
     look_again: Option<Instant>,
-    /// What the policy asked to be given back.
+    /// The state that the policy returned last time.
     memo: String,
     /// The decision under way.
     decision: Option<DecisionId>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
     /// A complete scan is in the facts.
     Scanned,
-    /// The policy has answered; `None`: with nothing usable.
+    /// The policy has answered; `None` if the answer is unusable.
     Decided {
         decision: DecisionId,
         id: InstanceId,
         verdict: Option<Verdict>,
     },
-    /// The worker is used, and why that is known.
+    /// The worker is in use, for this reason.
     Used(&'static str),
-    /// The time to end the drained instance has come.
+    /// The drain is over.
     Drained,
-    /// The record was asked for at this instant, and read.
+    /// A reading of the record that was asked for at this instant ended.
     RecordRead(Instant),
 }
 
-/// What an end is proposed for.
+/// The reason for a proposed end.
 #[derive(Clone, Debug)]
 enum Wanted {
     /// A verdict about an instance that is not adopted.
@@ -81,7 +81,7 @@ enum Wanted {
         choice: Choice,
         reason: Reason,
     },
-    /// The adopted instance, which has been drained.
+    /// The drained adopted instance.
     Drained(Draining),
 }
 
@@ -94,7 +94,7 @@ impl Flow for Reap {
             Happened::Asked {
                 what: Request::Resolve { .. },
                 ..
-            } => Heard::Used("somebody asks for it"),
+            } => Heard::Used("a caller asks for it"),
             Happened::HandedOut(_) | Happened::CallersServed => {
                 Heard::Used("its address was handed out")
             }
@@ -103,11 +103,10 @@ impl Flow for Reap {
             } if refresh.is_use() && *outcome != ReportOutcome::NotRunning => {
                 Heard::Used("it was used")
             }
-            Happened::Written(WriteEnd::InUse) => Heard::Used("it came into use"),
+            Happened::Written(WriteEnd::InUse) => Heard::Used("it was used before its end"),
             Happened::RecordRead { asked_at, .. } => {
                 if facts.asking.has_callers {
-                    self.heard
-                        .push(Heard::Used("somebody asks another host for it"));
+                    self.heard.push(Heard::Used("a caller asks for it"));
                 }
                 Heard::RecordRead(*asked_at)
             }
@@ -195,26 +194,26 @@ impl Flow for Reap {
 }
 
 impl Reap {
-    /// What `reap` asked to be given back of this instance.
+    /// The state that the policy returned last time for this instance.
     pub(super) fn memo(&self, id: &InstanceId) -> String {
         let memory = self.memory.get(id);
         memory.map(|memory| memory.memo.clone()).unwrap_or_default()
     }
 
-    /// Asks about each instance whose time has come.
+    /// Asks the policy about each instance that is due.
     fn ask(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
-        // What would be said while something is under way could not be followed.
+        // A verdict could not be carried out while a mutation is under way.
         if !facts.pool.reap || facts.is_restarting() || facts.in_flight.is_some() {
             return;
         }
         if facts.paused.is_some() {
-            // Not asked, rather than asked and refused scan by scan: that would count against a policy which
-            // could not know. What it counted in a row ends here.
+            // In a pause the policy is not asked: vetoes scan by scan would count against it. The
+            // rows that it counts end here.
             let memory = self.memory.values_mut();
             memory.for_each(|memory| memory.memo.clear());
             return;
         }
-        self.give_up_what_was_left(facts, turn);
+        self.clear_abandoned_drain(facts, turn);
         let draining = facts.draining.as_ref().map(|it| it.instance.clone());
         let is_due = |id: &InstanceId| {
             self.memory.get(id).is_none_or(|memory| {
@@ -243,7 +242,7 @@ impl Reap {
         }
     }
 
-    /// Follows the verdict; `None`, the safe default, keeps the instance.
+    /// Carries out the verdict. `None`, the safe default, keeps the instance.
     fn decided(
         &mut self,
         facts: &mut Facts,
@@ -273,14 +272,14 @@ impl Reap {
             });
             return Some(Proposed::new(decision, proposal));
         }
-        // The leave is asked for again when the instance has been drained; here it says whether to begin.
+        // The guard is asked again after the drain; here its answer says whether to begin.
         if turn.permit(facts, decision, &proposal).is_ok() {
             self.drain(facts, turn, decision, id, verdict);
         }
         None
     }
 
-    /// Marks the adopted instance. It is ended when it has been drained; a use until then keeps it (G5).
+    /// Begins the drain of the adopted instance. Use until its end keeps the instance (G5).
     fn drain(
         &mut self,
         facts: &mut Facts,
@@ -311,8 +310,8 @@ impl Reap {
         act::drain(facts, turn, draining);
     }
 
-    /// The time to end it has come; what other hosts have written is read first. A timer that a later one has overtaken has
-    /// no effect.
+    /// Ends the drain. In a shared store the record is read first. The timer has no effect if a
+    /// later one replaced it.
     fn drained(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         if self.drained_at.is_none_or(|at| turn.now < at) || facts.draining.is_none() {
             return None;
@@ -324,7 +323,7 @@ impl Reap {
         self.end_if_unused(facts, turn)
     }
 
-    /// The record was read: if the time has come, the instance is ended, or stays.
+    /// Ends the drain after the record was read, if it is over.
     fn record_read(
         &mut self,
         facts: &mut Facts,
@@ -344,7 +343,7 @@ impl Reap {
             return None;
         };
         if facts.record.writing.is_some() {
-            // Its end is waited for.
+            // The end of the write is awaited.
             self.look_at(facts, turn, turn.now + LOOK_AGAIN_MIN);
             return None;
         }
@@ -352,7 +351,7 @@ impl Reap {
         let id = &draining.instance;
         let proposal = proposal(id, draining.choice, &draining.reason);
         let Some(proposal) = proposal.filter(|_| facts.is_adopted(id)) else {
-            self.revive(facts, turn, "another instance is adopted by now");
+            self.revive(facts, turn, "another instance is adopted");
             return None;
         };
         let decision = draining.decision;
@@ -360,18 +359,18 @@ impl Reap {
         Some(Proposed::new(decision, proposal))
     }
 
-    /// The host that marked it may have died; then the policy is asked anew.
-    fn give_up_what_was_left(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
+    /// Clears the drain of a host that may have died, so that the policy is asked anew.
+    fn clear_abandoned_drain(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(draining) = &facts.draining else {
             return;
         };
         let age = turn.now.since(draining.since);
         if self.drained_at.is_none() && age >= facts.pool.limits.drain + LEFT {
-            self.revive(facts, turn, "nobody came to end it");
+            self.revive(facts, turn, "the host that drained it did not end it");
         }
     }
 
-    /// A use of an instance that is being drained keeps it.
+    /// Clears the drain: the instance is in use and stays.
     fn revive(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, why: &str) {
         let Some(draining) = act::take_draining(facts) else {
             return;
@@ -403,7 +402,7 @@ fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal
     }
 }
 
-/// What following this verdict means, in the words of people.
+/// The action of a verdict, in words for people.
 fn action(facts: &WorkerFacts, choice: Choice) -> String {
     let wanted = match choice {
         Choice::Keep => return choice.to_string(),
@@ -413,7 +412,7 @@ fn action(facts: &WorkerFacts, choice: Choice) -> String {
     facts.pool.compute.ending(wanted).to_string()
 }
 
-/// Every end is announced with its reason, the last activity and how long ago that was
+/// Announces the end with its reason, the last activity and its age
 /// (docs/incidents.md#frozen-activity).
 fn announce(
     facts: &WorkerFacts,

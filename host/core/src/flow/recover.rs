@@ -1,5 +1,6 @@
-//! Finishing what an earlier life, another host, or a lost reply left behind: a launch is sent again with its token or its
-//! instance is found by tag, a pointer is written again, anything else is left to what the cloud shows.
+//! Finishes mutations that an earlier life or another host began, or whose reply was lost. A launch
+//! is replayed with its token, or its instance is found by tag. A pointer is written again. Any
+//! other mutation is left to the next readings.
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, Lease, WorkerFacts};
@@ -16,22 +17,23 @@ use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// What was left behind stands in the facts (`in_flight`, `attempt`, `intent`); this flow has no state but what it heard.
+/// The state of this flow is only what it heard. The facts hold the unfinished mutation
+/// (`in_flight`, `attempt`, `intent`).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recovery {
     heard: Vec<Heard>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
-    /// Look whether there is something to recover, in the record first where other hosts write it.
+    /// Check for an unfinished mutation. In a shared store the record is read first.
     Look,
-    /// What is known of the record is of late: recover.
+    /// The record is fresh: recover.
     Recover,
-    /// Send the unanswered launch again.
+    /// Replay the unanswered launch.
     Replay,
-    /// The same, unless another mutation is under way.
+    /// Replay the unanswered launch, unless another mutation is under way.
     ReplayIfIdle,
     /// A launch was refused because an earlier try of it was carried out.
     CarriedOut(CloudError),
@@ -45,7 +47,7 @@ impl Flow for Recovery {
             Happened::Started
             | Happened::Written(WriteEnd::Lost)
             | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push(Heard::Look),
-            // The write that made the command durable is heard of as well, and comes after.
+            // The write that made the command durable is heard as well, and comes after.
             Happened::CommandDone(CommandOutcome::Resumed) => {
                 let first = [Heard::Look, Heard::ReplayIfIdle];
                 self.heard.splice(0..0, first);
@@ -72,7 +74,7 @@ impl Flow for Recovery {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Look => recover_or_look(facts, turn),
-                // What was left behind may have had to wait for this write; what more there is to write comes first.
+                // The rest of the record is written before recovery begins.
                 Heard::Recover if facts.record.dirty => None,
                 Heard::Recover => recover(facts, turn),
                 Heard::Replay => replay_launch(facts, turn),
@@ -96,7 +98,7 @@ impl Flow for Recovery {
                 Progress::answered("the outcome of the mutation under way")
             }
             (Some(_), _) => Progress::unbounded(
-                "the mutation that another host, or an earlier life, has left behind",
+                "the mutation that another host, or an earlier life, did not finish",
                 "a lease is void when its record was unchanged for its length, and a pause holds recovery up",
             ),
             (None, Some(_)) => Progress::unbounded(
@@ -117,7 +119,7 @@ impl Flow for Recovery {
     }
 }
 
-/// Works on an intent that no host works on, or reads the record to see whether its lease has become void.
+/// Recovers an intent that no host works on, or reads the record to see whether its lease is void.
 fn recover_or_look(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     let unknown = facts.record.stored.is_none() || facts.record.in_doubt;
     let is_left = facts.in_flight.as_ref().is_some_and(|it| !it.is_ours);
@@ -128,8 +130,9 @@ fn recover_or_look(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     recover(facts, turn)
 }
 
-/// Finishes or gives up what another host, or an earlier life, intended and did not end: a launch is sent again with its
-/// token, which finds the instance or makes it; for the others see [`act::end_left_behind`].
+/// Finishes or drops an unfinished intent of another host or an earlier life. A launch is replayed
+/// with its token, which finds the instance or creates it. For other mutations see
+/// [`act::end_left_behind`].
 fn recover(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     let left = facts.in_flight.clone().filter(|it| !it.is_ours)?;
     let lease = turn.scene(facts, left.decision, |scene| scene.lease());
@@ -144,14 +147,14 @@ fn recover(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         if facts.paused.is_some() {
             return None;
         }
-        let text = format!("the {} of an earlier lease is taken up again", left.kind);
+        let text = format!("recovered an unfinished {}: sending it again", left.kind);
         turn.notice(facts, Step::IntentRecovered, text, &[]);
         return replay_launch(facts, turn);
     }
     let end = act::end_left_behind(facts, turn, &left, &lease);
-    let text = format!("the {} of an earlier lease is {end}", left.kind);
+    let text = format!("recovered an unfinished {}: {end}", left.kind);
     turn.notice(facts, Step::IntentRecovered, text, &[]);
-    // It may be this host's own, which it did not send because the write that announces it was heard as an error.
+    // The intent may be this host's own: it was not sent if the answer to its write was an error.
     turn.tell(Happened::LeftBehindEnded);
     None
 }
@@ -168,11 +171,11 @@ fn replay_launch(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         return None;
     }
     if facts.paused.is_some() {
-        // The attempt stands; the end of the pause sends it again.
+        // The attempt stays; the end of the pause replays it.
         return None;
     }
     if !record::may_write(facts, turn) {
-        // A write ends soon; a lease that another host holds is looked at first.
+        // A write ends soon. A lease that another host holds is checked first.
         let again = match facts.record.writing {
             Some(_) => WorkerTimer::ReplayLaunch,
             None => WorkerTimer::Recover,
@@ -187,16 +190,17 @@ fn replay_launch(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     Some(Proposed::new(decision, Proposal::ReplayLaunch))
 }
 
-/// Looks for the instance for the first time, and says why.
+/// Begins to search for the instance of a launch that was carried out, and announces that.
 fn launch_was_carried_out(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
     let text = format!(
-        "the launch was refused ({error}): an earlier try was carried out, and its instance is looked for by tag"
+        "the launch was refused ({error}): an earlier try was carried out; searching for its instance by tag"
     );
     turn.notice(facts, Step::LaunchUnanswered, text, &[]);
     look_for_launched(facts, turn);
 }
 
-/// Scans, and looks again later: a scan may not show the instance yet (EC2 developer guide, "Eventual consistency").
+/// Scans, and searches again later: a scan may not show the instance yet (EC2 developer guide,
+/// "Eventual consistency").
 fn look_for_launched(facts: &mut Facts, turn: &mut Turn<'_>) {
     let Some(looks) = act::count_look(facts) else {
         return;
@@ -205,8 +209,8 @@ fn look_for_launched(facts: &mut Facts, turn: &mut Turn<'_>) {
     turn.timer(facts, turn.now + backoff(looks), WorkerTimer::ReplayLaunch);
 }
 
-/// A complete scan is in the facts: the launch has ended with the instance that it shows. If it still shows none when every
-/// fresh instance would be shown, the instance has come and gone.
+/// Ends the launch with its instance if a complete scan shows it. If no scan shows an instance
+/// after the grace in which every new instance is shown, the instance has ended already.
 fn scanned(facts: &mut Facts, turn: &mut Turn<'_>, asked_at: Instant) {
     let Some(attempt) = &facts.attempt else {
         return;
@@ -227,7 +231,7 @@ fn scanned(facts: &mut Facts, turn: &mut Turn<'_>, asked_at: Instant) {
     if asked_at.since(proved_at) >= grace {
         let why = format!(
             "an earlier try of the launch of generation {} was carried out, and {grace} later no scan shows its \
-             instance: it has come and gone",
+             instance: it has ended already",
             attempt.generation
         );
         act::give_up(facts, turn, why);

@@ -1,5 +1,6 @@
-//! What holds at each point when no policy gives a usable answer: nothing is bound, it failed, or it said nonsense. What
-//! runs keeps running, known addresses keep being served, nothing is ended.
+//! The safe default of each decision point, for when no policy is bound, it failed, or its verdict
+//! is out of bounds. A running instance keeps running, known addresses stay served, and nothing is
+//! ended.
 
 use crate::facts::WorkerFacts;
 use crate::model::instance::AddressKind;
@@ -11,8 +12,8 @@ use crate::model::time::Millis;
 /// How long a safe `serve` is repeated: short, because no policy stands behind it.
 pub(super) const SERVE_VALID: Millis = Millis::from_secs(5);
 
-/// `resolve`: the first of these that the guard lets be served, else wait. It is the last good address if its instance
-/// still runs.
+/// `resolve`: serve the first of these targets that the guard allows, or else wait. The targets are
+/// the last good address, if its instance still runs.
 pub(super) fn resolve(facts: &WorkerFacts) -> Vec<Target> {
     let adopted = facts.adopted.as_ref();
     let target = |address| {
@@ -27,10 +28,11 @@ pub(super) fn resolve(facts: &WorkerFacts) -> Vec<Target> {
         .collect()
 }
 
-/// `adopt`: take none of the candidates. They no longer stand in the way of a launch for as short as may be.
+/// `adopt`: take none of the candidates, for the shortest time that an answer may hold.
 pub(super) const ADOPT_VALID_MS: u32 = 0;
 
-/// `retry-ip`: five looks half a second apart (the choice after `ip-race`), then come back in 2 s.
+/// `retry-ip`: five readings half a second apart (the choice after docs/incidents.md#ip-race), then
+/// come back in 2 s.
 pub(super) fn retry_ip(tries: u32) -> Next {
     match tries {
         ..5 => Next::Again(500),
@@ -38,7 +40,7 @@ pub(super) fn retry_ip(tries: u32) -> Next {
     }
 }
 
-/// How long the give-up of `retry-ip` answers later callers.
+/// How long a `give-up` of `retry-ip` answers later callers.
 pub(super) const GIVE_UP_VALID: Millis = Millis::from_secs(2);
 
 /// `debounce`: drop while a restart is in flight, else go.

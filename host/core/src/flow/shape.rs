@@ -1,4 +1,4 @@
-//! The one shape of a flow, and what a flow says of itself when it has been advanced.
+//! The shape of all flows, and the result of advancing one.
 
 use crate::facts::{Facts, WaitStatus, WorkerFacts};
 use crate::guard::{Permit, Proposal};
@@ -13,11 +13,12 @@ pub(super) trait Flow {
     /// Takes in what happened. Only the flow's own state changes.
     fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
 
-    /// Does what follows from what was heard, and says what the flow waits for then. A second call in a row does nothing.
+    /// Acts on what the flow has heard, and returns what the flow waits for. A second call in a row
+    /// does nothing.
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
 
-    /// The guard has answered the proposal of the last [`advance`](Self::advance). After a permit, the mutation is announced
-    /// and sent when this returns.
+    /// Takes in the guard's answer to the proposal of the last [`advance`](Self::advance). A
+    /// permitted mutation is announced and sent after this returns.
     fn judged(
         &mut self,
         _facts: &mut Facts,
@@ -27,45 +28,45 @@ pub(super) trait Flow {
     }
 }
 
-/// How a flow stands.
+/// The progress of a flow.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// It has nothing to do until it hears of something.
+    /// The flow has nothing to do until it hears news.
     Quiet,
-    /// It waits.
+    /// The flow waits.
     Waits(Wait),
-    /// It wants the cloud changed, and hears at once what the guard says.
+    /// The flow wants the cloud changed, and gets the guard's answer at once.
     Proposes(Proposed),
 }
 
 /// What a flow waits for, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wait {
-    /// In words that follow "waits for".
+    /// The thing waited for, in words that follow "waits for".
     what: &'static str,
-    /// Its end.
+    /// The end of the wait.
     until: Until,
 }
 
-/// The end of a wait. A wait without one has to say so, and why.
+/// The end of a wait. A wait without an end states the reason (V1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
     /// A timer runs out at this instant, and the flow acts on it.
     At(Instant),
-    /// Something that is under way ends: a call of the shell, which answers each within its own time-out, or another flow's
-    /// part of the same step.
+    /// A call of the shell ends, which has its own time-out, or another flow ends its part of the
+    /// same step.
     Answered,
-    /// Nothing ends it in every case, for this reason.
+    /// No bound exists in every case, for this reason.
     Unbounded(&'static str),
 }
 
 /// A change of the cloud that a flow wants.
 #[derive(Debug)]
 pub(super) struct Proposed {
-    /// The decision it rests on.
+    /// The decision that the proposal rests on.
     pub(super) decision: DecisionId,
     pub(super) proposal: Proposal,
-    /// Whether the flow itself journals and tells of a veto.
+    /// Whether the flow itself journals and announces a veto.
     pub(super) is_vetoed_quietly: bool,
 }
 
@@ -87,7 +88,7 @@ impl Progress {
 }
 
 impl Wait {
-    /// The wait as people see it.
+    /// The status of the wait, for people.
     pub(super) fn status(&self) -> WaitStatus {
         let (until, unbounded) = match self.until {
             Until::At(at) => (Some(at), None),
@@ -103,7 +104,7 @@ impl Wait {
 }
 
 impl Proposed {
-    /// A proposal whose veto is journaled and told like any other.
+    /// A proposal whose veto is journaled and announced like any other.
     pub(super) fn new(decision: DecisionId, proposal: Proposal) -> Self {
         Self {
             decision,
@@ -112,7 +113,7 @@ impl Proposed {
         }
     }
 
-    /// A proposal whose veto the flow itself tells of, where it is new.
+    /// A proposal whose veto the flow itself announces, if it is new.
     pub(super) fn quietly(decision: DecisionId, proposal: Proposal) -> Self {
         Self {
             is_vetoed_quietly: true,

@@ -1,4 +1,5 @@
-//! Taking over a running instance and saying so in the pointer (G2, G3, G9).
+//! Permits the adoption of a running instance, and the pointer write that announces it (G2, G3,
+//! G9).
 
 use super::{Permit, Scene};
 use crate::model::cloud::Mutation;
@@ -50,7 +51,7 @@ impl Scene<'_> {
         Ok(self.grant(generation, self.pointer_to(id)))
     }
 
-    /// The record is the authority; a pointer that says something else is a stale hint.
+    /// Permits a pointer write if the pointer disagrees with the record, which is the authority.
     pub(super) fn repair_pointer(&self) -> Result<Permit, Veto> {
         let worker = self.facts;
         self.nothing_in_flight()?;

@@ -1,4 +1,5 @@
-//! Launching and starting: never beside an instance that serves or could (G1, G4; docs/incidents.md#stale-pointer, docs/incidents.md#ip-race).
+//! Permits launches and starts: never while another instance serves the worker or could (G1, G4;
+//! docs/incidents.md#stale-pointer, docs/incidents.md#ip-race).
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,9 @@ use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
 use crate::model::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use crate::model::veto::{Rule, Veto};
 
-/// The token of one launch attempt: derived, so that every replay, by whichever process, sends the same
-/// one, and no two attempts share one. 48 of the 64 characters that EC2 and ECS allow.
+/// The token of one launch attempt. The token is derived, so that every replay by any process sends
+/// the same one, and no two attempts share one. It has 48 of the 64 characters that EC2 and ECS
+/// allow.
 pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generation) -> LaunchToken {
     let mut hash = Sha256::new();
     // Lengths keep ("ab", "c") apart from ("a", "bc").
@@ -57,9 +59,9 @@ impl Scene<'_> {
         Ok(self.grant(generation, mutation))
     }
 
-    /// A replay spends nothing and asks nothing anew: it is the attempt that was permitted already,
-    /// and the token makes the provider answer it once (G1). A token that the provider may have forgotten
-    /// is not sent again.
+    /// Permits a replay. A replay spends no budget and passes no new rule: the attempt was
+    /// permitted already, and its token makes the provider launch once (G1). A token that the
+    /// provider may have forgotten is not sent again.
     pub(super) fn replay_launch(&self) -> Result<Permit, Veto> {
         let Some(attempt) = &self.facts.attempt else {
             return Err(Veto::new(
@@ -76,8 +78,8 @@ impl Scene<'_> {
             Some(most) if age >= most => Err(Veto::new(
                 Rule::TokenExpired,
                 format!(
-                    "the launch of generation {} was first sent {age} ago and never answered; its token is sure for \
-                     {most}, and after that it could launch another",
+                    "the launch of generation {} was first sent {age} ago and never answered; \
+                     the provider remembers its token for {most}, and a replay after that could launch another",
                     attempt.generation
                 ),
             )),
@@ -119,7 +121,7 @@ impl Scene<'_> {
         Ok(self.grant(self.facts.generation.next(), mutation))
     }
 
-    /// G9: an id that a policy made up or copied from elsewhere is refused.
+    /// G9: refuses an id that a policy made up or copied from another worker.
     pub(super) fn is_this_workers(&self, id: &InstanceId) -> Result<(), Veto> {
         if self.facts.owns(id) {
             return Ok(());
@@ -139,7 +141,7 @@ impl Scene<'_> {
             return Err(Veto::new(
                 Rule::AdoptedIsLive,
                 format!(
-                    "{} is adopted and {}; nothing else is started or launched beside it",
+                    "{} is adopted and {}; no second instance is started or launched",
                     adopted.id,
                     state.unwrap_or_default().as_str()
                 ),
@@ -153,9 +155,9 @@ impl Scene<'_> {
             return Err(Veto::new(
                 Rule::NotScanned,
                 match scanned {
-                    None => "running instances were never looked for by tag".to_owned(),
+                    None => "running instances were never scanned for by tag".to_owned(),
                     Some(age) => format!(
-                        "running instances were last looked for by tag {age} ago; {SWEEP_AGE_MAX} is the most"
+                        "running instances were last scanned for by tag {age} ago; {SWEEP_AGE_MAX} is the most"
                     ),
                 },
             ));
@@ -166,7 +168,8 @@ impl Scene<'_> {
             .try_for_each(|known| self.is_out_of_the_way(known))
     }
 
-    /// A candidate is passed over when `adopt` has declined it, and not while it only has no address yet (docs/incidents.md#ip-race).
+    /// Passes over a candidate that `adopt` has declined, unless the candidate only has no address
+    /// yet (docs/incidents.md#ip-race).
     fn is_out_of_the_way(&self, known: &Known) -> Result<(), Veto> {
         let Instance { id, state, .. } = &known.instance;
         if !self.facts.is_declined(id, self.now) {
@@ -201,7 +204,8 @@ impl Scene<'_> {
         }
     }
 
-    /// What came and went unserved time after time will do so again: each time is waited for longer (docs/incidents.md#stale-pointer).
+    /// Delays the next instance of a cycling worker, for longer after each further one
+    /// (docs/incidents.md#stale-pointer).
     fn is_not_cycling(&self) -> Result<(), Veto> {
         match self.facts.cycling_until() {
             Some(until) if until > self.now => Err(Veto::new(

@@ -1,4 +1,4 @@
-//! Who may act for a worker: the holder of its lease, and nobody else (G6; docs/incidents.md#double-provision).
+//! The lease: only its holder may act for a worker (G6; docs/incidents.md#double-provision).
 
 use super::Scene;
 use crate::facts::Lease;
@@ -6,22 +6,23 @@ use crate::model::id::Epoch;
 use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
-    /// Every change rests on a write of the worker's record, and only the lease's holder may write it.
+    /// Whether this host may write the worker's record. Every change rests on such a write, and
+    /// only the holder of the lease may write.
     ///
     /// # Errors
-    /// The veto: the record is not known, another host acts for the worker, or a write is under way.
+    /// The veto: the record is not known, another host holds the lease, or a write is under way.
     pub fn may_write_record(&self) -> Result<(), Veto> {
         if self.facts.record.writing.is_some() {
             return Err(Veto::new(
                 Rule::RecordBeingWritten,
-                "the worker's record is being written; what follows waits for it",
+                "the worker's record is being written; the next change waits for the store",
             ));
         }
         match self.lease() {
             Lease::Free | Lease::Ours => Ok(()),
             Lease::Unknown => Err(Veto::new(
                 Rule::RecordUnknown,
-                "the worker's record could not be read from the store, so nobody knows who may act",
+                "the worker's record could not be read from the store, so the holder of its lease is unknown",
             )),
             Lease::Theirs { host, stale_at } => Err(Veto::new(
                 Rule::LeaseHeld,
@@ -33,14 +34,15 @@ impl Scene<'_> {
         }
     }
 
-    /// Who may act for the worker.
+    /// The lease of the worker, as this host sees it.
     pub(crate) fn lease(&self) -> Lease {
         self.facts
             .record
             .lease(self.us, self.store_is_shared, self.lease)
     }
 
-    /// The epoch a write made now carries: that of the lease held, or the next one, which takes it.
+    /// The epoch of the next write: that of the lease if this host holds it, or else the next
+    /// epoch, which takes the lease.
     pub(crate) fn epoch(&self) -> Epoch {
         let record = &self.facts.record;
         match self.lease() {
@@ -64,7 +66,7 @@ mod tests {
     use crate::model::time::{Instant, Millis};
     use crate::model::veto::Rule;
 
-    /// A worker whose record names this host as the lease's holder, seen first `seen_before` ago.
+    /// A worker whose record names `host` as the holder of the lease, first seen `seen_before` ago.
     fn leased_to(host: &str, seen_before: Millis) -> WorkerFacts {
         let mut worker = worker();
         worker.record.stored = Some(Stored {
@@ -88,21 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_was_seen_unchanged_for_its_length_is_taken_with_the_next_epoch() {
+    fn a_stale_lease_is_taken_over_with_the_next_epoch() {
         let worker = leased_to("another", LEASE);
         let permit = permitted(&worker, &Proposal::Launch, MutationKind::Launch);
         assert_eq!(permit.epoch(), Epoch::new(10));
     }
 
     #[test]
-    fn a_lease_does_not_grow_stale_by_not_being_looked_at() {
+    fn a_lease_does_not_grow_stale_while_the_record_is_not_read() {
         let mut worker = leased_to("another", LEASE + LEASE);
         worker.record.read_at = worker.record.seen_at;
         refused(&worker, &Proposal::Launch, Rule::LeaseHeld);
     }
 
     #[test]
-    fn in_a_store_of_its_own_a_host_finds_only_leases_of_earlier_lives() {
+    fn a_host_takes_over_any_lease_in_a_private_store() {
         let worker = leased_to("an-earlier-life", Millis::ZERO);
         let epoch = scene_with(&worker, false, |mut scene| {
             scene.store_is_shared = false;
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_the_lease_goes_on_with_its_epoch() {
+    fn the_holder_of_the_lease_keeps_its_epoch() {
         let worker = leased_to("us", Millis::ZERO);
         assert_eq!(
             permitted(&worker, &Proposal::Launch, MutationKind::Launch).epoch(),
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn epochs_go_on_from_the_journal_where_the_store_has_lost_the_record() {
+    fn epochs_rise_above_the_journals_if_the_store_lost_the_record() {
         let mut worker = worker();
         worker.epoch_floor = Epoch::new(41);
         assert_eq!(

@@ -1,8 +1,9 @@
-//! What must never happen, whatever a policy says. A proposal becomes a [`Permit`] or a [`Veto`];
-//! there is no third way to change the cloud.
+//! The guard refuses what must never happen, even if a policy asks for it. A proposal becomes a
+//! [`Permit`] or a [`Veto`]; there is no third way to change the cloud.
 //!
-//! Each rule names the guarantee of ARCHITECTURE.md (G1-G10) or the incident it stands for. Rules look at the
-//! worker's snapshot only; they are tried in the order written, and the first that objects is the veto.
+//! Each rule names the guarantee (G1-G10 in ARCHITECTURE.md) or the incident behind it. Rules read
+//! the worker's facts only. The guard tries the rules in the order written, and the first that
+//! objects is the veto.
 
 mod adopt;
 mod launch;
@@ -31,20 +32,21 @@ use crate::model::restart::Initiator;
 use crate::model::spec::Budget;
 use crate::model::time::{Instant, Millis};
 
-/// How old a tag scan may be for a launch or a start to rest on it. It is long enough for the calls of
-/// one pass and for a scan that several workers share.
+/// How old a tag scan may be for a launch or a start to rest on it. Ten seconds are enough for the
+/// calls of one pass and for a scan that several workers share.
 pub const SWEEP_AGE_MAX: Millis = Millis::from_secs(10);
-/// How long a boot may take before what boots may be taken for dead: as long as a box may take to its first heartbeat.
+/// How long a boot may take before the instance may be taken for dead: as long as a box may take to
+/// its first heartbeat.
 const COMES_UP_MAX: Millis = Millis::from_secs(600);
 
-/// What the guard is asked about.
+/// An action that a flow wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proposal {
-    /// Hand out the address of this instance.
+    /// Hand out the address of an instance.
     Serve(crate::model::point::resolve::Target),
-    /// Make this running instance the worker's and write the pointer.
+    /// Make a running instance the worker's, and write the pointer.
     Adopt(InstanceId),
-    /// Write the pointer again: it does not say what the record says.
+    /// Write the pointer again, because it disagrees with the record.
     RepairPointer,
     /// Start this stopped instance.
     Start(InstanceId),
@@ -58,32 +60,32 @@ pub enum Proposal {
     Terminate(Reaping),
     /// End this instance for a restart.
     Restart {
-        /// Which.
+        /// The instance to end.
         id: InstanceId,
-        /// Who wants it.
+        /// The initiator of the restart.
         initiator: Initiator,
     },
-    /// End the orphan that this close look is about, without a policy having asked for it.
+    /// End the orphan that this close look is about. No policy asks for it.
     EndOrphan(OrphanLook),
 }
 
 /// A proposal to end an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaping {
-    /// Which.
+    /// The instance to end.
     pub id: InstanceId,
-    /// The reason's code: `idle` claims something that another code does not.
+    /// The code of the reason. The code `idle` makes a claim that the guard checks.
     pub reason_code: String,
 }
 
-/// What the rules hold a proposal against.
+/// What the rules check a proposal against.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// What is known of the worker it is for.
+    /// The facts of the worker.
     pub facts: &'a WorkerFacts,
     /// The time.
     pub now: Instant,
-    /// The decision it rests on.
+    /// The decision that the proposal rests on.
     pub decision: DecisionId,
     /// This host.
     pub us: &'a HostId,
@@ -93,9 +95,9 @@ pub struct Scene<'a> {
     pub lease: Millis,
     /// The fleet's name, a part of launch tokens.
     pub fleet: &'a str,
-    /// Nothing may be changed.
+    /// Whether the host only simulates changes.
     pub dry_run: bool,
-    /// What other workers of the pool have spent, and what the pool may.
+    /// The spendings of the pool's workers, and the pool's budget.
     pub pool: (&'a Ledger, Budget),
     /// The same for the whole host.
     pub host: (&'a Ledger, Budget),
@@ -105,8 +107,8 @@ impl Scene<'_> {
     /// Asks for leave to change the cloud.
     ///
     /// # Errors
-    /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and is put
-    /// to [`Scene::check_serve`].
+    /// The veto, with the rule that objects. [`Proposal::Serve`] changes nothing in the cloud and
+    /// belongs to [`Scene::check_serve`].
     pub fn permit(&self, proposal: &Proposal) -> Result<Permit, Veto> {
         if !matches!(proposal, Proposal::Serve(_)) {
             self.not_paused()?;
@@ -150,8 +152,8 @@ impl Scene<'_> {
         }
     }
 
-    /// Leave to end an instance, in the way that is wanted or in the one that its kind allows. Every end is
-    /// granted here.
+    /// Grants the end of an instance: the wanted ending, or the one that its kind of compute
+    /// allows. Every end is granted here.
     fn grant_end(
         &self,
         id: &InstanceId,
@@ -178,8 +180,9 @@ impl Scene<'_> {
         self.grant(generation, mutation)
     }
 
-    /// Single flight: one mutation at a time for a worker (G4; docs/incidents.md#double-provision). What follows a pointer write could be overtaken by
-    /// it (G3).
+    /// Single flight: one mutation at a time for a worker (G4; docs/incidents.md#double-provision).
+    /// This includes pointer writes: a pointer write could arrive after a mutation that follows it
+    /// (G3).
     fn nothing_in_flight(&self) -> Result<(), Veto> {
         if let Some(in_flight) = &self.facts.in_flight {
             return Err(Veto::new(
@@ -203,8 +206,9 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// What is older than two scans means that the cloud does not answer: fail static. However frequent
-    /// the scans are, what a launch may rest on is not too old for it: a slow cloud is not a silent one.
+    /// Refuses a reading that is older than two scan intervals: the cloud does not answer, and the
+    /// host fails static. A reading that is young enough for a launch always passes, because
+    /// frequent scans do not make a slow cloud a silent one.
     fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
         let scan_interval = self.facts.pool.limits.scan_interval;
         let two_scans = scan_interval + scan_interval;

@@ -1,5 +1,5 @@
-//! Ending an orphan by the host's own rule: only after its grace, only when the record and the cloud agree
-//! that it is one, and never one in use (G2, G5).
+//! Permits the end of an orphan by the host's own rule: after its grace, if the record and the
+//! cloud both show it as an orphan, and only if it is not in use (G2, G5).
 
 use super::{Permit, SWEEP_AGE_MAX, Scene};
 use crate::facts::{Orphan, OrphanLook};
@@ -8,11 +8,12 @@ use crate::model::id::InstanceId;
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 
-/// How old what a close look found may be: as for a scan that a launch rests on.
+/// How old the readings of a close look may be: as old as a scan that a launch rests on.
 pub(crate) const LOOK_AGE_MAX: Millis = SWEEP_AGE_MAX;
 
 impl Scene<'_> {
-    /// Ended as its origin says; see [`Origin::ending`](crate::facts::Origin::ending).
+    /// Permits the end that the orphan's origin asks for; see
+    /// [`Origin::ending`](crate::facts::Origin::ending).
     pub(super) fn end_orphan(&self, look: &OrphanLook) -> Result<Permit, Veto> {
         let id = &look.id;
         self.is_this_workers(id)?;
@@ -21,13 +22,13 @@ impl Scene<'_> {
         self.grace_is_over(id, orphan)?;
         self.record_agrees(orphan)?;
         self.cloud_agrees(look, orphan)?;
-        self.nobody_needs(id)?;
+        self.is_not_needed(id)?;
         self.within_budget(Spending::Stop)?;
-        // The pointer was just read and does not name it.
+        // The pointer was just read and does not name the orphan.
         Ok(self.grant_end(id, orphan.origin.ending(), None))
     }
 
-    /// The orphan, as every scan of its grace has shown it beside the present adoption.
+    /// The orphan, if every scan has shown it as one since the present adoption.
     fn orphan(&self, id: &InstanceId) -> Result<&Orphan, Veto> {
         let known = self.facts.instances.get(id);
         known
@@ -55,7 +56,7 @@ impl Scene<'_> {
         self.is_of_late("the latest scan", self.facts.scanned_at)
     }
 
-    /// The first source. That nobody else holds the lease is tested for every change.
+    /// Checks the first source, the record. [`Scene::permit`] has checked the lease already.
     fn record_agrees(&self, orphan: &Orphan) -> Result<(), Veto> {
         let record = &self.facts.record;
         self.is_fresh("the worker's record", Some(record.read_at), LOOK_AGE_MAX)?;
@@ -76,8 +77,8 @@ impl Scene<'_> {
         ))
     }
 
-    /// The second source: what was read by id, of the orphan and of the adopted instance, agrees with
-    /// the scans.
+    /// Checks the second source, the cloud: the readings of the orphan and of the adopted instance
+    /// by id must agree with the scans.
     fn cloud_agrees(&self, look: &OrphanLook, orphan: &Orphan) -> Result<(), Veto> {
         let worker = self.facts;
         let id = &look.id;
@@ -109,20 +110,21 @@ impl Scene<'_> {
             return Ok(());
         }
         let state = reading.map(|(reading, _)| reading.state);
-        let beside = adopted.map(|known| known.instance.state);
+        let adopted_state = adopted.map(|known| known.instance.state);
         Err(Veto::new(
             Rule::SourcesDisagree,
             format!(
                 "by the scans {id} is an orphan; read by its id it is {}, and the adopted {} is {}",
                 state.unwrap_or_default().as_str(),
                 orphan.beside.id,
-                beside.unwrap_or_default().as_str()
+                adopted_state.unwrap_or_default().as_str()
             ),
         ))
     }
 
-    /// Nobody was sent to it, is being sent to it, or would be.
-    fn nobody_needs(&self, id: &InstanceId) -> Result<(), Veto> {
+    /// Checks that no caller was sent to the orphan lately, and that none is being or would be sent
+    /// there.
+    fn is_not_needed(&self, id: &InstanceId) -> Result<(), Veto> {
         let worker = self.facts;
         match &worker.pointer {
             None => {

@@ -1,10 +1,12 @@
-//! An operator's pause: nothing is changed for the worker, whoever asks.
+//! An operator's pause: the host changes nothing for the worker, whether a policy, a program or a
+//! person asks.
 
 use super::Scene;
 use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
-    /// What runs keeps running and is served; everything else waits for the operator.
+    /// Refuses every change while the worker is paused. A running instance keeps running and is
+    /// served.
     ///
     /// # Errors
     /// The veto, with the operator's reason.
@@ -49,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_would_change_the_cloud_is_refused_while_the_worker_is_paused() {
+    fn every_change_of_the_cloud_is_refused_while_the_worker_is_paused() {
         let worker = paused();
         let reaping = Reaping {
             id: "i-one".into(),
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn serving_is_judged_as_ever() {
+    fn a_pause_does_not_change_how_serving_is_judged() {
         let target = Target {
             id: "i-one".into(),
             address: AddressKind::Private,

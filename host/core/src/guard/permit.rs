@@ -1,10 +1,10 @@
-//! The right to change the cloud once.
+//! The permit: the right to change the cloud once.
 
 use crate::model::cloud::Mutation;
 use crate::model::id::{DecisionId, Epoch, Generation, WorkerId};
 
-/// The guard's leave for one mutation. It cannot be cloned or built outside the guard, and
-/// [`Cloud::mutate`](crate::ports::Cloud::mutate) consumes it.
+/// The guard's permission for one mutation. A permit cannot be cloned or built outside the guard,
+/// and [`Cloud::mutate`](crate::ports::Cloud::mutate) consumes it.
 ///
 /// ```compile_fail
 /// # fn check(permit: reeve_core::guard::Permit) {
@@ -21,12 +21,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The worker it is for.
+    /// The worker whose cloud resources the mutation changes.
     pub fn worker(&self) -> &WorkerId {
         &self.worker
     }
 
-    /// The worker's generation it belongs to.
+    /// The generation of the worker that the mutation belongs to.
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -36,17 +36,17 @@ impl Permit {
         self.epoch
     }
 
-    /// The decision it rests on.
+    /// The decision that the mutation rests on.
     pub fn decision(&self) -> DecisionId {
         self.decision
     }
 
-    /// What it allows.
+    /// The mutation that is permitted.
     pub fn mutation(&self) -> &Mutation {
         &self.mutation
     }
 
-    /// Uses the permit up.
+    /// Consumes the permit and returns the mutation.
     pub fn into_mutation(self) -> Mutation {
         self.mutation
     }

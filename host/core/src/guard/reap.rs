@@ -1,5 +1,6 @@
-//! Ending an instance: never one in use, and never for an idleness that could not have been anything
-//! else (G5; docs/incidents.md#stale-pointer). The pointer that names it is cleared in the same action (G3).
+//! Permits the end of an instance: never of one in use, and never as idle if no caller could have
+//! reached it (G5; docs/incidents.md#stale-pointer). The same action clears a pointer that names it
+//! (G3).
 
 use super::{Permit, Reaping, Scene};
 use crate::model::budget::Spending;
@@ -8,7 +9,7 @@ use crate::model::id::{InstanceId, PointerName};
 use crate::model::instance::{InstanceState, TAG_FLEET};
 use crate::model::veto::{Rule, Veto};
 
-/// The reason code that claims "nobody uses it".
+/// The reason code that claims that no caller uses the instance.
 const IDLE: &str = "idle";
 
 impl Scene<'_> {
@@ -40,7 +41,8 @@ impl Scene<'_> {
         Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
     }
 
-    /// G9: what others launched is stopped at most, because that can be undone.
+    /// G9: an instance that this fleet did not launch may be stopped, which can be undone, but not
+    /// terminated.
     fn is_launched_by_this_fleet(&self, id: &InstanceId) -> Result<(), Veto> {
         let known = self.facts.instances.get(id);
         if known.is_some_and(|known| known.instance.is_launched_by(self.fleet)) {
@@ -92,7 +94,8 @@ impl Scene<'_> {
         }
     }
 
-    /// G5, by what was reported. The store tests it again in the write that marks the end.
+    /// G5, by the reports in the record. The store tests this again in the write that marks the
+    /// end.
     fn is_not_at_work(&self, id: &InstanceId) -> Result<(), Veto> {
         let worker = self.facts;
         let activity = worker.record.activity();
@@ -120,7 +123,7 @@ impl Scene<'_> {
         }
     }
 
-    /// The adopted instance's hold, by what was reported.
+    /// Refuses if the box of the adopted instance holds a busy lease.
     pub(super) fn is_not_held_busy(&self, id: &InstanceId) -> Result<(), Veto> {
         let busy_until = self.facts.record.activity().busy_until;
         match busy_until.filter(|until| *until > self.now) {
@@ -132,16 +135,17 @@ impl Scene<'_> {
         }
     }
 
-    /// An instance is not ended on what it was long ago.
+    /// Refuses to end an instance on an old reading.
     pub(super) fn was_read_of_late(&self, id: &InstanceId) -> Result<(), Veto> {
         let known = self.facts.instances.get(id);
         let read_at = known.and_then(|known| known.read_at);
         self.is_of_late(&format!("the reading of {id}"), read_at)
     }
 
-    /// G3: stopping what the pointer names clears it in the same action. What was read of it may be old: other hosts
-    /// write it too, and one that died between its write of the record and that of the pointer has left it behind. A
-    /// wrong `none` costs one tag scan, so it is left alone only where it says what the record says: another instance.
+    /// G3: the end of an instance also clears a pointer that names it. The last reading of the
+    /// pointer may be old: other hosts write the pointer too, and a host may have died between its
+    /// write of the record and that of the pointer. A wrong `none` costs one tag scan. So the
+    /// pointer is left alone only if it names another instance, the one that the record names.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {
         let worker = self.facts;
         let adopted = worker.adopted.as_ref().map(|adopted| &adopted.id);
@@ -164,7 +168,7 @@ mod tests {
     use crate::model::time::Instant;
     use crate::model::veto::Rule;
 
-    /// The pointer that a stop of the instance clears.
+    /// The pointer that a stop of the instance clears, if any.
     fn cleared(worker: &WorkerFacts, id: &str) -> Option<PointerName> {
         let permit = permitted(worker, &stop(id, "unreachable"), MutationKind::Stop);
         match permit.into_mutation() {
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn stopping_what_the_pointer_names_clears_it_and_stopping_another_beside_it_does_not() {
+    fn a_stop_clears_the_pointer_only_if_the_pointer_may_name_the_instance() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_ended_the_pointer_is_cleared_unless_it_says_what_the_record_says() {
+    fn an_end_clears_a_pointer_that_disagrees_with_the_record() {
         for read in [None, Some(None), Some(Some("i-before".into()))] {
             for adopted in ["i-one", "i-other"] {
                 let mut worker = worker();
@@ -193,7 +197,8 @@ mod tests {
                 adopt(&mut worker, adopted);
                 worker.pointer.clone_from(&read);
                 assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
-                // Forgotten, adopted and forgotten again at another host, which wrote the pointer meanwhile.
+                // Another host may have cleared, adopted and cleared the worker, and written the
+                // pointer each time.
                 worker.adopted = None;
                 assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
             }
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_launched_is_stopped_and_not_terminated() {
+    fn an_instance_that_others_launched_is_stopped_and_not_terminated() {
         let end = |id: &str| Reaping {
             id: id.into(),
             reason_code: "unreachable".to_owned(),
@@ -252,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_is_refused_of_an_instance_that_was_never_handed_out() {
+    fn an_instance_that_was_never_handed_out_is_not_ended_as_idle() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         refused(&worker, &stop("i-one", "idle"), Rule::NeverHandedOut);
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_somebody_is_asking_for_is_kept() {
+    fn an_instance_with_a_pending_request_is_kept() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
@@ -294,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_kept_while_a_report_of_its_use_is_on_its_way_to_the_store() {
+    fn an_instance_is_kept_while_a_report_of_use_is_being_stored() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");

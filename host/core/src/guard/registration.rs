@@ -1,9 +1,9 @@
-//! Who may have a token, and what a token that is shown is good for (G8).
+//! Decides which box may register, and recognises the tokens that boxes send (G8).
 //!
-//! The gate is open for the one instance that embodies the worker while no live token of it is out: also for one
-//! that has registered before, lost its token and says nothing any more. It is never open for another
-//! instance. So two boxes of one worker cannot take each other's mint, and a refused register is the end of
-//! nothing but of a box that is superseded (docs/incidents.md#double-provision).
+//! The instance that embodies the worker can register whenever no live token for it exists, even if
+//! its box has registered before and lost the token. No other instance can register. So two boxes
+//! of one worker cannot take each other's token, and a refusal ends a box only if the box is
+//! superseded (docs/incidents.md#double-provision).
 
 use super::Scene;
 use crate::facts::{Lease, WorkerFacts};
@@ -14,33 +14,34 @@ use crate::model::store::Credential;
 use crate::model::time::Millis;
 use crate::model::token::{SecretHash, Token};
 
-/// When a box comes back that is only too early: the instance becomes visible, or adopted, within seconds.
+/// The retry interval of a box that asks too early: its instance becomes visible, or adopted,
+/// within seconds.
 const SOON: Millis = Millis::from_secs(2);
-/// When a box comes back whose instance is shown stopped: a start is settled by then.
+/// The retry interval of a box whose instance is read as stopped: a start is settled by then.
 const LATER: Millis = Millis::from_secs(10);
-/// When a box comes back beside whose instance another one embodies the worker: it may follow that one, or end as an
-/// orphan within minutes.
-const BESIDE: Millis = Millis::from_secs(30);
-/// When a box comes back that needs a token first.
+/// The retry interval of a box while another instance embodies the worker: the box's instance may
+/// be adopted after that one, or end as an orphan within minutes.
+const WHILE_ANOTHER_SERVES: Millis = Millis::from_secs(30);
+/// The retry interval of a box that must register first.
 const AT_ONCE: Millis = Millis::from_secs(1);
 
-/// Which of a box's tokens was shown.
+/// A token of a box that was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// The one in force.
+    /// The token in force.
     Current,
-    /// Its successor, which comes into force by that.
+    /// The successor of the token in force; its first use puts it in force.
     Offered,
-    /// Its predecessor, sent before the successor arrived.
+    /// The predecessor of the token in force, sent before the box got the successor.
     Replaced,
 }
 
 impl Scene<'_> {
-    /// Whether the box that has proved to be this instance may have a token now. The instance was read from
-    /// the cloud since it asked.
+    /// Whether the box that has proved to run on this instance may have a token. The caller has
+    /// read the instance from the cloud after the request arrived.
     ///
     /// # Errors
-    /// The refusal, which says whether to come back.
+    /// The refusal, which says whether and when to retry.
     pub(crate) fn may_register(&self, claim: &Claim, nonce: SecretHash) -> Result<(), Refusal> {
         let boxes = self.offers_registration()?;
         self.proof_is_accepted(boxes, claim)?;
@@ -50,11 +51,11 @@ impl Scene<'_> {
         self.record_can_be_written()
     }
 
-    /// Which token of the worker's box this is.
+    /// Recognises a token of the worker's box.
     ///
     /// # Errors
-    /// [`RefusalCode::TokenUnknown`] for anything but a token in force of the worker's present instance: the box
-    /// registers, and hears then, by proof of which instance it is, whether it is superseded.
+    /// [`RefusalCode::TokenUnknown`] for any token but one in force for the worker's present
+    /// instance. The box then registers, proves its instance, and learns whether it is superseded.
     pub(crate) fn recognise(&self, token: &Token) -> Result<Shown, Refusal> {
         self.offers_registration()?;
         let worker = self.facts;
@@ -81,7 +82,7 @@ impl Scene<'_> {
         })
     }
 
-    /// Compares with all of them, so that the time taken does not tell which.
+    /// Compares the hash with every token, so that the time taken does not tell which one matched.
     fn which(&self, credential: &Credential, hash: SecretHash) -> Option<Shown> {
         let current = credential.token == hash;
         let offered = credential.offered.is_some_and(|it| it.token == hash);
@@ -133,7 +134,8 @@ impl Scene<'_> {
         }
     }
 
-    /// The provider's own word: a document says nothing about today.
+    /// Checks the provider's own reading: a proof document does not say that the instance still
+    /// runs.
     fn is_running_here(&self, claim: &Claim) -> Result<(), Refusal> {
         let id = &claim.instance;
         let known = self.facts.instances.get(id);
@@ -203,10 +205,10 @@ impl Scene<'_> {
             return Ok(());
         }
         if worker.adopted_is_live(self.now) {
-            // It may follow that one, so it is not told to end.
+            // The instance may be adopted later, so its box is not told to end.
             return Err(Refusal::come_back(
                 RefusalCode::NotAdopted,
-                BESIDE,
+                WHILE_ANOTHER_SERVES,
                 format!("{} embodies the worker, and {id} does not", adopted.id),
             ));
         }
@@ -220,8 +222,8 @@ impl Scene<'_> {
         ))
     }
 
-    /// One registration per instance: its document can be read by every process on it, so a second one has to
-    /// wait until the first has fallen silent.
+    /// Allows one live registration per instance. Every process on an instance can read its
+    /// document, so a second box has to wait until the first has fallen silent.
     fn no_token_is_live(&self, boxes: BoxSpec, nonce: SecretHash) -> Result<(), Refusal> {
         let Some(credential) = credential_of_the_adopted(self.facts) else {
             return Ok(());
@@ -229,7 +231,7 @@ impl Scene<'_> {
         let heartbeat = self.facts.record.activity().heartbeat_at;
         let shown_at = heartbeat.filter(|at| *at > credential.minted_at);
         if shown_at.is_none() && credential.nonce == nonce {
-            // Its reply was lost on the way.
+            // The same request again: its response was lost on the way.
             return Ok(());
         }
         let live_until = shown_at.unwrap_or(credential.minted_at) + boxes.token_live();
@@ -248,7 +250,8 @@ impl Scene<'_> {
         ))
     }
 
-    /// A token that is not in the store would be unknown to the next life and to other hosts.
+    /// Checks that the record can be written. A token that is not in the store would be unknown to
+    /// other hosts and to the next life of this one.
     fn record_can_be_written(&self) -> Result<(), Refusal> {
         if self.dry_run {
             let text = "dry run: the worker's record is not written, so no token can be given";
@@ -270,8 +273,8 @@ impl Scene<'_> {
     }
 }
 
-/// What is registered, if it is for the instance that embodies the worker, as it is now. An instance that was
-/// stopped and started is of a new generation, and registers again.
+/// The credential, if it belongs to the present life of the adopted instance. An instance that was
+/// stopped and started is of a new generation, and its box registers again.
 fn credential_of_the_adopted(worker: &WorkerFacts) -> Option<&Credential> {
     let adopted = worker.adopted.as_ref()?;
     worker.credential.as_ref().filter(|credential| {

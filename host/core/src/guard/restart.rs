@@ -1,4 +1,5 @@
-//! Restarts: N triggers within the window are one cycle, whatever a policy says (G7; docs/incidents.md#self-fire).
+//! Restarts: N triggers within the window are one cycle, even if a policy wants more (G7;
+//! docs/incidents.md#self-fire).
 
 use super::{COMES_UP_MAX, Permit, Scene};
 use crate::model::budget::Spending;
@@ -9,12 +10,12 @@ use crate::model::spec::RestartBy;
 use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
-    /// Whether a restart may begin now. A person's request is not held back by the window, nor by the one in
-    /// flight, which it joins.
+    /// Whether a restart may begin now. The window does not hold back a person's request, and a
+    /// restart in flight does not either: the request joins it.
     ///
     /// # Errors
-    /// The veto: a program asks while a restart is in flight, within the window of the latest one's start, or while
-    /// the worker comes up.
+    /// The veto: a program asks while a restart is in flight, within the window after the start of
+    /// the latest one, or while the worker boots.
     pub(crate) fn may_restart(&self, request: &RestartRequest) -> Result<(), Veto> {
         if request.initiator == Initiator::Person {
             return Ok(());
@@ -48,7 +49,7 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Whoever looks at a worker that boots sees a dead one, whether a restart has brought it there or not.
+    /// A worker that boots looks dead, whether or not a restart has made it boot.
     fn does_not_come_up(&self) -> Result<(), Veto> {
         let Some(adopted) = &self.facts.adopted else {
             return Ok(());
@@ -67,15 +68,16 @@ impl Scene<'_> {
         Err(Veto::new(Rule::ComesUp, text))
     }
 
-    /// Leave to end the adopted instance for a restart. Unlike a reap it may be in use: whoever asks wants it
-    /// gone. A program asks again when nobody holds it busy.
+    /// Permits the end of the adopted instance for a restart. Unlike a reap, a restart may end an
+    /// instance in use, because its initiator wants that. A program must wait until no busy lease
+    /// is held.
     pub(super) fn restart(&self, id: &InstanceId, initiator: Initiator) -> Result<Permit, Veto> {
         let worker = self.facts;
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
         if initiator == Initiator::Program {
             let held_busy = |veto: Veto| {
-                let text = format!("{}; a person may restart it all the same", veto.text);
+                let text = format!("{}; a person may still restart it", veto.text);
                 Veto::new(veto.rule, text)
             };
             self.is_not_held_busy(id).map_err(held_busy)?;
@@ -110,17 +112,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_keeps_a_programs_restart_away_to_the_millisecond_and_never_a_persons() {
+    fn a_busy_lease_holds_off_a_programs_restart_and_not_a_persons() {
         let mut worker = worker();
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
-        for (more_ms, is_held) in [(1, true), (0, false)] {
+        for (more_ms, is_busy) in [(1, true), (0, false)] {
             worker.record.stored.as_mut().unwrap().activity = Activity {
                 busy_until: Some(Instant::from_ms(NOW.as_ms() + more_ms)),
                 ..Activity::default()
             };
             permitted(&worker, &restart(Initiator::Person), MutationKind::Stop);
-            if is_held {
+            if is_busy {
                 refused(&worker, &restart(Initiator::Program), Rule::HeldBusy);
             } else {
                 permitted(&worker, &restart(Initiator::Program), MutationKind::Stop);
@@ -128,7 +130,7 @@ mod tests {
         }
     }
 
-    /// A person's restart rests on a reading so old, and not on one a millisecond older.
+    /// A person's restart may rest on a reading of this age, and not on one a millisecond older.
     #[track_caller]
     fn rests_on(reading: Millis, scan_interval: Millis) {
         for (age, is_old) in [(reading.get(), false), (reading.get() + 1, true)] {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_does_not_rest_on_an_old_reading_whoever_asks() {
+    fn a_persons_restart_does_not_rest_on_an_old_reading() {
         let scan_interval = Limits::default().scan_interval;
         rests_on(scan_interval + scan_interval, scan_interval);
     }

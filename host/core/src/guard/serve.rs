@@ -1,4 +1,4 @@
-//! Handing out an address: only one that is known to be the worker's and up.
+//! Checks that a served address is one of the worker's adopted, running instance.
 
 use std::net::IpAddr;
 
@@ -8,11 +8,11 @@ use crate::model::point::resolve::Target;
 use crate::model::veto::{Rule, Veto};
 
 impl Scene<'_> {
-    /// Checks a `serve` verdict and answers with the address.
+    /// Checks a `serve` verdict and returns the address.
     ///
     /// # Errors
-    /// The veto: the instance is not the worker's adopted one, is not running by its last reading, or
-    /// has no such address.
+    /// The veto: the instance is not the worker's adopted one, is not running by its last reading,
+    /// or has no such address.
     pub fn check_serve(&self, target: &Target) -> Result<IpAddr, Veto> {
         let worker = self.facts;
         let id = &target.id;

@@ -1,4 +1,4 @@
-//! The rules, one by one: which proposal in which scene is refused, and by which rule.
+//! Tests of the rules, one by one: which proposal is refused in which scene, and by which rule.
 
 mod fargate;
 
@@ -127,7 +127,7 @@ pub(super) fn stop(id: &str, reason_code: &str) -> Proposal {
 }
 
 #[test]
-fn one_mutation_of_an_instance_at_a_time() {
+fn a_worker_has_one_mutation_in_flight_at_a_time() {
     let mut worker = worker();
     worker.in_flight = Some(InFlight {
         kind: MutationKind::Launch,
@@ -241,7 +241,7 @@ fn a_pause_the_provider_asked_for_is_kept() {
 }
 
 #[test]
-fn a_dry_run_refuses_what_would_be_permitted_and_keeps_the_veto_of_what_would_not() {
+fn a_dry_run_refuses_a_permitted_change_and_keeps_any_other_veto() {
     let mut worker = worker();
     let dry =
         |worker: &WorkerFacts| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch));

@@ -1,9 +1,10 @@
-//! What boxes and applications say of a worker, and what they are answered.
+//! The registers and reports of boxes and applications, and their responses.
 //!
-//! A *box* is the machine that an instance is, seen from its own inside. It registers once, by proof of which
-//! instance it is, and gets a [`Token`]; with that it sends heartbeats and says what it has done. An
-//! *application* says what it has delivered. Each of them is answered: noted, or refused with a stable code that
-//! says whether to come back, to end, or that something is wrong (docs/incidents.md#double-provision).
+//! A *box* is the software on an instance. A box registers once with a proof of its instance, and
+//! gets a [`Token`]. With the token it sends heartbeats and reports processed work. An
+//! *application* reports deliveries. Every register and report gets a response: accepted, or
+//! refused with a stable code. The code says whether to retry, to end, or to raise an alarm
+//! (docs/incidents.md#double-provision).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,23 +12,24 @@ use crate::model::id::{Generation, InstanceId, Region};
 use crate::model::time::Millis;
 use crate::model::token::{SecretHash, Token};
 
-/// Which instance a box has proved to be. Whoever builds it has checked the proof.
+/// The instance that a box has proved to run on. The code that builds a claim has checked the
+/// proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The instance.
     pub instance: InstanceId,
-    /// What was checked.
+    /// The proof that was checked.
     pub proof: Proof,
 }
 
-/// How a box proves which instance it is.
+/// The proof of the instance that a box runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The EC2 instance identity document, with its RSA-2048 signature.
     InstanceDocument {
-        /// The region whose key signed it.
+        /// The region whose key signed the document.
         region: Region,
-        /// The account it was launched in.
+        /// The account that the instance was launched in.
         account: String,
     },
     /// A secret that all boxes of the fleet share. It proves no single instance.
@@ -45,7 +47,7 @@ pub enum ProofKind {
 }
 
 impl Proof {
-    /// Its kind.
+    /// The kind of this proof.
     pub fn kind(&self) -> ProofKind {
         match self {
             Self::InstanceDocument { .. } => ProofKind::InstanceDocument,
@@ -55,7 +57,7 @@ impl Proof {
 }
 
 impl ProofKind {
-    /// The name in configurations and answers.
+    /// The name in configurations and responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InstanceDocument => "instance-document",
@@ -64,69 +66,72 @@ impl ProofKind {
     }
 }
 
-/// Who reports.
+/// The sender of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reporter {
-    /// An application on this machine; the instance that it delivered to, where it says so.
+    /// An application on the host's machine, with the instance that it delivered to if it names
+    /// one.
     Application(Option<InstanceId>),
     /// A box, by its token.
     Box(Token),
 }
 
-/// What is reported. Delivered is not processed: the first only says that the instance has taken it (docs/incidents.md#double-provision).
+/// A report. Delivered is not processed: delivered only says that the instance has taken the work
+/// (docs/incidents.md#double-provision).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The box is alive.
     Heartbeat,
-    /// So many deliveries succeeded.
+    /// This many deliveries succeeded.
     Delivered(u64),
-    /// The instance is done with so many.
+    /// The instance has processed this many deliveries.
     Processed(u64),
-    /// Do not reap before so much time has passed.
+    /// The box asks for a busy lease of this length.
     Busy(Millis),
 }
 
-/// What whoever registers or reports is answered.
+/// The response to a register or a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
     /// The box has its token.
     Registered(Registered),
-    /// The report was taken in.
+    /// The report was accepted.
     Accepted(Accepted),
-    /// It was not.
+    /// The register or the report was refused.
     Refused(Refusal),
 }
 
 /// A register that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// What to show from now on.
+    /// The token for the box's requests from now on.
     pub token: Token,
     /// The worker's generation that the box embodies.
     pub generation: Generation,
-    /// How often to send a heartbeat.
+    /// The interval between heartbeats.
     pub heartbeat: Millis,
 }
 
-/// A report that was taken in.
+/// A report that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// What became of it.
+    /// The outcome of the report.
     pub outcome: ReportOutcome,
-    /// What to show from now on instead of the token that was shown; only a heartbeat brings one.
+    /// The token that replaces the one in the request; only the response to a heartbeat carries
+    /// one.
     pub token: Option<Token>,
-    /// How often to send a heartbeat; boxes only.
+    /// The interval between heartbeats; `None` for applications.
     pub heartbeat: Option<Millis>,
 }
 
-/// What became of a report. None of these is the reporter's failure.
+/// The outcome of an accepted report. None of these is a failure of the reporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportOutcome {
-    /// It is in the store.
+    /// The report is in the store.
     Stored,
-    /// The worker is not running any more, or what was reported is of another instance: nothing was written.
+    /// The worker does not run, or the report is about another instance. Nothing was written.
     NotRunning,
-    /// The store did not take it; this host remembers it all the same.
+    /// The store did not take the report; this host keeps it in memory.
     NotStored,
 }
 
@@ -141,19 +146,19 @@ impl ReportOutcome {
     }
 }
 
-/// Why a register or a report was not taken in.
+/// The refusal of a register or a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The stable code.
     pub code: RefusalCode,
-    /// What was found, and what to do now.
+    /// What was found, and what to do.
     pub detail: String,
-    /// When to come back; `None`: never.
+    /// How long to wait before a retry; `None` if a retry cannot succeed.
     pub retry_after: Option<Millis>,
 }
 
 impl Refusal {
-    /// A refusal after which coming back makes sense.
+    /// A refusal after which a retry may succeed.
     pub fn come_back(code: RefusalCode, after: Millis, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -162,7 +167,7 @@ impl Refusal {
         }
     }
 
-    /// A refusal that stands.
+    /// A refusal that a retry cannot change.
     pub(crate) fn stands(code: RefusalCode, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -172,16 +177,16 @@ impl Refusal {
     }
 }
 
-/// What a refusal asks of a box.
+/// What a box must do after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// Come back when told, and register anew: nothing is lost (HTTP 401).
+    /// Retry when told, and register anew: nothing is lost (HTTP 401).
     Retry,
     /// Another instance embodies the worker: end (HTTP 409).
     Superseded,
-    /// This cannot have happened by itself: somebody should look (HTTP 403).
+    /// Raise an alarm: this cannot happen without a mistake or an attack (HTTP 403).
     Alarm,
-    /// The host has trouble of its own: come back with the same request (HTTP 503).
+    /// Retry the same request: the host has trouble of its own (HTTP 503).
     Trouble,
     /// The pool's boxes do not register (HTTP 404).
     NotOffered,
@@ -199,11 +204,11 @@ pub enum RefusalCode {
     NotAdopted,
     /// Another process of this very instance holds a token that is in use.
     TokenLive,
-    /// The token is none that is in force.
+    /// The token is not in force.
     TokenUnknown,
     /// Another instance embodies the worker.
     Superseded,
-    /// The proof of identity is not good.
+    /// The proof of identity is invalid.
     ProofWrong,
     /// The pool accepts another kind of proof.
     ProofNotAccepted,
@@ -217,11 +222,11 @@ pub enum RefusalCode {
     StoreUnreachable,
     /// The cloud could not be asked.
     CloudUnreachable,
-    /// Another host acts for the worker right now.
+    /// Another host holds the worker's lease.
     LeaseHeld,
-    /// Too many ask at once.
+    /// Too many requests are pending for this worker.
     TooManyAtOnce,
-    /// The host is shutting down; another one, or its next life, will answer.
+    /// The host is shutting down; another host, or its next life, will respond.
     Draining,
     /// Nothing is changed in a dry run, records included.
     DryRun,
@@ -230,7 +235,7 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
-    /// What it asks of a box.
+    /// What a box must do after this code.
     pub fn kind(self) -> RefusalKind {
         match self {
             Self::InstanceNotVisible
@@ -254,7 +259,7 @@ impl RefusalCode {
         }
     }
 
-    /// The code as it stands in answers, logs and the worker's last error.
+    /// The code in responses, logs and the worker's last error.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InstanceNotVisible => "instance_not_visible",
@@ -278,7 +283,7 @@ impl RefusalCode {
         }
     }
 
-    /// One line for people who see only the code.
+    /// A one-line title for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::InstanceNotVisible => "The provider does not show the instance yet",
@@ -303,26 +308,26 @@ impl RefusalCode {
     }
 }
 
-/// What a box or an application says.
+/// A register or a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
     /// A box registers.
     Register {
-        /// What it has proved.
+        /// The instance that the box has proved to run on.
         claim: Claim,
         /// The hash of its nonce.
         nonce: SecretHash,
     },
-    /// Somebody registers by a proof that is not good: nobody knows who it is.
+    /// A register with an invalid proof. The sender is unknown.
     Unproven {
-        /// What is wrong with it.
+        /// What is wrong with the proof.
         text: String,
     },
     /// A box or an application reports.
     Report {
-        /// Who.
+        /// The sender.
         by: Reporter,
-        /// What.
+        /// The report.
         report: Report,
     },
 }

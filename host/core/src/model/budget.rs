@@ -1,4 +1,4 @@
-//! What was permitted lately, so that budgets hold over a rolling window (G10).
+//! The ledger of recent mutations, by which budgets hold over a rolling window (G10).
 
 use std::collections::VecDeque;
 
@@ -9,16 +9,16 @@ use crate::model::time::Instant;
 /// The kinds of mutation a budget counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spending {
-    /// A new instance.
+    /// The launch of an instance.
     Launch,
-    /// A stopped instance started.
+    /// The start of a stopped instance.
     Start,
-    /// An instance stopped or terminated.
+    /// The stop or the termination of an instance.
     Stop,
 }
 
 impl Spending {
-    /// What this kind of mutation spends; writing the pointer spends nothing.
+    /// The spending of a kind of mutation; `None` for a pointer write, which spends nothing.
     pub fn of(kind: MutationKind) -> Option<Self> {
         match kind {
             MutationKind::Launch => Some(Self::Launch),
@@ -37,15 +37,15 @@ impl Spending {
     }
 }
 
-/// The mutations permitted within the window, oldest first. Its length is bounded by the budget: what
-/// is over budget is not permitted and so not entered.
+/// The mutations within the window, oldest first. The budget bounds the length: a mutation over
+/// budget is not permitted and so not entered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     entries: VecDeque<(Instant, Spending)>,
 }
 
 impl Ledger {
-    /// Enters one, and forgets what has left the window.
+    /// Enters a spending, and drops the entries that have left the window.
     pub fn enter(&mut self, now: Instant, spending: Spending, budget: Budget) {
         while let Some((at, _)) = self.entries.front() {
             if now.since(*at) < budget.window {
@@ -56,7 +56,7 @@ impl Ledger {
         self.entries.push_back((now, spending));
     }
 
-    /// How many of this kind were entered within the window.
+    /// The number of spendings of this kind within the window.
     pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> usize {
         let within = |at: Instant| now.since(at) < budget.window;
         self.entries
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_of_two_allows_two_in_the_window_and_a_third_when_the_first_has_left_it() {
+    fn a_budget_of_two_allows_two_spendings_per_window() {
         let mut ledger = Ledger::default();
         for second in [0, 10] {
             assert!(ledger.affords(at(second), Spending::Launch, BUDGET));

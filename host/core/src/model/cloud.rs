@@ -1,5 +1,5 @@
-//! What is asked of a cloud and what changes it, as data: queries and their readings, mutations and their outcomes, and
-//! the errors of both.
+//! Calls to the cloud as data: queries and their readings, mutations and their outcomes, and the
+//! errors of both.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,60 +13,60 @@ use crate::model::id::{InstanceId, LaunchToken, PointerName, Region, WorkerId};
 use crate::model::instance::Instance;
 use crate::model::time::{Instant, Millis};
 
-/// What a pointer holds when it names no instance.
+/// The value of a pointer that names no instance.
 pub const POINTER_NONE: &str = "none";
 
-/// A question to the cloud.
+/// A query to the cloud; it changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Query {
-    /// What does this pointer say?
+    /// Reads a pointer.
     Pointer {
-        /// Where it is kept.
+        /// The region of the pointer.
         region: Region,
-        /// Its name.
+        /// The pointer's name.
         name: PointerName,
     },
-    /// What about this one instance?
+    /// Reads one instance by its id.
     Instance {
-        /// Where it is.
+        /// The region of the instance.
         region: Region,
-        /// What it is.
+        /// The kind of compute.
         #[serde(default, skip_serializing_if = "Compute::is_ec2")]
         compute: Compute,
-        /// Its id.
+        /// The instance's id.
         id: InstanceId,
     },
-    /// Which instances carry this tag with one of these values? All pages, any state.
+    /// Reads all instances that carry this tag with one of these values: all pages, any state.
     Scan {
-        /// Where.
+        /// The region.
         region: Region,
-        /// What they are.
+        /// The kind of compute.
         #[serde(default, skip_serializing_if = "Compute::is_ec2")]
         compute: Compute,
         /// The tag's key.
         tag_key: String,
-        /// Values to look for, sorted; never empty.
+        /// The tag's values, sorted; never empty.
         tag_values: Vec<String>,
     },
-    /// What did these workers' demand metrics count? All samples of the window, by worker.
+    /// Reads the demand metrics of these workers: all samples of the window.
     Demand {
-        /// Where they are published.
+        /// The region that the metrics are published in.
         region: Region,
         /// The length of one sample.
         period: Millis,
-        /// The window's begin, on a whole period.
+        /// The begin of the window, on a whole period.
         since: Instant,
-        /// The window's end, on a whole period; no sample begins then or later.
+        /// The end of the window, on a whole period; no sample begins at it or later.
         until: Instant,
         /// Each worker's metric; never empty.
         metrics: BTreeMap<WorkerId, Metric>,
     },
-    /// What do the provider's own checks say of these instances? EC2 only.
+    /// Reads the provider's status checks of these instances. EC2 only.
     StatusChecks {
-        /// Where they are.
+        /// The region of the instances.
         region: Region,
-        /// Which, sorted; never empty.
+        /// The instances, sorted; never empty.
         ids: Vec<InstanceId>,
     },
 }
@@ -77,14 +77,14 @@ pub enum Query {
 pub enum Reading {
     /// The pointer names this instance; `None` when it is absent, empty or the sentinel `none`.
     Pointer(Option<InstanceId>),
-    /// The instance; in state `not-visible` when the provider knows no such id.
+    /// The instance; its state is `not-visible` if the provider knows no such id.
     Instance(Instance),
-    /// Every instance found, in no particular order.
+    /// All instances with the tag, in no particular order.
     Scan(Vec<Instance>),
-    /// Each worker's samples, oldest first; a metric that could not be read whole is an error. Periods for
-    /// which nothing was published are left out.
+    /// Each worker's samples, oldest first. A metric that could not be read whole is an error.
+    /// Periods without published values are left out.
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
-    /// The checks by instance. One that the provider says nothing of is left out.
+    /// The checks by instance. An instance that the provider does not report is left out.
     StatusChecks(BTreeMap<InstanceId, StatusChecks>),
 }
 
@@ -94,66 +94,66 @@ pub enum Reading {
 pub enum Mutation {
     /// Launch one instance.
     Launch {
-        /// Where.
+        /// The region.
         region: Region,
-        /// What from. Stored as one key of the launch, so that a launch from a template is an object with a
-        /// `launch_template`.
+        /// The template or task definition to launch from. It is stored as one key of the launch,
+        /// so that a launch from a template is an object with a `launch_template`.
         #[serde(flatten)]
         source: LaunchSource,
-        /// The same for every replay of one attempt.
+        /// The idempotency token; the same for every replay of one attempt.
         token: LaunchToken,
-        /// Tags the instance is created with. Fixed per attempt: other tags with the same token are a
-        /// parameter mismatch.
+        /// The tags of the new instance. They are fixed per attempt: other tags with the same token
+        /// are a parameter mismatch.
         tags: BTreeMap<String, String>,
     },
     /// Start a stopped instance.
     Start {
-        /// Where.
+        /// The region.
         region: Region,
-        /// What it is.
+        /// The kind of compute.
         #[serde(default, skip_serializing_if = "Compute::is_ec2")]
         compute: Compute,
-        /// Which.
+        /// The instance.
         id: InstanceId,
     },
-    /// Stop an instance; when it is the one the pointer names, write the sentinel first, as part of
-    /// the same action. Only of what can be started again: see [`Compute::ending`].
+    /// Stop an instance. If the pointer names it, the sentinel `none` is written first, as part of
+    /// the same action. Only for instances that can be started again: see [`Compute::ending`].
     Stop {
-        /// Where.
+        /// The region.
         region: Region,
-        /// What it is.
+        /// The kind of compute.
         #[serde(default, skip_serializing_if = "Compute::is_ec2")]
         compute: Compute,
-        /// Which.
+        /// The instance.
         id: InstanceId,
         /// The pointer to clear.
         clear_pointer: Option<PointerName>,
     },
-    /// Terminate an instance; likewise.
+    /// Terminate an instance; the pointer is cleared as for a stop.
     Terminate {
-        /// Where.
+        /// The region.
         region: Region,
-        /// What it is.
+        /// The kind of compute.
         #[serde(default, skip_serializing_if = "Compute::is_ec2")]
         compute: Compute,
-        /// Which.
+        /// The instance.
         id: InstanceId,
         /// The pointer to clear.
         clear_pointer: Option<PointerName>,
     },
     /// Write the pointer.
     WritePointer {
-        /// Where it is kept.
+        /// The region of the pointer.
         region: Region,
-        /// Its name.
+        /// The pointer's name.
         name: PointerName,
-        /// The instance it shall name.
+        /// The instance that the pointer will name.
         id: InstanceId,
     },
 }
 
 impl Mutation {
-    /// The kind alone, for counting and for limits.
+    /// The kind of the mutation, for counts and limits.
     pub fn kind(&self) -> MutationKind {
         match self {
             Self::Launch { .. } => MutationKind::Launch,
@@ -164,8 +164,8 @@ impl Mutation {
         }
     }
 
-    /// Whether the instance came of this launch: it carries every tag that the launch gives, fleet, worker and generation
-    /// among them. Nothing comes of another mutation.
+    /// Whether this launch created the instance: the instance carries every tag of the launch, with
+    /// fleet, worker and generation among them. `false` for any other mutation.
     pub fn made(&self, instance: &Instance) -> bool {
         let Self::Launch { tags, .. } = self else {
             return false;
@@ -174,7 +174,7 @@ impl Mutation {
             .all(|(key, value)| instance.tags.get(key) == Some(value))
     }
 
-    /// The instance it is about; a launch has none yet.
+    /// The instance that the mutation changes; `None` for a launch.
     pub fn instance(&self) -> Option<&InstanceId> {
         match self {
             Self::Launch { .. } => None,
@@ -190,15 +190,15 @@ impl Mutation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MutationKind {
-    /// A new instance.
+    /// The launch of a new instance.
     Launch,
-    /// A stopped instance up again.
+    /// The start of a stopped instance.
     Start,
-    /// An instance down.
+    /// The stop of an instance.
     Stop,
-    /// An instance gone.
+    /// The termination of an instance.
     Terminate,
-    /// The pointer rewritten.
+    /// A write of the pointer.
     WritePointer,
 }
 
@@ -223,14 +223,14 @@ impl fmt::Display for MutationKind {
     }
 }
 
-/// What a mutation came to.
+/// The outcome of a mutation that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The launch answered with this instance, just created or created by an earlier replay of the
-    /// same token.
+    /// The instance that the launch returned. This try created it, or an earlier one with the same
+    /// token.
     Launched(Instance),
-    /// The provider accepted it.
+    /// The provider accepted the mutation.
     Accepted,
 }
 
@@ -238,9 +238,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{operation} failed: {code}: {message} ({kind})")]
 pub struct CloudError {
-    /// What was tried: the provider's name of the operation, such as `RunInstances`.
+    /// The provider's name of the operation, such as `RunInstances`.
     pub operation: String,
-    /// What to make of it.
+    /// The kind of the error, which says what may be concluded.
     pub kind: CloudErrorKind,
     /// The provider's own code, such as `InsufficientInstanceCapacity`; for an error without one, a
     /// word for where it arose (`Timeout`, `Connection`).
@@ -251,36 +251,37 @@ pub struct CloudError {
     pub retry_after: Option<Millis>,
 }
 
-/// What to make of a failed call.
+/// The kinds of errors, by what may be concluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CloudErrorKind {
-    /// The id is not known *yet*, or gone: nothing is proved (EC2 developer guide, "Eventual consistency").
+    /// The id is not known *yet*, or has ended: nothing is proved (EC2 developer guide, "Eventual
+    /// consistency").
     NotVisibleYet,
-    /// Calls come too fast; nothing was done.
+    /// The provider limits the rate of calls; nothing was done.
     Throttled,
-    /// No capacity of this type here; nothing was done.
+    /// The provider has no capacity of this type here; nothing was done.
     NoCapacity,
-    /// The credentials are missing, wrong or not allowed to; nothing was done.
+    /// The credentials are missing, wrong or lack the permission; nothing was done.
     Denied,
-    /// The thing is not in a state that allows it, or a token was used with other parameters; nothing
-    /// was done.
+    /// The resource is not in a state that allows the mutation, or a token was used with other
+    /// parameters. Nothing was done.
     Conflict,
-    /// A timeout, a broken connection, a 5xx: *it may have been done all the same*.
+    /// A timeout, a broken connection, or a 5xx: *the mutation may have been carried out*.
     Transient,
-    /// It will fail the same way again until somebody changes something; nothing was done.
+    /// The call fails the same way until an operator changes something; nothing was done.
     Permanent,
 }
 
 impl CloudErrorKind {
-    /// Whether it is certain that the mutation was not carried out.
+    /// Whether the mutation was certainly not carried out.
     pub fn is_definite(self) -> bool {
         self != Self::Transient
     }
 
-    /// Whether it is also certain that no earlier try of the same launch was carried out. A rate limit and missing
-    /// rights are found before the token is looked up, so they say nothing of an unanswered try. A conflict says the
-    /// opposite: the token was used.
+    /// Whether no earlier try of the same launch was carried out either. Rate limits and missing
+    /// permissions are checked before the token is looked up, so they say nothing about an
+    /// unanswered try. A conflict says that the token was used.
     pub fn is_definite_of_earlier_tries(self) -> bool {
         self.is_definite() && !matches!(self, Self::Throttled | Self::Denied | Self::Conflict)
     }

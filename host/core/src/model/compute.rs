@@ -1,5 +1,5 @@
-//! Where instances live and what they are launched from: EC2 instances, or Fargate tasks of an ECS cluster.
-//! Everything else is the same for both, so one policy serves either.
+//! The kinds of compute: EC2 instances, or Fargate tasks of an ECS cluster. Everything else is the
+//! same for both, so one policy serves either.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::Millis;
 
-/// Where the instances of a pool live.
+/// The kind of compute of a pool's instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compute {
-    /// They are EC2 instances. One that is stopped keeps its disks and can be started again.
+    /// EC2 instances. A stopped instance keeps its disks and can be started again.
     #[default]
     Ec2,
-    /// They are Fargate tasks, and an instance's id is the task's. A task that was stopped has ended: nothing
-    /// starts it again.
+    /// Fargate tasks; an instance's id is the task's. A task that was stopped has ended and cannot
+    /// be started again.
     Fargate {
-        /// The ECS cluster that runs them, by name or ARN.
+        /// The ECS cluster that runs the tasks, by name or ARN.
         cluster: String,
     },
 }
 
 impl Compute {
-    /// Whether it is EC2. What is stored and journaled of EC2 does not mention it.
+    /// Whether the compute is EC2. Records and journal entries leave the field out for EC2.
     pub fn is_ec2(&self) -> bool {
         *self == Self::Ec2
     }
@@ -36,7 +36,8 @@ impl Compute {
         }
     }
 
-    /// How an instance is ended when this is wanted: where nothing can be started again, a stop is the end.
+    /// The ending that the compute allows when `wanted` is asked for: a termination if instances
+    /// cannot be started again.
     pub fn ending(&self, wanted: Ending) -> Ending {
         if self.can_start() {
             wanted
@@ -49,9 +50,9 @@ impl Compute {
 /// How an instance is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It can be started again.
+    /// The instance stops and can be started again.
     Stop,
-    /// It is gone for good.
+    /// The instance ends for good.
     Terminate,
 }
 
@@ -64,8 +65,8 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What an instance is launched from. A launch is stored and replayed whole, so everything that its request
-/// says is in here: the same token with other parameters is refused (G1).
+/// The source of a launch. A launch is stored and replayed whole, so the source holds every
+/// parameter of the request: the same token with other parameters is refused (G1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LaunchSource {
@@ -76,12 +77,13 @@ pub enum LaunchSource {
 }
 
 impl LaunchSource {
-    /// How long after its first use a launch's token surely makes a replay the same launch; `None`: for longer
-    /// than any launch stays unanswered.
+    /// How long after its first use a launch's token certainly makes a replay the same launch.
+    /// `None` if that is longer than any launch stays unanswered.
     pub fn token_lasts(&self) -> Option<Millis> {
-        /// ECS forgets a token 24 hours after its use, or an hour after its task has ended, whichever comes
-        /// first (ECS API reference, "Ensuring idempotency"). A task may end at once, so nothing beyond the
-        /// hour is sure; the ten minutes are for hosts' clocks and for a request on its way.
+        /// ECS forgets a token 24 hours after its use, or an hour after its task has ended,
+        /// whichever comes first (ECS API reference, "Ensuring idempotency"). A task may end at
+        /// once, so only the hour is certain. Ten minutes less allow for the clocks of hosts and
+        /// for a request on its way.
         const FARGATE: Millis = Millis::from_secs(50 * 60);
         match self {
             // At least 24 hours after the *termination* (EC2 API, "Ensuring idempotency").
@@ -91,21 +93,22 @@ impl LaunchSource {
     }
 }
 
-/// A Fargate task to be run.
+/// The parameters of a Fargate task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FargateTask {
     /// The ECS cluster, by name or ARN.
     pub cluster: String,
     /// The task definition: a family (at its latest active revision), `family:revision`, or an ARN.
     pub task_definition: String,
-    /// The subnets, one of which it is put into; never empty.
+    /// The subnets that the task may be placed in; never empty.
     pub subnets: Vec<String>,
-    /// Its security groups; none: the VPC's default one.
+    /// The security groups of the task; empty for the VPC's default one.
     pub security_groups: Vec<String>,
-    /// Whether it gets a public address. Without one, and without a NAT, it cannot fetch its image.
+    /// Whether the task gets a public address. Without one, and without a NAT, it cannot fetch its
+    /// image.
     pub public_ip: bool,
-    /// The container that is told, in its environment, whom it serves (`REEVE_WORKER`, `REEVE_GENERATION`);
-    /// `None`: none is.
+    /// The container that gets the worker and the generation in its environment (`REEVE_WORKER`,
+    /// `REEVE_GENERATION`); `None` if no container gets them.
     pub container: Option<String>,
 }
 
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_is_the_end_where_nothing_can_be_started_again() {
+    fn a_stop_is_a_termination_where_nothing_can_be_started_again() {
         let fargate = Compute::Fargate {
             cluster: "agents".to_owned(),
         };

@@ -1,4 +1,4 @@
-//! What came of asking a policy, and what the host decides without one.
+//! Decisions of policies, and rulings that the host makes by its own rules.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,44 +8,44 @@ use crate::model::point::{Input, Reason, Verdict};
 use crate::model::store::Adopted;
 use crate::model::time::Instant;
 
-/// One asked policy: which code, what it was told, what it said.
+/// One call of a policy: the code, the input and the result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The policy's name; `None` when nothing is bound to the point.
+    /// The policy's name; `None` if no policy is bound to the point.
     pub policy: Option<String>,
-    /// Which code decided; `None` likewise.
+    /// The digest of the component that decided; `None` if no policy is bound.
     pub digest: Option<Digest>,
-    /// The whole input as the policy saw it, settings included.
+    /// The whole input, as the policy saw it, settings included.
     pub input: Input,
-    /// Its answer, or why there is none.
+    /// The verdict, or the failure that left none.
     pub result: Result<Verdict, PolicyFailure>,
-    /// Fuel the call used: a count of Wasm instructions, the same at every replay.
+    /// The fuel that the call used: a count of Wasm instructions, the same at every replay.
     pub fuel_used: u64,
 }
 
-/// Why a policy gave no usable answer.
+/// The failure of a policy to give a usable verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct PolicyFailure {
-    /// Stable: `trap`, `fuel-exhausted`, `refused`, `out-of-bounds`, `not-bound` …
+    /// The stable code: `trap`, `fuel-exhausted`, `refused`, `out-of-bounds`, `not-bound` …
     pub code: String,
-    /// The whole story in one line, with policy, digest and point.
+    /// The details in one line, with policy, digest and point.
     pub text: String,
 }
 
-/// What the host decided by a rule of its own, with the facts it rests on. No policy was asked.
+/// A decision that the host made by its own rule, with the facts behind it. No policy was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
-    /// What is to be done: `stop` or `terminate`.
+    /// The mutation: `stop` or `terminate`.
     pub action: MutationKind,
-    /// With which instance.
+    /// The instance to end.
     pub instance: InstanceId,
-    /// The generation it was launched as for this worker; `None`: not known.
+    /// The generation that the instance was launched as for this worker; `None` if it is unknown.
     pub generation: Option<Generation>,
-    /// Since when the rule has applied to it.
+    /// Since when the rule has applied to the instance.
     pub since: Instant,
     /// The instance that embodies the worker.
     pub adopted: Adopted,
-    /// Why; the code is the rule's: `orphan`.
+    /// The reason; its code is the rule's: `orphan`.
     pub reason: Reason,
 }

@@ -1,9 +1,9 @@
-//! What a metric outside the host says of the demand for a worker: which metric it is, and what its
-//! samples prove.
+//! The demand for a worker by a metric outside the host: which metric is read, and what its samples
+//! prove.
 //!
-//! Absence proves nothing here. A window that is not covered by samples is not counted as quiet, too few
-//! samples are "too few to tell" and never zero, and what was counted before the instance came up is not
-//! held against it.
+//! Missing samples prove nothing. A window that samples do not cover does not count as quiet. Too
+//! few samples are "too few to tell", never zero. Samples from before the instance came up do not
+//! count.
 
 use std::collections::BTreeMap;
 
@@ -12,40 +12,42 @@ use serde::{Deserialize, Serialize};
 use crate::model::id::{InstanceId, WorkerId};
 use crate::model::time::{Instant, Millis};
 
-/// The metric of a pool's workers, and how it is read.
+/// The demand metric of a pool's workers, and how the host reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemandSpec {
-    /// The namespace it is published in.
+    /// The namespace of the metric.
     pub namespace: String,
-    /// Its name.
+    /// The name of the metric.
     pub metric: String,
-    /// What is asked of each period.
+    /// The statistic that is read for each period.
     pub statistic: Statistic,
-    /// The dimensions it is published with. `{worker}`, `{tag_value}` and `{instance}` in a value stand for
-    /// the worker's name, its tag's value and the instance that embodies it.
+    /// The dimensions of the metric. `{worker}`, `{tag_value}` and `{instance}` in a value stand
+    /// for the worker's name, its tag's value and the instance that embodies it.
     pub dimensions: BTreeMap<String, String>,
     /// The length of one sample: whole minutes.
     pub period: Millis,
-    /// How far back is looked: whole periods. 10 minutes.
+    /// The length of the window: whole periods. 10 minutes.
     pub window: Millis,
-    /// Fewer samples in the window are too few to tell. 2 (docs/incidents.md#frozen-activity).
+    /// The number of samples below which a window is too short to tell. 2
+    /// (docs/incidents.md#frozen-activity).
     pub samples_min: u32,
-    /// How often it is read, at least the period: each reading of each worker's metric costs money. 60 s.
+    /// The interval between readings, at least the period: each reading of each worker's metric
+    /// costs money. 60 s.
     pub every: Millis,
 }
 
-/// What is asked of each period of a metric.
+/// The statistic that is read for each period of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Statistic {
-    /// The values added up: for a metric that counts requests.
+    /// The sum of the values, for a metric that counts requests.
     Sum,
-    /// How many values were published: for a metric that says something of each request, as its latency.
+    /// The number of published values, for a metric with one value per request, such as latency.
     SampleCount,
 }
 
 impl Statistic {
-    /// The provider's name for it.
+    /// The provider's name of the statistic.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sum => "Sum",
@@ -54,45 +56,47 @@ impl Statistic {
     }
 }
 
-/// One metric to be read.
+/// One worker's metric to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Metric {
-    /// Its namespace.
+    /// The namespace of the metric.
     pub namespace: String,
-    /// Its name.
+    /// The name of the metric.
     pub name: String,
-    /// What is asked of each period.
+    /// The statistic that is read for each period.
     pub statistic: Statistic,
-    /// Its dimensions, filled in.
+    /// The dimensions, with placeholders filled in.
     pub dimensions: BTreeMap<String, String>,
-    /// The instance that embodied the worker when it was asked for. An answer says nothing of any other.
+    /// The instance that embodied the worker when the metric was asked for. The samples prove
+    /// nothing about another instance.
     pub instance: InstanceId,
 }
 
-/// What a metric counted over one period.
+/// The count of a metric over one period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Sample {
     /// When the period began.
     pub at: Instant,
-    /// What was counted, rounded up: a part of a request is one.
+    /// The count, rounded up: a fraction of a request counts as one.
     pub count: u64,
 }
 
-/// What is known of the demand for a worker.
+/// The last reading of a worker's demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// What the metric said.
+    /// The reading.
     pub reading: DemandReading,
-    /// The instance it said it of; `None`: of the worker, whichever instance embodies it.
+    /// The instance that the reading belongs to; `None` if it belongs to the worker, on any
+    /// instance.
     pub instance: Option<InstanceId>,
-    /// Until when it counts; `None`: its own age says enough.
+    /// Until when the reading counts; `None` if its own age is enough.
     pub good_until: Option<Instant>,
 }
 
 impl Demand {
-    /// What somebody else read of the worker's metric.
+    /// A reading that another program made.
     pub fn told(reading: DemandReading) -> Self {
         Self {
             reading,
@@ -123,8 +127,8 @@ impl DemandSpec {
         }
     }
 
-    /// The window to ask for at `now`: complete periods only, because what is still being counted would
-    /// look like less than it is.
+    /// The window to read at `now`. The window has complete periods only, because a period in
+    /// progress would count too little.
     pub fn window_at(&self, now: Instant) -> (Instant, Instant) {
         let period_ms = self.period.get().max(1);
         let until_ms = now.as_ms() / period_ms * period_ms;
@@ -132,9 +136,9 @@ impl DemandSpec {
         (Instant::from_ms(since_ms), Instant::from_ms(until_ms))
     }
 
-    /// What these samples of the window prove of an instance that is up since `up_since`. The window is the
-    /// time that they cover, within the instance's life: of a minute for which nothing has arrived nothing is
-    /// known.
+    /// The reading that these samples of the window make for an instance that is up since
+    /// `up_since`. Its window is the time that the samples cover within the instance's life: a
+    /// minute without samples proves nothing.
     pub fn reading_of(&self, samples: &[Sample], up_since: Instant) -> DemandReading {
         let end_of = |sample: &Sample| sample.at + self.period;
         let lived = samples.iter().filter(|sample| end_of(sample) > up_since);
@@ -157,7 +161,7 @@ impl DemandSpec {
     }
 }
 
-/// The text with each `{name}` replaced by what `value` gives for it; one that it gives nothing for stays.
+/// The text with each `{name}` replaced by the result of `value`; a name without a result stays.
 fn filled<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -188,7 +192,7 @@ pub enum DemandReading {
     TooFew,
     /// Requests counted over the window that ended at `until`.
     Requests {
-        /// How many.
+        /// The number of requests.
         count: u32,
         /// The window's length.
         window: Millis,

@@ -1,13 +1,13 @@
-//! Whether a worker is well: several signals, each kept apart with its age, and what may be concluded from them.
+//! A worker's health: several signals, each with its age, and the conclusions from them.
 //!
-//! - [`HealthSpec`]: what is looked at, how often, and what follows.
-//! - [`Signal`]: what one of them has said. "Unavailable" is a word of its own: it could not be read, which proves
+//! - [`HealthSpec`]: what is probed, how often, and what follows.
+//! - [`Signal`]: the readings of one signal. An "unavailable" reading could not be made. It proves
 //!   nothing, so it never counts for or against the worker.
-//! - [`bad_signal`] and [`is_well`]: the rule over them.
-//! - [`Target`] and [`Probed`]: a probe, and what came of it. Whoever carries it out judges nothing.
+//! - [`bad_signal`] and [`is_well`]: the rules over all signals.
+//! - [`Target`] and [`Probed`]: a probe and its result. The code that probes judges nothing.
 //!
-//! When nothing may be concluded at all is in `worker/health.rs`, in which order things happen in
-//! `flow/health.rs`.
+//! [`Hold`](crate::facts::Hold) lists when the host concludes nothing. `flow/health` has the order
+//! of the steps.
 
 mod checks;
 mod signal;
@@ -22,30 +22,33 @@ use crate::model::time::Millis;
 pub use checks::{Check, StatusChecks};
 pub use signal::{Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, is_well};
 
-/// How the health of a pool's workers is looked after. Heartbeats are a signal wherever boxes register.
+/// The health checks of a pool's workers. Heartbeats are a signal wherever boxes register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthSpec {
-    /// What the host asks the instance itself; `None`: nothing.
+    /// The probe of the instance; `None` if the host probes nothing.
     pub probe: Option<ProbeSpec>,
-    /// Between two probes of a worker, give or take a tenth. 15 s: with three failures in a row a worker that hangs is
-    /// known within 45 s, at four requests a minute.
+    /// The interval between two probes of a worker, give or take a tenth. 15 s: with three failures
+    /// in a row, a worker that hangs is noticed within 45 s, at four requests a minute.
     pub every: Millis,
-    /// Failures in a row that make a signal bad. 3: one may be lost on the way and one meet a busy moment.
+    /// Failures in a row that make a signal bad. 3: one request may be lost, and one may meet a
+    /// busy moment.
     pub unhealthy_after: u32,
-    /// Successes in a row that make it good again. 2: a worker that hangs now and then would be told as recovered at
-    /// every answer it gives, and begin its row anew. The first success of a life counts at once.
+    /// Successes in a row that make a signal good again. 2: otherwise a worker that hangs now and
+    /// then would be reported as recovered at every success, and begin its row anew. The first
+    /// success of a life counts at once.
     pub healthy_after: u32,
-    /// How long after the host has seen the address failures prove nothing, until the first success. 5 minutes:
-    /// software that loads a model takes minutes, and nobody waits for a restart that is repeated in between.
+    /// How long failures prove nothing after the host has seen the address, until the first
+    /// success. 5 minutes: software that loads a model takes minutes, and a restart in that time
+    /// would only repeat the boot.
     pub boot_grace: Millis,
-    /// Whether EC2's status checks are read, once a scan for all workers of the pool.
+    /// Whether the host reads EC2's status checks, once per scan for all workers of the pool.
     pub status_checks: bool,
-    /// What follows.
+    /// When an unhealthy worker is restarted.
     pub restart: RestartRule,
 }
 
 impl Default for HealthSpec {
-    /// Nothing is asked and nothing follows; the numbers are the defaults.
+    /// No probe, no status checks and no restart; the numbers are the defaults.
     fn default() -> Self {
         Self {
             probe: None,
@@ -60,8 +63,8 @@ impl Default for HealthSpec {
 }
 
 impl HealthSpec {
-    /// How many bad readings in a row make a signal bad, and how many good ones make it good again. A heartbeat is
-    /// late only after three of them, so one reading is enough.
+    /// The number of bad readings in a row that make a signal bad, and of good ones that make it
+    /// good again. A heartbeat is late only after three intervals, so one reading is enough.
     pub fn thresholds(&self, kind: SignalKind) -> (u32, u32) {
         match kind {
             SignalKind::Heartbeat => (1, 1),
@@ -72,25 +75,25 @@ impl HealthSpec {
     }
 }
 
-/// When a worker is unhealthy, and whether a restart is asked for.
+/// When a worker is unhealthy, and whether it is restarted then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartRule {
-    /// One bad signal is enough to tell people; nothing is asked for.
+    /// One bad signal makes the worker unhealthy; it is never restarted for that.
     #[default]
     Never,
-    /// Every signal that is available is bad.
+    /// The worker is unhealthy and is restarted if every available signal is bad.
     All,
-    /// One bad signal is enough.
+    /// One bad signal makes the worker unhealthy, and it is restarted.
     Any,
 }
 
-/// What the host asks the instance itself.
+/// The probe of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSpec {
-    /// How.
+    /// The kind of probe.
     pub kind: ProbeKind,
-    /// At which port; `None`: the pool's.
+    /// The port; `None` for the pool's.
     pub port: Option<u16>,
     /// How long an answer may take; less than the shortest pause between two probes. 2 s.
     pub timeout: Millis,
@@ -99,19 +102,19 @@ pub struct ProbeSpec {
 /// The kinds of probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
-    /// `GET` this path over plain HTTP; redirects are not followed and no body is read.
+    /// `GET` of this path over plain HTTP. Redirects are not followed, and no body is read.
     Http {
         /// The path, with its slash.
         path: String,
         /// Statuses that are good; empty: 200 to 299.
         statuses: Vec<u16>,
     },
-    /// A connection is accepted.
+    /// A TCP connection.
     Tcp,
 }
 
 impl ProbeKind {
-    /// The signal it gives.
+    /// The signal that the probe feeds.
     pub fn signal(&self) -> SignalKind {
         match self {
             Self::Http { .. } => SignalKind::Http,
@@ -119,7 +122,8 @@ impl ProbeKind {
         }
     }
 
-    /// What a probe has found. Whatever the instance does wrong is bad; what kept the host from asking is not.
+    /// The reading that a probe makes. A failure of the instance is bad; a failure of the host to
+    /// probe is not.
     pub fn observation(&self, probed: &Probed) -> Observation {
         match (self, probed) {
             (_, Probed::NotTried(why)) => Observation::unavailable(why.clone()),
@@ -146,42 +150,44 @@ impl ProbeKind {
 /// One probe to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Where.
+    /// The address to connect to.
     pub address: SocketAddr,
-    /// What is asked once there is a connection.
+    /// The request to send over the connection.
     pub ask: Ask,
-    /// From the first packet to the answer's head.
+    /// The time from the first packet to the head of the answer.
     pub timeout: Millis,
 }
 
-/// What a probe asks.
+/// The request of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Nothing: the connection is the answer.
+    /// No request: the connection is the answer.
     Tcp,
     /// `GET` this path.
     Http(String),
 }
 
-/// What came of a probe.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
     /// The connection was accepted.
     Connected,
     /// The answer began with this status.
     Answered(u16),
-    /// Refused, reset, silent or garbled: how, in words.
+    /// The probe failed: refused, reset, silent or garbled, in words.
     Failed(String),
-    /// It could not be tried on this host, which says nothing of the instance: why, in words.
+    /// The host could not probe, which proves nothing about the instance; the reason, in words.
     NotTried(String),
 }
 
-/// How long after the start, or after the one before, a worker's probe is due. `round` 0 is the first.
+/// The pause before a worker's probe, counted from the host's start or from the probe before.
+/// `round` 0 is the first probe.
 ///
-/// The first comes anywhere within `every`, the others `every` give or take a tenth, so that a thousand workers are not
-/// asked in the same second and never drift into step, with each other or with what their boxes do by the minute. The
-/// core draws nothing: it comes from a hash of who asks whom and how often so far, and so repeats in a replay. The
-/// host's name is in it, because several hosts may ask the same worker.
+/// The first pause is anywhere within `every`; later ones are `every`, give or take a tenth. So a
+/// thousand workers are not probed in the same second, and probes never fall into step with each
+/// other or with what boxes do every minute. The core draws no random number: the pause is a hash
+/// of host, worker and round, and so repeats in a replay. The host's name is part of the hash
+/// because several hosts may probe one worker.
 pub fn pause(us: &HostId, worker: &WorkerId, round: u64, every: Millis) -> Millis {
     let drawn = hash(&[
         us.as_str().as_bytes(),
@@ -197,7 +203,8 @@ pub fn pause(us: &HostId, worker: &WorkerId, round: u64, every: Millis) -> Milli
     }
 }
 
-/// FNV-1a, and SplitMix64's last steps so that its low digits depend on all that went in. No secret rests on it.
+/// FNV-1a, then the last steps of SplitMix64, so that the low digits depend on all input. The hash
+/// protects no secret.
 fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts {
@@ -252,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundreds_are_good_unless_statuses_are_named_and_what_was_not_tried_is_no_failure() {
+    fn a_probe_is_bad_only_if_the_instance_fails_it() {
         let http = |statuses: &[u16]| ProbeKind::Http {
             path: "/".to_owned(),
             statuses: statuses.to_vec(),

@@ -1,11 +1,11 @@
-//! Names of things. Each is a type of its own, so that a worker's name never stands where an
-//! instance's id is meant, and an epoch never where a generation is.
+//! Ids and counters. Each is its own type, so that a worker's name never stands where an instance's
+//! id is meant, and an epoch never where a generation is.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Declares a newtype over `String` with the conversions every id needs.
+/// Declares a newtype over `String` with the conversions that every id needs.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -14,7 +14,7 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps the text as it is; where a form is required, the reader of the text checks it.
+            /// Wraps the text unchanged. If a form is required, the reader of the text checks it.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -92,12 +92,12 @@ text_id!(
     WorkerId
 );
 text_id!(
-    /// A set of workers that share a region, what they are launched from, policies and limits.
+    /// A set of workers that share region, launch source, policies and limits.
     PoolName
 );
 text_id!(
-    /// The provider's id of one instance: `i-0123456789abcdef0`, or the id of a Fargate task, which is the last
-    /// part of its ARN.
+    /// The provider's id of one instance: `i-0123456789abcdef0`, or the id of a Fargate task, which
+    /// is the last part of its ARN.
     InstanceId
 );
 text_id!(
@@ -109,7 +109,8 @@ text_id!(
     PointerName
 );
 text_id!(
-    /// One life of one host: unlike any other's, and unlike its own earlier ones.
+    /// One life of one host. The id differs from those of other hosts and of the host's earlier
+    /// lives.
     HostId
 );
 text_id!(
@@ -129,8 +130,8 @@ counter!(
     Epoch
 );
 counter!(
-    /// The version of a worker's record in the store: the next one for every commit; 0 means that it was
-    /// never written.
+    /// The version of a worker's record in the store. It rises by one with every commit; 0 means
+    /// that the record was never written.
     Version
 );
 counter!(
@@ -138,7 +139,7 @@ counter!(
     DecisionId
 );
 counter!(
-    /// A caller who waits for an answer. Unique while the host runs.
+    /// A pending request. The id is unique while the host runs.
     RequestId
 );
 

@@ -1,4 +1,4 @@
-//! What the provider says about an instance, as data.
+//! An instance as the provider shows it, as data.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,11 +13,12 @@ pub const TAG_WORKER: &str = "reeve:worker";
 /// The tag that holds the generation of the launch.
 pub const TAG_GENERATION: &str = "reeve:generation";
 
-/// The tag that names the fleet that launched it.
+/// The tag that names the fleet that launched the instance.
 pub const TAG_FLEET: &str = "reeve:fleet";
 
-/// The provider's own word for an instance, never smoothed (`pending` stays `pending`), and two
-/// values of ours for "no word". The words are EC2's; a Fargate task's are put into them one by one.
+/// The state of an instance in the provider's own words, never smoothed (`pending` stays
+/// `pending`). Two values of ours stand for "no word". The words are EC2's; the states of Fargate
+/// tasks are mapped to them.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -29,7 +30,7 @@ pub enum InstanceState {
     /// The provider says that it knows no such id. Right after a launch this is normal and proves
     /// nothing (EC2 developer guide, "Eventual consistency").
     NotVisible,
-    /// Booting. It may have an address already, or not.
+    /// Booting, with or without an address.
     Pending,
     /// Running; the address may follow later.
     Running,
@@ -39,12 +40,12 @@ pub enum InstanceState {
     Stopped,
     /// On its way to `terminated`.
     ShuttingDown,
-    /// Gone for good; visible for up to about an hour.
+    /// Ended for good; visible for up to about an hour.
     Terminated,
 }
 
 impl InstanceState {
-    /// Whether the instance is up or coming up, so that nothing else may be started beside it.
+    /// Whether the instance is up or boots, so that no other instance may be started.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
     }
@@ -57,8 +58,8 @@ impl InstanceState {
         )
     }
 
-    /// Whether the instance is gone for good, or on its way there. Nothing comes back from it, so a reading that says
-    /// otherwise is an older one (EC2 user guide, "Instance lifecycle").
+    /// Whether the state is final. An instance never leaves a final state, so a reading that says
+    /// otherwise is older (EC2 user guide, "Instance lifecycle").
     pub fn is_final(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
     }
@@ -144,19 +145,19 @@ impl Instance {
         }
     }
 
-    /// Whether it runs and has an address of either kind.
+    /// Whether the instance runs and has an address of either kind.
     pub fn is_reachable(&self) -> bool {
         let has_address = self.private_ip.is_some() || self.public_ip.is_some();
         self.state == InstanceState::Running && has_address
     }
 
-    /// Whether this fleet launched it, for whichever of its workers.
+    /// Whether this fleet launched the instance, for any of its workers.
     pub fn is_launched_by(&self, fleet: &str) -> bool {
         self.tags.get(TAG_FLEET).is_some_and(|name| name == fleet)
     }
 
-    /// The generation `reeve` launched it as for this worker; `None` for an instance that something
-    /// else launched, or that was launched for another worker.
+    /// The generation that reeve launched the instance as for this worker. `None` if another
+    /// program launched it, or reeve launched it for another worker.
     pub fn generation_for(&self, worker: &WorkerId) -> Option<Generation> {
         if self.tags.get(TAG_WORKER)? != worker.as_str() {
             return None;

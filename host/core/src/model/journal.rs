@@ -1,5 +1,5 @@
-//! What is written down, before it is done: who decided what from which facts, what the guard said,
-//! what came of it. One record is one JSON line.
+//! The journal: each decision with its facts, each intent before its mutation, the guard's answers
+//! and the outcomes. One entry is one JSON line.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,46 +13,47 @@ use crate::model::veto::Veto;
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// When.
+    /// When the entry was written.
     pub at: Instant,
-    /// About which worker.
+    /// The worker that the entry is about.
     pub worker: WorkerId,
-    /// The decision it belongs to; a command of an operator is one of its own.
+    /// The decision that the entry belongs to; a command of an operator has its own.
     pub decision: DecisionId,
-    /// What.
+    /// The content.
     pub entry: Entry,
 }
 
-/// The kinds of records.
+/// The kinds of entries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
     /// A policy was asked. The whole input is kept, so that the decision can be replayed.
     Decided(Box<Decision>),
-    /// A rule of the host's own decided; no policy was asked.
+    /// The host decided by its own rule; no policy was asked.
     Ruled(Box<Ruling>),
-    /// The guard permitted it; it is about to be done. Must be durable before it is.
+    /// The guard permitted a mutation, which is sent next. The entry must be durable before that.
     Intent {
-        /// The generation it belongs to.
+        /// The generation that the mutation belongs to.
         generation: Generation,
         /// The lease's epoch.
         epoch: Epoch,
-        /// What is about to be done.
+        /// The mutation.
         mutation: Mutation,
     },
-    /// The guard refused it.
+    /// The guard refused a proposal.
     Vetoed(Veto),
-    /// It was done, or failed.
+    /// The outcome of a mutation, or its failure.
     Outcome(Result<Outcome, CloudError>),
-    /// An operator told the host something. Who that was is not known: whoever reaches its socket may.
+    /// A command to the host. Its sender is not known: any program that reaches the socket may send
+    /// one.
     Commanded(Command),
-    /// What the operator was told.
+    /// The response to the command.
     Answered(Result<CommandOutcome, Refused>),
 }
 
 impl Entry {
-    /// Whether the record must be on disk before the next effect: an intent, because a launch whose
-    /// generation is forgotten could be made a second time.
+    /// Whether the entry must be on disk before the next effect. This holds for an intent: if a
+    /// launch's generation were lost, the launch could be made a second time.
     pub fn must_be_durable(&self) -> bool {
         matches!(self, Self::Intent { .. })
     }
@@ -64,7 +65,7 @@ mod tests {
     use crate::model::operator::RefusedCode;
 
     #[test]
-    fn an_operators_command_and_answer_are_lines_that_are_read_back() {
+    fn a_command_and_its_response_are_read_back_as_written() {
         let reason = Some("disk".to_owned());
         let refused = Refused::new(RefusedCode::DryRun, "no");
         let cases = [

@@ -1,5 +1,5 @@
-//! Plain data: ids, time, instances, specs, what policies are asked, what the store keeps, what callers get. Nothing here
-//! decides anything.
+//! Plain data: ids, time, instances, specs, inputs of policies, store records, responses. Nothing
+//! here decides anything.
 
 pub(crate) mod backoff;
 pub mod boxes;

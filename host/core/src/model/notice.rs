@@ -1,23 +1,23 @@
-//! What people and metrics are told. Each notice has a stable step name, so that the sequence which
-//! proved an incident can be looked for in any log.
+//! Notices for people and metrics. Each notice has a stable step name, so that the sequence of
+//! steps of an incident can be searched for in any log.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::WorkerId;
 
-/// How loud a notice is.
+/// The level of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Every step.
+    /// A step of normal work.
     Info,
-    /// Something an operator may want to look at.
+    /// A step that an operator may want to check.
     Warning,
-    /// Something that needs an operator.
+    /// A step that needs an operator.
     Error,
 }
 
-/// The steps worth telling.
+/// The steps that notices are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -33,21 +33,21 @@ pub enum Step {
     AddressPending,
     /// An instance was launched.
     InstanceLaunched,
-    /// A launch failed for certain.
+    /// A launch certainly failed.
     LaunchFailed,
     /// A launch was not answered; it will be sent again with the same token.
     LaunchUnanswered,
     /// The caller got an address.
     ResolveServed,
-    /// The caller was turned away before reaching the worker.
+    /// The caller got no address.
     ResolveTurnedAway,
     /// The pointer was rewritten.
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
-    /// An instance is being stopped or terminated; says why.
+    /// An instance is being stopped or terminated; the text says why.
     InstanceEnding,
-    /// An instance lives beside the adopted one; it will be ended if it still does when its grace is over.
+    /// An orphan was seen. The host ends it if it is still live after its grace.
     OrphanSeen,
     /// The instance of the worker was seen going down.
     InstanceLost,
@@ -61,47 +61,49 @@ pub enum Step {
     CloudCallFailed,
     /// A call to the store failed.
     StoreCallFailed,
-    /// Another host has written the worker's record in between.
+    /// Another host wrote the worker's record first.
     RecordLost,
-    /// What another host, or an earlier life of this one, intended is finished or given up.
+    /// A mutation that another host, or an earlier life of this one, intended is finished or
+    /// dropped.
     IntentRecovered,
     /// A box has its token.
     BoxRegistered,
-    /// A register or a report was refused for now.
+    /// A register or a report was refused; a retry may succeed.
     BoxRefused,
     /// A box was told that another instance embodies its worker.
     BoxSuperseded,
-    /// A box showed what cannot be by itself: somebody should look.
+    /// A box sent something that cannot happen without a mistake or an attack; a person should
+    /// check.
     BoxAlarm,
     /// A launch follows a box that could not register.
     LaunchAfterRefusedRegister,
     /// A worker takes deliveries and finishes none.
     WorkerUnresponsive,
-    /// A worker is not well, by enough of its signals.
+    /// A worker is unhealthy by its signals.
     WorkerUnhealthy,
-    /// It is well again.
+    /// An unhealthy worker is healthy again.
     WorkerRecovered,
-    /// What was reported of a worker did not get into the store.
+    /// The report of a worker's activity did not reach the store.
     ActivityRefreshFailed,
-    /// An instance is about to be reaped; it is not handed out any more.
+    /// An instance drains before a reap and is not handed out.
     InstanceDraining,
-    /// It has come into use, and stays.
+    /// An instance that drained is in use again and stays.
     InstanceRevived,
     /// A restart has begun.
     RestartBegun,
     /// A request for a restart was dropped.
     RestartDropped,
-    /// The worker is there again after its restart.
+    /// The worker is up again after its restart.
     RestartDone,
-    /// The worker did not come back.
+    /// The worker did not come up again.
     RestartFailed,
     /// An operator has paused the worker, or given another reason for it.
     WorkerPaused,
     /// An operator has resumed the worker.
     WorkerResumed,
-    /// An operator has the worker learned anew.
+    /// An operator cleared the worker's state.
     WorkerForgotten,
-    /// The flows did not come to rest within the rounds of one step: a fault of this host's code.
+    /// The flows did not become quiet within the rounds of one step: a bug of this host.
     StepUnfinished,
 }
 
@@ -153,7 +155,7 @@ impl Step {
         }
     }
 
-    /// How loud it is.
+    /// The level of the step.
     pub fn level(self) -> Level {
         match self {
             Self::InstanceAdoptedByTag
@@ -185,7 +187,8 @@ impl Step {
             | Self::IntentRecovered
             | Self::WorkerPaused
             | Self::RestartDropped
-            // As loud as a webhook needs by default: whoever was woken is told that it is over.
+            // A webhook gets warnings by default, so an operator who was woken learns that the
+            // worker recovered.
             | Self::WorkerRecovered
             | Self::BoxRefused
             | Self::LaunchAfterRefusedRegister => Level::Warning,
@@ -202,10 +205,10 @@ impl Step {
     }
 }
 
-/// One thing to tell.
+/// One notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The worker it is about.
+    /// The worker that the notice is about.
     pub worker: WorkerId,
     /// What happened.
     pub step: Step,

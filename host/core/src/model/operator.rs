@@ -1,4 +1,4 @@
-//! What may be told a host to do with a worker, and what comes of it.
+//! Commands of operators and programs about a worker, and their outcomes.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use crate::model::restart::RestartRequest;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Change nothing in the cloud for this worker, whoever asks, until it is resumed.
+    /// Change nothing in the cloud for this worker until an operator resumes it.
     Pause {
-        /// Why, for whoever finds the worker paused; `None`: none was given.
+        /// The reason, for people who find the worker paused; `None` if none was given.
         reason: Option<String>,
     },
-    /// Take the pause back.
+    /// End the pause.
     Resume,
-    /// Give up what is believed of the worker and learn it anew from the cloud. What only rises (epoch,
-    /// generation) and the pause stay, or tokens and fences would repeat (G1, G6).
+    /// Clear the worker's state and learn the worker anew from the cloud. The epoch, the generation
+    /// and the pause stay, because otherwise tokens and fences would repeat (G1, G6).
     Forget,
-    /// End the worker's instance and bring it up again.
+    /// End the worker's instance and bring the worker up again.
     Restart(RestartRequest),
 }
 
@@ -38,34 +38,35 @@ impl fmt::Display for Command {
     }
 }
 
-/// What a command came to. It is so on every host that shares the store, and after a restart.
+/// The outcome of a command. The outcome holds on every host that shares the store, and after a
+/// restart of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandOutcome {
     /// The worker is paused from now on.
     Paused,
-    /// It was paused already, and has another reason now.
+    /// The worker was paused already, and its reason was replaced.
     ReasonChanged,
-    /// It was paused already, for this reason or for one that nobody replaced.
+    /// The worker was paused already, and its reason stays.
     AlreadyPaused,
-    /// The pause is taken back.
+    /// The pause is ended.
     Resumed,
-    /// There was no pause to take back.
+    /// The worker was not paused.
     NotPaused,
-    /// What was believed of the worker is gone.
+    /// The worker's state is cleared.
     Forgotten,
     /// A restart has begun.
     RestartBegun,
-    /// One is in flight, and this request is one with it.
+    /// A restart is in flight, and this request joins it.
     RestartJoined,
     /// The request was dropped and counted (docs/incidents.md#self-fire).
     RestartDropped,
-    /// It follows once the restart in flight is over.
+    /// The restart follows when the one in flight is over.
     RestartDeferred,
 }
 
 impl CommandOutcome {
-    /// The stable code, as it stands in answers and the journal.
+    /// The stable code in responses and the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Paused => "paused",
@@ -81,7 +82,7 @@ impl CommandOutcome {
         }
     }
 
-    /// Whether anything is different from before.
+    /// Whether the command changed anything.
     pub fn is_change(self) -> bool {
         !matches!(
             self,
@@ -90,13 +91,13 @@ impl CommandOutcome {
     }
 }
 
-/// Why a command was not followed. The worker is as it was, unless the text says that nobody knows.
+/// The refusal of a command. The worker is unchanged, unless the text says that this is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {text}")]
 pub struct Refused {
     /// The stable code.
     pub code: RefusedCode,
-    /// What was found, and what to do now.
+    /// What was found, and what to do.
     pub text: String,
 }
 
@@ -115,13 +116,13 @@ impl Refused {
 pub enum RefusedCode {
     /// Another host is changing something for the worker.
     LeaseHeld,
-    /// Something is being changed for the worker, and what comes of it is not known yet.
+    /// A mutation is under way for the worker, and its outcome is not known yet.
     MutationInFlight,
     /// The worker's record could not be read or written.
     StoreUnreachable,
-    /// Other hosts wrote the worker's record again and again in between.
+    /// Other hosts wrote the worker's record first, several times in a row.
     RecordChanged,
-    /// The host changes nothing, the worker's record included.
+    /// Dry run: the host changes nothing, including the worker's record.
     DryRun,
     /// An operator has paused the worker.
     Paused,
@@ -130,7 +131,7 @@ pub enum RefusedCode {
 }
 
 impl RefusedCode {
-    /// The code as it stands in answers and the journal.
+    /// The code in responses and the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LeaseHeld => "lease_held",
@@ -143,7 +144,7 @@ impl RefusedCode {
         }
     }
 
-    /// One line for people who see only the code.
+    /// A one-line title for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::LeaseHeld => "Another host acts for the worker",

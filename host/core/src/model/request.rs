@@ -1,26 +1,28 @@
-//! What callers, boxes, applications and operators ask of a host.
+//! The requests of callers, boxes, applications and operators.
 
 use crate::model::boxes::Statement;
 use crate::model::operator::Command;
 use crate::model::time::Millis;
 use crate::model::token::Secret;
 
-/// A request about one worker. The core answers it once, with the [`Response`](crate::model::response::Response) of its kind.
+/// A request about one worker. The core responds once, with the
+/// [`Response`](crate::model::response::Response) of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Where is the worker?
+    /// A caller asks where the worker is.
     Resolve {
-        /// How long the caller is willing to wait; `None`: as long as one pass takes.
+        /// How long the caller waits at most; `None` for the length of one pass.
         wait: Option<Millis>,
     },
     /// A box registers, or a box or an application reports.
     Statement {
         /// The register or the report.
         statement: Statement,
-        /// Randomness for a token that the response may carry. The shell draws it, because the core draws none.
+        /// Randomness for a token that the response may carry. The shell draws it, because the core
+        /// draws none.
         fresh: Secret,
     },
-    /// A person or a program wants something done.
+    /// A command of a person or a program.
     Command(Command),
 }
 
@@ -36,7 +38,7 @@ pub enum RequestKind {
 }
 
 impl Request {
-    /// Its kind.
+    /// The kind of the request.
     pub fn kind(&self) -> RequestKind {
         match self {
             Self::Resolve { .. } => RequestKind::Resolve,

@@ -1,4 +1,4 @@
-//! What the sender of a request gets: one response, of the request's kind.
+//! Responses: each request gets one, of the request's kind.
 
 use std::fmt;
 
@@ -20,17 +20,17 @@ pub enum Response {
     Command(Result<CommandOutcome, Refused>),
 }
 
-/// Where the worker is, or why there is no address now.
+/// The response to a resolve: where the worker is, or why it has no address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {
     /// The worker is here.
     Served(Route),
-    /// The worker has no address now.
+    /// The worker has no address yet.
     NotYet(NotYet),
 }
 
-/// Where a worker is, and which decision says so.
+/// The address of a worker, and the decision behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The worker.
@@ -39,26 +39,26 @@ pub struct Route {
     pub url: String,
     /// The instance.
     pub instance: InstanceId,
-    /// Its generation; 0 when something else than reeve launched it.
+    /// The generation of the instance; 0 if another program launched it.
     pub generation: Generation,
-    /// The decision this rests on.
+    /// The decision that the route rests on.
     pub decision: DecisionId,
     /// The code that decided; `None` for a safe default.
     pub digest: Option<Digest>,
-    /// Until when it may be repeated without asking again.
+    /// Until when the route may be handed out without asking the policy again.
     pub valid_until: Instant,
 }
 
-/// Why there is no address now, and when to ask again.
+/// Why the worker has no address, and when to ask again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotYet {
     /// The stable code.
     pub code: NotYetCode,
-    /// What a person wants to know.
+    /// The details for people.
     pub detail: String,
     /// When to ask again.
     pub retry_after: Millis,
-    /// The decision this rests on, if one was made.
+    /// The decision that the response rests on; `None` if no decision was made.
     pub decision: Option<DecisionId>,
 }
 
@@ -82,26 +82,26 @@ pub enum NotYetCode {
     Throttled,
     /// The host's credentials do not allow what is needed.
     Denied,
-    /// The policy proposed something that must not happen; the guard refused it.
+    /// The guard refused the policy's proposal.
     Vetoed,
     /// An operator has paused the worker; the detail has the reason.
     Paused,
-    /// The cloud could not be asked.
+    /// The cloud could not be reached.
     CloudUnreachable,
-    /// The store of the workers' records could not be asked.
+    /// The store could not be reached.
     StoreUnreachable,
-    /// The policy waits for something else; see the detail.
+    /// The policy waits; the detail says for what.
     Waiting,
-    /// The policy says that nothing can be done now; see the detail.
+    /// The policy says that nothing can be done yet; the detail says why.
     Unavailable,
-    /// The caller's patience ended first.
+    /// The caller's wait ended first.
     Timeout,
-    /// The host is shutting down; ask again, another one will answer.
+    /// The host is shutting down; another host will respond.
     Draining,
 }
 
 impl NotYetCode {
-    /// The code as it stands in answers, logs and metrics.
+    /// The code in responses, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::IpPending => "ip_pending",
@@ -123,7 +123,7 @@ impl NotYetCode {
         }
     }
 
-    /// One line for people who see only the code.
+    /// A one-line title for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::IpPending => "The worker's instance is running; its address is pending",

@@ -1,4 +1,4 @@
-//! Restarts: who asks for one and why, and how far the latest has come.
+//! Restarts: requests, initiators, and the stage of the latest restart.
 
 use std::fmt;
 
@@ -8,30 +8,32 @@ use crate::model::health::SignalKind;
 use crate::model::id::InstanceId;
 use crate::model::time::Instant;
 
-/// Somebody wants the worker restarted.
+/// A request to restart the worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RestartRequest {
-    /// Why, as one word that requests of the same kind share: `secret-changed`, `probe-failed`. 1 to 64 bytes.
+    /// The cause, one word that requests of the same kind share: `secret-changed`, `probe-failed`.
+    /// 1 to 64 bytes.
     pub cause: String,
-    /// Who.
+    /// The initiator.
     pub initiator: Initiator,
-    /// Why, for people.
+    /// The reason, for people.
     pub text: Option<String>,
 }
 
-/// Who asks for a restart. What holds back a program does not hold back a person (docs/incidents.md#self-fire).
+/// The initiator of a restart. The rules that hold back a program do not hold back a person
+/// (docs/incidents.md#self-fire).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initiator {
-    /// A person: not debounced, and one flight with whatever is under way.
+    /// A person: the request is not debounced, and joins a restart in flight.
     Person,
     /// A program: a watchdog, a probe, a changed secret.
     Program,
 }
 
 impl RestartRequest {
-    /// Whether a signal of the worker's health asks for it.
+    /// Whether a signal of the worker's health asks for the restart.
     pub fn is_for_health(&self) -> bool {
         self.initiator == Initiator::Program && SignalKind::is_cause(&self.cause)
     }
@@ -51,39 +53,42 @@ impl fmt::Display for RestartRequest {
     }
 }
 
-/// The latest restart of a worker. It stays in the record when it is over: the window counts from its start.
+/// The latest restart of a worker. It stays in the record when it is over, because the window
+/// counts from its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Restart {
-    /// Who asked for it, and why.
+    /// The request that began the restart.
     pub request: RestartRequest,
-    /// When it began, by the clock of the host that began it.
+    /// When the restart began, by the clock of the host that began it.
     pub started_at: Instant,
-    /// The instance that was up then; `None`: none was, so there is only one to bring up.
+    /// The instance that was up then; `None` if none was, so that the restart only brings one up.
     pub instance: Option<InstanceId>,
-    /// How far it has come.
+    /// The stage of the restart.
     pub stage: RestartStage,
-    /// One that follows once this one is over.
+    /// A request that follows when this restart is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<RestartRequest>,
 }
 
-/// How far a restart has come.
+/// The stages of a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartStage {
     /// The instance is being ended.
     Ending,
-    /// Another life of it, or another instance, is being brought up.
+    /// The same instance, or another one, is being brought up.
     Provisioning,
-    /// The worker is really there again: an address and, where boxes register, a heartbeat of the new life.
+    /// The worker is up again: it has an address and, if boxes register, a heartbeat of the new
+    /// life.
     Done,
-    /// It is not, and nobody waits for it any more.
+    /// The worker did not come up in time.
     Failed,
 }
 
 impl Restart {
-    /// Whether its end is still awaited. Until then nothing is concluded from how the worker looks (docs/incidents.md#self-fire).
+    /// Whether the restart is in flight. Until it is over, the host concludes nothing from the
+    /// worker's signals (docs/incidents.md#self-fire).
     pub fn is_in_flight(&self) -> bool {
         matches!(
             self.stage,

@@ -1,16 +1,18 @@
-//! What the store keeps: one record per worker that all hosts agree on. SQLite in a file for one host, DynamoDB where
-//! several share the workers.
+//! The store's data: one record per worker that all hosts agree on. The store is a SQLite file for
+//! one host, or DynamoDB where several share the workers.
 //!
-//! The record is the authority; the pointer is a published hint and the provider's tags are evidence. It
-//! has two halves that never overwrite each other:
+//! The record is the authority; the pointer is a published hint, and the provider's tags are
+//! evidence. The record has two halves that never overwrite each other:
 //!
-//! - the [`WorkerRecord`] changes by compare-and-set on its [`Version`] only ([`Store::commit`](crate::ports::Store::commit)): who may act
-//!   (lease, epoch), what is under way (intent), which instance embodies the worker;
-//! - the [`Activity`] is refreshed attribute by attribute ([`Store::touch`](crate::ports::Store::touch)) by whoever delivers, without
-//!   a version, never backwards, and only while the worker runs.
+//! - The [`WorkerRecord`] changes by compare-and-set on its [`Version`] only
+//!   ([`Store::commit`](crate::ports::Store::commit)). It holds the lease and the epoch, the
+//!   intent, and the instance that embodies the worker.
+//! - The [`Activity`] is refreshed attribute by attribute
+//!   ([`Store::touch`](crate::ports::Store::touch)) by any host that takes a report. A refresh
+//!   checks no version, never moves a time backwards, and happens only while the worker runs.
 //!
-//! No clock is compared between hosts: a lease is stale when its record has not changed for the lease's
-//! length *as the observer measured it*.
+//! No clock is compared between hosts. A lease is stale when its record has not changed for the
+//! lease's length *as the observer measured it*.
 
 mod record;
 
@@ -26,39 +28,40 @@ pub use record::{
     Replaced, WorkerRecord,
 };
 
-/// A record as it was found.
+/// A record as read from the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Rises by one with every commit; 0: never written.
+    /// The version; it rises by one with every commit and is 0 if the record was never written.
     pub version: Version,
-    /// What was committed.
+    /// The half that changes by compare-and-set.
     pub record: WorkerRecord,
-    /// What was refreshed beside it.
+    /// The half that is refreshed.
     pub activity: Activity,
 }
 
-/// What is refreshed beside the record. A time that was never is `None`, never 0 (docs/incidents.md#frozen-activity).
+/// The activity of a worker, the refreshed half of its record. A time that never was is `None`,
+/// never 0 (docs/incidents.md#frozen-activity).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Activity {
-    /// The last time a host handed its address out, to the minute.
+    /// When a host last handed the worker's address out, to the minute.
     pub handed_out_at: Option<Instant>,
-    /// The last successful delivery.
+    /// When a delivery last succeeded.
     pub delivered_at: Option<Instant>,
     /// Deliveries so far.
     pub delivered: u64,
-    /// The last time the instance said it was done with one.
+    /// When the instance last reported processed work.
     pub processed_at: Option<Instant>,
-    /// Done so far.
+    /// Deliveries reported processed so far.
     pub processed: u64,
-    /// The last heartbeat.
+    /// When the last heartbeat arrived.
     pub heartbeat_at: Option<Instant>,
-    /// Until when the busy lease is held.
+    /// Until when the box holds a busy lease.
     pub busy_until: Option<Instant>,
 }
 
 impl Activity {
-    /// Folds a refresh in. Times never go backwards; counts only rise.
+    /// Folds a refresh in. Times never go backwards, and counts only rise.
     pub fn refresh(&mut self, touch: Touch) {
         match touch {
             Touch::HandedOut { at } => self.handed_out_at = self.handed_out_at.max(Some(at)),
@@ -75,8 +78,7 @@ impl Activity {
         }
     }
 
-    /// The later of each time and the higher of each count: what is known from two sides, neither of which need be the
-    /// newer.
+    /// The later of each time and the higher of each count. Either side may be the newer.
     pub fn with(self, other: Self) -> Self {
         Self {
             handed_out_at: self.handed_out_at.max(other.handed_out_at),
@@ -94,7 +96,7 @@ impl Activity {
         self.delivered.saturating_sub(self.processed)
     }
 
-    /// Whether the worker was in use after `since`, or is held busy at `now`.
+    /// Whether the worker was in use after `since`, or a busy lease is held at `now`.
     pub fn in_use(&self, test: IdleTest) -> bool {
         let newer = |at: Option<Instant>| at.is_some_and(|at| at > test.since);
         newer(self.handed_out_at)
@@ -107,31 +109,31 @@ impl Activity {
 /// One refresh of one attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touch {
-    /// A host has handed the worker's address out.
+    /// A host handed the worker's address out.
     HandedOut {
-        /// When.
+        /// When the address was handed out.
         at: Instant,
     },
-    /// So many deliveries succeeded, the last of them then.
+    /// This many deliveries succeeded.
     Delivered {
-        /// When the last of them was.
+        /// When the last of them succeeded.
         at: Instant,
-        /// How many.
+        /// The number of deliveries.
         count: u64,
     },
-    /// The instance is done with so many.
+    /// The instance has processed this many deliveries.
     Processed {
-        /// When it said so.
+        /// When the host took the report.
         at: Instant,
-        /// How many.
+        /// The number of deliveries.
         count: u64,
     },
     /// The instance is alive.
     Heartbeat {
-        /// When it said so.
+        /// When the host took the report.
         at: Instant,
     },
-    /// Do not reap before then.
+    /// The box holds a busy lease.
     Busy {
         /// The end of the lease.
         until: Instant,
@@ -139,8 +141,8 @@ pub enum Touch {
 }
 
 impl Touch {
-    /// This refresh and another one of the same kind as one, which leaves behind what the two would; `None`: they are
-    /// of different kinds.
+    /// Merges two refreshes of the same kind into one with the same effect; `None` if their kinds
+    /// differ.
     pub fn with(self, other: Self) -> Option<Self> {
         Some(match (self, other) {
             (Self::HandedOut { at }, Self::HandedOut { at: other }) => {
@@ -176,9 +178,10 @@ impl Touch {
         })
     }
 
-    /// The phases in which the store takes it in. A report about an instance that is being ended comes too late, and
-    /// whoever made it is told so. That callers were sent there cannot be taken back: a host that had not read of the
-    /// end has sent them, and if the end comes to nothing the instance must not look unused (G5).
+    /// The phases in which the store accepts the refresh. A report about an instance that is being
+    /// ended is too late, and its sender is told so. A hand-out still counts: a host with an old
+    /// view may have sent callers there, and if the end fails, the instance must not look unused
+    /// (G5).
     pub fn phases(self) -> &'static [Phase] {
         match self {
             Self::HandedOut { .. } => &[Phase::Running, Phase::Ending],
@@ -186,7 +189,7 @@ impl Touch {
         }
     }
 
-    /// Whether it tells that the instance is in use, and not only that it is there.
+    /// Whether the refresh says that the instance is in use, and not only that it is alive.
     pub fn is_use(self) -> bool {
         matches!(
             self,
@@ -195,29 +198,31 @@ impl Touch {
     }
 }
 
-/// What a refresh came to.
+/// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {
-    /// It is in the store.
+    /// The refresh is in the store.
     Refreshed,
-    /// There is no record, or it is in none of the refresh's [phases](Touch::phases): nothing was written. Harmless.
+    /// Nothing was written, because there is no record or it is in none of the refresh's
+    /// [phases](Touch::phases). This is harmless.
     NotRunning,
 }
 
-/// A record to be written.
+/// One compare-and-set write of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// Whose.
+    /// The worker whose record is written.
     pub worker: WorkerId,
-    /// The version it replaces; 0: there must be none yet.
+    /// The version that the write replaces; 0 if there must be no record yet.
     pub expected: Version,
     /// The new content, which gets the next version.
     pub record: WorkerRecord,
-    /// Refuse it if the worker was in use meanwhile: tested in the same step that writes (G5).
+    /// A test for use: the store refuses the write if the worker was in use. The same step tests
+    /// and writes (G5).
     pub if_idle: Option<IdleTest>,
 }
 
-/// "Not in use since then, and not held busy now."
+/// The condition "not in use since then, and no busy lease held".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTest {
     /// Activity after this instant refuses the write.
@@ -226,46 +231,46 @@ pub struct IdleTest {
     pub now: Instant,
 }
 
-/// What a commit came to.
+/// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "there are a few per mutation, and each is taken apart at once"
 )]
 pub enum Committed {
-    /// It is in the store, with this version.
+    /// The write is in the store, with this version.
     Written(Version),
-    /// The record has another version: this is how it stands; `None`: there is none.
+    /// The record has another version and reads like this; `None` if there is no record.
     Lost(Option<Stored>),
-    /// The version is right, and the worker was in use.
+    /// The version matches, but the worker was in use.
     InUse(Activity),
 }
 
-/// Why the store could not be asked. Nothing is known about whether a write was carried out.
+/// A failed call to the store. Whether a write was carried out is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {doing} in the store ({kind}): {message}")]
 pub struct StoreError {
-    /// What was tried: `read the record of chat`.
+    /// The operation that was tried: `read the record of chat`.
     pub doing: String,
-    /// What to make of it.
+    /// The kind of the error.
     pub kind: StoreErrorKind,
     /// The store's own words, its code first.
     pub message: String,
 }
 
-/// What to make of a store that refuses.
+/// The kinds of store errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreErrorKind {
-    /// It does not answer, or answers with an error of its own.
+    /// The store does not answer, or answers with an error of its own.
     Unavailable,
-    /// Calls come too fast.
+    /// The store limits the rate of calls.
     Throttled,
-    /// The credentials are missing, wrong or not allowed to.
+    /// The credentials are missing, wrong or lack the permission.
     Denied,
-    /// There is no room, or it may not be written.
+    /// The store is full or read-only.
     NotWritable,
-    /// What it holds cannot be read.
+    /// The stored data cannot be read.
     Corrupt,
 }
 

@@ -1,5 +1,4 @@
-//! Time as data. The core never reads a clock: instants come in with events, and what policies see
-//! are ages.
+//! Time as data. The core never reads a clock: events carry instants, and policies see ages.
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
@@ -8,9 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time in milliseconds. The shell anchors it at the wall clock when it starts and counts
-/// on monotonically from there, so instants can be compared with a provider's time stamps and never
-/// run backwards while the host lives.
+/// A point in time in milliseconds. The shell anchors it at the wall clock when it starts, and
+/// counts monotonically from there. So an instant can be compared with a provider's time stamps,
+/// and time never runs backwards while the host lives.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -24,13 +23,14 @@ pub struct Instant(u64);
 #[serde(transparent)]
 pub struct Millis(u64);
 
-/// How far local time is ahead of UTC, now and at any other time. The core knows no time zones: whoever reads
-/// the configuration looks the zone's rules up and hands over what they come to.
+/// The offset of local time from UTC at any time. The core knows no time zones: the reader of the
+/// configuration looks up the zone's rules and passes their result in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UtcOffset {
     /// Minutes east of UTC before the first change.
     first_min: i16,
-    /// In their order; shared, because every worker of a pool holds its pool's configuration.
+    /// The changes in order. They are shared, because every worker of a pool holds the pool's
+    /// configuration.
     changes: Arc<[OffsetChange]>,
 }
 
@@ -44,12 +44,12 @@ pub struct OffsetChange {
 }
 
 impl UtcOffset {
-    /// The same at all times.
+    /// An offset that never changes.
     pub fn fixed(offset_min: i16) -> Self {
         Self::changing(offset_min, Vec::new())
     }
 
-    /// One that begins with `first_min` and changes at these times.
+    /// An offset that begins with `first_min` and changes at these times.
     pub fn changing(first_min: i16, mut changes: Vec<OffsetChange>) -> Self {
         changes.sort();
         Self {
@@ -77,7 +77,7 @@ impl Instant {
         self.0
     }
 
-    /// How long before this instant `earlier` was; zero when it was not before.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }

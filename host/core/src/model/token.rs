@@ -1,8 +1,9 @@
-//! The secrets a box shows: minted by the host, kept by the box, and at rest here only as a hash.
+//! The tokens of boxes. The host mints a token, the box keeps it, and the store holds only its
+//! hash.
 //!
-//! A token is `rvt1.<worker>.<secret>`: 256 random bits, and the worker's name in clear so that a token of
-//! another worker is told apart from one that is merely unknown. What it is good for is not in the text but in
-//! the hash: worker, generation and instance are hashed with it, so a token shows nothing for any other.
+//! A token is `rvt1.<worker>.<secret>`. It holds 256 random bits, and the worker's name in clear,
+//! so that a token of another worker differs from an unknown one. The hash binds the token to
+//! worker, generation and instance, so a token is worthless for any other.
 
 use std::fmt;
 
@@ -14,9 +15,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::model::id::{Generation, InstanceId, WorkerId};
 
-/// What every token begins with; another number would be another form.
+/// The prefix of every token; another number would mean another form.
 const FORM: &str = "rvt1";
-/// Longer texts are not looked at: a worker's name and 256 bits need far less.
+/// The longest text that is parsed: a worker's name and 256 bits need far less.
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// 256 random bits, drawn outside the core.
@@ -36,27 +37,26 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A bearer token. It is shown to the box that it was minted for, and nowhere else: not in a log, a journal
-/// or the store.
+/// A bearer token. Only the box that it was minted for gets it; no log, journal or store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     worker: WorkerId,
     secret: Secret,
 }
 
-/// Why a text is no token.
+/// The error for a text that is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not of the form {FORM}.<worker>.<secret> that a register answers with")]
 pub struct NoToken;
 
 impl Token {
-    /// The token that this secret makes for the worker.
+    /// The token of a worker with this secret.
     pub fn new(worker: WorkerId, secret: Secret) -> Self {
         Self { worker, secret }
     }
 
-    /// Reads the text that a box shows. There is one text for each token: anything that merely decodes to the
-    /// same bytes is refused.
+    /// Parses the token that a box sends. Each token has one text: any other text that decodes to
+    /// the same bytes is refused.
     ///
     /// # Errors
     /// [`NoToken`].
@@ -86,12 +86,12 @@ impl Token {
         format!("{FORM}.{worker}.{secret}")
     }
 
-    /// The worker it says it is for. Nothing is proved by that.
+    /// The worker that the token names. The name alone proves nothing.
     pub fn worker(&self) -> &WorkerId {
         &self.worker
     }
 
-    /// What is kept of it, for this generation of the worker and this instance.
+    /// The hash that is stored, bound to this generation of the worker and this instance.
     pub fn hash(&self, generation: Generation, instance: &InstanceId) -> SecretHash {
         let generation = generation.to_string();
         SecretHash::of(&[
@@ -104,25 +104,25 @@ impl Token {
     }
 }
 
-/// The SHA-256 of a secret and what it is bound to. The secrets have 256 bits or are used once, so neither a
-/// salt nor a slow hash would add anything.
+/// The SHA-256 of a secret and of what it is bound to. The secrets have 256 bits or are used once,
+/// so neither a salt nor a slow hash would add security.
 ///
-/// Equality takes the same time wherever two hashes differ.
+/// The comparison takes the same time wherever two hashes differ.
 #[derive(Clone, Copy, Eq)]
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
-    /// The hash of a nonce, by which a box's own repeated register is told from another's.
+    /// The hash of a nonce. It tells a box's repeated register from another box's register.
     pub fn of_nonce(nonce: &str) -> Self {
         Self::of(&[b"nonce", nonce.as_bytes()])
     }
 
-    /// The hash of a secret that all boxes of a fleet share, to compare with.
+    /// The hash of a secret that all boxes of a fleet share, for comparison.
     pub fn of_shared(secret: &str) -> Self {
         Self::of(&[b"shared", secret.as_bytes()])
     }
 
-    /// Each part's length goes in with it: "ab", "c" and "a", "bc" are different.
+    /// Hashes each part with its length, so that "ab", "c" and "a", "bc" differ.
     fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_debug_shows_is_not_the_secret() {
+    fn the_debug_form_of_a_token_hides_the_secret() {
         let shown = format!("{:?}", token());
         assert_eq!(
             shown,

@@ -1,10 +1,10 @@
-//! The guard's refusals, as data: they are journaled, listed, counted and tested.
+//! The guard's vetoes as data: they are journaled, listed, counted and tested.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A refusal: the rule that objects, and what it found.
+/// A veto: the rule that objects, and what it found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veto {
     /// The rule.
@@ -34,21 +34,23 @@ impl fmt::Display for Veto {
 pub enum Rule {
     /// G4: an instance is adopted and is, or may be, pending or running.
     AdoptedIsLive,
-    /// docs/incidents.md#stale-pointer: an instance that carries the worker's tags runs, and `adopt` has not declined it.
+    /// docs/incidents.md#stale-pointer: an instance with the worker's tag is live, and `adopt` has
+    /// not declined it.
     CandidateRuns,
-    /// docs/incidents.md#stale-pointer: the cloud was not asked by tag in time.
+    /// docs/incidents.md#stale-pointer: no recent scan has looked for running instances.
     NotScanned,
     /// Single flight: another mutation's outcome is not known yet.
     MutationInFlight,
     /// G9: the instance is not this worker's.
     NotThisWorkers,
-    /// G9: the fleet did not launch the instance, so it is stopped at most.
+    /// G9: the fleet did not launch the instance, so it may be stopped but not terminated.
     LaunchedElsewhere,
-    /// The instance is not in a state that allows it.
+    /// The instance is not in a state that allows the proposal.
     WrongState,
-    /// The pool's instances end when they are stopped; there is nothing to start.
+    /// The pool's instances end when they are stopped, so none can be started.
     CannotStart,
-    /// G1: the provider may have forgotten the token of the unanswered launch: a replay could launch another.
+    /// G1: the provider may have forgotten the token of the unanswered launch, so a replay could
+    /// launch a second instance.
     TokenExpired,
     /// G2: another live instance is adopted.
     AnotherIsAdopted,
@@ -58,39 +60,41 @@ pub enum Rule {
     BudgetSpent,
     /// G10: the provider asked for a pause that has not passed.
     ProviderBacksOff,
-    /// docs/incidents.md#stale-pointer: the worker's instances come and go without ever serving; the next one is waited for.
+    /// docs/incidents.md#stale-pointer: the worker's instances go down without ever serving, so the
+    /// next one is delayed.
     Cycling,
     /// The pool has nothing to launch from.
     NoLaunchTemplate,
-    /// docs/incidents.md#stale-pointer: `idle` is claimed of an instance that was never handed out, so nobody could use it.
+    /// docs/incidents.md#stale-pointer: the instance was never handed out, so no caller could use
+    /// it and `idle` proves nothing.
     NeverHandedOut,
-    /// G5: it was used more recently than the pool's `idle_min`.
+    /// G5: the instance was used within the pool's `idle_min`.
     RecentActivity,
     /// G7: a restart is in flight.
     RestartInFlight,
     /// G7: the latest restart began within the window.
     RestartWindow,
-    /// docs/incidents.md#ip-race: what only has no address yet is taken for dead.
+    /// docs/incidents.md#ip-race: the instance boots and only has no address yet.
     ComesUp,
-    /// G5: somebody holds it busy.
+    /// G5: the box holds a busy lease.
     HeldBusy,
-    /// G5: deliveries to it are not processed.
+    /// G5: the instance has deliveries that are not processed.
     WorkInFlight,
-    /// G5: someone is being served or waits for it right now.
+    /// G5: callers are being sent to the instance, or requests for it are pending.
     InUse,
     /// The last reading is missing or too old to act upon.
     StaleReading,
     /// The instance has no address of the kind the policy chose.
     NoAddress,
-    /// The reading of the pointer that is to be written again already agrees.
+    /// The pointer already agrees with the record.
     NothingToRepair,
-    /// G2: the instance is not, or no longer, an orphan of the worker.
+    /// G2: the instance is not an orphan of the worker.
     NotAnOrphan,
     /// G2: the orphan's grace is not over.
     OrphanGrace,
-    /// G2: the record, the scan and the look by id do not say the same.
+    /// G2: the record, the scan and the reading by id disagree.
     SourcesDisagree,
-    /// G3: the pointer names it; the pointer is put right first.
+    /// G3: the pointer names the orphan, so the pointer is repaired first.
     PointerNamesIt,
     /// Serving is not a mutation.
     NotAMutation,
@@ -100,7 +104,7 @@ pub enum Rule {
     DryRun,
     /// G6: another host holds the worker's lease.
     LeaseHeld,
-    /// G6: the worker's record could not be read, so nobody knows who may act.
+    /// G6: the worker's record could not be read, so the holder of its lease is unknown.
     RecordUnknown,
     /// G6: a write of the worker's record is under way.
     RecordBeingWritten,

@@ -94,7 +94,8 @@ fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
     let notices = several.hosts[0].notices();
     let left = notices.iter().find(recovered).unwrap();
     assert!(
-        left.text.ends_with("left to what the cloud shows"),
+        left.text
+            .ends_with("the next readings show what the provider did"),
         "{left:?}"
     );
     several.ask(0);

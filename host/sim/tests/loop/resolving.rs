@@ -97,7 +97,7 @@ fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_t
         .notices()
         .iter()
         .filter(|notice| notice.step == Step::AddressPending);
-    assert!(pending.count() > 5, "the host goes on looking, and says so");
+    assert!(pending.count() > 5, "the host keeps looking, and says so");
 }
 
 #[test]

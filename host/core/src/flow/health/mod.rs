@@ -1,4 +1,5 @@
-//! The worker's health over time: when it is looked at, what is taken in, what is concluded, and what follows.
+//! The worker's health over time: when it is probed, which readings count, what is concluded, and
+//! what follows.
 //!
 //! ```text
 //! timer ─▶ heartbeat read ─┐
@@ -7,9 +8,10 @@
 //!                                                                                                 └─▶ restart asked for
 //! ```
 //!
-//! A conclusion is confirmed before it is one: the cloud has shown the instance running since the failures began, and,
-//! where other hosts write the record, it was read since and knows of no restart. So an instance that a person stopped, a
-//! restart on another host and a host without a network are not taken for a hung worker.
+//! A conclusion needs confirmation. The cloud must have shown the instance running since the
+//! failures began. In a shared store, the record must have been read since and show no restart. So
+//! an instance that a person stopped, a restart on another host, and a host without a network do
+//! not look like a hung worker.
 
 mod restart;
 mod status;
@@ -31,43 +33,43 @@ use crate::model::time::Instant;
 use crate::turn::Turn;
 use watch::Watch;
 
-/// What this host remembers of the worker's health.
+/// The state of this flow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health {
-    /// What was seen of the present life; `None`: there is none that could be seen.
+    /// The watch of the present life; `None` if no life can be watched.
     watch: Option<Watch>,
-    /// How often it was time to look, for the spread of the next time.
+    /// The number of probes so far, which spreads the next one.
     round: u64,
-    /// When that is; `None`: never, or not yet.
+    /// When the next probe is due; `None` if none is.
     due_at: Option<Instant>,
-    /// Since when this host would have heard a heartbeat, had there been one: later than its start if it stood still,
-    /// if the worker was paused, or if its door for boxes was full.
+    /// Since when this host could hear heartbeats. The time moves forward if the host stood still,
+    /// the worker was paused, or the door for boxes was full.
     listening_since: Instant,
-    /// Whether people were told that the worker is unhealthy, and not yet that it is well again.
+    /// Whether people were told that the worker is unhealthy, and not yet that it recovered.
     told: bool,
     /// When a restart was last asked for.
     restart_asked_at: Option<Instant>,
-    /// Restarts in a row that were begun for its health, on any host, and did not make it well.
+    /// Restarts in a row for the worker's health, on any host, after which it was still unhealthy.
     restarts_in_row: u32,
-    /// The latest restart of the record that this host has seen, by its start.
+    /// The begin of the latest restart in the record that this host has seen.
     restart_seen: Option<Instant>,
     heard: Vec<Heard>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
     /// The host begins to work.
     Started,
-    /// It is time to look.
+    /// A probe is due.
     Look,
-    /// A probe of this instance, asked for at this instant, came to an end.
+    /// A probe of this instance, asked for at this instant, ended.
     Probed(InstanceId, Instant, Probed),
     /// The status checks of this instance were asked for at this instant.
     StatusChecks(InstanceId, Instant, Result<Option<StatusChecks>, String>),
     /// A restart has begun.
     RestartBegun,
-    /// Something that a conclusion may wait for is in the facts.
+    /// The facts have changed in a way that a conclusion may wait for.
     News,
 }
 
@@ -111,13 +113,14 @@ impl Flow for Health {
                 }
                 Heard::Look => self.look(facts, turn),
                 Heard::Probed(instance, asked_at, result) => {
-                    self.probed(facts, turn, &instance, asked_at, &result)
+                    self.on_probed(facts, turn, &instance, asked_at, &result)
                 }
                 Heard::StatusChecks(instance, asked_at, checks) => {
-                    self.checked(facts, turn, &instance, asked_at, checks)
+                    self.on_status_checks(facts, turn, &instance, asked_at, checks)
                 }
                 Heard::RestartBegun => {
-                    // What was seen before is not of the life that follows (docs/incidents.md#self-fire).
+                    // Earlier readings do not belong to the life that follows
+                    // (docs/incidents.md#self-fire).
                     self.watch_present_life(facts, turn.now);
                     None
                 }
@@ -151,12 +154,12 @@ impl Health {
         turn.timer(facts, at, WorkerTimer::Probe);
     }
 
-    /// It is time to look.
+    /// Begins a probe that is due.
     fn look(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
         let spec = facts.pool.health.as_ref()?;
         let due_at = self.due_at.unwrap_or(turn.now);
         if turn.now.since(due_at) >= spec.every {
-            // The host itself stood still, and no box could be heard.
+            // The host itself stood still and could hear no box.
             self.listening_since = turn.now;
         }
         self.schedule(facts, turn, spec);
@@ -166,14 +169,14 @@ impl Health {
         }
         let heartbeat = self.heartbeat_observation(facts, turn.now, turn.shared.store_is_shared);
         if let Some((observation, at)) = heartbeat {
-            // Silence may be this host's alone.
+            // Other hosts may have heard the box.
             if observation.sign != Sign::Good {
                 self.read_record(facts, turn);
             }
             self.take(facts, SignalKind::Heartbeat, observation, at);
         }
         if facts.paused.is_some() {
-            // Silence while a person works on the box is no silence afterwards.
+            // Silence during a pause does not count after it.
             self.listening_since = turn.now;
         }
         self.probe(facts, turn, spec);
@@ -198,16 +201,16 @@ impl Health {
             target,
         });
         if before.is_some() {
-            // A probe takes less than the time between two, so it was the host that had no time for it.
-            let late = "this host did not get round to the probe before";
+            // A probe takes less time than the interval, so the host itself was late.
+            let late = "this host was late with the probe before";
             let observation = Observation::unavailable(late);
             self.take(facts, probe.kind.signal(), observation, turn.now);
         }
     }
 
-    /// A probe came to an end. It counts if it is the one that the present watch waits for: one of an earlier life, or from
-    /// before or during a restart, is not.
-    fn probed(
+    /// Takes in the end of a probe. The probe counts only if the present watch waits for it, so not
+    /// if it belongs to an earlier life or was sent before or during a restart.
+    fn on_probed(
         &mut self,
         facts: &WorkerFacts,
         turn: &mut Turn<'_>,
@@ -229,8 +232,8 @@ impl Health {
         self.conclude(facts, turn)
     }
 
-    /// EC2's status checks of this instance were read; `Ok(None)`: the answer says nothing of it.
-    fn checked(
+    /// Takes in EC2's status checks of this instance; `Ok(None)` if the answer lacks the instance.
+    fn on_status_checks(
         &mut self,
         facts: &WorkerFacts,
         turn: &mut Turn<'_>,
@@ -254,8 +257,8 @@ impl Health {
         self.conclude(facts, turn)
     }
 
-    /// Draws the conclusion that the signals allow at present, if anything has changed that it waits for. Returns the restart
-    /// that follows from it, which is asked for as any program asks.
+    /// Draws the conclusion that the signals allow. Returns the restart that follows, which is
+    /// requested like any program's.
     fn conclude(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
         let rule = facts.pool.health.as_ref().map(|spec| spec.restart)?;
         self.watch_present_life(facts, turn.now);
@@ -264,14 +267,14 @@ impl Health {
             return None;
         }
         match health::bad_signal(rule, &watch.signals) {
-            Some(kind) => return self.unhealthy(facts, turn, rule, kind),
-            None if health::is_well(rule, &watch.signals) => self.well(facts, turn),
+            Some(kind) => return self.on_unhealthy(facts, turn, rule, kind),
+            None if health::is_well(rule, &watch.signals) => self.on_well(facts, turn),
             None => {}
         }
         None
     }
 
-    fn unhealthy(
+    fn on_unhealthy(
         &mut self,
         facts: &WorkerFacts,
         turn: &mut Turn<'_>,
@@ -300,7 +303,7 @@ impl Health {
         self.restart_for(facts, turn, kind, bad_since, told)
     }
 
-    /// Whether nothing else can be behind it than the worker itself, as far as this host can know.
+    /// Whether the failures can only be the worker's own, as far as this host can know.
     fn is_confirmed(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, kind: SignalKind) -> bool {
         let signals = self.watch.as_ref().map(|watch| &watch.signals);
         let Some(signal) = signals.and_then(|signals| signals.get(&kind)) else {
@@ -318,7 +321,7 @@ impl Health {
         true
     }
 
-    /// Has the record read, once in a step, where other hosts write it too.
+    /// Has the record read in a shared store, at most once in a step.
     fn read_record(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(watch) = &mut self.watch else {
             return;
@@ -329,8 +332,8 @@ impl Health {
         }
     }
 
-    /// The restart to ask for: at most once in a turn to unhealthy, and again when the pause is over and nothing has become
-    /// better.
+    /// The restart to request. It is requested once when the worker becomes unhealthy, and again
+    /// after each pause if the worker stays unhealthy.
     fn restart_for(
         &mut self,
         facts: &WorkerFacts,
@@ -351,7 +354,7 @@ impl Health {
         })
     }
 
-    fn well(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    fn on_well(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.restarts_in_row = 0;
         let Some(watch) = &mut self.watch else {
             return;

@@ -1,12 +1,13 @@
-//! When a restart is asked for because of the worker's health, and when not.
+//! When the host restarts a worker for its health, and when not.
 
 use super::Health;
 use crate::facts::WorkerFacts;
 use crate::model::time::{Instant, Millis};
 
 impl Health {
-    /// Whether a restart may be asked for: the restart window after the last time, and twice as long after it for each
-    /// restart in a row that did not help, an hour at the most. A path that is misspelt must not become a loop.
+    /// Whether a restart may be requested. The pause after the last one is the restart window, and
+    /// doubles for each restart in a row that did not help, up to an hour: a misspelt path must not
+    /// become a loop.
     pub(super) fn may_ask_for_restart(&self, facts: &WorkerFacts, now: Instant) -> bool {
         const PAUSE_MAX: Millis = Millis::from_secs(3_600);
         let window = facts.pool.limits.restart_window;
@@ -21,8 +22,8 @@ impl Health {
 }
 
 impl WorkerFacts {
-    /// What speaks against ending the instance although its signals have been bad since `since`: a health check must not end
-    /// what is in use (docs/incidents.md#frozen-activity).
+    /// The reason not to end the instance although its signals have been bad since `since`. A
+    /// health check must not end an instance in use (docs/incidents.md#frozen-activity).
     pub(super) fn health_restart_held_off(&self, now: Instant, since: Instant) -> Option<String> {
         let activity = self.record.activity();
         if let Some(until) = activity.busy_until.filter(|until| *until > now) {
@@ -38,10 +39,11 @@ impl WorkerFacts {
         if activity.processed_at.is_some_and(|at| at >= since) {
             return Some("it has processed something since the failures began".to_owned());
         }
-        // Where processed work is reported, a delivery alone proves no life (docs/incidents.md#double-provision).
+        // If processed work is reported, a delivery alone does not prove life
+        // (docs/incidents.md#double-provision).
         let says_processed = self.pool.boxes.is_some() || activity.processed > 0;
         let delivered = activity.delivered_at.is_some_and(|at| at >= since);
         (delivered && !says_processed)
-            .then(|| "somebody has delivered to it since the failures began".to_owned())
+            .then(|| "work was delivered to it since the failures began".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! A worker's health as people see it.
+//! The status of a worker's health, for people.
 
 use super::Health;
 use crate::facts::{HealthStatus, Hold, SignalStatus, WorkerFacts};
@@ -6,7 +6,7 @@ use crate::model::health::{RestartRule, Signal, SignalKind, bad_signal};
 use crate::model::time::Instant;
 
 impl Health {
-    /// Whether the worker is unhealthy, and nothing keeps the host from saying so.
+    /// Whether the worker is unhealthy in its present life.
     pub(in crate::flow) fn is_unhealthy(&self, facts: &WorkerFacts) -> bool {
         let watch = self.watch.as_ref();
         let since = watch.and_then(|watch| watch.unhealthy_since);
@@ -24,7 +24,7 @@ impl Health {
         facts.health_restart_held_off(now, signals.get(&bad)?.row_since)
     }
 
-    /// The worker's health as people see it; `None` where the pool looks after none.
+    /// The worker's health; `None` if the pool has no health checks.
     pub(in crate::flow) fn status(
         &self,
         facts: &WorkerFacts,

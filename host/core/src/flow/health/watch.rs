@@ -1,7 +1,8 @@
-//! What was seen of one life of one instance.
+//! The watch of one life of one instance.
 //!
-//! A [`Watch`] begins when that life is adopted and has its address, and ends with it. So an answer that is still on its way
-//! from the life before, or from before a restart, meets another watch or none and is dropped.
+//! A [`Watch`] begins when a life is adopted and has its address, and ends with that life. So an
+//! answer that belongs to an earlier life, or was asked for before a restart, meets another watch
+//! or none and is dropped.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,21 +13,23 @@ use crate::model::health::{
 };
 use crate::model::time::Instant;
 
-/// What was seen of one life of one instance.
+/// What the host has observed of one life of one instance.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     pub(super) life: Life,
-    /// Since when, by this host: an answer to an earlier question is of another life.
+    /// When the watch began, by this host. An answer to an earlier question belongs to another
+    /// life.
     pub(super) since: Instant,
-    /// Since when nothing has been in the way of a conclusion; `None`: something is.
+    /// Since when no hold is in force; `None` if one is.
     free_since: Option<Instant>,
-    /// What each signal says.
+    /// The signals of this life.
     pub(super) signals: Signals,
-    /// The probe under way, by when it was asked for.
+    /// When the probe under way was asked for.
     pub(super) probe_asked_at: Option<Instant>,
-    /// When the record was last asked for, so that no restart of another host is taken for a failure.
+    /// When the record was last asked for. The record shows restarts by other hosts, which are no
+    /// failures.
     pub(super) record_asked_at: Option<Instant>,
-    /// Since when the worker is unhealthy; `None`: it is not.
+    /// Since when the worker is unhealthy; `None` if it is not.
     pub(super) unhealthy_since: Option<Instant>,
 }
 
@@ -45,7 +48,8 @@ impl Watch {
 }
 
 impl Health {
-    /// Ends the watch of a life that is over and begins that of a new one. While nothing may be concluded rows do not grow.
+    /// Ends the watch of a life that is over and begins that of a new one. Rows do not grow during
+    /// a hold.
     pub(super) fn watch_present_life(&mut self, facts: &WorkerFacts, now: Instant) {
         self.count_restart(facts);
         let life = facts.present_life().ok();
@@ -63,7 +67,7 @@ impl Health {
         }
     }
 
-    /// Counts a restart that was begun since this host last looked.
+    /// Counts a restart that began since the last call.
     fn count_restart(&mut self, facts: &WorkerFacts) {
         let Some(restart) = &facts.restart else {
             return;
@@ -75,8 +79,9 @@ impl Health {
         }
     }
 
-    /// Takes in a reading of the present life that was asked for at `at`. What it proves is a matter of that moment and not
-    /// of the one at which it arrives: a host that stood still gets the answers of minutes ago.
+    /// Takes in a reading of the present life that was asked for at `at`. The reading counts as of
+    /// that instant, not as of its arrival: a host that stood still gets answers that are minutes
+    /// old.
     pub(super) fn take(
         &mut self,
         facts: &WorkerFacts,
@@ -90,15 +95,16 @@ impl Health {
         let is_free = watch.free_since.is_some_and(|since| at >= since);
         let in_grace = at.since(watch.since) < spec.boot_grace;
         let signal = watch.signals.entry(kind).or_insert(Signal::unread(at));
-        // Until it has answered once it may still be on its way up.
+        // Until its first success the instance may still boot.
         let is_booting = signal.standing == Standing::Unknown && in_grace;
         let is_too_early = is_booting && observation.sign == Sign::Bad;
         let counts = is_free && !is_too_early;
         signal.take_in(observation, at, counts, spec.thresholds(kind));
     }
 
-    /// What the box's heartbeat says, and as of when; `None` where boxes do not register. Silence is measured from when this
-    /// host, or any other, would have heard: since the life began, and since this host listens.
+    /// The reading of the box's heartbeat and its instant; `None` if boxes do not register. Silence
+    /// counts from when a host could hear the box: since the life began, and since this host
+    /// listens.
     pub(super) fn heartbeat_observation(
         &self,
         facts: &WorkerFacts,
@@ -112,7 +118,7 @@ impl Health {
         let heartbeat = heartbeat.filter(|at| *at > adopted_since);
         let heard_since = watch.since.max(self.listening_since);
         let silent_since = heartbeat.unwrap_or(heard_since).max(heard_since);
-        // Another host may have heard what this one has not: it is in the store.
+        // Another host may have heard the box; then the store has the heartbeat.
         let as_of = match store_is_shared {
             true => facts.record.read_at,
             false => now,
@@ -134,7 +140,7 @@ impl Health {
 }
 
 impl WorkerFacts {
-    /// The probe to send now.
+    /// The probe to send.
     pub(super) fn probe_target(&self, probe: &ProbeSpec) -> Option<Target> {
         let port = probe.port.unwrap_or(self.pool.port);
         Some(Target {
@@ -147,7 +153,7 @@ impl WorkerFacts {
         })
     }
 
-    /// The address that callers get, else the private one first (docs/incidents.md#ip-race).
+    /// The address that callers get, or else the private one first (docs/incidents.md#ip-race).
     fn probed_ip(&self) -> Option<IpAddr> {
         let instance = &self.adopted_known()?.instance;
         let addresses = [instance.private_ip, instance.public_ip];

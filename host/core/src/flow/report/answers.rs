@@ -1,4 +1,4 @@
-//! The responses to registers and reports, and what people are told of them.
+//! The responses to registers and reports, and the notices about them.
 
 use super::Reports;
 use crate::facts::{Facts, WorkerFacts};
@@ -67,8 +67,8 @@ impl Reports {
         }
     }
 
-    /// Refuses, and tells people: a refused register stands on the worker (docs/incidents.md#double-provision), and an alarm
-    /// is loud.
+    /// Refuses a request, and announces that: a refused register is noted on the worker
+    /// (docs/incidents.md#double-provision), and an alarm is an error.
     pub(super) fn refuse(
         &mut self,
         facts: &mut Facts,
@@ -118,7 +118,8 @@ fn remember(facts: &mut Facts, turn: &mut Turn<'_>, refusal: &Refusal) {
         count,
     };
     act::note_register_error(facts, error);
-    // Twice as many before it is written again: a box that tries for days costs a handful of writes.
+    // The count is written at each power of two: a box that tries for days costs a handful of
+    // writes.
     if count.is_power_of_two() && record::may_write_soon(facts, turn) {
         record::write(facts, turn, None);
     }

@@ -1,10 +1,12 @@
-//! Registers and reports: in which order things are read, judged, written and answered.
+//! Registers and reports: the order in which they are read, judged, written and answered.
 //!
-//! A *register* waits for a reading of its instance that was asked for after it came, then for the write that makes its
-//! token known; only then is the box answered. A *report* of a box is judged by what is known here, and by the record read
-//! anew before it is refused: another host may have registered the box. What is reported is refreshed in the store, together
-//! with all that is reported while an earlier refresh is under way ([`refresh`]), and answered when the refresh has ended,
-//! whatever its end.
+//! A *register* waits for a reading of its instance that was asked for after it arrived, then for
+//! the write that makes its token known. Only then does the box get its response.
+//!
+//! A *report* of a box is judged by the facts. Before it is refused, the record is read anew,
+//! because another host may have registered the box. The report is refreshed in the store, together
+//! with all reports that arrive while an earlier refresh is under way ([`refresh`]). Its sender
+//! gets the response when the refresh has ended, successful or not.
 
 mod answers;
 mod pending;
@@ -28,10 +30,10 @@ use crate::model::token::Secret;
 use crate::turn::Turn;
 use pending::{Pending, WaitsFor};
 
-/// Registers and reports of one worker that may wait at once. A box registers once and heartbeats twice a
-/// minute; a box or an application that sends more than this is told to come back.
+/// The limit of pending registers and reports of one worker. A box registers once and sends a
+/// heartbeat twice a minute; a sender above the limit is told to retry.
 const PENDING_MAX: usize = 256;
-/// When they come back.
+/// The pause before such a retry.
 const SOON: Millis = Millis::from_secs(2);
 
 /// Registers and reports that have no response yet.
@@ -43,11 +45,11 @@ pub(super) struct Reports {
     heard: Vec<Heard>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
     /// A box registers, or a box or an application reports.
-    Came(RequestId, Statement, Secret),
+    Arrived(RequestId, Statement, Secret),
     /// The record was asked for at this instant, and read or not.
     RecordRead(Instant, Option<StoreError>),
     /// The instance was asked for at this instant, and read or not.
@@ -66,8 +68,8 @@ impl Flow for Reports {
             Happened::Asked {
                 request,
                 what: Request::Statement { statement, fresh },
-            } => Heard::Came(*request, statement.clone(), fresh.clone()),
-            Happened::Gone(request) => return self.gone(*request),
+            } => Heard::Arrived(*request, statement.clone(), fresh.clone()),
+            Happened::Gone(request) => return self.on_gone(*request),
             Happened::RecordRead {
                 asked_at, result, ..
             } => Heard::RecordRead(*asked_at, result.as_ref().err().cloned()),
@@ -99,8 +101,8 @@ impl Flow for Reports {
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
         for heard in std::mem::take(&mut self.heard) {
             match heard {
-                Heard::Came(request, statement, fresh) => {
-                    self.came(facts, turn, request, statement, fresh);
+                Heard::Arrived(request, statement, fresh) => {
+                    self.on_statement(facts, turn, request, statement, fresh);
                 }
                 Heard::RecordRead(asked_at, error) => {
                     self.record_read(facts, turn, asked_at, error.as_ref());
@@ -124,7 +126,7 @@ impl Flow for Reports {
 
 impl Reports {
     /// A box registers, or a box or an application reports.
-    fn came(
+    fn on_statement(
         &mut self,
         facts: &mut Facts,
         turn: &mut Turn<'_>,
@@ -156,7 +158,7 @@ impl Reports {
         self.begin(facts, turn, request, false);
     }
 
-    /// The record was read: requests that waited for it go on.
+    /// Continues the requests that waited for the record.
     fn record_read(
         &mut self,
         facts: &mut Facts,
@@ -179,7 +181,7 @@ impl Reports {
         }
     }
 
-    /// The instance was read: the gate decides.
+    /// Has the gate decide about the registers that waited for their instance.
     fn instance_read(
         &mut self,
         facts: &mut Facts,
@@ -204,8 +206,9 @@ impl Reports {
         }
     }
 
-    /// The sender waits for no response. What was reported is stored all the same: it happened.
-    fn gone(&mut self, request: RequestId) {
+    /// Drops a request whose sender has disconnected. A report is stored all the same, because its
+    /// event happened.
+    fn on_gone(&mut self, request: RequestId) {
         let is_report_in_line = self
             .pending
             .get(&request)
@@ -215,13 +218,13 @@ impl Reports {
         }
     }
 
-    /// Says once that a worker takes deliveries and finishes none.
+    /// Announces once that a worker takes deliveries and processes none.
     fn tell_unresponsive(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let stuck_for = facts.unresponsive_for(turn.now);
         if let (Some(stuck_for), false) = (stuck_for, self.unresponsive_told) {
             let in_flight = facts.work_in_flight().to_string();
             let text = format!(
-                "{in_flight} deliveries are not processed, and none was for {stuck_for}, whatever the heartbeat says"
+                "{in_flight} deliveries are not processed, and none was for {stuck_for}, although heartbeats may arrive"
             );
             turn.notice(
                 facts,
@@ -233,7 +236,7 @@ impl Reports {
         self.unresponsive_told = stuck_for.is_some();
     }
 
-    /// Begins with a request: a register has its instance read, a report is judged.
+    /// Begins a request: the instance of a register is read, a report is judged.
     fn begin(
         &mut self,
         facts: &mut Facts,

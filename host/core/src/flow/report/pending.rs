@@ -10,7 +10,7 @@ use crate::model::token::{Secret, Token};
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) statement: Statement,
-    /// When it came. An answer to an earlier question proves nothing for it.
+    /// When the request arrived. An answer to an earlier question proves nothing for it.
     pub(super) came_at: Instant,
     pub(super) waits_for: WaitsFor,
     /// Randomness for a token, used once.
@@ -24,7 +24,7 @@ pub(super) enum WaitsFor {
     Record,
     /// The reading of the instance that registers.
     Instance(InstanceId),
-    /// The end of a refresh of the same kind, and then of the one that this report will be part of.
+    /// The end of a refresh of the same kind, then of the refresh that will carry this report.
     Turn(Touch),
     /// The refresh of the activity that was sent under this request.
     Refresh(RequestId),

@@ -1,6 +1,7 @@
-//! What is reported, on its way to the store. One refresh of a kind is under way for a worker; what is reported until it
-//! ends goes together with the next one. So a worker of which much is reported costs one write after the other, however
-//! many report at once, and each is still answered only after a write that holds what it has reported.
+//! Reports on their way to the store. A worker has one refresh of a kind under way at a time, and
+//! reports that arrive until it ends share the next one. So a busy worker costs one write after the
+//! other, however many programs report at once, and every response still follows a write that holds
+//! the report.
 
 use std::mem;
 
@@ -15,7 +16,7 @@ use crate::model::store::Touch;
 use crate::turn::Turn;
 
 impl Reports {
-    /// Has a report refreshed in the store, at once or in its turn.
+    /// Has a report refreshed in the store, at once or with the next refresh.
     pub(super) fn refresh(
         &mut self,
         facts: &mut Facts,
@@ -47,7 +48,7 @@ impl Reports {
         }
     }
 
-    /// Answers all whose reports were refreshed together, and sends what waits for its turn.
+    /// Responds to all reports of a refresh, and sends the next one.
     pub(super) fn answer_refreshed(
         &mut self,
         facts: &mut Facts,
@@ -60,13 +61,13 @@ impl Reports {
         for request in self.waiting(sent_with_it) {
             self.rotate_or_accept(facts, turn, request, outcome);
         }
-        // What hosts tell of themselves is not in line.
+        // The hosts' own refreshes are not part of this queue.
         if act::refresh_ended(facts, request) {
             self.send_next(facts, turn, refresh);
         }
     }
 
-    /// Sends everything of this kind that waits for its turn, as one refresh.
+    /// Sends all waiting reports of this kind as one refresh.
     fn send_next(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, kind: Touch) {
         let in_line = |pending: &Pending| match pending.waits_for {
             WaitsFor::Turn(refresh) => kind.with(refresh).is_some(),
@@ -98,7 +99,7 @@ impl Reports {
         }
     }
 
-    /// Whether an application says that it delivered to an instance that is not, or no longer, the worker's.
+    /// Whether an application reports a delivery to an instance that is not the adopted one.
     fn is_of_another_instance(&self, facts: &WorkerFacts, request: RequestId) -> bool {
         let pending = self.pending.get(&request);
         let Some(Statement::Report {

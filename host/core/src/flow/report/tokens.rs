@@ -1,4 +1,4 @@
-//! Tokens: minted at the gate, replaced when they grow old, and handed out only when the store knows them.
+//! Tokens: minted at the gate, rotated with age, and handed out only after the store holds them.
 
 use super::pending::{Pending, WaitsFor};
 use super::{Reports, SOON};
@@ -15,11 +15,11 @@ use crate::model::token::{SecretHash, Token};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// How long a token is good after its successor was first shown: longer than any request of the box is on its
-/// way.
+/// How long a token is accepted after its successor was first used: longer than any request of the
+/// box is on its way.
 const OVERLAP: Millis = Millis::from_secs(60);
 
-/// A successor that is shown comes into force.
+/// Puts a successor in force when it is first used.
 pub(super) fn shown_now(facts: &mut Facts, turn: &mut Turn<'_>, shown: Shown) {
     if shown != Shown::Offered || !record::may_write_soon(facts, turn) {
         return;
@@ -41,7 +41,7 @@ pub(super) fn shown_now(facts: &mut Facts, turn: &mut Turn<'_>, shown: Shown) {
 }
 
 impl Reports {
-    /// A write of the record has ended: tokens that are in the store are handed out, unless their instance has ended.
+    /// Hands out tokens that a write has put in the store, unless their instance has ended.
     pub(super) fn record_written(
         &mut self,
         facts: &mut Facts,
@@ -69,16 +69,14 @@ impl Reports {
             if is_wanted && is_stored {
                 self.hand_out(facts, turn, request, token, reported);
             } else if is_wanted {
-                // The write that holds it has yet to end.
+                // The write that holds the token has not ended yet.
             } else if let Some(outcome) = reported {
-                // The token in force stays good.
+                // The token in force stays valid.
                 self.accept(facts, turn, request, outcome, None);
             } else {
                 let text = match error {
                     Some(error) => error.to_string(),
-                    None => {
-                        "the worker's record says something else by now; register again".to_owned()
-                    }
+                    None => "the worker's record has changed; register again".to_owned(),
                 };
                 let refusal = Refusal::come_back(RefusalCode::StoreUnreachable, SOON, text);
                 self.turn_away(facts, turn, request, refusal);
@@ -86,7 +84,8 @@ impl Reports {
         }
     }
 
-    /// Gives a heartbeat's response a successor for a token that has grown old, once the store knows it.
+    /// Responds to a heartbeat; if its token has grown old, the response waits until the store
+    /// holds a successor.
     pub(super) fn rotate_or_accept(
         &mut self,
         facts: &mut Facts,
@@ -128,7 +127,7 @@ impl Reports {
         );
         let credential = facts.credential.as_ref()?;
         let is_old = turn.now.since(credential.minted_at) >= boxes.rotation;
-        // One on its way gets the time of a heartbeat to arrive before it is given up for another.
+        // A successor on its way gets one heartbeat interval to arrive before another replaces it.
         let on_its_way = credential
             .offered
             .is_some_and(|offered| turn.now.since(offered.at) < boxes.heartbeat);
@@ -143,7 +142,7 @@ impl Reports {
         Some((token, offered))
     }
 
-    /// The gate: a token is minted and written, or the box is told what to do.
+    /// The gate: mints a token for the box and has it written, or tells the box what to do.
     pub(super) fn gate(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, request: RequestId) {
         let Some(Pending {
             statement: Statement::Register { claim, nonce },
@@ -210,7 +209,7 @@ impl Reports {
     }
 }
 
-/// Whether the token is one of these, in force or offered.
+/// Whether the token is the one in force or the one offered.
 fn is_of(credential: &Credential, token: &Token) -> bool {
     let hash = token.hash(credential.generation, &credential.instance);
     credential.token == hash || credential.offered.is_some_and(|it| it.token == hash)

@@ -1,5 +1,5 @@
-//! The look for the address of an instance that runs. Finding the instance and finding its address are separate steps:
-//! whatever happens here, nothing else is started (docs/incidents.md#ip-race).
+//! The search for the address of a running instance. Finding the instance and finding its address
+//! are separate steps: this one never starts another instance (docs/incidents.md#ip-race).
 
 use super::not_yet::{self, address_pending};
 use super::pass::PassStep;
@@ -14,14 +14,15 @@ use crate::model::response::NotYetCode;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 
-/// The bounds of "look again": faster would only spend describe calls, slower would leave callers hanging.
+/// The bounds of the pause before a look: a shorter one would only cost describe calls, a longer
+/// one would leave callers waiting.
 const AGAIN_MIN: Millis = Millis::new(100);
 const AGAIN_MAX: Millis = Millis::from_secs(60);
 /// The longest a `give-up` answers later callers.
 const GIVE_UP_VALID_MAX: Millis = Millis::from_secs(60);
 
 impl Resolve {
-    /// The adopted instance runs without an address: begin to look, or go on.
+    /// Begins or continues the search for the address of the adopted instance.
     pub(super) fn watch_address(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(adopted) = &facts.adopted else {
             return;
@@ -58,8 +59,8 @@ impl Resolve {
         self.set_step(PassStep::RetryIp(decision));
     }
 
-    /// In a pass that has just read the instance: goes on looking if a look was under way and there is still no address.
-    /// Otherwise the look is over, and `resolve` has the word.
+    /// Continues a search under way if the instance, just read, still has no address. Otherwise the
+    /// search is over, and `resolve` decides.
     pub(super) fn is_still_pending(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> bool {
         if self.address_watch.is_some() && address_pending(facts) {
             self.watch_address(facts, turn);
@@ -69,7 +70,7 @@ impl Resolve {
         false
     }
 
-    /// A look is over when another adoption has begun, or none is left.
+    /// Ends the search if its adoption is over.
     pub(super) fn drop_stale_watch(&mut self, facts: &WorkerFacts) {
         let adopted = facts.adopted.as_ref();
         self.address_watch.take_if(|watch| {
@@ -77,7 +78,7 @@ impl Resolve {
         });
     }
 
-    /// Follows the verdict of `retry-ip`; `None`: it gave no usable answer.
+    /// Carries out the verdict of `retry-ip`; `None` if it gave no usable answer.
     pub(super) fn retry_ip_decided(
         &mut self,
         facts: &WorkerFacts,
@@ -98,15 +99,15 @@ impl Resolve {
         }
     }
 
-    /// The pause is over: read the instance again.
+    /// Reads the instance again after the pause.
     pub(super) fn look_for_address(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Next {
         let step = self.pass.as_ref().map(|pass| &pass.step);
         if !matches!(step, Some(PassStep::AddressPause(_))) {
             return Next::Waits;
         }
         let Some(watch) = &self.address_watch else {
-            // The instance was ended in the pause: the pass goes on without it.
-            return Next::GoesOn;
+            // The instance was ended in the pause; the pass continues without it.
+            return Next::AsksResolveAfterWrite;
         };
         let id = watch.id.clone();
         self.set_step(PassStep::Instance(id.clone()));
@@ -117,7 +118,7 @@ impl Resolve {
     fn look_again_after(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, pause: Millis) {
         let pause = pause.clamp(AGAIN_MIN, AGAIN_MAX);
         if self.callers.is_empty() {
-            // No caller waits for this very pass: the slower look of the background is enough.
+            // No caller waits for this pass, so the slower background search is enough.
             return self.give_up(facts, turn, pause, Millis::ZERO);
         }
         let at = turn.now + pause;
@@ -137,9 +138,8 @@ impl Resolve {
             watch.id.clone()
         });
         let id = id.map(String::from).unwrap_or_default();
-        let detail = format!(
-            "{id} is running and its address is not assigned yet; the host goes on looking"
-        );
+        let detail =
+            format!("{id} is running and its address is not assigned yet; the host keeps looking");
         let not_yet = not_yet::not_yet(facts, NotYetCode::IpPending, detail, come_back);
         self.turned_away(facts, turn, not_yet);
     }

@@ -1,4 +1,4 @@
-//! Asking `adopt` which running instance embodies the worker.
+//! Asks `adopt` which running instance embodies the worker.
 
 use super::pass::PassStep;
 use super::state::{Next, Resolve};
@@ -14,12 +14,12 @@ use crate::model::point::resolve::Adoption;
 use crate::model::time::{Instant, Millis};
 use crate::turn::Turn;
 
-/// How long "none of these" holds at the least (the rest of the pass) and at the most.
+/// The bounds of how long a `none` holds; the minimum is the rest of the pass.
 const DECLINED_MIN: Millis = Millis::from_secs(10);
 const DECLINED_MAX: Millis = Millis::from_secs(600);
 
 impl Resolve {
-    /// Puts the question to `adopt`, unless it has declined these very candidates a moment ago.
+    /// Asks `adopt`, unless it has declined the same candidates a moment ago.
     pub(super) fn ask_adopt(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Next {
         let candidates = facts.candidates();
         let all_declined = candidates
@@ -35,7 +35,7 @@ impl Resolve {
         Next::Waits
     }
 
-    /// Follows the verdict of `adopt`; `None`, the safe default, takes none.
+    /// Carries out the verdict of `adopt`; `None`, the safe default, takes none.
     pub(super) fn adopt_decided(
         &mut self,
         facts: &WorkerFacts,
@@ -47,25 +47,25 @@ impl Resolve {
             .as_ref()
             .map_or(safe_default::ADOPT_VALID_MS, |verdict| verdict.valid_for_ms);
         match verdict.map(|verdict| verdict.choice) {
-            Some(Choice::Take(_)) if facts.record.writing.is_some() => Next::GoesOn,
+            Some(Choice::Take(_)) if facts.record.writing.is_some() => Next::AsksResolveAfterWrite,
             Some(Choice::Take(id)) => Next::Proposes(decision, Proposal::Adopt(id)),
             Some(Choice::None) | None => self.decline(facts, turn, valid_for_ms),
         }
     }
 
-    /// The guard has refused to let the instance be taken over, or `adopt` has just declined all there are.
+    /// Notes that no candidate is adopted: the guard refused, or `adopt` declined them all.
     pub(super) fn not_taken(&mut self) {
         self.set_adoption(Adoption::Declined);
     }
 
-    /// The guard lets the instance be taken over: the record comes first, and the pass goes on when it is written.
+    /// Adopts the instance after the guard's permit. The pass continues when the record is written.
     pub(super) fn taken(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
         act::take(facts, turn, id, How::Found, Step::InstanceAdoptedByTag);
         self.set_adoption(Adoption::Taken);
         self.set_step(PassStep::RecordWritten);
     }
 
-    /// `adopt` took none of the candidates it was shown: they no longer stand in the way of a launch.
+    /// Notes the candidates that `adopt` declined, so that they do not block a launch.
     fn decline(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, valid_for_ms: u32) -> Next {
         let ids = facts.candidates().into_iter();
         let ids = ids.map(|known| known.instance.id.clone()).collect();

@@ -1,4 +1,4 @@
-//! Who asks, who waits, who is answered.
+//! The callers of a resolve: arrivals, waits and responses.
 
 use super::not_yet::{self, standing};
 use super::state::{Caller, Resolve};
@@ -14,14 +14,15 @@ use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::{act, route};
 
-/// Between looks at an instance that is on its way: describe calls are cheap at one a second, and a caller who is told "in
-/// ten minutes" does not stop the host from noticing earlier.
+/// The bounds of the pause between looks at an instance on its way. Describe calls are cheap at one
+/// a second, and a policy's "in ten minutes" must not keep the host from noticing the instance
+/// earlier.
 const FOLLOW_MIN: Millis = Millis::from_secs(1);
 const FOLLOW_MAX: Millis = Millis::from_secs(30);
 
 impl Resolve {
-    /// A caller asks where the worker is: answered from the published route, from a `give-up` that still holds, or from a
-    /// pass. Returns whether one is to begin.
+    /// Takes in a caller, and responds from the published route or from a `give-up` that still
+    /// holds, or has the caller wait for a pass. Returns whether a pass must begin.
     pub(super) fn ask(
         &mut self,
         facts: &mut Facts,
@@ -46,7 +47,7 @@ impl Resolve {
             && turn.now < until
             && standing(facts, turn).is_some_and(|code| code == NotYetCode::IpPending)
         {
-            let detail = "the host goes on looking for the address";
+            let detail = "the host keeps looking for the address";
             let not_yet = not_yet::not_yet(facts, NotYetCode::IpPending, detail, come_back);
             answer(facts, turn, request, Resolution::NotYet(not_yet));
             return false;
@@ -58,7 +59,7 @@ impl Resolve {
         self.pass.is_none()
     }
 
-    /// A caller's patience ends: better an honest "not yet" than silence.
+    /// Ends a caller's wait with an honest "not yet".
     pub(super) fn deadline(
         &mut self,
         facts: &WorkerFacts,
@@ -73,7 +74,7 @@ impl Resolve {
         answer(facts, turn, request, Resolution::NotYet(not_yet));
     }
 
-    /// Ends the pass with an address: published, and given to all who wait.
+    /// Ends the pass with an address, publishes the route, and responds to all callers.
     pub(super) fn served(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, route: Route) {
         self.pass = None;
         self.address_watch = None;
@@ -89,8 +90,8 @@ impl Resolve {
         }
     }
 
-    /// Ends the pass without an address. Callers who named a wait keep waiting; the host looks again by itself while they
-    /// do, or while an instance is on its way.
+    /// Ends the pass without an address. Callers that named a wait keep waiting. The host looks
+    /// again while they do, or while an instance is on its way.
     pub(super) fn turned_away(
         &mut self,
         facts: &WorkerFacts,
@@ -104,7 +105,7 @@ impl Resolve {
         for (request, _) in impatient {
             answer(facts, turn, request, Resolution::NotYet(not_yet.clone()));
         }
-        // A restart in flight is looked after by itself.
+        // The restart flow checks a restart in flight.
         let on_its_way = not_yet.code != NotYetCode::Restarting
             && (facts.adopted_is_live(turn.now) || facts.in_flight.is_some());
         let has_callers = !self.callers.is_empty();
@@ -123,8 +124,8 @@ impl Resolve {
         }
     }
 
-    /// Whether the time to look again without a request has come, and no pass looks. A timer that an earlier one has
-    /// overtaken has no effect, or each would begin a series of its own.
+    /// Whether the next look without a request is due, and no pass is under way. The timer has no
+    /// effect if an earlier one replaced it; otherwise each timer would begin its own series.
     pub(super) fn is_time_to_follow(&mut self, turn: &Turn<'_>) -> bool {
         if self.follow_at.is_none_or(|at| turn.now < at) {
             return false;
@@ -133,12 +134,12 @@ impl Resolve {
         self.pass.is_none()
     }
 
-    /// Notes that callers got the address of this instance. What other hosts and the next life must know of it is refreshed in
-    /// the store, to the minute: that is as exact as "not used for ten minutes" needs, and costs one write a minute for a
-    /// worker in use.
+    /// Notes that callers got the address of this instance. The store gets the time to the minute,
+    /// for other hosts and the next life. A minute is exact enough for "not used for ten minutes",
+    /// and costs one write a minute for a worker in use.
     pub(super) fn handed_out(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
         const TOLD_EVERY_MAX: Millis = Millis::from_secs(60);
-        // Less than the idle limit, however short that is.
+        // The interval stays below `idle_min`, however short that is.
         let idle_min = facts.pool.limits.idle_min.get();
         let told_every = Millis::new(idle_min / 2).min(TOLD_EVERY_MAX);
         act::note_handed_out(facts, turn.now, id);
@@ -158,7 +159,7 @@ impl Resolve {
     }
 }
 
-/// Answers one caller, and says in the log whether the request reached the worker's door or was turned away before it
+/// Responds to one caller, and logs whether the caller got an address or was turned away
 /// (docs/incidents.md#stale-pointer).
 fn answer(facts: &WorkerFacts, turn: &mut Turn<'_>, request: RequestId, resolution: Resolution) {
     match &resolution {

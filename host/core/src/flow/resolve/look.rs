@@ -1,4 +1,4 @@
-//! The looks of a pass: at the record, the pointer, the instance it leads to, and by tag.
+//! The readings of a pass: the record, the pointer, the instance that it names, and the tag scan.
 
 use super::pass::{Pass, PassStep};
 use super::state::Resolve;
@@ -10,11 +10,11 @@ use crate::model::notice::Step;
 use crate::turn::Turn;
 
 impl Resolve {
-    /// Begins a pass. The pointer is read live each time: no caller is served from a value read at start
-    /// (docs/incidents.md#stale-pointer).
+    /// Begins a pass. The pointer is read live each time: no caller is served from a value that was
+    /// read when the host started (docs/incidents.md#stale-pointer).
     pub(super) fn begin(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.pass = Some(Pass::new(turn.now));
-        // Where other hosts write too, what they have written comes first.
+        // In a shared store, the record is read first.
         let in_doubt = facts.record.stored.is_none() || facts.record.in_doubt;
         if turn.shared.store_is_shared || in_doubt {
             turn.read_record(facts);
@@ -23,7 +23,7 @@ impl Resolve {
         }
     }
 
-    /// Begins the pass under way once more: what it was about to do is no longer so.
+    /// Begins the pass under way again, because the step that it prepared is obsolete.
     pub(super) fn look_again(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(pass) = &self.pass else {
             return;
@@ -132,13 +132,13 @@ impl Resolve {
         self.ask_resolve(facts, turn);
     }
 
-    /// Whether the tags must be scanned in this pass before anything is adopted, started or launched. A scan asked for before
-    /// the pass began does not count: it does not show what was launched since.
+    /// Whether this pass must scan the tags before an adoption, start or launch. A scan that was
+    /// asked for before the pass does not count: it misses instances launched since.
     pub(super) fn needs_scan(&self, facts: &WorkerFacts) -> bool {
         let Some(pass) = &self.pass else {
             return true;
         };
-        // After a failed scan the guard has the word: it refuses without one.
+        // After a failed scan the guard decides: it refuses without a fresh one.
         !pass.scan_failed
             && facts
                 .scanned_at

@@ -1,7 +1,7 @@
-//! Where is the worker? One pass reads the pointer, reads the instance it leads to, scans by tag if that does not serve,
-//! asks `resolve`, and says what is to be done. Parts: [`callers`] (who waits and is answered), [`adopt`] (which running
-//! instance), [`look`] (what a pass reads), [`verdict`] (what follows from what `resolve` says), [`address`] (the look for an
-//! address), [`not_yet`] (which code a caller gets, and why).
+//! Where is the worker? One pass reads the pointer and the instance that it names, scans by tag if
+//! that instance cannot serve, asks `resolve`, and carries out the verdict. Parts: [`callers`]
+//! (pending requests), [`adopt`] (which running instance), [`address`] (the search for an address),
+//! [`not_yet`] (the code for a caller that is not served).
 
 mod address;
 mod adopt;
@@ -34,8 +34,8 @@ use state::{Heard, Next, Wanted};
 
 pub(super) use state::Resolve;
 
-/// Decisions of `resolve` in one pass: look, adopt, and what follows need four; twice that ends a policy
-/// that goes round in circles.
+/// The limit of `resolve` decisions in one pass. A scan, an adoption and what follows need four;
+/// more than twice that is a policy in a loop.
 const DECISIONS_MAX: u8 = 8;
 
 impl Flow for Resolve {
@@ -149,12 +149,14 @@ impl Resolve {
             Heard::Scanned(error) => self.scanned(facts, turn, error),
             Heard::Decided(decision, made) => return self.decided(facts, turn, decision, made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),
-            // What more there is to write comes first.
+            // The rest of the record is written first.
             Heard::RecordWritten if facts.record.dirty => {}
             Heard::RecordWritten if self.is_at(&PassStep::RecordWritten) => {
                 return Next::AsksResolve;
             }
-            Heard::MutationEnded if self.is_at(&PassStep::Mutation) => return Next::GoesOn,
+            Heard::MutationEnded if self.is_at(&PassStep::Mutation) => {
+                return Next::AsksResolveAfterWrite;
+            }
             Heard::RecordRead | Heard::RecordWritten | Heard::MutationEnded => {}
             Heard::StoreFailed(error, pause) => self.store_failed(facts, turn, &error, pause),
             Heard::LookAgain => self.look_again(facts, turn),
@@ -165,7 +167,7 @@ impl Resolve {
         Next::Waits
     }
 
-    /// Does what comes next; `Some`: the guard is asked first.
+    /// Carries out the next action; `Some` is a proposal for the guard.
     fn follow_up(
         &mut self,
         facts: &mut Facts,
@@ -175,10 +177,10 @@ impl Resolve {
         match next {
             Next::Waits => {}
             Next::AsksResolve => self.ask_resolve(facts, turn),
-            Next::GoesOn if facts.record.writing.is_some() => {
+            Next::AsksResolveAfterWrite if facts.record.writing.is_some() => {
                 self.set_step(PassStep::RecordWritten);
             }
-            Next::GoesOn => self.ask_resolve(facts, turn),
+            Next::AsksResolveAfterWrite => self.ask_resolve(facts, turn),
             Next::Serves(route) => self.served(facts, turn, route),
             Next::Proposes(decision, proposal) => {
                 self.proposed = Some(match &proposal {
@@ -207,7 +209,7 @@ impl Resolve {
         self.set_step(PassStep::Resolve(decision));
     }
 
-    /// Follows a decision that the pass under way waits for.
+    /// Carries out a decision that the pass waits for.
     fn decided(
         &mut self,
         facts: &mut Facts,
@@ -216,7 +218,7 @@ impl Resolve {
         made: Decision,
     ) -> Next {
         if self.awaited() != Some(decision) {
-            // The pass began once more in between.
+            // The pass has begun again since.
             return Next::Waits;
         }
         match self.pass.as_ref().map(|pass| &pass.step) {
@@ -245,7 +247,7 @@ impl Resolve {
         }
     }
 
-    /// The store did not answer, and the pass needs it.
+    /// Ends a pass that needs the store, which did not answer.
     fn store_failed(
         &mut self,
         facts: &WorkerFacts,

@@ -1,5 +1,5 @@
-//! Which code a caller gets who is not served, and why. The facts come first, then an operator's pause, then what the
-//! policy says.
+//! The code and the detail for a caller that is not served. The facts come first, then an
+//! operator's pause, then the policy's answer.
 
 use crate::facts::{How, WorkerFacts};
 use crate::model::cloud::MutationKind;
@@ -12,12 +12,13 @@ use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 
-/// When callers come back after a veto, a failed policy, or when nothing better is known.
+/// The retry interval of callers after a veto or a failed policy, and when nothing better is known.
 pub(super) const COME_BACK: Millis = Millis::from_secs(2);
-/// When callers of a paused worker come back: people end a pause, not seconds.
+/// The retry interval of callers of a paused worker: people end a pause, and take longer than
+/// seconds.
 const PAUSED_RETRY_AFTER: Millis = Millis::from_secs(10);
 
-/// "Not now", resting on the latest decision.
+/// A "not yet" that rests on the latest decision.
 pub(super) fn not_yet(
     facts: &WorkerFacts,
     code: NotYetCode,
@@ -28,7 +29,7 @@ pub(super) fn not_yet(
     resting_on(decision, code, detail, retry_after)
 }
 
-/// "Not now", resting on this decision.
+/// A "not yet" that rests on this decision.
 pub(super) fn resting_on(
     decision: Option<DecisionId>,
     code: NotYetCode,
@@ -43,7 +44,7 @@ pub(super) fn resting_on(
     }
 }
 
-/// The store did not answer, and is asked again after the pause.
+/// The "not yet" after a failed call to the store, which is tried again after the pause.
 pub(super) fn store_unreachable(facts: &WorkerFacts, error: &StoreError, pause: Millis) -> NotYet {
     not_yet(
         facts,
@@ -53,7 +54,7 @@ pub(super) fn store_unreachable(facts: &WorkerFacts, error: &StoreError, pause: 
     )
 }
 
-/// The caller's wait has ended before there was an answer. `last` is what the caller before was told.
+/// The "not yet" of a caller whose wait has ended. `last` is the response to the last caller.
 pub(super) fn timed_out(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
@@ -65,13 +66,13 @@ pub(super) fn timed_out(
         (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
         _ => {
             let code = standing(facts, turn).unwrap_or(NotYetCode::Timeout);
-            let detail = "the wait ended before there was an answer; the host goes on";
+            let detail = "the wait ended before there was an answer; the host continues";
             not_yet(facts, code, detail, COME_BACK)
         }
     }
 }
 
-/// The guard refused what the policy proposed.
+/// The "not yet" after a veto.
 pub(super) fn vetoed(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
@@ -85,7 +86,7 @@ pub(super) fn vetoed(
     resting_on(Some(decision), code, veto.to_string(), COME_BACK)
 }
 
-/// The policy says "wait". `trouble` is what the cloud said instead of an answer.
+/// The "not yet" of a policy that waits. `trouble` is the last error of the cloud in this pass.
 pub(super) fn waits(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
@@ -102,7 +103,7 @@ pub(super) fn waits(
     resting_on(Some(decision), code, detail, retry_after)
 }
 
-/// The policy says "unavailable": the last failure of a launch or start names the code.
+/// The code of a policy's "unavailable": the last failure of a launch or start names it.
 pub(super) fn unavailable_code(facts: &WorkerFacts) -> NotYetCode {
     match facts.last_failure.as_ref().map(|failure| failure.kind) {
         Some(FailureKind::NoCapacity) => NotYetCode::NoCapacity,
@@ -112,7 +113,7 @@ pub(super) fn unavailable_code(facts: &WorkerFacts) -> NotYetCode {
     }
 }
 
-/// What the facts alone say about a worker that is not served, whatever a policy calls it.
+/// The code that the facts alone give a worker that is not served, whatever a policy calls it.
 pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCode> {
     if facts.is_restarting() {
         return Some(NotYetCode::Restarting);
@@ -145,8 +146,8 @@ pub(super) fn address_pending(facts: &WorkerFacts) -> bool {
     })
 }
 
-/// What a caller is told of a worker that is paused, unless an answer is on its way all the same: what was
-/// sent before the pause comes to its end, and what cannot be asked now may well be served.
+/// Replaces the code by `paused` for a paused worker, unless an answer may still arrive: a mutation
+/// that was sent before the pause ends, and a failed reading may succeed next time.
 pub(super) fn as_told(facts: &WorkerFacts, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
     let Err(veto) = turn.scene(facts, Default::default(), |scene| scene.not_paused()) else {
         return not_yet;

@@ -8,17 +8,17 @@ use crate::model::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Pass {
     pub(super) started: Instant,
-    /// What it waits for.
+    /// The answer that the pass waits for.
     pub(super) step: PassStep,
-    /// Policy decisions made in it.
+    /// Policy decisions in this pass.
     pub(super) decisions: u8,
-    /// What `adopt` said in it.
+    /// The result of `adopt` in this pass.
     pub(super) adoption: Adoption,
-    /// Instances read by id in it.
+    /// Instances that this pass has read by id.
     pub(super) looked_at: Vec<InstanceId>,
-    /// Whether the tag scan failed in it.
+    /// Whether the tag scan of this pass failed.
     pub(super) scan_failed: bool,
-    /// What the cloud said instead of an answer, when a query failed in it.
+    /// The last error of the cloud in this pass.
     pub(super) trouble: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum PassStep {
     Adopt(DecisionId),
     /// The answer of the `retry-ip` policy.
     RetryIp(DecisionId),
-    /// The time to look for the address again, which is then.
+    /// The pause before the next look for the address, which ends at this instant.
     AddressPause(Instant),
     /// The outcome of a launch or start.
     Mutation,

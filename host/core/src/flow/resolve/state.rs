@@ -1,4 +1,4 @@
-//! The state of the flow: the callers who wait, the pass under way, and what was heard of.
+//! The state of the flow: the pending requests, the pass under way, and the news.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use crate::model::response::{NotYet, Route};
 use crate::model::store::StoreError;
 use crate::model::time::{Instant, Millis};
 
-/// Callers who wait, and the pass that looks for their answer.
+/// The pending requests, and the pass that looks for their answer.
 #[derive(Clone, Debug, Default)]
 pub(in crate::flow) struct Resolve {
     pub(super) pass: Option<Pass>,
     pub(super) callers: BTreeMap<RequestId, Caller>,
-    /// Candidates that `adopt` was shown and did not take.
+    /// Candidates that `adopt` declined.
     pub(super) declined: Option<Declined>,
-    /// The look for an address under way.
+    /// The search for an address under way.
     pub(super) address_watch: Option<AddressWatch>,
-    /// What the policy asked to be given back.
+    /// The state that the policy returned last time.
     pub(super) memo: String,
     /// Why the last caller was turned away.
     pub(super) last_not_yet: Option<NotYet>,
-    /// Until when a look without a request is scheduled already.
+    /// When the next look without a request is due.
     pub(super) follow_at: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
@@ -35,89 +35,89 @@ pub(in crate::flow) struct Resolve {
     pub(super) proposed: Option<Wanted>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     /// A caller asks where the worker is.
     Asked(RequestId, Option<Millis>),
-    /// The published route was answered with.
+    /// The shell answered callers with the published route.
     HandedOut(InstanceId),
-    /// This caller's patience ends.
+    /// This caller's wait ends.
     Deadline(RequestId),
-    /// It is time to look again without a request.
+    /// The next look without a request is due.
     Follow,
-    /// It is time to look for the address again.
+    /// The next look for the address is due.
     LookForAddress,
     /// The pointer was read, or could not be.
     PointerRead(Option<CloudError>),
     /// This instance was read, or could not be.
     InstanceRead(InstanceId, Option<CloudError>),
-    /// The tag scan came back, or failed.
+    /// The tag scan ended, or failed.
     Scanned(Option<CloudError>),
     /// A policy has answered.
     Decided(DecisionId, Decision),
-    /// The record was read, or the store did not answer although what it said before is known.
+    /// The record was read, or the reading failed and the record as last known is used.
     RecordRead,
     /// A write of the record has ended.
     RecordWritten,
-    /// The store did not answer, and is asked again after the pause.
+    /// The store did not answer; it is asked again after the pause.
     StoreFailed(StoreError, Millis),
-    /// A mutation has come to its end.
+    /// A mutation has ended.
     MutationEnded,
-    /// What the pass was about to do is no longer so.
+    /// The step that the pass prepared is obsolete.
     LookAgain,
     /// A pass is wanted, if there is none.
     LookWanted,
-    /// The worker was forgotten: the pass under way begins once more.
+    /// The worker's state was cleared: the pass under way begins again.
     Forgotten,
 }
 
-/// What is proposed, and rests on this decision.
+/// A proposal of this flow.
 #[derive(Clone, Debug)]
 pub(super) enum Wanted {
     /// To start or launch.
     Change(DecisionId),
-    /// To take this instance over.
+    /// To adopt this instance.
     Adopt(InstanceId),
 }
 
-/// What comes next in a pass.
+/// The next action in a pass.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Nothing: an answer is awaited, or the pass is over.
+    /// None: the pass waits for an answer, or is over.
     Waits,
-    /// `resolve` is asked again.
+    /// Ask `resolve` again.
     AsksResolve,
-    /// The same, after the write of the record that is under way.
-    GoesOn,
-    /// This address is handed out.
+    /// Ask `resolve` again, after the write of the record that is under way.
+    AsksResolveAfterWrite,
+    /// Hand this address out.
     Serves(Route),
-    /// This is proposed.
+    /// Make this proposal.
     Proposes(DecisionId, Proposal),
 }
 
-/// A caller who waits.
+/// A caller with a pending request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
-    /// Whether a "not yet" of a finished pass is kept from the caller until the deadline.
+    /// Whether the caller keeps waiting after a pass ends with "not yet", until the deadline.
     pub(super) is_patient: bool,
 }
 
-/// The look for the address of the adopted instance. It ends with the adoption.
+/// The search for the address of the adopted instance. It ends with the adoption.
 #[derive(Clone, Debug)]
 pub(super) struct AddressWatch {
     pub(super) id: InstanceId,
     pub(super) adopted_since: Instant,
     /// Readings without an address so far.
     pub(super) tries: u32,
-    /// When the first of them was asked for.
+    /// When the first of these readings was asked for.
     pub(super) since: Instant,
-    /// A `give-up` that still answers callers: until when, and when they are to come back.
+    /// A `give-up` that still answers callers: until when, and when callers retry.
     pub(super) given_up: Option<(Instant, Millis)>,
 }
 
 impl Resolve {
-    /// Who asks for the worker, for the guard and for other flows.
+    /// The pending requests and the pass, for the guard and other flows.
     pub(in crate::flow) fn asking(&self) -> Asking {
         let mut looks_at = Vec::new();
         if let Some(pass) = &self.pass {
@@ -190,7 +190,8 @@ impl Resolve {
 }
 
 impl AddressWatch {
-    /// The question "it runs without an address; look again?"; `None` when the instance is not known.
+    /// The input of `retry-ip`: "it runs without an address; look again?". `None` if the instance
+    /// is not known.
     pub(super) fn input(&self, facts: &WorkerFacts, now: Instant) -> Option<retry_ip::Input> {
         let known = facts.instances.get(&self.id)?;
         Some(retry_ip::Input {

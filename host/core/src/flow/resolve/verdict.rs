@@ -1,4 +1,4 @@
-//! What follows from a verdict of `resolve`.
+//! Carries out the verdicts of `resolve`.
 
 use super::not_yet::{self, COME_BACK, address_pending};
 use super::pass::PassStep;
@@ -14,11 +14,11 @@ use crate::model::veto::Veto;
 use crate::record;
 use crate::turn::Turn;
 
-/// The longest a `serve` is repeated without asking again.
+/// The longest time that a `serve` is repeated without asking again.
 const VALID_MAX: Millis = Millis::from_secs(600);
 
 impl Resolve {
-    /// Follows the verdict of `resolve`.
+    /// Carries out the verdict of `resolve`.
     pub(super) fn resolved(
         &mut self,
         facts: &mut Facts,
@@ -31,7 +31,7 @@ impl Resolve {
         let why = verdict.reason.text;
         match verdict.action {
             Action::Serve(_) if facts.is_restarting() => {
-                let detail = "the worker restarts; it is not really there yet";
+                let detail = "the worker restarts and is not up yet";
                 self.come_back(facts, turn, decision, NotYetCode::Restarting, detail)
             }
             Action::Serve(_) if facts.adopted_is_being_ended() => {
@@ -46,7 +46,8 @@ impl Resolve {
                     Next::Waits
                 })
             }
-            // The guard would refuse what follows: no scan and no question to `adopt` is spent on it.
+            // The guard would refuse the mutation, so no scan and no call of `adopt` is spent on
+            // it.
             Action::Adopt | Action::Start(_) | Action::Launch if facts.paused.is_some() => {
                 if let Err(veto) = turn.scene(facts, decision, |scene| scene.not_paused()) {
                     turn.vetoed(facts, decision, &veto);
@@ -75,7 +76,7 @@ impl Resolve {
         }
     }
 
-    /// `resolve` gave no usable answer.
+    /// Applies the safe default after a failure of `resolve`.
     pub(super) fn resolve_failed(
         &mut self,
         facts: &mut Facts,
@@ -92,7 +93,7 @@ impl Resolve {
         self.wait(facts, turn, decision, detail, COME_BACK)
     }
 
-    /// Starts or launches, once no write of the record is under way.
+    /// Proposes a start or launch when no write of the record is under way.
     fn change(&mut self, facts: &WorkerFacts, decision: DecisionId, proposal: Proposal) -> Next {
         if facts.record.writing.is_some() {
             self.set_step(PassStep::RecordWritten);
@@ -101,8 +102,8 @@ impl Resolve {
         Next::Proposes(decision, proposal)
     }
 
-    /// What follows a veto: the facts decide what the caller is told, and an address that is only pending is looked for all
-    /// the same.
+    /// Handles a veto: the facts decide the caller's code, and the search for a pending address
+    /// continues.
     pub(super) fn refused(
         &mut self,
         facts: &WorkerFacts,
@@ -173,7 +174,7 @@ fn serve(
         digest,
         valid_until: turn.now + valid_for,
     };
-    // It was written while the instance was down, and a use from now on must count.
+    // The record was written while the instance was down; use from now on must count.
     if !facts.is_recorded_running() && record::may_write(facts, turn) {
         record::write(facts, turn, None);
     }

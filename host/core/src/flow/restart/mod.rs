@@ -1,4 +1,5 @@
-//! The restart of a worker: begun once, however many ask, and over only when the worker is really there.
+//! The restart of a worker. It begins once for any number of requests, and ends when the worker is
+//! up again.
 //!
 //! ```text
 //! asked ─▶ debounce (programs) ─▶ guard ─▶ record and stop ─▶ Ending ─▶ Provisioning ─▶ Done
@@ -6,8 +7,9 @@
 //!             └ defer: after this one
 //! ```
 //!
-//! While it is in flight the route is withdrawn, `reap` is not asked and callers are told `restarting`: nothing is concluded
-//! from how the worker looks until it is over (docs/incidents.md#self-fire).
+//! While a restart is in flight, the route is withdrawn, `reap` is not asked, and callers get
+//! `restarting`. Until it is over, the host concludes nothing from the worker's signals
+//! (docs/incidents.md#self-fire).
 
 mod request;
 
@@ -31,40 +33,42 @@ use crate::turn::Turn;
 use crate::{act, record};
 use request::{Begin, comes_up, refused};
 
-/// A stop has taken 20 minutes (public reports), a boot some more; after that the restart has failed.
+/// How long a restart may take before it has failed: a stop has taken 20 minutes (public reports),
+/// and a boot follows.
 const RESTART_MAX: Millis = Millis::from_secs(1_800);
-/// How long an instance that is up with an address may take to its first heartbeat: a box that never speaks must not
-/// keep callers away for as long as a stop may take.
+/// How long an instance with an address may take to its first heartbeat. A silent box must not keep
+/// callers away for as long as a stop may take.
 const SPEAKS_MAX: Millis = Millis::from_secs(600);
-/// Between looks at a restart in flight.
+/// The interval between checks of a restart in flight.
 const FOLLOW: Millis = Millis::from_secs(2);
-/// When a stop without an answer is sent again: by then the cloud shows whether it was carried out.
+/// The pause before an unanswered stop is sent again: by then the cloud shows whether it was
+/// carried out.
 const END_AGAIN: Millis = Millis::from_secs(30);
-/// What this host remembers of the worker's restarts. The latest one itself stands in the record.
+/// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts {
-    /// Requests that were dropped since the latest one began.
+    /// Requests that were dropped since the latest restart began.
     dropped: u32,
-    /// All that were dropped since this host started, by their cause.
+    /// All requests that were dropped since this host started, by their cause.
     drops: BTreeMap<String, u64>,
-    /// When the one in flight is looked at.
+    /// When the restart is checked next.
     look_at: Option<Instant>,
-    /// When its stop may be sent again.
+    /// When the restart's stop may be sent again.
     end_again: Option<Instant>,
     heard: Vec<Heard>,
     proposed: Option<Wanted>,
 }
 
-/// What concerns this flow, in the order in which it happened.
+/// News for this flow, in the order in which it happened.
 #[derive(Clone, Debug)]
 enum Heard {
-    /// The record says something new of a restart, or may.
+    /// The record may have a new restart.
     Found,
-    /// The end of this instance was carried out, or refused.
+    /// A stop or termination of this instance was carried out or refused.
     Ended(InstanceId),
-    /// The worker may be there again.
+    /// The worker may be up again.
     PerhapsThere,
-    /// It is time to look.
+    /// The restart is due for a check.
     Follow,
     /// A command asks for a restart.
     Commanded(Commanded),
@@ -77,17 +81,17 @@ struct Commanded {
     choice: Option<Choice>,
 }
 
-/// What an end of an instance is proposed for.
+/// The reason for a proposed end of an instance.
 #[derive(Clone, Debug)]
 enum Wanted {
-    /// A restart that begins with it.
+    /// A restart that begins with the end.
     Begin {
         request: RestartRequest,
         id: InstanceId,
-        /// Whether it was put off before; otherwise a command asks for it.
+        /// Whether the restart was deferred; otherwise a command asks for it.
         was_deferred: bool,
     },
-    /// A restart in flight, whose stop had no effect.
+    /// A restart in flight whose stop had no effect.
     EndAgain,
 }
 
@@ -132,13 +136,13 @@ impl Flow for Restarts {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Found => {
-                    self.found(facts, turn);
+                    self.on_found(facts, turn);
                     None
                 }
                 Heard::Ended(id) => {
                     let restart = facts.restart.as_ref();
                     if restart.is_some_and(|it| it.instance.as_ref() == Some(&id)) {
-                        self.later(facts, turn);
+                        self.check_later(facts, turn);
                     }
                     None
                 }
@@ -173,7 +177,7 @@ impl Flow for Restarts {
         };
         match judged {
             Ok(_) => {
-                self.begun(facts, turn, &request, Some(id));
+                self.on_begun(facts, turn, &request, Some(id));
                 if !was_deferred {
                     tell_taken(turn, Ok(CommandOutcome::RestartBegun));
                 }
@@ -194,8 +198,8 @@ impl Restarts {
         &self.drops
     }
 
-    /// Looks at a restart in flight, and at what follows one that is over. A timer that an earlier one has overtaken has no
-    /// effect.
+    /// Checks a restart in flight, or begins the deferred one after a restart that is over. The
+    /// timer has no effect if an earlier one replaced it.
     fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         if self.look_at.is_none_or(|at| turn.now < at) {
             return None;
@@ -213,30 +217,30 @@ impl Restarts {
             .map(|adopted| turn.now.since(adopted.since));
         let is_silent = is_up_again(facts, &restart) && up_for >= Some(SPEAKS_MAX);
         if age >= RESTART_MAX || is_silent {
-            self.over(facts, turn, RestartStage::Failed);
+            self.end(facts, turn, RestartStage::Failed);
             return None;
         }
         let mut proposed = None;
         if restart.stage == RestartStage::Ending && facts.in_flight.is_none() {
             proposed = self.end_again(facts, turn, &restart, age);
         }
-        self.later(facts, turn);
-        // With nothing but the heartbeat to come there is nothing to look at in the cloud.
+        self.check_later(facts, turn);
+        // If only the heartbeat is missing, there is nothing to read from the cloud.
         if !is_up_again(facts, &restart) {
             turn.tell(Happened::LookWanted);
         }
         proposed
     }
 
-    /// Begins to follow a restart that this host finds in the record.
-    fn found(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    /// Begins to check a restart that the record shows.
+    fn on_found(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let is_open = |it: &Restart| it.is_in_flight() || it.deferred.is_some();
         if facts.restart.as_ref().is_some_and(is_open) {
-            self.later(facts, turn);
+            self.check_later(facts, turn);
         }
     }
 
-    /// The outcome of the stop is not known: what the cloud shows decides.
+    /// Decides by the cloud's readings about a stop whose outcome is not known.
     fn end_again(
         &mut self,
         facts: &mut Facts,
@@ -269,8 +273,8 @@ impl Restarts {
         ))
     }
 
-    /// "Really there": up with an address, adopted since the restart began and, where boxes register, with a heartbeat of
-    /// that life.
+    /// Ends the restart if the worker is up again: it has an address, it was adopted since the
+    /// restart began and, if boxes register, it has sent a heartbeat since that adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
@@ -279,11 +283,11 @@ impl Restarts {
         let heartbeat = facts.record.activity().heartbeat_at;
         let speaks = facts.pool.boxes.is_none() || heartbeat > adopted_since;
         if is_up_again(facts, restart) && speaks {
-            self.over(facts, turn, RestartStage::Done);
+            self.end(facts, turn, RestartStage::Done);
         }
     }
 
-    fn over(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, stage: RestartStage) {
+    fn end(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, stage: RestartStage) {
         act::note_restart(facts, |restart| restart.stage = stage);
         let Some(restart) = &facts.restart else {
             return;
@@ -307,11 +311,12 @@ impl Restarts {
         if record::may_write_soon(facts, turn) {
             record::write(facts, turn, None);
         }
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    /// A restart that was put off begins when the window of the one before is over: it is a cycle of its own. It waits for an
-    /// instance that is being brought up, which may have read already what the restart is to make it read anew.
+    /// Begins the deferred restart when the window of the last one is over: it is a cycle of its
+    /// own. It waits for an instance that boots, because that instance may already have read the
+    /// old configuration.
     fn run_deferred(
         &mut self,
         facts: &mut Facts,
@@ -323,7 +328,7 @@ impl Restarts {
             scene.may_restart(&request)
         });
         if may.is_err() || comes_up(facts) {
-            self.later(facts, turn);
+            self.check_later(facts, turn);
             return None;
         }
         turn.shared.decisions = turn.shared.decisions.next();
@@ -337,13 +342,13 @@ impl Restarts {
         None
     }
 
-    /// It could not begin: it waits on.
+    /// Keeps the deferred restart for a later try.
     fn put_off(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, request: RestartRequest) {
         act::note_restart(facts, |restart| restart.deferred = Some(request));
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    fn later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    fn check_later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let at = turn.now + FOLLOW;
         let is_sooner = |look_at: Instant| look_at <= turn.now || at < look_at;
         if self.look_at.is_none_or(is_sooner) {
@@ -353,8 +358,8 @@ impl Restarts {
     }
 }
 
-/// Up with an address, and adopted since the restart began. While another instance is being brought up, by any host, the
-/// adopted one is of the life before.
+/// Whether the worker has an address and was adopted since the restart began. While another
+/// instance is being brought up by any host, the adopted one belongs to the life before.
 fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
     let adopted = facts.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);

@@ -1,4 +1,4 @@
-//! A request for a restart: dropped, put off, joined to the one in flight, or begun.
+//! Requests for a restart: each is dropped, deferred, joined to the one in flight, or begun.
 
 use super::{Commanded, Restarts, Wanted, tell_taken};
 use crate::facts::{Facts, WorkerFacts};
@@ -16,19 +16,20 @@ use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// Causes that drops are counted by; a program that names each request anew must not fill the memory.
+/// The number of causes that drops are counted by. A program with a new cause for each request must
+/// not fill the memory.
 const CAUSES_MAX: usize = 64;
 
 /// How a restart begins.
 pub(super) enum Begin {
-    /// With nothing to be ended, or not at all.
+    /// Without an instance to end, or not at all.
     At(Result<CommandOutcome, Refused>),
     /// With the end of this instance.
     Ends(InstanceId),
 }
 
 impl Restarts {
-    /// A command asks for a restart. Programs are asked about by `debounce` first.
+    /// Takes over a command that asks for a restart. `debounce` is asked first if a program asks.
     pub(super) fn take_command(
         &mut self,
         facts: &mut Facts,
@@ -59,7 +60,7 @@ impl Restarts {
         None
     }
 
-    /// Single flight: one restart, and one mutation, at a time.
+    /// Begins a restart. Single flight: one restart, and one mutation, at a time.
     pub(super) fn begin(
         &mut self,
         facts: &mut Facts,
@@ -95,7 +96,7 @@ impl Restarts {
         match live.filter(|_| facts.adopted_is_live(turn.now)) {
             Some(id) => Begin::Ends(id),
             None => {
-                self.begun(facts, turn, request, None);
+                self.on_begun(facts, turn, request, None);
                 record::write(facts, turn, None);
                 Begin::At(Ok(CommandOutcome::RestartBegun))
             }
@@ -121,7 +122,7 @@ impl Restarts {
         Proposed::new(decision, proposal)
     }
 
-    pub(super) fn begun(
+    pub(super) fn on_begun(
         &mut self,
         facts: &mut Facts,
         turn: &mut Turn<'_>,
@@ -130,7 +131,7 @@ impl Restarts {
     ) {
         let text = match &instance {
             Some(id) => format!("{request}; {id} is ended first"),
-            None => format!("{request}; nothing is up, so there is only to provision"),
+            None => format!("{request}; nothing is up, so an instance is only brought up"),
         };
         let fields = [("cause", request.cause.as_str())];
         turn.notice(facts, Step::RestartBegun, text, &fields);
@@ -147,10 +148,11 @@ impl Restarts {
         };
         act::begin_restart(facts, turn, restart);
         turn.tell(Happened::RestartBegun);
-        self.later(facts, turn);
+        self.check_later(facts, turn);
     }
 
-    /// Each drop is counted by its cause, logged, and shown (docs/incidents.md#self-fire).
+    /// Drops a request. Each drop is counted by its cause, logged and shown
+    /// (docs/incidents.md#self-fire).
     fn drop_request(
         &mut self,
         facts: &WorkerFacts,
@@ -186,12 +188,12 @@ impl Restarts {
         }
         act::note_restart(facts, |restart| restart.deferred = Some(request.clone()));
         record::write(facts, turn, None);
-        self.later(facts, turn);
+        self.check_later(facts, turn);
         Ok(CommandOutcome::RestartDeferred)
     }
 }
 
-/// Whether an instance is being brought up already.
+/// Whether a launch or start is under way.
 pub(super) fn comes_up(facts: &WorkerFacts) -> bool {
     let is_sent = facts
         .in_flight
@@ -210,7 +212,7 @@ pub(super) fn refused(veto: &Veto) -> Refused {
     };
     let text = match code {
         RefusedCode::Vetoed => veto.to_string(),
-        // The code says as much as the rule's name.
+        // The code already says what the rule's name says.
         _ => veto.text.clone(),
     };
     Refused::new(code, text)

@@ -1,4 +1,4 @@
-//! When something is started or launched, and when not.
+//! Tests of launches and starts: which are permitted and which are refused.
 
 use super::*;
 use crate::facts::{Declined, How, LaunchAttempt};
@@ -12,7 +12,7 @@ use crate::model::store::{Former, Intent};
 use crate::model::time::{Instant, Millis};
 
 #[test]
-fn a_launch_is_permitted_when_nothing_is_up_and_the_tags_were_just_scanned() {
+fn a_launch_is_permitted_after_a_fresh_scan_that_shows_nothing_up() {
     let permit = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
     assert_eq!(permit.generation(), Generation::new(4));
     let Mutation::Launch { tags, .. } = permit.into_mutation() else {
@@ -24,7 +24,7 @@ fn a_launch_is_permitted_when_nothing_is_up_and_the_tags_were_just_scanned() {
 }
 
 #[test]
-fn nothing_is_started_or_launched_beside_an_adopted_instance_in_any_state_that_may_be_live() {
+fn nothing_is_started_or_launched_while_the_adopted_may_be_live() {
     use InstanceState::{NotVisible, Pending, Running, Unknown};
     for state in [Pending, Running, Unknown, NotVisible] {
         let mut worker = worker();
@@ -44,7 +44,7 @@ fn an_adopted_instance_that_was_never_read_counts_as_live() {
 }
 
 #[test]
-fn an_adopted_instance_the_provider_does_not_show_counts_as_live_until_the_grace_is_over() {
+fn an_adopted_instance_that_is_not_shown_counts_as_live_in_its_grace() {
     let grace = Limits::default().not_visible_grace;
     let read_at = |age: Millis| Instant::from_ms(NOW.as_ms() - age.get());
     let with_age = |age| {
@@ -60,7 +60,7 @@ fn an_adopted_instance_the_provider_does_not_show_counts_as_live_until_the_grace
 }
 
 #[test]
-fn an_adopted_instance_that_went_down_and_is_shown_no_more_does_not_hold_up_a_launch() {
+fn an_adopted_instance_that_went_down_does_not_hold_up_a_launch() {
     let mut worker = worker();
     see(&mut worker, "i-old", InstanceState::Terminated);
     adopt(&mut worker, "i-old");
@@ -69,8 +69,7 @@ fn an_adopted_instance_that_went_down_and_is_shown_no_more_does_not_hold_up_a_la
 }
 
 #[test]
-fn an_adopted_instance_that_was_started_and_is_not_shown_is_not_taken_for_gone_because_it_was_down_before()
- {
+fn a_started_instance_that_is_not_shown_is_not_gone() {
     let grace = Limits::default().not_visible_grace;
     let down_at = |ago: Millis| {
         let mut worker = worker();
@@ -83,7 +82,7 @@ fn an_adopted_instance_that_was_started_and_is_not_shown_is_not_taken_for_gone_b
         worker.observe_instance(Instance::not_visible("i-one".into()), NOW);
         worker
     };
-    // Before it was started, or so soon after that the reading may be of before.
+    // Read before the start, or so soon after it that the reading may show the state before.
     for ago in [Millis::from_secs(90), Millis::from_secs(31)] {
         let worker = down_at(ago);
         refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
@@ -94,7 +93,7 @@ fn an_adopted_instance_that_was_started_and_is_not_shown_is_not_taken_for_gone_b
 }
 
 #[test]
-fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
+fn a_start_or_launch_waits_until_adopt_declines_the_candidate() {
     let mut worker = worker();
     see(&mut worker, "i-old", InstanceState::Stopped);
     see(&mut worker, "i-new", InstanceState::Running);
@@ -110,7 +109,7 @@ fn a_start_or_launch_waits_until_adopt_has_declined_the_running_candidate() {
 }
 
 #[test]
-fn a_declined_candidate_is_not_passed_over_while_it_only_has_no_address_yet() {
+fn a_declined_candidate_that_boots_is_not_passed_over() {
     let began = |ago: u64| {
         let mut worker = worker();
         see(&mut worker, "i-old", InstanceState::Stopped);
@@ -135,13 +134,13 @@ fn a_declined_candidate_is_not_passed_over_while_it_only_has_no_address_yet() {
     };
     booting.observe_instance(up, NOW);
     permitted(&booting, &start("i-old"), MutationKind::Start);
-    // What boots for ever is no reason to wait for ever.
+    // An instance that never finishes its boot is not waited for forever.
     let hung = began(COMES_UP_MAX.get());
     permitted(&hung, &start("i-old"), MutationKind::Start);
 }
 
 #[test]
-fn what_is_being_started_is_not_superseded_by_what_embodied_the_worker_last() {
+fn an_instance_that_is_being_started_is_not_superseded() {
     let mut worker = worker();
     let marks = [
         (TAG_WORKER.to_owned(), worker.id.to_string()),
@@ -157,7 +156,7 @@ fn what_is_being_started_is_not_superseded_by_what_embodied_the_worker_last() {
     });
     let old = InstanceId::from("i-old");
     assert!(worker.is_superseded(&old));
-    // Its box may register before the start is answered, and must not be sent to its end.
+    // The box may register before the start is answered, and must not be told to end.
     let permit = permitted(&worker, &start("i-old"), MutationKind::Start);
     worker.intent = Some(Intent {
         mutation: permit.mutation().clone(),
@@ -230,7 +229,7 @@ fn a_pool_without_a_launch_template_launches_nothing() {
 }
 
 #[test]
-fn a_worker_that_cycles_is_slowed_down_more_with_each_instance_and_never_for_good() {
+fn a_cycling_worker_waits_longer_after_each_unserved_instance() {
     let mut worker = worker();
     worker.unserved_at = Some(NOW);
     for (in_row, pause_s) in [(3, 60), (4, 120), (7, 960), (8, 1800), (100, 1800)] {
@@ -247,7 +246,7 @@ fn a_worker_that_cycles_is_slowed_down_more_with_each_instance_and_never_for_goo
 }
 
 #[test]
-fn a_start_settles_whoever_made_it_and_readings_of_before_it_prove_nothing() {
+fn a_start_by_any_host_hides_readings_from_before_it() {
     let settling = Millis::from_secs(30);
     for state in [InstanceState::Stopping, InstanceState::Stopped] {
         for (ago, may_launch) in [(settling.get() - 1, false), (settling.get(), true)] {

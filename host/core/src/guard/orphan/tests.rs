@@ -1,4 +1,4 @@
-//! Each rule that keeps an orphan, close to its bound on both sides.
+//! Tests of each rule that keeps an orphan, on both sides of its bound.
 
 use std::collections::BTreeMap;
 
@@ -29,13 +29,13 @@ fn grace() -> Millis {
     Limits::default().orphan_grace
 }
 
-/// To end an instance after a close look that found it as the scans show it.
+/// Proposes to end an instance after a close look that found it as the scans show it.
 fn proposal(id: &str) -> Proposal {
     let shown = all().into_iter().find(|it| it.id.as_str() == id);
     proposal_after(shown.unwrap_or_else(|| instance(id, None)), NOW)
 }
 
-/// To end an instance after a close look in which it was read like this, when it was asked for at `asked_at`.
+/// Proposes to end an instance after a close look with this reading, asked for at `asked_at`.
 fn proposal_after(reading: Instance, asked_at: Instant) -> Proposal {
     Proposal::EndOrphan(OrphanLook {
         cloud_asked: Some(NOW),
@@ -46,7 +46,7 @@ fn proposal_after(reading: Instance, asked_at: Instant) -> Proposal {
     })
 }
 
-/// An instance of the worker; `generation`: as what reeve launched it.
+/// An instance of the worker; `generation` is `Some` if reeve launched it.
 fn instance(id: &str, generation: Option<u64>) -> Instance {
     let mut tags = BTreeMap::from([("Name".to_owned(), "gpu-worker".to_owned())]);
     if let Some(generation) = generation {
@@ -71,7 +71,7 @@ fn all() -> Vec<Instance> {
     ]
 }
 
-/// Scans every interval from `first` to now, each of which shows all.
+/// Folds in a scan for every interval from `first` to now; each shows all instances.
 fn scan_from(worker: &mut WorkerFacts, first: Instant) {
     let mut at = first;
     while at < NOW {
@@ -81,15 +81,15 @@ fn scan_from(worker: &mut WorkerFacts, first: Instant) {
     worker.observe_scan(all(), NOW);
 }
 
-/// The record, the pointer and both instances are read now.
+/// Marks the record, the instance and the adopted instance as read now.
 fn look_at(worker: &mut WorkerFacts, reading: Instance) {
     worker.observe_instance(reading, NOW);
     worker.observe_instance(instance(HOME, Some(3)), NOW);
     worker.record.read_at = NOW;
 }
 
-/// One of this generation is shown by the latest scan beside all the others, and looked at closely.
-fn beside(worker: &mut WorkerFacts, generation: u64) {
+/// Adds an instance of this generation to the latest scan, and looks at it closely.
+fn add_generation(worker: &mut WorkerFacts, generation: u64) {
     let new = instance(NEW, Some(generation));
     let mut found = all();
     found.push(new.clone());
@@ -97,8 +97,8 @@ fn beside(worker: &mut WorkerFacts, generation: u64) {
     look_at(worker, new);
 }
 
-/// A worker with an adopted instance of generation 3 and, since the grace began, an orphan of generation 2 and
-/// one of an unknown generation beside it; the one named was looked at closely.
+/// A worker with an adopted instance of generation 3, an orphan of generation 2 and one of an
+/// unknown generation since `first`. The instance `looked_at` was looked at closely.
 fn orphaned_since(first: Instant, looked_at: &str) -> WorkerFacts {
     let mut worker = worker();
     let adopted = Adopted {
@@ -123,7 +123,7 @@ fn orphaned(looked_at: &str) -> WorkerFacts {
 }
 
 #[test]
-fn what_reeve_launched_is_terminated_and_what_somebody_else_launched_is_only_stopped() {
+fn an_orphan_is_terminated_if_reeve_launched_it_and_stopped_otherwise() {
     permitted(&orphaned(OLD), &proposal(OLD), MutationKind::Terminate);
     let permit = permitted(&orphaned(FOUND), &proposal(FOUND), MutationKind::Stop);
     let Mutation::Stop { clear_pointer, .. } = permit.into_mutation() else {
@@ -152,18 +152,18 @@ fn the_grace_is_kept_to_the_millisecond() {
 }
 
 #[test]
-fn the_adopted_instance_and_one_of_a_generation_that_the_record_has_not_come_to_are_no_orphans() {
+fn an_instance_newer_than_the_record_is_no_orphan() {
     let mut worker = orphaned(OLD);
     refused(&worker, &proposal(HOME), Rule::NotAnOrphan);
     for (generation, rule) in [(3, Rule::OrphanGrace), (4, Rule::NotAnOrphan)] {
-        beside(&mut worker, generation);
+        add_generation(&mut worker, generation);
         refused(&worker, &proposal(NEW), rule);
     }
     refused(&worker, &proposal("i-made-up"), Rule::NotThisWorkers);
 }
 
 #[test]
-fn one_whose_launch_is_over_is_an_orphan_beside_an_older_one_that_was_adopted() {
+fn a_newer_instance_is_an_orphan_once_its_launch_is_over() {
     let launch = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
     let announced = Intent {
         mutation: launch.mutation().clone(),
@@ -180,13 +180,13 @@ fn one_whose_launch_is_over_is_an_orphan_beside_an_older_one_that_was_adopted() 
         let record = &mut worker.record.stored.as_mut().unwrap().record;
         record.generation = Generation::new(4);
         record.intent = intent;
-        beside(&mut worker, 4);
+        add_generation(&mut worker, 4);
         refused(&worker, &proposal(NEW), rule);
     }
 }
 
 #[test]
-fn one_scan_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
+fn a_scan_that_does_not_show_the_orphan_begins_its_grace_anew() {
     let without = |id: &'static str| all().into_iter().filter(move |it| it.id.as_str() != id);
     let stopped = all().into_iter().map(|mut it| {
         if it.id.as_str() == OLD {
@@ -218,7 +218,7 @@ fn one_scan_that_does_not_show_it_as_an_orphan_begins_its_grace_anew() {
 }
 
 #[test]
-fn a_hole_between_scans_begins_the_grace_anew_and_one_failed_scan_is_no_hole() {
+fn missing_scans_begin_the_grace_anew_and_one_failed_scan_does_not() {
     let interval = Limits::default().scan_interval.get();
     let after = |hole: u64| {
         let mut worker = orphaned_since(ago(Millis::new(2 * grace().get())), OLD);
@@ -277,7 +277,7 @@ fn an_orphan_handed_out_within_idle_min_is_kept_to_the_millisecond() {
 }
 
 #[test]
-fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_matter() {
+fn an_orphan_that_a_pass_reads_is_kept() {
     let mut worker = orphaned(OLD);
     worker.asking.looks_at = vec![OLD.into()];
     refused(&worker, &proposal(OLD), Rule::InUse);
@@ -286,7 +286,7 @@ fn an_orphan_that_a_pass_is_reading_is_kept_and_a_pass_about_another_does_not_ma
 }
 
 #[test]
-fn an_orphan_is_ended_within_the_budget_of_stops_and_alone() {
+fn an_orphan_is_ended_within_the_stop_budget_and_in_single_flight() {
     let mut worker = orphaned(OLD);
     let budget = worker.pool.limits.worker_budget;
     for _ in 0..budget.stops {

@@ -1,4 +1,5 @@
-//! What is different where instances are Fargate tasks: they end when they are stopped, and ECS forgets tokens.
+//! Tests of the rules for Fargate tasks, which end when they are stopped, and for ECS, which
+//! forgets tokens.
 
 use super::*;
 use crate::facts::LaunchAttempt;
@@ -31,7 +32,7 @@ fn fargate_worker() -> WorkerFacts {
     worker
 }
 
-/// An unanswered launch that was first sent so long ago.
+/// A worker with an unanswered launch that was first sent `ago`.
 fn unanswered(source: LaunchSource, ago: Millis) -> WorkerFacts {
     let mut worker = fargate_worker();
     worker.attempt = Some(LaunchAttempt {
@@ -52,7 +53,7 @@ fn unanswered(source: LaunchSource, ago: Millis) -> WorkerFacts {
 }
 
 #[test]
-fn every_stop_of_a_task_is_its_end_and_clears_the_pointer_all_the_same() {
+fn every_stop_of_a_task_terminates_it_and_clears_the_pointer() {
     let mut worker = fargate_worker();
     see(&mut worker, "task", InstanceState::Running);
     adopt(&mut worker, "task");
@@ -78,7 +79,7 @@ fn every_stop_of_a_task_is_its_end_and_clears_the_pointer_all_the_same() {
 }
 
 #[test]
-fn a_task_is_never_started_again_whatever_state_it_is_said_to_be_in() {
+fn a_task_is_never_started_again() {
     let mut worker = fargate_worker();
     for state in [InstanceState::Stopped, InstanceState::Terminated] {
         see(&mut worker, "task", state);
@@ -87,7 +88,7 @@ fn a_task_is_never_started_again_whatever_state_it_is_said_to_be_in() {
 }
 
 #[test]
-fn a_launch_carries_everything_that_its_request_will_say() {
+fn a_launch_carries_the_whole_launch_source() {
     let permit = permitted(&fargate_worker(), &Proposal::Launch, MutationKind::Launch);
     let Mutation::Launch { source: found, .. } = permit.into_mutation() else {
         panic!("a launch was asked for");
@@ -96,7 +97,7 @@ fn a_launch_carries_everything_that_its_request_will_say() {
 }
 
 #[test]
-fn a_pool_without_a_task_definition_launches_nothing_and_says_what_is_missing() {
+fn a_launch_without_a_task_definition_is_refused_by_name() {
     let mut worker = fargate_worker();
     worker.pool.launch = None;
     let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch)).unwrap_err();
@@ -105,7 +106,7 @@ fn a_pool_without_a_task_definition_launches_nothing_and_says_what_is_missing() 
 }
 
 #[test]
-fn a_launch_is_not_sent_again_once_its_token_may_be_forgotten_to_the_millisecond() {
+fn a_launch_is_not_replayed_once_its_token_may_be_forgotten() {
     let lasts = source().token_lasts().unwrap();
     let replay = &Proposal::ReplayLaunch;
     let young = unanswered(source(), Millis::new(lasts.get() - 1));

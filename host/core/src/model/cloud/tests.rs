@@ -29,7 +29,7 @@ fn terminate(compute: Compute) -> Mutation {
     }
 }
 
-/// It is written so, and read as it was written.
+/// Checks that the mutation is written like this and read back unchanged.
 #[track_caller]
 fn check(mutation: &Mutation, written: &Value) {
     assert_eq!(&serde_json::to_value(mutation).unwrap(), written);
@@ -38,7 +38,7 @@ fn check(mutation: &Mutation, written: &Value) {
 }
 
 #[test]
-fn what_is_written_of_ec2_names_the_template_and_no_kind_of_compute() {
+fn an_ec2_mutation_names_the_template_and_no_compute() {
     check(
         &launch(LaunchSource::LaunchTemplate("gpu".to_owned())),
         &json!({"launch": {
@@ -52,7 +52,7 @@ fn what_is_written_of_ec2_names_the_template_and_no_kind_of_compute() {
 }
 
 #[test]
-fn what_is_written_of_fargate_holds_every_parameter_of_the_request() {
+fn a_fargate_launch_holds_every_parameter_of_the_request() {
     let task = FargateTask {
         cluster: "agents".to_owned(),
         task_definition: "agent:7".to_owned(),
@@ -80,7 +80,7 @@ fn what_is_written_of_fargate_holds_every_parameter_of_the_request() {
 }
 
 #[test]
-fn a_launch_made_what_carries_all_its_tags() {
+fn a_launch_made_the_instance_that_carries_all_its_tags() {
     let launch = Mutation::Launch {
         region: "us-east-1".into(),
         source: LaunchSource::LaunchTemplate("gpu".to_owned()),

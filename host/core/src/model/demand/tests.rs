@@ -19,7 +19,7 @@ fn minute(number: u64) -> Instant {
     Instant::from_ms(number * MINUTE.get())
 }
 
-/// Samples of successive minutes from this one on.
+/// Samples of successive minutes, beginning with minute `first`.
 fn samples(first: u64, counts: &[u64]) -> Vec<Sample> {
     let sample = |(minutes, count): (u64, &u64)| Sample {
         at: minute(first + minutes),
@@ -37,7 +37,7 @@ fn requests(count: u32, minutes: u64, until: Instant) -> DemandReading {
 }
 
 #[test]
-fn dimensions_are_filled_in_for_each_worker_and_what_is_no_placeholder_stays() {
+fn placeholders_in_dimensions_are_filled_in_for_each_worker() {
     let dimensions = [
         ("a", "{instance}"),
         ("b", "{worker}-{tag_value}!"),
@@ -65,7 +65,7 @@ fn only_complete_periods_are_asked_for() {
 }
 
 #[test]
-fn a_window_is_what_its_samples_cover() {
+fn a_window_is_the_time_that_its_samples_cover() {
     let reading = |counts: &[u64]| spec().reading_of(&samples(20, counts), minute(0));
     assert_eq!(reading(&[0, 2, 1]), requests(3, 3, minute(23)));
     assert_eq!(reading(&[0; 10]), requests(0, 10, minute(30)));
@@ -77,7 +77,7 @@ fn a_window_is_what_its_samples_cover() {
 }
 
 #[test]
-fn fewer_samples_than_the_least_are_too_few_to_tell_and_not_zero() {
+fn fewer_samples_than_the_minimum_are_too_few_to_tell() {
     let reading = |counts: &[u64]| spec().reading_of(&samples(20, counts), minute(0));
     assert_eq!(reading(&[]), DemandReading::TooFew);
     assert_eq!(reading(&[7]), DemandReading::TooFew);

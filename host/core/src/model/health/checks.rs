@@ -1,24 +1,25 @@
-//! EC2's status checks: the provider's own look at an instance and at what it runs on.
+//! EC2's status checks: the provider's own checks of an instance and of the hardware under it.
 
 use serde::{Deserialize, Serialize};
 
 use super::Observation;
 
-/// What one check says, in the provider's words (EC2 API reference, InstanceStatusSummary, `Status`).
+/// The result of one check, in the provider's words (EC2 API reference, InstanceStatusSummary,
+/// `Status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
-    /// All is well.
+    /// The check passed.
     Ok,
-    /// Something is wrong.
+    /// The check failed.
     Impaired,
-    /// It has not been made since the instance began to run.
+    /// The check has not run since the instance began to run.
     Initializing,
-    /// It could not be made.
+    /// The check could not run.
     InsufficientData,
     /// There is nothing to check.
     NotApplicable,
-    /// A word that is not known here, or none.
+    /// The provider sent a word that reeve does not know, or none.
     #[default]
     Unknown,
 }
@@ -41,14 +42,15 @@ impl Check {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatusChecks {
-    /// Of the instance: its software and its network.
+    /// The check of the instance: its software and its network.
     pub instance: Check,
-    /// Of the host that it runs on.
+    /// The check of the hardware that the instance runs on.
     pub system: Check,
 }
 
 impl StatusChecks {
-    /// One impaired check is bad, two that are ok are good; anything else says nothing.
+    /// The reading that both checks make: bad if one is impaired, good if both are ok, and
+    /// otherwise unavailable.
     pub fn observation(&self) -> Observation {
         let (instance, system) = (self.instance.as_str(), self.system.as_str());
         let text = format!("the instance check is {instance}, the system check {system}");
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_impaired_is_bad_and_only_two_that_are_ok_are_good() {
+    fn one_impaired_check_is_bad_and_two_ok_checks_are_good() {
         let cases = [
             (Check::Ok, Check::Ok, Sign::Good),
             (Check::Impaired, Check::Ok, Sign::Bad),

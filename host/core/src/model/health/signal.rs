@@ -1,4 +1,4 @@
-//! One signal of a worker's health over time, and the rule over several.
+//! One signal of a worker's health over time, and the rules over several signals.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::RestartRule;
 use crate::model::time::Instant;
 
-/// What can be said of a worker's health, in the order in which they are named as a cause.
+/// The kinds of signals, in the order in which they are named as a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignalKind {
-    /// The host asked the instance over HTTP.
+    /// An HTTP probe by the host.
     Http,
-    /// The host connected to it.
+    /// A TCP probe by the host.
     Tcp,
-    /// EC2's own checks.
+    /// EC2's status checks.
     StatusChecks,
-    /// The box speaks by itself.
+    /// The heartbeats of the box.
     Heartbeat,
 }
 
@@ -35,7 +35,7 @@ impl SignalKind {
         }
     }
 
-    /// The cause of a restart that is asked for because of it.
+    /// The cause of a restart that this signal asks for.
     pub fn cause(self) -> &'static str {
         match self {
             Self::Http | Self::Tcp => "probe-failed",
@@ -44,26 +44,26 @@ impl SignalKind {
         }
     }
 
-    /// Whether a restart of this cause was asked for by a signal.
+    /// Whether a signal asks for restarts with this cause.
     pub fn is_cause(cause: &str) -> bool {
         Self::ALL.into_iter().any(|kind| kind.cause() == cause)
     }
 }
 
-/// What one reading says.
+/// The sign of one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sign {
-    /// All is well.
+    /// The worker passed.
     Good,
-    /// Something is wrong with the worker.
+    /// The worker failed.
     Bad,
-    /// It could not be read. That proves nothing, either way.
+    /// The reading could not be made. It proves nothing.
     Unavailable,
 }
 
 impl Sign {
-    /// Every one.
+    /// All signs.
     pub const ALL: [Self; 3] = [Self::Good, Self::Bad, Self::Unavailable];
 
     /// The stable name.
@@ -76,27 +76,27 @@ impl Sign {
     }
 }
 
-/// One reading, with the words for it.
+/// One reading in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// What it says.
+    /// The sign of the reading.
     pub sign: Sign,
-    /// Why, in words.
+    /// The reason, in words.
     pub text: String,
 }
 
 impl Observation {
-    /// A good one.
+    /// A good reading.
     pub fn good(text: impl Into<String>) -> Self {
         Self::new(Sign::Good, text)
     }
 
-    /// A bad one.
+    /// A bad reading.
     pub fn bad(text: impl Into<String>) -> Self {
         Self::new(Sign::Bad, text)
     }
 
-    /// None at all.
+    /// An unavailable reading.
     pub fn unavailable(text: impl Into<String>) -> Self {
         Self::new(Sign::Unavailable, text)
     }
@@ -109,32 +109,32 @@ impl Observation {
     }
 }
 
-/// What enough readings in a row have come to.
+/// The conclusion from enough readings in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing yet.
+    /// No conclusion yet.
     #[default]
     Unknown,
-    /// The worker is well.
+    /// The worker is healthy by this signal.
     Up,
-    /// It is not.
+    /// The worker is unhealthy by this signal.
     Down,
 }
 
-/// What one signal has said of one life of one instance.
+/// The readings of one signal in one life of the worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
     /// The latest reading.
     pub sign: Sign,
-    /// When that was asked for.
+    /// When the latest reading was asked for.
     pub at: Instant,
-    /// Since when each reading was the same.
+    /// Since when every reading has had the same sign.
     pub since: Instant,
-    /// How many of them in a row count towards a conclusion.
+    /// The number of readings in the present row that count toward a conclusion.
     pub row: u32,
-    /// When the first of these was asked for.
+    /// When the first reading of the row was asked for.
     pub row_since: Instant,
-    /// What the rows so far have come to. An unavailable reading leaves it as it is.
+    /// The conclusion so far. An unavailable reading does not change it.
     pub standing: Standing,
     /// The latest reading in words.
     pub text: String,
@@ -157,8 +157,9 @@ impl Signal {
         }
     }
 
-    /// Takes in a reading that was asked for at `at`. One that does not `count` is shown and concludes nothing.
-    /// `thresholds`: bad ones in a row that make it bad, good ones that make it good again.
+    /// Takes in a reading that was asked for at `at`. A reading that does not count is shown and
+    /// concludes nothing. `thresholds` are the numbers of bad and of good readings in a row that
+    /// change the standing.
     pub fn take_in(
         &mut self,
         observation: Observation,
@@ -191,7 +192,7 @@ impl Signal {
         }
     }
 
-    /// Failures in a row that count towards a conclusion.
+    /// Failures in a row that count toward a conclusion.
     pub fn failures(&self) -> u32 {
         match self.sign {
             Sign::Bad => self.row,
@@ -203,14 +204,15 @@ impl Signal {
         self.sign != Sign::Unavailable
     }
 
-    /// Bad for long enough, and bad still.
+    /// Whether the signal is down, and its latest reading is bad.
     fn is_bad(&self) -> bool {
         self.sign == Sign::Bad && self.standing == Standing::Down
     }
 }
 
-/// The signal for which the worker is unhealthy, if it is: by [`RestartRule::All`] every available one must be bad
-/// and at least one be available, else one bad one is enough.
+/// The signal by which the worker is unhealthy; `None` if it is healthy. By [`RestartRule::All`]
+/// every available signal must be bad, and at least one must be available. Otherwise one bad signal
+/// is enough.
 pub fn bad_signal(rule: RestartRule, signals: &Signals) -> Option<SignalKind> {
     let mut available = signals.values().filter(|signal| signal.is_available());
     let holds = rule != RestartRule::All || available.all(Signal::is_bad);
@@ -219,8 +221,9 @@ pub fn bad_signal(rule: RestartRule, signals: &Signals) -> Option<SignalKind> {
     first.filter(|_| holds).map(|(kind, _)| *kind)
 }
 
-/// Whether the worker is certainly well: a signal says so, none is still to be concluded from, and the rule by which
-/// it would be unhealthy cannot hold. A bad signal that has become unavailable is not good for that.
+/// Whether the worker is certainly healthy: a signal says so, every available signal has a
+/// conclusion, and the rule by which the worker would be unhealthy cannot hold. A bad signal that
+/// becomes unavailable still counts as bad.
 pub fn is_well(rule: RestartRule, signals: &Signals) -> bool {
     let is = |signal: &Signal, standing| signal.standing == standing;
     let mut available = signals.values().filter(|signal| signal.is_available());

@@ -17,23 +17,23 @@ pub struct Candidate {
     pub tags: Vec<Tag>,
 }
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
-    /// Newest launch first, at most 100.
+    /// The candidates, newest launch first, at most 100.
     pub candidates: Vec<Candidate>,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
 }
 
-/// Which candidate.
+/// The choice among the candidates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
-    /// This one.
+    /// Take this candidate.
     Take(InstanceId),
-    /// None of them.
+    /// Take none of them.
     None,
 }
 
@@ -46,13 +46,13 @@ impl fmt::Display for Choice {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// Which candidate.
+    /// The choice among the candidates.
     pub choice: Choice,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// How long a `none` holds for the same candidates.
     pub valid_for_ms: u32,

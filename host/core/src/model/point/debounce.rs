@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Age, Reason};
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
     /// Why the restart is asked for, 1 to 64 bytes.
     pub cause: String,
-    /// Since the latest restart began.
+    /// How long ago the latest restart began.
     pub last_started: Age,
-    /// Whether it is still in flight.
+    /// Whether the latest restart is still in flight.
     pub in_flight: bool,
-    /// Whether it had this same cause.
+    /// Whether the latest restart had the same cause.
     pub same_cause: bool,
-    /// Requests dropped since it began.
+    /// Requests that were dropped since the latest restart began.
     pub dropped: u32,
     /// Whether a deferred restart is already waiting.
     pub deferred: bool,
@@ -26,7 +26,7 @@ pub struct Input {
     pub settings: String,
 }
 
-/// What to do with the request.
+/// The choice about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
@@ -48,13 +48,13 @@ impl fmt::Display for Choice {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// What to do.
+    /// The choice.
     pub choice: Choice,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// How long the answer holds for requests of the same cause.
     pub valid_for_ms: u32,

@@ -1,6 +1,6 @@
-//! The five decision points: what each is asked, what it may answer, and what holds when no answer
-//! can be had. The types mirror `wit/` name by name, and their JSON form uses the WIT names, so a
-//! journaled input can be pasted into a policy's case file.
+//! The five decision points, with the input and the verdict of each. The types mirror `wit/` name
+//! by name, and their JSON form uses the WIT names, so a journaled input can be pasted into a
+//! policy's case file.
 
 pub mod adopt;
 pub mod debounce;
@@ -25,7 +25,7 @@ pub enum Point {
     Resolve,
     /// Which running instance embodies the worker?
     Adopt,
-    /// It runs without an address: look again?
+    /// The instance runs without an address: look again?
     RetryIp,
     /// A restart is asked for: do it?
     Debounce,
@@ -70,7 +70,7 @@ impl fmt::Display for Point {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Age {
-    /// It has not happened, or was not seen.
+    /// The event has not happened, or was not seen.
     #[default]
     None,
     /// Milliseconds since, saturating.
@@ -96,9 +96,9 @@ pub struct InstanceFacts {
     pub state: InstanceState,
     /// How old that reading is.
     pub observed: Age,
-    /// Since when the host has seen it in this state, at least.
+    /// How long the host has read it in this state, at least.
     pub in_state: Age,
-    /// Since when it is launched or started, by the provider's record.
+    /// How long ago it was launched or last started, by the provider's record.
     pub launched: Age,
     /// Which addresses it has.
     pub addresses: Addresses,
@@ -162,8 +162,8 @@ impl Input {
         }
     }
 
-    /// Puts the pool's settings for the bound policy into the input. The slot does it, because
-    /// settings change together with the component they belong to.
+    /// Sets the pool's settings for the bound policy. The slot calls this, because settings change
+    /// together with the component that they belong to.
     pub fn set_settings(&mut self, settings: &str) {
         let place = match self {
             Self::Resolve(input) => &mut input.settings,
@@ -216,7 +216,7 @@ impl Verdict {
         }
     }
 
-    /// What is proposed, in a few words: `start i-a`, `keep`.
+    /// The proposal in a few words: `start i-a`, `keep`.
     pub fn summary(&self) -> String {
         match self {
             Self::Resolve(verdict) => verdict.action.to_string(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Age, InstanceFacts, Reason, Tag};
 
-/// What the instance is to the worker.
+/// The role of an instance for the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -30,11 +30,11 @@ pub struct Sample {
     pub ago_ms: u32,
 }
 
-/// The worker's demand as a metric outside the host tells it.
+/// The worker's demand by a metric outside the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
-    /// No metric, or it could not be read.
+    /// The pool has no metric, or the metric could not be read.
     #[default]
     Unavailable,
     /// Too few samples to tell.
@@ -57,21 +57,21 @@ pub struct LocalTime {
     pub offset_min: i16,
 }
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
     /// The instance in question.
     pub instance: InstanceFacts,
-    /// What it is to the worker.
+    /// The role of the instance.
     pub role: Role,
-    /// Since a resolve last handed it out; `none`: never.
+    /// How long ago a resolve last handed the instance out; `none` if it never did.
     pub handed_out: Age,
-    /// Since the last activity known.
+    /// How long ago the last known activity was.
     pub last_activity: Age,
     /// Deliveries not reported processed.
     pub work_in_flight: u32,
-    /// What remains of the busy lease, 0 when none is held.
+    /// How much longer the busy lease lasts; 0 if none is held.
     pub busy_remaining_ms: u32,
     /// Demand from a metric.
     pub demand: Demand,
@@ -81,11 +81,11 @@ pub struct Input {
     pub tags: Vec<Tag>,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
-    /// What the policy returned last time for this instance.
+    /// The state that the policy returned last time for this instance.
     pub memo: String,
 }
 
-/// What to do with the instance.
+/// The choice about the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
@@ -107,16 +107,16 @@ impl fmt::Display for Choice {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// What to do.
+    /// The choice.
     pub choice: Choice,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// When to ask again at the earliest.
+    /// The pause before the policy may be asked again.
     pub look_again_ms: u32,
-    /// Handed back next time.
+    /// The state to pass back in the next input.
     pub memo: String,
 }

@@ -1,4 +1,5 @@
-//! `resolve`: where is my worker? See `wit/resolve.wit` for when it is asked and what each answer means.
+//! `resolve`: where is my worker? `wit/resolve.wit` says when it is asked, and what each answer
+//! means.
 
 use std::fmt;
 
@@ -7,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{AddressKind, Age, InstanceFacts, Reason, seconds};
 use crate::model::id::InstanceId;
 
-/// What the pointer said when it was last read.
+/// The last reading of the pointer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pointer {
-    /// Not read, or the reading failed.
+    /// The pointer was not read, or the reading failed.
     #[default]
     Unknown,
     /// Empty, absent or the sentinel `none`.
     Empty,
-    /// It names this instance.
+    /// The pointer names this instance.
     Names(InstanceId),
 }
 
@@ -24,23 +25,23 @@ pub enum Pointer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adopted {
-    /// No instance does.
+    /// No instance embodies the worker.
     #[default]
     None,
-    /// This one does.
+    /// This instance embodies the worker.
     Instance(InstanceId),
 }
 
-/// What the `adopt` policy said in this pass.
+/// The result of `adopt` in this pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adoption {
-    /// It was not asked.
+    /// `adopt` was not asked.
     #[default]
     NotAsked,
-    /// It took none of the candidates, or there were none.
+    /// `adopt` took none of the candidates, or there were none.
     Declined,
-    /// It took one.
+    /// `adopt` took a candidate.
     Taken,
 }
 
@@ -97,7 +98,7 @@ impl FailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Failure {
-    /// Its kind.
+    /// The kind of the failure.
     pub kind: FailureKind,
     /// Milliseconds ago.
     pub ago_ms: u32,
@@ -109,14 +110,14 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LastFailure {
-    /// It did not fail, or there was none.
+    /// The last launch or start did not fail, or there was none.
     #[default]
     None,
-    /// It failed.
+    /// The last launch or start failed.
     Failed(Failure),
 }
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
@@ -128,7 +129,7 @@ pub struct Input {
     pub instances: Vec<InstanceFacts>,
     /// Age of the last complete tag scan.
     pub scanned: Age,
-    /// What `adopt` said in this pass.
+    /// The result of `adopt` in this pass.
     pub adoption: Adoption,
     /// The mutation under way.
     pub in_flight: InFlight,
@@ -136,7 +137,7 @@ pub struct Input {
     pub last_failure: LastFailure,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
-    /// What the policy returned last time.
+    /// The state that the policy returned last time.
     pub memo: String,
 }
 
@@ -150,7 +151,7 @@ pub struct Target {
     pub address: AddressKind,
 }
 
-/// What to do.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -162,9 +163,9 @@ pub enum Action {
     Start(InstanceId),
     /// Launch a new instance.
     Launch,
-    /// Something is under way; the caller comes back after so many milliseconds.
+    /// Something is under way; the caller comes back after this many milliseconds.
     Wait(u32),
-    /// Nothing can be done now; the caller comes back after so many milliseconds.
+    /// Nothing can be done yet; the caller comes back after this many milliseconds.
     Unavailable(u32),
 }
 
@@ -181,16 +182,16 @@ impl fmt::Display for Action {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// How long a `serve` may be repeated without asking, while nothing it rests on changes.
+    /// How long a `serve` may be repeated without asking, while the facts behind it stay.
     pub valid_for_ms: u32,
-    /// Handed back next time.
+    /// The state to pass back in the next input.
     pub memo: String,
 }

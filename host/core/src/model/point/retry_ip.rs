@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::{Age, Reason, seconds};
 
-/// What the policy is told.
+/// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
     /// Readings without an address so far, 1 at the first call.
     pub tries: u32,
-    /// Milliseconds since the first of them.
+    /// Milliseconds since the first of these readings.
     pub waited_ms: u32,
-    /// Since the provider launched or started the instance.
+    /// How long ago the provider launched or started the instance.
     pub launched: Age,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Next {
-    /// Read again after so many milliseconds; the caller waits.
+    /// Read again after this many milliseconds; the caller waits.
     Again(u32),
-    /// Tell the caller to come back after so many milliseconds; the host goes on looking.
+    /// Tell the caller to come back after this many milliseconds; the host keeps looking.
     GiveUp(u32),
 }
 
@@ -39,13 +39,13 @@ impl fmt::Display for Next {
     }
 }
 
-/// What the policy answered.
+/// The verdict of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Verdict {
-    /// What to do next.
+    /// The next step.
     pub next: Next,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// How long a `give-up` answers later callers too.
     pub valid_for_ms: u32,

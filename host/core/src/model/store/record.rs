@@ -1,4 +1,5 @@
-//! The record of one worker: who acts for it, what is under way, and which instance embodies it.
+//! The record of one worker: the lease, the mutation under way, and the instance that embodies the
+//! worker.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,81 +11,87 @@ use crate::model::restart::Restart;
 use crate::model::time::Instant;
 use crate::model::token::SecretHash;
 
-/// What changes by compare-and-set.
+/// The half of a worker's record that changes by compare-and-set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WorkerRecord {
-    /// The fencing token: the next one for each lease that is taken. Only rises (G6).
+    /// The fencing token; each lease that is taken gets the next one. Only rises (G6).
     pub epoch: Epoch,
-    /// Who may act for the worker; `None`: whoever takes the lease next.
+    /// The host that holds the lease; `None` if it is free.
     pub lease: Option<HostId>,
-    /// Who wrote this. It tells two hosts apart that write the same content at the same time: only one of them has
-    /// written it.
+    /// The host that wrote this version. The field tells two hosts apart that write the same
+    /// content at the same time, because only one write succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<HostId>,
     /// The latest provisioning attempt. Only rises (G1).
     pub generation: Generation,
-    /// Where the worker stands in its life.
+    /// The phase of the worker's life.
     pub phase: Phase,
-    /// The mutation under way; written before it is sent, cleared with its outcome.
+    /// The mutation under way. The intent is written before the mutation is sent, and cleared with
+    /// the outcome.
     pub intent: Option<Intent>,
     /// The instance that embodies the worker.
     pub adopted: Option<Adopted>,
-    /// The one that embodied it last, while none does: a box of an older one was told that it is superseded, and
-    /// has ended for good.
+    /// The instance that embodied the worker last, while none does. Boxes of older instances were
+    /// told that they are superseded, and have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Former>,
-    /// The last failure, until something succeeds.
+    /// The last failure of a launch or start; cleared by a success.
     pub last_error: Option<LastError>,
-    /// What the worker's box has registered; `None`: none has since the worker was forgotten.
+    /// The credential of the worker's box; `None` if no box has registered since the state was
+    /// cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
-    /// The last register that was refused, until one succeeds.
+    /// The last register that was refused; cleared by a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_error: Option<LastError>,
-    /// An operator's pause; `None`: there is none. Left out of the JSON then, so that a host which knows of no
-    /// pauses reads every other record, and refuses this one instead of acting for the worker.
+    /// An operator's pause; `None` if there is none. `None` is left out of the JSON, so that a host
+    /// without support for pauses reads every other record, and refuses this one instead of acting
+    /// for the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
-    /// The latest restart; `None`: there was none since the worker was forgotten.
+    /// The latest restart; `None` if there was none since the state was cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// The adopted instance is about to be reaped, unless it comes into use; `None`: it is not.
+    /// The drain of the adopted instance before a reap; `None` if the instance does not drain. Use
+    /// cancels the drain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draining: Option<Draining>,
 }
 
-/// Nothing is changed in the cloud for the worker, whoever asks, until an operator resumes it.
+/// An operator's pause: the host changes nothing in the cloud for the worker until an operator
+/// resumes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Paused {
-    /// Since when, by the clock of the host that took the command. For people; no rule looks at it.
+    /// Since when, by the clock of the host that accepted the command. For people; no rule reads
+    /// it.
     pub since: Instant,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: Option<String>,
-    /// The host that took the command.
+    /// The host that accepted the command.
     pub by: HostId,
 }
 
-/// Where a worker stands in its life. Activity counts in [`Phase::Running`] only.
+/// The phases of a worker's life. Activity counts in [`Phase::Running`] only.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Nothing embodies it.
+    /// No instance embodies the worker.
     #[default]
     Absent,
     /// A launch or start is under way.
     Provisioning,
     /// An instance is adopted.
     Running,
-    /// Its instance is being stopped or terminated.
+    /// The worker's instance is being stopped or terminated.
     Ending,
 }
 
 impl Phase {
-    /// The text the store keeps.
+    /// The text in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -95,19 +102,20 @@ impl Phase {
     }
 }
 
-/// A mutation that was permitted, with all that it takes to send it again unchanged.
+/// A permitted mutation, with everything that a replay needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Intent {
-    /// What is about to be done; a launch with its token.
+    /// The mutation; a launch includes its token.
     pub mutation: Mutation,
-    /// The generation it belongs to.
+    /// The generation that the mutation belongs to.
     pub generation: Generation,
-    /// The epoch that was current when it was committed.
+    /// The epoch that was current when the intent was committed.
     pub epoch: Epoch,
-    /// The decision it rests on, of the host that committed it.
+    /// The decision that the mutation rests on, by the host that committed it.
     pub decision: DecisionId,
-    /// When it was first committed, by the clock of that host. For that host and for people; no other host goes by it.
+    /// When the intent was first committed, by the clock of that host. Only that host and people
+    /// use the time.
     pub since: Instant,
 }
 
@@ -115,16 +123,17 @@ pub struct Intent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Adopted {
-    /// Which.
+    /// The instance.
     pub id: InstanceId,
-    /// Its generation; 0 when something else launched it and reeve has launched nothing since.
+    /// The generation of the instance; 0 if another program launched it and reeve has launched none
+    /// since.
     pub generation: Generation,
     /// Since when, by the clock of the host that adopted it.
     pub since: Instant,
-    /// How it came about.
+    /// How the instance became the adopted one.
     pub how: How,
-    /// Deliveries that were not reported processed when it was adopted. The instance before took them with
-    /// it, so they are no work of this one.
+    /// Deliveries that were not reported processed at the adoption. The instance before took them,
+    /// so they are no work of this one.
     #[serde(default)]
     pub unfinished_before: u64,
 }
@@ -133,9 +142,9 @@ pub struct Adopted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Former {
-    /// Which.
+    /// The instance.
     pub id: InstanceId,
-    /// Its generation.
+    /// The generation of the instance.
     pub generation: Generation,
 }
 
@@ -143,11 +152,11 @@ pub struct Former {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// Launched by a host.
+    /// A host launched the instance.
     Launched,
-    /// Started by a host.
+    /// A host started the instance.
     Started,
-    /// Found running, by its tags or because the pointer named it.
+    /// The instance was found running, by its tags or because the pointer named it.
     Found,
 }
 
@@ -159,13 +168,13 @@ pub struct LastError {
     pub code: String,
     /// The sentence for people.
     pub text: String,
-    /// When it came up last.
+    /// When the failure last happened.
     pub at: Instant,
-    /// How often in a row.
+    /// The number of failures in a row.
     pub count: u32,
 }
 
-/// The adopted instance is not handed out any more, and is ended after a while if nobody used it meanwhile.
+/// A drain: the adopted instance is not handed out, and is ended after a while unless it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Draining {
@@ -173,45 +182,46 @@ pub struct Draining {
     pub instance: InstanceId,
     /// Since when, by the clock of the host that marked it.
     pub since: Instant,
-    /// What the `reap` policy has said, of that host.
+    /// The `reap` decision behind the drain, by that host.
     pub decision: DecisionId,
-    /// What is to be done with it.
+    /// How the instance will be ended.
     pub choice: Choice,
     /// Why.
     pub reason: Reason,
 }
 
-/// What a box may show for an instance: hashes of its tokens. At any time one is in force, its successor may
-/// have been handed out, and its predecessor is still good for what was on its way.
+/// The credential of a box: hashes of its tokens. At any time one token is in force. Its successor
+/// may have been handed out, and its predecessor is accepted for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Credential {
     /// The instance that registered.
     pub instance: InstanceId,
-    /// The generation it was then.
+    /// The generation of the instance at that time.
     pub generation: Generation,
-    /// The nonce of that register: a reply that was lost is made good for the same one.
+    /// The nonce of that register. A repeated register with the same nonce gets its lost response
+    /// again.
     pub nonce: SecretHash,
     /// The token in force.
     pub token: SecretHash,
-    /// Since when, by the clock of the host that minted it.
+    /// Since when the token is in force, by the clock of the host that minted it.
     pub minted_at: Instant,
-    /// The successor that a heartbeat was answered with. It comes into force when it is first shown, so that
-    /// a reply that is lost locks nobody out.
+    /// The successor that the response to a heartbeat carried. Its first use puts it in force, so a
+    /// lost response locks no box out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Offered>,
-    /// The predecessor, while requests that show it may be on their way.
+    /// The predecessor, while requests with it may be on their way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
 }
 
-/// A token that a box was given and has not shown yet.
+/// A token that a box was given and has not used yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Offered {
-    /// Its hash.
+    /// The token's hash.
     pub token: SecretHash,
-    /// When it was minted.
+    /// When the token was minted.
     pub at: Instant,
 }
 
@@ -219,9 +229,9 @@ pub struct Offered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Replaced {
-    /// Its hash.
+    /// The token's hash.
     pub token: SecretHash,
-    /// Until when it is still good.
+    /// Until when the token is accepted.
     pub until: Instant,
 }
 
@@ -230,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_without_a_pause_looks_as_it_did_before_there_were_pauses() {
+    fn a_record_without_a_pause_has_no_pause_field() {
         let before = r#"{"epoch":3,"lease":"host","generation":2,"phase":"running","intent":null,"adopted":null,"last-error":null}"#;
         let record: WorkerRecord = serde_json::from_str(before).unwrap();
         assert_eq!(record.paused, None);
@@ -238,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_a_field_that_a_host_without_pauses_refuses_to_read() {
+    fn a_host_without_pauses_refuses_a_record_with_a_pause() {
         let paused = Paused {
             since: Instant::from_ms(7),
             reason: None,

@@ -1,4 +1,5 @@
-//! The two sources, the record and the cloud: while one is silent, old or says otherwise, the orphan is kept.
+//! Tests of the two sources, the record and the cloud: an orphan is kept while one of them is
+//! silent, is old, or disagrees.
 
 use super::*;
 
@@ -51,7 +52,7 @@ fn an_orphan_is_kept_unless_it_was_read_by_its_id_after_its_grace() {
 }
 
 #[test]
-fn an_orphan_is_kept_when_the_look_by_id_says_something_else_than_the_scans() {
+fn an_orphan_is_kept_if_the_look_by_id_disagrees_with_the_scans() {
     let mut stopped = instance(OLD, Some(2));
     stopped.state = InstanceState::Stopping;
     let mut moved = instance(OLD, Some(2));

@@ -71,7 +71,7 @@ fn one_bad_signal_is_enough_unless_all_that_are_available_must_be_bad() {
     let back: &[Sign] = &[Bad, Bad, Bad, Good];
     let well: &[Sign] = &[Bad, Bad, Bad, Good, Good];
     let away: &[Sign] = &[Unavailable];
-    // The signals; what `any` and `all` make of them; whether the worker is well by each.
+    // The signals; the results by `any` and by `all`; whether the worker is well by each.
     let cases = [
         (down, up, Some(http), None, (false, true)),
         (up, down, Some(heartbeat), None, (false, true)),
