@@ -73,9 +73,14 @@ struct Wanted {
 }
 
 impl Flow for Orphans {
-    fn hear(&mut self, _facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
+    fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
         match happened {
-            Happened::Scanned { error: None, .. } => self.heard.push(Heard::Scanned),
+            Happened::Scanned { error: None, .. } => {
+                let is_alone = facts.instances.len() <= 1;
+                if !is_alone || self.look.is_some() || !self.memory.is_empty() {
+                    self.heard.push(Heard::Scanned);
+                }
+            }
             Happened::RecordRead { asked_at, .. } if self.look.is_some() => {
                 self.heard.push(Heard::RecordRead(*asked_at));
             }

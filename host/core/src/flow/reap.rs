@@ -113,7 +113,7 @@ impl Flow for Reap {
             Happened::TimerFired(WorkerTimer::Drained) => Heard::Drained,
             Happened::Scanned { error: None, .. } => {
                 self.memory.retain(|id, _| facts.instances.contains_key(id));
-                if facts.asking.awaits_scan {
+                if facts.asking.awaits_scan || !facts.pool.reap {
                     return;
                 }
                 Heard::Scanned

@@ -42,7 +42,7 @@ enum Heard {
 }
 
 impl Flow for Recovery {
-    fn hear(&mut self, _facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
+    fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
         match happened {
             Happened::Started
             | Happened::Written(WriteEnd::Lost)
@@ -65,7 +65,9 @@ impl Flow for Recovery {
             Happened::Scanned {
                 asked_at,
                 error: None,
-            } => self.heard.push(Heard::Scanned(*asked_at)),
+            } if facts.attempt.is_some() => {
+                self.heard.push(Heard::Scanned(*asked_at));
+            }
             _ => {}
         }
     }

@@ -74,7 +74,7 @@ enum Heard {
 }
 
 impl Flow for Health {
-    fn hear(&mut self, _facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened) {
+    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened) {
         let heard = match happened {
             Happened::Started => Heard::Started,
             Happened::BoxTurnedAway => {
@@ -93,7 +93,11 @@ impl Flow for Health {
                 checks,
             } => Heard::StatusChecks(instance.clone(), *asked_at, checks.clone()),
             Happened::RestartBegun => Heard::RestartBegun,
-            Happened::Scanned { error: None, .. } | Happened::RecordRead { .. } => Heard::News,
+            Happened::Scanned { error: None, .. } | Happened::RecordRead { .. }
+                if facts.pool.health.is_some() =>
+            {
+                Heard::News
+            }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.watch = None;
                 self.restarts_in_row = 0;

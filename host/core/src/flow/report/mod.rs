@@ -63,7 +63,7 @@ enum Heard {
 }
 
 impl Flow for Reports {
-    fn hear(&mut self, _facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
+    fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
         let heard = match happened {
             Happened::Asked {
                 request,
@@ -88,7 +88,11 @@ impl Flow for Reports {
                 refresh,
                 outcome,
             } => Heard::Refreshed(*request, *refresh, *outcome),
-            Happened::Scanned { .. } => Heard::Scanned,
+            Happened::Scanned { .. }
+                if self.unresponsive_told || facts.unfinished_since.is_some() =>
+            {
+                Heard::Scanned
+            }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.unresponsive_told = false;
                 return;

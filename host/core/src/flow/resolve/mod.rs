@@ -63,7 +63,9 @@ impl Flow for Resolve {
                     }
                 }
             }
-            Happened::Scanned { error, .. } => Heard::Scanned(error.clone()),
+            Happened::Scanned { error, .. } if self.is_at(&PassStep::Scan) => {
+                Heard::Scanned(error.clone())
+            }
             Happened::Decided { decision, made } if self.awaited() == Some(*decision) => {
                 Heard::Decided(*decision, made.clone())
             }
