@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
-use crate::flow::shape::{Flow, Progress};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::happened::{Happened, Taken, WriteEnd};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::journal::Entry;
@@ -84,7 +84,11 @@ impl Flow for Commands {
         }
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         self.journal_new(facts, turn);
         // A command after one whose write has just ended joins the write that follows.
         let mut joins_the_rest = false;
@@ -95,18 +99,13 @@ impl Flow for Commands {
             };
             match &pending.at {
                 At::New | At::Queued => pending.take_up(facts, turn),
-                At::Ready | At::Decided(_) if is_held_up => {
-                    return Progress::answered("the write of the record under way");
-                }
+                At::Ready | At::Decided(_) if is_held_up => return None,
                 At::Ready => pending.follow(facts, turn, None),
                 At::Decided(choice) => {
                     let choice = *choice;
                     pending.follow(facts, turn, Some(choice));
                 }
-                At::Reading => return Progress::answered("the reading of the record"),
-                At::WithRestart => return Progress::answered("the restart flow"),
-                At::Deciding(_) => return Progress::answered("the answer of `debounce`"),
-                At::Writing(_) => return Progress::answered("the write of the record"),
+                At::Reading | At::WithRestart | At::Deciding(_) | At::Writing(_) => return None,
                 At::Durable(outcome) => {
                     let outcome = *outcome;
                     joins_the_rest = true;
@@ -120,7 +119,18 @@ impl Flow for Commands {
                 }
             }
         }
-        Progress::Quiet
+        None
+    }
+
+    fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
+        match self.pending.front()?.at {
+            At::Reading => Some(Wait::answered("the reading of the record")),
+            At::Deciding(_) => Some(Wait::answered("the answer of `debounce`")),
+            At::Ready | At::Decided(_) | At::Writing(_) => {
+                Some(Wait::answered("the write of the record"))
+            }
+            At::New | At::Queued | At::WithRestart | At::Durable(_) | At::Ends(_) => None,
+        }
     }
 }
 

@@ -34,10 +34,10 @@ mod restart;
 mod safe_default;
 mod shape;
 
-use shape::{Flow, Progress, Proposed, Wait};
+use shape::{Flow, Proposed};
 
 use crate::act;
-use crate::facts::{Facts, FlowStatus, WorkerFacts};
+use crate::facts::{Facts, FlowStatus, WaitStatus, WorkerFacts};
 use crate::guard::Proposal;
 use crate::happened::Happened;
 use crate::model::id::InstanceId;
@@ -89,15 +89,12 @@ pub(crate) struct Flows {
     resolve: resolve::Resolve,
     orphan: orphan::Orphans,
     health: health::Health,
-    /// What each flow waits for, in the order of [`ORDER`].
-    waits: [Option<Wait>; ORDER.len()],
 }
 
 impl Flows {
     /// Runs one step: all flows hear what happened, then each is advanced, until nothing changes.
     fn step(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, happened: Happened) {
-        turn.tell(happened);
-        self.hear_news(facts, turn);
+        self.hear(facts, turn, &happened);
         let rounds_max = ROUNDS_MAX + self.command.len();
         for _ in 0..rounds_max {
             if !self.round(facts, turn) {
@@ -111,39 +108,45 @@ impl Flows {
         turn.notice(facts, Step::StepUnfinished, text, &[]);
     }
 
-    /// Advances each flow once. News of a flow is heard by all flows before the next is advanced.
-    /// Returns whether another round may be needed.
+    /// Advances each flow that has heard something. News of a flow is heard by all flows before the
+    /// next is advanced. Returns whether another round may be needed.
     fn round(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let mut has_moved = false;
-        for (place, name) in ORDER.into_iter().enumerate() {
-            let progress = self.flow(name).advance(facts, turn);
-            if name == Name::Resolve {
-                act::note_asking(facts, self.resolve.asking());
+        for name in ORDER {
+            if !self.flow(name).has_heard() {
+                continue;
             }
-            self.waits[place] = match progress {
-                Progress::Quiet => None,
-                Progress::Waits(wait) => Some(wait),
-                Progress::Proposes(proposed) => {
-                    self.judge(name, facts, turn, proposed);
-                    has_moved = true;
-                    None
-                }
-            };
-            has_moved |= self.hear_news(facts, turn);
+            has_moved |= self.advance(name, facts, turn);
         }
         has_moved
+    }
+
+    /// Advances one flow. Returns whether it has proposed something or has news.
+    fn advance(&mut self, name: Name, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
+        let proposed = self.flow(name).advance(facts, turn);
+        if name == Name::Resolve {
+            act::note_asking(facts, self.resolve.asking());
+        }
+        let has_proposed = proposed.is_some();
+        if let Some(proposed) = proposed {
+            self.judge(name, facts, turn, proposed);
+        }
+        self.hear_news(facts, turn) || has_proposed
+    }
+
+    /// Has all flows hear of something.
+    fn hear(&mut self, facts: &mut Facts, turn: &Turn<'_>, happened: &Happened) {
+        for name in ORDER {
+            self.flow(name).hear(facts, turn, happened);
+        }
+        act::note_asking(facts, self.resolve.asking());
     }
 
     /// Has all flows hear the news. Returns whether there was news.
     fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let has_news = !turn.news.is_empty();
         while let Some(happened) = turn.news.pop_front() {
-            for name in ORDER {
-                self.flow(name).hear(facts, turn, &happened);
-            }
-        }
-        if has_news {
-            act::note_asking(facts, self.resolve.asking());
+            self.hear(facts, turn, &happened);
         }
         has_news
     }
@@ -168,18 +171,35 @@ impl Flows {
         act::note_asking(facts, self.resolve.asking());
     }
 
-    /// Checks that a second round does nothing. A flow that acts without news would act forever.
+    /// Checks that a second advance of each flow does nothing. A flow that acts without news would act forever.
     fn check_quiet(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         if !turn.shared.checks_itself {
             return;
         }
         let before = turn.effects.len();
-        let has_moved = self.round(facts, turn);
-        assert!(
-            !has_moved && turn.effects.len() == before,
-            "a second advance in a row did something: {:?}",
-            &turn.effects[before..]
-        );
+        for name in ORDER {
+            let has_moved = self.advance(name, facts, turn);
+            assert!(
+                !has_moved && turn.effects.len() == before,
+                "a second advance of {name:?} in a row did something: {:?}",
+                &turn.effects[before..]
+            );
+        }
+    }
+
+    fn waits(&self, facts: &WorkerFacts) -> Vec<WaitStatus> {
+        let flows: [&dyn Flow; ORDER.len()] = [
+            &self.command,
+            &self.restart,
+            &self.recover,
+            &self.reap,
+            &self.report,
+            &self.resolve,
+            &self.orphan,
+            &self.health,
+        ];
+        let waits = flows.iter().filter_map(|flow| flow.waits_for(facts));
+        waits.map(|wait| wait.status()).collect()
     }
 
     fn flow(&mut self, name: Name) -> &mut dyn Flow {
@@ -200,7 +220,7 @@ impl Flows {
         FlowStatus {
             is_unhealthy: self.health.is_unhealthy(facts),
             health: self.health.status(facts, now),
-            waits: self.waits.iter().flatten().map(Wait::status).collect(),
+            waits: self.waits(facts),
             restarts_dropped: self.restart.drops().clone(),
             last_not_yet: self.resolve.last_not_yet().cloned(),
         }

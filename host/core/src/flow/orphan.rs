@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{Facts, Origin, Orphan, OrphanLook, WorkerFacts};
-use crate::flow::shape::{Flow, Progress, Proposed};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{LOOK_AGE_MAX, Permit, Proposal};
 use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query, Reading};
@@ -97,7 +97,11 @@ impl Flow for Orphans {
         }
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Scanned => {
@@ -114,13 +118,16 @@ impl Flow for Orphans {
                 }
             };
             if let Some(proposed) = proposed {
-                return Progress::Proposes(proposed);
+                return Some(proposed);
             }
         }
-        match &self.look {
-            Some(look) => Progress::until("a close look at an orphan", look.begun + LOOK_AGE_MAX),
-            None => Progress::Quiet,
-        }
+        None
+    }
+
+    fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
+        let look = self.look.as_ref()?;
+        let until = look.begun + LOOK_AGE_MAX;
+        Some(Wait::until("a close look at an orphan", until))
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
-use crate::flow::shape::{Flow, Progress, Proposed};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal, Reaping};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::boxes::ReportOutcome;
@@ -143,7 +143,11 @@ impl Flow for Reap {
         self.heard.push(heard);
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Scanned => {
@@ -163,18 +167,22 @@ impl Flow for Reap {
                 Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
             };
             if let Some(proposed) = proposed {
-                return Progress::Proposes(proposed);
+                return Some(proposed);
             }
         }
-        match (&facts.draining, self.drained_at) {
-            (Some(_), Some(at)) => Progress::until("the end of the drain", at),
+        None
+    }
+
+    fn waits_for(&self, facts: &WorkerFacts) -> Option<Wait> {
+        Some(match (&facts.draining, self.drained_at) {
+            (Some(_), Some(at)) => Wait::until("the end of the drain", at),
             (Some(draining), None) => {
                 let left_at = draining.since + facts.pool.limits.drain + LEFT;
-                Progress::until("the host that drains the instance", left_at)
+                Wait::until("the host that drains the instance", left_at)
             }
-            (None, _) if !self.asked.is_empty() => Progress::answered("the answer of `reap`"),
-            (None, _) => Progress::Quiet,
-        }
+            (None, _) if !self.asked.is_empty() => Wait::answered("the answer of `reap`"),
+            (None, _) => return None,
+        })
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
@@ -226,9 +234,9 @@ impl Reap {
             .filter(|known| {
                 let (id, state) = (&known.instance.id, known.instance.state);
                 (state.is_live() || state == InstanceState::Stopped)
+                    && is_due(id)
                     && facts.owns(id)
                     && Some(id) != draining.as_ref()
-                    && is_due(id)
             })
             .map(|known| known.instance.id.clone())
             .collect();

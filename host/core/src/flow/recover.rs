@@ -4,7 +4,7 @@
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, Lease, WorkerFacts};
-use crate::flow::shape::{Flow, Progress, Proposed};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, WriteEnd};
 use crate::model::backoff::{BACKOFF_FIRST, backoff};
@@ -72,7 +72,11 @@ impl Flow for Recovery {
         }
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Look => recover_or_look(facts, turn),
@@ -92,23 +96,27 @@ impl Flow for Recovery {
                 }
             };
             if let Some(proposed) = proposed {
-                return Progress::Proposes(proposed);
+                return Some(proposed);
             }
         }
-        match (&facts.in_flight, &facts.attempt) {
+        None
+    }
+
+    fn waits_for(&self, facts: &WorkerFacts) -> Option<Wait> {
+        Some(match (&facts.in_flight, &facts.attempt) {
             (Some(in_flight), _) if in_flight.is_ours => {
-                Progress::answered("the outcome of the mutation under way")
+                Wait::answered("the outcome of the mutation under way")
             }
-            (Some(_), _) => Progress::unbounded(
+            (Some(_), _) => Wait::unbounded(
                 "the mutation that another host, or an earlier life, did not finish",
                 "a lease is void when its record was unchanged for its length, and a pause holds recovery up",
             ),
-            (None, Some(_)) => Progress::unbounded(
+            (None, Some(_)) => Wait::unbounded(
                 "a definite answer to the launch",
                 "a launch is replayed until its token expires; a pause and a lease hold it up",
             ),
-            (None, None) => Progress::Quiet,
-        }
+            (None, None) => return None,
+        })
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {

@@ -1,4 +1,4 @@
-//! The shape of all flows, and the result of advancing one.
+//! The shape of all flows, what one proposes, and what one waits for.
 
 use crate::facts::{Facts, WaitStatus, WorkerFacts};
 use crate::guard::{Permit, Proposal};
@@ -13,9 +13,16 @@ pub(super) trait Flow {
     /// Takes in what happened. Only the flow's own state changes.
     fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
 
-    /// Acts on what the flow has heard, and returns what the flow waits for. A second call in a row
-    /// does nothing.
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress;
+    /// Whether the flow has heard something that it has not acted on. A flow that has not is not
+    /// advanced.
+    fn has_heard(&self) -> bool;
+
+    /// Acts on what the flow has heard. A second call in a row does nothing. `Some`: the flow wants
+    /// the cloud changed; it gets the guard's answer at once, and is advanced again.
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed>;
+
+    /// What the flow waits for; `None`: nothing.
+    fn waits_for(&self, facts: &WorkerFacts) -> Option<Wait>;
 
     /// Takes in the guard's answer to the proposal of the last [`advance`](Self::advance). A
     /// permitted mutation is announced and sent after this returns.
@@ -26,17 +33,6 @@ pub(super) trait Flow {
         _judged: Result<&Permit, &Veto>,
     ) {
     }
-}
-
-/// The progress of a flow.
-#[derive(Debug)]
-pub(super) enum Progress {
-    /// The flow has nothing to do until it hears news.
-    Quiet,
-    /// The flow waits.
-    Waits(Wait),
-    /// The flow wants the cloud changed, and gets the guard's answer at once.
-    Proposes(Proposed),
 }
 
 /// What a flow waits for, and until when.
@@ -70,24 +66,25 @@ pub(super) struct Proposed {
     pub(super) is_vetoed_quietly: bool,
 }
 
-impl Progress {
+impl Wait {
+    /// A wait that a timer ends.
     pub(super) fn until(what: &'static str, at: Instant) -> Self {
         let until = Until::At(at);
-        Self::Waits(Wait { what, until })
+        Self { what, until }
     }
 
+    /// A wait that an answer ends.
     pub(super) fn answered(what: &'static str) -> Self {
         let until = Until::Answered;
-        Self::Waits(Wait { what, until })
+        Self { what, until }
     }
 
+    /// A wait that nothing ends in every case.
     pub(super) fn unbounded(what: &'static str, why: &'static str) -> Self {
         let until = Until::Unbounded(why);
-        Self::Waits(Wait { what, until })
+        Self { what, until }
     }
-}
 
-impl Wait {
     /// The status of the wait, for people.
     pub(super) fn status(&self) -> WaitStatus {
         let (until, unbounded) = match self.until {

@@ -20,7 +20,7 @@ mod watch;
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
-use crate::flow::shape::{Flow, Progress};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::happened::Happened;
 use crate::model::health::{
     self, HealthSpec, Observation, Probed, RestartRule, Sign, SignalKind, Signals, StatusChecks,
@@ -108,7 +108,11 @@ impl Flow for Health {
         self.heard.push(heard);
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         for heard in std::mem::take(&mut self.heard) {
             let wanted = match heard {
                 Heard::Started => {
@@ -134,10 +138,12 @@ impl Flow for Health {
                 turn.tell(Happened::RestartWanted(request));
             }
         }
-        match self.due_at {
-            Some(at) => Progress::until("the next look at the worker's health", at),
-            None => Progress::Quiet,
-        }
+        None
+    }
+
+    fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
+        let at = self.due_at?;
+        Some(Wait::until("the next look at the worker's health", at))
     }
 }
 

@@ -16,7 +16,7 @@ mod tokens;
 use std::collections::BTreeMap;
 
 use crate::facts::{Facts, WorkerFacts};
-use crate::flow::shape::{Flow, Progress};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::boxes::{Refusal, RefusalCode, ReportOutcome, Reporter, Statement};
 use crate::model::cloud::{CloudError, Query};
@@ -102,7 +102,11 @@ impl Flow for Reports {
         self.heard.push(heard);
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         for heard in std::mem::take(&mut self.heard) {
             match heard {
                 Heard::Arrived(request, statement, fresh) => {
@@ -121,10 +125,12 @@ impl Flow for Reports {
                 Heard::Scanned => self.tell_unresponsive(facts, turn),
             }
         }
-        match self.pending.is_empty() {
-            true => Progress::Quiet,
-            false => Progress::answered("a reading or a write that registers and reports wait for"),
-        }
+        None
+    }
+
+    fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
+        let wait = Wait::answered("a reading or a write that registers and reports wait for");
+        (!self.pending.is_empty()).then_some(wait)
     }
 }
 

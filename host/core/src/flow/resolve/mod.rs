@@ -14,7 +14,7 @@ mod verdict;
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
-use crate::flow::shape::{Flow, Progress, Proposed};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Happened, WriteEnd};
 use crate::model::cloud::Query;
@@ -102,16 +102,24 @@ impl Flow for Resolve {
         self.heard.push(heard);
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         while !self.heard.is_empty() {
             self.drop_stale_watch(facts);
             let heard = self.heard.remove(0);
             let next = self.take_in(facts, turn, heard);
             if let Some(proposed) = self.follow_up(facts, turn, next) {
-                return Progress::Proposes(proposed);
+                return Some(proposed);
             }
         }
-        self.progress()
+        None
+    }
+
+    fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
+        self.pass_waits_for()
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {

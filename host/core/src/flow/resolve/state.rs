@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pass::{Pass, PassStep};
 use crate::facts::{Asking, Declined, WorkerFacts};
-use crate::flow::shape::Progress;
+use crate::flow::shape::Wait;
 use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
 use crate::model::decision::Decision;
@@ -142,28 +142,28 @@ impl Resolve {
         self.last_not_yet.as_ref()
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn pass_waits_for(&self) -> Option<Wait> {
         let Some(pass) = &self.pass else {
             return match self.follow_at {
-                Some(at) => Progress::until("the next look at an instance on its way", at),
-                None => Progress::Quiet,
+                Some(at) => Some(Wait::until("the next look at an instance on its way", at)),
+                None => None,
             };
         };
-        match &pass.step {
-            PassStep::RecordRead => Progress::answered("the reading of the record"),
-            PassStep::RecordWritten => Progress::answered("the write of the record"),
-            PassStep::Pointer => Progress::answered("the reading of the pointer"),
-            PassStep::Instance(_) => Progress::answered("the reading of the instance"),
-            PassStep::Scan => Progress::answered("the tag scan"),
-            PassStep::Resolve(_) => Progress::answered("the answer of `resolve`"),
-            PassStep::Adopt(_) => Progress::answered("the answer of `adopt`"),
-            PassStep::RetryIp(_) => Progress::answered("the answer of `retry-ip`"),
-            PassStep::AddressPause(at) => Progress::until("the next look for the address", *at),
-            PassStep::Mutation => Progress::unbounded(
+        Some(match &pass.step {
+            PassStep::RecordRead => Wait::answered("the reading of the record"),
+            PassStep::RecordWritten => Wait::answered("the write of the record"),
+            PassStep::Pointer => Wait::answered("the reading of the pointer"),
+            PassStep::Instance(_) => Wait::answered("the reading of the instance"),
+            PassStep::Scan => Wait::answered("the tag scan"),
+            PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
+            PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),
+            PassStep::RetryIp(_) => Wait::answered("the answer of `retry-ip`"),
+            PassStep::AddressPause(at) => Wait::until("the next look for the address", *at),
+            PassStep::Mutation => Wait::unbounded(
                 "the outcome of the launch or start",
                 "a launch is replayed until its token expires; callers have deadlines of their own",
             ),
-        }
+        })
     }
 
     /// The decision that the pass waits for.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
-use crate::flow::shape::{Flow, Progress, Proposed};
+use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, Taken, WriteEnd};
 use crate::model::boxes::ReportOutcome;
@@ -132,7 +132,11 @@ impl Flow for Restarts {
         }
     }
 
-    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Progress {
+    fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         while !self.heard.is_empty() {
             let proposed = match self.heard.remove(0) {
                 Heard::Found => {
@@ -154,16 +158,20 @@ impl Flow for Restarts {
                 Heard::Commanded(commanded) => self.take_command(facts, turn, commanded),
             };
             if let Some(proposed) = proposed {
-                return Progress::Proposes(proposed);
+                return Some(proposed);
             }
         }
-        match (&facts.restart, self.look_at) {
+        None
+    }
+
+    fn waits_for(&self, facts: &WorkerFacts) -> Option<Wait> {
+        Some(match (&facts.restart, self.look_at) {
             (Some(restart), Some(at)) if restart.is_in_flight() => {
-                Progress::until("the end of the restart", at)
+                Wait::until("the end of the restart", at)
             }
-            (Some(_), Some(at)) => Progress::until("the restart that was put off", at),
-            _ => Progress::Quiet,
-        }
+            (Some(_), Some(at)) => Wait::until("the restart that was put off", at),
+            _ => return None,
+        })
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
