@@ -1,8 +1,8 @@
 //! Demand from a metric: what is asked for, and what is made of the answers.
 
+use crate::rig::prelude::*;
 use std::collections::BTreeMap;
 
-use crate::support::{BEGINS, Bench, Native};
 use reeve_core::cloud::{CloudError, CloudErrorKind, MutationKind, Query, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::demand::{DemandSpec, Metric, Sample, Statistic};
@@ -16,13 +16,7 @@ use reeve_core::notice::Step;
 use reeve_core::point::reap;
 use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_core::store::{Paused, Stored};
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::incidents::{self, TAG};
-use reeve_sim::world::{Asked, Boot, Trouble, World};
-
-const SECOND: Millis = Millis::from_secs(1);
-const MINUTE: Millis = Millis::from_secs(60);
-const HOUR: Millis = Millis::from_secs(3600);
+use reeve_sim::world::{Asked, Trouble};
 
 /// When the instances of these tests came up: an hour before the host.
 const LAUNCHED: Instant = Instant::from_ms(BEGINS.as_ms() - HOUR.get());
@@ -439,30 +433,26 @@ fn what_was_read_of_an_instance_does_not_pass_to_its_successor() {
 }
 
 /// B runs, is adopted and was handed out; its metric is read by the host itself.
-fn measured_b() -> Bench {
-    let mut world = World::new(1, BEGINS);
-    world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    world.place_pointer(&incidents::pointer(), "i-bbbb");
-    world.advance(BEGINS);
+fn measured_b() -> Rig {
     let mut spec = incidents::fleet();
     spec.pools.get_mut(&incidents::pool()).unwrap().demand = Some(metric());
-    let mut bench = Bench::with_fleet(spec, world, Native::sensible());
-    bench.ask_and_run(SECOND);
-    bench
+    let mut rig = Rig::with_fleet(spec, running_b(), Native::sensible());
+    rig.ask_and_run(SECOND);
+    rig
 }
 
 #[test]
 fn an_instance_whose_metric_stays_at_zero_is_reaped_and_one_that_is_used_is_kept() {
-    let mut bench = measured_b();
-    bench.run(Millis::from_secs(1200));
-    assert_eq!(bench.count(MutationKind::Stop), 1);
+    let mut rig = measured_b();
+    rig.run(Millis::from_secs(1200));
+    assert_eq!(rig.count(MutationKind::Stop), 1);
 
-    let mut bench = measured_b();
+    let mut rig = measured_b();
     for _ in 0..40 {
-        bench.world.invoke(&"i-bbbb".into());
-        bench.run(MINUTE);
+        rig.world.invoke(&"i-bbbb".into());
+        rig.run(MINUTE);
     }
-    assert_eq!(bench.count(MutationKind::Stop), 0);
+    assert_eq!(rig.count(MutationKind::Stop), 0);
 }
 
 #[test]
@@ -478,12 +468,12 @@ fn while_the_metric_cannot_be_read_whole_nothing_is_concluded_from_it() {
         },
     ];
     for trouble in troubles {
-        let mut bench = measured_b();
-        bench.world.trouble(trouble);
-        bench.run(HOUR);
-        assert_eq!(bench.count(MutationKind::Stop), 0);
-        bench.world.trouble(Trouble::default());
-        bench.run(Millis::from_secs(180));
-        assert_eq!(bench.count(MutationKind::Stop), 1, "read again, it is told");
+        let mut rig = measured_b();
+        rig.world.trouble(trouble);
+        rig.run(HOUR);
+        assert_eq!(rig.count(MutationKind::Stop), 0);
+        rig.world.trouble(Trouble::default());
+        rig.run(Millis::from_secs(180));
+        assert_eq!(rig.count(MutationKind::Stop), 1, "read again, it is told");
     }
 }

@@ -5,7 +5,8 @@ mod estate;
 mod kept;
 mod shared;
 
-use estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
+use crate::rig::prelude::*;
+use estate::{Estate, FOUND, GRACE, HOME, OLD, SWEEP, spec};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
@@ -13,12 +14,8 @@ use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
 use reeve_core::store::{Phase, Touch};
-use reeve_core::time::Millis;
-use reeve_sim::incidents;
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::Fault;
-
-use crate::support::BEGINS;
 
 /// When the first scan shows what was launched after the story began.
 const SEEN: Millis = SWEEP;
@@ -78,7 +75,7 @@ fn the_journal_says_that_a_rule_of_the_host_decided_and_what_came_of_it() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(SEEN + GRACE + SWEEP);
-    let journal = estate.0.hosts[0].journal();
+    let journal = estate.0.journal(0);
     let ruled = journal.iter().find_map(|record| match &record.entry {
         Entry::Ruled(ruling) => Some((record.decision, ruling)),
         _ => None,
@@ -107,7 +104,7 @@ fn an_orphan_is_announced_when_it_is_seen_and_when_it_is_ended() {
     let mut estate = Estate::alone();
     estate.find();
     estate.run_to(SEEN + GRACE + Millis::from_secs(300));
-    let notices = estate.0.hosts[0].notices();
+    let notices = estate.0.notices(0);
     let told = |step: Step| {
         let mut of_step = notices.iter().filter(move |notice| notice.step == step);
         let first = of_step.next().expect("a notice").clone();
@@ -149,13 +146,13 @@ fn while_an_orphan_is_being_ended_the_worker_is_served_and_counts_as_running() {
     estate.launch_old();
     while estate.0.record().record.intent.is_none() {
         estate.0.step();
-        assert!(estate.0.now < BEGINS + SEEN + GRACE + SWEEP);
+        assert!(estate.0.now() < BEGINS + SEEN + GRACE + SWEEP);
     }
     assert_eq!(estate.0.record().record.phase, Phase::Running);
-    let request = estate.0.ask(0);
+    let request = estate.0.ask();
     estate.0.run(SECOND);
     assert!(matches!(
-        estate.0.answer(request),
+        estate.0.resolution(request),
         Some(Resolution::Served(route)) if route.instance.as_str() == HOME
     ));
 }
@@ -165,14 +162,14 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
     let mut estate = Estate::alone();
     estate.launch_old();
     for minute in 1..=11 {
-        let at = estate.0.now;
+        let at = estate.0.now();
         let delivered = Touch::Delivered { at, count: 1 };
         estate
             .0
             .store
             .touch_now(&incidents::worker(), delivered)
             .unwrap();
-        estate.0.ask(0);
+        estate.0.ask();
         estate.run_to(Millis::from_secs(60 * minute));
     }
     assert!(!estate.is_up(OLD));
@@ -181,7 +178,7 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
 
 #[test]
 fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
-    let window = Millis::from_secs(3600);
+    let window = HOUR;
     let mut spec = spec();
     for pool in spec.pools.values_mut() {
         pool.limits.worker_budget.stops = 1;
@@ -225,8 +222,7 @@ fn a_host_restarted_in_the_middle_begins_the_grace_anew() {
     estate.launch_old();
     let restart = Millis::from_secs(400);
     estate.run_to(restart);
-    estate.0.hosts.clear();
-    estate.0.join_as("second-life", spec());
+    estate.0.restart();
     estate.run_to(before(restart + GRACE));
     assert!(estate.is_up(OLD));
     estate.run_to(restart + GRACE + SECOND);

@@ -1,6 +1,8 @@
 //! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
 //! answered before a write that holds what they have reported. Here the test is the store.
 
+use crate::rig::desk::embodied_by;
+use crate::rig::prelude::*;
 use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::effect::Effect;
 use reeve_core::event::{Event, WorkerEvent};
@@ -9,12 +11,7 @@ use reeve_core::id::{HostId, InstanceId, RequestId};
 use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::store::{Activity, StoreError, StoreErrorKind, Stored, Touch, Touched};
-use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
-use reeve_sim::incidents;
-
-use crate::desk::embodied_by;
-use crate::support::BEGINS;
 
 /// A host, and what it was asked to write and has answered.
 struct Desk {

@@ -1,7 +1,7 @@
 //! A register while the end of its instance is under way.
 
-use crate::boxes::register;
-use crate::desk::Desk;
+use crate::rig::boxes::register;
+use crate::rig::desk::Desk;
 use reeve_core::boxes::{Receipt, RefusalCode};
 
 #[test]

@@ -1,17 +1,13 @@
 //! A worker with its instance, what lives beside it, and the hosts that look after both.
 
+use crate::rig::prelude::*;
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
 use reeve_core::journal::{Entry, Record};
 use reeve_core::spec::FleetSpec;
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::incidents::{self, TAG};
 use reeve_sim::store::MemoryStore;
-
-use crate::records::Several;
-use crate::support::BEGINS;
 
 /// The adopted instance, of generation 3.
 pub(crate) const HOME: &str = "i-home";
@@ -20,7 +16,6 @@ pub(crate) const OLD: &str = "i-old";
 /// An instance that somebody launched by hand.
 pub(crate) const FOUND: &str = "i-found";
 
-pub(crate) const SECOND: Millis = Millis::from_secs(1);
 /// The default grace.
 pub(crate) const GRACE: Millis = Millis::from_secs(600);
 /// The default time between scans.
@@ -35,7 +30,7 @@ pub(crate) fn spec() -> FleetSpec {
     spec
 }
 
-pub(crate) struct Estate(pub(crate) Several);
+pub(crate) struct Estate(pub(crate) Rig);
 
 impl Estate {
     /// One host with a store of its own and a worker whose instance runs; 10 s after the first scan.
@@ -45,15 +40,14 @@ impl Estate {
 
     /// The same with this store and this configuration.
     pub(crate) fn over(store: MemoryStore, spec: FleetSpec) -> Self {
-        let mut several = Several::new(0);
-        several.store = store;
-        launch(&mut several, HOME, 3);
-        several.world.place_pointer(&incidents::pointer(), HOME);
-        several.world.advance(BEGINS);
-        several.join_as("host-0", spec);
-        several.ask(0);
-        several.run(Millis::from_secs(10));
-        let mut estate = Self(several);
+        let mut rig = Rig::over(store, World::new(1, BEGINS), Native::sensible());
+        launch(&mut rig, HOME, 3);
+        rig.world.place_pointer(&incidents::pointer(), HOME);
+        rig.world.advance(BEGINS);
+        rig.add_host(spec);
+        rig.ask();
+        rig.run(Millis::from_secs(10));
+        let mut estate = Self(rig);
         estate.assert_home();
         estate
     }
@@ -72,13 +66,15 @@ impl Estate {
     /// Somebody launches one by hand.
     pub(crate) fn find(&mut self) {
         self.0.world.launch_tagged(FOUND, TAG, &[]);
-        self.0.world.advance(self.0.now);
+        let now = self.0.now();
+        self.0.world.advance(now);
     }
 
     /// Lets time go by up to so long after the story's begin.
     pub(crate) fn run_to(&mut self, since_begin: Millis) {
         let end = BEGINS + since_begin;
-        self.0.run(end.since(self.0.now));
+        let left = end.since(self.0.now());
+        self.0.run(left);
     }
 
     pub(crate) fn state(&self, id: &str) -> InstanceState {
@@ -103,14 +99,15 @@ impl Estate {
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
-        self.0.hosts.iter().flat_map(|host| host.journal())
+        (0..self.0.host_count()).flat_map(|host| self.0.journal(host))
     }
 
     /// What all hosts have sent to the cloud and got an answer for, beside pointer writes.
     pub(crate) fn ended(&self) -> Vec<(MutationKind, String)> {
         let mut ended = Vec::new();
-        for host in &self.0.hosts {
-            for record in host.journal() {
+        for host in 0..self.0.host_count() {
+            let journal = self.0.journal(host);
+            for record in journal {
                 let Entry::Intent { mutation, .. } = &record.entry else {
                     continue;
                 };
@@ -118,7 +115,7 @@ impl Estate {
                     it.decision == record.decision && matches!(it.entry, Entry::Outcome(_))
                 };
                 let is_pointer = matches!(mutation, Mutation::WritePointer { .. });
-                if !is_pointer && host.journal().iter().any(|it| is_outcome(&it)) {
+                if !is_pointer && journal.iter().any(|it| is_outcome(&it)) {
                     let id = mutation.instance().map(InstanceId::to_string);
                     ended.push((mutation.kind(), id.unwrap_or_default()));
                 }
@@ -136,21 +133,20 @@ impl Estate {
 
     /// Since when the first host takes this instance for an orphan.
     pub(crate) fn orphan_since(&self, id: &str) -> Option<Instant> {
-        let fleet = self.0.hosts[0].fleet();
-        let status = fleet.status(&incidents::worker(), self.0.now).unwrap();
-        let mut all = status.instances.into_iter();
+        let mut all = self.0.status().instances.into_iter();
         all.find(|it| it.id.as_str() == id)?.orphan_since
     }
 }
 
 /// Launches an instance as reeve would have.
-pub(crate) fn launch(several: &mut Several, id: &str, generation: u64) {
+pub(crate) fn launch(rig: &mut Rig, id: &str, generation: u64) {
     let worker = incidents::worker();
     let generation = generation.to_string();
     let more = [
         (TAG_WORKER, worker.as_str()),
         (TAG_GENERATION, generation.as_str()),
     ];
-    several.world.launch_tagged(id, TAG, &more);
-    several.world.advance(several.now);
+    rig.world.launch_tagged(id, TAG, &more);
+    let now = rig.now();
+    rig.world.advance(now);
 }

@@ -1,16 +1,15 @@
 //! What is not ended: whatever is no orphan, and any orphan while a source is silent, stale or says otherwise.
 
+use crate::rig::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
-use reeve_core::time::Millis;
 use reeve_sim::store::MemoryStore;
-use reeve_sim::world::{Asked, Trouble, World};
+use reeve_sim::world::{Asked, Trouble};
 
-use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, launch, spec};
+use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SWEEP, launch, spec};
 use super::{SEEN, before};
-use crate::records::outage;
 
 /// Well after every grace in these stories.
 const LONG: Millis = Millis::from_secs(4 * 3600);
@@ -154,10 +153,10 @@ fn while_scans_lag_behind_the_look_by_id_has_a_say() {
 #[test]
 fn a_dry_run_says_what_it_would_do_once_and_does_nothing() {
     let mut estate = Estate::alone().with_orphans();
-    estate.0.hosts.clear();
+    estate.0.crash(0);
     let mut dry = spec();
     dry.dry_run = true;
-    estate.0.join_as("host-0", dry);
+    estate.0.add_host(dry);
     estate.run_to(LONG);
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);

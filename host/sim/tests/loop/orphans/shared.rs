@@ -1,14 +1,13 @@
 //! Several hosts over one store: an orphan is ended once, and by nobody who is behind.
 
+use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{Generation, InstanceId};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Adopted, Committed, Write};
-use reeve_core::time::Millis;
-use reeve_sim::incidents;
 use reeve_sim::store::MemoryStore;
 
-use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
+use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SWEEP, spec};
 use super::{SEEN, before};
 
 #[test]
@@ -18,7 +17,7 @@ fn two_hosts_end_an_orphan_once_however_their_scans_fall() {
         let mut estate = Estate::over(MemoryStore::new(true), spec());
         estate.run_to(SEEN);
         estate.0.run(Millis::new(later));
-        estate.0.join_as("host-1", spec());
+        estate.0.add_host(spec());
         estate.launch_old();
         estate.run_to(SEEN + GRACE + SWEEP + SWEEP + SWEEP);
         let expected = [(MutationKind::Terminate, OLD.to_owned())];
@@ -37,7 +36,7 @@ fn what_another_host_has_adopted_meanwhile_is_kept_and_the_one_before_becomes_th
     record.adopted = Some(Adopted {
         id: InstanceId::from(FOUND),
         generation: Generation::new(3),
-        since: estate.0.now,
+        since: estate.0.now(),
         how: record.adopted.unwrap().how,
         unfinished_before: 0,
     });

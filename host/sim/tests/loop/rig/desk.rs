@@ -1,7 +1,5 @@
 //! A host whose store and cloud are the test: what it asks of them is answered when, and as, the test says.
 
-use crate::boxes::fleet;
-use crate::support::BEGINS;
 use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::cloud::{Mutation, Outcome, Query, Reading};
 use reeve_core::compute::Compute;
@@ -17,9 +15,10 @@ use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::store::{
     Activity, Adopted, Committed, How, Phase, StoreError, Stored, WorkerRecord,
 };
-use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
-use reeve_sim::incidents::{self, TAG};
+
+use super::boxes::fleet_with_boxes;
+use super::prelude::*;
 
 /// A host whose worker is embodied by an instance that runs.
 pub(crate) struct Desk {
@@ -48,7 +47,7 @@ impl Desk {
             ..Recovered::default()
         };
         let mut desk = Self {
-            fleet: Fleet::new(fleet(), identity, recovered),
+            fleet: Fleet::new(fleet_with_boxes(), identity, recovered),
             id,
             now: BEGINS,
             stored,
