@@ -38,7 +38,7 @@ fn the_box_of_the_launched_instance_gets_a_token_and_is_known_by_it() {
 }
 
 #[test]
-fn a_box_that_registers_before_its_launch_is_answered_is_told_to_come_back_and_gets_in_then() {
+fn a_box_that_registers_before_its_launch_is_answered_gets_in_later() {
     let mut rig = Rig::with_fleet(
         fleet_with_boxes(),
         World::new(1, BEGINS),
@@ -61,7 +61,7 @@ fn a_box_that_registers_before_its_launch_is_answered_is_told_to_come_back_and_g
 }
 
 #[test]
-fn a_box_of_an_older_generation_is_superseded_and_one_that_may_follow_is_told_to_come_back() {
+fn a_box_of_an_older_generation_is_superseded_and_an_unknown_one_waits() {
     let (mut rig, id) = launched();
     let worker = incidents::worker().to_string();
     let marks = [(TAG_WORKER, worker.as_str()), (TAG_GENERATION, "0")];

@@ -28,7 +28,7 @@ fn at_work() -> (Rig, InstanceId, Token) {
 }
 
 #[test]
-fn a_worker_that_takes_deliveries_and_finishes_none_is_unresponsive_whatever_its_heartbeat_says() {
+fn a_worker_that_finishes_no_delivery_is_unresponsive_despite_heartbeats() {
     let (mut rig, _, token) = at_work();
     noted(rig.say_and_run(delivered(2)));
     for seconds in 2..300 {
@@ -71,7 +71,7 @@ fn work_after_a_long_silence_is_measured_from_its_own_delivery() {
 }
 
 #[test]
-fn where_nobody_reports_what_is_processed_nothing_is_concluded_from_it() {
+fn a_box_that_never_reports_work_is_not_called_unresponsive() {
     let mut rig = Rig::alone();
     rig.ask();
     rig.run(MINUTE);
@@ -83,7 +83,7 @@ fn where_nobody_reports_what_is_processed_nothing_is_concluded_from_it() {
 }
 
 #[test]
-fn what_is_delivered_to_an_instance_that_was_started_counts_as_to_one_that_was_launched() {
+fn a_delivery_to_a_started_instance_counts_as_to_a_launched_one() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.ask();
     rig.run(MINUTE);

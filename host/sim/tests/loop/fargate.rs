@@ -85,7 +85,7 @@ fn a_worker_without_a_task_gets_one_and_the_pointer_names_it() {
 }
 
 #[test]
-fn a_running_task_is_adopted_and_what_lives_elsewhere_under_the_same_tag_is_not_seen() {
+fn a_running_task_is_adopted_and_instances_outside_its_cluster_are_not_seen() {
     let mut world = World::new(1, BEGINS);
     world.launch_elsewhere("i-ec2", TAG, Boot::instant());
     world.run_elsewhere("task-of-others", "batch", &[TAG], Boot::instant());
@@ -101,7 +101,7 @@ fn a_running_task_is_adopted_and_what_lives_elsewhere_under_the_same_tag_is_not_
 }
 
 #[test]
-fn a_stop_that_the_reap_policy_wants_ends_the_task_clears_the_pointer_and_says_so() {
+fn a_stop_by_the_reap_policy_ends_the_task_and_clears_the_pointer() {
     let mut rig = serving();
     let first = served(&mut rig);
     rig.read_no_demand();
@@ -151,7 +151,7 @@ fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
 }
 
 #[test]
-fn an_orphan_that_somebody_else_ran_ends_and_the_ruling_says_so() {
+fn an_orphan_that_another_system_ran_ends_and_the_ruling_says_so() {
     let mut rig = serving();
     let own = served(&mut rig);
     let orphan = rig
@@ -231,7 +231,7 @@ fn run_by_generation(rig: &mut Rig, until: Instant) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn no_generation_runs_twice_though_ecs_forgets_the_token_of_a_task_that_has_ended() {
+fn no_generation_runs_twice_though_ecs_forgets_the_token_of_an_ended_task() {
     let mut rig = silent(true);
     rig.run(SECOND);
     let first = rig.up().remove(0);
@@ -254,7 +254,7 @@ fn an_unanswered_launch_that_is_given_up_leaves_its_task_to_be_adopted() {
 }
 
 #[test]
-fn an_unanswered_launch_that_was_never_carried_out_is_followed_by_the_next_generation() {
+fn a_launch_that_was_never_carried_out_is_followed_by_the_next_generation() {
     let mut rig = silent(false);
     let runs = run_by_generation(&mut rig, BEGINS + Millis::from_secs(3_000));
     assert!(runs.is_empty(), "{runs:?}");

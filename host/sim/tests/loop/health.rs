@@ -112,7 +112,7 @@ pub(crate) fn stops(rig: &Rig) -> usize {
 }
 
 #[test]
-fn a_worker_that_hangs_is_told_of_restarted_once_and_told_of_again_when_it_is_well() {
+fn a_worker_that_hangs_is_restarted_once_and_recovers() {
     for (ailment, said) in [
         (Ailment::Hangs, "no answer within 2s"),
         (Ailment::Silent, "no answer within 2s"),
@@ -234,7 +234,7 @@ fn a_boot_has_its_grace_until_the_first_success() {
 }
 
 #[test]
-fn a_request_that_is_dropped_is_repeated_with_the_window_and_not_with_every_probe() {
+fn a_dropped_request_is_repeated_with_the_window_not_with_every_probe() {
     let fleet = fleet(http(RestartRule::Any));
     let drop_all = Native::debouncing(reeve_core::point::debounce::Choice::Drop);
     let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), drop_all);

@@ -38,7 +38,7 @@ fn is_taken_for_started(rig: &Rig) {
 }
 
 #[test]
-fn the_start_of_a_host_that_died_is_believed_before_any_reading_of_the_instance() {
+fn the_start_of_a_dead_host_is_believed_before_any_reading() {
     let mut rig = starting(2);
     rig.crash(0);
     // The other one has only the reading of before the start.
@@ -57,7 +57,7 @@ fn the_start_of_a_host_that_died_is_believed_before_any_reading_of_the_instance(
 }
 
 #[test]
-fn a_start_whose_outcome_could_not_be_written_is_not_forgotten_by_the_host_that_made_it() {
+fn a_host_remembers_a_start_whose_outcome_it_could_not_write() {
     let mut rig = starting(1);
     rig.store.fail(Some(outage()));
     rig.run(SECOND);
@@ -126,7 +126,7 @@ fn start(id: InstanceId) -> Mutation {
 }
 
 #[test]
-fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_up() {
+fn an_unfinished_start_does_not_replace_an_adopted_instance_that_is_up() {
     let mut rig = settled(Rig::hosts(1));
     leave(&rig, start("i-other".into()), |_| ());
     rig.ask();
@@ -135,7 +135,7 @@ fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_u
 }
 
 #[test]
-fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
+fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
     let mut rig = settled(Rig::alone());
     rig.crash(0);
     // It drained the worker's instance, and was stopping an orphan when it died.
@@ -195,7 +195,7 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
 }
 
 #[test]
-fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to_stay() {
+fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
     let mut rig = settled(Rig::hosts(1));
     let served = rig.ask();
     rig.run(SECOND);

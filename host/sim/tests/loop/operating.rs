@@ -142,7 +142,7 @@ fn overtake(store: &MemoryStore, reason: &str) {
 }
 
 #[test]
-fn a_write_that_is_lost_to_another_host_is_tried_once_more_on_what_that_host_wrote() {
+fn a_write_lost_to_another_host_is_tried_again_on_that_hosts_record() {
     // A host that believes the store to be its own does not read first, and so loses its write.
     let mut rig = Rig::alone();
     overtake(&rig.store, "i-theirs");

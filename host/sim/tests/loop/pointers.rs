@@ -25,7 +25,7 @@ fn about_to_write() -> Rig {
 }
 
 #[test]
-fn whoever_writes_the_pointer_announces_it_and_holds_the_lease_until_it_is_written() {
+fn a_host_announces_a_pointer_write_and_holds_the_lease_until_it_is_done() {
     let mut rig = about_to_write();
     let record = rig.record().record;
     let announced = record.intent.map(|intent| intent.mutation.kind());
@@ -49,8 +49,7 @@ fn nothing_is_changed_by_another_host_while_the_pointer_is_being_written() {
 }
 
 #[test]
-fn a_pointer_write_that_a_dead_host_left_is_finished_by_another_whether_or_not_anybody_asks_again()
-{
+fn another_host_finishes_the_pointer_write_of_a_dead_one() {
     let mut rig = about_to_write();
     rig.crash(0);
     // Answered from what the cloud says, long before the lease is stale.
@@ -60,7 +59,7 @@ fn a_pointer_write_that_a_dead_host_left_is_finished_by_another_whether_or_not_a
 }
 
 #[test]
-fn a_pointer_to_an_instance_of_an_older_generation_keeps_nobody_from_being_served() {
+fn a_pointer_to_an_older_generation_does_not_block_a_resolve() {
     let mut rig = Rig::hosts(1);
     for lost in 0..2 {
         rig.ask();

@@ -93,7 +93,7 @@ fn activity_at_any_moment_between_the_decision_and_the_stop_keeps_the_instance()
 }
 
 #[test]
-fn a_delivery_in_the_milliseconds_around_the_stop_is_kept_or_told_that_it_came_too_late() {
+fn a_delivery_around_the_stop_is_kept_or_told_that_it_came_too_late() {
     for ms in 29_700..30_100 {
         let mut rig = draining_b();
         rig.run(Millis::new(ms));
@@ -110,7 +110,7 @@ fn a_delivery_in_the_milliseconds_around_the_stop_is_kept_or_told_that_it_came_t
 }
 
 #[test]
-fn whoever_asks_for_an_instance_that_is_drained_gets_it() {
+fn a_caller_that_asks_during_a_drain_gets_the_instance() {
     let mut rig = draining_b();
     rig.run(Millis::from_secs(20));
     let answer = rig.ask_and_run(SECOND);
@@ -149,7 +149,7 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
 }
 
 #[test]
-fn whom_another_host_has_sent_there_while_it_was_being_ended_keeps_it_when_the_end_fails() {
+fn a_caller_of_another_host_keeps_an_instance_whose_end_failed() {
     let mut rig = Rig::hosts(1);
     rig.ask();
     rig.run(Millis::from_secs(120));
@@ -184,7 +184,7 @@ fn whom_another_host_has_sent_there_while_it_was_being_ended_keeps_it_when_the_e
 }
 
 #[test]
-fn whoever_is_turned_away_counts_as_demand() {
+fn a_caller_without_an_address_counts_as_demand() {
     let mut world = World::new(1, BEGINS);
     let boot = Boot {
         pending: Millis::ZERO,
@@ -209,7 +209,7 @@ fn whoever_is_turned_away_counts_as_demand() {
 }
 
 #[test]
-fn ending_what_another_host_adopted_and_forgot_clears_the_pointer_that_it_wrote() {
+fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
     // The last one it adopted; or one before, after which it could not write the pointer any more.
     for former in ["i-aaaa", "i-later"] {
         let mut rig = Rig::hosts(1);

@@ -37,7 +37,7 @@ fn twenty_hosts_asked_at_once_launch_one_instance_and_all_serve_it() {
 }
 
 #[test]
-fn a_host_that_dies_between_any_two_steps_leaves_one_instance_and_a_pointer_that_agrees() {
+fn a_host_that_dies_between_any_two_steps_leaves_one_instance() {
     // As many steps as a whole provisioning takes, and some beyond.
     for steps in 0..60 {
         let mut rig = Rig::alone();
@@ -55,7 +55,7 @@ fn a_host_that_dies_between_any_two_steps_leaves_one_instance_and_a_pointer_that
 }
 
 #[test]
-fn what_a_dead_host_left_is_taken_up_by_another_when_its_lease_is_stale_and_not_before() {
+fn another_host_takes_over_from_a_dead_one_when_the_lease_is_stale() {
     for steps in 0..40 {
         let mut rig = Rig::hosts(2);
         rig.ask();
@@ -100,7 +100,7 @@ fn a_host_that_starts_while_another_acts_waits_for_its_lease_like_any_other() {
 }
 
 #[test]
-fn a_write_that_was_carried_out_and_not_answered_is_found_out_without_anybody_asking() {
+fn a_write_without_a_response_is_found_out_without_a_caller() {
     let mut rig = Rig::alone();
     rig.ask();
     rig.run(Millis::from_secs(120));
@@ -116,7 +116,7 @@ fn a_write_that_was_carried_out_and_not_answered_is_found_out_without_anybody_as
 }
 
 #[test]
-fn a_launch_whose_reply_was_lost_is_answered_by_the_same_token_in_the_next_life() {
+fn the_next_life_replays_a_launch_whose_response_was_lost_by_its_token() {
     let mut rig = Rig::alone();
     rig.world.fault(Fault {
         kind: MutationKind::Launch,
@@ -221,7 +221,7 @@ fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
 }
 
 #[test]
-fn what_a_host_read_before_another_started_the_instance_does_not_count_however_old_it_grows() {
+fn a_reading_from_before_another_hosts_start_never_counts() {
     let mut rig = Rig::hosts(2);
     rig.world.place_stopped("i-aaaa", TAG);
     // Both see at their start that it is stopped; the second one does not look again.
@@ -253,7 +253,7 @@ fn what_a_host_read_before_another_started_the_instance_does_not_count_however_o
 }
 
 #[test]
-fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_ever() {
+fn a_host_does_not_wait_forever_for_its_own_intent_in_a_newer_record() {
     let mut rig = Rig::hosts(1);
     rig.world.place_stopped("i-aaaa", TAG);
     rig.ask();
@@ -272,8 +272,7 @@ fn a_host_that_finds_its_own_intent_in_a_newer_record_does_not_wait_for_it_for_e
 }
 
 #[test]
-fn a_host_that_waits_for_the_answer_to_a_launch_goes_on_waiting_when_a_write_is_heard_as_an_error()
-{
+fn a_host_waits_for_its_launch_though_a_write_was_heard_as_an_error() {
     let mut rig = Rig::hosts(1);
     rig.ask();
     while rig.record().record.intent.is_none() {

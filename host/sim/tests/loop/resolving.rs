@@ -31,7 +31,7 @@ fn not_yet(answer: Resolution) -> NotYetCode {
 }
 
 #[test]
-fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_not_started() {
+fn a_running_instance_is_found_by_tag_and_the_stopped_one_is_not_started() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
     assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
@@ -47,7 +47,7 @@ fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_n
 }
 
 #[test]
-fn a_pointer_to_a_terminated_or_vanished_instance_is_not_the_end_of_a_resolve_either() {
+fn a_pointer_to_a_terminated_or_unknown_instance_does_not_end_a_resolve() {
     for named in ["i-terminated", "i-never-seen"] {
         let mut world = World::new(1, BEGINS);
         let gone = world.launch_elsewhere("i-terminated", TAG, boot(0, 0));
@@ -75,7 +75,7 @@ fn an_address_that_comes_within_the_looks_is_served_in_the_same_call() {
 }
 
 #[test]
-fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_the_same() {
+fn an_address_that_never_comes_is_pending_and_the_pointer_is_right() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world
         .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
@@ -144,7 +144,7 @@ fn a_stopped_instance_is_started_when_nothing_runs_and_served_when_it_is_up() {
 }
 
 #[test]
-fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instance() {
+fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
     let mut rig = Rig::alone();
     for _ in 0..3 {
         rig.world.fault(Fault {
@@ -175,7 +175,7 @@ fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instanc
 }
 
 #[test]
-fn a_start_whose_reply_is_lost_is_taken_for_carried_out_and_nothing_is_launched_beside_it() {
+fn a_start_whose_response_is_lost_counts_as_done_and_nothing_is_launched() {
     let starts_then_launches = Native::new(|input| {
         let facts = input.instances.first();
         Ok(match (&input.last_failure, facts) {
@@ -221,7 +221,7 @@ fn a_launch_that_is_refused_for_certain_ends_its_generation() {
 }
 
 #[test]
-fn a_legacy_resolve_that_starts_the_old_instance_is_refused_and_nothing_happens() {
+fn a_legacy_resolve_that_starts_the_old_instance_is_refused() {
     let policy = Native::new(|input| match &input.pointer {
         reeve_core::point::resolve::Pointer::Names(id) => Ok(Action::Start(id.clone())),
         _ => Ok(Action::Launch),
@@ -240,7 +240,7 @@ fn a_policy_that_goes_round_in_circles_is_stopped_and_the_caller_is_answered() {
 }
 
 #[test]
-fn without_a_usable_verdict_the_last_known_address_is_served_and_nothing_is_changed() {
+fn without_a_usable_verdict_the_last_known_address_is_served() {
     let policies = Native::new(|input| match input.memo.as_str() {
         _ if input
             .instances
@@ -274,7 +274,7 @@ fn without_a_usable_verdict_and_without_an_instance_nothing_is_launched() {
 }
 
 #[test]
-fn a_pointer_rewritten_by_somebody_else_is_repaired() {
+fn a_pointer_that_another_system_rewrote_is_repaired() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
     served(rig.ask_and_run(SECOND));

@@ -10,6 +10,7 @@ use reeve_core::id::Generation;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, RefusedCode};
 use reeve_core::point::debounce::Choice;
+use reeve_core::request::Request;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::{FleetSpec, RestartBy};
@@ -76,7 +77,7 @@ fn a_restart_stops_and_starts_the_instance_once_and_the_worker_is_served_again()
 }
 
 #[test]
-fn one_trigger_and_any_number_of_probes_are_one_cycle_even_if_the_policy_always_goes() {
+fn a_trigger_and_many_probes_are_one_restart_even_if_the_policy_always_goes() {
     for probes in [4, 1_000] {
         for policies in [Native::debouncing(Choice::Go), Native::sensible()] {
             let mut rig = serving(incidents::fleet(), policies);
@@ -101,7 +102,7 @@ fn one_trigger_and_any_number_of_probes_are_one_cycle_even_if_the_policy_always_
 }
 
 #[test]
-fn a_program_that_takes_a_booting_worker_for_dead_restarts_nothing_and_a_person_does() {
+fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
     // Slower than the window after a restart lasts: there was none, so only the boot itself protects it.
     let boot = Boot {
         pending: MINUTE + MINUTE,
@@ -235,7 +236,7 @@ fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
 }
 
 #[test]
-fn where_boxes_register_a_restart_is_over_with_a_heartbeat_of_the_new_life_and_not_before() {
+fn a_restart_is_over_when_the_box_of_the_new_life_sends_a_heartbeat() {
     let mut rig = serving(fleet_with_boxes(), Native::sensible());
     let id = rig.up().remove(0);
     let old = registered(rig.say_and_run(register(&id, "first"))).token;
@@ -276,7 +277,7 @@ fn with_nothing_up_a_restart_only_provisions() {
 }
 
 #[test]
-fn a_pool_that_replaces_terminates_the_instance_and_launches_the_next_generation() {
+fn a_pool_that_replaces_terminates_and_launches_the_next_generation() {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {
         pool.restart_by = RestartBy::Replace;
@@ -314,7 +315,7 @@ fn a_paused_worker_is_not_restarted() {
 }
 
 #[test]
-fn a_stop_whose_reply_is_lost_is_found_out_and_the_restart_goes_on() {
+fn a_stop_whose_response_is_lost_is_found_out_and_the_restart_continues() {
     for carried_out in [true, false] {
         let mut rig = serving(incidents::fleet(), Native::sensible());
         rig.world.fault(Fault {
@@ -350,7 +351,7 @@ fn a_worker_that_does_not_come_back_fails_its_restart_and_people_are_told() {
 }
 
 #[test]
-fn a_host_that_dies_at_any_step_of_a_restart_leaves_one_that_the_next_life_finishes() {
+fn a_host_that_dies_at_any_step_of_a_restart_finishes_it_in_the_next_life() {
     for steps in 0..40 {
         let mut rig = Rig::alone();
         rig.ask();
@@ -373,7 +374,7 @@ fn a_host_that_dies_at_any_step_of_a_restart_leaves_one_that_the_next_life_finis
 }
 
 #[test]
-fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_waits_for_ever() {
+fn a_restart_ends_the_wait_for_an_address() {
     let mut rig = Rig::with_fleet(
         incidents::fleet(),
         World::new(1, BEGINS),
@@ -394,8 +395,8 @@ fn a_restart_in_the_middle_of_a_look_for_an_address_leaves_no_pass_behind_that_w
 
 #[test]
 fn a_restart_whose_end_could_not_be_written_is_ended_when_the_store_is_back() {
-    let mut desk = Desk::new();
-    desk.restart();
+    let mut desk = Desk::embodied();
+    desk.request(|_| Request::Command(by_person()));
     desk.written();
     desk.carried_out();
     desk.written();

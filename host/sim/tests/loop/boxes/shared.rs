@@ -34,7 +34,7 @@ fn a_token_is_known_to_every_host_that_shares_the_store() {
 }
 
 #[test]
-fn while_the_store_is_away_a_register_comes_back_and_known_tokens_go_on_being_good() {
+fn while_the_store_is_away_a_register_waits_and_known_tokens_stay_good() {
     let (mut rig, id) = launched_by_two();
     let token = registered(rig.say_and_run(register(&id, "first"))).token;
     rig.store.fail(Some(outage()));

@@ -53,7 +53,7 @@ fn a_busy_lease_holds_a_restart_off_until_it_ends() {
 }
 
 #[test]
-fn work_that_is_being_processed_holds_a_restart_off_and_work_that_nobody_does_not() {
+fn work_holds_a_restart_off_only_while_the_box_processes_it() {
     let (mut rig, token) = at_work();
     let id = rig.up().remove(0);
     rig.say_and_run(said(Report::Delivered(100)));
@@ -82,7 +82,7 @@ fn work_that_is_being_processed_holds_a_restart_off_and_work_that_nobody_does_no
 }
 
 #[test]
-fn deliveries_that_nobody_processes_do_not_keep_a_dead_agent() {
+fn unprocessed_deliveries_do_not_keep_a_dead_agent() {
     let (mut rig, token) = at_work();
     let id = rig.up().remove(0);
     rig.world.ail(&id, Some(Ailment::Answers(500)));
@@ -96,7 +96,7 @@ fn deliveries_that_nobody_processes_do_not_keep_a_dead_agent() {
 }
 
 #[test]
-fn where_nobody_says_what_is_processed_a_delivery_since_the_failures_began_shows_that_it_lives() {
+fn a_delivery_since_the_first_failure_holds_a_restart_off() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.say_and_run(said(Report::Delivered(1)));
     rig.run(MINUTE);

@@ -81,7 +81,7 @@ fn a_thousand_failures_during_a_restart_change_nothing_and_ask_for_nothing() {
 }
 
 #[test]
-fn nobody_is_probed_while_a_restart_is_in_flight() {
+fn no_instance_is_probed_while_a_restart_is_in_flight() {
     let (mut rig, id) = well(http(RestartRule::Any));
     restart_by_person(&mut rig);
     rig.world.ail(&id, Some(Ailment::Hangs));
@@ -152,7 +152,7 @@ fn an_instance_that_was_started_anew_between_two_looks_begins_anew() {
 }
 
 #[test]
-fn an_answer_nobody_waits_for_is_dropped() {
+fn an_answer_that_no_probe_waits_for_is_dropped() {
     let (rig, id) = well(http(RestartRule::Any));
     let mut fleet = rig.core(0).clone();
     comes_to_nothing(&mut fleet, rig.now(), failed(&id, rig.now()));
@@ -160,7 +160,7 @@ fn an_answer_nobody_waits_for_is_dropped() {
 }
 
 #[test]
-fn an_instance_that_somebody_stopped_is_lost_and_not_unhealthy() {
+fn an_instance_that_another_system_stopped_is_lost_and_not_unhealthy() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.world.stop_elsewhere(&id);
     rig.run(MINUTE);
@@ -212,7 +212,7 @@ fn what_is_seen_during_a_pause_is_shown_and_counts_for_nothing_after_it() {
 }
 
 #[test]
-fn what_was_wrong_during_a_pause_only_is_never_told_even_where_one_failure_is_enough() {
+fn a_failure_during_a_pause_only_is_never_told_even_if_one_is_enough() {
     let mut spec = http(RestartRule::Any);
     spec.unhealthy_after = 1;
     let (mut rig, id) = well(spec);
@@ -264,7 +264,7 @@ fn next_look(rig: &Rig) -> Instant {
 }
 
 #[test]
-fn a_failure_of_the_pause_proves_nothing_though_the_pause_is_over_when_the_host_hears_of_it() {
+fn a_failure_of_the_pause_proves_nothing_though_it_is_heard_after_it() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.give(Command::Pause { reason: None });
     rig.world.ail(&id, Some(Ailment::Hangs));

@@ -81,7 +81,7 @@ fn impaired_checks_are_bad_after_three_scans_and_initializing_ones_say_nothing()
 }
 
 #[test]
-fn checks_that_cannot_be_read_or_say_nothing_are_unavailable_and_never_conclude() {
+fn checks_without_a_usable_reading_are_unavailable_and_never_conclude() {
     let nothing = [
         Check::InsufficientData,
         Check::NotApplicable,
@@ -163,7 +163,7 @@ fn silence_during_a_pause_is_none_after_it() {
 }
 
 #[test]
-fn one_bad_signal_restarts_by_any_and_by_all_only_when_no_available_one_is_good() {
+fn one_bad_signal_restarts_by_any_and_by_all_only_without_a_good_one() {
     for (rule, after_one, after_all) in [
         (RestartRule::Never, 0, 0),
         (RestartRule::Any, 1, 1),

@@ -83,7 +83,7 @@ fn forgetting_takes_the_last_failure_away_and_leaves_the_pause() {
 }
 
 #[test]
-fn a_forgotten_instance_that_was_handed_out_a_moment_ago_is_not_reaped_as_never_used() {
+fn a_forgotten_instance_that_was_just_handed_out_is_not_reaped_as_unused() {
     let mut rig = Rig::with_world(running_b(), Native::sensible());
     rig.ask_and_run(SECOND);
     rig.command(Command::Forget).unwrap();
@@ -95,7 +95,7 @@ fn a_forgotten_instance_that_was_handed_out_a_moment_ago_is_not_reaped_as_never_
 }
 
 #[test]
-fn a_caller_who_waits_for_an_address_while_the_worker_is_forgotten_gets_it_all_the_same() {
+fn a_caller_that_waits_while_the_worker_is_forgotten_gets_its_address() {
     let mut rig = Rig::alone();
     let boot = Boot {
         pending: Millis::ZERO,

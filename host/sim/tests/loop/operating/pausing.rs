@@ -4,7 +4,7 @@ use super::*;
 use crate::rig::prelude::*;
 
 #[test]
-fn a_paused_worker_is_served_on_and_told_to_be_paused_when_its_instance_is_gone() {
+fn a_paused_worker_is_served_until_its_instance_is_gone() {
     let mut rig = serving();
     let command = pause("the disk is being copied");
     assert_eq!(rig.command(command), Ok(CommandOutcome::Paused));
@@ -29,7 +29,7 @@ fn a_paused_worker_is_served_on_and_told_to_be_paused_when_its_instance_is_gone(
 }
 
 #[test]
-fn nothing_is_launched_adopted_or_pointed_at_for_a_paused_worker_until_it_is_resumed() {
+fn a_paused_worker_is_not_launched_adopted_or_pointed_at_until_resumed() {
     let mut rig = Rig::alone();
     rig.command(pause("")).unwrap();
     let request = rig.ask();
@@ -149,7 +149,7 @@ fn resuming_what_is_not_paused_is_a_success_that_writes_nothing() {
 }
 
 #[test]
-fn a_launch_that_was_sent_before_the_pause_comes_to_its_end_and_its_outcome_is_written() {
+fn a_launch_sent_before_the_pause_ends_and_its_outcome_is_written() {
     let mut rig = Rig::alone();
     rig.ask();
     while rig.launched().is_empty() {
@@ -176,7 +176,7 @@ fn a_launch_that_was_sent_before_the_pause_comes_to_its_end_and_its_outcome_is_w
 }
 
 #[test]
-fn an_unanswered_launch_is_sent_again_when_the_worker_is_resumed_and_not_before() {
+fn an_unanswered_launch_is_sent_again_when_the_worker_is_resumed() {
     for restart in [false, true] {
         let mut rig = Rig::alone();
         rig.world.fault(lost_reply());

@@ -4,6 +4,7 @@
 pub(crate) mod boxes;
 pub(crate) mod clock;
 pub(crate) mod desk;
+pub(crate) mod estate;
 pub(crate) mod policies;
 pub(crate) mod prelude;
 

@@ -1,6 +1,6 @@
-//! A worker with its instance, what lives beside it, and the hosts that look after both.
+//! A worker with its instance, the orphans, and the hosts that look after them.
 
-use crate::rig::prelude::*;
+use super::prelude::*;
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
@@ -19,7 +19,7 @@ pub(crate) const FOUND: &str = "i-found";
 /// The default grace.
 pub(crate) const GRACE: Millis = Millis::from_secs(600);
 /// The default time between scans.
-pub(crate) const SWEEP: Millis = Millis::from_secs(30);
+pub(crate) const SCAN: Millis = Millis::from_secs(30);
 
 /// The configuration: the pool does not reap, so that nobody but the host itself ends anything.
 pub(crate) fn spec() -> FleetSpec {
@@ -30,7 +30,10 @@ pub(crate) fn spec() -> FleetSpec {
     spec
 }
 
-pub(crate) struct Estate(pub(crate) Rig);
+/// A worker with an adopted instance, and what lives in addition to that one.
+pub(crate) struct Estate {
+    pub(crate) rig: Rig,
+}
 
 impl Estate {
     /// One host with a store of its own and a worker whose instance runs; 10 s after the first scan.
@@ -47,7 +50,7 @@ impl Estate {
         rig.add_host(spec);
         rig.ask();
         rig.run(Millis::from_secs(10));
-        let mut estate = Self(rig);
+        let mut estate = Self { rig };
         estate.assert_home();
         estate
     }
@@ -60,25 +63,25 @@ impl Estate {
     }
 
     pub(crate) fn launch_old(&mut self) {
-        launch(&mut self.0, OLD, 2);
+        launch(&mut self.rig, OLD, 2);
     }
 
     /// Somebody launches one by hand.
     pub(crate) fn find(&mut self) {
-        self.0.world.launch_tagged(FOUND, TAG, &[]);
-        let now = self.0.now();
-        self.0.world.advance(now);
+        self.rig.world.launch_tagged(FOUND, TAG, &[]);
+        let now = self.rig.now();
+        self.rig.world.advance(now);
     }
 
     /// Lets time go by up to so long after the story's begin.
     pub(crate) fn run_to(&mut self, since_begin: Millis) {
         let end = BEGINS + since_begin;
-        let left = end.since(self.0.now());
-        self.0.run(left);
+        let left = end.since(self.rig.now());
+        self.rig.run(left);
     }
 
     pub(crate) fn state(&self, id: &str) -> InstanceState {
-        let mut all = self.0.world.instances();
+        let mut all = self.rig.world.instances();
         let found = all.find(|it| it.id.as_str() == id);
         found.expect("the world has it").state
     }
@@ -91,22 +94,22 @@ impl Estate {
     #[track_caller]
     pub(crate) fn assert_home(&mut self) {
         assert_eq!(self.state(HOME), InstanceState::Running);
-        let record = self.0.record().record;
+        let record = self.rig.record().record;
         let adopted = record.adopted.map(|adopted| adopted.id);
         assert_eq!(adopted, Some(InstanceId::from(HOME)));
-        let pointer = self.0.world.pointer(&incidents::pointer());
+        let pointer = self.rig.world.pointer(&incidents::pointer());
         assert_eq!(pointer, Some(HOME));
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
-        (0..self.0.host_count()).flat_map(|host| self.0.journal(host))
+        (0..self.rig.host_count()).flat_map(|host| self.rig.journal(host))
     }
 
     /// What all hosts have sent to the cloud and got an answer for, beside pointer writes.
     pub(crate) fn ended(&self) -> Vec<(MutationKind, String)> {
         let mut ended = Vec::new();
-        for host in 0..self.0.host_count() {
-            let journal = self.0.journal(host);
+        for host in 0..self.rig.host_count() {
+            let journal = self.rig.journal(host);
             for record in journal {
                 let Entry::Intent { mutation, .. } = &record.entry else {
                     continue;
@@ -133,7 +136,7 @@ impl Estate {
 
     /// Since when the first host takes this instance for an orphan.
     pub(crate) fn orphan_since(&self, id: &str) -> Option<Instant> {
-        let mut all = self.0.status().instances.into_iter();
+        let mut all = self.rig.status().instances.into_iter();
         all.find(|it| it.id.as_str() == id)?.orphan_since
     }
 }
