@@ -16,10 +16,12 @@ use reeve_core::decision::Decision;
 use reeve_core::demand::{Demand, DemandReading};
 use reeve_core::facts::{Adopted, How, Remembered, WorkerFacts, inputs};
 use reeve_core::id::{DecisionId, Generation, InstanceId, LaunchToken, RequestId, WorkerId};
+use reeve_core::operator::Command;
 use reeve_core::point::resolve::{Action, Adoption};
 use reeve_core::point::{Input, Verdict, adopt, debounce, reap};
 use reeve_core::ports::Policies;
-use reeve_core::response::{NotYet, NotYetCode, Resolution, Route};
+use reeve_core::request::Request;
+use reeve_core::response::{NotYet, NotYetCode, Resolution, Response, Route};
 use reeve_core::restart::RestartRequest;
 use reeve_core::spec::{PoolSpec, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
@@ -33,7 +35,8 @@ use crate::world::World;
 const COME_BACK: Millis = Millis::from_secs(2);
 
 /// A host that does what its policies say, for one worker.
-pub struct AsItWas {
+pub(crate) struct AsItWas {
+    world: World,
     worker: WorkerSpec,
     id: WorkerId,
     pool: PoolSpec,
@@ -43,20 +46,21 @@ pub struct AsItWas {
     decisions: DecisionId,
     /// The one token of the worker: whoever registers first after a launch has it.
     token: Option<Token>,
-    answers: Vec<(RequestId, Resolution)>,
-    replies: Vec<(RequestId, Receipt)>,
+    responses: Vec<(RequestId, Response)>,
     entries: Vec<Entry>,
 }
 
 impl AsItWas {
-    /// The host for this worker of this pool.
-    pub fn new(
+    /// The host for this worker of this pool, in this world.
+    pub(crate) fn new(
+        world: World,
         id: WorkerId,
         worker: WorkerSpec,
         pool: PoolSpec,
         policies: Arc<dyn Policies>,
     ) -> Self {
         Self {
+            world,
             worker,
             id,
             pool,
@@ -65,21 +69,24 @@ impl AsItWas {
             launches: 0,
             decisions: DecisionId::default(),
             token: None,
-            answers: Vec::new(),
-            replies: Vec::new(),
+            responses: Vec::new(),
             entries: Vec::new(),
         }
     }
 
+    fn now(&self) -> Instant {
+        self.world.now()
+    }
+
     /// One resolve, begun from nothing: it remembers no adoption from one call to the next.
-    fn resolve(&mut self, world: &mut World, now: Instant) -> Resolution {
+    fn resolve(&mut self) -> Resolution {
         /// Look, adopt, look again: more steps the original code did not have.
         const STEPS_MAX: usize = 3;
-        let mut notes = self.notes(world, now);
+        let mut notes = self.notes();
         let mut adoption = Adoption::NotAsked;
         for _ in 0..STEPS_MAX {
-            let input = notes.resolve_input(now, adoption, String::new());
-            let made = self.decide(now, Input::Resolve(input));
+            let input = notes.resolve_input(self.now(), adoption, String::new());
+            let made = self.decide(Input::Resolve(input));
             let Ok(Verdict::Resolve(verdict)) = &made.result else {
                 return self.not_yet(NotYetCode::Unavailable, "the policy failed");
             };
@@ -88,24 +95,22 @@ impl AsItWas {
                     let reading = notes.instances.get(&target.id).map(|known| &known.instance);
                     let address = reading.and_then(|instance| instance.address(target.address));
                     return match address {
-                        Some(ip) => {
-                            self.served(inputs::url(ip, self.pool.port), &target.id, &made, now)
-                        }
+                        Some(ip) => self.served(inputs::url(ip, self.pool.port), &target.id, &made),
                         None => self.not_yet(NotYetCode::Unavailable, "no address"),
                     };
                 }
-                Action::Adopt => adoption = self.adopt(world, now, &mut notes),
+                Action::Adopt => adoption = self.adopt(&mut notes),
                 Action::Start(id) => {
                     let mutation = Mutation::Start {
                         region: self.pool.region.clone(),
                         compute: self.pool.compute.clone(),
                         id: id.clone(),
                     };
-                    self.act(world, now, &mutation);
+                    self.act(&mutation);
                     return self.not_yet(NotYetCode::Starting, "the GPU worker is starting up");
                 }
                 Action::Launch => {
-                    self.launch(world, now);
+                    self.launch();
                     return self.not_yet(NotYetCode::Launching, "the GPU worker is starting up");
                 }
                 Action::Wait(_) | Action::Unavailable(_) => {
@@ -118,9 +123,13 @@ impl AsItWas {
 
     /// A restart: the worker's instance is ended, its address cleared, another one provisioned. Whoever looks
     /// meanwhile sees a dead worker (docs/incidents.md#self-fire).
-    fn recreate(&mut self, world: &mut World, now: Instant, request: &RestartRequest) {
-        let notes = self.notes(world, now);
-        let made = self.decide(now, Input::Debounce(notes.debounce_input(now, request, 0)));
+    fn recreate(&mut self, request: &RestartRequest) {
+        let notes = self.notes();
+        let made = self.decide(Input::Debounce(notes.debounce_input(
+            self.now(),
+            request,
+            0,
+        )));
         let goes = matches!(
             &made.result,
             Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
@@ -135,13 +144,13 @@ impl AsItWas {
                 id,
                 clear_pointer: Some(self.worker.pointer.clone()),
             };
-            self.act(world, now, &mutation);
+            self.act(&mutation);
         }
-        self.launch(world, now);
+        self.launch();
     }
 
-    fn adopt(&mut self, world: &mut World, now: Instant, notes: &mut WorkerFacts) -> Adoption {
-        let made = self.decide(now, Input::Adopt(notes.adopt_input(now)));
+    fn adopt(&mut self, notes: &mut WorkerFacts) -> Adoption {
+        let made = self.decide(Input::Adopt(notes.adopt_input(self.now())));
         let taken = match &made.result {
             Ok(Verdict::Adopt(adopt::Verdict {
                 choice: adopt::Choice::Take(id),
@@ -157,16 +166,16 @@ impl AsItWas {
             notes.adopted = Some(Adopted {
                 id: id.clone(),
                 generation: Generation::default(),
-                since: now,
+                since: self.now(),
                 how: How::Found,
                 unfinished_before: 0,
             });
-            self.write_pointer(world, now, &id);
+            self.write_pointer(&id);
         }
         adoption
     }
 
-    fn launch(&mut self, world: &mut World, now: Instant) {
+    fn launch(&mut self) {
         let Some(source) = self.pool.launch.clone() else {
             return;
         };
@@ -180,26 +189,27 @@ impl AsItWas {
             token: LaunchToken::new(format!("as-it-was-{}", self.launches)),
             tags: [tag].into(),
         };
-        self.act(world, now, &mutation);
-        let newest = world
+        self.act(&mutation);
+        let newest = self
+            .world
             .instances()
             .max_by_key(|instance| instance.launched_at);
         if let Some(id) = newest.map(|instance| instance.id.clone()) {
-            self.write_pointer(world, now, &id);
+            self.write_pointer(&id);
         }
     }
 
     /// The watchdog: asks `reap` about every running instance, and stops what it says, leaving the
     /// pointer as it is.
-    fn watch(&mut self, world: &mut World, now: Instant) {
-        let notes = self.notes(world, now);
+    fn watch(&mut self) {
+        let notes = self.notes();
         let live: Vec<InstanceId> = notes
             .candidates()
             .iter()
             .map(|known| known.instance.id.clone())
             .collect();
         for id in live {
-            let Some(input) = notes.reap_input(now, &id, String::new()) else {
+            let Some(input) = notes.reap_input(self.now(), &id, String::new()) else {
                 continue;
             };
             let made = self
@@ -208,20 +218,20 @@ impl AsItWas {
             if let Ok(Verdict::Reap(verdict)) = &made.result
                 && verdict.choice != reap::Choice::Keep
             {
-                self.note_decision(now, &made, format!("reap {id}?"));
+                self.note_decision(&made, format!("reap {id}?"));
                 let mutation = Mutation::Stop {
                     region: self.pool.region.clone(),
                     compute: self.pool.compute.clone(),
                     id,
                     clear_pointer: None,
                 };
-                self.act(world, now, &mutation);
+                self.act(&mutation);
             }
         }
     }
 
     /// What it knows at the moment of a call: everything read anew, nothing remembered.
-    fn notes(&self, world: &World, now: Instant) -> WorkerFacts {
+    fn notes(&self) -> WorkerFacts {
         let mut notes = WorkerFacts::new(
             self.id.clone(),
             self.worker.clone(),
@@ -232,7 +242,7 @@ impl AsItWas {
             region: self.pool.region.clone(),
             name: self.worker.pointer.clone(),
         };
-        if let Ok(Reading::Pointer(named)) = world.query(&pointer) {
+        if let Ok(Reading::Pointer(named)) = self.world.query(&pointer) {
             notes.observe_pointer(named);
         }
         let scan = Query::Scan {
@@ -241,21 +251,21 @@ impl AsItWas {
             tag_key: self.pool.tag_key.clone(),
             tag_values: vec![self.worker.tag_value.clone()],
         };
-        if let Ok(Reading::Scan(found)) = world.query(&scan) {
-            notes.observe_scan(found, now);
+        if let Ok(Reading::Scan(found)) = self.world.query(&scan) {
+            notes.observe_scan(found, self.now());
         }
         notes.demand = self.demand.map(Demand::told);
         notes
     }
 
-    fn decide(&mut self, now: Instant, input: Input) -> Decision {
+    fn decide(&mut self, input: Input) -> Decision {
         let point = input.point();
         let made = self.policies.decide(&self.worker.pool, input);
-        self.note_decision(now, &made, format!("{point}?"));
+        self.note_decision(&made, format!("{point}?"));
         made
     }
 
-    fn note_decision(&mut self, now: Instant, made: &Decision, event: String) {
+    fn note_decision(&mut self, made: &Decision, event: String) {
         self.decisions = self.decisions.next();
         let (decision, reason) = match &made.result {
             Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
@@ -265,27 +275,28 @@ impl AsItWas {
             decision,
             reason,
             digest: made.digest,
-            ..Entry::event(now, "policy", event)
+            ..Entry::event(self.now(), "policy", event)
         });
     }
 
-    fn act(&mut self, world: &mut World, now: Instant, mutation: &Mutation) {
+    fn act(&mut self, mutation: &Mutation) {
         let about = mutation.instance().map_or("", InstanceId::as_str);
-        let outcome = match world.apply(mutation) {
+        let outcome = match self.world.apply(mutation) {
             Ok(_) => String::new(),
             Err(error) => format!(" ({})", error.code),
         };
         let event = format!("{} {about}{outcome}", mutation.kind());
-        self.entries.push(Entry::event(now, "host", event.trim()));
+        self.entries
+            .push(Entry::event(self.now(), "host", event.trim()));
     }
 
-    fn write_pointer(&mut self, world: &mut World, now: Instant, id: &InstanceId) {
+    fn write_pointer(&mut self, id: &InstanceId) {
         let mutation = Mutation::WritePointer {
             region: self.pool.region.clone(),
             name: self.worker.pointer.clone(),
             id: id.clone(),
         };
-        self.act(world, now, &mutation);
+        self.act(&mutation);
     }
 
     /// "The first successful register mints", and everybody else gets a 401 that says nothing more.
@@ -329,7 +340,7 @@ impl AsItWas {
         }
     }
 
-    fn served(&self, url: String, id: &InstanceId, made: &Decision, now: Instant) -> Resolution {
+    fn served(&self, url: String, id: &InstanceId, made: &Decision) -> Resolution {
         Resolution::Served(Route {
             worker: self.id.clone(),
             url,
@@ -337,7 +348,7 @@ impl AsItWas {
             generation: Generation::default(),
             decision: self.decisions,
             digest: made.digest,
-            valid_until: now,
+            valid_until: self.now(),
         })
     }
 
@@ -352,58 +363,48 @@ impl AsItWas {
 }
 
 impl Host for AsItWas {
-    fn start(&mut self, _world: &mut World, _now: Instant) {}
-
-    fn ask(&mut self, world: &mut World, now: Instant, _worker: &WorkerId, request: RequestId) {
-        let answer = self.resolve(world, now);
-        self.answers.push((request, answer));
+    fn world(&self) -> &World {
+        &self.world
     }
 
-    fn hear(
-        &mut self,
-        _world: &mut World,
-        _now: Instant,
-        _worker: &WorkerId,
-        request: RequestId,
-        said: Statement,
-    ) {
-        let reply = self.reply(&said, request);
-        self.replies.push((request, reply));
+    fn world_mut(&mut self) -> &mut World {
+        &mut self.world
     }
 
-    fn restart(
-        &mut self,
-        world: &mut World,
-        now: Instant,
-        _worker: &WorkerId,
-        request: RestartRequest,
-    ) {
-        self.recreate(world, now, &request);
+    fn ask(&mut self, _worker: &WorkerId, request: RequestId, what: Request) {
+        match what {
+            Request::Resolve { .. } => {
+                let resolution = self.resolve();
+                self.responses
+                    .push((request, Response::Resolve(resolution)));
+            }
+            Request::Statement { statement, .. } => {
+                let receipt = self.reply(&statement, request);
+                self.responses.push((request, Response::Statement(receipt)));
+            }
+            Request::Command(Command::Restart(restart)) => self.recreate(&restart),
+            Request::Command(_) => {}
+        }
     }
 
-    fn demand(
-        &mut self,
-        world: &mut World,
-        now: Instant,
-        _worker: &WorkerId,
-        demand: DemandReading,
-    ) {
+    fn read_demand(&mut self, _worker: &WorkerId, demand: DemandReading) {
         self.demand = Some(demand);
-        self.watch(world, now);
+        self.watch();
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        None
+    fn next_at(&self) -> Option<Instant> {
+        self.world.next_change()
     }
 
-    fn run_due(&mut self, _world: &mut World, _now: Instant) {}
-
-    fn take_answers(&mut self) -> Vec<(RequestId, Resolution)> {
-        std::mem::take(&mut self.answers)
+    fn advance(&mut self, now: Instant) {
+        self.world.advance(now);
     }
 
-    fn take_replies(&mut self) -> Vec<(RequestId, Receipt)> {
-        std::mem::take(&mut self.replies)
+    /// Nothing: the host acts only when it is asked.
+    fn run_due(&mut self) {}
+
+    fn take_responses(&mut self) -> Vec<(RequestId, Response)> {
+        std::mem::take(&mut self.responses)
     }
 
     /// None: it refuses nothing.

@@ -1,60 +1,91 @@
-//! What a host under test looks like to the stage: it is asked, told of demand, and given time.
+//! What a host under test looks like to the stage: it lives in a world, takes requests, and is given time.
 
-use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::demand::DemandReading;
+use reeve_core::event::WorkerEvent;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::response::Resolution;
-use reeve_core::restart::RestartRequest;
+use reeve_core::journal::Entry as JournalEntry;
+use reeve_core::request::Request;
+use reeve_core::response::Response;
 use reeve_core::time::Instant;
 
+use crate::engine::Calm;
 use crate::timeline::Entry;
 use crate::world::World;
 
-/// A host on the stage: reeve's own loop, or the one without guarantees.
-pub trait Host {
-    /// Begins to work.
-    fn start(&mut self, world: &mut World, now: Instant);
+/// A host on the stage: reeve in the engine, or the host without guarantees.
+pub(crate) trait Host {
+    /// The world that the host lives in.
+    fn world(&self) -> &World;
 
-    /// Somebody asks where the worker is.
-    fn ask(&mut self, world: &mut World, now: Instant, worker: &WorkerId, request: RequestId);
+    /// The same, for whatever else changes the world.
+    fn world_mut(&mut self) -> &mut World;
 
-    /// A box registers, or a box or an application reports.
-    fn hear(
-        &mut self,
-        world: &mut World,
-        now: Instant,
-        worker: &WorkerId,
-        request: RequestId,
-        said: Statement,
-    );
+    /// Makes a request.
+    fn ask(&mut self, worker: &WorkerId, request: RequestId, what: Request);
 
-    /// Somebody asks for a restart of the worker.
-    fn restart(
-        &mut self,
-        world: &mut World,
-        now: Instant,
-        worker: &WorkerId,
-        request: RestartRequest,
-    );
+    /// Hands the host a reading of the demand metric.
+    fn read_demand(&mut self, worker: &WorkerId, demand: DemandReading);
 
-    /// The demand metric was read.
-    fn demand(&mut self, world: &mut World, now: Instant, worker: &WorkerId, demand: DemandReading);
+    /// When the next thing happens by itself, in the world or with the host.
+    fn next_at(&self) -> Option<Instant>;
 
-    /// When it next has something to do by itself.
-    fn next_due(&self) -> Option<Instant>;
+    /// Moves the clock, and the world with it.
+    fn advance(&mut self, now: Instant);
 
-    /// Does what is due at `now`.
-    fn run_due(&mut self, world: &mut World, now: Instant);
+    /// Lets everything happen that is due.
+    fn run_due(&mut self);
 
-    /// Answers given since this was last called.
-    fn take_answers(&mut self) -> Vec<(RequestId, Resolution)>;
+    /// The responses since this was last called.
+    fn take_responses(&mut self) -> Vec<(RequestId, Response)>;
 
-    /// What boxes and applications were answered since this was last called.
-    fn take_replies(&mut self) -> Vec<(RequestId, Receipt)>;
-
-    /// How many proposals it has refused so far.
+    /// How many proposals the host has refused.
     fn vetoes(&self) -> usize;
 
-    /// What it did since this was last called, for the timeline.
+    /// The host's lines of the timeline since this was last called.
     fn take_entries(&mut self) -> Vec<Entry>;
+}
+
+/// The first host of the engine.
+impl Host for Calm {
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    fn ask(&mut self, worker: &WorkerId, request: RequestId, what: Request) {
+        self.submit(0, worker, request, what);
+    }
+
+    fn read_demand(&mut self, worker: &WorkerId, demand: DemandReading) {
+        self.tell(0, worker, WorkerEvent::DemandRead(Some(demand)));
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        Self::next_at(self)
+    }
+
+    fn advance(&mut self, now: Instant) {
+        Self::advance(self, now);
+    }
+
+    fn run_due(&mut self) {
+        Self::run_due(self);
+    }
+
+    fn take_responses(&mut self) -> Vec<(RequestId, Response)> {
+        Self::take_responses(self)
+    }
+
+    fn vetoes(&self) -> usize {
+        let journal = self.journal(0).iter();
+        let vetoes = journal.filter(|record| matches!(record.entry, JournalEntry::Vetoed(_)));
+        vetoes.count()
+    }
+
+    fn take_entries(&mut self) -> Vec<Entry> {
+        Self::take_entries(self, 0)
+    }
 }

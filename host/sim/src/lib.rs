@@ -3,26 +3,28 @@
 //!
 //! - [`world`]: the cloud as a model: instances, tags, pointers, launch tokens.
 //! - [`embedded`]: the world as a [`Cloud`](reeve_core::ports::Cloud), for a real host to work on.
-//! - [`host`]: what a host under test looks like; [`reeve`] is the product's loop, [`as_it_was`] the host
-//!   without guarantees, which exists here only.
-//! - [`stage`]: plays a script against a host and judges what it does from the world alone; [`run`] is what
-//!   it came to.
+//! - [`engine`]: hosts on the virtual clock, and the one interpreter of what their cores want done;
+//!   [`Calm`](engine::Calm) has no faults.
+//! - `host`: what a host under test looks like: the engine, or `as_it_was`, the host without guarantees,
+//!   which exists here only.
+//! - `stage`: plays a script against a host and judges the host's acts from the world alone; [`run`] is the
+//!   result.
 //! - [`boxes`]: the software on the instances.
 //! - [`script`]: what is played, as a text that tells it; [`incidents`]: those that come with reeve.
 //! - [`timeline`]: a run, line by line, for people.
-//! - [`swarm`]: random worlds in which everything goes wrong, and the guarantees checked from outside.
+//! - [`swarm`]: random worlds: the engine with faults, and the guarantees checked from outside.
 //! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
 
-pub mod as_it_was;
+mod as_it_was;
 pub mod boxes;
 pub mod conformance;
 pub mod embedded;
-pub mod host;
+pub mod engine;
+mod host;
 pub mod incidents;
-pub mod reeve;
 pub mod run;
 pub mod script;
-pub mod stage;
+mod stage;
 pub mod store;
 pub mod swarm;
 pub mod timeline;

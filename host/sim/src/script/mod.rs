@@ -37,10 +37,11 @@ pub use words::ScriptError;
 
 use crate::as_it_was::AsItWas;
 use crate::boxes::Software;
+use crate::engine::Calm;
 use crate::incidents;
-use crate::reeve::Reeve;
 use crate::run::Run;
 use crate::stage::{Act, Setting, play};
+use crate::store::MemoryStore;
 use crate::world::{Boot, World};
 
 /// A script that can be played.
@@ -114,10 +115,13 @@ impl Script {
                 let System {
                     worker, spec, pool, ..
                 } = self.system.clone();
-                play(setting, &mut AsItWas::new(worker, spec, pool, policies))
+                let mut host = AsItWas::new(self.world(), worker, spec, pool, policies);
+                play(setting, &mut host)
             }
             Variant::LegacyUnderReeve | Variant::Standard => {
-                play(setting, &mut Reeve::new(self.fleet(), policies))
+                let mut host = Calm::new(self.world(), MemoryStore::new(false), policies);
+                host.add_host(self.fleet());
+                play(setting, &mut host)
             }
         }
     }
@@ -148,8 +152,8 @@ impl Script {
         }
     }
 
-    /// The world, the story and its length.
-    fn setting(&self) -> Setting {
+    /// The world as the story begins.
+    fn world(&self) -> World {
         let System { spec, pool, .. } = &self.system;
         let tag = (pool.tag_key.as_str(), spec.tag_value.as_str());
         let mut world = World::new(self.seed, incidents::BEGINS);
@@ -163,13 +167,18 @@ impl Script {
         if let Some(says) = &self.beginning.pointer {
             world.place_pointer(&spec.pointer, says);
         }
+        world
+    }
+
+    /// The story and its length.
+    fn setting(&self) -> Setting {
+        let System { spec, pool, .. } = &self.system;
         Setting {
-            world,
             begins: incidents::BEGINS,
             length: self.length,
             script: self.story.clone(),
             worker: self.system.worker.clone(),
-            tag: (tag.0.to_owned(), tag.1.to_owned()),
+            tag: (pool.tag_key.clone(), spec.tag_value.clone()),
             pointer: spec.pointer.clone(),
             software: self.system.boxes,
             idle_limit: self.system.idle_limit,

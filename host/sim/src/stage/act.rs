@@ -7,7 +7,7 @@ use crate::world::{Asked, Boot, Fault};
 
 /// Something outside the host that happens at a set time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
+pub(crate) enum Act {
     /// Somebody asks where the worker is, and comes back as told, so many times at most.
     Ask {
         /// Who.
@@ -87,7 +87,7 @@ pub enum Act {
 
 /// An instance that is there when the act's time has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// This one.
     Id(InstanceId),
     /// Of those that are up the one that was launched or started last.
@@ -96,7 +96,7 @@ pub enum Which {
 
 /// How an instance is ended by somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndedBy {
+pub(crate) enum EndedBy {
     /// It is stopped.
     Stop,
     /// It is terminated, as the spot market does.
@@ -105,7 +105,7 @@ pub enum EndedBy {
 
 /// A way in which queries go wrong while it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Vexation {
+pub(crate) enum Vexation {
     /// Queries of this kind are answered with an error.
     Unanswered(Asked),
     /// Scans do not show it.

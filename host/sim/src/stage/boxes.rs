@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Report, Reporter, Statement};
+use reeve_core::boxes::{Receipt, Report, Reporter, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId};
 use reeve_core::time::Instant;
 
 use super::Stage;
 use crate::boxes::{SimBox, Software};
-use crate::host::Host;
+use crate::engine::statement;
 use crate::run::Harm;
 use crate::timeline::Entry;
 use crate::world::{Happening, What};
@@ -34,7 +34,7 @@ impl Boxes {
     }
 }
 
-impl Stage {
+impl Stage<'_> {
     /// Software begins with the address of its instance, and ends with the instance.
     pub(super) fn notice_boot(&mut self, happening: &Happening) {
         let Some(software) = self.boxes.software else {
@@ -55,7 +55,7 @@ impl Stage {
     }
 
     /// Lets every box say what it has to say now.
-    pub(super) fn run_boxes(&mut self, host: &mut dyn Host) {
+    pub(super) fn run_boxes(&mut self) {
         let ids: Vec<InstanceId> = self.boxes.boxes.keys().cloned().collect();
         for id in ids {
             while let Some(said) = self.due_of(&id) {
@@ -64,15 +64,16 @@ impl Stage {
                 }
                 self.requests = self.requests.next();
                 self.boxes.waiting.insert(self.requests, id.clone());
-                host.hear(&mut self.world, self.now, &self.worker, self.requests, said);
-                self.hear(host);
+                let said = statement(self.requests, said);
+                self.host.ask(&self.worker, self.requests, said);
+                self.hear();
             }
         }
     }
 
     /// Hands the boxes what they are answered. Applications need no answer.
-    pub(super) fn hear_replies(&mut self, host: &mut dyn Host) {
-        for (request, reply) in host.take_replies() {
+    pub(super) fn hear_receipts(&mut self, receipts: Vec<(RequestId, Receipt)>) {
+        for (request, reply) in receipts {
             let Some(id) = self.boxes.waiting.remove(&request) else {
                 continue;
             };
@@ -84,7 +85,7 @@ impl Stage {
     }
 
     /// A caller that was served hands the instance a message, and says so.
-    pub(super) fn deliver(&mut self, id: &InstanceId, host: &mut dyn Host) {
+    pub(super) fn deliver(&mut self, id: &InstanceId) {
         let Some(taken_by) = self.boxes.boxes.get_mut(id) else {
             return;
         };
@@ -94,7 +95,8 @@ impl Stage {
             by: Reporter::Application(Some(id.clone())),
             report: Report::Delivered(1),
         };
-        host.hear(&mut self.world, self.now, &self.worker, self.requests, said);
+        let said = statement(self.requests, said);
+        self.host.ask(&self.worker, self.requests, said);
     }
 
     pub(super) fn wipe_token(&mut self) {

@@ -7,10 +7,10 @@ use crate::run::{Beside, Harm};
 use crate::timeline::Entry;
 use crate::world::{Happening, What};
 
-impl Stage {
+impl Stage<'_> {
     /// Holds what the host did to the world against it.
     pub(super) fn judge(&mut self) {
-        for happening in self.world.take_happened() {
+        for happening in self.host.world_mut().take_happened() {
             if let Some(harm) = self.harm_of(&happening) {
                 let told = Entry::event(happening.at, "HARM", harm.to_string());
                 self.run.entries.push(told);
@@ -39,7 +39,11 @@ impl Stage {
                 })
             }
             What::StopRequested | What::TerminateRequested => {
-                let instance = self.world.instances().find(|instance| &instance.id == id)?;
+                let instance = self
+                    .host
+                    .world()
+                    .instances()
+                    .find(|instance| &instance.id == id)?;
                 if let (Some(limit), Some(last)) = (self.idle_limit, instance.invocations.last()) {
                     let last_used_ago = self.now.since(*last);
                     return (last_used_ago < limit).then(|| Harm::StoppedInUse {

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::demand::DemandReading;
 use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
-use reeve_core::response::Resolution;
+use reeve_core::operator::Command;
+use reeve_core::request::Request;
+use reeve_core::response::{Resolution, Response};
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::time::{Instant, Millis};
 
@@ -18,15 +20,13 @@ use crate::boxes::Software;
 use crate::host::Host;
 use crate::run::{Run, Served};
 use crate::timeline::Entry;
-use crate::world::{Trouble, What, World};
-pub use act::{Act, EndedBy, Vexation, Which};
+use crate::world::{Trouble, What};
+pub(crate) use act::{Act, EndedBy, Vexation, Which};
 use boxes::Boxes;
 
-/// What a run needs beside the host.
+/// What a run needs in addition to the host and its world.
 #[derive(Clone, Debug)]
-pub struct Setting {
-    /// The world as the story begins.
-    pub world: World,
+pub(crate) struct Setting {
     /// When it begins.
     pub begins: Instant,
     /// How long it is told.
@@ -46,29 +46,28 @@ pub struct Setting {
 }
 
 /// Plays the script against the host.
-pub fn play(setting: Setting, host: &mut dyn Host) -> Run {
-    let mut stage = Stage::new(setting);
-    host.start(&mut stage.world, stage.now);
-    while let Some(now) = stage.next(host) {
+pub(crate) fn play(setting: Setting, host: &mut dyn Host) -> Run {
+    let mut stage = Stage::new(setting, host);
+    while let Some(now) = stage.next() {
         stage.now = now;
-        stage.world.advance(now);
+        stage.host.advance(now);
         stage.look();
-        host.run_due(&mut stage.world, now);
-        stage.hear(host);
-        stage.run_boxes(host);
+        stage.host.run_due();
+        stage.hear();
+        stage.run_boxes();
         while let Some(next) = stage.due() {
             match next {
-                Next::Act(act) => stage.act(act, host),
-                Next::Return(asking) => stage.ask(asking, host),
+                Next::Act(act) => stage.act(act),
+                Next::Return(asking) => stage.ask(asking),
             }
-            stage.hear(host);
+            stage.hear();
         }
     }
     stage.finish()
 }
 
-struct Stage {
-    world: World,
+struct Stage<'h> {
+    host: &'h mut dyn Host,
     now: Instant,
     ends: Instant,
     worker: WorkerId,
@@ -117,8 +116,8 @@ enum Wants {
     Proof,
 }
 
-impl Stage {
-    fn new(setting: Setting) -> Self {
+impl<'h> Stage<'h> {
+    fn new(setting: Setting, host: &'h mut dyn Host) -> Self {
         let begins = setting.begins;
         let mut script = BTreeMap::new();
         let mut sequence = 0;
@@ -131,7 +130,7 @@ impl Stage {
             ends: begins + setting.length,
             script,
             sequence,
-            world: setting.world,
+            host,
             worker: setting.worker,
             tag: setting.tag,
             pointer: setting.pointer,
@@ -155,19 +154,14 @@ impl Stage {
         }
     }
 
-    fn next(&self, host: &dyn Host) -> Option<Instant> {
+    fn next(&self) -> Option<Instant> {
         let script = self.script.keys().next().map(|(at, _)| *at);
-        [
-            script,
-            host.next_due(),
-            self.world.next_change(),
-            self.boxes.next_due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .filter(|at| *at <= self.ends)
-        .map(|at| at.max(self.now))
+        [script, self.host.next_at(), self.boxes.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at <= self.ends)
+            .map(|at| at.max(self.now))
     }
 
     fn due(&mut self) -> Option<Next> {
@@ -175,7 +169,7 @@ impl Stage {
         (first.key().0 <= self.now).then(|| first.remove())
     }
 
-    fn act(&mut self, act: Act, host: &mut dyn Host) {
+    fn act(&mut self, act: Act) {
         let mut ask = |caller: String, wants| {
             let since = self.now;
             let asking = Asking {
@@ -183,7 +177,7 @@ impl Stage {
                 since,
                 wants,
             };
-            self.ask(asking, host);
+            self.ask(asking);
         };
         match act {
             Act::Ask { caller, comes_back } => ask(caller, Wants::Address { comes_back }),
@@ -193,16 +187,16 @@ impl Stage {
                 who,
                 cause,
                 initiator,
-            } => self.restart(&who, cause, initiator, host),
+            } => self.restart(&who, cause, initiator),
             Act::ReadDemand => {
                 let demand = self.demand();
-                host.demand(&mut self.world, self.now, &self.worker, demand);
+                self.host.read_demand(&self.worker, demand);
             }
             unheard_of => self.outside(unheard_of),
         }
     }
 
-    fn restart(&mut self, who: &str, cause: String, initiator: Initiator, host: &mut dyn Host) {
+    fn restart(&mut self, who: &str, cause: String, initiator: Initiator) {
         let event = format!("asks for a restart: {cause}");
         self.run.entries.push(Entry::event(self.now, who, event));
         let request = RestartRequest {
@@ -210,11 +204,13 @@ impl Stage {
             initiator,
             text: None,
         };
-        host.restart(&mut self.world, self.now, &self.worker, request);
-        self.hear(host);
+        // No caller waits for the response: the timeline has the outcome from the notices.
+        let command = Request::Command(Command::Restart(request));
+        self.host.ask(&self.worker, RequestId::default(), command);
+        self.hear();
     }
 
-    fn ask(&mut self, asking: Asking, host: &mut dyn Host) {
+    fn ask(&mut self, asking: Asking) {
         self.requests = self.requests.next();
         let event = match asking.wants {
             Wants::Worker => "wants the worker provisioned",
@@ -226,7 +222,8 @@ impl Stage {
             .entries
             .push(Entry::event(self.now, &asking.caller, event));
         self.asking.insert(self.requests, asking);
-        host.ask(&mut self.world, self.now, &self.worker, self.requests);
+        let resolve = Request::Resolve { wait: None };
+        self.host.ask(&self.worker, self.requests, resolve);
     }
 
     /// Requests over the last ten minutes, or since the newest instance that is up was launched.
@@ -247,25 +244,33 @@ impl Stage {
     }
 
     fn up(&self) -> impl Iterator<Item = &crate::world::SimInstance> {
-        self.world
+        self.host
+            .world()
             .instances()
             .filter(|instance| instance.state.is_live())
     }
 
     /// Takes in what the host did and answered.
-    fn hear(&mut self, host: &mut dyn Host) {
-        self.run.vetoes = host.vetoes();
-        self.run.entries.extend(host.take_entries());
+    fn hear(&mut self) {
+        self.run.vetoes = self.host.vetoes();
+        self.run.entries.extend(self.host.take_entries());
         self.judge();
-        for (request, answer) in host.take_answers() {
-            if let Some(asking) = self.asking.remove(&request) {
-                self.answered(&asking, &answer, host);
+        let mut receipts = Vec::new();
+        for (request, response) in self.host.take_responses() {
+            match response {
+                Response::Resolve(resolution) => {
+                    if let Some(asking) = self.asking.remove(&request) {
+                        self.answered(&asking, &resolution);
+                    }
+                }
+                Response::Statement(receipt) => receipts.push((request, receipt)),
+                Response::Command(_) => {}
             }
         }
-        self.hear_replies(host);
+        self.hear_receipts(receipts);
     }
 
-    fn answered(&mut self, asking: &Asking, answer: &Resolution, host: &mut dyn Host) {
+    fn answered(&mut self, asking: &Asking, answer: &Resolution) {
         let entry = |event: String, reason: String| Entry {
             reason,
             ..Entry::event(self.now, &asking.caller, event)
@@ -283,8 +288,8 @@ impl Stage {
                     at: self.now,
                     took: self.now.since(asking.since),
                 });
-                self.world.invoke(&route.instance);
-                self.deliver(&route.instance, host);
+                self.host.world_mut().invoke(&route.instance);
+                self.deliver(&route.instance);
             }
             Resolution::NotYet(not_yet) => {
                 let event = format!(
@@ -296,7 +301,7 @@ impl Stage {
                     Wants::Address { comes_back } => comes_back,
                     Wants::Proof => {
                         let cause = "probe-failed".to_owned();
-                        return self.restart(&asking.caller, cause, Initiator::Program, host);
+                        return self.restart(&asking.caller, cause, Initiator::Program);
                     }
                     Wants::Worker => return,
                 };
@@ -319,7 +324,7 @@ impl Stage {
 
     /// What the world did by itself since the last look.
     fn look(&mut self) {
-        for happening in self.world.take_happened() {
+        for happening in self.host.world_mut().take_happened() {
             self.notice_boot(&happening);
             let event = match happening.what {
                 What::State(state) => format!("{} is {}", happening.id, state.as_str()),

@@ -7,7 +7,7 @@ use super::{Act, EndedBy, Stage, Vexation, Which};
 use crate::timeline::Entry;
 use crate::world::{Asked, Boot, Fault, SimInstance};
 
-impl Stage {
+impl Stage<'_> {
     /// Something happens that the host is not told of.
     pub(super) fn outside(&mut self, act: Act) {
         match act {
@@ -23,7 +23,7 @@ impl Stage {
             }
             Act::End { who, which, by } => self.end_elsewhere(&who, &which, by),
             Act::WritePointer { who, value } => {
-                self.world.place_pointer(&self.pointer, &value);
+                self.host.world_mut().place_pointer(&self.pointer, &value);
                 let event = match value.as_str() {
                     POINTER_NONE => "clears the pointer".to_owned(),
                     id => format!("writes the pointer: {id}"),
@@ -32,7 +32,7 @@ impl Stage {
             }
             Act::WipeToken => self.wipe_token(),
             Act::NextBoot(boot) => {
-                self.world.next_boot(boot);
+                self.host.world_mut().next_boot(boot);
                 let event = format!(
                     "will boot the next one so: running after {}, address {} later",
                     boot.pending, boot.address_after
@@ -41,7 +41,7 @@ impl Stage {
             }
             Act::Fault(fault) => {
                 self.note("cloud", told_of(&fault));
-                self.world.fault(fault);
+                self.host.world_mut().fault(fault);
             }
             Act::Vexed { vexation, begins } => self.vex(&vexation, begins),
             Act::Tell { who, what } => self.note(&who, what),
@@ -61,7 +61,7 @@ impl Stage {
             id = id.replace('*', &number.to_string());
         }
         let tag = (self.tag.0.as_str(), self.tag.1.as_str());
-        self.world.launch_elsewhere(&id, tag, boot);
+        self.host.world_mut().launch_elsewhere(&id, tag, boot);
         self.overlook();
         self.note(who, format!("launches {id} on a path of its own"));
     }
@@ -73,11 +73,11 @@ impl Stage {
         };
         let event = match by {
             EndedBy::Stop => {
-                self.world.stop_elsewhere(&id);
+                self.host.world_mut().stop_elsewhere(&id);
                 format!("stops {id} on a path of its own")
             }
             EndedBy::Reclaim => {
-                self.world.reclaim(&id);
+                self.host.world_mut().reclaim(&id);
                 format!("takes {id} back")
             }
         };
@@ -120,7 +120,7 @@ impl Stage {
                 self.vex_instance(vexation, &id, begins)
             }
         };
-        self.world.trouble(self.trouble.clone());
+        self.host.world_mut().trouble(self.trouble.clone());
         self.note("cloud", event);
     }
 
@@ -136,7 +136,7 @@ impl Stage {
                 format!("shows {id} in scans by tag again")
             }
             (Vexation::Frozen(_), true) => {
-                let one = self.world.instances().find(|one| &one.id == id);
+                let one = self.host.world().instances().find(|one| &one.id == id);
                 if let Some(reading) = one.map(SimInstance::reading) {
                     self.trouble.lagging_in_scans.insert(id.clone(), reading);
                 }
@@ -169,7 +169,7 @@ impl Stage {
 
     /// What others do is not held against the host.
     fn overlook(&mut self) {
-        self.world.take_happened();
+        self.host.world_mut().take_happened();
     }
 
     fn note(&mut self, who: &str, event: impl Into<String>) {
@@ -187,25 +187,54 @@ fn told_of(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind, Query, Reading};
-    use reeve_core::id::Region;
+    use reeve_core::decision::{Decision, PolicyFailure};
+    use reeve_core::id::{PoolName, Region};
     use reeve_core::instance::InstanceState;
+    use reeve_core::point::Input;
+    use reeve_core::ports::Policies;
     use reeve_core::time::Millis;
 
     use super::*;
+    use crate::engine::Calm;
     use crate::incidents;
     use crate::stage::Setting;
+    use crate::store::MemoryStore;
     use crate::world::World;
     use reeve_core::compute::Compute;
 
-    fn stage() -> Stage {
+    /// No policy is asked in these tests.
+    struct NoPolicies;
+
+    impl Policies for NoPolicies {
+        fn decide(&self, _pool: &PoolName, input: Input) -> Decision {
+            let failure = PolicyFailure {
+                code: "none".to_owned(),
+                text: "there is none".to_owned(),
+            };
+            Decision {
+                policy: None,
+                digest: None,
+                input,
+                result: Err(failure),
+                fuel_used: 0,
+            }
+        }
+    }
+
+    /// A cloud in which A runs, and no host.
+    fn engine() -> Calm {
         let mut world = World::new(1, incidents::BEGINS);
         world.launch_elsewhere("i-aaaa", incidents::TAG, Boot::instant());
         world.advance(incidents::BEGINS);
+        Calm::new(world, MemoryStore::new(false), Arc::new(NoPolicies))
+    }
+
+    fn stage(host: &mut Calm) -> Stage<'_> {
         let (key, value) = incidents::TAG;
-        Stage::new(Setting {
-            world,
+        let setting = Setting {
             begins: incidents::BEGINS,
             length: Millis::from_secs(60),
             script: Vec::new(),
@@ -214,18 +243,19 @@ mod tests {
             pointer: incidents::pointer(),
             software: None,
             idle_limit: None,
-        })
+        };
+        Stage::new(setting, host)
     }
 
     /// The instances that a scan shows, with their states; `None`: it is not answered.
-    fn scan(stage: &Stage) -> Option<Vec<(String, InstanceState)>> {
+    fn scan(stage: &Stage<'_>) -> Option<Vec<(String, InstanceState)>> {
         let query = Query::Scan {
             compute: Compute::Ec2,
             region: Region::from(""),
             tag_key: incidents::TAG.0.to_owned(),
             tag_values: vec![incidents::TAG.1.to_owned()],
         };
-        match stage.world.query(&query).ok()? {
+        match stage.host.world().query(&query).ok()? {
             Reading::Scan(found) => {
                 let seen = found.into_iter().map(|one| (one.id.to_string(), one.state));
                 Some(seen.collect())
@@ -259,7 +289,8 @@ mod tests {
                 seen(Stopping),
             ),
         ] {
-            let mut stage = stage();
+            let mut engine = engine();
+            let mut stage = stage(&mut engine);
             assert_eq!(scan(&stage), seen(Running));
             let vexed = |begins| Act::Vexed {
                 vexation: vexation.clone(),
@@ -272,7 +303,8 @@ mod tests {
             stage.outside(vexed(false));
             assert_eq!(scan(&stage), after, "{vexation:?}");
         }
-        let mut stage = stage();
+        let mut engine = engine();
+        let mut stage = stage(&mut engine);
         stage.outside(Act::Vexed {
             vexation: Vexation::PartialMetrics(Which::Newest),
             begins: true,
@@ -285,12 +317,16 @@ mod tests {
 
     #[test]
     fn what_others_do_changes_the_cloud_and_is_not_held_against_the_host() {
-        let mut stage = stage();
+        let mut engine = engine();
+        let mut stage = stage(&mut engine);
         stage.outside(Act::WritePointer {
             who: "someone".to_owned(),
             value: "i-bbbb".to_owned(),
         });
-        assert_eq!(stage.world.pointer(&incidents::pointer()), Some("i-bbbb"));
+        assert_eq!(
+            stage.host.world().pointer(&incidents::pointer()),
+            Some("i-bbbb")
+        );
         stage.outside(end("cloud", Which::Id("i-aaaa".into()), EndedBy::Reclaim));
         assert_eq!(scan(&stage), seen(InstanceState::ShuttingDown));
         stage.judge();
@@ -299,7 +335,8 @@ mod tests {
 
     #[test]
     fn a_fault_befalls_the_next_mutation_of_its_kind() {
-        let mut stage = stage();
+        let mut engine = engine();
+        let mut stage = stage(&mut engine);
         stage.outside(Act::Fault(Fault {
             kind: MutationKind::Stop,
             carried_out: false,
@@ -312,8 +349,12 @@ mod tests {
             id: "i-aaaa".into(),
             clear_pointer: None,
         };
-        let refused = stage.world.apply(&stop).map_err(|error| error.kind);
+        let refused = stage
+            .host
+            .world_mut()
+            .apply(&stop)
+            .map_err(|error| error.kind);
         assert_eq!(refused, Err(CloudErrorKind::Throttled));
-        assert!(stage.world.apply(&stop).is_ok());
+        assert!(stage.host.world_mut().apply(&stop).is_ok());
     }
 }

@@ -9,11 +9,12 @@ use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
 
 use super::chance::Stream;
-use super::due::{Due, ToHost};
+use super::due::Due;
 use super::estate::Estate;
 use super::fault::Fault;
 use super::options::TAG_KEY;
 use crate::boxes::{SimBox, Software};
+use crate::engine::{ToHost, statement};
 use crate::world::{Happening, What};
 
 /// How long a report of a delivery takes to the store, if it gets there.
@@ -147,14 +148,8 @@ impl Estate<'_> {
             self.trace
                 .tell(self.now, "box", || format!("{id} registers for {worker}"));
         }
-        self.send(
-            number,
-            ToHost::Statement {
-                worker,
-                request,
-                said,
-            },
-        );
+        let said = statement(request, said);
+        self.send(number, ToHost::asked(worker, request, said));
     }
 
     /// A host answers a box or an application.

@@ -11,17 +11,16 @@ use reeve_core::time::{Instant, Millis};
 use super::boxes::Boxes;
 use super::chance::{Chance, Stream};
 use super::check::Checks;
-use super::clock::Clock;
 use super::clouds::{Clouds, begins_life};
 use super::digest::Tap;
-use super::due::{Due, Queue};
+use super::due::Due;
 use super::fault::Fault;
-use super::host::SimHost;
 use super::options::Options;
 use super::people::People;
 use super::shelf::Shelf;
 use super::trace::Trace;
 use super::{Casts, Report};
+use crate::engine::{Clock, Drive as _, Queue, SimHost};
 use crate::world::World;
 
 /// When every run begins; any time does.
@@ -42,7 +41,7 @@ pub(super) struct Estate<'a> {
     pub(super) casts: &'a Casts,
     /// Which cast plays in each pool now.
     pub(super) playing: BTreeMap<PoolName, String>,
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<Due>,
     pub(super) chance: Chance,
     pub(super) clouds: Clouds,
     pub(super) shelf: Shelf,
@@ -77,7 +76,7 @@ impl<'a> Estate<'a> {
             } else {
                 Clock::right(BEGINS)
             };
-            SimHost::new(number, clock)
+            SimHost::new(number, clock, spec.clone())
         });
         let hosts = hosts.collect();
         let playing = options.pools.iter().enumerate();
@@ -121,9 +120,7 @@ impl<'a> Estate<'a> {
                 break;
             }
             self.advance(at);
-            if self.queue.next_at().is_some_and(|due| due <= at)
-                && let Some((_, due)) = self.queue.take()
-            {
+            if let Some(due) = self.queue.take(at) {
                 self.steps += 1;
                 self.happen(due);
             }
@@ -198,15 +195,7 @@ impl<'a> Estate<'a> {
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::Host(life, what) => self.reach_host(life, *what),
-            Due::Query {
-                from,
-                asker,
-                query,
-                asked_at,
-            } => self.query_arrives(from, asker, query, asked_at),
-            Due::Mutation { from, sent } => self.mutation_arrives(from, *sent),
-            Due::Store { from, call } => self.store_call_arrives(from, *call),
+            Due::Arrives(what) => self.arrive(what),
             Due::BoxSpeaks(id) => self.box_speaks(&id),
             Due::BoxHears(request, reply) => self.box_hears(request, *reply),
             Due::BoxWaited(request) => self.box_waited(request),

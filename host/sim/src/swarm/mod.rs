@@ -13,31 +13,28 @@
 //!
 //! - [`Options`] describe a world, [`Fault`] names what can go wrong in it, [`run`] lets it run.
 //! - `estate` is the world with everybody in it and the one loop that lets time pass; `due` its queue.
-//! - `host`, `effects`, `arrivals`: the host processes and what they send; `clouds`, `buckets`, `shelf`: what
-//!   stands between them and the truth.
+//! - `surroundings`: the layer of faults and checks over the [`engine`](crate::engine), which runs the hosts;
+//!   `clouds`, `buckets`, `shelf`: the cloud and the store behind that layer.
 //! - `people`, `operators`, `boxes`, `lies`: who else acts.
 //! - [`digest`]: two numbers over all that leaves the cores, to compare two builds by.
 //! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still fails.
 
-mod arrivals;
 mod boxes;
 mod buckets;
 mod chance;
 mod check;
-mod clock;
 mod clouds;
 pub mod digest;
 mod due;
-mod effects;
 mod estate;
 mod fault;
-mod host;
 mod lies;
 mod operators;
 mod options;
 mod people;
 mod shelf;
 mod shrink;
+mod surroundings;
 mod trace;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,15 @@ use reeve_core::compute::Compute;
 use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
+use reeve_core::request::Request;
 use reeve_core::restart::{Initiator, RestartRequest};
 
 use super::chance::Stream;
-use super::due::{Due, ToHost};
+use super::due::Due;
 use super::estate::{BEGINS, Estate};
 use super::fault::Fault;
 use super::options::TAG_KEY;
+use crate::engine::ToHost;
 use crate::world::{Ailment, Boot};
 
 impl Estate<'_> {
@@ -84,15 +86,8 @@ impl Estate<'_> {
         };
         let request = self.request();
         self.checks.commanded(request, worker, &command);
-        let worker = worker.clone();
-        self.send(
-            number,
-            ToHost::Operate {
-                worker,
-                request,
-                command,
-            },
-        );
+        let command = Request::Command(command);
+        self.send(number, ToHost::asked(worker.clone(), request, command));
     }
 
     /// Somebody loses patience while something is under way.

@@ -12,9 +12,10 @@ use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
-use super::due::{Due, Life, ToHost};
+use super::due::Due;
 use super::estate::Estate;
 use super::fault::Fault;
+use crate::engine::{Drive as _, Life, ToHost, statement};
 
 /// Everybody outside.
 pub(super) struct People {
@@ -118,7 +119,7 @@ impl Estate<'_> {
         // Most leave it to the host how long they wait.
         let is_patient = !self.chance.percent(Stream::Users, 70);
         let wait = is_patient.then(|| self.chance.millis(Stream::Users, 1_000, 20_000));
-        let to = self.life(number);
+        let to = self.hosts[number].life();
         self.checks.ask_sent(self.now, request, &worker, wait);
         let asking = Asking {
             user,
@@ -233,15 +234,8 @@ impl Estate<'_> {
             by: Reporter::Application(Some(id.clone())),
             report,
         };
-        let worker = worker.clone();
-        self.send(
-            number,
-            ToHost::Statement {
-                worker,
-                request,
-                said,
-            },
-        );
+        let said = statement(request, said);
+        self.send(number, ToHost::asked(worker.clone(), request, said));
     }
 
     /// One who asked goes away.

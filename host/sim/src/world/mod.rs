@@ -104,6 +104,11 @@ impl World {
         }
     }
 
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Moves the clock; instances change as their time comes. The clock never goes back.
     pub fn advance(&mut self, now: Instant) {
         /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance"), a stopped

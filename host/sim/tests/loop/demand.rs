@@ -1,10 +1,10 @@
 //! Demand from a metric: what is asked for, and what is made of the answers.
 
+use crate::rig::desk::Desk;
+use crate::rig::prelude::*;
 use std::collections::BTreeMap;
 
-use crate::support::{BEGINS, Bench, Native};
 use reeve_core::cloud::{CloudError, CloudErrorKind, MutationKind, Query, Reading};
-use reeve_core::compute::Compute;
 use reeve_core::demand::{DemandSpec, Metric, Sample, Statistic};
 use reeve_core::effect::Effect;
 use reeve_core::event::{Asker, Event, PoolTimer, Timer, WorkerEvent};
@@ -16,13 +16,7 @@ use reeve_core::notice::Step;
 use reeve_core::point::reap;
 use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_core::store::{Paused, Stored};
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::incidents::{self, TAG};
-use reeve_sim::world::{Asked, Boot, Trouble, World};
-
-const SECOND: Millis = Millis::from_secs(1);
-const MINUTE: Millis = Millis::from_secs(60);
-const HOUR: Millis = Millis::from_secs(3600);
+use reeve_sim::world::{Asked, Trouble};
 
 /// When the instances of these tests came up: an hour before the host.
 const LAUNCHED: Instant = Instant::from_ms(BEGINS.as_ms() - HOUR.get());
@@ -65,30 +59,16 @@ fn instance(number: usize) -> InstanceId {
     InstanceId::from(format!("i-{number}").as_str())
 }
 
-/// A host on its own, events put into it by hand.
-struct Alone {
-    fleet: Fleet,
-    now: Instant,
-}
+/// A core whose cloud is the test.
+struct Alone(Desk);
 
 impl Alone {
     /// Every worker has an instance that was launched an hour ago, runs, and is known to.
     fn new(spec: FleetSpec) -> Self {
         let records = (0..spec.workers.len()).map(|number| (name(number), adopted(number)));
-        let recovered = Recovered {
-            records: Some(records.collect()),
-            ..Recovered::default()
-        };
-        let identity = Identity {
-            host: HostId::from("host"),
-            store_is_shared: false,
-        };
         let count = spec.workers.len();
-        let mut alone = Self {
-            fleet: Fleet::new(spec, identity, recovered),
-            now: BEGINS,
-        };
-        alone.fleet.step(BEGINS, Event::Started);
+        let mut alone = Self(Desk::new(spec, false, records.collect()));
+        alone.0.take_in(Event::Started);
         for number in 0..count {
             alone.read(number, InstanceState::Running, LAUNCHED);
         }
@@ -105,28 +85,14 @@ impl Alone {
             launched_at: Some(launched_at),
             tags: BTreeMap::from([(TAG.0.to_owned(), format!("tag-{number}"))]),
         };
-        let event = Event::queried(
-            Asker::Worker(name(number)),
-            Query::Instance {
-                region: "us-east-1".into(),
-                compute: Compute::Ec2,
-                id: instance(number),
-            },
-            self.now,
-            Ok(Reading::Instance(reading)),
-        );
-        self.fleet.step(self.now, event);
+        self.0.show(name(number), reading);
     }
 
     /// What is asked of the cloud when the timer fires.
     fn round(&mut self) -> Vec<Query> {
-        let due = Event::from(Timer::Pool(incidents::pool(), PoolTimer::ReadDemand));
-        let effects = self.fleet.step(self.now, due);
-        let asked = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Query { query, .. } => Some(query),
-            _ => None,
-        });
-        asked.collect()
+        self.0.queries.clear();
+        self.0.take_in(due());
+        std::mem::take(&mut self.0.queries)
     }
 
     /// The metrics asked for in one round.
@@ -140,14 +106,13 @@ impl Alone {
 
     /// The cloud answers a round; tells what people are told of it.
     fn answer(&mut self, query: Query, result: Result<Reading, CloudError>) -> Vec<String> {
-        let event = Event::queried(Asker::Pool(incidents::pool()), query, self.now, result);
-        let effects = self.fleet.step(self.now, event);
-        let told = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Notice(notice) if notice.step == Step::CloudCallFailed => {
-                Some(format!("{}: {}", notice.worker, notice.text))
-            }
-            _ => None,
-        });
+        let asker = Asker::Pool(incidents::pool());
+        self.0.notices.clear();
+        let event = Event::queried(asker, query, self.0.now, result);
+        self.0.take_in(event);
+        let notices = self.0.notices.iter();
+        let failed = notices.filter(|notice| notice.step == Step::CloudCallFailed);
+        let told = failed.map(|notice| format!("{}: {}", notice.worker, notice.text));
         told.collect()
     }
 
@@ -163,23 +128,23 @@ impl Alone {
     fn replaced_by_another_host(&mut self) {
         let mut stored = adopted(1);
         stored.version = stored.version.next();
-        let event = Event::of(
-            name(0),
-            WorkerEvent::RecordRead {
-                asked_at: self.now,
-                result: Ok(Some(stored)),
-            },
-        );
-        self.fleet.step(self.now, event);
-        let worker = self.fleet.worker(&name(0)).unwrap();
+        let (asked_at, result) = (self.0.now, Ok(Some(stored)));
+        let read = WorkerEvent::RecordRead { asked_at, result };
+        self.0.take_in(Event::of(name(0), read));
+        let worker = self.0.fleet.worker(&name(0)).unwrap();
         assert_eq!(worker.adopted.as_ref().unwrap().id, instance(1));
     }
 
     fn demand_of(&self, number: usize) -> reap::Demand {
-        let worker = self.fleet.worker(&name(number)).unwrap();
-        let input = worker.reap_input(self.now, &instance(number)).unwrap();
+        let worker = self.0.fleet.worker(&name(number)).unwrap();
+        let input = worker.reap_input(self.0.now, &instance(number)).unwrap();
         input.demand
     }
+}
+
+/// The next round is due.
+fn due() -> Event {
+    Timer::Pool(incidents::pool(), PoolTimer::ReadDemand).into()
 }
 
 type Answers = BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>;
@@ -252,14 +217,13 @@ fn the_metrics_of_all_workers_of_a_pool_are_asked_for_in_one_query() {
 }
 
 #[test]
-fn a_round_is_set_for_each_interval_and_none_is_begun_before_the_last_one_ended() {
+fn a_round_begins_at_each_interval_unless_the_last_one_has_not_ended() {
     let mut alone = Alone::new(spec(1));
-    let due = || Event::from(Timer::Pool(incidents::pool(), PoolTimer::ReadDemand));
     for queries in [1, 0] {
-        alone.now += MINUTE;
-        let effects = alone.fleet.step(alone.now, due());
+        alone.0.now += MINUTE;
+        let effects = alone.0.fleet.step(alone.0.now, due());
         let again = Effect::Timer {
-            at: alone.now + MINUTE,
+            at: alone.0.now + MINUTE,
             timer: Timer::Pool(incidents::pool(), PoolTimer::ReadDemand),
         };
         assert!(effects.contains(&again), "{effects:?}");
@@ -285,18 +249,18 @@ fn nothing_is_asked_for_a_worker_that_is_paused() {
     let mut stored = adopted(0);
     stored.version = stored.version.next();
     stored.record.paused = Some(Paused {
-        since: alone.now,
+        since: alone.0.now,
         reason: None,
         by: HostId::from("host"),
     });
     let event = Event::of(
         name(0),
         WorkerEvent::RecordRead {
-            asked_at: alone.now,
+            asked_at: alone.0.now,
             result: Ok(Some(stored)),
         },
     );
-    alone.fleet.step(alone.now, event);
+    alone.0.fleet.step(alone.0.now, event);
     assert!(alone.round().is_empty());
 }
 
@@ -331,7 +295,7 @@ fn what_was_counted_reaches_the_policy_with_its_window_and_its_age() {
         busy[3].count = 4;
     });
     assert_eq!(alone.demand_of(0), nothing_in_ten_minutes());
-    alone.now += Millis::from_secs(30);
+    alone.0.now += Millis::from_secs(30);
     let busy = reap::Demand::Requests(reap::Sample {
         count: 4,
         window_ms: 600_000,
@@ -344,7 +308,7 @@ fn what_was_counted_reaches_the_policy_with_its_window_and_its_age() {
 fn a_failed_a_partial_and_a_missing_answer_are_unavailable_and_never_zero() {
     let mut alone = Alone::new(spec(3));
     alone.read_zeros(|_| {});
-    alone.now += MINUTE;
+    alone.0.now += MINUTE;
     let told = alone.read_zeros(|answers| {
         let partial = failure(CloudErrorKind::Transient, "PartialData");
         answers.insert(name(0), Err(partial));
@@ -412,15 +376,15 @@ fn the_window_of_a_young_instance_is_its_life() {
 fn a_reading_that_two_rounds_have_not_renewed_is_unavailable() {
     let mut alone = Alone::new(spec(1));
     alone.read_zeros(|_| {});
-    let read_at = alone.now;
-    alone.now = read_at + MINUTE + MINUTE;
+    let read_at = alone.0.now;
+    alone.0.now = read_at + MINUTE + MINUTE;
     assert!(matches!(alone.demand_of(0), reap::Demand::Requests(_)));
-    alone.now += Millis::new(1);
+    alone.0.now += Millis::new(1);
     assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
 }
 
 #[test]
-fn an_answer_about_an_instance_that_was_replaced_meanwhile_is_dropped() {
+fn an_answer_about_an_instance_that_was_replaced_since_is_dropped() {
     let mut alone = Alone::new(spec(1));
     let [query] = alone.round().try_into().unwrap();
     let answers = zeros(&query, |_| {});
@@ -439,30 +403,26 @@ fn what_was_read_of_an_instance_does_not_pass_to_its_successor() {
 }
 
 /// B runs, is adopted and was handed out; its metric is read by the host itself.
-fn measured_b() -> Bench {
-    let mut world = World::new(1, BEGINS);
-    world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    world.place_pointer(&incidents::pointer(), "i-bbbb");
-    world.advance(BEGINS);
+fn measured_b() -> Rig {
     let mut spec = incidents::fleet();
     spec.pools.get_mut(&incidents::pool()).unwrap().demand = Some(metric());
-    let mut bench = Bench::with_fleet(spec, world, Native::sensible());
-    bench.ask_and_run(SECOND);
-    bench
+    let mut rig = Rig::with_fleet(spec, running_b(), Native::sensible());
+    rig.ask_and_run(SECOND);
+    rig
 }
 
 #[test]
-fn an_instance_whose_metric_stays_at_zero_is_reaped_and_one_that_is_used_is_kept() {
-    let mut bench = measured_b();
-    bench.run(Millis::from_secs(1200));
-    assert_eq!(bench.count(MutationKind::Stop), 1);
+fn an_instance_whose_metric_stays_at_zero_is_reaped_and_a_used_one_kept() {
+    let mut rig = measured_b();
+    rig.run(Millis::from_secs(1200));
+    assert_eq!(rig.count(MutationKind::Stop), 1);
 
-    let mut bench = measured_b();
+    let mut rig = measured_b();
     for _ in 0..40 {
-        bench.world.invoke(&"i-bbbb".into());
-        bench.run(MINUTE);
+        rig.world.invoke(&"i-bbbb".into());
+        rig.run(MINUTE);
     }
-    assert_eq!(bench.count(MutationKind::Stop), 0);
+    assert_eq!(rig.count(MutationKind::Stop), 0);
 }
 
 #[test]
@@ -478,12 +438,12 @@ fn while_the_metric_cannot_be_read_whole_nothing_is_concluded_from_it() {
         },
     ];
     for trouble in troubles {
-        let mut bench = measured_b();
-        bench.world.trouble(trouble);
-        bench.run(HOUR);
-        assert_eq!(bench.count(MutationKind::Stop), 0);
-        bench.world.trouble(Trouble::default());
-        bench.run(Millis::from_secs(180));
-        assert_eq!(bench.count(MutationKind::Stop), 1, "read again, it is told");
+        let mut rig = measured_b();
+        rig.world.trouble(trouble);
+        rig.run(HOUR);
+        assert_eq!(rig.count(MutationKind::Stop), 0);
+        rig.world.trouble(Trouble::default());
+        rig.run(Millis::from_secs(180));
+        assert_eq!(rig.count(MutationKind::Stop), 1, "read again, it is told");
     }
 }

@@ -5,22 +5,18 @@ mod holding;
 mod shared;
 mod signals;
 
-use crate::support::{BEGINS, Bench, Native};
+use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::InstanceId;
-use reeve_core::notice::{Notice, Step};
+use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::response::Resolution;
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::FleetSpec;
-use reeve_core::time::{Instant, Millis};
-use reeve_core::worker::{HealthStatus, SignalStatus, WorkerStatus};
-use reeve_sim::incidents;
-use reeve_sim::world::{Ailment, World};
+use reeve_core::worker::{HealthStatus, SignalStatus};
+use reeve_sim::world::Ailment;
 
-pub(crate) const SECOND: Millis = Millis::from_secs(1);
-pub(crate) const MINUTE: Millis = Millis::from_secs(60);
 /// The longest time between two probes: a tenth more than 15 s.
 pub(crate) const ROUND: Millis = Millis::new(16_500);
 const HALF_HOUR: Millis = Millis::from_secs(1_800);
@@ -51,72 +47,59 @@ pub(crate) fn fleet(health: HealthSpec) -> FleetSpec {
 }
 
 /// A worker that is served and was found well.
-pub(crate) fn well(health: HealthSpec) -> (Bench, InstanceId) {
-    let (mut bench, id) = served(fleet(health));
-    bench.run(MINUTE);
-    assert_eq!(status(&bench).condition, "serving");
-    (bench, id)
+pub(crate) fn well(health: HealthSpec) -> (Rig, InstanceId) {
+    let (mut rig, id) = served(fleet(health));
+    rig.run(MINUTE);
+    assert_eq!(rig.status().condition, "serving");
+    (rig, id)
 }
 
 /// A worker that has just been served for the first time.
-pub(crate) fn served(fleet: FleetSpec) -> (Bench, InstanceId) {
-    let mut bench = Bench::with_fleet(fleet, World::new(1, BEGINS), Native::sensible());
-    bench.ask();
-    bench.run(MINUTE);
-    let served = bench.ask_and_run(SECOND);
+pub(crate) fn served(fleet: FleetSpec) -> (Rig, InstanceId) {
+    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), Native::sensible());
+    rig.ask();
+    rig.run(MINUTE);
+    let served = rig.ask_and_run(SECOND);
     assert!(matches!(served, Resolution::Served(_)), "{served:?}");
-    let id = bench.up().pop().expect("one instance is up");
-    (bench, id)
+    let id = rig.up().pop().expect("one instance is up");
+    (rig, id)
 }
 
-pub(crate) fn status(bench: &Bench) -> WorkerStatus {
-    let status = bench.host.fleet().status(&incidents::worker(), bench.now);
-    status.expect("the worker is configured")
-}
-
-pub(crate) fn health(bench: &Bench) -> HealthStatus {
-    status(bench).health.expect("its pool looks after it")
+pub(crate) fn health(rig: &Rig) -> HealthStatus {
+    rig.status().health.expect("its pool looks after it")
 }
 
 /// What this signal says.
 #[track_caller]
-pub(crate) fn signal(bench: &Bench, name: &str) -> SignalStatus {
-    let health = health(bench);
+pub(crate) fn signal(rig: &Rig, name: &str) -> SignalStatus {
+    let health = health(rig);
     let found = health.signals.iter().find(|signal| signal.signal == name);
     found.unwrap_or_else(|| panic!("{health:?}")).clone()
 }
 
 /// Runs until the signal was read so often, and no further.
-pub(crate) fn until_read(bench: &mut Bench, name: &str, times: u32) {
-    let read_at = |bench: &Bench| {
-        let signals = health(bench).signals;
+pub(crate) fn until_read(rig: &mut Rig, name: &str, times: u32) {
+    let read_at = |rig: &Rig| {
+        let signals = health(rig).signals;
         let found = signals.iter().find(|signal| signal.signal == name);
         found.map(|signal| signal.at)
     };
     for _ in 0..times {
-        let before = read_at(bench);
-        while read_at(bench) == before {
-            bench.run(Millis::new(10));
+        let before = read_at(rig);
+        while read_at(rig) == before {
+            rig.run(Millis::new(10));
         }
     }
 }
 
-pub(crate) fn told(bench: &Bench, step: Step) -> Vec<Notice> {
-    let notices = bench.host.notices().iter();
-    notices
-        .filter(|notice| notice.step == step)
-        .cloned()
-        .collect()
-}
-
-pub(crate) fn count(bench: &Bench, step: Step) -> usize {
-    told(bench, step).len()
+pub(crate) fn count(rig: &Rig, step: Step) -> usize {
+    rig.told(step).len()
 }
 
 /// The causes of the restarts that were asked for.
-pub(crate) fn asked(bench: &Bench) -> Vec<String> {
+pub(crate) fn asked(rig: &Rig) -> Vec<String> {
     use reeve_core::journal::Entry;
-    let commands = bench.host.journal().iter();
+    let commands = rig.journal(0).iter();
     let causes = commands.filter_map(|record| match &record.entry {
         Entry::Commanded(Command::Restart(request)) => Some(request.cause.clone()),
         _ => None,
@@ -124,86 +107,86 @@ pub(crate) fn asked(bench: &Bench) -> Vec<String> {
     causes.collect()
 }
 
-pub(crate) fn stops(bench: &Bench) -> usize {
-    bench.count(MutationKind::Stop)
+pub(crate) fn stops(rig: &Rig) -> usize {
+    rig.count(MutationKind::Stop)
 }
 
 #[test]
-fn a_worker_that_hangs_is_told_of_restarted_once_and_told_of_again_when_it_is_well() {
+fn a_worker_that_hangs_is_restarted_once_and_recovers() {
     for (ailment, said) in [
         (Ailment::Hangs, "no answer within 2s"),
         (Ailment::Silent, "no answer within 2s"),
         (Ailment::Refuses, "refused"),
         (Ailment::Answers(500), "HTTP 500"),
     ] {
-        let (mut bench, id) = well(http(RestartRule::Any));
-        bench.world.ail(&id, Some(ailment));
-        bench.run(HALF_HOUR);
-        assert_eq!(asked(&bench), ["probe-failed"], "{ailment:?}");
-        assert_eq!((stops(&bench), bench.count(MutationKind::Start)), (1, 1));
-        let restart = status(&bench).restart.unwrap();
+        let (mut rig, id) = well(http(RestartRule::Any));
+        rig.world.ail(&id, Some(ailment));
+        rig.run(HALF_HOUR);
+        assert_eq!(asked(&rig), ["probe-failed"], "{ailment:?}");
+        assert_eq!((stops(&rig), rig.count(MutationKind::Start)), (1, 1));
+        let restart = rig.status().restart.unwrap();
         assert_eq!(restart.stage, RestartStage::Done);
-        let unhealthy = told(&bench, Step::WorkerUnhealthy);
+        let unhealthy = rig.told(Step::WorkerUnhealthy);
         assert_eq!(unhealthy.len(), 1, "{ailment:?}");
         assert!(unhealthy[0].text.contains(said), "{}", unhealthy[0].text);
-        assert_eq!(count(&bench, Step::WorkerRecovered), 1, "{ailment:?}");
-        assert_eq!(status(&bench).condition, "serving");
-        let (signal, health) = (signal(&bench, "http"), health(&bench));
+        assert_eq!(count(&rig, Step::WorkerRecovered), 1, "{ailment:?}");
+        assert_eq!(rig.status().condition, "serving");
+        let (signal, health) = (signal(&rig, "http"), health(&rig));
         assert_eq!((signal.failures, health.restarts_in_row), (0, 0));
     }
 }
 
 #[test]
 fn the_third_failure_in_a_row_concludes_and_the_second_does_not() {
-    let (mut bench, id) = well(http(RestartRule::Any));
-    let fail = |bench: &mut Bench, times: u32| {
-        bench.world.ail(&id, Some(Ailment::Refuses));
-        until_read(bench, "http", times);
-        assert_eq!(signal(bench, "http").failures, times);
+    let (mut rig, id) = well(http(RestartRule::Any));
+    let fail = |rig: &mut Rig, times: u32| {
+        rig.world.ail(&id, Some(Ailment::Refuses));
+        until_read(rig, "http", times);
+        assert_eq!(signal(rig, "http").failures, times);
     };
     for _ in 0..4 {
-        fail(&mut bench, 2);
-        bench.world.ail(&id, None);
-        until_read(&mut bench, "http", 1);
+        fail(&mut rig, 2);
+        rig.world.ail(&id, None);
+        until_read(&mut rig, "http", 1);
     }
-    assert_eq!(count(&bench, Step::WorkerUnhealthy), 0);
-    assert_eq!(asked(&bench), Vec::<String>::new());
-    fail(&mut bench, 2);
-    assert_eq!(status(&bench).condition, "serving");
-    until_read(&mut bench, "http", 1);
+    assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
+    assert_eq!(asked(&rig), Vec::<String>::new());
+    fail(&mut rig, 2);
+    assert_eq!(rig.status().condition, "serving");
+    until_read(&mut rig, "http", 1);
     // At the latest with the scan that shows that it was not stopped meanwhile.
-    bench.run(Millis::from_secs(5));
-    assert_eq!(count(&bench, Step::WorkerUnhealthy), 1);
-    assert_eq!(asked(&bench), ["probe-failed"]);
+    rig.run(Millis::from_secs(5));
+    assert_eq!(count(&rig, Step::WorkerUnhealthy), 1);
+    assert_eq!(asked(&rig), ["probe-failed"]);
 }
 
 #[test]
 fn one_answer_does_not_make_an_unhealthy_worker_well_and_two_in_a_row_do() {
-    let (mut bench, id) = well(http(RestartRule::Never));
-    bench.world.ail(&id, Some(Ailment::Refuses));
-    bench.run(MINUTE);
-    assert_eq!(status(&bench).condition, "unhealthy");
+    let (mut rig, id) = well(http(RestartRule::Never));
+    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.run(MINUTE);
+    assert_eq!(rig.status().condition, "unhealthy");
     for _ in 0..3 {
-        bench.world.ail(&id, None);
-        until_read(&mut bench, "http", 1);
-        bench.world.ail(&id, Some(Ailment::Refuses));
-        until_read(&mut bench, "http", 1);
-        assert_eq!(status(&bench).condition, "unhealthy");
+        rig.world.ail(&id, None);
+        until_read(&mut rig, "http", 1);
+        rig.world.ail(&id, Some(Ailment::Refuses));
+        until_read(&mut rig, "http", 1);
+        assert_eq!(rig.status().condition, "unhealthy");
     }
-    bench.world.ail(&id, None);
-    until_read(&mut bench, "http", 2);
-    assert_eq!(status(&bench).condition, "serving");
-    assert_eq!(count(&bench, Step::WorkerUnhealthy), 1);
-    assert_eq!(count(&bench, Step::WorkerRecovered), 1);
-    assert_eq!(asked(&bench), Vec::<String>::new(), "never means never");
+    rig.world.ail(&id, None);
+    until_read(&mut rig, "http", 2);
+    assert_eq!(rig.status().condition, "serving");
+    assert_eq!(count(&rig, Step::WorkerUnhealthy), 1);
+    assert_eq!(count(&rig, Step::WorkerRecovered), 1);
+    assert_eq!(asked(&rig), Vec::<String>::new(), "never means never");
 }
 
 #[test]
 fn what_could_not_be_tried_never_concludes() {
-    let (mut bench, _) = well(http(RestartRule::Any));
-    bench.world.keep_probes_back(Some("no file descriptor"));
-    bench.run(HALF_HOUR);
-    let signal = signal(&bench, "http");
+    let (mut rig, _) = well(http(RestartRule::Any));
+    rig.world.keep_probes_back(Some("no file descriptor"));
+    rig.run(HALF_HOUR);
+    let signal = signal(&rig, "http");
     assert_eq!(
         (
             signal.reading.as_str(),
@@ -213,61 +196,61 @@ fn what_could_not_be_tried_never_concludes() {
         ("unavailable", 0, "no file descriptor")
     );
     assert!(signal.age_ms <= ROUND.get(), "{signal:?}");
-    assert_eq!(status(&bench).condition, "serving");
-    assert_eq!(asked(&bench), Vec::<String>::new());
+    assert_eq!(rig.status().condition, "serving");
+    assert_eq!(asked(&rig), Vec::<String>::new());
 }
 
 /// A worker whose instance has just got its address and refuses, in the grace of its boot.
-pub(crate) fn refuses_from_the_boot_on() -> (Bench, InstanceId) {
+pub(crate) fn refuses_from_the_boot_on() -> (Rig, InstanceId) {
     let spec = fleet(http(RestartRule::Any));
-    let mut bench = Bench::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
-    bench.ask();
-    bench.run(SECOND);
-    let id = bench.up().remove(0);
-    bench.world.ail(&id, Some(Ailment::Refuses));
-    while health(&bench).signals.is_empty() {
-        bench.run(SECOND);
+    let mut rig = Rig::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
+    rig.ask();
+    rig.run(SECOND);
+    let id = rig.up().remove(0);
+    rig.world.ail(&id, Some(Ailment::Refuses));
+    while health(&rig).signals.is_empty() {
+        rig.run(SECOND);
     }
-    (bench, id)
+    (rig, id)
 }
 
 #[test]
 fn a_boot_has_its_grace_until_the_first_success() {
-    let (mut bench, _) = refuses_from_the_boot_on();
+    let (mut rig, _) = refuses_from_the_boot_on();
     // The address came within the last round, and the grace of 5 minutes began with it.
-    bench.run(Millis::new(300_000 - 2 * ROUND.get()));
-    let found = signal(&bench, "http");
+    rig.run(Millis::new(300_000 - 2 * ROUND.get()));
+    let found = signal(&rig, "http");
     assert_eq!((found.reading.as_str(), found.failures), ("bad", 0));
-    bench.run(ROUND + ROUND);
-    assert_eq!(asked(&bench), Vec::<String>::new(), "two may count by now");
-    bench.run(MINUTE);
-    assert_eq!(asked(&bench), ["probe-failed"]);
+    rig.run(ROUND + ROUND);
+    assert_eq!(asked(&rig), Vec::<String>::new(), "two may count by now");
+    rig.run(MINUTE);
+    assert_eq!(asked(&rig), ["probe-failed"]);
 
-    let (mut bench, id) = served(fleet(http(RestartRule::Any)));
-    until_read(&mut bench, "http", 1);
-    bench.world.ail(&id, Some(Ailment::Refuses));
-    bench.run(MINUTE);
-    assert_eq!(asked(&bench), ["probe-failed"], "it was up already");
+    let (mut rig, id) = served(fleet(http(RestartRule::Any)));
+    until_read(&mut rig, "http", 1);
+    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.run(MINUTE);
+    assert_eq!(asked(&rig), ["probe-failed"], "it was up already");
 }
 
 #[test]
-fn a_request_that_is_dropped_is_repeated_with_the_window_and_not_with_every_probe() {
+fn a_dropped_request_is_repeated_with_the_window_not_with_every_probe() {
     let fleet = fleet(http(RestartRule::Any));
     let drop_all = Native::debouncing(reeve_core::point::debounce::Choice::Drop);
-    let mut bench = Bench::with_fleet(fleet, World::new(1, BEGINS), drop_all);
-    bench.ask();
-    bench.run(Millis::from_secs(120));
-    let id = bench.up().remove(0);
-    bench.world.ail(&id, Some(Ailment::Hangs));
-    bench.run(MINUTE);
-    assert_eq!(asked(&bench).len(), 1);
-    bench.run(HALF_HOUR);
+    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), drop_all);
+    rig.ask();
+    rig.run(Millis::from_secs(120));
+    let id = rig.up().remove(0);
+    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.run(MINUTE);
+    assert_eq!(asked(&rig).len(), 1);
+    rig.run(HALF_HOUR);
     // Once a minute at the most, as it is seen at the next probe.
-    let dropped = count(&bench, Step::RestartDropped);
+    let dropped = count(&rig, Step::RestartDropped);
     assert!((22..=31).contains(&dropped), "{dropped}");
-    assert_eq!(asked(&bench).len(), dropped);
-    assert_eq!(count(&bench, Step::WorkerUnhealthy), 1);
-    assert_eq!(stops(&bench), 0);
+    assert_eq!(asked(&rig).len(), dropped);
+    assert_eq!(count(&rig, Step::WorkerUnhealthy), 1);
+    assert_eq!(stops(&rig), 0);
 }
 
 #[test]
@@ -280,15 +263,15 @@ fn a_restart_that_does_not_help_is_asked_for_later_and_later() {
         pool.limits.worker_budget.stops = 100;
         pool.limits.worker_budget.starts = 100;
     }
-    let (mut bench, _) = served(fleet);
+    let (mut rig, _) = served(fleet);
     let mut begun: Vec<Instant> = Vec::new();
     for _ in 0..4 * 3_600 {
-        for id in bench.up() {
-            bench.world.ail(&id, Some(Ailment::Refuses));
+        for id in rig.up() {
+            rig.world.ail(&id, Some(Ailment::Refuses));
         }
-        bench.run(SECOND);
-        if count(&bench, Step::RestartBegun) > begun.len() {
-            begun.push(bench.now);
+        rig.run(SECOND);
+        if count(&rig, Step::RestartBegun) > begun.len() {
+            begun.push(rig.now());
         }
     }
     let pauses: Vec<u64> = begun
@@ -297,22 +280,11 @@ fn a_restart_that_does_not_help_is_asked_for_later_and_later() {
         .collect();
     assert!(pauses.len() >= 6 && pauses.is_sorted(), "{pauses:?}");
     assert!(pauses[0] <= 4 && pauses[5] >= 60, "{pauses:?}");
-    assert_eq!(count(&bench, Step::WorkerRecovered), 0);
+    assert_eq!(count(&rig, Step::WorkerRecovered), 0);
 }
 
-/// A person restarts the worker; waits until the restart is over.
-pub(crate) fn restart_by_person(bench: &mut Bench) {
-    use reeve_core::id::RequestId;
-    use reeve_core::restart::{Initiator, RestartRequest};
-    let request = RestartRequest {
-        cause: "operator".to_owned(),
-        initiator: Initiator::Person,
-        text: None,
-    };
-    let (worker, id) = (incidents::worker(), RequestId::new(999));
-    bench
-        .host
-        .operate(bench.now, &worker, id, Command::Restart(request));
-    let mut reports = bench.host.take_reports();
-    assert_eq!(reports.pop().unwrap().1, Ok(CommandOutcome::RestartBegun));
+/// A person restarts the worker.
+pub(crate) fn restart_by_person(rig: &mut Rig) {
+    let response = rig.command(by_person());
+    assert_eq!(response, Ok(CommandOutcome::RestartBegun));
 }

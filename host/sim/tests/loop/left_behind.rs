@@ -1,10 +1,11 @@
 //! What a host announced and did not live to end, or could not write the end of.
 
+use crate::rig::prelude::*;
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
 use reeve_core::facts::How;
-use reeve_core::id::{DecisionId, InstanceId, RequestId};
-use reeve_core::notice::{Notice, Step};
+use reeve_core::id::{DecisionId, InstanceId};
+use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
@@ -12,109 +13,98 @@ use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::incidents::{self, TAG};
 use reeve_sim::world::{Asked, Trouble};
 
-use crate::records::{Several, outage};
-
-const SECOND: Millis = Millis::from_secs(1);
-
 /// The worker's instance is stopped, and the first host is about to start it: the start is announced.
-fn starting(hosts: usize) -> Several {
-    let mut several = Several::new(hosts);
-    several.world.place_stopped("i-aaaa", TAG);
+fn starting(hosts: usize) -> Rig {
+    let mut rig = Rig::hosts(hosts);
+    rig.world.place_stopped("i-aaaa", TAG);
     // All of them see that it is stopped.
-    several.run(SECOND);
-    several.ask(0);
-    while several.record().record.intent.is_none() {
-        several.step();
+    rig.run(SECOND);
+    rig.ask();
+    while rig.record().record.intent.is_none() {
+        rig.step();
     }
-    several
+    rig
 }
 
 #[track_caller]
-fn is_taken_for_started(several: &Several) {
-    let record = several.record().record;
+fn is_taken_for_started(rig: &Rig) {
+    let record = rig.record().record;
     let adopted = record.adopted.unwrap();
     assert_eq!(adopted.how, How::Started);
     assert_eq!(adopted.generation, record.generation);
     assert_eq!(record.phase, Phase::Running);
 }
 
-fn recovered(notice: &&Notice) -> bool {
-    notice.step == Step::IntentRecovered
-}
-
 #[test]
-fn the_start_of_a_host_that_died_is_believed_before_any_reading_of_the_instance() {
-    let mut several = starting(2);
-    several.kill(0);
+fn the_start_of_a_dead_host_is_believed_before_any_reading() {
+    let mut rig = starting(2);
+    rig.crash(0);
     // The other one has only the reading of before the start.
-    several.world.trouble(Trouble {
+    rig.world.trouble(Trouble {
         unanswered: Asked::ALL.into(),
         ..Trouble::default()
     });
-    several.ask(0);
-    several.run(LEASE + LEASE);
-    is_taken_for_started(&several);
-    several.world.trouble(Trouble::default());
-    several.run(LEASE + LEASE);
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+    rig.ask_of(1);
+    rig.run(LEASE + LEASE);
+    is_taken_for_started(&rig);
+    rig.world.trouble(Trouble::default());
+    rig.run(LEASE + LEASE);
+    rig.ask_of(1);
+    rig.run(Millis::from_secs(120));
+    rig.assert_settled();
 }
 
 #[test]
-fn a_start_whose_outcome_could_not_be_written_is_not_forgotten_by_the_host_that_made_it() {
-    let mut several = starting(1);
-    several.store.fail(Some(outage()));
-    several.run(SECOND);
-    several.store.fail(None);
-    assert!(several.record().record.intent.is_some());
-    several.run(Millis::from_secs(5));
-    is_taken_for_started(&several);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
+fn a_host_remembers_a_start_whose_outcome_it_could_not_write() {
+    let mut rig = starting(1);
+    rig.store.fail(Some(outage()));
+    rig.run(SECOND);
+    rig.store.fail(None);
+    assert!(rig.record().record.intent.is_some());
+    rig.run(Millis::from_secs(5));
+    is_taken_for_started(&rig);
+    rig.run(Millis::from_secs(120));
+    rig.assert_settled();
 }
 
 #[test]
 fn a_start_that_was_announced_unheard_was_not_sent_and_is_made_at_once() {
-    let mut several = Several::new(1);
-    several.world.place_stopped("i-aaaa", TAG);
-    several.run(SECOND);
-    several.store.lose_replies(Some(outage()));
-    several.ask(0);
-    while several.record().record.intent.is_none() {
-        several.step();
+    let mut rig = Rig::hosts(1);
+    rig.world.place_stopped("i-aaaa", TAG);
+    rig.run(SECOND);
+    rig.store.lose_replies(Some(outage()));
+    rig.ask();
+    while rig.record().record.intent.is_none() {
+        rig.step();
     }
-    several.run(Millis::new(100));
-    several.store.lose_replies(None);
-    several.run(Millis::from_secs(5));
-    let notices = several.hosts[0].notices();
-    let left = notices.iter().find(recovered).unwrap();
+    rig.run(Millis::new(100));
+    rig.store.lose_replies(None);
+    rig.run(Millis::from_secs(5));
+    let left = rig.told(Step::IntentRecovered)[0];
     assert!(
         left.text
             .ends_with("the next readings show what the provider did"),
         "{left:?}"
     );
-    several.ask(0);
-    several.run(SECOND);
-    is_taken_for_started(&several);
+    rig.ask();
+    rig.run(SECOND);
+    is_taken_for_started(&rig);
 }
 
 /// The first host has launched the worker's instance, and has nothing left to do.
 #[track_caller]
-fn settled(mut several: Several) -> Several {
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.assert_settled();
-    several
+fn settled(mut rig: Rig) -> Rig {
+    rig.ask();
+    rig.run(Millis::from_secs(120));
+    rig.assert_settled();
+    rig
 }
 
 /// Whoever the record says to hold the lease was in the middle of this mutation, and is no more.
-fn leave(several: &Several, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
-    several.rewrite(|record| {
+fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
+    rig.rewrite(|record| {
         change(record);
         record.lease = Some("gone".into());
         record.intent = Some(Intent {
@@ -122,7 +112,7 @@ fn leave(several: &Several, mutation: Mutation, change: impl FnOnce(&mut WorkerR
             generation: record.generation,
             epoch: record.epoch,
             decision: DecisionId::new(8),
-            since: several.now,
+            since: rig.now(),
         });
     });
 }
@@ -136,18 +126,18 @@ fn start(id: InstanceId) -> Mutation {
 }
 
 #[test]
-fn a_start_that_was_left_behind_takes_the_place_of_no_adopted_instance_that_is_up() {
-    let mut several = settled(Several::new(1));
-    leave(&several, start("i-other".into()), |_| ());
-    several.ask(0);
-    several.run(LEASE + LEASE);
-    several.assert_settled();
+fn an_unfinished_start_does_not_replace_an_adopted_instance_that_is_up() {
+    let mut rig = settled(Rig::hosts(1));
+    leave(&rig, start("i-other".into()), |_| ());
+    rig.ask();
+    rig.run(LEASE + LEASE);
+    rig.assert_settled();
 }
 
 #[test]
-fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of_its_own() {
-    let mut several = settled(Several::alone());
-    several.kill(0);
+fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
+    let mut rig = settled(Rig::alone());
+    rig.crash(0);
     // It drained the worker's instance, and was stopping an orphan when it died.
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
@@ -155,8 +145,8 @@ fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of
         id: "i-orphan".into(),
         clear_pointer: None,
     };
-    let since = several.now;
-    leave(&several, stop, |record| {
+    let since = rig.now();
+    leave(&rig, stop, |record| {
         record.draining = Some(Draining {
             instance: record.adopted.clone().unwrap().id,
             since,
@@ -166,21 +156,21 @@ fn what_an_earlier_life_left_is_ended_though_the_next_one_begins_with_a_write_of
         });
     });
 
-    several.join("second-life");
-    several.run(SECOND);
-    assert_eq!(several.record().record.draining, None);
-    several.assert_settled();
+    rig.begin(0);
+    rig.run(SECOND);
+    assert_eq!(rig.record().record.draining, None);
+    rig.assert_settled();
 }
 
 #[test]
 fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
-    let mut several = settled(Several::new(2));
-    several.kill(0);
+    let mut rig = settled(Rig::hosts(2));
+    rig.crash(0);
     // It had been brought up for the restart before, and went down once more.
-    let now = several.now;
+    let now = rig.now();
     let ago = |seconds: u64| Instant::from_ms(now.as_ms() - seconds * 1_000);
-    let adopted = several.record().record.adopted.unwrap();
-    leave(&several, start(adopted.id), |record| {
+    let adopted = rig.record().record.adopted.unwrap();
+    leave(&rig, start(adopted.id), |record| {
         record.restart = Some(Restart {
             request: RestartRequest {
                 cause: "deploy".to_owned(),
@@ -194,55 +184,46 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
         });
         record.adopted.as_mut().unwrap().since = ago(30);
     });
-    let is_restarting = |several: &Several| {
-        let known = several.hosts[0].fleet().worker(&incidents::worker());
-        known.unwrap().is_restarting()
-    };
+    let is_restarting = |rig: &Rig| rig.worker_of(1).is_restarting();
 
-    several.ask(0);
-    several.run(Millis::from_secs(10));
-    assert!(is_restarting(&several));
-    several.run(LEASE + LEASE);
-    assert!(!is_restarting(&several));
-    is_taken_for_started(&several);
+    rig.ask_of(1);
+    rig.run(Millis::from_secs(10));
+    assert!(is_restarting(&rig));
+    rig.run(LEASE + LEASE);
+    assert!(!is_restarting(&rig));
+    is_taken_for_started(&rig);
 }
 
 #[test]
-fn what_another_host_is_about_to_stop_is_handed_out_no_more_until_it_is_known_to_stay() {
-    let mut several = settled(Several::new(1));
-    let served = several.ask(0);
-    several.run(SECOND);
+fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
+    let mut rig = settled(Rig::hosts(1));
+    let served = rig.ask();
+    rig.run(SECOND);
     assert!(matches!(
-        several.answer(served),
+        rig.resolution(served),
         Some(Resolution::Served(_))
     ));
     // It announced the stop, and nobody knows what became of it.
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
         compute: Compute::Ec2,
-        id: several.record().record.adopted.unwrap().id,
+        id: rig.record().record.adopted.unwrap().id,
         clear_pointer: Some(incidents::pointer()),
     };
-    leave(&several, stop, |record| record.phase = Phase::Ending);
+    leave(&rig, stop, |record| record.phase = Phase::Ending);
     // A command has the record read.
-    let (now, request) = (several.now, RequestId::new(999));
-    several.hosts[0].operate(now, &incidents::worker(), request, Command::Resume);
-    several.run(SECOND);
-    let worker = several.hosts[0].fleet().worker(&incidents::worker());
-    assert_eq!(
-        worker.unwrap().route,
-        None,
-        "what was published is withdrawn"
-    );
-    let asked = several.ask(0);
-    several.run(SECOND);
-    match several.answer(asked) {
+    rig.give(Command::Resume);
+    rig.run(SECOND);
+    assert_eq!(rig.worker().route, None, "what was published is withdrawn");
+    let asked = rig.ask();
+    rig.run(SECOND);
+    match rig.resolution(asked) {
         Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Stopping),
         other => panic!("expected to be told that it stops, got {other:?}"),
     }
-    several.run(LEASE + LEASE);
-    let later = several.ask(0);
-    several.run(SECOND);
-    assert!(matches!(several.answer(later), Some(Resolution::Served(_))));
-    several.assert_settled();
+    rig.run(LEASE + LEASE);
+    let later = rig.ask();
+    rig.run(SECOND);
+    assert!(matches!(rig.resolution(later), Some(Resolution::Served(_))));
+    rig.assert_settled();
 }

@@ -14,7 +14,6 @@
 mod boxes;
 mod delivered;
 mod demand;
-mod desk;
 mod fargate;
 mod health;
 mod left_behind;
@@ -28,5 +27,5 @@ mod refreshing;
 mod registering;
 mod resolving;
 mod restarting;
-mod support;
+mod rig;
 mod tokens;

@@ -4,35 +4,19 @@
 mod forgetting;
 mod pausing;
 
-use crate::records::{Several, outage};
-use crate::support::{BEGINS, Bench, Native};
+use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;
-use reeve_core::demand::DemandReading;
-use reeve_core::fleet::Recovered;
-use reeve_core::id::RequestId;
 use reeve_core::instance::InstanceState;
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use reeve_core::response::{NotYet, NotYetCode, Resolution};
 use reeve_core::store::{Adopted, How, Write};
-use reeve_core::time::Millis;
-use reeve_sim::host::Host;
-use reeve_sim::incidents::{self, TAG};
-use reeve_sim::reeve::Reeve;
 use reeve_sim::store::MemoryStore;
-use reeve_sim::world::{Boot, Fault, World};
-
-const SECOND: Millis = Millis::from_secs(1);
-const MINUTE: Millis = Millis::from_secs(60);
+use reeve_sim::world::{Boot, Fault};
 
 type Told = Result<CommandOutcome, Refused>;
-
-fn pause(reason: &str) -> Command {
-    let reason = (!reason.is_empty()).then(|| reason.to_owned());
-    Command::Pause { reason }
-}
 
 /// A launch whose reply never comes, and that was not carried out.
 fn lost_reply() -> Fault {
@@ -42,20 +26,6 @@ fn lost_reply() -> Fault {
         error: CloudErrorKind::Transient,
         code: "RequestTimeout",
     }
-}
-
-/// Gives a command to this host of several and expects to be told at once: the store answers at once.
-#[track_caller]
-fn operate(several: &mut Several, host: usize, command: Command) -> Told {
-    told(&mut several.hosts[host], several.now, command)
-}
-
-#[track_caller]
-fn told(host: &mut Reeve, now: reeve_core::time::Instant, command: Command) -> Told {
-    host.operate(now, &incidents::worker(), RequestId::new(999), command);
-    let [(request, told)] = host.take_reports().try_into().expect("one answer");
-    assert_eq!(request, RequestId::new(999));
-    told
 }
 
 #[track_caller]
@@ -80,20 +50,18 @@ fn assert_served(answer: Option<Resolution>, id: &str) {
 }
 
 /// A host with a store of its own, and an instance that it serves.
-fn serving() -> Several {
-    let mut several = Several::alone();
-    several
-        .world
-        .launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    let request = several.ask(0);
-    several.run(SECOND);
-    assert_served(several.answer(request), "i-bbbb");
-    several
+fn serving() -> Rig {
+    let mut rig = Rig::alone();
+    rig.world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
+    let request = rig.ask();
+    rig.run(SECOND);
+    assert_served(rig.resolution(request), "i-bbbb");
+    rig
 }
 
-fn tokens(host: &Reeve) -> Vec<String> {
-    let launches = host
-        .journal()
+fn tokens(rig: &Rig) -> Vec<String> {
+    let launches = rig
+        .journal(0)
         .iter()
         .filter_map(|record| match &record.entry {
             Entry::Intent {
@@ -107,40 +75,37 @@ fn tokens(host: &Reeve) -> Vec<String> {
 
 #[test]
 fn a_worker_whose_record_another_host_is_writing_for_is_not_touched() {
-    let mut several = Several::new(2);
-    several.ask(0);
-    while several.record().record.lease.is_none() {
-        several.step();
+    let mut rig = Rig::hosts(2);
+    rig.ask();
+    while rig.record().record.lease.is_none() {
+        rig.step();
     }
     for command in [pause(""), Command::Forget] {
-        let refused = operate(&mut several, 1, command).unwrap_err();
+        let refused = rig.command_to(1, command).unwrap_err();
         assert_eq!(refused.code, RefusedCode::LeaseHeld);
-        assert!(refused.text.contains("host-0"), "{refused}");
+        assert!(refused.text.contains("host-1.1"), "{refused}");
     }
     assert_eq!(
-        refusal(operate(&mut several, 0, Command::Forget)),
+        refusal(rig.command(Command::Forget)),
         RefusedCode::MutationInFlight
     );
-    several.run(MINUTE);
-    several.assert_settled();
+    rig.run(MINUTE);
+    rig.assert_settled();
 }
 
 #[test]
 fn without_the_store_a_command_is_refused_and_works_when_it_is_back() {
     for shared in [true, false] {
-        let mut several = match shared {
-            true => Several::new(1),
-            false => Several::alone(),
+        let mut rig = match shared {
+            true => Rig::hosts(1),
+            false => Rig::alone(),
         };
-        several.store.fail(Some(outage()));
-        let refused = operate(&mut several, 0, pause("")).unwrap_err();
+        rig.store.fail(Some(outage()));
+        let refused = rig.command(pause("")).unwrap_err();
         assert_eq!(refused.code, RefusedCode::StoreUnreachable);
-        several.store.fail(None);
-        assert_eq!(
-            operate(&mut several, 0, pause("")),
-            Ok(CommandOutcome::Paused)
-        );
-        assert!(several.record().record.paused.is_some());
+        rig.store.fail(None);
+        assert_eq!(rig.command(pause("")), Ok(CommandOutcome::Paused));
+        assert!(rig.record().record.paused.is_some());
     }
 }
 
@@ -148,10 +113,9 @@ fn without_the_store_a_command_is_refused_and_works_when_it_is_back() {
 fn a_host_that_changes_nothing_does_not_pause_either() {
     let mut spec = incidents::fleet();
     spec.dry_run = true;
-    let mut host = Reeve::new(spec, Native::sensible());
-    host.start(&mut World::new(1, BEGINS), BEGINS);
+    let mut rig = Rig::with_fleet(spec, World::new(1, BEGINS), Native::sensible());
     for command in [pause(""), Command::Resume, Command::Forget] {
-        let refused = refusal(told(&mut host, BEGINS, command));
+        let refused = refusal(rig.command(command));
         assert_eq!(refused, RefusedCode::DryRun);
     }
 }
@@ -178,15 +142,12 @@ fn overtake(store: &MemoryStore, reason: &str) {
 }
 
 #[test]
-fn a_write_that_is_lost_to_another_host_is_tried_once_more_on_what_that_host_wrote() {
+fn a_write_lost_to_another_host_is_tried_again_on_that_hosts_record() {
     // A host that believes the store to be its own does not read first, and so loses its write.
-    let mut several = Several::alone();
-    overtake(&several.store, "i-theirs");
-    assert_eq!(
-        operate(&mut several, 0, pause("")),
-        Ok(CommandOutcome::Paused)
-    );
-    let record = several.record();
+    let mut rig = Rig::alone();
+    overtake(&rig.store, "i-theirs");
+    assert_eq!(rig.command(pause("")), Ok(CommandOutcome::Paused));
+    let record = rig.record();
     assert_eq!(record.version.get(), 2);
     assert!(record.record.paused.is_some());
     let adopted = record.record.adopted.map(|adopted| adopted.id.to_string());
@@ -195,11 +156,11 @@ fn a_write_that_is_lost_to_another_host_is_tried_once_more_on_what_that_host_wro
 
 #[test]
 fn a_command_and_its_answer_are_written_down_and_told() {
-    let mut several = Several::alone();
-    operate(&mut several, 0, pause("why")).unwrap();
-    operate(&mut several, 0, Command::Resume).unwrap();
-    operate(&mut several, 0, Command::Forget).unwrap();
-    let journal = several.hosts[0].journal();
+    let mut rig = Rig::alone();
+    rig.command(pause("why")).unwrap();
+    rig.command(Command::Resume).unwrap();
+    rig.command(Command::Forget).unwrap();
+    let journal = rig.journal(0);
     let entries: Vec<_> = journal.iter().map(|record| record.entry.clone()).collect();
     let expected = [
         Entry::Commanded(pause("why")),
@@ -212,7 +173,7 @@ fn a_command_and_its_answer_are_written_down_and_told() {
     assert_eq!(entries, expected);
     assert_eq!(journal[0].decision, journal[1].decision);
     assert!(journal[1].decision < journal[2].decision);
-    let notices = several.hosts[0].notices().iter();
+    let notices = rig.notices(0).iter();
     let steps: Vec<_> = notices.map(|notice| notice.step).collect();
     assert_eq!(
         steps,
@@ -226,15 +187,7 @@ fn a_command_and_its_answer_are_written_down_and_told() {
 
 #[test]
 fn commands_given_at_once_are_followed_one_after_the_other() {
-    let store = MemoryStore::new(true);
-    let mut host = Reeve::sharing(
-        incidents::fleet(),
-        Native::sensible(),
-        store.clone(),
-        "host",
-        Recovered::default(),
-    );
-    host.start(&mut World::new(1, BEGINS), BEGINS);
+    let mut rig = Rig::hosts(1);
     let commands = [
         pause("a"),
         pause("b"),
@@ -242,11 +195,7 @@ fn commands_given_at_once_are_followed_one_after_the_other() {
         Command::Resume,
         Command::Forget,
     ];
-    for (number, command) in (1..).zip(commands) {
-        let request = RequestId::new(number);
-        host.operate(BEGINS, &incidents::worker(), request, command);
-    }
-    let told: Vec<_> = host.take_reports().into_iter().map(|(_, it)| it).collect();
+    let told = commands.map(|command| rig.command(command));
     let expected = [
         CommandOutcome::Paused,
         CommandOutcome::ReasonChanged,

@@ -1,11 +1,11 @@
 //! What lives on beside the worker's instance: ended after its grace by the host's own rule, once, and not
 //! while anything is unknown.
 
-mod estate;
 mod kept;
 mod shared;
 
-use estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
+use crate::rig::estate::{Estate, FOUND, GRACE, HOME, OLD, SCAN, spec};
+use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
@@ -13,15 +13,11 @@ use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
 use reeve_core::store::{Phase, Touch};
-use reeve_core::time::Millis;
-use reeve_sim::incidents;
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::Fault;
 
-use crate::support::BEGINS;
-
 /// When the first scan shows what was launched after the story began.
-const SEEN: Millis = SWEEP;
+const SEEN: Millis = SCAN;
 
 /// A millisecond earlier.
 fn before(millis: Millis) -> Millis {
@@ -38,7 +34,7 @@ fn an_orphan_ends_at_the_first_scan_after_its_grace_and_not_before() {
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);
     // One at a time: the other one is looked at with the next scan.
-    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + SCAN + SECOND);
     assert!(!estate.is_up(OLD) && !estate.is_up(FOUND));
     estate.assert_home();
     assert_eq!(estate.orphan_since(OLD), None);
@@ -52,9 +48,9 @@ fn a_grace_that_is_a_millisecond_longer_ends_a_scan_later() {
     }
     let mut estate = Estate::over(MemoryStore::new(false), spec);
     estate.launch_old();
-    estate.run_to(before(SEEN + GRACE + SWEEP));
+    estate.run_to(before(SEEN + GRACE + SCAN));
     assert!(estate.is_up(OLD));
-    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + SCAN + SECOND);
     assert!(!estate.is_up(OLD));
 }
 
@@ -77,8 +73,8 @@ fn what_reeve_launched_is_terminated_and_what_was_launched_by_hand_is_stopped() 
 fn the_journal_says_that_a_rule_of_the_host_decided_and_what_came_of_it() {
     let mut estate = Estate::alone();
     estate.launch_old();
-    estate.run_to(SEEN + GRACE + SWEEP);
-    let journal = estate.0.hosts[0].journal();
+    estate.run_to(SEEN + GRACE + SCAN);
+    let journal = estate.rig.journal(0);
     let ruled = journal.iter().find_map(|record| match &record.entry {
         Entry::Ruled(ruling) => Some((record.decision, ruling)),
         _ => None,
@@ -107,7 +103,7 @@ fn an_orphan_is_announced_when_it_is_seen_and_when_it_is_ended() {
     let mut estate = Estate::alone();
     estate.find();
     estate.run_to(SEEN + GRACE + Millis::from_secs(300));
-    let notices = estate.0.hosts[0].notices();
+    let notices = estate.rig.notices(0);
     let told = |step: Step| {
         let mut of_step = notices.iter().filter(move |notice| notice.step == step);
         let first = of_step.next().expect("a notice").clone();
@@ -131,14 +127,14 @@ fn an_orphan_is_announced_when_it_is_seen_and_when_it_is_ended() {
 }
 
 #[test]
-fn a_pointer_that_names_the_orphan_names_the_adopted_one_before_the_orphan_ends() {
+fn a_pointer_to_the_orphan_is_repaired_before_the_orphan_ends() {
     let mut estate = Estate::alone();
     estate.launch_old();
-    estate.0.world.place_pointer(&incidents::pointer(), OLD);
+    estate.rig.world.place_pointer(&incidents::pointer(), OLD);
     estate.run_to(SEEN + GRACE + SECOND);
     assert!(estate.is_up(OLD), "the pointer is put right first");
     estate.assert_home();
-    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + SCAN + SECOND);
     assert!(!estate.is_up(OLD));
     estate.assert_home();
 }
@@ -147,15 +143,15 @@ fn a_pointer_that_names_the_orphan_names_the_adopted_one_before_the_orphan_ends(
 fn while_an_orphan_is_being_ended_the_worker_is_served_and_counts_as_running() {
     let mut estate = Estate::alone();
     estate.launch_old();
-    while estate.0.record().record.intent.is_none() {
-        estate.0.step();
-        assert!(estate.0.now < BEGINS + SEEN + GRACE + SWEEP);
+    while estate.rig.record().record.intent.is_none() {
+        estate.rig.step();
+        assert!(estate.rig.now() < BEGINS + SEEN + GRACE + SCAN);
     }
-    assert_eq!(estate.0.record().record.phase, Phase::Running);
-    let request = estate.0.ask(0);
-    estate.0.run(SECOND);
+    assert_eq!(estate.rig.record().record.phase, Phase::Running);
+    let request = estate.rig.ask();
+    estate.rig.run(SECOND);
     assert!(matches!(
-        estate.0.answer(request),
+        estate.rig.resolution(request),
         Some(Resolution::Served(route)) if route.instance.as_str() == HOME
     ));
 }
@@ -165,14 +161,14 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
     let mut estate = Estate::alone();
     estate.launch_old();
     for minute in 1..=11 {
-        let at = estate.0.now;
+        let at = estate.rig.now();
         let delivered = Touch::Delivered { at, count: 1 };
         estate
-            .0
+            .rig
             .store
             .touch_now(&incidents::worker(), delivered)
             .unwrap();
-        estate.0.ask(0);
+        estate.rig.ask();
         estate.run_to(Millis::from_secs(60 * minute));
     }
     assert!(!estate.is_up(OLD));
@@ -181,19 +177,19 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
 
 #[test]
 fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
-    let window = Millis::from_secs(3600);
+    let window = HOUR;
     let mut spec = spec();
     for pool in spec.pools.values_mut() {
         pool.limits.worker_budget.stops = 1;
     }
     let mut estate = Estate::over(MemoryStore::new(false), spec).with_orphans();
     // The first one ends some calls after the scan; the other when that has left the window.
-    estate.run_to(SEEN + GRACE + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + SCAN + SECOND);
     assert_eq!(estate.ended().len(), 1);
     estate.run_to(SEEN + GRACE + window);
     assert_eq!(estate.ended().len(), 1);
     assert_eq!(estate.vetoes(Rule::BudgetSpent), 1, "told once");
-    estate.run_to(SEEN + GRACE + window + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + window + SCAN + SECOND);
     assert_eq!(estate.ended().len(), 2);
     estate.assert_home();
 }
@@ -202,7 +198,7 @@ fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
 fn an_end_that_failed_is_tried_again_after_another_grace() {
     let mut estate = Estate::alone();
     estate.find();
-    estate.0.world.fault(Fault {
+    estate.rig.world.fault(Fault {
         kind: MutationKind::Stop,
         carried_out: false,
         error: CloudErrorKind::Denied,
@@ -212,9 +208,9 @@ fn an_end_that_failed_is_tried_again_after_another_grace() {
     assert_eq!(estate.ended().len(), 1);
     assert!(estate.is_up(FOUND));
     // The next scan begins the grace anew.
-    estate.run_to(before(SEEN + GRACE + SWEEP + GRACE));
+    estate.run_to(before(SEEN + GRACE + SCAN + GRACE));
     assert_eq!(estate.ended().len(), 1);
-    estate.run_to(SEEN + GRACE + SWEEP + GRACE + SECOND);
+    estate.run_to(SEEN + GRACE + SCAN + GRACE + SECOND);
     assert!(!estate.is_up(FOUND));
     assert_eq!(estate.ended().len(), 2);
 }
@@ -225,8 +221,7 @@ fn a_host_restarted_in_the_middle_begins_the_grace_anew() {
     estate.launch_old();
     let restart = Millis::from_secs(400);
     estate.run_to(restart);
-    estate.0.hosts.clear();
-    estate.0.join_as("second-life", spec());
+    estate.rig.restart();
     estate.run_to(before(restart + GRACE));
     assert!(estate.is_up(OLD));
     estate.run_to(restart + GRACE + SECOND);

@@ -1,242 +1,190 @@
 //! Ending instances: what is stopped, what is kept, and what the pointer says afterwards.
 
-use crate::records::Several;
-use crate::support::{BEGINS, Bench, Native};
-use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
+use crate::rig::boxes::delivered;
+use crate::rig::prelude::*;
+use reeve_core::boxes::{Receipt, ReportOutcome};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
-use reeve_core::demand::DemandReading;
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
 use reeve_core::spec::Limits;
 use reeve_core::store::{Former, Phase, Touch, Touched};
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::host::Host;
-use reeve_sim::incidents::{self, TAG};
-use reeve_sim::world::{Boot, Fault, World};
+use reeve_sim::world::{Boot, Fault};
 
-fn no_demand(until: Instant) -> DemandReading {
-    DemandReading::Requests {
-        count: 0,
-        window: Millis::from_secs(600),
-        until,
-    }
-}
-
-/// A bench on which B runs and was handed out once, and the metric says that nobody wants it.
-fn unwanted_b() -> Bench {
-    let mut world = World::new(1, BEGINS);
-    world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    world.place_pointer(&incidents::pointer(), "i-bbbb");
-    world.advance(BEGINS);
-    let mut bench = Bench::with_world(world, Native::sensible());
-    bench.ask_and_run(Millis::from_secs(1));
-    let demand = no_demand(bench.now);
-    bench
-        .host
-        .demand(&mut bench.world, bench.now, &incidents::worker(), demand);
-    bench
+/// A rig on which B runs and was handed out once, and the metric says that nobody wants it.
+fn unwanted_b() -> Rig {
+    let mut rig = Rig::with_world(running_b(), Native::sensible());
+    rig.ask_and_run(SECOND);
+    rig.read_no_demand();
+    rig
 }
 
 #[test]
 fn stopping_what_the_pointer_names_clears_it_in_the_same_action() {
-    let mut bench = unwanted_b();
-    bench.run(Millis::from_secs(700));
-    assert_eq!(bench.count(MutationKind::Stop), 1);
-    assert_eq!(bench.pointer(), Some("none"));
-    let told = bench
-        .host
-        .notices()
-        .iter()
-        .find(|notice| notice.step == Step::InstanceEnding);
-    let text = &told.unwrap().text;
+    let mut rig = unwanted_b();
+    rig.run(Millis::from_secs(700));
+    assert_eq!(rig.count(MutationKind::Stop), 1);
+    assert_eq!(rig.pointer(), Some("none"));
+    let text = &rig.told(Step::InstanceEnding)[0].text;
     assert!(text.contains("last handed out"), "{text}");
 }
 
 #[test]
 fn an_instance_in_use_is_kept_whatever_the_policy_says() {
-    let mut bench = unwanted_b();
+    let mut rig = unwanted_b();
     for _ in 0..20 {
-        bench.ask_and_run(Millis::from_secs(60));
+        rig.ask_and_run(MINUTE);
     }
-    assert_eq!(bench.count(MutationKind::Stop), 0);
-    let vetoed = bench
-        .host
-        .notices()
-        .iter()
-        .any(|notice| notice.step == Step::ProposalVetoed);
-    assert!(vetoed);
+    assert_eq!(rig.count(MutationKind::Stop), 0);
+    assert!(!rig.told(Step::ProposalVetoed).is_empty());
 }
 
 #[test]
 fn a_worker_whose_instances_come_and_go_unserved_is_told_to_be_cycling() {
-    let mut bench = Bench::new(Native::sensible());
-    let demand = no_demand(bench.now);
-    bench
-        .host
-        .demand(&mut bench.world, bench.now, &incidents::worker(), demand);
+    let mut rig = Rig::alone();
+    rig.read_no_demand();
     for number in 0..3 {
         let id = format!("i-{number}");
-        bench.world.launch_elsewhere(&id, TAG, Boot::instant());
-        bench.run(Millis::from_secs(120));
+        rig.world.launch_elsewhere(&id, TAG, Boot::instant());
+        rig.run(Millis::from_secs(120));
     }
-    assert_eq!(bench.count(MutationKind::Stop), 3);
-    let cycling = bench
-        .host
-        .notices()
-        .iter()
-        .filter(|notice| notice.step == Step::WorkerCycling);
-    assert_eq!(cycling.count(), 1);
-}
-
-fn told(bench: &Bench, step: Step) -> usize {
-    let steps = bench.host.notices().iter().map(|notice| notice.step);
-    steps.filter(|told| *told == step).count()
+    assert_eq!(rig.count(MutationKind::Stop), 3);
+    assert_eq!(rig.told(Step::WorkerCycling).len(), 1);
 }
 
 /// Runs until B is being drained, to the millisecond.
-fn draining_b() -> Bench {
-    let mut bench = unwanted_b();
+fn draining_b() -> Rig {
+    let mut rig = unwanted_b();
     // Nothing is reaped before `idle_min`.
-    bench.run(Millis::from_secs(590));
-    while told(&bench, Step::InstanceDraining) == 0 {
-        bench.run(Millis::new(100));
-        assert!(bench.now.since(BEGINS) < Millis::from_secs(1_200));
+    rig.run(Millis::from_secs(590));
+    while rig.told(Step::InstanceDraining).len() == 0 {
+        rig.run(Millis::new(100));
+        assert!(rig.now().since(BEGINS) < Millis::from_secs(1_200));
     }
-    bench
-}
-
-fn delivered() -> Statement {
-    Statement::Report {
-        by: Reporter::Application(None),
-        report: Report::Delivered(1),
-    }
+    rig
 }
 
 #[test]
 fn an_idle_instance_is_marked_and_no_longer_handed_out_before_it_is_stopped() {
-    let mut bench = draining_b();
-    let worker = bench.host.fleet().worker(&incidents::worker()).unwrap();
+    let mut rig = draining_b();
+    let worker = rig.worker();
     assert_eq!(worker.route, None);
     assert!(worker.draining.is_some());
-    assert_eq!(bench.pointer(), Some("i-bbbb"));
-    bench.run(Millis::from_secs(29));
-    assert_eq!(bench.count(MutationKind::Stop), 0);
-    bench.run(Millis::from_secs(2));
-    assert_eq!(bench.count(MutationKind::Stop), 1);
-    assert_eq!(bench.pointer(), Some("none"));
-    assert_eq!(told(&bench, Step::InstanceEnding), 1);
+    assert_eq!(rig.pointer(), Some("i-bbbb"));
+    rig.run(Millis::from_secs(29));
+    assert_eq!(rig.count(MutationKind::Stop), 0);
+    rig.run(Millis::from_secs(2));
+    assert_eq!(rig.count(MutationKind::Stop), 1);
+    assert_eq!(rig.pointer(), Some("none"));
+    assert_eq!(rig.told(Step::InstanceEnding).len(), 1);
 }
 
 #[test]
 fn activity_at_any_moment_between_the_decision_and_the_stop_keeps_the_instance() {
     for ms in (0..29_500).step_by(500) {
-        let mut bench = draining_b();
-        bench.run(Millis::new(ms));
-        bench.say(delivered());
-        bench.run(Millis::from_secs(300));
-        assert_eq!(bench.count(MutationKind::Stop), 0, "after {ms} ms");
-        assert_eq!(told(&bench, Step::InstanceRevived), 1, "after {ms} ms");
-        assert_eq!(bench.up().len(), 1);
+        let mut rig = draining_b();
+        rig.run(Millis::new(ms));
+        rig.say(delivered(1));
+        rig.run(Millis::from_secs(300));
+        assert_eq!(rig.count(MutationKind::Stop), 0, "after {ms} ms");
+        assert_eq!(rig.told(Step::InstanceRevived).len(), 1, "after {ms} ms");
+        assert_eq!(rig.up().len(), 1);
     }
 }
 
 #[test]
-fn a_delivery_in_the_milliseconds_around_the_stop_is_kept_or_told_that_it_came_too_late() {
+fn a_delivery_around_the_stop_is_kept_or_told_that_it_came_too_late() {
     for ms in 29_700..30_100 {
-        let mut bench = draining_b();
-        bench.run(Millis::new(ms));
-        let request = bench.say(delivered());
-        bench.run(Millis::from_secs(300));
-        let reply = bench.reply(request).expect("a reply");
+        let mut rig = draining_b();
+        rig.run(Millis::new(ms));
+        let request = rig.say(delivered(1));
+        rig.run(Millis::from_secs(300));
+        let reply = rig.receipt(request).expect("a reply");
         let Receipt::Accepted(noted) = reply else {
             panic!("{reply:?}");
         };
-        let stopped = bench.count(MutationKind::Stop) == 1;
+        let stopped = rig.count(MutationKind::Stop) == 1;
         let too_late = noted.outcome == ReportOutcome::NotRunning;
         assert_eq!(stopped, too_late, "after {ms} ms");
     }
 }
 
 #[test]
-fn whoever_asks_for_an_instance_that_is_drained_gets_it() {
-    let mut bench = draining_b();
-    bench.run(Millis::from_secs(20));
-    let answer = bench.ask_and_run(Millis::from_secs(1));
+fn a_caller_that_asks_during_a_drain_gets_the_instance() {
+    let mut rig = draining_b();
+    rig.run(Millis::from_secs(20));
+    let answer = rig.ask_and_run(SECOND);
     assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
-    bench.run(Millis::from_secs(300));
-    assert_eq!(bench.count(MutationKind::Stop), 0);
+    rig.run(Millis::from_secs(300));
+    assert_eq!(rig.count(MutationKind::Stop), 0);
 }
 
 #[test]
 fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
     for somebody_asks in [true, false] {
-        let mut several = Several::new(2);
-        several.ask(0);
-        several.run(Millis::from_secs(120));
-        let worker = incidents::worker();
+        let mut rig = Rig::hosts(2);
+        rig.ask();
+        rig.run(Millis::from_secs(120));
         let mut waited = 0;
-        while several.record().record.draining.is_none() {
-            let demand = no_demand(several.now);
-            several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
-            several.run(Millis::from_secs(10));
+        while rig.record().record.draining.is_none() {
+            rig.read_no_demand();
+            rig.run(Millis::from_secs(10));
             waited += 10;
             assert!(waited < 2_000);
         }
         if somebody_asks {
-            let request = several.ask(1);
-            several.run(Millis::from_secs(1));
+            let request = rig.ask_of(1);
+            rig.run(SECOND);
             assert!(matches!(
-                several.answer(request),
+                rig.resolution(request),
                 Some(Resolution::Served(_))
             ));
         } else {
-            several.kill(0);
+            rig.crash(0);
         }
-        several.run(Millis::from_secs(240));
-        let up = several.world.instances().filter(|it| it.state.is_live());
+        rig.run(Millis::from_secs(240));
+        let up = rig.world.instances().filter(|it| it.state.is_live());
         assert_eq!(up.count(), 1, "somebody asks: {somebody_asks}");
     }
 }
 
 #[test]
-fn whom_another_host_has_sent_there_while_it_was_being_ended_keeps_it_when_the_end_fails() {
-    let mut several = Several::new(1);
-    several.ask(0);
-    several.run(Millis::from_secs(120));
-    several.world.fault(Fault {
+fn a_caller_of_another_host_keeps_an_instance_whose_end_failed() {
+    let mut rig = Rig::hosts(1);
+    rig.ask();
+    rig.run(Millis::from_secs(120));
+    rig.world.fault(Fault {
         kind: MutationKind::Stop,
         error: CloudErrorKind::Denied,
         code: "UnauthorizedOperation",
         carried_out: false,
     });
     let worker = incidents::worker();
-    let no_demand_for = |several: &mut Several, length: Millis| {
-        let end = several.now + length;
-        while several.now < end && several.record().record.phase == Phase::Running {
-            let demand = no_demand(several.now);
-            several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
-            several.step();
+    let no_demand_for = |rig: &mut Rig, length: Millis| {
+        let end = rig.now() + length;
+        while rig.now() < end && rig.record().record.phase == Phase::Running {
+            rig.read_no_demand();
+            rig.step();
         }
     };
-    no_demand_for(&mut several, Millis::from_secs(2_000));
-    assert_eq!(several.record().record.phase, Phase::Ending);
+    no_demand_for(&mut rig, Millis::from_secs(2_000));
+    assert_eq!(rig.record().record.phase, Phase::Ending);
     // Its route was published before the end was announced, so it has not read of it.
-    let at = several.now;
-    let touched = several.store.touch_now(&worker, Touch::HandedOut { at });
+    let at = rig.now();
+    let touched = rig.store.touch_now(&worker, Touch::HandedOut { at });
     assert_eq!(touched, Ok(Touched::Refreshed));
-    while several.record().record.phase == Phase::Ending {
-        several.step();
+    while rig.record().record.phase == Phase::Ending {
+        rig.step();
     }
-    no_demand_for(&mut several, Limits::default().idle_min);
-    assert_eq!(several.record().record.phase, Phase::Running);
-    assert!(several.now >= at + Limits::default().idle_min);
-    no_demand_for(&mut several, Millis::from_secs(2_000));
-    assert_eq!(several.record().record.phase, Phase::Ending, "unused again");
+    no_demand_for(&mut rig, Limits::default().idle_min);
+    assert_eq!(rig.record().record.phase, Phase::Running);
+    assert!(rig.now() >= at + Limits::default().idle_min);
+    no_demand_for(&mut rig, Millis::from_secs(2_000));
+    assert_eq!(rig.record().record.phase, Phase::Ending, "unused again");
 }
 
 #[test]
-fn whoever_is_turned_away_counts_as_demand() {
+fn a_caller_without_an_address_counts_as_demand() {
     let mut world = World::new(1, BEGINS);
     let boot = Boot {
         pending: Millis::ZERO,
@@ -245,57 +193,49 @@ fn whoever_is_turned_away_counts_as_demand() {
     world.launch_elsewhere("i-bbbb", TAG, boot);
     world.place_pointer(&incidents::pointer(), "i-bbbb");
     world.advance(BEGINS);
-    let mut bench = Bench::with_world(world, Native::sensible());
+    let mut rig = Rig::with_world(world, Native::sensible());
     for _ in 0..20 {
-        let answer = bench.ask_and_run(Millis::from_secs(60));
+        let answer = rig.ask_and_run(MINUTE);
         assert!(matches!(answer, Resolution::NotYet(_)), "{answer:?}");
-        let demand = no_demand(bench.now);
-        let worker = incidents::worker();
-        bench
-            .host
-            .demand(&mut bench.world, bench.now, &worker, demand);
+        rig.read_no_demand();
     }
-    assert_eq!(bench.count(MutationKind::Stop), 0);
-    bench.run(Millis::from_secs(700));
+    assert_eq!(rig.count(MutationKind::Stop), 0);
+    rig.run(Millis::from_secs(700));
     assert_eq!(
-        bench.count(MutationKind::Stop),
+        rig.count(MutationKind::Stop),
         1,
         "when nobody asks any more"
     );
 }
 
 #[test]
-fn ending_what_another_host_adopted_and_forgot_clears_the_pointer_that_it_wrote() {
+fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
     // The last one it adopted; or one before, after which it could not write the pointer any more.
     for former in ["i-aaaa", "i-later"] {
-        let mut several = Several::new(1);
-        several.world.fault(Fault {
+        let mut rig = Rig::hosts(1);
+        rig.world.fault(Fault {
             kind: MutationKind::Launch,
             error: CloudErrorKind::NoCapacity,
             code: "InsufficientInstanceCapacity",
             carried_out: false,
         });
         // This one has read an empty pointer, and does not read it again.
-        several.ask(0);
-        several.run(Millis::from_secs(1));
-        several
-            .world
-            .launch_elsewhere("i-aaaa", TAG, Boot::instant());
-        several.world.place_pointer(&incidents::pointer(), "i-aaaa");
-        several.rewrite(|record| {
+        rig.ask();
+        rig.run(SECOND);
+        rig.world.launch_elsewhere("i-aaaa", TAG, Boot::instant());
+        rig.world.place_pointer(&incidents::pointer(), "i-aaaa");
+        rig.rewrite(|record| {
             record.generation = record.generation.next();
             record.former = Some(Former {
                 id: former.into(),
                 generation: record.generation,
             });
         });
-        let demand = no_demand(several.now);
-        let worker = incidents::worker();
-        several.hosts[0].demand(&mut several.world, several.now, &worker, demand);
-        several.run(Millis::from_secs(900));
-        let state = several.world.instance(&"i-aaaa".into()).unwrap().state;
+        rig.read_no_demand();
+        rig.run(Millis::from_secs(900));
+        let state = rig.world.instance(&"i-aaaa".into()).unwrap().state;
         assert_eq!(state, InstanceState::Stopped);
-        let pointer = several.world.pointer(&incidents::pointer());
+        let pointer = rig.world.pointer(&incidents::pointer());
         assert_eq!(pointer, Some("none"), "{former} embodied the worker last");
     }
 }

@@ -1,23 +1,25 @@
 //! A register while the end of its instance is under way.
 
-use crate::boxes::register;
-use crate::desk::Desk;
+use crate::rig::boxes::register;
+use crate::rig::desk::Desk;
+use crate::rig::prelude::*;
 use reeve_core::boxes::{Receipt, RefusalCode};
+use reeve_core::request::Request;
 
 #[test]
-fn a_token_is_not_handed_out_once_its_instance_has_ended_whatever_is_in_the_store() {
-    let mut desk = Desk::new();
-    desk.restart();
+fn a_token_is_not_handed_out_after_its_instance_ended() {
+    let mut desk = Desk::embodied();
+    desk.request(|_| Request::Command(by_person()));
     desk.written();
     // The reading that lets them in is of the moment before the instance was stopped.
-    desk.say(2, register(&desk.id.clone(), "nonce"));
-    desk.say(3, register(&desk.id.clone(), "nonce"));
-    desk.shown_running();
+    desk.say(register(&"i-one".into(), "nonce"));
+    desk.say(register(&"i-one".into(), "nonce"));
+    desk.show_running();
     assert!(desk.writing.is_some(), "a token is on its way to the store");
     desk.carried_out();
     desk.written();
     desk.written();
-    let codes = desk.replies.iter().map(|reply| match reply {
+    let codes = desk.receipts.iter().map(|(_, receipt)| match receipt {
         Receipt::Refused(refusal) => (refusal.code, refusal.retry_after.is_some()),
         other => panic!("not refused: {other:?}"),
     });

@@ -1,15 +1,11 @@
 //! The loop, end to end on virtual time: what a caller gets and what the cloud was told to do.
 
-use crate::support::{BEGINS, Bench, Native, sensible, stopped_a};
+use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
 use reeve_core::point::resolve::{Action, LastFailure};
 use reeve_core::response::{NotYetCode, Resolution};
-use reeve_core::time::Millis;
-use reeve_sim::incidents::TAG;
-use reeve_sim::world::{Boot, Fault, World};
-
-const SECOND: Millis = Millis::from_secs(1);
+use reeve_sim::world::{Boot, Fault};
 
 fn boot(pending_ms: u64, address_after_ms: u64) -> Boot {
     Boot {
@@ -35,15 +31,14 @@ fn not_yet(answer: Resolution) -> NotYetCode {
 }
 
 #[test]
-fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_not_started() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
-    assert_eq!(bench.pointer(), Some("i-bbbb"));
-    assert_eq!(bench.count(MutationKind::Start), 0);
-    let adopted = bench
-        .host
-        .notices()
+fn a_running_instance_is_found_by_tag_and_the_stopped_one_is_not_started() {
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(rig.pointer(), Some("i-bbbb"));
+    assert_eq!(rig.count(MutationKind::Start), 0);
+    let adopted = rig
+        .notices(0)
         .iter()
         .find(|notice| notice.step == Step::InstanceAdoptedByTag);
     let fields = &adopted.unwrap().fields;
@@ -52,49 +47,47 @@ fn a_running_instance_is_found_by_tag_on_the_first_call_and_the_stopped_one_is_n
 }
 
 #[test]
-fn a_pointer_to_a_terminated_or_vanished_instance_is_not_the_end_of_a_resolve_either() {
+fn a_pointer_to_a_terminated_or_unknown_instance_does_not_end_a_resolve() {
     for named in ["i-terminated", "i-never-seen"] {
         let mut world = World::new(1, BEGINS);
         let gone = world.launch_elsewhere("i-terminated", TAG, boot(0, 0));
         world.advance(BEGINS);
-        let mut bench = Bench::with_world(world, Native::sensible());
-        bench.world.stop_elsewhere(&gone);
-        bench.run(Millis::from_secs(60));
-        bench.place_pointer(named);
-        bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+        let mut rig = Rig::with_world(world, Native::sensible());
+        rig.world.stop_elsewhere(&gone);
+        rig.run(MINUTE);
+        rig.place_pointer(named);
+        rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
         assert_eq!(
-            served(bench.ask_and_run(SECOND)),
+            served(rig.ask_and_run(SECOND)),
             "i-bbbb",
             "pointer to {named}"
         );
-        assert_eq!(bench.count(MutationKind::Start), 0);
+        assert_eq!(rig.count(MutationKind::Start), 0);
     }
 }
 
 #[test]
 fn an_address_that_comes_within_the_looks_is_served_in_the_same_call() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 1_500));
-    assert_eq!(served(bench.ask_and_run(Millis::from_secs(3))), "i-bbbb");
-    assert_eq!(bench.count(MutationKind::Start), 0);
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 1_500));
+    assert_eq!(served(rig.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+    assert_eq!(rig.count(MutationKind::Start), 0);
 }
 
 #[test]
-fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_the_same() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench
-        .world
+fn an_address_that_never_comes_is_pending_and_the_pointer_is_right() {
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world
         .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
     assert_eq!(
-        not_yet(bench.ask_and_run(Millis::from_secs(5))),
+        not_yet(rig.ask_and_run(Millis::from_secs(5))),
         NotYetCode::IpPending
     );
-    assert_eq!(bench.pointer(), Some("i-bbbb"));
-    bench.run(Millis::from_secs(120));
-    assert_eq!(bench.mutations().len(), 1, "the pointer, and nothing else");
-    let pending = bench
-        .host
-        .notices()
+    assert_eq!(rig.pointer(), Some("i-bbbb"));
+    rig.run(Millis::from_secs(120));
+    assert_eq!(rig.mutations().len(), 1, "the pointer, and nothing else");
+    let pending = rig
+        .notices(0)
         .iter()
         .filter(|notice| notice.step == Step::AddressPending);
     assert!(pending.count() > 5, "the host keeps looking, and says so");
@@ -102,59 +95,59 @@ fn an_address_that_never_comes_is_told_as_pending_and_the_pointer_is_right_all_t
 
 #[test]
 fn the_first_call_is_told_to_come_back_and_the_second_is_served() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 4_500));
-    let first = bench.ask_and_run(Millis::from_secs(4));
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 4_500));
+    let first = rig.ask_and_run(Millis::from_secs(4));
     let Resolution::NotYet(told) = first else {
         panic!("the address takes longer than five looks");
     };
     assert_eq!(told.code, NotYetCode::IpPending);
-    bench.run(told.retry_after);
-    assert_eq!(served(bench.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+    rig.run(told.retry_after);
+    assert_eq!(served(rig.ask_and_run(Millis::from_secs(3))), "i-bbbb");
 }
 
 #[test]
 fn callers_who_ask_at_once_share_one_pass_and_one_launch() {
-    let mut bench = Bench::new(Native::sensible());
-    let requests: Vec<_> = (0..100).map(|_| bench.ask()).collect();
-    bench.run(Millis::from_secs(6));
+    let mut rig = Rig::alone();
+    let requests: Vec<_> = (0..100).map(|_| rig.ask()).collect();
+    rig.run(Millis::from_secs(6));
     for request in requests {
         assert_eq!(
-            bench.answer(request).map(not_yet),
+            rig.resolution(request).map(not_yet),
             Some(NotYetCode::Launching)
         );
     }
-    bench.run(Millis::from_secs(60));
-    assert_eq!(bench.count(MutationKind::Launch), 1);
-    assert_eq!(bench.up().len(), 1);
-    let id = served(bench.ask_and_run(SECOND));
-    assert_eq!(bench.pointer(), Some(id.as_str()));
+    rig.run(MINUTE);
+    assert_eq!(rig.count(MutationKind::Launch), 1);
+    assert_eq!(rig.up().len(), 1);
+    let id = served(rig.ask_and_run(SECOND));
+    assert_eq!(rig.pointer(), Some(id.as_str()));
 }
 
 #[test]
 fn an_empty_pointer_looks_for_an_instance_to_adopt_before_it_launches() {
-    let mut bench = Bench::new(Native::sensible());
-    bench.place_pointer("none");
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
-    assert_eq!(bench.count(MutationKind::Launch), 0);
+    let mut rig = Rig::alone();
+    rig.place_pointer("none");
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(rig.count(MutationKind::Launch), 0);
 }
 
 #[test]
 fn a_stopped_instance_is_started_when_nothing_runs_and_served_when_it_is_up() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Starting);
-    bench.run(Millis::from_secs(40));
-    assert_eq!(served(bench.ask_and_run(SECOND)), "i-aaaa");
-    assert_eq!(bench.count(MutationKind::Start), 1);
-    assert_eq!(bench.count(MutationKind::Launch), 0);
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Starting);
+    rig.run(Millis::from_secs(40));
+    assert_eq!(served(rig.ask_and_run(SECOND)), "i-aaaa");
+    assert_eq!(rig.count(MutationKind::Start), 1);
+    assert_eq!(rig.count(MutationKind::Launch), 0);
 }
 
 #[test]
-fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instance() {
-    let mut bench = Bench::new(Native::sensible());
+fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
+    let mut rig = Rig::alone();
     for _ in 0..3 {
-        bench.world.fault(Fault {
+        rig.world.fault(Fault {
             kind: MutationKind::Launch,
             carried_out: true,
             error: CloudErrorKind::Transient,
@@ -162,27 +155,27 @@ fn a_launch_whose_reply_is_lost_is_replayed_with_its_token_and_makes_one_instanc
         });
     }
     assert_eq!(
-        not_yet(bench.ask_and_run(Millis::from_secs(6))),
+        not_yet(rig.ask_and_run(Millis::from_secs(6))),
         NotYetCode::Launching
     );
-    bench.run(Millis::from_secs(120));
+    rig.run(Millis::from_secs(120));
     assert_eq!(
-        bench.count(MutationKind::Launch),
+        rig.count(MutationKind::Launch),
         4,
         "one launch, sent four times"
     );
-    let mutations = bench.mutations();
+    let mutations = rig.mutations();
     let launches: Vec<_> = mutations
         .iter()
         .filter(|mutation| mutation.kind() == MutationKind::Launch)
         .collect();
     assert!(launches.windows(2).all(|pair| pair[0] == pair[1]));
-    assert_eq!(bench.up().len(), 1);
-    served(bench.ask_and_run(SECOND));
+    assert_eq!(rig.up().len(), 1);
+    served(rig.ask_and_run(SECOND));
 }
 
 #[test]
-fn a_start_whose_reply_is_lost_is_taken_for_carried_out_and_nothing_is_launched_beside_it() {
+fn a_start_whose_response_is_lost_counts_as_done_and_nothing_is_launched() {
     let starts_then_launches = Native::new(|input| {
         let facts = input.instances.first();
         Ok(match (&input.last_failure, facts) {
@@ -190,65 +183,64 @@ fn a_start_whose_reply_is_lost_is_taken_for_carried_out_and_nothing_is_launched_
             _ => Action::Launch,
         })
     });
-    let mut bench = Bench::with_world(stopped_a(), starts_then_launches);
-    bench.world.fault(Fault {
+    let mut rig = Rig::with_world(stopped_a(), starts_then_launches);
+    rig.world.fault(Fault {
         kind: MutationKind::Start,
         carried_out: true,
         error: CloudErrorKind::Transient,
         code: "RequestTimeout",
     });
     for _ in 0..5 {
-        bench.ask_and_run(SECOND);
+        rig.ask_and_run(SECOND);
     }
-    assert_eq!(bench.count(MutationKind::Start), 1);
-    assert_eq!(bench.count(MutationKind::Launch), 0);
-    bench.run(Millis::from_secs(40));
-    assert_eq!(bench.up(), ["i-aaaa".into()]);
+    assert_eq!(rig.count(MutationKind::Start), 1);
+    assert_eq!(rig.count(MutationKind::Launch), 0);
+    rig.run(Millis::from_secs(40));
+    assert_eq!(rig.up(), ["i-aaaa".into()]);
 }
 
 #[test]
 fn a_launch_that_is_refused_for_certain_ends_its_generation() {
-    let mut bench = Bench::new(Native::sensible());
-    bench.world.fault(Fault {
+    let mut rig = Rig::alone();
+    rig.world.fault(Fault {
         kind: MutationKind::Launch,
         carried_out: false,
         error: CloudErrorKind::NoCapacity,
         code: "InsufficientInstanceCapacity",
     });
-    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::NoCapacity);
-    bench.run(Millis::from_secs(11));
-    bench.ask_and_run(Millis::from_secs(6));
-    let generations: Vec<_> = bench
-        .host
-        .fleet()
+    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::NoCapacity);
+    rig.run(Millis::from_secs(11));
+    rig.ask_and_run(Millis::from_secs(6));
+    let generations: Vec<_> = rig
+        .core(0)
         .workers()
         .map(|worker| worker.generation.get())
         .collect();
     assert_eq!(generations, [2]);
-    assert_eq!(bench.up().len(), 1);
+    assert_eq!(rig.up().len(), 1);
 }
 
 #[test]
-fn a_legacy_resolve_that_starts_the_old_instance_is_refused_and_nothing_happens() {
+fn a_legacy_resolve_that_starts_the_old_instance_is_refused() {
     let policy = Native::new(|input| match &input.pointer {
         reeve_core::point::resolve::Pointer::Names(id) => Ok(Action::Start(id.clone())),
         _ => Ok(Action::Launch),
     });
-    let mut bench = Bench::with_world(stopped_a(), policy);
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Vetoed);
-    assert!(bench.mutations().is_empty());
+    let mut rig = Rig::with_world(stopped_a(), policy);
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Vetoed);
+    assert!(rig.mutations().is_empty());
 }
 
 #[test]
 fn a_policy_that_goes_round_in_circles_is_stopped_and_the_caller_is_answered() {
-    let mut bench = Bench::with_world(stopped_a(), Native::new(|_| Ok(Action::Adopt)));
-    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Waiting);
-    assert!(bench.mutations().is_empty());
+    let mut rig = Rig::with_world(stopped_a(), Native::new(|_| Ok(Action::Adopt)));
+    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Waiting);
+    assert!(rig.mutations().is_empty());
 }
 
 #[test]
-fn without_a_usable_verdict_the_last_known_address_is_served_and_nothing_is_changed() {
+fn without_a_usable_verdict_the_last_known_address_is_served() {
     let policies = Native::new(|input| match input.memo.as_str() {
         _ if input
             .instances
@@ -263,12 +255,11 @@ fn without_a_usable_verdict_the_last_known_address_is_served_and_nothing_is_chan
     world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
     world.place_pointer(&reeve_sim::incidents::pointer(), "i-bbbb");
     world.advance(BEGINS);
-    let mut bench = Bench::with_world(world, policies);
-    assert_eq!(served(bench.ask_and_run(SECOND)), "i-bbbb");
-    assert!(bench.mutations().is_empty());
-    let failed = bench
-        .host
-        .notices()
+    let mut rig = Rig::with_world(world, policies);
+    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert!(rig.mutations().is_empty());
+    let failed = rig
+        .notices(0)
         .iter()
         .any(|notice| notice.step == Step::PolicyFailed);
     assert!(failed);
@@ -276,35 +267,34 @@ fn without_a_usable_verdict_the_last_known_address_is_served_and_nothing_is_chan
 
 #[test]
 fn without_a_usable_verdict_and_without_an_instance_nothing_is_launched() {
-    let mut bench = Bench::new(Native::new(|_| Err("broken".to_owned())));
-    assert_eq!(not_yet(bench.ask_and_run(SECOND)), NotYetCode::Waiting);
-    bench.run(Millis::from_secs(60));
-    assert!(bench.mutations().is_empty());
+    let mut rig = Rig::new(Native::new(|_| Err("broken".to_owned())));
+    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Waiting);
+    rig.run(MINUTE);
+    assert!(rig.mutations().is_empty());
 }
 
 #[test]
-fn a_pointer_rewritten_by_somebody_else_is_repaired() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    served(bench.ask_and_run(SECOND));
-    bench.place_pointer("i-aaaa");
-    bench.run(Millis::from_secs(60));
-    served(bench.ask_and_run(SECOND));
-    assert_eq!(bench.pointer(), Some("i-bbbb"));
+fn a_pointer_that_another_system_rewrote_is_repaired() {
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    served(rig.ask_and_run(SECOND));
+    rig.place_pointer("i-aaaa");
+    rig.run(MINUTE);
+    served(rig.ask_and_run(SECOND));
+    assert_eq!(rig.pointer(), Some("i-bbbb"));
 }
 
 #[test]
 fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_scan() {
-    let mut bench = Bench::new(Native::sensible());
-    let id = bench.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    served(bench.ask_and_run(SECOND));
-    bench.world.stop_elsewhere(&id);
-    bench.run(Millis::from_secs(31));
-    let worker = bench.host.fleet().workers().next().unwrap();
+    let mut rig = Rig::alone();
+    let id = rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
+    served(rig.ask_and_run(SECOND));
+    rig.world.stop_elsewhere(&id);
+    rig.run(Millis::from_secs(31));
+    let worker = rig.core(0).workers().next().unwrap();
     assert_eq!(worker.route, None);
-    let lost = bench
-        .host
-        .notices()
+    let lost = rig
+        .notices(0)
         .iter()
         .any(|notice| notice.step == Step::InstanceLost);
     assert!(lost);
@@ -312,22 +302,22 @@ fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_scan() {
 
 #[test]
 fn a_rate_limit_does_not_answer_the_try_before_it() {
-    let mut bench = Bench::new(Native::sensible());
+    let mut rig = Rig::alone();
     for (carried_out, error, code) in [
         (true, CloudErrorKind::Transient, "RequestTimeout"),
         (false, CloudErrorKind::Throttled, "RequestLimitExceeded"),
     ] {
-        bench.world.fault(Fault {
+        rig.world.fault(Fault {
             kind: MutationKind::Launch,
             carried_out,
             error,
             code,
         });
     }
-    bench.ask();
-    bench.run(Millis::from_secs(120));
-    assert_eq!(bench.up().len(), 1);
-    let launches = bench.mutations().into_iter();
+    rig.ask();
+    rig.run(Millis::from_secs(120));
+    assert_eq!(rig.up().len(), 1);
+    let launches = rig.mutations().into_iter();
     let launches: Vec<_> = launches
         .filter(|it| it.kind() == MutationKind::Launch)
         .collect();
@@ -340,39 +330,38 @@ fn a_rate_limit_does_not_answer_the_try_before_it() {
         launches.iter().all(|launch| *launch == launches[0]),
         "with one token"
     );
-    assert_eq!(served(bench.ask_and_run(SECOND)), bench.up()[0].as_str());
+    assert_eq!(served(rig.ask_and_run(SECOND)), rig.up()[0].as_str());
 }
 
 #[test]
 fn the_same_seed_gives_the_same_journal() {
     let journal = || {
-        let mut bench = Bench::new(Native::sensible());
-        bench.ask_and_run(Millis::from_secs(60));
-        format!("{:?}", bench.host.journal())
+        let mut rig = Rig::alone();
+        rig.ask_and_run(MINUTE);
+        format!("{:?}", rig.journal(0))
     };
     assert_eq!(journal(), journal());
 }
 
 #[test]
 fn the_host_looks_for_an_address_at_a_steady_pace_however_often_it_is_asked() {
-    let mut bench = Bench::with_world(stopped_a(), Native::sensible());
-    bench
-        .world
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    rig.world
         .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
     for _ in 0..20 {
-        bench.ask();
-        bench.run(Millis::new(700));
+        rig.ask();
+        rig.run(Millis::new(700));
     }
-    bench.run(Millis::from_secs(60));
-    let looks = |bench: &Bench| {
-        let notices = bench.host.notices().iter();
+    rig.run(MINUTE);
+    let looks = |rig: &Rig| {
+        let notices = rig.notices(0).iter();
         notices
             .filter(|notice| notice.step == Step::AddressPending)
             .count()
     };
-    let before = looks(&bench);
-    bench.run(Millis::from_secs(60));
-    let in_a_minute = looks(&bench) - before;
+    let before = looks(&rig);
+    rig.run(MINUTE);
+    let in_a_minute = looks(&rig) - before;
     assert!(
         (20..=60).contains(&in_a_minute),
         "{in_a_minute} looks in a minute"
@@ -383,16 +372,16 @@ fn the_host_looks_for_an_address_at_a_steady_pace_however_often_it_is_asked() {
 fn a_pointer_to_another_workers_instance_does_not_keep_callers_away_for_good() {
     let mut world = World::new(1, BEGINS);
     let foreign = world.launch_elsewhere("i-foreign", ("Name", "another"), Boot::instant());
-    let mut bench = Bench::with_world(world, Native::sensible());
-    bench.place_pointer(foreign.as_str());
-    bench.ask();
-    bench.run(Millis::from_secs(60));
-    let Resolution::Served(route) = bench.ask_and_run(Millis::from_secs(5)) else {
+    let mut rig = Rig::with_world(world, Native::sensible());
+    rig.place_pointer(foreign.as_str());
+    rig.ask();
+    rig.run(MINUTE);
+    let Resolution::Served(route) = rig.ask_and_run(Millis::from_secs(5)) else {
         panic!("an instance of its own serves by now");
     };
     assert_ne!(route.instance, foreign);
-    assert_eq!(bench.pointer(), Some(route.instance.as_str()));
-    let told = bench.host.notices().iter();
+    assert_eq!(rig.pointer(), Some(route.instance.as_str()));
+    let told = rig.notices(0).iter();
     let mut of_the_pointer = told.filter(|notice| notice.step == Step::InstanceUnusable);
     let text = &of_the_pointer.next().expect("the way past it is told").text;
     assert!(text.contains("cannot be adopted"), "{text}");

@@ -1,15 +1,13 @@
 //! Ten thousand tokens that are not the box's: none is accepted.
 
+use crate::rig::boxes::*;
+use crate::rig::prelude::*;
 use std::collections::BTreeMap;
 
-use crate::boxes::{heartbeat, launched, register, registered};
-use crate::support::Bench;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use reeve_core::boxes::Receipt;
-use reeve_core::time::Millis;
 use reeve_core::token::{Secret, Token};
-use reeve_sim::host::Host as _;
 
 /// Any number does; the same one gives the same tokens.
 const SEED: u64 = 7;
@@ -57,13 +55,13 @@ fn mutate(kind: usize, good: &str, void: &[String], draws: &mut ChaCha8Rng) -> S
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn is_accepted(bench: &mut Bench, text: &str) -> bool {
+fn is_accepted(rig: &mut Rig, text: &str) -> bool {
     let Ok(token) = Token::parse(text) else {
         return false;
     };
-    let request = bench.say(heartbeat(&token));
-    match bench
-        .reply(request)
+    let request = rig.say(heartbeat(&token));
+    match rig
+        .receipt(request)
         .expect("the store in memory answers at once")
     {
         Receipt::Accepted(_) => true,
@@ -75,18 +73,18 @@ fn is_accepted(bench: &mut Bench, text: &str) -> bool {
 #[test]
 fn ten_thousand_mutated_tokens_are_refused_and_the_good_one_stays_good() {
     let mut draws = ChaCha8Rng::seed_from_u64(SEED);
-    let (mut bench, id) = launched();
+    let (mut rig, id) = launched();
     // Registers whose replies were lost leave tokens that were good once.
     let mut tokens = Vec::new();
     for _ in 0..4 {
         tokens.push(
-            registered(bench.say_and_run(register(&id, "first")))
+            registered(rig.say_and_run(register(&id, "first")))
                 .token
                 .reveal(),
         );
     }
     let good = tokens.pop().expect("the last one counts");
-    assert!(is_accepted(&mut bench, &good));
+    assert!(is_accepted(&mut rig, &good));
     let mut counted = BTreeMap::new();
     let mut tried = 0;
     while tried < TOKENS {
@@ -98,13 +96,12 @@ fn ten_thousand_mutated_tokens_are_refused_and_the_good_one_stays_good() {
         tried += 1;
         *counted.entry(KINDS[kind]).or_insert(0) += 1;
         assert!(
-            !is_accepted(&mut bench, &text),
+            !is_accepted(&mut rig, &text),
             "seed {SEED}: {text:?} ({})",
             KINDS[kind]
         );
     }
-    assert!(is_accepted(&mut bench, &good));
-    bench.run(Millis::from_secs(1));
-    bench.host.take_entries();
+    assert!(is_accepted(&mut rig, &good));
+    rig.run(SECOND);
     println!("seed {SEED}: {tried} mutated tokens, none accepted: {counted:?}");
 }

@@ -5,8 +5,8 @@ use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::InstanceId;
 use reeve_core::store::{Adopted, Stored};
 
-use super::super::due::Sent;
 use super::{ByWorker, Finding, Guarantee, Written, is_live};
+use crate::engine::Sent;
 use crate::world::World;
 
 /// Who embodied the workers last.

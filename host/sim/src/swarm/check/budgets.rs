@@ -8,8 +8,8 @@ use reeve_core::id::WorkerId;
 use reeve_core::spec::{Budget, FleetSpec};
 use reeve_core::time::{Instant, Millis};
 
-use super::super::due::{Life, Sent};
 use super::{Finding, Guarantee, Written};
+use crate::engine::{Life, Sent};
 
 /// By how much a window may look longer: clocks run fast, and a host counts from when it asked for the write, which
 /// may have taken ten seconds.

@@ -6,8 +6,8 @@ use reeve_core::cloud::Reading;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::Instance;
 
-use super::super::due::Life;
 use super::{Finding, Guarantee};
+use crate::engine::Life;
 
 /// What each life of a host was shown as gone.
 #[derive(Default)]

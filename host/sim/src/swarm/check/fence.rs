@@ -10,8 +10,8 @@ use reeve_core::spec::LEASE;
 use reeve_core::store::Stored;
 use reeve_core::time::{Instant, Millis};
 
-use super::super::due::Sent;
 use super::{ByWorker, Finding, Guarantee, Written};
+use crate::engine::Sent;
 
 /// By how much a lease may look longer to a clock that runs fast.
 const RATES_APART: Millis = Millis::new(100);

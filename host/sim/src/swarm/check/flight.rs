@@ -8,8 +8,8 @@ use reeve_core::cloud::MutationKind;
 use reeve_core::guard::Permit;
 use reeve_core::id::{DecisionId, WorkerId};
 
-use super::super::due::Life;
 use super::{Finding, Guarantee, Written};
+use crate::engine::Life;
 
 /// What is under way.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::store::Intent;
 use reeve_core::time::{Instant, Millis};
 
-use super::super::due::Sent;
 use super::{ByWorker, Finding, Guarantee, Written, is_live};
+use crate::engine::Sent;
 use crate::world::{Happening, What, World};
 
 /// Every instance that reeve launched, ever.

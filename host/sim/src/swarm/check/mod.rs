@@ -56,10 +56,10 @@ use reeve_core::time::{Instant, Millis};
 pub use violation::{Guarantee, Violation};
 
 use super::Casts;
-use super::due::{Life, Sent};
 use super::options::Options;
 use super::people::Asking;
 use super::shelf::Shelf;
+use crate::engine::{Life, Sent};
 use crate::world::{Happening, SimInstance, World};
 
 /// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.

@@ -4,8 +4,8 @@ use reeve_core::cloud::{Mutation, POINTER_NONE};
 use reeve_core::spec::WorkerSpec;
 use reeve_core::store::Stored;
 
-use super::super::due::Sent;
 use super::{Finding, Guarantee, Written};
+use crate::engine::Sent;
 use crate::world::World;
 
 /// What the pointer is to name is what the same write adopts.

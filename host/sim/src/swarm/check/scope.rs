@@ -9,9 +9,9 @@ use reeve_core::point::Input;
 use reeve_core::spec::WorkerSpec;
 use reeve_core::store::Stored;
 
-use super::super::due::Sent;
 use super::super::options::TAG_KEY;
 use super::{Finding, Guarantee};
+use crate::engine::Sent;
 use crate::world::World;
 
 /// A policy is asked: whose instances is it shown?

@@ -1,16 +1,15 @@
 //! What is not ended: whatever is no orphan, and any orphan while a source is silent, stale or says otherwise.
 
+use crate::rig::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
-use reeve_core::time::Millis;
 use reeve_sim::store::MemoryStore;
-use reeve_sim::world::{Asked, Trouble, World};
+use reeve_sim::world::{Asked, Trouble};
 
-use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, launch, spec};
 use super::{SEEN, before};
-use crate::records::outage;
+use crate::rig::estate::{Estate, FOUND, GRACE, HOME, OLD, SCAN, launch, spec};
 
 /// Well after every grace in these stories.
 const LONG: Millis = Millis::from_secs(4 * 3600);
@@ -43,7 +42,7 @@ fn lagging(world: &World) -> Trouble {
 #[test]
 fn one_of_a_newer_generation_than_the_adopted_one_is_left_alone() {
     let mut estate = Estate::alone();
-    launch(&mut estate.0, "i-new", 4);
+    launch(&mut estate.rig, "i-new", 4);
     estate.run_to(LONG);
     assert!(estate.is_up("i-new"));
     assert_eq!(estate.ended(), []);
@@ -53,7 +52,7 @@ fn one_of_a_newer_generation_than_the_adopted_one_is_left_alone() {
 #[test]
 fn without_an_adopted_instance_that_lives_nothing_is_an_orphan() {
     let mut estate = Estate::alone().with_orphans();
-    estate.0.world.stop_elsewhere(&HOME.into());
+    estate.rig.world.stop_elsewhere(&HOME.into());
     estate.run_to(LONG);
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);
@@ -64,11 +63,11 @@ fn while_the_store_is_away_an_orphan_is_kept() {
     for is_shared in [false, true] {
         let mut estate = Estate::over(MemoryStore::new(is_shared), spec()).with_orphans();
         estate.run_to(GRACE);
-        estate.0.store.fail(Some(outage()));
+        estate.rig.store.fail(Some(outage()));
         estate.run_to(SEEN + GRACE + GRACE);
         assert!(estate.is_up(OLD) && estate.is_up(FOUND));
-        estate.0.store.fail(None);
-        estate.0.run(SWEEP + SWEEP + SECOND);
+        estate.rig.store.fail(None);
+        estate.rig.run(SCAN + SCAN + SECOND);
         assert!(!estate.is_up(OLD) && !estate.is_up(FOUND));
         estate.assert_home();
     }
@@ -80,12 +79,12 @@ fn while_the_cloud_does_not_answer_a_look_an_orphan_is_kept() {
         let mut estate = Estate::alone();
         estate.launch_old();
         estate.run_to(GRACE);
-        estate.0.world.trouble(unanswered([asked]));
+        estate.rig.world.trouble(unanswered([asked]));
         estate.run_to(SEEN + GRACE + GRACE);
         assert!(estate.is_up(OLD), "{asked:?}");
         assert_eq!(estate.ended(), [], "{asked:?}");
-        estate.0.world.trouble(Trouble::default());
-        estate.0.run(SWEEP + SECOND);
+        estate.rig.world.trouble(Trouble::default());
+        estate.rig.run(SCAN + SECOND);
         assert!(!estate.is_up(OLD), "{asked:?}");
     }
 }
@@ -95,10 +94,10 @@ fn after_an_outage_of_the_cloud_the_grace_begins_anew() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(GRACE);
-    estate.0.world.trouble(unanswered(Asked::ALL));
+    estate.rig.world.trouble(unanswered(Asked::ALL));
     estate.run_to(GRACE + GRACE + SECOND);
-    estate.0.world.trouble(Trouble::default());
-    let back = GRACE + GRACE + SWEEP;
+    estate.rig.world.trouble(Trouble::default());
+    let back = GRACE + GRACE + SCAN;
     estate.run_to(before(back + GRACE));
     assert!(estate.is_up(OLD));
     estate.run_to(back + GRACE + SECOND);
@@ -110,9 +109,9 @@ fn one_scan_that_fails_does_not_begin_the_grace_anew() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(before(GRACE));
-    estate.0.world.trouble(unanswered([Asked::Scan]));
+    estate.rig.world.trouble(unanswered([Asked::Scan]));
     estate.run_to(GRACE + SECOND);
-    estate.0.world.trouble(Trouble::default());
+    estate.rig.world.trouble(Trouble::default());
     estate.run_to(SEEN + GRACE + SECOND);
     assert!(!estate.is_up(OLD));
 }
@@ -123,12 +122,12 @@ fn one_scan_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
         let mut estate = Estate::alone();
         estate.launch_old();
         estate.run_to(before(GRACE));
-        estate.0.world.trouble(hidden(missing));
+        estate.rig.world.trouble(hidden(missing));
         estate.run_to(GRACE + SECOND);
-        estate.0.world.trouble(Trouble::default());
-        estate.run_to(before(GRACE + SWEEP + GRACE));
+        estate.rig.world.trouble(Trouble::default());
+        estate.run_to(before(GRACE + SCAN + GRACE));
         assert!(estate.is_up(OLD), "without {missing}");
-        estate.run_to(GRACE + SWEEP + GRACE + SECOND);
+        estate.run_to(GRACE + SCAN + GRACE + SECOND);
         assert!(!estate.is_up(OLD), "without {missing}");
         estate.assert_home();
     }
@@ -141,9 +140,9 @@ fn while_scans_lag_behind_the_look_by_id_has_a_say() {
         let mut estate = Estate::alone();
         estate.launch_old();
         estate.run_to(GRACE);
-        let trouble = lagging(&estate.0.world);
-        estate.0.world.trouble(trouble);
-        estate.0.world.stop_elsewhere(&down.into());
+        let trouble = lagging(&estate.rig.world);
+        estate.rig.world.trouble(trouble);
+        estate.rig.world.stop_elsewhere(&down.into());
         estate.run_to(LONG);
         assert_eq!(estate.state(down), InstanceState::Stopped);
         assert_eq!(estate.ended(), [], "{down} is down");
@@ -154,10 +153,10 @@ fn while_scans_lag_behind_the_look_by_id_has_a_say() {
 #[test]
 fn a_dry_run_says_what_it_would_do_once_and_does_nothing() {
     let mut estate = Estate::alone().with_orphans();
-    estate.0.hosts.clear();
+    estate.rig.crash(0);
     let mut dry = spec();
     dry.dry_run = true;
-    estate.0.join_as("host-0", dry);
+    estate.rig.add_host(dry);
     estate.run_to(LONG);
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);

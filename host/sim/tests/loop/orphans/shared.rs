@@ -1,15 +1,14 @@
 //! Several hosts over one store: an orphan is ended once, and by nobody who is behind.
 
+use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{Generation, InstanceId};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Adopted, Committed, Write};
-use reeve_core::time::Millis;
-use reeve_sim::incidents;
 use reeve_sim::store::MemoryStore;
 
-use super::estate::{Estate, FOUND, GRACE, HOME, OLD, SECOND, SWEEP, spec};
 use super::{SEEN, before};
+use crate::rig::estate::{Estate, FOUND, GRACE, HOME, OLD, SCAN, spec};
 
 #[test]
 fn two_hosts_end_an_orphan_once_however_their_scans_fall() {
@@ -17,10 +16,10 @@ fn two_hosts_end_an_orphan_once_however_their_scans_fall() {
     for later in [0, 40, 80, 120, 160, 240, 7_000] {
         let mut estate = Estate::over(MemoryStore::new(true), spec());
         estate.run_to(SEEN);
-        estate.0.run(Millis::new(later));
-        estate.0.join_as("host-1", spec());
+        estate.rig.run(Millis::new(later));
+        estate.rig.add_host(spec());
         estate.launch_old();
-        estate.run_to(SEEN + GRACE + SWEEP + SWEEP + SWEEP);
+        estate.run_to(SEEN + GRACE + SCAN + SCAN + SCAN);
         let expected = [(MutationKind::Terminate, OLD.to_owned())];
         assert_eq!(estate.ended(), expected, "{later} ms later");
         estate.assert_home();
@@ -28,16 +27,16 @@ fn two_hosts_end_an_orphan_once_however_their_scans_fall() {
 }
 
 #[test]
-fn what_another_host_has_adopted_meanwhile_is_kept_and_the_one_before_becomes_the_orphan() {
+fn an_orphan_that_another_host_adopted_is_kept_and_its_predecessor_ends() {
     let mut estate = Estate::over(MemoryStore::new(true), spec());
     estate.find();
     estate.run_to(Millis::from_secs(400));
-    let stored = estate.0.record();
+    let stored = estate.rig.record();
     let mut record = stored.record.clone();
     record.adopted = Some(Adopted {
         id: InstanceId::from(FOUND),
         generation: Generation::new(3),
-        since: estate.0.now,
+        since: estate.rig.now(),
         how: record.adopted.unwrap().how,
         unfinished_before: 0,
     });
@@ -47,7 +46,7 @@ fn what_another_host_has_adopted_meanwhile_is_kept_and_the_one_before_becomes_th
         record,
         if_idle: None,
     };
-    let committed = estate.0.store.commit_now(&write).unwrap();
+    let committed = estate.rig.store.commit_now(&write).unwrap();
     assert!(matches!(committed, Committed::Written(_)));
     estate.run_to(SEEN + GRACE + GRACE + GRACE);
     assert!(estate.is_up(FOUND));
@@ -60,7 +59,7 @@ fn while_another_host_holds_the_lease_an_orphan_is_kept() {
     let mut estate = Estate::over(MemoryStore::new(true), spec());
     estate.launch_old();
     estate.run_to(before(SEEN + GRACE));
-    let stored = estate.0.record();
+    let stored = estate.rig.record();
     let mut record = stored.record.clone();
     record.lease = Some("another".into());
     record.epoch = record.epoch.next();
@@ -70,11 +69,11 @@ fn while_another_host_holds_the_lease_an_orphan_is_kept() {
         record,
         if_idle: None,
     };
-    estate.0.store.commit_now(&write).unwrap();
+    estate.rig.store.commit_now(&write).unwrap();
     estate.run_to(before(SEEN + GRACE + LEASE));
     assert!(estate.is_up(OLD));
     // It was never renewed, so by the scan after its length it is stale.
-    estate.run_to(SEEN + GRACE + LEASE + SWEEP + SECOND);
+    estate.run_to(SEEN + GRACE + LEASE + SCAN + SECOND);
     assert!(!estate.is_up(OLD));
     estate.assert_home();
 }

@@ -1,5 +1,5 @@
-//! One simulated host process: the product's own [`Fleet`], with what the shell keeps beside it: a clock, a
-//! journal, published routes. It lives many lives; what a life leaves behind is its journal, and the store.
+//! One simulated host process: the product's own [`Fleet`], and what the shell keeps for it: a clock, a
+//! journal, published routes. A host has many lives. The journal and the store outlast a life.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,36 +8,37 @@ use reeve_core::id::{DecisionId, HostId, InstanceId, WorkerId};
 use reeve_core::journal::{Entry, Record};
 use reeve_core::response::Route;
 use reeve_core::spec::FleetSpec;
+use reeve_core::store::Stored;
 use reeve_core::time::{Instant, Millis};
 
-use super::clock::Clock;
-use super::due::Life;
-use super::shelf::Shelf;
+use super::{Clock, Life};
 
 /// A host.
-pub(super) struct SimHost {
-    /// Which of them.
-    pub(super) number: usize,
-    /// Its lives so far. What was sent in an earlier one is answered to nobody.
-    pub(super) life: u32,
-    pub(super) clock: Clock,
-    /// `None`: it is down.
-    pub(super) fleet: Option<Fleet>,
-    /// It stands still until then.
-    pub(super) paused_until: Instant,
+pub(crate) struct SimHost {
+    /// This life. A call of an earlier life gets no answer.
+    life: Life,
+    spec: FleetSpec,
+    pub(crate) clock: Clock,
+    /// `None`: the host is down.
+    pub(crate) fleet: Option<Fleet>,
+    /// Until then, the host takes nothing in.
+    pub(crate) paused_until: Instant,
     journal: Recovered,
     /// The intents in the journal whose commit has not been sent, by worker and decision.
-    pub(super) intents_written: BTreeSet<(WorkerId, DecisionId)>,
+    pub(crate) intents_written: BTreeSet<(WorkerId, DecisionId)>,
     routes: BTreeMap<WorkerId, (Route, bool)>,
     /// When the marks of handed-out routes are collected; `None`: there are none.
-    pub(super) collects_at: Option<Instant>,
+    pub(crate) collects_at: Option<Instant>,
 }
 
 impl SimHost {
-    pub(super) fn new(number: usize, clock: Clock) -> Self {
+    pub(crate) fn new(number: usize, clock: Clock, spec: FleetSpec) -> Self {
         Self {
-            number,
-            life: 0,
+            life: Life {
+                host: number,
+                life: 0,
+            },
+            spec,
             clock,
             fleet: None,
             paused_until: Instant::default(),
@@ -48,44 +49,52 @@ impl SimHost {
         }
     }
 
-    /// Its name in this life's leases.
-    pub(super) fn id(&self) -> HostId {
-        let (host, life) = (self.number, self.life);
-        Life { host, life }.id()
+    pub(crate) fn life(&self) -> Life {
+        self.life
     }
 
-    /// Begins another life, with what the journal and the store remember.
-    pub(super) fn begin(&mut self, now: Instant, spec: &FleetSpec, shelf: &Shelf) {
-        self.life += 1;
+    /// The host's name in this life's leases.
+    pub(crate) fn id(&self) -> HostId {
+        self.life.id()
+    }
+
+    /// Begins another life, with the host's journal and the records of the store. `records` is `None`: the store
+    /// did not answer.
+    pub(crate) fn begin(
+        &mut self,
+        now: Instant,
+        store_is_shared: bool,
+        records: Option<BTreeMap<WorkerId, Stored>>,
+    ) {
+        self.life.life += 1;
         let identity = Identity {
             host: self.id(),
-            store_is_shared: reeve_core::ports::Store::is_shared(&shelf.store),
+            store_is_shared,
         };
-        let records = shelf.store.read_all_now().ok();
         let recovered = Recovered {
-            records: records.filter(|_| shelf.is_up(now)),
+            records,
             ..self.journal.clone()
         };
-        let mut fleet = Fleet::new(spec.clone(), identity, recovered);
+        let mut fleet = Fleet::new(self.spec.clone(), identity, recovered);
         fleet.check_itself();
         self.fleet = Some(fleet);
         self.paused_until = now;
     }
 
     /// Ends at once.
-    pub(super) fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.fleet = None;
         self.routes.clear();
         self.collects_at = None;
         self.intents_written.clear();
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.fleet.is_some()
     }
 
     /// Keeps of the journal what recovery reads.
-    pub(super) fn write_down(&mut self, record: &Record) {
+    pub(crate) fn write_down(&mut self, record: &Record) {
         let highest = &mut self.journal.decisions;
         *highest = record.decision.max(*highest);
         if let Entry::Intent {
@@ -100,18 +109,18 @@ impl SimHost {
     }
 
     /// Publishes a route; gives the instance of the one before, if that was handed out unnoticed.
-    pub(super) fn publish(&mut self, route: Route) -> Option<InstanceId> {
+    pub(crate) fn publish(&mut self, route: Route) -> Option<InstanceId> {
         let worker = route.worker.clone();
         taken(self.routes.insert(worker, (route, false)))
     }
 
     /// Withdraws a route; likewise.
-    pub(super) fn withdraw(&mut self, worker: &WorkerId) -> Option<InstanceId> {
+    pub(crate) fn withdraw(&mut self, worker: &WorkerId) -> Option<InstanceId> {
         taken(self.routes.remove(worker))
     }
 
     /// The published route, if it is valid; it counts as handed out.
-    pub(super) fn answer(&mut self, now: Instant, worker: &WorkerId) -> Option<Route> {
+    pub(crate) fn answer(&mut self, now: Instant, worker: &WorkerId) -> Option<Route> {
         /// How often the product's loop collects the marks.
         const COLLECT: Millis = Millis::from_secs(1);
         let (route, handed_out) = self.routes.get_mut(worker)?;
@@ -124,13 +133,13 @@ impl SimHost {
     }
 
     /// Which instance was handed out of this worker's route since this was last asked.
-    pub(super) fn collect(&mut self, worker: &WorkerId) -> Option<InstanceId> {
+    pub(crate) fn collect(&mut self, worker: &WorkerId) -> Option<InstanceId> {
         let (route, handed_out) = self.routes.get_mut(worker)?;
         std::mem::take(handed_out).then(|| route.instance.clone())
     }
 
     /// The same, of all routes.
-    pub(super) fn collect_all(&mut self) -> Vec<(WorkerId, InstanceId)> {
+    pub(crate) fn collect_all(&mut self) -> Vec<(WorkerId, InstanceId)> {
         self.collects_at = None;
         let routes = self.routes.iter_mut();
         routes

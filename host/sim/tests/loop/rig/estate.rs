@@ -1,17 +1,13 @@
-//! A worker with its instance, what lives beside it, and the hosts that look after both.
+//! A worker with its instance, the orphans, and the hosts that look after them.
 
+use super::prelude::*;
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
 use reeve_core::journal::{Entry, Record};
 use reeve_core::spec::FleetSpec;
-use reeve_core::time::{Instant, Millis};
-use reeve_sim::incidents::{self, TAG};
 use reeve_sim::store::MemoryStore;
-
-use crate::records::Several;
-use crate::support::BEGINS;
 
 /// The adopted instance, of generation 3.
 pub(crate) const HOME: &str = "i-home";
@@ -20,11 +16,10 @@ pub(crate) const OLD: &str = "i-old";
 /// An instance that somebody launched by hand.
 pub(crate) const FOUND: &str = "i-found";
 
-pub(crate) const SECOND: Millis = Millis::from_secs(1);
 /// The default grace.
 pub(crate) const GRACE: Millis = Millis::from_secs(600);
 /// The default time between scans.
-pub(crate) const SWEEP: Millis = Millis::from_secs(30);
+pub(crate) const SCAN: Millis = Millis::from_secs(30);
 
 /// The configuration: the pool does not reap, so that nobody but the host itself ends anything.
 pub(crate) fn spec() -> FleetSpec {
@@ -35,7 +30,10 @@ pub(crate) fn spec() -> FleetSpec {
     spec
 }
 
-pub(crate) struct Estate(pub(crate) Several);
+/// A worker with an adopted instance, and what lives in addition to that one.
+pub(crate) struct Estate {
+    pub(crate) rig: Rig,
+}
 
 impl Estate {
     /// One host with a store of its own and a worker whose instance runs; 10 s after the first scan.
@@ -45,15 +43,14 @@ impl Estate {
 
     /// The same with this store and this configuration.
     pub(crate) fn over(store: MemoryStore, spec: FleetSpec) -> Self {
-        let mut several = Several::new(0);
-        several.store = store;
-        launch(&mut several, HOME, 3);
-        several.world.place_pointer(&incidents::pointer(), HOME);
-        several.world.advance(BEGINS);
-        several.join_as("host-0", spec);
-        several.ask(0);
-        several.run(Millis::from_secs(10));
-        let mut estate = Self(several);
+        let mut rig = Rig::over(store, World::new(1, BEGINS), Native::sensible());
+        launch(&mut rig, HOME, 3);
+        rig.world.place_pointer(&incidents::pointer(), HOME);
+        rig.world.advance(BEGINS);
+        rig.add_host(spec);
+        rig.ask();
+        rig.run(Millis::from_secs(10));
+        let mut estate = Self { rig };
         estate.assert_home();
         estate
     }
@@ -66,23 +63,25 @@ impl Estate {
     }
 
     pub(crate) fn launch_old(&mut self) {
-        launch(&mut self.0, OLD, 2);
+        launch(&mut self.rig, OLD, 2);
     }
 
     /// Somebody launches one by hand.
     pub(crate) fn find(&mut self) {
-        self.0.world.launch_tagged(FOUND, TAG, &[]);
-        self.0.world.advance(self.0.now);
+        self.rig.world.launch_tagged(FOUND, TAG, &[]);
+        let now = self.rig.now();
+        self.rig.world.advance(now);
     }
 
     /// Lets time go by up to so long after the story's begin.
     pub(crate) fn run_to(&mut self, since_begin: Millis) {
         let end = BEGINS + since_begin;
-        self.0.run(end.since(self.0.now));
+        let left = end.since(self.rig.now());
+        self.rig.run(left);
     }
 
     pub(crate) fn state(&self, id: &str) -> InstanceState {
-        let mut all = self.0.world.instances();
+        let mut all = self.rig.world.instances();
         let found = all.find(|it| it.id.as_str() == id);
         found.expect("the world has it").state
     }
@@ -95,22 +94,23 @@ impl Estate {
     #[track_caller]
     pub(crate) fn assert_home(&mut self) {
         assert_eq!(self.state(HOME), InstanceState::Running);
-        let record = self.0.record().record;
+        let record = self.rig.record().record;
         let adopted = record.adopted.map(|adopted| adopted.id);
         assert_eq!(adopted, Some(InstanceId::from(HOME)));
-        let pointer = self.0.world.pointer(&incidents::pointer());
+        let pointer = self.rig.world.pointer(&incidents::pointer());
         assert_eq!(pointer, Some(HOME));
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
-        self.0.hosts.iter().flat_map(|host| host.journal())
+        (0..self.rig.host_count()).flat_map(|host| self.rig.journal(host))
     }
 
     /// What all hosts have sent to the cloud and got an answer for, beside pointer writes.
     pub(crate) fn ended(&self) -> Vec<(MutationKind, String)> {
         let mut ended = Vec::new();
-        for host in &self.0.hosts {
-            for record in host.journal() {
+        for host in 0..self.rig.host_count() {
+            let journal = self.rig.journal(host);
+            for record in journal {
                 let Entry::Intent { mutation, .. } = &record.entry else {
                     continue;
                 };
@@ -118,7 +118,7 @@ impl Estate {
                     it.decision == record.decision && matches!(it.entry, Entry::Outcome(_))
                 };
                 let is_pointer = matches!(mutation, Mutation::WritePointer { .. });
-                if !is_pointer && host.journal().iter().any(|it| is_outcome(&it)) {
+                if !is_pointer && journal.iter().any(|it| is_outcome(&it)) {
                     let id = mutation.instance().map(InstanceId::to_string);
                     ended.push((mutation.kind(), id.unwrap_or_default()));
                 }
@@ -136,21 +136,20 @@ impl Estate {
 
     /// Since when the first host takes this instance for an orphan.
     pub(crate) fn orphan_since(&self, id: &str) -> Option<Instant> {
-        let fleet = self.0.hosts[0].fleet();
-        let status = fleet.status(&incidents::worker(), self.0.now).unwrap();
-        let mut all = status.instances.into_iter();
+        let mut all = self.rig.status().instances.into_iter();
         all.find(|it| it.id.as_str() == id)?.orphan_since
     }
 }
 
 /// Launches an instance as reeve would have.
-pub(crate) fn launch(several: &mut Several, id: &str, generation: u64) {
+pub(crate) fn launch(rig: &mut Rig, id: &str, generation: u64) {
     let worker = incidents::worker();
     let generation = generation.to_string();
     let more = [
         (TAG_WORKER, worker.as_str()),
         (TAG_GENERATION, generation.as_str()),
     ];
-    several.world.launch_tagged(id, TAG, &more);
-    several.world.advance(several.now);
+    rig.world.launch_tagged(id, TAG, &more);
+    let now = rig.now();
+    rig.world.advance(now);
 }

@@ -1,26 +1,42 @@
-//! What of the journal and of the notices stands in a run's timeline.
+//! The lines of the timeline that come from a host: its journal and its notices, without the repetitions.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::decision::Decision;
 use reeve_core::guard::Veto;
-use reeve_core::id::InstanceId;
+use reeve_core::id::{DecisionId, InstanceId};
 use reeve_core::journal::{self, Record};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Input, Point};
 use reeve_core::time::Instant;
 
-use super::Reeve;
 use crate::timeline::Entry;
 
-impl Reeve {
-    pub(super) fn note_record(&mut self, record: Record) {
+/// The lines of one host.
+#[derive(Default)]
+pub(super) struct Notes {
+    entries: Vec<Entry>,
+    /// Lines about scans that the timeline has: the same one comes with every scan.
+    told: BTreeSet<String>,
+    /// The question behind each decision, with the instance that a question of `reap` is about.
+    asked: BTreeMap<DecisionId, (Point, Option<InstanceId>)>,
+}
+
+impl Notes {
+    /// The lines since this was last called.
+    pub(super) fn take(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    pub(super) fn add_record(&mut self, record: &Record) {
         match &record.entry {
-            journal::Entry::Decided(made) => self.note_decision(&record, made),
+            journal::Entry::Decided(made) => self.add_decision(record, made),
             journal::Entry::Ruled(ruling) => self.entries.push(Entry {
                 decision: format!("{} {}", ruling.action, ruling.instance),
                 reason: ruling.reason.text.clone(),
                 ..Entry::event(record.at, "host", ruling.reason.code.clone())
             }),
-            journal::Entry::Vetoed(veto) => self.note_veto(&record, veto),
+            journal::Entry::Vetoed(veto) => self.add_veto(record, veto),
             journal::Entry::Intent { mutation, .. } => {
                 let about = mutation.instance().map_or("", InstanceId::as_str);
                 let event = format!("{} {about}", mutation.kind());
@@ -33,19 +49,22 @@ impl Reeve {
             }
             journal::Entry::Outcome(_) | journal::Entry::Answered(_) => {}
         }
-        self.journal.push(record);
     }
 
-    fn note_decision(&mut self, record: &Record, made: &Decision) {
+    fn add_decision(&mut self, record: &Record, made: &Decision) {
         let (decision, reason) = match &made.result {
             Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
             Err(failure) => ("failed".to_owned(), failure.text.clone()),
         };
         let point = made.input.point();
-        let event = match &made.input {
-            Input::Reap(input) => format!("{point} {}?", input.instance.id),
-            _ => format!("{point}?"),
+        let (event, about) = match &made.input {
+            Input::Reap(input) => {
+                let id = input.instance.id.clone();
+                (format!("{point} {id}?"), Some(id))
+            }
+            _ => (format!("{point}?"), None),
         };
+        self.asked.insert(record.decision, (point, about));
         if point == Point::Reap && !self.is_new(&format!("{event} {decision}")) {
             return;
         }
@@ -57,7 +76,7 @@ impl Reeve {
         });
     }
 
-    fn note_veto(&mut self, record: &Record, veto: &Veto) {
+    fn add_veto(&mut self, record: &Record, veto: &Veto) {
         let (asked, about) = match self.asked.get(&record.decision) {
             Some((point, Some(id))) => (point.as_str(), id.as_str()),
             Some((point, None)) => (point.as_str(), ""),
@@ -74,12 +93,12 @@ impl Reeve {
         });
     }
 
-    /// Whether a line about a scan is told for the first time: the same one comes with every scan.
+    /// Whether a line about a scan is new.
     fn is_new(&mut self, line: &str) -> bool {
         self.told.insert(line.to_owned())
     }
 
-    pub(super) fn note_notice(&mut self, now: Instant, notice: Notice) {
+    pub(super) fn add_notice(&mut self, now: Instant, notice: &Notice) {
         let told = matches!(
             notice.step,
             Step::InstanceAdoptedByTag
@@ -100,6 +119,5 @@ impl Reeve {
             let event = format!("{}: {}", notice.step.as_str(), notice.text);
             self.entries.push(Entry::event(now, "host", event));
         }
-        self.notices.push(notice);
     }
 }

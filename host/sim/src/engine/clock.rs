@@ -7,7 +7,7 @@ const MILLION: i128 = 1_000_000;
 
 /// What a host reads instead of the true time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// The true time at which it shows `shows`.
     at: Instant,
     shows: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// One that is right.
-    pub(super) fn right(at: Instant) -> Self {
+    pub(crate) fn right(at: Instant) -> Self {
         Self {
             at,
             shows: at,
@@ -26,7 +26,7 @@ impl Clock {
     }
 
     /// One that is off by so many milliseconds now, and gains so many parts of a million.
-    pub(super) fn wrong(at: Instant, off_ms: i64, gains: i64) -> Self {
+    pub(crate) fn wrong(at: Instant, off_ms: i64, gains: i64) -> Self {
         Self {
             at,
             shows: Instant::from_ms(at.as_ms().saturating_add_signed(off_ms)),
@@ -35,14 +35,14 @@ impl Clock {
     }
 
     /// What it shows at this true time.
-    pub(super) fn read(&self, now: Instant) -> Instant {
+    pub(crate) fn read(&self, now: Instant) -> Instant {
         let passed = i128::from(now.as_ms()) - i128::from(self.at.as_ms());
         let shown = i128::from(self.shows.as_ms()) + passed * self.rate / MILLION;
         Instant::from_ms(u64::try_from(shown).unwrap_or(0))
     }
 
     /// The first true time at which it shows this, or more.
-    pub(super) fn when(&self, shows: Instant) -> Instant {
+    pub(crate) fn when(&self, shows: Instant) -> Instant {
         let passes = i128::from(shows.as_ms()) - i128::from(self.shows.as_ms());
         let passed = (passes * MILLION).div_euclid(self.rate);
         let mut at = i128::from(self.at.as_ms()) + passed;

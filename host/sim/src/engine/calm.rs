@@ -1,0 +1,289 @@
+//! Hosts in surroundings without faults: nothing goes wrong but what a script or a test puts into the world or the
+//! store.
+//!
+//! Calls to the cloud take [`CALL`]. Policies and the store answer at once: the answer is taken in before anything
+//! else that is due at that time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use reeve_core::cloud::{CloudError, Outcome, Query, Reading};
+use reeve_core::decision::Decision;
+use reeve_core::effect::Question;
+use reeve_core::event::{Event, WorkerEvent};
+use reeve_core::fleet::Fleet;
+use reeve_core::guard::Permit;
+use reeve_core::health::{Probed, Target};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::journal::Record;
+use reeve_core::notice::Notice;
+use reeve_core::ports::{Policies, Store as _};
+use reeve_core::request::Request;
+use reeve_core::response::Response;
+use reeve_core::spec::FleetSpec;
+use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::time::{Instant, Millis};
+
+use super::notes::Notes;
+use super::{Clock, Drive as _, InFlight, Life, Queue, Sent, SimHost, Surroundings, ToHost, Way};
+use crate::store::MemoryStore;
+use crate::timeline::Entry;
+use crate::world::World;
+
+/// How long a call to the cloud takes: the order of a describe call within a region. The cloud sees the call after
+/// half of it.
+const CALL: Millis = Millis::new(80);
+const HALF_A_CALL: Millis = Millis::new(CALL.get() / 2);
+
+/// Hosts, the cloud and the store that they share, and the time.
+pub struct Calm {
+    /// The cloud.
+    pub world: World,
+    /// The records of the workers.
+    pub store: MemoryStore,
+    now: Instant,
+    policies: Arc<dyn Policies>,
+    hosts: Vec<SimHost>,
+    outputs: Vec<Output>,
+    queue: Queue<InFlight>,
+    /// Answers that take no time, oldest first.
+    at_once: VecDeque<(Life, ToHost)>,
+    responses: Vec<(RequestId, Response)>,
+}
+
+/// What a host put out in all its lives.
+#[derive(Default)]
+struct Output {
+    journal: Vec<Record>,
+    notices: Vec<Notice>,
+    notes: Notes,
+}
+
+impl Calm {
+    /// This cloud and this store at the cloud's time, without hosts.
+    pub fn new(world: World, store: MemoryStore, policies: Arc<dyn Policies>) -> Self {
+        Self {
+            now: world.now(),
+            world,
+            store,
+            policies,
+            hosts: Vec::new(),
+            outputs: Vec::new(),
+            queue: Queue::default(),
+            at_once: VecDeque::new(),
+            responses: Vec::new(),
+        }
+    }
+
+    /// Lets another host begin, with this configuration; returns its number.
+    pub fn add_host(&mut self, spec: FleetSpec) -> usize {
+        let number = self.hosts.len();
+        let clock = Clock::right(self.now);
+        self.hosts.push(SimHost::new(number, clock, spec));
+        self.outputs.push(Output::default());
+        self.begin(number);
+        number
+    }
+
+    /// Lets a host that ended begin its next life.
+    pub fn begin(&mut self, number: usize) {
+        let records = self.store.read_all_now().ok();
+        let (now, is_shared) = (self.now, self.store.is_shared());
+        self.hosts[number].begin(now, is_shared, records);
+        self.take_in(number, Event::Started);
+    }
+
+    /// Ends a host at once, with everything that the host was about to do.
+    pub fn crash(&mut self, number: usize) {
+        self.hosts[number].crash();
+    }
+
+    /// Lets a host take nothing in for so long.
+    pub fn pause(&mut self, number: usize, length: Millis) {
+        self.hosts[number].paused_until = self.now + length;
+    }
+
+    /// How many hosts there are; hosts that ended count.
+    pub fn host_count(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// The state of a host's core; `None`: the host is down.
+    pub fn fleet(&self, number: usize) -> Option<&Fleet> {
+        self.hosts[number].fleet.as_ref()
+    }
+
+    /// A host's journal.
+    pub fn journal(&self, number: usize) -> &[Record] {
+        &self.outputs[number].journal
+    }
+
+    /// A host's notices.
+    pub fn notices(&self, number: usize) -> &[Notice] {
+        &self.outputs[number].notices
+    }
+
+    /// A host's lines of the timeline since this was last called.
+    pub fn take_entries(&mut self, number: usize) -> Vec<Entry> {
+        self.outputs[number].notes.take()
+    }
+
+    /// The responses that all hosts gave since this was last called, oldest first.
+    pub fn take_responses(&mut self) -> Vec<(RequestId, Response)> {
+        std::mem::take(&mut self.responses)
+    }
+
+    /// Makes a request. A published route never answers here, so that every resolve reaches the core.
+    pub fn submit(&mut self, number: usize, worker: &WorkerId, request: RequestId, what: Request) {
+        self.tell(number, worker, WorkerEvent::Asked { request, what });
+    }
+
+    /// Lets a host take in an event of a worker.
+    pub fn tell(&mut self, number: usize, worker: &WorkerId, what: WorkerEvent) {
+        self.take_in(number, Event::of(worker.clone(), what));
+    }
+
+    fn take_in(&mut self, number: usize, event: Event) {
+        self.send(number, ToHost::Event(event));
+    }
+
+    fn send(&mut self, number: usize, what: ToHost) {
+        let life = self.hosts[number].life();
+        self.reach_host(life, what);
+        self.settle();
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// When the next thing happens by itself, in the world or with a host.
+    pub fn next_at(&self) -> Option<Instant> {
+        let next = [self.queue.next_at(), self.world.next_change()];
+        next.into_iter().flatten().min()
+    }
+
+    /// Moves the clock, and the world with it. What is due for hosts waits for [`run_due`](Self::run_due).
+    pub fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.world.advance(self.now);
+    }
+
+    /// Lets everything happen that is due.
+    pub fn run_due(&mut self) {
+        while let Some(what) = self.queue.take(self.now) {
+            self.arrive(what);
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some((life, what)) = self.at_once.pop_front() {
+            self.reach_host(life, what);
+        }
+    }
+}
+
+impl Surroundings for Calm {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn host(&self, number: usize) -> &SimHost {
+        &self.hosts[number]
+    }
+
+    fn host_mut(&mut self, number: usize) -> &mut SimHost {
+        &mut self.hosts[number]
+    }
+
+    fn put(&mut self, at: Instant, what: InFlight) {
+        match what {
+            InFlight::Store { .. } => self.arrive(what),
+            _ => self.queue.put(at, what),
+        }
+    }
+
+    fn put_answer(&mut self, to: Life, after: Millis, what: ToHost) {
+        match after {
+            Millis::ZERO => self.at_once.push_back((to, what)),
+            _ => self
+                .queue
+                .put(self.now + after, InFlight::Host(to, Box::new(what))),
+        }
+    }
+
+    fn store_is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    fn length_of(&mut self, way: Way) -> Millis {
+        match way {
+            Way::ToCloud => HALF_A_CALL,
+            Way::ToStore | Way::FromStore => Millis::ZERO,
+        }
+    }
+
+    fn query(&mut self, query: &Query) -> (Result<Reading, CloudError>, Millis) {
+        (self.world.query(query), HALF_A_CALL)
+    }
+
+    fn mutate(
+        &mut self,
+        _from: Life,
+        sent: &Sent,
+    ) -> Option<(Result<Outcome, CloudError>, Millis)> {
+        Some((self.world.apply(&sent.mutation), HALF_A_CALL))
+    }
+
+    fn probe(
+        &mut self,
+        _worker: &WorkerId,
+        _instance: &InstanceId,
+        target: &Target,
+    ) -> (Probed, Millis) {
+        let (result, takes_all) = self.world.probe(target);
+        let after = if takes_all { target.timeout } else { CALL };
+        (result, after)
+    }
+
+    fn decide(&mut self, question: &Question) -> (Decision, Millis) {
+        let made = self.policies.decide(&question.pool, question.input.clone());
+        (made, Millis::ZERO)
+    }
+
+    fn read(&mut self, worker: &WorkerId) -> Result<Option<Stored>, StoreError> {
+        self.store.read_now(worker)
+    }
+
+    fn commit(
+        &mut self,
+        _from: Life,
+        write: &Write,
+        _permit: Option<&Permit>,
+    ) -> Result<Committed, StoreError> {
+        self.store.commit_now(write)
+    }
+
+    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
+        self.store.touch_now(worker, touch)
+    }
+
+    fn journal(&mut self, number: usize, record: &Record) -> bool {
+        let output = &mut self.outputs[number];
+        output.notes.add_record(record);
+        output.journal.push(record.clone());
+        true
+    }
+
+    fn respond(&mut self, _worker: &WorkerId, request: RequestId, response: Response) {
+        self.responses.push((request, response));
+    }
+
+    fn notice(&mut self, number: usize, notice: Notice) {
+        let output = &mut self.outputs[number];
+        output.notes.add_notice(self.now, &notice);
+        output.notices.push(notice);
+    }
+}

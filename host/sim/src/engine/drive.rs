@@ -1,0 +1,352 @@
+//! The drive loop on the virtual clock: what reaches a host, what the host's core wants done, and the way back.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Query};
+use reeve_core::effect::{Effect, Question};
+use reeve_core::event::{Asker, Event, WorkerEvent};
+use reeve_core::guard::Permit;
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::journal::Record;
+use reeve_core::request::Request;
+use reeve_core::response::{Resolution, Response, Route};
+use reeve_core::spec::LEASE;
+use reeve_core::store::{Committed, Write};
+use reeve_core::time::{Instant, Millis};
+
+use super::{InFlight, Life, Sent, StoreCall, Surroundings, ToHost, Way};
+
+/// The drive loop of hosts in these surroundings. A world uses [`arrive`](Drive::arrive) for whatever it gets back
+/// from its queue; the other methods follow from that one.
+pub(crate) trait Drive: Surroundings {
+    /// Something has been on its way long enough.
+    fn arrive(&mut self, what: InFlight) {
+        match what {
+            InFlight::Host(life, what) => self.reach_host(life, *what),
+            InFlight::Query {
+                from,
+                asker,
+                query,
+                asked_at,
+            } => self.query_arrives(from, asker, query, asked_at),
+            InFlight::Mutation { from, sent } => self.mutation_arrives(from, *sent),
+            InFlight::Store { from, call } => self.store_call_arrives(from, *call),
+        }
+    }
+
+    /// Something reaches a host: at once, at the end of the host's pause, or never if that life is over.
+    fn reach_host(&mut self, life: Life, what: ToHost) {
+        if !self.is_alive(life) {
+            return;
+        }
+        let number = life.host;
+        let paused_until = self.host(number).paused_until;
+        if self.now() < paused_until {
+            return self.put(paused_until, InFlight::Host(life, Box::new(what)));
+        }
+        match what {
+            ToHost::Event(event) => self.take_in(number, event),
+            ToHost::Ask {
+                worker,
+                request,
+                wait,
+            } => self.ask_arrives(number, worker, request, wait),
+            ToHost::Committed {
+                worker,
+                result,
+                permit,
+                is_journaled,
+                asked,
+            } => {
+                let written = matches!(result, Ok(Committed::Written(_)));
+                self.step(number, Event::of(worker, WorkerEvent::Committed(result)));
+                // As in the product: the core hears of the write, and the mutation is sent right after.
+                if let Some(permit) = permit.filter(|_| written) {
+                    self.send_mutation(number, permit, is_journaled, asked);
+                }
+            }
+            ToHost::Collect => {
+                for (worker, instance) in self.host_mut(number).collect_all() {
+                    self.handed_out(number, worker, instance);
+                }
+            }
+        }
+    }
+
+    fn is_alive(&self, life: Life) -> bool {
+        let host = self.host(life.host);
+        host.is_up() && host.life() == life
+    }
+
+    fn ask_arrives(
+        &mut self,
+        number: usize,
+        worker: WorkerId,
+        request: RequestId,
+        wait: Option<Millis>,
+    ) {
+        let now = self.now();
+        let host = self.host_mut(number);
+        let collects = host.collects_at;
+        if let Some(route) = host.answer(now, &worker) {
+            if let (None, Some(at)) = (collects, host.collects_at) {
+                self.send_at(number, at, ToHost::Collect);
+            }
+            let served = Response::Resolve(Resolution::Served(route));
+            return self.respond(&worker, request, served);
+        }
+        let what = Request::Resolve { wait };
+        let event = Event::of(worker, WorkerEvent::Asked { request, what });
+        self.step(number, event);
+    }
+
+    /// The guard reads activity, so the core takes in all activity before a decision.
+    fn take_in(&mut self, number: usize, event: Event) {
+        if let Event::Worker {
+            worker,
+            what: WorkerEvent::Decided { .. },
+        } = &event
+            && let Some(instance) = self.host_mut(number).collect(worker)
+        {
+            self.handed_out(number, worker.clone(), instance);
+        }
+        let life = self.host(number).life();
+        self.observe_event(life, &event);
+        self.step(number, event);
+    }
+
+    fn handed_out(&mut self, number: usize, worker: WorkerId, instance: InstanceId) {
+        self.step(number, Event::of(worker, WorkerEvent::HandedOut(instance)));
+    }
+
+    fn send_mutation(&mut self, number: usize, permit: Permit, is_journaled: bool, asked: Instant) {
+        // A lease that was written longer ago may be void.
+        let announced_max = Millis::new(LEASE.get() / 2);
+        if !is_journaled {
+            return self.not_sent(number, permit, "JournalUnavailable");
+        }
+        if self.store_is_shared() && self.now().since(asked) > announced_max {
+            return self.not_sent(number, permit, "LeaseTooOld");
+        }
+        let from = self.host(number).life();
+        if !self.before_send(from, &permit) {
+            return;
+        }
+        let sent = Box::new(Sent::of(permit));
+        let at = self.now() + self.length_of(Way::ToCloud);
+        self.put(at, InFlight::Mutation { from, sent });
+    }
+
+    fn not_sent(&mut self, number: usize, permit: Permit, code: &str) {
+        let sent = Sent::of(permit);
+        let kind = match sent.mutation {
+            Mutation::Launch { .. } => CloudErrorKind::Transient,
+            _ => CloudErrorKind::Permanent,
+        };
+        let error = CloudError {
+            operation: sent.mutation.kind().to_string(),
+            kind,
+            code: code.to_owned(),
+            message: "not tried".to_owned(),
+            retry_after: None,
+        };
+        let to = self.host(number).life();
+        self.put_answer(to, Millis::ZERO, sent.concluded(Err(error)));
+    }
+
+    /// Puts an event to the core, and carries out the effects.
+    fn step(&mut self, number: usize, event: Event) {
+        let local = self.host(number).clock.read(self.now());
+        let Some(fleet) = self.host_mut(number).fleet.as_mut() else {
+            return;
+        };
+        // The state that a panic leaves in the fleet is not read again: a panic ends the run.
+        let stepped = catch_unwind(AssertUnwindSafe(|| fleet.step(local, event)));
+        let effects = match stepped {
+            Ok(effects) => self.observe_step(number, local, effects),
+            Err(panic) => return self.panicked(panic),
+        };
+        for effect in effects {
+            if !self.host(number).is_up() {
+                return;
+            }
+            self.carry_out(number, effect);
+        }
+    }
+
+    /// The one interpreter of effects.
+    fn carry_out(&mut self, number: usize, effect: Effect) {
+        let from = self.host(number).life();
+        match effect {
+            Effect::Query { asker, query } => {
+                let asked_at = self.host(number).clock.read(self.now());
+                let at = self.now() + self.length_of(Way::ToCloud);
+                let query = InFlight::Query {
+                    from,
+                    asker,
+                    query,
+                    asked_at,
+                };
+                self.put(at, query);
+            }
+            Effect::Probe {
+                worker,
+                instance,
+                asked_at,
+                target,
+            } => {
+                let (result, after) = self.probe(&worker, &instance, &target);
+                let what = WorkerEvent::Probed {
+                    instance,
+                    asked_at,
+                    result,
+                };
+                self.put_answer(from, after, ToHost::Event(Event::of(worker, what)));
+            }
+            Effect::Decide(question) => self.ask_policies(from, question),
+            Effect::Journal(record) => self.write_down(number, record),
+            Effect::ReadRecord(worker) => {
+                let asked_at = self.host(number).clock.read(self.now());
+                self.call_store(from, Millis::ZERO, StoreCall::Read { worker, asked_at });
+            }
+            Effect::Commit { write, then } => self.write(from, write, then),
+            Effect::Touch {
+                worker,
+                request,
+                touch,
+            } => {
+                let call = StoreCall::Touch {
+                    worker,
+                    request,
+                    touch,
+                };
+                self.call_store(from, Millis::ZERO, call);
+            }
+            Effect::Timer { at, timer } => {
+                let at = self.host(number).clock.when(at).max(self.now());
+                self.send_at(number, at, ToHost::Event(timer.into()));
+            }
+            Effect::Respond {
+                worker,
+                request,
+                response,
+            } => self.respond(&worker, request, response),
+            Effect::Publish(route) => self.publish(from, route),
+            Effect::Withdraw(worker) => {
+                if let Some(instance) = self.host_mut(number).withdraw(&worker) {
+                    self.handed_out(number, worker, instance);
+                }
+            }
+            Effect::Notice(notice) => self.notice(number, notice),
+        }
+    }
+
+    fn ask_policies(&mut self, from: Life, question: Question) {
+        let (made, after) = self.decide(&question);
+        let what = WorkerEvent::Decided {
+            decision: question.decision,
+            made,
+        };
+        let event = Event::of(question.worker, what);
+        self.put_answer(from, after, ToHost::Event(event));
+    }
+
+    fn write_down(&mut self, number: usize, record: Record) {
+        if !self.journal(number, &record) {
+            return;
+        }
+        let host = self.host_mut(number);
+        host.write_down(&record);
+        if record.entry.must_be_durable() {
+            let intent = (record.worker, record.decision);
+            host.intents_written.insert(intent);
+        }
+    }
+
+    fn write(&mut self, from: Life, write: Box<Write>, permit: Option<Permit>) {
+        let held_up = self.before_write(&write, permit.as_ref());
+        let is_journaled = permit.as_ref().is_some_and(|permit| {
+            let intent = (permit.worker().clone(), permit.decision());
+            let host = self.host_mut(from.host);
+            host.intents_written.remove(&intent)
+        });
+        let call = StoreCall::Commit {
+            write,
+            permit,
+            is_journaled,
+            asked: self.now(),
+        };
+        self.call_store(from, held_up, call);
+    }
+
+    fn publish(&mut self, from: Life, route: Route) {
+        self.observe_route(from, &route);
+        let worker = route.worker.clone();
+        if let Some(instance) = self.host_mut(from.host).publish(route) {
+            self.handed_out(from.host, worker, instance);
+        }
+    }
+
+    fn call_store(&mut self, from: Life, held_up: Millis, call: StoreCall) {
+        let at = self.now() + self.length_of(Way::ToStore) + held_up;
+        let call = Box::new(call);
+        self.put(at, InFlight::Store { from, call });
+    }
+
+    fn query_arrives(&mut self, from: Life, asker: Asker, query: Query, asked_at: Instant) {
+        let (result, after) = self.query(&query);
+        let event = Event::queried(asker, query, asked_at, result);
+        self.put_answer(from, after, ToHost::Event(event));
+    }
+
+    fn mutation_arrives(&mut self, from: Life, sent: Sent) {
+        if let Some((result, after)) = self.mutate(from, &sent) {
+            self.put_answer(from, after, sent.concluded(result));
+        }
+    }
+
+    fn store_call_arrives(&mut self, from: Life, call: StoreCall) {
+        let answer = match call {
+            StoreCall::Read { worker, asked_at } => {
+                let result = self.read(&worker);
+                let what = WorkerEvent::RecordRead { asked_at, result };
+                ToHost::Event(Event::of(worker, what))
+            }
+            StoreCall::Commit {
+                write,
+                permit,
+                is_journaled,
+                asked,
+            } => ToHost::Committed {
+                result: self.commit(from, &write, permit.as_ref()),
+                worker: write.worker,
+                permit,
+                is_journaled,
+                asked,
+            },
+            StoreCall::Touch {
+                worker,
+                request,
+                touch,
+            } => {
+                let result = self.touch(&worker, touch);
+                let what = WorkerEvent::Touched {
+                    request,
+                    touch,
+                    result,
+                };
+                ToHost::Event(Event::of(worker, what))
+            }
+        };
+        let after = self.length_of(Way::FromStore);
+        self.put_answer(from, after, answer);
+    }
+
+    /// Lets something reach a host at this time, in the life that the host has now.
+    fn send_at(&mut self, number: usize, at: Instant, what: ToHost) {
+        let life = self.host(number).life();
+        self.put(at, InFlight::Host(life, Box::new(what)));
+    }
+}
+
+impl<S: Surroundings> Drive for S {}

@@ -1,0 +1,172 @@
+//! What is on its way between hosts and their surroundings, and the queue that it waits in.
+
+use std::collections::BTreeMap;
+
+use reeve_core::boxes::Statement;
+use reeve_core::cloud::{CloudError, Mutation, Outcome, Query};
+use reeve_core::event::{Asker, Event, WorkerEvent};
+use reeve_core::guard::Permit;
+use reeve_core::id::{DecisionId, Epoch, HostId, RequestId, WorkerId};
+use reeve_core::request::Request;
+use reeve_core::store::{Committed, StoreError, Touch, Write};
+use reeve_core::time::{Instant, Millis};
+use reeve_core::token::Secret;
+
+/// A host in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Life {
+    pub(crate) host: usize,
+    pub(crate) life: u32,
+}
+
+impl Life {
+    /// Its name in leases and traces.
+    pub(crate) fn id(self) -> HostId {
+        HostId::new(format!("host-{}.{}", self.host + 1, self.life))
+    }
+}
+
+/// Something on its way.
+pub(crate) enum InFlight {
+    /// Something for a host.
+    Host(Life, Box<ToHost>),
+    /// A query for the cloud.
+    Query {
+        from: Life,
+        asker: Asker,
+        query: Query,
+        asked_at: Instant,
+    },
+    /// A permitted mutation for the cloud.
+    Mutation { from: Life, sent: Box<Sent> },
+    /// A call for the store.
+    Store { from: Life, call: Box<StoreCall> },
+}
+
+/// What reaches a host.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each is put into the queue in a box of its own"
+)]
+pub(crate) enum ToHost {
+    /// An event, for the core as it is.
+    Event(Event),
+    /// A caller asks where the worker is; the published route may answer.
+    Ask {
+        worker: WorkerId,
+        request: RequestId,
+        wait: Option<Millis>,
+    },
+    /// A write of a record came to an end; the permit is what waited for it.
+    Committed {
+        worker: WorkerId,
+        result: Result<Committed, StoreError>,
+        permit: Option<Permit>,
+        /// Whether the intent is in the journal.
+        is_journaled: bool,
+        /// When the write was asked for, by the true clock.
+        asked: Instant,
+    },
+    /// The marks of handed-out routes are collected.
+    Collect,
+}
+
+impl ToHost {
+    /// A request that the core takes in as it is.
+    pub(crate) fn asked(worker: WorkerId, request: RequestId, what: Request) -> Self {
+        Self::Event(Event::of(worker, WorkerEvent::Asked { request, what }))
+    }
+}
+
+/// What a box or an application says, as a request. The fresh secret is the request's own, and the same in every run.
+pub fn statement(request: RequestId, statement: Statement) -> Request {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&request.get().to_be_bytes());
+    let fresh = Secret::new(bytes);
+    Request::Statement { statement, fresh }
+}
+
+/// A call to the store.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each is put into the queue in a box of its own"
+)]
+pub(crate) enum StoreCall {
+    /// Read a record.
+    Read { worker: WorkerId, asked_at: Instant },
+    /// Write one.
+    Commit {
+        write: Box<Write>,
+        permit: Option<Permit>,
+        is_journaled: bool,
+        asked: Instant,
+    },
+    /// Refresh activity.
+    Touch {
+        worker: WorkerId,
+        request: RequestId,
+        touch: Touch,
+    },
+}
+
+/// A mutation on its way.
+pub(crate) struct Sent {
+    pub(crate) worker: WorkerId,
+    pub(crate) decision: DecisionId,
+    pub(crate) epoch: Epoch,
+    pub(crate) mutation: Mutation,
+}
+
+impl Sent {
+    /// The mutation of a permit, which this consumes.
+    pub(crate) fn of(permit: Permit) -> Self {
+        Self {
+            worker: permit.worker().clone(),
+            decision: permit.decision(),
+            epoch: permit.epoch(),
+            mutation: permit.into_mutation(),
+        }
+    }
+
+    /// The outcome, for the host that sent the mutation.
+    pub(crate) fn concluded(self, result: Result<Outcome, CloudError>) -> ToHost {
+        let what = WorkerEvent::Mutated {
+            decision: self.decision,
+            mutation: self.mutation,
+            result,
+        };
+        ToHost::Event(Event::of(self.worker, what))
+    }
+}
+
+/// All that is due, in order of time; among items of the same time, in the order in which they were put in.
+pub(crate) struct Queue<T> {
+    due: BTreeMap<(Instant, u64), T>,
+    sequence: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            due: BTreeMap::new(),
+            sequence: 0,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn put(&mut self, at: Instant, due: T) {
+        self.sequence += 1;
+        self.due.insert((at, self.sequence), due);
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Takes out what comes first, if it is due by `now`.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<T> {
+        let first = self.due.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}

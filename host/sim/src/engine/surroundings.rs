@@ -1,0 +1,127 @@
+//! What the calls of hosts meet.
+
+use std::any::Any;
+use std::panic::resume_unwind;
+
+use reeve_core::cloud::{CloudError, Outcome, Query, Reading};
+use reeve_core::decision::Decision;
+use reeve_core::effect::{Effect, Question};
+use reeve_core::event::Event;
+use reeve_core::guard::Permit;
+use reeve_core::health::{Probed, Target};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::journal::Record;
+use reeve_core::notice::Notice;
+use reeve_core::response::{Response, Route};
+use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::time::{Instant, Millis};
+
+use super::{InFlight, Life, Sent, SimHost, ToHost};
+
+/// A way that a call takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToCloud,
+    ToStore,
+    FromStore,
+}
+
+/// A simulated world as its hosts meet it. The methods say what a call meets and how long it takes;
+/// [`Drive`](super::Drive) makes the calls. A method that returns a length with its result says after how long the
+/// host gets the result.
+pub(crate) trait Surroundings {
+    /// The true time.
+    fn now(&self) -> Instant;
+
+    /// The host of this number.
+    fn host(&self, number: usize) -> &SimHost;
+
+    /// The same, to change it.
+    fn host_mut(&mut self, number: usize) -> &mut SimHost;
+
+    /// Lets something arrive at this time.
+    fn put(&mut self, at: Instant, what: InFlight);
+
+    /// The answer to a call: it arrives at the life of the host that made the call.
+    fn put_answer(&mut self, to: Life, after: Millis, what: ToHost) {
+        let at = self.now() + after;
+        self.put(at, InFlight::Host(to, Box::new(what)));
+    }
+
+    /// Whether other hosts may write to the store.
+    fn store_is_shared(&self) -> bool;
+
+    /// How long a call takes on this way.
+    fn length_of(&mut self, way: Way) -> Millis;
+
+    /// Answers a query.
+    fn query(&mut self, query: &Query) -> (Result<Reading, CloudError>, Millis);
+
+    /// Carries out a mutation, or not. `None`: the host that sent it ended before it could hear the outcome.
+    fn mutate(&mut self, from: Life, sent: &Sent) -> Option<(Result<Outcome, CloudError>, Millis)>;
+
+    /// Probes an instance.
+    fn probe(
+        &mut self,
+        worker: &WorkerId,
+        instance: &InstanceId,
+        target: &Target,
+    ) -> (Probed, Millis);
+
+    /// Asks the policies.
+    fn decide(&mut self, question: &Question) -> (Decision, Millis);
+
+    /// Reads a record from the store.
+    fn read(&mut self, worker: &WorkerId) -> Result<Option<Stored>, StoreError>;
+
+    /// Writes a record; the permit is for the mutation that the write announces.
+    fn commit(
+        &mut self,
+        from: Life,
+        write: &Write,
+        permit: Option<&Permit>,
+    ) -> Result<Committed, StoreError>;
+
+    /// Refreshes activity in the store.
+    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError>;
+
+    /// Takes an entry for a host's journal; `false`: the journal did not store the entry.
+    fn journal(&mut self, number: usize, record: &Record) -> bool;
+
+    /// A request gets its response.
+    fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response);
+
+    /// A host gives a notice.
+    fn notice(&mut self, number: usize, notice: Notice);
+
+    /// A host asks for a write. Returns how much later than usual the write reaches the store.
+    fn before_write(&mut self, _write: &Write, _then: Option<&Permit>) -> Millis {
+        Millis::ZERO
+    }
+
+    /// A host is about to send a mutation that its record announces. `false`: the host ended first.
+    fn before_send(&mut self, _from: Life, _permit: &Permit) -> bool {
+        true
+    }
+
+    /// Observes an event that a host is about to take in.
+    fn observe_event(&mut self, _by: Life, _event: &Event) {}
+
+    /// Observes the effects of a step; returns them in the order in which they are to be carried out.
+    fn observe_step(
+        &mut self,
+        _number: usize,
+        _local: Instant,
+        effects: Vec<Effect>,
+    ) -> Vec<Effect> {
+        effects
+    }
+
+    /// Observes a route that a host publishes.
+    fn observe_route(&mut self, _by: Life, _route: &Route) {}
+
+    /// A core panicked.
+    fn panicked(&mut self, panic: Box<dyn Any + Send>) {
+        resume_unwind(panic)
+    }
+}
