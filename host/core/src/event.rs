@@ -14,6 +14,10 @@ use crate::model::time::Instant;
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event is moved once, from the shell into the step"
+)]
 pub enum Event {
     /// The host starts. This event is the first of a host's life and occurs once.
     Started,
@@ -114,6 +118,10 @@ pub enum WorkerEvent {
 
 /// Something that happened to a pool.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event is moved once, from the shell into the step"
+)]
 pub enum PoolEvent {
     /// The cloud answered a query for all workers of the pool: a scan, their demand metrics, or
     /// their status checks.

@@ -57,7 +57,7 @@ fn draining_b() -> Rig {
     let mut rig = unwanted_b();
     // Nothing is reaped before `idle_min`.
     rig.run(Millis::from_secs(590));
-    while rig.told(Step::InstanceDraining).len() == 0 {
+    while rig.told(Step::InstanceDraining).is_empty() {
         rig.run(Millis::new(100));
         assert!(rig.now().since(BEGINS) < Millis::from_secs(1_200));
     }

@@ -67,7 +67,7 @@ impl Flow for Resolve {
                 Heard::Scanned(error.clone())
             }
             Happened::Decided { decision, made } if self.awaited() == Some(*decision) => {
-                Heard::Decided(*decision, made.clone())
+                Heard::Decided(*decision, Box::new(made.clone()))
             }
             Happened::RecordRead { result: Ok(_), .. } => Heard::RecordRead,
             Happened::RecordRead {
@@ -157,7 +157,7 @@ impl Resolve {
             Heard::PointerRead(error) => self.pointer_read(facts, turn, error),
             Heard::InstanceRead(id, error) => self.instance_read(facts, turn, &id, error),
             Heard::Scanned(error) => self.scanned(facts, turn, error),
-            Heard::Decided(decision, made) => return self.decided(facts, turn, decision, made),
+            Heard::Decided(decision, made) => return self.decided(facts, turn, decision, *made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),
             // The rest of the record is written first.
             Heard::RecordWritten if facts.record.dirty => {}

@@ -55,7 +55,7 @@ pub(super) enum Heard {
     /// The tag scan ended, or failed.
     Scanned(Option<CloudError>),
     /// A policy has answered.
-    Decided(DecisionId, Decision),
+    Decided(DecisionId, Box<Decision>),
     /// The record was read, or the reading failed and the record as last known is used.
     RecordRead,
     /// A write of the record has ended.
@@ -144,10 +144,8 @@ impl Resolve {
 
     pub(super) fn pass_waits_for(&self) -> Option<Wait> {
         let Some(pass) = &self.pass else {
-            return match self.follow_at {
-                Some(at) => Some(Wait::until("the next look at an instance on its way", at)),
-                None => None,
-            };
+            let wait = |at| Wait::until("the next look at an instance on its way", at);
+            return self.follow_at.map(wait);
         };
         Some(match &pass.step {
             PassStep::RecordRead => Wait::answered("the reading of the record"),
