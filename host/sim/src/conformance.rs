@@ -2,10 +2,10 @@
 //!
 //! A check uses workers of its own, under names that no record has yet, so the suite can be run against a
 //! store that holds other records, and again and again; only two runs at the same time get in each other's
-//! way. Records are never removed, so each run leaves some. Nothing here needs a runtime: whoever awaits brings one, or none.
+//! way. Records are never removed, so each run leaves some. Nothing here needs a runtime: the caller that awaits brings one, or none.
 //!
 //! - `commits`: versions, compare-and-set, sending again.
-//! - `activity`: what is refreshed beside the record, and commits that depend on it.
+//! - `activity`: what is refreshed next to the record, and commits that depend on it.
 //! - `content`: names and records that are easily mangled.
 //! - `subject`: a worker of a check's own, and how checks say what they found.
 

@@ -27,7 +27,7 @@ pub struct Run {
     pub gave_up: usize,
 }
 
-/// Somebody got an address.
+/// A caller got an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
     /// Who.
@@ -47,8 +47,8 @@ pub enum Harm {
         started: InstanceId,
         /// Whether that was launched; else it was a stopped one.
         is_new: bool,
-        /// Beside what.
-        beside: Beside,
+        /// The instance that was there.
+        other: Other,
     },
     /// The host stopped one that no request had ever reached.
     StoppedUnserved {
@@ -77,7 +77,7 @@ pub enum Harm {
 
 /// What was up when a second one was brought up, as the host could have known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beside {
+pub struct Other {
     /// Which.
     pub id: InstanceId,
     /// Since when it was there, before the second one.
@@ -91,10 +91,8 @@ pub struct Beside {
 impl fmt::Display for Harm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecondInstance {
-                started, beside, ..
-            } => {
-                write!(f, "{started} was brought up beside {}", beside.id)
+            Self::SecondInstance { started, other, .. } => {
+                write!(f, "{started} was brought up next to {}", other.id)
             }
             Self::StoppedInUse {
                 instance,
@@ -141,7 +139,7 @@ impl Run {
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Harm was done, or somebody was never served without anything having been refused.
+    /// Harm was done, or a caller was never served without anything having been refused.
     Failed,
     /// Harm was proposed, and refused.
     Contained,

@@ -182,9 +182,9 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 /// Policies that refuse every question: whatever happens on the stage then, it is by the script.
-struct Nobody;
+struct NoPolicy;
 
-impl Policies for Nobody {
+impl Policies for NoPolicy {
     fn decide(&self, _pool: &PoolName, input: Input) -> Decision {
         Decision {
             policy: None,
@@ -192,7 +192,7 @@ impl Policies for Nobody {
             input,
             result: Err(PolicyFailure {
                 code: "refused".to_owned(),
-                text: "nobody decides".to_owned(),
+                text: "no policy decides".to_owned(),
             }),
             fuel_used: 0,
         }
@@ -201,7 +201,7 @@ impl Policies for Nobody {
 
 fn played(text: &str) -> (Script, Run) {
     let script = Script::parse(text).unwrap_or_else(|error| panic!("{error:?}"));
-    let run = script.play(Variant::Standard, Arc::new(Nobody));
+    let run = script.play(Variant::Standard, Arc::new(NoPolicy));
     (script, run)
 }
 

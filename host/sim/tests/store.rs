@@ -86,7 +86,7 @@ fn write(expected: u64, record: WorkerRecord) -> Write {
     }
 }
 
-/// A mistake that somebody who implements a store could make.
+/// A mistake that the author of a store could make.
 #[derive(Clone, Copy, Debug)]
 enum Flaw {
     LosesWhatIsSentAgain,

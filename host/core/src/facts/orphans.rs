@@ -51,7 +51,7 @@ pub struct Orphan {
     /// The origin that all these scans show.
     pub origin: Origin,
     /// The adoption that was in force during all these scans.
-    pub beside: Adopted,
+    pub adopted: Adopted,
 }
 
 /// A close look at one orphan whose grace is over. The host reads the record first, then the cloud.
@@ -152,7 +152,7 @@ impl WorkerFacts {
     /// The instance as an orphan, if it has been one since the present adoption.
     pub fn orphan<'a>(&self, known: &'a Known) -> Option<&'a Orphan> {
         let orphan = known.orphan.as_ref()?;
-        (self.adopted.as_ref() == Some(&orphan.beside)).then_some(orphan)
+        (self.adopted.as_ref() == Some(&orphan.adopted)).then_some(orphan)
     }
 
     /// Whether the grace of the orphan is over: every scan of the grace has shown the orphan, and
@@ -194,11 +194,11 @@ impl WorkerFacts {
             let (Some(origin), Some(adopted)) = (shown.get(&known.instance.id), &adopted) else {
                 continue;
             };
-            let same = |it: &Orphan| is_gapless && it.origin == *origin && &it.beside == adopted;
+            let same = |it: &Orphan| is_gapless && it.origin == *origin && &it.adopted == adopted;
             known.orphan = Some(before.filter(same).unwrap_or_else(|| Orphan {
                 since: asked_at,
                 origin: *origin,
-                beside: adopted.clone(),
+                adopted: adopted.clone(),
             }));
         }
     }

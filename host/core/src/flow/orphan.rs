@@ -272,7 +272,7 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
         instance: wanted.id.clone(),
         generation: orphan.origin.generation(),
         since: orphan.since,
-        adopted: orphan.beside.clone(),
+        adopted: orphan.adopted.clone(),
         reason: Reason::new(ORPHAN, describe(orphan, turn.now)),
     };
     turn.journal(facts, decision, Entry::Ruled(Box::new(ruling)));
@@ -297,7 +297,7 @@ fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &
             ("action", &action),
             ("generation", &generation(orphan.origin)),
             ("orphan_since", &orphan.since.as_ms().to_string()),
-            ("adopted_instance_id", orphan.beside.id.as_str()),
+            ("adopted_instance_id", orphan.adopted.id.as_str()),
             ("last_activity", &last),
         ],
     );
@@ -320,13 +320,13 @@ fn tell_new(facts: &WorkerFacts, turn: &mut Turn<'_>) {
                 "{id}, of generation {}, is live next to the adopted {} of generation {}; {action} follows if \
                  it still is in {grace}",
                 generation(orphan.origin),
-                orphan.beside.id,
-                orphan.beside.generation
+                orphan.adopted.id,
+                orphan.adopted.generation
             ),
             &[
                 ("instance_id", id.as_str()),
                 ("generation", &generation(orphan.origin)),
-                ("adopted_instance_id", orphan.beside.id.as_str()),
+                ("adopted_instance_id", orphan.adopted.id.as_str()),
             ],
         );
     }
@@ -346,7 +346,7 @@ fn describe(orphan: &Orphan, now: Instant) -> String {
         "of generation {}, it has lived for {} next to the adopted {} of generation {}",
         generation(orphan.origin),
         now.since(orphan.since),
-        orphan.beside.id,
-        orphan.beside.generation
+        orphan.adopted.id,
+        orphan.adopted.generation
     )
 }

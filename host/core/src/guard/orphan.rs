@@ -64,7 +64,7 @@ impl Scene<'_> {
             .stored
             .as_ref()
             .and_then(|stored| stored.record.adopted.as_ref());
-        if named == Some(&orphan.beside) {
+        if named == Some(&orphan.adopted) {
             return Ok(());
         }
         Err(Veto::new(
@@ -72,7 +72,7 @@ impl Scene<'_> {
             format!(
                 "the worker's record names {} as its instance, and this host {}",
                 named.map_or("none", |adopted| adopted.id.as_str()),
-                orphan.beside.id
+                orphan.adopted.id
             ),
         ))
     }
@@ -116,7 +116,7 @@ impl Scene<'_> {
             format!(
                 "by the scans {id} is an orphan; read by its id it is {}, and the adopted {} is {}",
                 state.unwrap_or_default().as_str(),
-                orphan.beside.id,
+                orphan.adopted.id,
                 adopted_state.unwrap_or_default().as_str()
             ),
         ))

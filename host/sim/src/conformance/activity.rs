@@ -1,4 +1,4 @@
-//! What is refreshed beside the record, and commits that depend on it.
+//! What is refreshed next to the record, and commits that depend on it.
 
 use reeve_core::ports::Store;
 use reeve_core::store::{Activity, Committed, IdleTest, Phase, Touch, Touched};

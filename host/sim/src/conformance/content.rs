@@ -237,7 +237,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             since: Instant::from_ms(u64::MAX - 14),
             decision: DecisionId::new(u64::MAX - 15),
             choice: Choice::Stop,
-            reason: Reason::new("idle", "nobody \u{fc}ses it"),
+            reason: Reason::new("idle", "no caller \u{fc}ses it"),
         }),
     }
 }

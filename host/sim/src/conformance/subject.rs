@@ -15,7 +15,7 @@ const SHOWN_CHARS: usize = 1500;
 /// the search.
 const RUNS_MAX: u32 = 1000;
 
-/// What a check comes to.
+/// The result of a check.
 pub(super) type Outcome<T = ()> = Result<T, Found>;
 
 /// What was expected and found.

@@ -125,7 +125,7 @@ fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
     })))
 }
 
-/// `the reply to the next launch`: it is carried out, and nobody hears of it.
+/// `the reply to the next launch`: it is carried out, and no host hears of it.
 fn loses(line: &mut Line) -> Result<Told, ScriptError> {
     for word in ["the", "reply", "to"] {
         line.expect(word)?;

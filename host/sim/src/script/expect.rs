@@ -17,7 +17,7 @@ pub(super) struct Expectation {
 
 #[derive(Clone, Debug)]
 pub(super) enum Expected {
-    /// What the run comes to.
+    /// The result of the run.
     Outcome(Outcome),
     /// So many of these.
     Counted {

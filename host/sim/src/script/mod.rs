@@ -7,7 +7,7 @@
 //!   what is not as expected ◄── check ◄──────────────────────── Run ◄──── stage ◄──────────┘
 //! ```
 //!
-//! Lines instead of TOML, because a story is read from top to bottom, an event a line, with the comments beside
+//! Lines instead of TOML, because a story is read from top to bottom, an event a line, with the comments next to
 //! what they are about; a table for each event would be four lines of keys, and say no more. Nothing here reads a
 //! file: a script is a text, and the same one gives the same run.
 

@@ -1,4 +1,4 @@
-//! Stories that nobody has written: the people and programs of the incidents, at random times. Nothing in here knows
+//! Stories that no person has written: the people and programs of the incidents, at random times. Nothing in here knows
 //! what an incident looks like.
 
 use rand_chacha::ChaCha8Rng;
@@ -127,7 +127,7 @@ impl Writer {
         }
     }
 
-    /// Somebody launches on a path of their own; somebody else does whenever none is up.
+    /// A person launches on a path of their own; another one does whenever none is up.
     fn other_launchers(&mut self) {
         self.at_times(2, |it| Act::Launch {
             who: "colleague".to_owned(),
@@ -146,17 +146,17 @@ impl Writer {
         }
     }
 
-    /// An instance is stopped past everybody, or reclaimed; the pointer goes on naming it, or is cleared.
+    /// An instance is stopped past everybody, or reclaimed; the pointer still names it, or is cleared.
     fn those_who_end(&mut self) {
         for by in [EndedBy::Stop, EndedBy::Reclaim] {
             self.at_times(2, |_| Act::End {
-                who: "somebody".to_owned(),
+                who: "person".to_owned(),
                 which: Which::Newest,
                 by,
             });
         }
         self.at_times(1, |_| Act::WritePointer {
-            who: "somebody".to_owned(),
+            who: "person".to_owned(),
             value: POINTER_NONE.to_owned(),
         });
     }
@@ -176,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// Somebody wants the worker there, and so do one or two others.
+    /// A caller wants the worker there, and so do one or two others.
     fn provisioners(&mut self) {
         for _ in 0..self.between(0, 2) {
             let mut at_ms = self.some_time();

@@ -2,16 +2,16 @@
 
 use reeve_core::time::Millis;
 
-use crate::run::{Beside, Harm, Run};
+use crate::run::{Harm, Other, Run};
 
 /// The incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incident {
-    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names it, beside a healthy one.
+    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names it, while a healthy one runs.
     StalePointer,
     /// docs/incidents.md#ip-race: a stopped instance is started, because the right one has no address yet.
     IpRace,
-    /// docs/incidents.md#double-provision: one is launched beside the one that was just launched.
+    /// docs/incidents.md#double-provision: one is launched next to the one that was just launched.
     DoubleProvision,
     /// docs/incidents.md#self-fire: a restart ends what the restart before has just brought up.
     SelfFire,
@@ -19,7 +19,7 @@ pub enum Incident {
     FrozenActivity,
 }
 
-/// What somebody else has launched so recently is in nobody's scan yet: the age that the guard allows a scan to have.
+/// An instance that another program launched so recently is in no scan yet: the age that the guard allows a scan to have.
 const UNSEEN_MAX: Millis = Millis::from_secs(10);
 
 impl Incident {
@@ -55,14 +55,14 @@ impl Incident {
 
     fn is_of(self, harm: &Harm) -> bool {
         match (self, harm) {
-            (Self::StalePointer, Harm::SecondInstance { is_new, beside, .. }) => {
-                !is_new && beside.is_reachable && could_be_known(beside)
+            (Self::StalePointer, Harm::SecondInstance { is_new, other, .. }) => {
+                !is_new && other.is_reachable && could_be_known(other)
             }
-            (Self::IpRace, Harm::SecondInstance { is_new, beside, .. }) => {
-                !is_new && !beside.is_reachable && could_be_known(beside)
+            (Self::IpRace, Harm::SecondInstance { is_new, other, .. }) => {
+                !is_new && !other.is_reachable && could_be_known(other)
             }
-            (Self::DoubleProvision, Harm::SecondInstance { is_new, beside, .. }) => {
-                *is_new && beside.is_the_hosts
+            (Self::DoubleProvision, Harm::SecondInstance { is_new, other, .. }) => {
+                *is_new && other.is_the_hosts
             }
             (
                 Self::SelfFire,
@@ -78,6 +78,6 @@ impl Incident {
     }
 }
 
-fn could_be_known(beside: &Beside) -> bool {
-    beside.is_the_hosts || beside.up_for >= UNSEEN_MAX
+fn could_be_known(other: &Other) -> bool {
+    other.is_the_hosts || other.up_for >= UNSEEN_MAX
 }

@@ -32,14 +32,14 @@ enum When {
     },
 }
 
-/// What a line comes to.
+/// The meaning of a line.
 pub(super) enum Told {
     Act(Act),
     /// Trouble that ends by itself, if it does.
     Lasting(Vexation, Option<Millis>),
 }
 
-/// Reads a line; what it comes to is put behind the story so far.
+/// Reads a line; its meaning is added to the story so far.
 pub(super) fn line<'a>(
     line: &mut Line<'a>,
     length: Millis,
@@ -140,13 +140,13 @@ fn told<'a>(
         return Ok(Told::Act(Act::WipeToken));
     }
     let who = line
-        .name("`cloud`, `box`, or the name of whoever does it, such as `chat`")?
+        .name("`cloud`, `box`, or the name of the actor, such as `chat`")?
         .to_owned();
-    somebody(line, who, repeats, ids).map(Told::Act)
+    actor(line, who, repeats, ids).map(Told::Act)
 }
 
 /// What others than the cloud do.
-fn somebody<'a>(
+fn actor<'a>(
     line: &mut Line<'a>,
     who: String,
     repeats: bool,

@@ -8,14 +8,14 @@ use crate::world::{Asked, Boot, Fault};
 /// Something outside the host that happens at a set time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Somebody asks where the worker is, and comes back as told, so many times at most.
+    /// A caller asks where the worker is, and comes back as told, so many times at most.
     Ask {
         /// Who.
         caller: String,
         /// How often they come back before they give up.
         comes_back: u32,
     },
-    /// Somebody asks for a restart.
+    /// A caller asks for a restart.
     Restart {
         /// Who.
         who: String,
@@ -29,7 +29,7 @@ pub(crate) enum Act {
         /// Who.
         who: String,
     },
-    /// Somebody wants the worker provisioned, and does not wait for it.
+    /// A caller wants the worker provisioned, and does not wait for it.
     Recreate {
         /// Who.
         who: String,
@@ -94,7 +94,7 @@ pub(crate) enum Which {
     Newest,
 }
 
-/// How an instance is ended by somebody else.
+/// How an instance is ended by another program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
     /// It is stopped.

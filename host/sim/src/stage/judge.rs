@@ -3,7 +3,7 @@
 use reeve_core::id::InstanceId;
 
 use super::Stage;
-use crate::run::{Beside, Harm};
+use crate::run::{Harm, Other};
 use crate::timeline::Entry;
 use crate::world::{Happening, What};
 
@@ -30,7 +30,7 @@ impl Stage<'_> {
                 Some(Harm::SecondInstance {
                     started: id.clone(),
                     is_new: *what == What::Launched,
-                    beside: Beside {
+                    other: Other {
                         id: other.id.clone(),
                         up_for: self.now.since(other.launched_at),
                         is_reachable: other.private_ip().is_some(),
@@ -52,7 +52,7 @@ impl Stage<'_> {
                     });
                 }
                 let unserved = instance.invocations.is_empty();
-                // One beside the instance that serves is an orphan: ending it is the cure.
+                // One next to the instance that serves is an orphan: ending it is the cure.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
                 (unserved && !is_orphan).then(|| Harm::StoppedUnserved {

@@ -140,7 +140,7 @@ impl Stage<'_> {
                 if let Some(reading) = one.map(SimInstance::reading) {
                     self.trouble.lagging_in_scans.insert(id.clone(), reading);
                 }
-                format!("goes on showing {id} as it is now in scans by tag")
+                format!("keeps showing {id} as it is now in scans by tag")
             }
             (Vexation::Frozen(_), false) => {
                 self.trouble.lagging_in_scans.remove(id);

@@ -200,7 +200,7 @@ impl Clouds {
         self.prepare(mutation, chance);
         let result = self.world.apply(mutation);
         if chance.happens(Fault::Duplicate) {
-            // What the second one is answered is heard by nobody.
+            // No host hears the answer to the second one.
             let _ = self.world.apply(mutation);
         }
         if result.is_ok() && chance.happens(Fault::ReplyLost) {

@@ -127,7 +127,7 @@ pub enum Fault {
     UsedMeanwhile,
 
     // Health.
-    /// The software on an instance answers nobody, or badly, until somebody restarts it or it comes round by itself.
+    /// The software on an instance answers no request, or badly, until a restart or until it recovers by itself.
     SoftwareAils,
     /// A probe is lost on its way, with an instance that is well.
     ProbeLost,

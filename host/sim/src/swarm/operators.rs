@@ -90,7 +90,7 @@ impl Estate<'_> {
         self.send(number, ToHost::asked(worker.clone(), request, command));
     }
 
-    /// Somebody loses patience while something is under way.
+    /// An operator loses patience while something is under way.
     pub(super) fn person_interferes(&mut self, worker: &WorkerId) {
         let forgets = self.options.faults.contains(&Fault::OperatorForgets);
         if forgets && self.chance.percent(Stream::Users, 20) {
@@ -100,7 +100,7 @@ impl Estate<'_> {
         }
     }
 
-    /// Somebody wants the worker restarted.
+    /// An operator wants the worker restarted.
     pub(super) fn ask_for_restart(&mut self, worker: &WorkerId, initiator: Initiator) {
         let causes = ["secret-changed", "probe-failed", "deploy"];
         let cause = causes[self.chance.pick(Stream::Users, causes.len())];
@@ -112,7 +112,7 @@ impl Estate<'_> {
         self.command(worker, Command::Restart(request));
     }
 
-    /// What somebody who gave a command is told.
+    /// The response to an operator's command.
     pub(super) fn reported(
         &mut self,
         worker: &WorkerId,

@@ -212,7 +212,7 @@ impl Estate<'_> {
         }
     }
 
-    /// The worker's user goes on with the address that it has had all along.
+    /// The worker's user keeps the address that it has had all along.
     pub(super) fn use_at_once(&mut self, worker: &WorkerId, instance: InstanceId) {
         let user = self
             .people
@@ -253,7 +253,7 @@ impl Estate<'_> {
         }
     }
 
-    /// Whoever waited for a host that is gone asks another one.
+    /// A caller that waited for a host that is gone asks another one.
     pub(super) fn connections_break(&mut self, number: usize) {
         let broken: Vec<_> = self
             .people

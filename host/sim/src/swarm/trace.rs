@@ -1,4 +1,4 @@
-//! What happened in a random world, line by line. Lines are made only where somebody wants to read them.
+//! What happened in a random world, line by line. Lines are made only where a reader wants them.
 
 use reeve_core::time::Instant;
 

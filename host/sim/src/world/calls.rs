@@ -73,7 +73,7 @@ impl World {
         })
     }
 
-    /// Carries out a mutation at the clock's time, asking nobody: the world has no guard.
+    /// Carries out a mutation at the clock's time, asking no guard: the world has none.
     ///
     /// # Errors
     /// What EC2 and ECS answer: an unknown id, a state that does not allow it, a token used otherwise.

@@ -13,7 +13,7 @@ use super::{SimInstance, World};
 /// What is wrong with the software on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ailment {
-    /// Nobody listens.
+    /// Nothing listens.
     Refuses,
     /// Connections are accepted, and every request is answered with this status.
     Answers(u16),

@@ -94,7 +94,7 @@ impl SimInstance {
         ];
     }
 
-    /// Begins to stop or to terminate, and comes to rest after this long.
+    /// Begins to stop or to terminate, and is at rest after this long.
     pub(super) fn end(
         &mut self,
         by: InstanceState,

@@ -1,5 +1,5 @@
 //! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a clock
-//! that somebody else moves. Everything it draws comes from its seed.
+//! that the caller moves. Everything it draws comes from its seed.
 //!
 //! Modelled after docs/aws-facts.md: an instance is `pending` for a while, then `running`, and its addresses
 //! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch

@@ -106,7 +106,7 @@ fn a_reply_that_was_lost_is_made_good_for_the_same_nonce() {
     let again = registered(rig.say_and_run(register(&id, "first")));
     assert_eq!(beat(&mut rig, &lost.token), Err(RefusalCode::TokenUnknown));
     assert_eq!(beat(&mut rig, &again.token), Ok(None));
-    // The token was shown, so no reply was lost: whoever repeats the register now is somebody else.
+    // The token was shown, so no reply was lost: the repeated register comes from another process.
     let code = refused(&rig.say_and_run(register(&id, "first"))).0;
     assert_eq!(code, RefusalCode::TokenLive);
 }

@@ -201,7 +201,7 @@ fn what_one_host_hands_out_is_not_reaped_by_another() {
         rig.run(MINUTE);
     }
     let up = rig.world.instances().filter(|it| it.state.is_live());
-    assert_eq!(up.count(), 0, "when nobody hands it out any more");
+    assert_eq!(up.count(), 0, "when no host hands it out any more");
 }
 
 #[test]

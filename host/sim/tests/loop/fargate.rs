@@ -115,7 +115,7 @@ fn a_stop_by_the_reap_policy_ends_the_task_and_clears_the_pointer() {
     let reaped = told(&rig, Step::InstanceEnding);
     assert!(reaped.starts_with("terminate "), "{reaped}");
 
-    // Whoever asks now gets another one; the one that ended is not started.
+    // A caller that asks now gets another one; the one that ended is not started.
     rig.ask();
     rig.run(MINUTE);
     assert_ne!(served(&mut rig), first);
@@ -238,7 +238,7 @@ fn no_generation_runs_twice_though_ecs_forgets_the_token_of_an_ended_task() {
     rig.world.stop_elsewhere(&first);
     let runs = run_by_generation(&mut rig, BEGINS + Millis::from_secs(4 * 3_600));
     assert!(runs.values().all(|count| *count == 1), "{runs:?}");
-    assert!(runs.len() > 1, "it goes on with another one: {runs:?}");
+    assert!(runs.len() > 1, "it continues with another one: {runs:?}");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn an_unanswered_launch_that_is_given_up_leaves_its_task_to_be_adopted() {
     assert_eq!(served(&mut rig), task);
     let worker = rig.worker();
     let stored = worker.record.stored.as_ref().expect("it was written");
-    assert_eq!(stored.record.intent, None, "nobody takes it up again");
+    assert_eq!(stored.record.intent, None, "no host takes it up again");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn the_third_failure_in_a_row_concludes_and_the_second_does_not() {
     fail(&mut rig, 2);
     assert_eq!(rig.status().condition, "serving");
     until_read(&mut rig, "http", 1);
-    // At the latest with the scan that shows that it was not stopped meanwhile.
+    // At the latest with the scan that shows that it was not stopped in between.
     rig.run(Millis::from_secs(5));
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 1);
     assert_eq!(asked(&rig), ["probe-failed"]);

@@ -102,7 +102,7 @@ fn settled(mut rig: Rig) -> Rig {
     rig
 }
 
-/// Whoever the record says to hold the lease was in the middle of this mutation, and is no more.
+/// The host that holds the lease by the record was in the middle of this mutation, and is no more.
 fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
     rig.rewrite(|record| {
         change(record);
@@ -152,7 +152,7 @@ fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
             since,
             decision: DecisionId::new(7),
             choice: Choice::Stop,
-            reason: Reason::new("idle", "nobody has used it"),
+            reason: Reason::new("idle", "no caller has used it"),
         });
     });
 
@@ -203,7 +203,7 @@ fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
         rig.resolution(served),
         Some(Resolution::Served(_))
     ));
-    // It announced the stop, and nobody knows what became of it.
+    // It announced the stop, and its outcome is unknown.
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
         compute: Compute::Ec2,

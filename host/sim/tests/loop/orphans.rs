@@ -1,4 +1,4 @@
-//! What lives on beside the worker's instance: ended after its grace by the host's own rule, once, and not
+//! An instance that lives on next to the worker's instance: ended after its grace by the host's own rule, once, and not
 //! while anything is unknown.
 
 mod kept;

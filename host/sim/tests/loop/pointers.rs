@@ -9,7 +9,7 @@ use reeve_core::operator::{Command, RefusedCode};
 use reeve_core::response::Resolution;
 use reeve_core::spec::LEASE;
 
-/// Two hosts and a settled worker, whose pointer somebody else has changed; the first host is about to mend it.
+/// Two hosts and a settled worker, whose pointer another program has changed; the first host is about to mend it.
 fn about_to_write() -> Rig {
     let mut rig = Rig::hosts(2);
     rig.ask();

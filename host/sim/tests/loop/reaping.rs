@@ -11,7 +11,7 @@ use reeve_core::spec::Limits;
 use reeve_core::store::{Former, Phase, Touch, Touched};
 use reeve_sim::world::{Boot, Fault};
 
-/// A rig on which B runs and was handed out once, and the metric says that nobody wants it.
+/// A rig on which B runs and was handed out once, and the metric says that no caller wants it.
 fn unwanted_b() -> Rig {
     let mut rig = Rig::with_world(running_b(), Native::sensible());
     rig.ask_and_run(SECOND);
@@ -121,7 +121,7 @@ fn a_caller_that_asks_during_a_drain_gets_the_instance() {
 
 #[test]
 fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
-    for somebody_asks in [true, false] {
+    for caller_asks in [true, false] {
         let mut rig = Rig::hosts(2);
         rig.ask();
         rig.run(Millis::from_secs(120));
@@ -132,7 +132,7 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
             waited += 10;
             assert!(waited < 2_000);
         }
-        if somebody_asks {
+        if caller_asks {
             let request = rig.ask_of(1);
             rig.run(SECOND);
             assert!(matches!(
@@ -144,7 +144,7 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
         }
         rig.run(Millis::from_secs(240));
         let up = rig.world.instances().filter(|it| it.state.is_live());
-        assert_eq!(up.count(), 1, "somebody asks: {somebody_asks}");
+        assert_eq!(up.count(), 1, "a caller asks: {caller_asks}");
     }
 }
 
@@ -204,7 +204,7 @@ fn a_caller_without_an_address_counts_as_demand() {
     assert_eq!(
         rig.count(MutationKind::Stop),
         1,
-        "when nobody asks any more"
+        "when no caller asks any more"
     );
 }
 

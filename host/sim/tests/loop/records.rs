@@ -1,4 +1,4 @@
-//! Several hosts and several lives over one store: one launch, one adopted instance, whoever dies when.
+//! Several hosts and several lives over one store: one launch, one adopted instance, whichever host dies when.
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};

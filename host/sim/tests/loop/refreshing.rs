@@ -1,4 +1,4 @@
-//! Reports on their way to the store: what comes while one is under way goes together with the next, and nobody is
+//! Reports on their way to the store: what comes while one is under way goes together with the next, and no report is
 //! answered before a write that holds what they have reported. Here the test is the store.
 
 use crate::rig::desk::{Desk, embodied_by};
@@ -14,7 +14,7 @@ fn desk(store_is_shared: bool) -> Desk {
     Desk::new(incidents::fleet(), store_is_shared, records.into())
 }
 
-/// Somebody reports, a millisecond after the last report.
+/// A reporter reports, a millisecond after the last report.
 fn say(desk: &mut Desk, by: Reporter, report: Report) -> RequestId {
     desk.now += Millis::new(1);
     desk.say(Statement::Report { by, report })

@@ -1,4 +1,4 @@
-//! Restarts: one cycle however many ask, over only when the worker is really there, and finished by whoever
+//! Restarts: one cycle however many ask, over only when the worker is really there, and finished by any host that
 //! lives (G7; docs/incidents.md#self-fire).
 
 use crate::rig::boxes::*;
@@ -344,7 +344,7 @@ fn a_worker_that_does_not_come_back_fails_its_restart_and_people_are_told() {
     let served = rig.ask_and_run(SECOND);
     assert!(
         matches!(served, Resolution::Served(_)),
-        "nobody is kept away any more"
+        "no caller is kept away any more"
     );
     assert_eq!(rig.told(Step::RestartFailed).len(), 1);
     assert_eq!(rig.up().len(), 1);
@@ -400,7 +400,7 @@ fn a_restart_whose_end_could_not_be_written_is_ended_when_the_store_is_back() {
     desk.written();
     desk.carried_out();
     desk.written();
-    // Nothing comes up, and after half an hour nobody waits for it any more.
+    // Nothing comes up, and after half an hour no caller waits for it any more.
     desk.pass(Millis::from_secs(1_801));
     assert!(desk.writing.is_some(), "that it has failed");
     // The store takes its time to say that it does not answer.

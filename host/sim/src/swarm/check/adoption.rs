@@ -1,5 +1,5 @@
 //! G2: the adopted instance is given up only when it is down. G3: none is adopted of an older generation than the one
-//! before, whose box would be told that it is superseded. G4: nothing is launched or started beside one that is up.
+//! before, whose box would be told that it is superseded. G4: nothing is launched or started while one is up.
 
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::InstanceId;
@@ -35,7 +35,7 @@ impl Adoption {
     }
 }
 
-/// A record was written: is the instance it no longer names really down, and is nothing announced beside it?
+/// A record was written: is the instance it no longer names really down, and is nothing announced while it is up?
 pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let before = written.before.record.adopted.as_ref();
     let after = written.write.record.adopted.as_ref();
@@ -55,7 +55,7 @@ pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let Some(permit) = written.permit else {
         return Ok(());
     };
-    beside(permit.mutation(), &before.id, is_up)
+    while_up(permit.mutation(), &before.id, is_up)
 }
 
 /// It arrives: what the record names by now counts.
@@ -69,16 +69,16 @@ pub(super) fn arrives(sent: &Sent, truth: &Stored, world: &World) -> Finding {
         // A replay, which makes nothing.
         return Ok(());
     }
-    beside(&sent.mutation, &adopted.id, is_live(world, &adopted.id))
+    while_up(&sent.mutation, &adopted.id, is_live(world, &adopted.id))
 }
 
-fn beside(mutation: &Mutation, adopted: &InstanceId, is_up: bool) -> Finding {
+fn while_up(mutation: &Mutation, adopted: &InstanceId, is_up: bool) -> Finding {
     let brings_up = matches!(mutation.kind(), MutationKind::Launch | MutationKind::Start);
     if !brings_up || !is_up || mutation.instance() == Some(adopted) {
         return Ok(());
     }
     let text = format!(
-        "a {} {} beside {adopted}, which is adopted and up",
+        "a {} {} while {adopted} is adopted and up",
         mutation.kind(),
         mutation.instance().map_or("", |id| id.as_str())
     );

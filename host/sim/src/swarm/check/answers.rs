@@ -7,7 +7,7 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{Finding, Guarantee};
 
-/// Nobody waits so long for an answer while nothing is wrong: four times the longest that a caller asked for.
+/// No caller waits so long for an answer while nothing is wrong: four times the longest that a caller asked for.
 const ANSWER_MAX: Millis = Millis::from_secs(80);
 
 /// What was slow in the trouble has come by then.
@@ -43,7 +43,7 @@ impl Answers {
         self.left.insert(request);
     }
 
-    /// An answer came, and nobody waits for it.
+    /// An answer came, and no caller waits for it.
     pub(super) fn answered_nobody(&mut self, request: RequestId) -> Result<(), (WorkerId, String)> {
         if self.left.contains(&request) {
             return Ok(());

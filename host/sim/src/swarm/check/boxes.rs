@@ -1,4 +1,4 @@
-//! G8, beside whose box is given a token: one is minted for what embodies the worker only, one that is handed out is in
+//! G8, in addition to which box is given a token: one is minted for what embodies the worker only, one that is handed out is in
 //! the store, and while one is shown there is no second one for the same life of an instance.
 
 use reeve_core::id::WorkerId;

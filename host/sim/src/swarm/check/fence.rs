@@ -1,4 +1,4 @@
-//! G6: a record is written by its lease's holder, or by whoever saw the lease unchanged for its length; epochs and
+//! G6: a record is written by its lease's holder, or by a host that saw the lease unchanged for its length; epochs and
 //! generations only rise; and a mutation carries the epoch that was current when it was announced.
 
 use std::collections::BTreeSet;

@@ -100,7 +100,7 @@ impl Launches {
             return;
         }
         match result.as_ref().map_err(|error| error.kind) {
-            // After a timeout nobody knows.
+            // After a timeout the outcome is unknown.
             Err(CloudErrorKind::Transient) => open.in_doubt = true,
             // They come before the token is looked up, so they say nothing of an earlier try.
             Err(CloudErrorKind::Throttled | CloudErrorKind::Denied) if open.in_doubt => {}

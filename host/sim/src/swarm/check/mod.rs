@@ -6,7 +6,7 @@
 //! | G1 one instance per generation | every instance that comes into being, every launch announced | [`launches`] |
 //! | G2 one adopted instance | every write of a record, every end of an orphan | [`adoption`], [`orphans`] |
 //! | G3 the pointer follows | writes and stops as they arrive | [`pointer`] |
-//! | G4 nothing beside a live one | launches and starts, announced and arriving | [`adoption`] |
+//! | G4 nothing next to a live one | launches and starts, announced and arriving | [`adoption`] |
 //! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
 //! | G6 fencing | every write of a record, every mutation | [`fence`] |
 //! | G7 one restart | every restart in a record, every answer, every probe | [`restarts`], [`health`] |
@@ -238,7 +238,7 @@ impl Checks {
         }
     }
 
-    /// The cloud has said what came of it, to whoever listens.
+    /// The cloud has told the outcome to the host that listens.
     pub(super) fn concluded(
         &mut self,
         at: Instant,

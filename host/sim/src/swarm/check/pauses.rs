@@ -1,4 +1,4 @@
-//! A pause holds whoever asks: nothing is announced for a paused worker, and only who resumes it ends the pause.
+//! A pause holds against every request: nothing is announced for a paused worker, and only a resume ends the pause.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,9 @@ impl Pauses {
             .values()
             .any(|worker| worker == written.worker);
         match written.write.record.paused.is_none() && !is_wanted {
-            true => broken("the pause has ended, and nobody has resumed the worker".to_owned()),
+            true => {
+                broken("the pause has ended, and no operator has resumed the worker".to_owned())
+            }
             false => Ok(()),
         }
     }

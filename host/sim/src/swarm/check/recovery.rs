@@ -70,7 +70,7 @@ impl Recovery {
                 continue;
             };
             let trouble = match self.served.contains(worker) {
-                false => Some("nobody was served since".to_owned()),
+                false => Some("no caller was served since".to_owned()),
                 true => not_well(worker, of, pool, world, shelf)
                     .or_else(|| self.silent(worker, pool, shelf)),
             };
@@ -121,7 +121,7 @@ fn not_well(
         ));
     }
     if let Some(orphan) = live_of(world, spec).find(|instance| instance.id != adopted.id) {
-        return Some(format!("{} lives on beside {}", orphan.id, adopted.id));
+        return Some(format!("{} lives on next to {}", orphan.id, adopted.id));
     }
     if let Some(intent) = &record.intent {
         return Some(format!("a {} is under way", intent.mutation.kind()));

@@ -95,7 +95,7 @@ impl Restarts {
         }
         let begun = self.begun.entry(worker).or_default();
         if *begun == 0 {
-            return broken("somebody is told of a restart that no record has".to_owned());
+            return broken("an operator is told of a restart that no record has".to_owned());
         }
         *begun -= 1;
         Ok(())

@@ -95,7 +95,7 @@ impl Uses {
             restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
         });
         if let Some(restart) = restart {
-            // Whoever asks for a restart wants it gone.
+            // A request for a restart wants it gone.
             return self.restarted(written, id, restart);
         }
         let activity = &written.before.activity;
@@ -151,7 +151,7 @@ impl Uses {
         ))
     }
 
-    /// Whoever was sent to it is told of in the store, so it shows in its activity.
+    /// A caller that was sent to it is noted in the store, so it shows in its activity.
     fn is_told(&self, written: &Written<'_>, id: &InstanceId) -> Finding {
         let served = self.served.get(written.worker);
         let Some((_, at)) = served.filter(|(to, _)| to == id && self.are_told) else {

@@ -107,7 +107,7 @@ fn a_delivery_since_the_first_failure_holds_a_restart_off() {
     assert_eq!(asked(&rig), Vec::<String>::new());
     let held_off = health(&rig).restart_held_off.unwrap();
     assert!(held_off.contains("delivered to it since"), "{held_off}");
-    // An answer in between begins the row anew, and nobody has reached it since then.
+    // An answer in between begins the row anew, and no probe has reached it since then.
     rig.world.ail(&id, None);
     rig.run(Millis::from_secs(20));
     rig.world.ail(&id, Some(Ailment::Refuses));

@@ -46,7 +46,7 @@ fn impaired(id: &InstanceId, asked_at: Instant) -> Event {
     )
 }
 
-/// Puts the event to the host as it is now, and asserts that it comes to nothing at all.
+/// Puts the event to the host as it is now, and asserts that it has no effect at all.
 #[track_caller]
 fn comes_to_nothing(fleet: &mut Fleet, now: Instant, event: Event) {
     let worker = |fleet: &Fleet| format!("{:?}", fleet.worker(&incidents::worker()));

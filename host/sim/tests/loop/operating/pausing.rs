@@ -67,7 +67,7 @@ fn the_next_resolve_after_a_resume_launches() {
     rig.ask();
     rig.run(MINUTE);
     rig.command(Command::Resume).unwrap();
-    assert!(rig.launched().is_empty(), "nobody has asked yet");
+    assert!(rig.launched().is_empty(), "no caller has asked yet");
     rig.ask();
     rig.run(MINUTE);
     rig.assert_settled();

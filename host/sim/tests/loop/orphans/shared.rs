@@ -1,4 +1,4 @@
-//! Several hosts over one store: an orphan is ended once, and by nobody who is behind.
+//! Several hosts over one store: an orphan is ended once, and by no host that is behind.
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;

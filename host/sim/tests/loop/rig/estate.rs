@@ -13,7 +13,7 @@ use reeve_sim::store::MemoryStore;
 pub(crate) const HOME: &str = "i-home";
 /// An instance that reeve launched for the worker as generation 2.
 pub(crate) const OLD: &str = "i-old";
-/// An instance that somebody launched by hand.
+/// An instance that a person launched by hand.
 pub(crate) const FOUND: &str = "i-found";
 
 /// The default grace.
@@ -21,7 +21,7 @@ pub(crate) const GRACE: Millis = Millis::from_secs(600);
 /// The default time between scans.
 pub(crate) const SCAN: Millis = Millis::from_secs(30);
 
-/// The configuration: the pool does not reap, so that nobody but the host itself ends anything.
+/// The configuration: the pool does not reap, so that only the host itself ends anything.
 pub(crate) fn spec() -> FleetSpec {
     let mut spec = incidents::fleet();
     for pool in spec.pools.values_mut() {
@@ -66,7 +66,7 @@ impl Estate {
         launch(&mut self.rig, OLD, 2);
     }
 
-    /// Somebody launches one by hand.
+    /// A person launches one by hand.
     pub(crate) fn find(&mut self) {
         self.rig.world.launch_tagged(FOUND, TAG, &[]);
         let now = self.rig.now();
@@ -105,7 +105,7 @@ impl Estate {
         (0..self.rig.host_count()).flat_map(|host| self.rig.journal(host))
     }
 
-    /// What all hosts have sent to the cloud and got an answer for, beside pointer writes.
+    /// What all hosts have sent to the cloud and got an answer for, except pointer writes.
     pub(crate) fn ended(&self) -> Vec<(MutationKind, String)> {
         let mut ended = Vec::new();
         for host in 0..self.rig.host_count() {

@@ -230,7 +230,7 @@ impl Rig {
         self.responses.get(&request)
     }
 
-    /// The host reads that nobody has used the worker for ten minutes.
+    /// The host reads that no caller has used the worker for ten minutes.
     pub(crate) fn read_no_demand(&mut self) {
         self.read_no_demand_on(0);
     }

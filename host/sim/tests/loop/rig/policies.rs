@@ -120,7 +120,7 @@ impl Policies for Native {
                     reap::Demand::Requests(sample) if sample.count == 0 => reap::Choice::Stop,
                     _ => reap::Choice::Keep,
                 },
-                reason: Reason::new("unreachable", "nobody could reach it"),
+                reason: Reason::new("unreachable", "no caller could reach it"),
                 look_again_ms: 1_000,
                 memo: String::new(),
             })),
