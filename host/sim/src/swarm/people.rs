@@ -153,7 +153,7 @@ impl Estate<'_> {
     /// A caller is answered.
     pub(super) fn answered(&mut self, request: RequestId, answer: &Resolution) {
         let Some(asking) = self.people.asking.remove(&request) else {
-            return self.checks.answered_nobody(self.now, request);
+            return self.checks.on_stray_response(self.now, request);
         };
         self.trace.tell(self.now, "user", || match answer {
             Resolution::Served(route) => {

@@ -1,5 +1,6 @@
-//! G2: the adopted instance is given up only when it is down. G3: none is adopted of an older generation than the one
-//! before, whose box would be told that it is superseded. G4: nothing is launched or started while one is up.
+//! G2: a record drops its adopted instance only when that instance is down. G3: the generation of
+//! the adopted instance never falls, because the newer box would be told that it is superseded. G4:
+//! no launch and no start while the adopted instance is up.
 
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::InstanceId;
@@ -9,14 +10,14 @@ use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::engine::Sent;
 use crate::world::World;
 
-/// Who embodied the workers last.
+/// The instance that each worker's record adopted last.
 #[derive(Default)]
 pub(super) struct Adoption {
     last: ByWorker<Adopted>,
 }
 
 impl Adoption {
-    /// A record was written: is what it names not of an older life?
+    /// Checks G3 on a written record.
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
         let Some(after) = written.write.record.adopted.as_ref() else {
             return Ok(());
@@ -35,14 +36,15 @@ impl Adoption {
     }
 }
 
-/// A record was written: is the instance it no longer names really down, and is nothing announced while it is up?
+/// Checks a written record. An instance that the record drops must be down (G2), and the record
+/// must not announce a second instance while the adopted one is up (G4).
 pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let before = written.before.record.adopted.as_ref();
     let after = written.write.record.adopted.as_ref();
     let Some(before) = before else { return Ok(()) };
     let is_kept = after.is_some_and(|after| after.id == before.id);
     let is_up = is_live(written.world, &before.id);
-    // Only the write that forgets is excused, and that one names none.
+    // The write after an operator's `forget` is excused: it names no instance.
     let forgets = is_forgotten && after.is_none();
     if !is_kept && is_up && !forgets {
         let text = format!(
@@ -55,10 +57,10 @@ pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let Some(permit) = written.permit else {
         return Ok(());
     };
-    while_up(permit.mutation(), &before.id, is_up)
+    check_second_instance(permit.mutation(), &before.id, is_up)
 }
 
-/// It arrives: what the record names by now counts.
+/// Checks G4 when a mutation reaches the cloud, against the record at that time.
 pub(super) fn arrives(sent: &Sent, truth: &Stored, world: &World) -> Finding {
     let Some(adopted) = truth.record.adopted.as_ref() else {
         return Ok(());
@@ -66,13 +68,13 @@ pub(super) fn arrives(sent: &Sent, truth: &Stored, world: &World) -> Finding {
     if let Mutation::Launch { token, .. } = &sent.mutation
         && world.launched_by(token).is_some()
     {
-        // A replay, which makes nothing.
+        // A replayed token returns the first launch's instance and creates none.
         return Ok(());
     }
-    while_up(&sent.mutation, &adopted.id, is_live(world, &adopted.id))
+    check_second_instance(&sent.mutation, &adopted.id, is_live(world, &adopted.id))
 }
 
-fn while_up(mutation: &Mutation, adopted: &InstanceId, is_up: bool) -> Finding {
+fn check_second_instance(mutation: &Mutation, adopted: &InstanceId, is_up: bool) -> Finding {
     let brings_up = matches!(mutation.kind(), MutationKind::Launch | MutationKind::Start);
     if !brings_up || !is_up || mutation.instance() == Some(adopted) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Everybody who asks where a worker is gets one answer, and so does a box that registers.
+//! Every resolve gets exactly one response, and every register of a box gets one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,14 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{Finding, Guarantee};
 
-/// No caller waits so long for an answer while nothing is wrong: four times the longest that a caller asked for.
+/// The longest wait for a response once the trouble is over: four times the longest wait that a
+/// caller asks for.
 const ANSWER_MAX: Millis = Millis::from_secs(80);
 
-/// What was slow in the trouble has come by then.
+/// Calls that were slow in the trouble have ended after this time. The slowest query takes 30 s.
 const STRAGGLERS_MAX: Millis = Millis::from_secs(30);
 
-/// The questions that are open.
+/// The pending requests of callers.
 #[derive(Default)]
 pub(super) struct Answers {
     calm_since: Option<Instant>,
@@ -37,47 +38,47 @@ impl Answers {
         self.open.remove(&request);
     }
 
-    /// One who asked has gone, or its connection is broken.
+    /// Notes that a caller has gone, or that its connection broke.
     pub(super) fn left(&mut self, request: RequestId) {
         self.open.remove(&request);
         self.left.insert(request);
     }
 
-    /// An answer came, and no caller waits for it.
-    pub(super) fn answered_nobody(&mut self, request: RequestId) -> Result<(), (WorkerId, String)> {
+    /// Checks a response to a request that is not pending: its caller must have left.
+    pub(super) fn on_stray(&mut self, request: RequestId) -> Result<(), (WorkerId, String)> {
         if self.left.contains(&request) {
             return Ok(());
         }
-        let text = format!("request {request} was answered twice, or never asked");
+        let text = format!("request {request} got a second response, or was never sent");
         Err((WorkerId::from("?"), text))
     }
 
-    /// The trouble is over.
+    /// Notes when the trouble ended.
     pub(super) fn calm(&mut self, at: Instant) {
         self.calm_since = Some(at);
     }
 
-    /// A question that was open too long since the trouble ended.
+    /// Finds a request that has been pending too long since the trouble ended.
     pub(super) fn overdue(&self, now: Instant) -> Option<(WorkerId, String)> {
         let calm_since = self.calm_since?;
         let waits = |since: Instant| now.since(since.max(calm_since));
         let mut open = self.open.values();
         let (since, worker) = open.find(|(since, _)| waits(*since) > ANSWER_MAX)?;
-        let text = format!("a caller waits for {} without an answer", waits(*since));
+        let text = format!("a caller has no response after {}", waits(*since));
         Some((worker.clone(), text))
     }
 
-    /// A box gave up waiting for the answer to a register that it sent at this time.
+    /// Checks a register that a box sent at `sent_at`, and whose response it no longer waits for.
     pub(super) fn register_unanswered(&self, sent_at: Instant) -> Finding {
         let is_calm = |calm_since: Instant| sent_at >= calm_since + STRAGGLERS_MAX;
         if !self.calm_since.is_some_and(is_calm) {
             return Ok(());
         }
-        let text = "a box registered, and was not answered".to_owned();
+        let text = "a box registered and got no response".to_owned();
         Err((Guarantee::Answers, text))
     }
 
-    /// Whether everybody who asked in the trouble has an answer.
+    /// Whether every request that was sent during the trouble has its response.
     pub(super) fn all_is_well(&self) -> bool {
         let is_later = |since: Instant| self.calm_since.is_some_and(|calm| since >= calm);
         self.open.values().all(|(since, _)| is_later(*since))

@@ -1,5 +1,6 @@
-//! G8, in addition to which box is given a token: one is minted for what embodies the worker only, one that is handed out is in
-//! the store, and while one is shown there is no second one for the same life of an instance.
+//! G8 for tokens, in addition to `scope`. A token is minted for the adopted instance only. A token
+//! that a box gets is in the store. While a box shows its token, the same life of its instance gets
+//! no second one.
 
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Credential, WorkerRecord};
@@ -8,42 +9,42 @@ use reeve_core::token::{SecretHash, Token};
 
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written, later};
 
-/// Beyond how far clocks are apart: a refresh of the store may take so long.
+/// How long a heartbeat may take to reach the store, in addition to the difference between clocks.
 const STORED_AFTER: Millis = Millis::from_secs(12);
 
-/// What boxes have said, and what stands in the store for them.
+/// The registers and heartbeats of boxes, and the credentials that the store held for them.
 #[derive(Default)]
 pub(super) struct Boxes {
     credentials: ByWorker<Vec<Credential>>,
-    /// When each register was sent, by its nonce.
+    /// The time of each register, by its nonce.
     registers: Vec<(SecretHash, Instant)>,
-    /// When the store was last to be told of a heartbeat.
+    /// When a host last sent a worker's heartbeat to the store.
     heard: ByWorker<Instant>,
 }
 
 impl Boxes {
-    /// A box registers.
+    /// Notes a register that a box sent.
     pub(super) fn registers(&mut self, nonce: SecretHash, at: Instant) {
         self.registers.push((nonce, at));
     }
 
-    /// A heartbeat was accepted, whether or not the store will know of it.
+    /// Notes a heartbeat that a host accepted, even if the store did not take it.
     pub(super) fn heard(&mut self, worker: &WorkerId, at: Instant) {
         self.heard.insert(worker.clone(), at);
     }
 
-    /// Whether the worker's box has been heard since then, by whichever host's clock that is.
+    /// Whether a host accepted a heartbeat of the worker's box after `since`, on any host's clock.
     pub(super) fn was_heard(&self, worker: &WorkerId, since: Instant) -> bool {
         let heard = self.heard.get(worker);
         heard.is_some_and(|at| later(*at, CLOCKS_APART) >= since)
     }
 
-    /// A record was written: a token that the box shows keeps its place.
+    /// Checks that a written record does not replace a token that the box shows.
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
         let Some(after) = &written.write.record.credential else {
             return Ok(());
         };
-        is_of_the_adopted(after, &written.write.record)?;
+        check_minted_for_adopted(after, &written.write.record)?;
         let known = self.credentials.entry(written.worker.clone()).or_default();
         if known.last() != Some(after) {
             known.push(after.clone());
@@ -63,7 +64,8 @@ impl Boxes {
         let (Some((_, asked_at)), Some(shown_at)) = (asked.filter(|_| is_second), shown_at) else {
             return Ok(());
         };
-        // The host that was asked could know of it, and the token is live by every clock.
+        // A violation needs a host that could know of the heartbeat, and a token that is live on
+        // every clock.
         let was_known = later(shown_at, CLOCKS_APART + STORED_AFTER) < *asked_at;
         let is_live = later(written.at, CLOCKS_APART) < shown_at + boxes.token_live();
         if !was_known || !is_live {
@@ -77,7 +79,7 @@ impl Boxes {
         Err((Guarantee::G8, text))
     }
 
-    /// A token is handed out.
+    /// Checks that the store holds a token that a box gets.
     pub(super) fn handed_out(&self, worker: &WorkerId, token: &Token) -> Finding {
         let is_stored = |credential: &Credential| {
             let hash = token.hash(credential.generation, &credential.instance);
@@ -90,21 +92,21 @@ impl Boxes {
         if stored.is_some_and(|credentials| credentials.iter().any(is_stored)) {
             return Ok(());
         }
-        let text = "a box is given a token that the store does not know".to_owned();
+        let text = "a box gets a token that the store does not hold".to_owned();
         Err((Guarantee::G8, text))
     }
 }
 
-/// A token is minted for what embodies the worker. One of before that instance was adopted may reach the store with its
-/// adoption.
-fn is_of_the_adopted(credential: &Credential, record: &WorkerRecord) -> Finding {
+/// Checks that a token is minted for the adopted instance. A token from before the adoption may
+/// reach the store in the same write as the adoption.
+fn check_minted_for_adopted(credential: &Credential, record: &WorkerRecord) -> Finding {
     let another = record.adopted.as_ref();
     let another = another.filter(|adopted| adopted.id != credential.instance);
     match another.filter(|adopted| credential.minted_at > later(adopted.since, CLOCKS_APART)) {
         Some(adopted) => Err((
             Guarantee::G8,
             format!(
-                "a token is minted for {} while {} embodies the worker",
+                "a token is minted for {} while {} is adopted",
                 credential.instance, adopted.id
             ),
         )),

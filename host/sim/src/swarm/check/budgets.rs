@@ -1,5 +1,6 @@
-//! G10: what a host announces stays within its budgets, for each worker, pool and the host, and a rate limit that it was told
-//! of holds it back: a second after the first, twice as long after each further one in a row.
+//! G10: the mutations that a host announces stay within the budgets of the worker, the pool and the
+//! host. A host that the provider rate-limits pauses: a second after the first limit, twice as long
+//! after each further one in a row.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +12,21 @@ use reeve_core::time::{Instant, Millis};
 use super::{Finding, Guarantee, Written};
 use crate::engine::{Life, Sent};
 
-/// By how much a window may look longer: clocks run fast, and a host counts from when it asked for the write, which
-/// may have taken ten seconds.
+/// By how much a window may look longer to a host. Its clock may run fast, and it counts from when
+/// it asked for the write, which may take ten seconds.
 const RATES_APART: Millis = Millis::from_secs(15);
 
-/// What each life of a host has announced. A new one begins with empty hands, and what one wrote that has ended may
-/// arrive in the time of the next.
+/// The mutations that each life of a host announced. A new life counts from zero. A write of an
+/// ended life may arrive during the next life, so the two are counted apart.
 #[derive(Default)]
 pub(super) struct Budgets {
     spent: BTreeMap<(usize, u32, String), Vec<(Instant, Kind)>>,
     replayed: Vec<Mutation>,
-    /// Rate limits in a row that a life of a host was told of, and when the last of them was.
+    /// The number of rate limits in a row that a life of a host heard of, and the time of the last.
     limited: BTreeMap<(usize, u32, WorkerId), (u32, Instant)>,
 }
 
-/// The longest that a rate limit holds a host back.
+/// The longest pause after a rate limit.
 const BACKOFF_MAX: Millis = Millis::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +37,12 @@ enum Kind {
 }
 
 impl Budgets {
-    /// A worker is to be learned anew: its failures are not remembered.
+    /// Notes that an operator cleared the worker's state: hosts forget its failures.
     pub(super) fn forgotten(&mut self, worker: &WorkerId) {
         self.limited.retain(|(_, _, of), _| of != worker);
     }
 
-    /// The cloud has answered.
+    /// Counts rate limits in the cloud's responses to launches and starts.
     pub(super) fn concluded(
         &mut self,
         at: Instant,
@@ -61,27 +62,27 @@ impl Budgets {
                 let limited = self.limited.entry(key).or_insert((0, at));
                 *limited = (limited.0 + 1, at);
             }
-            // Any other failure in between changes how long it waits.
+            // Any other response ends the row, and then another pause applies.
             _ => {
                 self.limited.remove(&key);
             }
         }
     }
 
-    /// Whether a launch or start comes too soon after a rate limit.
-    fn is_held_back(&self, written: &Written<'_>) -> Finding {
+    /// Checks that a launch or start does not come too soon after a rate limit.
+    fn check_pause(&self, written: &Written<'_>) -> Finding {
         let key = (written.by.host, written.by.life, written.worker.clone());
         let Some((count, at)) = self.limited.get(&key) else {
             return Ok(());
         };
         let pause = Millis::new(1_000 << (count - 1).min(6)).min(BACKOFF_MAX);
         let age = written.at.since(*at);
-        // Clocks gain half a second in a thousand.
+        // A clock gains at most 0.5 s in 1000 s, which is 30 ms in the longest pause.
         if age.get() + 50 >= pause.get() {
             return Ok(());
         }
         let text = format!(
-            "it tries again {age} after the provider's rate limit, number {count} in a row"
+            "the host tries again {age} after the provider's rate limit, number {count} in a row"
         );
         Err((Guarantee::G10, text))
     }
@@ -97,7 +98,7 @@ impl Budgets {
             MutationKind::WritePointer => return Ok(()),
         };
         if matches!(kind, Kind::Launch | Kind::Start) {
-            self.is_held_back(written)?;
+            self.check_pause(written)?;
         }
         if kind == Kind::Launch {
             if self.replayed.contains(mutation) {

@@ -1,4 +1,5 @@
-//! V5: final is final. What a host was shown as gone for good, it hands out no more, whatever an older reading says.
+//! V5: final is final. A host never publishes an instance that a reading showed in a final state,
+//! even if a later reading shows an older state.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +10,14 @@ use reeve_core::instance::Instance;
 use super::{Finding, Guarantee};
 use crate::engine::Life;
 
-/// What each life of a host was shown as gone.
+/// The instances that each life of a host was shown in a final state.
 #[derive(Default)]
 pub(super) struct Ended {
     shown: BTreeSet<(Life, InstanceId)>,
 }
 
 impl Ended {
-    /// A host is shown this.
+    /// Notes the final states in a reading that a host got.
     pub(super) fn read(&mut self, by: Life, reading: &Reading) {
         match reading {
             Reading::Instance(instance) => self.note(by, instance),
@@ -31,12 +32,12 @@ impl Ended {
         }
     }
 
-    /// A host publishes the address of this instance.
+    /// Checks the instance of a route that a host publishes.
     pub(super) fn published(&self, by: Life, id: &InstanceId) -> Finding {
         if !self.shown.contains(&(by, id.clone())) {
             return Ok(());
         }
-        let text = format!("{id} is handed out after it was shown as gone for good");
+        let text = format!("{id} is published after the host was shown its final state");
         Err((Guarantee::V5, text))
     }
 }

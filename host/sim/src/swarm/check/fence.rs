@@ -1,5 +1,6 @@
-//! G6: a record is written by its lease's holder, or by a host that saw the lease unchanged for its length; epochs and
-//! generations only rise; and a mutation carries the epoch that was current when it was announced.
+//! G6: only the lease's holder writes a record, or a host that saw the lease unchanged for its
+//! length. Epochs and generations only rise. A mutation carries the epoch that was current when its
+//! intent was committed.
 
 use std::collections::BTreeSet;
 
@@ -13,15 +14,15 @@ use reeve_core::time::{Instant, Millis};
 use super::{ByWorker, Finding, Guarantee, Written};
 use crate::engine::Sent;
 
-/// By how much a lease may look longer to a clock that runs fast.
+/// By how much a lease may look longer to a host whose clock runs fast.
 const RATES_APART: Millis = Millis::new(100);
 
-/// What was written, and what was announced in it.
+/// When each record changed, and the mutations that records announced.
 #[derive(Default)]
 pub(super) struct Fence {
     changed_at: ByWorker<Instant>,
-    /// By whom is left out: two hosts that write the very same record for a pointer that both find wrong are
-    /// answered alike, and write the same pointer.
+    /// The host is not part of the key. Two hosts that repair the same pointer may write equal
+    /// records: the store accepts both, and both write the same pointer.
     announced: BTreeSet<(WorkerId, Epoch, MutationKind, Option<InstanceId>)>,
 }
 
@@ -63,10 +64,10 @@ impl Fence {
                 written.host
             ));
         }
-        announces_what_it_does(written)
+        check_intent(written)
     }
 
-    /// What arrives was announced.
+    /// Checks that a record announced the mutation that reaches the cloud.
     pub(super) fn arrives(&self, sent: &Sent) -> Finding {
         let key = (
             sent.worker.clone(),
@@ -85,7 +86,7 @@ impl Fence {
     }
 }
 
-/// What is sent off is still the latest.
+/// Checks that the record still has the permit's epoch when the host sends the mutation.
 pub(super) fn sent(permit: &Permit, truth: &Stored) -> Finding {
     if permit.epoch() == truth.record.epoch {
         return Ok(());
@@ -98,7 +99,8 @@ pub(super) fn sent(permit: &Permit, truth: &Stored) -> Finding {
     ))
 }
 
-fn announces_what_it_does(written: &Written<'_>) -> Finding {
+/// Checks that the written record announces the mutation of its permit.
+fn check_intent(written: &Written<'_>) -> Finding {
     let Some(permit) = written.permit else {
         return Ok(());
     };

@@ -1,6 +1,7 @@
-//! Single flight (docs/incidents.md#double-provision): a host sends nothing for a worker while it has not heard what came of what it sent before,
-//! unless another host has taken the lease over in between and answered for it. What another host or an earlier life has
-//! sent is the business of G6.
+//! Single flight (docs/incidents.md#double-provision): a host sends no mutation for a worker while
+//! its mutation before has no outcome. A write of another host ends that wait, because the writer
+//! took the lease and answers for the mutation. G6 covers the mutations of other hosts and of
+//! earlier lives.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use reeve_core::id::{DecisionId, WorkerId};
 use super::{Finding, Guarantee, Written};
 use crate::engine::Life;
 
-/// What is under way.
+/// The mutations that are under way.
 #[derive(Default)]
 pub(super) struct Flight {
     /// By host and worker.
@@ -25,7 +26,7 @@ struct UnderWay {
 }
 
 impl Flight {
-    /// A host sends a mutation off.
+    /// Checks a mutation that a host sends.
     pub(super) fn sent(&mut self, by: Life, permit: &Permit) -> Finding {
         let sent = UnderWay {
             life: by.life,
@@ -39,7 +40,7 @@ impl Flight {
             Some(before) => Err((
                 Guarantee::SingleFlight,
                 format!(
-                    "a {} is sent while a {} is not answered",
+                    "a {} is sent while a {} has no outcome",
                     permit.mutation().kind(),
                     before.kind
                 ),
@@ -47,13 +48,13 @@ impl Flight {
         }
     }
 
-    /// A record was written: what other hosts had under way was left to the writer.
+    /// A written record ends the wait of the other hosts: the writer answers for their mutations.
     pub(super) fn committed(&mut self, written: &Written<'_>) {
         self.under_way
             .retain(|(host, worker), _| *host == written.by.host || worker != written.worker);
     }
 
-    /// A host hears what came of a mutation.
+    /// Notes that a host learned the outcome of a mutation.
     pub(super) fn heard(
         &mut self,
         by: Life,

@@ -1,6 +1,5 @@
-//! A restart that probes have asked for is about the life that they have asked: it begins only after as many of them
-//! have failed in this life as the pool wants, and those do not count that nothing could be concluded from while it
-//! booted.
+//! A health restart needs `unhealthy_after` failed probes of the instance's current life. A failure
+//! counts only after the boot grace period, or after a probe of that life succeeded.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +12,13 @@ use reeve_core::time::Instant;
 use super::{Finding, Guarantee, Written};
 use crate::world::World;
 
-/// What probes have found, all hosts together.
+/// The probe results of all hosts, by life of an instance.
 #[derive(Default)]
 pub(super) struct Health {
     lives: BTreeMap<(InstanceId, Instant), Found>,
 }
 
-/// What they have found of one life of an instance.
+/// The probe results of one life of an instance.
 #[derive(Default)]
 struct Found {
     was_well: bool,
@@ -27,7 +26,7 @@ struct Found {
 }
 
 impl Health {
-    /// An instance was probed: a failure counts from its first success on, or after the grace that the pool gives a boot.
+    /// Counts a failed probe, after the life's first success or after the boot grace period.
     pub(super) fn probed(
         &mut self,
         at: Instant,
@@ -51,7 +50,7 @@ impl Health {
         found.failures += u32::from(!is_well(probe, result));
     }
 
-    /// A record was written: does a restart begin that no probe can have asked for?
+    /// Checks that a health restart in a written record had enough failed probes.
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
         let before = written.before.record.restart.as_ref();
         let Some(after) = written.write.record.restart.as_ref() else {
@@ -76,7 +75,7 @@ impl Health {
         Err((
             Guarantee::G7,
             format!(
-                "probes have {id} restarted, and {failures} of {} have failed in its present life",
+                "probes restart {id}, but only {failures} of {} failed in its current life",
                 health.unhealthy_after
             ),
         ))
@@ -87,7 +86,8 @@ fn is_well(probe: &ProbeSpec, result: &Probed) -> bool {
     probe.kind.observation(result).sign == Sign::Good
 }
 
-/// Programs of the random world give the same causes, and no text.
+/// Whether probes asked for the restart. The random world's programs give the same causes, but no
+/// text.
 fn is_of_a_probe(request: &RestartRequest) -> bool {
     request.text.is_some() && request.cause == SignalKind::Http.cause()
 }

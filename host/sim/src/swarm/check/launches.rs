@@ -1,5 +1,5 @@
-//! G1: at most one instance ever exists for a worker's generation, and no launch is announced while the cloud has given no
-//! definite answer to the one before.
+//! G1: at most one instance ever exists for a worker's generation. A host announces no launch while
+//! the launch before has no definite response from the cloud.
 
 use std::collections::BTreeMap;
 
@@ -13,33 +13,35 @@ use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::engine::Sent;
 use crate::world::{Happening, What, World};
 
-/// Every instance that reeve launched, ever.
+/// The instances that reeve launched, by worker and generation, and the launches without a definite
+/// response.
 #[derive(Default)]
 pub(super) struct Launches {
     of: BTreeMap<(String, String), InstanceId>,
-    /// The launch that was announced last and has no definite answer, and since when.
+    /// The launch that was announced last, until the cloud gives a definite response.
     open: ByWorker<Open>,
 }
 
-/// A launch that may be carried out yet, or have been.
+/// A launch without a definite response: the cloud may have carried it out, or may still do so.
 struct Open {
     token: LaunchToken,
     since: Instant,
-    /// Whether a try of it was not answered.
+    /// Whether a try got no response, so that its outcome is unknown.
     in_doubt: bool,
-    /// Whether a refusal has proved that a try was carried out.
+    /// Whether a later refusal proved that a try was carried out.
     is_proved: bool,
 }
 
-/// When a launch may be given up that was never answered: ECS remembers its token for an hour, and reeve is sure of it
-/// for 50 minutes (ECS API reference, "Ensuring idempotency").
+/// When a host may give up a launch without a response. ECS remembers its token for an hour, and
+/// reeve relies on it for 50 minutes (ECS API reference, "Ensuring idempotency"). The check allows
+/// a minute less.
 const GIVEN_UP_AFTER: Millis = Millis::from_secs(49 * 60);
 
 impl Launches {
-    /// A record was written: is a launch announced while another one was never answered, or is one that was carried out
-    /// given up while its instance lives?
+    /// Checks a written record. It must not announce a launch while another one is open, and must
+    /// not give up a proved launch whose instance lives.
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
-        self.proved_is_found(written)?;
+        self.check_proved(written)?;
         let Some(Mutation::Launch { token, .. }) = written.permit.map(|permit| permit.mutation())
         else {
             return Ok(());
@@ -61,13 +63,13 @@ impl Launches {
         if age >= GIVEN_UP_AFTER {
             return Ok(());
         }
-        let text = format!("a launch is announced, and the one of {age} before was never answered");
+        let text = format!("a launch is announced while the one of {age} before has no response");
         Err((Guarantee::G1, text))
     }
 
-    /// A launch that was carried out is over when the record no longer announces it. Then the record names its instance,
-    /// or that one has ended.
-    fn proved_is_found(&mut self, written: &Written<'_>) -> Finding {
+    /// Checks a proved launch that the record no longer announces. The record must name its
+    /// instance, or that instance must have ended.
+    fn check_proved(&mut self, written: &Written<'_>) -> Finding {
         let Some(open) = self.open.get(written.worker).filter(|it| it.is_proved) else {
             return Ok(());
         };
@@ -90,7 +92,7 @@ impl Launches {
         finding
     }
 
-    /// The cloud has answered.
+    /// Notes the cloud's response to a launch.
     pub(super) fn concluded(&mut self, sent: &Sent, result: &Result<Outcome, CloudError>) {
         let open = self.open.get_mut(&sent.worker);
         let (Mutation::Launch { token, .. }, Some(open)) = (&sent.mutation, open) else {
@@ -100,11 +102,11 @@ impl Launches {
             return;
         }
         match result.as_ref().map_err(|error| error.kind) {
-            // After a timeout the outcome is unknown.
+            // After a timeout, the outcome is unknown.
             Err(CloudErrorKind::Transient) => open.in_doubt = true,
-            // They come before the token is looked up, so they say nothing of an earlier try.
+            // AWS refuses these before it looks up the token, so they prove nothing about a try.
             Err(CloudErrorKind::Throttled | CloudErrorKind::Denied) if open.in_doubt => {}
-            // The token was used, so a try was carried out. Its instance is still to be found.
+            // The token was used, so a try was carried out. The host must still find its instance.
             Err(CloudErrorKind::Conflict) if open.in_doubt => open.is_proved = true,
             _ => {
                 self.open.remove(&sent.worker);

@@ -1,22 +1,23 @@
-//! The guarantees, checked from outside: by what is true of the world and the store, and by what was asked and
-//! answered. Nothing here looks into a host, and nothing here is used by one.
+//! The guarantees, checked from outside. The checks see the true state of the world and the store,
+//! and the requests and responses. They never look into a host, and no host uses them.
 //!
-//! | guarantee | looked at | file |
+//! | guarantee | what is checked | file |
 //! |---|---|---|
-//! | G1 one instance per generation | every instance that comes into being, every launch announced | [`launches`] |
+//! | G1 one instance per generation | every new instance, every announced launch | [`launches`] |
 //! | G2 one adopted instance | every write of a record, every end of an orphan | [`adoption`], [`orphans`] |
 //! | G3 the pointer follows | writes and stops as they arrive | [`pointer`] |
-//! | G4 nothing next to a live one | launches and starts, announced and arriving | [`adoption`] |
+//! | G4 no second live instance | launches and starts, announced and arriving | [`adoption`] |
 //! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
 //! | G6 fencing | every write of a record, every mutation | [`fence`] |
-//! | G7 one restart | every restart in a record, every answer, every probe | [`restarts`], [`health`] |
-//! | G8 registration | every register that is granted, every token | [`scope`], [`boxes`] |
+//! | G7 one restart | every restart in a record, every response, every probe | [`restarts`],
+//! [`health`] |
+//! | G8 registration | every granted register, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
-//! | G10 budgets | every mutation that is announced | [`budgets`] |
-//! | V5 final is final | every reading, every address that is published | [`ended`] |
-//! | single flight | every mutation that is sent or heard of | [`flight`] |
+//! | G10 budgets | every announced mutation | [`budgets`] |
+//! | V5 final is final | every reading, every published route | [`ended`] |
+//! | single flight | every sent mutation, every outcome | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
-//! | answers | every question of a caller, every register | [`answers`] |
+//! | answers | every resolve, every register | [`answers`] |
 //! | liveness | the world, once the trouble is over | [`recovery`] |
 //! | no panic | every step of a host | here |
 
@@ -65,12 +66,12 @@ use crate::world::{Happening, SimInstance, World};
 /// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.
 pub(super) const CLOCKS_APART: Millis = Millis::from_secs(14);
 
-/// What a check finds.
+/// The result of a check: the guarantee that did not hold, and a text.
 type Finding = Result<(), (Guarantee, String)>;
 
 /// All checks of one run.
 pub(super) struct Checks {
-    /// The first that failed.
+    /// The first violation.
     pub(super) violation: Option<Violation>,
     spec: FleetSpec,
     is_shared: bool,
@@ -88,7 +89,7 @@ pub(super) struct Checks {
     boxes: boxes::Boxes,
     pauses: pauses::Pauses,
     uses: uses::Uses,
-    /// Workers that an operator wants learned anew: what was known of them may be gone.
+    /// Workers whose state an operator cleared with `forget`.
     forgotten: BTreeSet<WorkerId>,
 }
 
@@ -98,11 +99,11 @@ pub(super) struct Commit<'a> {
     pub(super) before: &'a Stored,
     pub(super) write: &'a Write,
     pub(super) permit: Option<&'a Permit>,
-    /// Deliveries that the adopted instance's box has not done, in truth.
+    /// Deliveries that the adopted instance's box has not processed, by the true state of the box.
     pub(super) undone: usize,
 }
 
-/// The same, with what it is held against.
+/// A written record, with the world and the pool that the checks compare it with.
 struct Written<'a> {
     at: Instant,
     by: Life,
@@ -153,7 +154,7 @@ impl Checks {
         }
     }
 
-    /// An instance came into being, or changed.
+    /// Checks a new or changed instance.
     pub(super) fn happened(&mut self, happening: &Happening, world: &World) {
         let finding = self.launches.happened(happening, world);
         if let Err((worker, text)) = finding {
@@ -161,7 +162,7 @@ impl Checks {
         }
     }
 
-    /// A record was written.
+    /// Checks a written record.
     pub(super) fn committed(&mut self, at: Instant, commit: &Commit<'_>, world: &World) {
         let worker = &commit.write.worker;
         let Some((_, pool)) = placed(&self.spec, worker) else {
@@ -201,7 +202,7 @@ impl Checks {
         }
     }
 
-    /// A host sends a mutation off.
+    /// Checks a mutation that a host sends.
     pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
         let truth = shelf.truth(permit.worker());
         let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
@@ -210,7 +211,7 @@ impl Checks {
         }
     }
 
-    /// A host hears what came of a mutation.
+    /// Notes that a host learned the outcome of a mutation.
     pub(super) fn heard(
         &mut self,
         by: Life,
@@ -221,7 +222,7 @@ impl Checks {
         self.flight.heard(by, worker, decision, mutation.kind());
     }
 
-    /// A mutation reaches the cloud, and is not carried out yet.
+    /// Checks a mutation that reaches the cloud, before the cloud carries it out.
     pub(super) fn arrives(&mut self, at: Instant, sent: &Sent, shelf: &Shelf, world: &World) {
         let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
             return;
@@ -238,7 +239,7 @@ impl Checks {
         }
     }
 
-    /// The cloud has told the outcome to the host that listens.
+    /// Notes the cloud's response to a mutation.
     pub(super) fn concluded(
         &mut self,
         at: Instant,
@@ -250,7 +251,7 @@ impl Checks {
         self.budgets.concluded(at, by, sent, result);
     }
 
-    /// It was carried out.
+    /// Checks the pointer after the cloud carried a mutation out.
     pub(super) fn arrived(&mut self, at: Instant, sent: &Sent, world: &World) {
         let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
             return;
@@ -261,20 +262,20 @@ impl Checks {
         }
     }
 
-    /// A host hears the answer to a query.
+    /// Notes a reading that a host got.
     pub(super) fn read(&mut self, by: Life, result: &Result<Reading, CloudError>) {
         if let Ok(reading) = result {
             self.ended.read(by, reading);
         }
     }
 
-    /// A host publishes a route.
+    /// Checks a route that a host publishes.
     pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route) {
         let finding = self.ended.published(by, &route.instance);
         self.settle(at, &route.worker, finding);
     }
 
-    /// A policy is asked.
+    /// Checks a question to a policy.
     pub(super) fn asked(&mut self, at: Instant, question: &Question, world: &World) {
         if !self.pointers_are_ours {
             return;
@@ -318,13 +319,13 @@ impl Checks {
         }
     }
 
-    pub(super) fn answered_nobody(&mut self, at: Instant, request: RequestId) {
-        if let Err((worker, text)) = self.answers.answered_nobody(request) {
+    pub(super) fn on_stray_response(&mut self, at: Instant, request: RequestId) {
+        if let Err((worker, text)) = self.answers.on_stray(request) {
             self.settle(at, &worker, Err((Guarantee::Answers, text)));
         }
     }
 
-    /// The store is told of a use.
+    /// Notes activity that a host sent to the store.
     pub(super) fn touched(
         &mut self,
         at: Instant,
@@ -342,7 +343,7 @@ impl Checks {
         }
     }
 
-    /// An instance was probed, with this result.
+    /// Notes the result of a probe.
     pub(super) fn probed(
         &mut self,
         at: Instant,
@@ -356,12 +357,12 @@ impl Checks {
         }
     }
 
-    /// A delivery reached an instance.
+    /// Notes a delivery that reached an instance.
     pub(super) fn reached(&mut self, worker: &WorkerId) {
         self.recovery.served(worker);
     }
 
-    /// A box was given a token.
+    /// Checks a register that a host granted.
     pub(super) fn registered(
         &mut self,
         at: Instant,
@@ -377,20 +378,20 @@ impl Checks {
         self.settle(at, worker, finding);
     }
 
-    /// A box says something.
+    /// Notes a register that a box sent.
     pub(super) fn box_said(&mut self, at: Instant, said: &Statement) {
         if let Statement::Register { nonce, .. } = said {
             self.boxes.registers(*nonce, at);
         }
     }
 
-    /// A box gives up waiting for the answer to a register.
+    /// Checks a register whose response a box no longer waits for.
     pub(super) fn register_unanswered(&mut self, at: Instant, worker: &WorkerId, sent_at: Instant) {
         let finding = self.answers.register_unanswered(sent_at);
         self.settle(at, worker, finding);
     }
 
-    /// A box is answered.
+    /// Checks the token in a response to a box.
     pub(super) fn box_answered(&mut self, at: Instant, worker: &WorkerId, reply: &Receipt) {
         let token = match reply {
             Receipt::Registered(registered) => Some(&registered.token),
@@ -424,27 +425,27 @@ impl Checks {
         self.settle(at, worker, finding);
     }
 
-    /// A host panicked, which nothing that reaches it may bring about.
+    /// Reports a panic of a host: no event may cause one.
     pub(super) fn panicked(&mut self, at: Instant, panic: &(dyn Any + Send)) {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let text = format!("the host panicked: {}", text.unwrap_or("without a word"));
+        let text = format!("the host panicked: {}", text.unwrap_or("no message"));
         self.settle(at, &WorkerId::from("?"), Err((Guarantee::NoPanic, text)));
     }
 
-    /// Things go on happening, and time does not.
+    /// Reports steps that follow each other at one instant without an end.
     pub(super) fn stands_still(&mut self, at: Instant, steps: u32) {
-        let text = format!("{steps} things happened at one instant, and there is no end of it");
+        let text = format!("{steps} steps ran at one instant without an end");
         self.settle(at, &WorkerId::from("?"), Err((Guarantee::Liveness, text)));
     }
 
-    /// The trouble is over.
+    /// Notes that the trouble is over.
     pub(super) fn calm(&mut self, at: Instant) {
         self.recovery.calm(at);
         self.answers.calm(at);
     }
 
-    /// Whether all has come right.
+    /// Checks that workers recovered in time, and that no request is overdue.
     pub(super) fn look(&mut self, at: Instant, world: &World, shelf: &Shelf, spec: &FleetSpec) {
         let findings = self.recovery.look(at, world, shelf, spec);
         for (worker, text) in findings {
@@ -460,7 +461,7 @@ impl Checks {
     }
 }
 
-/// An instant so much later.
+/// The instant that is `by` later than `at`.
 fn later(at: Instant, by: Millis) -> Instant {
     at + by
 }
@@ -471,7 +472,7 @@ fn placed<'a>(spec: &'a FleetSpec, worker: &WorkerId) -> Option<(&'a WorkerSpec,
     Some((worker, spec.pools.get(&worker.pool)?))
 }
 
-/// Whether an instance is pending or running in truth.
+/// Whether the world has the instance pending or running.
 fn is_live(world: &World, id: &InstanceId) -> bool {
     world
         .instance(id)
@@ -486,5 +487,5 @@ fn live_of<'a>(world: &'a World, spec: &'a WorkerSpec) -> impl Iterator<Item = &
     })
 }
 
-/// Counts by worker.
+/// One value per worker.
 type ByWorker<T> = BTreeMap<WorkerId, T>;

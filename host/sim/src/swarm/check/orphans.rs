@@ -1,5 +1,6 @@
-//! G2: where no policy is asked, an instance next to the adopted one is ended only by the host's own rule: after its grace,
-//! and never one of a newer generation whose launch is not over by the record.
+//! G2: in a pool without a reap policy, only the host's own rule ends an orphan. The rule waits for
+//! the orphan's grace period. It spares an instance whose generation is newer than every launch
+//! that the record shows as over.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::Generation;
@@ -8,7 +9,7 @@ use reeve_core::time::Millis;
 
 use super::{CLOCKS_APART, Finding, Guarantee, Written};
 
-/// A record was written: is an end announced that the rule does not allow?
+/// Checks that a written record announces no end that the rule forbids.
 pub(super) fn committed(written: &Written<'_>) -> Finding {
     let id = match written.permit.map(|permit| permit.mutation()) {
         Some(Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }) => id,
@@ -36,15 +37,15 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
         .intent
         .as_ref()
         .is_some_and(|intent| matches!(intent.mutation, Mutation::Launch { .. }));
-    let come_to = match is_launching {
+    let newest_over = match is_launching {
         true => adopted.generation,
         false => adopted.generation.max(before.generation),
     };
     if let Some(generation) = tag.map(Generation::new)
-        && generation > come_to
+        && generation > newest_over
     {
         return broken(format!(
-            "{id} of generation {generation} is ended as an orphan of {}, and the launches up to {come_to} are over",
+            "{id} of generation {generation} is ended as an orphan of {}, but only the launches up to {newest_over} are over",
             adopted.id
         ));
     }

@@ -1,4 +1,5 @@
-//! A pause holds against every request: nothing is announced for a paused worker, and only a resume ends the pause.
+//! A pause holds against every request: a host announces no mutation for a paused worker, and only
+//! the command `resume` ends the pause.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use reeve_core::operator::Command;
 
 use super::{Finding, Guarantee, Written};
 
-/// The pauses of all workers.
+/// The commands that may end a pause.
 #[derive(Default)]
 pub(super) struct Pauses {
-    /// Who has asked for an end of a pause, and was not told yet what came of it.
+    /// Pending `resume` commands.
     resuming: BTreeMap<RequestId, WorkerId>,
 }
 

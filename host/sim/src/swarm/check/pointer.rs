@@ -1,4 +1,4 @@
-//! G3: the pointer follows the record, and never names what was just ended.
+//! G3: the pointer follows the record, and never names an instance that was just ended.
 
 use reeve_core::cloud::{Mutation, POINTER_NONE};
 use reeve_core::spec::WorkerSpec;
@@ -8,7 +8,7 @@ use super::{Finding, Guarantee, Written};
 use crate::engine::Sent;
 use crate::world::World;
 
-/// What the pointer is to name is what the same write adopts.
+/// Checks that an announced pointer write names the instance that the same record adopts.
 pub(super) fn committed(written: &Written<'_>) -> Finding {
     let Some(Mutation::WritePointer { id, .. }) = written.permit.map(|permit| permit.mutation())
     else {
@@ -25,7 +25,7 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
     Err((Guarantee::G3, text))
 }
 
-/// A pointer that is written late must not name what is not adopted any more.
+/// Checks that a late pointer write names the instance that is adopted when it arrives.
 pub(super) fn arrives(sent: &Sent, truth: &Stored) -> Finding {
     let Mutation::WritePointer { id, .. } = &sent.mutation else {
         return Ok(());
@@ -41,7 +41,7 @@ pub(super) fn arrives(sent: &Sent, truth: &Stored) -> Finding {
     Err((Guarantee::G3, text))
 }
 
-/// Ending what the pointer names clears it in the same action.
+/// Checks that the end of the pointer's instance cleared the pointer in the same action.
 pub(super) fn arrived(sent: &Sent, spec: &WorkerSpec, world: &World) -> Finding {
     let (Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }) = &sent.mutation else {
         return Ok(());

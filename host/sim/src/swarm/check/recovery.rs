@@ -1,5 +1,6 @@
-//! Liveness: once the trouble is over, everything comes right within a bound: who asks is served, orphans have
-//! ended, the pointer agrees with the record, nothing is left under way and the box is registered.
+//! Liveness: once the trouble is over, every worker recovers within a bound. Its callers are
+//! served, its orphans have ended, its pointer agrees with its record, no mutation is under way,
+//! and its box is registered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +15,11 @@ use super::super::shelf::Shelf;
 use super::{CLOCKS_APART, live_of, placed};
 use crate::world::World;
 
-/// Half an hour for a worker that cycles, 20 minutes for a slow stop, 20 for the longest window of a budget, 10 for
-/// an orphan's grace, and as much again for what has to happen one after the other.
+/// 30 minutes for a worker that cycles, 20 for a slow stop, 20 for the longest budget window and 10
+/// for an orphan's grace period: 80 in all. The double allows for steps that wait for each other.
 const BOUND: Millis = Millis::from_secs(160 * 60);
 
-/// What is not yet as it should be.
+/// The workers that have not recovered yet.
 pub(super) struct Recovery {
     since: Option<Instant>,
     /// Workers whose policies are known to bring them up.
@@ -56,7 +57,7 @@ impl Recovery {
         self.served.insert(worker.clone());
     }
 
-    /// Looks at every worker; what is wrong for too long is a violation.
+    /// Checks every worker. A worker that has not recovered within the bound is a violation.
     pub(super) fn look(
         &mut self,
         now: Instant,
@@ -71,7 +72,7 @@ impl Recovery {
             };
             let trouble = match self.served.contains(worker) {
                 false => Some("no caller was served since".to_owned()),
-                true => not_well(worker, of, pool, world, shelf)
+                true => trouble_of(worker, of, pool, world, shelf)
                     .or_else(|| self.silent(worker, pool, shelf)),
             };
             if let Some(trouble) = trouble {
@@ -87,7 +88,7 @@ impl Recovery {
         .collect()
     }
 
-    /// A box that has registered shows its token.
+    /// Reports a box that has sent no heartbeat since the trouble ended.
     fn silent(&self, worker: &WorkerId, pool: &PoolSpec, shelf: &Shelf) -> Option<String> {
         let heard_at = shelf.truth(worker).activity.heartbeat_at;
         let since = self.since? + CLOCKS_APART;
@@ -100,8 +101,8 @@ impl Recovery {
     }
 }
 
-/// What is not as it should be with a worker that is served.
-fn not_well(
+/// Reports what is wrong with a worker whose callers are served; `None`: nothing.
+fn trouble_of(
     worker: &WorkerId,
     spec: &WorkerSpec,
     pool: &PoolSpec,
@@ -121,7 +122,7 @@ fn not_well(
         ));
     }
     if let Some(orphan) = live_of(world, spec).find(|instance| instance.id != adopted.id) {
-        return Some(format!("{} lives on next to {}", orphan.id, adopted.id));
+        return Some(format!("the orphan {} of {} still lives", orphan.id, adopted.id));
     }
     if let Some(intent) = &record.intent {
         return Some(format!("a {} is under way", intent.mutation.kind()));

@@ -1,6 +1,6 @@
-//! G7: however many ask within the window, there is one restart, and everybody is told what became of their request. It is
-//! done when the worker is really there: adopted since it began and, where boxes register, heard. One that was put off
-//! follows, unless the worker was brought up anew since.
+//! G7: all requests within the window make one restart, and each request gets a response. A restart
+//! is done when an instance was adopted after it began and, where boxes register, a heartbeat came.
+//! A deferred restart follows, unless the worker was brought up since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,14 @@ use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 /// The restarts of all workers.
 #[derive(Default)]
 pub(super) struct Restarts {
-    /// When the latest one began, as its host says: the write that tells of it may have taken ten seconds.
+    /// When the latest restart began, by its host's clock. The write of that record may take ten
+    /// seconds.
     began: ByWorker<Instant>,
-    /// Restarts that were begun and not yet reported.
+    /// Restarts that began in a record and that no response has reported yet.
     begun: ByWorker<u64>,
     asked: BTreeMap<RequestId, WorkerId>,
-    /// Workers that were brought up since a restart was put off: what it was for has reached the new life.
+    /// Workers that were brought up since a restart was deferred: the new life makes that restart
+    /// needless.
     brought_up: BTreeSet<WorkerId>,
 }
 
@@ -46,8 +48,8 @@ impl Restarts {
             (before.started_at, &before.request) != (after.started_at, &after.request)
         });
         if let (Some(before), false) = (before, is_new) {
-            self.goes_on(written, before, after)?;
-            return is_really_there(written, before, after, boxes);
+            self.check_deferred(written, before, after)?;
+            return check_done(written, before, after, boxes);
         }
         *self.begun.entry(written.worker.clone()).or_default() += 1;
         let last = self.began.insert(written.worker.clone(), after.started_at);
@@ -67,11 +69,16 @@ impl Restarts {
         }
     }
 
-    /// What was put off is not lost.
-    fn goes_on(&mut self, written: &Written<'_>, before: &Restart, after: &Restart) -> Finding {
+    /// Checks that the record does not lose a deferred restart.
+    fn check_deferred(
+        &mut self,
+        written: &Written<'_>,
+        before: &Restart,
+        after: &Restart,
+    ) -> Finding {
         match (&before.deferred, &after.deferred) {
             (Some(request), None) if !self.brought_up.contains(written.worker) => broken(format!(
-                "a restart ({}) that was put off is dropped",
+                "a deferred restart ({}) is dropped",
                 request.cause
             )),
             (before, Some(after)) if before.as_ref() != Some(after) => {
@@ -95,15 +102,15 @@ impl Restarts {
         }
         let begun = self.begun.entry(worker).or_default();
         if *begun == 0 {
-            return broken("an operator is told of a restart that no record has".to_owned());
+            return broken("a response reports a restart that no record has".to_owned());
         }
         *begun -= 1;
         Ok(())
     }
 }
 
-/// A restart that is over: is the worker there?
-fn is_really_there(
+/// Checks that the worker is up again when its restart is done.
+fn check_done(
     written: &Written<'_>,
     before: &Restart,
     after: &Restart,
@@ -119,7 +126,7 @@ fn is_really_there(
     let is_heard = boxes.was_heard(written.worker, adopted.since);
     match written.pool.boxes.is_some() && !is_heard {
         true => broken(format!(
-            "a restart is done, and the box of {} was never heard",
+            "a restart is done, and the box of {} sent no heartbeat",
             adopted.id
         )),
         false => Ok(()),

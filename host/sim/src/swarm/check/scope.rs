@@ -1,5 +1,5 @@
-//! G9: policies see, and hosts touch, a worker's own instances only. G8: only the adopted instance's box is given a
-//! token.
+//! G9: policies see, and hosts change, a worker's own instances only. G8: only the adopted
+//! instance's box gets a token.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::effect::Question;
@@ -14,7 +14,7 @@ use super::{Finding, Guarantee};
 use crate::engine::Sent;
 use crate::world::World;
 
-/// A policy is asked: whose instances is it shown?
+/// Checks that a question shows a policy the worker's own instances only.
 pub(super) fn asked(question: &Question, spec: &WorkerSpec, world: &World) -> Finding {
     let shown: Vec<&InstanceId> = match &question.input {
         Input::Resolve(input) => input.instances.iter().map(|facts| &facts.id).collect(),
@@ -33,7 +33,7 @@ pub(super) fn asked(question: &Question, spec: &WorkerSpec, world: &World) -> Fi
     }
 }
 
-/// A mutation arrives: whose instance is it about, and who launched it?
+/// Checks which worker a mutation's instance belongs to, and which system launched it.
 pub(super) fn arrives(
     sent: &Sent,
     spec: &WorkerSpec,
@@ -46,15 +46,16 @@ pub(super) fn arrives(
             "a {} of {id}, which is another worker's",
             sent.mutation.kind()
         )),
-        Some(id) if is_lost_for_good(sent, fleet, truth, world) => broken(format!(
+        Some(id) if terminates_anothers(sent, fleet, truth, world) => broken(format!(
             "{id} is terminated, and another system launched it"
         )),
         _ => Ok(()),
     }
 }
 
-/// Whether an EC2 instance that another system launched is terminated. A restart that replaces it may do so.
-fn is_lost_for_good(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> bool {
+/// Whether the mutation terminates an EC2 instance that another system launched. A restart that
+/// replaces the instance may do so.
+fn terminates_anothers(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> bool {
     let Mutation::Terminate { compute, id, .. } = &sent.mutation else {
         return false;
     };
@@ -66,7 +67,7 @@ fn is_lost_for_good(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> 
     compute.is_ec2() && !is_replaced && !launched_here
 }
 
-/// A caller is sent to an instance.
+/// Checks the instance that a caller gets.
 pub(super) fn served(id: &InstanceId, spec: &WorkerSpec, world: &World) -> Finding {
     match is_foreign(world, spec, id) {
         true => broken(format!(
@@ -76,7 +77,7 @@ pub(super) fn served(id: &InstanceId, spec: &WorkerSpec, world: &World) -> Findi
     }
 }
 
-/// A box is given a token: it must be the worker's instance's.
+/// Checks that a token goes to the box of the adopted instance.
 pub(super) fn registered(
     id: &InstanceId,
     spec: &WorkerSpec,
@@ -84,7 +85,7 @@ pub(super) fn registered(
     world: &World,
 ) -> Finding {
     if is_foreign(world, spec, id) {
-        let text = format!("{id} is given a token, and is another worker's");
+        let text = format!("{id} gets a token, and is another worker's");
         return Err((Guarantee::G8, text));
     }
     let adopted = truth.record.adopted.as_ref();
@@ -92,13 +93,13 @@ pub(super) fn registered(
         return Ok(());
     }
     let text = format!(
-        "{id} is given a token, while {} embodies the worker",
+        "{id} gets a token, while the record adopts {}",
         adopted.map_or("none", |adopted| adopted.id.as_str())
     );
     Err((Guarantee::G8, text))
 }
 
-/// Whether it carries another worker's tag.
+/// Whether the instance carries another worker's tag.
 fn is_foreign(world: &World, spec: &WorkerSpec, id: &InstanceId) -> bool {
     let value = world
         .instance(id)

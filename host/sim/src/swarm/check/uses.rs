@@ -1,5 +1,6 @@
-//! G5: nothing in use is reaped, by what the store knows of its use at the moment of the write; and the store knows of it,
-//! where nothing keeps hosts from telling it. What is held busy is not restarted by a program either.
+//! G5: no instance in use is reaped, by the activity in the store at the moment of the write. The
+//! store has every use, unless a fault keeps hosts from writing it. A program does not restart a
+//! worker that is held busy.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::{InstanceId, WorkerId};
@@ -11,11 +12,11 @@ use super::super::fault::Fault;
 use super::super::options::Options;
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written, later};
 
-/// A host tells the store once a minute that an address was handed out.
+/// A host writes to the store once a minute that it handed an address out.
 const TOLD_EVERY_MAX: Millis = Millis::from_secs(60);
-/// A host has read by then what the store was told, and has decided by it.
+/// After this time a host has read the activity in the store, and decides by it.
 const KNOWN_AFTER: Millis = Millis::from_secs(60);
-/// What keeps hosts from telling the store at once.
+/// Faults that keep hosts from writing activity at once.
 const UNTOLD: [Fault; 8] = [
     Fault::StoreFails,
     Fault::StoreReplyLost,
@@ -27,19 +28,20 @@ const UNTOLD: [Fault; 8] = [
     Fault::Pause,
 ];
 
-/// What is known of the use of all workers.
+/// The uses of all workers.
 pub(super) struct Uses {
-    /// Whether hosts tell the store of every use at once.
+    /// Whether hosts write every use to the store at once.
     are_told: bool,
     is_shared: bool,
-    /// Where callers were last sent, and when.
+    /// The instance that callers last got, and when.
     served: ByWorker<(InstanceId, Instant)>,
-    /// Until when each was last held busy, and when the store was told so.
+    /// Until when each worker was last held busy, and when the store learned it.
     held: ByWorker<(Instant, Instant)>,
-    /// What an instance had not to answer for when it was adopted: the deliveries that were unfinished then.
+    /// The deliveries that were unfinished when an instance was adopted: they belong to earlier
+    /// instances.
     unfinished_before: ByWorker<(Adopted, u64)>,
-    /// Deliveries that the store may have missed: hosts count them all the same, and may take them for an earlier
-    /// instance's.
+    /// Deliveries that the store may have missed. Hosts count them, perhaps for an earlier
+    /// instance.
     missed: ByWorker<u64>,
 }
 
@@ -55,26 +57,26 @@ impl Uses {
         }
     }
 
-    /// A caller was sent to this instance.
+    /// Notes the instance that a caller got.
     pub(super) fn served(&mut self, worker: &WorkerId, id: &InstanceId, at: Instant) {
         self.served.insert(worker.clone(), (id.clone(), at));
     }
 
-    /// The store was told of a use.
+    /// Notes a use that the store confirmed.
     pub(super) fn touched(&mut self, worker: &WorkerId, touch: Touch, at: Instant) {
         if let Touch::Busy { until } = touch {
             self.held.insert(worker.clone(), (until, at));
         }
     }
 
-    /// The store was told of a use, and did not say so.
+    /// Notes a delivery that the store did not confirm.
     pub(super) fn missed(&mut self, worker: &WorkerId, touch: Touch) {
         if let Touch::Delivered { count, .. } = touch {
             *self.missed.entry(worker.clone()).or_default() += count;
         }
     }
 
-    /// A write that marks the adopted instance for its end, or announces it.
+    /// Checks a write that marks the adopted instance for its end, or announces the end.
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
         let unfinished_before = self.unfinished_before(written);
         let Some(adopted) = written.before.record.adopted.as_ref() else {
@@ -95,17 +97,19 @@ impl Uses {
             restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
         });
         if let Some(restart) = restart {
-            // A request for a restart wants it gone.
-            return self.restarted(written, id, restart);
+            // A restart ends its instance on request, idle or not.
+            return self.check_restart(written, id, restart);
         }
         let activity = &written.before.activity;
-        is_idle(written, id, activity)?;
+        check_idle(written, id, activity)?;
         if ended.is_none() {
-            // The mark alone ends nothing: between it and the end the host reads what others have taken in.
+            // The mark ends nothing: before the end, the host reads the uses that other hosts
+            // wrote.
             return Ok(());
         }
-        self.is_told(written, id)?;
-        // The store may have missed that the work was done, so the box has a word.
+        self.check_last_caller(written, id)?;
+        // The store may have missed that work was processed, so the true state of the box counts
+        // too.
         let missed = self.missed.get(written.worker).copied().unwrap_or_default();
         let unfinished = activity.unfinished().saturating_sub(missed);
         if written.undone > 0 && unfinished > unfinished_before {
@@ -117,7 +121,7 @@ impl Uses {
         Ok(())
     }
 
-    /// What was unfinished when the present instance was adopted, which an earlier one took with it.
+    /// The deliveries of earlier instances that were unfinished when the current one was adopted.
     fn unfinished_before(&mut self, written: &Written<'_>) -> u64 {
         let before = self.unfinished_before.get(written.worker);
         let known = before.map_or(0, |(_, unfinished)| *unfinished);
@@ -133,9 +137,9 @@ impl Uses {
         known
     }
 
-    /// A restart ends what is in use, and a program's does not end what is held busy. In a store of its own a host
-    /// knows of the hold.
-    fn restarted(&self, written: &Written<'_>, id: &InstanceId, restart: &Restart) -> Finding {
+    /// Checks that a program's restart does not end a worker that is held busy. Other restarts may.
+    /// Only a host with a store of its own is sure to know of the hold.
+    fn check_restart(&self, written: &Written<'_>, id: &InstanceId, restart: &Restart) -> Finding {
         let Some((until, told_at)) = self.held.get(written.worker) else {
             return Ok(());
         };
@@ -151,8 +155,9 @@ impl Uses {
         ))
     }
 
-    /// A caller that was sent to it is noted in the store, so it shows in its activity.
-    fn is_told(&self, written: &Written<'_>, id: &InstanceId) -> Finding {
+    /// Checks that the end is not too soon after the last caller got the instance, where the store
+    /// shows every use.
+    fn check_last_caller(&self, written: &Written<'_>, id: &InstanceId) -> Finding {
         let served = self.served.get(written.worker);
         let Some((_, at)) = served.filter(|(to, _)| to == id && self.are_told) else {
             return Ok(());
@@ -169,8 +174,8 @@ impl Uses {
     }
 }
 
-/// By what the store was told.
-fn is_idle(written: &Written<'_>, id: &InstanceId, activity: &Activity) -> Finding {
+/// Checks that the worker is idle by the activity in the store.
+fn check_idle(written: &Written<'_>, id: &InstanceId, activity: &Activity) -> Finding {
     let newest = [
         activity.handed_out_at,
         activity.delivered_at,

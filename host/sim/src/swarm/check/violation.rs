@@ -5,7 +5,7 @@ use std::fmt;
 use reeve_core::id::WorkerId;
 use reeve_core::time::Instant;
 
-/// What was broken.
+/// A guarantee that a run can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "G1 to G10 and V5 are named in ARCHITECTURE.md")]
 pub enum Guarantee {
@@ -20,13 +20,14 @@ pub enum Guarantee {
     G9,
     G10,
     V5,
-    /// A worker was changed while a change of it was under way (docs/incidents.md#double-provision).
+    /// A host changed a worker while another change of it was under way
+    /// (docs/incidents.md#double-provision).
     SingleFlight,
-    /// A paused worker was changed.
+    /// A host changed a paused worker.
     Pause,
-    /// A caller was answered twice or not at all, or a register not at all.
+    /// A caller got two responses or none, or a register got none.
     Answers,
-    /// All did not come right after the trouble.
+    /// A worker did not recover after the trouble.
     Liveness,
     /// A host panicked.
     NoPanic,
@@ -35,13 +36,13 @@ pub enum Guarantee {
 /// A guarantee that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The guarantee that did not hold.
     pub guarantee: Guarantee,
-    /// When, by the true clock.
+    /// The true time at which a check found the violation.
     pub at: Instant,
-    /// Of which worker.
+    /// The worker; `?` if the violation belongs to no worker.
     pub worker: WorkerId,
-    /// What was found.
+    /// What the check found.
     pub text: String,
 }
 
