@@ -1,4 +1,4 @@
-//! A store in memory: what the simulator's hosts share, and what a test without a disk uses.
+//! A store in memory, for the simulator's hosts and for tests without a disk.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +9,8 @@ use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
 
 /// Records in memory. A clone is another handle on the same records, as a second host has one.
 ///
-/// Every call is there twice: as the [`Store`]'s future, which is always ready, and as `…_now` for a loop on a
-/// virtual clock.
+/// Every call has two forms: the [`Store`]'s future, which is always ready, and `…_now` for a loop
+/// on a virtual clock.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     is_shared: bool,
@@ -20,14 +20,14 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Shelf {
     records: BTreeMap<WorkerId, Stored>,
-    /// What every call is answered with, while it is set.
+    /// The error that every call returns while it is set.
     failing: Option<StoreError>,
-    /// What every write is answered with that was carried out, while it is set.
+    /// The error that every successful write returns while it is set.
     losing: Option<StoreError>,
 }
 
 impl MemoryStore {
-    /// An empty store that says of itself whether other hosts write to it.
+    /// An empty store. `is_shared` says whether other hosts may write to it.
     pub fn new(is_shared: bool) -> Self {
         Self {
             is_shared,
@@ -35,12 +35,13 @@ impl MemoryStore {
         }
     }
 
-    /// Lets every call through any handle fail with this error and do nothing; `None`: no longer.
+    /// Makes every call through any handle fail with this error and change nothing; `None` ends
+    /// that.
     pub fn fail(&self, error: Option<StoreError>) {
         self.lock().failing = error;
     }
 
-    /// Lets every write through any handle be carried out and answered with this error; `None`: no longer.
+    /// Makes every successful write through any handle return this error; `None` ends that.
     pub fn lose_replies(&self, error: Option<StoreError>) {
         self.lock().losing = error;
     }
@@ -48,7 +49,7 @@ impl MemoryStore {
     /// [`Store::read`], at once.
     ///
     /// # Errors
-    /// What [`fail`](Self::fail) was told; so for the other calls.
+    /// The error that [`fail`](Self::fail) set.
     pub fn read_now(&self, worker: &WorkerId) -> Result<Option<Stored>, StoreError> {
         Ok(self.open()?.records.get(worker).cloned())
     }
@@ -109,7 +110,7 @@ impl MemoryStore {
     }
 }
 
-/// Why the write is not carried out; `None`: it is. A write that is there already was carried out, also if
+/// Why the store does not write; `None`: it writes. A write sent again counts as written, even if
 /// the worker was used since.
 fn refusal(current: Option<&Stored>, write: &Write) -> Option<Committed> {
     let version = current.map_or(Version::default(), |stored| stored.version);

@@ -67,7 +67,7 @@ impl Api {
         }
     }
 
-    /// The bucket's size, and its refill in a second.
+    /// The bucket's size, and its refill per second.
     fn size_and_refill(self) -> (u64, u64) {
         match self {
             Self::Describe => (100, 20),
@@ -91,12 +91,12 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Others take whatever flows in until then.
+    /// Lets other users take every token until `until`.
     pub(super) fn drain(&mut self, until: Instant) {
         self.levels = Api::ALL.into_iter().map(|api| (api, (0, until))).collect();
     }
 
-    /// Takes a token; `false`: there is none.
+    /// Takes a token; `false`: the bucket is empty.
     pub(super) fn take(&mut self, api: Api, now: Instant) -> bool {
         let (size, refill) = api.size_and_refill();
         let (level, at) = self.levels.entry(api).or_insert((size * 1000, now));

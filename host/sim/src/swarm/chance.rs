@@ -1,5 +1,5 @@
-//! Chance, from the seed. Each kind of choice has a stream of its own, so that adding one, or leaving out
-//! what one has brought about, does not reshuffle the others.
+//! Random numbers from the seed. Each kind of choice has its own stream, so a new kind or a muted
+//! fault does not change the draws of the others.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,24 @@ use reeve_core::time::Millis;
 use super::fault::{Fault, Pace};
 use super::options::Options;
 
-/// Choices that are no faults.
+/// The kinds of choices that are not faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
     /// How long calls take.
     Latency,
     /// What users do, and when.
     Users,
-    /// Which host is spoken to.
+    /// Which host gets a request.
     Door,
-    /// What a fault befalls, and how badly.
+    /// Which instance or host a fault hits, and how badly.
     Detail,
-    /// What a lying policy says.
+    /// The verdicts of a policy that answers at random.
     Lies,
 }
 
 const STREAMS: usize = 5;
-/// Streams of the world have small numbers; ours must be none of them, for the seed is the same.
+/// The world draws from streams with small numbers and the same seed, so these streams begin above
+/// them.
 const FIRST: u64 = 100;
 
 /// All streams of one run.
@@ -34,7 +35,7 @@ const FIRST: u64 = 100;
 pub(super) struct Chance {
     faults: Vec<ChaCha8Rng>,
     others: Vec<ChaCha8Rng>,
-    /// Of a million opportunities; 0: the kind does not come up in this world.
+    /// Occurrences in a million opportunities; 0: this world does not have the fault.
     odds: [u32; Fault::COUNT],
     is_on: [bool; Fault::COUNT],
     fired: [u64; Fault::COUNT],
@@ -69,7 +70,7 @@ impl Chance {
         }
     }
 
-    /// Whether the fault befalls this opportunity.
+    /// Whether the fault occurs at this opportunity.
     pub(super) fn happens(&mut self, fault: Fault) -> bool {
         let odds = self.odds[fault.index()];
         if odds == 0 || self.is_calm {
@@ -79,7 +80,8 @@ impl Chance {
         drawn < odds && self.fire(fault)
     }
 
-    /// Counts an occurrence of a fault that the caller knows to be due; `false`: this one is left out.
+    /// Counts an occurrence that the caller knows to be due; `false`: the fault is off, or this
+    /// occurrence is muted.
     pub(super) fn fire(&mut self, fault: Fault) -> bool {
         if !self.is_on[fault.index()] || self.is_calm {
             return false;
@@ -89,12 +91,12 @@ impl Chance {
         !self.muted.contains(&(fault, *count))
     }
 
-    /// Counts what followed from another fault.
+    /// Counts an occurrence that followed from another fault.
     pub(super) fn count(&mut self, fault: Fault) {
         self.fired[fault.index()] += 1;
     }
 
-    /// How long until a fault comes again that comes by time; `None`: it never does.
+    /// The time until the next occurrence of a fault that comes by time; `None`: it never comes.
     pub(super) fn gap(&mut self, fault: Fault) -> Option<Millis> {
         let Pace::EverySecs(mean) = fault.pace() else {
             return None;
@@ -112,7 +114,7 @@ impl Chance {
         from + self.others[stream as usize].next_u64() % (to - from + 1)
     }
 
-    /// The same, as a length of time.
+    /// A length of time in the range, both ends included.
     pub(super) fn millis(&mut self, stream: Stream, from_ms: u64, to_ms: u64) -> Millis {
         Millis::new(self.between(stream, from_ms, to_ms))
     }
@@ -123,12 +125,12 @@ impl Chance {
         usize::try_from(drawn).unwrap_or(0)
     }
 
-    /// Whether it is so, so many times of a hundred.
+    /// `true` in `of_a_hundred` of a hundred cases.
     pub(super) fn percent(&mut self, stream: Stream, of_a_hundred: u64) -> bool {
         self.between(stream, 0, 99) < of_a_hundred
     }
 
-    /// How often each kind came up.
+    /// How often each kind of fault occurred.
     pub(super) fn fired(&self) -> [u64; Fault::COUNT] {
         self.fired
     }

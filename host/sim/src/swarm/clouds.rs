@@ -1,5 +1,5 @@
-//! The cloud as hosts meet it: the simulated world behind late readings, empty token buckets, lost requests and
-//! lost replies. What is true stands in the world; what is said of it need not be.
+//! The cloud as hosts see it: the simulated world behind late readings, empty token buckets, lost
+//! requests and lost replies. The world is the true state; a reading may differ from it.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,32 @@ use super::chance::{Chance, Stream};
 use super::fault::Fault;
 use crate::world::{Boot, Happening, Trouble, What, World};
 
-/// A fresh instance may be missing from a tag scan for so long, and from a look by id for twice that.
+/// A new instance may be missing from a tag scan for this long, and from a look-up by id for twice
+/// as long.
 const FRESH: Millis = Millis::from_secs(60);
-/// The oldest that a reading may be.
+/// The age of the oldest reading.
 const LAG_MS_MAX: u64 = 10_000;
 /// Readings kept of each instance: more than change within the longest lag.
 const PAST_MAX: usize = 12;
 
-/// The world, and what stands between it and the hosts.
+/// The world, and the faults between the world and the hosts.
 pub(super) struct Clouds {
     pub(super) world: World,
-    /// What each instance looked like, and since when, oldest first.
+    /// The readings of each instance, each with the time of its change, oldest first.
     past: BTreeMap<InstanceId, Vec<(Instant, Instance)>>,
-    /// Instances that tag scans show as they were, and until when.
+    /// Old readings that tag scans still show, and until when.
     frozen: BTreeMap<InstanceId, (Instance, Instant)>,
     buckets: Buckets,
     down_until: Instant,
 }
 
-/// What a mutation came to.
+/// The result of a mutation.
 pub(super) struct Changed {
-    /// What the caller hears.
+    /// The response that the host gets.
     pub(super) result: Result<Outcome, CloudError>,
-    /// Whether the cloud was asked at all.
+    /// Whether the mutation reached the world.
     pub(super) arrived: bool,
-    /// How much later than usual it is heard.
+    /// How much later than usual the host gets the response.
     pub(super) later: Millis,
 }
 
@@ -52,17 +53,17 @@ impl Clouds {
         }
     }
 
-    /// The API does not answer until then.
+    /// Lets the API fail until `until`.
     pub(super) fn take_down(&mut self, until: Instant) {
         self.down_until = until;
     }
 
-    /// Others use the account's buckets up until then.
+    /// Lets other users of the account empty its buckets until `until`.
     pub(super) fn drain_buckets(&mut self, until: Instant) {
         self.buckets.drain(until);
     }
 
-    /// Remembers what changed.
+    /// Keeps a reading of each instance that changed.
     pub(super) fn note(&mut self, happened: &[Happening]) {
         for happening in happened {
             let now = self
@@ -112,7 +113,7 @@ impl Clouds {
         }
     }
 
-    /// What of the truth is shown.
+    /// The reading that a host gets instead of the true one.
     fn as_seen(&mut self, now: Instant, reading: Reading, chance: &mut Chance) -> Reading {
         match reading {
             Reading::Instance(truth) => {
@@ -145,7 +146,7 @@ impl Clouds {
         }
     }
 
-    /// The instance as it is, or as it was; `None`: it was not there yet.
+    /// The true reading, or an older one; `None`: the instance did not exist then.
     fn of_late(&self, now: Instant, truth: Instance, chance: &mut Chance) -> Option<Instance> {
         if !chance.happens(Fault::StaleReading) {
             return Some(truth);
@@ -157,7 +158,7 @@ impl Clouds {
         then.map(|(_, reading)| reading.clone())
     }
 
-    /// The instance as a scan from a cache of its own shows it.
+    /// The reading of an instance in a scan, which may be frozen for a while.
     fn of_frozen_scan(&mut self, now: Instant, seen: Instance, chance: &mut Chance) -> Instance {
         if let Some((then, until)) = self.frozen.get(&seen.id)
             && now < *until
@@ -176,7 +177,7 @@ impl Clouds {
         past.map_or(Millis::ZERO, |(since, _)| now.since(*since))
     }
 
-    /// Carries a mutation out, or not, and says what the caller hears of it.
+    /// Carries a mutation out, or not, and returns the response that the host gets.
     pub(super) fn mutate(
         &mut self,
         now: Instant,
@@ -200,7 +201,7 @@ impl Clouds {
         self.prepare(mutation, chance);
         let result = self.world.apply(mutation);
         if chance.happens(Fault::Duplicate) {
-            // No host hears the answer to the second one.
+            // No host gets the response to the duplicate.
             let _ = self.world.apply(mutation);
         }
         if result.is_ok() && chance.happens(Fault::ReplyLost) {
@@ -213,7 +214,7 @@ impl Clouds {
         Changed::at_once(result, true)
     }
 
-    /// Draws how the life that the mutation begins, or ends, goes.
+    /// Draws how long the boot or the stop of this mutation takes.
     fn prepare(&mut self, mutation: &Mutation, chance: &mut Chance) {
         match mutation {
             Mutation::Launch { .. } | Mutation::Start { .. } => {
@@ -274,7 +275,7 @@ impl Clouds {
         chance: &mut Chance,
     ) -> Option<CloudError> {
         let lacks_capacity = match mutation {
-            // A launch that was carried out is answered by its token, whatever room there is.
+            // A replayed launch gets its first instance, even without capacity.
             Mutation::Launch { token, .. } => {
                 self.world.launched_by(token).is_none()
                     && chance.happens(Fault::NoCapacityForLaunch)
@@ -334,7 +335,7 @@ fn error(operation: &str, kind: CloudErrorKind, code: &str) -> CloudError {
     }
 }
 
-/// Whether an onlooker sees the begin of a life.
+/// Whether the change begins a life of an instance.
 pub(super) fn begins_life(what: &What) -> bool {
     matches!(what, What::Launched | What::Started)
 }

@@ -2,48 +2,49 @@
 
 use std::fmt;
 
-/// A kind of trouble, each with a random stream of its own.
+/// A kind of fault. Each kind has its own random stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum Fault {
-    // Answers of the cloud.
+    // Responses of the cloud to queries.
     /// A describe call shows an instance as it was up to ten seconds ago.
     StaleReading,
-    /// A tag scan does not show an instance yet that is younger than a minute.
+    /// A tag scan leaves out an instance that is younger than a minute.
     TagLag,
     /// A tag scan leaves an instance out.
     PartialScan,
-    /// A look by id says "no such instance" of one that is younger than two minutes.
+    /// A look-up by id finds no instance, although it exists and is younger than two minutes.
     NotFoundAfterLaunch,
-    /// Tag scans show an instance as it was, for up to three minutes, while looks by id show how it is.
+    /// Tag scans show an old reading of an instance for up to three minutes, while look-ups by id
+    /// show the true one.
     FrozenScan,
-    /// A query is answered with an error.
+    /// A query gets an error.
     QueryFails,
-    /// A query takes up to 30 s to be answered.
+    /// The response to a query takes up to 30 s.
     SlowQuery,
-    /// The metrics of a worker come in part.
+    /// The metrics of a worker are incomplete.
     PartialMetrics,
-    /// The account's other users have emptied the token buckets for a while.
+    /// The account's other users empty the token buckets for a while.
     NoisyNeighbour,
-    /// A call is refused because its bucket is empty. Follows from the noisy neighbour.
+    /// The cloud refuses a call because its bucket is empty. This follows from the noisy neighbour.
     Throttled,
     /// The region's API does not answer for a while.
     CloudDown,
 
-    // Changes of the cloud.
+    // Mutations.
     /// There is no capacity for a launch.
     NoCapacityForLaunch,
     /// There is no capacity to start a stopped instance.
     NoCapacityForStart,
-    /// A mutation does not arrive; the caller hears a timeout.
+    /// A mutation does not arrive; the host gets a timeout.
     RequestLost,
-    /// A mutation is carried out; the caller hears a timeout.
+    /// The cloud carries a mutation out; the host gets a timeout.
     ReplyLost,
     /// A mutation arrives twice.
     Duplicate,
-    /// A launch that was carried out is sent again and refused, because its template resolves to another version.
+    /// The cloud refuses a replayed launch, because its template resolves to another version.
     ReplayMismatch,
-    /// The credentials do not allow it.
+    /// The cloud refuses a mutation, because the credentials do not allow it.
     Denied,
 
     // Lives of instances.
@@ -55,9 +56,9 @@ pub enum Fault {
     DiesBooting,
     /// A stop takes up to 20 minutes.
     SlowStop,
-    /// An instance is reclaimed, two minutes after it was told so.
+    /// The provider reclaims an instance two minutes after the notice.
     ReclaimedWithNotice,
-    /// An instance is reclaimed at once.
+    /// The provider reclaims an instance without a notice.
     ReclaimedWithoutNotice,
     /// Another system launches an instance with a worker's tag.
     LaunchedElsewhere,
@@ -67,27 +68,27 @@ pub enum Fault {
     PointerElsewhere,
 
     // The store.
-    /// A call fails, and nothing was done.
+    /// A call fails and changes nothing.
     StoreFails,
-    /// A write is carried out; the caller hears an error.
+    /// The store carries a write out; the host gets an error.
     StoreReplyLost,
     /// A call takes up to ten seconds.
     SlowStore,
-    /// No call is answered for a while.
+    /// Every call fails for a while.
     StoreDown,
 
     // Hosts.
     /// A host ends at once, at any moment.
     Crash,
-    /// A host ends right after its record was written, before it acts on it.
+    /// A host ends after its record was written, before the host acts on it.
     CrashAfterWrite,
-    /// A host ends right after the cloud was changed, before it hears of it.
+    /// A host ends after its mutation changed the cloud, before the host gets the response.
     CrashAfterEffect,
     /// A host stands still, at times for longer than a lease.
     Pause,
-    /// A host's clock is ahead or behind, and runs at another rate.
+    /// A host's clock is ahead or behind, and runs too fast or too slow.
     WrongClock,
-    /// The journal does not take an intent.
+    /// The journal fails to write an intent.
     JournalFails,
 
     // Policies.
@@ -97,54 +98,55 @@ pub enum Fault {
     PolicyLies,
     /// A policy takes up to two seconds.
     SlowPolicy,
-    /// Another version of the policies is loaded.
+    /// A pool gets another set of policies.
     Reload,
 
     // Boxes.
     /// The software on an instance falls silent and does no work.
     BoxHangs,
-    /// A box speaks for an instance or a worker that it is not.
+    /// A box claims to be another instance or another worker.
     BoxLies,
     /// A box loses its token.
     TokenWiped,
-    /// A box does not hear what it was answered.
+    /// A box does not get the response to its request.
     BoxReplyLost,
 
     // People and programs.
-    /// Many ask at once.
+    /// Many callers ask at once.
     Burst,
-    /// One who asked goes away before the answer.
+    /// A caller leaves before its response.
     CallerGone,
     /// A program asks for a restart.
     ProgramRestarts,
-    /// A person asks for a restart while something is under way, or has the worker learned anew.
+    /// A person asks for a restart, or clears the worker's state, while a change is under way.
     PersonRestarts,
     /// An operator pauses a worker, and resumes it later.
     OperatorPauses,
-    /// An operator has a worker learned anew.
+    /// An operator clears a worker's state with `forget`.
     OperatorForgets,
-    /// An instance is used at the worst moment: while its end is being written.
+    /// A user delivers to an instance at the worst moment: while a host writes its end.
     UsedMeanwhile,
 
     // Health.
-    /// The software on an instance answers no request, or badly, until a restart or until it recovers by itself.
+    /// The software on an instance does not answer, or answers errors, until a restart or until it
+    /// recovers by itself.
     SoftwareAils,
-    /// A probe is lost on its way, with an instance that is well.
+    /// A probe of a healthy instance is lost.
     ProbeLost,
-    /// The status checks of an instance say that something is wrong, or nothing at all.
+    /// The status checks of an instance report a problem, or have no data.
     ChecksImpaired,
 }
 
-/// How often a kind of trouble comes up in a world that has it.
+/// How often a kind of fault occurs in a world that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// So many times in a million opportunities.
+    /// The number of occurrences in a million opportunities.
     PerMillion(u32),
-    /// About every so many seconds.
+    /// The mean number of seconds between occurrences.
     EverySecs(u64),
     /// Once for each host, at its start.
     PerHost,
-    /// It follows from another kind.
+    /// The fault follows from another kind.
     Follows,
 }
 
@@ -221,7 +223,7 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.as_str() == name)
     }
 
-    /// How often it comes up.
+    /// How often the fault occurs.
     pub(super) fn pace(self) -> Pace {
         use Pace::{EverySecs, Follows, PerHost, PerMillion};
         match self {

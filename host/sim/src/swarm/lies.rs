@@ -1,4 +1,4 @@
-//! Asking the policies: those that are bound, ones that fail, and ones that answer at random.
+//! The decisions of a random world: from the bound policies, from one that fails, or at random.
 
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::effect::Question;
@@ -13,7 +13,7 @@ use super::estate::Estate;
 use super::fault::Fault;
 
 impl Estate<'_> {
-    /// What the policies of the question's pool say, or whatever stands in for them.
+    /// The decision of the pool's policies, unless a fault replaces it.
     pub(super) fn play(&mut self, question: &Question) -> Decision {
         let input = question.input.clone();
         if self.chance.happens(Fault::PolicyFails) {
@@ -100,7 +100,7 @@ impl Estate<'_> {
         }
     }
 
-    /// One of these, or at times anybody's.
+    /// One of the known ids, or at times the id of any instance.
     fn some_id(&mut self, mut known: Vec<InstanceId>) -> InstanceId {
         if known.is_empty() || self.chance.percent(Stream::Lies, 20) {
             let all = self.clouds.world.instances();

@@ -1,5 +1,6 @@
-//! Random worlds: hosts, policies, clouds, stores, boxes and people that all go wrong in every way they can, on a
-//! virtual clock, and the guarantees checked after every step. The same seed gives the same run.
+//! Random worlds on a virtual clock. Hosts, policies, clouds, stores, boxes and people go wrong in
+//! every way that [`Fault`] names, and checks test the guarantees after every step. The same seed
+//! gives the same run.
 //!
 //! ```text
 //!            people, operators, other systems
@@ -11,13 +12,13 @@
 //!               clouds ────┴─────────────────────────────────►└─────────┘
 //! ```
 //!
-//! - [`Options`] describe a world, [`Fault`] names what can go wrong in it, [`run`] lets it run.
-//! - `estate` is the world with everybody in it and the one loop that lets time pass; `due` its queue.
+//! - [`Options`] describe a world, [`Fault`] names its possible faults, [`run`] runs it.
+//! - `estate` is the whole world with the one loop that advances time; `due` is its queue.
 //! - `surroundings`: the layer of faults and checks over the [`engine`](crate::engine), which runs the hosts;
 //!   `clouds`, `buckets`, `shelf`: the cloud and the store behind that layer.
-//! - `people`, `operators`, `boxes`, `lies`: who else acts.
-//! - [`digest`]: two numbers over all that leaves the cores, to compare two builds by.
-//! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still fails.
+//! - `people`, `operators`, `boxes`, `lies`: the other actors.
+//! - [`digest`]: two numbers over all effects of the cores, to compare two builds by.
+//! - `check`: the guarantees, from outside. [`shrink`]: the smallest world that still breaks one.
 
 mod boxes;
 mod buckets;
@@ -50,52 +51,54 @@ pub use shrink::{Smallest, shrink};
 
 use crate::timeline::Entry;
 
-/// The sets of policies that play in random worlds. The caller has bound each under its name as a pool.
+/// The sets of policies that random worlds use. The caller has bound each set under its name as a
+/// pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Casts {
-    /// Sets that bring a worker up: liveness is asked of them, and reloads choose among them.
+    /// Sets that bring a worker up. The liveness check applies to them, and reloads choose among
+    /// them.
     pub sound: Vec<String>,
-    /// Sets that need not.
+    /// Sets that may fail to bring a worker up.
     pub legacy: Vec<String>,
 }
 
 impl Casts {
-    /// All names.
+    /// The names of all sets.
     pub fn names(&self) -> Vec<String> {
         self.sound.iter().chain(&self.legacy).cloned().collect()
     }
 }
 
-/// What a run came to.
+/// The report of one run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// How long it was, on the virtual clock.
+    /// How long the run was, on the virtual clock.
     pub simulated: Millis,
-    /// How many workers there were.
+    /// How many workers the world had.
     pub workers: usize,
-    /// How often each kind of trouble came up, in the order of [`Fault::ALL`].
+    /// How often each kind of fault occurred, in the order of [`Fault::ALL`].
     pub fired: [u64; Fault::COUNT],
-    /// How many things happened.
+    /// How many steps the run took.
     pub steps: u64,
-    /// How many questions were put to policies.
+    /// How many questions policies got.
     pub decisions: u64,
-    /// What the guard refused, by rule.
+    /// The number of the guard's vetoes, by rule.
     pub vetoes: BTreeMap<Rule, u64>,
     /// The first guarantee that did not hold.
     pub violation: Option<Violation>,
-    /// What happened, line by line; empty unless it was asked for.
+    /// The timeline; empty unless the caller asked for it.
     pub trace: Vec<Entry>,
-    /// The digests over all that left the cores; `None` unless they were asked for.
+    /// The digests over all effects of the cores; `None` unless the caller asked for them.
     pub digested: Option<digest::Digested>,
 }
 
-/// Lets a random world run. `policies` answer for the pools that [`Casts`] name.
+/// Runs a random world. `policies` answer for the pools that [`Casts`] name.
 pub fn run(options: &Options, policies: &dyn Policies, casts: &Casts, is_traced: bool) -> Report {
     estate::Estate::new(options, policies, casts, is_traced).run()
 }
 
-/// Lets it run as [`run`] does, once for each digest of what leaves the cores; see [`digest`] for what that is. The
-/// report is about the first of both runs, but for a violation that only the second has.
+/// Runs a world as [`run`] does, once for each digest of the cores' effects; see [`digest`]. The
+/// report describes the first run, except for a violation that only the second run has.
 pub fn run_digested(
     options: &Options,
     policies: &dyn Policies,

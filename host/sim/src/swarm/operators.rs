@@ -1,4 +1,4 @@
-//! Operators, programs that want restarts, other systems, and whatever else comes by time.
+//! Operators, programs that ask for restarts, other systems, and the faults that come by time.
 
 use reeve_core::compute::Compute;
 use reeve_core::health::{Check, StatusChecks};
@@ -16,7 +16,7 @@ use crate::engine::ToHost;
 use crate::world::{Ailment, Boot};
 
 impl Estate<'_> {
-    /// Trouble that comes by time has come.
+    /// Carries out a fault that comes by time.
     pub(super) fn trouble_comes(&mut self, fault: Fault) {
         self.trace
             .tell(self.now, "trouble", || fault.as_str().to_owned());
@@ -45,7 +45,7 @@ impl Estate<'_> {
             Fault::Pause => {
                 let number = self.chance.pick(Stream::Detail, self.hosts.len());
                 let length = self.chance.millis(Stream::Detail, 1_000, 90_000);
-                // Every pause is over when the trouble is.
+                // A pause ends with the trouble at the latest.
                 let calms_at = BEGINS + self.options.troubled;
                 self.hosts[number].paused_until = (self.now + length).min(calms_at);
             }
@@ -90,7 +90,7 @@ impl Estate<'_> {
         self.send(number, ToHost::asked(worker.clone(), request, command));
     }
 
-    /// An operator loses patience while something is under way.
+    /// An operator gives a command while a change is under way.
     pub(super) fn person_interferes(&mut self, worker: &WorkerId) {
         let forgets = self.options.faults.contains(&Fault::OperatorForgets);
         if forgets && self.chance.percent(Stream::Users, 20) {
@@ -100,7 +100,7 @@ impl Estate<'_> {
         }
     }
 
-    /// An operator wants the worker restarted.
+    /// Asks a host to restart the worker.
     pub(super) fn ask_for_restart(&mut self, worker: &WorkerId, initiator: Initiator) {
         let causes = ["secret-changed", "probe-failed", "deploy"];
         let cause = causes[self.chance.pick(Stream::Users, causes.len())];
@@ -112,7 +112,7 @@ impl Estate<'_> {
         self.command(worker, Command::Restart(request));
     }
 
-    /// The response to an operator's command.
+    /// Takes the response to an operator's command.
     pub(super) fn reported(
         &mut self,
         worker: &WorkerId,
@@ -126,17 +126,17 @@ impl Estate<'_> {
         self.checks.reported(self.now, request, worker, &result);
     }
 
-    /// The operator who paused the worker takes it back.
+    /// The operator who paused the worker resumes it.
     pub(super) fn resume(&mut self, worker: WorkerId) {
         self.command(&worker, Command::Resume);
-        // It may be refused, or never heard of.
+        // The host may refuse the command or never get it, so the operator tries again.
         if self.shelf.truth(&worker).record.paused.is_some() {
             let again = self.chance.millis(Stream::Users, 5_000, 30_000);
             self.queue.put(self.now + again, Due::Resumes(worker));
         }
     }
 
-    /// No pause outlives the trouble.
+    /// Resumes every worker at the end of the trouble.
     pub(super) fn resume_all(&mut self) {
         let workers: Vec<_> = self.spec.workers.keys().cloned().collect();
         for worker in workers {
@@ -199,7 +199,7 @@ impl Estate<'_> {
         self.look();
     }
 
-    /// The software of an instance does not answer any more, or answers what it should not; or it does again.
+    /// Makes the software of an instance fail in one of several ways, or cures it.
     fn software_ails(&mut self) {
         let Some(id) = self.some_live_instance() else {
             return;
@@ -214,7 +214,7 @@ impl Estate<'_> {
         self.clouds.world.ail(&id, ailment);
     }
 
-    /// EC2 finds something wrong with an instance, or nothing any more.
+    /// Makes EC2's status checks of an instance report a problem, or ends that report.
     fn checks_are_impaired(&mut self) {
         let Some(id) = self.some_live_instance() else {
             return;
@@ -229,7 +229,7 @@ impl Estate<'_> {
         self.clouds.world.check(&id, checks);
     }
 
-    /// With the trouble, whatever ails is cured.
+    /// Cures every instance at the end of the trouble.
     pub(super) fn all_are_cured(&mut self) {
         let all = self.clouds.world.instances();
         let all: Vec<_> = all.map(|instance| instance.id.clone()).collect();

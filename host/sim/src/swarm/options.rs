@@ -1,4 +1,4 @@
-//! What a random world is like: everything is drawn from the seed, and anything can be set instead.
+//! The options of a random world. The seed draws all of them, and a caller may change any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,43 +17,44 @@ use reeve_core::time::{Millis, UtcOffset};
 
 use super::fault::Fault;
 
-/// The tag that all simulated fleets find their instances by.
+/// The key of the tag by which all simulated fleets find their instances.
 pub(super) const TAG_KEY: &str = "Name";
-/// The cluster of those fleets that are Fargate tasks.
+/// The cluster of the Fargate pools.
 const CLUSTER: &str = "swarm";
-/// The stream that says where a pool lives and how its health is looked after; those of the world's draws
-/// are below it, those of the faults above.
+/// The random stream for a pool's compute and health. The world's streams have lower numbers, the
+/// faults' streams higher ones.
 const COMPUTE_AND_HEALTH: u64 = 50;
 
-/// One random world, described.
+/// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Everything that is drawn is drawn from it.
+    /// The seed of every random draw.
     pub seed: u64,
-    /// How many hosts share the workers; one has a store of its own unless `shared_store` says otherwise.
+    /// How many hosts share the workers. A single host has a store of its own, unless
+    /// `shared_store` is set.
     pub hosts: usize,
     /// Whether the store says of itself that other hosts may write to it.
     pub shared_store: bool,
     /// The pools.
     pub pools: Vec<PoolOptions>,
-    /// The workers, each by the place of its pool.
+    /// The workers, each as the index of its pool.
     pub workers: Vec<usize>,
-    /// How long faults come up.
+    /// How long faults occur.
     pub troubled: Millis,
     /// The kinds of trouble this world has.
     pub faults: BTreeSet<Fault>,
-    /// Single occurrences that are left out, counted from 1: what a failing run is made smaller by.
+    /// Single occurrences that are left out, counted from 1. The shrinker mutes them.
     pub muted: BTreeSet<(Fault, u64)>,
-    /// Ends the run so long after its begin, whatever is still to come; `None`: when all is well again.
+    /// How long after its begin the run ends; `None`: it ends when every worker has recovered.
     pub cut: Option<Millis>,
 }
 
 /// One pool of a random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// The name under which the caller has bound the policies of this pool.
+    /// The name under which the caller bound the policies of this pool.
     pub cast: String,
-    /// Where its instances live.
+    /// Whether its instances run on EC2 or Fargate.
     pub compute: Compute,
     /// How its instances are restarted.
     pub restart_by: RestartBy,
@@ -63,11 +64,11 @@ pub struct PoolOptions {
     pub boxes: bool,
     /// Whether its demand is measured.
     pub demand: bool,
-    /// How the health of its workers is looked after; `None`: not at all.
+    /// How the health of its workers is checked; `None`: not at all.
     pub health: Option<HealthSpec>,
     /// An instance used more recently than this is kept.
     pub idle_min: Millis,
-    /// Between the mark and the end of a reap.
+    /// The time between the mark and the end of a reap.
     pub drain: Millis,
     /// How long an orphan is left alone.
     pub orphan_grace: Millis,
@@ -78,7 +79,7 @@ pub struct PoolOptions {
 }
 
 impl Options {
-    /// The world of this seed, with policies of these casts.
+    /// Draws the world of a seed, with policies of these casts.
     pub fn draw(seed: u64, casts: &[String]) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
@@ -91,7 +92,7 @@ impl Options {
         let workers = (0..between(1, 3))
             .map(|_| between(0, last) as usize)
             .collect();
-        // Not all trouble at once: most of it hides what the rest would show.
+        // A world has a share of the faults only, because many faults at once hide each other.
         let share = [20, 35, 50, 70][between(0, 3) as usize];
         let faults = Fault::ALL
             .into_iter()
@@ -100,7 +101,7 @@ impl Options {
                 *fault == Fault::Throttled || drawn < share
             })
             .collect();
-        // From a stream of their own: they do not reshuffle the rest.
+        // Compute and health have a stream of their own, which leaves the other draws unchanged.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(COMPUTE_AND_HEALTH);
         let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
@@ -163,7 +164,7 @@ impl PoolOptions {
         }
     }
 
-    /// Nothing starts a task again, so it is replaced.
+    /// Puts the pool on Fargate. A task cannot be started again, so a restart replaces it.
     fn live_in_fargate(&mut self) {
         self.compute = Compute::Fargate {
             cluster: CLUSTER.to_owned(),
@@ -171,7 +172,7 @@ impl PoolOptions {
         self.restart_by = RestartBy::Replace;
     }
 
-    /// How its boxes show which instance they are: a task has no instance document.
+    /// How its boxes prove their instance: a task has no instance document.
     fn proof(&self) -> ProofKind {
         match self.compute {
             Compute::Ec2 => ProofKind::InstanceDocument,
@@ -253,7 +254,7 @@ fn demand() -> DemandSpec {
     }
 }
 
-/// The name of the pool at this place.
+/// The name of the pool at this index.
 pub(super) fn pool_name(place: usize) -> PoolName {
     PoolName::new(format!("pool-{}", place + 1))
 }

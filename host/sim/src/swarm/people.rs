@@ -1,5 +1,5 @@
-//! Who uses the workers: they ask where their worker is, deliver to it, come back when told, fall silent for a
-//! while, and go away without a word.
+//! The users of the workers. A user asks for the address of its worker, delivers to it, and comes
+//! back when told. A user may also fall silent for a while, or leave before the response.
 
 use std::collections::BTreeMap;
 
@@ -17,29 +17,30 @@ use super::estate::Estate;
 use super::fault::Fault;
 use crate::engine::{Drive as _, Life, ToHost, statement};
 
-/// Everybody outside.
+/// All users, and their pending requests.
 pub(super) struct People {
     users: Vec<User>,
     pub(super) requests: RequestId,
-    /// Who waits for which answer.
+    /// The pending requests of callers.
     pub(super) asking: BTreeMap<RequestId, Asking>,
 }
 
 /// An application that uses one worker.
 struct User {
     worker: WorkerId,
-    /// The host on its own machine.
+    /// The host that the user asks most of the time.
     mine: usize,
-    /// It is silent until then.
+    /// Until when the user is silent.
     away_until: Instant,
-    /// What it was given last, while that works.
+    /// The instance that the user got last, while deliveries to it work.
     instance: Option<InstanceId>,
     is_waiting: bool,
-    /// Whether it reports what it delivers. Of one that does not, the store hears what it was handed out.
+    /// Whether the user reports its deliveries. If not, the store learns only the addresses handed
+    /// out to it.
     reports: bool,
 }
 
-/// A question that is not answered yet.
+/// A resolve without a response.
 pub(super) struct Asking {
     pub(super) user: Option<usize>,
     pub(super) worker: WorkerId,
@@ -69,17 +70,17 @@ impl People {
 }
 
 impl Estate<'_> {
-    /// One step of a user's day.
+    /// Lets a user ask, deliver or fall silent.
     pub(super) fn user_acts(&mut self, user: usize) {
         if self.chance.is_calm {
-            // Everybody wants their worker now.
+            // After the trouble, every user asks for its worker again and again.
             self.ask(user);
             let again = self.chance.millis(Stream::Users, 5_000, 15_000);
             return self.queue.put(self.now + again, Due::User(user));
         }
         if self.now >= self.people.users[user].away_until {
             match self.people.users[user].instance.clone() {
-                // The address is used again for a while before anybody asks anew.
+                // A user often uses its address again before it asks anew.
                 Some(instance) if self.chance.percent(Stream::Users, 40) => {
                     self.deliver(user, instance);
                 }
@@ -94,7 +95,7 @@ impl Estate<'_> {
         self.queue.put(self.now + next, Due::User(user));
     }
 
-    /// A user asks where its worker is.
+    /// Lets a user ask for the address of its worker.
     pub(super) fn ask(&mut self, user: usize) {
         if self.people.users[user].is_waiting {
             return;
@@ -107,7 +108,7 @@ impl Estate<'_> {
         }
     }
 
-    /// Sends a question to a host; `None`: none is up.
+    /// Sends a resolve to a host; `None`: no host is up.
     fn send_ask(
         &mut self,
         user: Option<usize>,
@@ -116,7 +117,7 @@ impl Estate<'_> {
     ) -> Option<RequestId> {
         let number = self.door(mine)?;
         let request = self.request();
-        // Most leave it to the host how long they wait.
+        // Most callers leave the length of the wait to the host.
         let is_patient = !self.chance.percent(Stream::Users, 70);
         let wait = is_patient.then(|| self.chance.millis(Stream::Users, 1_000, 20_000));
         let to = self.hosts[number].life();
@@ -140,7 +141,7 @@ impl Estate<'_> {
         Some(request)
     }
 
-    /// Many ask at once, at every door.
+    /// Lets many callers ask at once, at every host.
     pub(super) fn burst(&mut self) {
         let user = self.chance.pick(Stream::Users, self.people.users());
         let worker = self.people.users[user].worker.clone();
@@ -150,7 +151,7 @@ impl Estate<'_> {
         }
     }
 
-    /// A caller is answered.
+    /// Takes the response to a caller.
     pub(super) fn answered(&mut self, request: RequestId, answer: &Resolution) {
         let Some(asking) = self.people.asking.remove(&request) else {
             return self.checks.on_stray_response(self.now, request);
@@ -188,7 +189,8 @@ impl Estate<'_> {
         }
     }
 
-    /// A user hands the instance a message; who reaches it says so, who does not asks anew.
+    /// Lets a user deliver a message to the instance. The user reports a delivery, and asks anew
+    /// after a failed one.
     pub(super) fn deliver(&mut self, user: usize, id: InstanceId) {
         let worker = self.people.users[user].worker.clone();
         let instance = self.clouds.world.instance(&id);
@@ -212,7 +214,7 @@ impl Estate<'_> {
         }
     }
 
-    /// The worker's user keeps the address that it has had all along.
+    /// Lets the worker's user deliver to the instance at once.
     pub(super) fn use_at_once(&mut self, worker: &WorkerId, instance: InstanceId) {
         let user = self
             .people
@@ -238,7 +240,7 @@ impl Estate<'_> {
         self.send(number, ToHost::asked(worker.clone(), request, said));
     }
 
-    /// One who asked goes away.
+    /// Lets a caller leave before its response.
     pub(super) fn caller_leaves(&mut self, request: RequestId) {
         let Some(asking) = self.people.asking.remove(&request) else {
             return;
@@ -253,7 +255,7 @@ impl Estate<'_> {
         }
     }
 
-    /// A caller that waited for a host that is gone asks another one.
+    /// Breaks the connections of a host that ended: its callers ask again.
     pub(super) fn connections_break(&mut self, number: usize) {
         let broken: Vec<_> = self
             .people

@@ -1,4 +1,4 @@
-//! The store as hosts meet it: calls that fail, that are carried out and not answered, and that take long.
+//! The store as hosts see it: a call may fail, lose its response or take long.
 
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, Touch, Touched, Write};
@@ -8,9 +8,9 @@ use super::chance::Chance;
 use super::fault::Fault;
 use crate::store::MemoryStore;
 
-/// The records, and what stands between them and the hosts.
+/// The records, and the faults between the records and the hosts.
 pub(super) struct Shelf {
-    /// What is true of the records.
+    /// The true records.
     pub(super) store: MemoryStore,
     down_until: Instant,
 }
@@ -23,18 +23,18 @@ impl Shelf {
         }
     }
 
-    /// No call is answered until then.
+    /// Lets every call fail until `until`.
     pub(super) fn take_down(&mut self, until: Instant) {
         self.down_until = until;
     }
 
-    /// The record as it is.
+    /// The true record of a worker.
     pub(super) fn truth(&self, worker: &WorkerId) -> Stored {
         let read = self.store.read_now(worker).ok().flatten();
         read.unwrap_or_default()
     }
 
-    /// Whether a host that starts now can read it.
+    /// Whether a host that starts at `now` can read the store.
     pub(super) fn is_up(&self, now: Instant) -> bool {
         now >= self.down_until
     }
@@ -49,7 +49,7 @@ impl Shelf {
         self.store.read_now(worker)
     }
 
-    /// What the caller hears of a write, and whether it was carried out.
+    /// Writes a record. Returns the response that the host gets, and whether the store wrote.
     pub(super) fn commit(
         &self,
         now: Instant,

@@ -1,8 +1,9 @@
-//! From a world in which a guarantee does not hold to the smallest one in which it still does not.
+//! Reduces a world that breaks a guarantee to the smallest one that still breaks it.
 //!
-//! What is left out is tried in this order: whole kinds of trouble, hosts, single occurrences by halves
-//! (delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"). Each kind of choice
-//! has a random stream of its own, so leaving something out leaves the rest as it was.
+//! The shrinker leaves out whole kinds of trouble first, then hosts, then single occurrences by
+//! halves (delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing
+//! Input"). Each kind of choice has its own random stream, so a cut leaves the other choices
+//! unchanged.
 
 use reeve_core::ports::Policies;
 
@@ -10,12 +11,12 @@ use super::estate::BEGINS;
 use super::fault::Fault;
 use super::{Casts, Options, Report, run};
 
-/// A world that fails, and what it came to.
+/// The smallest failing world that was found.
 #[derive(Clone, Debug)]
 pub struct Smallest {
-    /// The world.
+    /// The options of the world.
     pub options: Options,
-    /// What it came to, with its trace.
+    /// The report of the world's run, with its trace.
     pub report: Report,
     /// How many worlds were tried.
     pub tried: usize,
@@ -76,7 +77,7 @@ impl Shrinker<'_> {
         fails_alike
     }
 
-    /// Nothing after the failure matters.
+    /// Ends the world at the violation: nothing after it matters.
     fn cut(&mut self) {
         if let Some(violation) = &self.report.violation {
             self.options.cut = Some(violation.at.since(BEGINS));
@@ -133,7 +134,7 @@ impl Shrinker<'_> {
         }
     }
 
-    /// What came up in the latest failing run and is not muted.
+    /// The occurrences of the latest failing run that are not muted.
     fn occurrences(&self) -> Vec<(Fault, u64)> {
         let mut all = Vec::new();
         for fault in Fault::ALL {

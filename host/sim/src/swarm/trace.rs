@@ -1,4 +1,4 @@
-//! What happened in a random world, line by line. Lines are made only where a reader wants them.
+//! The timeline of a random world. Lines are built only if the caller asked for a trace.
 
 use reeve_core::time::Instant;
 
@@ -11,7 +11,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// One that keeps lines, or does not.
+    /// A trace that keeps lines, or builds none.
     pub(super) fn new(is_kept: bool) -> Self {
         Self {
             lines: is_kept.then(Vec::new),
