@@ -1,5 +1,5 @@
-//! What the simulated cloud answers: the same queries, mutations and errors as EC2, ECS and SSM. Launches are
-//! in [`launch`](super::launch).
+//! The calls of the simulated cloud: the same queries, mutations and errors as EC2, ECS and SSM.
+//! Launches are in [`launch`](super::launch).
 
 use reeve_core::cloud::{
     CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, Query, Reading,
@@ -15,7 +15,7 @@ impl World {
     /// Answers a query at the clock's time.
     ///
     /// # Errors
-    /// What [`trouble`](World::trouble) was told.
+    /// The error that [`trouble`](World::trouble) set for this kind of query.
     pub fn query(&self, query: &Query) -> Result<Reading, CloudError> {
         if let Some(error) = self.trouble.error(query) {
             return Err(error);
@@ -73,10 +73,11 @@ impl World {
         })
     }
 
-    /// Carries out a mutation at the clock's time, asking no guard: the world has none.
+    /// Carries out a mutation at the clock's time, without a permit: the world has no guard.
     ///
     /// # Errors
-    /// What EC2 and ECS answer: an unknown id, a state that does not allow it, a token used otherwise.
+    /// The errors of EC2 and ECS, for an unknown id, a state that forbids the call, or a token used
+    /// with other parameters. [`fault`](World::fault) may set another error.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         let befalls = |fault: &super::Fault| fault.kind == mutation.kind();
         let position = self.faults.iter().position(befalls);
@@ -133,7 +134,7 @@ impl World {
         let now = self.now;
         let instance = self.of_kind(compute, OPERATION, id)?;
         match instance.state {
-            // Starting what is up or coming up is answered with its state, and changes nothing.
+            // EC2 accepts a start of a pending or running instance, and changes nothing.
             InstanceState::Pending | InstanceState::Running => Ok(Outcome::Accepted),
             InstanceState::Stopped => {
                 let boot = self.next_boot.take().unwrap_or(drawn);
@@ -145,7 +146,8 @@ impl World {
         }
     }
 
-    /// `StopTask` is the end of a task, and of one that has ended it is accepted while that one is shown.
+    /// Stops or terminates an instance. `StopTask` ends a task for good, and ECS accepts it for an
+    /// ended task as long as it shows that task.
     fn end(
         &mut self,
         compute: &Compute,
@@ -184,7 +186,8 @@ impl World {
         }
     }
 
-    /// EC2 knows no tasks, and a cluster only its own.
+    /// Finds the instance where the call looks: EC2 knows no tasks, and a cluster knows only its
+    /// own.
     fn of_kind(
         &mut self,
         compute: &Compute,

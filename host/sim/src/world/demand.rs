@@ -1,5 +1,5 @@
-//! What the simulated metrics say: every instance publishes, for each period of its life, how many requests
-//! reached it, zeros included.
+//! The simulated metrics: every instance publishes how many requests reached it in each period of
+//! its life, zeros included.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Chance, from the seed. Each kind of choice has a stream of its own, so that adding one does not
-//! reshuffle the others.
+//! Random draws from the seed. Each kind of choice has its own stream, so a new kind does not
+//! change the draws of the others.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -31,8 +31,8 @@ impl Draws {
         }
     }
 
-    /// About 16 s from `pending` to `running` in a public measurement, and an address 1 to 5 s after that
-    /// (docs/incidents.md#ip-race).
+    /// A boot: about 16 s from `pending` to `running`, as in a public measurement, and an address 1
+    /// to 5 s later (docs/incidents.md#ip-race).
     pub(super) fn boot(&mut self) -> Boot {
         Boot {
             pending: between(&mut self.boot, 12_000, 20_000),
@@ -40,7 +40,7 @@ impl Draws {
         }
     }
 
-    /// Stops have no documented duration; these are the short ones.
+    /// The length of a stop. AWS documents none; the swarm also draws longer ones.
     pub(super) fn stop(&mut self) -> Millis {
         between(&mut self.stop, 10_000, 40_000)
     }

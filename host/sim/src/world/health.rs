@@ -1,5 +1,5 @@
-//! How instances answer when they are probed, and what EC2's status checks say of them. An ailment belongs to one life:
-//! a restart cures it, as it does most of the time.
+//! How instances answer probes, and what EC2's status checks report of them. An ailment belongs to
+//! one life of an instance, so a restart cures it.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,27 @@ use super::{SimInstance, World};
 /// What is wrong with the software on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ailment {
-    /// Nothing listens.
+    /// No process listens, so connections are refused.
     Refuses,
     /// Connections are accepted, and every request is answered with this status.
     Answers(u16),
-    /// Connections are accepted, and nothing is said.
+    /// Connections are accepted, but requests get no response.
     Silent,
-    /// Not even connections are accepted.
+    /// Connections are neither accepted nor refused.
     Hangs,
 }
 
-/// The ailments there are, and the checks that say something else than the usual.
+/// The ailments of the software, and the status checks that differ from the usual ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ailments {
     software: BTreeMap<(InstanceId, Instant), Ailment>,
     checks: BTreeMap<(InstanceId, Instant), StatusChecks>,
-    /// Nothing can be probed from this host, for this reason.
+    /// Why no probe can leave the host; `None`: probes leave it.
     untried: Option<String>,
 }
 
 impl World {
-    /// Lets the software of an instance ail until its life ends; `None`: it is cured.
+    /// Gives the software of an instance an ailment until its life ends; `None` cures it.
     pub fn ail(&mut self, id: &InstanceId, ailment: Option<Ailment>) {
         let Some(life) = self.life(id) else {
             return;
@@ -44,7 +44,7 @@ impl World {
         };
     }
 
-    /// Lets the status checks of an instance say this until its life ends; `None`: the usual.
+    /// Makes the status checks of an instance report this until its life ends; `None`: the usual.
     pub fn check(&mut self, id: &InstanceId, checks: Option<StatusChecks>) {
         let Some(life) = self.life(id) else {
             return;
@@ -55,12 +55,12 @@ impl World {
         };
     }
 
-    /// Lets no probe leave the host, for this reason; `None`: they do again.
+    /// Keeps every probe from leaving the host, for this reason; `None` ends that.
     pub fn keep_probes_back(&mut self, why: Option<&str>) {
         self.ailments.untried = why.map(str::to_owned);
     }
 
-    /// What comes of a probe that arrives now, and whether it takes all of its time.
+    /// The result of a probe that arrives now, and whether the probe takes its whole timeout.
     pub fn probe(&self, target: &Target) -> (Probed, bool) {
         if let Some(why) = &self.ailments.untried {
             return (Probed::NotTried(why.clone()), false);
@@ -91,7 +91,8 @@ impl World {
         }
     }
 
-    /// The status checks of one instance; `None`: EC2 shows those of running instances only.
+    /// The status checks of one instance. EC2 shows them for running instances only; `None`: it
+    /// does not run.
     pub(super) fn status_checks(&self, id: &InstanceId) -> Option<StatusChecks> {
         /// EC2 makes the first checks within minutes of the start.
         const FIRST_CHECKS: Millis = Millis::from_secs(120);

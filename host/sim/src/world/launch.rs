@@ -1,4 +1,4 @@
-//! Launches, and what a launch's token makes of a replay.
+//! Launches, and the replay of a launch by its token.
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
 use reeve_core::compute::{Compute, LaunchSource};
@@ -11,11 +11,10 @@ use super::calls::error;
 /// A launch that was carried out, under its token.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
-    /// As it was asked for.
+    /// The mutation that launched it. A replay must be equal.
     mutation: Mutation,
-    /// What came into being.
+    /// The instance that the launch created.
     pub(super) id: InstanceId,
-    /// When.
     at: Instant,
 }
 
@@ -56,8 +55,9 @@ impl World {
         }
     }
 
-    /// EC2 remembers a token for longer than any story lasts. ECS forgets it after 24 hours or an hour after
-    /// the task's end, which is as long as the task is shown (ECS API reference, "Ensuring idempotency").
+    /// Whether the cloud has forgotten the token. EC2 remembers a token for longer than any story
+    /// lasts. ECS forgets it after 24 hours, or an hour after the task's end, when it no longer
+    /// shows the task (ECS API reference, "Ensuring idempotency").
     fn is_forgotten(&self, first: &Launch, source: &LaunchSource) -> bool {
         const ECS_REMEMBERS: Millis = Millis::from_secs(24 * 3600);
         match source {

@@ -13,14 +13,14 @@ use super::{Happening, What};
 /// How long the steps of a boot take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// From launch to `running`.
+    /// From `pending` to `running`.
     pub pending: Millis,
     /// From `running` to the addresses.
     pub address_after: Millis,
 }
 
 impl Boot {
-    /// A boot that takes no time: for what was there before the story begins.
+    /// A boot that takes no time, for instances from before the story begins.
     pub fn instant() -> Self {
         Self {
             pending: Millis::ZERO,
@@ -34,11 +34,11 @@ impl Boot {
 pub struct SimInstance {
     /// Its id.
     pub id: InstanceId,
-    /// Its state now.
+    /// Its current state.
     pub state: InstanceState,
-    /// Since when.
+    /// When it entered that state.
     pub state_since: Instant,
-    /// What it is.
+    /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
@@ -83,7 +83,7 @@ impl SimInstance {
         instance
     }
 
-    /// Begins to boot, at launch or when started.
+    /// Begins to boot, at a launch or a start.
     pub(super) fn boot(&mut self, boot: Boot, now: Instant) {
         self.place(InstanceState::Pending, now);
         self.launched_at = now;
@@ -94,7 +94,7 @@ impl SimInstance {
         ];
     }
 
-    /// Begins to stop or to terminate, and is at rest after this long.
+    /// Begins to stop or to terminate: it enters `by` at once, and `rest` after this time.
     pub(super) fn end(
         &mut self,
         by: InstanceState,
@@ -106,7 +106,7 @@ impl SimInstance {
         self.next = vec![(now + after, Change::State(rest))];
     }
 
-    /// Puts it into a state at once; addresses go with the life that had them.
+    /// Puts the instance into a state at once. It loses its addresses and its due changes.
     pub(super) fn place(&mut self, state: InstanceState, now: Instant) {
         self.state = state;
         self.state_since = now;
@@ -140,7 +140,7 @@ impl SimInstance {
         self.next.first().map(|(at, _)| *at)
     }
 
-    /// Requests that reached it within this long before `now`.
+    /// How many requests reached it within this window before `now`.
     pub fn invocations_within(&self, now: Instant, window: Millis) -> u32 {
         let within = self
             .invocations
@@ -149,7 +149,7 @@ impl SimInstance {
         u32::try_from(within.count()).unwrap_or(u32::MAX)
     }
 
-    /// The address, once assigned.
+    /// Its private address, once assigned.
     pub fn private_ip(&self) -> Option<IpAddr> {
         let [high, low] = u16::try_from(self.number % 65_536)
             .unwrap_or(0)
@@ -158,7 +158,7 @@ impl SimInstance {
             .then(|| IpAddr::V4(Ipv4Addr::new(10, 0, high, low)))
     }
 
-    /// What a describe call says of it.
+    /// The reading that a describe call returns.
     pub fn reading(&self) -> Instance {
         Instance {
             id: self.id.clone(),

@@ -1,10 +1,10 @@
-//! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a clock
-//! that the caller moves. Everything it draws comes from its seed.
+//! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a
+//! clock that the caller moves. All its random draws come from its seed.
 //!
-//! Modelled after docs/aws-facts.md: an instance is `pending` for a while, then `running`, and its addresses
-//! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch
-//! token answers a replay with the first launch's instance. A Fargate task is an instance that can only be ended,
-//! is seen through its cluster alone, and whose token is forgotten with it.
+//! It follows docs/aws-facts.md. An instance is `pending` for a while, then `running`, and gets its
+//! addresses later. A stop takes time. A terminated instance stays visible for an hour. A replayed
+//! launch token returns the first launch's instance. A Fargate task is an instance that cannot be
+//! stopped and started again. Only its cluster shows it, and its token is forgotten with it.
 
 mod calls;
 mod demand;
@@ -44,36 +44,37 @@ pub struct World {
     happened: Vec<Happening>,
 }
 
-/// Something that goes wrong with one mutation.
+/// A failure of one mutation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The kind of mutation it befalls; others pass before it.
+    /// The kind of mutation that fails; other kinds pass.
     pub kind: MutationKind,
-    /// Whether the mutation is carried out all the same: a reply that is lost after the effect.
+    /// Whether the mutation is carried out although the caller gets the error, as with a lost
+    /// reply.
     pub carried_out: bool,
-    /// What the caller gets instead of the reply.
+    /// The error that the caller gets instead of the reply.
     pub error: CloudErrorKind,
-    /// The provider's code.
+    /// The provider's code of the error.
     pub code: &'static str,
 }
 
-/// Something an onlooker of the cloud would see.
+/// A change in the cloud that an observer sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happening {
-    /// When.
+    /// The time of the change.
     pub at: Instant,
-    /// Of which instance.
+    /// The instance that changed.
     pub id: InstanceId,
-    /// What.
+    /// The kind of change.
     pub what: What,
 }
 
-/// What an onlooker sees of an instance.
+/// The kind of change of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It came into being.
+    /// It was launched, by reeve or by another system.
     Launched,
-    /// A stopped one was started.
+    /// It was stopped and has been started.
     Started,
     /// It was told to stop.
     StopRequested,
@@ -104,12 +105,13 @@ impl World {
         }
     }
 
-    /// The time.
+    /// The time of the world's clock.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// Moves the clock; instances change as their time comes. The clock never goes back.
+    /// Moves the clock, and makes the changes of instances that are due. The clock never runs
+    /// backwards.
     pub fn advance(&mut self, now: Instant) {
         /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance"), a stopped
         /// task for at least one (ECS API reference, DescribeTasks).
@@ -135,27 +137,28 @@ impl World {
             .min()
     }
 
-    /// What happened since this was last called, oldest first.
+    /// Takes the changes since the last call, oldest first.
     pub fn take_happened(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.happened)
     }
 
-    /// How the next launched or started instance boots, instead of what would be drawn.
+    /// Sets how the next launched or started instance boots, instead of a draw.
     pub fn next_boot(&mut self, boot: Boot) {
         self.next_boot = Some(boot);
     }
 
-    /// How long the next instance takes to stop or to terminate, instead of what would be drawn.
+    /// Sets how long the next instance takes to stop or to terminate, instead of a draw.
     pub fn next_stop(&mut self, length: Millis) {
         self.next_stop = Some(length);
     }
 
-    /// Lets one mutation go wrong; faults of the same kind befall it in the order they were given.
+    /// Makes one mutation fail. Faults of the same kind apply in the order in which they were
+    /// given.
     pub fn fault(&mut self, fault: Fault) {
         self.faults.push_back(fault);
     }
 
-    /// Puts an instance there that something else than reeve launched, with this boot.
+    /// Adds an instance that another system launched, with this boot.
     pub fn launch_elsewhere(&mut self, id: &str, tag: (&str, &str), boot: Boot) -> InstanceId {
         let id = InstanceId::from(id);
         let tags = BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]);
@@ -163,7 +166,8 @@ impl World {
         id
     }
 
-    /// The same, with further tags.
+    /// Adds an instance with further tags that another system launched, with a boot that takes no
+    /// time.
     pub fn launch_tagged(
         &mut self,
         id: &str,
@@ -177,7 +181,7 @@ impl World {
         id
     }
 
-    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags and this boot.
+    /// Adds a Fargate task that another system ran in a cluster, with these tags and this boot.
     pub fn run_elsewhere(
         &mut self,
         id: &str,
@@ -195,7 +199,7 @@ impl World {
         id
     }
 
-    /// Puts an instance there that was stopped long ago.
+    /// Adds an instance that was stopped before the story begins.
     pub fn place_stopped(&mut self, id: &str, tag: (&str, &str)) -> InstanceId {
         let id = self.launch_elsewhere(id, tag, Boot::instant());
         self.advance(self.now);
@@ -206,20 +210,20 @@ impl World {
         id
     }
 
-    /// Writes a pointer as something else than reeve would.
+    /// Writes a pointer as another system would.
     pub fn place_pointer(&mut self, name: &PointerName, value: &str) {
         self.pointers.insert(name.clone(), value.to_owned());
     }
 
-    /// What a pointer says, as stored.
+    /// The stored value of a pointer.
     pub fn pointer(&self, name: &PointerName) -> Option<&str> {
         self.pointers.get(name).map(String::as_str)
     }
 
-    /// Stops an instance as something else than reeve would.
+    /// Stops an instance as another system would. A task is terminated.
     pub fn stop_elsewhere(&mut self, id: &InstanceId) {
         let Some(instance) = self.instances.get(id) else {
-            // An onlooker's stop of what is not there is without effect.
+            // A stop of an instance that does not exist has no effect.
             return;
         };
         let compute = instance.compute.clone();
@@ -238,11 +242,11 @@ impl World {
                 clear_pointer,
             },
         };
-        // One that is down already stays as it is.
+        // An instance that is down already stays as it is.
         let _ = self.carry_out(&mutation);
     }
 
-    /// Takes an instance back, as the provider does with one that was let on the spot market.
+    /// Reclaims an instance, as the provider does on the spot market.
     pub fn reclaim(&mut self, id: &InstanceId) {
         let Some(instance) = self.instances.get(id) else {
             return;
@@ -253,11 +257,11 @@ impl World {
             id: id.clone(),
             clear_pointer: None,
         };
-        // One that is gone already stays gone.
+        // A terminated instance stays terminated.
         let _ = self.carry_out(&mutation);
     }
 
-    /// The instance that a launch token has made.
+    /// The instance that the launch with this token created.
     pub fn launched_by(&self, token: &LaunchToken) -> Option<&InstanceId> {
         self.launches.get(token).map(|launch| &launch.id)
     }

@@ -1,5 +1,5 @@
-//! What is wrong with the cloud's answers to queries. Queries change nothing, so unlike a [`Fault`](super::Fault)
-//! of a mutation, trouble lasts until it is taken back.
+//! Trouble with the cloud's responses to queries. Queries change nothing, so trouble lasts until it
+//! is taken back, unlike a [`Fault`](super::Fault) of one mutation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,23 @@ use reeve_core::instance::Instance;
 
 use super::{SimInstance, World};
 
-/// Trouble with queries, each kind by itself.
+/// The trouble with queries. The fields are independent of each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// Queries of these kinds are answered with an error.
+    /// Queries of these kinds get an error.
     pub unanswered: BTreeSet<Asked>,
-    /// Scans do not show these instances: a page that was lost.
+    /// Scans leave these instances out, as if a page were lost.
     pub hidden_from_scans: BTreeSet<InstanceId>,
-    /// Scans show these instances so, whatever has become of them: readings that lag behind.
+    /// Scans show these readings of instances, which lag behind the true state.
     pub lagging_in_scans: BTreeMap<InstanceId, Instance>,
-    /// The metrics of these instances come in part.
+    /// The metrics of these instances are incomplete.
     pub partial_metrics: BTreeSet<InstanceId>,
 }
 
 /// The kinds of query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asked {
-    /// What the pointer says.
+    /// The value of the pointer.
     Pointer,
     /// One instance by its id.
     Instance,
@@ -59,7 +59,7 @@ impl Asked {
 }
 
 impl Trouble {
-    /// The error a query is answered with, if it is.
+    /// The error that a query gets, if the trouble is about its kind.
     pub(super) fn error(&self, query: &Query) -> Option<CloudError> {
         let asked = Asked::of(query);
         self.unanswered.contains(&asked).then(|| CloudError {
@@ -71,7 +71,7 @@ impl Trouble {
         })
     }
 
-    /// What a scan says of an instance; `None`: it does not show it.
+    /// The reading of an instance in a scan; `None`: the scan leaves it out.
     pub(super) fn in_scan(&self, instance: &SimInstance) -> Option<Instance> {
         if self.hidden_from_scans.contains(&instance.id) {
             return None;
@@ -82,7 +82,7 @@ impl Trouble {
 }
 
 impl World {
-    /// Lets queries go wrong in this way from now on; the default is no trouble at all.
+    /// Sets the trouble with queries; the default is none.
     pub fn trouble(&mut self, trouble: Trouble) {
         self.trouble = trouble;
     }

@@ -1,5 +1,5 @@
-//! One line of a digest: a kind and a JSON object, in which the places of ids are known, so that they can be written as
-//! they are or numbered anew.
+//! One line of a digest: a kind and a JSON object. The line knows the places of its ids, so an id
+//! can be written as it is or with a new number.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::numbers::Numbers;
 
-/// What a line is to the canonical digest.
+/// How the canonical digest treats a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     /// A commit or a mutation: kept in order.
@@ -18,7 +18,7 @@ pub(super) enum Class {
     Journal,
     /// A response, a notice, a refresh of activity, a query, a probe, a question to a policy: sorted.
     Set,
-    /// What is published of a worker: only the last of a step counts.
+    /// A published or withdrawn route: only the last of a worker in a step counts.
     Route,
     /// A timer: in the strict digest only.
     Timer,
@@ -27,9 +27,9 @@ pub(super) enum Class {
 /// An id within a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Id {
-    /// A decision.
+    /// The id of a decision.
     Decision(DecisionId),
-    /// A policy's component.
+    /// The digest of a policy's component.
     Component(Digest),
 }
 
@@ -38,10 +38,10 @@ pub(super) enum Id {
 pub(super) struct Line {
     kind: &'static str,
     class: Class,
-    /// Whom it is about; for what concerns a pool, the pool's name.
+    /// The worker that the line is about; for a line about a pool, the pool's name.
     worker: WorkerId,
     json: String,
-    /// Which id is missing at which place of the JSON, in rising order.
+    /// The ids, each with its place in the JSON, in ascending order.
     ids: Vec<(usize, Id)>,
 }
 
@@ -78,12 +78,12 @@ impl Line {
         &self.worker
     }
 
-    /// Whether it takes a published route back.
+    /// Whether the line withdraws a route.
     pub(super) fn is_withdrawal(&self) -> bool {
         self.kind == "withdraw"
     }
 
-    /// The ids in it, in the order of their places.
+    /// The line's ids, in the order of their places.
     pub(super) fn ids(&self) -> impl Iterator<Item = Id> + '_ {
         self.ids.iter().map(|(_, id)| *id)
     }
@@ -153,7 +153,7 @@ impl Line {
         });
     }
 
-    /// What has a JSON form that outlives its type: an input or a verdict of the contract, a hash.
+    /// A value whose JSON form is stable: an input or a verdict of the contract, or a hash.
     pub(super) fn contract(&mut self, name: &str, value: &impl Serialize) {
         self.name(name);
         match serde_json::to_string(value) {
@@ -162,7 +162,7 @@ impl Line {
         }
     }
 
-    /// With the ids that the host gave.
+    /// The line with the ids that the host gave.
     pub(super) fn with_ids(&self, host: &HostId, components: &mut Numbers) -> String {
         self.written(|id| match id {
             Id::Decision(id) => id.get(),
@@ -170,12 +170,12 @@ impl Line {
         })
     }
 
-    /// With the ids numbered anew.
+    /// The line with new numbers for its ids.
     pub(super) fn renumbered(&self, host: &HostId, numbers: &mut Numbers) -> String {
         self.written(|id| numbers.of(host, &self.worker, id))
     }
 
-    /// With a zero for each id.
+    /// The line with a zero for each id.
     pub(super) fn without_ids(&self) -> String {
         self.written(|_| 0)
     }
@@ -229,6 +229,6 @@ impl Line {
 }
 
 fn write(text: &mut String, value: impl std::fmt::Display) {
-    // Nothing is refused by a String.
+    // Writing to a `String` never fails.
     let _ = write!(text, "{value}");
 }

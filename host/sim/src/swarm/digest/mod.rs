@@ -1,5 +1,5 @@
-//! The digest of a random world: two numbers that stand for everything the core let out in it. A restructuring of the
-//! core that changes nothing leaves both as they were.
+//! The digest of a random world: two numbers over every effect that the cores returned in it. A
+//! refactoring of the core that changes no effect leaves both numbers unchanged.
 //!
 //! # Contract
 //!
@@ -50,31 +50,31 @@ use sha2::{Digest as _, Sha256};
 use line::{Class, Line};
 use numbers::Numbers;
 
-/// Which lines are made, and how. Digests of another format say nothing about this one.
+/// The version of the lines' format. Digests of two formats cannot be compared.
 pub const FORMAT: u32 = 1;
 
-/// What a world came to, as two numbers.
+/// The two digests of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// Over all lines in order.
+    /// Over all lines, in the order in which the core returned the effects.
     pub strict: u64,
-    /// Over what is done and told, whatever the order in which that does not matter.
+    /// Over all lines except timers, in an order that ignores where the order does not matter.
     pub canonical: u64,
 }
 
-/// The digests of a world, and the lines that they are made of.
+/// The digests of a world, and the lines under them.
 #[derive(Clone, Debug)]
 pub struct Digested {
-    /// Both.
+    /// The two numbers.
     pub digests: Digests,
-    /// The lines of the strict one; empty unless they were asked for.
+    /// The lines of the strict digest; empty unless the caller asked for lines.
     pub strict: Vec<String>,
-    /// The lines of the canonical one; likewise.
+    /// The lines of the canonical digest; empty unless the caller asked for lines.
     pub canonical: Vec<String>,
 }
 
 impl Digested {
-    /// Of the two runs of one world.
+    /// The digests of the two runs of one world.
     pub(super) fn of(strict: Tap, canonical: Tap) -> Self {
         let (strict, strict_lines) = strict.sum.finish();
         let (canonical, canonical_lines) = canonical.sum.finish();
@@ -90,23 +90,24 @@ impl Digested {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Strict,
-    /// The effects of each step are carried out in an order of their own.
+    /// The run carries out the effects of each step in the order of `order`.
     Canonical,
 }
 
-/// Takes in what leaves the cores in one run of a world.
+/// Collects the effects of the cores in one run of a world.
 #[derive(Debug)]
 pub(super) struct Tap {
     kind: Kind,
     sum: Sum,
-    /// The numbers that the lines have in place of ids: of components, and in the canonical form of decisions too.
+    /// The numbers that replace ids in the lines: those of components, and in the canonical form
+    /// also those of decisions.
     numbers: Numbers,
-    /// What each life of a host last published of each worker.
+    /// The route that each life of a host last published for each worker.
     routes: BTreeMap<(HostId, WorkerId), String>,
 }
 
 impl Tap {
-    /// One that keeps the lines, or does not.
+    /// A tap that keeps the lines, or only sums them up.
     pub(super) fn new(kind: Kind, keeps_lines: bool) -> Self {
         Self {
             kind,
@@ -116,8 +117,8 @@ impl Tap {
         }
     }
 
-    /// Takes in one step of the core of this host's life; returns the effects in the order in which they are to be
-    /// carried out.
+    /// Takes in one step of a host's core. Returns the effects in the order in which the simulator
+    /// carries them out.
     pub(super) fn take_in(
         &mut self,
         at: Instant,
@@ -165,7 +166,8 @@ impl Tap {
         let numbers = &mut self.numbers;
         let ordered = changes.iter().chain(&journal);
         let mut arranged: Vec<_> = ordered.map(|line| line.renumbered(host, numbers)).collect();
-        // Ids that appear in unordered lines only are numbered as they rise, which no order of the lines changes.
+        // Ids that appear in unordered lines only get numbers in ascending order, whatever the
+        // order of the lines.
         numbers.see(host, set.iter().chain(&routes));
         let mut sorted: Vec<_> = set
             .iter()
@@ -177,7 +179,8 @@ impl Tap {
         arranged
     }
 
-    /// The last word of a step on each worker's route, where it is another than before.
+    /// The last line of a step about each worker's route, if the route differs from the one before
+    /// the step.
     fn changed_routes(&mut self, host: &HostId, routes: &[Line]) -> Vec<String> {
         let last: BTreeMap<_, _> = routes.iter().map(|line| (line.worker(), line)).collect();
         let mut changed = Vec::new();
@@ -200,7 +203,7 @@ impl Tap {
     }
 }
 
-/// A digest in the making, over lines.
+/// A digest that is being computed over lines.
 #[derive(Debug)]
 struct Sum {
     hash: Sha256,
@@ -225,7 +228,8 @@ impl Sum {
 
     fn finish(self) -> (u64, Vec<String>) {
         let bytes = self.hash.finalize();
-        // 64 bits of it: among a million worlds the chance that a change stays hidden in one is one in 10^13.
+        // 64 bits are enough: among a million worlds, a change stays hidden in one with a chance of
+        // 1 in 10^13.
         let (first, _) = bytes.split_at(8);
         let digest = first
             .iter()

@@ -1,4 +1,4 @@
-//! Ids numbered anew, so that a number says which of them it is and not how many others were given before it.
+//! New numbers for ids. A number does not depend on how many other ids the host gave before.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use reeve_core::id::{HostId, WorkerId};
 
 use super::line::{Id, Line};
 
-/// Who gave which id: a host gives each of its lives' ids anew.
+/// The worker, the host that gave the id, and the id. Each life of a host gives its own ids.
 type Key = (WorkerId, HostId, Id);
 
-/// The numbers that the ids of one world have got, from 1 for each worker.
+/// The new numbers of the ids of one world, from 1 for each worker.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     given: BTreeMap<Key, u64>,
-    /// The last number of a worker's decisions, and of its policies' components.
+    /// The last number of each worker's decisions, and of its policies' components.
     last: BTreeMap<WorkerId, [u64; 2]>,
 }
 
 impl Numbers {
-    /// The number of an id; the next one of the worker when it appears for the first time.
+    /// The number of an id. An id that appears for the first time gets the worker's next number.
     pub(super) fn of(&mut self, host: &HostId, worker: &WorkerId, id: Id) -> u64 {
         // A component is the same for every host.
         let giver = match id {
@@ -39,7 +39,7 @@ impl Numbers {
             })
     }
 
-    /// Numbers the ids of lines without an order: for each worker as they rise.
+    /// Numbers the ids of unordered lines, for each worker in ascending order.
     pub(super) fn see<'a>(&mut self, host: &HostId, lines: impl Iterator<Item = &'a Line>) {
         let mut found: Vec<_> = lines
             .flat_map(|line| line.ids().map(|id| (line.worker(), id)))

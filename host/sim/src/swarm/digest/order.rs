@@ -11,7 +11,8 @@ pub(super) fn arrange(step: &mut [(Vec<Line>, Effect)]) {
         let class = Class::of(effect);
         let content = match class {
             Class::Journal | Class::Commit => Vec::new(),
-            // A withdrawal after a publication of the same worker means something else than one before.
+            // A withdrawal after a publication differs from one before it, so a worker's order
+            // stays.
             Class::Route => vec![worker_of(lines)],
             _ => lines.iter().map(Line::without_ids).collect(),
         };
@@ -24,12 +25,12 @@ fn worker_of(lines: &[Line]) -> String {
     worker.unwrap_or_default()
 }
 
-/// In the order in which they are carried out.
+/// Classes of effects, in the order in which the canonical run carries them out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     /// In the core's order. An intent stands before its commit.
     Journal,
-    /// By worker; each worker's in the core's order.
+    /// By worker, and for each worker in the core's order.
     Route,
     /// In the core's order.
     Commit,

@@ -13,7 +13,7 @@ use super::*;
 
 const AT: Instant = Instant::from_ms(1_000);
 
-/// Both digests over these steps of one host.
+/// The digests of these steps of one host, with their lines.
 fn digested(steps: &[&[Effect]]) -> Digested {
     let tap = |kind| {
         let mut tap = Tap::new(kind, true);
@@ -51,7 +51,7 @@ fn vetoed(worker: &str, decision: u64, text: &str) -> Effect {
     journal(worker, decision, Entry::Vetoed(veto))
 }
 
-/// A policy failed; its component is the digest of this text.
+/// A failed decision of a policy whose component has the digest of this text.
 fn decided(worker: &str, decision: u64, component: &str, fuel_used: u64) -> Effect {
     let made = Decision {
         policy: Some("retry-ip".to_owned()),
@@ -281,7 +281,7 @@ fn a_step_without_effects_leaves_no_mark_and_timers_are_strict_only() {
     assert_ne!(plain.canonical, asked.canonical);
 }
 
-/// What the tap passes on of a step, as lines.
+/// The effects that the tap returns for a step, as lines.
 fn passed_on(kind: Kind, effects: Vec<Effect>) -> Vec<String> {
     let mut tap = Tap::new(kind, false);
     let effects = tap.take_in(AT, &"host-1.1".into(), effects);

@@ -1,4 +1,4 @@
-//! What is asked of the cloud, what is done there, and what came of it.
+//! Queries to the cloud, mutations and their outcomes.
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome, Query};
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
@@ -143,7 +143,7 @@ fn fargate_task(line: &mut Line, task: &FargateTask) {
     line.maybe_text("container", task.container.as_deref());
 }
 
-/// What a mutation came to.
+/// Writes the outcome of a mutation.
 pub(super) fn outcome(line: &mut Line, result: &Result<Outcome, CloudError>) {
     match result {
         Ok(Outcome::Launched(launched)) => {

@@ -79,7 +79,7 @@ fn command(line: &mut Line, command: &Command) {
     }
 }
 
-/// What came of a command.
+/// Writes the result of a command.
 pub(super) fn done_or_refused(line: &mut Line, result: &Result<CommandOutcome, Refused>) {
     match result {
         Ok(done) => line.text("done", done.as_str()),

@@ -1,5 +1,5 @@
-//! From the core's effects to lines: the one place that knows both. Each file writes what its name says; a field's name
-//! is chosen here and does not follow the core's.
+//! Turns the core's effects into lines; no other module knows both. Each file writes the part that
+//! its name says. A field's name belongs to this module and does not follow the core's.
 
 mod cloud;
 mod journal;
@@ -89,7 +89,7 @@ fn question(asked: &Question) -> Line {
     line
 }
 
-/// What a policy is told, in the contract's own form.
+/// Writes the input of a policy, in the contract's JSON.
 fn input(line: &mut Line, input: &Input) {
     line.text("point", input.point().as_str());
     match input {
@@ -121,7 +121,7 @@ fn commit(write: &Write) -> Line {
     line
 }
 
-/// What is sent once the commit in the line before is written.
+/// The mutation that the host sends once the commit of the line before is written.
 fn mutation(permit: &Permit) -> Line {
     let mut line = Line::about("mutation", Class::Change, permit.worker());
     line.decision("decision", permit.decision());
@@ -178,7 +178,7 @@ fn timer(at: Instant, timer: &Timer) -> Line {
     line
 }
 
-/// Where a worker is; the worker stands in the line already.
+/// Writes a route without its worker, which the line has already.
 fn route(line: &mut Line, route: &Route) {
     line.text("url", &route.url);
     line.text("instance", route.instance.as_str());

@@ -1,4 +1,4 @@
-//! A worker's record, as it is to be written.
+//! A worker's record in a commit.
 
 use reeve_core::id::{Generation, HostId, InstanceId};
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
@@ -108,7 +108,7 @@ fn restart(line: &mut Line, restart: &Restart) {
     part(line, "deferred", restart.deferred.as_ref(), request);
 }
 
-/// Who asks for a restart, and why.
+/// Writes who asks for a restart, and why.
 pub(super) fn request(line: &mut Line, request: &RestartRequest) {
     line.text("cause", &request.cause);
     let initiator = match request.initiator {
