@@ -1,13 +1,15 @@
-//! What every [`Store`] is held to, behaviour by behaviour.
+//! The behaviours that every [`Store`] must have.
 //!
-//! A check uses workers of its own, under names that no record has yet, so the suite can be run against a
-//! store that holds other records, and again and again; only two runs at the same time get in each other's
-//! way. Records are never removed, so each run leaves some. Nothing here needs a runtime: the caller that awaits brings one, or none.
+//! A check uses workers of its own, under names that no record has yet. So the suite can run again
+//! and again, and against a store that holds other records. Two runs at the same time disturb each
+//! other. Checks never remove records, so each run leaves some. The checks need no runtime of their
+//! own: the caller awaits them on any runtime.
 //!
-//! - `commits`: versions, compare-and-set, sending again.
-//! - `activity`: what is refreshed next to the record, and commits that depend on it.
-//! - `content`: names and records that are easily mangled.
-//! - `subject`: a worker of a check's own, and how checks say what they found.
+//! - `commits`: versions, compare-and-set and repeated commits.
+//! - `activity`: the activity that the store keeps next to the record, and commits that depend on
+//!   it.
+//! - `content`: names and records that a store could mangle.
+//! - `subject`: the worker of a check, and how a check reports a difference.
 
 mod activity;
 mod commits;
@@ -25,7 +27,7 @@ use subject::Outcome;
 
 type Checking<'store> = Pin<Box<dyn Future<Output = Outcome> + Send + 'store>>;
 
-/// One behaviour.
+/// The check of one behaviour.
 #[derive(Clone, Copy)]
 pub struct Check {
     /// The behaviour as a sentence, with underscores.
@@ -33,7 +35,7 @@ pub struct Check {
     run: for<'store> fn(&'store dyn Store) -> Checking<'store>,
 }
 
-/// A behaviour that a store does not have.
+/// A behaviour that a store lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
     /// The [`Check::name`].
@@ -60,10 +62,10 @@ macro_rules! list {
 use list;
 
 impl Check {
-    /// Holds the store to this behaviour.
+    /// Checks that the store has this behaviour.
     ///
     /// # Errors
-    /// [`Unmet`]: it does not have it, or a call failed.
+    /// [`Unmet`]: the store lacks the behaviour, or a call failed.
     pub async fn run(&self, store: &dyn Store) -> Result<(), Unmet> {
         (self.run)(store).await.map_err(|found| Unmet {
             check: self.name,
@@ -79,7 +81,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         .flatten()
 }
 
-/// Runs all checks, also after one has failed, and returns what is not met.
+/// Runs all checks, also after a failed one, and returns the behaviours that the store lacks.
 pub async fn unmet(store: &dyn Store) -> Vec<Unmet> {
     let mut unmet = Vec::new();
     for check in checks() {
@@ -104,7 +106,7 @@ pub async fn all(store: &dyn Store) {
     );
 }
 
-/// Polls all of them together until each has ended, in whatever order the store answers.
+/// Polls all futures together until each has ended, in the order of the store's responses.
 async fn join<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     poll_fn(|context| {

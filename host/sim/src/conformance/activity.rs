@@ -1,4 +1,4 @@
-//! What is refreshed next to the record, and commits that depend on it.
+//! The activity that the store keeps next to the record, and commits that depend on it.
 
 use reeve_core::ports::Store;
 use reeve_core::store::{Activity, Committed, IdleTest, Phase, Touch, Touched};
@@ -26,7 +26,7 @@ const fn at(ms: u64) -> Instant {
     Instant::from_ms(ms)
 }
 
-/// One of each kind, at this time.
+/// One touch of each kind, at this time.
 fn touches(ms: u64) -> [Touch; 5] {
     let at = at(ms);
     [
@@ -41,7 +41,7 @@ fn touches(ms: u64) -> [Touch; 5] {
 async fn a_touch_refreshes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "touch").await?;
     let mut expected = Activity::default();
-    // Times as they are today, and a lease that is never given back.
+    // Present-day times, and a busy lease that never ends.
     let now_ms = 1_790_000_000_000;
     let forever = Touch::Busy {
         until: at(i64::MAX as u64),
@@ -100,7 +100,7 @@ async fn a_touch_creates_no_record(store: &dyn Store) -> Outcome {
 
 async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "backwards").await?;
-    // The last is as old as can be, and not "never".
+    // The last time is the oldest possible one, which is not "never".
     for ms in [50, 40, 60, 60, 0] {
         for touch in touches(ms) {
             subject.touched(touch).await?;
@@ -245,7 +245,7 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
     Ok(())
 }
 
-/// Held busy, and a test that this refuses.
+/// A worker that is held busy, and an idle test that it fails.
 async fn busy<'store>(
     store: &'store dyn Store,
     name: &str,

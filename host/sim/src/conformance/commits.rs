@@ -1,4 +1,4 @@
-//! Versions, compare-and-set, sending again.
+//! Versions, compare-and-set and repeated commits.
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
@@ -17,7 +17,7 @@ pub(super) const CHECKS: &[Check] = list![
     a_stale_commit_is_lost_and_carries_the_record_and_its_activity,
     a_commit_ahead_of_the_record_is_lost,
     a_first_commit_is_lost_where_there_is_a_record,
-    a_commit_that_expects_a_record_where_there_is_none_is_lost_and_creates_nothing,
+    a_commit_that_expects_a_missing_record_is_lost_and_creates_nothing,
     a_commit_sent_again_is_written_once,
     a_commit_with_the_same_record_and_the_current_version_is_a_new_version,
     a_commit_sent_again_after_a_later_one_is_lost,
@@ -97,7 +97,7 @@ async fn a_first_commit_is_lost_where_there_is_a_record(store: &dyn Store) -> Ou
     )
 }
 
-async fn a_commit_that_expects_a_record_where_there_is_none_is_lost_and_creates_nothing(
+async fn a_commit_that_expects_a_missing_record_is_lost_and_creates_nothing(
     store: &dyn Store,
 ) -> Outcome {
     let subject = Subject::absent(store, "nothing-there").await?;
@@ -154,7 +154,8 @@ async fn of_concurrent_commits_one_is_written(store: &dyn Store) -> Outcome {
     Ok(())
 }
 
-/// Lets hosts commit different records at the same version: one is written, and the others are shown it.
+/// Lets hosts commit different records at the same version. The store must write one of them, and
+/// return that one to the others.
 async fn race(store: &dyn Store, subject: &Subject<'_>, expected: u64) -> Outcome {
     let records: Vec<_> = (0..RACERS)
         .map(|racer| running(&format!("racer {expected}.{racer}")))

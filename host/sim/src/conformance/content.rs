@@ -1,4 +1,4 @@
-//! Names and records that are easily mangled.
+//! Names and records that a store could mangle.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ use reeve_core::token::SecretHash;
 use super::subject::{Outcome, Subject, expect, running};
 use super::{Check, list};
 
-/// A long error, and yet an eighth of what the strictest store takes for one record.
+/// The length of a long error: an eighth of the largest record that the strictest store takes.
 const LARGE_BYTES: usize = 50_000;
-/// As many large records as no store returns in one page of 1 MiB.
+/// So many large records that no store returns all of them in one page of 1 MiB.
 const RECORDS: usize = 30;
 
 pub(super) const CHECKS: &[Check] = list![
@@ -72,7 +72,7 @@ async fn a_large_record_survives(store: &dyn Store) -> Outcome {
     let record = large("large");
     subject.written(0, &record).await?;
     expect("the record", subject.stored().await?.record, record.clone())?;
-    // Sent again, it is still recognised.
+    // The store recognises the repeated commit.
     subject.written(0, &record).await
 }
 
@@ -167,7 +167,7 @@ fn large(name: &str) -> WorkerRecord {
     }
 }
 
-/// A record in which nothing is empty, with numbers that only 64 bits hold.
+/// A record without an empty field, with numbers that need 64 bits.
 fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
     WorkerRecord {
         epoch: Epoch::new(u64::MAX),
@@ -250,7 +250,7 @@ fn request() -> RestartRequest {
     }
 }
 
-/// One of each kind, with and without what is optional.
+/// Mutations of each kind, with and without their optional fields.
 fn mutations() -> Vec<Mutation> {
     let region = || Region::from("eu-central-1");
     let id = || InstanceId::from("i-0123456789abcdef0");

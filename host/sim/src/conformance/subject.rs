@@ -1,4 +1,4 @@
-//! A worker of a check's own, and how checks say what they found.
+//! The worker of a check, and how a check reports a difference.
 
 use std::fmt;
 
@@ -8,17 +8,18 @@ use reeve_core::store::{
     Committed, IdleTest, Phase, StoreError, Stored, Touch, Touched, WorkerRecord, Write,
 };
 
-/// A record of 50 KB would bury the difference.
+/// How many characters of a value an error shows. A whole record of 50 KB would bury the
+/// difference.
 const SHOWN_CHARS: usize = 1500;
 
-/// More runs against one store than anybody makes; a store that shows a record for whatever is asked ends
-/// the search.
+/// More runs than any store gets. The limit ends the search in a store that returns a record for
+/// every name.
 const RUNS_MAX: u32 = 1000;
 
 /// The result of a check.
 pub(super) type Outcome<T = ()> = Result<T, Found>;
 
-/// What was expected and found.
+/// A difference: what the check expected, and what it found.
 #[derive(Debug)]
 pub(super) struct Found(String);
 
@@ -34,7 +35,7 @@ impl From<StoreError> for Found {
     }
 }
 
-/// Holds `found` to be `expected`; `what` says which of the check's values it is.
+/// Compares `found` with `expected`; the error names the value as `what`.
 pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
     if found == expected {
         return Ok(());
@@ -131,7 +132,7 @@ impl<'store> Subject<'store> {
         Ok(self.store.touch(self.worker.clone(), touch).await?)
     }
 
-    /// A touch that must be in the store.
+    /// A touch that the store must take.
     pub(super) async fn touched(&self, touch: Touch) -> Outcome {
         expect(
             &format!("{touch:?}"),
@@ -141,17 +142,17 @@ impl<'store> Subject<'store> {
     }
 }
 
-/// The answer to a commit that got this version.
+/// The response to a commit that got this version.
 pub(super) fn version(version: u64) -> Committed {
     Committed::Written(Version::new(version))
 }
 
-/// A record in phase `running` that is unlike another host's.
+/// A record in phase `running` that differs from every other host's.
 pub(super) fn running(host: &str) -> WorkerRecord {
     in_phase(Phase::Running, host)
 }
 
-/// A record in this phase that is unlike another host's.
+/// A record in this phase that differs from every other host's.
 pub(super) fn in_phase(phase: Phase, host: &str) -> WorkerRecord {
     WorkerRecord {
         epoch: Epoch::new(1),

@@ -1,4 +1,4 @@
-//! A run held against what its script expects.
+//! Compares a run with the expectations of its script.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::run::{Harm, Outcome, Run};
 use crate::timeline::Entry;
 use crate::world::What;
 
-/// Something that is not as the script expects.
+/// An expectation that a run does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
     /// The script's line, counted from 1.
     pub line: usize,
-    /// What it says.
+    /// The text of that line.
     pub expected: String,
-    /// What the run came to.
+    /// What the run shows instead.
     pub found: String,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Unmet {
 }
 
 impl Expectation {
-    /// What is not as expected.
+    /// Compares the run with the expectation; `None`: the run meets it.
     pub(super) fn check(&self, run: &Run) -> Option<Unmet> {
         let found = match &self.what {
             Expected::Outcome(expected) => {
@@ -51,7 +51,7 @@ impl Expectation {
     }
 }
 
-/// How many there were, and when the first few of them.
+/// How many there were, and when.
 struct Found {
     number: usize,
     times: Vec<Millis>,

@@ -1,4 +1,4 @@
-//! Lines of a story about the cloud: what it does by itself, and what goes wrong with it.
+//! Lines of a story about the cloud: acts of the cloud, and trouble with it.
 
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 
@@ -80,7 +80,7 @@ fn next_boot(line: &mut Line) -> Result<Told, ScriptError> {
     Ok(Told::Act(Act::NextBoot(boot)))
 }
 
-/// `the next launch, no-capacity`: the code is one that EC2 answers in such a case.
+/// `the next launch, no-capacity`: the error has the code that EC2 returns in such a case.
 fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
     the_next(line)?;
     let kind = mutation(line)?;
@@ -125,7 +125,7 @@ fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
     })))
 }
 
-/// `the reply to the next launch`: it is carried out, and no host hears of it.
+/// `the reply to the next launch`: the cloud carries the launch out, and the host gets a timeout.
 fn loses(line: &mut Line) -> Result<Told, ScriptError> {
     for word in ["the", "reply", "to"] {
         line.expect(word)?;

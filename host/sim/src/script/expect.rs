@@ -1,25 +1,25 @@
-//! The sections `expect`: what a run is held to.
+//! The sections `expect`: the expectations that a run must meet.
 
 use reeve_core::time::Millis;
 
 use super::words::{Line, ScriptError};
 use crate::run::Outcome;
 
-/// One thing that is expected of a run.
+/// One expectation of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Expectation {
-    /// Where it stands.
+    /// The script's line, counted from 1.
     pub(super) line: usize,
-    /// As it stands there.
+    /// The text of that line.
     pub(super) text: String,
     pub(super) what: Expected,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Expected {
-    /// The result of the run.
+    /// The outcome of the run.
     Outcome(Outcome),
-    /// So many of these.
+    /// A count of something, within a span of time.
     Counted {
         what: Counted,
         count: Count,
@@ -34,16 +34,16 @@ pub(super) enum Counted {
     Harms(Option<HarmKind>),
     /// What the host did to instances.
     Deeds(Deed),
-    /// What the guard refused.
+    /// The guard's vetoes.
     Vetoes,
-    /// Answers with an address, to one caller or to all, that took so long at most.
+    /// Responses with an address, to one caller or to all, that took at most `within`.
     Served {
         caller: Option<String>,
         within: Option<Millis>,
     },
-    /// Callers who gave up.
+    /// Callers that gave up.
     GaveUp,
-    /// Lines of the timeline by this one with this text.
+    /// Lines of the timeline by `who` that contain `text`.
     Lines { who: String, text: String },
 }
 
@@ -63,7 +63,7 @@ pub(super) enum Deed {
     Terminate,
 }
 
-/// How many.
+/// The accepted counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
     Exactly(usize),
@@ -71,7 +71,7 @@ pub(super) enum Count {
     AtMost(usize),
 }
 
-/// When, from the beginning of the story; both ends belong to it.
+/// A span of time from the beginning of the story, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) from: Millis,

@@ -1,15 +1,16 @@
-//! Incident scripts: a text that tells what was there, what happened and what is expected, and is played against a
-//! host. `tests/incidents/README.md` describes the format for those who write them.
+//! Incident scripts. A script tells what exists at the beginning, what happens, and what the test
+//! expects; the stage plays it against a host. `tests/incidents/README.md` describes the format.
 //!
 //! ```text
 //!   text ──► words (a line in pieces) ──► read (sections) ──► setting, story, expect ──► Script
 //!                                                                                          │ play
-//!   what is not as expected ◄── check ◄──────────────────────── Run ◄──── stage ◄──────────┘
+//!   unmet expectations ◄─────── check ◄──────────────────────── Run ◄──── stage ◄──────────┘
 //! ```
 //!
-//! Lines instead of TOML, because a story is read from top to bottom, an event a line, with the comments next to
-//! what they are about; a table for each event would be four lines of keys, and say no more. Nothing here reads a
-//! file: a script is a text, and the same one gives the same run.
+//! A script has lines instead of TOML tables. A reader follows the story from top to bottom, one
+//! event per line, with comments next to the events. A TOML table for an event would need four
+//! lines of keys and say no more. This module reads no file: a script is a text, and the same text
+//! gives the same run.
 
 mod check;
 mod cloud;
@@ -49,50 +50,51 @@ use crate::world::{Boot, World};
 pub struct Script {
     /// Its id, such as `stale-pointer`.
     pub name: String,
-    /// What it is about, in one line.
+    /// The subject of the incident, in one line.
     pub title: String,
-    /// What the simulated cloud draws from.
+    /// The seed of the simulated cloud.
     pub seed: u64,
-    /// How long the story is told.
+    /// The length of the story.
     pub length: Millis,
-    /// The files, in the policy directory, of the policies that did it. Each answers every point it offers; the
-    /// standard policies answer the others.
+    /// The files of the policies that caused the incident, in the policy directory. Each policy
+    /// answers every point it offers; the standard policies answer the others.
     pub legacy: Vec<String>,
     system: System,
     beginning: Beginning,
-    /// What happens outside, with the time from the beginning.
+    /// The acts outside the host, each with its time from the beginning.
     story: Vec<(Millis, Act)>,
     expected: Vec<(Variant, Expectation)>,
 }
 
-/// The system that the incident happened in.
+/// The system in which the incident happened.
 #[derive(Clone, Debug)]
 struct System {
     worker: WorkerId,
     spec: WorkerSpec,
     pool: PoolSpec,
-    /// Nothing that was used more recently may be stopped; `None`: the story is not about that.
+    /// An instance that was used more recently must not be stopped; `None`: the story does not
+    /// check this.
     idle_limit: Option<Millis>,
-    /// What runs on the instances; `None`: it does not speak to the host.
+    /// The software on the instances; `None`: it does not call the host.
     boxes: Option<Software>,
 }
 
-/// What is there when the story begins.
+/// The instances and the pointer when the story begins.
 #[derive(Clone, Debug, Default)]
 struct Beginning {
-    /// The instances by their ids, and whether they run; else they are stopped.
+    /// The id of each instance, and whether it runs; if not, it is stopped.
     instances: Vec<(String, bool)>,
     pointer: Option<String>,
 }
 
-/// A way to meet an incident.
+/// The policies and the host that meet an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
     /// The legacy policies on a host without guarantees.
     AsItWas,
     /// The legacy policies under reeve.
     LegacyUnderReeve,
-    /// The standard policies under reeve, or those that are put to the test.
+    /// The standard policies under reeve, or the policies under test.
     Standard,
 }
 
@@ -100,17 +102,17 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// The text is none; the error says where, what was found and what is accepted.
+    /// The text is no script. The error says where, what was found and what is accepted.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         read::script(text)
     }
 
-    /// Plays it with these policies, which are bound in the pool [`incidents::pool`].
+    /// Plays the script with these policies, which are bound in the pool [`incidents::pool`].
     pub fn play(&self, variant: Variant, policies: Arc<dyn Policies>) -> Run {
         let mut setting = self.setting();
         match variant {
             Variant::AsItWas => {
-                // What ran on the boxes was of the same time as the host.
+                // A host without guarantees meets the box software of its time.
                 setting.software = setting.software.map(|_| Software::Legacy);
                 let System {
                     worker, spec, pool, ..
@@ -126,7 +128,7 @@ impl Script {
         }
     }
 
-    /// What is not as the script expects of this variant.
+    /// Returns the script's expectations of this variant that the run does not meet.
     pub fn check(&self, variant: Variant, run: &Run) -> Vec<Unmet> {
         let of_variant = self.expected.iter().filter(|(of, _)| *of == variant);
         of_variant
@@ -134,13 +136,13 @@ impl Script {
             .collect()
     }
 
-    /// How much the script expects of this variant.
+    /// How many expectations of this variant the script has.
     pub fn expectations(&self, variant: Variant) -> usize {
         let of_variant = self.expected.iter().filter(|(of, _)| *of == variant);
         of_variant.count()
     }
 
-    /// The configuration of its system.
+    /// The configuration of the script's system.
     fn fleet(&self) -> FleetSpec {
         let System {
             worker, spec, pool, ..
@@ -187,10 +189,10 @@ impl Script {
 }
 
 impl Variant {
-    /// All three, in the order they are shown.
+    /// All variants, in the order in which they are shown.
     pub const ALL: [Self; 3] = [Self::AsItWas, Self::LegacyUnderReeve, Self::Standard];
 
-    /// What it is called in scripts and file names.
+    /// Its name in scripts and file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::AsItWas => "as-it-was",
@@ -199,7 +201,7 @@ impl Variant {
         }
     }
 
-    /// What it is called on screen.
+    /// Its name on screen.
     pub fn title(self) -> &'static str {
         match self {
             Self::AsItWas => "as it was",
@@ -210,7 +212,7 @@ impl Variant {
 }
 
 impl System {
-    /// That of the incidents, which scripts change where theirs is another.
+    /// The system of the incidents. The settings of a script change it.
     fn usual() -> Self {
         Self {
             worker: incidents::worker(),

@@ -1,5 +1,5 @@
-//! Stories that no person has written: the people and programs of the incidents, at random times. Nothing in here knows
-//! what an incident looks like.
+//! Random stories: the people and programs of the incidents act at random times. This module does
+//! not know what an incident looks like.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -17,10 +17,10 @@ use crate::world::Boot;
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 
-/// Worlds draw from the streams with small numbers, and have the same seed.
+/// The stream of a story. Worlds have the same seed, and draw from streams with small numbers.
 const STREAM: u64 = 200;
 
-/// What was written up of all timeouts (docs/incidents.md#frozen-activity).
+/// The idle limit of stories about idle instances (docs/incidents.md#frozen-activity).
 const IDLE_LIMIT: Millis = Millis::from_secs(30 * 60);
 
 impl Script {
@@ -65,9 +65,9 @@ impl Writer {
         self.users();
         self.watchdog();
         self.other_launchers();
-        self.those_who_end();
+        self.other_enders();
         self.provisioners();
-        // Who asks for a restart does not mind that the worker is in use.
+        // A restart may end a worker in use, so a story has either restarts or an idle limit.
         if self.is_so(50) {
             self.restarters();
         } else {
@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// An instance or none, and a pointer that names it or not.
+    /// At most one instance, and a pointer that may name it.
     fn beginning(&mut self) -> Beginning {
         let mut beginning = Beginning::default();
         if self.is_so(70) {
@@ -106,7 +106,7 @@ impl Writer {
         beginning
     }
 
-    /// Chat and ingest ask now and then; some come back as they are told.
+    /// Chat and ingest ask now and then, and come back as they are told, or never.
     fn users(&mut self) {
         for caller in ["chat", "ingest"] {
             let pause_ms = self.between(30 * SECOND_MS, 20 * MINUTE_MS);
@@ -120,14 +120,14 @@ impl Writer {
         }
     }
 
-    /// A watchdog reads once a minute what the cloud knows of demand.
+    /// A watchdog reads the demand once a minute.
     fn watchdog(&mut self) {
         if self.is_so(70) {
             self.every(MINUTE_MS, |_| Act::ReadDemand);
         }
     }
 
-    /// A person launches on a path of their own; another one does whenever none is up.
+    /// A colleague launches instances, and an encoder launches one whenever none is up.
     fn other_launchers(&mut self) {
         self.at_times(2, |it| Act::Launch {
             who: "colleague".to_owned(),
@@ -146,8 +146,9 @@ impl Writer {
         }
     }
 
-    /// An instance is stopped past everybody, or reclaimed; the pointer still names it, or is cleared.
-    fn those_who_end(&mut self) {
+    /// A person stops an instance past the host, or the cloud reclaims it. The pointer still names
+    /// it, or a person clears the pointer.
+    fn other_enders(&mut self) {
         for by in [EndedBy::Stop, EndedBy::Reclaim] {
             self.at_times(2, |_| Act::End {
                 who: "person".to_owned(),
@@ -161,7 +162,8 @@ impl Writer {
         });
     }
 
-    /// Secrets change; status polls take a worker that is not there for dead.
+    /// Changed secrets restart the worker. A status poll probes it, and takes a missing worker for
+    /// dead.
     fn restarters(&mut self) {
         self.at_times(2, |_| Act::Restart {
             who: "secrets".to_owned(),
@@ -176,7 +178,7 @@ impl Writer {
         }
     }
 
-    /// A caller wants the worker there, and so do one or two others.
+    /// An admin provisions the worker, and two programs do the same within seconds.
     fn provisioners(&mut self) {
         for _ in 0..self.between(0, 2) {
             let mut at_ms = self.some_time();
@@ -196,7 +198,7 @@ impl Writer {
         }
     }
 
-    /// At up to so many times, often at none.
+    /// Tells an act at up to `most` random times, often at none.
     fn at_times(&mut self, most: u64, act: impl Fn(&mut Self) -> Act) {
         for _ in 0..self.between(0, most) {
             let at_ms = self.some_time();

@@ -1,4 +1,4 @@
-//! From text to script: the sections, and what they need of each other.
+//! Reads a script: its sections, and their order.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use super::expect::Expectation;
 use super::words::{Line, ScriptError};
 use super::{Beginning, Script, System, Variant, setting, story};
 
-/// How a script begins.
+/// The first line of a script, for an error.
 const HEADING: &str = "`incident NAME \"WHAT IT IS ABOUT\"`: a script begins with it";
 
-/// What the story's times are held to.
+/// The setting that must come before the story, for an error.
 const LENGTH_FIRST: &str =
     "`length LENGTH` in the section `setting`, before the story: how long it is told";
 
-/// Which lines are accepted.
+/// The section that decides which lines are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
     Setting,
@@ -66,7 +66,7 @@ pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
     Ok(script)
 }
 
-/// What a script may have only once.
+/// The sections, settings and ids that were read so far. A script may have each only once.
 #[derive(Debug, Default)]
 struct Reading<'a> {
     sections: BTreeSet<&'static str>,
@@ -75,7 +75,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// A line that begins a section.
+    /// Returns the section that the line begins; `None`: it begins none.
     fn section(&mut self, line: &mut Line<'a>) -> Result<Option<Section>, ScriptError> {
         const SECTIONS: [(&str, Section); 3] = [
             ("setting", Section::Setting),
@@ -84,7 +84,7 @@ impl<'a> Reading<'a> {
         ];
         for (name, section) in SECTIONS {
             let mut heading = line.clone();
-            // An instance or a caller may have such a name; then something follows it.
+            // An instance or a caller may have a section's name, but then more words follow.
             if heading.takes(name) && heading.end().is_ok() {
                 self.once(name, &heading)?;
                 return Ok(Some(section));

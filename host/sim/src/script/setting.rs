@@ -1,4 +1,4 @@
-//! The sections `setting` and `beginning`: the system, and what is there when the story begins.
+//! The sections `setting` and `beginning`: the system, and its state when the story begins.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub(super) fn line(
 ) -> Result<(), ScriptError> {
     let named = KEYS.map(|(name, key)| (name, (name, key)));
     let (name, key) = line.one_of(&named)?;
-    // An incident may have several policies that did it; everything else is one thing.
+    // Several policies may have caused an incident; every other setting stands once.
     if !seen.insert(name) && !matches!(key, Key::Legacy) {
         return Err(line.wrong(format!("`{name}` a second time"), "each setting once"));
     }
@@ -117,7 +117,7 @@ pub(super) fn beginning<'a>(
     line.end()
 }
 
-/// An instance's id: it begins as those of EC2 do, so that nothing else is taken for one.
+/// Takes an instance's id. It begins with `i-` as in EC2, so no other word is taken for an id.
 pub(super) fn instance_id<'a>(line: &mut Line<'a>, what: &str) -> Result<&'a str, ScriptError> {
     let before = line.clone();
     let id = line.name(what)?;

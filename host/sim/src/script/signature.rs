@@ -1,4 +1,5 @@
-//! What each incident does to a worker, told from the harm alone: how one that comes up by chance is recognised.
+//! The harm that each incident does to a worker. The harm alone shows an incident in a random
+//! story.
 
 use reeve_core::time::Millis;
 
@@ -7,23 +8,28 @@ use crate::run::{Harm, Other, Run};
 /// The incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incident {
-    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names it, while a healthy one runs.
+    /// docs/incidents.md#stale-pointer: the host starts a stopped instance, because the pointer
+    /// names it, while a healthy one runs.
     StalePointer,
-    /// docs/incidents.md#ip-race: a stopped instance is started, because the right one has no address yet.
+    /// docs/incidents.md#ip-race: the host starts a stopped instance, because the right one has no
+    /// address yet.
     IpRace,
-    /// docs/incidents.md#double-provision: one is launched next to the one that was just launched.
+    /// docs/incidents.md#double-provision: the host launches a second instance next to the one it
+    /// has just launched.
     DoubleProvision,
-    /// docs/incidents.md#self-fire: a restart ends what the restart before has just brought up.
+    /// docs/incidents.md#self-fire: a restart ends the instance that the restart before has just
+    /// brought up.
     SelfFire,
-    /// docs/incidents.md#frozen-activity: one is stopped in mid-conversation.
+    /// docs/incidents.md#frozen-activity: the host stops an instance in mid-conversation.
     FrozenActivity,
 }
 
-/// An instance that another program launched so recently is in no scan yet: the age that the guard allows a scan to have.
+/// An instance that another program launched this recently may be in no scan yet. The guard allows
+/// a scan to have this age.
 const UNSEEN_MAX: Millis = Millis::from_secs(10);
 
 impl Incident {
-    /// All five.
+    /// All incidents.
     pub const ALL: [Self; 5] = [
         Self::StalePointer,
         Self::IpRace,
@@ -43,12 +49,12 @@ impl Incident {
         }
     }
 
-    /// The file of the policy that did it.
+    /// The file of the policy that caused the incident.
     pub fn legacy(self) -> String {
         format!("legacy-{}.wasm", self.name())
     }
 
-    /// The harm of a run that is this incident's.
+    /// The harm in a run that shows this incident.
     pub fn shows_in(self, run: &Run) -> Option<&Harm> {
         run.harms.iter().find(|harm| self.is_of(harm))
     }

@@ -13,10 +13,10 @@ use super::words::{Line, ScriptError};
 use crate::stage::{Act, EndedBy, Vexation, Which};
 use crate::world::Boot;
 
-/// Enough for one act every ten seconds of a day, and few enough to be played.
+/// The most acts of a story: enough for one act every ten seconds of a day, and few enough to play.
 const ACTS_MAX: usize = 10_000;
-/// How an instance boots of which the script says nothing: about 16 s in a public measurement, and an address soon
-/// after (docs/incidents.md#ip-race).
+/// The boot of an instance for which the script sets none: about 16 s, as in a public measurement,
+/// and an address soon after (docs/incidents.md#ip-race).
 pub(super) const BOOT: Boot = Boot {
     pending: Millis::from_secs(16),
     address_after: Millis::from_secs(2),
@@ -35,11 +35,11 @@ enum When {
 /// The meaning of a line.
 pub(super) enum Told {
     Act(Act),
-    /// Trouble that ends by itself, if it does.
+    /// Trouble, and how long it lasts; `None`: until the end of the story.
     Lasting(Vexation, Option<Millis>),
 }
 
-/// Reads a line; its meaning is added to the story so far.
+/// Reads a line, and adds its acts to the story.
 pub(super) fn line<'a>(
     line: &mut Line<'a>,
     length: Millis,
@@ -115,7 +115,7 @@ fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptErro
     })
 }
 
-/// What is to happen after the end of the story would never be seen.
+/// Reads a time, which must not be after the end of the story.
 fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
     let at = line.length()?;
     if at > length {
@@ -142,11 +142,11 @@ fn told<'a>(
     let who = line
         .name("`cloud`, `box`, or the name of the actor, such as `chat`")?
         .to_owned();
-    actor(line, who, repeats, ids).map(Told::Act)
+    read_act(line, who, repeats, ids).map(Told::Act)
 }
 
-/// What others than the cloud do.
-fn actor<'a>(
+/// Reads an act of a caller, a program or a person.
+fn read_act<'a>(
     line: &mut Line<'a>,
     who: String,
     repeats: bool,
@@ -255,7 +255,7 @@ fn launches<'a>(
     let id = instance_id(line, "the instance's id, such as `i-bbbb`")?;
     let numbered = id.contains('*');
     if repeats && !numbered {
-        let accepted = format!("`{id}*`: what is launched again and again needs a number");
+        let accepted = format!("`{id}*`: an instance that is launched again needs a number");
         return Err(line.wrong(format!("`{id}`"), &accepted));
     }
     if !numbered && !ids.insert(id) {
@@ -291,7 +291,7 @@ pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<
     Ok(())
 }
 
-/// An instance that is there by then.
+/// Reads an instance that exists by then.
 pub(super) fn which(line: &mut Line) -> Result<Which, ScriptError> {
     if line.takes("newest") {
         return Ok(Which::Newest);

@@ -1,29 +1,29 @@
-//! A line of a script as words, and what is said when it holds another one than was looked for.
+//! Cuts a line of a script into words, and makes the error for a word that is not accepted.
 
 use reeve_core::time::Millis;
 
 use super::length::{LENGTH, length_of_time};
 
-/// Why a text is no script: what stands where, and what may stand there.
+/// Why a text is no script: what was found where, and what is accepted there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}; accepted is {accepted}")]
 pub struct ScriptError {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// In characters, counted from 1.
+    /// The column in characters, counted from 1.
     pub column: usize,
-    /// What stands there.
+    /// The text at that place.
     pub found: String,
-    /// What may stand there.
+    /// The texts that are accepted there.
     pub accepted: String,
 }
 
 /// A piece of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'a> {
-    /// Whatever ends with a space, a comma or a quotation mark.
+    /// Text that ends with a space, a comma or a quotation mark.
     Word(&'a str),
-    /// What stands between two quotation marks.
+    /// Text between two quotation marks.
     Text(&'a str),
     /// A comma: another clause follows.
     Comma,
@@ -33,7 +33,7 @@ enum Piece<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     number: usize,
-    /// The whole line, without what surrounds it and without a comment.
+    /// The line without a comment, and without the space around it.
     text: &'a str,
     pieces: Vec<(usize, Piece<'a>)>,
     next: usize,
@@ -89,12 +89,12 @@ impl<'a> Line<'a> {
         Ok((!read.pieces.is_empty()).then_some(read))
     }
 
-    /// Where it stands.
+    /// The number of the line, counted from 1.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// All of it, for people.
+    /// The whole line, for messages.
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
@@ -116,7 +116,7 @@ impl<'a> Line<'a> {
         all
     }
 
-    /// Takes one of these words, and gives what goes with it.
+    /// Takes one of these words, and returns the value next to it.
     pub(super) fn one_of<T: Copy>(&mut self, accepted: &[(&str, T)]) -> Result<T, ScriptError> {
         for (word, meaning) in accepted {
             if self.takes(word) {
@@ -126,7 +126,7 @@ impl<'a> Line<'a> {
         Err(self.expected(list(accepted.iter().map(|(word, _)| *word))))
     }
 
-    /// This word has to follow.
+    /// Takes this word, which must follow.
     pub(super) fn expect(&mut self, word: &str) -> Result<(), ScriptError> {
         if self.takes(word) {
             return Ok(());
@@ -141,7 +141,7 @@ impl<'a> Line<'a> {
         has
     }
 
-    /// Nothing may follow.
+    /// Fails if a piece follows.
     pub(super) fn end(&self) -> Result<(), ScriptError> {
         match self.peek() {
             None => Ok(()),
@@ -149,7 +149,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A name: a word, or a text where it has spaces in it.
+    /// Takes a name: a word, or a quoted text if the name has spaces.
     pub(super) fn name(&mut self, what: &str) -> Result<&'a str, ScriptError> {
         match self.peek() {
             Some(Piece::Word(name) | Piece::Text(name)) if !name.is_empty() => {
@@ -160,7 +160,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A text within quotation marks.
+    /// Takes a text within quotation marks.
     pub(super) fn quoted(&mut self, what: &str) -> Result<&'a str, ScriptError> {
         match self.peek() {
             Some(Piece::Text(text)) if !text.is_empty() => {
@@ -171,7 +171,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A whole number.
+    /// Takes a whole number.
     pub(super) fn number_up_to(&mut self, max: u64) -> Result<u64, ScriptError> {
         if let Some(Piece::Word(word)) = self.peek()
             && let Ok(number) = word.parse()
@@ -183,7 +183,7 @@ impl<'a> Line<'a> {
         Err(self.expected(format!("a whole number up to {max}")))
     }
 
-    /// A length of time.
+    /// Takes a length of time.
     pub(super) fn length(&mut self) -> Result<Millis, ScriptError> {
         if let Some(Piece::Word(word)) = self.peek()
             && let Some(length) = length_of_time(word)
@@ -205,7 +205,7 @@ impl<'a> Line<'a> {
         ahead.takes_all(&["at", "least"]) || ahead.takes_all(&["at", "most"])
     }
 
-    /// What is wrong with the piece that follows.
+    /// The error for the piece that follows.
     pub(super) fn expected(&self, accepted: impl Into<String>) -> ScriptError {
         let (column, found) = match self.pieces.get(self.next) {
             Some((column, Piece::Word(word))) => (*column, format!("`{}`", cut(word))),
@@ -216,7 +216,7 @@ impl<'a> Line<'a> {
         self.error_at(column, found, accepted)
     }
 
-    /// What is wrong with the piece that was taken last.
+    /// The error for the piece that was taken last.
     pub(super) fn wrong(&self, found: impl Into<String>, accepted: &str) -> ScriptError {
         let last = self.pieces.get(self.next.saturating_sub(1));
         let column = last.map_or(1, |(column, _)| *column);
@@ -248,7 +248,7 @@ pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// As much of a text as an error shows.
+/// The beginning of a text, as long as an error shows it.
 fn cut(text: &str) -> String {
     const SHOWN: usize = 40;
     match text.char_indices().nth(SHOWN) {
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_cut_at_spaces_commas_and_quotation_marks_and_a_comment_is_left_out() {
+    fn a_line_is_cut_at_spaces_commas_and_quotes_and_loses_its_comment() {
         let line = Line::read(3, "  at 5s  chat says \"a, b\",more # not this")
             .unwrap()
             .unwrap();
