@@ -40,7 +40,7 @@ pub struct Check {
 pub struct Unmet {
     /// The [`Check::name`].
     pub check: &'static str,
-    /// What was expected and what was found.
+    /// What the check expected, and what it found.
     pub why: String,
 }
 
@@ -74,7 +74,7 @@ impl Check {
     }
 }
 
-/// All checks, for a caller that gives each a test or a time limit of its own.
+/// All checks, for a caller that gives each check its own test or time limit.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [commits::CHECKS, activity::CHECKS, content::CHECKS]
         .into_iter()

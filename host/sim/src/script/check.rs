@@ -16,7 +16,7 @@ pub struct Unmet {
     pub line: usize,
     /// The text of that line.
     pub expected: String,
-    /// What the run shows instead.
+    /// What the run had instead.
     pub found: String,
 }
 

@@ -82,13 +82,13 @@ pub(super) fn line<'a>(
 
 fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptError> {
     let too_many = |line: &Line, found: String| {
-        let accepted = format!("{ACTS_MAX} happenings in a script at most");
+        let accepted = format!("at most {ACTS_MAX} acts in a script");
         Err(line.wrong(found, &accepted))
     };
     if line.one_of(&[("at", true), ("every", false)])? {
         let at = within(line, length)?;
         if left == 0 {
-            return too_many(line, "another one".to_owned());
+            return too_many(line, "one act too many".to_owned());
         }
         return Ok(When::At(at));
     }
@@ -106,7 +106,7 @@ fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptErro
     }
     let times = (until.get() - from.get()) / period.get() + 1;
     if usize::try_from(times).unwrap_or(usize::MAX) > left {
-        return too_many(line, format!("something that happens {times} times"));
+        return too_many(line, format!("an act that happens {times} times"));
     }
     Ok(When::Every {
         period,

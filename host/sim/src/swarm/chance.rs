@@ -96,7 +96,8 @@ impl Chance {
         self.fired[fault.index()] += 1;
     }
 
-    /// The time until the next occurrence of a fault that comes by time; `None`: it never comes.
+    /// The time until the next occurrence of a fault with [`Pace::EverySecs`]; `None`: the fault is
+    /// off or has another pace.
     pub(super) fn gap(&mut self, fault: Fault) -> Option<Millis> {
         let Pace::EverySecs(mean) = fault.pace() else {
             return None;

@@ -1,4 +1,4 @@
-//! What can go wrong in a random world, and how often.
+//! The faults of random worlds, and how often each occurs.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum Fault {
     /// Tag scans show an old reading of an instance for up to three minutes, while look-ups by id
     /// show the true one.
     FrozenScan,
-    /// A query gets an error.
+    /// A query fails with an error.
     QueryFails,
     /// The response to a query takes up to 30 s.
     SlowQuery,

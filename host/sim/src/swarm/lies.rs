@@ -1,4 +1,5 @@
-//! The decisions of a random world: from the bound policies, from one that fails, or at random.
+//! The decisions of a random world. The bound policies make them, unless a fault makes a policy
+//! fail or answer at random.
 
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::effect::Question;

@@ -74,7 +74,7 @@ pub struct PoolOptions {
     pub orphan_grace: Millis,
     /// How long programs' restarts are dropped after one began.
     pub restart_window: Millis,
-    /// What a worker may spend.
+    /// The launches, starts and stops that a worker may spend in a window.
     pub budget: Budget,
 }
 

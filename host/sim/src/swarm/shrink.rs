@@ -22,7 +22,8 @@ pub struct Smallest {
     pub tried: usize,
 }
 
-/// Makes a failing world smaller, in at most `tries_max` tries. A world that does not fail stays as it is.
+/// Makes a failing world smaller, in at most `tries_max` tries. A world that does not fail stays
+/// unchanged.
 pub fn shrink(
     options: &Options,
     policies: &dyn Policies,

@@ -76,9 +76,9 @@ pub enum What {
     Launched,
     /// It was stopped and has been started.
     Started,
-    /// It was told to stop.
+    /// It got a request to stop.
     StopRequested,
-    /// It was told to terminate.
+    /// It got a request to terminate.
     TerminateRequested,
     /// It changed its state.
     State(InstanceState),

@@ -122,7 +122,10 @@ fn trouble_of(
         ));
     }
     if let Some(orphan) = live_of(world, spec).find(|instance| instance.id != adopted.id) {
-        return Some(format!("the orphan {} of {} still lives", orphan.id, adopted.id));
+        return Some(format!(
+            "the orphan {} of {} still lives",
+            orphan.id, adopted.id
+        ));
     }
     if let Some(intent) = &record.intent {
         return Some(format!("a {} is under way", intent.mutation.kind()));

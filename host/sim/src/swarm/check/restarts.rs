@@ -77,10 +77,9 @@ impl Restarts {
         after: &Restart,
     ) -> Finding {
         match (&before.deferred, &after.deferred) {
-            (Some(request), None) if !self.brought_up.contains(written.worker) => broken(format!(
-                "a deferred restart ({}) is dropped",
-                request.cause
-            )),
+            (Some(request), None) if !self.brought_up.contains(written.worker) => {
+                broken(format!("a deferred restart ({}) is dropped", request.cause))
+            }
             (before, Some(after)) if before.as_ref() != Some(after) => {
                 self.brought_up.remove(written.worker);
                 Ok(())
@@ -110,12 +109,7 @@ impl Restarts {
 }
 
 /// Checks that the worker is up again when its restart is done.
-fn check_done(
-    written: &Written<'_>,
-    before: &Restart,
-    after: &Restart,
-    boxes: &Boxes,
-) -> Finding {
+fn check_done(written: &Written<'_>, before: &Restart, after: &Restart, boxes: &Boxes) -> Finding {
     if before.stage == after.stage || after.stage != RestartStage::Done {
         return Ok(());
     }

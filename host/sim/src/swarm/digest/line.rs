@@ -12,15 +12,16 @@ use super::numbers::Numbers;
 /// How the canonical digest treats a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// A commit or a mutation: kept in order.
+    /// A commit or a mutation. These lines keep their order.
     Change,
-    /// A line of the journal: kept in order for each worker.
+    /// A line of the journal. The lines of each worker keep their order.
     Journal,
-    /// A response, a notice, a refresh of activity, a query, a probe, a question to a policy: sorted.
+    /// A response, a notice, a refresh of activity, a query, a probe, or a question to a policy.
+    /// These lines are sorted.
     Set,
     /// A published or withdrawn route: only the last of a worker in a step counts.
     Route,
-    /// A timer: in the strict digest only.
+    /// A timer, in the strict digest only.
     Timer,
 }
 

@@ -3,37 +3,45 @@
 //!
 //! # Contract
 //!
-//! **What is in.** Every effect that [`Fleet::step`](reeve_core::fleet::Fleet::step) returned to any host of the
-//! world, in each of its lives, before the simulator did anything with it. There is one tap, in `effects.rs`. A step is
-//! one event into one core; a step that returned no effect leaves no mark.
+//! **What a digest covers.** Every effect that [`Fleet::step`](reeve_core::fleet::Fleet::step)
+//! returned to any host of the world, in each life of the host, before the simulator uses the
+//! effect. There is one tap, in `swarm/surroundings.rs`. A step is one event into one core. A step
+//! without an effect leaves no mark.
 //!
-//! **Two digests**, each from a run of its own of the same world:
-//! - *strict*: all lines in the order in which the core returned them, with the ids that the host gave.
-//! - *canonical*: `order` sorts the effects of each step before the simulator carries them out. The lines of a step
-//!   are, in this order: commits and mutations in their order; the journal, each worker's lines in their order;
-//!   responses, notices, refreshes of activity, queries, reads of records, probes and questions to policies, sorted;
-//!   the published routes that the step changed. The ids of decisions are numbered anew, per worker and life of a
-//!   host, in the order in which they first appear among these lines. Timers are left out.
+//! **Two digests**, each from its own run of the same world:
+//! - *strict*: all lines in the order in which the core returned them, with the ids that the host
+//!   gave.
+//! - *canonical*: `order` sorts the effects of each step before the simulator carries them out. The
+//!   lines of a step come in this order: commits and mutations in their order; the journal, each
+//!   worker's lines in their order; responses, notices, refreshes of activity, queries, reads of
+//!   records, probes and questions to policies, sorted; the published routes that the step changed.
+//!   The ids of decisions get new numbers, per worker and life of a host, in the order of their
+//!   first appearance in these lines. Timers are left out.
 //!
-//! Each call takes its latency from a random stream when it is carried out. Without `order`, a query that moved to
-//! before a commit would take the commit's latency, and the two worlds would differ from there on. With `order`, a
-//! core that only moves effects within a step keeps its canonical digest.
+//! Each call takes its latency from a random stream when the simulator carries it out. Without
+//! `order`, a query that moved to before a commit would take the commit's latency, and the two
+//! worlds would differ from there on. With `order`, a core that only moves effects within a step
+//! keeps its canonical digest.
 //!
-//! **What a line is.** A kind, and a JSON object with the fields in the order in which `project` writes them; an absent
-//! value is left out. Names of kinds and fields belong to this module, so that a type, a variant or a field of the core
-//! may be renamed. Words that already are stable stand as they are: codes, steps, states, rules, names of policies, and
-//! sentences for people. Inputs and verdicts of policies stand in the contract's JSON.
+//! **A line** is a kind and a JSON object with the fields in the order in which `project` writes
+//! them. An absent value has no field. Names of kinds and fields belong to this module, so a type,
+//! a variant or a field of the core may be renamed. Stable words appear unchanged: codes, steps,
+//! states, rules, names of policies, and sentences for people. Inputs and verdicts of policies
+//! appear in the contract's JSON.
 //!
-//! **What is not in.** Events, the state of the core, and what the simulated world does with an effect (the next steps
-//! show that). A policy's component appears as a number, in the order of first appearance, and the fuel of a call not
-//! at all: both change when a policy is compiled anew. The swarm reports a violated guarantee apart from the digests.
+//! **A digest leaves out** events, the state of the core, and the world's reaction to an effect,
+//! which the next steps show. A policy's component appears as a number, in the order of first
+//! appearance, and the fuel of a call does not appear: both change when a policy is compiled again.
+//! The swarm reports a violated guarantee apart from the digests.
 //!
-//! **What it cannot show.** That two digests differ means that something changed, not that it is wrong. One effect
-//! more or less (another notice aside) gives the calls after it other latencies, and both digests of the world differ.
-//! In the canonical form, an id that a host took over from another host's record is numbered as one of its own.
+//! **Limits.** A different digest means that something changed, not that the change is wrong. One
+//! effect more or less, except a notice, gives the calls after it other latencies, and both digests
+//! of the world differ. In the canonical form, an id that a host took over from another host's
+//! record gets a number like the host's own ids.
 //!
-//! [`FORMAT`] rises with every change of what is in or of how a line is written: digests of two formats are not
-//! compared. A changed core type changes `project` and leaves the lines as they are.
+//! [`FORMAT`] rises with every change of the covered effects or of the form of a line. Digests of
+//! two formats are not compared. A changed core type changes `project` and leaves the lines
+//! unchanged.
 
 mod line;
 mod numbers;

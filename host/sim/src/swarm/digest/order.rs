@@ -1,5 +1,6 @@
-//! The order in which the run for the canonical digest carries out the effects of a step. A call takes its latency from
-//! a random stream when it is carried out, so the order must not depend on the core's.
+//! The order in which the run for the canonical digest carries out the effects of a step. A call
+//! takes its latency from a random stream when the simulator carries it out, so this order must not
+//! depend on the core's order.
 
 use reeve_core::effect::Effect;
 
