@@ -1,5 +1,5 @@
-//! A run: a script of what happens outside, a host under test, and the world between them. An actor that
-//! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
+//! A run: a script of what happens outside, a host under test, and the world between them. The judge
+//! stands here, outside the code that is judged, and looks at the world alone.
 
 mod act;
 mod boxes;
