@@ -1,8 +1,9 @@
 //! What every [`Store`] is held to, behaviour by behaviour.
 //!
-//! A check uses workers of its own, under names that no record has yet, so the suite can be run against a
-//! store that holds other records, and again and again; only two runs at the same time get in each other's
-//! way. Records are never removed, so each run leaves some. Nothing here needs a runtime: the caller that awaits brings one, or none.
+//! A check uses workers of its own, under names that no record has yet, so the suite can be run
+//! against a store that holds other records, and again and again; only two runs at the same time
+//! get in each other's way. Records are never removed, so each run leaves some. Nothing here needs
+//! a runtime: the caller that awaits brings one, or none.
 //!
 //! - `commits`: versions, compare-and-set, sending again.
 //! - `activity`: what is refreshed next to the record, and commits that depend on it.

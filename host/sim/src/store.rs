@@ -9,8 +9,8 @@ use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
 
 /// Records in memory. A clone is another handle on the same records, as a second host has one.
 ///
-/// Every call is there twice: as the [`Store`]'s future, which is always ready, and as `…_now` for a loop on a
-/// virtual clock.
+/// Every call is there twice: as the [`Store`]'s future, which is always ready, and as `…_now` for
+/// a loop on a virtual clock.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     is_shared: bool,
@@ -40,7 +40,8 @@ impl MemoryStore {
         self.lock().failing = error;
     }
 
-    /// Lets every write through any handle be carried out and answered with this error; `None`: no longer.
+    /// Lets every write through any handle be carried out and answered with this error; `None`: no
+    /// longer.
     pub fn lose_replies(&self, error: Option<StoreError>) {
         self.lock().losing = error;
     }
@@ -109,8 +110,8 @@ impl MemoryStore {
     }
 }
 
-/// Why the write is not carried out; `None`: it is. A write that is there already was carried out, also if
-/// the worker was used since.
+/// Why the write is not carried out; `None`: it is. A write that is there already was carried out,
+/// also if the worker was used since.
 fn refusal(current: Option<&Stored>, write: &Write) -> Option<Committed> {
     let version = current.map_or(Version::default(), |stored| stored.version);
     if version != write.expected {

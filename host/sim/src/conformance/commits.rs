@@ -154,7 +154,8 @@ async fn of_concurrent_commits_one_is_written(store: &dyn Store) -> Outcome {
     Ok(())
 }
 
-/// Lets hosts commit different records at the same version: one is written, and the others are shown it.
+/// Lets hosts commit different records at the same version: one is written, and the others are
+/// shown it.
 async fn race(store: &dyn Store, subject: &Subject<'_>, expected: u64) -> Outcome {
     let records: Vec<_> = (0..RACERS)
         .map(|racer| running(&format!("racer {expected}.{racer}")))

@@ -11,8 +11,8 @@ use reeve_core::store::{
 /// A record of 50 KB would bury the difference.
 const SHOWN_CHARS: usize = 1500;
 
-/// More runs against one store than anybody makes; a store that shows a record for whatever is asked ends
-/// the search.
+/// More runs against one store than anybody makes; a store that shows a record for whatever is
+/// asked ends the search.
 const RUNS_MAX: u32 = 1000;
 
 /// The result of a check.

@@ -5,8 +5,8 @@ use reeve_core::time::Millis;
 /// What a length of time looks like, for an error.
 pub(super) const LENGTH: &str = "a length of time such as 500ms, 2.5s, 1m30s or 2h, up to 30 days";
 
-/// A length of time as scripts and the command line write it, such as `500ms`, `2.5s`, `1m30s` or `2h`: up to 30
-/// days, to the millisecond; `None`: the text is none.
+/// A length of time as scripts and the command line write it, such as `500ms`, `2.5s`, `1m30s` or
+/// `2h`: up to 30 days, to the millisecond; `None`: the text is none.
 pub fn length_of_time(text: &str) -> Option<Millis> {
     const MAX_MS: u64 = 30 * 24 * 3_600_000;
     const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];

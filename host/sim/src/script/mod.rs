@@ -1,5 +1,6 @@
-//! Incident scripts: a text that tells what was there, what happened and what is expected, and is played against a
-//! host. `tests/incidents/README.md` describes the format for those who write them.
+//! Incident scripts: a text that tells what was there, what happened and what is expected, and is
+//! played against a host. `tests/incidents/README.md` describes the format for those who write
+//! them.
 //!
 //! ```text
 //!   text ──► words (a line in pieces) ──► read (sections) ──► setting, story, expect ──► Script
@@ -7,9 +8,9 @@
 //!   what is not as expected ◄── check ◄──────────────────────── Run ◄──── stage ◄──────────┘
 //! ```
 //!
-//! Lines instead of TOML, because a story is read from top to bottom, an event a line, with the comments next to
-//! what they are about; a table for each event would be four lines of keys, and say no more. Nothing here reads a
-//! file: a script is a text, and the same one gives the same run.
+//! Lines instead of TOML, because a story is read from top to bottom, an event a line, with the
+//! comments next to what they are about; a table for each event would be four lines of keys, and
+//! say no more. Nothing here reads a file: a script is a text, and the same one gives the same run.
 
 mod check;
 mod cloud;
@@ -55,8 +56,8 @@ pub struct Script {
     pub seed: u64,
     /// How long the story is told.
     pub length: Millis,
-    /// The files, in the policy directory, of the policies that did it. Each answers every point it offers; the
-    /// standard policies answer the others.
+    /// The files, in the policy directory, of the policies that did it. Each answers every point it
+    /// offers; the standard policies answer the others.
     pub legacy: Vec<String>,
     system: System,
     beginning: Beginning,

@@ -1,5 +1,5 @@
-//! Stories that no person has written: the people and programs of the incidents, at random times. Nothing in here knows
-//! what an incident looks like.
+//! Stories that no person has written: the people and programs of the incidents, at random times.
+//! Nothing in here knows what an incident looks like.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -146,7 +146,8 @@ impl Writer {
         }
     }
 
-    /// An instance is stopped past everybody, or reclaimed; the pointer still names it, or is cleared.
+    /// An instance is stopped past everybody, or reclaimed; the pointer still names it, or is
+    /// cleared.
     fn those_who_end(&mut self) {
         for by in [EndedBy::Stop, EndedBy::Reclaim] {
             self.at_times(2, |_| Act::End {

@@ -1,4 +1,5 @@
-//! What each incident does to a worker, told from the harm alone: how one that comes up by chance is recognised.
+//! What each incident does to a worker, told from the harm alone: how one that comes up by chance
+//! is recognised.
 
 use reeve_core::time::Millis;
 
@@ -7,9 +8,11 @@ use crate::run::{Harm, Other, Run};
 /// The incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incident {
-    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names it, while a healthy one runs.
+    /// docs/incidents.md#stale-pointer: a stopped instance is started, because the pointer names
+    /// it, while a healthy one runs.
     StalePointer,
-    /// docs/incidents.md#ip-race: a stopped instance is started, because the right one has no address yet.
+    /// docs/incidents.md#ip-race: a stopped instance is started, because the right one has no
+    /// address yet.
     IpRace,
     /// docs/incidents.md#double-provision: one is launched next to the one that was just launched.
     DoubleProvision,
@@ -19,7 +22,8 @@ pub enum Incident {
     FrozenActivity,
 }
 
-/// An instance that another program launched so recently is in no scan yet: the age that the guard allows a scan to have.
+/// An instance that another program launched so recently is in no scan yet: the age that the guard
+/// allows a scan to have.
 const UNSEEN_MAX: Millis = Millis::from_secs(10);
 
 impl Incident {

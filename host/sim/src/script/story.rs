@@ -15,8 +15,8 @@ use crate::world::Boot;
 
 /// Enough for one act every ten seconds of a day, and few enough to be played.
 const ACTS_MAX: usize = 10_000;
-/// How an instance boots of which the script says nothing: about 16 s in a public measurement, and an address soon
-/// after (docs/incidents.md#ip-race).
+/// How an instance boots of which the script says nothing: about 16 s in a public measurement, and
+/// an address soon after (docs/incidents.md#ip-race).
 pub(super) const BOOT: Boot = Boot {
     pending: Millis::from_secs(16),
     address_after: Millis::from_secs(2),

@@ -1,5 +1,5 @@
-//! Chance, from the seed. Each kind of choice has a stream of its own, so that adding one, or leaving out
-//! what one has brought about, does not reshuffle the others.
+//! Chance, from the seed. Each kind of choice has a stream of its own, so that adding one, or
+//! leaving out what one has brought about, does not reshuffle the others.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +79,8 @@ impl Chance {
         drawn < odds && self.fire(fault)
     }
 
-    /// Counts an occurrence of a fault that the caller knows to be due; `false`: this one is left out.
+    /// Counts an occurrence of a fault that the caller knows to be due; `false`: this one is left
+    /// out.
     pub(super) fn fire(&mut self, fault: Fault) -> bool {
         if !self.is_on[fault.index()] || self.is_calm {
             return false;

@@ -1,5 +1,5 @@
-//! The cloud as hosts meet it: the simulated world behind late readings, empty token buckets, lost requests and
-//! lost replies. What is true stands in the world; what is said of it need not be.
+//! The cloud as hosts meet it: the simulated world behind late readings, empty token buckets, lost
+//! requests and lost replies. What is true stands in the world; what is said of it need not be.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,8 @@ use super::chance::{Chance, Stream};
 use super::fault::Fault;
 use crate::world::{Boot, Happening, Trouble, What, World};
 
-/// A fresh instance may be missing from a tag scan for so long, and from a look by id for twice that.
+/// A fresh instance may be missing from a tag scan for so long, and from a look by id for twice
+/// that.
 const FRESH: Millis = Millis::from_secs(60);
 /// The oldest that a reading may be.
 const LAG_MS_MAX: u64 = 10_000;

@@ -15,7 +15,8 @@ pub enum Fault {
     PartialScan,
     /// A look by id says "no such instance" of one that is younger than two minutes.
     NotFoundAfterLaunch,
-    /// Tag scans show an instance as it was, for up to three minutes, while looks by id show how it is.
+    /// Tag scans show an instance as it was, for up to three minutes, while looks by id show how it
+    /// is.
     FrozenScan,
     /// A query is answered with an error.
     QueryFails,
@@ -41,7 +42,8 @@ pub enum Fault {
     ReplyLost,
     /// A mutation arrives twice.
     Duplicate,
-    /// A launch that was carried out is sent again and refused, because its template resolves to another version.
+    /// A launch that was carried out is sent again and refused, because its template resolves to
+    /// another version.
     ReplayMismatch,
     /// The credentials do not allow it.
     Denied,
@@ -127,7 +129,8 @@ pub enum Fault {
     UsedMeanwhile,
 
     // Health.
-    /// The software on an instance answers no request, or badly, until a restart or until it recovers by itself.
+    /// The software on an instance answers no request, or badly, until a restart or until it
+    /// recovers by itself.
     SoftwareAils,
     /// A probe is lost on its way, with an instance that is well.
     ProbeLost,

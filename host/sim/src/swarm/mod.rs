@@ -1,5 +1,6 @@
-//! Random worlds: hosts, policies, clouds, stores, boxes and people that all go wrong in every way they can, on a
-//! virtual clock, and the guarantees checked after every step. The same seed gives the same run.
+//! Random worlds: hosts, policies, clouds, stores, boxes and people that all go wrong in every way
+//! they can, on a virtual clock, and the guarantees checked after every step. The same seed gives
+//! the same run.
 //!
 //! ```text
 //!            people, operators, other systems
@@ -12,12 +13,14 @@
 //! ```
 //!
 //! - [`Options`] describe a world, [`Fault`] names what can go wrong in it, [`run`] lets it run.
-//! - `estate` is the world with everybody in it and the one loop that lets time pass; `due` its queue.
-//! - `surroundings`: the layer of faults and checks over the [`engine`](crate::engine), which runs the hosts;
-//!   `clouds`, `buckets`, `shelf`: the cloud and the store behind that layer.
+//! - `estate` is the world with everybody in it and the one loop that lets time pass; `due` its
+//!   queue.
+//! - `surroundings`: the layer of faults and checks over the [`engine`](crate::engine), which runs
+//!   the hosts; `clouds`, `buckets`, `shelf`: the cloud and the store behind that layer.
 //! - `people`, `operators`, `boxes`, `lies`: who else acts.
 //! - [`digest`]: two numbers over all that leaves the cores, to compare two builds by.
-//! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still fails.
+//! - `check`: the guarantees, from outside. [`shrink`]: the smallest world in which one still
+//!   fails.
 
 mod boxes;
 mod buckets;
@@ -50,7 +53,8 @@ pub use shrink::{Smallest, shrink};
 
 use crate::timeline::Entry;
 
-/// The sets of policies that play in random worlds. The caller has bound each under its name as a pool.
+/// The sets of policies that play in random worlds. The caller has bound each under its name as a
+/// pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Casts {
     /// Sets that bring a worker up: liveness is asked of them, and reloads choose among them.
@@ -94,8 +98,9 @@ pub fn run(options: &Options, policies: &dyn Policies, casts: &Casts, is_traced:
     estate::Estate::new(options, policies, casts, is_traced).run()
 }
 
-/// Lets it run as [`run`] does, once for each digest of what leaves the cores; see [`digest`] for what that is. The
-/// report is about the first of both runs, but for a violation that only the second has.
+/// Lets it run as [`run`] does, once for each digest of what leaves the cores; see [`digest`] for
+/// what that is. The report is about the first of both runs, but for a violation that only the
+/// second has.
 pub fn run_digested(
     options: &Options,
     policies: &dyn Policies,

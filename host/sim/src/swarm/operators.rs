@@ -199,7 +199,8 @@ impl Estate<'_> {
         self.look();
     }
 
-    /// The software of an instance does not answer any more, or answers what it should not; or it does again.
+    /// The software of an instance does not answer any more, or answers what it should not; or it
+    /// does again.
     fn software_ails(&mut self) {
         let Some(id) = self.some_live_instance() else {
             return;

@@ -21,8 +21,8 @@ use super::fault::Fault;
 pub(super) const TAG_KEY: &str = "Name";
 /// The cluster of those fleets that are Fargate tasks.
 const CLUSTER: &str = "swarm";
-/// The stream that says where a pool lives and how its health is looked after; those of the world's draws
-/// are below it, those of the faults above.
+/// The stream that says where a pool lives and how its health is looked after; those of the world's
+/// draws are below it, those of the faults above.
 const COMPUTE_AND_HEALTH: u64 = 50;
 
 /// One random world, described.
@@ -30,7 +30,8 @@ const COMPUTE_AND_HEALTH: u64 = 50;
 pub struct Options {
     /// Everything that is drawn is drawn from it.
     pub seed: u64,
-    /// How many hosts share the workers; one has a store of its own unless `shared_store` says otherwise.
+    /// How many hosts share the workers; one has a store of its own unless `shared_store` says
+    /// otherwise.
     pub hosts: usize,
     /// Whether the store says of itself that other hosts may write to it.
     pub shared_store: bool,
@@ -44,7 +45,8 @@ pub struct Options {
     pub faults: BTreeSet<Fault>,
     /// Single occurrences that are left out, counted from 1: what a failing run is made smaller by.
     pub muted: BTreeSet<(Fault, u64)>,
-    /// Ends the run so long after its begin, whatever is still to come; `None`: when all is well again.
+    /// Ends the run so long after its begin, whatever is still to come; `None`: when all is well
+    /// again.
     pub cut: Option<Millis>,
 }
 

@@ -1,5 +1,5 @@
-//! Who uses the workers: they ask where their worker is, deliver to it, come back when told, fall silent for a
-//! while, and go away without a word.
+//! Who uses the workers: they ask where their worker is, deliver to it, come back when told, fall
+//! silent for a while, and go away without a word.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ struct User {
     /// What it was given last, while that works.
     instance: Option<InstanceId>,
     is_waiting: bool,
-    /// Whether it reports what it delivers. Of one that does not, the store hears what it was handed out.
+    /// Whether it reports what it delivers. Of one that does not, the store hears what it was
+    /// handed out.
     reports: bool,
 }
 

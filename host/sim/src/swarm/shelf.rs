@@ -1,4 +1,5 @@
-//! The store as hosts meet it: calls that fail, that are carried out and not answered, and that take long.
+//! The store as hosts meet it: calls that fail, that are carried out and not answered, and that
+//! take long.
 
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, Touch, Touched, Write};

@@ -1,8 +1,9 @@
 //! From a world in which a guarantee does not hold to the smallest one in which it still does not.
 //!
-//! What is left out is tried in this order: whole kinds of trouble, hosts, single occurrences by halves
-//! (delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"). Each kind of choice
-//! has a random stream of its own, so leaving something out leaves the rest as it was.
+//! What is left out is tried in this order: whole kinds of trouble, hosts, single occurrences by
+//! halves (delta debugging: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing
+//! Input"). Each kind of choice has a random stream of its own, so leaving something out leaves the
+//! rest as it was.
 
 use reeve_core::ports::Policies;
 
@@ -21,7 +22,8 @@ pub struct Smallest {
     pub tried: usize,
 }
 
-/// Makes a failing world smaller, in at most `tries_max` tries. A world that does not fail stays as it is.
+/// Makes a failing world smaller, in at most `tries_max` tries. A world that does not fail stays as
+/// it is.
 pub fn shrink(
     options: &Options,
     policies: &dyn Policies,

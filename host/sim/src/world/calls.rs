@@ -1,5 +1,5 @@
-//! What the simulated cloud answers: the same queries, mutations and errors as EC2, ECS and SSM. Launches are
-//! in [`launch`](super::launch).
+//! What the simulated cloud answers: the same queries, mutations and errors as EC2, ECS and SSM.
+//! Launches are in [`launch`](super::launch).
 
 use reeve_core::cloud::{
     CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, Query, Reading,
@@ -76,7 +76,8 @@ impl World {
     /// Carries out a mutation at the clock's time, asking no guard: the world has none.
     ///
     /// # Errors
-    /// What EC2 and ECS answer: an unknown id, a state that does not allow it, a token used otherwise.
+    /// What EC2 and ECS answer: an unknown id, a state that does not allow it, a token used
+    /// otherwise.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         let befalls = |fault: &super::Fault| fault.kind == mutation.kind();
         let position = self.faults.iter().position(befalls);
@@ -145,7 +146,8 @@ impl World {
         }
     }
 
-    /// `StopTask` is the end of a task, and of one that has ended it is accepted while that one is shown.
+    /// `StopTask` is the end of a task, and of one that has ended it is accepted while that one is
+    /// shown.
     fn end(
         &mut self,
         compute: &Compute,

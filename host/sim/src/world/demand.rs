@@ -1,5 +1,5 @@
-//! What the simulated metrics say: every instance publishes, for each period of its life, how many requests
-//! reached it, zeros included.
+//! What the simulated metrics say: every instance publishes, for each period of its life, how many
+//! requests reached it, zeros included.
 
 use std::ops::Range;
 

@@ -31,8 +31,8 @@ impl Draws {
         }
     }
 
-    /// About 16 s from `pending` to `running` in a public measurement, and an address 1 to 5 s after that
-    /// (docs/incidents.md#ip-race).
+    /// About 16 s from `pending` to `running` in a public measurement, and an address 1 to 5 s
+    /// after that (docs/incidents.md#ip-race).
     pub(super) fn boot(&mut self) -> Boot {
         Boot {
             pending: between(&mut self.boot, 12_000, 20_000),

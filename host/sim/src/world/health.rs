@@ -1,5 +1,5 @@
-//! How instances answer when they are probed, and what EC2's status checks say of them. An ailment belongs to one life:
-//! a restart cures it, as it does most of the time.
+//! How instances answer when they are probed, and what EC2's status checks say of them. An ailment
+//! belongs to one life: a restart cures it, as it does most of the time.
 
 use std::collections::BTreeMap;
 

@@ -56,8 +56,9 @@ impl World {
         }
     }
 
-    /// EC2 remembers a token for longer than any story lasts. ECS forgets it after 24 hours or an hour after
-    /// the task's end, which is as long as the task is shown (ECS API reference, "Ensuring idempotency").
+    /// EC2 remembers a token for longer than any story lasts. ECS forgets it after 24 hours or an
+    /// hour after the task's end, which is as long as the task is shown (ECS API reference,
+    /// "Ensuring idempotency").
     fn is_forgotten(&self, first: &Launch, source: &LaunchSource) -> bool {
         const ECS_REMEMBERS: Millis = Millis::from_secs(24 * 3600);
         match source {

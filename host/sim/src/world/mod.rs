@@ -1,10 +1,11 @@
-//! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a clock
-//! that the caller moves. Everything it draws comes from its seed.
+//! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a
+//! clock that the caller moves. Everything it draws comes from its seed.
 //!
-//! Modelled after docs/aws-facts.md: an instance is `pending` for a while, then `running`, and its addresses
-//! follow after that; stopping takes time; a terminated instance stays visible for an hour; a launch
-//! token answers a replay with the first launch's instance. A Fargate task is an instance that can only be ended,
-//! is seen through its cluster alone, and whose token is forgotten with it.
+//! Modelled after docs/aws-facts.md: an instance is `pending` for a while, then `running`, and its
+//! addresses follow after that; stopping takes time; a terminated instance stays visible for an
+//! hour; a launch token answers a replay with the first launch's instance. A Fargate task is an
+//! instance that can only be ended, is seen through its cluster alone, and whose token is forgotten
+//! with it.
 
 mod calls;
 mod demand;
@@ -111,8 +112,8 @@ impl World {
 
     /// Moves the clock; instances change as their time comes. The clock never goes back.
     pub fn advance(&mut self, now: Instant) {
-        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance"), a stopped
-        /// task for at least one (ECS API reference, DescribeTasks).
+        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your
+        /// instance"), a stopped task for at least one (ECS API reference, DescribeTasks).
         const TERMINATED_SHOWN: Millis = Millis::from_secs(3600);
         self.now = self.now.max(now);
         let mut happened = Vec::new();
@@ -177,7 +178,8 @@ impl World {
         id
     }
 
-    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags and this boot.
+    /// Puts a Fargate task into a cluster that something else than reeve ran, with these tags and
+    /// this boot.
     pub fn run_elsewhere(
         &mut self,
         id: &str,

@@ -1,5 +1,5 @@
-//! What is wrong with the cloud's answers to queries. Queries change nothing, so unlike a [`Fault`](super::Fault)
-//! of a mutation, trouble lasts until it is taken back.
+//! What is wrong with the cloud's answers to queries. Queries change nothing, so unlike a
+//! [`Fault`](super::Fault) of a mutation, trouble lasts until it is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
-//! G2: the adopted instance is given up only when it is down. G3: none is adopted of an older generation than the one
-//! before, whose box would be told that it is superseded. G4: nothing is launched or started while one is up.
+//! G2: the adopted instance is given up only when it is down. G3: none is adopted of an older
+//! generation than the one before, whose box would be told that it is superseded. G4: nothing is
+//! launched or started while one is up.
 
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::InstanceId;
@@ -35,7 +36,8 @@ impl Adoption {
     }
 }
 
-/// A record was written: is the instance it no longer names really down, and is nothing announced while it is up?
+/// A record was written: is the instance it no longer names really down, and is nothing announced
+/// while it is up?
 pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let before = written.before.record.adopted.as_ref();
     let after = written.write.record.adopted.as_ref();

@@ -7,7 +7,8 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{Finding, Guarantee};
 
-/// No caller waits so long for an answer while nothing is wrong: four times the longest that a caller asked for.
+/// No caller waits so long for an answer while nothing is wrong: four times the longest that a
+/// caller asked for.
 const ANSWER_MAX: Millis = Millis::from_secs(80);
 
 /// What was slow in the trouble has come by then.

@@ -1,5 +1,6 @@
-//! G8, in addition to which box is given a token: one is minted for what embodies the worker only, one that is handed out is in
-//! the store, and while one is shown there is no second one for the same life of an instance.
+//! G8, in addition to which box is given a token: one is minted for what embodies the worker only,
+//! one that is handed out is in the store, and while one is shown there is no second one for the
+//! same life of an instance.
 
 use reeve_core::id::WorkerId;
 use reeve_core::store::{Credential, WorkerRecord};
@@ -95,8 +96,8 @@ impl Boxes {
     }
 }
 
-/// A token is minted for what embodies the worker. One of before that instance was adopted may reach the store with its
-/// adoption.
+/// A token is minted for what embodies the worker. One of before that instance was adopted may
+/// reach the store with its adoption.
 fn is_of_the_adopted(credential: &Credential, record: &WorkerRecord) -> Finding {
     let another = record.adopted.as_ref();
     let another = another.filter(|adopted| adopted.id != credential.instance);

@@ -1,5 +1,6 @@
-//! G10: what a host announces stays within its budgets, for each worker, pool and the host, and a rate limit that it was told
-//! of holds it back: a second after the first, twice as long after each further one in a row.
+//! G10: what a host announces stays within its budgets, for each worker, pool and the host, and a
+//! rate limit that it was told of holds it back: a second after the first, twice as long after each
+//! further one in a row.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +12,12 @@ use reeve_core::time::{Instant, Millis};
 use super::{Finding, Guarantee, Written};
 use crate::engine::{Life, Sent};
 
-/// By how much a window may look longer: clocks run fast, and a host counts from when it asked for the write, which
-/// may have taken ten seconds.
+/// By how much a window may look longer: clocks run fast, and a host counts from when it asked for
+/// the write, which may have taken ten seconds.
 const RATES_APART: Millis = Millis::from_secs(15);
 
-/// What each life of a host has announced. A new one begins with empty hands, and what one wrote that has ended may
-/// arrive in the time of the next.
+/// What each life of a host has announced. A new one begins with empty hands, and what one wrote
+/// that has ended may arrive in the time of the next.
 #[derive(Default)]
 pub(super) struct Budgets {
     spent: BTreeMap<(usize, u32, String), Vec<(Instant, Kind)>>,

@@ -1,4 +1,5 @@
-//! V5: final is final. What a host was shown as gone for good, it hands out no more, whatever an older reading says.
+//! V5: final is final. What a host was shown as gone for good, it hands out no more, whatever an
+//! older reading says.
 
 use std::collections::BTreeSet;
 

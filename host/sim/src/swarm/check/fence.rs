@@ -1,5 +1,6 @@
-//! G6: a record is written by its lease's holder, or by a host that saw the lease unchanged for its length; epochs and
-//! generations only rise; and a mutation carries the epoch that was current when it was announced.
+//! G6: a record is written by its lease's holder, or by a host that saw the lease unchanged for its
+//! length; epochs and generations only rise; and a mutation carries the epoch that was current when
+//! it was announced.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +21,8 @@ const RATES_APART: Millis = Millis::new(100);
 #[derive(Default)]
 pub(super) struct Fence {
     changed_at: ByWorker<Instant>,
-    /// By whom is left out: two hosts that write the very same record for a pointer that both find wrong are
-    /// answered alike, and write the same pointer.
+    /// By whom is left out: two hosts that write the very same record for a pointer that both find
+    /// wrong are answered alike, and write the same pointer.
     announced: BTreeSet<(WorkerId, Epoch, MutationKind, Option<InstanceId>)>,
 }
 

@@ -1,6 +1,7 @@
-//! Single flight (docs/incidents.md#double-provision): a host sends nothing for a worker while it has not heard what came of what it sent before,
-//! unless another host has taken the lease over in between and answered for it. What another host or an earlier life has
-//! sent is the business of G6.
+//! Single flight (docs/incidents.md#double-provision): a host sends nothing for a worker while it
+//! has not heard what came of what it sent before, unless another host has taken the lease over in
+//! between and answered for it. What another host or an earlier life has sent is the business of
+//! G6.
 
 use std::collections::BTreeMap;
 

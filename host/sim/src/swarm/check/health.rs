@@ -1,6 +1,6 @@
-//! A restart that probes have asked for is about the life that they have asked: it begins only after as many of them
-//! have failed in this life as the pool wants, and those do not count that nothing could be concluded from while it
-//! booted.
+//! A restart that probes have asked for is about the life that they have asked: it begins only
+//! after as many of them have failed in this life as the pool wants, and those do not count that
+//! nothing could be concluded from while it booted.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,8 @@ struct Found {
 }
 
 impl Health {
-    /// An instance was probed: a failure counts from its first success on, or after the grace that the pool gives a boot.
+    /// An instance was probed: a failure counts from its first success on, or after the grace that
+    /// the pool gives a boot.
     pub(super) fn probed(
         &mut self,
         at: Instant,

@@ -1,5 +1,5 @@
-//! G1: at most one instance ever exists for a worker's generation, and no launch is announced while the cloud has given no
-//! definite answer to the one before.
+//! G1: at most one instance ever exists for a worker's generation, and no launch is announced while
+//! the cloud has given no definite answer to the one before.
 
 use std::collections::BTreeMap;
 
@@ -31,13 +31,13 @@ struct Open {
     is_proved: bool,
 }
 
-/// When a launch may be given up that was never answered: ECS remembers its token for an hour, and reeve is sure of it
-/// for 50 minutes (ECS API reference, "Ensuring idempotency").
+/// When a launch may be given up that was never answered: ECS remembers its token for an hour, and
+/// reeve is sure of it for 50 minutes (ECS API reference, "Ensuring idempotency").
 const GIVEN_UP_AFTER: Millis = Millis::from_secs(49 * 60);
 
 impl Launches {
-    /// A record was written: is a launch announced while another one was never answered, or is one that was carried out
-    /// given up while its instance lives?
+    /// A record was written: is a launch announced while another one was never answered, or is one
+    /// that was carried out given up while its instance lives?
     pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
         self.proved_is_found(written)?;
         let Some(Mutation::Launch { token, .. }) = written.permit.map(|permit| permit.mutation())
@@ -65,8 +65,8 @@ impl Launches {
         Err((Guarantee::G1, text))
     }
 
-    /// A launch that was carried out is over when the record no longer announces it. Then the record names its instance,
-    /// or that one has ended.
+    /// A launch that was carried out is over when the record no longer announces it. Then the
+    /// record names its instance, or that one has ended.
     fn proved_is_found(&mut self, written: &Written<'_>) -> Finding {
         let Some(open) = self.open.get(written.worker).filter(|it| it.is_proved) else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! The guarantees, checked from outside: by what is true of the world and the store, and by what was asked and
-//! answered. Nothing here looks into a host, and nothing here is used by one.
+//! The guarantees, checked from outside: by what is true of the world and the store, and by what
+//! was asked and answered. Nothing here looks into a host, and nothing here is used by one.
 //!
 //! | guarantee | looked at | file |
 //! |---|---|---|
@@ -62,7 +62,8 @@ use super::shelf::Shelf;
 use crate::engine::{Life, Sent};
 use crate::world::{Happening, SimInstance, World};
 
-/// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.
+/// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an
+/// hour.
 pub(super) const CLOCKS_APART: Millis = Millis::from_secs(14);
 
 /// What a check finds.

@@ -1,5 +1,6 @@
-//! G2: where no policy is asked, an instance next to the adopted one is ended only by the host's own rule: after its grace,
-//! and never one of a newer generation whose launch is not over by the record.
+//! G2: where no policy is asked, an instance next to the adopted one is ended only by the host's
+//! own rule: after its grace, and never one of a newer generation whose launch is not over by the
+//! record.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::Generation;

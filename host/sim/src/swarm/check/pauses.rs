@@ -1,4 +1,5 @@
-//! A pause holds against every request: nothing is announced for a paused worker, and only a resume ends the pause.
+//! A pause holds against every request: nothing is announced for a paused worker, and only a resume
+//! ends the pause.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! Liveness: once the trouble is over, everything comes right within a bound: who asks is served, orphans have
-//! ended, the pointer agrees with the record, nothing is left under way and the box is registered.
+//! Liveness: once the trouble is over, everything comes right within a bound: who asks is served,
+//! orphans have ended, the pointer agrees with the record, nothing is left under way and the box is
+//! registered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,9 @@ use super::super::shelf::Shelf;
 use super::{CLOCKS_APART, live_of, placed};
 use crate::world::World;
 
-/// Half an hour for a worker that cycles, 20 minutes for a slow stop, 20 for the longest window of a budget, 10 for
-/// an orphan's grace, and as much again for what has to happen one after the other.
+/// Half an hour for a worker that cycles, 20 minutes for a slow stop, 20 for the longest window of
+/// a budget, 10 for an orphan's grace, and as much again for what has to happen one after the
+/// other.
 const BOUND: Millis = Millis::from_secs(160 * 60);
 
 /// What is not yet as it should be.

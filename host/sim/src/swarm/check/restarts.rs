@@ -1,6 +1,7 @@
-//! G7: however many ask within the window, there is one restart, and everybody is told what became of their request. It is
-//! done when the worker is really there: adopted since it began and, where boxes register, heard. One that was put off
-//! follows, unless the worker was brought up anew since.
+//! G7: however many ask within the window, there is one restart, and everybody is told what became
+//! of their request. It is done when the worker is really there: adopted since it began and, where
+//! boxes register, heard. One that was put off follows, unless the worker was brought up anew
+//! since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +17,14 @@ use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 /// The restarts of all workers.
 #[derive(Default)]
 pub(super) struct Restarts {
-    /// When the latest one began, as its host says: the write that tells of it may have taken ten seconds.
+    /// When the latest one began, as its host says: the write that tells of it may have taken ten
+    /// seconds.
     began: ByWorker<Instant>,
     /// Restarts that were begun and not yet reported.
     begun: ByWorker<u64>,
     asked: BTreeMap<RequestId, WorkerId>,
-    /// Workers that were brought up since a restart was put off: what it was for has reached the new life.
+    /// Workers that were brought up since a restart was put off: what it was for has reached the
+    /// new life.
     brought_up: BTreeSet<WorkerId>,
 }
 

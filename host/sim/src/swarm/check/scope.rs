@@ -1,5 +1,5 @@
-//! G9: policies see, and hosts touch, a worker's own instances only. G8: only the adopted instance's box is given a
-//! token.
+//! G9: policies see, and hosts touch, a worker's own instances only. G8: only the adopted
+//! instance's box is given a token.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::effect::Question;
@@ -53,7 +53,8 @@ pub(super) fn arrives(
     }
 }
 
-/// Whether an EC2 instance that another system launched is terminated. A restart that replaces it may do so.
+/// Whether an EC2 instance that another system launched is terminated. A restart that replaces it
+/// may do so.
 fn is_lost_for_good(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> bool {
     let Mutation::Terminate { compute, id, .. } = &sent.mutation else {
         return false;

@@ -1,5 +1,6 @@
-//! G5: nothing in use is reaped, by what the store knows of its use at the moment of the write; and the store knows of it,
-//! where nothing keeps hosts from telling it. What is held busy is not restarted by a program either.
+//! G5: nothing in use is reaped, by what the store knows of its use at the moment of the write; and
+//! the store knows of it, where nothing keeps hosts from telling it. What is held busy is not
+//! restarted by a program either.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::{InstanceId, WorkerId};
@@ -36,10 +37,11 @@ pub(super) struct Uses {
     served: ByWorker<(InstanceId, Instant)>,
     /// Until when each was last held busy, and when the store was told so.
     held: ByWorker<(Instant, Instant)>,
-    /// What an instance had not to answer for when it was adopted: the deliveries that were unfinished then.
+    /// What an instance had not to answer for when it was adopted: the deliveries that were
+    /// unfinished then.
     unfinished_before: ByWorker<(Adopted, u64)>,
-    /// Deliveries that the store may have missed: hosts count them all the same, and may take them for an earlier
-    /// instance's.
+    /// Deliveries that the store may have missed: hosts count them all the same, and may take them
+    /// for an earlier instance's.
     missed: ByWorker<u64>,
 }
 
@@ -101,7 +103,8 @@ impl Uses {
         let activity = &written.before.activity;
         is_idle(written, id, activity)?;
         if ended.is_none() {
-            // The mark alone ends nothing: between it and the end the host reads what others have taken in.
+            // The mark alone ends nothing: between it and the end the host reads what others have
+            // taken in.
             return Ok(());
         }
         self.is_told(written, id)?;
@@ -117,7 +120,8 @@ impl Uses {
         Ok(())
     }
 
-    /// What was unfinished when the present instance was adopted, which an earlier one took with it.
+    /// What was unfinished when the present instance was adopted, which an earlier one took with
+    /// it.
     fn unfinished_before(&mut self, written: &Written<'_>) -> u64 {
         let before = self.unfinished_before.get(written.worker);
         let known = before.map_or(0, |(_, unfinished)| *unfinished);
@@ -133,8 +137,8 @@ impl Uses {
         known
     }
 
-    /// A restart ends what is in use, and a program's does not end what is held busy. In a store of its own a host
-    /// knows of the hold.
+    /// A restart ends what is in use, and a program's does not end what is held busy. In a store of
+    /// its own a host knows of the hold.
     fn restarted(&self, written: &Written<'_>, id: &InstanceId, restart: &Restart) -> Finding {
         let Some((until, told_at)) = self.held.get(written.worker) else {
             return Ok(());

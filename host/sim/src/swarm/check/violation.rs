@@ -20,7 +20,8 @@ pub enum Guarantee {
     G9,
     G10,
     V5,
-    /// A worker was changed while a change of it was under way (docs/incidents.md#double-provision).
+    /// A worker was changed while a change of it was under way
+    /// (docs/incidents.md#double-provision).
     SingleFlight,
     /// A paused worker was changed.
     Pause,

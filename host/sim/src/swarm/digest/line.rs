@@ -1,5 +1,5 @@
-//! One line of a digest: a kind and a JSON object, in which the places of ids are known, so that they can be written as
-//! they are or numbered anew.
+//! One line of a digest: a kind and a JSON object, in which the places of ids are known, so that
+//! they can be written as they are or numbered anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,8 @@ pub(super) enum Class {
     Change,
     /// A line of the journal: kept in order for each worker.
     Journal,
-    /// A response, a notice, a refresh of activity, a query, a probe, a question to a policy: sorted.
+    /// A response, a notice, a refresh of activity, a query, a probe, a question to a policy:
+    /// sorted.
     Set,
     /// What is published of a worker: only the last of a step counts.
     Route,

@@ -1,39 +1,47 @@
-//! The digest of a random world: two numbers that stand for everything the core let out in it. A restructuring of the
-//! core that changes nothing leaves both as they were.
+//! The digest of a random world: two numbers that stand for everything the core let out in it. A
+//! restructuring of the core that changes nothing leaves both as they were.
 //!
 //! # Contract
 //!
-//! **What is in.** Every effect that [`Fleet::step`](reeve_core::fleet::Fleet::step) returned to any host of the
-//! world, in each of its lives, before the simulator did anything with it. There is one tap, in `effects.rs`. A step is
-//! one event into one core; a step that returned no effect leaves no mark.
+//! **What is in.** Every effect that [`Fleet::step`](reeve_core::fleet::Fleet::step) returned to
+//! any host of the world, in each of its lives, before the simulator did anything with it. There is
+//! one tap, in `effects.rs`. A step is one event into one core; a step that returned no effect
+//! leaves no mark.
 //!
 //! **Two digests**, each from a run of its own of the same world:
-//! - *strict*: all lines in the order in which the core returned them, with the ids that the host gave.
-//! - *canonical*: `order` sorts the effects of each step before the simulator carries them out. The lines of a step
-//!   are, in this order: commits and mutations in their order; the journal, each worker's lines in their order;
-//!   responses, notices, refreshes of activity, queries, reads of records, probes and questions to policies, sorted;
-//!   the published routes that the step changed. The ids of decisions are numbered anew, per worker and life of a
-//!   host, in the order in which they first appear among these lines. Timers are left out.
+//! - *strict*: all lines in the order in which the core returned them, with the ids that the host
+//!   gave.
+//! - *canonical*: `order` sorts the effects of each step before the simulator carries them out. The
+//!   lines of a step are, in this order: commits and mutations in their order; the journal, each
+//!   worker's lines in their order; responses, notices, refreshes of activity, queries, reads of
+//!   records, probes and questions to policies, sorted; the published routes that the step changed.
+//!   The ids of decisions are numbered anew, per worker and life of a host, in the order in which
+//!   they first appear among these lines. Timers are left out.
 //!
-//! Each call takes its latency from a random stream when it is carried out. Without `order`, a query that moved to
-//! before a commit would take the commit's latency, and the two worlds would differ from there on. With `order`, a
-//! core that only moves effects within a step keeps its canonical digest.
+//! Each call takes its latency from a random stream when it is carried out. Without `order`, a
+//! query that moved to before a commit would take the commit's latency, and the two worlds would
+//! differ from there on. With `order`, a core that only moves effects within a step keeps its
+//! canonical digest.
 //!
-//! **What a line is.** A kind, and a JSON object with the fields in the order in which `project` writes them; an absent
-//! value is left out. Names of kinds and fields belong to this module, so that a type, a variant or a field of the core
-//! may be renamed. Words that already are stable stand as they are: codes, steps, states, rules, names of policies, and
-//! sentences for people. Inputs and verdicts of policies stand in the contract's JSON.
+//! **What a line is.** A kind, and a JSON object with the fields in the order in which `project`
+//! writes them; an absent value is left out. Names of kinds and fields belong to this module, so
+//! that a type, a variant or a field of the core may be renamed. Words that already are stable
+//! stand as they are: codes, steps, states, rules, names of policies, and sentences for people.
+//! Inputs and verdicts of policies stand in the contract's JSON.
 //!
-//! **What is not in.** Events, the state of the core, and what the simulated world does with an effect (the next steps
-//! show that). A policy's component appears as a number, in the order of first appearance, and the fuel of a call not
-//! at all: both change when a policy is compiled anew. The swarm reports a violated guarantee apart from the digests.
+//! **What is not in.** Events, the state of the core, and what the simulated world does with an
+//! effect (the next steps show that). A policy's component appears as a number, in the order of
+//! first appearance, and the fuel of a call not at all: both change when a policy is compiled anew.
+//! The swarm reports a violated guarantee apart from the digests.
 //!
-//! **What it cannot show.** That two digests differ means that something changed, not that it is wrong. One effect
-//! more or less (another notice aside) gives the calls after it other latencies, and both digests of the world differ.
-//! In the canonical form, an id that a host took over from another host's record is numbered as one of its own.
+//! **What it cannot show.** That two digests differ means that something changed, not that it is
+//! wrong. One effect more or less (another notice aside) gives the calls after it other latencies,
+//! and both digests of the world differ. In the canonical form, an id that a host took over from
+//! another host's record is numbered as one of its own.
 //!
-//! [`FORMAT`] rises with every change of what is in or of how a line is written: digests of two formats are not
-//! compared. A changed core type changes `project` and leaves the lines as they are.
+//! [`FORMAT`] rises with every change of what is in or of how a line is written: digests of two
+//! formats are not compared. A changed core type changes `project` and leaves the lines as they
+//! are.
 
 mod line;
 mod numbers;
@@ -99,7 +107,8 @@ pub(super) enum Kind {
 pub(super) struct Tap {
     kind: Kind,
     sum: Sum,
-    /// The numbers that the lines have in place of ids: of components, and in the canonical form of decisions too.
+    /// The numbers that the lines have in place of ids: of components, and in the canonical form of
+    /// decisions too.
     numbers: Numbers,
     /// What each life of a host last published of each worker.
     routes: BTreeMap<(HostId, WorkerId), String>,
@@ -116,8 +125,8 @@ impl Tap {
         }
     }
 
-    /// Takes in one step of the core of this host's life; returns the effects in the order in which they are to be
-    /// carried out.
+    /// Takes in one step of the core of this host's life; returns the effects in the order in which
+    /// they are to be carried out.
     pub(super) fn take_in(
         &mut self,
         at: Instant,
@@ -165,7 +174,8 @@ impl Tap {
         let numbers = &mut self.numbers;
         let ordered = changes.iter().chain(&journal);
         let mut arranged: Vec<_> = ordered.map(|line| line.renumbered(host, numbers)).collect();
-        // Ids that appear in unordered lines only are numbered as they rise, which no order of the lines changes.
+        // Ids that appear in unordered lines only are numbered as they rise, which no order of the
+        // lines changes.
         numbers.see(host, set.iter().chain(&routes));
         let mut sorted: Vec<_> = set
             .iter()
@@ -225,7 +235,8 @@ impl Sum {
 
     fn finish(self) -> (u64, Vec<String>) {
         let bytes = self.hash.finalize();
-        // 64 bits of it: among a million worlds the chance that a change stays hidden in one is one in 10^13.
+        // 64 bits of it: among a million worlds the chance that a change stays hidden in one is one
+        // in 10^13.
         let (first, _) = bytes.split_at(8);
         let digest = first
             .iter()

@@ -1,4 +1,5 @@
-//! Ids numbered anew, so that a number says which of them it is and not how many others were given before it.
+//! Ids numbered anew, so that a number says which of them it is and not how many others were given
+//! before it.
 
 use std::collections::BTreeMap;
 

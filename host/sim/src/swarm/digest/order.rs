@@ -1,5 +1,6 @@
-//! The order in which the run for the canonical digest carries out the effects of a step. A call takes its latency from
-//! a random stream when it is carried out, so the order must not depend on the core's.
+//! The order in which the run for the canonical digest carries out the effects of a step. A call
+//! takes its latency from a random stream when it is carried out, so the order must not depend on
+//! the core's.
 
 use reeve_core::effect::Effect;
 
@@ -11,7 +12,8 @@ pub(super) fn arrange(step: &mut [(Vec<Line>, Effect)]) {
         let class = Class::of(effect);
         let content = match class {
             Class::Journal | Class::Commit => Vec::new(),
-            // A withdrawal after a publication of the same worker means something else than one before.
+            // A withdrawal after a publication of the same worker means something else than one
+            // before.
             Class::Route => vec![worker_of(lines)],
             _ => lines.iter().map(Line::without_ids).collect(),
         };

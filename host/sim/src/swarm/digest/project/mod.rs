@@ -1,5 +1,5 @@
-//! From the core's effects to lines: the one place that knows both. Each file writes what its name says; a field's name
-//! is chosen here and does not follow the core's.
+//! From the core's effects to lines: the one place that knows both. Each file writes what its name
+//! says; a field's name is chosen here and does not follow the core's.
 
 mod cloud;
 mod journal;
