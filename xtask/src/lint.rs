@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: checks of format, walls, manifests, imports, facts, outside packages, pages, words and
-//! clippy.
+//! `cargo xtask lint`: checks of format, walls, manifests, imports, facts, outside packages, pages,
+//! words and clippy.
 
 mod deny;
 mod facts;
@@ -27,8 +27,8 @@ use crate::{print, process};
 /// Runs every check, also after one has failed, and fails when any has.
 ///
 /// # Errors
-/// When `cargo fmt` or `cargo clippy` is not installed, cargo-deny cannot be, or cargo's metadata or a
-/// manifest cannot be read.
+/// When `cargo fmt` or `cargo clippy` is not installed, cargo-deny cannot be, or cargo's metadata
+/// or a manifest cannot be read.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     require_tools()?;
     let mut failed = Vec::new();

@@ -1,4 +1,5 @@
-//! A program from Python's package index, in a virtual environment of its own below the target directory.
+//! A program from Python's package index, in a virtual environment of its own below the target
+//! directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};

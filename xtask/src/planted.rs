@@ -64,8 +64,8 @@ struct Tally<'bugs> {
 /// or one could not be tried.
 ///
 /// # Errors
-/// When a bug does not fit the tree, a file cannot be read or copied, or the tree without a bug does
-/// not build or breaks a guarantee: a trial would prove nothing then.
+/// When a bug does not fit the tree, a file cannot be read or copied, or the tree without a bug
+/// does not build or breaks a guarantee: a trial would prove nothing then.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let began = Instant::now();
     let chosen = choose(bugs::read(workspace.root())?, &options.only)?;

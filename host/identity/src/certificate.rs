@@ -9,7 +9,8 @@ use crate::armour;
 use crate::ber::{self, Reader, Rules};
 use crate::error::CertificateError;
 
-/// `rsaEncryption` with its NULL: the algorithm of an RSA key in a certificate (RFC 3279, section 2.3.1).
+/// `rsaEncryption` with its NULL: the algorithm of an RSA key in a certificate (RFC 3279, section
+/// 2.3.1).
 const RSA_KEY: [u8; 15] = [
     0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 ];

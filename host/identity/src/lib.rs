@@ -34,10 +34,10 @@
 //!
 //! # Sources
 //!
-//! EC2 user guide: "Verify the instance identity document" (`verify-iid`, option 3) for the signature, "AWS
-//! public certificates for instance identity document signatures" (`regions-certs`) for the certificates,
-//! "Instance identity documents" for the fields. RFC 5652 for CMS, RFC 6211 for the attribute that protects
-//! the choice of algorithms, X.690 for ASN.1's encodings.
+//! EC2 user guide: "Verify the instance identity document" (`verify-iid`, option 3) for the
+//! signature, "AWS public certificates for instance identity document signatures" (`regions-certs`)
+//! for the certificates, "Instance identity documents" for the fields. RFC 5652 for CMS, RFC 6211
+//! for the attribute that protects the choice of algorithms, X.690 for ASN.1's encodings.
 
 mod armour;
 mod ber;

@@ -16,7 +16,8 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Compiles the component and calls its exported `function` once. The component may import nothing.
+    /// Compiles the component and calls its exported `function` once. The component may import
+    /// nothing.
     ///
     /// # Errors
     /// The component does not compile, has imports, has no such function, or the call fails.

@@ -23,9 +23,10 @@ pub(crate) const MEMORIES_MAX: usize = 8;
 /// Tables in one component: one per core instance.
 pub(crate) const TABLES_MAX: usize = 64;
 
-/// The default of [`Limits::function_bytes_max`]. The largest function of a standard policy has 17 KB, of
-/// a JavaScript policy 37 KB (54 KB without `--opt-size`): an interpreter's loop over its instructions.
-/// CPython's has 427 KB, so a Python policy needs a higher limit, as it does for its file of 18 MB.
+/// The default of [`Limits::function_bytes_max`]. The largest function of a standard policy has 17
+/// KB, of a JavaScript policy 37 KB (54 KB without `--opt-size`): an interpreter's loop over its
+/// instructions. CPython's has 427 KB, so a Python policy needs a higher limit, as it does for its
+/// file of 18 MB.
 pub(crate) const FUNCTION_BYTES_MAX: u64 = 64 * 1024;
 
 /// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.

@@ -1,10 +1,12 @@
-//! The host without guarantees: what the teams had before. It asks the same policies and does what they
-//! say, at once and without asking a guard. It exists to show each incident as it was; it changes the
-//! simulated world directly, so nothing of it can be used on a real cloud.
+//! The host without guarantees: what the teams had before. It asks the same policies and does what
+//! they say, at once and without asking a guard. It exists to show each incident as it was; it
+//! changes the simulated world directly, so nothing of it can be used on a real cloud.
 //!
-//! What it lacks, and what each lack did: no record of what was adopted (docs/incidents.md#ip-race), no tag scan before a start
-//! (docs/incidents.md#stale-pointer), a watchdog that leaves the pointer as it is (docs/incidents.md#stale-pointer), no difference between "idle" and "no caller could
-//! reach it" (docs/incidents.md#stale-pointer), no single flight, and one mint for whichever box comes first (docs/incidents.md#double-provision).
+//! What it lacks, and what each lack did: no record of what was adopted
+//! (docs/incidents.md#ip-race), no tag scan before a start (docs/incidents.md#stale-pointer), a
+//! watchdog that leaves the pointer as it is (docs/incidents.md#stale-pointer), no difference
+//! between "idle" and "no caller could reach it" (docs/incidents.md#stale-pointer), no single
+//! flight, and one mint for whichever box comes first (docs/incidents.md#double-provision).
 
 use std::sync::Arc;
 
@@ -121,8 +123,8 @@ impl AsItWas {
         self.not_yet(NotYetCode::Unavailable, "nothing came of it")
     }
 
-    /// A restart: the worker's instance is ended, its address cleared, another one provisioned. A caller who
-    /// looks in between sees a dead worker (docs/incidents.md#self-fire).
+    /// A restart: the worker's instance is ended, its address cleared, another one provisioned. A
+    /// caller who looks in between sees a dead worker (docs/incidents.md#self-fire).
     fn recreate(&mut self, request: &RestartRequest) {
         let notes = self.notes();
         let made = self.decide(Input::Debounce(notes.debounce_input(

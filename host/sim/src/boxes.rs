@@ -1,8 +1,9 @@
-//! The software on the simulated instances: it registers, sends heartbeats, and works on what is delivered.
+//! The software on the simulated instances: it registers, sends heartbeats, and works on what is
+//! delivered.
 //!
 //! It keeps to the protocol of docs/boxes.md: it comes back when told, registers anew when its
-//! token is not in force, and ends when it is superseded. The legacy one gives up at the first refusal, as the one
-//! of incident double-provision did.
+//! token is not in force, and ends when it is superseded. The legacy one gives up at the first
+//! refusal, as the one of incident double-provision did.
 
 use std::collections::VecDeque;
 
@@ -80,7 +81,8 @@ impl SimBox {
         self
     }
 
-    /// The same software, showing in this way which instance it is; usually by the instance document.
+    /// The same software, showing in this way which instance it is; usually by the instance
+    /// document.
     #[must_use]
     pub fn proving_by(mut self, proof: ProofKind) -> Self {
         self.proof = proof;
@@ -125,7 +127,8 @@ impl SimBox {
         self.work.iter().filter(|taken| **taken <= at).count()
     }
 
-    /// Takes a delivery. It is taken also by software that will never work on it: that is what happened in incident double-provision.
+    /// Takes a delivery. It is taken also by software that will never work on it: that is what
+    /// happened in incident double-provision.
     pub fn deliver(&mut self, now: Instant) {
         self.work.push_back(now);
         self.begin_work(now);

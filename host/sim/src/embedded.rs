@@ -1,4 +1,5 @@
-//! The simulated world as a [`Cloud`], on whatever clock the caller keeps: what `reeve demo` serves.
+//! The simulated world as a [`Cloud`], on whatever clock the caller keeps: what `reeve demo`
+//! serves.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! What a host under test looks like to the stage: it lives in a world, takes requests, and is given time.
+//! What a host under test looks like to the stage: it lives in a world, takes requests, and is
+//! given time.
 
 use reeve_core::demand::DemandReading;
 use reeve_core::event::WorkerEvent;

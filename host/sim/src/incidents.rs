@@ -9,7 +9,8 @@ use reeve_core::time::{Instant, UtcOffset};
 
 use crate::script::{Script, ScriptError};
 
-/// The scripts, in the order in which they are told. `tests/incidents` has their transcripts as well.
+/// The scripts, in the order in which they are told. `tests/incidents` has their transcripts as
+/// well.
 const SCRIPTS: [&str; 5] = [
     include_str!("../../../tests/incidents/stale-pointer.reeve"),
     include_str!("../../../tests/incidents/ip-race.reeve"),
@@ -34,7 +35,8 @@ pub fn pool() -> PoolName {
     PoolName::from("gpu")
 }
 
-/// The worker of the incidents: one GPU instance that a chat service and a video-ingest service share.
+/// The worker of the incidents: one GPU instance that a chat service and a video-ingest service
+/// share.
 pub fn worker() -> WorkerId {
     WorkerId::from("chat")
 }

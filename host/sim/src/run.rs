@@ -17,7 +17,8 @@ pub struct Run {
     pub entries: Vec<Entry>,
     /// What should never have happened, as seen from the world.
     pub harms: Vec<Harm>,
-    /// What the host did to instances, as seen from the world: launches, starts, stops, terminations.
+    /// What the host did to instances, as seen from the world: launches, starts, stops,
+    /// terminations.
     pub deeds: Vec<Happening>,
     /// Proposals the guard refused.
     pub vetoes: usize,
@@ -66,7 +67,8 @@ pub enum Harm {
         /// How long before a request had reached it.
         last_used_ago: Millis,
     },
-    /// An instance took deliveries that were never processed, while the host called the worker well.
+    /// An instance took deliveries that were never processed, while the host called the worker
+    /// well.
     DeliveredIntoTheVoid {
         /// Which.
         instance: InstanceId,

@@ -1,4 +1,5 @@
-//! Incident scripts as texts: what is accepted, what is refused and how, and what is held against a run.
+//! Incident scripts as texts: what is accepted, what is refused and how, and what is held against a
+//! run.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -308,8 +309,8 @@ fn the_documentation_has_every_word_that_is_accepted() {
     }
 }
 
-/// Random changes to scripts that are good: each is accepted or refused, with a place within the text, and nothing
-/// else happens.
+/// Random changes to scripts that are good: each is accepted or refused, with a place within the
+/// text, and nothing else happens.
 #[test]
 fn no_text_stops_the_parser() {
     const SEED: u64 = 20;

@@ -1,7 +1,8 @@
 //! The command line. Results go to standard output, errors and logs to standard error.
 //!
-//! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line, the
-//! configuration or an incident script is wrong; 141 the reader of standard output is gone (`| head`).
+//! Exit codes: 0 all is well; 1 something failed, or a check found something; 2 the command line,
+//! the configuration or an incident script is wrong; 141 the reader of standard output is gone
+//! (`| head`).
 
 mod ask;
 mod check;

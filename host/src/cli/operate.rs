@@ -1,4 +1,5 @@
-//! `reeve worker restart`, `pause`, `resume` and `forget`: an operator's commands to a running host.
+//! `reeve worker restart`, `pause`, `resume` and `forget`: an operator's commands to a running
+//! host.
 
 use std::process::ExitCode;
 

@@ -90,8 +90,8 @@ impl Drive {
     }
 }
 
-/// The last response to a request of this kind. A command gets none: its handler says that the host is shut down, because
-/// whether the command took effect is not known.
+/// The last response to a request of this kind. A command gets none: its handler says that the host
+/// is shut down, because whether the command took effect is not known.
 fn send_last(kind: RequestKind, respond: oneshot::Sender<Response>) {
     let response = match kind {
         RequestKind::Resolve => Response::Resolve(draining()),

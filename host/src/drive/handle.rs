@@ -61,8 +61,8 @@ impl Handle {
         (handle, incoming)
     }
 
-    /// Asks where a worker is and waits for the response. When the handler is dropped before that, the loop is told that
-    /// the caller is gone.
+    /// Asks where a worker is and waits for the response. When the handler is dropped before that,
+    /// the loop is told that the caller is gone.
     ///
     /// # Errors
     /// [`LoopEnded`].
@@ -100,8 +100,8 @@ impl Handle {
         .await
     }
 
-    /// Gives a command about a configured worker and waits for its outcome. The command is followed also when the
-    /// handler is dropped before that.
+    /// Gives a command about a configured worker and waits for its outcome. The command is followed
+    /// also when the handler is dropped before that.
     ///
     /// # Errors
     /// [`LoopEnded`], also when the host shut down before there was a response.
@@ -141,8 +141,8 @@ impl Handle {
         RequestId::new(self.last_request.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Puts a request to the loop and waits for its response. The core answers each request with a response of its kind,
-    /// which `of_kind` takes out.
+    /// Puts a request to the loop and waits for its response. The core answers each request with a
+    /// response of its kind, which `of_kind` takes out.
     async fn ask<T>(
         &self,
         worker: &WorkerId,

@@ -334,8 +334,8 @@ impl Drive {
         self.journal.retry();
     }
 
-    /// Serves a message and those that have queued since. Going back to sleep and polling all sources
-    /// costs more than most messages.
+    /// Serves a message and those that have queued since. Going back to sleep and polling all
+    /// sources costs more than most messages.
     async fn serve_all(&mut self, first: Message) {
         self.serve(first).await;
         for _ in 1..TOGETHER {

@@ -130,9 +130,9 @@ pub enum Action {
     Renew(Host, StoreAnswer),
     /// `flow/resolve/mod.rs`, `read_pointer`: a pass that changes nothing else.
     ReadPointer(Host),
-    /// `flow/fold.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host reads
-    /// the cloud, the guard permits the proposal, the record is written. The mask has the instances
-    /// whose reading lags.
+    /// `flow/fold.rs` (`on_scan`), `flow/resolve/`, `act/send.rs`, `act/adoption.rs`: the host
+    /// reads the cloud, the guard permits the proposal, the record is written. The mask has the
+    /// instances whose reading lags.
     Propose(Host, Proposal, u8, StoreAnswer),
     /// `flow/recover.rs`, `recover` and `replay_launch`.
     Recover(Host, StoreAnswer),

@@ -171,7 +171,8 @@ impl Flows {
         act::note_asking(facts, self.resolve.asking());
     }
 
-    /// Checks that a second advance of each flow does nothing. A flow that acts without news would act forever.
+    /// Checks that a second advance of each flow does nothing. A flow that acts without news would
+    /// act forever.
     fn check_quiet(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         if !turn.shared.checks_itself {
             return;

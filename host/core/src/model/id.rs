@@ -115,7 +115,8 @@ text_id!(
 );
 text_id!(
     /// The idempotency token of a launch: at most 64 ASCII characters, the same for every replay of
-    /// one attempt ("Ensuring idempotency" in the EC2 developer guide and in the ECS API reference).
+    /// one attempt ("Ensuring idempotency" in the EC2 developer guide and in the ECS API
+    /// reference).
     LaunchToken
 );
 

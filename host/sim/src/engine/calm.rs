@@ -1,8 +1,8 @@
-//! Hosts in surroundings without faults: nothing goes wrong but what a script or a test puts into the world or the
-//! store.
+//! Hosts in surroundings without faults: nothing goes wrong but what a script or a test puts into
+//! the world or the store.
 //!
-//! Calls to the cloud take [`CALL`]. Policies and the store answer at once: the answer is taken in before anything
-//! else that is due at that time.
+//! Calls to the cloud take [`CALL`]. Policies and the store answer at once: the answer is taken in
+//! before anything else that is due at that time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ use crate::store::MemoryStore;
 use crate::timeline::Entry;
 use crate::world::World;
 
-/// How long a call to the cloud takes: the order of a describe call within a region. The cloud sees the call after
-/// half of it.
+/// How long a call to the cloud takes: the order of a describe call within a region. The cloud sees
+/// the call after half of it.
 const CALL: Millis = Millis::new(80);
 const HALF_A_CALL: Millis = Millis::new(CALL.get() / 2);
 
@@ -133,7 +133,8 @@ impl Calm {
         std::mem::take(&mut self.responses)
     }
 
-    /// Makes a request. A published route never answers here, so that every resolve reaches the core.
+    /// Makes a request. A published route never answers here, so that every resolve reaches the
+    /// core.
     pub fn submit(&mut self, number: usize, worker: &WorkerId, request: RequestId, what: Request) {
         self.tell(number, worker, WorkerEvent::Asked { request, what });
     }
@@ -164,7 +165,8 @@ impl Calm {
         next.into_iter().flatten().min()
     }
 
-    /// Moves the clock, and the world with it. What is due for hosts waits for [`run_due`](Self::run_due).
+    /// Moves the clock, and the world with it. What is due for hosts waits for
+    /// [`run_due`](Self::run_due).
     pub fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.world.advance(self.now);

@@ -1,4 +1,5 @@
-//! The drive loop on the virtual clock: what reaches a host, what the host's core wants done, and the way back.
+//! The drive loop on the virtual clock: what reaches a host, what the host's core wants done, and
+//! the way back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,8 +17,8 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{InFlight, Life, Sent, StoreCall, Surroundings, ToHost, Way};
 
-/// The drive loop of hosts in these surroundings. A world uses [`arrive`](Drive::arrive) for whatever it gets back
-/// from its queue; the other methods follow from that one.
+/// The drive loop of hosts in these surroundings. A world uses [`arrive`](Drive::arrive) for
+/// whatever it gets back from its queue; the other methods follow from that one.
 pub(crate) trait Drive: Surroundings {
     /// Something has been on its way long enough.
     fn arrive(&mut self, what: InFlight) {
@@ -34,7 +35,8 @@ pub(crate) trait Drive: Surroundings {
         }
     }
 
-    /// Something reaches a host: at once, at the end of the host's pause, or never if that life is over.
+    /// Something reaches a host: at once, at the end of the host's pause, or never if that life is
+    /// over.
     fn reach_host(&mut self, life: Life, what: ToHost) {
         if !self.is_alive(life) {
             return;
@@ -60,7 +62,8 @@ pub(crate) trait Drive: Surroundings {
             } => {
                 let written = matches!(result, Ok(Committed::Written(_)));
                 self.step(number, Event::of(worker, WorkerEvent::Committed(result)));
-                // As in the product: the core hears of the write, and the mutation is sent right after.
+                // As in the product: the core hears of the write, and the mutation is sent right
+                // after.
                 if let Some(permit) = permit.filter(|_| written) {
                     self.send_mutation(number, permit, is_journaled, asked);
                 }

@@ -78,7 +78,8 @@ impl ToHost {
     }
 }
 
-/// What a box or an application says, as a request. The fresh secret is the request's own, and the same in every run.
+/// What a box or an application says, as a request. The fresh secret is the request's own, and the
+/// same in every run.
 pub fn statement(request: RequestId, statement: Statement) -> Request {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&request.get().to_be_bytes());
@@ -139,7 +140,8 @@ impl Sent {
     }
 }
 
-/// All that is due, in order of time; among items of the same time, in the order in which they were put in.
+/// All that is due, in order of time; among items of the same time, in the order in which they were
+/// put in.
 pub(crate) struct Queue<T> {
     due: BTreeMap<(Instant, u64), T>,
     sequence: u64,

@@ -1,5 +1,6 @@
-//! One simulated host process: the product's own [`Fleet`], and what the shell keeps for it: a clock, a
-//! journal, published routes. A host has many lives. The journal and the store outlast a life.
+//! One simulated host process: the product's own [`Fleet`], and what the shell keeps for it: a
+//! clock, a journal, published routes. A host has many lives. The journal and the store outlast a
+//! life.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,8 +59,8 @@ impl SimHost {
         self.life.id()
     }
 
-    /// Begins another life, with the host's journal and the records of the store. `records` is `None`: the store
-    /// did not answer.
+    /// Begins another life, with the host's journal and the records of the store. `records` is
+    /// `None`: the store did not answer.
     pub(crate) fn begin(
         &mut self,
         now: Instant,

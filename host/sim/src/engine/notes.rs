@@ -1,4 +1,5 @@
-//! The lines of the timeline that come from a host: its journal and its notices, without the repetitions.
+//! The lines of the timeline that come from a host: its journal and its notices, without the
+//! repetitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -27,8 +27,8 @@ pub(crate) enum Way {
 }
 
 /// A simulated world as its hosts meet it. The methods say what a call meets and how long it takes;
-/// [`Drive`](super::Drive) makes the calls. A method that returns a length with its result says after how long the
-/// host gets the result.
+/// [`Drive`](super::Drive) makes the calls. A method that returns a length with its result says
+/// after how long the host gets the result.
 pub(crate) trait Surroundings {
     /// The true time.
     fn now(&self) -> Instant;
@@ -57,7 +57,8 @@ pub(crate) trait Surroundings {
     /// Answers a query.
     fn query(&mut self, query: &Query) -> (Result<Reading, CloudError>, Millis);
 
-    /// Carries out a mutation, or not. `None`: the host that sent it ended before it could hear the outcome.
+    /// Carries out a mutation, or not. `None`: the host that sent it ended before it could hear the
+    /// outcome.
     fn mutate(&mut self, from: Life, sent: &Sent) -> Option<(Result<Outcome, CloudError>, Millis)>;
 
     /// Probes an instance.
@@ -107,7 +108,8 @@ pub(crate) trait Surroundings {
     /// Observes an event that a host is about to take in.
     fn observe_event(&mut self, _by: Life, _event: &Event) {}
 
-    /// Observes the effects of a step; returns them in the order in which they are to be carried out.
+    /// Observes the effects of a step; returns them in the order in which they are to be carried
+    /// out.
     fn observe_step(
         &mut self,
         _number: usize,

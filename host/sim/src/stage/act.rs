@@ -24,7 +24,8 @@ pub(crate) enum Act {
         /// Whether that is a person.
         initiator: Initiator,
     },
-    /// A program asks where the worker is, and takes a worker that is not there for dead: it asks for a restart.
+    /// A program asks where the worker is, and takes a worker that is not there for dead: it asks
+    /// for a restart.
     Probe {
         /// Who.
         who: String,

@@ -1,4 +1,5 @@
-//! The boxes on the stage: they boot with their instances, speak to the host, and work on what is delivered.
+//! The boxes on the stage: they boot with their instances, speak to the host, and work on what is
+//! delivered.
 
 use std::collections::BTreeMap;
 

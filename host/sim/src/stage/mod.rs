@@ -1,5 +1,5 @@
-//! A run: a script of what happens outside, a host under test, and the world between them. An actor that
-//! judges the outcome stands here, outside the code that is judged, and looks at the world alone.
+//! A run: a script of what happens outside, a host under test, and the world between them. The
+//! judge stands here, outside the code that is judged, and looks at the world alone.
 
 mod act;
 mod boxes;
@@ -39,9 +39,11 @@ pub(crate) struct Setting {
     pub tag: (String, String),
     /// Its pointer.
     pub pointer: PointerName,
-    /// The software on its instances; `None`: it registers nowhere, and requests are not followed up.
+    /// The software on its instances; `None`: it registers nowhere, and requests are not followed
+    /// up.
     pub software: Option<Software>,
-    /// How long an instance must have been unused to be stopped; `None`: the story is not about that.
+    /// How long an instance must have been unused to be stopped; `None`: the story is not about
+    /// that.
     pub idle_limit: Option<Millis>,
 }
 

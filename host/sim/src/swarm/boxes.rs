@@ -1,5 +1,5 @@
-//! The software on the instances: it boots with them, registers, reports, does the work, and at times hangs, lies
-//! or loses its token.
+//! The software on the instances: it boots with them, registers, reports, does the work, and at
+//! times hangs, lies or loses its token.
 
 use std::collections::BTreeMap;
 
@@ -222,8 +222,8 @@ impl Estate<'_> {
         }
     }
 
-    /// Deliveries that an instance has taken and not done. A caller that delivers says so; of what was delivered a moment ago
-    /// the store may not have been told yet.
+    /// Deliveries that an instance has taken and not done. A caller that delivers says so; of what
+    /// was delivered a moment ago the store may not have been told yet.
     pub(super) fn undone_by(&self, id: &InstanceId) -> usize {
         let at = Instant::from_ms(self.now.as_ms().saturating_sub(TOLD_WITHIN.get()));
         let one = self.boxes.boxes.get(id);
@@ -266,8 +266,8 @@ impl Estate<'_> {
         self.wake(&id);
     }
 
-    /// A box registers for a worker that is not its own, or shows a token that no host gave it. Its proof of which
-    /// instance it is stays true: no box can forge that.
+    /// A box registers for a worker that is not its own, or shows a token that no host gave it. Its
+    /// proof of which instance it is stays true: no box can forge that.
     pub(super) fn box_lies(&mut self) {
         let Some(id) = self.some_box() else { return };
         let place = self.chance.pick(Stream::Detail, self.spec.workers.len());

@@ -1,6 +1,6 @@
-//! The provider's token buckets, per account and region, at the documented rates (EC2 developer guide, "Request
-//! throttling for the Amazon EC2 API"; ECS developer guide, "Request throttling for the Amazon ECS API"; general reference,
-//! "AWS Systems Manager endpoints and quotas").
+//! The provider's token buckets, per account and region, at the documented rates (EC2 developer
+//! guide, "Request throttling for the Amazon EC2 API"; ECS developer guide, "Request throttling for
+//! the Amazon ECS API"; general reference, "AWS Systems Manager endpoints and quotas").
 
 use std::collections::BTreeMap;
 

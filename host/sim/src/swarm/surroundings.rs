@@ -1,5 +1,6 @@
-//! What the hosts of a random world meet: late and lost answers, faults at the worst moments, and the checks, which
-//! observe every call. This is the layer of faults over the [`engine`](crate::engine).
+//! What the hosts of a random world meet: late and lost answers, faults at the worst moments, and
+//! the checks, which observe every call. This is the layer of faults over the
+//! [`engine`](crate::engine).
 
 use std::any::Any;
 

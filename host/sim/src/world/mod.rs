@@ -113,8 +113,8 @@ impl World {
     /// Moves the clock, and makes the changes of instances that are due. The clock never runs
     /// backwards.
     pub fn advance(&mut self, now: Instant) {
-        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your instance"), a stopped
-        /// task for at least one (ECS API reference, DescribeTasks).
+        /// A terminated instance is shown for about an hour (EC2 user guide, "Terminate your
+        /// instance"), a stopped task for at least one (ECS API reference, DescribeTasks).
         const TERMINATED_SHOWN: Millis = Millis::from_secs(3600);
         self.now = self.now.max(now);
         let mut happened = Vec::new();

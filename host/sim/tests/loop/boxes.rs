@@ -1,5 +1,5 @@
-//! Registering: one token for the one instance that embodies the worker, and never a box that cannot come back
-//! (G8; docs/incidents.md#double-provision).
+//! Registering: one token for the one instance that embodies the worker, and never a box that
+//! cannot come back (G8; docs/incidents.md#double-provision).
 
 mod shared;
 

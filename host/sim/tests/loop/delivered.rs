@@ -1,4 +1,5 @@
-//! Delivered is not processed: what is counted, what it means for the worker, and what it protects (docs/incidents.md#double-provision, docs/incidents.md#frozen-activity).
+//! Delivered is not processed: what is counted, what it means for the worker, and what it protects
+//! (docs/incidents.md#double-provision, docs/incidents.md#frozen-activity).
 
 use crate::rig::boxes::*;
 use crate::rig::prelude::*;

@@ -116,8 +116,8 @@ impl Alone {
         told.collect()
     }
 
-    /// One round in which every worker's metric counted nothing in each of the window's minutes, but for
-    /// what `change` makes of it.
+    /// One round in which every worker's metric counted nothing in each of the window's minutes,
+    /// but for what `change` makes of it.
     fn read_zeros(&mut self, change: impl FnOnce(&mut Answers)) -> Vec<String> {
         let [query] = self.round().try_into().unwrap();
         let result = Ok(Reading::Demand(zeros(&query, change)));

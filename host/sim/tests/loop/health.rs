@@ -1,4 +1,5 @@
-//! The health of a worker: what its signals conclude, and, above all, from what nothing is concluded (docs/incidents.md#self-fire, docs/incidents.md#frozen-activity).
+//! The health of a worker: what its signals conclude, and, above all, from what nothing is
+//! concluded (docs/incidents.md#self-fire, docs/incidents.md#frozen-activity).
 
 mod held_off;
 mod holding;

@@ -15,7 +15,8 @@ use reeve_core::spec::LEASE;
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
 use reeve_sim::world::{Asked, Trouble};
 
-/// The worker's instance is stopped, and the first host is about to start it: the start is announced.
+/// The worker's instance is stopped, and the first host is about to start it: the start is
+/// announced.
 fn starting(hosts: usize) -> Rig {
     let mut rig = Rig::hosts(hosts);
     rig.world.place_stopped("i-aaaa", TAG);

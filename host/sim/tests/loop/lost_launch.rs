@@ -1,4 +1,5 @@
-//! A launch whose reply is lost and whose replay is refused: the instance is found by its tag, and no other is launched.
+//! A launch whose reply is lost and whose replay is refused: the instance is found by its tag, and
+//! no other is launched.
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};

@@ -1,5 +1,5 @@
-//! Operators pause, resume and forget a worker: on one host, through a restart, and on all hosts that share
-//! the store.
+//! Operators pause, resume and forget a worker: on one host, through a restart, and on all hosts
+//! that share the store.
 
 mod forgetting;
 mod pausing;

@@ -1,5 +1,5 @@
-//! An instance that lives on next to the worker's instance: ended after its grace by the host's own rule, once, and not
-//! while anything is unknown.
+//! An instance that lives on next to the worker's instance: ended after its grace by the host's own
+//! rule, once, and not while anything is unknown.
 
 mod kept;
 mod shared;

@@ -1,5 +1,5 @@
-//! The pointer is written by the lease's holder alone, like everything else: a slow write of it must not name what
-//! another host has ended since (G3).
+//! The pointer is written by the lease's holder alone, like everything else: a slow write of it
+//! must not name what another host has ended since (G3).
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
@@ -9,7 +9,8 @@ use reeve_core::operator::{Command, RefusedCode};
 use reeve_core::response::Resolution;
 use reeve_core::spec::LEASE;
 
-/// Two hosts and a settled worker, whose pointer another program has changed; the first host is about to mend it.
+/// Two hosts and a settled worker, whose pointer another program has changed; the first host is
+/// about to mend it.
 fn about_to_write() -> Rig {
     let mut rig = Rig::hosts(2);
     rig.ask();

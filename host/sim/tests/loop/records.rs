@@ -1,4 +1,5 @@
-//! Several hosts and several lives over one store: one launch, one adopted instance, whichever host dies when.
+//! Several hosts and several lives over one store: one launch, one adopted instance, whichever host
+//! dies when.
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
@@ -10,7 +11,8 @@ use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
 use reeve_sim::world::{Asked, Boot, Fault, Trouble};
 
-/// The first host has renewed its lease and heard an error; its next write, of a command, finds that out.
+/// The first host has renewed its lease and heard an error; its next write, of a command, finds
+/// that out.
 fn renew_unheard(rig: &mut Rig) {
     rig.rewrite(|_| ());
     rig.give(Command::Resume);

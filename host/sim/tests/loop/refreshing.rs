@@ -1,5 +1,6 @@
-//! Reports on their way to the store: what comes while one is under way goes together with the next, and no report is
-//! answered before a write that holds what they have reported. Here the test is the store.
+//! Reports on their way to the store: what comes while one is under way goes together with the
+//! next, and no report is answered before a write that holds what they have reported. Here the test
+//! is the store.
 
 use crate::rig::desk::{Desk, embodied_by};
 use crate::rig::prelude::*;

@@ -1,5 +1,5 @@
-//! Restarts: one cycle however many ask, over only when the worker is really there, and finished by any host that
-//! lives (G7; docs/incidents.md#self-fire).
+//! Restarts: one cycle however many ask, over only when the worker is really there, and finished by
+//! any host that lives (G7; docs/incidents.md#self-fire).
 
 use crate::rig::boxes::*;
 use crate::rig::desk::Desk;
@@ -103,7 +103,8 @@ fn a_trigger_and_many_probes_are_one_restart_even_if_the_policy_always_goes() {
 
 #[test]
 fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
-    // Slower than the window after a restart lasts: there was none, so only the boot itself protects it.
+    // Slower than the window after a restart lasts: there was none, so only the boot itself
+    // protects it.
     let boot = Boot {
         pending: MINUTE + MINUTE,
         address_after: MINUTE,

@@ -19,8 +19,8 @@ const EVERY_MS: (u64, u64) = (60_000, 3_600_000);
 /// A day of minutes is the most samples a window can hold. One sample alone shows little
 /// (docs/incidents.md#frozen-activity).
 const SAMPLES_MIN: (u64, u64) = (1, 1_440);
-/// CloudWatch API reference: Metric, `Dimensions`; Dimension, `Name` and `Value`; Metric, `Namespace` and
-/// `MetricName`.
+/// CloudWatch API reference: Metric, `Dimensions`; Dimension, `Name` and `Value`; Metric,
+/// `Namespace` and `MetricName`.
 const DIMENSIONS_MAX: usize = 30;
 const NAME_CHARS_MAX: usize = 255;
 const DIMENSION_VALUE_CHARS_MAX: usize = 1024;

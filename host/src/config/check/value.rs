@@ -44,8 +44,8 @@ pub(super) fn table(name: &str) -> Result<(), String> {
     ))
 }
 
-/// The name of an ECS cluster or container (ECS API reference, CreateCluster, ContainerDefinition). A cluster may be
-/// given by its ARN.
+/// The name of an ECS cluster or container (ECS API reference, CreateCluster, ContainerDefinition).
+/// A cluster may be given by its ARN.
 pub(super) fn ecs_name(what: &str, name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let is_name = (1..=255).contains(&name.len()) && name.chars().all(fits);
@@ -61,7 +61,8 @@ pub(super) fn ecs_name(what: &str, name: &str) -> Result<(), String> {
     ))
 }
 
-/// A task definition's family, with its revision or without, or its ARN (ECS API reference, RunTask).
+/// A task definition's family, with its revision or without, or its ARN (ECS API reference,
+/// RunTask).
 pub(super) fn task_definition(name: &str) -> Result<(), String> {
     let (family, revision) = name.split_once(':').unwrap_or((name, "1"));
     let is_number = !revision.is_empty() && revision.chars().all(|c| c.is_ascii_digit());

@@ -63,7 +63,8 @@ use super::shelf::Shelf;
 use crate::engine::{Life, Sent};
 use crate::world::{Happening, SimInstance, World};
 
-/// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an hour.
+/// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an
+/// hour.
 pub(super) const CLOCKS_APART: Millis = Millis::from_secs(14);
 
 /// The result of a check: the guarantee that did not hold, and a text.

@@ -74,7 +74,8 @@ fn work_holds_a_restart_off_only_while_the_box_processes_it() {
         minute(&mut rig, &token);
         assert_eq!(asked(&rig), Vec::<String>::new());
     }
-    // Five minutes after the last that was done the worker is unresponsive, and what it holds is no reason to keep it.
+    // Five minutes after the last that was done the worker is unresponsive, and what it holds is no
+    // reason to keep it.
     for _ in 0..3 {
         minute(&mut rig, &token);
     }

@@ -228,7 +228,8 @@ fn a_failure_during_a_pause_only_is_never_told_even_if_one_is_enough() {
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
 }
 
-/// What a probe that is sent at `sent` and fails at `fails` makes of the row, in a copy of the fleet.
+/// What a probe that is sent at `sent` and fails at `fails` makes of the row, in a copy of the
+/// fleet.
 fn row_of_failure(fleet: &Fleet, id: &InstanceId, sent: Instant, fails: Instant) -> u32 {
     let (mut fleet, worker) = (fleet.clone(), incidents::worker());
     fleet.step(

@@ -1,4 +1,5 @@
-//! What is not ended: whatever is no orphan, and any orphan while a source is silent, stale or says otherwise.
+//! What is not ended: whatever is no orphan, and any orphan while a source is silent, stale or says
+//! otherwise.
 
 use crate::rig::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +136,8 @@ fn one_scan_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
 
 #[test]
 fn while_scans_lag_behind_the_look_by_id_has_a_say() {
-    // The orphan went down by itself, or the worker's own instance did: then the orphan is the only one.
+    // The orphan went down by itself, or the worker's own instance did: then the orphan is the only
+    // one.
     for down in [OLD, HOME] {
         let mut estate = Estate::alone();
         estate.launch_old();

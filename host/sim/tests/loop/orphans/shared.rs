@@ -50,7 +50,8 @@ fn an_orphan_that_another_host_adopted_is_kept_and_its_predecessor_ends() {
     assert!(matches!(committed, Committed::Written(_)));
     estate.run_to(SEEN + GRACE + GRACE + GRACE);
     assert!(estate.is_up(FOUND));
-    // The one before was launched as the generation that the adopted one counts as: it was found, and is the newer.
+    // The one before was launched as the generation that the adopted one counts as: it was found,
+    // and is the newer.
     assert_eq!(estate.ended(), [(MutationKind::Terminate, HOME.to_owned())]);
 }
 

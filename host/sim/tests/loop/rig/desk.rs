@@ -1,4 +1,5 @@
-//! A core without surroundings: the test is the store and the cloud, and gives each answer when, and as, it wants.
+//! A core without surroundings: the test is the store and the cloud, and gives each answer when,
+//! and as, it wants.
 
 use std::collections::BTreeMap;
 

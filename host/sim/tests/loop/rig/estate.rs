@@ -36,7 +36,8 @@ pub(crate) struct Estate {
 }
 
 impl Estate {
-    /// One host with a store of its own and a worker whose instance runs; 10 s after the first scan.
+    /// One host with a store of its own and a worker whose instance runs; 10 s after the first
+    /// scan.
     pub(crate) fn alone() -> Self {
         Self::over(MemoryStore::new(false), spec())
     }

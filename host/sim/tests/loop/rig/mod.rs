@@ -1,5 +1,5 @@
-//! The rig of these tests: hosts in the engine without faults, with the time, the world and the store in the test's
-//! hands.
+//! The rig of these tests: hosts in the engine without faults, with the time, the world and the
+//! store in the test's hands.
 
 pub(crate) mod boxes;
 pub(crate) mod clock;
@@ -163,7 +163,8 @@ impl Rig {
         self.request(host, said)
     }
 
-    /// A box or an application says something, and a second passes, within which the response has to come.
+    /// A box or an application says something, and a second passes, within which the response has
+    /// to come.
     pub(crate) fn say_and_run(&mut self, said: Statement) -> Receipt {
         self.say_to_and_run(0, said)
     }
@@ -175,7 +176,8 @@ impl Rig {
         self.receipt(request).expect("a receipt within a second")
     }
 
-    /// Gives the host a command. The response comes at once, since the store and the policies answer at once.
+    /// Gives the host a command. The response comes at once, since the store and the policies
+    /// answer at once.
     #[track_caller]
     pub(crate) fn command(&mut self, command: Command) -> Result<CommandOutcome, Refused> {
         self.command_to(0, command)
