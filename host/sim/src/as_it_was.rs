@@ -269,16 +269,8 @@ impl AsItWas {
 
     fn note_decision(&mut self, made: &Decision, event: String) {
         self.decisions = self.decisions.next();
-        let (decision, reason) = match &made.result {
-            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
-            Err(failure) => ("failed".to_owned(), failure.text.clone()),
-        };
-        self.entries.push(Entry {
-            decision,
-            reason,
-            digest: made.digest,
-            ..Entry::event(self.now(), "policy", event)
-        });
+        let entry = Entry::decided(self.now(), "policy", event, made);
+        self.entries.push(entry);
     }
 
     fn act(&mut self, mutation: &Mutation) {
@@ -394,24 +386,8 @@ impl Host for AsItWas {
         self.watch();
     }
 
-    fn next_at(&self) -> Option<Instant> {
-        self.world.next_change()
-    }
-
-    fn advance(&mut self, now: Instant) {
-        self.world.advance(now);
-    }
-
-    /// Nothing: the host acts only when it is asked.
-    fn run_due(&mut self) {}
-
     fn take_responses(&mut self) -> Vec<(RequestId, Response)> {
         std::mem::take(&mut self.responses)
-    }
-
-    /// None: it refuses nothing.
-    fn vetoes(&self) -> usize {
-        0
     }
 
     fn take_entries(&mut self) -> Vec<Entry> {

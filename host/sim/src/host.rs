@@ -28,19 +28,25 @@ pub(crate) trait Host {
     fn read_demand(&mut self, worker: &WorkerId, demand: DemandReading);
 
     /// When the next thing happens by itself, in the world or with the host.
-    fn next_at(&self) -> Option<Instant>;
+    fn next_at(&self) -> Option<Instant> {
+        self.world().next_change()
+    }
 
     /// Moves the clock, and the world with it.
-    fn advance(&mut self, now: Instant);
+    fn advance(&mut self, now: Instant) {
+        self.world_mut().advance(now);
+    }
 
-    /// Lets everything happen that is due.
-    fn run_due(&mut self);
+    /// Lets everything happen that is due. A host that acts only when it is asked has nothing due.
+    fn run_due(&mut self) {}
 
     /// The responses since this was last called.
     fn take_responses(&mut self) -> Vec<(RequestId, Response)>;
 
     /// How many proposals the host has refused.
-    fn vetoes(&self) -> usize;
+    fn vetoes(&self) -> usize {
+        0
+    }
 
     /// The host's lines of the timeline since this was last called.
     fn take_entries(&mut self) -> Vec<Entry>;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use reeve_core::decision::Decision;
+use reeve_core::guard::Veto;
 use reeve_core::id::Digest;
 use reeve_core::time::Instant;
 
@@ -32,6 +34,29 @@ impl Entry {
             decision: String::new(),
             reason: String::new(),
             digest: None,
+        }
+    }
+
+    /// A decision, with its reason and the code that decided.
+    pub(crate) fn decided(at: Instant, who: &str, event: String, made: &Decision) -> Self {
+        let (decision, reason) = match &made.result {
+            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
+            Err(failure) => ("failed".to_owned(), failure.text.clone()),
+        };
+        Self {
+            decision,
+            reason,
+            digest: made.digest,
+            ..Self::event(at, who, event)
+        }
+    }
+
+    /// A veto, with the guard's reason.
+    pub(crate) fn vetoed(at: Instant, who: &str, event: String, veto: &Veto) -> Self {
+        Self {
+            decision: format!("VETO {}", veto.rule),
+            reason: veto.text.clone(),
+            ..Self::event(at, who, event)
         }
     }
 

@@ -8,9 +8,9 @@
 //!      └──────────────────────────────────────────────────── Surroundings
 //! ```
 //!
-//! - [`SimHost`]: one host process: a fleet, a clock, a journal, published routes.
-//! - [`Drive`]: the product's drive loop. Its methods are the same in every simulated world.
-//! - [`Surroundings`]: what a host's calls meet, how long a call takes, and who observes. Faults
+//! - `SimHost`: one host process: a fleet, a clock, a journal, published routes.
+//! - `Drive`: the product's drive loop. Its methods are the same in every simulated world.
+//! - `Surroundings`: what a host's calls meet, how long a call takes, and who observes. Faults
 //!   are a layer here: the methods for faults and for observers do nothing unless a world overrides
 //!   them.
 //! - [`Calm`]: surroundings without faults. Incident scripts and tests run in them; the swarm has

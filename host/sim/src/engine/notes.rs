@@ -53,10 +53,6 @@ impl Notes {
     }
 
     fn add_decision(&mut self, record: &Record, made: &Decision) {
-        let (decision, reason) = match &made.result {
-            Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
-            Err(failure) => ("failed".to_owned(), failure.text.clone()),
-        };
         let point = made.input.point();
         let (event, about) = match &made.input {
             Input::Reap(input) => {
@@ -66,15 +62,10 @@ impl Notes {
             _ => (format!("{point}?"), None),
         };
         self.asked.insert(record.decision, (point, about));
-        if point == Point::Reap && !self.is_new(&format!("{event} {decision}")) {
-            return;
+        let entry = Entry::decided(record.at, "policy", event, made);
+        if point != Point::Reap || self.is_new(&entry.what()) {
+            self.entries.push(entry);
         }
-        self.entries.push(Entry {
-            decision,
-            reason,
-            digest: made.digest,
-            ..Entry::event(record.at, "policy", event)
-        });
     }
 
     fn add_veto(&mut self, record: &Record, veto: &Veto) {
@@ -87,11 +78,8 @@ impl Notes {
         if !about.is_empty() && !self.is_new(&format!("veto {event} {}", veto.rule)) {
             return;
         }
-        self.entries.push(Entry {
-            decision: format!("VETO {}", veto.rule),
-            reason: veto.text.clone(),
-            ..Entry::event(record.at, "guard", event)
-        });
+        let entry = Entry::vetoed(record.at, "guard", event, veto);
+        self.entries.push(entry);
     }
 
     /// Whether a line about a scan is new.

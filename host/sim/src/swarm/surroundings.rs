@@ -319,21 +319,12 @@ impl Estate<'_> {
         let now = self.now;
         self.trace.decided(|| match &record.entry {
             journal::Entry::Decided(made) => {
-                let (decision, reason) = match &made.result {
-                    Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
-                    Err(failure) => ("failed".to_owned(), failure.text.clone()),
-                };
-                Entry {
-                    decision,
-                    reason,
-                    ..Entry::event(now, &who, format!("{about} {}?", made.input.point()))
-                }
+                let event = format!("{about} {}?", made.input.point());
+                Entry::decided(now, &who, event, made)
             }
-            journal::Entry::Vetoed(veto) => Entry {
-                decision: format!("VETO {}", veto.rule),
-                reason: veto.text.clone(),
-                ..Entry::event(now, &who, format!("{about} guard"))
-            },
+            journal::Entry::Vetoed(veto) => {
+                Entry::vetoed(now, &who, format!("{about} guard"), veto)
+            }
             other => Entry::event(now, &who, format!("{about} {other:?}")),
         });
     }

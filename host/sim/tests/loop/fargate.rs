@@ -13,7 +13,6 @@ use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::operator::CommandOutcome;
 use reeve_core::point::resolve::{Action, Adopted};
-use reeve_core::response::Resolution;
 use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_sim::world::{Boot, Fault};
 
@@ -51,16 +50,8 @@ fn serving() -> Rig {
     let mut rig = with_tasks(World::new(1, BEGINS), Native::sensible());
     rig.ask();
     rig.run(MINUTE);
-    served(&mut rig);
+    rig.expect_served();
     rig
-}
-
-#[track_caller]
-fn served(rig: &mut Rig) -> InstanceId {
-    match rig.ask_and_run(SECOND) {
-        Resolution::Served(route) => route.instance,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn state(rig: &Rig, id: &InstanceId) -> Option<InstanceState> {
@@ -76,7 +67,7 @@ fn told(rig: &Rig, step: Step) -> String {
 #[test]
 fn a_worker_without_a_task_gets_one_and_the_pointer_names_it() {
     let mut rig = serving();
-    let id = served(&mut rig);
+    let id = rig.expect_served();
     assert_eq!(rig.pointer(), Some(id.as_str()));
     assert_eq!(rig.count(MutationKind::Launch), 1);
     let task = rig.world.instances().next().expect("one task");
@@ -92,7 +83,7 @@ fn a_running_task_is_adopted_and_instances_outside_its_cluster_are_not_seen() {
     let ours = world.run_elsewhere("task-of-ours", CLUSTER, &[TAG], Boot::instant());
     world.advance(BEGINS);
     let mut rig = with_tasks(world, Native::sensible());
-    assert_eq!(served(&mut rig), ours);
+    assert_eq!(rig.expect_served(), ours);
     assert_eq!(rig.pointer(), Some(ours.as_str()));
     rig.run(Millis::from_secs(1_800));
     // Neither as a candidate nor as an orphan.
@@ -103,7 +94,7 @@ fn a_running_task_is_adopted_and_instances_outside_its_cluster_are_not_seen() {
 #[test]
 fn a_stop_by_the_reap_policy_ends_the_task_and_clears_the_pointer() {
     let mut rig = serving();
-    let first = served(&mut rig);
+    let first = rig.expect_served();
     rig.read_no_demand();
     rig.run(Millis::from_secs(900));
     assert_eq!(rig.count(MutationKind::Terminate), 1);
@@ -118,7 +109,7 @@ fn a_stop_by_the_reap_policy_ends_the_task_and_clears_the_pointer() {
     // A caller that asks now gets another one; the one that ended is not started.
     rig.ask();
     rig.run(MINUTE);
-    assert_ne!(served(&mut rig), first);
+    assert_ne!(rig.expect_served(), first);
     assert_eq!(rig.count(MutationKind::Start), 0);
     assert_eq!(rig.count(MutationKind::Launch), 2);
 }
@@ -126,7 +117,7 @@ fn a_stop_by_the_reap_policy_ends_the_task_and_clears_the_pointer() {
 #[test]
 fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
     let mut rig = serving();
-    let first = served(&mut rig);
+    let first = rig.expect_served();
     assert!(
         fleet()
             .pools
@@ -136,7 +127,7 @@ fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
     rig.run(MINUTE + MINUTE);
     told(&rig, Step::RestartDone);
-    assert_ne!(served(&mut rig), first);
+    assert_ne!(rig.expect_served(), first);
     let kinds: Vec<_> = rig.mutations().iter().map(Mutation::kind).collect();
     let of_instances: Vec<_> = kinds
         .into_iter()
@@ -153,13 +144,13 @@ fn a_restart_replaces_the_task_even_where_the_pool_would_stop_and_start() {
 #[test]
 fn an_orphan_that_another_system_ran_ends_and_the_ruling_says_so() {
     let mut rig = serving();
-    let own = served(&mut rig);
+    let own = rig.expect_served();
     let orphan = rig
         .world
         .run_elsewhere("task-orphan", CLUSTER, &[TAG], Boot::instant());
     for _ in 0..15 {
         rig.run(MINUTE);
-        served(&mut rig);
+        rig.expect_served();
     }
     assert_eq!(state(&rig, &orphan), Some(InstanceState::Terminated));
     assert_eq!(rig.up(), [own]);
@@ -247,7 +238,7 @@ fn an_unanswered_launch_that_is_given_up_leaves_its_task_to_be_adopted() {
     rig.run(Millis::from_secs(3_300));
     assert!(told(&rig, Step::LaunchFailed).contains("never answered"));
     let [task] = rig.up().try_into().expect("one task");
-    assert_eq!(served(&mut rig), task);
+    assert_eq!(rig.expect_served(), task);
     let worker = rig.worker();
     let stored = worker.record.stored.as_ref().expect("it was written");
     assert_eq!(stored.record.intent, None, "no host takes it up again");

@@ -12,7 +12,6 @@ use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::InstanceId;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
-use reeve_core::response::Resolution;
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::FleetSpec;
 use reeve_core::worker::{HealthStatus, SignalStatus};
@@ -60,8 +59,7 @@ pub(crate) fn served(fleet: FleetSpec) -> (Rig, InstanceId) {
     let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), Native::sensible());
     rig.ask();
     rig.run(MINUTE);
-    let served = rig.ask_and_run(SECOND);
-    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
+    rig.expect_served();
     let id = rig.up().pop().expect("one instance is up");
     (rig, id)
 }

@@ -9,7 +9,7 @@ use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
-use reeve_core::response::{NotYetCode, Resolution};
+use reeve_core::response::NotYetCode;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::LEASE;
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
@@ -198,12 +198,7 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
 #[test]
 fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
     let mut rig = settled(Rig::hosts(1));
-    let served = rig.ask();
-    rig.run(SECOND);
-    assert!(matches!(
-        rig.resolution(served),
-        Some(Resolution::Served(_))
-    ));
+    rig.expect_served();
     // It announced the stop, and its outcome is unknown.
     let stop = Mutation::Stop {
         region: "us-east-1".into(),
@@ -216,15 +211,8 @@ fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
     rig.give(Command::Resume);
     rig.run(SECOND);
     assert_eq!(rig.worker().route, None, "what was published is withdrawn");
-    let asked = rig.ask();
-    rig.run(SECOND);
-    match rig.resolution(asked) {
-        Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Stopping),
-        other => panic!("expected to be told that it stops, got {other:?}"),
-    }
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Stopping);
     rig.run(LEASE + LEASE);
-    let later = rig.ask();
-    rig.run(SECOND);
-    assert!(matches!(rig.resolution(later), Some(Resolution::Served(_))));
+    rig.expect_served();
     rig.assert_settled();
 }

@@ -11,7 +11,7 @@ use reeve_core::instance::InstanceState;
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
-use reeve_core::response::{NotYet, NotYetCode, Resolution};
+use reeve_core::response::NotYetCode;
 use reeve_core::store::{Adopted, How, Write};
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, Fault};
@@ -33,29 +33,11 @@ fn refusal(told: Told) -> RefusedCode {
     told.expect_err("a refusal").code
 }
 
-#[track_caller]
-fn turned_away(answer: Option<Resolution>) -> NotYet {
-    match answer {
-        Some(Resolution::NotYet(not_yet)) => not_yet,
-        other => panic!("expected no address, got {other:?}"),
-    }
-}
-
-#[track_caller]
-fn assert_served(answer: Option<Resolution>, id: &str) {
-    match answer {
-        Some(Resolution::Served(route)) => assert_eq!(route.instance.as_str(), id),
-        other => panic!("expected {id}, got {other:?}"),
-    }
-}
-
 /// A host with a store of its own, and an instance that it serves.
 fn serving() -> Rig {
     let mut rig = Rig::alone();
     rig.world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    let request = rig.ask();
-    rig.run(SECOND);
-    assert_served(rig.resolution(request), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
     rig
 }
 

@@ -113,8 +113,7 @@ fn a_delivery_around_the_stop_is_kept_or_told_that_it_came_too_late() {
 fn a_caller_that_asks_during_a_drain_gets_the_instance() {
     let mut rig = draining_b();
     rig.run(Millis::from_secs(20));
-    let answer = rig.ask_and_run(SECOND);
-    assert!(matches!(answer, Resolution::Served(_)), "{answer:?}");
+    rig.expect_served();
     rig.run(Millis::from_secs(300));
     assert_eq!(rig.count(MutationKind::Stop), 0);
 }
@@ -135,10 +134,7 @@ fn a_caller_of_another_host_keeps_it_too_and_one_that_died_leaves_it_up() {
         if caller_asks {
             let request = rig.ask_of(1);
             rig.run(SECOND);
-            assert!(matches!(
-                rig.resolution(request),
-                Some(Resolution::Served(_))
-            ));
+            rig.expect_served_to(request);
         } else {
             rig.crash(0);
         }

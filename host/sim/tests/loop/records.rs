@@ -7,7 +7,7 @@ use reeve_core::id::Epoch;
 use reeve_core::journal::Entry;
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
-use reeve_core::response::{NotYetCode, Resolution};
+use reeve_core::response::NotYetCode;
 use reeve_core::spec::LEASE;
 use reeve_sim::world::{Asked, Boot, Fault, Trouble};
 
@@ -31,10 +31,7 @@ fn twenty_hosts_asked_at_once_launch_one_instance_and_all_serve_it() {
     let asked: Vec<_> = (0..20).map(|host| rig.ask_of(host)).collect();
     rig.run(SECOND);
     for request in asked {
-        assert!(matches!(
-            rig.resolution(request),
-            Some(Resolution::Served(_))
-        ));
+        rig.expect_served_to(request);
     }
 }
 
@@ -165,24 +162,18 @@ fn a_host_that_slept_through_its_lease_finds_out_before_it_changes_anything() {
 fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() {
     let mut rig = Rig::hosts(1);
     rig.world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
-    let first = rig.ask();
-    rig.run(SECOND);
-    assert!(matches!(rig.resolution(first), Some(Resolution::Served(_))));
+    rig.expect_served();
 
     rig.store.fail(Some(outage()));
     rig.run(MINUTE);
-    let known = rig.ask();
-    rig.run(SECOND);
-    assert!(matches!(rig.resolution(known), Some(Resolution::Served(_))));
+    rig.expect_served();
 
     rig.world.stop_elsewhere(&"i-bbbb".into());
     rig.run(MINUTE);
-    let refused = rig.ask();
-    rig.run(Millis::from_secs(10));
-    match rig.resolution(refused) {
-        Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::StoreUnreachable),
-        other => panic!("expected to be told about the store, got {other:?}"),
-    }
+    assert_eq!(
+        rig.expect_not_yet(Millis::from_secs(10)),
+        NotYetCode::StoreUnreachable
+    );
     assert_eq!(rig.launched(), ["i-bbbb"]);
 
     rig.store.fail(None);
@@ -192,7 +183,7 @@ fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() 
     let later = rig.ask();
     rig.run(SECOND);
     assert!(rig.resolution(again).is_some());
-    assert!(matches!(rig.resolution(later), Some(Resolution::Served(_))));
+    rig.expect_served_to(later);
 }
 
 #[test]
@@ -242,10 +233,7 @@ fn a_reading_from_before_another_hosts_start_never_counts() {
         rig.run(Millis::from_secs(15));
         let asked = rig.ask_of(1);
         rig.run(SECOND);
-        match rig.resolution(asked) {
-            Some(Resolution::NotYet(not_yet)) => assert_eq!(not_yet.code, NotYetCode::Starting),
-            other => panic!("expected to be told that it starts, got {other:?}"),
-        }
+        assert_eq!(rig.expect_not_yet_to(asked).code, NotYetCode::Starting);
     }
     rig.world.trouble(Trouble::default());
     rig.run(Millis::from_secs(30));
@@ -264,12 +252,7 @@ fn a_host_does_not_wait_forever_for_its_own_intent_in_a_newer_record() {
     }
     renew_unheard(&mut rig);
     rig.run(Millis::from_secs(90));
-    let asked = rig.ask();
-    rig.run(SECOND);
-    match rig.resolution(asked) {
-        Some(Resolution::Served(route)) => assert_eq!(route.instance.as_str(), "i-aaaa"),
-        other => panic!("expected an address, got {other:?}"),
-    }
+    assert_eq!(rig.expect_served().as_str(), "i-aaaa");
     rig.assert_settled();
 }
 

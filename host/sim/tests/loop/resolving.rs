@@ -14,27 +14,11 @@ fn boot(pending_ms: u64, address_after_ms: u64) -> Boot {
     }
 }
 
-#[track_caller]
-fn served(answer: Resolution) -> String {
-    match answer {
-        Resolution::Served(route) => route.instance.to_string(),
-        Resolution::NotYet(not_yet) => panic!("expected an address, got {not_yet:?}"),
-    }
-}
-
-#[track_caller]
-fn not_yet(answer: Resolution) -> NotYetCode {
-    match answer {
-        Resolution::Served(route) => panic!("expected no address, got {route:?}"),
-        Resolution::NotYet(not_yet) => not_yet.code,
-    }
-}
-
 #[test]
 fn a_running_instance_is_found_by_tag_and_the_stopped_one_is_not_started() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
     assert_eq!(rig.pointer(), Some("i-bbbb"));
     assert_eq!(rig.count(MutationKind::Start), 0);
     let adopted = rig
@@ -57,11 +41,7 @@ fn a_pointer_to_a_terminated_or_unknown_instance_does_not_end_a_resolve() {
         rig.run(MINUTE);
         rig.place_pointer(named);
         rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-        assert_eq!(
-            served(rig.ask_and_run(SECOND)),
-            "i-bbbb",
-            "pointer to {named}"
-        );
+        assert_eq!(rig.expect_served().as_str(), "i-bbbb", "pointer to {named}");
         assert_eq!(rig.count(MutationKind::Start), 0);
     }
 }
@@ -70,7 +50,10 @@ fn a_pointer_to_a_terminated_or_unknown_instance_does_not_end_a_resolve() {
 fn an_address_that_comes_within_the_looks_is_served_in_the_same_call() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 1_500));
-    assert_eq!(served(rig.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+    assert_eq!(
+        rig.expect_served_within(Millis::from_secs(3)).as_str(),
+        "i-bbbb"
+    );
     assert_eq!(rig.count(MutationKind::Start), 0);
 }
 
@@ -80,7 +63,7 @@ fn an_address_that_never_comes_is_pending_and_the_pointer_is_right() {
     rig.world
         .launch_elsewhere("i-bbbb", TAG, boot(0, 999_999_000));
     assert_eq!(
-        not_yet(rig.ask_and_run(Millis::from_secs(5))),
+        rig.expect_not_yet(Millis::from_secs(5)),
         NotYetCode::IpPending
     );
     assert_eq!(rig.pointer(), Some("i-bbbb"));
@@ -103,7 +86,10 @@ fn the_first_call_is_told_to_come_back_and_the_second_is_served() {
     };
     assert_eq!(told.code, NotYetCode::IpPending);
     rig.run(told.retry_after);
-    assert_eq!(served(rig.ask_and_run(Millis::from_secs(3))), "i-bbbb");
+    assert_eq!(
+        rig.expect_served_within(Millis::from_secs(3)).as_str(),
+        "i-bbbb"
+    );
 }
 
 #[test]
@@ -112,15 +98,12 @@ fn callers_who_ask_at_once_share_one_pass_and_one_launch() {
     let requests: Vec<_> = (0..100).map(|_| rig.ask()).collect();
     rig.run(Millis::from_secs(6));
     for request in requests {
-        assert_eq!(
-            rig.resolution(request).map(not_yet),
-            Some(NotYetCode::Launching)
-        );
+        assert_eq!(rig.expect_not_yet_to(request).code, NotYetCode::Launching);
     }
     rig.run(MINUTE);
     assert_eq!(rig.count(MutationKind::Launch), 1);
     assert_eq!(rig.up().len(), 1);
-    let id = served(rig.ask_and_run(SECOND));
+    let id = rig.expect_served();
     assert_eq!(rig.pointer(), Some(id.as_str()));
 }
 
@@ -129,16 +112,16 @@ fn an_empty_pointer_looks_for_an_instance_to_adopt_before_it_launches() {
     let mut rig = Rig::alone();
     rig.place_pointer("none");
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
     assert_eq!(rig.count(MutationKind::Launch), 0);
 }
 
 #[test]
 fn a_stopped_instance_is_started_when_nothing_runs_and_served_when_it_is_up() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
-    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Starting);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Starting);
     rig.run(Millis::from_secs(40));
-    assert_eq!(served(rig.ask_and_run(SECOND)), "i-aaaa");
+    assert_eq!(rig.expect_served().as_str(), "i-aaaa");
     assert_eq!(rig.count(MutationKind::Start), 1);
     assert_eq!(rig.count(MutationKind::Launch), 0);
 }
@@ -155,7 +138,7 @@ fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
         });
     }
     assert_eq!(
-        not_yet(rig.ask_and_run(Millis::from_secs(6))),
+        rig.expect_not_yet(Millis::from_secs(6)),
         NotYetCode::Launching
     );
     rig.run(Millis::from_secs(120));
@@ -171,7 +154,7 @@ fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
         .collect();
     assert!(launches.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(rig.up().len(), 1);
-    served(rig.ask_and_run(SECOND));
+    rig.expect_served();
 }
 
 #[test]
@@ -208,7 +191,7 @@ fn a_launch_that_is_refused_for_certain_ends_its_generation() {
         error: CloudErrorKind::NoCapacity,
         code: "InsufficientInstanceCapacity",
     });
-    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::NoCapacity);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::NoCapacity);
     rig.run(Millis::from_secs(11));
     rig.ask_and_run(Millis::from_secs(6));
     let generations: Vec<_> = rig
@@ -228,14 +211,14 @@ fn a_legacy_resolve_that_starts_the_old_instance_is_refused() {
     });
     let mut rig = Rig::with_world(stopped_a(), policy);
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Vetoed);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Vetoed);
     assert!(rig.mutations().is_empty());
 }
 
 #[test]
 fn a_policy_that_goes_round_in_circles_is_stopped_and_the_caller_is_answered() {
     let mut rig = Rig::with_world(stopped_a(), Native::new(|_| Ok(Action::Adopt)));
-    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Waiting);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Waiting);
     assert!(rig.mutations().is_empty());
 }
 
@@ -256,7 +239,7 @@ fn without_a_usable_verdict_the_last_known_address_is_served() {
     world.place_pointer(&reeve_sim::incidents::pointer(), "i-bbbb");
     world.advance(BEGINS);
     let mut rig = Rig::with_world(world, policies);
-    assert_eq!(served(rig.ask_and_run(SECOND)), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
     assert!(rig.mutations().is_empty());
     let failed = rig
         .notices(0)
@@ -268,7 +251,7 @@ fn without_a_usable_verdict_the_last_known_address_is_served() {
 #[test]
 fn without_a_usable_verdict_and_without_an_instance_nothing_is_launched() {
     let mut rig = Rig::new(Native::new(|_| Err("broken".to_owned())));
-    assert_eq!(not_yet(rig.ask_and_run(SECOND)), NotYetCode::Waiting);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Waiting);
     rig.run(MINUTE);
     assert!(rig.mutations().is_empty());
 }
@@ -277,10 +260,10 @@ fn without_a_usable_verdict_and_without_an_instance_nothing_is_launched() {
 fn a_pointer_that_another_system_rewrote_is_repaired() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    served(rig.ask_and_run(SECOND));
+    rig.expect_served();
     rig.place_pointer("i-aaaa");
     rig.run(MINUTE);
-    served(rig.ask_and_run(SECOND));
+    rig.expect_served();
     assert_eq!(rig.pointer(), Some("i-bbbb"));
 }
 
@@ -288,7 +271,7 @@ fn a_pointer_that_another_system_rewrote_is_repaired() {
 fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_scan() {
     let mut rig = Rig::alone();
     let id = rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
-    served(rig.ask_and_run(SECOND));
+    rig.expect_served();
     rig.world.stop_elsewhere(&id);
     rig.run(Millis::from_secs(31));
     let worker = rig.core(0).workers().next().unwrap();
@@ -330,7 +313,8 @@ fn a_rate_limit_does_not_answer_the_try_before_it() {
         launches.iter().all(|launch| *launch == launches[0]),
         "with one token"
     );
-    assert_eq!(served(rig.ask_and_run(SECOND)), rig.up()[0].as_str());
+    let id = rig.expect_served();
+    assert_eq!(rig.up()[0], id);
 }
 
 #[test]

@@ -17,20 +17,11 @@ use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_sim::world::{Boot, Fault};
 use std::sync::Arc;
 
-#[track_caller]
-fn not_yet(rig: &mut Rig) -> NotYetCode {
-    match rig.ask_and_run(Millis::from_secs(6)) {
-        Resolution::NotYet(not_yet) => not_yet.code,
-        other => panic!("{other:?}"),
-    }
-}
-
 fn serving(fleet: FleetSpec, policies: Arc<Native>) -> Rig {
     let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), policies);
     rig.ask();
     rig.run(MINUTE);
-    let served = rig.ask_and_run(SECOND);
-    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
+    rig.expect_served();
     rig
 }
 
@@ -65,13 +56,16 @@ fn a_restart_stops_and_starts_the_instance_once_and_the_worker_is_served_again()
     let mut rig = serving(incidents::fleet(), Native::sensible());
     let before = rig.up();
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
-    assert_eq!(not_yet(&mut rig), NotYetCode::Restarting);
+    assert_eq!(
+        rig.expect_not_yet(Millis::from_secs(6)),
+        NotYetCode::Restarting
+    );
     assert_eq!(rig.pointer(), Some("none"));
     until_over(&mut rig);
     assert_eq!(stage(&rig), Some(RestartStage::Done));
     assert_eq!(cycles(&rig), (1, 1));
     assert_eq!(rig.up(), before);
-    assert!(matches!(rig.ask_and_run(SECOND), Resolution::Served(_)));
+    rig.expect_served();
     rig.run(MINUTE);
     assert_eq!(cycles(&rig), (1, 1));
 }
@@ -121,7 +115,7 @@ fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
     }
     assert_eq!(cycles(&rig), (0, 0));
     rig.run(Millis::from_secs(10));
-    assert!(matches!(rig.ask_and_run(SECOND), Resolution::Served(_)));
+    rig.expect_served();
     // What never gets an address is dead after all.
     let mut hung = World::new(1, BEGINS);
     hung.next_boot(Boot {
@@ -248,13 +242,16 @@ fn a_restart_is_over_when_the_box_of_the_new_life_sends_a_heartbeat() {
     rig.run(Millis::from_secs(240));
     assert_eq!(rig.up(), std::slice::from_ref(&id));
     assert_eq!(stage(&rig), Some(RestartStage::Provisioning));
-    assert_eq!(not_yet(&mut rig), NotYetCode::Restarting);
+    assert_eq!(
+        rig.expect_not_yet(Millis::from_secs(6)),
+        NotYetCode::Restarting
+    );
     let new = registered(rig.say_and_run(register(&id, "second"))).token;
     assert_eq!(stage(&rig), Some(RestartStage::Provisioning));
     rig.say_and_run(heartbeat(&new));
     rig.run(Millis::from_secs(3));
     assert_eq!(stage(&rig), Some(RestartStage::Done));
-    assert!(matches!(rig.ask_and_run(SECOND), Resolution::Served(_)));
+    rig.expect_served();
 }
 
 #[test]
@@ -391,7 +388,7 @@ fn a_restart_ends_the_wait_for_an_address() {
     }
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
     rig.run(Millis::from_secs(180));
-    assert!(matches!(rig.ask_and_run(SECOND), Resolution::Served(_)));
+    rig.expect_served();
 }
 
 #[test]

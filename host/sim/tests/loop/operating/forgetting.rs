@@ -18,9 +18,7 @@ fn a_forgotten_worker_is_found_again_by_its_tag_and_epoch_and_generation_go_on()
     assert!(forgotten.epoch > before.epoch);
     let mutations = rig.journal(0).len();
 
-    let request = rig.ask();
-    rig.run(SECOND);
-    assert_served(rig.resolution(request), &launched[0]);
+    assert_eq!(rig.expect_served().as_str(), launched[0]);
     let after = rig.record().record;
     assert!(after.epoch > forgotten.epoch);
     assert_eq!(after.generation, before.generation);
@@ -107,5 +105,5 @@ fn a_caller_that_waits_while_the_worker_is_forgotten_gets_its_address() {
     rig.run(SECOND);
     rig.command(Command::Forget).unwrap();
     rig.run(Millis::from_secs(2));
-    assert_served(rig.resolution(request), "i-bbbb");
+    assert_eq!(rig.expect_served_to(request).as_str(), "i-bbbb");
 }

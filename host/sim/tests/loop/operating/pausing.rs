@@ -9,15 +9,13 @@ fn a_paused_worker_is_served_until_its_instance_is_gone() {
     let command = pause("the disk is being copied");
     assert_eq!(rig.command(command), Ok(CommandOutcome::Paused));
     rig.run(MINUTE);
-    let request = rig.ask();
-    rig.run(SECOND);
-    assert_served(rig.resolution(request), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
 
     rig.world.stop_elsewhere(&"i-bbbb".into());
     rig.run(MINUTE);
     let request = rig.ask();
     rig.run(MINUTE);
-    let not_yet = turned_away(rig.resolution(request));
+    let not_yet = rig.expect_not_yet_to(request);
     assert_eq!(not_yet.code, NotYetCode::Paused);
     assert!(
         not_yet.detail.contains("the disk is being copied"),
@@ -32,32 +30,20 @@ fn a_paused_worker_is_served_until_its_instance_is_gone() {
 fn a_paused_worker_is_not_launched_adopted_or_pointed_at_until_resumed() {
     let mut rig = Rig::alone();
     rig.command(pause("")).unwrap();
-    let request = rig.ask();
-    rig.run(MINUTE);
-    assert_eq!(
-        turned_away(rig.resolution(request)).code,
-        NotYetCode::Paused
-    );
+    assert_eq!(rig.expect_not_yet(MINUTE), NotYetCode::Paused);
     assert!(rig.launched().is_empty());
 
     // Neither what carries the tag nor what the pointer names is taken over.
     rig.world.launch_elsewhere("i-bbbb", TAG, Boot::instant());
     rig.world.place_pointer(&incidents::pointer(), "i-bbbb");
-    let request = rig.ask();
-    rig.run(MINUTE);
-    assert_eq!(
-        turned_away(rig.resolution(request)).code,
-        NotYetCode::Paused
-    );
+    assert_eq!(rig.expect_not_yet(MINUTE), NotYetCode::Paused);
     assert_eq!(rig.record().record.adopted, None);
     let intents = rig.journal(0).iter();
     let intents = intents.filter(|record| matches!(record.entry, Entry::Intent { .. }));
     assert_eq!(intents.count(), 0);
 
     assert_eq!(rig.command(Command::Resume), Ok(CommandOutcome::Resumed));
-    let request = rig.ask();
-    rig.run(SECOND);
-    assert_served(rig.resolution(request), "i-bbbb");
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
 }
 
 #[test]
@@ -97,7 +83,7 @@ fn a_pause_holds_in_the_next_life_and_on_the_other_host() {
     for host in [0, 1] {
         let request = rig.ask_of(host);
         rig.run(MINUTE);
-        let not_yet = turned_away(rig.resolution(request));
+        let not_yet = rig.expect_not_yet_to(request);
         assert_eq!(not_yet.code, NotYetCode::Paused, "host {host}");
         assert!(not_yet.detail.contains("moving house"), "{not_yet:?}");
     }
@@ -164,9 +150,7 @@ fn a_launch_sent_before_the_pause_ends_and_its_outcome_is_written() {
     assert_eq!((record.intent, record.lease), (None, None));
     assert!(record.paused.is_some());
     assert_eq!(rig.world.pointer(&incidents::pointer()), None);
-    let request = rig.ask();
-    rig.run(SECOND);
-    assert_served(rig.resolution(request), &launched[0]);
+    assert_eq!(rig.expect_served().as_str(), launched[0]);
 
     rig.command(Command::Resume).unwrap();
     rig.run(MINUTE);
@@ -190,12 +174,7 @@ fn an_unanswered_launch_is_sent_again_when_the_worker_is_resumed() {
             rig.restart();
         }
         rig.run(MINUTE);
-        let request = rig.ask();
-        rig.run(MINUTE);
-        assert_eq!(
-            turned_away(rig.resolution(request)).code,
-            NotYetCode::Paused
-        );
+        assert_eq!(rig.expect_not_yet(MINUTE), NotYetCode::Paused);
         assert!(rig.launched().is_empty(), "restart: {restart}");
 
         rig.command(Command::Resume).unwrap();

@@ -4,7 +4,6 @@ use reeve_core::boxes::{
     Claim, Proof, ProofKind, Receipt, RefusalCode, Registered, Report, Reporter, Statement,
 };
 use reeve_core::id::{InstanceId, Region};
-use reeve_core::response::Resolution;
 use reeve_core::spec::{BoxSpec, FleetSpec};
 use reeve_core::token::{SecretHash, Token};
 
@@ -34,8 +33,7 @@ pub(crate) fn launched() -> (Rig, InstanceId) {
     );
     rig.ask();
     rig.run(MINUTE);
-    let served = rig.ask_and_run(SECOND);
-    assert!(matches!(served, Resolution::Served(_)), "{served:?}");
+    rig.expect_served();
     let id = rig.up().pop().expect("one instance is up");
     (rig, id)
 }
