@@ -134,7 +134,7 @@ fn a_script_that_is_none_ends_with_2_and_the_place() {
     assert_eq!((code, text.as_str()), (Some(2), ""), "{errors}");
     let place = format!("error: {script}:");
     assert!(errors.starts_with(&place), "{errors}");
-    let what = ":22: found `aks`; accepted is `asks`, `probes`";
+    let what = ":16: found `aks`; accepted is `asks`, `probes`";
     assert!(errors.contains(what), "{errors}");
     let Ran(code, _, errors) = sim("nowhere.reeve", &[]);
     assert_eq!(code, Some(2));
