@@ -92,7 +92,9 @@ impl Flow for Resolve {
                 self.declined = None;
                 self.memo.clear();
                 self.last_not_yet = None;
-                Heard::Forgotten
+                // Before the write that made it durable, which would have the pass go on.
+                self.heard.insert(0, Heard::Forgotten);
+                return;
             }
             Happened::CommandDone(CommandOutcome::Resumed) if !self.callers.is_empty() => {
                 Heard::LookWanted
