@@ -113,8 +113,8 @@ impl Fleet {
         turn.effects
     }
 
-    /// Makes each step end with a check that a second advance of the flows does nothing; the check
-    /// panics if one does. Builds with debug assertions always check.
+    /// Makes each step end with a check that no flow that has heard nothing does something; the
+    /// check panics if one does. Builds with debug assertions always check.
     pub fn check_itself(&mut self) {
         self.shared.checks_itself = true;
     }

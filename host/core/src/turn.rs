@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
     pub(crate) decisions: DecisionId,
-    /// Whether each step ends with a check that a second advance does nothing.
+    /// Whether each step ends with a check that no flow that has heard nothing does something.
     pub(crate) checks_itself: bool,
 }
 

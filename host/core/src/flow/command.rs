@@ -25,6 +25,8 @@ use crate::{act, record};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     pending: VecDeque<Pending>,
+    /// Whether something has happened since the commands were last advanced.
+    has_heard: bool,
 }
 
 /// A command that has no response yet.
@@ -82,13 +84,15 @@ impl Flow for Commands {
                 }
             }
         }
+        self.has_heard = !self.pending.is_empty();
     }
 
     fn has_heard(&self) -> bool {
-        !self.pending.is_empty()
+        self.has_heard
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+        self.has_heard = false;
         self.journal_new(facts, turn);
         // A command after one whose write has just ended joins the write that follows.
         let mut joins_the_rest = false;

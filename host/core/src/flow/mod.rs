@@ -4,8 +4,8 @@
 //! folded into the facts first. Then every flow hears what happened, and the flows are advanced in
 //! the order of [`ORDER`] until nothing changes. Flows never import each other. A flow publishes
 //! what concerns other flows as news, which every flow hears before the next flow is advanced;
-//! shared knowledge is in the facts. A flow that wants the cloud changed proposes the change. Only
-//! this file asks the guard and has the permitted mutation sent.
+//! shared knowledge is in the facts. A flow that wants the cloud changed proposes the change. This
+//! file asks the guard about it and has the permitted mutation sent.
 //!
 //! | flow | concern |
 //! |---|---|
@@ -45,8 +45,8 @@ use crate::model::notice::Step;
 use crate::model::time::Instant;
 use crate::turn::Turn;
 
-/// The limit of rounds in one step. A chain of news takes four: a health check asks for a restart,
-/// the command flow takes it in, the restart flow begins it, the health flow hears of it. More than
+/// The limit of rounds in one step. News for a flow that is later in [`ORDER`] is acted on in the
+/// same round, for an earlier one in the next. Steps of the swarm take three at most; more than
 /// twice that is a loop. Each pending command may take one more.
 const ROUNDS_MAX: usize = 8;
 
@@ -121,9 +121,13 @@ impl Flows {
         has_moved
     }
 
-    /// Advances one flow. Returns whether it has proposed something or has news.
+    /// Advances one flow until it has acted on all that it has heard, or proposes something.
+    /// Returns whether it has proposed something or has news.
     fn advance(&mut self, name: Name, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
-        let proposed = self.flow(name).advance(facts, turn);
+        let mut proposed = self.flow(name).advance(facts, turn);
+        while proposed.is_none() && self.flow(name).has_heard() {
+            proposed = self.flow(name).advance(facts, turn);
+        }
         if name == Name::Resolve {
             act::note_asking(facts, self.resolve.asking());
         }
@@ -171,8 +175,8 @@ impl Flows {
         act::note_asking(facts, self.resolve.asking());
     }
 
-    /// Checks that a second advance of each flow does nothing. A flow that acts without news would
-    /// act forever.
+    /// Checks that a flow that has heard nothing does nothing. One that acts without news would act
+    /// forever.
     fn check_quiet(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         if !turn.shared.checks_itself {
             return;
@@ -182,7 +186,7 @@ impl Flows {
             let has_moved = self.advance(name, facts, turn);
             assert!(
                 !has_moved && turn.effects.len() == before,
-                "a second advance of {name:?} in a row did something: {:?}",
+                "{name:?} has heard nothing and did something: {:?}",
                 &turn.effects[before..]
             );
         }

@@ -11,7 +11,7 @@
 //! A source that does not answer, or disagrees, ends the look but not the orphan. The next scan
 //! begins another look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::facts::{Facts, Origin, Orphan, OrphanLook, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
@@ -41,7 +41,7 @@ pub(super) struct Orphans {
     /// Memories by instance and by the begin of its time as an orphan; a memory ends with that
     /// time.
     memory: BTreeMap<(InstanceId, Instant), Memory>,
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
 }
 
@@ -78,11 +78,11 @@ impl Flow for Orphans {
             Happened::Scanned { error: None, .. } => {
                 let is_alone = facts.instances.len() <= 1;
                 if !is_alone || self.look.is_some() || !self.memory.is_empty() {
-                    self.heard.push(Heard::Scanned);
+                    self.heard.push_back(Heard::Scanned);
                 }
             }
             Happened::RecordRead { asked_at, .. } if self.look.is_some() => {
-                self.heard.push(Heard::RecordRead(*asked_at));
+                self.heard.push_back(Heard::RecordRead(*asked_at));
             }
             Happened::Queried {
                 query,
@@ -90,7 +90,7 @@ impl Flow for Orphans {
                 result,
             } if self.look.is_some() => {
                 let heard = Heard::Queried(query.clone(), *asked_at, result.clone());
-                self.heard.push(heard);
+                self.heard.push_back(heard);
             }
             Happened::CommandDone(CommandOutcome::Forgotten) => self.look = None,
             _ => {}
@@ -102,23 +102,12 @@ impl Flow for Orphans {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        while !self.heard.is_empty() {
-            let proposed = match self.heard.remove(0) {
-                Heard::Scanned => {
-                    self.scanned(facts, turn);
-                    None
-                }
-                Heard::RecordRead(asked_at) => {
-                    self.record_read(facts, turn, asked_at);
-                    None
-                }
-                Heard::Queried(query, asked_at, result) => {
-                    self.note(facts, &query, asked_at, &result);
-                    self.conclude(facts, turn)
-                }
-            };
-            if let Some(proposed) = proposed {
-                return Some(proposed);
+        match self.heard.pop_front()? {
+            Heard::Scanned => self.scanned(facts, turn),
+            Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
+            Heard::Queried(query, asked_at, result) => {
+                self.note(facts, &query, asked_at, &result);
+                return self.conclude(facts, turn);
             }
         }
         None

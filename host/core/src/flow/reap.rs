@@ -1,6 +1,6 @@
 //! Asks `reap` after each scan, and ends the instances it names as far as the guard allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
@@ -38,7 +38,7 @@ pub(super) struct Reap {
     memory: BTreeMap<InstanceId, Memory>,
     /// When the drain is over; `None` if another host ends the instance.
     drained_at: Option<Instant>,
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
 }
 
@@ -106,7 +106,7 @@ impl Flow for Reap {
             Happened::Written(WriteEnd::InUse) => Heard::Used("it was used before its end"),
             Happened::RecordRead { asked_at, .. } => {
                 if facts.asking.has_callers {
-                    self.heard.push(Heard::Used("a caller asks for it"));
+                    self.heard.push_back(Heard::Used("a caller asks for it"));
                 }
                 Heard::RecordRead(*asked_at)
             }
@@ -140,7 +140,7 @@ impl Flow for Reap {
             }
             _ => return,
         };
-        self.heard.push(heard);
+        self.heard.push_back(heard);
     }
 
     fn has_heard(&self) -> bool {
@@ -148,27 +148,16 @@ impl Flow for Reap {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        while !self.heard.is_empty() {
-            let proposed = match self.heard.remove(0) {
-                Heard::Scanned => {
-                    self.ask(facts, turn);
-                    None
-                }
-                Heard::Decided {
-                    decision,
-                    id,
-                    verdict,
-                } => self.decided(facts, turn, decision, &id, verdict),
-                Heard::Used(why) => {
-                    self.revive(facts, turn, why);
-                    None
-                }
-                Heard::Drained => self.drained(facts, turn),
-                Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
-            };
-            if let Some(proposed) = proposed {
-                return Some(proposed);
-            }
+        match self.heard.pop_front()? {
+            Heard::Scanned => self.ask(facts, turn),
+            Heard::Decided {
+                decision,
+                id,
+                verdict,
+            } => return self.decided(facts, turn, decision, &id, verdict),
+            Heard::Used(why) => self.revive(facts, turn, why),
+            Heard::Drained => return self.drained(facts, turn),
+            Heard::RecordRead(asked_at) => return self.record_read(facts, turn, asked_at),
         }
         None
     }
@@ -211,7 +200,7 @@ impl Reap {
     /// Asks the policy about each instance that is due.
     fn ask(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         // A verdict could not be carried out while a mutation is under way.
-        if !facts.pool.reap || facts.is_restarting() || facts.in_flight.is_some() {
+        if facts.is_restarting() || facts.in_flight.is_some() {
             return;
         }
         if facts.paused.is_some() {

@@ -2,6 +2,8 @@
 //! is replayed with its token, or its instance is found by tag. A pointer is written again. Any
 //! other mutation is left to the next readings.
 
+use std::collections::VecDeque;
+
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, Lease, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
@@ -21,7 +23,7 @@ use crate::{act, record};
 /// (`in_flight`, `attempt`, `intent`).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recovery {
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
 }
 
 /// News for this flow, in the order in which it happened.
@@ -46,27 +48,27 @@ impl Flow for Recovery {
         match happened {
             Happened::Started
             | Happened::Written(WriteEnd::Lost)
-            | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push(Heard::Look),
+            | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push_back(Heard::Look),
             // The write that made the command durable is heard as well, and comes after.
             Happened::CommandDone(CommandOutcome::Resumed) => {
-                let first = [Heard::Look, Heard::ReplayIfIdle];
-                self.heard.splice(0..0, first);
+                self.heard.push_front(Heard::ReplayIfIdle);
+                self.heard.push_front(Heard::Look);
             }
-            Happened::CommandDone(_) => self.heard.insert(0, Heard::Look),
-            Happened::Written(WriteEnd::Written) => self.heard.push(Heard::Recover),
+            Happened::CommandDone(_) => self.heard.push_front(Heard::Look),
+            Happened::Written(WriteEnd::Written) => self.heard.push_back(Heard::Recover),
             Happened::RecordRead {
                 result: Ok(ReadEnd::Known | ReadEnd::News),
                 ..
-            } => self.heard.push(Heard::Recover),
-            Happened::TimerFired(WorkerTimer::ReplayLaunch) => self.heard.push(Heard::Replay),
+            } => self.heard.push_back(Heard::Recover),
+            Happened::TimerFired(WorkerTimer::ReplayLaunch) => self.heard.push_back(Heard::Replay),
             Happened::Concluded(Concluded::CarriedOutBefore(error)) => {
-                self.heard.push(Heard::CarriedOut(error.clone()));
+                self.heard.push_back(Heard::CarriedOut(error.clone()));
             }
             Happened::Scanned {
                 asked_at,
                 error: None,
             } if facts.attempt.is_some() => {
-                self.heard.push(Heard::Scanned(*asked_at));
+                self.heard.push_back(Heard::Scanned(*asked_at));
             }
             _ => {}
         }
@@ -77,27 +79,16 @@ impl Flow for Recovery {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        while !self.heard.is_empty() {
-            let proposed = match self.heard.remove(0) {
-                Heard::Look => recover_or_look(facts, turn),
-                // The rest of the record is written before recovery begins.
-                Heard::Recover if facts.record.dirty => None,
-                Heard::Recover => recover(facts, turn),
-                Heard::Replay => replay_launch(facts, turn),
-                Heard::ReplayIfIdle if facts.in_flight.is_some() => None,
-                Heard::ReplayIfIdle => replay_launch(facts, turn),
-                Heard::CarriedOut(error) => {
-                    launch_was_carried_out(facts, turn, &error);
-                    None
-                }
-                Heard::Scanned(asked_at) => {
-                    scanned(facts, turn, asked_at);
-                    None
-                }
-            };
-            if let Some(proposed) = proposed {
-                return Some(proposed);
-            }
+        match self.heard.pop_front()? {
+            Heard::Look => return recover_or_look(facts, turn),
+            // The rest of the record is written before recovery begins.
+            Heard::Recover if facts.record.dirty => {}
+            Heard::Recover => return recover(facts, turn),
+            Heard::Replay => return replay_launch(facts, turn),
+            Heard::ReplayIfIdle if facts.in_flight.is_some() => {}
+            Heard::ReplayIfIdle => return replay_launch(facts, turn),
+            Heard::CarriedOut(error) => launch_was_carried_out(facts, turn, &error),
+            Heard::Scanned(asked_at) => scanned(facts, turn, asked_at),
         }
         None
     }

@@ -13,12 +13,13 @@ pub(super) trait Flow {
     /// Takes in what happened. Only the flow's own state changes.
     fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened);
 
-    /// Whether the flow has heard something that it has not acted on. A flow that has not is not
-    /// advanced.
+    /// Whether the flow has heard something that it has not acted on. It is advanced until it has
+    /// not.
     fn has_heard(&self) -> bool;
 
-    /// Acts on what the flow has heard. A second call in a row does nothing. `Some`: the flow wants
-    /// the cloud changed; it gets the guard's answer at once, and is advanced again.
+    /// Acts on the first thing that the flow has heard, if there is one. `Some`: the flow wants the
+    /// cloud changed; it gets the guard's answer at once, and the other flows are advanced before
+    /// it acts on the rest.
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed>;
 
     /// What the flow waits for; `None`: nothing.

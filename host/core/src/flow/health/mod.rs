@@ -17,6 +17,8 @@ mod restart;
 mod status;
 mod watch;
 
+use std::collections::VecDeque;
+
 use crate::effect::Effect;
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
@@ -53,7 +55,7 @@ pub(super) struct Health {
     restarts_in_row: u32,
     /// The begin of the latest restart in the record that this host has seen.
     restart_seen: Option<Instant>,
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
 }
 
 /// News for this flow, in the order in which it happened.
@@ -105,7 +107,7 @@ impl Flow for Health {
             }
             _ => return,
         };
-        self.heard.push(heard);
+        self.heard.push_back(heard);
     }
 
     fn has_heard(&self) -> bool {
@@ -113,30 +115,28 @@ impl Flow for Health {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        for heard in std::mem::take(&mut self.heard) {
-            let wanted = match heard {
-                Heard::Started => {
-                    self.begin(facts, turn);
-                    None
-                }
-                Heard::Look => self.look(facts, turn),
-                Heard::Probed(instance, asked_at, result) => {
-                    self.on_probed(facts, turn, &instance, asked_at, &result)
-                }
-                Heard::StatusChecks(instance, asked_at, checks) => {
-                    self.on_status_checks(facts, turn, &instance, asked_at, checks)
-                }
-                Heard::RestartBegun => {
-                    // Earlier readings do not belong to the life that follows
-                    // (docs/incidents.md#self-fire).
-                    self.watch_present_life(facts, turn.now);
-                    None
-                }
-                Heard::News => self.conclude(facts, turn),
-            };
-            if let Some(request) = wanted {
-                turn.tell(Happened::RestartWanted(request));
+        let wanted = match self.heard.pop_front()? {
+            Heard::Started => {
+                self.begin(facts, turn);
+                None
             }
+            Heard::Look => self.look(facts, turn),
+            Heard::Probed(instance, asked_at, result) => {
+                self.on_probed(facts, turn, &instance, asked_at, &result)
+            }
+            Heard::StatusChecks(instance, asked_at, checks) => {
+                self.on_status_checks(facts, turn, &instance, asked_at, checks)
+            }
+            Heard::RestartBegun => {
+                // Earlier readings do not belong to the life that follows
+                // (docs/incidents.md#self-fire).
+                self.watch_present_life(facts, turn.now);
+                None
+            }
+            Heard::News => self.conclude(facts, turn),
+        };
+        if let Some(request) = wanted {
+            turn.tell(Happened::RestartWanted(request));
         }
         None
     }

@@ -13,7 +13,7 @@ mod pending;
 mod refresh;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
@@ -42,7 +42,7 @@ pub(super) struct Reports {
     pending: BTreeMap<RequestId, Pending>,
     /// Whether people were told that the worker finishes no work.
     unresponsive_told: bool,
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
 }
 
 /// News for this flow, in the order in which it happened.
@@ -99,7 +99,7 @@ impl Flow for Reports {
             }
             _ => return,
         };
-        self.heard.push(heard);
+        self.heard.push_back(heard);
     }
 
     fn has_heard(&self) -> bool {
@@ -107,23 +107,21 @@ impl Flow for Reports {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        for heard in std::mem::take(&mut self.heard) {
-            match heard {
-                Heard::Arrived(request, statement, fresh) => {
-                    self.on_statement(facts, turn, request, statement, fresh);
-                }
-                Heard::RecordRead(asked_at, error) => {
-                    self.record_read(facts, turn, asked_at, error.as_ref());
-                }
-                Heard::InstanceRead(id, asked_at, error) => {
-                    self.instance_read(facts, turn, &id, asked_at, error.as_ref());
-                }
-                Heard::Written(error) => self.record_written(facts, turn, error.as_ref()),
-                Heard::Refreshed(request, refresh, outcome) => {
-                    self.answer_refreshed(facts, turn, request, refresh, outcome);
-                }
-                Heard::Scanned => self.tell_unresponsive(facts, turn),
+        match self.heard.pop_front()? {
+            Heard::Arrived(request, statement, fresh) => {
+                self.on_statement(facts, turn, request, statement, fresh);
             }
+            Heard::RecordRead(asked_at, error) => {
+                self.record_read(facts, turn, asked_at, error.as_ref());
+            }
+            Heard::InstanceRead(id, asked_at, error) => {
+                self.instance_read(facts, turn, &id, asked_at, error.as_ref());
+            }
+            Heard::Written(error) => self.record_written(facts, turn, error.as_ref()),
+            Heard::Refreshed(request, refresh, outcome) => {
+                self.answer_refreshed(facts, turn, request, refresh, outcome);
+            }
+            Heard::Scanned => self.tell_unresponsive(facts, turn),
         }
         None
     }

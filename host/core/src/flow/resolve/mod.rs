@@ -93,7 +93,7 @@ impl Flow for Resolve {
                 self.memo.clear();
                 self.last_not_yet = None;
                 // Before the write that made it durable, which would have the pass go on.
-                self.heard.insert(0, Heard::Forgotten);
+                self.heard.push_front(Heard::Forgotten);
                 return;
             }
             Happened::CommandDone(CommandOutcome::Resumed) if !self.callers.is_empty() => {
@@ -101,7 +101,7 @@ impl Flow for Resolve {
             }
             _ => return,
         };
-        self.heard.push(heard);
+        self.heard.push_back(heard);
     }
 
     fn has_heard(&self) -> bool {
@@ -109,15 +109,10 @@ impl Flow for Resolve {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        while !self.heard.is_empty() {
-            self.drop_stale_watch(facts);
-            let heard = self.heard.remove(0);
-            let next = self.take_in(facts, turn, heard);
-            if let Some(proposed) = self.follow_up(facts, turn, next) {
-                return Some(proposed);
-            }
-        }
-        None
+        let heard = self.heard.pop_front()?;
+        self.drop_stale_watch(facts);
+        let next = self.take_in(facts, turn, heard);
+        self.follow_up(facts, turn, next)
     }
 
     fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {

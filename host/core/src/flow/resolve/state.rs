@@ -1,6 +1,6 @@
 //! The state of the flow: the pending requests, the pass under way, and the news.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::pass::{Pass, PassStep};
 use crate::facts::{Asking, Declined, WorkerFacts};
@@ -31,7 +31,7 @@ pub(in crate::flow) struct Resolve {
     pub(super) follow_at: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
-    pub(super) heard: Vec<Heard>,
+    pub(super) heard: VecDeque<Heard>,
     pub(super) proposed: Option<Wanted>,
 }
 

@@ -13,7 +13,7 @@
 
 mod request;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
@@ -44,6 +44,7 @@ const FOLLOW: Millis = Millis::from_secs(2);
 /// The pause before an unanswered stop is sent again: by then the cloud shows whether it was
 /// carried out.
 const END_AGAIN: Millis = Millis::from_secs(30);
+
 /// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts {
@@ -55,7 +56,7 @@ pub(super) struct Restarts {
     look_at: Option<Instant>,
     /// When the restart's stop may be sent again.
     end_again: Option<Instant>,
-    heard: Vec<Heard>,
+    heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
 }
 
@@ -103,26 +104,26 @@ impl Flow for Restarts {
             | Happened::RecordRead {
                 result: Ok(ReadEnd::News),
                 ..
-            } => self.heard.push(Heard::Found),
+            } => self.heard.push_back(Heard::Found),
             Happened::Concluded(Concluded::Ended(id)) => {
-                self.heard.push(Heard::Ended(id.clone()));
+                self.heard.push_back(Heard::Ended(id.clone()));
             }
             Happened::Refreshed { outcome, .. } if *outcome != ReportOutcome::NotRunning => {
-                self.heard.push(Heard::PerhapsThere);
+                self.heard.push_back(Heard::PerhapsThere);
             }
             Happened::Decided { decision, made } if facts.asking.awaits == Some(*decision) => {
                 if let Ok(Verdict::Resolve(verdict)) = &made.result
                     && matches!(verdict.action, resolve::Action::Serve(_))
                 {
-                    self.heard.push(Heard::PerhapsThere);
+                    self.heard.push_back(Heard::PerhapsThere);
                 }
             }
-            Happened::TimerFired(WorkerTimer::FollowRestart) => self.heard.push(Heard::Follow),
+            Happened::TimerFired(WorkerTimer::FollowRestart) => self.heard.push_back(Heard::Follow),
             Happened::RestartCommanded {
                 decision,
                 request,
                 choice,
-            } => self.heard.push(Heard::Commanded(Commanded {
+            } => self.heard.push_back(Heard::Commanded(Commanded {
                 decision: *decision,
                 request: request.clone(),
                 choice: *choice,
@@ -137,29 +138,17 @@ impl Flow for Restarts {
     }
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        while !self.heard.is_empty() {
-            let proposed = match self.heard.remove(0) {
-                Heard::Found => {
-                    self.on_found(facts, turn);
-                    None
+        match self.heard.pop_front()? {
+            Heard::Found => self.on_found(facts, turn),
+            Heard::Ended(id) => {
+                let restart = facts.restart.as_ref();
+                if restart.is_some_and(|it| it.instance.as_ref() == Some(&id)) {
+                    self.check_later(facts, turn);
                 }
-                Heard::Ended(id) => {
-                    let restart = facts.restart.as_ref();
-                    if restart.is_some_and(|it| it.instance.as_ref() == Some(&id)) {
-                        self.check_later(facts, turn);
-                    }
-                    None
-                }
-                Heard::PerhapsThere => {
-                    self.finish_if_there(facts, turn);
-                    None
-                }
-                Heard::Follow => self.follow(facts, turn),
-                Heard::Commanded(commanded) => self.take_command(facts, turn, commanded),
-            };
-            if let Some(proposed) = proposed {
-                return Some(proposed);
             }
+            Heard::PerhapsThere => self.finish_if_there(facts, turn),
+            Heard::Follow => return self.follow(facts, turn),
+            Heard::Commanded(commanded) => return self.take_command(facts, turn, commanded),
         }
         None
     }
@@ -169,7 +158,7 @@ impl Flow for Restarts {
             (Some(restart), Some(at)) if restart.is_in_flight() => {
                 Wait::until("the end of the restart", at)
             }
-            (Some(_), Some(at)) => Wait::until("the restart that was put off", at),
+            (Some(_), Some(at)) => Wait::until("the deferred restart", at),
             _ => return None,
         })
     }
