@@ -141,18 +141,29 @@ fn the_example_in_the_readme_meets_its_expectations() {
     );
 }
 
+/// What the demo prints before it serves.
+fn demo(verbose: bool) -> String {
+    let mut cast = Cast::new(&policies_dir()).unwrap();
+    let mut out = Vec::new();
+    play_all(&mut cast, verbose, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
 #[test]
 fn the_demo_prints_the_same_text_every_time() {
-    let mut cast = Cast::new(&policies_dir()).unwrap();
-    let mut print = || {
-        let mut out = Vec::new();
-        play_all(&mut cast, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    };
-    let first = print();
-    assert_eq!(first, print());
+    let first = demo(true);
+    assert_eq!(first, demo(true));
     let table = first.rsplit("incident").next().unwrap();
     assert_eq!(table.matches("FAILED").count(), 5, "{table}");
     assert_eq!(table.matches("contained").count(), 5, "{table}");
     assert_eq!(table.matches("served: no harm").count(), 5, "{table}");
+}
+
+#[test]
+fn the_demo_fits_two_screens_and_shows_a_harm_and_a_veto_of_each_incident() {
+    let text = demo(false);
+    let lines = text.lines().count();
+    assert!(lines <= 48, "{lines} lines:\n{text}");
+    assert_eq!(text.matches("  harm: ").count(), 5, "{text}");
+    assert_eq!(text.matches("  veto: ").count(), 5, "{text}");
 }

@@ -13,7 +13,7 @@
 //! emulator     moto, the AWS emulator, by pip
 //! iproute      the program `ip`: the machine's, or unpacked under <target>/iproute2
 //! test         policies, emulator, ip, reeve, then every test, summed up in the last line
-//! lint         fmt, walls between the crates and inside them, manifests, cargo-deny, pages, clippy
+//! lint         fmt, dependencies between crates and modules, manifests, cargo-deny, pages, clippy
 //! docs         schemas made from the policies' settings, pages made from them and the sample configuration
 //! demo, bench, swarm
 //!              build their inputs and become the program
@@ -89,11 +89,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Checks format, walls between the crates, manifests, licences and clippy's findings
+    /// Checks format, dependencies between crates and modules, manifests, licences, words, clippy
     Lint,
     /// Writes what is made from other files: settings schemas, pages on configuration and settings
     Docs,
-    /// Plays the incidents on the embedded world, then serves it (`--once`: exits instead)
+    /// Plays the incidents on the embedded world, then serves it (`--verbose`: prints each decision,
+    /// `--once`: exits instead)
     Demo {
         /// Passed on to `reeve demo`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

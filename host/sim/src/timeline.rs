@@ -7,6 +7,9 @@ use reeve_core::guard::Veto;
 use reeve_core::id::Digest;
 use reeve_core::time::Instant;
 
+/// The actor of a veto.
+pub const GUARD: &str = "guard";
+
 /// One line of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

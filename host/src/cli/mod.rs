@@ -78,6 +78,9 @@ struct DemoArgs {
     /// Exit after the table instead of serving the embedded world.
     #[arg(long)]
     once: bool,
+    /// Print every decision with its reason: a timeline of each run.
+    #[arg(long)]
+    verbose: bool,
     /// Directory with the policies [default: $REEVE_POLICIES_DIR, else target/policies].
     #[arg(long, value_name = "DIR")]
     policies_dir: Option<PathBuf>,
@@ -143,6 +146,7 @@ impl From<DemoArgs> for DemoOptions {
     fn from(args: DemoArgs) -> Self {
         Self {
             once: args.once,
+            verbose: args.verbose,
             policies_dir: policies_dir(args.policies_dir),
             listen: args.listen,
         }

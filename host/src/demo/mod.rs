@@ -22,6 +22,8 @@ use reeve_sim::script::{Script, Variant};
 pub struct DemoOptions {
     /// Exit after the table instead of serving.
     pub once: bool,
+    /// Print the timeline of each run.
+    pub verbose: bool,
     /// The directory of the policy components.
     pub policies_dir: PathBuf,
     /// The address to serve on after the table.
@@ -37,7 +39,7 @@ pub struct DemoOptions {
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let mut cast = Cast::new(&options.policies_dir)?;
     let mut text = Vec::new();
-    play_all(&mut cast, &mut text)?;
+    play_all(&mut cast, options.verbose, &mut text)?;
     crate::print::text(&String::from_utf8_lossy(&text))?;
     if options.once {
         return Ok(());
@@ -45,26 +47,36 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     serve::run(&options).await
 }
 
-/// Plays every incident in every variant and prints the timelines and the table.
+/// Plays every incident in every variant. Prints what went wrong in each and what the guard refused,
+/// or, if `verbose` is set, the timeline of each run. Prints the table at the end.
 ///
 /// # Errors
 /// A component is missing or unusable, or the output cannot be written.
-pub fn play_all(cast: &mut Cast, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn play_all(cast: &mut Cast, verbose: bool, out: &mut impl Write) -> anyhow::Result<()> {
     let scripts = incidents::all().context("an incident that comes with reeve is no script")?;
+    let shown = match verbose {
+        true => "Each line of a policy ends with the digest of the component that decided.",
+        false => "`--verbose` prints every decision with its reason.",
+    };
     writeln!(
         out,
-        "The incidents this project exists for, replayed on a simulated cloud in virtual time. Every decision\n\
-         below was made by a sandboxed WebAssembly component; its digest stands at the end of the line.\n"
+        "The incidents this project exists for, replayed on a simulated cloud in virtual time, each three ways.\n\
+         Sandboxed WebAssembly components made all decisions.\n{shown}\n"
     )?;
     let mut rows = Vec::new();
     for script in &scripts {
-        writeln!(out, "{}: {}\n", script.name, script.title)?;
+        writeln!(out, "{}: {}", script.name, script.title)?;
         let mut runs: Vec<(Variant, Run)> = Vec::new();
         for variant in Variant::ALL {
             let part = cast.part(script, variant, &[])?;
             let (timeline, run) = played(script, variant, part, Shown::Digests);
-            writeln!(out, "{timeline}")?;
+            if verbose {
+                writeln!(out, "\n{timeline}")?;
+            }
             runs.push((variant, run));
+        }
+        if !verbose {
+            writeln!(out, "{}", print::in_short(&runs))?;
         }
         rows.push((script.name.as_str(), runs));
     }

@@ -6,7 +6,7 @@ use reeve_core::id::Digest;
 use reeve_core::time::Instant;
 use reeve_sim::run::{Outcome, Run};
 use reeve_sim::script::{Script, Variant};
-use reeve_sim::timeline::Entry;
+use reeve_sim::timeline::{Entry, GUARD};
 
 use super::Playbill;
 
@@ -54,6 +54,21 @@ pub(super) fn timeline(
         });
         let decided_by = decided_by.unwrap_or_default();
         let _ = writeln!(out, "{}", line(entry, run.begins, &decided_by).trim_end());
+    }
+    out
+}
+
+/// The first harm and the first veto of an incident, in the run that had one.
+pub(super) fn in_short(runs: &[(Variant, Run)]) -> String {
+    let mut out = String::new();
+    for (variant, run) in runs {
+        let vetoed = run.entries.iter().find(|entry| entry.who == GUARD);
+        let (what, text) = match (run.harms.first(), vetoed) {
+            (Some(harm), _) => ("harm", harm.to_string()),
+            (None, Some(veto)) => ("veto", veto.reason.clone()),
+            (None, None) => continue,
+        };
+        let _ = writeln!(out, "  {:<27}  {what}: {text}", variant.title());
     }
     out
 }

@@ -40,13 +40,17 @@ pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
     };
     let url = format!("http://{}/v1", host.address());
     let worker = incidents::worker();
+    let resolve = |worker: &str, query: &str| format!("'{url}/workers/{worker}/resolve{query}'");
     print::text(&format!(
         "reeve is serving the simulated cloud now. Worker {worker} is in the state of `stale-pointer`: its pointer\n\
          names a stopped instance while another one runs. Of worker {FRESH} nothing exists yet. Try:\n\n\
-         \x20 curl -s  '{url}/workers/{worker}/resolve'          # adopted by tag, served at once\n\
-         \x20 curl -si '{url}/workers/{FRESH}/resolve'            # launched: 503 with Retry-After\n\
-         \x20 curl -s  '{url}/workers/{FRESH}/resolve?wait=30s'   # held until it is up, about 20 s after its launch\n\n\
-         Ctrl-C ends it.\n"
+         \x20 curl -s  {:<62} # adopted by tag, served at once\n\
+         \x20 curl -si {:<62} # launched: 503 with Retry-After\n\
+         \x20 curl -s  {:<62} # held until it is up, about 20 s after its launch\n\n\
+         Ctrl-C ends it.\n",
+        resolve(worker.as_str(), ""),
+        resolve(FRESH, ""),
+        resolve(FRESH, "?wait=30s"),
     ))?;
     Ok(until_signalled(host).await?)
 }

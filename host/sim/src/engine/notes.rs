@@ -11,7 +11,7 @@ use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Input, Point};
 use reeve_core::time::Instant;
 
-use crate::timeline::Entry;
+use crate::timeline::{Entry, GUARD};
 
 /// The lines of one host.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl Notes {
         if !about.is_empty() && !self.is_new(&format!("veto {event} {}", veto.rule)) {
             return;
         }
-        let entry = Entry::vetoed(record.at, "guard", event, veto);
+        let entry = Entry::vetoed(record.at, GUARD, event, veto);
         self.entries.push(entry);
     }
 
