@@ -247,13 +247,13 @@ impl Surroundings for Estate<'_> {
                     },
             } => self.checks.heard(by, worker, *decision, mutation),
             Event::Worker {
+                worker,
                 what: WorkerEvent::Queried { result, .. },
-                ..
-            }
-            | Event::Pool {
+            } => self.checks.read(by, Some(worker), result),
+            Event::Pool {
                 what: PoolEvent::Queried { result, .. },
                 ..
-            } => self.checks.read(by, result),
+            } => self.checks.read(by, None, result),
             _ => {}
         }
     }

@@ -263,16 +263,21 @@ impl Checks {
         }
     }
 
-    /// Notes a reading that a host got.
-    pub(super) fn read(&mut self, by: Life, result: &Result<Reading, CloudError>) {
+    /// Notes a reading that a host got for a worker; `None`: for a pool.
+    pub(super) fn read(
+        &mut self,
+        by: Life,
+        worker: Option<&WorkerId>,
+        result: &Result<Reading, CloudError>,
+    ) {
         if let Ok(reading) = result {
-            self.ended.read(by, reading);
+            self.ended.read(by, worker, reading);
         }
     }
 
     /// Checks a route that a host publishes.
     pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route) {
-        let finding = self.ended.published(by, &route.instance);
+        let finding = self.ended.published(by, route);
         self.settle(at, &route.worker, finding);
     }
 
