@@ -58,11 +58,10 @@ impl Policies {
     /// # Errors
     /// [`PoliciesError`].
     pub fn configured(config: &Config) -> Result<Self, PoliciesError> {
-        let default = Limits::default();
         let limits = Limits {
-            fuel: config.fuel_max.unwrap_or(default.fuel),
-            memory_bytes_max: config.memory_bytes_max.unwrap_or(default.memory_bytes_max),
-            ..default
+            fuel: config.fuel_max,
+            memory_bytes_max: config.memory_bytes_max,
+            ..Limits::default()
         };
         let bindings = config.policies.iter().map(binding).collect();
         Self::new(&config.policies_dir, bindings, limits)

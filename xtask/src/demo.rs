@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use crate::{policies, process};
 
 /// Without its default features, `reeve` has only the embedded cloud, and needs no AWS SDK.
-const REEVE: [&str; 6] = [
+pub(crate) const REEVE: [&str; 6] = [
     "--quiet",
     "--package",
     "reeve",

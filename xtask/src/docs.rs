@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: the files that are made from other files.
 //!
 //! ```text
+//! host/src/config/file.rs           ──▶ host/reeve.sample.toml
 //! host/reeve.sample.toml            ──▶ docs/configuration.md
 //! policies/*/src/settings.rs        ──▶ policies/*/settings.schema.json
 //! policies/*/settings.schema.json   ──▶ docs/policies/reference.md, between two marks
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{demo, process};
 
 const CONFIGURATION: &str = "docs/configuration.md";
 const SAMPLE: &str = "host/reeve.sample.toml";
@@ -38,6 +39,7 @@ const LEGACY_WITH_SETTINGS: &str = "legacy-stale-pointer";
 /// When a source cannot be read or understood, or a file cannot be written.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     derive_schemas(workspace)?;
+    print_sample(workspace)?;
     for (page, text) in pages(workspace.root())? {
         let path = workspace.root().join(page);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -56,6 +58,19 @@ fn derive_schemas(workspace: &Workspace) -> Result<()> {
     }
     test.arg("the_committed_schema").env("REEVE_BLESS", "1");
     process::run(&mut test).context("cannot derive the schemas of the policies' settings")
+}
+
+/// Writes what `reeve sample` prints.
+fn print_sample(workspace: &Workspace) -> Result<()> {
+    let mut reeve = workspace.cargo("run");
+    let output = reeve.args(demo::REEVE).args(["--", "sample"]).output();
+    let output = output.context("cannot run `reeve sample`")?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("`reeve sample` failed: {error}");
+    }
+    let path = workspace.root().join(SAMPLE);
+    fs::write(&path, output.stdout).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Each page with the text it should have.

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::demo::{self, DemoOptions};
 use crate::print::{self, PrintError};
 use crate::{logs, serve};
@@ -46,6 +46,8 @@ enum Command {
     Serve(ConfigArgs),
     /// Check a configuration and the policies it names, without calling AWS.
     Check(ConfigArgs),
+    /// Print a configuration with every key, its meaning and its default.
+    Sample,
     /// Show the workers of a running host, a line each.
     Workers(workers::WorkersArgs),
     /// Show or change one worker of a running host.
@@ -115,6 +117,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(args) => check::run(&args.config),
+        Command::Sample => {
+            print::text(&config::sample())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Workers(args) => runtime()?.block_on(workers::list(&args)),
         Command::Worker(command) => runtime()?.block_on(workers::run(&command)),
         Command::Journal(args) => journal::run(&args),

@@ -3,15 +3,19 @@
 //! A mistake is reported with its place and what is accepted. The whole file is checked first, so
 //! one run shows every mistake.
 //!
-//! - `file`: the file's shape, key by key.
-//! - `check`: checks what the shape cannot express.
+//! - `file`: the sections of the file, each key once.
+//! - `section`: what is made of a section: a struct, its reading, the sample.
+//! - `kind`: the kinds of values, and what each accepts.
+//! - `check`: checks what single keys cannot express.
 //! - `finding`: a mistake and its place.
-//! - `settings`: a policy's settings, from TOML to the JSON that policies read.
+//! - `sample`: a configuration with every key.
 
 mod check;
 mod file;
 mod finding;
-mod settings;
+mod kind;
+mod sample;
+mod section;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +31,7 @@ use reeve_core::spec::FleetSpec;
 use crate::notify::Webhook;
 
 pub use finding::{Finding, Place};
+pub use sample::sample;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +44,10 @@ pub struct Config {
     pub policies: Vec<BoundPolicy>,
     /// The directory of the policy files.
     pub policies_dir: PathBuf,
-    /// The fuel one decision may use; `None`: the policy crate's own limit.
-    pub fuel_max: Option<u64>,
-    /// The memory one decision may use, in bytes; `None`: the policy crate's own limit.
-    pub memory_bytes_max: Option<usize>,
+    /// The fuel one decision may use.
+    pub fuel_max: u64,
+    /// The memory one decision may use, in bytes.
+    pub memory_bytes_max: usize,
     /// Where the HTTP interface listens: a loopback address.
     pub listen: SocketAddr,
     /// The path of a Unix socket with the same interface. `None`: no socket.
@@ -147,12 +152,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Refused`] when it has mistakes.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let refused = |findings| ConfigError::Refused {
+        check::read(path, text).map_err(|findings| ConfigError::Refused {
             path: path.to_owned(),
             findings,
-        };
-        let file =
-            toml::from_str(text).map_err(|error| refused(vec![Finding::of_toml(text, &error)]))?;
-        check::check(path, text, file).map_err(refused)
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Formats messages for webhooks: Slack's, Discord's or plain JSON.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::message::{Kind, Message, Teller, level_name};
@@ -18,7 +19,8 @@ const CUT: char = '…';
 const NONE: &str = "-";
 
 /// The body format of a webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Slack's incoming webhooks and compatible ones.
     Slack,
@@ -29,18 +31,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// All formats.
-    pub const ALL: [Self; 3] = [Self::Slack, Self::Discord, Self::Json];
-
-    /// The format's name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::Discord => "discord",
-            Self::Json => "json",
-        }
-    }
-
     /// The request body.
     pub(crate) fn body(self, message: &Message, teller: &Teller, template: &Template) -> Value {
         let standard = Template::default();

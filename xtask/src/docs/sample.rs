@@ -37,7 +37,7 @@ enum Kind {
 /// When a line is none of the accepted kinds.
 pub(super) fn page(source: &str, sample: &str) -> Result<String> {
     let mut page = format!(
-        "# Configuration\n\n<!-- Made by `cargo xtask docs` from {source}: change that file. -->\n\n\
+        "# Configuration\n\n<!-- Made by `cargo xtask docs` from {source}, which is made from host/src/config/file.rs. -->\n\n\
          This page mirrors [{source}](../{source}), key by key. Copy that file to begin.\n"
     );
     let mut text: Vec<&str> = Vec::new();

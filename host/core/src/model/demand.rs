@@ -38,7 +38,6 @@ pub struct DemandSpec {
 
 /// The statistic that is read for each period of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Statistic {
     /// The sum of the values, for a metric that counts requests.
     Sum,

@@ -3,53 +3,25 @@
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use reeve_core::time::{Instant, OffsetChange, UtcOffset};
-use toml::Spanned;
 
-use super::Checker;
+use super::given;
 use crate::config::file::Pool;
+use crate::config::finding::Findings;
 
 /// How far ahead a zone's changes are read: longer than any host runs, and only a few hundred
 /// changes.
 const YEAR_MAX: i16 = 2100;
 
 /// The pool's offset from UTC; UTC itself by default.
-pub(super) fn of_pool(checker: &mut Checker<'_>, pool: &Pool) -> UtcOffset {
+pub(super) fn of_pool(findings: &mut Findings<'_>, pool: &Pool) -> UtcOffset {
     if let (Some(_), Some(zone)) = (&pool.utc_offset_min, &pool.time_zone) {
         let found = "found `time_zone` and `utc_offset_min`; accepted: one of them; a zone has its own offsets, including \
                      daylight saving time";
-        checker.refuse(zone.span(), found);
+        findings.refuse(zone.span.clone(), found);
     }
     match &pool.time_zone {
-        Some(zone) => named(checker, zone),
-        None => UtcOffset::fixed(fixed_min(checker, pool.utc_offset_min.as_ref())),
-    }
-}
-
-/// Offsets in use range from UTC-12 to UTC+14.
-fn fixed_min(checker: &mut Checker<'_>, value: Option<&Spanned<i16>>) -> i16 {
-    let within = |offset: &i16| {
-        if (-720..=840).contains(offset) {
-            return Ok(());
-        }
-        Err(format!(
-            "found {offset} minutes east of UTC; accepted: -720 to 840"
-        ))
-    };
-    value.map_or(0, |value| checker.check(value, within))
-}
-
-fn named(checker: &mut Checker<'_>, name: &Spanned<String>) -> UtcOffset {
-    match TimeZone::get(name.get_ref()) {
-        Ok(zone) => offsets(&zone),
-        Err(_) => {
-            let found = format!(
-                "found the time zone {:?}; accepted: a name of the IANA time zone database such as \
-                 Europe/Berlin or UTC",
-                name.get_ref()
-            );
-            checker.refuse(name.span(), found);
-            UtcOffset::default()
-        }
+        Some(zone) => offsets(&zone.value),
+        None => UtcOffset::fixed(given(pool.utc_offset_min.as_ref()).unwrap_or(0)),
     }
 }
 

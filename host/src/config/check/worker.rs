@@ -2,99 +2,102 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::id::{PointerName, PoolName, WorkerId};
+use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::spec::WorkerSpec;
-use toml::Spanned;
 
-use super::{Checker, pool, value};
 use crate::config::file::{Pool, Worker};
-use crate::config::finding::Place;
+use crate::config::finding::Findings;
+use crate::config::kind;
+use crate::config::section::At;
 
 /// All workers.
 pub(super) fn all(
-    checker: &mut Checker<'_>,
-    workers: &BTreeMap<Spanned<String>, Worker>,
-    pools: &BTreeMap<Spanned<String>, Pool>,
+    findings: &mut Findings<'_>,
+    workers: &[(At<String>, Worker)],
+    pools: &[(At<String>, Pool)],
 ) -> BTreeMap<WorkerId, WorkerSpec> {
     if workers.is_empty() {
-        checker.refuse(
+        findings.refuse(
             0..0,
             "there is no worker; accepted: at least one [worker.NAME]",
         );
     }
-    nothing_shared(checker, workers, pools);
+    nothing_shared(findings, workers, pools);
     let mut specs = BTreeMap::new();
-    for (key, worker) in workers {
-        let id = WorkerId::new(checker.check(key, |name| value::name(name)));
-        let known = |name: &String| {
-            pool_of(pools, name)
-                .map(|_| ())
-                .ok_or_else(|| unknown_pool(pools, name))
-        };
-        let tag_value = worker.tag_value.as_ref().unwrap_or(key);
+    for (name, worker) in workers {
+        let id = WorkerId::new(findings.check(name, |name| kind::name(name)));
+        let pool = findings.check(&worker.pool, |pool| known(pool, "pool", pools));
         let spec = WorkerSpec {
-            pool: PoolName::new(checker.check(&worker.pool, known)),
-            tag_value: checker.check(tag_value, |value| value::tag_value(value)),
-            pointer: PointerName::new(checker.check(&worker.pointer, |name| value::pointer(name))),
+            pool: PoolName::new(pool),
+            tag_value: tag_value(name, worker).value.clone(),
+            pointer: worker.pointer.value.clone(),
         };
         specs.insert(id, spec);
     }
     specs
 }
 
-fn pool_of<'a>(pools: &'a BTreeMap<Spanned<String>, Pool>, name: &str) -> Option<&'a Pool> {
-    let found = pools.iter().find(|(key, _)| key.get_ref() == name);
-    found.map(|(_, pool)| pool)
+/// The value of the worker's tag: its name if the file has none.
+fn tag_value<'a>(name: &'a At<String>, worker: &'a Worker) -> &'a At<String> {
+    worker.tag_value.as_ref().unwrap_or(name)
 }
 
-fn unknown_pool(pools: &BTreeMap<Spanned<String>, Pool>, name: &str) -> String {
-    let names: Vec<_> = pools
-        .keys()
-        .map(|key| format!("{:?}", key.get_ref()))
+/// Refuses a name that no section has.
+pub(super) fn known<T>(name: &str, what: &str, all: &[(At<String>, T)]) -> Result<(), String> {
+    if all.iter().any(|(known, _)| known.value == name) {
+        return Ok(());
+    }
+    let names: Vec<_> = all
+        .iter()
+        .map(|(name, _)| format!("{:?}", name.value))
         .collect();
-    format!("there is no pool {name:?}; accepted: {}", names.join(", "))
+    Err(format!(
+        "there is no {what} {name:?}; accepted: {}",
+        names.join(", ")
+    ))
 }
 
 /// Refuses shared tags and pointers. An instance with the tag of two workers would belong to both,
 /// and two workers would overwrite each other's pointer.
 fn nothing_shared(
-    checker: &mut Checker<'_>,
-    workers: &BTreeMap<Spanned<String>, Worker>,
-    pools: &BTreeMap<Spanned<String>, Pool>,
+    findings: &mut Findings<'_>,
+    workers: &[(At<String>, Worker)],
+    pools: &[(At<String>, Pool)],
 ) {
     let mut in_file: Vec<_> = workers.iter().collect();
-    in_file.sort_by_key(|(key, _)| key.span().start);
+    in_file.sort_by_key(|(name, _)| name.span.start);
     let mut tags = BTreeMap::new();
     let mut pointers = BTreeMap::new();
-    for (key, worker) in in_file {
-        let Some(pool) = pool_of(pools, worker.pool.get_ref()) else {
-            continue;
-        };
-        let region = pool.region.get_ref();
-        let tag_key = pool::tag_key(pool);
-        let tag_value = worker.tag_value.as_ref().unwrap_or(key);
-        if let Some(first) = tags.insert((region, tag_key, tag_value.get_ref()), key) {
+    for (name, worker) in in_file {
+        let found = pools
+            .iter()
+            .find(|(pool, _)| pool.value == worker.pool.value);
+        let Some((_, pool)) = found else { continue };
+        let region = &pool.region.value;
+        let tag_value = tag_value(name, worker);
+        if let Some(first) = tags.insert((region, &pool.tag_key, &tag_value.value), name) {
             let found = format!(
-                "the tag {tag_key}={} in {region} is already the worker {}'s; an instance must belong to one \
+                "the tag {}={} in {region} is already the worker {}'s; an instance must belong to one \
                  worker: give each worker its own `tag_value`",
-                tag_value.get_ref(),
-                named(checker, first),
+                pool.tag_key,
+                tag_value.value,
+                named(findings, first),
             );
-            checker.refuse(tag_value.span(), found);
+            findings.refuse(tag_value.span.clone(), found);
         }
         let pointer = &worker.pointer;
-        if let Some(first) = pointers.insert((region, pointer.get_ref()), key) {
+        if let Some(first) = pointers.insert((region, &pointer.value), name) {
             let found = format!(
                 "the pointer {} in {region} is already the worker {}'s; give each worker its own",
-                pointer.get_ref(),
-                named(checker, first),
+                pointer.value,
+                named(findings, first),
             );
-            checker.refuse(pointer.span(), found);
+            findings.refuse(pointer.span.clone(), found);
         }
     }
 }
 
-fn named(checker: &Checker<'_>, key: &Spanned<String>) -> String {
-    let place = Place::of(checker.text, key.span().start);
-    format!("{:?} (line {})", key.get_ref(), place.line)
+fn named(findings: &Findings<'_>, name: &At<String>) -> String {
+    let line = findings.place(&name.span).line;
+    format!("{:?} (line {line})", name.value)
 }

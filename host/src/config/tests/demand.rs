@@ -85,7 +85,7 @@ fn a_metric_that_could_not_be_read_as_written_is_refused() {
         (
             "\"Sum\"",
             "\"Average\"",
-            "found the statistic \"Average\"; accepted: \"Sum\" of a metric that counts requests",
+            "found \"Average\"; accepted: `Sum`, `SampleCount`",
         ),
         (
             "{worker}",
@@ -133,7 +133,7 @@ fn a_metric_that_could_not_be_read_as_written_is_refused() {
         (
             "statistic = \"Sum\"",
             "",
-            "missing field `statistic` in [pool.gpu.demand]",
+            "missing key `statistic` in [pool.gpu.demand]",
         ),
     ];
     for (from, to, expected) in cases {

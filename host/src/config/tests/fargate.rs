@@ -88,7 +88,7 @@ fn contradictory_and_invalid_values_are_refused_at_their_place() {
         (
             "[\"sg-01\"]",
             &many,
-            "20:60: `security_groups` has 6 ids; accepted: at most 5",
+            "20:60: the list has 6 values; accepted: at most 5",
         ),
         (
             "\"agents\"",

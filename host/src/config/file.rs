@@ -1,0 +1,354 @@
+//! The sections of the configuration file. Each key stands here once, with its kind, its default or
+//! an example, and its text; `section` says what is made of it. Bounds have their reason next to
+//! them. The types that a key ends up in (`reeve_core::spec`) say what the host does with it.
+
+use reeve_core::boxes::ProofKind;
+use reeve_core::demand::Statistic;
+use reeve_core::health::{HealthSpec, RestartRule};
+use reeve_core::notice::Level;
+use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy};
+
+use super::kind::{
+    Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
+    Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, RegionName, SecurityGroup,
+    Settings, Subnet, TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text,
+    WebhookAddress, ZoneName,
+};
+use super::section::{self, At, Key, Section, Shown, Table, section};
+use crate::notify::format::Format;
+use crate::notify::webhook::PER_MINUTE_MAX;
+
+section! {
+    /// A configuration for `reeve serve`. Check yours with `reeve check --config FILE`.
+    ///
+    /// Three kinds of lines: `key = …` is set here, `# key = …` shows the default, and `#key = …` is an
+    /// example of a key that has no default. Unknown keys are refused. Durations are milliseconds.
+    /// Relative paths start at this file. A name has 1 to 64 letters, digits, `-`, `_` and `.`.
+    Whole {
+        table host: Host;
+        table policies: Policies;
+        section store: Store;
+        section boxes: Boxes;
+        sections notify: Notify = "ops";
+        table aws: Aws;
+        some pool: Pool = "gpu";
+        some worker: Worker = "chat";
+    }
+}
+
+section! {
+    /// The host itself.
+    Host {
+        /// Goes into launch tokens: two fleets in one account need two names.
+        required fleet: FleetName = "prod";
+        /// The directory of the journal, and of the workers' records unless [store] says otherwise.
+        /// One host per directory.
+        required state_dir: File = "state";
+        /// Where the host listens. A loopback address only: a program that reaches it may do everything.
+        default listen: Loopback = ([127, 0, 0, 1], 7433).into();
+        /// The same interface on a Unix socket, mode 0600. The path has at most 107 bytes.
+        example socket: File = "reeve.sock";
+        /// Decide and journal, but change nothing in the cloud.
+        default dry_run: Flag = false;
+        table budget: Budget;
+    }
+}
+
+section! {
+    /// What the host may do over all pools together, within a rolling window (guarantee G10).
+    /// 60 an hour is far more than healthy pools need and far less than a loop makes.
+    Budget {
+        /// New instances.
+        usual launches: Number<u32, 0, 1_000_000> = 60;
+        /// Stopped instances started.
+        usual starts: Number<u32, 0, 1_000_000> = 60;
+        /// Instances stopped or terminated.
+        usual stops: Number<u32, 0, 1_000_000> = 60;
+        // Below a second it would limit nothing.
+        /// The length of the window.
+        usual window_ms: Ms<1_000, 604_800_000> = 3600000;
+    }
+}
+
+section! {
+    /// Where policies are, and what one call may use.
+    Policies {
+        /// The directory is watched: a changed file comes into force by itself. A bad file is
+        /// refused, and the last good one keeps serving.
+        required dir: File = "policies";
+        /// Fuel of one call, about one unit per instruction. A standard decision over 100 instances uses
+        /// 180,000; the default ends an endless loop within a tenth of a second.
+        default fuel_max: Number<u64, 1, { i64::MAX }> = reeve_policy::Limits::default().fuel;
+        /// Memory of one call. A Rust policy starts with about 1 MiB; an interpreter needs more.
+        default memory_bytes_max: Number<usize, 1, { i64::MAX }> = reeve_policy::Limits::default().memory_bytes_max;
+    }
+}
+
+section! {
+    /// Only where several hosts share workers: their records are in one DynamoDB table. Without this
+    /// section they are in `state_dir`, for one host.
+    Store {
+        /// 3 to 255 letters, digits, `_`, `-` and `.`.
+        required table: TableName = "reeve";
+        /// The table's region.
+        required region: RegionName = "us-east-1";
+        // From a second, below which a busy host would lose it, to an hour, the time a dead host's
+        // work would wait.
+        /// How long a record must stay unchanged before its lease counts as abandoned. Ten renewals of 3 s may
+        /// be lost before another host takes over.
+        default lease_ms: Ms<1_000, 3_600_000> = LEASE;
+    }
+}
+
+section! {
+    /// Only where boxes register: an interface for other machines. All of it asks for a proof or a token.
+    Boxes {
+        /// An address that boxes reach. Plain HTTP: keep it inside the network, or behind a TLS proxy.
+        required listen: Address = "0.0.0.0:7434";
+        /// A file with the secret of boxes that prove themselves by `shared-secret`.
+        example shared_secret_file: File = "boxes.secret";
+        /// Certificates of regions that are newer than this reeve.
+        example certificates: Names<RegionName, File, 1_000> => { mx-central-1 = "mx-central-1.pem" };
+        // One box has one or two connections at a time. 64 serve the boxes of a subnet behind one
+        // NAT address: each sends for milliseconds twice a minute. The listener has 512.
+        /// Connections that one address may have at a time. Raise it behind a proxy or a NAT, which makes many
+        /// boxes one address.
+        default peer_connections_max: Number<usize, 1, 512> = 64;
+    }
+}
+
+section! {
+    /// A webhook that is sent notices; as many sections as there are channels. None by default.
+    /// `reeve notify test --config FILE` tries them.
+    Notify {
+        /// A file with the address, or `url` with the address itself. One of the two is required. The address is
+        /// a secret: no log and no error shows it.
+        example url_file: File = "ops.url";
+        /// The address itself.
+        example url: WebhookAddress = "https://hooks.example.com/services/T0/B0/x";
+        /// "slack", "discord", or "json", which has every part of a message under a name.
+        required format: Choice<Format> = "slack";
+        /// Notices of this level and above: "info", "warning", "error".
+        default level: Choice<Level> = Level::Warning;
+        /// Steps that are sent whatever their level. docs/operating/notifications.md lists them.
+        example steps: List<Choice<reeve_core::notice::Step>, 1_000> = ["instance_launched"];
+        /// Only these pools' workers. All by default.
+        example pools: List<Text<64>, 1_000> = ["gpu"];
+        /// Only these workers. All by default.
+        example workers: List<Text<64>, 100_000> = ["chat"];
+        /// How a message reads. Also {host} and {field:NAME}; {{ and }} stand for a brace.
+        usual template: TemplateText = "[{level}] {fleet}/{worker} {step}: {text}";
+        // At least 1, or no notice is sent. Above ten a second, a webhook would serve as a log.
+        /// Beyond it, one message says how many were left out.
+        default per_minute_max: Number<usize, 1, 600> = PER_MINUTE_MAX;
+    }
+}
+
+section! {
+    /// How AWS is reached. As the AWS command line does, by default.
+    Aws {
+        /// A profile of the AWS configuration.
+        example profile: Text<2_048> = "gpu-operator";
+        /// An emulator.
+        example endpoint_url: Text<2_048> = "http://127.0.0.1:5000";
+    }
+}
+
+section! {
+    /// Workers that share a region, a launch source, policies and limits.
+    Pool {
+        /// Where the instances and the pointers are.
+        required region: RegionName = "us-east-1";
+        /// A resolve responds with http://{address}:{port}.
+        required port: Number<u16, 1, 65_535> = 8080;
+        /// Name or id of an EC2 launch template. Without it the pool adopts and starts, but never launches.
+        set launch_template: Text<128> = "gpu-worker";
+        // The console of EC2 shows this tag as the name.
+        /// The tag by which a worker's instances are found.
+        default tag_key: TagKey = "Name".to_owned();
+        // Each tag shown to a policy adds to the cost of every call. 20 are enough for a rule.
+        /// Keys of tags that `adopt` and `reap` see, at most 20. Texts are what a policy call costs.
+        default policy_tags: List<TagKey, 20> = Vec::new();
+        /// How an instance is restarted: "stop-start" keeps its disks, "replace" terminates it and launches
+        /// another. Fargate tasks are always replaced.
+        usual restart: Choice<RestartBy> = "stop-start";
+        /// Whether the `reap` policy is asked at each scan.
+        default reap: Flag = false;
+        // Offsets in use range from UTC-12 to UTC+14.
+        /// Local time for rules about hours of the day, in minutes east of UTC, the same all year.
+        usual utc_offset_min: Number<i16, -720, 840> = 0;
+        /// In place of `utc_offset_min`: a zone of the IANA database, with its daylight saving.
+        example time_zone: ZoneName = "Europe/Berlin";
+        section fargate: Fargate;
+        table limits: Limits;
+        section boxes: PoolBoxes;
+        section health: Health;
+        section demand: Demand;
+        sections policy: Policy = "resolve";
+    }
+}
+
+section! {
+    /// In place of `launch_template`: the pool's instances are Fargate tasks. They end when they stop.
+    Fargate {
+        /// Name or ARN.
+        required cluster: Cluster = "agents";
+        /// Family, `family:revision` or ARN. Without it the pool never launches.
+        example task_definition: TaskDefinition = "agent";
+        // ECS API reference, AwsVpcConfiguration, for both lists.
+        /// At least one if the pool launches, at most 16. Several zones have more room.
+        example subnets: List<Subnet, 16> = ["subnet-0123456789abcdef0"];
+        /// At most 5. The VPC's default group when empty.
+        usual security_groups: List<SecurityGroup, 5> = [];
+        /// Without a public address the image comes through a NAT or an endpoint.
+        default public_ip: Flag = false;
+        /// The container that gets REEVE_WORKER and REEVE_GENERATION in its environment. None by default.
+        example container: Container = "main";
+    }
+}
+
+section! {
+    /// Limits of the guard. They hold whatever the policies say.
+    Limits {
+        // Lower values would cause a storm of calls; higher ones would delay every reaction. So for
+        // all limits.
+        /// Time between two scans. 30 s are two describe calls a minute per pool, far below EC2's limit.
+        default scan_interval_ms: Ms<1_000, 3_600_000> = spec::Limits::default().scan_interval;
+        /// How long a caller who named no `wait` is kept: five looks for an address half a second apart, and
+        /// the cloud's replies.
+        default pass_ms_max: Ms<100, 300_000> = spec::Limits::default().pass_max;
+        /// An instance with newer activity is never reaped (G5).
+        default idle_ms_min: Ms<1_000, 604_800_000> = spec::Limits::default().idle_min;
+        /// How long "no such id" after a launch counts as "not visible yet". EC2 asks to retry from seconds to
+        /// minutes.
+        default not_visible_grace_ms: Ms<10_000, 3_600_000> = spec::Limits::default().not_visible_grace;
+        // A minute lets EC2's readings settle. A grace shorter than the validity of `serve` verdicts
+        // would end instances that another host may still hand out. More than a day of an orphan
+        // only costs money.
+        /// How long every scan must show an orphan before the host ends it (G2). The default is the longest
+        /// time for which a host hands out an address without asking again.
+        default orphan_grace_ms: Ms<60_000, 86_400_000> = spec::Limits::default().orphan_grace;
+        /// Between the decision to reap and the stop. Any use in it cancels the reap. As long as the standard
+        /// policy lets callers repeat an address.
+        default drain_ms: Ms<0, 3_600_000> = spec::Limits::default().drain;
+        /// Restarts that programs ask for within it are dropped and counted (G7). A boot takes 20 to 30 s, in
+        /// which the worker looks dead; the default is twice that.
+        default restart_window_ms: Ms<1_000, 3_600_000> = spec::Limits::default().restart_window;
+        /// A worker that takes deliveries and finishes none for this long is unresponsive, whatever its
+        /// heartbeat says.
+        default unresponsive_after_ms: Ms<1_000, 86_400_000> = spec::Limits::default().unresponsive_after;
+        /// What may be done for one worker within a window (G10). Keys as in [host.budget].
+        usual worker_budget: Inline<Budget> => { launches = 6, starts = 6, stops = 6, window_ms = 3600000 };
+        /// What may be done for the pool's workers together.
+        usual pool_budget: Inline<Budget> => { launches = 60, starts = 60, stops = 60, window_ms = 3600000 };
+    }
+}
+
+section! {
+    /// How the pool's boxes register. Without this section they do not. Needs [boxes].
+    PoolBoxes {
+        /// "instance-document", or "shared-secret" for boxes that are not EC2 instances.
+        required proof: Choice<ProofKind> = "instance-document";
+        // Below a second, heartbeats would flood the host. Above an hour, a dead box would stay
+        // unnoticed.
+        /// How often a box is told to send a heartbeat. A token that was not used for three of these is not
+        /// live.
+        default heartbeat_ms: Ms<1_000, 3_600_000> = BoxSpec::new(ProofKind::SharedSecret).heartbeat;
+        // Below a minute, a token could be replaced while its successor is still in transit. 30 days
+        // bound how long a leaked token works.
+        /// How old a token gets before a heartbeat's response replaces it.
+        default rotation_ms: Ms<60_000, 2_592_000_000> = BoxSpec::new(ProofKind::SharedSecret).rotation;
+    }
+}
+
+section! {
+    /// What tells whether a worker is well. Without this section nothing does. Heartbeats are a signal
+    /// wherever boxes register.
+    Health {
+        /// The path of an HTTP probe, at most 1024 characters.
+        example http: HttpPath = "/health";
+        /// In place of `http`: an accepted connection is good.
+        usual tcp: Flag = false;
+        // Final statuses only: 1xx does not end an exchange.
+        /// Good statuses. 200 to 299 when left out.
+        example statuses: List<Number<u16, 200, 599>, 400> = [200];
+        /// The probe's port. The pool's when left out.
+        example port: Number<u16, 1, 65_535> = 8080;
+        // Below a second, probes would load the worker. Above an hour, a dead worker would stay
+        // unnoticed.
+        /// Time between two probes, give or take a tenth.
+        default every_ms: Ms<1_000, 3_600_000> = HealthSpec::default().every;
+        // Below 50 ms, a busy moment looks like a failure. A worker that needs a minute has failed.
+        /// Silence for this long is a failure. Less than nine tenths of `every_ms`, and at most half of that by
+        /// default.
+        usual timeout_ms: Ms<50, 60_000> = 2000;
+        // One failure may be a lost packet, but an operator may choose 1. A hundred failures take
+        // at least a quarter of an hour.
+        /// Failures in a row that make a signal bad.
+        default unhealthy_after: Number<u32, 1, 100> = HealthSpec::default().unhealthy_after;
+        /// Successes in a row that make it good again.
+        default healthy_after: Number<u32, 1, 100> = HealthSpec::default().healthy_after;
+        /// After an address appears, failures do not count for this long, until the first success.
+        default boot_grace_ms: Ms<0, 3_600_000> = HealthSpec::default().boot_grace;
+        /// EC2's own checks, once a scan. Needs ec2:DescribeInstanceStatus.
+        default status_checks: Flag = false;
+        /// When the host asks for a restart: "never", "all" (every available signal is bad), "any" (one is).
+        default restart: Choice<RestartRule> = RestartRule::default();
+    }
+}
+
+section! {
+    /// A CloudWatch metric that tells `reap` how much a worker is wanted. Without it demand is
+    /// unavailable, and the longest timeout holds. Publish zeros: a minute without a value proves nothing.
+    /// Read only where `reap` is asked and for workers with a live instance; about 0.43 USD a month each.
+    Demand {
+        // CloudWatch API reference: Metric, `Namespace`, `MetricName` and `Dimensions`; Dimension,
+        // `Name`.
+        /// The namespace of the metric.
+        required namespace: Text<255> = "Gpu";
+        /// The name of the metric.
+        required metric: Text<255> = "Invocations";
+        /// "Sum" of a metric that counts requests, or "SampleCount" of one that has one value for each request.
+        required statistic: Choice<Statistic> = "Sum";
+        /// At most 30. {instance}, {worker} and {tag_value} are filled in.
+        example dimensions: Names<Text<255>, DimensionValue, 30> => { InstanceId = "{instance}" };
+        // CloudWatch drops samples shorter than a minute after three hours (CloudWatch API
+        // reference, MetricStat, `Period`). A period above an hour is too coarse to show whether a
+        // worker is idle.
+        /// Whole minutes; CloudWatch keeps no shorter ones for long.
+        usual period_ms: Ms<60_000, 3_600_000> = 60000;
+        // A day at most: even with the shortest period, one call can return that many samples.
+        /// Whole periods.
+        usual window_ms: Ms<60_000, 86_400_000> = 600000;
+        // A day of minutes is the most samples a window can hold. One sample alone shows little
+        // (docs/incidents.md#frozen-activity).
+        /// Fewer values in the window are too few to tell.
+        usual samples_min: Number<u32, 1, 1_440> = 2;
+        /// Time between two readings, at least the period: each one costs money.
+        usual every_ms: Ms<60_000, 3_600_000> = 60000;
+    }
+}
+
+section! {
+    /// The policy of one point of the pool: `resolve`, `adopt`, `retry-ip`, `debounce`, `reap`. A point
+    /// without a section has the standard policy with its default settings.
+    Policy {
+        /// A component in the policies' directory. The point's name with .wasm by default.
+        usual file: PolicyFile = "resolve.wasm";
+        /// The policy's own settings; docs/policies/reference.md has those of the standard ones.
+        example settings: Settings => { address_order = ["private"], serve_valid_ms = 30000 };
+    }
+}
+
+section! {
+    /// One worker. Ask for this one with GET /v1/workers/chat/resolve.
+    Worker {
+        /// The name of its pool.
+        required pool: Text<64> = "gpu";
+        /// The value of the tag on its instances. No two workers of a region share one. The worker's name by
+        /// default.
+        set tag_value: TagValue = "chat";
+        /// An SSM parameter in the pool's region. No two workers share one.
+        required pointer: PointerText = "/workers/chat/instance";
+    }
+}
