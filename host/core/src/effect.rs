@@ -8,7 +8,7 @@ use crate::guard::Permit;
 use crate::model::cloud::Query;
 use crate::model::health::Target;
 use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::model::journal::Record;
+use crate::model::journal::Entry;
 use crate::model::notice::Notice;
 use crate::model::point::Input;
 use crate::model::response::{Response, Route};
@@ -42,7 +42,7 @@ pub enum Effect {
     /// [`Decided`](crate::event::WorkerEvent::Decided).
     Decide(Question),
     /// Write this entry to the journal, durably before the next effect.
-    Journal(Record),
+    Journal(Entry),
     /// Read the worker's record; answer with [`RecordRead`](crate::event::WorkerEvent::RecordRead).
     ReadRecord(WorkerId),
     /// Write the worker's record; answer with [`Committed`](crate::event::WorkerEvent::Committed).

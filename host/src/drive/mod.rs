@@ -24,7 +24,7 @@ use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::ports::{Cloud, Store};
 use reeve_core::request::RequestKind;
 use reeve_core::response::Response;
@@ -224,7 +224,7 @@ impl Drive {
                 target,
             } => self.calls.probe(worker, instance, asked_at, target),
             Effect::Decide(question) => self.calls.decide(question),
-            Effect::Journal(record) => self.write_down(record).await,
+            Effect::Journal(entry) => self.write_down(entry).await,
             Effect::ReadRecord(worker) => self.calls.read_record(worker),
             Effect::Commit { write, then } => self.commit(*write, then),
             Effect::Touch {
@@ -252,9 +252,9 @@ impl Drive {
         }
     }
 
-    async fn write_down(&mut self, record: Record) {
-        let is_intent = record.entry.must_be_durable();
-        let written = self.journal.append(record).await;
+    async fn write_down(&mut self, entry: Entry) {
+        let is_intent = entry.content.must_be_durable();
+        let written = self.journal.append(entry).await;
         if is_intent {
             self.intent = match written {
                 Ok(()) => Intent::Durable,

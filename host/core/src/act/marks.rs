@@ -5,7 +5,7 @@ use crate::facts::{Asking, Facts, LastDecision};
 use crate::model::boxes::ReportOutcome;
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::restart::Restart;
 use crate::model::store::{Credential, Draining, LastError, Paused, StoreError, Touch, Touched};
@@ -22,7 +22,7 @@ pub(crate) fn note_decision(
     decision: DecisionId,
     made: &Decision,
 ) {
-    turn.journal(facts, decision, Entry::Decided(Box::new(made.clone())));
+    turn.journal(facts, decision, Content::Decided(Box::new(made.clone())));
     if let Err(failure) = &made.result {
         turn.policy_failed(facts, made, failure);
     }

@@ -8,7 +8,7 @@ use reeve_core::effect::{Effect, Question};
 use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::request::Request;
 use reeve_core::response::{Resolution, Response, Route};
 use reeve_core::spec::LEASE;
@@ -207,7 +207,7 @@ pub(crate) trait Drive: Surroundings {
                 self.put_answer(from, after, ToHost::Event(Event::of(worker, what)));
             }
             Effect::Decide(question) => self.ask_policies(from, question),
-            Effect::Journal(record) => self.write_down(number, record),
+            Effect::Journal(entry) => self.write_down(number, entry),
             Effect::ReadRecord(worker) => {
                 let asked_at = self.host(number).clock.read(self.now());
                 self.call_store(from, Millis::ZERO, StoreCall::Read { worker, asked_at });
@@ -254,14 +254,14 @@ pub(crate) trait Drive: Surroundings {
         self.put_answer(from, after, ToHost::Event(event));
     }
 
-    fn write_down(&mut self, number: usize, record: Record) {
-        if !self.journal(number, &record) {
+    fn write_down(&mut self, number: usize, entry: Entry) {
+        if !self.journal(number, &entry) {
             return;
         }
         let host = self.host_mut(number);
-        host.write_down(&record);
-        if record.entry.must_be_durable() {
-            let intent = (record.worker, record.decision);
+        host.write_down(&entry);
+        if entry.content.must_be_durable() {
+            let intent = (entry.worker, entry.decision);
             host.intents_written.insert(intent);
         }
     }

@@ -10,7 +10,7 @@ use reeve_core::event::Event;
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::notice::Notice;
 use reeve_core::response::{Response, Route};
 use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
@@ -87,7 +87,7 @@ pub(crate) trait Surroundings {
     fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError>;
 
     /// Takes an entry for a host's journal; `false`: the journal did not store the entry.
-    fn journal(&mut self, number: usize, record: &Record) -> bool;
+    fn journal(&mut self, number: usize, entry: &Entry) -> bool;
 
     /// A request gets its response.
     fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response);

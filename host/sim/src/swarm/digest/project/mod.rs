@@ -38,7 +38,7 @@ pub(super) fn lines(effect: &Effect) -> Vec<Line> {
             target,
         } => lines.push(probe(worker, instance, *asked_at, target)),
         Effect::Decide(asked) => lines.push(question(asked)),
-        Effect::Journal(record) => lines.push(journal::line(record)),
+        Effect::Journal(entry) => lines.push(journal::line(entry)),
         Effect::ReadRecord(worker) => {
             lines.push(Line::about("read-record", Class::Set, worker));
         }
