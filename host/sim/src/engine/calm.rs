@@ -21,7 +21,7 @@ use reeve_core::ports::{Policies, Store as _};
 use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 use super::notes::Notes;
@@ -268,8 +268,8 @@ impl Surroundings for Calm {
         self.store.commit_now(write)
     }
 
-    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
-        self.store.touch_now(worker, touch)
+    fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
+        self.store.refresh_now(worker, refresh)
     }
 
     fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {

@@ -213,15 +213,15 @@ pub(crate) trait Drive: Surroundings {
                 self.call_store(from, Millis::ZERO, StoreCall::Read { worker, asked_at });
             }
             Effect::Commit { write, then } => self.write(from, write, then),
-            Effect::Touch {
+            Effect::Refresh {
                 worker,
                 request,
-                touch,
+                refresh,
             } => {
-                let call = StoreCall::Touch {
+                let call = StoreCall::Refresh {
                     worker,
                     request,
-                    touch,
+                    refresh,
                 };
                 self.call_store(from, Millis::ZERO, call);
             }
@@ -327,15 +327,15 @@ pub(crate) trait Drive: Surroundings {
                 is_journaled,
                 asked,
             },
-            StoreCall::Touch {
+            StoreCall::Refresh {
                 worker,
                 request,
-                touch,
+                refresh,
             } => {
-                let result = self.touch(&worker, touch);
-                let what = WorkerEvent::Touched {
+                let result = self.refresh(&worker, refresh);
+                let what = WorkerEvent::Refreshed {
                     request,
-                    touch,
+                    refresh,
                     result,
                 };
                 ToHost::Event(Event::of(worker, what))

@@ -14,7 +14,7 @@ use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::journal;
 use reeve_core::notice::Notice;
 use reeve_core::response::{Response, Route};
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
@@ -182,9 +182,11 @@ impl Surroundings for Estate<'_> {
         result
     }
 
-    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
-        let result = self.shelf.touch(self.now, worker, touch, &mut self.chance);
-        self.checks.touched(self.now, worker, touch, &result);
+    fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
+        let result = self
+            .shelf
+            .refresh(self.now, worker, refresh, &mut self.chance);
+        self.checks.refreshed(self.now, worker, refresh, &result);
         result
     }
 

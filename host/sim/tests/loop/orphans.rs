@@ -12,7 +12,7 @@ use reeve_core::instance::InstanceState;
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
-use reeve_core::store::{Phase, Touch};
+use reeve_core::store::{Phase, Refresh};
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::Fault;
 
@@ -166,11 +166,11 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
     estate.launch_old();
     for minute in 1..=11 {
         let at = estate.rig.now();
-        let delivered = Touch::Delivered { at, count: 1 };
+        let delivered = Refresh::Delivered { at, count: 1 };
         estate
             .rig
             .store
-            .touch_now(&incidents::worker(), delivered)
+            .refresh_now(&incidents::worker(), delivered)
             .unwrap();
         estate.rig.ask();
         estate.run_to(Millis::from_secs(60 * minute));
