@@ -8,11 +8,11 @@ use crate::guard::Permit;
 use crate::model::cloud::Query;
 use crate::model::health::Target;
 use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::model::journal::Record;
+use crate::model::journal::Entry;
 use crate::model::notice::Notice;
 use crate::model::point::Input;
 use crate::model::response::{Response, Route};
-use crate::model::store::{Touch, Write};
+use crate::model::store::{Refresh, Write};
 use crate::model::time::Instant;
 
 /// One effect.
@@ -42,7 +42,7 @@ pub enum Effect {
     /// [`Decided`](crate::event::WorkerEvent::Decided).
     Decide(Question),
     /// Write this entry to the journal, durably before the next effect.
-    Journal(Record),
+    Journal(Entry),
     /// Read the worker's record; answer with [`RecordRead`](crate::event::WorkerEvent::RecordRead).
     ReadRecord(WorkerId),
     /// Write the worker's record; answer with [`Committed`](crate::event::WorkerEvent::Committed).
@@ -54,14 +54,15 @@ pub enum Effect {
         /// The mutation that waits for the write; `None` if there is none.
         then: Option<Permit>,
     },
-    /// Refresh the worker's activity; answer with [`Touched`](crate::event::WorkerEvent::Touched).
-    Touch {
+    /// Refresh the worker's activity; the result comes back as
+    /// [`Refreshed`](crate::event::WorkerEvent::Refreshed).
+    Refresh {
         /// The worker.
         worker: WorkerId,
         /// The request that waits for the refresh.
         request: RequestId,
-        /// What.
-        touch: Touch,
+        /// The attribute that is refreshed, with its new value.
+        refresh: Refresh,
     },
     /// Wake the core at this instant, with the event that the timer
     /// [is](crate::event::Event::from).

@@ -9,7 +9,7 @@ use crate::model::demand::DemandReading;
 use crate::model::health::Probed;
 use crate::model::id::{DecisionId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::model::request::Request;
-use crate::model::store::{Committed, StoreError, Stored, Touch, Touched};
+use crate::model::store::{Committed, Refresh, Refreshed, StoreError, Stored};
 use crate::model::time::Instant;
 
 /// Something that happened. Its instant is given to [`Fleet::step`](crate::fleet::Fleet::step).
@@ -95,13 +95,13 @@ pub enum WorkerEvent {
     /// waited for it was not sent.
     Committed(Result<Committed, StoreError>),
     /// A refresh of the worker's activity ended.
-    Touched {
+    Refreshed {
         /// The request that the effect named.
         request: RequestId,
         /// The refresh.
-        touch: Touch,
+        refresh: Refresh,
         /// What the store answered.
-        result: Result<Touched, StoreError>,
+        result: Result<Refreshed, StoreError>,
     },
     /// A mutation ended.
     Mutated {

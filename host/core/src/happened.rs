@@ -11,7 +11,7 @@ use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
 use crate::model::request::Request;
 use crate::model::restart::RestartRequest;
-use crate::model::store::{StoreError, Touch};
+use crate::model::store::{Refresh, StoreError};
 use crate::model::time::{Instant, Millis};
 
 /// One piece of news for the flows.
@@ -67,7 +67,7 @@ pub(crate) enum Happened {
     /// A refresh of the activity ended; the facts show the result.
     Refreshed {
         request: RequestId,
-        refresh: Touch,
+        refresh: Refresh,
         outcome: ReportOutcome,
     },
     /// A mutation of this host ended; its outcome is in the facts.

@@ -11,7 +11,7 @@ use crate::model::cloud::{CloudError, Outcome, Query, Reading};
 use crate::model::decision::Decision;
 use crate::model::id::{PoolName, WorkerId};
 use crate::model::point::Input;
-use crate::model::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use crate::model::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
 /// A cloud that the host reads and, with a permit, changes.
 ///
@@ -58,8 +58,8 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed>;
 
     /// Refreshes one attribute of the activity, if the worker's record exists and its phase allows
-    /// the refresh ([`Touch::phases`]).
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched>;
+    /// the refresh ([`Refresh::phases`]).
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed>;
 }
 
 /// The result of a call to the store.

@@ -12,7 +12,7 @@ use crate::model::budget::Ledger;
 use crate::model::cloud::{CloudError, Query};
 use crate::model::decision::{Decision, PolicyFailure};
 use crate::model::id::{DecisionId, HostId, PoolName, RequestId};
-use crate::model::journal::{Entry, Record};
+use crate::model::journal::{Content, Entry};
 use crate::model::notice::{Notice, Step};
 use crate::model::point::{Input, Point};
 use crate::model::response::Response;
@@ -156,7 +156,7 @@ impl<'a> Turn<'a> {
 
     /// Journals a veto and announces it.
     pub(crate) fn vetoed(&mut self, facts: &WorkerFacts, decision: DecisionId, veto: &Veto) {
-        self.journal(facts, decision, Entry::Vetoed(veto.clone()));
+        self.journal(facts, decision, Content::Vetoed(veto.clone()));
         self.notice(
             facts,
             Step::ProposalVetoed,
@@ -168,12 +168,12 @@ impl<'a> Turn<'a> {
         );
     }
 
-    pub(crate) fn journal(&mut self, facts: &WorkerFacts, decision: DecisionId, entry: Entry) {
-        self.effects.push(Effect::Journal(Record {
+    pub(crate) fn journal(&mut self, facts: &WorkerFacts, decision: DecisionId, content: Content) {
+        self.effects.push(Effect::Journal(Entry {
             at: self.now,
             worker: facts.id.clone(),
             decision,
-            entry,
+            content,
         }));
     }
 

@@ -4,7 +4,7 @@
 use reeve_core::demand::DemandReading;
 use reeve_core::event::WorkerEvent;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::journal::Entry as JournalEntry;
+use reeve_core::journal::Content;
 use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::time::Instant;
@@ -88,7 +88,7 @@ impl Host for Calm {
 
     fn vetoes(&self) -> usize {
         let journal = self.journal(0).iter();
-        let vetoes = journal.filter(|record| matches!(record.entry, JournalEntry::Vetoed(_)));
+        let vetoes = journal.filter(|entry| matches!(entry.content, Content::Vetoed(_)));
         vetoes.count()
     }
 

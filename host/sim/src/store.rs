@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::{Version, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
 /// Records in memory. A clone is another handle on the same records, as a second host has one.
 ///
@@ -82,18 +82,22 @@ impl MemoryStore {
         }
     }
 
-    /// [`Store::touch`], at once.
+    /// [`Store::refresh`], at once.
     ///
     /// # Errors
     /// As for [`read_now`](Self::read_now).
-    pub fn touch_now(&self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
+    pub fn refresh_now(
+        &self,
+        worker: &WorkerId,
+        refresh: Refresh,
+    ) -> Result<Refreshed, StoreError> {
         let mut shelf = self.open()?;
-        let takes_it_in = |stored: &&mut Stored| touch.phases().contains(&stored.record.phase);
+        let takes_it_in = |stored: &&mut Stored| refresh.phases().contains(&stored.record.phase);
         let Some(stored) = shelf.records.get_mut(worker).filter(takes_it_in) else {
-            return Ok(Touched::NotRunning);
+            return Ok(Refreshed::NotRunning);
         };
-        stored.activity.refresh(touch);
-        Ok(Touched::Refreshed)
+        stored.activity.refresh(refresh);
+        Ok(Refreshed::Written)
     }
 
     fn open(&self) -> Result<MutexGuard<'_, Shelf>, StoreError> {
@@ -147,7 +151,7 @@ impl Store for MemoryStore {
         Box::pin(async move { self.commit_now(&write) })
     }
 
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
-        Box::pin(async move { self.touch_now(&worker, touch) })
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
+        Box::pin(async move { self.refresh_now(&worker, refresh) })
     }
 }

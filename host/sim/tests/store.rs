@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use reeve_core::id::{Version, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{
-    Activity, Committed, Phase, StoreError, StoreErrorKind, Stored, Touch, Touched, WorkerRecord,
-    Write,
+    Activity, Committed, Phase, Refresh, Refreshed, StoreError, StoreErrorKind, Stored,
+    WorkerRecord, Write,
 };
 use reeve_core::time::Instant;
 use reeve_sim::conformance;
@@ -65,14 +65,14 @@ fn a_store_told_to_fail_fails_every_call_and_does_nothing_until_told_otherwise()
     };
     store.fail(Some(error.clone()));
     let worker = || first.worker.clone();
-    let touch = Touch::Heartbeat {
+    let refresh = Refresh::Heartbeat {
         at: Instant::from_ms(1),
     };
     let second = write(1, WorkerRecord::default());
     assert_eq!(now(store.read(worker())), Err(error.clone()));
     assert_eq!(now(store.read_all()), Err(error.clone()));
     assert_eq!(now(store.commit(second)), Err(error.clone()));
-    assert_eq!(now(store.touch(worker(), touch)), Err(error));
+    assert_eq!(now(store.refresh(worker(), refresh)), Err(error));
     store.fail(None);
     assert_eq!(store.read_all_now().unwrap(), before);
 }
@@ -91,8 +91,8 @@ fn write(expected: u64, record: WorkerRecord) -> Write {
 enum Flaw {
     LosesWhatIsSentAgain,
     OverwritesOnFirstCommit,
-    TouchesWhateverThePhase,
-    TouchChangesTheVersion,
+    RefreshesWhateverThePhase,
+    RefreshChangesTheVersion,
     IgnoresWhetherItIsIdle,
     ShowsNoActivityToTheLoser,
     ListsTheFirstPageOnly,
@@ -149,19 +149,19 @@ impl Flawed {
         Ok(answer)
     }
 
-    fn touch_flawed(&self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
-        let touched = self.sound.touch_now(worker, touch)?;
+    fn refresh_flawed(&self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
+        let refreshed = self.sound.refresh_now(worker, refresh)?;
         let Some(stored) = self.sound.read_now(worker)? else {
-            return Ok(touched);
+            return Ok(refreshed);
         };
         match self.flaw {
-            Flaw::TouchesWhateverThePhase => return Ok(Touched::Refreshed),
-            Flaw::TouchChangesTheVersion => {
+            Flaw::RefreshesWhateverThePhase => return Ok(Refreshed::Written),
+            Flaw::RefreshChangesTheVersion => {
                 self.force(worker, stored.record)?;
             }
             _ => {}
         }
-        Ok(touched)
+        Ok(refreshed)
     }
 }
 
@@ -188,8 +188,8 @@ impl Store for Flawed {
         Box::pin(async move { self.commit_flawed(write) })
     }
 
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
-        Box::pin(async move { self.touch_flawed(&self.worker(worker), touch) })
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
+        Box::pin(async move { self.refresh_flawed(&self.worker(worker), refresh) })
     }
 }
 
@@ -205,12 +205,12 @@ fn the_suite_names_the_behaviour_that_a_flawed_store_lacks() {
             "a_first_commit_is_lost_where_there_is_a_record",
         ),
         (
-            Flaw::TouchesWhateverThePhase,
+            Flaw::RefreshesWhateverThePhase,
             "a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_too",
         ),
         (
-            Flaw::TouchChangesTheVersion,
-            "a_touch_changes_neither_version_nor_record",
+            Flaw::RefreshChangesTheVersion,
+            "a_refresh_changes_neither_version_nor_record",
         ),
         (
             Flaw::IgnoresWhetherItIsIdle,

@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use reeve_core::cloud::{Mutation, Outcome};
 use reeve_core::id::{InstanceId, WorkerId};
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 use reeve_core::time::Instant;
 
 use crate::config::Config;
@@ -38,16 +38,13 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
     let worker = args.worker.as_deref().map(WorkerId::from);
     let from = args.since.map(|since| Timestamp::now() - since);
     let from = from.map_or(0, |from| u64::try_from(from.as_millisecond()).unwrap_or(0));
-    let wanted = |record: &Record| {
-        record.at.as_ms() >= from
-            && worker
-                .as_ref()
-                .is_none_or(|worker| &record.worker == worker)
+    let wanted = |entry: &Entry| {
+        entry.at.as_ms() >= from && worker.as_ref().is_none_or(|worker| &entry.worker == worker)
     };
     let mut printed = Ok(());
-    let passed_over = history::each(&dir, |record| {
-        if printed.is_ok() && wanted(&record) {
-            printed = show(&record, args.json);
+    let passed_over = history::each(&dir, |entry| {
+        if printed.is_ok() && wanted(&entry) {
+            printed = show(&entry, args.json);
         }
     })
     .with_context(|| format!("cannot read the journal in {}", dir.display()))?;
@@ -60,22 +57,22 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(record: &Record, as_json: bool) -> anyhow::Result<()> {
+fn show(entry: &Entry, as_json: bool) -> anyhow::Result<()> {
     match as_json {
-        true => print::line(serde_json::to_string(record)?)?,
-        false => print::line(line(record))?,
+        true => print::line(serde_json::to_string(entry)?)?,
+        false => print::line(line(entry))?,
     }
     Ok(())
 }
 
 /// The time, worker, decision and content of an entry.
-fn line(record: &Record) -> String {
+fn line(entry: &Entry) -> String {
     format!(
         "{}  {}  #{}  {}",
-        time(record.at),
-        record.worker,
-        record.decision,
-        what(&record.entry)
+        time(entry.at),
+        entry.worker,
+        entry.decision,
+        what(&entry.content)
     )
 }
 
@@ -90,9 +87,9 @@ pub(super) fn time(at: Instant) -> String {
         )
 }
 
-fn what(entry: &Entry) -> String {
-    match entry {
-        Entry::Decided(made) => {
+fn what(content: &Content) -> String {
+    match content {
+        Content::Decided(made) => {
             let point = made.input.point();
             let digest = made.digest.map(|digest| format!(" [{}]", digest.short()));
             let digest = digest.unwrap_or_default();
@@ -112,11 +109,11 @@ fn what(entry: &Entry) -> String {
                 ),
             }
         }
-        Entry::Ruled(ruling) => format!(
+        Content::Ruled(ruling) => format!(
             "the host's own rule → {} {} ({}: {})",
             ruling.action, ruling.instance, ruling.reason.code, ruling.reason.text
         ),
-        Entry::Intent {
+        Content::Intent {
             generation,
             epoch,
             mutation,
@@ -124,15 +121,15 @@ fn what(entry: &Entry) -> String {
             "intent {}, generation {generation}, epoch {epoch}",
             about(mutation)
         ),
-        Entry::Vetoed(veto) => format!("VETO {veto}"),
-        Entry::Outcome(Ok(Outcome::Launched(instance))) => {
+        Content::Vetoed(veto) => format!("VETO {veto}"),
+        Content::Outcome(Ok(Outcome::Launched(instance))) => {
             format!("done: launched {}", instance.id)
         }
-        Entry::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
-        Entry::Outcome(Err(error)) => format!("FAILED {error}"),
-        Entry::Commanded(command) => format!("operator: {command}"),
-        Entry::Answered(Ok(operated)) => format!("operator told: {}", operated.as_str()),
-        Entry::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
+        Content::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
+        Content::Outcome(Err(error)) => format!("FAILED {error}"),
+        Content::Commanded(command) => format!("operator: {command}"),
+        Content::Answered(Ok(operated)) => format!("operator told: {}", operated.as_str()),
+        Content::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
     }
 }
 
@@ -168,17 +165,17 @@ mod tests {
             },
             reason: Reason::new("orphan", "it lived on"),
         };
-        let record = Record {
+        let entry = Entry {
             at: Instant::from_ms(0),
             worker: "chat".into(),
             decision: Default::default(),
-            entry: Entry::Ruled(Box::new(ruling)),
+            content: Content::Ruled(Box::new(ruling)),
         };
         assert_eq!(
-            line(&record),
+            line(&entry),
             "1970-01-01T00:00:00.000Z  chat  #0  the host's own rule → terminate i-old (orphan: it lived on)"
         );
-        let json = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+        let json = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
     }
 }

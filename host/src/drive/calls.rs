@@ -13,7 +13,7 @@ use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::ports::{Cloud, Policies, Store};
-use reeve_core::store::{Committed, StoreError, StoreErrorKind, Touch, Write};
+use reeve_core::store::{Committed, Refresh, StoreError, StoreErrorKind, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
@@ -165,16 +165,16 @@ impl Calls {
     }
 
     /// Refreshes a worker's activity.
-    pub(super) fn touch(&self, worker: WorkerId, request: RequestId, touch: Touch) {
+    pub(super) fn refresh(&self, worker: WorkerId, request: RequestId, refresh: Refresh) {
         let calls = self.clone();
         tokio::spawn(async move {
-            let call = calls.store.touch(worker.clone(), touch);
+            let call = calls.store.refresh(worker.clone(), refresh);
             let result = calls.ask_store("refresh", &worker, call).await;
             calls.send(Event::of(
                 worker,
-                WorkerEvent::Touched {
+                WorkerEvent::Refreshed {
                     request,
-                    touch,
+                    refresh,
                     result,
                 },
             ));

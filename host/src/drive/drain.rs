@@ -53,7 +53,7 @@ impl Drive {
 
     fn is_at_work(&self) -> bool {
         self.mutations_under_way > 0
-            || self.touches_under_way > 0
+            || self.refreshes_under_way > 0
             || !self.writes_under_way.is_empty()
     }
 
@@ -63,7 +63,7 @@ impl Drive {
         };
         let is_an_end = matches!(
             what,
-            WorkerEvent::Mutated { .. } | WorkerEvent::Committed(_) | WorkerEvent::Touched { .. }
+            WorkerEvent::Mutated { .. } | WorkerEvent::Committed(_) | WorkerEvent::Refreshed { .. }
         );
         if !is_an_end {
             return;

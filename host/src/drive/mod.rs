@@ -24,11 +24,11 @@ use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::ports::{Cloud, Store};
 use reeve_core::request::RequestKind;
 use reeve_core::response::Response;
-use reeve_core::store::{Committed, Touch, Write};
+use reeve_core::store::{Committed, Refresh, Write};
 use reeve_core::time::Millis;
 use reeve_policy::Slots;
 use tokio::sync::{mpsc, oneshot};
@@ -91,7 +91,7 @@ pub(crate) struct Drive {
     timers: Timers,
     pending: BTreeMap<RequestId, Pending>,
     mutations_under_way: usize,
-    touches_under_way: usize,
+    refreshes_under_way: usize,
     /// Workers with a running write of their record, and whether a mutation waits for the write.
     writes_under_way: BTreeMap<WorkerId, bool>,
     /// The latest intent: durable and not yet used, or not written and why.
@@ -140,7 +140,7 @@ impl Drive {
             timers: Timers::default(),
             pending: BTreeMap::new(),
             mutations_under_way: 0,
-            touches_under_way: 0,
+            refreshes_under_way: 0,
             writes_under_way: BTreeMap::new(),
             intent: Intent::None,
         };
@@ -194,7 +194,7 @@ impl Drive {
     /// Notes the end of a call, for readiness and for the counts of running work.
     fn hear_end(&mut self, worker: &WorkerId, what: &WorkerEvent) {
         match what {
-            WorkerEvent::Touched { result, .. } => {
+            WorkerEvent::Refreshed { result, .. } => {
                 self.readiness.store_answered(result.as_ref().err());
             }
             WorkerEvent::Committed(result) => {
@@ -224,14 +224,14 @@ impl Drive {
                 target,
             } => self.calls.probe(worker, instance, asked_at, target),
             Effect::Decide(question) => self.calls.decide(question),
-            Effect::Journal(record) => self.write_down(record).await,
+            Effect::Journal(entry) => self.write_down(entry).await,
             Effect::ReadRecord(worker) => self.calls.read_record(worker),
             Effect::Commit { write, then } => self.commit(*write, then),
-            Effect::Touch {
+            Effect::Refresh {
                 worker,
                 request,
-                touch,
-            } => self.touch(worker, request, touch),
+                refresh,
+            } => self.refresh(worker, request, refresh),
             Effect::Timer { at, timer } => self.timers.set(at, timer),
             Effect::Respond {
                 worker,
@@ -252,9 +252,9 @@ impl Drive {
         }
     }
 
-    async fn write_down(&mut self, record: Record) {
-        let is_intent = record.entry.must_be_durable();
-        let written = self.journal.append(record).await;
+    async fn write_down(&mut self, entry: Entry) {
+        let is_intent = entry.content.must_be_durable();
+        let written = self.journal.append(entry).await;
         if is_intent {
             self.intent = match written {
                 Ok(()) => Intent::Durable,
@@ -283,8 +283,8 @@ impl Drive {
     fn count_down(&mut self, worker: &WorkerId, what: &WorkerEvent) {
         let mutation_ended = match what {
             WorkerEvent::Mutated { .. } => true,
-            WorkerEvent::Touched { .. } => {
-                self.touches_under_way = self.touches_under_way.saturating_sub(1);
+            WorkerEvent::Refreshed { .. } => {
+                self.refreshes_under_way = self.refreshes_under_way.saturating_sub(1);
                 false
             }
             WorkerEvent::Committed(result) => {
@@ -303,19 +303,19 @@ impl Drive {
         let event = Event::of(worker, WorkerEvent::HandedOut(instance));
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
-                Effect::Touch {
+                Effect::Refresh {
                     worker,
                     request,
-                    touch,
-                } => self.touch(worker, request, touch),
+                    refresh,
+                } => self.refresh(worker, request, refresh),
                 other => debug_assert!(false, "{other:?}"),
             }
         }
     }
 
-    fn touch(&mut self, worker: WorkerId, request: RequestId, touch: Touch) {
-        self.touches_under_way += 1;
-        self.calls.touch(worker, request, touch);
+    fn refresh(&mut self, worker: WorkerId, request: RequestId, refresh: Refresh) {
+        self.refreshes_under_way += 1;
+        self.calls.refresh(worker, request, refresh);
     }
 
     async fn fire_timers(&mut self) {

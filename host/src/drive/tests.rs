@@ -9,7 +9,7 @@ use reeve_core::id::HostId;
 use reeve_core::ports::StoreFuture;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
-use reeve_core::store::{StoreError, StoreErrorKind, Stored, Touch, Touched};
+use reeve_core::store::{Refresh, Refreshed, StoreError, StoreErrorKind, Stored};
 use reeve_sim::store::MemoryStore;
 
 use super::*;
@@ -173,8 +173,8 @@ impl Store for Slow {
         })
     }
 
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
-        self.0.touch(worker, touch)
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
+        self.0.refresh(worker, refresh)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use reeve_core::fleet::Recovered;
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 
 use super::lock::StateLock;
 use super::recover::{self, Checkpoint, Maxima};
@@ -86,23 +86,23 @@ impl JournalFile {
     /// # Errors
     /// [`JournalError`]: the entry is not on disk. It is kept and written before the next one,
     /// unless the buffer is full.
-    pub(super) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let mut line = serde_json::to_vec(record).map_err(JournalError::Unwritable)?;
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let mut line = serde_json::to_vec(entry).map_err(JournalError::Unwritable)?;
         line.push(b'\n');
         if self.unwritten.len() + line.len() > UNWRITTEN_BYTES_MAX {
             // The buffer is full, so the kept lines must be written first.
             self.write_out()?;
         }
         self.unwritten.extend_from_slice(&line);
-        self.maxima.decision(record.decision);
-        if let Entry::Intent {
+        self.maxima.decision(entry.decision);
+        if let Content::Intent {
             generation, epoch, ..
-        } = &record.entry
+        } = &entry.content
         {
-            self.maxima.intent(&record.worker, *generation, *epoch);
+            self.maxima.intent(&entry.worker, *generation, *epoch);
         }
         self.write_out()?;
-        if record.entry.must_be_durable() {
+        if entry.content.must_be_durable() {
             self.sync()?;
         }
         if self.bytes >= self.bytes_max {

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use reeve_core::fleet::Recovered;
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -116,7 +116,7 @@ impl Health {
 enum Order {
     /// Write an entry, and confirm when it is durable if the sender waits.
     Append(
-        Box<Record>,
+        Box<Entry>,
         Option<oneshot::Sender<Result<(), JournalError>>>,
     ),
     /// Retry unwritten lines, without a new entry.
@@ -187,10 +187,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] for an entry that must be durable and is not. Failures of other entries are
     /// logged, counted and shown by [`Health`].
-    pub(crate) async fn append(&self, record: Record) -> Result<(), JournalError> {
-        let durable = record.entry.must_be_durable();
+    pub(crate) async fn append(&self, entry: Entry) -> Result<(), JournalError> {
+        let durable = entry.content.must_be_durable();
         let (done, outcome) = oneshot::channel();
-        let order = Order::Append(Box::new(record), durable.then_some(done));
+        let order = Order::Append(Box::new(entry), durable.then_some(done));
         let handed_in = self
             .orders
             .send(order)
@@ -254,8 +254,8 @@ impl Writer {
     fn run(mut self, mut incoming: mpsc::Receiver<Order>) {
         while let Some(order) = incoming.blocking_recv() {
             match order {
-                Order::Append(record, done) => {
-                    let outcome = self.journal.append(&record);
+                Order::Append(entry, done) => {
+                    let outcome = self.journal.append(&entry);
                     self.tell(&outcome);
                     if let Some(done) = done {
                         // During teardown, no receiver may be left.

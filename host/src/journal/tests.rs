@@ -4,18 +4,18 @@ use std::io::Write;
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
 use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, Region, WorkerId};
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::time::Instant;
 use tempfile::TempDir;
 
 use super::*;
 
-fn intent(worker: &str, decision: u64, generation: u64) -> Record {
-    Record {
+fn intent(worker: &str, decision: u64, generation: u64) -> Entry {
+    Entry {
         at: Instant::from_ms(decision),
         worker: WorkerId::from(worker),
         decision: DecisionId::new(decision),
-        entry: Entry::Intent {
+        content: Content::Intent {
             generation: Generation::new(generation),
             epoch: Epoch::new(1),
             mutation: Mutation::Start {
@@ -46,12 +46,12 @@ fn scribble(dir: &TempDir, bytes: &[u8]) {
 fn the_next_life_knows_the_highest_counters() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(&dir).journal;
-    for record in [
+    for entry in [
         intent("chat", 1, 1),
         intent("ingest", 2, 4),
         intent("chat", 3, 2),
     ] {
-        journal.append(&record).unwrap();
+        journal.append(&entry).unwrap();
     }
     drop(journal);
     let recovered = open(&dir).recovered;
@@ -188,7 +188,7 @@ fn lines_of_a_failed_write_are_written_whole_before_the_next_entry() {
     let text = fs::read_to_string(disk::path(dir.path(), 1)).unwrap();
     let decisions: Vec<u64> = text
         .lines()
-        .map(|line| serde_json::from_str::<Record>(line).unwrap().decision.get())
+        .map(|line| serde_json::from_str::<Entry>(line).unwrap().decision.get())
         .collect();
     assert_eq!(decisions, [1, 2, 3]);
 }

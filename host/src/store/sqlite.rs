@@ -22,13 +22,13 @@ use std::thread::JoinHandle;
 
 use reeve_core::id::WorkerId;
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 pub use error::StoreOpenError;
 
-use call::{Call, Pending, Read, ReadAll, Refresh, Waiting};
+use call::{Call, Pending, Read, ReadAll, RefreshOne, Waiting};
 use error::Refusal;
 
 /// Calls queued for the thread. If the disk is slower than the calls, callers wait for a place.
@@ -115,8 +115,8 @@ impl Store for SqliteStore {
         self.call(write)
     }
 
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
-        self.call(Refresh(worker, touch))
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
+        self.call(RefreshOne(worker, refresh))
     }
 }
 

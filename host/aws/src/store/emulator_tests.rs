@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use reeve_core::id::{HostId, Version, WorkerId};
 use reeve_core::ports::Store;
 use reeve_core::store::{
-    Committed, LastError, Phase, StoreErrorKind, Touch, Touched, WorkerRecord, Write,
+    Committed, LastError, Phase, Refresh, Refreshed, StoreErrorKind, WorkerRecord, Write,
 };
 use reeve_core::time::{Instant, Millis};
 
@@ -274,10 +274,10 @@ async fn an_unreadable_record_is_corrupt_and_names_its_worker() {
     }
     assert!(store.read("chat".into()).await.is_ok());
     let at = Instant::from_ms(10);
-    let delivered = Touch::Delivered { at, count: 1 };
+    let delivered = Refresh::Delivered { at, count: 1 };
     for _ in 0..2 {
-        let touched = store.touch("draw".into(), delivered).await;
-        assert_eq!(touched, Ok(Touched::Refreshed));
+        let refreshed = store.refresh("draw".into(), delivered).await;
+        assert_eq!(refreshed, Ok(Refreshed::Written));
     }
 }
 

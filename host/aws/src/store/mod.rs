@@ -1,11 +1,11 @@
 //! The store in DynamoDB, for several hosts that share the workers of a fleet.
 //!
 //! ```text
-//!   read, read_all ──► read ───┐
-//!   commit ──────────► commit ─┼──► request ──► DynamoDB: GetItem, Query, UpdateItem
-//!   touch ───────────► touch ──┘       │
-//!   Stored ◄────────── item ◄──────────┤ an item
-//!   StoreError ◄────── error ◄─────────┘ a failed call
+//!   read, read_all ──► read ────┐
+//!   commit ──────────► commit ──┼──► request ──► DynamoDB: GetItem, Query, UpdateItem
+//!   refresh ─────────► refresh ─┘       │
+//!   Stored ◄────────── item ◄───────────┤ an item
+//!   StoreError ◄────── error ◄──────────┘ a failed call
 //! ```
 //!
 //! One item is one worker: its keys, the record's version, phase and JSON, and one attribute per
@@ -16,8 +16,8 @@ mod commit;
 mod error;
 mod item;
 mod read;
+mod refresh;
 mod request;
-mod touch;
 
 #[cfg(test)]
 mod emulator_tests;
@@ -34,7 +34,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
 use reeve_core::id::{Region, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
 use reeve_core::time::Millis;
 
 use crate::connect::{self, AwsOptions, ConnectError, Timeouts};
@@ -196,8 +196,8 @@ impl Store for DynamoStore {
         Box::pin(async move { self.commit_one(&write).await })
     }
 
-    fn touch(&self, worker: WorkerId, touch: Touch) -> StoreFuture<'_, Touched> {
-        Box::pin(async move { self.touch_one(&worker, touch).await })
+    fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
+        Box::pin(async move { self.refresh_one(&worker, refresh).await })
     }
 }
 

@@ -5,10 +5,12 @@ use crate::facts::{Asking, Facts, LastDecision};
 use crate::model::boxes::ReportOutcome;
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::restart::Restart;
-use crate::model::store::{Credential, Draining, LastError, Paused, StoreError, Touch, Touched};
+use crate::model::store::{
+    Credential, Draining, LastError, Paused, Refresh, Refreshed, StoreError,
+};
 use crate::model::time::Instant;
 use crate::turn::Turn;
 use crate::{record, route};
@@ -22,7 +24,7 @@ pub(crate) fn note_decision(
     decision: DecisionId,
     made: &Decision,
 ) {
-    turn.journal(facts, decision, Entry::Decided(Box::new(made.clone())));
+    turn.journal(facts, decision, Content::Decided(Box::new(made.clone())));
     if let Err(failure) = &made.result {
         turn.policy_failed(facts, made, failure);
     }
@@ -122,13 +124,13 @@ pub(crate) fn note_register_error(facts: &mut Facts, error: LastError) {
 }
 
 /// Notes that a refresh of the activity is on its way to the store.
-pub(crate) fn refresh_sent(facts: &mut Facts, request: RequestId, refresh: Touch) {
-    facts.change().touches.insert(request, refresh);
+pub(crate) fn refresh_sent(facts: &mut Facts, request: RequestId, refresh: Refresh) {
+    facts.change().refreshes.insert(request, refresh);
 }
 
 /// Notes that the refresh has ended. Returns whether it was on its way.
 pub(crate) fn refresh_ended(facts: &mut Facts, request: RequestId) -> bool {
-    facts.change().touches.remove(&request).is_some()
+    facts.change().refreshes.remove(&request).is_some()
 }
 
 /// Takes in the end of a refresh. The report counts even if the store did not answer, because its
@@ -136,13 +138,13 @@ pub(crate) fn refresh_ended(facts: &mut Facts, request: RequestId) -> bool {
 pub(crate) fn on_refreshed(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
-    refresh: Touch,
-    result: Result<Touched, StoreError>,
+    refresh: Refresh,
+    result: Result<Refreshed, StoreError>,
 ) -> ReportOutcome {
-    facts.change().touched_at = Some(turn.now);
+    facts.change().refreshed_at = Some(turn.now);
     let outcome = match result {
-        Ok(Touched::Refreshed) => ReportOutcome::Stored,
-        Ok(Touched::NotRunning) => ReportOutcome::NotRunning,
+        Ok(Refreshed::Written) => ReportOutcome::Stored,
+        Ok(Refreshed::NotRunning) => ReportOutcome::NotRunning,
         Err(error) => {
             let adopted = facts.adopted.as_ref();
             let instance = adopted.map(|adopted| adopted.id.to_string());

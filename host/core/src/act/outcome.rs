@@ -9,7 +9,7 @@ use crate::model::backoff::backoff;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::point::resolve::FailureKind;
 use crate::model::restart::RestartStage;
@@ -28,7 +28,7 @@ pub(crate) fn on_outcome(
     mutation: &Mutation,
     result: Result<Outcome, CloudError>,
 ) -> Option<Concluded> {
-    turn.journal(facts, decision, Entry::Outcome(result.clone()));
+    turn.journal(facts, decision, Content::Outcome(result.clone()));
     if let Err(error) = &result {
         turn.cloud_failed(facts, error);
     }

@@ -8,7 +8,7 @@ use crate::guard::Permit;
 use crate::model::cloud::{Mutation, MutationKind, Outcome};
 use crate::model::id::InstanceId;
 use crate::model::instance::Instance;
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
@@ -96,7 +96,7 @@ pub(crate) fn found_launched(facts: &mut Facts, turn: &mut Turn<'_>, instance: &
     let attempt = facts.attempt.as_ref();
     let decision = attempt.map(|attempt| attempt.decision).unwrap_or_default();
     facts.change().intent = None;
-    let outcome = Entry::Outcome(Ok(Outcome::Launched(instance.clone())));
+    let outcome = Content::Outcome(Ok(Outcome::Launched(instance.clone())));
     turn.journal(facts, decision, outcome);
     take_launched(facts, turn, &instance.id, instance.state);
     settle(facts, turn);

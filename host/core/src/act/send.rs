@@ -4,7 +4,7 @@ use crate::facts::{Facts, InFlight, LaunchAttempt, WorkerFacts};
 use crate::guard::Permit;
 use crate::model::budget::Spending;
 use crate::model::cloud::{Mutation, MutationKind};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
@@ -92,7 +92,7 @@ pub(crate) fn commit(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
 }
 
 fn commit_if(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit, idle_since: Option<Instant>) {
-    let intent = Entry::Intent {
+    let intent = Content::Intent {
         generation: permit.generation(),
         epoch: permit.epoch(),
         mutation: permit.mutation().clone(),

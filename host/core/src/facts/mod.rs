@@ -39,7 +39,9 @@ use crate::model::response::Route;
 use crate::model::restart::{Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
-use crate::model::store::{Credential, Draining, Former, Intent, LastError, Paused, Stored, Touch};
+use crate::model::store::{
+    Credential, Draining, Former, Intent, LastError, Paused, Refresh, Stored,
+};
 use crate::model::time::Instant;
 
 /// The facts of one worker. Every module reads them; only `act`, `record` and this module write
@@ -113,9 +115,9 @@ pub struct WorkerFacts {
     /// The last register that was refused; a success clears it.
     pub register_error: Option<LastError>,
     /// Refreshes of reports on their way to the store; at most one of each kind.
-    pub touches: BTreeMap<RequestId, Touch>,
+    pub refreshes: BTreeMap<RequestId, Refresh>,
     /// When the store last answered one of these refreshes.
-    pub touched_at: Option<Instant>,
+    pub refreshed_at: Option<Instant>,
     /// The drain before a reap; `None` if the worker does not drain.
     pub draining: Option<Draining>,
     /// The latest restart.
@@ -175,8 +177,8 @@ impl WorkerFacts {
             last_failure: None,
             credential: None,
             register_error: None,
-            touches: BTreeMap::new(),
-            touched_at: None,
+            refreshes: BTreeMap::new(),
+            refreshed_at: None,
             draining: None,
             restart: None,
             unfinished_since: None,

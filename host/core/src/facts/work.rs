@@ -54,7 +54,7 @@ impl WorkerFacts {
         let known = self.record.activity();
         let both = known.with(found);
         let may_be_older =
-            !self.touches.is_empty() || self.touched_at.is_some_and(|at| at >= asked_at);
+            !self.refreshes.is_empty() || self.refreshed_at.is_some_and(|at| at >= asked_at);
         let counts = match (may_be_older, store_is_shared) {
             (false, _) => found,
             (true, true) => both,

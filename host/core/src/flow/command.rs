@@ -10,7 +10,7 @@ use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::happened::{Happened, Taken, WriteEnd};
 use crate::model::id::{DecisionId, RequestId};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use crate::model::point::debounce::Choice;
@@ -160,8 +160,8 @@ impl Commands {
             turn.shared.decisions = turn.shared.decisions.next();
             pending.decision = turn.shared.decisions;
             pending.at = At::Queued;
-            let entry = Entry::Commanded(pending.command.clone());
-            turn.journal(facts, pending.decision, entry);
+            let content = Content::Commanded(pending.command.clone());
+            turn.journal(facts, pending.decision, content);
         }
     }
 
@@ -173,7 +173,7 @@ impl Commands {
         result: Result<CommandOutcome, Refused>,
     ) {
         if let Some(pending) = self.pending.pop_front() {
-            turn.journal(facts, pending.decision, Entry::Answered(result.clone()));
+            turn.journal(facts, pending.decision, Content::Answered(result.clone()));
             turn.respond(facts, pending.request, Response::Command(result));
         }
     }

@@ -69,14 +69,14 @@ impl Flows {
                 }
                 return;
             }
-            WorkerEvent::Touched {
+            WorkerEvent::Refreshed {
                 request,
-                touch,
+                refresh,
                 result,
             } => Happened::Refreshed {
                 request,
-                refresh: touch,
-                outcome: act::on_refreshed(facts, turn, touch, result),
+                refresh,
+                outcome: act::on_refreshed(facts, turn, refresh, result),
             },
             WorkerEvent::Mutated {
                 decision,

@@ -21,7 +21,7 @@ use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::decision::Ruling;
 use crate::model::id::{DecisionId, InstanceId};
-use crate::model::journal::Entry;
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::operator::CommandOutcome;
 use crate::model::point::Reason;
@@ -264,7 +264,7 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
         adopted: orphan.adopted.clone(),
         reason: Reason::new(ORPHAN, describe(orphan, turn.now)),
     };
-    turn.journal(facts, decision, Entry::Ruled(Box::new(ruling)));
+    turn.journal(facts, decision, Content::Ruled(Box::new(ruling)));
 }
 
 /// Announces the end with its reason and the last activity (docs/incidents.md#frozen-activity).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{COMES_UP_MAX, Permit, SWEEP_AGE_MAX, Scene};
+use super::{COMES_UP_MAX, Permit, SCAN_AGE_MAX, Scene};
 use crate::facts::Known;
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
@@ -151,13 +151,13 @@ impl Scene<'_> {
         let scanned = worker
             .scanned_at
             .map(|scanned_at| self.now.since(scanned_at));
-        if scanned.is_none_or(|age| age > SWEEP_AGE_MAX) {
+        if scanned.is_none_or(|age| age > SCAN_AGE_MAX) {
             return Err(Veto::new(
                 Rule::NotScanned,
                 match scanned {
                     None => "running instances were never scanned for by tag".to_owned(),
                     Some(age) => format!(
-                        "running instances were last scanned for by tag {age} ago; {SWEEP_AGE_MAX} is the most"
+                        "running instances were last scanned for by tag {age} ago; {SCAN_AGE_MAX} is the most"
                     ),
                 },
             ));

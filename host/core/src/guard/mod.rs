@@ -34,7 +34,7 @@ use crate::model::time::{Instant, Millis};
 
 /// How old a tag scan may be for a launch or a start to rest on it. Ten seconds are enough for the
 /// calls of one pass and for a scan that several workers share.
-pub const SWEEP_AGE_MAX: Millis = Millis::from_secs(10);
+pub const SCAN_AGE_MAX: Millis = Millis::from_secs(10);
 /// How long a boot may take before the instance may be taken for dead: as long as a box may take to
 /// its first heartbeat.
 const COMES_UP_MAX: Millis = Millis::from_secs(600);
@@ -212,7 +212,7 @@ impl Scene<'_> {
     fn is_of_late(&self, what: &str, at: Option<Instant>) -> Result<(), Veto> {
         let scan_interval = self.facts.pool.limits.scan_interval;
         let two_scans = scan_interval + scan_interval;
-        self.is_fresh(what, at, two_scans.max(SWEEP_AGE_MAX))
+        self.is_fresh(what, at, two_scans.max(SCAN_AGE_MAX))
     }
 
     fn is_fresh(&self, what: &str, at: Option<Instant>, most: Millis) -> Result<(), Veto> {

@@ -1,7 +1,7 @@
 //! Permits the end of an orphan by the host's own rule: after its grace, if the record and the
 //! cloud both show it as an orphan, and only if it is not in use (G2, G5).
 
-use super::{Permit, SWEEP_AGE_MAX, Scene};
+use super::{Permit, SCAN_AGE_MAX, Scene};
 use crate::facts::{Orphan, OrphanLook};
 use crate::model::budget::Spending;
 use crate::model::id::InstanceId;
@@ -9,7 +9,7 @@ use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 
 /// How old the readings of a close look may be: as old as a scan that a launch rests on.
-pub(crate) const LOOK_AGE_MAX: Millis = SWEEP_AGE_MAX;
+pub(crate) const LOOK_AGE_MAX: Millis = SCAN_AGE_MAX;
 
 impl Scene<'_> {
     /// Permits the end that the orphan's origin asks for; see

@@ -105,7 +105,7 @@ impl Scene<'_> {
             let text = format!("{id} has taken {work} deliveries that are not processed");
             return Err(Veto::new(Rule::WorkInFlight, text));
         }
-        if worker.touches.values().any(|touch| touch.is_use()) {
+        if worker.refreshes.values().any(|refresh| refresh.is_use()) {
             let text = format!("a report that {id} is in use is on its way to the store");
             return Err(Veto::new(Rule::InUse, text));
         }
@@ -164,7 +164,7 @@ mod tests {
     use crate::model::id::{InstanceId, PointerName, RequestId};
     use crate::model::instance::{InstanceState, TAG_FLEET};
     use crate::model::spec::Limits;
-    use crate::model::store::Touch;
+    use crate::model::store::Refresh;
     use crate::model::time::Instant;
     use crate::model::veto::Rule;
 
@@ -304,11 +304,11 @@ mod tests {
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
         let end = stop("i-one", "unreachable");
-        let heartbeat = Touch::Heartbeat { at: NOW };
-        worker.touches.insert(RequestId::new(1), heartbeat);
+        let heartbeat = Refresh::Heartbeat { at: NOW };
+        worker.refreshes.insert(RequestId::new(1), heartbeat);
         permitted(&worker, &end, MutationKind::Stop);
-        let busy = Touch::Busy { until: NOW };
-        worker.touches.insert(RequestId::new(2), busy);
+        let busy = Refresh::Busy { until: NOW };
+        worker.refreshes.insert(RequestId::new(2), busy);
         refused(&worker, &end, Rule::InUse);
     }
 

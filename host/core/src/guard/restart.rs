@@ -95,7 +95,7 @@ impl Scene<'_> {
 #[cfg(test)]
 mod tests {
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
-    use crate::guard::{Proposal, SWEEP_AGE_MAX};
+    use crate::guard::{Proposal, SCAN_AGE_MAX};
     use crate::model::cloud::MutationKind;
     use crate::model::instance::InstanceState;
     use crate::model::restart::Initiator;
@@ -155,6 +155,6 @@ mod tests {
 
     #[test]
     fn frequent_scans_do_not_make_a_slow_cloud_a_silent_one() {
-        rests_on(SWEEP_AGE_MAX, Millis::from_secs(1));
+        rests_on(SCAN_AGE_MAX, Millis::from_secs(1));
     }
 }

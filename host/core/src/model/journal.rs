@@ -12,21 +12,22 @@ use crate::model::veto::Veto;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Entry {
     /// When the entry was written.
     pub at: Instant,
     /// The worker that the entry is about.
     pub worker: WorkerId,
     /// The decision that the entry belongs to; a command of an operator has its own.
     pub decision: DecisionId,
-    /// The content.
-    pub entry: Entry,
+    /// What the entry says. Its field on disk is called `entry`.
+    #[serde(rename = "entry")]
+    pub content: Content,
 }
 
-/// The kinds of entries.
+/// The kinds of entries, each with its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Entry {
+pub enum Content {
     /// A policy was asked. The whole input is kept, so that the decision can be replayed.
     Decided(Box<Decision>),
     /// The host decided by its own rule; no policy was asked.
@@ -51,7 +52,7 @@ pub enum Entry {
     Answered(Result<CommandOutcome, Refused>),
 }
 
-impl Entry {
+impl Content {
     /// Whether the entry must be on disk before the next effect. This holds for an intent: if a
     /// launch's generation were lost, the launch could be made a second time.
     pub fn must_be_durable(&self) -> bool {
@@ -70,25 +71,25 @@ mod tests {
         let refused = Refused::new(RefusedCode::DryRun, "no");
         let cases = [
             (
-                Entry::Commanded(Command::Pause { reason }),
+                Content::Commanded(Command::Pause { reason }),
                 r#"{"commanded":{"pause":{"reason":"disk"}}}"#,
             ),
             (
-                Entry::Commanded(Command::Forget),
+                Content::Commanded(Command::Forget),
                 r#"{"commanded":"forget"}"#,
             ),
             (
-                Entry::Answered(Ok(CommandOutcome::ReasonChanged)),
+                Content::Answered(Ok(CommandOutcome::ReasonChanged)),
                 r#"{"answered":{"Ok":"reason_changed"}}"#,
             ),
             (
-                Entry::Answered(Err(refused)),
+                Content::Answered(Err(refused)),
                 r#"{"answered":{"Err":{"code":"dry_run","text":"no"}}}"#,
             ),
         ];
-        for (entry, line) in cases {
-            assert_eq!(serde_json::to_string(&entry).unwrap(), line);
-            assert_eq!(serde_json::from_str::<Entry>(line).unwrap(), entry);
+        for (content, line) in cases {
+            assert_eq!(serde_json::to_string(&content).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Content>(line).unwrap(), content);
         }
     }
 }

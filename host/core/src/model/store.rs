@@ -8,7 +8,7 @@
 //!   ([`Store::commit`](crate::ports::Store::commit)). It holds the lease and the epoch, the
 //!   intent, and the instance that embodies the worker.
 //! - The [`Activity`] is refreshed attribute by attribute
-//!   ([`Store::touch`](crate::ports::Store::touch)) by any host that takes a report. A refresh
+//!   ([`Store::refresh`](crate::ports::Store::refresh)) by any host that takes a report. A refresh
 //!   checks no version, never moves a time backwards, and happens only while the worker runs.
 //!
 //! No clock is compared between hosts. A lease is stale when its record has not changed for the
@@ -62,19 +62,19 @@ pub struct Activity {
 
 impl Activity {
     /// Folds a refresh in. Times never go backwards, and counts only rise.
-    pub fn refresh(&mut self, touch: Touch) {
-        match touch {
-            Touch::HandedOut { at } => self.handed_out_at = self.handed_out_at.max(Some(at)),
-            Touch::Delivered { at, count } => {
+    pub fn refresh(&mut self, refresh: Refresh) {
+        match refresh {
+            Refresh::HandedOut { at } => self.handed_out_at = self.handed_out_at.max(Some(at)),
+            Refresh::Delivered { at, count } => {
                 self.delivered_at = self.delivered_at.max(Some(at));
                 self.delivered = self.delivered.saturating_add(count);
             }
-            Touch::Processed { at, count } => {
+            Refresh::Processed { at, count } => {
                 self.processed_at = self.processed_at.max(Some(at));
                 self.processed = self.processed.saturating_add(count);
             }
-            Touch::Heartbeat { at } => self.heartbeat_at = self.heartbeat_at.max(Some(at)),
-            Touch::Busy { until } => self.busy_until = self.busy_until.max(Some(until)),
+            Refresh::Heartbeat { at } => self.heartbeat_at = self.heartbeat_at.max(Some(at)),
+            Refresh::Busy { until } => self.busy_until = self.busy_until.max(Some(until)),
         }
     }
 
@@ -108,7 +108,7 @@ impl Activity {
 
 /// One refresh of one attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touch {
+pub enum Refresh {
     /// A host handed the worker's address out.
     HandedOut {
         /// When the address was handed out.
@@ -140,7 +140,7 @@ pub enum Touch {
     },
 }
 
-impl Touch {
+impl Refresh {
     /// Merges two refreshes of the same kind into one with the same effect; `None` if their kinds
     /// differ.
     pub fn with(self, other: Self) -> Option<Self> {
@@ -200,11 +200,11 @@ impl Touch {
 
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touched {
+pub enum Refreshed {
     /// The refresh is in the store.
-    Refreshed,
+    Written,
     /// Nothing was written, because there is no record or it is in none of the refresh's
-    /// [phases](Touch::phases). This is harmless.
+    /// [phases](Refresh::phases). This is harmless.
     NotRunning,
 }
 

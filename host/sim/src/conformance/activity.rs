@@ -1,20 +1,20 @@
 //! The activity that the store keeps next to the record, and commits that depend on it.
 
 use reeve_core::ports::Store;
-use reeve_core::store::{Activity, Committed, IdleTest, Phase, Touch, Touched};
+use reeve_core::store::{Activity, Committed, IdleTest, Phase, Refresh, Refreshed};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, in_phase, running, version};
 use super::{Check, join, list};
 
 pub(super) const CHECKS: &[Check] = list![
-    a_touch_refreshes_its_attribute_and_no_other,
+    a_refresh_changes_its_attribute_and_no_other,
     a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_too,
-    a_touch_creates_no_record,
+    a_refresh_creates_no_record,
     times_never_go_backwards_and_counts_add_up,
-    concurrent_touches_all_count,
-    a_touch_changes_neither_version_nor_record,
-    a_touch_between_read_and_commit_does_not_make_the_commit_lost,
+    concurrent_refreshes_all_count,
+    a_refresh_changes_neither_version_nor_record,
+    a_refresh_between_read_and_commit_does_not_make_the_commit_lost,
     a_commit_never_resets_activity,
     a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise,
     a_commit_if_idle_with_a_stale_version_is_lost_even_if_the_worker_is_in_use,
@@ -26,31 +26,31 @@ const fn at(ms: u64) -> Instant {
     Instant::from_ms(ms)
 }
 
-/// One touch of each kind, at this time.
-fn touches(ms: u64) -> [Touch; 5] {
+/// One refresh of each kind, at this time.
+fn refreshes(ms: u64) -> [Refresh; 5] {
     let at = at(ms);
     [
-        Touch::Delivered { at, count: 3 },
-        Touch::Processed { at, count: 2 },
-        Touch::Heartbeat { at },
-        Touch::Busy { until: at },
-        Touch::HandedOut { at },
+        Refresh::Delivered { at, count: 3 },
+        Refresh::Processed { at, count: 2 },
+        Refresh::Heartbeat { at },
+        Refresh::Busy { until: at },
+        Refresh::HandedOut { at },
     ]
 }
 
-async fn a_touch_refreshes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "touch").await?;
+async fn a_refresh_changes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "refresh").await?;
     let mut expected = Activity::default();
     // Present-day times, and a busy lease that never ends.
     let now_ms = 1_790_000_000_000;
-    let forever = Touch::Busy {
+    let forever = Refresh::Busy {
         until: at(i64::MAX as u64),
     };
-    for touch in touches(now_ms).into_iter().chain([forever]) {
-        subject.touched(touch).await?;
-        expected.refresh(touch);
+    for refresh in refreshes(now_ms).into_iter().chain([forever]) {
+        subject.refreshed(refresh).await?;
+        expected.refresh(refresh);
         let found = subject.stored().await?.activity;
-        expect(&format!("the activity after {touch:?}"), found, expected)?;
+        expect(&format!("the activity after {refresh:?}"), found, expected)?;
     }
     Ok(())
 }
@@ -59,21 +59,21 @@ async fn a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_to
     store: &dyn Store,
 ) -> Outcome {
     let subject = Subject::running(store, "phases").await?;
-    subject.touched(touches(10)[0]).await?;
+    subject.refreshed(refreshes(10)[0]).await?;
     let mut activity = subject.stored().await?.activity;
     let others = [Phase::Ending, Phase::Absent, Phase::Provisioning];
     for (expected, phase) in (1..).zip(others) {
         subject.written(expected, &in_phase(phase, "a")).await?;
-        for touch in touches(20) {
-            let what = format!("{touch:?} in phase {}", phase.as_str());
-            let is_hand_out = matches!(touch, Touch::HandedOut { .. });
+        for refresh in refreshes(20) {
+            let what = format!("{refresh:?} in phase {}", phase.as_str());
+            let is_hand_out = matches!(refresh, Refresh::HandedOut { .. });
             let outcome = match is_hand_out && phase == Phase::Ending {
-                true => Touched::Refreshed,
-                false => Touched::NotRunning,
+                true => Refreshed::Written,
+                false => Refreshed::NotRunning,
             };
-            expect(&what, subject.touch(touch).await?, outcome)?;
-            if outcome == Touched::Refreshed {
-                activity.refresh(touch);
+            expect(&what, subject.refresh(refresh).await?, outcome)?;
+            if outcome == Refreshed::Written {
+                activity.refresh(refresh);
             }
         }
         let found = subject.stored().await?.activity;
@@ -84,16 +84,16 @@ async fn a_report_refreshes_in_phase_running_only_and_a_hand_out_while_ending_to
         )?;
     }
     subject.written(4, &running("a")).await?;
-    subject.touched(touches(30)[0]).await?;
+    subject.refreshed(refreshes(30)[0]).await?;
     let found = subject.stored().await?.activity;
     expect("the count, running again", found.delivered, 6)
 }
 
-async fn a_touch_creates_no_record(store: &dyn Store) -> Outcome {
-    let subject = Subject::absent(store, "untouched").await?;
-    for touch in touches(10) {
-        let found = subject.touch(touch).await?;
-        expect(&format!("{touch:?}"), found, Touched::NotRunning)?;
+async fn a_refresh_creates_no_record(store: &dyn Store) -> Outcome {
+    let subject = Subject::absent(store, "absent").await?;
+    for refresh in refreshes(10) {
+        let found = subject.refresh(refresh).await?;
+        expect(&format!("{refresh:?}"), found, Refreshed::NotRunning)?;
     }
     expect("the record", subject.read().await?, None)
 }
@@ -102,8 +102,8 @@ async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcom
     let subject = Subject::running(store, "backwards").await?;
     // The last time is the oldest possible one, which is not "never".
     for ms in [50, 40, 60, 60, 0] {
-        for touch in touches(ms) {
-            subject.touched(touch).await?;
+        for refresh in refreshes(ms) {
+            subject.refreshed(refresh).await?;
         }
     }
     let expected = Activity {
@@ -118,26 +118,26 @@ async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcom
     expect("the activity", subject.stored().await?.activity, expected)?;
 
     let subject = Subject::running(store, "backwards-zero").await?;
-    subject.touched(Touch::Heartbeat { at: at(0) }).await?;
+    subject.refreshed(Refresh::Heartbeat { at: at(0) }).await?;
     let found = subject.stored().await?.activity.heartbeat_at;
     expect("a heartbeat at 0", found, Some(at(0)))
 }
 
-async fn concurrent_touches_all_count(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "touches").await?;
-    let delivered = (1..=10).map(|ms| Touch::Delivered {
+async fn concurrent_refreshes_all_count(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "refreshes").await?;
+    let delivered = (1..=10).map(|ms| Refresh::Delivered {
         at: at(ms),
         count: ms,
     });
-    let processed = (1..=10).map(|ms| Touch::Processed {
+    let processed = (1..=10).map(|ms| Refresh::Processed {
         at: at(ms),
         count: 1,
     });
     let calls = delivered
         .chain(processed)
-        .map(|touch| store.touch(subject.worker.clone(), touch));
+        .map(|refresh| store.refresh(subject.worker.clone(), refresh));
     for answer in join(calls.collect()).await {
-        expect("an answer", answer?, Touched::Refreshed)?;
+        expect("an answer", answer?, Refreshed::Written)?;
     }
     let expected = Activity {
         delivered_at: Some(at(10)),
@@ -149,29 +149,29 @@ async fn concurrent_touches_all_count(store: &dyn Store) -> Outcome {
     expect("the activity", subject.stored().await?.activity, expected)
 }
 
-async fn a_touch_changes_neither_version_nor_record(store: &dyn Store) -> Outcome {
-    let subject = Subject::running(store, "touch-version").await?;
-    for touch in touches(10) {
-        subject.touched(touch).await?;
+async fn a_refresh_changes_neither_version_nor_record(store: &dyn Store) -> Outcome {
+    let subject = Subject::running(store, "refresh-version").await?;
+    for refresh in refreshes(10) {
+        subject.refreshed(refresh).await?;
     }
     let found = subject.stored().await?;
     expect("the version", found.version.get(), 1)?;
     expect("the record", found.record, running("a"))
 }
 
-async fn a_touch_between_read_and_commit_does_not_make_the_commit_lost(
+async fn a_refresh_between_read_and_commit_does_not_make_the_commit_lost(
     store: &dyn Store,
 ) -> Outcome {
-    let subject = Subject::running(store, "touch-between").await?;
+    let subject = Subject::running(store, "refresh-between").await?;
     let read = subject.stored().await?;
-    subject.touched(touches(10)[0]).await?;
+    subject.refreshed(refreshes(10)[0]).await?;
     subject.written(read.version.get(), &running("b")).await
 }
 
 async fn a_commit_never_resets_activity(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "kept").await?;
-    for touch in touches(10) {
-        subject.touched(touch).await?;
+    for refresh in refreshes(10) {
+        subject.refreshed(refresh).await?;
     }
     let before = subject.stored().await?.activity;
     let phases = [
@@ -196,16 +196,16 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
         since: at(100),
         now: at(200),
     };
-    let delivered = |ms| Touch::Delivered {
+    let delivered = |ms| Refresh::Delivered {
         at: at(ms),
         count: 1,
     };
-    let processed = |ms| Touch::Processed {
+    let processed = |ms| Refresh::Processed {
         at: at(ms),
         count: 1,
     };
-    let busy = |ms| Touch::Busy { until: at(ms) };
-    let handed_out = |ms| Touch::HandedOut { at: at(ms) };
+    let busy = |ms| Refresh::Busy { until: at(ms) };
+    let handed_out = |ms| Refresh::HandedOut { at: at(ms) };
     let cases = [
         ("never-used", None, false),
         ("delivered-before", Some(delivered(99)), false),
@@ -219,15 +219,15 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
         ("busy-beyond-now", Some(busy(201)), true),
         (
             "heartbeat-after",
-            Some(Touch::Heartbeat { at: at(300) }),
+            Some(Refresh::Heartbeat { at: at(300) }),
             false,
         ),
     ];
     let ending = in_phase(Phase::Ending, "a");
-    for (case, touch, in_use) in cases {
+    for (case, refresh, in_use) in cases {
         let subject = Subject::running(store, &format!("idle-{case}")).await?;
-        if let Some(touch) = touch {
-            subject.touched(touch).await?;
+        if let Some(refresh) = refresh {
+            subject.refreshed(refresh).await?;
         }
         let before = subject.stored().await?;
         let found = subject.commit_if_idle(1, &ending, test).await?;
@@ -251,7 +251,7 @@ async fn busy<'store>(
     name: &str,
 ) -> Outcome<(Subject<'store>, IdleTest)> {
     let subject = Subject::running(store, name).await?;
-    subject.touched(Touch::Busy { until: at(300) }).await?;
+    subject.refreshed(Refresh::Busy { until: at(300) }).await?;
     let test = IdleTest {
         since: at(100),
         now: at(200),
@@ -279,7 +279,7 @@ async fn a_commit_if_idle_sent_again_is_written_even_if_the_worker_was_used_sinc
     };
     let first = subject.commit_if_idle(1, &running("b"), test).await?;
     expect("the first sending", first, version(2))?;
-    subject.touched(touches(150)[0]).await?;
+    subject.refreshed(refreshes(150)[0]).await?;
     let second = subject.commit_if_idle(1, &running("b"), test).await?;
     expect("the second sending", second, version(2))
 }

@@ -2,7 +2,7 @@
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
-use reeve_core::store::{Activity, Committed, Stored, Touch};
+use reeve_core::store::{Activity, Committed, Refresh, Stored};
 use reeve_core::time::Instant;
 
 use super::subject::{Outcome, Subject, expect, running, version};
@@ -56,7 +56,9 @@ async fn a_stale_commit_is_lost_and_carries_the_record_and_its_activity(
     subject.written(1, &running("b")).await?;
     subject.written(2, &running("c")).await?;
     let at = Instant::from_ms(5);
-    subject.touched(Touch::Delivered { at, count: 2 }).await?;
+    subject
+        .refreshed(Refresh::Delivered { at, count: 2 })
+        .await?;
     let current = Stored {
         version: Version::new(3),
         record: running("c"),

@@ -12,8 +12,8 @@ use reeve_core::point::reap::Choice;
 use reeve_core::ports::Store;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase,
-    Replaced, Touch, WorkerRecord,
+    Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase, Refresh,
+    Replaced, WorkerRecord,
 };
 use reeve_core::time::Instant;
 use reeve_core::token::SecretHash;
@@ -107,11 +107,11 @@ async fn odd_names_are_workers_of_their_own(store: &dyn Store) -> Outcome {
     }
     let all = store.read_all().await?;
     for (count, subject) in (1..).zip(&subjects) {
-        let touch = Touch::Processed {
+        let refresh = Refresh::Processed {
             at: Instant::from_ms(count),
             count,
         };
-        subject.touched(touch).await?;
+        subject.refreshed(refresh).await?;
         let what = format!("the record of {:?}", subject.worker);
         let expected = running(subject.worker.as_str());
         let stored = subject.stored().await?;
@@ -132,7 +132,7 @@ async fn reading_all_returns_every_record_over_all_pages(store: &dyn Store) -> O
         record.phase = Phase::Running;
         subject.written(0, &record).await?;
         let at = Instant::from_ms(number as u64);
-        subject.touched(Touch::Heartbeat { at }).await?;
+        subject.refreshed(Refresh::Heartbeat { at }).await?;
         subjects.push(subject);
     }
     let all = store.read_all().await?;

@@ -5,7 +5,7 @@ use std::fmt;
 use reeve_core::id::{Epoch, HostId, Version, WorkerId};
 use reeve_core::ports::Store;
 use reeve_core::store::{
-    Committed, IdleTest, Phase, StoreError, Stored, Touch, Touched, WorkerRecord, Write,
+    Committed, IdleTest, Phase, Refresh, Refreshed, StoreError, Stored, WorkerRecord, Write,
 };
 
 /// How many characters of a value an error shows. A whole record of 50 KB would bury the
@@ -128,16 +128,16 @@ impl<'store> Subject<'store> {
         Ok(self.store.commit(write).await?)
     }
 
-    pub(super) async fn touch(&self, touch: Touch) -> Outcome<Touched> {
-        Ok(self.store.touch(self.worker.clone(), touch).await?)
+    pub(super) async fn refresh(&self, refresh: Refresh) -> Outcome<Refreshed> {
+        Ok(self.store.refresh(self.worker.clone(), refresh).await?)
     }
 
-    /// A touch that the store must take.
-    pub(super) async fn touched(&self, touch: Touch) -> Outcome {
+    /// A refresh that the store must take.
+    pub(super) async fn refreshed(&self, refresh: Refresh) -> Outcome {
         expect(
-            &format!("{touch:?}"),
-            self.touch(touch).await?,
-            Touched::Refreshed,
+            &format!("{refresh:?}"),
+            self.refresh(refresh).await?,
+            Refreshed::Written,
         )
     }
 }

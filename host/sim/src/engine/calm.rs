@@ -15,13 +15,13 @@ use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal;
 use reeve_core::notice::Notice;
 use reeve_core::ports::{Policies, Store as _};
 use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 use super::notes::Notes;
@@ -54,7 +54,7 @@ pub struct Calm {
 /// What a host put out in all its lives.
 #[derive(Default)]
 struct Output {
-    journal: Vec<Record>,
+    journal: Vec<journal::Entry>,
     notices: Vec<Notice>,
     notes: Notes,
 }
@@ -114,7 +114,7 @@ impl Calm {
     }
 
     /// A host's journal.
-    pub fn journal(&self, number: usize) -> &[Record] {
+    pub fn journal(&self, number: usize) -> &[journal::Entry] {
         &self.outputs[number].journal
     }
 
@@ -268,14 +268,14 @@ impl Surroundings for Calm {
         self.store.commit_now(write)
     }
 
-    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
-        self.store.touch_now(worker, touch)
+    fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
+        self.store.refresh_now(worker, refresh)
     }
 
-    fn journal(&mut self, number: usize, record: &Record) -> bool {
+    fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {
         let output = &mut self.outputs[number];
-        output.notes.add_record(record);
-        output.journal.push(record.clone());
+        output.notes.add_entry(entry);
+        output.journal.push(entry.clone());
         true
     }
 

@@ -8,7 +8,7 @@ use reeve_core::effect::{Effect, Question};
 use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::request::Request;
 use reeve_core::response::{Resolution, Response, Route};
 use reeve_core::spec::LEASE;
@@ -207,21 +207,21 @@ pub(crate) trait Drive: Surroundings {
                 self.put_answer(from, after, ToHost::Event(Event::of(worker, what)));
             }
             Effect::Decide(question) => self.ask_policies(from, question),
-            Effect::Journal(record) => self.write_down(number, record),
+            Effect::Journal(entry) => self.write_down(number, entry),
             Effect::ReadRecord(worker) => {
                 let asked_at = self.host(number).clock.read(self.now());
                 self.call_store(from, Millis::ZERO, StoreCall::Read { worker, asked_at });
             }
             Effect::Commit { write, then } => self.write(from, write, then),
-            Effect::Touch {
+            Effect::Refresh {
                 worker,
                 request,
-                touch,
+                refresh,
             } => {
-                let call = StoreCall::Touch {
+                let call = StoreCall::Refresh {
                     worker,
                     request,
-                    touch,
+                    refresh,
                 };
                 self.call_store(from, Millis::ZERO, call);
             }
@@ -254,14 +254,14 @@ pub(crate) trait Drive: Surroundings {
         self.put_answer(from, after, ToHost::Event(event));
     }
 
-    fn write_down(&mut self, number: usize, record: Record) {
-        if !self.journal(number, &record) {
+    fn write_down(&mut self, number: usize, entry: Entry) {
+        if !self.journal(number, &entry) {
             return;
         }
         let host = self.host_mut(number);
-        host.write_down(&record);
-        if record.entry.must_be_durable() {
-            let intent = (record.worker, record.decision);
+        host.write_down(&entry);
+        if entry.content.must_be_durable() {
+            let intent = (entry.worker, entry.decision);
             host.intents_written.insert(intent);
         }
     }
@@ -327,15 +327,15 @@ pub(crate) trait Drive: Surroundings {
                 is_journaled,
                 asked,
             },
-            StoreCall::Touch {
+            StoreCall::Refresh {
                 worker,
                 request,
-                touch,
+                refresh,
             } => {
-                let result = self.touch(&worker, touch);
-                let what = WorkerEvent::Touched {
+                let result = self.refresh(&worker, refresh);
+                let what = WorkerEvent::Refreshed {
                     request,
-                    touch,
+                    refresh,
                     result,
                 };
                 ToHost::Event(Event::of(worker, what))

@@ -8,7 +8,7 @@ use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::id::{DecisionId, Epoch, HostId, RequestId, WorkerId};
 use reeve_core::request::Request;
-use reeve_core::store::{Committed, StoreError, Touch, Write};
+use reeve_core::store::{Committed, Refresh, StoreError, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
 
@@ -103,10 +103,10 @@ pub(crate) enum StoreCall {
         asked: Instant,
     },
     /// Refresh activity.
-    Touch {
+    Refresh {
         worker: WorkerId,
         request: RequestId,
-        touch: Touch,
+        refresh: Refresh,
     },
 }
 

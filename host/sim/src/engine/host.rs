@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{DecisionId, HostId, InstanceId, WorkerId};
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 use reeve_core::response::Route;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::Stored;
@@ -95,14 +95,14 @@ impl SimHost {
     }
 
     /// Keeps of the journal what recovery reads.
-    pub(crate) fn write_down(&mut self, record: &Record) {
+    pub(crate) fn write_down(&mut self, entry: &Entry) {
         let highest = &mut self.journal.decisions;
-        *highest = record.decision.max(*highest);
-        if let Entry::Intent {
+        *highest = entry.decision.max(*highest);
+        if let Content::Intent {
             generation, epoch, ..
-        } = &record.entry
+        } = &entry.content
         {
-            let highest = self.journal.generations.entry(record.worker.clone());
+            let highest = self.journal.generations.entry(entry.worker.clone());
             let highest = highest.or_default();
             *highest = (*generation).max(*highest);
             self.journal.epoch = (*epoch).max(self.journal.epoch);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_core::decision::Decision;
 use reeve_core::guard::Veto;
 use reeve_core::id::{DecisionId, InstanceId};
-use reeve_core::journal::{self, Record};
+use reeve_core::journal;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Input, Point};
 use reeve_core::time::Instant;
@@ -29,30 +29,30 @@ impl Notes {
         std::mem::take(&mut self.entries)
     }
 
-    pub(super) fn add_record(&mut self, record: &Record) {
-        match &record.entry {
-            journal::Entry::Decided(made) => self.add_decision(record, made),
-            journal::Entry::Ruled(ruling) => self.entries.push(Entry {
+    pub(super) fn add_entry(&mut self, entry: &journal::Entry) {
+        match &entry.content {
+            journal::Content::Decided(made) => self.add_decision(entry, made),
+            journal::Content::Ruled(ruling) => self.entries.push(Entry {
                 decision: format!("{} {}", ruling.action, ruling.instance),
                 reason: ruling.reason.text.clone(),
-                ..Entry::event(record.at, "host", ruling.reason.code.clone())
+                ..Entry::event(entry.at, "host", ruling.reason.code.clone())
             }),
-            journal::Entry::Vetoed(veto) => self.add_veto(record, veto),
-            journal::Entry::Intent { mutation, .. } => {
+            journal::Content::Vetoed(veto) => self.add_veto(entry, veto),
+            journal::Content::Intent { mutation, .. } => {
                 let about = mutation.instance().map_or("", InstanceId::as_str);
                 let event = format!("{} {about}", mutation.kind());
                 self.entries
-                    .push(Entry::event(record.at, "host", event.trim()));
+                    .push(Entry::event(entry.at, "host", event.trim()));
             }
-            journal::Entry::Commanded(command) => {
-                let entry = Entry::event(record.at, "operator", command.to_string());
-                self.entries.push(entry);
+            journal::Content::Commanded(command) => {
+                let line = Entry::event(entry.at, "operator", command.to_string());
+                self.entries.push(line);
             }
-            journal::Entry::Outcome(_) | journal::Entry::Answered(_) => {}
+            journal::Content::Outcome(_) | journal::Content::Answered(_) => {}
         }
     }
 
-    fn add_decision(&mut self, record: &Record, made: &Decision) {
+    fn add_decision(&mut self, entry: &journal::Entry, made: &Decision) {
         let point = made.input.point();
         let (event, about) = match &made.input {
             Input::Reap(input) => {
@@ -61,15 +61,15 @@ impl Notes {
             }
             _ => (format!("{point}?"), None),
         };
-        self.asked.insert(record.decision, (point, about));
-        let entry = Entry::decided(record.at, "policy", event, made);
-        if point != Point::Reap || self.is_new(&entry.what()) {
-            self.entries.push(entry);
+        self.asked.insert(entry.decision, (point, about));
+        let line = Entry::decided(entry.at, "policy", event, made);
+        if point != Point::Reap || self.is_new(&line.what()) {
+            self.entries.push(line);
         }
     }
 
-    fn add_veto(&mut self, record: &Record, veto: &Veto) {
-        let (asked, about) = match self.asked.get(&record.decision) {
+    fn add_veto(&mut self, entry: &journal::Entry, veto: &Veto) {
+        let (asked, about) = match self.asked.get(&entry.decision) {
             Some((point, Some(id))) => (point.as_str(), id.as_str()),
             Some((point, None)) => (point.as_str(), ""),
             None => ("", ""),
@@ -78,8 +78,8 @@ impl Notes {
         if !about.is_empty() && !self.is_new(&format!("veto {event} {}", veto.rule)) {
             return;
         }
-        let entry = Entry::vetoed(record.at, GUARD, event, veto);
-        self.entries.push(entry);
+        let line = Entry::vetoed(entry.at, GUARD, event, veto);
+        self.entries.push(line);
     }
 
     /// Whether a line about a scan is new.

@@ -10,10 +10,10 @@ use reeve_core::event::Event;
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::Record;
+use reeve_core::journal::Entry;
 use reeve_core::notice::Notice;
 use reeve_core::response::{Response, Route};
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 use super::{InFlight, Life, Sent, SimHost, ToHost};
@@ -84,10 +84,10 @@ pub(crate) trait Surroundings {
     ) -> Result<Committed, StoreError>;
 
     /// Refreshes activity in the store.
-    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError>;
+    fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError>;
 
     /// Takes an entry for a host's journal; `false`: the journal did not store the entry.
-    fn journal(&mut self, number: usize, record: &Record) -> bool;
+    fn journal(&mut self, number: usize, entry: &Entry) -> bool;
 
     /// A request gets its response.
     fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response);

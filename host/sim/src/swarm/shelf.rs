@@ -1,7 +1,7 @@
 //! The store as hosts see it: a call may fail, lose its response or take long.
 
 use reeve_core::id::WorkerId;
-use reeve_core::store::{Committed, StoreError, StoreErrorKind, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
 use reeve_core::time::Instant;
 
 use super::chance::Chance;
@@ -67,15 +67,15 @@ impl Shelf {
         (result, written)
     }
 
-    pub(super) fn touch(
+    pub(super) fn refresh(
         &self,
         now: Instant,
         worker: &WorkerId,
-        touch: Touch,
+        refresh: Refresh,
         chance: &mut Chance,
-    ) -> Result<Touched, StoreError> {
+    ) -> Result<Refreshed, StoreError> {
         self.answers(now, "refresh", worker, chance)?;
-        let result = self.store.touch_now(worker, touch);
+        let result = self.store.refresh_now(worker, refresh);
         if chance.happens(Fault::StoreReplyLost) {
             return Err(unavailable("refresh", worker));
         }

@@ -11,10 +11,10 @@ use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
-use reeve_core::journal::{self, Record};
+use reeve_core::journal;
 use reeve_core::notice::Notice;
 use reeve_core::response::{Response, Route};
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
@@ -182,15 +182,17 @@ impl Surroundings for Estate<'_> {
         result
     }
 
-    fn touch(&mut self, worker: &WorkerId, touch: Touch) -> Result<Touched, StoreError> {
-        let result = self.shelf.touch(self.now, worker, touch, &mut self.chance);
-        self.checks.touched(self.now, worker, touch, &result);
+    fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
+        let result = self
+            .shelf
+            .refresh(self.now, worker, refresh, &mut self.chance);
+        self.checks.refreshed(self.now, worker, refresh, &result);
         result
     }
 
-    fn journal(&mut self, number: usize, record: &Record) -> bool {
-        self.note_record(number, record);
-        !(record.entry.must_be_durable() && self.chance.happens(Fault::JournalFails))
+    fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {
+        self.note_entry(number, entry);
+        !(entry.content.must_be_durable() && self.chance.happens(Fault::JournalFails))
     }
 
     fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response) {
@@ -310,19 +312,19 @@ impl Estate<'_> {
     }
 
     /// Keeps a line of a host's journal for the trace.
-    fn note_record(&mut self, number: usize, record: &Record) {
-        if let journal::Entry::Vetoed(veto) = &record.entry {
+    fn note_entry(&mut self, number: usize, entry: &journal::Entry) {
+        if let journal::Content::Vetoed(veto) = &entry.content {
             *self.vetoes.entry(veto.rule).or_default() += 1;
         }
         let who = format!("host-{}", number + 1);
-        let about = &record.worker;
+        let about = &entry.worker;
         let now = self.now;
-        self.trace.decided(|| match &record.entry {
-            journal::Entry::Decided(made) => {
+        self.trace.decided(|| match &entry.content {
+            journal::Content::Decided(made) => {
                 let event = format!("{about} {}?", made.input.point());
                 Entry::decided(now, &who, event, made)
             }
-            journal::Entry::Vetoed(veto) => {
+            journal::Content::Vetoed(veto) => {
                 Entry::vetoed(now, &who, format!("{about} guard"), veto)
             }
             other => Entry::event(now, &who, format!("{about} {other:?}")),

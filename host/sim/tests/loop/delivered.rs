@@ -8,7 +8,7 @@ use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::guard::Rule;
 use reeve_core::id::{InstanceId, Region};
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::token::Token;
 use reeve_sim::world::Boot;
@@ -142,8 +142,8 @@ fn refusals_of_a_stop(rig: &mut Rig, length: Millis) -> Vec<Rule> {
     let before = rig.journal(0).len();
     rig.run(length);
     let since = &rig.journal(0)[before..];
-    let vetoes = since.iter().filter_map(|record| match &record.entry {
-        Entry::Vetoed(veto) => Some(veto.rule),
+    let vetoes = since.iter().filter_map(|entry| match &entry.content {
+        Content::Vetoed(veto) => Some(veto.rule),
         _ => None,
     });
     let mut rules: Vec<_> = vetoes.collect();

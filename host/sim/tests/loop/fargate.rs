@@ -9,7 +9,7 @@ use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{InstanceState, TAG_GENERATION};
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::CommandOutcome;
 use reeve_core::point::resolve::{Action, Adopted};
@@ -156,8 +156,8 @@ fn an_orphan_that_another_system_ran_ends_and_the_ruling_says_so() {
     assert_eq!(rig.up(), [own]);
     assert!(told(&rig, Step::OrphanSeen).contains("terminate follows"));
     let mut journal = rig.journal(0).iter();
-    let ruled = journal.find_map(|record| match &record.entry {
-        Entry::Ruled(ruling) => Some(ruling.action),
+    let ruled = journal.find_map(|entry| match &entry.content {
+        Content::Ruled(ruling) => Some(ruling.action),
         _ => None,
     });
     assert_eq!(ruled, Some(MutationKind::Terminate));
@@ -184,7 +184,7 @@ fn a_policy_that_starts_what_has_ended_is_refused() {
     assert_eq!(rig.count(MutationKind::Start), 0);
     let mut journal = rig.journal(0).iter();
     let refused = journal.any(
-        |record| matches!(&record.entry, Entry::Vetoed(veto) if veto.rule == Rule::CannotStart),
+        |entry| matches!(&entry.content, Content::Vetoed(veto) if veto.rule == Rule::CannotStart),
     );
     assert!(refused);
 }

@@ -97,10 +97,10 @@ pub(crate) fn count(rig: &Rig, step: Step) -> usize {
 
 /// The causes of the restarts that were asked for.
 pub(crate) fn asked(rig: &Rig) -> Vec<String> {
-    use reeve_core::journal::Entry;
+    use reeve_core::journal::Content;
     let commands = rig.journal(0).iter();
-    let causes = commands.filter_map(|record| match &record.entry {
-        Entry::Commanded(Command::Restart(request)) => Some(request.cause.clone()),
+    let causes = commands.filter_map(|entry| match &entry.content {
+        Content::Commanded(Command::Restart(request)) => Some(request.cause.clone()),
         _ => None,
     });
     causes.collect()

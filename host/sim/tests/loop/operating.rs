@@ -8,7 +8,7 @@ use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::instance::InstanceState;
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use reeve_core::response::NotYetCode;
@@ -45,8 +45,8 @@ fn tokens(rig: &Rig) -> Vec<String> {
     let launches = rig
         .journal(0)
         .iter()
-        .filter_map(|record| match &record.entry {
-            Entry::Intent {
+        .filter_map(|entry| match &entry.content {
+            Content::Intent {
                 mutation: Mutation::Launch { token, .. },
                 ..
             } => Some(token.to_string()),
@@ -143,14 +143,14 @@ fn a_command_and_its_answer_are_written_down_and_told() {
     rig.command(Command::Resume).unwrap();
     rig.command(Command::Forget).unwrap();
     let journal = rig.journal(0);
-    let entries: Vec<_> = journal.iter().map(|record| record.entry.clone()).collect();
+    let entries: Vec<_> = journal.iter().map(|entry| entry.content.clone()).collect();
     let expected = [
-        Entry::Commanded(pause("why")),
-        Entry::Answered(Ok(CommandOutcome::Paused)),
-        Entry::Commanded(Command::Resume),
-        Entry::Answered(Ok(CommandOutcome::Resumed)),
-        Entry::Commanded(Command::Forget),
-        Entry::Answered(Ok(CommandOutcome::Forgotten)),
+        Content::Commanded(pause("why")),
+        Content::Answered(Ok(CommandOutcome::Paused)),
+        Content::Commanded(Command::Resume),
+        Content::Answered(Ok(CommandOutcome::Resumed)),
+        Content::Commanded(Command::Forget),
+        Content::Answered(Ok(CommandOutcome::Forgotten)),
     ];
     assert_eq!(entries, expected);
     assert_eq!(journal[0].decision, journal[1].decision);

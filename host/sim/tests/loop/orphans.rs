@@ -9,10 +9,10 @@ use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::instance::InstanceState;
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
-use reeve_core::store::{Phase, Touch};
+use reeve_core::store::{Phase, Refresh};
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::Fault;
 
@@ -75,8 +75,8 @@ fn the_journal_says_that_a_rule_of_the_host_decided_and_what_came_of_it() {
     estate.launch_old();
     estate.run_to(SEEN + GRACE + SCAN);
     let journal = estate.rig.journal(0);
-    let ruled = journal.iter().find_map(|record| match &record.entry {
-        Entry::Ruled(ruling) => Some((record.decision, ruling)),
+    let ruled = journal.iter().find_map(|entry| match &entry.content {
+        Content::Ruled(ruling) => Some((entry.decision, ruling)),
         _ => None,
     });
     let (decision, ruling) = ruled.expect("a ruling");
@@ -88,12 +88,16 @@ fn the_journal_says_that_a_rule_of_the_host_decided_and_what_came_of_it() {
     assert_eq!(ruling.adopted.id.as_str(), HOME);
     let of_it: Vec<_> = journal
         .iter()
-        .filter(|record| record.decision == decision)
-        .map(|record| &record.entry)
+        .filter(|entry| entry.decision == decision)
+        .map(|entry| &entry.content)
         .collect();
     let in_order = matches!(
         of_it[..],
-        [Entry::Ruled(_), Entry::Intent { .. }, Entry::Outcome(Ok(_))]
+        [
+            Content::Ruled(_),
+            Content::Intent { .. },
+            Content::Outcome(Ok(_))
+        ]
     );
     assert!(in_order, "{of_it:?}");
 }
@@ -162,11 +166,11 @@ fn the_worker_being_in_use_does_not_keep_the_orphan_alive() {
     estate.launch_old();
     for minute in 1..=11 {
         let at = estate.rig.now();
-        let delivered = Touch::Delivered { at, count: 1 };
+        let delivered = Refresh::Delivered { at, count: 1 };
         estate
             .rig
             .store
-            .touch_now(&incidents::worker(), delivered)
+            .refresh_now(&incidents::worker(), delivered)
             .unwrap();
         estate.rig.ask();
         estate.run_to(Millis::from_secs(60 * minute));

@@ -8,7 +8,7 @@ use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
 use reeve_core::response::Resolution;
 use reeve_core::spec::Limits;
-use reeve_core::store::{Former, Phase, Touch, Touched};
+use reeve_core::store::{Former, Phase, Refresh, Refreshed};
 use reeve_sim::world::{Boot, Fault};
 
 /// A rig on which B runs and was handed out once, and the metric says that no caller wants it.
@@ -167,8 +167,8 @@ fn a_caller_of_another_host_keeps_an_instance_whose_end_failed() {
     assert_eq!(rig.record().record.phase, Phase::Ending);
     // Its route was published before the end was announced, so it has not read of it.
     let at = rig.now();
-    let touched = rig.store.touch_now(&worker, Touch::HandedOut { at });
-    assert_eq!(touched, Ok(Touched::Refreshed));
+    let refreshed = rig.store.refresh_now(&worker, Refresh::HandedOut { at });
+    assert_eq!(refreshed, Ok(Refreshed::Written));
     while rig.record().record.phase == Phase::Ending {
         rig.step();
     }

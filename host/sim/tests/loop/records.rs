@@ -4,7 +4,7 @@
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::id::Epoch;
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::response::NotYetCode;
@@ -201,9 +201,9 @@ fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
         }
     }
     let epochs: Vec<Epoch> = {
-        let entries = rig.journal(0).iter().map(|record| &record.entry);
+        let entries = rig.journal(0).iter().map(|entry| &entry.content);
         let intents = entries.filter_map(|entry| match entry {
-            Entry::Intent { epoch, .. } => Some(*epoch),
+            Content::Intent { epoch, .. } => Some(*epoch),
             _ => None,
         });
         intents.collect()

@@ -7,7 +7,7 @@ use crate::rig::prelude::*;
 use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::event::WorkerEvent;
 use reeve_core::id::{InstanceId, RequestId};
-use reeve_core::store::{Activity, StoreError, StoreErrorKind, Stored, Touch, Touched};
+use reeve_core::store::{Activity, Refresh, Refreshed, StoreError, StoreErrorKind, Stored};
 
 /// A core whose worker an instance embodies.
 fn desk(store_is_shared: bool) -> Desk {
@@ -26,11 +26,11 @@ fn deliver(desk: &mut Desk, count: u64) -> RequestId {
 }
 
 /// The store answers the oldest refresh.
-fn touched(desk: &mut Desk, result: Result<Touched, StoreError>) {
-    let (request, touch) = desk.touches.remove(0);
-    desk.tell(WorkerEvent::Touched {
+fn refreshed(desk: &mut Desk, result: Result<Refreshed, StoreError>) {
+    let (request, refresh) = desk.refreshes.remove(0);
+    desk.tell(WorkerEvent::Refreshed {
         request,
-        touch,
+        refresh,
         result,
     });
 }
@@ -59,16 +59,16 @@ fn outcomes(desk: &Desk) -> Vec<(RequestId, ReportOutcome)> {
     outcomes.collect()
 }
 
-fn under_way(desk: &Desk) -> Vec<Touch> {
-    desk.touches.iter().map(|(_, touch)| *touch).collect()
+fn under_way(desk: &Desk) -> Vec<Refresh> {
+    desk.refreshes.iter().map(|(_, refresh)| *refresh).collect()
 }
 
 fn after(ms: u64) -> Instant {
     BEGINS + Millis::new(ms)
 }
 
-fn deliveries(ms: u64, count: u64) -> Touch {
-    Touch::Delivered {
+fn deliveries(ms: u64, count: u64) -> Refresh {
+    Refresh::Delivered {
         at: after(ms),
         count,
     }
@@ -83,18 +83,18 @@ fn reports_during_a_refresh_go_together_with_the_next_one() {
     assert_eq!(under_way(&desk), [deliveries(1, 1)]);
     assert_eq!(outcomes(&desk), []);
 
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     let stored = |request| (RequestId::new(request), ReportOutcome::Stored);
     assert_eq!(outcomes(&desk), [stored(1)], "only what was written");
     assert_eq!(under_way(&desk), [deliveries(4, 2 + 3 + 4)]);
 
     desk.receipts.clear();
     deliver(&mut desk, 5);
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(outcomes(&desk), [stored(2), stored(3), stored(4)]);
     assert_eq!(under_way(&desk), [deliveries(5, 5)]);
 
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(under_way(&desk), [], "nothing is written twice");
     deliver(&mut desk, 6);
     assert_eq!(under_way(&desk), [deliveries(6, 6)]);
@@ -104,7 +104,7 @@ fn reports_during_a_refresh_go_together_with_the_next_one() {
 fn a_failed_refresh_answers_its_reports_and_the_next_one_is_tried() {
     let mut desk = desk(false);
     let requests = [(); 3].map(|()| deliver(&mut desk, 1));
-    touched(
+    refreshed(
         &mut desk,
         Err(StoreError {
             doing: "refresh".to_owned(),
@@ -113,7 +113,7 @@ fn a_failed_refresh_answers_its_reports_and_the_next_one_is_tried() {
         }),
     );
     assert_eq!(outcomes(&desk), [(requests[0], ReportOutcome::NotStored)]);
-    touched(&mut desk, Ok(Touched::NotRunning));
+    refreshed(&mut desk, Ok(Refreshed::NotRunning));
     let not_running = |request| (request, ReportOutcome::NotRunning);
     assert_eq!(
         outcomes(&desk)[1..],
@@ -146,14 +146,14 @@ fn reports_of_different_kinds_do_not_wait_for_each_other() {
         Reporter::Application(None),
         Report::Busy(Millis::new(200)),
     );
-    let processed = Touch::Processed {
+    let processed = Refresh::Processed {
         at: after(2),
         count: 1,
     };
-    let busy = |ms| Touch::Busy { until: after(ms) };
+    let busy = |ms| Refresh::Busy { until: after(ms) };
     assert_eq!(under_way(&desk), [deliveries(1, 1), processed, busy(503)]);
     for _ in 0..3 {
-        touched(&mut desk, Ok(Touched::Refreshed));
+        refreshed(&mut desk, Ok(Refreshed::Written));
     }
     assert_eq!(under_way(&desk), [busy(905)], "the longest hold of all");
 }
@@ -164,7 +164,7 @@ fn who_reports_and_goes_away_without_an_answer_has_reported() {
     for request in [deliver(&mut desk, 1), deliver(&mut desk, 7)] {
         desk.tell(WorkerEvent::Gone(request));
     }
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(under_way(&desk), [deliveries(2, 7)]);
 }
 
@@ -179,7 +179,7 @@ fn a_report_of_another_or_a_replaced_instance_is_not_written() {
     say(&mut desk, to("i-one"), Report::Delivered(1));
     let waits = say(&mut desk, to("i-one"), Report::Delivered(1));
     desk.read_as(desk.now, embodied_by("i-two", 2));
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(
         outcomes(&desk).last(),
         Some(&(waits, ReportOutcome::NotRunning))
@@ -193,13 +193,13 @@ fn a_store_reading_that_a_refresh_overtook_takes_nothing_back() {
         let mut desk = desk(store_is_shared);
         let asked_at = desk.now;
         deliver(&mut desk, 3);
-        touched(&mut desk, Ok(Touched::Refreshed));
+        refreshed(&mut desk, Ok(Refreshed::Written));
         say(
             &mut desk,
             Reporter::Application(None),
             Report::Busy(Millis::from_secs(600)),
         );
-        touched(&mut desk, Ok(Touched::Refreshed));
+        refreshed(&mut desk, Ok(Refreshed::Written));
         let known = activity(&desk);
         assert_eq!(
             (known.delivered, known.busy_until),
@@ -230,6 +230,6 @@ fn what_the_store_shows_while_a_refresh_is_under_way_is_not_counted_twice() {
     };
     let now = desk.now;
     read(&mut desk, now, with_it);
-    touched(&mut desk, Ok(Touched::Refreshed));
+    refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(activity(&desk).delivered, 3);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use reeve_core::id::WorkerId;
-use reeve_core::store::{Committed, StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -131,10 +131,10 @@ impl Call for Write {
     }
 }
 
-pub(super) struct Refresh(pub(super) WorkerId, pub(super) Touch);
+pub(super) struct RefreshOne(pub(super) WorkerId, pub(super) Refresh);
 
-impl Call for Refresh {
-    type Answer = Touched;
+impl Call for RefreshOne {
+    type Answer = Refreshed;
     const CHANGES: bool = true;
 
     fn doing(&self) -> String {
@@ -142,6 +142,6 @@ impl Call for Refresh {
     }
 
     fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError> {
-        table::touch(connection, &self.0, self.1)
+        table::refresh(connection, &self.0, self.1)
     }
 }

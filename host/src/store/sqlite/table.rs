@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use reeve_core::id::{Version, WorkerId};
-use reeve_core::store::{Activity, Committed, Stored, Touch, Touched, WorkerRecord, Write};
+use reeve_core::store::{Activity, Committed, Refresh, Refreshed, Stored, WorkerRecord, Write};
 use reeve_core::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -144,11 +144,11 @@ fn lost(current: Option<Stored>, write: &Write) -> Committed {
 }
 
 /// Refreshes a worker's activity in the caller's transaction.
-pub(super) fn touch(
+pub(super) fn refresh(
     connection: &Connection,
     worker: &WorkerId,
-    touch: Touch,
-) -> Result<Touched, TableError> {
+    refresh: Refresh,
+) -> Result<Refreshed, TableError> {
     let found = connection
         .prepare_cached(READ_ACTIVITY)?
         .query_row([worker.as_str()], |row| {
@@ -156,11 +156,11 @@ pub(super) fn touch(
         })
         .optional()
         .map_err(|error| sort(worker, error))?;
-    let is_taken_in = |phase: &str| touch.phases().iter().any(|taken| taken.as_str() == phase);
+    let is_taken_in = |phase: &str| refresh.phases().iter().any(|taken| taken.as_str() == phase);
     let Some((mut activity, _)) = found.filter(|(_, phase)| is_taken_in(phase)) else {
-        return Ok(Touched::NotRunning);
+        return Ok(Refreshed::NotRunning);
     };
-    activity.refresh(touch);
+    activity.refresh(refresh);
     let time = |at: Option<Instant>| at.map(|at| whole(at.as_ms()));
     connection.prepare_cached(REFRESH)?.execute(params![
         worker.as_str(),
@@ -172,7 +172,7 @@ pub(super) fn touch(
         time(activity.busy_until),
         time(activity.handed_out_at),
     ])?;
-    Ok(Touched::Refreshed)
+    Ok(Refreshed::Written)
 }
 
 fn find(connection: &Connection, worker: &WorkerId) -> Result<Option<Found>, TableError> {

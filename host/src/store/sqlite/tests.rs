@@ -111,11 +111,14 @@ async fn a_reopened_store_has_the_written_records() {
     let store = open(&dir);
     store.commit(write("chat", 0, "a")).await.unwrap();
     store.commit(write("chat", 1, "b")).await.unwrap();
-    let touch = Touch::Delivered {
+    let refresh = Refresh::Delivered {
         at: Instant::from_ms(7),
         count: 3,
     };
-    store.touch(WorkerId::from("chat"), touch).await.unwrap();
+    store
+        .refresh(WorkerId::from("chat"), refresh)
+        .await
+        .unwrap();
     let before = store.read_all().await.unwrap();
     assert_eq!(before[&WorkerId::from("chat")].version, Version::new(2));
     drop(store);
@@ -235,11 +238,14 @@ async fn times_and_counts_beyond_what_fits_are_kept_as_the_most_that_fits() {
     let worker = || WorkerId::from("chat");
     let most = Instant::from_ms(u64::MAX);
     for _ in 0..2 {
-        let touch = Touch::Delivered {
+        let refresh = Refresh::Delivered {
             at: most,
             count: u64::MAX,
         };
-        assert_eq!(store.touch(worker(), touch).await, Ok(Touched::Refreshed));
+        assert_eq!(
+            store.refresh(worker(), refresh).await,
+            Ok(Refreshed::Written)
+        );
     }
     let found = store.read(worker()).await.unwrap().unwrap().activity;
     assert_eq!(found.delivered, i64::MAX as u64);

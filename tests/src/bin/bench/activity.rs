@@ -11,7 +11,7 @@ use reeve::{Clock, RunningHost};
 use reeve_aws::{DynamoOptions, DynamoStore};
 use reeve_core::id::{Region, WorkerId};
 use reeve_core::ports::Store;
-use reeve_core::store::{Touch, Touched};
+use reeve_core::store::{Refresh, Refreshed};
 use reeve_tests::emulator::{Emulator, REGION};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -143,12 +143,12 @@ async fn updates_per_s(store: &Arc<DynamoStore>, length: Duration) -> Result<f64
 async fn updates(store: &DynamoStore, clock: Clock, from: Instant, until: Instant) -> Result<u32> {
     let mut updates = 0;
     loop {
-        let heartbeat = Touch::Heartbeat { at: clock.now() };
-        let touched = store.touch(WorkerId::from(WORKER), heartbeat).await;
-        let touched = touched.context("the emulator's DynamoDB")?;
+        let heartbeat = Refresh::Heartbeat { at: clock.now() };
+        let refreshed = store.refresh(WorkerId::from(WORKER), heartbeat).await;
+        let refreshed = refreshed.context("the emulator's DynamoDB")?;
         ensure!(
-            touched == Touched::Refreshed,
-            "an update came to {touched:?}"
+            refreshed == Refreshed::Written,
+            "an update has the outcome {refreshed:?}"
         );
         let answered = Instant::now();
         if answered > until {

@@ -28,7 +28,7 @@ const SIZES: [usize; 2] = [1_000, 10_000];
 /// The first argument of the measured process; the number of its workers follows.
 pub(crate) const HOST_OF: &str = "--host-of";
 /// Long enough for a scan of the largest fleet to be over.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
+const SCAN_INTERVAL: Duration = Duration::from_secs(4);
 /// The number of connections that resolve the workers.
 const ASKING: usize = 4;
 
@@ -117,7 +117,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
 
 /// The CPU time and the cloud calls of one scan: the mean over several scans without requests.
 fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
-    const SWEEPS: u64 = 5;
+    const SCANS: u64 = 5;
     let until_next = || {
         let before = crowd.scans.load(Ordering::Relaxed);
         while crowd.scans.load(Ordering::Relaxed) == before {
@@ -126,13 +126,13 @@ fn scans(crowd: &Crowd) -> Result<(f64, f64)> {
     };
     until_next();
     // A scan that has just begun ends well before the next one.
-    std::thread::sleep(SWEEP_INTERVAL / 2);
+    std::thread::sleep(SCAN_INTERVAL / 2);
     let (cpu_ms, calls) = (cpu_ms()?, crowd.calls.load(Ordering::Relaxed));
-    std::thread::sleep(SWEEP_INTERVAL * u32::try_from(SWEEPS)?);
+    std::thread::sleep(SCAN_INTERVAL * u32::try_from(SCANS)?);
     let calls = crowd.calls.load(Ordering::Relaxed) - calls;
     Ok((
-        (self::cpu_ms()? - cpu_ms) / SWEEPS as f64,
-        calls as f64 / SWEEPS as f64,
+        (self::cpu_ms()? - cpu_ms) / SCANS as f64,
+        calls as f64 / SCANS as f64,
     ))
 }
 
@@ -182,7 +182,7 @@ fn scanned_often() -> PoolSpec {
         reap: true,
         ..pool()
     };
-    pool.limits.scan_interval = SWEEP_INTERVAL.into();
+    pool.limits.scan_interval = SCAN_INTERVAL.into();
     pool
 }
 

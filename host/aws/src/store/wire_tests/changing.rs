@@ -2,7 +2,7 @@
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
-use reeve_core::store::{Committed, Stored, Touch, Touched, Write};
+use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
 use reeve_core::time::Instant;
 use serde_json::{Value, json};
 
@@ -16,15 +16,15 @@ async fn stored(item: &str) -> Stored {
     store.read("chat".into()).await.unwrap().unwrap()
 }
 
-fn delivered() -> Touch {
-    Touch::Delivered {
+fn delivered() -> Refresh {
+    Refresh::Delivered {
         at: Instant::from_ms(120),
         count: 3,
     }
 }
 
-fn heartbeat() -> Touch {
-    Touch::Heartbeat {
+fn heartbeat() -> Refresh {
+    Refresh::Heartbeat {
         at: Instant::from_ms(120),
     }
 }
@@ -113,10 +113,10 @@ async fn where_the_refusal_brings_no_item_it_is_read() {
 }
 
 /// The one request of a refresh that succeeds at once.
-async fn refreshing(touch: Touch) -> Value {
+async fn refreshing(refresh: Refresh) -> Value {
     let (server, store) = scripted(vec![done()]).await;
-    let touched = store.touch("chat".into(), touch).await;
-    assert_eq!(touched, Ok(Touched::Refreshed));
+    let refreshed = store.refresh("chat".into(), refresh).await;
+    assert_eq!(refreshed, Ok(Refreshed::Written));
     let [request] = server.requests().try_into().unwrap();
     body(&request)
 }
@@ -142,8 +142,8 @@ async fn a_refresh_is_one_update_of_its_own_attributes() {
 async fn a_count_is_added_although_a_later_time_is_there() {
     let script = vec![refused_by(&item(5, "host-b", "running")), done()];
     let (server, store) = scripted(script).await;
-    let touched = store.touch("chat".into(), delivered()).await;
-    assert_eq!(touched, Ok(Touched::Refreshed));
+    let refreshed = store.refresh("chat".into(), delivered()).await;
+    assert_eq!(refreshed, Ok(Refreshed::Written));
     let [_, second] = server.requests().try_into().unwrap();
     let body = body(&second);
     assert_eq!(body["UpdateExpression"], "ADD #delivered :added");
@@ -153,7 +153,7 @@ async fn a_count_is_added_although_a_later_time_is_there() {
 #[tokio::test]
 async fn a_hand_out_is_stored_while_the_instance_ends() {
     let at = Instant::from_ms(120);
-    let body = refreshing(Touch::HandedOut { at }).await;
+    let body = refreshing(Refresh::HandedOut { at }).await;
     assert_eq!(
         body["ConditionExpression"],
         "#phase IN (:running, :ending) AND (attribute_not_exists(#handed_out_at) OR #handed_out_at < :at)"
@@ -168,14 +168,14 @@ async fn a_hand_out_is_stored_while_the_instance_ends() {
 async fn a_heartbeat_older_than_the_latest_needs_no_second_request() {
     let script = vec![refused_by(&item(5, "host-b", "running"))];
     let (server, store) = scripted(script).await;
-    let touched = store.touch("chat".into(), heartbeat()).await;
-    assert_eq!(touched, Ok(Touched::Refreshed));
+    let refreshed = store.refresh("chat".into(), heartbeat()).await;
+    assert_eq!(refreshed, Ok(Refreshed::Written));
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_worker_that_does_not_run_is_not_refreshed() {
-    for touch in [delivered(), heartbeat()] {
+    for refresh in [delivered(), heartbeat()] {
         let not_running = item(5, "host-b", "ending");
         let cases = [
             vec![refused_by(&not_running)],
@@ -187,8 +187,8 @@ async fn a_worker_that_does_not_run_is_not_refreshed() {
         ];
         for script in cases {
             let (server, store) = scripted(script).await;
-            let touched = store.touch("chat".into(), touch).await;
-            assert_eq!(touched, Ok(Touched::NotRunning));
+            let refreshed = store.refresh("chat".into(), refresh).await;
+            assert_eq!(refreshed, Ok(Refreshed::NotRunning));
             let operations = server.operations();
             let updates = operations.iter().filter(|name| *name == "updateitem");
             assert_eq!(updates.count(), 1);
@@ -200,6 +200,6 @@ async fn a_worker_that_does_not_run_is_not_refreshed() {
         refused_by(&item(6, "host-b", "ending")),
     ];
     let (_server, store) = scripted(script).await;
-    let touched = store.touch("chat".into(), delivered()).await;
-    assert_eq!(touched, Ok(Touched::NotRunning));
+    let refreshed = store.refresh("chat".into(), delivered()).await;
+    assert_eq!(refreshed, Ok(Refreshed::NotRunning));
 }

@@ -2,18 +2,18 @@
 
 use reeve_core::id::Version;
 use reeve_core::ports::Store;
-use reeve_core::store::{Committed, StoreErrorKind, Touch, Touched};
+use reeve_core::store::{Committed, Refresh, Refreshed, StoreErrorKind};
 use reeve_core::time::{Instant, Millis};
 
 use super::{BRISK, done, refused_by, scripted, store_at, write};
 use crate::store::{ATTEMPTS_MAX, Patience};
 use crate::testing::{SILENCE_MAX, ScriptedServer, Step};
 
-fn counted() -> [Touch; 2] {
+fn counted() -> [Refresh; 2] {
     let at = Instant::from_ms(120);
     [
-        Touch::Delivered { at, count: 1 },
-        Touch::Processed { at, count: 1 },
+        Refresh::Delivered { at, count: 1 },
+        Refresh::Processed { at, count: 1 },
     ]
 }
 
@@ -89,7 +89,7 @@ async fn a_temporary_failure_is_retried_a_few_times() {
 
 #[tokio::test]
 async fn a_count_is_sent_once_whatever_the_response() {
-    for touch in counted() {
+    for refresh in counted() {
         let steps = [
             Step::json_error(400, "ThrottlingException"),
             Step::json_error(500, "InternalServerError"),
@@ -97,7 +97,7 @@ async fn a_count_is_sent_once_whatever_the_response() {
         ];
         for step in steps {
             let (server, store) = scripted(vec![step, done()]).await;
-            assert!(store.touch("chat".into(), touch).await.is_err());
+            assert!(store.refresh("chat".into(), refresh).await.is_err());
             assert_eq!(server.requests().len(), 1);
         }
     }
@@ -106,10 +106,10 @@ async fn a_count_is_sent_once_whatever_the_response() {
 #[tokio::test]
 async fn a_time_may_be_sent_again() {
     let until = Instant::from_ms(120);
-    for touch in [Touch::Heartbeat { at: until }, Touch::Busy { until }] {
+    for refresh in [Refresh::Heartbeat { at: until }, Refresh::Busy { until }] {
         let (server, store) = scripted(vec![Step::HangUp, done()]).await;
-        let touched = store.touch("chat".into(), touch).await;
-        assert_eq!(touched, Ok(Touched::Refreshed));
+        let refreshed = store.refresh("chat".into(), refresh).await;
+        assert_eq!(refreshed, Ok(Refreshed::Written));
         assert_eq!(server.requests().len(), 2);
     }
 }

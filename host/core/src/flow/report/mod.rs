@@ -24,7 +24,7 @@ use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::notice::Step;
 use crate::model::operator::CommandOutcome;
 use crate::model::request::Request;
-use crate::model::store::{StoreError, Touch};
+use crate::model::store::{Refresh, StoreError};
 use crate::model::time::{Instant, Millis};
 use crate::model::token::Secret;
 use crate::turn::Turn;
@@ -57,7 +57,7 @@ enum Heard {
     /// A write of the record ended.
     Written(Option<StoreError>),
     /// The refresh that was sent under this request ended.
-    Refreshed(RequestId, Touch, ReportOutcome),
+    Refreshed(RequestId, Refresh, ReportOutcome),
     /// A scan ended.
     Scanned,
 }

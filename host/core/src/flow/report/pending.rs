@@ -2,7 +2,7 @@
 
 use crate::model::boxes::{ReportOutcome, Reporter, Statement};
 use crate::model::id::{InstanceId, RequestId};
-use crate::model::store::Touch;
+use crate::model::store::Refresh;
 use crate::model::time::Instant;
 use crate::model::token::{Secret, Token};
 
@@ -25,7 +25,7 @@ pub(super) enum WaitsFor {
     /// The reading of the instance that registers.
     Instance(InstanceId),
     /// The end of a refresh of the same kind, then of the refresh that will carry this report.
-    Turn(Touch),
+    Turn(Refresh),
     /// The refresh of the activity that was sent under this request.
     Refresh(RequestId),
     /// The write that makes its token known.

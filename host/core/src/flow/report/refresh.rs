@@ -12,7 +12,7 @@ use crate::effect::Effect;
 use crate::facts::{Facts, WorkerFacts};
 use crate::model::boxes::{Report, ReportOutcome, Reporter, Statement};
 use crate::model::id::RequestId;
-use crate::model::store::Touch;
+use crate::model::store::Refresh;
 use crate::turn::Turn;
 
 impl Reports {
@@ -32,18 +32,18 @@ impl Reports {
         }
         let at = turn.now;
         let refresh = match report {
-            Report::Heartbeat => Touch::Heartbeat { at },
-            Report::Delivered(count) => Touch::Delivered { at, count },
-            Report::Processed(count) => Touch::Processed { at, count },
-            Report::Busy(lasting) => Touch::Busy {
+            Report::Heartbeat => Refresh::Heartbeat { at },
+            Report::Delivered(count) => Refresh::Delivered { at, count },
+            Report::Processed(count) => Refresh::Processed { at, count },
+            Report::Busy(lasting) => Refresh::Busy {
                 until: at + lasting,
             },
         };
         if let Some(pending) = self.pending.get_mut(&request) {
             pending.waits_for = WaitsFor::Turn(refresh);
         }
-        let is_under_way = |sent: &Touch| sent.with(refresh).is_some();
-        if !facts.touches.values().any(is_under_way) {
+        let is_under_way = |sent: &Refresh| sent.with(refresh).is_some();
+        if !facts.refreshes.values().any(is_under_way) {
             self.send_next(facts, turn, refresh);
         }
     }
@@ -54,7 +54,7 @@ impl Reports {
         facts: &mut Facts,
         turn: &mut Turn<'_>,
         request: RequestId,
-        refresh: Touch,
+        refresh: Refresh,
         outcome: ReportOutcome,
     ) {
         let sent_with_it = |pending: &Pending| pending.waits_for == WaitsFor::Refresh(request);
@@ -68,12 +68,12 @@ impl Reports {
     }
 
     /// Sends all waiting reports of this kind as one refresh.
-    fn send_next(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, kind: Touch) {
+    fn send_next(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, kind: Refresh) {
         let in_line = |pending: &Pending| match pending.waits_for {
             WaitsFor::Turn(refresh) => kind.with(refresh).is_some(),
             _ => false,
         };
-        let mut next: Option<(RequestId, Touch)> = None;
+        let mut next: Option<(RequestId, Refresh)> = None;
         for request in self.waiting(in_line) {
             if self.is_of_another_instance(facts, request) {
                 self.accept(facts, turn, request, ReportOutcome::NotRunning, None);
@@ -89,12 +89,12 @@ impl Reports {
                 next = Some((sent_as, all.unwrap_or(refresh)));
             }
         }
-        if let Some((request, touch)) = next {
-            act::refresh_sent(facts, request, touch);
-            turn.effects.push(Effect::Touch {
+        if let Some((request, refresh)) = next {
+            act::refresh_sent(facts, request, refresh);
+            turn.effects.push(Effect::Refresh {
                 worker: facts.id.clone(),
                 request,
-                touch,
+                refresh,
             });
         }
     }

@@ -9,7 +9,7 @@ use crate::happened::Happened;
 use crate::model::id::{InstanceId, RequestId};
 use crate::model::notice::Step;
 use crate::model::response::{NotYet, NotYetCode, Resolution, Response, Route};
-use crate::model::store::Touch;
+use crate::model::store::Refresh;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::{act, route};
@@ -150,11 +150,11 @@ impl Resolve {
             return;
         }
         self.handed_out_told = Some(turn.now);
-        turn.effects.push(Effect::Touch {
+        turn.effects.push(Effect::Refresh {
             worker: facts.id.clone(),
             // No request waits for it.
             request: RequestId::default(),
-            touch: Touch::HandedOut { at: turn.now },
+            refresh: Refresh::HandedOut { at: turn.now },
         });
     }
 }

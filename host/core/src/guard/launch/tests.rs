@@ -174,9 +174,9 @@ fn a_start_or_launch_needs_a_recent_tag_scan() {
     let mut worker = worker();
     worker.scanned_at = None;
     refused(&worker, &Proposal::Launch, Rule::NotScanned);
-    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get()));
+    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SCAN_AGE_MAX.get()));
     permitted(&worker, &Proposal::Launch, MutationKind::Launch);
-    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SWEEP_AGE_MAX.get() - 1));
+    worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SCAN_AGE_MAX.get() - 1));
     refused(&worker, &Proposal::Launch, Rule::NotScanned);
 }
 

@@ -51,7 +51,7 @@ use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::response::{Resolution, Route};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
-use reeve_core::store::{StoreError, Stored, Touch, Touched, Write};
+use reeve_core::store::{Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
 pub use violation::{Guarantee, Violation};
@@ -332,20 +332,20 @@ impl Checks {
     }
 
     /// Notes activity that a host sent to the store.
-    pub(super) fn touched(
+    pub(super) fn refreshed(
         &mut self,
         at: Instant,
         worker: &WorkerId,
-        touch: Touch,
-        result: &Result<Touched, StoreError>,
+        refresh: Refresh,
+        result: &Result<Refreshed, StoreError>,
     ) {
-        if matches!(touch, Touch::Heartbeat { .. }) {
+        if matches!(refresh, Refresh::Heartbeat { .. }) {
             self.boxes.heard(worker, at);
         }
         match result {
-            Ok(Touched::Refreshed) => self.uses.touched(worker, touch, at),
-            Ok(Touched::NotRunning) => {}
-            Err(_) => self.uses.missed(worker, touch),
+            Ok(Refreshed::Written) => self.uses.refreshed(worker, refresh, at),
+            Ok(Refreshed::NotRunning) => {}
+            Err(_) => self.uses.missed(worker, refresh),
         }
     }
 

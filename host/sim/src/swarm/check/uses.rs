@@ -5,7 +5,7 @@
 use reeve_core::cloud::Mutation;
 use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::restart::{Initiator, Restart, RestartStage};
-use reeve_core::store::{Activity, Adopted, Touch};
+use reeve_core::store::{Activity, Adopted, Refresh};
 use reeve_core::time::{Instant, Millis};
 
 use super::super::fault::Fault;
@@ -63,15 +63,15 @@ impl Uses {
     }
 
     /// Notes a use that the store confirmed.
-    pub(super) fn touched(&mut self, worker: &WorkerId, touch: Touch, at: Instant) {
-        if let Touch::Busy { until } = touch {
+    pub(super) fn refreshed(&mut self, worker: &WorkerId, refresh: Refresh, at: Instant) {
+        if let Refresh::Busy { until } = refresh {
             self.held.insert(worker.clone(), (until, at));
         }
     }
 
     /// Notes a delivery that the store did not confirm.
-    pub(super) fn missed(&mut self, worker: &WorkerId, touch: Touch) {
-        if let Touch::Delivered { count, .. } = touch {
+    pub(super) fn missed(&mut self, worker: &WorkerId, refresh: Refresh) {
+        if let Refresh::Delivered { count, .. } = refresh {
             *self.missed.entry(worker.clone()).or_default() += count;
         }
     }

@@ -35,7 +35,7 @@ enum Class {
     Route,
     /// In the core's order.
     Commit,
-    Touch,
+    Refresh,
     ReadRecord,
     Query,
     Probe,
@@ -51,7 +51,7 @@ impl Class {
             Effect::Journal(_) => Self::Journal,
             Effect::Withdraw(_) | Effect::Publish(_) => Self::Route,
             Effect::Commit { .. } => Self::Commit,
-            Effect::Touch { .. } => Self::Touch,
+            Effect::Refresh { .. } => Self::Refresh,
             Effect::ReadRecord(_) => Self::ReadRecord,
             Effect::Query { .. } => Self::Query,
             Effect::Probe { .. } => Self::Probe,

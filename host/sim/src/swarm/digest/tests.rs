@@ -2,7 +2,7 @@ use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::event::{Timer, WorkerTimer};
 use reeve_core::guard::Rule;
 use reeve_core::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::{Age, Input, retry_ip};
 use reeve_core::response::{NotYet, NotYetCode, Resolution, Response};
@@ -34,12 +34,12 @@ fn digests(steps: &[&[Effect]]) -> Digests {
     digested(steps).digests
 }
 
-fn journal(worker: &str, decision: u64, entry: Entry) -> Effect {
-    Effect::Journal(Record {
+fn journal(worker: &str, decision: u64, content: Content) -> Effect {
+    Effect::Journal(Entry {
         at: AT,
         worker: worker.into(),
         decision: DecisionId::new(decision),
-        entry,
+        content,
     })
 }
 
@@ -48,7 +48,7 @@ fn vetoed(worker: &str, decision: u64, text: &str) -> Effect {
     let mut veto: reeve_core::guard::Veto = serde_json::from_str(veto).unwrap();
     assert_eq!(veto.rule, Rule::InUse);
     veto.text = text.to_owned();
-    journal(worker, decision, Entry::Vetoed(veto))
+    journal(worker, decision, Content::Vetoed(veto))
 }
 
 /// A failed decision of a policy whose component has the digest of this text.
@@ -68,7 +68,7 @@ fn decided(worker: &str, decision: u64, component: &str, fuel_used: u64) -> Effe
         }),
         fuel_used,
     };
-    journal(worker, decision, Entry::Decided(Box::new(made)))
+    journal(worker, decision, Content::Decided(Box::new(made)))
 }
 
 fn notice(worker: &str, text: &str) -> Effect {

@@ -39,7 +39,7 @@ fn a_paused_worker_is_not_launched_adopted_or_pointed_at_until_resumed() {
     assert_eq!(rig.expect_not_yet(MINUTE), NotYetCode::Paused);
     assert_eq!(rig.record().record.adopted, None);
     let intents = rig.journal(0).iter();
-    let intents = intents.filter(|record| matches!(record.entry, Entry::Intent { .. }));
+    let intents = intents.filter(|entry| matches!(entry.content, Content::Intent { .. }));
     assert_eq!(intents.count(), 0);
 
     assert_eq!(rig.command(Command::Resume), Ok(CommandOutcome::Resumed));

@@ -16,7 +16,7 @@ use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{
-    Activity, Adopted, Committed, How, Phase, StoreError, Stored, Touch, WorkerRecord,
+    Activity, Adopted, Committed, How, Phase, Refresh, StoreError, Stored, WorkerRecord,
 };
 use reeve_sim::engine::statement;
 
@@ -32,7 +32,7 @@ pub(crate) struct Desk {
     /// The write that the store has not answered.
     pub(crate) writing: Option<WorkerRecord>,
     /// The refreshes of activity that the store has not answered, oldest first.
-    pub(crate) touches: Vec<(RequestId, Touch)>,
+    pub(crate) refreshes: Vec<(RequestId, Refresh)>,
     /// The queries that the cloud has not answered.
     pub(crate) queries: Vec<Query>,
     pub(crate) receipts: Vec<(RequestId, Receipt)>,
@@ -64,7 +64,7 @@ impl Desk {
             now: BEGINS,
             stored: stored.unwrap_or_default(),
             writing: None,
-            touches: Vec::new(),
+            refreshes: Vec::new(),
             queries: Vec::new(),
             receipts: Vec::new(),
             notices: Vec::new(),
@@ -92,7 +92,9 @@ impl Desk {
                     let sent = then.map(|permit| (permit.decision(), permit.into_mutation()));
                     self.sent = sent.or(self.sent.take());
                 }
-                Effect::Touch { request, touch, .. } => self.touches.push((request, touch)),
+                Effect::Refresh {
+                    request, refresh, ..
+                } => self.refreshes.push((request, refresh)),
                 Effect::Query { query, .. } => self.queries.push(query),
                 Effect::Respond {
                     request,

@@ -5,7 +5,7 @@ use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 use reeve_core::spec::FleetSpec;
 use reeve_sim::store::MemoryStore;
 
@@ -102,7 +102,7 @@ impl Estate {
         assert_eq!(pointer, Some(HOME));
     }
 
-    fn records(&self) -> impl Iterator<Item = &Record> {
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
         (0..self.rig.host_count()).flat_map(|host| self.rig.journal(host))
     }
 
@@ -111,12 +111,12 @@ impl Estate {
         let mut ended = Vec::new();
         for host in 0..self.rig.host_count() {
             let journal = self.rig.journal(host);
-            for record in journal {
-                let Entry::Intent { mutation, .. } = &record.entry else {
+            for entry in journal {
+                let Content::Intent { mutation, .. } = &entry.content else {
                     continue;
                 };
-                let is_outcome = |it: &&Record| {
-                    it.decision == record.decision && matches!(it.entry, Entry::Outcome(_))
+                let is_outcome = |it: &&Entry| {
+                    it.decision == entry.decision && matches!(it.content, Content::Outcome(_))
                 };
                 let is_pointer = matches!(mutation, Mutation::WritePointer { .. });
                 if !is_pointer && journal.iter().any(|it| is_outcome(&it)) {
@@ -131,8 +131,8 @@ impl Estate {
     /// How often this rule refused.
     pub(crate) fn vetoes(&self, rule: Rule) -> usize {
         let is_by =
-            |record: &&Record| matches!(&record.entry, Entry::Vetoed(veto) if veto.rule == rule);
-        self.records().filter(is_by).count()
+            |entry: &&Entry| matches!(&entry.content, Content::Vetoed(veto) if veto.rule == rule);
+        self.entries().filter(is_by).count()
     }
 
     /// Since when the first host takes this instance for an orphan.

@@ -4,7 +4,7 @@ use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::facts::{WorkerFacts, WorkerStatus};
 use reeve_core::fleet::Fleet;
 use reeve_core::id::InstanceId;
-use reeve_core::journal::Entry;
+use reeve_core::journal::Content;
 use reeve_core::notice::{Notice, Step};
 use reeve_core::store::{Committed, Stored, WorkerRecord, Write};
 
@@ -32,9 +32,9 @@ impl Rig {
 
     /// The mutations that the host announced, in order.
     pub(crate) fn mutations(&self) -> Vec<Mutation> {
-        let entries = self.journal(0).iter().map(|record| &record.entry);
+        let entries = self.journal(0).iter().map(|entry| &entry.content);
         let intents = entries.filter_map(|entry| match entry {
-            Entry::Intent { mutation, .. } => Some(mutation.clone()),
+            Content::Intent { mutation, .. } => Some(mutation.clone()),
             _ => None,
         });
         intents.collect()

@@ -88,12 +88,12 @@ async fn a_store_that_may_only_be_read_refuses_changes_and_is_read() {
     store.commit(write("chat", 0, "a")).await.unwrap();
     store.call(Execute("PRAGMA query_only = ON")).await.unwrap();
     let worker = || WorkerId::from("chat");
-    let touch = Touch::Heartbeat {
+    let refresh = Refresh::Heartbeat {
         at: Instant::from_ms(1),
     };
     let errors = [
         store.commit(write("chat", 1, "b")).await.unwrap_err(),
-        store.touch(worker(), touch).await.unwrap_err(),
+        store.refresh(worker(), refresh).await.unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.kind, StoreErrorKind::NotWritable, "{error}");

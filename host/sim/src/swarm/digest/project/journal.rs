@@ -1,21 +1,21 @@
 //! A line of the journal.
 
 use reeve_core::decision::{Decision, Ruling};
-use reeve_core::journal::{Entry, Record};
+use reeve_core::journal::{Content, Entry};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::point::Verdict;
 
 use super::super::line::{Class, Line};
 use super::{cloud, record};
 
-pub(super) fn line(written: &Record) -> Line {
+pub(super) fn line(written: &Entry) -> Line {
     let mut line = Line::about("journal", Class::Journal, &written.worker);
     line.number("at", written.at.as_ms());
     line.decision("decision", written.decision);
-    match &written.entry {
-        Entry::Decided(made) => line.object("decided", |line| decided(line, made)),
-        Entry::Ruled(ruling) => line.object("ruled", |line| ruled(line, ruling)),
-        Entry::Intent {
+    match &written.content {
+        Content::Decided(made) => line.object("decided", |line| decided(line, made)),
+        Content::Ruled(ruling) => line.object("ruled", |line| ruled(line, ruling)),
+        Content::Intent {
             generation,
             epoch,
             mutation,
@@ -24,13 +24,13 @@ pub(super) fn line(written: &Record) -> Line {
             line.number("epoch", epoch.get());
             cloud::mutation(line, mutation);
         }),
-        Entry::Vetoed(veto) => line.object("vetoed", |line| {
+        Content::Vetoed(veto) => line.object("vetoed", |line| {
             line.text("rule", veto.rule.as_str());
             line.text("text", &veto.text);
         }),
-        Entry::Outcome(result) => line.object("outcome", |line| cloud::outcome(line, result)),
-        Entry::Commanded(told) => line.object("commanded", |line| command(line, told)),
-        Entry::Answered(result) => line.object("answered", |line| done_or_refused(line, result)),
+        Content::Outcome(result) => line.object("outcome", |line| cloud::outcome(line, result)),
+        Content::Commanded(told) => line.object("commanded", |line| command(line, told)),
+        Content::Answered(result) => line.object("answered", |line| done_or_refused(line, result)),
     }
     line
 }

@@ -14,7 +14,7 @@ use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::notice::{Level, Notice};
 use reeve_core::point::{Input, Reason};
 use reeve_core::response::Route;
-use reeve_core::store::{Touch, Write};
+use reeve_core::store::{Refresh, Write};
 use reeve_core::time::Instant;
 
 use super::line::{Class, Line};
@@ -38,7 +38,7 @@ pub(super) fn lines(effect: &Effect) -> Vec<Line> {
             target,
         } => lines.push(probe(worker, instance, *asked_at, target)),
         Effect::Decide(asked) => lines.push(question(asked)),
-        Effect::Journal(record) => lines.push(journal::line(record)),
+        Effect::Journal(entry) => lines.push(journal::line(entry)),
         Effect::ReadRecord(worker) => {
             lines.push(Line::about("read-record", Class::Set, worker));
         }
@@ -46,11 +46,11 @@ pub(super) fn lines(effect: &Effect) -> Vec<Line> {
             lines.push(commit(write));
             lines.extend(then.as_ref().map(mutation));
         }
-        Effect::Touch {
+        Effect::Refresh {
             worker,
             request,
-            touch: refresh,
-        } => lines.push(touch(worker, *request, refresh)),
+            refresh,
+        } => lines.push(activity(worker, *request, refresh)),
         Effect::Timer { at, timer: which } => lines.push(timer(*at, which)),
         Effect::Respond {
             worker,
@@ -131,15 +131,15 @@ fn mutation(permit: &Permit) -> Line {
     line
 }
 
-fn touch(worker: &WorkerId, request: RequestId, touch: &Touch) -> Line {
+fn activity(worker: &WorkerId, request: RequestId, refresh: &Refresh) -> Line {
     let mut line = Line::about("activity", Class::Set, worker);
     line.number("request", request.get());
-    let (what, at, count) = match touch {
-        Touch::HandedOut { at } => ("handed-out", at, None),
-        Touch::Delivered { at, count } => ("delivered", at, Some(*count)),
-        Touch::Processed { at, count } => ("processed", at, Some(*count)),
-        Touch::Heartbeat { at } => ("heartbeat", at, None),
-        Touch::Busy { until } => ("busy-until", until, None),
+    let (what, at, count) = match refresh {
+        Refresh::HandedOut { at } => ("handed-out", at, None),
+        Refresh::Delivered { at, count } => ("delivered", at, Some(*count)),
+        Refresh::Processed { at, count } => ("processed", at, Some(*count)),
+        Refresh::Heartbeat { at } => ("heartbeat", at, None),
+        Refresh::Busy { until } => ("busy-until", until, None),
     };
     line.number(what, at.as_ms());
     line.maybe_number("count", count);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use reeve_core::id::WorkerId;
-use reeve_core::store::{Phase, StoreError, Touch, Touched};
+use reeve_core::store::{Phase, Refresh, Refreshed, StoreError};
 use reeve_core::time::Instant;
 
 use super::DynamoStore;
@@ -13,7 +13,7 @@ use super::item::{is_in_phase, number, text};
 use super::request::{Change, Tried};
 
 /// The attributes that a refresh changes.
-struct Refresh {
+struct Attributes {
     /// The time's attribute and value.
     time: (&'static str, Instant),
     /// The count's attribute and the number to add. `None`: this activity has no count.
@@ -27,50 +27,53 @@ impl DynamoStore {
     /// the count is added alone, because those deliveries still happened.
     ///
     /// A step that adds is sent once: a retry after a lost response would count twice.
-    pub(super) async fn touch_one(
+    pub(super) async fn refresh_one(
         &self,
         worker: &WorkerId,
-        touch: Touch,
-    ) -> Result<Touched, StoreError> {
+        refresh: Refresh,
+    ) -> Result<Refreshed, StoreError> {
         let doing = format!("refresh the activity of {worker}");
-        let refresh = Refresh::of(touch);
-        let client = match refresh.count {
+        let attributes = Attributes::of(refresh);
+        let client = match attributes.count {
             Some(_) => &self.clients.once,
             None => &self.clients.repeating,
         };
-        let item = match self.update(client, worker, refresh.whole(), &doing).await? {
-            Tried::Done => return Ok(Touched::Refreshed),
+        let item = match self
+            .update(client, worker, attributes.whole(), &doing)
+            .await?
+        {
+            Tried::Done => return Ok(Refreshed::Written),
             Tried::Refused(item) => item,
         };
         if !item
             .as_ref()
-            .is_some_and(|item| is_in_phase(item, touch.phases()))
+            .is_some_and(|item| is_in_phase(item, refresh.phases()))
         {
-            return Ok(Touched::NotRunning);
+            return Ok(Refreshed::NotRunning);
         }
-        let Some(count_alone) = refresh.count_alone() else {
-            return Ok(Touched::Refreshed);
+        let Some(count_alone) = attributes.count_alone() else {
+            return Ok(Refreshed::Written);
         };
         match self.update(client, worker, count_alone, &doing).await? {
-            Tried::Done => Ok(Touched::Refreshed),
-            Tried::Refused(_) => Ok(Touched::NotRunning),
+            Tried::Done => Ok(Refreshed::Written),
+            Tried::Refused(_) => Ok(Refreshed::NotRunning),
         }
     }
 }
 
-impl Refresh {
-    fn of(touch: Touch) -> Self {
-        let (time, count) = match touch {
-            Touch::HandedOut { at } => (("handed_out_at", at), None),
-            Touch::Delivered { at, count } => (("delivered_at", at), Some(("delivered", count))),
-            Touch::Processed { at, count } => (("processed_at", at), Some(("processed", count))),
-            Touch::Heartbeat { at } => (("heartbeat_at", at), None),
-            Touch::Busy { until } => (("busy_until", until), None),
+impl Attributes {
+    fn of(refresh: Refresh) -> Self {
+        let (time, count) = match refresh {
+            Refresh::HandedOut { at } => (("handed_out_at", at), None),
+            Refresh::Delivered { at, count } => (("delivered_at", at), Some(("delivered", count))),
+            Refresh::Processed { at, count } => (("processed_at", at), Some(("processed", count))),
+            Refresh::Heartbeat { at } => (("heartbeat_at", at), None),
+            Refresh::Busy { until } => (("busy_until", until), None),
         };
         Self {
             time,
             count,
-            phases: touch.phases(),
+            phases: refresh.phases(),
         }
     }
 
