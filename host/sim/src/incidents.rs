@@ -76,6 +76,7 @@ pub(crate) fn pool_spec() -> PoolSpec {
         boxes: None,
         health: None,
         limits: Limits::default(),
+        heartbeats_are_use: false,
     }
 }
 
@@ -84,5 +85,6 @@ pub(crate) fn worker_spec() -> WorkerSpec {
         pool: pool(),
         tag_value: TAG.1.to_owned(),
         pointer: pointer(),
+        wish: Default::default(),
     }
 }

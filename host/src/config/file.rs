@@ -6,7 +6,9 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::demand::Statistic;
 use reeve_core::health::{HealthSpec, RestartRule};
 use reeve_core::notice::Level;
-use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy};
+use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy, Wish};
+
+use serde::{Deserialize, Serialize};
 
 use super::kind::{
     Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
@@ -174,6 +176,11 @@ section! {
         usual restart: Choice<RestartBy> = "stop-start";
         /// Whether the `reap` policy is asked at each scan.
         default reap: Flag = false;
+        // "hand-outs" and "reports" cannot be left out: recent activity is never reaped (G5).
+        /// What counts as use of an instance: "hand-outs" of its address and "reports" of work always do.
+        /// "heartbeats" of its box do for workers that take their work from a queue: they run until their box
+        /// goes silent.
+        default r#use: List<Choice<Use>, 3> = Use::always();
         // Offsets in use range from UTC-12 to UTC+14.
         /// Local time for rules about hours of the day, in minutes east of UTC, the same all year.
         usual utc_offset_min: Number<i16, -720, 840> = 0;
@@ -185,6 +192,25 @@ section! {
         section health: Health;
         section demand: Demand;
         sections policy: Policy = "resolve";
+    }
+}
+
+/// What counts as use of an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum Use {
+    HandOuts,
+    Reports,
+    Heartbeats,
+}
+
+impl Use {
+    /// What always counts.
+    pub(in crate::config) const ALWAYS: [Self; 2] = [Self::HandOuts, Self::Reports];
+
+    fn always() -> Vec<At<Self>> {
+        let at = |value| At { value, span: 0..0 };
+        Self::ALWAYS.map(at).into()
     }
 }
 
@@ -217,7 +243,8 @@ section! {
         /// How long a caller who named no `wait` is kept: five looks for an address half a second apart, and
         /// the cloud's replies.
         default pass_ms_max: Ms<100, 300_000> = spec::Limits::default().pass_max;
-        /// An instance with newer activity is never reaped (G5).
+        /// An instance with newer activity is never reaped (G5). For as long after its last caller was turned away
+        /// the host goes on bringing the worker up: a webhook asks once.
         default idle_ms_min: Ms<1_000, 604_800_000> = spec::Limits::default().idle_min;
         /// How long "no such id" after a launch counts as "not visible yet". EC2 asks to retry from seconds to
         /// minutes.
@@ -348,6 +375,9 @@ section! {
         /// The value of the tag on its instances. No two workers of a region share one. The worker's name by
         /// default.
         set tag_value: TagValue = "chat";
+        /// When it is to run: "on-demand", while callers ask for it, or "running", always. The host brings a
+        /// "running" worker up without a caller, and never reaps it.
+        default wanted: Choice<Wish> = Wish::default();
         /// An SSM parameter in the pool's region. No two workers share one.
         required pointer: PointerText = "/workers/chat/instance";
     }

@@ -135,7 +135,7 @@ impl<'a, 'f> Table<'a, 'f> {
     }
 
     fn get(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.entries?.get(name)
+        self.entries?.get(key_name(name))
     }
 
     /// A key that the file must have. A missing one is a finding, and has its example.
@@ -249,6 +249,11 @@ fn of_example<K: Kind>(example: &str) -> K::Value {
     K::read(&mut findings, &parsed.get_ref()["it"]).expect("an example is accepted")
 }
 
+/// The name of a key in the file. A name that Rust reserves has a mark in the table.
+pub(super) fn key_name(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
 /// How the sample shows a default.
 pub(super) fn default<K: Show>(value: &K::Value) -> Shown {
     Shown::Default(K::show(value))
@@ -296,7 +301,7 @@ macro_rules! section {
 
             fn keys() -> Vec<Key> {
                 vec![$( Key {
-                    name: stringify!($key),
+                    name: section::key_name(stringify!($key)),
                     text: &[$($about),*],
                     range: section!(@range $form $kind),
                     shown: section!(@shown $form $kind $(, $shown)? $(, $table)?),

@@ -94,6 +94,7 @@ fn fleet() -> FleetSpec {
         pool: incidents::pool(),
         tag_value: FRESH.to_owned(),
         pointer: PointerName::from("/batch/gpu/instance_id"),
+        wish: Default::default(),
     };
     fleet.workers.insert(WorkerId::from(FRESH), fresh);
     fleet

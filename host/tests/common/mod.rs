@@ -150,11 +150,13 @@ pub(crate) fn spec() -> FleetSpec {
         health: None,
         boxes: None,
         limits: Default::default(),
+        heartbeats_are_use: false,
     };
     let worker = WorkerSpec {
         pool: PoolName::from("gpu"),
         tag_value: "chat".to_owned(),
         pointer: PointerName::from(POINTER),
+        wish: Default::default(),
     };
     FleetSpec {
         name: "test".to_owned(),

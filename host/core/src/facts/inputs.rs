@@ -94,7 +94,8 @@ impl WorkerFacts {
         let last_activity = handed_out
             .max(activity.delivered_at)
             .max(activity.processed_at)
-            .max(self.asked_at.filter(|_| is_adopted));
+            .max(self.asked_at.filter(|_| is_adopted))
+            .max(self.heartbeat_as_use().filter(|_| is_adopted));
         let work_in_flight = if is_adopted { self.work_in_flight() } else { 0 };
         let busy_remaining = activity.busy_until.map(|until| until.since(now));
         let role = match &self.adopted {

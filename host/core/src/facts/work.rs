@@ -3,6 +3,7 @@
 
 use super::WorkerFacts;
 use crate::model::id::InstanceId;
+use crate::model::spec::Wish;
 use crate::model::store::Activity;
 use crate::model::time::{Instant, Millis};
 
@@ -29,6 +30,19 @@ impl WorkerFacts {
             at.filter(|at| *at >= adopted.since)
         });
         here.max(anywhere)
+    }
+
+    /// When the box of the adopted instance last sent a heartbeat, if its pool counts heartbeats as
+    /// use. A time before the adoption belongs to another instance.
+    pub fn heartbeat_as_use(&self) -> Option<Instant> {
+        let adopted = self.adopted.as_ref()?;
+        let at = self.record.activity().heartbeat_at;
+        at.filter(|at| self.pool.heartbeats_are_use && *at >= adopted.since)
+    }
+
+    /// Whether the worker is to run although nobody asks for it.
+    pub fn is_wanted_running(&self) -> bool {
+        self.spec.wish == Wish::Running
     }
 
     /// Until when a cycling worker gets no instance: 60 s after the third unserved instance in a

@@ -225,6 +225,7 @@ impl Reap {
                 (state.is_live() || state == InstanceState::Stopped)
                     && is_due(id)
                     && facts.owns(id)
+                    && !(facts.is_wanted_running() && facts.is_adopted(id))
                     && Some(id) != draining.as_ref()
             })
             .map(|known| known.instance.id.clone())

@@ -76,12 +76,14 @@ impl Scene<'_> {
             self.is_not_at_work(id)?;
         }
         match worker.handed_out_at(id) {
-            None if reaping.reason_code == IDLE => Err(Veto::new(
-                Rule::NeverHandedOut,
-                format!(
-                    "{id} was never handed out: it is unreachable, not idle, and no demand can show"
-                ),
-            )),
+            None if reaping.reason_code == IDLE && !worker.pool.heartbeats_are_use => {
+                Err(Veto::new(
+                    Rule::NeverHandedOut,
+                    format!(
+                        "{id} was never handed out: it is unreachable, not idle, and no demand can show"
+                    ),
+                ))
+            }
             Some(at) if self.now.since(at) < limits.idle_min => Err(Veto::new(
                 Rule::RecentActivity,
                 format!(
@@ -94,11 +96,15 @@ impl Scene<'_> {
         }
     }
 
-    /// G5, by the reports in the record. The store tests this again in the write that marks the
+    /// G5, by the worker's wish and by the reports in the record. The store tests this again in the write that marks the
     /// end.
     fn is_not_at_work(&self, id: &InstanceId) -> Result<(), Veto> {
         let worker = self.facts;
         let activity = worker.record.activity();
+        if worker.is_wanted_running() {
+            let text = format!("{id} is the worker's, which is wanted running");
+            return Err(Veto::new(Rule::WantedRunning, text));
+        }
         self.is_not_held_busy(id)?;
         let work = worker.work_in_flight();
         if work > 0 {
@@ -110,7 +116,10 @@ impl Scene<'_> {
             return Err(Veto::new(Rule::InUse, text));
         }
         let idle_min = worker.pool.limits.idle_min;
-        let used_at = activity.delivered_at.max(activity.processed_at);
+        let used_at = activity
+            .delivered_at
+            .max(activity.processed_at)
+            .max(worker.heartbeat_as_use());
         match used_at.max(worker.asked_at) {
             Some(at) if self.now.since(at) < idle_min => Err(Veto::new(
                 Rule::RecentActivity,

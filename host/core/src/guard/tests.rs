@@ -34,11 +34,13 @@ pub(crate) fn worker() -> WorkerFacts {
         health: None,
         boxes: None,
         limits: Limits::default(),
+        heartbeats_are_use: false,
     };
     let spec = WorkerSpec {
         pool: "gpu".into(),
         tag_value: TAG_VALUE.to_owned(),
         pointer: PointerName::from("/gpu"),
+        wish: Default::default(),
     };
     let remembered = Remembered {
         stored: Some(Stored::default()),

@@ -65,6 +65,9 @@ pub struct PoolSpec {
     pub restart_by: RestartBy,
     /// Whether the host asks the `reap` policy on each scan.
     pub reap: bool,
+    /// Whether the heartbeats of a registered box count as use, next to hand-outs and reports (G5).
+    /// For workers that take their work from a queue, which nobody asks the host for.
+    pub heartbeats_are_use: bool,
     /// The offset of local time from UTC, for rules about hours of the day.
     pub utc_offset: UtcOffset,
     /// The demand metric; `None` if demand is unavailable. The host reads it only if it asks the
@@ -139,6 +142,19 @@ pub struct WorkerSpec {
     pub tag_value: String,
     /// The pointer that names the worker's instance.
     pub pointer: PointerName,
+    /// When the worker is to run.
+    pub wish: Wish,
+}
+
+/// When a worker is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    /// While callers ask for it.
+    #[default]
+    OnDemand,
+    /// Always: the host brings it up without a caller, and never reaps it (V6).
+    Running,
 }
 
 /// The limits of one pool, which hold whatever its policies say.
@@ -150,7 +166,9 @@ pub struct Limits {
     /// How long a resolve waits if the caller names no `wait`. 5 s: five readings of the address,
     /// half a second apart, and the cloud's response times.
     pub pass_max: Millis,
-    /// An instance with activity newer than this is never stopped (G5). 10 minutes.
+    /// An instance with activity newer than this is never stopped (G5). A worker whose last caller
+    /// was turned away is brought up for as long (V6): a webhook asks once, and capacity may come
+    /// back minutes later. 10 minutes.
     pub idle_min: Millis,
     /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to
     /// retry "from seconds to minutes" (developer guide, "Eventual consistency").

@@ -78,6 +78,8 @@ pub enum Rule {
     ComesUp,
     /// G5: the box holds a busy lease.
     HeldBusy,
+    /// V6: the worker is wanted running, so its instance is not reaped.
+    WantedRunning,
     /// G5: the instance has deliveries that are not processed.
     WorkInFlight,
     /// G5: callers are being sent to the instance, or requests for it are pending.
@@ -135,6 +137,7 @@ impl Rule {
             Self::RestartWindow => "restart-window",
             Self::ComesUp => "comes-up",
             Self::HeldBusy => "held-busy",
+            Self::WantedRunning => "wanted-running",
             Self::WorkInFlight => "work-in-flight",
             Self::InUse => "in-use",
             Self::StaleReading => "stale-reading",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reeve_core::boxes::ProofKind;
 use reeve_core::id::{PointerName, WorkerId};
-use reeve_core::spec::{BoxSpec, RestartBy};
+use reeve_core::spec::{BoxSpec, RestartBy, Wish};
 use reeve_core::time::Millis;
 
 use super::words::{Line, ScriptError};
@@ -25,9 +25,11 @@ enum Key {
     RestartWindow,
     IdleLimit,
     Boxes,
+    Use,
+    Wanted,
 }
 
-const KEYS: [(&str, Key); 11] = [
+const KEYS: [(&str, Key); 13] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -39,6 +41,8 @@ const KEYS: [(&str, Key); 11] = [
     ("restart-window", Key::RestartWindow),
     ("idle-limit", Key::IdleLimit),
     ("boxes", Key::Boxes),
+    ("use", Key::Use),
+    ("wanted", Key::Wanted),
 ];
 
 /// Reads a line of `setting`.
@@ -90,6 +94,14 @@ pub(super) fn line(
             ];
             system.boxes = Some(line.one_of(&kinds)?);
             system.pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
+        }
+        Key::Use => {
+            line.expect("heartbeats")?;
+            system.pool.heartbeats_are_use = true;
+        }
+        Key::Wanted => {
+            let wishes = [("running", Wish::Running), ("on-demand", Wish::OnDemand)];
+            system.spec.wish = line.one_of(&wishes)?;
         }
     }
     line.end()

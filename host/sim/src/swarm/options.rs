@@ -11,7 +11,7 @@ use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{
-    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, WorkerSpec,
+    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, Wish, WorkerSpec,
 };
 use reeve_core::time::{Millis, UtcOffset};
 
@@ -62,6 +62,10 @@ pub struct PoolOptions {
     pub reap: bool,
     /// Whether its boxes register.
     pub boxes: bool,
+    /// When its workers are to run. After the trouble nobody asks for those that are always to run.
+    pub wish: Wish,
+    /// Whether the heartbeats of its boxes count as use.
+    pub heartbeats_are_use: bool,
     /// Whether its demand is measured.
     pub demand: bool,
     /// How the health of its workers is checked; `None`: not at all.
@@ -111,6 +115,12 @@ impl Options {
             }
             pool.health = (between(0, 2) == 0).then(|| health(&mut between, &pool.compute));
         }
+        for pool in &mut pools {
+            if between(0, 3) == 0 {
+                pool.wish = Wish::Running;
+            }
+            pool.heartbeats_are_use = pool.boxes && between(0, 2) == 0;
+        }
         Self {
             seed,
             hosts,
@@ -133,10 +143,29 @@ impl Options {
             pools: pools
                 .map(|(place, pool)| (pool_name(place), pool.spec()))
                 .collect(),
-            workers: self.workers.iter().enumerate().map(worker).collect(),
+            workers: self
+                .workers
+                .iter()
+                .enumerate()
+                .map(|it| self.worker(it))
+                .collect(),
             budget: Budget::default(),
             lease: LEASE,
         }
+    }
+
+    fn worker(&self, (place, pool): (usize, &usize)) -> (WorkerId, WorkerSpec) {
+        let name = format!("w{}", place + 1);
+        let spec = WorkerSpec {
+            pool: pool_name(*pool),
+            tag_value: format!("{name}-instance"),
+            pointer: PointerName::new(format!("/swarm/{name}")),
+            wish: self
+                .pools
+                .get(*pool)
+                .map_or_else(Wish::default, |pool| pool.wish),
+        };
+        (WorkerId::new(name), spec)
     }
 }
 
@@ -151,6 +180,8 @@ impl PoolOptions {
             boxes: between(0, 1) > 0,
             demand: between(0, 2) == 0,
             health: None,
+            wish: Wish::OnDemand,
+            heartbeats_are_use: false,
             idle_min: Millis::from_secs(60 * between(1, 10)),
             drain: Millis::from_secs(between(0, 40)),
             orphan_grace: Millis::from_secs(60 * between(1, 10)),
@@ -202,6 +233,7 @@ impl PoolOptions {
                 worker_budget: self.budget,
                 ..Limits::default()
             },
+            heartbeats_are_use: self.heartbeats_are_use,
         }
     }
 }
@@ -259,16 +291,6 @@ pub(super) fn pool_name(place: usize) -> PoolName {
     PoolName::new(format!("pool-{}", place + 1))
 }
 
-fn worker((place, pool): (usize, &usize)) -> (WorkerId, WorkerSpec) {
-    let name = format!("w{}", place + 1);
-    let spec = WorkerSpec {
-        pool: pool_name(*pool),
-        tag_value: format!("{name}-instance"),
-        pointer: PointerName::new(format!("/swarm/{name}")),
-    };
-    (WorkerId::new(name), spec)
-}
-
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = if self.shared_store {
@@ -288,7 +310,7 @@ impl fmt::Display for Options {
             let on = |is_on: bool, what| if is_on { what } else { "" };
             writeln!(
                 f,
-                "  {}: {}, policies {}, restart {:?}{}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
+                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
                 pool_name(place),
                 if pool.compute.is_ec2() {
                     "EC2"
@@ -299,6 +321,8 @@ impl fmt::Display for Options {
                 pool.restart_by,
                 on(pool.reap, ", reap"),
                 on(pool.boxes, ", boxes"),
+                on(pool.heartbeats_are_use, " whose heartbeats are use"),
+                on(pool.wish == Wish::Running, ", wanted running"),
                 on(pool.demand, ", demand"),
                 pool.health.as_ref().map_or(String::new(), told_of_health),
                 pool.idle_min,

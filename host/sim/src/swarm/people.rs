@@ -8,7 +8,7 @@ use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::InstanceState;
 use reeve_core::response::Resolution;
-use reeve_core::spec::FleetSpec;
+use reeve_core::spec::{FleetSpec, Wish};
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
@@ -73,7 +73,13 @@ impl Estate<'_> {
     /// Lets a user ask, deliver or fall silent.
     pub(super) fn user_acts(&mut self, user: usize) {
         if self.chance.is_calm {
-            // After the trouble, every user asks for its worker again and again.
+            // After the trouble, every user asks for its worker again and again, except for a
+            // worker that is to run although nobody asks (V6).
+            let worker = &self.people.users[user].worker;
+            let spec = self.spec.workers.get(worker);
+            if spec.is_some_and(|spec| spec.wish == Wish::Running) {
+                return;
+            }
             self.ask(user);
             let again = self.chance.millis(Stream::Users, 5_000, 15_000);
             return self.queue.put(self.now + again, Due::User(user));

@@ -47,6 +47,7 @@ fn worker(number: usize) -> (WorkerId, WorkerSpec) {
         pool: incidents::pool(),
         tag_value: format!("tag-{number}"),
         pointer: format!("/pointer/{number}").as_str().into(),
+        wish: Default::default(),
     };
     (name(number), worker)
 }

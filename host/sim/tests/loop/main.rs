@@ -29,3 +29,4 @@ mod resolving;
 mod restarting;
 mod rig;
 mod tokens;
+mod wanted;

@@ -9,7 +9,7 @@ use reeve_core::spec::{self, PoolSpec, RestartBy};
 
 use super::{boxes, budget, compute, demand, given, health, local_time};
 use crate::config::BoundPolicy;
-use crate::config::file::{Limits, Policy, Pool};
+use crate::config::file::{Limits, Policy, Pool, Use};
 use crate::config::finding::Findings;
 use crate::config::kind;
 use crate::config::section::At;
@@ -44,6 +44,7 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         policy_tags: policy_tags(findings, &pool.policy_tags),
         restart_by: restart_by(findings, &compute, pool.restart.as_ref()),
         reap: pool.reap,
+        heartbeats_are_use: heartbeats_are_use(findings, pool),
         utc_offset: local_time::of_pool(findings, pool),
         demand: demand.map(|at| demand::of_pool(findings, &at.value)),
         health: health::of_pool(findings, pool),
@@ -51,6 +52,28 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         limits: limits(&pool.limits),
         compute,
     }
+}
+
+fn heartbeats_are_use(findings: &mut Findings<'_>, pool: &Pool) -> bool {
+    let has = |wanted: Use| pool.r#use.iter().any(|listed| listed.value == wanted);
+    if !Use::ALWAYS.into_iter().all(has) {
+        let found = "`use` lacks one of \"hand-outs\" and \"reports\", which always count (guarantee G5); accepted: both, \
+                     with \"heartbeats\" or without";
+        let span = pool
+            .r#use
+            .first()
+            .map_or(0..0, |listed| listed.span.clone());
+        findings.refuse(span, found);
+    }
+    if has(Use::Heartbeats) && pool.boxes.is_none() {
+        let found = "the heartbeats of boxes are to count as use, and there is no [pool.NAME.boxes]; accepted: with it";
+        let listed = pool
+            .r#use
+            .iter()
+            .find(|listed| listed.value == Use::Heartbeats);
+        findings.refuse(listed.map_or(0..0, |listed| listed.span.clone()), found);
+    }
+    has(Use::Heartbeats)
 }
 
 fn policy_tags(findings: &mut Findings<'_>, keys: &[At<String>]) -> Vec<String> {

@@ -31,6 +31,7 @@ pub(super) fn all(
             pool: PoolName::new(pool),
             tag_value: tag_value(name, worker).value.clone(),
             pointer: worker.pointer.value.clone(),
+            wish: worker.wanted,
         };
         specs.insert(id, spec);
     }

@@ -131,6 +131,7 @@ pub(crate) fn pool() -> PoolSpec {
         health: None,
         boxes: None,
         limits: Limits::default(),
+        heartbeats_are_use: false,
     }
 }
 
@@ -139,6 +140,7 @@ fn fleet(pointer: PointerName) -> FleetSpec {
         pool: PoolName::from(POOL),
         tag_value: WORKER.to_owned(),
         pointer,
+        wish: Default::default(),
     };
     FleetSpec {
         name: FLEET.to_owned(),

@@ -165,6 +165,7 @@ fn fleet(workers: usize) -> FleetSpec {
             pool: PoolName::from(POOL),
             tag_value: name(number),
             pointer: PointerName::new(format!("/bench/{}", name(number))),
+            wish: Default::default(),
         };
         (WorkerId::new(name(number)), spec)
     };

@@ -19,6 +19,10 @@ use crate::{act, route};
 /// earlier.
 const FOLLOW_MIN: Millis = Millis::from_secs(1);
 const FOLLOW_MAX: Millis = Millis::from_secs(30);
+/// The bounds of the pause between looks while nothing is on its way and no caller waits, but the
+/// worker is wanted. Each look may be a launch that is refused, and capacity is back within minutes.
+const WANTED_MIN: Millis = Millis::from_secs(10);
+const WANTED_MAX: Millis = Millis::from_secs(300);
 
 impl Resolve {
     /// Takes in a caller, and responds from the published route or from a `give-up` that still
@@ -52,6 +56,7 @@ impl Resolve {
             answer(facts, turn, request, Resolution::NotYet(not_yet));
             return false;
         }
+        self.wanted_until = Some(turn.now + facts.pool.limits.idle_min);
         let deadline = turn.now + wait.unwrap_or(facts.pool.limits.pass_max);
         let is_patient = wait.is_some();
         self.callers.insert(request, Caller { is_patient });
@@ -79,6 +84,7 @@ impl Resolve {
         self.pass = None;
         self.address_watch = None;
         self.last_not_yet = None;
+        self.wanted_until = None;
         route::publish(facts, turn, route.clone());
         let waiting: Vec<_> = std::mem::take(&mut self.callers).into_keys().collect();
         if !waiting.is_empty() {
@@ -91,7 +97,7 @@ impl Resolve {
     }
 
     /// Ends the pass without an address. Callers that named a wait keep waiting. The host looks
-    /// again while they do, or while an instance is on its way.
+    /// again while they do, while an instance is on its way, and while the worker is wanted.
     pub(super) fn turned_away(
         &mut self,
         facts: &WorkerFacts,
@@ -109,13 +115,15 @@ impl Resolve {
         let on_its_way = not_yet.code != NotYetCode::Restarting
             && (facts.adopted_is_live(turn.now) || facts.in_flight.is_some());
         let has_callers = !self.callers.is_empty();
-        if !on_its_way && !has_callers {
-            return;
-        }
-        let pause = if on_its_way && has_callers {
-            FOLLOW_MIN
-        } else {
-            not_yet.retry_after.clamp(FOLLOW_MIN, FOLLOW_MAX)
+        let pause = match (on_its_way, has_callers) {
+            (true, true) => FOLLOW_MIN,
+            (true, false) | (false, true) => not_yet.retry_after.clamp(FOLLOW_MIN, FOLLOW_MAX),
+            // A policy that was refused would propose the same again.
+            (false, false) if not_yet.code == NotYetCode::Vetoed => return,
+            (false, false) if self.is_wanted(facts, turn.now) => {
+                not_yet.retry_after.clamp(WANTED_MIN, WANTED_MAX)
+            }
+            (false, false) => return,
         };
         let at = turn.now + pause;
         if self.follow_at.is_none_or(|follow_at| at < follow_at) {

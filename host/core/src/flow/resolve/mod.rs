@@ -39,7 +39,7 @@ pub(super) use state::Resolve;
 const DECISIONS_MAX: u8 = 8;
 
 impl Flow for Resolve {
-    fn hear(&mut self, facts: &WorkerFacts, _turn: &Turn<'_>, happened: &Happened) {
+    fn hear(&mut self, facts: &WorkerFacts, turn: &Turn<'_>, happened: &Happened) {
         let heard = match happened {
             Happened::Asked {
                 request,
@@ -65,6 +65,14 @@ impl Flow for Resolve {
             }
             Happened::Scanned { error, .. } if self.is_at(&PassStep::Scan) => {
                 Heard::Scanned(error.clone())
+            }
+            Happened::Started | Happened::Scanned { error: None, .. }
+                if self.follow_at.is_none()
+                    && facts.is_wanted_running()
+                    && self.is_wanted(facts, turn.now)
+                    && !facts.adopted_is_live(turn.now) =>
+            {
+                Heard::LookWanted
             }
             Happened::Decided { decision, made } if self.awaited() == Some(*decision) => {
                 Heard::Decided(*decision, Box::new(made.clone()))
@@ -92,11 +100,14 @@ impl Flow for Resolve {
                 self.declined = None;
                 self.memo.clear();
                 self.last_not_yet = None;
+                self.wanted_until = None;
                 // Before the write that made it durable, which would have the pass go on.
                 self.heard.push_front(Heard::Forgotten);
                 return;
             }
-            Happened::CommandDone(CommandOutcome::Resumed) if !self.callers.is_empty() => {
+            Happened::CommandDone(CommandOutcome::Resumed)
+                if !self.callers.is_empty() || self.is_wanted(facts, turn.now) =>
+            {
                 Heard::LookWanted
             }
             _ => return,

@@ -29,6 +29,8 @@ pub(in crate::flow) struct Resolve {
     pub(super) last_not_yet: Option<NotYet>,
     /// When the next look without a request is due.
     pub(super) follow_at: Option<Instant>,
+    /// Until when the worker is brought up for a caller that was turned away (V6).
+    pub(super) wanted_until: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
     pub(super) heard: VecDeque<Heard>,
@@ -170,6 +172,13 @@ impl Resolve {
             PassStep::Resolve(id) | PassStep::Adopt(id) | PassStep::RetryIp(id) => Some(id),
             _ => None,
         }
+    }
+
+    /// Whether the worker is to be brought up although no caller waits (V6). Nothing is brought up
+    /// in a pause.
+    pub(super) fn is_wanted(&self, facts: &WorkerFacts, now: Instant) -> bool {
+        let is_asked_for = self.wanted_until.is_some_and(|until| now < until);
+        facts.paused.is_none() && (is_asked_for || facts.is_wanted_running())
     }
 
     pub(super) fn awaits_record(&self) -> bool {

@@ -1,12 +1,12 @@
 //! Liveness: once the trouble is over, every worker recovers within a bound. Its callers are
-//! served, its orphans have ended, its pointer agrees with its record, no mutation is under way,
+//! served, or it runs although nobody asks if that is its wish (V6). Its orphans have ended, its pointer agrees with its record, no mutation is under way,
 //! and its box is registered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::WorkerId;
-use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
+use reeve_core::spec::{FleetSpec, PoolSpec, Wish, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 
 use super::super::Casts;
@@ -70,11 +70,14 @@ impl Recovery {
             let Some((of, pool)) = placed(spec, worker) else {
                 continue;
             };
-            let trouble = match self.served.contains(worker) {
-                false => Some("no caller was served since".to_owned()),
-                true => trouble_of(worker, of, pool, world, shelf)
-                    .or_else(|| self.silent(worker, pool, shelf)),
+            let not_served = match of.wish {
+                Wish::OnDemand if self.served.contains(worker) => None,
+                Wish::OnDemand => Some("no caller was served since".to_owned()),
+                Wish::Running => down(worker, of, world, shelf),
             };
+            let trouble = not_served
+                .or_else(|| trouble_of(worker, of, pool, world, shelf))
+                .or_else(|| self.silent(worker, pool, shelf));
             if let Some(trouble) = trouble {
                 self.open.insert(worker.clone(), trouble);
             }
@@ -101,6 +104,16 @@ impl Recovery {
     }
 }
 
+/// Reports a worker that is wanted running (V6) and does not run with an address.
+fn down(worker: &WorkerId, spec: &WorkerSpec, world: &World, shelf: &Shelf) -> Option<String> {
+    let truth = shelf.truth(worker);
+    let adopted = truth.record.adopted.as_ref();
+    let runs = adopted.is_some_and(|adopted| {
+        live_of(world, spec).any(|one| one.id == adopted.id && one.private_ip().is_some())
+    });
+    (!runs).then(|| "it is wanted running, and does not run".to_owned())
+}
+
 /// Reports what is wrong with a worker whose callers are served; `None`: nothing.
 fn trouble_of(
     worker: &WorkerId,
@@ -114,8 +127,9 @@ fn trouble_of(
     let Some(adopted) = &record.adopted else {
         return Some("no instance is adopted".to_owned());
     };
+    // The host reads the pointer, and writes it anew, when somebody asks for the worker.
     let pointer = world.pointer(&spec.pointer).unwrap_or(POINTER_NONE);
-    if pointer != adopted.id.as_str() {
+    if spec.wish == Wish::OnDemand && pointer != adopted.id.as_str() {
         return Some(format!(
             "the pointer says {pointer}, and the record {}",
             adopted.id
