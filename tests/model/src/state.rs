@@ -60,7 +60,7 @@ pub struct Record {
     pub generation: Generation,
     /// The announced mutation; `None`: none is under way.
     pub intent: Option<Intent>,
-    /// The instance that embodies the worker.
+    /// The adopted instance.
     pub adopted: Option<Adopted>,
 }
 

@@ -264,7 +264,7 @@ fn ended(
         return;
     }
     if facts.is_adopted(id) {
-        facts.change().former = facts.embodied_last();
+        facts.change().former = facts.adopted_last();
         facts.change().adopted = None;
     }
     ended_by_host(facts, turn, id);

@@ -14,7 +14,7 @@ impl WorkerFacts {
             epoch,
             by: Some(us.clone()),
             generation: self.generation,
-            former: self.embodied_last(),
+            former: self.adopted_last(),
             paused: self.paused.clone(),
             ..WorkerRecord::default()
         }
@@ -23,14 +23,14 @@ impl WorkerFacts {
     /// Clears what the record said, and what the host concluded in addition.
     ///
     /// Four facts stay:
-    /// - The instance that embodied the worker last. A superseded box has ended, and its instance
-    ///   must not embody the worker again.
+    /// - The instance that was adopted last. A superseded box has ended, and its instance must not
+    ///   be adopted again.
     /// - Callers that wait.
     /// - The ledger. Clearing it would be a way around the budgets (G10).
     /// - When each instance was handed out. Otherwise an instance in use would look as if no caller
     ///   had ever reached it (G5).
     pub(crate) fn forget(&mut self) {
-        self.former = self.embodied_last();
+        self.former = self.adopted_last();
         self.adopted = None;
         self.pointer = None;
         self.scanned_at = None;

@@ -36,8 +36,8 @@ impl WorkerFacts {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
                 // The pointer counts as empty if it names another worker's instance (G9) or a
-                // superseded one. A superseded instance never embodies the worker again, so a
-                // policy would wait for it forever.
+                // superseded one. A superseded instance is never adopted again, so a policy
+                // would wait for it forever.
                 Some(Some(id)) if self.is_known_foreign(id) || self.is_superseded(id) => {
                     resolve::Pointer::Empty
                 }
@@ -65,7 +65,7 @@ impl WorkerFacts {
         }
     }
 
-    /// The input of `adopt`: "which running instance embodies the worker?".
+    /// The input of `adopt`: "which running instance should the host adopt?".
     pub fn adopt_input(&self, now: Instant) -> adopt::Input {
         let candidates = self.candidates().into_iter().take(SHOWN_MAX);
         adopt::Input {

@@ -23,7 +23,7 @@ pub enum Hold {
     /// A restart is in flight. Signals prove nothing until the restart is over
     /// (docs/incidents.md#self-fire).
     Restarting,
-    /// No instance embodies the worker.
+    /// No instance is adopted.
     NothingAdopted,
     /// The instance does not run, or has no address, so there is nothing to probe.
     NoAddress,

@@ -96,9 +96,9 @@ pub struct WorkerFacts {
     /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
     /// failed.
     pub pointer: Option<Option<InstanceId>>,
-    /// The instance that embodies the worker, by the record.
+    /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
-    /// The instance that embodied the worker last, while no instance does.
+    /// The instance that was adopted last; `None` while an instance is adopted.
     pub former: Option<Former>,
     /// Every instance of this worker that the host has read and not dropped.
     pub instances: BTreeMap<InstanceId, Known>,
@@ -321,16 +321,15 @@ impl WorkerFacts {
             .collect()
     }
 
-    /// Whether an instance of a newer generation embodies the worker, or did so last. The box of
-    /// the older instance was told so and has ended, so that instance never embodies the worker
-    /// again.
+    /// Whether an instance of a newer generation is adopted, or was adopted last. The box of the
+    /// older instance was told so and has ended, so that instance is never adopted again.
     pub fn is_superseded(&self, id: &InstanceId) -> bool {
-        let last = self.embodied_last();
+        let last = self.adopted_last();
         last.is_some_and(|last| self.generation_of(id) < last.generation)
     }
 
-    /// The instance that embodies the worker, or the one that did so last.
-    pub fn embodied_last(&self) -> Option<Former> {
+    /// The adopted instance, or the one that was adopted last.
+    pub fn adopted_last(&self) -> Option<Former> {
         let adopted = self.adopted.as_ref().map(|adopted| Former {
             id: adopted.id.clone(),
             generation: adopted.generation,

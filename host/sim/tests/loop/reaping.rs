@@ -232,6 +232,6 @@ fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
         let state = rig.world.instance(&"i-aaaa".into()).unwrap().state;
         assert_eq!(state, InstanceState::Stopped);
         let pointer = rig.world.pointer(&incidents::pointer());
-        assert_eq!(pointer, Some("none"), "{former} embodied the worker last");
+        assert_eq!(pointer, Some("none"), "{former} was adopted last");
     }
 }
