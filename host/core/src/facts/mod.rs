@@ -21,7 +21,7 @@ use std::ops::Deref;
 pub use known::Known;
 use known::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
-pub use orphans::{Origin, Orphan, OrphanLook};
+pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
 pub use status::{

@@ -125,7 +125,7 @@ pub struct Asking {
     /// Whether requests are pending.
     pub has_callers: bool,
     /// Whether a pass is under way.
-    pub is_looking: bool,
+    pub has_pass: bool,
     /// Whether that pass waits for a complete tag scan.
     pub awaits_scan: bool,
     /// Whether the pass waits for the record.
@@ -133,7 +133,7 @@ pub struct Asking {
     /// The decision that the pass waits for.
     pub awaits: Option<DecisionId>,
     /// Instances that the pass has read, or is reading, by id.
-    pub looks_at: Vec<InstanceId>,
+    pub reads: Vec<InstanceId>,
     /// Candidates that `adopt` was shown and did not take.
     pub declined: Option<Declined>,
 }

@@ -66,7 +66,7 @@ impl Scene<'_> {
         let limits = &worker.pool.limits;
         self.was_read_of_late(id)?;
         let is_subject = worker.subject() == Some(id);
-        if is_subject && (worker.asking.has_callers || worker.asking.is_looking) {
+        if is_subject && (worker.asking.has_callers || worker.asking.has_pass) {
             return Err(Veto::new(
                 Rule::InUse,
                 format!("{id} is being asked for right now"),

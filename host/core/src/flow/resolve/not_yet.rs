@@ -59,9 +59,9 @@ pub(super) fn timed_out(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
     last: Option<&NotYet>,
-    is_looking: bool,
+    has_pass: bool,
 ) -> NotYet {
-    match (last, is_looking) {
+    match (last, has_pass) {
         (Some(last), false) => last.clone(),
         (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
         _ => {
