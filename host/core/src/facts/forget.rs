@@ -1,4 +1,4 @@
-//! Clears the facts of one worker, so that the host learns the worker anew from the cloud.
+//! Clears the facts of one worker, so that the host reads the worker from the cloud again.
 
 use super::{Known, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
@@ -6,8 +6,8 @@ use crate::model::store::WorkerRecord;
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
-    /// generation, the former instance and the pause. If the generation began anew, two launch
-    /// attempts would share a token (G1). If the epoch began anew, a fence would let an old host
+    /// generation, the former instance and the pause. If the generation began at 0, two launch
+    /// attempts would share a token (G1). If the epoch began at 0, a fence would let an old host
     /// through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {

@@ -28,13 +28,13 @@ pub enum Hold {
     /// The instance does not run, or has no address, so there is nothing to probe.
     NoAddress,
     /// The instance drains before a reap. The host does not hand the instance out, and a restart
-    /// would undo the reap. If use cancels the drain, the rows of readings begin anew.
+    /// would undo the reap. If use cancels the drain, the rows of readings begin again.
     Draining,
     /// A mutation is under way for the worker, and may be ending the instance.
     Changing,
     /// An operator has paused the worker. The host probes the instance, because the operator wants
     /// to see the results, but nothing follows from them. When the pause ends, the rows of readings
-    /// begin anew.
+    /// begin again.
     Paused,
 }
 

@@ -356,7 +356,7 @@ impl Reap {
         Some(Proposed::new(decision, proposal))
     }
 
-    /// Clears the drain of a host that may have died, so that the policy is asked anew.
+    /// Clears the drain of a host that may have died, so that the policy is asked again.
     fn clear_abandoned_drain(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(draining) = &facts.draining else {
             return;

@@ -1,5 +1,5 @@
-//! Permits the end of an orphan by the host's own rule: after its grace, if the record and the
-//! cloud both show it as an orphan, and only if it is not in use (G2, G5).
+//! Permits the end of an orphan by the host's own rule, after the orphan's grace. The record and
+//! the cloud must both show it as an orphan, and it must not be in use (G2, G5).
 
 use super::{Permit, SCAN_AGE_MAX, Scene};
 use crate::facts::{Orphan, OrphanCheck};

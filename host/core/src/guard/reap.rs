@@ -143,7 +143,7 @@ impl Scene<'_> {
     }
 
     /// G3: the end of an instance also clears a pointer that names it. The last reading of the
-    /// pointer may be old: other hosts write the pointer too, and a host may have died between its
+    /// pointer may be old: other hosts write the pointer too. A host may also have died between its
     /// write of the record and that of the pointer. A wrong `none` costs one tag scan. So the
     /// pointer is left alone only if it names another instance, the one that the record names.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {

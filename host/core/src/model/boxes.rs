@@ -180,7 +180,7 @@ impl Refusal {
 /// What a box must do after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// Retry when told, and register anew: nothing is lost (HTTP 401).
+    /// Retry when told, and register again: nothing is lost (HTTP 401).
     Retry,
     /// Another instance is adopted: end (HTTP 409).
     Superseded,

@@ -20,9 +20,9 @@ use reeve_sim::world::{Boot, Fault};
 #[track_caller]
 fn beat(rig: &mut Rig, token: &Token) -> Result<Option<Token>, RefusalCode> {
     match rig.say_and_run(heartbeat(token)) {
-        Receipt::Accepted(noted) => {
-            assert_eq!(noted.outcome, ReportOutcome::Stored);
-            Ok(noted.token)
+        Receipt::Accepted(accepted) => {
+            assert_eq!(accepted.outcome, ReportOutcome::Stored);
+            Ok(accepted.token)
         }
         reply => Err(refused(&reply).0),
     }

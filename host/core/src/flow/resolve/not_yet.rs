@@ -146,8 +146,8 @@ pub(super) fn address_pending(facts: &WorkerFacts) -> bool {
     })
 }
 
-/// Replaces the code by `paused` for a paused worker, unless an answer may still arrive: a mutation
-/// that was sent before the pause ends, and a failed reading may succeed next time.
+/// Replaces the code by `paused` for a paused worker, unless an answer may still arrive. A mutation
+/// that was sent before the pause still ends, and a failed reading may succeed next time.
 pub(super) fn as_told(facts: &WorkerFacts, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
     let Err(veto) = turn.scene(facts, Default::default(), |scene| scene.not_paused()) else {
         return not_yet;

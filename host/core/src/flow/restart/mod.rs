@@ -270,8 +270,8 @@ impl Restarts {
         ))
     }
 
-    /// Ends the restart if the worker is up again: it has an address, it was adopted since the
-    /// restart began and, if boxes register, it has sent a heartbeat since that adoption.
+    /// Ends the restart if the worker is up again: an instance with an address was adopted since the
+    /// restart began. If boxes register, its box must have sent a heartbeat since that adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
