@@ -133,7 +133,7 @@ pub(crate) enum ReadEnd {
     /// A write is under way; its answer is newer than the reading.
     Overtaken,
     /// The record has the version that this host knew.
-    Known,
+    Unchanged,
     /// Another host has written the record.
     News,
 }

@@ -251,7 +251,7 @@ pub(crate) fn on_read(
         ReadEnd::News
     } else {
         take_activity(facts, turn, found.activity, asked_at);
-        ReadEnd::Known
+        ReadEnd::Unchanged
     };
     facts.change().record.read_at = asked_at;
     end

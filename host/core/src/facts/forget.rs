@@ -1,6 +1,6 @@
 //! Clears the facts of one worker, so that the host reads the worker from the cloud again.
 
-use super::{Known, WorkerFacts};
+use super::{KnownInstance, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
@@ -42,11 +42,11 @@ impl WorkerFacts {
         self.restart = None;
         self.demand = None;
         self.unserved_in_row = 0;
-        self.instances.values_mut().for_each(Known::forget);
+        self.instances.values_mut().for_each(KnownInstance::forget);
     }
 }
 
-impl Known {
+impl KnownInstance {
     /// Clears what the host concluded about the instance. The last reading stays, with its age.
     fn forget(&mut self) {
         self.start_accepted = None;

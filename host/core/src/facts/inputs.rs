@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Known, WorkerFacts};
+use super::{KnownInstance, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
@@ -162,7 +162,7 @@ impl WorkerFacts {
         shown
     }
 
-    fn shown_tags(&self, known: &Known) -> Vec<Tag> {
+    fn shown_tags(&self, known: &KnownInstance) -> Vec<Tag> {
         let wanted = self.pool.policy_tags.iter();
         wanted
             .filter_map(|key| {
@@ -195,7 +195,7 @@ impl WorkerFacts {
     }
 }
 
-fn facts(known: &Known, now: Instant) -> InstanceFacts {
+fn facts(known: &KnownInstance, now: Instant) -> InstanceFacts {
     InstanceFacts {
         id: known.instance.id.clone(),
         state: known.instance.state,

@@ -86,7 +86,7 @@ impl WorkerFacts {
             return Err(Hold::Restarting);
         }
         let adopted = self.adopted.as_ref().ok_or(Hold::NothingAdopted)?;
-        let known = self.adopted_known();
+        let known = self.adopted_instance();
         let known = known.filter(|known| known.instance.is_reachable());
         let known = known.ok_or(Hold::NoAddress)?;
         Ok(Life {

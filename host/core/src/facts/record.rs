@@ -158,7 +158,7 @@ impl WorkerFacts {
             // The end of an orphan does not change the worker's own phase.
             Some(Stop | Terminate | WritePointer) | None => {}
         }
-        match (&self.adopted, self.adopted_known()) {
+        match (&self.adopted, self.adopted_instance()) {
             (None, _) => Phase::Absent,
             // A reading during the settling time of a start may show the state before it.
             (Some(_), Some(known))

@@ -57,7 +57,7 @@ impl Flow for Recovery {
             Happened::CommandDone(_) => self.heard.push_front(Heard::Check),
             Happened::Written(WriteEnd::Written) => self.heard.push_back(Heard::Recover),
             Happened::RecordRead {
-                result: Ok(ReadEnd::Known | ReadEnd::News),
+                result: Ok(ReadEnd::Unchanged | ReadEnd::News),
                 ..
             } => self.heard.push_back(Heard::Recover),
             Happened::TimerFired(WorkerTimer::ReplayLaunch) => self.heard.push_back(Heard::Replay),

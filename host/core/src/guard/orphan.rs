@@ -88,7 +88,7 @@ impl Scene<'_> {
             );
             return Err(Veto::new(Rule::StaleReading, text));
         }
-        let adopted = worker.adopted_known();
+        let adopted = worker.adopted_instance();
         let read_at = adopted.and_then(|known| known.read_at);
         self.is_fresh(
             "the reading of the adopted instance",

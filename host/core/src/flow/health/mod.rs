@@ -320,7 +320,7 @@ impl Health {
             return false;
         };
         let (first, last) = (signal.row_since, signal.at);
-        let seen_at = facts.adopted_known().and_then(|known| known.read_at);
+        let seen_at = facts.adopted_instance().and_then(|known| known.read_at);
         if seen_at.is_none_or(|seen_at| seen_at < first) {
             return false;
         }

@@ -125,7 +125,7 @@ pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCod
         InFlight::Nothing => {}
     }
     let adopted = facts.adopted.as_ref()?;
-    let state = facts.adopted_known()?.instance.state;
+    let state = facts.adopted_instance()?.instance.state;
     match (state, adopted.how) {
         (InstanceState::Running, _) if address_pending(facts) => Some(NotYetCode::IpPending),
         (InstanceState::Pending, How::Started) => Some(NotYetCode::Starting),
@@ -140,7 +140,7 @@ pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCod
 
 /// Whether the adopted instance runs and has no address.
 pub(super) fn address_pending(facts: &WorkerFacts) -> bool {
-    facts.adopted_known().is_some_and(|known| {
+    facts.adopted_instance().is_some_and(|known| {
         let instance = &known.instance;
         instance.state == InstanceState::Running && !instance.is_reachable()
     })

@@ -270,8 +270,9 @@ impl Restarts {
         ))
     }
 
-    /// Ends the restart if the worker is up again: an instance with an address was adopted since the
-    /// restart began. If boxes register, its box must have sent a heartbeat since that adoption.
+    /// Ends the restart if the worker is up again: an instance with an address was adopted since
+    /// the restart began. If boxes register, its box must have sent a heartbeat since that
+    /// adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
@@ -361,7 +362,7 @@ fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
     let adopted = facts.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
     let is_reachable = facts
-        .adopted_known()
+        .adopted_instance()
         .is_some_and(|known| known.instance.is_reachable());
     is_of_new_life && is_reachable && !comes_up(facts)
 }
