@@ -18,7 +18,7 @@ pub struct InFlight {
     pub instance: Option<InstanceId>,
     /// The decision it rests on.
     pub decision: DecisionId,
-    /// Since when.
+    /// When the mutation was announced.
     pub since: Instant,
     /// Whether this life of this host sent the mutation and so receives its outcome. A mutation
     /// that another host or an earlier life intended is recovered when its lease is void.
@@ -70,7 +70,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The provider's code and sentence.
     pub text: String,
-    /// When.
+    /// When the launch or start failed.
     pub at: Instant,
     /// How many launches and starts failed in a row.
     pub count: u32,
@@ -143,7 +143,7 @@ pub struct Asking {
 pub struct LastDecision {
     /// The id of the decision in the journal.
     pub id: DecisionId,
-    /// When.
+    /// When the policy answered.
     pub at: Instant,
     /// The proposal, in a few words.
     pub summary: String,

@@ -185,7 +185,7 @@ pub struct ActivityStatus {
 /// The latest restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestartStatus {
-    /// Why.
+    /// The cause that the initiator named.
     pub cause: String,
     /// The initiator of the restart.
     pub initiator: Initiator,
@@ -215,11 +215,11 @@ pub struct RegistrationStatus {
 pub struct DecisionStatus {
     /// The id of the decision in the journal.
     pub id: DecisionId,
-    /// When.
+    /// When the policy answered.
     pub at: Instant,
     /// The verdict, in a few words.
     pub verdict: String,
-    /// Why.
+    /// The reason that the policy gave.
     pub reason: Reason,
     /// The digest of the component that decided.
     pub digest: Option<Digest>,

@@ -205,7 +205,7 @@ impl Verdict {
         }
     }
 
-    /// Why it was answered.
+    /// The reason of the verdict.
     pub fn reason(&self) -> &Reason {
         match self {
             Self::Resolve(verdict) => &verdict.reason,

@@ -185,7 +185,7 @@ pub struct Draining {
     pub decision: DecisionId,
     /// How the instance will be ended.
     pub choice: Choice,
-    /// Why.
+    /// The reason that the policy gave.
     pub reason: Reason,
 }
 
