@@ -33,7 +33,7 @@ const MARKS: [&str; 2] = [
 /// The packages with settings, in addition to the standard policies.
 const LEGACY_WITH_SETTINGS: &str = "legacy-stale-pointer";
 
-/// Writes every schema and every page anew.
+/// Writes every schema and every page again.
 ///
 /// # Errors
 /// When a source cannot be read or understood, or a file cannot be written.

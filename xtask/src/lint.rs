@@ -1,7 +1,8 @@
-//! `cargo xtask lint`: checks of format, walls, manifests, imports, facts, outside packages, pages,
-//! words and clippy.
+//! `cargo xtask lint`: checks of format, dependencies, manifests, imports, facts, outside packages,
+//! pages, words and clippy.
 
 mod deny;
+mod dependencies;
 mod facts;
 mod graph;
 mod imports;
@@ -10,7 +11,6 @@ mod manifests;
 mod modules;
 mod refusal;
 mod tree;
-mod walls;
 mod words;
 
 use std::process::{Command, ExitCode};
@@ -106,10 +106,10 @@ fn clippy_of_demo(workspace: &Workspace) -> Command {
     clippy
 }
 
-/// Prints what the walls and the manifests refuse; returns whether there was nothing.
+/// Prints the refusals about dependencies and manifests; returns whether there was none.
 fn dependencies(workspace: &Workspace) -> Result<bool> {
     let graph = read_graph(workspace)?;
-    let mut refusals: Vec<Refusal> = walls::check(&graph);
+    let mut refusals: Vec<Refusal> = dependencies::check(&graph);
     for member in graph.members() {
         let text = std::fs::read_to_string(&member.manifest_path)
             .with_context(|| format!("cannot read {}", member.manifest_path.display()))?;

@@ -22,7 +22,7 @@ pub enum Effect {
     Query {
         /// The worker or pool that the answer goes to.
         asker: Asker,
-        /// What.
+        /// The question.
         query: Query,
     },
     /// Probe an instance; answer with [`Probed`](crate::event::WorkerEvent::Probed) even if the

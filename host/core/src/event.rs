@@ -173,7 +173,7 @@ pub enum WorkerTimer {
     RenewLease,
     /// The drain of an instance is over.
     Drained,
-    /// Look at the restart in flight.
+    /// Check the restart in flight.
     FollowRestart,
     /// The wait of this request ends.
     Deadline(RequestId),

@@ -95,7 +95,7 @@ pub(crate) enum Happened {
     /// A restart has begun, so earlier signals belong to another life.
     RestartBegun,
     /// A flow wants a pass to read the worker from the cloud, if none is under way.
-    LookWanted,
+    PassWanted,
     /// A pass ended with an address, and callers got it.
     CallersServed,
 }
@@ -133,7 +133,7 @@ pub(crate) enum ReadEnd {
     /// A write is under way; its answer is newer than the reading.
     Overtaken,
     /// The record has the version that this host knew.
-    Known,
+    Unchanged,
     /// Another host has written the record.
     News,
 }

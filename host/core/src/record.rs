@@ -251,7 +251,7 @@ pub(crate) fn on_read(
         ReadEnd::News
     } else {
         take_activity(facts, turn, found.activity, asked_at);
-        ReadEnd::Known
+        ReadEnd::Unchanged
     };
     facts.change().record.read_at = asked_at;
     end
@@ -266,11 +266,11 @@ fn take_activity(facts: &mut Facts, turn: &Turn<'_>, found: Activity, asked_at: 
 /// Takes over a record that another host wrote; it was read after `asked_at`.
 fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: Instant) {
     // This also finds an instance that the other host adopted and ended between two readings.
-    let embodied = |facts: &WorkerFacts| {
+    let adopted = |facts: &WorkerFacts| {
         let since = facts.adopted.as_ref().map(|adopted| adopted.since);
-        (facts.embodied_last(), since)
+        (facts.adopted_last(), since)
     };
-    let before = embodied(facts);
+    let before = adopted(facts);
     let found = stored.activity;
     facts.change().record.dirty = false;
     facts.change().fold(stored);
@@ -280,7 +280,7 @@ fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: I
     if facts.adopted_is_being_ended() {
         route::withdraw(facts, turn);
     }
-    if embodied(facts) != before {
+    if adopted(facts) != before {
         facts.change().unlearn_end_of_adopted();
         // A host that adopts or ends an instance writes the pointer as well.
         facts.change().pointer = None;

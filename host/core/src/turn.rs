@@ -134,11 +134,11 @@ impl<'a> Turn<'a> {
         &self,
         facts: &WorkerFacts,
         decision: DecisionId,
-        look: impl FnOnce(Scene<'_>) -> T,
+        ask: impl FnOnce(Scene<'_>) -> T,
     ) -> T {
         let nothing = Default::default();
         let pool = self.shared.pools.get(&facts.spec.pool);
-        look(Scene {
+        ask(Scene {
             facts,
             now: self.now,
             decision,

@@ -185,8 +185,8 @@ impl SimBox {
                     registered.generation
                 ))
             }
-            Receipt::Accepted(noted) => {
-                if let Some(token) = noted.token {
+            Receipt::Accepted(accepted) => {
+                if let Some(token) = accepted.token {
                     self.state = State::Registered(token);
                 }
                 None

@@ -191,9 +191,9 @@ async fn say(
     let fresh = fresh()?;
     let said = Statement::Report { by, report };
     match api.parts.handle.state(worker, said, fresh).await? {
-        Receipt::Accepted(noted) => {
+        Receipt::Accepted(accepted) => {
             api.heard(worker, shown);
-            Ok(Json(AcceptedBody::from(noted)).into_response())
+            Ok(Json(AcceptedBody::from(accepted)).into_response())
         }
         Receipt::Refused(refusal) => Err(Problem::refused(worker, &refusal)),
         Receipt::Registered(_) => Err(Problem::internal("a report was answered as a register")),
@@ -212,11 +212,11 @@ pub(super) fn fresh() -> Result<Secret, Problem> {
 }
 
 impl From<Accepted> for AcceptedBody {
-    fn from(noted: Accepted) -> Self {
+    fn from(accepted: Accepted) -> Self {
         Self {
-            outcome: noted.outcome.as_str(),
-            token: noted.token.map(|token| token.reveal()),
-            heartbeat_ms: noted.heartbeat.map(Millis::get),
+            outcome: accepted.outcome.as_str(),
+            token: accepted.token.map(|token| token.reveal()),
+            heartbeat_ms: accepted.heartbeat.map(Millis::get),
         }
     }
 }

@@ -128,7 +128,7 @@ fn what(content: &Content) -> String {
         Content::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
         Content::Outcome(Err(error)) => format!("FAILED {error}"),
         Content::Commanded(command) => format!("operator: {command}"),
-        Content::Answered(Ok(operated)) => format!("operator told: {}", operated.as_str()),
+        Content::Answered(Ok(outcome)) => format!("operator told: {}", outcome.as_str()),
         Content::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Kubernetes replaces a symbolic link inside a mounted directory, deployments replace the
 //! directory itself, and editors write in several steps. So this module watches the directory *and
-//! its parent*, and waits until a burst of changes ends. It then sets the watch anew, because a
+//! its parent*, and waits until a burst of changes ends. It then sets the watch again, because a
 //! watch stays with the old directory.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The standard `adopt` policy: which running instance embodies the worker?
+//! The standard `adopt` policy: which running instance should the host adopt?
 //!
 //! ```text
 //! lib.rs       the decision

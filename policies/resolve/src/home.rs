@@ -1,4 +1,4 @@
-//! Home: the instance that embodies the worker, or by the pointer should. While home runs, boots,
+//! Home: the adopted instance, or else the instance that the pointer names. While home runs, boots,
 //! or may do so unseen, its answer is the policy's answer.
 
 use reeve_policy_sdk::resolve::{Action, Adopted, Adoption, InFlight, Input, Pointer, Verdict};

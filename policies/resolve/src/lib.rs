@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lib.rs       the order of the rules
-//! home.rs      the instance that is, or by the pointer should be, the worker: serve it or wait for it
+//! home.rs      the adopted instance, or the one that the pointer names: serve it or wait for it
 //! renewal.rs   there is no such instance: scan by tag, then start or launch
 //! backoff.rs   how long to pause after a failed launch or start
 //! settings.rs  what a pool can set

@@ -20,10 +20,10 @@ pub use settings::Settings;
 
 policy!(retry_ip: decide, Settings);
 
-/// Looks again while looks are left, then gives up for this caller.
+/// Asks for another reading while some are left, then gives up for this caller.
 pub fn decide(input: &Input, settings: &Settings) -> Verdict {
     let waited = duration(input.waited_ms);
-    // The first reading raised the question; `tries` counts the looks after it.
+    // The first reading raised the question; `tries` counts the readings after it.
     if input.tries <= settings.tries {
         let text = format!(
             "The address is pending after {waited}; look {} of {} follows in {}.",

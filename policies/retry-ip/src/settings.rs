@@ -8,9 +8,9 @@ use serde::Deserialize;
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Looks after the first reading without an address, before the caller is told to come back.
+    /// Readings after the first one without an address, before the caller is told to come back.
     pub tries: u32,
-    /// Milliseconds between two looks.
+    /// Milliseconds between two readings.
     pub interval_ms: u32,
     /// Milliseconds after which a caller who got no address is told to come back.
     pub come_back_ms: u32,

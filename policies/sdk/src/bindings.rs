@@ -93,7 +93,7 @@ pub mod resolve {
     pub use exports::reeve::policy::resolve::*;
 }
 
-/// Which running instance embodies the worker? (`wit/adopt.wit`)
+/// Which running instance should the host adopt? (`wit/adopt.wit`)
 pub mod adopt {
     bindings!(
         "package reeve:sdk-adopt;

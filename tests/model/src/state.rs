@@ -60,7 +60,7 @@ pub struct Record {
     pub generation: Generation,
     /// The announced mutation; `None`: none is under way.
     pub intent: Option<Intent>,
-    /// The instance that embodies the worker.
+    /// The adopted instance.
     pub adopted: Option<Adopted>,
 }
 
@@ -180,7 +180,8 @@ pub struct HostState {
     pub pointer: Option<Option<Id>>,
     /// Whether a pointer write of the host is on its way.
     pub writes_pointer: bool,
-    /// Whether the cloud accepted the host's start of each instance (`Known::start_accepted`).
+    /// Whether the cloud accepted the host's start of each instance
+    /// (`KnownInstance::start_accepted`).
     pub started: [bool; INSTANCES_MAX],
 }
 

@@ -1,6 +1,6 @@
 //! The rules for imports between the modules of a crate, as data with their reasons.
 //!
-//! `walls.rs` has the rules between crates.
+//! `dependencies.rs` has the rules between crates.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -17,5 +17,5 @@ pub(crate) use marks::{
     set_pause, take_draining,
 };
 pub(crate) use outcome::{on_outcome, tell_changes};
-pub(crate) use recovery::{count_look, end_left_behind, found_launched, give_up, replay};
+pub(crate) use recovery::{count_search, end_left_behind, found_launched, give_up, replay};
 pub(crate) use send::send;

@@ -148,7 +148,7 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
     attempt.in_doubt = true;
     let sent = attempt.sent;
     if error.kind.is_definite() {
-        // This try was refused, and the reason is noted. An earlier try may have been carried out.
+        // This try was refused, and its failure is kept. An earlier try may have been carried out.
         failed(facts, turn, &error);
     }
     let backs_off_until = facts.provider_backs_off_until(turn.now);
@@ -190,8 +190,8 @@ pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, s
     mark_pointer_stale(facts);
 }
 
-/// Marks the pointer as read and empty after a launch or start, so that it is written even if it
-/// could not be read: its old value is wrong in any case.
+/// Marks the pointer as read and empty after a launch or start. So the pointer is written even if
+/// it could not be read: its old value is wrong in any case.
 fn mark_pointer_stale(facts: &mut Facts) {
     facts.change().pointer.get_or_insert(None);
 }
@@ -253,7 +253,7 @@ fn ended(
     is_ok: bool,
 ) {
     if let Some(known) = facts.change().instances.get_mut(id) {
-        // If the instance lives on as an orphan, its grace begins anew.
+        // If the instance lives on as an orphan, its grace begins again.
         known.orphan = None;
     }
     if pointer_cleared {
@@ -264,7 +264,7 @@ fn ended(
         return;
     }
     if facts.is_adopted(id) {
-        facts.change().former = facts.embodied_last();
+        facts.change().former = facts.adopted_last();
         facts.change().adopted = None;
     }
     ended_by_host(facts, turn, id);

@@ -85,7 +85,7 @@ pub(crate) fn replay(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
 }
 
 /// Counts a search for the instance of the launch under way, and returns the count.
-pub(crate) fn count_look(facts: &mut Facts) -> Option<u32> {
+pub(crate) fn count_search(facts: &mut Facts) -> Option<u32> {
     let attempt = facts.change().attempt.as_mut()?;
     attempt.sent = attempt.sent.saturating_add(1);
     Some(attempt.sent)

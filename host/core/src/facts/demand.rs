@@ -10,7 +10,7 @@ impl WorkerFacts {
     /// The adopted instance, if its demand metric is worth reading: the instance was up at its last
     /// reading, and no pause keeps the host from asking `reap`.
     pub(crate) fn measured_instance(&self) -> Option<&InstanceId> {
-        let known = self.adopted_known()?;
+        let known = self.adopted_instance()?;
         let is_measured = known.instance.state.is_live() && self.paused.is_none();
         is_measured.then_some(&known.instance.id)
     }
@@ -28,7 +28,7 @@ impl WorkerFacts {
             return;
         }
         let (Some(samples), Some(spec), Some(known)) =
-            (samples, &self.pool.demand, self.adopted_known())
+            (samples, &self.pool.demand, self.adopted_instance())
         else {
             self.demand = None;
             return;

@@ -1,20 +1,20 @@
-//! Clears the facts of one worker, so that the host learns the worker anew from the cloud.
+//! Clears the facts of one worker, so that the host reads the worker from the cloud again.
 
-use super::{Known, WorkerFacts};
+use super::{KnownInstance, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
-    /// generation, the former instance and the pause. If the generation began anew, two launch
-    /// attempts would share a token (G1). If the epoch began anew, a fence would let an old host
+    /// generation, the former instance and the pause. If the generation began at 0, two launch
+    /// attempts would share a token (G1). If the epoch began at 0, a fence would let an old host
     /// through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {
             epoch,
             by: Some(us.clone()),
             generation: self.generation,
-            former: self.embodied_last(),
+            former: self.adopted_last(),
             paused: self.paused.clone(),
             ..WorkerRecord::default()
         }
@@ -23,14 +23,14 @@ impl WorkerFacts {
     /// Clears what the record said, and what the host concluded in addition.
     ///
     /// Four facts stay:
-    /// - The instance that embodied the worker last. A superseded box has ended, and its instance
-    ///   must not embody the worker again.
+    /// - The instance that was adopted last. A superseded box has ended, and its instance must not
+    ///   be adopted again.
     /// - Callers that wait.
     /// - The ledger. Clearing it would be a way around the budgets (G10).
     /// - When each instance was handed out. Otherwise an instance in use would look as if no caller
     ///   had ever reached it (G5).
     pub(crate) fn forget(&mut self) {
-        self.former = self.embodied_last();
+        self.former = self.adopted_last();
         self.adopted = None;
         self.pointer = None;
         self.scanned_at = None;
@@ -42,11 +42,11 @@ impl WorkerFacts {
         self.restart = None;
         self.demand = None;
         self.unserved_in_row = 0;
-        self.instances.values_mut().for_each(Known::forget);
+        self.instances.values_mut().for_each(KnownInstance::forget);
     }
 }
 
-impl Known {
+impl KnownInstance {
     /// Clears what the host concluded about the instance. The last reading stays, with its age.
     fn forget(&mut self) {
         self.start_accepted = None;

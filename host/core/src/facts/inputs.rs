@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Known, WorkerFacts};
+use super::{KnownInstance, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
@@ -36,8 +36,8 @@ impl WorkerFacts {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
                 // The pointer counts as empty if it names another worker's instance (G9) or a
-                // superseded one. A superseded instance never embodies the worker again, so a
-                // policy would wait for it forever.
+                // superseded one. A superseded instance is never adopted again, so a policy
+                // would wait for it forever.
                 Some(Some(id)) if self.is_known_foreign(id) || self.is_superseded(id) => {
                     resolve::Pointer::Empty
                 }
@@ -65,7 +65,7 @@ impl WorkerFacts {
         }
     }
 
-    /// The input of `adopt`: "which running instance embodies the worker?".
+    /// The input of `adopt`: "which running instance should the host adopt?".
     pub fn adopt_input(&self, now: Instant) -> adopt::Input {
         let candidates = self.candidates().into_iter().take(SHOWN_MAX);
         adopt::Input {
@@ -163,7 +163,7 @@ impl WorkerFacts {
         shown
     }
 
-    fn shown_tags(&self, known: &Known) -> Vec<Tag> {
+    fn shown_tags(&self, known: &KnownInstance) -> Vec<Tag> {
         let wanted = self.pool.policy_tags.iter();
         wanted
             .filter_map(|key| {
@@ -196,7 +196,7 @@ impl WorkerFacts {
     }
 }
 
-fn facts(known: &Known, now: Instant) -> InstanceFacts {
+fn facts(known: &KnownInstance, now: Instant) -> InstanceFacts {
     InstanceFacts {
         id: known.instance.id.clone(),
         state: known.instance.state,

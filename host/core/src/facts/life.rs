@@ -23,18 +23,18 @@ pub enum Hold {
     /// A restart is in flight. Signals prove nothing until the restart is over
     /// (docs/incidents.md#self-fire).
     Restarting,
-    /// No instance embodies the worker.
+    /// No instance is adopted.
     NothingAdopted,
     /// The instance does not run, or has no address, so there is nothing to probe.
     NoAddress,
     /// The instance drains before a reap. The host does not hand the instance out, and a restart
-    /// would undo the reap. If use cancels the drain, the rows of readings begin anew.
+    /// would undo the reap. If use cancels the drain, the rows of readings begin again.
     Draining,
     /// A mutation is under way for the worker, and may be ending the instance.
     Changing,
     /// An operator has paused the worker. The host probes the instance, because the operator wants
     /// to see the results, but nothing follows from them. When the pause ends, the rows of readings
-    /// begin anew.
+    /// begin again.
     Paused,
 }
 
@@ -86,7 +86,7 @@ impl WorkerFacts {
             return Err(Hold::Restarting);
         }
         let adopted = self.adopted.as_ref().ok_or(Hold::NothingAdopted)?;
-        let known = self.adopted_known();
+        let known = self.adopted_instance();
         let known = known.filter(|known| known.instance.is_reachable());
         let known = known.ok_or(Hold::NoAddress)?;
         Ok(Life {

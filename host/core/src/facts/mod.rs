@@ -6,7 +6,7 @@
 mod demand;
 mod forget;
 pub mod inputs;
-mod known;
+mod instance;
 mod life;
 pub mod observe;
 mod orphans;
@@ -18,10 +18,10 @@ mod work;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-pub use known::Known;
-use known::{may_precede_start, start_settles};
+pub use instance::KnownInstance;
+use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
-pub use orphans::{Origin, Orphan, OrphanLook};
+pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
 pub use status::{
@@ -96,12 +96,12 @@ pub struct WorkerFacts {
     /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
     /// failed.
     pub pointer: Option<Option<InstanceId>>,
-    /// The instance that embodies the worker, by the record.
+    /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
-    /// The instance that embodied the worker last, while no instance does.
+    /// The instance that was adopted last; `None` while an instance is adopted.
     pub former: Option<Former>,
     /// Every instance of this worker that the host has read and not dropped.
-    pub instances: BTreeMap<InstanceId, Known>,
+    pub instances: BTreeMap<InstanceId, KnownInstance>,
     /// When the last complete tag scan was asked for.
     pub scanned_at: Option<Instant>,
     /// The mutation that is under way; there is at most one.
@@ -247,7 +247,7 @@ impl WorkerFacts {
     }
 
     /// The adopted instance as last read.
-    pub fn adopted_known(&self) -> Option<&Known> {
+    pub fn adopted_instance(&self) -> Option<&KnownInstance> {
         self.instances.get(&self.adopted.as_ref()?.id)
     }
 
@@ -269,7 +269,7 @@ impl WorkerFacts {
     /// When the start was accepted that hides the state of the adopted instance; `None` if the last
     /// reading of that instance counts.
     pub fn start_settles_since(&self) -> Option<Instant> {
-        let known = self.adopted_known()?;
+        let known = self.adopted_instance()?;
         let state = known.instance.state;
         if !may_precede_start(state) && state != InstanceState::Unknown {
             return None;
@@ -309,8 +309,8 @@ impl WorkerFacts {
 
     /// Running or pending instances that carry the worker's tag and may be adopted, newest launch
     /// first. An instance of an older generation than the adopted one may not (G3).
-    pub fn candidates(&self) -> Vec<&Known> {
-        let could_follow = |known: &Known| {
+    pub fn candidates(&self) -> Vec<&KnownInstance> {
+        let could_follow = |known: &KnownInstance| {
             let id = &known.instance.id;
             !self.is_adopted(id) && !self.is_superseded(id)
         };
@@ -321,16 +321,15 @@ impl WorkerFacts {
             .collect()
     }
 
-    /// Whether an instance of a newer generation embodies the worker, or did so last. The box of
-    /// the older instance was told so and has ended, so that instance never embodies the worker
-    /// again.
+    /// Whether an instance of a newer generation is adopted, or was adopted last. The box of the
+    /// older instance was told so and has ended, so that instance is never adopted again.
     pub fn is_superseded(&self, id: &InstanceId) -> bool {
-        let last = self.embodied_last();
+        let last = self.adopted_last();
         last.is_some_and(|last| self.generation_of(id) < last.generation)
     }
 
-    /// The instance that embodies the worker, or the one that did so last.
-    pub fn embodied_last(&self) -> Option<Former> {
+    /// The adopted instance, or the one that was adopted last.
+    pub fn adopted_last(&self) -> Option<Former> {
         let adopted = self.adopted.as_ref().map(|adopted| Former {
             id: adopted.id.clone(),
             generation: adopted.generation,
@@ -367,13 +366,13 @@ impl WorkerFacts {
     }
 
     /// Whether the instance carries this worker's tag, by its last reading.
-    pub fn carries_tag(&self, known: &Known) -> bool {
+    pub fn carries_tag(&self, known: &KnownInstance) -> bool {
         known.instance.tags.get(&self.pool.tag_key) == Some(&self.spec.tag_value)
     }
 
     /// Whether the instance carries the pool's tag with another value. Such an instance is another
     /// worker's, even if this worker's pointer names it.
-    pub fn is_foreign(&self, known: &Known) -> bool {
+    pub fn is_foreign(&self, known: &KnownInstance) -> bool {
         let value = known.instance.tags.get(&self.pool.tag_key);
         value.is_some_and(|value| value != &self.spec.tag_value)
     }
@@ -398,7 +397,7 @@ impl WorkerFacts {
 
     /// All known instances, newest launch first. Ties are ordered by id, so the order is
     /// deterministic.
-    pub fn newest_first(&self) -> Vec<&Known> {
+    pub fn newest_first(&self) -> Vec<&KnownInstance> {
         let mut all: Vec<_> = self.instances.values().collect();
         all.sort_by(|a, b| {
             let newest = b.instance.launched_at.cmp(&a.instance.launched_at);

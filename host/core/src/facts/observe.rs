@@ -1,8 +1,8 @@
 //! Folds readings into the facts. A reading that was asked for earlier never overwrites one that
 //! was asked for later, and the provider's word is kept unchanged.
 
-use super::known::{may_precede_start, start_settles, visible};
-use super::{Facts, Known, WorkerFacts};
+use super::instance::{may_precede_start, start_settles, visible};
+use super::{Facts, KnownInstance, WorkerFacts};
 use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
@@ -62,7 +62,7 @@ impl WorkerFacts {
         let id = reading.id.clone();
         match self.instances.get_mut(&id) {
             None => {
-                let mut known = Known::new(reading, asked_at);
+                let mut known = KnownInstance::new(reading, asked_at);
                 // Another host, or an earlier life of this one, may have handed the instance out.
                 known.handed_out = self.handed_out_at(&id);
                 self.instances.insert(id, known);
@@ -148,7 +148,7 @@ impl WorkerFacts {
     }
 }
 
-fn fold(known: &mut Known, reading: Instance, asked_at: Instant, changes: &mut Changes) {
+fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes: &mut Changes) {
     let was = known.instance.state;
     let is = reading.state;
     let settling = may_precede_start(is)

@@ -1,10 +1,10 @@
 //! Orphans: live instances that carry the worker's tag and are not the adopted one (G2). This
-//! module says where an orphan comes from, since when scans have shown it, and what the close look
-//! at it found before its end.
+//! module says where an orphan comes from, since when scans have shown it, and what the check
+//! before its end found.
 
 use std::collections::BTreeMap;
 
-use super::{Adopted, Known, WorkerFacts};
+use super::{Adopted, KnownInstance, WorkerFacts};
 use crate::model::cloud::{Mutation, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::id::{Generation, InstanceId};
@@ -54,14 +54,14 @@ pub struct Orphan {
     pub adopted: Adopted,
 }
 
-/// A close look at one orphan whose grace is over. The host reads the record first, then the cloud.
+/// The check of one orphan whose grace is over. The host reads the record first, then the cloud.
 /// What another host did before the record was read shows in the record or in the cloud. What
 /// another host does later makes the write of the intent fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrphanLook {
+pub struct OrphanCheck {
     /// The orphan.
     pub id: InstanceId,
-    /// When the look began, with the reading of the record.
+    /// When the check began, with the reading of the record.
     pub begun: Instant,
     /// When the cloud was asked, after the record was read; `None` before that.
     pub cloud_asked: Option<Instant>,
@@ -73,8 +73,8 @@ pub struct OrphanLook {
     pub reading: Option<(Instance, Instant)>,
 }
 
-impl OrphanLook {
-    /// A look that begins at `begun`.
+impl OrphanCheck {
+    /// A check that begins at `begun`.
     pub fn new(id: InstanceId, begun: Instant) -> Self {
         Self {
             id,
@@ -126,9 +126,10 @@ impl WorkerFacts {
     /// does not have yet is no orphan: another host may just have launched it.
     pub fn origin_of_orphan(&self, reading: &Instance) -> Option<Origin> {
         let adopted = self.adopted.as_ref()?;
-        let is_beside = self.adopted_known()?.instance.state.is_live() && reading.id != adopted.id;
+        let is_another =
+            self.adopted_instance()?.instance.state.is_live() && reading.id != adopted.id;
         let is_tagged = reading.tags.get(&self.pool.tag_key) == Some(&self.spec.tag_value);
-        if !is_beside || !is_tagged || !reading.state.is_live() {
+        if !is_another || !is_tagged || !reading.state.is_live() {
             return None;
         }
         match reading.generation_for(&self.id) {
@@ -150,7 +151,7 @@ impl WorkerFacts {
     }
 
     /// The instance as an orphan, if it has been one since the present adoption.
-    pub fn orphan<'a>(&self, known: &'a Known) -> Option<&'a Orphan> {
+    pub fn orphan<'a>(&self, known: &'a KnownInstance) -> Option<&'a Orphan> {
         let orphan = known.orphan.as_ref()?;
         (self.adopted.as_ref() == Some(&orphan.adopted)).then_some(orphan)
     }
@@ -177,7 +178,7 @@ impl WorkerFacts {
     /// scan that lacks a tagged adopted instance is incomplete and marks none.
     pub(super) fn note_orphans(&mut self, present: &[InstanceId], asked_at: Instant) {
         let adopted_shown = self
-            .adopted_known()
+            .adopted_instance()
             .is_some_and(|known| present.contains(&known.instance.id) || !self.carries_tag(known));
         let mut shown: BTreeMap<InstanceId, Origin> = BTreeMap::new();
         if adopted_shown && self.instances.len() > 1 {
@@ -229,13 +230,13 @@ mod tests {
             id: id.clone(),
         };
         let answer = Reading::Instance(Instance::not_visible(id.clone()));
-        let mut look = OrphanLook::new(id, Instant::from_ms(1));
-        look.note(&query, Instant::from_ms(5), &answer, None);
-        assert_eq!(look.reading, None, "nothing was asked yet");
-        look.cloud_asked = Some(Instant::from_ms(5));
-        look.note(&query, Instant::from_ms(4), &answer, None);
-        assert_eq!(look.reading, None, "asked before");
-        look.note(&query, Instant::from_ms(5), &answer, None);
-        assert!(look.reading.is_some());
+        let mut check = OrphanCheck::new(id, Instant::from_ms(1));
+        check.note(&query, Instant::from_ms(5), &answer, None);
+        assert_eq!(check.reading, None, "nothing was asked yet");
+        check.cloud_asked = Some(Instant::from_ms(5));
+        check.note(&query, Instant::from_ms(4), &answer, None);
+        assert_eq!(check.reading, None, "asked before");
+        check.note(&query, Instant::from_ms(5), &answer, None);
+        assert!(check.reading.is_some());
     }
 }

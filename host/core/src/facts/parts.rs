@@ -18,7 +18,7 @@ pub struct InFlight {
     pub instance: Option<InstanceId>,
     /// The decision it rests on.
     pub decision: DecisionId,
-    /// Since when.
+    /// When the mutation was announced.
     pub since: Instant,
     /// Whether this life of this host sent the mutation and so receives its outcome. A mutation
     /// that another host or an earlier life intended is recovered when its lease is void.
@@ -70,7 +70,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The provider's code and sentence.
     pub text: String,
-    /// When.
+    /// When the launch or start failed.
     pub at: Instant,
     /// How many launches and starts failed in a row.
     pub count: u32,
@@ -125,7 +125,7 @@ pub struct Asking {
     /// Whether requests are pending.
     pub has_callers: bool,
     /// Whether a pass is under way.
-    pub is_looking: bool,
+    pub has_pass: bool,
     /// Whether that pass waits for a complete tag scan.
     pub awaits_scan: bool,
     /// Whether the pass waits for the record.
@@ -133,7 +133,7 @@ pub struct Asking {
     /// The decision that the pass waits for.
     pub awaits: Option<DecisionId>,
     /// Instances that the pass has read, or is reading, by id.
-    pub looks_at: Vec<InstanceId>,
+    pub reads: Vec<InstanceId>,
     /// Candidates that `adopt` was shown and did not take.
     pub declined: Option<Declined>,
 }
@@ -143,7 +143,7 @@ pub struct Asking {
 pub struct LastDecision {
     /// The id of the decision in the journal.
     pub id: DecisionId,
-    /// When.
+    /// When the policy answered.
     pub at: Instant,
     /// The proposal, in a few words.
     pub summary: String,

@@ -77,7 +77,7 @@ impl RecordView {
     /// The lease of the worker. `is_shared` says whether other hosts write the same store. In a
     /// private store, a lease of another host id belongs to an earlier life and is void. In a
     /// shared store, a lease is stale when this host has seen the record unchanged for the lease's
-    /// length *by its own clock*: no two clocks are compared.
+    /// length. Only this host's clock counts: no two clocks are compared.
     pub fn lease(&self, us: &HostId, is_shared: bool, length: Millis) -> Lease {
         let Some(stored) = &self.stored else {
             return Lease::Unknown;
@@ -158,7 +158,7 @@ impl WorkerFacts {
             // The end of an orphan does not change the worker's own phase.
             Some(Stop | Terminate | WritePointer) | None => {}
         }
-        match (&self.adopted, self.adopted_known()) {
+        match (&self.adopted, self.adopted_instance()) {
             (None, _) => Phase::Absent,
             // A reading during the settling time of a start may show the state before it.
             (Some(_), Some(known))
@@ -183,7 +183,7 @@ impl WorkerFacts {
 
     /// Takes over the record from the store. What this host meant to write and could not is
     /// dropped. An intent in the record is a mutation that waits for recovery, unless this host has
-    /// sent it and waits for the answer. The activity stays as known, if it is known:
+    /// sent it and waits for the answer. The activity stays as this host knows it, if it does:
     /// [`activity_as_read`](Self::activity_as_read) folds in a reading of it.
     pub(crate) fn fold(&mut self, stored: Stored) {
         let record = &stored.record;

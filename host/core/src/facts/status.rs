@@ -185,7 +185,7 @@ pub struct ActivityStatus {
 /// The latest restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestartStatus {
-    /// Why.
+    /// The cause that the initiator named.
     pub cause: String,
     /// The initiator of the restart.
     pub initiator: Initiator,
@@ -215,11 +215,11 @@ pub struct RegistrationStatus {
 pub struct DecisionStatus {
     /// The id of the decision in the journal.
     pub id: DecisionId,
-    /// When.
+    /// When the policy answered.
     pub at: Instant,
     /// The verdict, in a few words.
     pub verdict: String,
-    /// Why.
+    /// The reason that the policy gave.
     pub reason: Reason,
     /// The digest of the component that decided.
     pub digest: Option<Digest>,
@@ -229,7 +229,7 @@ impl WorkerFacts {
     /// The worker's status at `now`.
     pub(crate) fn status(&self, now: Instant, flows: FlowStatus) -> WorkerStatus {
         let route = self.route.as_ref().filter(|route| now < route.valid_until);
-        let known = self.adopted_known();
+        let known = self.adopted_instance();
         let running = known.is_some_and(|known| known.instance.is_reachable());
         let unresponsive_for = self.unresponsive_for(now);
         let condition = if self.paused.is_some() {
@@ -340,7 +340,7 @@ impl WorkerFacts {
     }
 }
 
-fn instance(worker: &WorkerFacts, known: &super::Known) -> InstanceStatus {
+fn instance(worker: &WorkerFacts, known: &super::KnownInstance) -> InstanceStatus {
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,

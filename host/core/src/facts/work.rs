@@ -45,8 +45,8 @@ impl WorkerFacts {
         self.spec.wish == Wish::Running
     }
 
-    /// Until when a cycling worker gets no instance: 60 s after the third unserved instance in a
-    /// row, twice as long after each further one, and 30 minutes at most.
+    /// Until when a cycling worker gets no instance. The pause after the third unserved instance in
+    /// a row is 60 s. It doubles with each further one, up to 30 minutes.
     pub fn cycling_until(&self) -> Option<Instant> {
         const PAUSE_FIRST: Millis = Millis::from_secs(60);
         const PAUSE_MAX: Millis = Millis::from_secs(1_800);
@@ -57,8 +57,8 @@ impl WorkerFacts {
 
     /// The activity after a reading that was asked for at `asked_at`. The reading may be older than
     /// a refresh that has ended since, so no time goes back (G5). It may also miss a refresh in
-    /// flight: with a private store the host keeps its own counts, with a shared store it takes the
-    /// maximum and reads again soon.
+    /// flight. With a private store the host then keeps its own counts. With a shared store it
+    /// takes the maximum and reads again soon.
     pub(crate) fn activity_as_read(
         &self,
         found: Activity,

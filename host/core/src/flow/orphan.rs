@@ -8,14 +8,14 @@
 //!                                                   guard ◀────────────┘
 //! ```
 //!
-//! A source that does not answer, or disagrees, ends the look but not the orphan. The next scan
-//! begins another look.
+//! A source that does not answer, or disagrees, ends the check but not the orphan. The next scan
+//! begins another check.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::facts::{Facts, Origin, Orphan, OrphanLook, WorkerFacts};
+use crate::facts::{Facts, Origin, Orphan, OrphanCheck, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
-use crate::guard::{LOOK_AGE_MAX, Permit, Proposal};
+use crate::guard::{CHECK_AGE_MAX, Permit, Proposal};
 use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::compute::Ending;
@@ -36,8 +36,8 @@ const ORPHAN: &str = "orphan";
 /// The state of this flow. The facts say which instances are orphans, and since when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orphans {
-    /// The close look under way.
-    look: Option<OrphanLook>,
+    /// The check under way.
+    check: Option<OrphanCheck>,
     /// Memories by instance and by the begin of its time as an orphan; a memory ends with that
     /// time.
     memory: BTreeMap<(InstanceId, Instant), Memory>,
@@ -47,8 +47,8 @@ pub(super) struct Orphans {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Memory {
-    /// When a close look at the orphan last began; `None` if there was none yet.
-    looked_at: Option<Instant>,
+    /// When a check of the orphan last began; `None` if there was none yet.
+    checked_at: Option<Instant>,
     /// The rule of the last veto. The same veto is not announced again.
     refused_by: Option<Rule>,
 }
@@ -77,22 +77,22 @@ impl Flow for Orphans {
         match happened {
             Happened::Scanned { error: None, .. } => {
                 let is_alone = facts.instances.len() <= 1;
-                if !is_alone || self.look.is_some() || !self.memory.is_empty() {
+                if !is_alone || self.check.is_some() || !self.memory.is_empty() {
                     self.heard.push_back(Heard::Scanned);
                 }
             }
-            Happened::RecordRead { asked_at, .. } if self.look.is_some() => {
+            Happened::RecordRead { asked_at, .. } if self.check.is_some() => {
                 self.heard.push_back(Heard::RecordRead(*asked_at));
             }
             Happened::Queried {
                 query,
                 asked_at,
                 result,
-            } if self.look.is_some() => {
+            } if self.check.is_some() => {
                 let heard = Heard::Queried(query.clone(), *asked_at, result.clone());
                 self.heard.push_back(heard);
             }
-            Happened::CommandDone(CommandOutcome::Forgotten) => self.look = None,
+            Happened::CommandDone(CommandOutcome::Forgotten) => self.check = None,
             _ => {}
         }
     }
@@ -114,9 +114,9 @@ impl Flow for Orphans {
     }
 
     fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
-        let look = self.look.as_ref()?;
-        let until = look.begun + LOOK_AGE_MAX;
-        Some(Wait::until("a close look at an orphan", until))
+        let check = self.check.as_ref()?;
+        let until = check.begun + CHECK_AGE_MAX;
+        Some(Wait::until("a check of an orphan", until))
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
@@ -144,7 +144,7 @@ impl Flow for Orphans {
 }
 
 impl Orphans {
-    /// Announces new orphans, and begins a close look at the one that is due.
+    /// Announces new orphans, and begins a check of the one that is due.
     fn scanned(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.memory.retain(|(id, since), _| {
             let known = facts.instances.get(id);
@@ -152,42 +152,42 @@ impl Orphans {
             orphan.is_some_and(|orphan| orphan.since == *since)
         });
         tell_new(facts, turn);
-        let look = self.look.as_ref();
-        let is_looking = look.is_some_and(|look| turn.now.since(look.begun) <= LOOK_AGE_MAX);
+        let check = self.check.as_ref();
+        let is_checking = check.is_some_and(|check| turn.now.since(check.begun) <= CHECK_AGE_MAX);
         // The reading of the record shows the holder of the lease. In a pause the guard would
         // refuse the end.
-        if is_looking || facts.record.writing.is_some() || facts.paused.is_some() {
+        if is_checking || facts.record.writing.is_some() || facts.paused.is_some() {
             return;
         }
-        self.look = None;
+        self.check = None;
         let Some((id, since)) = self.next_due(facts) else {
             return;
         };
         let memory = self.memory.entry((id.clone(), since)).or_default();
-        memory.looked_at = Some(turn.now);
-        self.look = Some(OrphanLook::new(id, turn.now));
+        memory.checked_at = Some(turn.now);
+        self.check = Some(OrphanCheck::new(id, turn.now));
         turn.read_record(facts);
     }
 
-    /// The due orphan whose last look is the longest ago.
+    /// The due orphan whose last check is the longest ago.
     fn next_due(&self, facts: &WorkerFacts) -> Option<(InstanceId, Instant)> {
         let due = facts.due_orphans().map(|(id, orphan)| {
             let memory = self.memory.get(&(id.clone(), orphan.since));
-            let looked_at = memory.and_then(|memory| memory.looked_at);
-            (looked_at, orphan.since, id)
+            let checked_at = memory.and_then(|memory| memory.checked_at);
+            (checked_at, orphan.since, id)
         });
         due.min().map(|(_, since, id)| (id.clone(), since))
     }
 
-    /// Asks the cloud after the record was read, if the look may still succeed.
+    /// Asks the cloud after the record was read, if the check may still succeed.
     fn record_read(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, asked_at: Instant) {
         let is_awaited =
-            |look: &mut OrphanLook| look.cloud_asked.is_none() && asked_at >= look.begun;
-        let Some(mut look) = self.look.take_if(is_awaited) else {
+            |check: &mut OrphanCheck| check.cloud_asked.is_none() && asked_at >= check.begun;
+        let Some(mut check) = self.check.take_if(is_awaited) else {
             return;
         };
-        let was_read = facts.record.read_at >= look.begun;
-        if !was_read || !is_quiet(facts, turn) || !facts.orphan_is_due(&look.id) {
+        let was_read = facts.record.read_at >= check.begun;
+        if !was_read || !is_quiet(facts, turn) || !facts.orphan_is_due(&check.id) {
             return;
         }
         let Some(adopted) = &facts.adopted else {
@@ -199,12 +199,12 @@ impl Orphans {
         };
         turn.query(facts, pointer);
         turn.query(facts, facts.query_of(adopted.id.clone()));
-        turn.query(facts, facts.query_of(look.id.clone()));
-        look.cloud_asked = Some(turn.now);
-        self.look = Some(look);
+        turn.query(facts, facts.query_of(check.id.clone()));
+        check.cloud_asked = Some(turn.now);
+        self.check = Some(check);
     }
 
-    /// Takes in a reading of the cloud, if the look asked for it. Any error ends the look: the
+    /// Takes in a reading of the cloud, if the check asked for it. Any error ends the check: the
     /// cloud has trouble, and the next scan is soon enough.
     fn note(
         &mut self,
@@ -213,19 +213,19 @@ impl Orphans {
         asked_at: Instant,
         result: &Result<Reading, CloudError>,
     ) {
-        let Some(look) = &mut self.look else {
+        let Some(check) = &mut self.check else {
             return;
         };
         match result {
-            Ok(answer) => look.note(query, asked_at, answer, facts.adopted.as_ref()),
-            Err(_) => self.look = None,
+            Ok(answer) => check.note(query, asked_at, answer, facts.adopted.as_ref()),
+            Err(_) => self.check = None,
         }
     }
 
     /// Proposes the end of the orphan when all readings are there.
     fn conclude(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        let look = self.look.take_if(|look| look.is_complete())?;
-        let is_pointed = facts.pointer.as_ref().and_then(Option::as_ref) == Some(&look.id);
+        let check = self.check.take_if(|check| check.is_complete())?;
+        let is_pointed = facts.pointer.as_ref().and_then(Option::as_ref) == Some(&check.id);
         if is_pointed && !turn.shared.dry_run {
             act::repair_pointer(facts, turn);
             return None;
@@ -233,21 +233,21 @@ impl Orphans {
         if !is_quiet(facts, turn) {
             return None;
         }
-        let known = facts.instances.get(&look.id)?;
+        let known = facts.instances.get(&check.id)?;
         let wanted = Wanted {
             // The id is taken when the ruling is journaled.
             decision: turn.shared.decisions.next(),
-            id: look.id.clone(),
+            id: check.id.clone(),
             orphan: facts.orphan(known)?.clone(),
         };
         let decision = wanted.decision;
         self.proposed = Some(wanted);
-        let proposal = Proposal::EndOrphan(look);
+        let proposal = Proposal::EndOrphan(check);
         Some(Proposed::quietly(decision, proposal))
     }
 }
 
-/// Whether no mutation or write is under way for the worker, so that a look may succeed.
+/// Whether no mutation or write is under way for the worker, so that a check may succeed.
 fn is_quiet(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     !facts.is_changing() && record::may_write(facts, turn)
 }

@@ -297,7 +297,7 @@ impl Reap {
             ("reason", verdict.reason.code.as_str()),
         ];
         turn.notice(facts, Step::InstanceDraining, text, &fields);
-        self.look_at(facts, turn, turn.now + drain);
+        self.check_again_at(facts, turn, turn.now + drain);
         let draining = Draining {
             instance: id.clone(),
             since: turn.now,
@@ -342,7 +342,7 @@ impl Reap {
         };
         if facts.record.writing.is_some() {
             // The end of the write is awaited.
-            self.look_at(facts, turn, turn.now + LOOK_AGAIN_MIN);
+            self.check_again_at(facts, turn, turn.now + LOOK_AGAIN_MIN);
             return None;
         }
         self.drained_at = None;
@@ -357,7 +357,7 @@ impl Reap {
         Some(Proposed::new(decision, proposal))
     }
 
-    /// Clears the drain of a host that may have died, so that the policy is asked anew.
+    /// Clears the drain of a host that may have died, so that the policy is asked again.
     fn clear_abandoned_drain(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(draining) = &facts.draining else {
             return;
@@ -382,7 +382,7 @@ impl Reap {
         }
     }
 
-    fn look_at(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, at: Instant) {
+    fn check_again_at(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, at: Instant) {
         self.drained_at = Some(at);
         turn.timer(facts, at, WorkerTimer::Drained);
     }

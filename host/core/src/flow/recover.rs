@@ -30,7 +30,7 @@ pub(super) struct Recovery {
 #[derive(Clone, Debug)]
 enum Heard {
     /// Check for an unfinished mutation. In a shared store the record is read first.
-    Look,
+    Check,
     /// The record is fresh: recover.
     Recover,
     /// Replay the unanswered launch.
@@ -48,16 +48,16 @@ impl Flow for Recovery {
         match happened {
             Happened::Started
             | Happened::Written(WriteEnd::Lost)
-            | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push_back(Heard::Look),
+            | Happened::TimerFired(WorkerTimer::Recover) => self.heard.push_back(Heard::Check),
             // The write that made the command durable is heard as well, and comes after.
             Happened::CommandDone(CommandOutcome::Resumed) => {
                 self.heard.push_front(Heard::ReplayIfIdle);
-                self.heard.push_front(Heard::Look);
+                self.heard.push_front(Heard::Check);
             }
-            Happened::CommandDone(_) => self.heard.push_front(Heard::Look),
+            Happened::CommandDone(_) => self.heard.push_front(Heard::Check),
             Happened::Written(WriteEnd::Written) => self.heard.push_back(Heard::Recover),
             Happened::RecordRead {
-                result: Ok(ReadEnd::Known | ReadEnd::News),
+                result: Ok(ReadEnd::Unchanged | ReadEnd::News),
                 ..
             } => self.heard.push_back(Heard::Recover),
             Happened::TimerFired(WorkerTimer::ReplayLaunch) => self.heard.push_back(Heard::Replay),
@@ -80,7 +80,7 @@ impl Flow for Recovery {
 
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         match self.heard.pop_front()? {
-            Heard::Look => return recover_or_look(facts, turn),
+            Heard::Check => return recover_or_read(facts, turn),
             // The rest of the record is written before recovery begins.
             Heard::Recover if facts.record.dirty => {}
             Heard::Recover => return recover(facts, turn),
@@ -121,7 +121,7 @@ impl Flow for Recovery {
 }
 
 /// Recovers an intent that no host works on, or reads the record to see whether its lease is void.
-fn recover_or_look(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+fn recover_or_read(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     let unknown = facts.record.stored.is_none() || facts.record.in_doubt;
     let is_left = facts.in_flight.as_ref().is_some_and(|it| !it.is_ours);
     if unknown || (is_left && turn.shared.store_is_shared) {
@@ -165,7 +165,7 @@ fn replay_launch(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
     let attempt = facts.attempt.as_ref()?;
     let decision = attempt.decision;
     if attempt.proved_at.is_some() {
-        look_for_launched(facts, turn);
+        search_for_launched(facts, turn);
         return None;
     }
     if facts.in_flight.as_ref().is_some_and(|it| it.is_ours) {
@@ -197,17 +197,21 @@ fn launch_was_carried_out(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudE
         "the launch was refused ({error}): an earlier try was carried out; searching for its instance by tag"
     );
     turn.notice(facts, Step::LaunchUnanswered, text, &[]);
-    look_for_launched(facts, turn);
+    search_for_launched(facts, turn);
 }
 
 /// Scans, and searches again later: a scan may not show the instance yet (EC2 developer guide,
 /// "Eventual consistency").
-fn look_for_launched(facts: &mut Facts, turn: &mut Turn<'_>) {
-    let Some(looks) = act::count_look(facts) else {
+fn search_for_launched(facts: &mut Facts, turn: &mut Turn<'_>) {
+    let Some(searches) = act::count_search(facts) else {
         return;
     };
     turn.scan(&facts.spec.pool);
-    turn.timer(facts, turn.now + backoff(looks), WorkerTimer::ReplayLaunch);
+    turn.timer(
+        facts,
+        turn.now + backoff(searches),
+        WorkerTimer::ReplayLaunch,
+    );
 }
 
 /// Ends the launch with its instance if a complete scan shows it. If no scan shows an instance

@@ -43,8 +43,8 @@ impl Scene<'_> {
             return Err(Veto::new(
                 Rule::OlderGeneration,
                 format!(
-                    "{id} is of generation {generation}, and one of a newer generation embodies the worker or did so \
-                     last; its box was told that it is superseded, and has ended"
+                    "{id} is of generation {generation}, and one of a newer generation is or was adopted; the box \
+                     of {id} was told that it is superseded, and has ended"
                 ),
             ));
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{COMES_UP_MAX, Permit, SCAN_AGE_MAX, Scene};
-use crate::facts::Known;
+use crate::facts::KnownInstance;
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
 use crate::model::compute::Compute;
@@ -137,7 +137,7 @@ impl Scene<'_> {
         if let Some(adopted) = &worker.adopted
             && worker.adopted_is_live(self.now)
         {
-            let state = worker.adopted_known().map(|known| known.instance.state);
+            let state = worker.adopted_instance().map(|known| known.instance.state);
             return Err(Veto::new(
                 Rule::AdoptedIsLive,
                 format!(
@@ -170,7 +170,7 @@ impl Scene<'_> {
 
     /// Passes over a candidate that `adopt` has declined, unless the candidate only has no address
     /// yet (docs/incidents.md#ip-race).
-    fn is_out_of_the_way(&self, known: &Known) -> Result<(), Veto> {
+    fn is_out_of_the_way(&self, known: &KnownInstance) -> Result<(), Veto> {
         let Instance { id, state, .. } = &known.instance;
         if !self.facts.is_declined(id, self.now) {
             let text = format!(

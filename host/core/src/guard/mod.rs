@@ -20,11 +20,11 @@ pub(crate) mod tests;
 
 pub use crate::model::budget::{Ledger, Spending};
 pub use crate::model::veto::{Rule, Veto};
-pub(crate) use orphan::LOOK_AGE_MAX;
+pub(crate) use orphan::CHECK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 
-use crate::facts::{OrphanLook, WorkerFacts};
+use crate::facts::{OrphanCheck, WorkerFacts};
 use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
@@ -65,8 +65,8 @@ pub enum Proposal {
         /// The initiator of the restart.
         initiator: Initiator,
     },
-    /// End the orphan that this close look is about. No policy asks for it.
-    EndOrphan(OrphanLook),
+    /// End the orphan that this check is about. No policy asks for it.
+    EndOrphan(OrphanCheck),
 }
 
 /// A proposal to end an instance.
@@ -127,7 +127,7 @@ impl Scene<'_> {
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
             Proposal::Restart { id, initiator } => self.restart(id, *initiator),
-            Proposal::EndOrphan(look) => self.end_orphan(look),
+            Proposal::EndOrphan(check) => self.end_orphan(check),
         }?;
         if self.dry_run {
             return Err(Veto::new(

@@ -1,27 +1,27 @@
-//! Permits the end of an orphan by the host's own rule: after its grace, if the record and the
-//! cloud both show it as an orphan, and only if it is not in use (G2, G5).
+//! Permits the end of an orphan by the host's own rule, after the orphan's grace. The record and
+//! the cloud must both show it as an orphan, and it must not be in use (G2, G5).
 
 use super::{Permit, SCAN_AGE_MAX, Scene};
-use crate::facts::{Orphan, OrphanLook};
+use crate::facts::{Orphan, OrphanCheck};
 use crate::model::budget::Spending;
 use crate::model::id::InstanceId;
 use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 
-/// How old the readings of a close look may be: as old as a scan that a launch rests on.
-pub(crate) const LOOK_AGE_MAX: Millis = SCAN_AGE_MAX;
+/// How old the readings of a check may be: as old as a scan that a launch rests on.
+pub(crate) const CHECK_AGE_MAX: Millis = SCAN_AGE_MAX;
 
 impl Scene<'_> {
     /// Permits the end that the orphan's origin asks for; see
     /// [`Origin::ending`](crate::facts::Origin::ending).
-    pub(super) fn end_orphan(&self, look: &OrphanLook) -> Result<Permit, Veto> {
-        let id = &look.id;
+    pub(super) fn end_orphan(&self, check: &OrphanCheck) -> Result<Permit, Veto> {
+        let id = &check.id;
         self.is_this_workers(id)?;
         let orphan = self.orphan(id)?;
         self.nothing_in_flight()?;
         self.grace_is_over(id, orphan)?;
         self.record_agrees(orphan)?;
-        self.cloud_agrees(look, orphan)?;
+        self.cloud_agrees(check, orphan)?;
         self.is_not_needed(id)?;
         self.within_budget(Spending::Stop)?;
         // The pointer was just read and does not name the orphan.
@@ -59,7 +59,7 @@ impl Scene<'_> {
     /// Checks the first source, the record. [`Scene::permit`] has checked the lease already.
     fn record_agrees(&self, orphan: &Orphan) -> Result<(), Veto> {
         let record = &self.facts.record;
-        self.is_fresh("the worker's record", Some(record.read_at), LOOK_AGE_MAX)?;
+        self.is_fresh("the worker's record", Some(record.read_at), CHECK_AGE_MAX)?;
         let named = record
             .stored
             .as_ref()
@@ -79,24 +79,28 @@ impl Scene<'_> {
 
     /// Checks the second source, the cloud: the readings of the orphan and of the adopted instance
     /// by id must agree with the scans.
-    fn cloud_agrees(&self, look: &OrphanLook, orphan: &Orphan) -> Result<(), Veto> {
+    fn cloud_agrees(&self, check: &OrphanCheck, orphan: &Orphan) -> Result<(), Veto> {
         let worker = self.facts;
-        let id = &look.id;
-        if !look.is_complete() {
+        let id = &check.id;
+        if !check.is_complete() {
             let text = format!(
                 "{id}, the adopted instance and the pointer were not read since its grace ended"
             );
             return Err(Veto::new(Rule::StaleReading, text));
         }
-        let adopted = worker.adopted_known();
+        let adopted = worker.adopted_instance();
         let read_at = adopted.and_then(|known| known.read_at);
-        self.is_fresh("the reading of the adopted instance", read_at, LOOK_AGE_MAX)?;
-        let reading = look.reading.as_ref();
+        self.is_fresh(
+            "the reading of the adopted instance",
+            read_at,
+            CHECK_AGE_MAX,
+        )?;
+        let reading = check.reading.as_ref();
         let asked_at = reading.map(|(_, asked_at)| *asked_at);
         self.is_fresh(
             "the reading of the orphan by its id",
             asked_at,
-            LOOK_AGE_MAX,
+            CHECK_AGE_MAX,
         )?;
         let grace_ended = orphan.since + worker.pool.limits.orphan_grace;
         let by_id = reading
@@ -140,8 +144,8 @@ impl Scene<'_> {
         }
         let route = worker.route.as_ref();
         let is_served = route.is_some_and(|it| &it.instance == id && self.now < it.valid_until);
-        let is_looked_at = worker.asking.looks_at.contains(id);
-        if is_served || is_looked_at {
+        let is_read = worker.asking.reads.contains(id);
+        if is_served || is_read {
             let text = format!("{id} is being asked for right now");
             return Err(Veto::new(Rule::InUse, text));
         }

@@ -30,7 +30,7 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::facts::OrphanLook;
+    use crate::facts::OrphanCheck;
     use crate::facts::WorkerFacts;
     use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
     use crate::guard::{Proposal, Reaping};
@@ -65,7 +65,7 @@ mod tests {
             Proposal::ReplayLaunch,
             Proposal::Stop(reaping.clone()),
             Proposal::Terminate(reaping),
-            Proposal::EndOrphan(OrphanLook::new("i-one".into(), NOW)),
+            Proposal::EndOrphan(OrphanCheck::new("i-one".into(), NOW)),
             Proposal::Restart {
                 id: "i-one".into(),
                 initiator: crate::model::restart::Initiator::Person,

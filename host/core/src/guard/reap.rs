@@ -66,7 +66,7 @@ impl Scene<'_> {
         let limits = &worker.pool.limits;
         self.was_read_of_late(id)?;
         let is_subject = worker.subject() == Some(id);
-        if is_subject && (worker.asking.has_callers || worker.asking.is_looking) {
+        if is_subject && (worker.asking.has_callers || worker.asking.has_pass) {
             return Err(Veto::new(
                 Rule::InUse,
                 format!("{id} is being asked for right now"),
@@ -152,7 +152,7 @@ impl Scene<'_> {
     }
 
     /// G3: the end of an instance also clears a pointer that names it. The last reading of the
-    /// pointer may be old: other hosts write the pointer too, and a host may have died between its
+    /// pointer may be old: other hosts write the pointer too. A host may also have died between its
     /// write of the record and that of the pointer. A wrong `none` costs one tag scan. So the
     /// pointer is left alone only if it names another instance, the one that the record names.
     pub(super) fn pointer_naming(&self, id: &InstanceId) -> Option<PointerName> {

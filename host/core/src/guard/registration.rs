@@ -1,9 +1,9 @@
 //! Decides which box may register, and recognises the tokens that boxes send (G8).
 //!
-//! The instance that embodies the worker can register whenever no live token for it exists, even if
-//! its box has registered before and lost the token. No other instance can register. So two boxes
-//! of one worker cannot take each other's token, and a refusal ends a box only if the box is
-//! superseded (docs/incidents.md#double-provision).
+//! The adopted instance can register whenever no live token for it exists, even if its box has
+//! registered before and lost the token. No other instance can register. So two boxes of one worker
+//! cannot take each other's token, and a refusal ends a box only if the box is superseded
+//! (docs/incidents.md#double-provision).
 
 use super::Scene;
 use crate::facts::{Lease, WorkerFacts};
@@ -19,8 +19,8 @@ use crate::model::token::{SecretHash, Token};
 const SOON: Millis = Millis::from_secs(2);
 /// The retry interval of a box whose instance is read as stopped: a start is settled by then.
 const LATER: Millis = Millis::from_secs(10);
-/// The retry interval of a box while another instance embodies the worker: the box's instance may
-/// be adopted after that one, or end as an orphan within minutes.
+/// The retry interval of a box while another instance is adopted: the box's instance may be adopted
+/// after that one, or end as an orphan within minutes.
 const WHILE_ANOTHER_SERVES: Millis = Millis::from_secs(30);
 /// The retry interval of a box that must register first.
 const AT_ONCE: Millis = Millis::from_secs(1);
@@ -46,7 +46,7 @@ impl Scene<'_> {
         let boxes = self.offers_registration()?;
         self.proof_is_accepted(boxes, claim)?;
         self.is_running_here(claim)?;
-        self.embodies_the_worker(claim)?;
+        self.is_adopted(claim)?;
         self.no_token_is_live(boxes, nonce)?;
         self.record_can_be_written()
     }
@@ -179,15 +179,15 @@ impl Scene<'_> {
         ))
     }
 
-    fn embodies_the_worker(&self, claim: &Claim) -> Result<(), Refusal> {
+    fn is_adopted(&self, claim: &Claim) -> Result<(), Refusal> {
         let worker = self.facts;
         let id = &claim.instance;
         if worker.is_superseded(id) {
             return Err(Refusal::stands(
                 RefusalCode::Superseded,
                 format!(
-                    "{id} is of generation {}, and one of a newer generation embodies the worker or did so last; there \
-                     is nothing left for it to do",
+                    "{id} is of generation {}, and one of a newer generation is or was adopted; {id} has nothing \
+                     left to do",
                     worker.generation_of(id)
                 ),
             ));
@@ -197,7 +197,7 @@ impl Scene<'_> {
                 RefusalCode::NotAdopted,
                 SOON,
                 format!(
-                    "no instance embodies the worker yet; {id} may, once the host has adopted it"
+                    "no instance is adopted yet; {id} can register once the host has adopted it"
                 ),
             ));
         };
@@ -209,14 +209,14 @@ impl Scene<'_> {
             return Err(Refusal::come_back(
                 RefusalCode::NotAdopted,
                 WHILE_ANOTHER_SERVES,
-                format!("{} embodies the worker, and {id} does not", adopted.id),
+                format!("{} is adopted, and {id} is not", adopted.id),
             ));
         }
         Err(Refusal::come_back(
             RefusalCode::NotAdopted,
             SOON,
             format!(
-                "{} embodied the worker and is down; {id} may, once the host has adopted it",
+                "{} was adopted and is down; {id} can register once the host has adopted it",
                 adopted.id
             ),
         ))

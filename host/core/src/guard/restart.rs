@@ -54,7 +54,7 @@ impl Scene<'_> {
         let Some(adopted) = &self.facts.adopted else {
             return Ok(());
         };
-        let known = self.facts.adopted_known();
+        let known = self.facts.adopted_instance();
         let is_reachable = known.is_some_and(|known| known.instance.is_reachable());
         let age = self.now.since(adopted.since);
         let comes_up = self.facts.adopted_is_live(self.now) && !is_reachable && age < COMES_UP_MAX;

@@ -82,10 +82,10 @@ pub(super) fn adopt(worker: &mut WorkerFacts, id: &str) {
 pub(super) fn scene_with<T>(
     worker: &WorkerFacts,
     dry_run: bool,
-    look: impl FnOnce(Scene<'_>) -> T,
+    ask: impl FnOnce(Scene<'_>) -> T,
 ) -> T {
     let empty = Ledger::default();
-    look(Scene {
+    ask(Scene {
         facts: worker,
         now: NOW,
         decision: DecisionId::new(7),

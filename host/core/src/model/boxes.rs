@@ -106,7 +106,7 @@ pub enum Receipt {
 pub struct Registered {
     /// The token for the box's requests from now on.
     pub token: Token,
-    /// The worker's generation that the box embodies.
+    /// The generation of the box's instance.
     pub generation: Generation,
     /// The interval between heartbeats.
     pub heartbeat: Millis,
@@ -180,9 +180,9 @@ impl Refusal {
 /// What a box must do after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// Retry when told, and register anew: nothing is lost (HTTP 401).
+    /// Retry when told, and register again: nothing is lost (HTTP 401).
     Retry,
-    /// Another instance embodies the worker: end (HTTP 409).
+    /// Another instance is adopted: end (HTTP 409).
     Superseded,
     /// Raise an alarm: this cannot happen without a mistake or an attack (HTTP 403).
     Alarm,
@@ -206,7 +206,7 @@ pub enum RefusalCode {
     TokenLive,
     /// The token is not in force.
     TokenUnknown,
-    /// Another instance embodies the worker.
+    /// Another instance is adopted.
     Superseded,
     /// The proof of identity is invalid.
     ProofWrong,
@@ -288,10 +288,10 @@ impl RefusalCode {
         match self {
             Self::InstanceNotVisible => "The provider does not show the instance yet",
             Self::InstanceNotRunning => "The provider does not show the instance running",
-            Self::NotAdopted => "The instance does not embody the worker, or not yet",
+            Self::NotAdopted => "The instance is not adopted, or not yet",
             Self::TokenLive => "A token of this instance is in use",
             Self::TokenUnknown => "The token is not in force; register",
-            Self::Superseded => "Another instance embodies the worker; end",
+            Self::Superseded => "Another instance is adopted; end",
             Self::ProofWrong => "The proof of identity is not good",
             Self::ProofNotAccepted => "The pool accepts another proof of identity",
             Self::WrongRegion => "The document is of another region",

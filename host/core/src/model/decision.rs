@@ -44,7 +44,7 @@ pub struct Ruling {
     pub generation: Option<Generation>,
     /// Since when the rule has applied to the instance.
     pub since: Instant,
-    /// The instance that embodies the worker.
+    /// The adopted instance at that time.
     pub adopted: Adopted,
     /// The reason; its code is the rule's: `orphan`.
     pub reason: Reason,

@@ -22,7 +22,7 @@ pub struct DemandSpec {
     /// The statistic that is read for each period.
     pub statistic: Statistic,
     /// The dimensions of the metric. `{worker}`, `{tag_value}` and `{instance}` in a value stand
-    /// for the worker's name, its tag's value and the instance that embodies it.
+    /// for the worker's name, its tag's value and its adopted instance.
     pub dimensions: BTreeMap<String, String>,
     /// The length of one sample: whole minutes.
     pub period: Millis,
@@ -67,8 +67,8 @@ pub struct Metric {
     pub statistic: Statistic,
     /// The dimensions, with placeholders filled in.
     pub dimensions: BTreeMap<String, String>,
-    /// The instance that embodied the worker when the metric was asked for. The samples prove
-    /// nothing about another instance.
+    /// The adopted instance when the metric was asked for. The samples prove nothing about another
+    /// instance.
     pub instance: InstanceId,
 }
 
@@ -106,7 +106,7 @@ impl Demand {
 }
 
 impl DemandSpec {
-    /// The worker's metric while this instance embodies it.
+    /// The worker's metric while this instance is adopted.
     pub fn metric_of(&self, worker: &WorkerId, tag_value: &str, instance: &InstanceId) -> Metric {
         let fill = |(name, value): (&String, &String)| {
             let filled = filled(value, |placeholder| match placeholder {

@@ -34,7 +34,7 @@ pub struct HealthSpec {
     /// busy moment.
     pub unhealthy_after: u32,
     /// Successes in a row that make a signal good again. 2: otherwise a worker that hangs now and
-    /// then would be reported as recovered at every success, and begin its row anew. The first
+    /// then would be reported as recovered at every success, and begin its row again. The first
     /// success of a life counts at once.
     pub healthy_after: u32,
     /// How long failures prove nothing after the host has seen the address, until the first

@@ -70,7 +70,7 @@ pub enum Step {
     BoxRegistered,
     /// A register or a report was refused; a retry may succeed.
     BoxRefused,
-    /// A box was told that another instance embodies its worker.
+    /// A box was told that another instance is adopted.
     BoxSuperseded,
     /// A box sent something that cannot happen without a mistake or an attack; a person should
     /// check.

@@ -17,7 +17,7 @@ pub enum Command {
     },
     /// End the pause.
     Resume,
-    /// Clear the worker's state and learn the worker anew from the cloud. The epoch, the generation
+    /// Clear the worker's state and read the worker from the cloud again. The epoch, the generation
     /// and the pause stay, because otherwise tokens and fences would repeat (G1, G6).
     Forget,
     /// End the worker's instance and bring the worker up again.

@@ -6,7 +6,7 @@
 //!
 //! - The [`WorkerRecord`] changes by compare-and-set on its [`Version`] only
 //!   ([`Store::commit`](crate::ports::Store::commit)). It holds the lease and the epoch, the
-//!   intent, and the instance that embodies the worker.
+//!   intent, and the adopted instance.
 //! - The [`Activity`] is refreshed attribute by attribute
 //!   ([`Store::refresh`](crate::ports::Store::refresh)) by any host that takes a report. A refresh
 //!   checks no version, never moves a time backwards, and happens only while the worker runs.

@@ -120,7 +120,7 @@ impl Estate<'_> {
         result: Result<CommandOutcome, Refused>,
     ) {
         self.trace.tell(self.now, "operator", || match &result {
-            Ok(operated) => format!("{worker} {}", operated.as_str()),
+            Ok(outcome) => format!("{worker} {}", outcome.as_str()),
             Err(refused) => format!("{worker} refused: {refused}"),
         });
         self.checks.reported(self.now, request, worker, &result);

@@ -1,5 +1,5 @@
-//! Registering: one token for the one instance that embodies the worker, and never a box that
-//! cannot come back (G8; docs/incidents.md#double-provision).
+//! Registering: one token, for the adopted instance, and never a box that cannot come back (G8;
+//! docs/incidents.md#double-provision).
 
 mod shared;
 
@@ -20,9 +20,9 @@ use reeve_sim::world::{Boot, Fault};
 #[track_caller]
 fn beat(rig: &mut Rig, token: &Token) -> Result<Option<Token>, RefusalCode> {
     match rig.say_and_run(heartbeat(token)) {
-        Receipt::Accepted(noted) => {
-            assert_eq!(noted.outcome, ReportOutcome::Stored);
-            Ok(noted.token)
+        Receipt::Accepted(accepted) => {
+            assert_eq!(accepted.outcome, ReportOutcome::Stored);
+            Ok(accepted.token)
         }
         reply => Err(refused(&reply).0),
     }
@@ -82,7 +82,7 @@ fn a_box_of_an_older_generation_is_superseded_and_an_unknown_one_waits() {
 }
 
 #[test]
-fn an_instance_whose_box_was_superseded_never_embodies_the_worker_again() {
+fn an_instance_whose_box_was_superseded_is_never_adopted_again() {
     for command in [by_person(), Command::Forget] {
         let (mut rig, id) = launched();
         let worker = incidents::worker().to_string();

@@ -14,9 +14,9 @@ use reeve_core::token::Token;
 use reeve_sim::world::Boot;
 
 #[track_caller]
-fn noted(reply: Receipt) -> ReportOutcome {
+fn outcome_of(reply: Receipt) -> ReportOutcome {
     match reply {
-        Receipt::Accepted(noted) => noted.outcome,
+        Receipt::Accepted(accepted) => accepted.outcome,
         other => panic!("{other:?}"),
     }
 }
@@ -31,10 +31,10 @@ fn at_work() -> (Rig, InstanceId, Token) {
 #[test]
 fn a_worker_that_finishes_no_delivery_is_unresponsive_despite_heartbeats() {
     let (mut rig, _, token) = at_work();
-    noted(rig.say_and_run(delivered(2)));
+    outcome_of(rig.say_and_run(delivered(2)));
     for seconds in 2..300 {
         assert_eq!(rig.status().condition, "serving", "after {seconds} s");
-        noted(rig.say_and_run(heartbeat(&token)));
+        outcome_of(rig.say_and_run(heartbeat(&token)));
     }
     rig.run(MINUTE);
     let found = rig.status();
@@ -50,11 +50,11 @@ fn a_worker_that_finishes_no_delivery_is_unresponsive_despite_heartbeats() {
     let told = |rig: &Rig| rig.told(Step::WorkerUnresponsive).len();
     assert_eq!(told(&rig), 1, "once, and not with every scan");
 
-    noted(rig.say_and_run(report(&token, Report::Processed(1))));
+    outcome_of(rig.say_and_run(report(&token, Report::Processed(1))));
     assert_eq!(rig.status().condition, "serving");
     rig.run(Millis::from_secs(330));
     assert_eq!(rig.status().condition, "unresponsive");
-    noted(rig.say_and_run(report(&token, Report::Processed(1))));
+    outcome_of(rig.say_and_run(report(&token, Report::Processed(1))));
     rig.run(HOUR);
     assert_eq!(rig.status().condition, "serving");
     assert_eq!(told(&rig), 2);
@@ -63,10 +63,10 @@ fn a_worker_that_finishes_no_delivery_is_unresponsive_despite_heartbeats() {
 #[test]
 fn work_after_a_long_silence_is_measured_from_its_own_delivery() {
     let (mut rig, _, token) = at_work();
-    noted(rig.say_and_run(delivered(1)));
-    noted(rig.say_and_run(report(&token, Report::Processed(1))));
+    outcome_of(rig.say_and_run(delivered(1)));
+    outcome_of(rig.say_and_run(report(&token, Report::Processed(1))));
     rig.run(HOUR);
-    noted(rig.say_and_run(delivered(1)));
+    outcome_of(rig.say_and_run(delivered(1)));
     rig.run(Millis::from_secs(120));
     assert_eq!(rig.status().condition, "serving");
 }
@@ -76,7 +76,7 @@ fn a_box_that_never_reports_work_is_not_called_unresponsive() {
     let mut rig = Rig::alone();
     rig.ask();
     rig.run(MINUTE);
-    noted(rig.say_and_run(delivered(5)));
+    outcome_of(rig.say_and_run(delivered(5)));
     rig.run(HOUR);
     let found = rig.status();
     assert_eq!((found.condition, found.activity.in_flight), ("serving", 0));
@@ -90,13 +90,16 @@ fn a_delivery_to_a_started_instance_counts_as_to_a_launched_one() {
     rig.run(MINUTE);
     assert_eq!(rig.status().condition, "serving");
     assert_eq!(rig.count(MutationKind::Start), 1);
-    assert_eq!(noted(rig.say_and_run(delivered(1))), ReportOutcome::Stored);
+    assert_eq!(
+        outcome_of(rig.say_and_run(delivered(1))),
+        ReportOutcome::Stored
+    );
 }
 
 #[test]
 fn what_an_instance_took_with_it_is_no_work_of_the_next() {
     let (mut rig, id, _) = at_work();
-    noted(rig.say_and_run(delivered(3)));
+    outcome_of(rig.say_and_run(delivered(3)));
     assert_eq!(rig.status().activity.in_flight, 3);
     let gone = Mutation::Terminate {
         region: Region::from("us-east-1"),
@@ -111,8 +114,8 @@ fn what_an_instance_took_with_it_is_no_work_of_the_next() {
     let next = rig.up().remove(0);
     let token = registered(rig.say_and_run(register(&next, "first"))).token;
     assert_eq!(rig.status().activity.in_flight, 0);
-    noted(rig.say_and_run(delivered(2)));
-    noted(rig.say_and_run(report(&token, Report::Processed(1))));
+    outcome_of(rig.say_and_run(delivered(2)));
+    outcome_of(rig.say_and_run(report(&token, Report::Processed(1))));
     assert_eq!(rig.status().activity.in_flight, 1);
 }
 
@@ -124,14 +127,14 @@ fn a_report_of_another_instance_or_of_a_worker_that_is_not_running_is_harmless()
         report: Report::Delivered(1),
     };
     assert_eq!(
-        noted(rig.say_and_run(of_another)),
+        outcome_of(rig.say_and_run(of_another)),
         ReportOutcome::NotRunning
     );
     assert_eq!(rig.status().activity.delivered, 0);
 
     let mut nothing = Rig::alone();
     assert_eq!(
-        noted(nothing.say_and_run(delivered(1))),
+        outcome_of(nothing.say_and_run(delivered(1))),
         ReportOutcome::NotRunning
     );
 }
@@ -154,15 +157,15 @@ fn refusals_of_a_stop(rig: &mut Rig, length: Millis) -> Vec<Rule> {
 #[test]
 fn what_is_at_work_is_not_stopped_whatever_the_policy_says() {
     let (mut rig, _, token) = at_work();
-    noted(rig.say_and_run(delivered(1)));
+    outcome_of(rig.say_and_run(delivered(1)));
     let rules = refusals_of_a_stop(&mut rig, Millis::from_secs(7200));
     assert_eq!(rules, [Rule::WorkInFlight]);
-    noted(rig.say_and_run(report(&token, Report::Processed(1))));
+    outcome_of(rig.say_and_run(report(&token, Report::Processed(1))));
     assert_eq!(
         refusals_of_a_stop(&mut rig, Millis::from_secs(590)),
         [Rule::RecentActivity]
     );
-    noted(rig.say_and_run(report(&token, Report::Busy(HOUR))));
+    outcome_of(rig.say_and_run(report(&token, Report::Busy(HOUR))));
     assert_eq!(
         refusals_of_a_stop(&mut rig, Millis::from_secs(3500)),
         [Rule::HeldBusy]
@@ -178,7 +181,7 @@ fn an_orphan_is_not_in_use_by_what_the_adopted_instance_does() {
     let (mut rig, id, _) = at_work();
     rig.world
         .launch_elsewhere("i-orphan", incidents::TAG, Boot::instant());
-    noted(rig.say_and_run(delivered(1)));
+    outcome_of(rig.say_and_run(delivered(1)));
     let rules = refusals_of_a_stop(&mut rig, Millis::from_secs(120));
     assert!(!rules.contains(&Rule::InUse), "{rules:?}");
     assert_eq!(rig.up(), [id]);

@@ -100,11 +100,11 @@ fn a_delivery_around_the_stop_is_kept_or_told_that_it_came_too_late() {
         let request = rig.say(delivered(1));
         rig.run(Millis::from_secs(300));
         let reply = rig.receipt(request).expect("a reply");
-        let Receipt::Accepted(noted) = reply else {
+        let Receipt::Accepted(accepted) = reply else {
             panic!("{reply:?}");
         };
         let stopped = rig.count(MutationKind::Stop) == 1;
-        let too_late = noted.outcome == ReportOutcome::NotRunning;
+        let too_late = accepted.outcome == ReportOutcome::NotRunning;
         assert_eq!(stopped, too_late, "after {ms} ms");
     }
 }
@@ -232,6 +232,6 @@ fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
         let state = rig.world.instance(&"i-aaaa".into()).unwrap().state;
         assert_eq!(state, InstanceState::Stopped);
         let pointer = rig.world.pointer(&incidents::pointer());
-        assert_eq!(pointer, Some("none"), "{former} embodied the worker last");
+        assert_eq!(pointer, Some("none"), "{former} was adopted last");
     }
 }

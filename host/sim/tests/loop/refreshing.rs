@@ -2,16 +2,16 @@
 //! next, and no report is answered before a write that holds what they have reported. Here the test
 //! is the store.
 
-use crate::rig::desk::{Desk, embodied_by};
+use crate::rig::desk::{Desk, with_adopted};
 use crate::rig::prelude::*;
 use reeve_core::boxes::{Receipt, Report, ReportOutcome, Reporter, Statement};
 use reeve_core::event::WorkerEvent;
 use reeve_core::id::{InstanceId, RequestId};
 use reeve_core::store::{Activity, Refresh, Refreshed, StoreError, StoreErrorKind, Stored};
 
-/// A core whose worker an instance embodies.
+/// A core whose worker has an adopted instance.
 fn desk(store_is_shared: bool) -> Desk {
-    let records = [(incidents::worker(), embodied_by("i-one", 1))];
+    let records = [(incidents::worker(), with_adopted("i-one", 1))];
     Desk::new(incidents::fleet(), store_is_shared, records.into())
 }
 
@@ -39,7 +39,7 @@ fn refreshed(desk: &mut Desk, result: Result<Refreshed, StoreError>) {
 fn read(desk: &mut Desk, asked_at: Instant, activity: Activity) {
     let stored = Stored {
         activity,
-        ..embodied_by("i-one", 1)
+        ..with_adopted("i-one", 1)
     };
     desk.read_as(asked_at, stored);
 }
@@ -178,7 +178,7 @@ fn a_report_of_another_or_a_replaced_instance_is_not_written() {
 
     say(&mut desk, to("i-one"), Report::Delivered(1));
     let waits = say(&mut desk, to("i-one"), Report::Delivered(1));
-    desk.read_as(desk.now, embodied_by("i-two", 2));
+    desk.read_as(desk.now, with_adopted("i-two", 2));
     refreshed(&mut desk, Ok(Refreshed::Written));
     assert_eq!(
         outcomes(&desk).last(),

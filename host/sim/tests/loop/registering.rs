@@ -8,7 +8,7 @@ use reeve_core::request::Request;
 
 #[test]
 fn a_token_is_not_handed_out_after_its_instance_ended() {
-    let mut desk = Desk::embodied();
+    let mut desk = Desk::adopted();
     desk.request(|_| Request::Command(by_person()));
     desk.written();
     // The reading that lets them in is of the moment before the instance was stopped.

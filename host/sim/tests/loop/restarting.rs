@@ -393,7 +393,7 @@ fn a_restart_ends_the_wait_for_an_address() {
 
 #[test]
 fn a_restart_whose_end_could_not_be_written_is_ended_when_the_store_is_back() {
-    let mut desk = Desk::embodied();
+    let mut desk = Desk::adopted();
     desk.request(|_| Request::Command(by_person()));
     desk.written();
     desk.carried_out();

@@ -33,7 +33,7 @@ pub fn compare<T: Settings + JsonSchema>(manifest_dir: &str) -> Result<(), Strin
         return Ok(());
     }
     Err(format!(
-        "{} is not the schema of the settings; {BLESS}=1 writes it anew:\n{derived:#}",
+        "{} is not the schema of the settings; {BLESS}=1 writes it again:\n{derived:#}",
         path.display()
     ))
 }

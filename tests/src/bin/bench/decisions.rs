@@ -119,7 +119,7 @@ fn ensure_agreement(
     ensure!(
         component == native && component == rego,
         "the same decision differs\n  component: {component}\n  native:    {native}\n  regorus:   {rego}\n\
-         build the component anew (`cargo xtask policies`), or bring decide.rego in line with policies/resolve"
+         build the component again (`cargo xtask policies`), or bring decide.rego in line with policies/resolve"
     );
     Ok(())
 }

@@ -64,7 +64,7 @@ enum Heard {
     /// The host begins to work.
     Started,
     /// A probe is due.
-    Look,
+    ProbeDue,
     /// A probe of this instance, asked for at this instant, ended.
     Probed(InstanceId, Instant, Probed),
     /// The status checks of this instance were asked for at this instant.
@@ -83,7 +83,7 @@ impl Flow for Health {
                 self.listening_since = turn.now;
                 return;
             }
-            Happened::TimerFired(WorkerTimer::Probe) => Heard::Look,
+            Happened::TimerFired(WorkerTimer::Probe) => Heard::ProbeDue,
             Happened::Probed {
                 instance,
                 asked_at,
@@ -120,7 +120,7 @@ impl Flow for Health {
                 self.begin(facts, turn);
                 None
             }
-            Heard::Look => self.look(facts, turn),
+            Heard::ProbeDue => self.begin_round(facts, turn),
             Heard::Probed(instance, asked_at, result) => {
                 self.on_probed(facts, turn, &instance, asked_at, &result)
             }
@@ -143,7 +143,7 @@ impl Flow for Health {
 
     fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
         let at = self.due_at?;
-        Some(Wait::until("the next look at the worker's health", at))
+        Some(Wait::until("the next health probe", at))
     }
 }
 
@@ -165,7 +165,7 @@ impl Health {
     }
 
     /// Begins a probe that is due.
-    fn look(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
+    fn begin_round(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
         let spec = facts.pool.health.as_ref()?;
         let due_at = self.due_at.unwrap_or(turn.now);
         if turn.now.since(due_at) >= spec.every {
@@ -320,7 +320,7 @@ impl Health {
             return false;
         };
         let (first, last) = (signal.row_since, signal.at);
-        let seen_at = facts.adopted_known().and_then(|known| known.read_at);
+        let seen_at = facts.adopted_instance().and_then(|known| known.read_at);
         if seen_at.is_none_or(|seen_at| seen_at < first) {
             return false;
         }

@@ -5,9 +5,9 @@ use crate::facts::WorkerFacts;
 use crate::model::time::{Instant, Millis};
 
 impl Health {
-    /// Whether a restart may be requested. The pause after the last one is the restart window, and
-    /// doubles for each restart in a row that did not help, up to an hour: a misspelt path must not
-    /// become a loop.
+    /// Whether a restart may be requested. The pause after the last restart is the restart window.
+    /// It doubles for each restart in a row that did not help, up to an hour, so that a misspelt
+    /// path does not become a loop.
     pub(super) fn may_ask_for_restart(&self, facts: &WorkerFacts, now: Instant) -> bool {
         const PAUSE_MAX: Millis = Millis::from_secs(3_600);
         let window = facts.pool.limits.restart_window;

@@ -155,7 +155,7 @@ impl WorkerFacts {
 
     /// The address that callers get, or else the private one first (docs/incidents.md#ip-race).
     fn probed_ip(&self) -> Option<IpAddr> {
-        let instance = &self.adopted_known()?.instance;
+        let instance = &self.adopted_instance()?.instance;
         let addresses = [instance.private_ip, instance.public_ip];
         let addresses = addresses.into_iter().flatten();
         let route = self.route.as_ref().map(|route| route.url.as_str());

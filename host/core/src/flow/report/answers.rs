@@ -67,8 +67,8 @@ impl Reports {
         }
     }
 
-    /// Refuses a request, and announces that: a refused register is noted on the worker
-    /// (docs/incidents.md#double-provision), and an alarm is an error.
+    /// Refuses a request and announces the refusal. The facts keep the last refused register
+    /// (docs/incidents.md#double-provision). The notice of an alarm is an error.
     pub(super) fn refuse(
         &mut self,
         facts: &mut Facts,

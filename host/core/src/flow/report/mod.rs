@@ -3,7 +3,7 @@
 //! A *register* waits for a reading of its instance that was asked for after it arrived, then for
 //! the write that makes its token known. Only then does the box get its response.
 //!
-//! A *report* of a box is judged by the facts. Before it is refused, the record is read anew,
+//! A *report* of a box is judged by the facts. Before it is refused, the record is read again,
 //! because another host may have registered the box. The report is refreshed in the store, together
 //! with all reports that arrive while an earlier refresh is under way ([`refresh`]). Its sender
 //! gets the response when the refresh has ended, successful or not.

@@ -14,8 +14,8 @@ use crate::model::response::NotYetCode;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 
-/// The bounds of the pause before a look: a shorter one would only cost describe calls, a longer
-/// one would leave callers waiting.
+/// The bounds of the pause before the next reading: a shorter one would only cost describe calls, a
+/// longer one would leave callers waiting.
 const AGAIN_MIN: Millis = Millis::new(100);
 const AGAIN_MAX: Millis = Millis::from_secs(60);
 /// The longest a `give-up` answers later callers.
@@ -94,7 +94,7 @@ impl Resolve {
             None => (safe_default::retry_ip(tries), safe_default::GIVE_UP_VALID),
         };
         match next {
-            retry_ip::Next::Again(ms) => self.look_again_after(facts, turn, Millis::from(ms)),
+            retry_ip::Next::Again(ms) => self.try_again_after(facts, turn, Millis::from(ms)),
             retry_ip::Next::GiveUp(ms) => self.give_up(facts, turn, Millis::from(ms), valid_for),
         }
     }
@@ -115,7 +115,7 @@ impl Resolve {
         Next::Waits
     }
 
-    fn look_again_after(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, pause: Millis) {
+    fn try_again_after(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, pause: Millis) {
         let pause = pause.clamp(AGAIN_MIN, AGAIN_MAX);
         if self.callers.is_empty() {
             // No caller waits for this pass, so the slower background search is enough.

@@ -1,4 +1,4 @@
-//! Asks `adopt` which running instance embodies the worker.
+//! Asks `adopt` which running instance the host should adopt.
 
 use super::pass::PassStep;
 use super::state::{Next, Resolve};

@@ -14,8 +14,8 @@ use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::{act, route};
 
-/// The bounds of the pause between looks at an instance on its way. Describe calls are cheap at one
-/// a second, and a policy's "in ten minutes" must not keep the host from noticing the instance
+/// The bounds of the pause between passes for an instance on its way. Describe calls are cheap at
+/// one a second, and a policy's "in ten minutes" must not keep the host from noticing the instance
 /// earlier.
 const FOLLOW_MIN: Millis = Millis::from_secs(1);
 const FOLLOW_MAX: Millis = Millis::from_secs(30);
@@ -132,7 +132,7 @@ impl Resolve {
         }
     }
 
-    /// Whether the next look without a request is due, and no pass is under way. The timer has no
+    /// Whether the next pass without a request is due, and no pass is under way. The timer has no
     /// effect if an earlier one replaced it; otherwise each timer would begin its own series.
     pub(super) fn is_time_to_follow(&mut self, turn: &Turn<'_>) -> bool {
         if self.follow_at.is_none_or(|at| turn.now < at) {

@@ -6,9 +6,9 @@
 mod address;
 mod adopt;
 mod callers;
-mod look;
 mod not_yet;
 mod pass;
+mod readings;
 mod state;
 mod verdict;
 
@@ -72,7 +72,7 @@ impl Flow for Resolve {
                     && self.is_wanted(facts, turn.now)
                     && !facts.adopted_is_live(turn.now) =>
             {
-                Heard::LookWanted
+                Heard::PassWanted
             }
             Happened::Decided { decision, made } if self.awaited() == Some(*decision) => {
                 Heard::Decided(*decision, Box::new(made.clone()))
@@ -88,13 +88,13 @@ impl Flow for Resolve {
             },
             Happened::Written(WriteEnd::Written) => Heard::RecordWritten,
             Happened::Written(WriteEnd::Lost | WriteEnd::InUse) | Happened::LeftBehindEnded => {
-                Heard::LookAgain
+                Heard::StepObsolete
             }
             Happened::Written(WriteEnd::InDoubt { error, pause }) => {
                 Heard::StoreFailed(error.clone(), *pause)
             }
             Happened::Concluded(_) | Happened::LaunchSettled => Heard::MutationEnded,
-            Happened::LookWanted => Heard::LookWanted,
+            Happened::PassWanted => Heard::PassWanted,
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.address_watch = None;
                 self.declined = None;
@@ -108,7 +108,7 @@ impl Flow for Resolve {
             Happened::CommandDone(CommandOutcome::Resumed)
                 if !self.callers.is_empty() || self.is_wanted(facts, turn.now) =>
             {
-                Heard::LookWanted
+                Heard::PassWanted
             }
             _ => return,
         };
@@ -177,10 +177,10 @@ impl Resolve {
             }
             Heard::RecordRead | Heard::RecordWritten | Heard::MutationEnded => {}
             Heard::StoreFailed(error, pause) => self.store_failed(facts, turn, &error, pause),
-            Heard::LookAgain => self.look_again(facts, turn),
-            Heard::LookWanted if self.pass.is_none() => self.begin(facts, turn),
+            Heard::StepObsolete => self.begin_again(facts, turn),
+            Heard::PassWanted if self.pass.is_none() => self.begin(facts, turn),
             Heard::Forgotten if self.pass.is_some() => self.begin(facts, turn),
-            Heard::LookWanted | Heard::Forgotten => {}
+            Heard::PassWanted | Heard::Forgotten => {}
         }
         Next::Waits
     }

@@ -59,9 +59,9 @@ pub(super) fn timed_out(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
     last: Option<&NotYet>,
-    is_looking: bool,
+    has_pass: bool,
 ) -> NotYet {
-    match (last, is_looking) {
+    match (last, has_pass) {
         (Some(last), false) => last.clone(),
         (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
         _ => {
@@ -125,7 +125,7 @@ pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCod
         InFlight::Nothing => {}
     }
     let adopted = facts.adopted.as_ref()?;
-    let state = facts.adopted_known()?.instance.state;
+    let state = facts.adopted_instance()?.instance.state;
     match (state, adopted.how) {
         (InstanceState::Running, _) if address_pending(facts) => Some(NotYetCode::IpPending),
         (InstanceState::Pending, How::Started) => Some(NotYetCode::Starting),
@@ -140,14 +140,14 @@ pub(super) fn standing(facts: &WorkerFacts, turn: &Turn<'_>) -> Option<NotYetCod
 
 /// Whether the adopted instance runs and has no address.
 pub(super) fn address_pending(facts: &WorkerFacts) -> bool {
-    facts.adopted_known().is_some_and(|known| {
+    facts.adopted_instance().is_some_and(|known| {
         let instance = &known.instance;
         instance.state == InstanceState::Running && !instance.is_reachable()
     })
 }
 
-/// Replaces the code by `paused` for a paused worker, unless an answer may still arrive: a mutation
-/// that was sent before the pause ends, and a failed reading may succeed next time.
+/// Replaces the code by `paused` for a paused worker, unless an answer may still arrive. A mutation
+/// that was sent before the pause still ends, and a failed reading may succeed next time.
 pub(super) fn as_told(facts: &WorkerFacts, turn: &Turn<'_>, not_yet: NotYet) -> NotYet {
     let Err(veto) = turn.scene(facts, Default::default(), |scene| scene.not_paused()) else {
         return not_yet;

@@ -1,4 +1,4 @@
-//! One pass of a resolve: from the first look to an answer.
+//! One pass of a resolve: from the first reading to an answer.
 
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::point::resolve::Adoption;
@@ -15,7 +15,7 @@ pub(super) struct Pass {
     /// The result of `adopt` in this pass.
     pub(super) adoption: Adoption,
     /// Instances that this pass has read by id.
-    pub(super) looked_at: Vec<InstanceId>,
+    pub(super) instances_read: Vec<InstanceId>,
     /// Whether the tag scan of this pass failed.
     pub(super) scan_failed: bool,
     /// The last error of the cloud in this pass.
@@ -41,7 +41,7 @@ pub(super) enum PassStep {
     Adopt(DecisionId),
     /// The answer of the `retry-ip` policy.
     RetryIp(DecisionId),
-    /// The pause before the next look for the address, which ends at this instant.
+    /// The pause before the next reading of the address, which ends at this instant.
     AddressPause(Instant),
     /// The outcome of a launch or start.
     Mutation,
@@ -54,7 +54,7 @@ impl Pass {
             step: PassStep::RecordRead,
             decisions: 0,
             adoption: Adoption::NotAsked,
-            looked_at: Vec::new(),
+            instances_read: Vec::new(),
             scan_failed: false,
             trouble: None,
         }

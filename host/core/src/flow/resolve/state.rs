@@ -14,7 +14,7 @@ use crate::model::response::{NotYet, Route};
 use crate::model::store::StoreError;
 use crate::model::time::{Instant, Millis};
 
-/// The pending requests, and the pass that looks for their answer.
+/// The pending requests, and the pass that finds their answer.
 #[derive(Clone, Debug, Default)]
 pub(in crate::flow) struct Resolve {
     pub(super) pass: Option<Pass>,
@@ -27,7 +27,7 @@ pub(in crate::flow) struct Resolve {
     pub(super) memo: String,
     /// Why the last caller was turned away.
     pub(super) last_not_yet: Option<NotYet>,
-    /// When the next look without a request is due.
+    /// When the next pass without a request is due.
     pub(super) follow_at: Option<Instant>,
     /// Until when the worker is brought up for a caller that was turned away (V6).
     pub(super) wanted_until: Option<Instant>,
@@ -46,9 +46,9 @@ pub(super) enum Heard {
     HandedOut(InstanceId),
     /// This caller's wait ends.
     Deadline(RequestId),
-    /// The next look without a request is due.
+    /// The next pass without a request is due.
     Follow,
-    /// The next look for the address is due.
+    /// The next reading of the address is due.
     LookForAddress,
     /// The pointer was read, or could not be.
     PointerRead(Option<CloudError>),
@@ -67,9 +67,9 @@ pub(super) enum Heard {
     /// A mutation has ended.
     MutationEnded,
     /// The step that the pass prepared is obsolete.
-    LookAgain,
+    StepObsolete,
     /// A pass is wanted, if there is none.
-    LookWanted,
+    PassWanted,
     /// The worker's state was cleared: the pass under way begins again.
     Forgotten,
 }
@@ -121,20 +121,20 @@ pub(super) struct AddressWatch {
 impl Resolve {
     /// The pending requests and the pass, for the guard and other flows.
     pub(in crate::flow) fn asking(&self) -> Asking {
-        let mut looks_at = Vec::new();
+        let mut reads = Vec::new();
         if let Some(pass) = &self.pass {
-            looks_at.clone_from(&pass.looked_at);
+            reads.clone_from(&pass.instances_read);
             if let PassStep::Instance(id) = &pass.step {
-                looks_at.push(id.clone());
+                reads.push(id.clone());
             }
         }
         Asking {
             has_callers: !self.callers.is_empty(),
-            is_looking: self.pass.is_some(),
+            has_pass: self.pass.is_some(),
             awaits_scan: self.is_at(&PassStep::Scan),
             awaits_record: self.awaits_record(),
             awaits: self.awaited(),
-            looks_at,
+            reads,
             declined: self.declined.clone(),
         }
     }
@@ -146,7 +146,7 @@ impl Resolve {
 
     pub(super) fn pass_waits_for(&self) -> Option<Wait> {
         let Some(pass) = &self.pass else {
-            let wait = |at| Wait::until("the next look at an instance on its way", at);
+            let wait = |at| Wait::until("the next pass for an instance on its way", at);
             return self.follow_at.map(wait);
         };
         Some(match &pass.step {
@@ -158,7 +158,7 @@ impl Resolve {
             PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
             PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),
             PassStep::RetryIp(_) => Wait::answered("the answer of `retry-ip`"),
-            PassStep::AddressPause(at) => Wait::until("the next look for the address", *at),
+            PassStep::AddressPause(at) => Wait::until("the next reading of the address", *at),
             PassStep::Mutation => Wait::unbounded(
                 "the outcome of the launch or start",
                 "a launch is replayed until its token expires; callers have deadlines of their own",

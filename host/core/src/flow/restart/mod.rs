@@ -53,7 +53,7 @@ pub(super) struct Restarts {
     /// All requests that were dropped since this host started, by their cause.
     drops: BTreeMap<String, u64>,
     /// When the restart is checked next.
-    look_at: Option<Instant>,
+    check_at: Option<Instant>,
     /// When the restart's stop may be sent again.
     end_again: Option<Instant>,
     heard: VecDeque<Heard>,
@@ -128,7 +128,7 @@ impl Flow for Restarts {
                 request: request.clone(),
                 choice: *choice,
             })),
-            Happened::CommandDone(CommandOutcome::Forgotten) => self.look_at = None,
+            Happened::CommandDone(CommandOutcome::Forgotten) => self.check_at = None,
             _ => {}
         }
     }
@@ -154,7 +154,7 @@ impl Flow for Restarts {
     }
 
     fn waits_for(&self, facts: &WorkerFacts) -> Option<Wait> {
-        Some(match (&facts.restart, self.look_at) {
+        Some(match (&facts.restart, self.check_at) {
             (Some(restart), Some(at)) if restart.is_in_flight() => {
                 Wait::until("the end of the restart", at)
             }
@@ -198,10 +198,10 @@ impl Restarts {
     /// Checks a restart in flight, or begins the deferred one after a restart that is over. The
     /// timer has no effect if an earlier one replaced it.
     fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
-        if self.look_at.is_none_or(|at| turn.now < at) {
+        if self.check_at.is_none_or(|at| turn.now < at) {
             return None;
         }
-        self.look_at = None;
+        self.check_at = None;
         self.finish_if_there(facts, turn);
         let restart = facts.restart.clone()?;
         let age = turn.now.since(restart.started_at);
@@ -224,7 +224,7 @@ impl Restarts {
         self.check_later(facts, turn);
         // If only the heartbeat is missing, there is nothing to read from the cloud.
         if !is_up_again(facts, &restart) {
-            turn.tell(Happened::LookWanted);
+            turn.tell(Happened::PassWanted);
         }
         proposed
     }
@@ -270,8 +270,9 @@ impl Restarts {
         ))
     }
 
-    /// Ends the restart if the worker is up again: it has an address, it was adopted since the
-    /// restart began and, if boxes register, it has sent a heartbeat since that adoption.
+    /// Ends the restart if the worker is up again: an instance with an address was adopted since
+    /// the restart began. If boxes register, its box must have sent a heartbeat since that
+    /// adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
@@ -347,9 +348,9 @@ impl Restarts {
 
     fn check_later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let at = turn.now + FOLLOW;
-        let is_sooner = |look_at: Instant| look_at <= turn.now || at < look_at;
-        if self.look_at.is_none_or(is_sooner) {
-            self.look_at = Some(at);
+        let is_sooner = |due: Instant| due <= turn.now || at < due;
+        if self.check_at.is_none_or(is_sooner) {
+            self.check_at = Some(at);
             turn.timer(facts, at, WorkerTimer::FollowRestart);
         }
     }
@@ -361,7 +362,7 @@ fn is_up_again(facts: &WorkerFacts, restart: &Restart) -> bool {
     let adopted = facts.adopted.as_ref();
     let is_of_new_life = adopted.is_some_and(|adopted| adopted.since >= restart.started_at);
     let is_reachable = facts
-        .adopted_known()
+        .adopted_instance()
         .is_some_and(|known| known.instance.is_reachable());
     is_of_new_life && is_reachable && !comes_up(facts)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Adopted, How, InFlight, OrphanLook, WorkerFacts};
+use crate::facts::{Adopted, How, InFlight, OrphanCheck, WorkerFacts};
 use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
-use crate::guard::{LOOK_AGE_MAX, Proposal};
+use crate::guard::{CHECK_AGE_MAX, Proposal};
 use crate::model::budget::Spending;
 use crate::model::cloud::{Mutation, MutationKind};
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId};
@@ -29,20 +29,20 @@ fn grace() -> Millis {
     Limits::default().orphan_grace
 }
 
-/// Proposes to end an instance after a close look that found it as the scans show it.
+/// Proposes to end an instance after a check that found it as the scans show it.
 fn proposal(id: &str) -> Proposal {
     let shown = all().into_iter().find(|it| it.id.as_str() == id);
     proposal_after(shown.unwrap_or_else(|| instance(id, None)), NOW)
 }
 
-/// Proposes to end an instance after a close look with this reading, asked for at `asked_at`.
+/// Proposes to end an instance after a check with this reading, asked for at `asked_at`.
 fn proposal_after(reading: Instance, asked_at: Instant) -> Proposal {
-    Proposal::EndOrphan(OrphanLook {
+    Proposal::EndOrphan(OrphanCheck {
         cloud_asked: Some(NOW),
         pointer_read: true,
         adopted_read: true,
         reading: Some((reading.clone(), asked_at)),
-        ..OrphanLook::new(reading.id, NOW)
+        ..OrphanCheck::new(reading.id, NOW)
     })
 }
 
@@ -82,24 +82,24 @@ fn scan_from(worker: &mut WorkerFacts, first: Instant) {
 }
 
 /// Marks the record, the instance and the adopted instance as read now.
-fn look_at(worker: &mut WorkerFacts, reading: Instance) {
+fn read_by_id(worker: &mut WorkerFacts, reading: Instance) {
     worker.observe_instance(reading, NOW);
     worker.observe_instance(instance(HOME, Some(3)), NOW);
     worker.record.read_at = NOW;
 }
 
-/// Adds an instance of this generation to the latest scan, and looks at it closely.
+/// Adds an instance of this generation to the latest scan, and reads it by id.
 fn add_generation(worker: &mut WorkerFacts, generation: u64) {
     let new = instance(NEW, Some(generation));
     let mut found = all();
     found.push(new.clone());
     worker.observe_scan(found, NOW);
-    look_at(worker, new);
+    read_by_id(worker, new);
 }
 
 /// A worker with an adopted instance of generation 3, an orphan of generation 2 and one of an
-/// unknown generation since `first`. The instance `looked_at` was looked at closely.
-fn orphaned_since(first: Instant, looked_at: &str) -> WorkerFacts {
+/// unknown generation since `first`. The instance `read` was read by id.
+fn orphaned_since(first: Instant, read: &str) -> WorkerFacts {
     let mut worker = worker();
     let adopted = Adopted {
         id: HOME.into(),
@@ -113,13 +113,13 @@ fn orphaned_since(first: Instant, looked_at: &str) -> WorkerFacts {
     worker.pointer = Some(Some(HOME.into()));
     worker.scanned_at = None;
     scan_from(&mut worker, first);
-    let found = all().into_iter().find(|it| it.id.as_str() == looked_at);
-    look_at(&mut worker, found.unwrap());
+    let found = all().into_iter().find(|it| it.id.as_str() == read);
+    read_by_id(&mut worker, found.unwrap());
     worker
 }
 
-fn orphaned(looked_at: &str) -> WorkerFacts {
-    orphaned_since(ago(grace()), looked_at)
+fn orphaned(read: &str) -> WorkerFacts {
+    orphaned_since(ago(grace()), read)
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_instance_launched_for_another_worker_is_of_unknown_generation() {
     other.tags.insert(TAG_WORKER.to_owned(), "chat".to_owned());
     let origin = worker.origin_of_orphan(&other);
     assert_eq!(origin, Some(crate::facts::Origin::Unknown));
-    look_at(&mut worker, other.clone());
+    read_by_id(&mut worker, other.clone());
     permitted(&worker, &proposal_after(other, NOW), MutationKind::Stop);
 }
 
@@ -210,7 +210,7 @@ fn a_scan_that_does_not_show_the_orphan_begins_its_grace_anew() {
         let mut worker = orphaned(OLD);
         worker.observe_scan(scan, NOW);
         worker.observe_scan(all(), NOW);
-        look_at(&mut worker, instance(OLD, Some(2)));
+        read_by_id(&mut worker, instance(OLD, Some(2)));
         let known = &worker.instances[&InstanceId::from(OLD)];
         assert_eq!(known.orphan.as_ref().unwrap().since, NOW, "{what}");
         refused(&worker, &proposal(OLD), Rule::OrphanGrace);
@@ -279,9 +279,9 @@ fn an_orphan_handed_out_within_idle_min_is_kept_to_the_millisecond() {
 #[test]
 fn an_orphan_that_a_pass_reads_is_kept() {
     let mut worker = orphaned(OLD);
-    worker.asking.looks_at = vec![OLD.into()];
+    worker.asking.reads = vec![OLD.into()];
     refused(&worker, &proposal(OLD), Rule::InUse);
-    worker.asking.looks_at = vec![HOME.into()];
+    worker.asking.reads = vec![HOME.into()];
     permitted(&worker, &proposal(OLD), MutationKind::Terminate);
 }
 

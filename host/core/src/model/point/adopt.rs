@@ -1,4 +1,4 @@
-//! `adopt`: which running instance embodies the worker? See `wit/adopt.wit`.
+//! `adopt`: which running instance should the host adopt? See `wit/adopt.wit`.
 
 use std::fmt;
 

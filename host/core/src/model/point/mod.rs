@@ -23,7 +23,7 @@ use crate::model::time::{Instant, Millis};
 pub enum Point {
     /// Where is my worker?
     Resolve,
-    /// Which running instance embodies the worker?
+    /// Which running instance should the host adopt?
     Adopt,
     /// The instance runs without an address: look again?
     RetryIp,
@@ -205,7 +205,7 @@ impl Verdict {
         }
     }
 
-    /// Why it was answered.
+    /// The reason of the verdict.
     pub fn reason(&self) -> &Reason {
         match self {
             Self::Resolve(verdict) => &verdict.reason,

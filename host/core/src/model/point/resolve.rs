@@ -21,14 +21,14 @@ pub enum Pointer {
     Names(InstanceId),
 }
 
-/// The host's own record of the instance that embodies the worker.
+/// The adopted instance, by the host's record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adopted {
-    /// No instance embodies the worker.
+    /// No instance is adopted.
     #[default]
     None,
-    /// This instance embodies the worker.
+    /// This instance is adopted.
     Instance(InstanceId),
 }
 

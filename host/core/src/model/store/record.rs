@@ -1,5 +1,4 @@
-//! The record of one worker: the lease, the mutation under way, and the instance that embodies the
-//! worker.
+//! The record of one worker: the lease, the mutation under way, and the adopted instance.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +29,10 @@ pub struct WorkerRecord {
     /// The mutation under way. The intent is written before the mutation is sent, and cleared with
     /// the outcome.
     pub intent: Option<Intent>,
-    /// The instance that embodies the worker.
+    /// The adopted instance; `None` if there is none.
     pub adopted: Option<Adopted>,
-    /// The instance that embodied the worker last, while none does. Boxes of older instances were
-    /// told that they are superseded, and have ended.
+    /// The instance that was adopted last; `None` while one is adopted. Boxes of older instances
+    /// were told that they are superseded, and have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Former>,
     /// The last failure of a launch or start; cleared by a success.
@@ -79,7 +78,7 @@ pub struct Paused {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// No instance embodies the worker.
+    /// No instance is adopted.
     #[default]
     Absent,
     /// A launch or start is under way.
@@ -119,7 +118,7 @@ pub struct Intent {
     pub since: Instant,
 }
 
-/// The instance that embodies a worker.
+/// An adopted instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Adopted {
@@ -138,7 +137,7 @@ pub struct Adopted {
     pub unfinished_before: u64,
 }
 
-/// An instance that embodied a worker.
+/// An instance that was adopted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Former {
@@ -186,7 +185,7 @@ pub struct Draining {
     pub decision: DecisionId,
     /// How the instance will be ended.
     pub choice: Choice,
-    /// Why.
+    /// The reason that the policy gave.
     pub reason: Reason,
 }
 

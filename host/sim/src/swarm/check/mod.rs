@@ -401,7 +401,7 @@ impl Checks {
     pub(super) fn box_answered(&mut self, at: Instant, worker: &WorkerId, reply: &Receipt) {
         let token = match reply {
             Receipt::Registered(registered) => Some(&registered.token),
-            Receipt::Accepted(noted) => noted.token.as_ref(),
+            Receipt::Accepted(accepted) => accepted.token.as_ref(),
             Receipt::Refused(_) => None,
         };
         if let Some(token) = token {

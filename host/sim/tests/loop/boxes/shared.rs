@@ -42,7 +42,7 @@ fn while_the_store_is_away_a_register_waits_and_known_tokens_stay_good() {
     assert_eq!(code, RefusalCode::StoreUnreachable);
     assert!(after.is_some());
     match rig.say_and_run(heartbeat(&token)) {
-        Receipt::Accepted(noted) => assert_eq!(noted.outcome, ReportOutcome::NotStored),
+        Receipt::Accepted(accepted) => assert_eq!(accepted.outcome, ReportOutcome::NotStored),
         other => panic!("{other:?}"),
     }
     rig.store.fail(None);

@@ -75,8 +75,8 @@ impl Desk {
     }
 
     /// A core that has started, with a worker whose instance runs and whose boxes register.
-    pub(crate) fn embodied() -> Self {
-        let records = [(incidents::worker(), embodied_by("i-one", 1))];
+    pub(crate) fn adopted() -> Self {
+        let records = [(incidents::worker(), with_adopted("i-one", 1))];
         let mut desk = Self::new(fleet_with_boxes(), false, records.into());
         desk.take_in(Event::Started);
         desk.show_running();
@@ -204,8 +204,8 @@ impl Desk {
     }
 }
 
-/// What the store holds of a worker that this instance embodies.
-pub(crate) fn embodied_by(id: &str, version: u64) -> Stored {
+/// What the store holds of a worker whose adopted instance is this one.
+pub(crate) fn with_adopted(id: &str, version: u64) -> Stored {
     let adopted = Adopted {
         id: InstanceId::from(id),
         generation: Generation::new(version),

@@ -87,7 +87,7 @@ fn parsed(text: &str) -> Result<Recorded> {
     let format = value(TITLE)?;
     if format != FORMAT.to_string() {
         bail!(
-            "it has format {format}, and this build writes format {FORMAT}; record it anew, with both builds at the same format"
+            "it has format {format}, and this build writes format {FORMAT}; record it again, with both builds at the same format"
         );
     }
     let worlds = Worlds {

@@ -6,9 +6,9 @@ use super::*;
 #[test]
 fn an_orphan_is_kept_while_the_record_is_old_or_names_another() {
     let mut worker = orphaned(OLD);
-    worker.record.read_at = ago(LOOK_AGE_MAX);
+    worker.record.read_at = ago(CHECK_AGE_MAX);
     permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-    worker.record.read_at = ago(LOOK_AGE_MAX + Millis::new(1));
+    worker.record.read_at = ago(CHECK_AGE_MAX + Millis::new(1));
     refused(&worker, &proposal(OLD), Rule::StaleReading);
     worker.record.read_at = NOW;
     worker.record.stored.as_mut().unwrap().record.adopted = None;
@@ -42,17 +42,17 @@ fn an_orphan_is_kept_unless_it_was_read_by_its_id_after_its_grace() {
     let read_at = |asked_at| proposal_after(instance(OLD, Some(2)), asked_at);
     let before_its_end = read_at(ago(Millis::new(1)));
     refused(&worker, &before_its_end, Rule::SourcesDisagree);
-    let worker = orphaned_since(ago(grace() + LOOK_AGE_MAX + LOOK_AGE_MAX), OLD);
-    let of_late = read_at(ago(LOOK_AGE_MAX));
+    let worker = orphaned_since(ago(grace() + CHECK_AGE_MAX + CHECK_AGE_MAX), OLD);
+    let of_late = read_at(ago(CHECK_AGE_MAX));
     permitted(&worker, &of_late, MutationKind::Terminate);
-    let old = read_at(ago(LOOK_AGE_MAX + Millis::new(1)));
+    let old = read_at(ago(CHECK_AGE_MAX + Millis::new(1)));
     refused(&worker, &old, Rule::StaleReading);
-    let unread = Proposal::EndOrphan(OrphanLook::new(OLD.into(), NOW));
+    let unread = Proposal::EndOrphan(OrphanCheck::new(OLD.into(), NOW));
     refused(&worker, &unread, Rule::StaleReading);
 }
 
 #[test]
-fn an_orphan_is_kept_if_the_look_by_id_disagrees_with_the_scans() {
+fn an_orphan_is_kept_if_the_reading_by_id_disagrees_with_the_scans() {
     let mut stopped = instance(OLD, Some(2));
     stopped.state = InstanceState::Stopping;
     let mut moved = instance(OLD, Some(2));
@@ -66,7 +66,7 @@ fn an_orphan_is_kept_if_the_look_by_id_disagrees_with_the_scans() {
     ];
     for reading in readings {
         let mut worker = orphaned(OLD);
-        look_at(&mut worker, reading.clone());
+        read_by_id(&mut worker, reading.clone());
         refused(
             &worker,
             &proposal_after(reading, NOW),
@@ -74,7 +74,7 @@ fn an_orphan_is_kept_if_the_look_by_id_disagrees_with_the_scans() {
         );
     }
     let mut worker = orphaned(OLD);
-    look_at(&mut worker, moved.clone());
+    read_by_id(&mut worker, moved.clone());
     refused(&worker, &proposal_after(moved, NOW), Rule::NotThisWorkers);
 }
 
@@ -86,9 +86,9 @@ fn an_orphan_is_kept_unless_the_adopted_instance_was_just_read_live() {
         known.instance.state = state;
         known.read_at = Some(read_at);
     };
-    home(&mut worker, InstanceState::Pending, ago(LOOK_AGE_MAX));
+    home(&mut worker, InstanceState::Pending, ago(CHECK_AGE_MAX));
     permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-    let late = ago(LOOK_AGE_MAX + Millis::new(1));
+    let late = ago(CHECK_AGE_MAX + Millis::new(1));
     home(&mut worker, InstanceState::Running, late);
     refused(&worker, &proposal(OLD), Rule::StaleReading);
     for state in [

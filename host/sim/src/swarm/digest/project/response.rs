@@ -29,7 +29,7 @@ fn to_resolve(line: &mut Line, resolution: &Resolution) {
 fn to_statement(line: &mut Line, receipt: &Receipt) {
     match receipt {
         Receipt::Registered(receipt) => line.object("registered", |line| registered(line, receipt)),
-        Receipt::Accepted(receipt) => line.object("noted", |line| noted(line, receipt)),
+        Receipt::Accepted(receipt) => line.object("noted", |line| accepted(line, receipt)),
         Receipt::Refused(refusal) => line.object("refused", |line| {
             line.text("code", refusal.code.as_str());
             line.text("detail", &refusal.detail);
@@ -54,9 +54,9 @@ fn registered(line: &mut Line, registered: &Registered) {
     line.number("heartbeat", registered.heartbeat.get());
 }
 
-fn noted(line: &mut Line, noted: &Accepted) {
-    line.text("outcome", noted.outcome.as_str());
-    let token = noted.token.as_ref().map(|token| token.reveal());
+fn accepted(line: &mut Line, accepted: &Accepted) {
+    line.text("outcome", accepted.outcome.as_str());
+    let token = accepted.token.as_ref().map(|token| token.reveal());
     line.maybe_text("token", token.as_deref());
-    line.maybe_number("heartbeat", noted.heartbeat.map(|every| every.get()));
+    line.maybe_number("heartbeat", accepted.heartbeat.map(|every| every.get()));
 }

@@ -11,7 +11,7 @@ const SETTLING: Millis = Millis::from_secs(30);
 
 /// An instance: its last reading, and what the host remembers in addition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownInstance {
     /// The last reading.
     pub instance: Instance,
     /// When that reading was asked for; `None` before the first reading.
@@ -33,7 +33,7 @@ pub struct Known {
     pub orphan: Option<Orphan>,
 }
 
-impl Known {
+impl KnownInstance {
     /// An instance seen for the first time.
     pub fn new(instance: Instance, read_at: Instant) -> Self {
         Self {

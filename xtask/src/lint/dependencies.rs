@@ -1,7 +1,5 @@
-//! The walls: the dependencies that a crate must never have.
-//!
-//! Crates keep most of the walls by not depending on each other. This file lists the forbidden
-//! dependencies with their reasons. To remove a wall, delete its entry with its reason.
+//! The check of the workspace's dependencies: each rule forbids a crate some dependencies, and has
+//! its reason. To drop a rule, delete it with its reason.
 
 use std::path::Path;
 
@@ -101,31 +99,31 @@ const CLOUD: &str = "reeve-aws";
 /// The package that no other package may depend on.
 const TESTS: &str = "reeve-tests";
 
-/// Refuses every dependency that breaks a wall.
+/// Refuses every dependency that breaks a rule.
 pub(super) fn check(graph: &Graph) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    for wall in &NEVER {
-        refusals.extend(never(graph, wall));
+    for rule in &NEVER {
+        refusals.extend(never(graph, rule));
     }
-    for wall in &ONLY {
-        refusals.extend(only(graph, wall));
+    for rule in &ONLY {
+        refusals.extend(only(graph, rule));
     }
     for member in graph.members() {
-        refusals.extend(cloud_stays_behind_its_crate(graph, member));
+        refusals.extend(only_one_crate_names_aws(graph, member));
         refusals.extend(nothing_imports_tests(graph, member));
         refusals.extend(policies_see_the_contract_only(graph, member));
     }
     refusals
 }
 
-fn never(graph: &Graph, wall: &Never) -> Vec<Refusal> {
-    let Some(package) = graph.member(wall.package) else {
-        return vec![no_such_member(wall.package)];
+fn never(graph: &Graph, rule: &Never) -> Vec<Refusal> {
+    let Some(package) = graph.member(rule.package) else {
+        return vec![no_such_member(rule.package)];
     };
-    let ways = graph.reach(package, wall.optional).into_iter();
+    let ways = graph.reach(package, rule.optional).into_iter();
     ways.filter(|way| {
         way.last()
-            .is_some_and(|last| matches_any(&last.name, wall.banned))
+            .is_some_and(|last| matches_any(&last.name, rule.banned))
     })
     .map(|way| Refusal {
         subject: package.name.clone(),
@@ -133,25 +131,25 @@ fn never(graph: &Graph, wall: &Never) -> Vec<Refusal> {
         rule: format!(
             "{} is never built from: {}",
             package.name,
-            wall.banned.join(", ")
+            rule.banned.join(", ")
         ),
-        why: wall.why,
+        why: rule.why,
     })
     .collect()
 }
 
-fn only(graph: &Graph, wall: &Only) -> Vec<Refusal> {
-    let Some(package) = graph.member(wall.package) else {
-        return vec![no_such_member(wall.package)];
+fn only(graph: &Graph, rule: &Only) -> Vec<Refusal> {
+    let Some(package) = graph.member(rule.package) else {
+        return vec![no_such_member(rule.package)];
     };
     let direct = graph.direct(package, &Kind::BUILT).into_iter();
     direct
         .filter(|dependency| graph.is_member(dependency))
-        .filter(|dependency| !wall.members.contains(&dependency.name.as_str()))
+        .filter(|dependency| !rule.members.contains(&dependency.name.as_str()))
         .map(|dependency| Refusal {
             subject: package.name.clone(),
             found: path(&[package, dependency]),
-            rule: match wall.members {
+            rule: match rule.members {
                 [] => format!("{} depends on no member", package.name),
                 members => {
                     format!(
@@ -161,12 +159,12 @@ fn only(graph: &Graph, wall: &Only) -> Vec<Refusal> {
                     )
                 }
             },
-            why: wall.why,
+            why: rule.why,
         })
         .collect()
 }
 
-fn cloud_stays_behind_its_crate(graph: &Graph, member: &Package) -> Vec<Refusal> {
+fn only_one_crate_names_aws(graph: &Graph, member: &Package) -> Vec<Refusal> {
     if member.name == CLOUD {
         return Vec::new();
     }
@@ -223,8 +221,8 @@ fn no_such_member(package: &str) -> Refusal {
     Refusal {
         subject: package.to_owned(),
         found: "no such member of the workspace".to_owned(),
-        rule: "every wall in xtask/src/lint/walls.rs is about a member".to_owned(),
-        why: "a wall around a renamed member guards nothing",
+        rule: "every rule in xtask/src/lint/dependencies.rs is about a member".to_owned(),
+        why: "a rule about a renamed member checks nothing",
     }
 }
 
@@ -249,8 +247,8 @@ mod tests {
     use super::super::graph::fake;
     use super::*;
 
-    /// A house that breaks no wall.
-    const HOUSE: &str = "
+    /// A workspace that breaks no rule.
+    const WORKSPACE: &str = "
         reeve host member
         reeve-core host/core member
         reeve-policy host/policy member
@@ -288,9 +286,9 @@ mod tests {
         reeve-tests > reeve
     ";
 
-    /// Adds a line to the house, and returns each refusal as `package: found`.
+    /// Adds a line to the workspace, and returns each refusal as `package: found`.
     fn refused(line: &str) -> Vec<String> {
-        let graph = fake::graph(&format!("{HOUSE}\n{line}"));
+        let graph = fake::graph(&format!("{WORKSPACE}\n{line}"));
         let refusals = check(&graph).into_iter();
         refusals
             .map(|refusal| format!("{}: {}", refusal.subject, refusal.found))
@@ -298,12 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn the_house_as_designed_is_accepted() {
+    fn the_workspace_as_designed_is_accepted() {
         assert_eq!(refused(""), Vec::<String>::new());
     }
 
     #[test]
-    fn each_wall_refuses_its_dependencies() {
+    fn each_rule_refuses_its_dependencies() {
         let cases: [(&str, &[&str]); 12] = [
             ("reeve-core > rand", &["reeve-core: reeve-core -> rand"]),
             (
@@ -361,7 +359,8 @@ mod tests {
 
     #[test]
     fn an_aws_sdk_that_is_not_optional_is_refused() {
-        let graph = fake::graph(&HOUSE.replace("reeve >optional reeve-aws", "reeve > reeve-aws"));
+        let graph =
+            fake::graph(&WORKSPACE.replace("reeve >optional reeve-aws", "reeve > reeve-aws"));
         let found: Vec<String> = check(&graph)
             .into_iter()
             .map(|refusal| refusal.found)
@@ -370,8 +369,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_around_a_missing_package_is_refused() {
-        let without: String = HOUSE
+    fn a_rule_about_a_missing_package_is_refused() {
+        let without: String = WORKSPACE
             .lines()
             .filter(|line| !line.contains("reeve-sim"))
             .map(|line| format!("{line}\n"))
@@ -385,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_refusal_prints_the_fault_the_rule_and_the_reason() {
-        let graph = fake::graph(&format!("{HOUSE}\nreeve-core > rand"));
+        let graph = fake::graph(&format!("{WORKSPACE}\nreeve-core > rand"));
         assert_eq!(
             check(&graph)[0].to_string(),
             "refused: reeve-core\n  found: reeve-core -> rand\n  rule:  reeve-core is never built \

@@ -24,7 +24,7 @@ impl Resolve {
     }
 
     /// Begins the pass under way again, because the step that it prepared is obsolete.
-    pub(super) fn look_again(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+    pub(super) fn begin_again(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(pass) = &self.pass else {
             return;
         };
@@ -90,12 +90,12 @@ impl Resolve {
             }
             return self.ask_resolve(facts, turn);
         }
-        let was_looked_at = |named| {
+        let was_read = |named| {
             let pass = self.pass.as_ref();
-            pass.is_some_and(|pass| pass.looked_at.contains(named))
+            pass.is_some_and(|pass| pass.instances_read.contains(named))
         };
         if let Some(named) = named_here
-            && !was_looked_at(&named)
+            && !was_read(&named)
         {
             return self.read_instance(facts, turn, named);
         }
@@ -147,7 +147,7 @@ impl Resolve {
 
     fn read_instance(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, id: InstanceId) {
         if let Some(pass) = self.pass.as_mut() {
-            pass.looked_at.push(id.clone());
+            pass.instances_read.push(id.clone());
         }
         self.set_step(PassStep::Instance(id.clone()));
         turn.query(facts, facts.query_of(id));
