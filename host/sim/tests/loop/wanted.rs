@@ -60,12 +60,12 @@ fn a_worker_wanted_running_is_not_reaped() {
 fn a_pause_holds_a_wish_until_it_ends() {
     let mut rig = wanted(running_b());
     rig.run(MINUTE);
-    rig.command(pause("maintenance"));
+    rig.command(pause("maintenance")).unwrap();
     rig.run(SECOND);
     rig.world.reclaim(&"i-bbbb".into());
     rig.run(HOUR);
     assert_eq!(rig.up(), []);
-    rig.command(Command::Resume);
+    rig.command(Command::Resume).unwrap();
     rig.run(Millis::from_secs(120));
     assert_eq!(rig.up().len(), 1);
 }
