@@ -244,7 +244,7 @@ section! {
         /// the cloud's replies.
         default pass_ms_max: Ms<100, 300_000> = spec::Limits::default().pass_max;
         /// An instance with newer activity is never reaped (G5). For as long after its last caller was turned away
-        /// the host goes on bringing the worker up: a webhook asks once.
+        /// the host keeps bringing the worker up: a webhook asks once.
         default idle_ms_min: Ms<1_000, 604_800_000> = spec::Limits::default().idle_min;
         /// How long "no such id" after a launch counts as "not visible yet". EC2 asks to retry from seconds to
         /// minutes.
