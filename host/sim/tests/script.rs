@@ -86,6 +86,10 @@ fn a_word_that_is_not_known_is_refused_with_its_place_and_the_words_that_are() {
         "a text within two of them",
     );
     story_refused("at 5s box wins", 11, "`wins`", "`loses`");
+    let clause = |rest| format!("at 5s cloud boots the next one, running {rest}");
+    story_refused(&clause("afer 60s"), 41, "`afer`", "`after`");
+    story_refused(&clause("after 6O"), 47, "`6O`", "a length of time");
+    story_refused("at 5s x launches i-b, if none runs", 31, "`runs`", "`is`");
     refused("", 1, 1, "the end", "incident NAME");
     refused("setting\n", 1, 1, "`setting`", "incident NAME");
     refused("incident a \"b\"\nlength 5m", 2, 1, "`length`", "`setting`");

@@ -264,7 +264,10 @@ fn launches<'a>(
     let mut boot = BOOT;
     let mut if_none_is_up = false;
     while line.has_clause() {
-        if line.takes_all(&["if", "none", "is", "up"]) {
+        if line.takes("if") {
+            for word in ["none", "is", "up"] {
+                line.expect(word)?;
+            }
             if_none_is_up = true;
         } else {
             let accepted = "`running after LENGTH`, `address after LENGTH` or `if none is up`";
@@ -281,9 +284,11 @@ fn launches<'a>(
 
 /// `running after 16s` or `address after 2s`
 pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<(), ScriptError> {
-    if line.takes_all(&["running", "after"]) {
+    if line.takes("running") {
+        line.expect("after")?;
         boot.pending = line.length()?;
-    } else if line.takes_all(&["address", "after"]) {
+    } else if line.takes("address") {
+        line.expect("after")?;
         boot.address_after = line.length()?;
     } else {
         return Err(line.expected(accepted));
