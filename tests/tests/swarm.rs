@@ -94,7 +94,10 @@ fn digests_repeat_for_a_seed_and_do_not_change_the_world() {
     assert_eq!(of(&plain), None);
 
     let lines = again.digested.expect("it was asked for");
-    assert!(lines.strict.len() > lines.canonical.len() && lines.canonical.len() > 100);
+    // Two runs of the world, so that neither length bounds the other.
+    for lines in [lines.strict, lines.canonical] {
+        assert!(lines.len() > 100, "{lines:?}");
+    }
 }
 
 #[test]
