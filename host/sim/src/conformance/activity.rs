@@ -41,7 +41,7 @@ fn touches(ms: u64) -> [Touch; 5] {
 async fn a_touch_refreshes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "touch").await?;
     let mut expected = Activity::default();
-    // Present-day times, and a busy lease that never ends.
+    // Times of the size of present ones, and a busy lease without an end.
     let now_ms = 1_790_000_000_000;
     let forever = Touch::Busy {
         until: at(i64::MAX as u64),
@@ -100,7 +100,7 @@ async fn a_touch_creates_no_record(store: &dyn Store) -> Outcome {
 
 async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "backwards").await?;
-    // The last time is the oldest possible one, which is not "never".
+    // The last time is 0, which a store must not take for "never".
     for ms in [50, 40, 60, 60, 0] {
         for touch in touches(ms) {
             subject.touched(touch).await?;
@@ -136,8 +136,8 @@ async fn concurrent_touches_all_count(store: &dyn Store) -> Outcome {
     let calls = delivered
         .chain(processed)
         .map(|touch| store.touch(subject.worker.clone(), touch));
-    for answer in join(calls.collect()).await {
-        expect("an answer", answer?, Touched::Refreshed)?;
+    for result in join(calls.collect()).await {
+        expect("a result", result?, Touched::Refreshed)?;
     }
     let expected = Activity {
         delivered_at: Some(at(10)),
@@ -245,7 +245,7 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
     Ok(())
 }
 
-/// A worker that is held busy, and an idle test that it fails.
+/// A worker with a busy lease, and an idle test that it fails.
 async fn busy<'store>(
     store: &'store dyn Store,
     name: &str,
