@@ -1,12 +1,13 @@
-//! The host without guarantees: what the teams had before. It asks the same policies and does what
-//! they say, at once and without asking a guard. It exists to show each incident as it was; it
-//! changes the simulated world directly, so nothing of it can be used on a real cloud.
+//! The host without guarantees, as the teams had it before reeve. It asks the same policies and
+//! carries out their verdicts at once, without a guard. It exists to replay each incident as it
+//! was. It changes the simulated world directly, so it cannot act on a real cloud.
 //!
-//! What it lacks, and what each lack did: no record of what was adopted
-//! (docs/incidents.md#ip-race), no tag scan before a start (docs/incidents.md#stale-pointer), a
-//! watchdog that leaves the pointer as it is (docs/incidents.md#stale-pointer), no difference
-//! between "idle" and "no caller could reach it" (docs/incidents.md#stale-pointer), no single
-//! flight, and one mint for whichever box comes first (docs/incidents.md#double-provision).
+//! It lacks:
+//! - a record of the adopted instance (docs/incidents.md#ip-race);
+//! - a scan before a start, a watchdog that clears the pointer, and a difference between "idle" and
+//!   "no caller could reach it" (docs/incidents.md#stale-pointer);
+//! - a single flight of launches, and a token for a certain box: the box that registers first gets
+//!   the token (docs/incidents.md#double-provision).
 
 use std::sync::Arc;
 
@@ -33,27 +34,30 @@ use crate::host::Host;
 use crate::timeline::Entry;
 use crate::world::World;
 
-/// What its callers were told when there was no address: "starting up", and nothing about when.
+/// The time after which callers ask again. The original host named no time in its responses.
 const COME_BACK: Millis = Millis::from_secs(2);
 
-/// A host that does what its policies say, for one worker.
+/// A host that carries out the verdicts of its policies, for one worker.
 pub(crate) struct AsItWas {
     world: World,
     worker: WorkerSpec,
     id: WorkerId,
     pool: PoolSpec,
     policies: Arc<dyn Policies>,
+    /// The last reading of the demand metric.
     demand: Option<DemandReading>,
+    /// The number of launches so far, which makes launch tokens and generations.
     launches: u64,
     decisions: DecisionId,
-    /// The one token of the worker: the box that registers first after a launch has it.
+    /// The token of the box that registered first since the last launch; `None`: no box has
+    /// registered since.
     token: Option<Token>,
     responses: Vec<(RequestId, Response)>,
     entries: Vec<Entry>,
 }
 
 impl AsItWas {
-    /// The host for this worker of this pool, in this world.
+    /// Makes the host of one worker.
     pub(crate) fn new(
         world: World,
         id: WorkerId,
@@ -80,28 +84,30 @@ impl AsItWas {
         self.world.now()
     }
 
-    /// One resolve, begun from nothing: it remembers no adoption from one call to the next.
+    /// Answers a resolve from fresh facts. An adoption of an earlier call is not remembered.
     fn resolve(&mut self) -> Resolution {
-        /// Look, adopt, look again: more steps the original code did not have.
+        /// Resolve, adopt, resolve again: the original code had no further steps.
         const STEPS_MAX: usize = 3;
-        let mut notes = self.notes();
+        let mut facts = self.read_facts();
         let mut adoption = Adoption::NotAsked;
         for _ in 0..STEPS_MAX {
-            let input = notes.resolve_input(self.now(), adoption, String::new());
-            let made = self.decide(Input::Resolve(input));
-            let Ok(Verdict::Resolve(verdict)) = &made.result else {
+            let input = facts.resolve_input(self.now(), adoption, String::new());
+            let decision = self.decide(Input::Resolve(input));
+            let Ok(Verdict::Resolve(verdict)) = &decision.result else {
                 return self.not_yet(NotYetCode::Unavailable, "the policy failed");
             };
             match &verdict.action {
                 Action::Serve(target) => {
-                    let reading = notes.instances.get(&target.id).map(|known| &known.instance);
+                    let reading = facts.instances.get(&target.id).map(|known| &known.instance);
                     let address = reading.and_then(|instance| instance.address(target.address));
                     return match address {
-                        Some(ip) => self.served(inputs::url(ip, self.pool.port), &target.id, &made),
+                        Some(ip) => {
+                            self.served(inputs::url(ip, self.pool.port), &target.id, &decision)
+                        }
                         None => self.not_yet(NotYetCode::Unavailable, "no address"),
                     };
                 }
-                Action::Adopt => adoption = self.adopt(&mut notes),
+                Action::Adopt => adoption = self.adopt(&mut facts),
                 Action::Start(id) => {
                     let mutation = Mutation::Start {
                         region: self.pool.region.clone(),
@@ -120,26 +126,26 @@ impl AsItWas {
                 }
             }
         }
-        self.not_yet(NotYetCode::Unavailable, "nothing came of it")
+        self.not_yet(NotYetCode::Unavailable, "no result after three steps")
     }
 
-    /// A restart: the worker's instance is ended, its address cleared, another one provisioned. A
-    /// caller who looks in between sees a dead worker (docs/incidents.md#self-fire).
-    fn recreate(&mut self, request: &RestartRequest) {
-        let notes = self.notes();
-        let made = self.decide(Input::Debounce(notes.debounce_input(
+    /// Restarts the worker: terminates its instance, clears the pointer, and launches an instance. A
+    /// caller that asks in between finds no worker (docs/incidents.md#self-fire).
+    fn restart(&mut self, request: &RestartRequest) {
+        let facts = self.read_facts();
+        let decision = self.decide(Input::Debounce(facts.debounce_input(
             self.now(),
             request,
             0,
         )));
         let goes = matches!(
-            &made.result,
+            &decision.result,
             Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
         );
         if !goes {
             return;
         }
-        if let Some(Some(id)) = notes.pointer {
+        if let Some(Some(id)) = facts.pointer {
             let mutation = Mutation::Terminate {
                 region: self.pool.region.clone(),
                 compute: self.pool.compute.clone(),
@@ -151,9 +157,9 @@ impl AsItWas {
         self.launch();
     }
 
-    fn adopt(&mut self, notes: &mut WorkerFacts) -> Adoption {
-        let made = self.decide(Input::Adopt(notes.adopt_input(self.now())));
-        let taken = match &made.result {
+    fn adopt(&mut self, facts: &mut WorkerFacts) -> Adoption {
+        let decision = self.decide(Input::Adopt(facts.adopt_input(self.now())));
+        let taken = match &decision.result {
             Ok(Verdict::Adopt(adopt::Verdict {
                 choice: adopt::Choice::Take(id),
                 ..
@@ -165,7 +171,7 @@ impl AsItWas {
             None => Adoption::Declined,
         };
         if let Some(id) = taken {
-            notes.adopted = Some(Adopted {
+            facts.adopted = Some(Adopted {
                 id: id.clone(),
                 generation: Generation::default(),
                 since: self.now(),
@@ -201,26 +207,26 @@ impl AsItWas {
         }
     }
 
-    /// The watchdog: asks `reap` about every running instance, and stops what it says, leaving the
-    /// pointer as it is.
-    fn watch(&mut self) {
-        let notes = self.notes();
-        let live: Vec<InstanceId> = notes
+    /// Asks `reap` about every live instance, as the watchdog did, and stops those that the policy
+    /// names. The pointer stays unchanged.
+    fn reap(&mut self) {
+        let facts = self.read_facts();
+        let live: Vec<InstanceId> = facts
             .candidates()
             .iter()
             .map(|known| known.instance.id.clone())
             .collect();
         for id in live {
-            let Some(input) = notes.reap_input(self.now(), &id, String::new()) else {
+            let Some(input) = facts.reap_input(self.now(), &id, String::new()) else {
                 continue;
             };
-            let made = self
+            let decision = self
                 .policies
                 .decide(&self.worker.pool, Input::Reap(input.clone()));
-            if let Ok(Verdict::Reap(verdict)) = &made.result
+            if let Ok(Verdict::Reap(verdict)) = &decision.result
                 && verdict.choice != reap::Choice::Keep
             {
-                self.note_decision(&made, format!("reap {id}?"));
+                self.note_decision(&decision, format!("reap {id}?"));
                 let mutation = Mutation::Stop {
                     region: self.pool.region.clone(),
                     compute: self.pool.compute.clone(),
@@ -232,9 +238,9 @@ impl AsItWas {
         }
     }
 
-    /// What it knows at the moment of a call: everything read anew, nothing remembered.
-    fn notes(&self) -> WorkerFacts {
-        let mut notes = WorkerFacts::new(
+    /// Reads the facts from the cloud. No fact is kept from one call to the next, except the demand.
+    fn read_facts(&self) -> WorkerFacts {
+        let mut facts = WorkerFacts::new(
             self.id.clone(),
             self.worker.clone(),
             self.pool.clone(),
@@ -245,7 +251,7 @@ impl AsItWas {
             name: self.worker.pointer.clone(),
         };
         if let Ok(Reading::Pointer(named)) = self.world.query(&pointer) {
-            notes.observe_pointer(named);
+            facts.observe_pointer(named);
         }
         let scan = Query::Scan {
             region: self.pool.region.clone(),
@@ -254,22 +260,22 @@ impl AsItWas {
             tag_values: vec![self.worker.tag_value.clone()],
         };
         if let Ok(Reading::Scan(found)) = self.world.query(&scan) {
-            notes.observe_scan(found, self.now());
+            facts.observe_scan(found, self.now());
         }
-        notes.demand = self.demand.map(Demand::told);
-        notes
+        facts.demand = self.demand.map(Demand::told);
+        facts
     }
 
     fn decide(&mut self, input: Input) -> Decision {
         let point = input.point();
-        let made = self.policies.decide(&self.worker.pool, input);
-        self.note_decision(&made, format!("{point}?"));
-        made
+        let decision = self.policies.decide(&self.worker.pool, input);
+        self.note_decision(&decision, format!("{point}?"));
+        decision
     }
 
-    fn note_decision(&mut self, made: &Decision, event: String) {
+    fn note_decision(&mut self, decision: &Decision, event: String) {
         self.decisions = self.decisions.next();
-        let entry = Entry::decided(self.now(), "policy", event, made);
+        let entry = Entry::decided(self.now(), "policy", event, decision);
         self.entries.push(entry);
     }
 
@@ -293,10 +299,11 @@ impl AsItWas {
         self.act(&mutation);
     }
 
-    /// "The first successful register mints", and everybody else gets a 401 that says nothing more.
-    fn reply(&mut self, said: &Statement, request: RequestId) -> Receipt {
+    /// Answers a statement. The first register after a launch gets the token, and every other
+    /// register a 401 without details.
+    fn answer_statement(&mut self, statement: &Statement, request: RequestId) -> Receipt {
         let heartbeat = Millis::from_secs(30);
-        match said {
+        match statement {
             Statement::Register { .. } if self.token.is_none() => {
                 let mut secret = [0; 32];
                 secret[..8].copy_from_slice(&request.get().to_be_bytes());
@@ -334,14 +341,14 @@ impl AsItWas {
         }
     }
 
-    fn served(&self, url: String, id: &InstanceId, made: &Decision) -> Resolution {
+    fn served(&self, url: String, id: &InstanceId, decision: &Decision) -> Resolution {
         Resolution::Served(Route {
             worker: self.id.clone(),
             url,
             instance: id.clone(),
             generation: Generation::default(),
             decision: self.decisions,
-            digest: made.digest,
+            digest: decision.digest,
             valid_until: self.now(),
         })
     }
@@ -373,17 +380,17 @@ impl Host for AsItWas {
                     .push((request, Response::Resolve(resolution)));
             }
             Request::Statement { statement, .. } => {
-                let receipt = self.reply(&statement, request);
+                let receipt = self.answer_statement(&statement, request);
                 self.responses.push((request, Response::Statement(receipt)));
             }
-            Request::Command(Command::Restart(restart)) => self.recreate(&restart),
+            Request::Command(Command::Restart(request)) => self.restart(&request),
             Request::Command(_) => {}
         }
     }
 
     fn read_demand(&mut self, _worker: &WorkerId, demand: DemandReading) {
         self.demand = Some(demand);
-        self.watch();
+        self.reap();
     }
 
     fn take_responses(&mut self) -> Vec<(RequestId, Response)> {

@@ -1,9 +1,9 @@
-//! The software on the simulated instances: it registers, sends heartbeats, and works on what is
-//! delivered.
+//! The software on the simulated instances: it registers, sends heartbeats, and works on
+//! deliveries.
 //!
-//! It keeps to the protocol of docs/boxes.md: it comes back when told, registers anew when its
-//! token is not in force, and ends when it is superseded. The legacy one gives up at the first
-//! refusal, as the one of incident double-provision did.
+//! The standard software follows docs/boxes.md: it tries again at the time that a refusal names,
+//! registers again when its token is no longer valid, and ends when it is superseded. The legacy
+//! software gives up at the first refusal, as in docs/incidents.md#double-provision.
 
 use std::collections::VecDeque;
 
@@ -14,19 +14,19 @@ use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
 
-/// From the address to the first register: the software starts.
+/// The time from the address of the instance to the first register, while the software starts.
 const START: Millis = Millis::from_secs(3);
-/// How long the work on one delivery takes, unless it is said otherwise.
+/// The time for one delivery, unless [`working_for`](SimBox::working_for) sets another.
 const WORK: Millis = Millis::from_secs(1);
-/// When a box comes back that was not told when.
+/// The time until a box tries again after a refusal that names no time.
 const COME_BACK: Millis = Millis::from_secs(5);
 
-/// Which software.
+/// The version of the software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Software {
-    /// Keeps to the protocol.
+    /// Follows the protocol.
     Standard,
-    /// "Client error, not retrying."
+    /// Ends at the first refusal: "client error, not retrying".
     Legacy,
 }
 
@@ -38,14 +38,17 @@ pub struct SimBox {
     proof: ProofKind,
     software: Software,
     state: State,
-    /// When it next does something by itself.
+    /// The time of the next register or heartbeat; `None`: the box waits for a receipt, or has
+    /// ended.
     due: Option<Instant>,
+    /// Counts the registrations that need a nonce of their own.
     nonces: u32,
     heartbeat: Millis,
-    /// Deliveries that are not done, oldest first.
+    /// The times of the unprocessed deliveries, oldest first.
     work: VecDeque<Instant>,
-    /// How long the work on one delivery takes.
+    /// The time for one delivery.
     work_takes: Millis,
+    /// The time at which the current delivery is processed; `None`: no work is in progress.
     working_until: Option<Instant>,
 }
 
@@ -57,7 +60,7 @@ enum State {
 }
 
 impl SimBox {
-    /// The software of an instance that has just got its address.
+    /// Makes the software of an instance that gets its address at `now`.
     pub fn new(instance: InstanceId, region: Region, software: Software, now: Instant) -> Self {
         Self {
             instance,
@@ -74,22 +77,21 @@ impl SimBox {
         }
     }
 
-    /// The same software, with work that takes so long for one delivery.
+    /// Sets the time for one delivery.
     #[must_use]
     pub fn working_for(mut self, work_takes: Millis) -> Self {
         self.work_takes = work_takes;
         self
     }
 
-    /// The same software, showing in this way which instance it is; usually by the instance
-    /// document.
+    /// Sets how the software proves which instance it runs on. The default is the instance document.
     #[must_use]
     pub fn proving_by(mut self, proof: ProofKind) -> Self {
         self.proof = proof;
         self
     }
 
-    /// What it shows to say which instance it is.
+    /// The proof in its requests to register.
     pub fn proof(&self) -> Proof {
         match self.proof {
             ProofKind::InstanceDocument => Proof::InstanceDocument {
@@ -100,14 +102,14 @@ impl SimBox {
         }
     }
 
-    /// A register was not answered in time: it is tried again, with the same nonce.
-    pub fn unanswered(&mut self, now: Instant) {
+    /// Sends the pending register again, with the same nonce, because no receipt came in time.
+    pub fn on_timeout(&mut self, now: Instant) {
         if self.state == State::Registering {
             self.due.get_or_insert(now);
         }
     }
 
-    /// When it next does something by itself.
+    /// The time of its next statement; `None`: it waits for a receipt, or has ended.
     pub fn next_due(&self) -> Option<Instant> {
         [self.due, self.working_until].into_iter().flatten().min()
     }
@@ -117,24 +119,24 @@ impl SimBox {
         matches!(self.state, State::Registered(_))
     }
 
-    /// Deliveries it has not done.
-    pub fn undone(&self) -> usize {
+    /// How many deliveries are unprocessed.
+    pub fn unprocessed(&self) -> usize {
         self.work.len()
     }
 
-    /// Those of them that it has had since this instant, or longer.
-    pub fn undone_since(&self, at: Instant) -> usize {
+    /// How many deliveries of this instant or earlier are unprocessed.
+    pub fn unprocessed_since(&self, at: Instant) -> usize {
         self.work.iter().filter(|taken| **taken <= at).count()
     }
 
-    /// Takes a delivery. It is taken also by software that will never work on it: that is what
-    /// happened in incident double-provision.
+    /// Takes a delivery. Software without a token takes deliveries too, and does not process them,
+    /// as in docs/incidents.md#double-provision.
     pub fn deliver(&mut self, now: Instant) {
         self.work.push_back(now);
         self.begin_work(now);
     }
 
-    /// Loses its token and its memory of it, as when its disk is wiped; it starts anew.
+    /// Loses its token, as with its disk, and starts again with a new nonce.
     pub fn wipe(&mut self, now: Instant) {
         self.state = State::Registering;
         self.nonces += 1;
@@ -142,8 +144,8 @@ impl SimBox {
         self.due = Some(now + START);
     }
 
-    /// What it says now that the time has come; `None`: nothing.
-    pub fn speak(&mut self, now: Instant) -> Option<Statement> {
+    /// Takes the statement that is due; `None`: no statement is due.
+    pub fn take_statement(&mut self, now: Instant) -> Option<Statement> {
         if self.working_until.is_some_and(|until| until <= now) {
             self.working_until = None;
             self.work.pop_front();
@@ -153,7 +155,7 @@ impl SimBox {
         if self.due.is_none_or(|due| now < due) {
             return None;
         }
-        // Until it is answered.
+        // The receipt sets the next time.
         self.due = None;
         match &self.state {
             State::Registering => Some(Statement::Register {
@@ -171,12 +173,13 @@ impl SimBox {
         }
     }
 
-    /// Takes an answer; says what of it is worth telling.
-    pub fn hear(&mut self, now: Instant, reply: Receipt) -> Option<String> {
-        match reply {
+    /// Acts on the receipt for a statement. Returns the text for the timeline; `None`: the receipt
+    /// is routine.
+    pub fn on_receipt(&mut self, now: Instant, receipt: Receipt) -> Option<String> {
+        match receipt {
             Receipt::Registered(registered) => {
                 self.heartbeat = registered.heartbeat;
-                // The first heartbeat comes at once: it says that the worker is there.
+                // The first heartbeat follows at once, so that the host knows that the box is up.
                 self.due = Some(now);
                 self.state = State::Registered(registered.token);
                 self.begin_work(now);

@@ -1,14 +1,14 @@
 //! The behaviours that every [`Store`] must have.
 //!
-//! A check uses workers of its own, under names that no record has yet. So the suite can run again
-//! and again, and against a store that holds other records. Two runs at the same time disturb each
-//! other. Checks never remove records, so each run leaves some. The checks need no runtime of their
-//! own: the caller awaits them on any runtime.
+//! A check uses workers of its own, with names that no record has yet. The suite can therefore run
+//! repeatedly, and against a store with other records. Two runs at the same time disturb each
+//! other. Checks never remove records, so each run leaves some. The caller awaits the checks on any
+//! runtime.
 //!
 //! - `commits`: versions, compare-and-set and repeated commits.
 //! - `activity`: the activity that the store keeps next to the record, and commits that depend on
 //!   it.
-//! - `content`: names and records that a store could mangle.
+//! - `content`: names and records that a store could change by mistake.
 //! - `subject`: the worker of a check, and how a check reports a difference.
 
 mod activity;
@@ -40,7 +40,7 @@ pub struct Check {
 pub struct Unmet {
     /// The [`Check::name`].
     pub check: &'static str,
-    /// What the check expected, and what it found.
+    /// The expected and the found value.
     pub why: String,
 }
 
@@ -81,7 +81,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         .flatten()
 }
 
-/// Runs all checks, also after a failed one, and returns the behaviours that the store lacks.
+/// Runs all checks, even after a failed one, and returns the behaviours that the store lacks.
 pub async fn unmet(store: &dyn Store) -> Vec<Unmet> {
     let mut unmet = Vec::new();
     for check in checks() {

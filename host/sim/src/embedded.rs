@@ -1,5 +1,5 @@
-//! The simulated world as a [`Cloud`], on whatever clock the caller keeps: what `reeve demo`
-//! serves.
+//! The simulated world behind the [`Cloud`] trait, on a clock that the caller provides. `reeve demo`
+//! runs the product's drive loop on it.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,11 @@ use reeve_core::time::Instant;
 
 use crate::world::World;
 
-/// Tells the time to the embedded world.
+/// Returns the present time of the embedded world.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// A world that is asked and changed like a real cloud; its clock is moved at each call.
+/// A world behind the interface of a real cloud. Each call first moves the world to the present
+/// time.
 #[derive(Clone)]
 pub struct EmbeddedCloud {
     world: Arc<Mutex<World>>,
@@ -22,7 +23,7 @@ pub struct EmbeddedCloud {
 }
 
 impl EmbeddedCloud {
-    /// Puts the world behind the cloud's trait.
+    /// Wraps the world. `clock` gives the time of each call.
     pub fn new(world: World, clock: Clock) -> Self {
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -30,7 +31,7 @@ impl EmbeddedCloud {
         }
     }
 
-    /// Looks at the world, or changes it, as its onlookers do.
+    /// Gives `look` access to the world at the present time, to observe or to change it.
     pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         // The world stays whole even if a caller panicked: each call leaves it consistent.
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! What a host under test looks like to the stage: it lives in a world, takes requests, and is
-//! given time.
+//! The host under test as the stage sees it. The stage makes requests, moves the clock, and
+//! collects responses and lines of the timeline.
 
 use reeve_core::demand::DemandReading;
 use reeve_core::event::WorkerEvent;
@@ -15,19 +15,19 @@ use crate::world::World;
 
 /// A host on the stage: reeve in the engine, or the host without guarantees.
 pub(crate) trait Host {
-    /// The world that the host lives in.
+    /// The world whose instances and pointers the host manages.
     fn world(&self) -> &World;
 
-    /// The same, for whatever else changes the world.
+    /// The same world, for changes by the script.
     fn world_mut(&mut self) -> &mut World;
 
-    /// Makes a request.
+    /// Submits a request. Its response comes with [`take_responses`](Self::take_responses).
     fn ask(&mut self, worker: &WorkerId, request: RequestId, what: Request);
 
-    /// Hands the host a reading of the demand metric.
+    /// Gives the host a reading of the demand metric.
     fn read_demand(&mut self, worker: &WorkerId, demand: DemandReading);
 
-    /// When the next thing happens by itself, in the world or with the host.
+    /// The time of the next change that no request causes, in the world or at the host.
     fn next_at(&self) -> Option<Instant> {
         self.world().next_change()
     }
@@ -37,22 +37,22 @@ pub(crate) trait Host {
         self.world_mut().advance(now);
     }
 
-    /// Lets everything happen that is due. A host that acts only when it is asked has nothing due.
+    /// Runs all work of the host that is due. A host that acts only on requests has none.
     fn run_due(&mut self) {}
 
-    /// The responses since this was last called.
+    /// Takes the responses since the last call, oldest first.
     fn take_responses(&mut self) -> Vec<(RequestId, Response)>;
 
-    /// How many proposals the host has refused.
+    /// How many proposals the guard has vetoed so far.
     fn vetoes(&self) -> usize {
         0
     }
 
-    /// The host's lines of the timeline since this was last called.
+    /// Takes the host's lines of the timeline since the last call.
     fn take_entries(&mut self) -> Vec<Entry>;
 }
 
-/// The first host of the engine.
+/// The stage uses the host with number 0.
 impl Host for Calm {
     fn world(&self) -> &World {
         &self.world

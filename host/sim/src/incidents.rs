@@ -1,4 +1,4 @@
-//! The incidents that are played, as scripts, and the system they happened in.
+//! The scripts of the incidents that come with reeve, and the system in which they happened.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,7 @@ use reeve_core::time::{Instant, UtcOffset};
 
 use crate::script::{Script, ScriptError};
 
-/// The scripts, in the order in which they are told. `tests/incidents` has their transcripts as
-/// well.
+/// The scripts, in the order of the demo. Their transcripts are next to them.
 const SCRIPTS: [&str; 5] = [
     include_str!("../../../tests/incidents/stale-pointer.reeve"),
     include_str!("../../../tests/incidents/ip-race.reeve"),
@@ -22,12 +21,13 @@ const SCRIPTS: [&str; 5] = [
 /// Every incident that comes with reeve.
 ///
 /// # Errors
-/// One of them is no script: a build of which no test was run.
+/// One of the texts is no script. The tests show that before a release.
 pub fn all() -> Result<Vec<Script>, ScriptError> {
     SCRIPTS.into_iter().map(Script::parse).collect()
 }
 
-/// When every story begins: an ordinary Tuesday morning.
+/// The time at which every story begins: a Tuesday at 08:00 UTC, because policies may treat nights
+/// and weekends differently.
 pub(crate) const BEGINS: Instant = Instant::from_ms(1_760_428_800_000);
 
 /// The pool that the policies of a run are bound in.
@@ -41,10 +41,10 @@ pub fn worker() -> WorkerId {
     WorkerId::from("chat")
 }
 
-/// Its tag.
+/// Key and value of the tag on the worker's instances.
 pub const TAG: (&str, &str) = ("Name", "chat-worker");
 
-/// Its pointer.
+/// The worker's pointer.
 pub fn pointer() -> PointerName {
     PointerName::from("/chat/instance_id")
 }

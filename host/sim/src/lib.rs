@@ -3,18 +3,19 @@
 //!
 //! - [`world`]: the cloud as a model: instances, tags, pointers, launch tokens.
 //! - [`embedded`]: the world as a [`Cloud`](reeve_core::ports::Cloud), for a real host to work on.
-//! - [`engine`]: hosts on the virtual clock, and the one interpreter of what their cores want done;
+//! - [`engine`]: hosts on the virtual clock, and the one interpreter of the effects of their cores;
 //!   [`Calm`](engine::Calm) has no faults.
-//! - `host`: what a host under test looks like: the engine, or `as_it_was`, the host without
-//!   guarantees, which exists here only.
-//! - `stage`: plays a script against a host and judges the host's acts from the world alone;
+//! - `host`: the interface of a host under test: the engine, or `as_it_was`, the host without
+//!   guarantees, which exists only here.
+//! - `stage`: plays a script against a host, and judges the host by the events of the world;
 //!   [`run`] is the result.
 //! - [`boxes`]: the software on the instances.
-//! - [`script`]: what is played, as a text that tells it; [`incidents`]: those that come with
-//!   reeve.
-//! - [`timeline`]: a run, line by line, for people.
+//! - [`script`]: reads incident scripts and compares runs with their expectations; [`incidents`]: the
+//!   scripts that come with reeve.
+//! - [`timeline`]: the lines of a run, for people.
 //! - [`swarm`]: random worlds: the engine with faults, and the guarantees checked from outside.
-//! - [`store`]: the workers' records in memory; [`conformance`]: what every store is held to.
+//! - [`store`]: the workers' records in memory; [`conformance`]: the checks that every store must
+//!   pass.
 
 mod as_it_was;
 pub mod boxes;

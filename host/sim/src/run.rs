@@ -1,4 +1,4 @@
-//! What a run came to: who was served, what was refused, and what should never have happened.
+//! The result of a run: the timeline, the callers that were served, the vetoes and the harms.
 
 use std::fmt;
 
@@ -6,87 +6,87 @@ use reeve_core::id::InstanceId;
 use reeve_core::time::{Instant, Millis};
 
 use crate::timeline::Entry;
-use crate::world::Happening;
+use crate::world::WorldEvent;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// When the story began.
+    /// The time at which the story began. Expectations count their times from it.
     pub begins: Instant,
-    /// Line by line, oldest first.
+    /// The timeline, oldest line first.
     pub entries: Vec<Entry>,
-    /// What should never have happened, as seen from the world.
+    /// The harms that the stage found in the world's events.
     pub harms: Vec<Harm>,
-    /// What the host did to instances, as seen from the world: launches, starts, stops,
-    /// terminations.
-    pub deeds: Vec<Happening>,
-    /// Proposals the guard refused.
+    /// The host's launches, starts, stops and terminations, as the world recorded them.
+    pub mutations: Vec<WorldEvent>,
+    /// How many proposals the guard vetoed.
     pub vetoes: usize,
-    /// Callers who were served.
+    /// The responses with an address.
     pub served: Vec<Served>,
-    /// Callers who gave up.
+    /// How many callers stopped asking without an address, or still waited at the end.
     pub gave_up: usize,
 }
 
-/// A caller got an address.
+/// A response that gave a caller an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
-    /// Who.
+    /// The caller's name in the script.
     pub caller: String,
-    /// When.
+    /// The time of the response.
     pub at: Instant,
-    /// How long that took from the first time they asked.
+    /// The time from the caller's first request to this response, repeated requests included.
     pub took: Millis,
 }
 
-/// What should never happen.
+/// An act of the host that damages a worker. A script counts harms by the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Harm {
-    /// The host started or launched one while another was up for the same worker.
+    /// The host started or launched an instance while another instance of the worker was pending
+    /// or running.
     SecondInstance {
-        /// What it brought up.
+        /// The instance that the host started or launched.
         started: InstanceId,
-        /// Whether that was launched; else it was a stopped one.
+        /// `true`: a launch created the instance. `false`: the host started a stopped instance.
         is_new: bool,
-        /// The instance that was there.
+        /// The instance that was pending or running before.
         other: Other,
     },
-    /// The host stopped one that no request had ever reached.
+    /// The host stopped or terminated an instance that no request had reached.
     StoppedUnserved {
-        /// Which.
+        /// The instance that the host ended.
         instance: InstanceId,
-        /// Whether requests could have reached it.
+        /// Whether the instance had an address, so that requests could have reached it.
         was_reachable: bool,
-        /// Whether the host had brought it up itself.
+        /// Whether the host itself had launched or started the instance.
         is_the_hosts: bool,
     },
-    /// The host stopped one that was in use so little time before.
+    /// The host stopped or terminated an instance within the idle limit after a request.
     StoppedInUse {
-        /// Which.
+        /// The instance that the host ended.
         instance: InstanceId,
-        /// How long before a request had reached it.
+        /// The time from the last request that reached the instance to the stop.
         last_used_ago: Millis,
     },
-    /// An instance took deliveries that were never processed, while the host called the worker
-    /// well.
+    /// Callers delivered work to an instance whose box had not processed it at the end of the run.
     DeliveredIntoTheVoid {
-        /// Which.
+        /// The instance of that box.
         instance: InstanceId,
-        /// How many.
+        /// How many deliveries the box had not processed.
         deliveries: usize,
     },
 }
 
-/// What was up when a second one was brought up, as the host could have known.
+/// The instance that was up when the host brought up a second one. An incident is recognised by
+/// how much of it the host could have known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
-    /// Which.
+    /// The id of the instance.
     pub id: InstanceId,
-    /// Since when it was there, before the second one.
+    /// The time from its launch to the launch or start of the second instance.
     pub up_for: Millis,
-    /// Whether it ran and had its address.
+    /// Whether it was running and had its address.
     pub is_reachable: bool,
-    /// Whether the host had brought it up itself.
+    /// Whether the host itself had launched or started it.
     pub is_the_hosts: bool,
 }
 
@@ -118,19 +118,19 @@ impl fmt::Display for Harm {
 }
 
 impl Run {
-    /// From the first ask to the first answer with an address.
+    /// The shortest time in which a caller got an address; `None`: no caller got one.
     pub fn until_served(&self) -> Option<Millis> {
         self.served.iter().map(|served| served.took).min()
     }
 
-    /// What it came to, in one word.
+    /// Sums the run up in one word. A harm outweighs a veto, and a veto outweighs an unserved
+    /// caller.
     pub fn outcome(&self) -> Outcome {
-        let nobody_served = self.served.is_empty();
         if !self.harms.is_empty() {
             Outcome::Failed
         } else if self.vetoes > 0 {
             Outcome::Contained
-        } else if nobody_served || self.gave_up > 0 {
+        } else if self.served.is_empty() || self.gave_up > 0 {
             Outcome::Failed
         } else {
             Outcome::Served
@@ -138,13 +138,13 @@ impl Run {
     }
 }
 
-/// What a run came to.
+/// The result of a run in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Harm was done, or a caller was never served without anything having been refused.
+    /// The host did harm, or a caller was never served although the guard refused nothing.
     Failed,
-    /// Harm was proposed, and refused.
+    /// The guard refused at least one proposal, and the host did no harm.
     Contained,
-    /// Everybody was served, and nothing had to be refused.
+    /// Every caller was served, and the guard refused nothing.
     Served,
 }

@@ -7,7 +7,7 @@ use reeve_core::id::{Version, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
-/// Records in memory. A clone is another handle on the same records, as a second host has one.
+/// Records in memory. A clone is another handle to the same records, for a second host.
 ///
 /// Every call has two forms: the [`Store`]'s future, which is always ready, and `…_now` for a loop
 /// on a virtual clock.
@@ -27,7 +27,7 @@ struct Shelf {
 }
 
 impl MemoryStore {
-    /// An empty store. `is_shared` says whether other hosts may write to it.
+    /// Makes an empty store. `is_shared` says whether other hosts may write to it.
     pub fn new(is_shared: bool) -> Self {
         Self {
             is_shared,

@@ -1,4 +1,4 @@
-//! What happened in a run, line by line, for people.
+//! The timeline of a run: one line per event or decision, for people to read.
 
 use std::fmt::Write as _;
 
@@ -7,28 +7,28 @@ use reeve_core::guard::Veto;
 use reeve_core::id::Digest;
 use reeve_core::time::Instant;
 
-/// The actor of a veto.
+/// The actor of the lines about vetoes.
 pub const GUARD: &str = "guard";
 
 /// One line of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// When.
+    /// The time of the event.
     pub at: Instant,
-    /// Who: `chat`, `cloud`, `policy`, `guard`, `host`, `watchdog` …
+    /// The actor: `cloud`, `policy`, `guard`, `host`, `box`, or a name from the script.
     pub who: String,
-    /// What happened.
+    /// The event, or the question that a policy or the guard decided.
     pub event: String,
-    /// What was decided, where something was.
+    /// The verdict or the veto; empty for an event without a decision.
     pub decision: String,
-    /// Why.
+    /// The reason of the decision; empty if the line has none.
     pub reason: String,
-    /// Which code decided.
+    /// The digest of the policy's component; `None`: no component made the decision.
     pub digest: Option<Digest>,
 }
 
 impl Entry {
-    /// An event without a decision.
+    /// Makes the line of an event without a decision.
     pub fn event(at: Instant, who: &str, event: impl Into<String>) -> Self {
         Self {
             at,
@@ -40,7 +40,7 @@ impl Entry {
         }
     }
 
-    /// A decision, with its reason and the code that decided.
+    /// Makes the line of a policy's decision.
     pub(crate) fn decided(at: Instant, who: &str, event: String, made: &Decision) -> Self {
         let (decision, reason) = match &made.result {
             Ok(verdict) => (verdict.summary(), verdict.reason().text.clone()),
@@ -54,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// A veto, with the guard's reason.
+    /// Makes the line of a veto.
     pub(crate) fn vetoed(at: Instant, who: &str, event: String, veto: &Veto) -> Self {
         Self {
             decision: format!("VETO {}", veto.rule),
@@ -63,7 +63,7 @@ impl Entry {
         }
     }
 
-    /// What happened and what was decided, as a timeline shows it.
+    /// The event and the decision, as the timeline shows them and scripts search them.
     pub fn what(&self) -> String {
         match (self.event.as_str(), self.decision.as_str()) {
             (event, "") => event.to_owned(),
@@ -73,7 +73,7 @@ impl Entry {
     }
 }
 
-/// All of it, a line each, in seconds since the first.
+/// Writes a timeline as text, one line per entry, with the seconds since the first entry.
 pub fn told(lines: &[Entry]) -> String {
     let begins = lines.first().map(|line| line.at);
     let mut text = String::new();
@@ -88,8 +88,8 @@ pub fn told(lines: &[Entry]) -> String {
         } = line;
         let at = begins.map_or(0, |begins| at.since(begins).get());
         let (seconds, ms) = (at / 1000, at % 1000);
-        let told = format!("{seconds:>9}.{ms:03}  {who:<9} {event} {decision} {reason}");
-        let _ = writeln!(text, "{}", told.trim_end());
+        let written = format!("{seconds:>9}.{ms:03}  {who:<9} {event} {decision} {reason}");
+        let _ = writeln!(text, "{}", written.trim_end());
     }
     text
 }

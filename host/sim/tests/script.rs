@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop loudly"
+    reason = "a test whose setup fails should stop loudly"
 )]
 
 use std::sync::Arc;
@@ -112,12 +112,7 @@ fn a_word_that_is_not_known_is_refused_with_its_place_and_the_words_that_are() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     story_refused("at 11m chat asks", 4, "660s", "`length`, 600s");
-    story_refused(
-        "every 0s from 0s until 5s chat asks",
-        7,
-        "`0s`",
-        "more than that",
-    );
+    story_refused("every 0s from 0s until 5s chat asks", 7, "`0s`", "above 0s");
     story_refused(
         "every 1s from 5s until 4s chat asks",
         24,

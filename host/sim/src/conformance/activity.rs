@@ -41,7 +41,7 @@ fn refreshes(ms: u64) -> [Refresh; 5] {
 async fn a_refresh_changes_its_attribute_and_no_other(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "refresh").await?;
     let mut expected = Activity::default();
-    // Present-day times, and a busy lease that never ends.
+    // Times of the size of present ones, and a busy lease without an end.
     let now_ms = 1_790_000_000_000;
     let forever = Refresh::Busy {
         until: at(i64::MAX as u64),
@@ -100,7 +100,7 @@ async fn a_refresh_creates_no_record(store: &dyn Store) -> Outcome {
 
 async fn times_never_go_backwards_and_counts_add_up(store: &dyn Store) -> Outcome {
     let subject = Subject::running(store, "backwards").await?;
-    // The last time is the oldest possible one, which is not "never".
+    // The last time is 0, which a store must not take for "never".
     for ms in [50, 40, 60, 60, 0] {
         for refresh in refreshes(ms) {
             subject.refreshed(refresh).await?;
@@ -136,8 +136,8 @@ async fn concurrent_refreshes_all_count(store: &dyn Store) -> Outcome {
     let calls = delivered
         .chain(processed)
         .map(|refresh| store.refresh(subject.worker.clone(), refresh));
-    for answer in join(calls.collect()).await {
-        expect("an answer", answer?, Refreshed::Written)?;
+    for result in join(calls.collect()).await {
+        expect("a result", result?, Refreshed::Written)?;
     }
     let expected = Activity {
         delivered_at: Some(at(10)),
@@ -245,7 +245,7 @@ async fn a_commit_if_idle_is_refused_to_a_worker_in_use_and_written_otherwise(
     Ok(())
 }
 
-/// A worker that is held busy, and an idle test that it fails.
+/// A worker with a busy lease, and an idle test that it fails.
 async fn busy<'store>(
     store: &'store dyn Store,
     name: &str,

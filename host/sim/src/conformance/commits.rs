@@ -8,7 +8,7 @@ use reeve_core::time::Instant;
 use super::subject::{Outcome, Subject, expect, running, version};
 use super::{Check, join, list};
 
-/// Hosts that race for one version.
+/// The number of hosts that commit the same version at once.
 const RACERS: u64 = 12;
 
 pub(super) const CHECKS: &[Check] = list![
@@ -165,20 +165,20 @@ async fn race(store: &dyn Store, subject: &Subject<'_>, expected: u64) -> Outcom
     let commits = records
         .iter()
         .map(|record| store.commit(subject.write(expected, record)));
-    let answers = join(commits.collect()).await;
+    let results = join(commits.collect()).await;
     let winner = subject.stored().await?;
     expect(
         "the version after the race",
         winner.version.get(),
         expected + 1,
     )?;
-    for (record, answer) in records.iter().zip(answers) {
+    for (record, result) in records.iter().zip(results) {
         let due = if *record == winner.record {
             version(expected + 1)
         } else {
             Committed::Lost(Some(winner.clone()))
         };
-        expect("an answer in the race", answer?, due)?;
+        expect("a result of the race", result?, due)?;
     }
     let won = records.contains(&winner.record);
     expect("whether the record is one of the racers'", won, true)
@@ -189,8 +189,8 @@ async fn of_concurrent_sendings_of_one_commit_all_are_written_with_one_version(
 ) -> Outcome {
     let subject = Subject::running(store, "race-again").await?;
     let sendings = (0..RACERS).map(|_| store.commit(subject.write(1, &running("b"))));
-    for answer in join(sendings.collect()).await {
-        expect("an answer", answer?, version(2))?;
+    for result in join(sendings.collect()).await {
+        expect("a result", result?, version(2))?;
     }
     expect("the version", subject.stored().await?.version.get(), 2)
 }

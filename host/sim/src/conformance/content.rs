@@ -1,4 +1,4 @@
-//! Names and records that a store could mangle.
+//! Names and records that a store could change by mistake.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use super::{Check, list};
 
 /// The length of a long error: an eighth of the largest record that the strictest store takes.
 const LARGE_BYTES: usize = 50_000;
-/// So many large records that no store returns all of them in one page of 1 MiB.
+/// The number of large records. Together they do not fit into one page of 1 MiB.
 const RECORDS: usize = 30;
 
 pub(super) const CHECKS: &[Check] = list![
@@ -89,7 +89,7 @@ async fn odd_names_are_workers_of_their_own(store: &dyn Store) -> Outcome {
         "odd/%_*?",
         "odd/'; DROP TABLE workers; --",
         "odd/\"{}\"\\n\n\t",
-        // One letter with its accent, and a letter followed by an accent.
+        // The letter with its accent, and the letter followed by a combining accent.
         "odd/caf\u{e9}",
         "odd/cafe\u{301}",
         "odd/\u{65e5}\u{672c}\u{8a9e}",
@@ -147,7 +147,7 @@ async fn reading_all_returns_every_record_over_all_pages(store: &dyn Store) -> O
     Ok(())
 }
 
-/// A record whose error fills it. No two parts of the text are alike, so that a lost one shows.
+/// A record with a long error. No two lines of the text are alike, so a lost line shows.
 fn large(name: &str) -> WorkerRecord {
     let mut text = String::new();
     for number in 0.. {

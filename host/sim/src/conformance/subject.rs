@@ -8,11 +8,11 @@ use reeve_core::store::{
     Committed, IdleTest, Phase, Refresh, Refreshed, StoreError, Stored, WorkerRecord, Write,
 };
 
-/// How many characters of a value an error shows. A whole record of 50 KB would bury the
+/// The number of characters of a value that an error shows. A whole record of 50 KB would hide the
 /// difference.
 const SHOWN_CHARS: usize = 1500;
 
-/// More runs than any store gets. The limit ends the search in a store that returns a record for
+/// The most runs against one store. The limit ends the search in a store that returns a record for
 /// every name.
 const RUNS_MAX: u32 = 1000;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Found {
 
 impl From<StoreError> for Found {
     fn from(error: StoreError) -> Self {
-        Self(format!("expected an answer, found an error: {error}"))
+        Self(format!("expected a result, found an error: {error}"))
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Subject<'store> {
 }
 
 impl<'store> Subject<'store> {
-    /// A worker with this name and a number that no earlier run has used.
+    /// Makes a worker with this name and a number that no earlier run has used.
     pub(super) async fn absent(store: &'store dyn Store, name: &str) -> Outcome<Self> {
         for run in 0..RUNS_MAX {
             let subject = Self {
@@ -74,7 +74,7 @@ impl<'store> Subject<'store> {
         Err(Found(why))
     }
 
-    /// A worker with this name and, as version 1, the record [`running`].
+    /// Makes a worker with this name and, as version 1, the record [`running`].
     pub(super) async fn running(store: &'store dyn Store, name: &str) -> Outcome<Self> {
         let subject = Self::absent(store, name).await?;
         subject.written(0, &running("a")).await?;
@@ -85,7 +85,7 @@ impl<'store> Subject<'store> {
         Ok(self.store.read(self.worker.clone()).await?)
     }
 
-    /// The record, which must be there.
+    /// Reads the record, which must exist.
     pub(super) async fn stored(&self) -> Outcome<Stored> {
         let stored = self.read().await?;
         stored.ok_or_else(|| Found("expected a record, found none".to_owned()))
@@ -104,7 +104,7 @@ impl<'store> Subject<'store> {
         Ok(self.store.commit(self.write(expected, record)).await?)
     }
 
-    /// A commit that must be written with the next version.
+    /// Commits a record, which the store must write with the next version.
     pub(super) async fn written(&self, expected: u64, record: &WorkerRecord) -> Outcome {
         let what = format!(
             "{}, committed with expected version {expected}",
@@ -132,7 +132,7 @@ impl<'store> Subject<'store> {
         Ok(self.store.refresh(self.worker.clone(), refresh).await?)
     }
 
-    /// A refresh that the store must take.
+    /// Sends a refresh, which the store must write.
     pub(super) async fn refreshed(&self, refresh: Refresh) -> Outcome {
         expect(
             &format!("{refresh:?}"),
@@ -142,7 +142,7 @@ impl<'store> Subject<'store> {
     }
 }
 
-/// The response to a commit that got this version.
+/// The result of a commit that was written with this version.
 pub(super) fn version(version: u64) -> Committed {
     Committed::Written(Version::new(version))
 }

@@ -1,8 +1,8 @@
-//! Hosts in surroundings without faults: nothing goes wrong but what a script or a test puts into
+//! Hosts in surroundings without faults. The only faults are those that a script or a test puts into
 //! the world or the store.
 //!
-//! Calls to the cloud take [`CALL`]. Policies and the store answer at once: the answer is taken in
-//! before anything else that is due at that time.
+//! Calls to the cloud take [`CALL`]. Policies and the store answer at once: the host takes in their
+//! results before any other item that is due at that time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,17 +25,17 @@ use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write
 use reeve_core::time::{Instant, Millis};
 
 use super::notes::Notes;
-use super::{Clock, Drive as _, InFlight, Life, Queue, Sent, SimHost, Surroundings, ToHost, Way};
+use super::{Clock, Drive as _, InFlight, Leg, Life, Queue, Sent, SimHost, Surroundings, ToHost};
 use crate::store::MemoryStore;
 use crate::timeline::Entry;
 use crate::world::World;
 
-/// How long a call to the cloud takes: the order of a describe call within a region. The cloud sees
-/// the call after half of it.
+/// The duration of a call to the cloud, about that of a describe call within a region. The call
+/// reaches the cloud after half of it.
 const CALL: Millis = Millis::new(80);
 const HALF_A_CALL: Millis = Millis::new(CALL.get() / 2);
 
-/// Hosts, the cloud and the store that they share, and the time.
+/// Hosts, the cloud and the store that they share, and the clock.
 pub struct Calm {
     /// The cloud.
     pub world: World,
@@ -46,12 +46,12 @@ pub struct Calm {
     hosts: Vec<SimHost>,
     outputs: Vec<Output>,
     queue: Queue<InFlight>,
-    /// Answers that take no time, oldest first.
+    /// Results without latency, oldest first.
     at_once: VecDeque<(Life, ToHost)>,
     responses: Vec<(RequestId, Response)>,
 }
 
-/// What a host put out in all its lives.
+/// The output of a host in all its lives.
 #[derive(Default)]
 struct Output {
     journal: Vec<journal::Entry>,
@@ -60,7 +60,7 @@ struct Output {
 }
 
 impl Calm {
-    /// This cloud and this store at the cloud's time, without hosts.
+    /// Starts at the cloud's time, without hosts.
     pub fn new(world: World, store: MemoryStore, policies: Arc<dyn Policies>) -> Self {
         Self {
             now: world.now(),
@@ -75,7 +75,7 @@ impl Calm {
         }
     }
 
-    /// Lets another host begin, with this configuration; returns its number.
+    /// Starts another host with this configuration. Returns its number.
     pub fn add_host(&mut self, spec: FleetSpec) -> usize {
         let number = self.hosts.len();
         let clock = Clock::right(self.now);
@@ -85,7 +85,7 @@ impl Calm {
         number
     }
 
-    /// Lets a host that ended begin its next life.
+    /// Starts the next life of a host that ended.
     pub fn begin(&mut self, number: usize) {
         let records = self.store.read_all_now().ok();
         let (now, is_shared) = (self.now, self.store.is_shared());
@@ -93,17 +93,17 @@ impl Calm {
         self.take_in(number, Event::Started);
     }
 
-    /// Ends a host at once, with everything that the host was about to do.
+    /// Ends a host at once. Its pending work is lost.
     pub fn crash(&mut self, number: usize) {
         self.hosts[number].crash();
     }
 
-    /// Lets a host take nothing in for so long.
+    /// Suspends a host for this long. Events for it wait.
     pub fn pause(&mut self, number: usize, length: Millis) {
         self.hosts[number].paused_until = self.now + length;
     }
 
-    /// How many hosts there are; hosts that ended count.
+    /// The number of hosts, including those that ended.
     pub fn host_count(&self) -> usize {
         self.hosts.len()
     }
@@ -123,23 +123,22 @@ impl Calm {
         &self.outputs[number].notices
     }
 
-    /// A host's lines of the timeline since this was last called.
+    /// Takes a host's lines of the timeline since the last call.
     pub fn take_entries(&mut self, number: usize) -> Vec<Entry> {
         self.outputs[number].notes.take()
     }
 
-    /// The responses that all hosts gave since this was last called, oldest first.
+    /// Takes the responses of all hosts since the last call, oldest first.
     pub fn take_responses(&mut self) -> Vec<(RequestId, Response)> {
         std::mem::take(&mut self.responses)
     }
 
-    /// Makes a request. A published route never answers here, so that every resolve reaches the
-    /// core.
+    /// Submits a request to the core. Published routes answer no resolve here.
     pub fn submit(&mut self, number: usize, worker: &WorkerId, request: RequestId, what: Request) {
         self.tell(number, worker, WorkerEvent::Asked { request, what });
     }
 
-    /// Lets a host take in an event of a worker.
+    /// Gives a host an event of a worker.
     pub fn tell(&mut self, number: usize, worker: &WorkerId, what: WorkerEvent) {
         self.take_in(number, Event::of(worker.clone(), what));
     }
@@ -154,25 +153,25 @@ impl Calm {
         self.settle();
     }
 
-    /// The time.
+    /// The present time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// When the next thing happens by itself, in the world or with a host.
+    /// The time of the next item of the queue, or of the next change in the world.
     pub fn next_at(&self) -> Option<Instant> {
         let next = [self.queue.next_at(), self.world.next_change()];
         next.into_iter().flatten().min()
     }
 
-    /// Moves the clock, and the world with it. What is due for hosts waits for
+    /// Moves the clock and the world. Items that are due for hosts wait for
     /// [`run_due`](Self::run_due).
     pub fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.world.advance(self.now);
     }
 
-    /// Lets everything happen that is due.
+    /// Lets all items arrive that are due.
     pub fn run_due(&mut self) {
         while let Some(what) = self.queue.take(self.now) {
             self.arrive(what);
@@ -180,6 +179,7 @@ impl Calm {
         }
     }
 
+    /// Gives the hosts their results without latency, until there are none.
     fn settle(&mut self) {
         while let Some((life, what)) = self.at_once.pop_front() {
             self.reach_host(life, what);
@@ -220,10 +220,10 @@ impl Surroundings for Calm {
         self.store.is_shared()
     }
 
-    fn length_of(&mut self, way: Way) -> Millis {
-        match way {
-            Way::ToCloud => HALF_A_CALL,
-            Way::ToStore | Way::FromStore => Millis::ZERO,
+    fn latency(&mut self, leg: Leg) -> Millis {
+        match leg {
+            Leg::ToCloud => HALF_A_CALL,
+            Leg::ToStore | Leg::FromStore => Millis::ZERO,
         }
     }
 

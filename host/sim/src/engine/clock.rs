@@ -1,22 +1,22 @@
-//! A host's own clock: set wrong, and running at a rate of its own.
+//! The clock of one host, with an offset and a rate of its own.
 
 use reeve_core::time::Instant;
 
-/// Parts of a million.
+/// The unit of a rate: parts of a million.
 const MILLION: i128 = 1_000_000;
 
-/// What a host reads instead of the true time.
+/// A clock that a host reads instead of the true time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {
     /// The true time at which it shows `shows`.
     at: Instant,
     shows: Instant,
-    /// Its seconds for a million true ones.
+    /// The seconds that it counts in a million true seconds.
     rate: i128,
 }
 
 impl Clock {
-    /// One that is right.
+    /// A clock that shows the true time.
     pub(crate) fn right(at: Instant) -> Self {
         Self {
             at,
@@ -25,7 +25,7 @@ impl Clock {
         }
     }
 
-    /// One that is off by so many milliseconds now, and gains so many parts of a million.
+    /// A clock that is `off_ms` ahead at `at`, and gains `gains` parts of a million.
     pub(crate) fn wrong(at: Instant, off_ms: i64, gains: i64) -> Self {
         Self {
             at,
@@ -34,14 +34,14 @@ impl Clock {
         }
     }
 
-    /// What it shows at this true time.
+    /// The time that it shows at this true time.
     pub(crate) fn read(&self, now: Instant) -> Instant {
         let passed = i128::from(now.as_ms()) - i128::from(self.at.as_ms());
         let shown = i128::from(self.shows.as_ms()) + passed * self.rate / MILLION;
         Instant::from_ms(u64::try_from(shown).unwrap_or(0))
     }
 
-    /// The first true time at which it shows this, or more.
+    /// The first true time at which it shows at least `shows`.
     pub(crate) fn when(&self, shows: Instant) -> Instant {
         let passes = i128::from(shows.as_ms()) - i128::from(self.shows.as_ms());
         let passed = (passes * MILLION).div_euclid(self.rate);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_shows_at_least_what_it_was_waited_for() {
+    fn when_is_the_first_time_that_shows_at_least_the_time_asked_for() {
         let base = Instant::from_ms(1_000_000);
         for (off, gains) in [(0, 0), (-4_000, 10_000), (4_000, -10_000), (17, 333)] {
             let clock = Clock::wrong(base, off, gains);

@@ -1,5 +1,5 @@
-//! The drive loop on the virtual clock: what reaches a host, what the host's core wants done, and
-//! the way back.
+//! The drive loop on the virtual clock. It gives events to the cores, carries out the effects, and
+//! gives the results of calls back to the hosts that made them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,12 +15,12 @@ use reeve_core::spec::LEASE;
 use reeve_core::store::{Committed, Write};
 use reeve_core::time::{Instant, Millis};
 
-use super::{InFlight, Life, Sent, StoreCall, Surroundings, ToHost, Way};
+use super::{InFlight, Leg, Life, Sent, StoreCall, Surroundings, ToHost};
 
-/// The drive loop of hosts in these surroundings. A world uses [`arrive`](Drive::arrive) for
-/// whatever it gets back from its queue; the other methods follow from that one.
+/// The drive loop of hosts in these surroundings. A world calls [`arrive`](Drive::arrive) for each
+/// item of its queue that is due; the other methods follow from that one.
 pub(crate) trait Drive: Surroundings {
-    /// Something has been on its way long enough.
+    /// Lets an item of the queue arrive at its host, the cloud or the store.
     fn arrive(&mut self, what: InFlight) {
         match what {
             InFlight::Host(life, what) => self.reach_host(life, *what),
@@ -29,14 +29,14 @@ pub(crate) trait Drive: Surroundings {
                 asker,
                 query,
                 asked_at,
-            } => self.query_arrives(from, asker, query, asked_at),
-            InFlight::Mutation { from, sent } => self.mutation_arrives(from, *sent),
-            InFlight::Store { from, call } => self.store_call_arrives(from, *call),
+            } => self.answer_query(from, asker, query, asked_at),
+            InFlight::Mutation { from, sent } => self.apply_mutation(from, *sent),
+            InFlight::Store { from, call } => self.answer_store_call(from, *call),
         }
     }
 
-    /// Something reaches a host: at once, at the end of the host's pause, or never if that life is
-    /// over.
+    /// Gives an item to a host: at once, or at the end of the host's pause. The item is dropped if
+    /// that life of the host has ended.
     fn reach_host(&mut self, life: Life, what: ToHost) {
         if !self.is_alive(life) {
             return;
@@ -52,7 +52,7 @@ pub(crate) trait Drive: Surroundings {
                 worker,
                 request,
                 wait,
-            } => self.ask_arrives(number, worker, request, wait),
+            } => self.on_ask(number, worker, request, wait),
             ToHost::Committed {
                 worker,
                 result,
@@ -62,26 +62,28 @@ pub(crate) trait Drive: Surroundings {
             } => {
                 let written = matches!(result, Ok(Committed::Written(_)));
                 self.step(number, Event::of(worker, WorkerEvent::Committed(result)));
-                // As in the product: the core hears of the write, and the mutation is sent right
-                // after.
+                // As in the product, the core takes in the result of the write, and the mutation
+                // follows immediately.
                 if let Some(permit) = permit.filter(|_| written) {
                     self.send_mutation(number, permit, is_journaled, asked);
                 }
             }
             ToHost::Collect => {
                 for (worker, instance) in self.host_mut(number).collect_all() {
-                    self.handed_out(number, worker, instance);
+                    self.on_handed_out(number, worker, instance);
                 }
             }
         }
     }
 
+    /// Whether this life of the host has not ended.
     fn is_alive(&self, life: Life) -> bool {
         let host = self.host(life.host);
         host.is_up() && host.life() == life
     }
 
-    fn ask_arrives(
+    /// Answers a resolve from the published route, or gives it to the core.
+    fn on_ask(
         &mut self,
         number: usize,
         worker: WorkerId,
@@ -103,7 +105,8 @@ pub(crate) trait Drive: Surroundings {
         self.step(number, event);
     }
 
-    /// The guard reads activity, so the core takes in all activity before a decision.
+    /// Gives an event to the core. Before a decision, the core takes in the hand-outs of the route,
+    /// because the guard reads activity.
     fn take_in(&mut self, number: usize, event: Event) {
         if let Event::Worker {
             worker,
@@ -111,36 +114,40 @@ pub(crate) trait Drive: Surroundings {
         } = &event
             && let Some(instance) = self.host_mut(number).collect(worker)
         {
-            self.handed_out(number, worker.clone(), instance);
+            self.on_handed_out(number, worker.clone(), instance);
         }
         let life = self.host(number).life();
         self.observe_event(life, &event);
         self.step(number, event);
     }
 
-    fn handed_out(&mut self, number: usize, worker: WorkerId, instance: InstanceId) {
+    fn on_handed_out(&mut self, number: usize, worker: WorkerId, instance: InstanceId) {
         self.step(number, Event::of(worker, WorkerEvent::HandedOut(instance)));
     }
 
+    /// Sends a mutation whose record is written, unless the intent is not journaled or the write took
+    /// too long.
     fn send_mutation(&mut self, number: usize, permit: Permit, is_journaled: bool, asked: Instant) {
-        // A lease that was written longer ago may be void.
+        // A host that was suspended since the write may have lost its lease to another host, and the
+        // cloud does not check leases.
         let announced_max = Millis::new(LEASE.get() / 2);
         if !is_journaled {
-            return self.not_sent(number, permit, "JournalUnavailable");
+            return self.refuse_mutation(number, permit, "JournalUnavailable");
         }
         if self.store_is_shared() && self.now().since(asked) > announced_max {
-            return self.not_sent(number, permit, "LeaseTooOld");
+            return self.refuse_mutation(number, permit, "LeaseTooOld");
         }
         let from = self.host(number).life();
         if !self.before_send(from, &permit) {
             return;
         }
         let sent = Box::new(Sent::of(permit));
-        let at = self.now() + self.length_of(Way::ToCloud);
+        let at = self.now() + self.latency(Leg::ToCloud);
         self.put(at, InFlight::Mutation { from, sent });
     }
 
-    fn not_sent(&mut self, number: usize, permit: Permit, code: &str) {
+    /// Consumes the permit, and gives the core an error as the outcome.
+    fn refuse_mutation(&mut self, number: usize, permit: Permit, code: &str) {
         let sent = Sent::of(permit);
         let kind = match sent.mutation {
             Mutation::Launch { .. } => CloudErrorKind::Transient,
@@ -154,10 +161,10 @@ pub(crate) trait Drive: Surroundings {
             retry_after: None,
         };
         let to = self.host(number).life();
-        self.put_answer(to, Millis::ZERO, sent.concluded(Err(error)));
+        self.put_answer(to, Millis::ZERO, sent.into_outcome(Err(error)));
     }
 
-    /// Puts an event to the core, and carries out the effects.
+    /// Runs one step of the core, and carries out its effects in their order.
     fn step(&mut self, number: usize, event: Event) {
         let local = self.host(number).clock.read(self.now());
         let Some(fleet) = self.host_mut(number).fleet.as_mut() else {
@@ -183,7 +190,7 @@ pub(crate) trait Drive: Surroundings {
         match effect {
             Effect::Query { asker, query } => {
                 let asked_at = self.host(number).clock.read(self.now());
-                let at = self.now() + self.length_of(Way::ToCloud);
+                let at = self.now() + self.latency(Leg::ToCloud);
                 let query = InFlight::Query {
                     from,
                     asker,
@@ -207,7 +214,7 @@ pub(crate) trait Drive: Surroundings {
                 self.put_answer(from, after, ToHost::Event(Event::of(worker, what)));
             }
             Effect::Decide(question) => self.ask_policies(from, question),
-            Effect::Journal(entry) => self.write_down(number, entry),
+            Effect::Journal(entry) => self.append_to_journal(number, entry),
             Effect::ReadRecord(worker) => {
                 let asked_at = self.host(number).clock.read(self.now());
                 self.call_store(from, Millis::ZERO, StoreCall::Read { worker, asked_at });
@@ -237,7 +244,7 @@ pub(crate) trait Drive: Surroundings {
             Effect::Publish(route) => self.publish(from, route),
             Effect::Withdraw(worker) => {
                 if let Some(instance) = self.host_mut(number).withdraw(&worker) {
-                    self.handed_out(number, worker, instance);
+                    self.on_handed_out(number, worker, instance);
                 }
             }
             Effect::Notice(notice) => self.notice(number, notice),
@@ -254,12 +261,12 @@ pub(crate) trait Drive: Surroundings {
         self.put_answer(from, after, ToHost::Event(event));
     }
 
-    fn write_down(&mut self, number: usize, entry: Entry) {
+    fn append_to_journal(&mut self, number: usize, entry: Entry) {
         if !self.journal(number, &entry) {
             return;
         }
         let host = self.host_mut(number);
-        host.write_down(&entry);
+        host.note_journaled(&entry);
         if entry.content.must_be_durable() {
             let intent = (entry.worker, entry.decision);
             host.intents_written.insert(intent);
@@ -267,7 +274,7 @@ pub(crate) trait Drive: Surroundings {
     }
 
     fn write(&mut self, from: Life, write: Box<Write>, permit: Option<Permit>) {
-        let held_up = self.before_write(&write, permit.as_ref());
+        let delay = self.before_write(&write, permit.as_ref());
         let is_journaled = permit.as_ref().is_some_and(|permit| {
             let intent = (permit.worker().clone(), permit.decision());
             let host = self.host_mut(from.host);
@@ -279,36 +286,36 @@ pub(crate) trait Drive: Surroundings {
             is_journaled,
             asked: self.now(),
         };
-        self.call_store(from, held_up, call);
+        self.call_store(from, delay, call);
     }
 
     fn publish(&mut self, from: Life, route: Route) {
         self.observe_route(from, &route);
         let worker = route.worker.clone();
         if let Some(instance) = self.host_mut(from.host).publish(route) {
-            self.handed_out(from.host, worker, instance);
+            self.on_handed_out(from.host, worker, instance);
         }
     }
 
-    fn call_store(&mut self, from: Life, held_up: Millis, call: StoreCall) {
-        let at = self.now() + self.length_of(Way::ToStore) + held_up;
+    fn call_store(&mut self, from: Life, delay: Millis, call: StoreCall) {
+        let at = self.now() + self.latency(Leg::ToStore) + delay;
         let call = Box::new(call);
         self.put(at, InFlight::Store { from, call });
     }
 
-    fn query_arrives(&mut self, from: Life, asker: Asker, query: Query, asked_at: Instant) {
+    fn answer_query(&mut self, from: Life, asker: Asker, query: Query, asked_at: Instant) {
         let (result, after) = self.query(&query);
         let event = Event::queried(asker, query, asked_at, result);
         self.put_answer(from, after, ToHost::Event(event));
     }
 
-    fn mutation_arrives(&mut self, from: Life, sent: Sent) {
+    fn apply_mutation(&mut self, from: Life, sent: Sent) {
         if let Some((result, after)) = self.mutate(from, &sent) {
-            self.put_answer(from, after, sent.concluded(result));
+            self.put_answer(from, after, sent.into_outcome(result));
         }
     }
 
-    fn store_call_arrives(&mut self, from: Life, call: StoreCall) {
+    fn answer_store_call(&mut self, from: Life, call: StoreCall) {
         let answer = match call {
             StoreCall::Read { worker, asked_at } => {
                 let result = self.read(&worker);
@@ -341,11 +348,12 @@ pub(crate) trait Drive: Surroundings {
                 ToHost::Event(Event::of(worker, what))
             }
         };
-        let after = self.length_of(Way::FromStore);
+        let after = self.latency(Leg::FromStore);
         self.put_answer(from, after, answer);
     }
 
-    /// Lets something reach a host at this time, in the life that the host has now.
+    /// Sends an item to a host, to arrive at this time. It arrives only in the present life of the
+    /// host.
     fn send_at(&mut self, number: usize, at: Instant, what: ToHost) {
         let life = self.host(number).life();
         self.put(at, InFlight::Host(life, Box::new(what)));

@@ -1,4 +1,4 @@
-//! What is on its way between hosts and their surroundings, and the queue that it waits in.
+//! Calls, results and events in flight between hosts and their surroundings, and their queue.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use reeve_core::store::{Committed, Refresh, StoreError, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::Secret;
 
-/// A host in one of its lives.
+/// One life of a host: from a start of the process to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Life {
     pub(crate) host: usize,
@@ -20,15 +20,15 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Its name in leases and traces.
+    /// The name of this life in leases and traces.
     pub(crate) fn id(self) -> HostId {
         HostId::new(format!("host-{}.{}", self.host + 1, self.life))
     }
 }
 
-/// Something on its way.
+/// An item in flight.
 pub(crate) enum InFlight {
-    /// Something for a host.
+    /// An item for one life of a host.
     Host(Life, Box<ToHost>),
     /// A query for the cloud.
     Query {
@@ -43,13 +43,13 @@ pub(crate) enum InFlight {
     Store { from: Life, call: Box<StoreCall> },
 }
 
-/// What reaches a host.
+/// An item for a host.
 #[allow(
     clippy::large_enum_variant,
     reason = "each is put into the queue in a box of its own"
 )]
 pub(crate) enum ToHost {
-    /// An event, for the core as it is.
+    /// An event that the core takes in unchanged.
     Event(Event),
     /// A caller asks where the worker is; the published route may answer.
     Ask {
@@ -57,29 +57,29 @@ pub(crate) enum ToHost {
         request: RequestId,
         wait: Option<Millis>,
     },
-    /// A write of a record came to an end; the permit is what waited for it.
+    /// The result of a commit. The permit is for the mutation that follows a written commit.
     Committed {
         worker: WorkerId,
         result: Result<Committed, StoreError>,
         permit: Option<Permit>,
         /// Whether the intent is in the journal.
         is_journaled: bool,
-        /// When the write was asked for, by the true clock.
+        /// The true time at which the core asked for the commit.
         asked: Instant,
     },
-    /// The marks of handed-out routes are collected.
+    /// Time to collect the marks of handed-out routes.
     Collect,
 }
 
 impl ToHost {
-    /// A request that the core takes in as it is.
+    /// A request that the core takes in unchanged.
     pub(crate) fn asked(worker: WorkerId, request: RequestId, what: Request) -> Self {
         Self::Event(Event::of(worker, WorkerEvent::Asked { request, what }))
     }
 }
 
-/// What a box or an application says, as a request. The fresh secret is the request's own, and the
-/// same in every run.
+/// The request that carries a statement of a box or an application. Its fresh secret depends on
+/// nothing but the request's id, so that runs repeat.
 pub fn statement(request: RequestId, statement: Statement) -> Request {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&request.get().to_be_bytes());
@@ -93,16 +93,16 @@ pub fn statement(request: RequestId, statement: Statement) -> Request {
     reason = "each is put into the queue in a box of its own"
 )]
 pub(crate) enum StoreCall {
-    /// Read a record.
+    /// Reads a record.
     Read { worker: WorkerId, asked_at: Instant },
-    /// Write one.
+    /// Writes a record.
     Commit {
         write: Box<Write>,
         permit: Option<Permit>,
         is_journaled: bool,
         asked: Instant,
     },
-    /// Refresh activity.
+    /// Refreshes activity.
     Refresh {
         worker: WorkerId,
         request: RequestId,
@@ -110,7 +110,7 @@ pub(crate) enum StoreCall {
     },
 }
 
-/// A mutation on its way.
+/// A mutation in flight.
 pub(crate) struct Sent {
     pub(crate) worker: WorkerId,
     pub(crate) decision: DecisionId,
@@ -119,7 +119,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The mutation of a permit, which this consumes.
+    /// Takes the mutation out of a permit.
     pub(crate) fn of(permit: Permit) -> Self {
         Self {
             worker: permit.worker().clone(),
@@ -129,8 +129,8 @@ impl Sent {
         }
     }
 
-    /// The outcome, for the host that sent the mutation.
-    pub(crate) fn concluded(self, result: Result<Outcome, CloudError>) -> ToHost {
+    /// The event that tells the outcome to the host that sent the mutation.
+    pub(crate) fn into_outcome(self, result: Result<Outcome, CloudError>) -> ToHost {
         let what = WorkerEvent::Mutated {
             decision: self.decision,
             mutation: self.mutation,
@@ -140,8 +140,8 @@ impl Sent {
     }
 }
 
-/// All that is due, in order of time; among items of the same time, in the order in which they were
-/// put in.
+/// Items in the order of their times. Items of the same time keep the order in which they were put
+/// in.
 pub(crate) struct Queue<T> {
     due: BTreeMap<(Instant, u64), T>,
     sequence: u64,
@@ -166,7 +166,7 @@ impl<T> Queue<T> {
         self.due.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes out what comes first, if it is due by `now`.
+    /// Takes the first item, if it is due at `now`.
     pub(crate) fn take(&mut self, now: Instant) -> Option<T> {
         let first = self.due.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())

@@ -1,6 +1,6 @@
-//! One simulated host process: the product's own [`Fleet`], and what the shell keeps for it: a
-//! clock, a journal, published routes. A host has many lives. The journal and the store outlast a
-//! life.
+//! One simulated host process: the product's own [`Fleet`] with the parts of the shell, which are a
+//! clock, a journal and the published routes. A host that ended can begin another life. The journal
+//! and the store outlast a life.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,21 +14,24 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{Clock, Life};
 
-/// A host.
+/// One host in all its lives.
 pub(crate) struct SimHost {
-    /// This life. A call of an earlier life gets no answer.
+    /// The present life. Results of calls of an earlier life are dropped.
     life: Life,
     spec: FleetSpec,
     pub(crate) clock: Clock,
     /// `None`: the host is down.
     pub(crate) fleet: Option<Fleet>,
-    /// Until then, the host takes nothing in.
+    /// Until this time, events wait: the process is suspended.
     pub(crate) paused_until: Instant,
+    /// The part of the journal that recovery reads.
     journal: Recovered,
-    /// The intents in the journal whose commit has not been sent, by worker and decision.
+    /// The journaled intents whose commit is not sent yet, by worker and decision.
     pub(crate) intents_written: BTreeSet<(WorkerId, DecisionId)>,
+    /// The published routes, each with a mark that says whether it was handed out since the last
+    /// collection.
     routes: BTreeMap<WorkerId, (Route, bool)>,
-    /// When the marks of handed-out routes are collected; `None`: there are none.
+    /// The time at which the marks are collected; `None`: no route is marked.
     pub(crate) collects_at: Option<Instant>,
 }
 
@@ -59,8 +62,8 @@ impl SimHost {
         self.life.id()
     }
 
-    /// Begins another life, with the host's journal and the records of the store. `records` is
-    /// `None`: the store did not answer.
+    /// Begins another life with the host's journal and the store's records. `records` is `None` if
+    /// the store did not answer.
     pub(crate) fn begin(
         &mut self,
         now: Instant,
@@ -82,7 +85,7 @@ impl SimHost {
         self.paused_until = now;
     }
 
-    /// Ends at once.
+    /// Ends the present life. Its routes and its intents are lost.
     pub(crate) fn crash(&mut self) {
         self.fleet = None;
         self.routes.clear();
@@ -94,8 +97,8 @@ impl SimHost {
         self.fleet.is_some()
     }
 
-    /// Keeps of the journal what recovery reads.
-    pub(crate) fn write_down(&mut self, entry: &Entry) {
+    /// Keeps the numbers of a journal entry that recovery reads.
+    pub(crate) fn note_journaled(&mut self, entry: &Entry) {
         let highest = &mut self.journal.decisions;
         *highest = entry.decision.max(*highest);
         if let Content::Intent {
@@ -109,20 +112,20 @@ impl SimHost {
         }
     }
 
-    /// Publishes a route; gives the instance of the one before, if that was handed out unnoticed.
+    /// Publishes a route. Returns the instance of the route before, if that route is marked.
     pub(crate) fn publish(&mut self, route: Route) -> Option<InstanceId> {
         let worker = route.worker.clone();
-        taken(self.routes.insert(worker, (route, false)))
+        marked(self.routes.insert(worker, (route, false)))
     }
 
-    /// Withdraws a route; likewise.
+    /// Withdraws a route. Returns its instance if the route is marked.
     pub(crate) fn withdraw(&mut self, worker: &WorkerId) -> Option<InstanceId> {
-        taken(self.routes.remove(worker))
+        marked(self.routes.remove(worker))
     }
 
-    /// The published route, if it is valid; it counts as handed out.
+    /// The published route if it is valid. The route is marked as handed out.
     pub(crate) fn answer(&mut self, now: Instant, worker: &WorkerId) -> Option<Route> {
-        /// How often the product's loop collects the marks.
+        /// The period in which the product's loop collects the marks.
         const COLLECT: Millis = Millis::from_secs(1);
         let (route, handed_out) = self.routes.get_mut(worker)?;
         if self.clock.read(now) >= route.valid_until {
@@ -133,13 +136,13 @@ impl SimHost {
         Some(route.clone())
     }
 
-    /// Which instance was handed out of this worker's route since this was last asked.
+    /// Takes the mark of a worker's route. Returns the instance if the route was marked.
     pub(crate) fn collect(&mut self, worker: &WorkerId) -> Option<InstanceId> {
         let (route, handed_out) = self.routes.get_mut(worker)?;
         std::mem::take(handed_out).then(|| route.instance.clone())
     }
 
-    /// The same, of all routes.
+    /// Takes the marks of all routes. Returns the workers and instances of the marked routes.
     pub(crate) fn collect_all(&mut self) -> Vec<(WorkerId, InstanceId)> {
         self.collects_at = None;
         let routes = self.routes.iter_mut();
@@ -151,6 +154,7 @@ impl SimHost {
     }
 }
 
-fn taken(before: Option<(Route, bool)>) -> Option<InstanceId> {
+/// The instance of a removed route that was marked.
+fn marked(before: Option<(Route, bool)>) -> Option<InstanceId> {
     before.and_then(|(route, handed_out)| handed_out.then_some(route.instance))
 }

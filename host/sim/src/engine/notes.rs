@@ -1,5 +1,5 @@
-//! The lines of the timeline that come from a host: its journal and its notices, without the
-//! repetitions.
+//! The lines of the timeline from a host's journal and notices, without the repetitions of every
+//! scan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ use crate::timeline::{Entry, GUARD};
 #[derive(Default)]
 pub(super) struct Notes {
     entries: Vec<Entry>,
-    /// Lines about scans that the timeline has: the same one comes with every scan.
-    told: BTreeSet<String>,
-    /// The question behind each decision, with the instance that a question of `reap` is about.
+    /// The lines of `reap` that the timeline has. Every scan repeats them.
+    written: BTreeSet<String>,
+    /// The point of each decision, and for `reap` the instance.
     asked: BTreeMap<DecisionId, (Point, Option<InstanceId>)>,
 }
 
 impl Notes {
-    /// The lines since this was last called.
+    /// Takes the lines since the last call.
     pub(super) fn take(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)
     }
@@ -82,13 +82,13 @@ impl Notes {
         self.entries.push(line);
     }
 
-    /// Whether a line about a scan is new.
+    /// Whether the timeline does not have this line of `reap` yet.
     fn is_new(&mut self, line: &str) -> bool {
-        self.told.insert(line.to_owned())
+        self.written.insert(line.to_owned())
     }
 
     pub(super) fn add_notice(&mut self, now: Instant, notice: &Notice) {
-        let told = matches!(
+        let is_shown = matches!(
             notice.step,
             Step::InstanceAdoptedByTag
                 | Step::InstanceAdoptedByPointer
@@ -104,7 +104,7 @@ impl Notes {
                 | Step::RestartDone
                 | Step::RestartFailed
         );
-        if told {
+        if is_shown {
             let event = format!("{}: {}", notice.step.as_str(), notice.text);
             self.entries.push(Entry::event(now, "host", event));
         }

@@ -1,4 +1,4 @@
-//! What the calls of hosts meet.
+//! The world as the calls of hosts meet it.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -18,17 +18,17 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{InFlight, Life, Sent, SimHost, ToHost};
 
-/// A way that a call takes.
+/// One leg of a call, with a latency of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Leg {
     ToCloud,
     ToStore,
     FromStore,
 }
 
-/// A simulated world as its hosts meet it. The methods say what a call meets and how long it takes;
-/// [`Drive`](super::Drive) makes the calls. A method that returns a length with its result says
-/// after how long the host gets the result.
+/// A simulated world that answers the calls of its hosts. [`Drive`](super::Drive) makes the calls. A
+/// method that returns a length of time with a result sets the time until the host gets the
+/// result.
 pub(crate) trait Surroundings {
     /// The true time.
     fn now(&self) -> Instant;
@@ -36,13 +36,13 @@ pub(crate) trait Surroundings {
     /// The host of this number.
     fn host(&self, number: usize) -> &SimHost;
 
-    /// The same, to change it.
+    /// The host of this number, to change it.
     fn host_mut(&mut self, number: usize) -> &mut SimHost;
 
-    /// Lets something arrive at this time.
+    /// Puts an item into the queue, to arrive at this time.
     fn put(&mut self, at: Instant, what: InFlight);
 
-    /// The answer to a call: it arrives at the life of the host that made the call.
+    /// Sends the result of a call to the life of the host that made the call.
     fn put_answer(&mut self, to: Life, after: Millis, what: ToHost) {
         let at = self.now() + after;
         self.put(at, InFlight::Host(to, Box::new(what)));
@@ -51,14 +51,14 @@ pub(crate) trait Surroundings {
     /// Whether other hosts may write to the store.
     fn store_is_shared(&self) -> bool;
 
-    /// How long a call takes on this way.
-    fn length_of(&mut self, way: Way) -> Millis;
+    /// The latency of this leg of a call.
+    fn latency(&mut self, leg: Leg) -> Millis;
 
     /// Answers a query.
     fn query(&mut self, query: &Query) -> (Result<Reading, CloudError>, Millis);
 
-    /// Carries out a mutation, or not. `None`: the host that sent it ended before it could hear the
-    /// outcome.
+    /// Carries out a mutation, or refuses it. `None`: the host that sent it ended before the outcome
+    /// could arrive.
     fn mutate(&mut self, from: Life, sent: &Sent) -> Option<(Result<Outcome, CloudError>, Millis)>;
 
     /// Probes an instance.
@@ -89,13 +89,13 @@ pub(crate) trait Surroundings {
     /// Takes an entry for a host's journal; `false`: the journal did not store the entry.
     fn journal(&mut self, number: usize, entry: &Entry) -> bool;
 
-    /// A request gets its response.
+    /// Takes the response to a pending request.
     fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response);
 
-    /// A host gives a notice.
+    /// Takes a notice of a host.
     fn notice(&mut self, number: usize, notice: Notice);
 
-    /// A host asks for a write. Returns how much later than usual the write reaches the store.
+    /// A host is about to write a record. Returns the time by which the write is delayed.
     fn before_write(&mut self, _write: &Write, _then: Option<&Permit>) -> Millis {
         Millis::ZERO
     }
@@ -108,8 +108,8 @@ pub(crate) trait Surroundings {
     /// Observes an event that a host is about to take in.
     fn observe_event(&mut self, _by: Life, _event: &Event) {}
 
-    /// Observes the effects of a step; returns them in the order in which they are to be carried
-    /// out.
+    /// Observes the effects of a step. Returns them in the order in which [`Drive`](super::Drive)
+    /// carries them out.
     fn observe_step(
         &mut self,
         _number: usize,
@@ -122,7 +122,7 @@ pub(crate) trait Surroundings {
     /// Observes a route that a host publishes.
     fn observe_route(&mut self, _by: Life, _route: &Route) {}
 
-    /// A core panicked.
+    /// Reports the panic of a core.
     fn panicked(&mut self, panic: Box<dyn Any + Send>) {
         resume_unwind(panic)
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use reeve_core::time::{Instant, Millis};
 
-use super::expect::{Counted, Deed, Expectation, Expected, HarmKind, Window};
+use super::expect::{Counted, Expectation, Expected, HarmKind, HostMutation, Window};
 use crate::run::{Harm, Outcome, Run};
 use crate::timeline::Entry;
-use crate::world::What;
+use crate::world::EventKind;
 
 /// An expectation that a run does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Unmet {
     pub line: usize,
     /// The text of that line.
     pub expected: String,
-    /// What the run had instead.
+    /// The outcome of the run, or the count with its times.
     pub found: String,
 }
 
@@ -51,7 +51,8 @@ impl Expectation {
     }
 }
 
-/// How many there were, and when.
+/// A count, with the times of the counted events. Harms, vetoes and callers that gave up have no
+/// times.
 struct Found {
     number: usize,
     times: Vec<Millis>,
@@ -93,8 +94,11 @@ impl Counted {
             }
             Self::Vetoes => untimed(run.vetoes),
             Self::GaveUp => untimed(run.gave_up),
-            Self::Deeds(deed) => {
-                let done = run.deeds.iter().filter(|done| is_deed(&done.what, *deed));
+            Self::Mutations(mutation) => {
+                let done = run
+                    .mutations
+                    .iter()
+                    .filter(|done| is_mutation(&done.kind, *mutation));
                 timed(done.map(|done| at(&done.at)).collect())
             }
             Self::Served {
@@ -117,6 +121,7 @@ impl Counted {
     }
 }
 
+/// Whether the timeline's line is by `who` and contains the text.
 fn says(entry: &Entry, who: &str, text: &str) -> bool {
     entry.who == who && (entry.what().contains(text) || entry.reason.contains(text))
 }
@@ -131,13 +136,13 @@ fn is_of(harm: &Harm, kind: Option<HarmKind>) -> bool {
     kind.is_none_or(|kind| kind == is)
 }
 
-fn is_deed(what: &What, deed: Deed) -> bool {
-    match what {
-        What::Launched => deed == Deed::Launch,
-        What::Started => deed == Deed::Start,
-        What::StopRequested => deed == Deed::Stop,
-        What::TerminateRequested => deed == Deed::Terminate,
-        What::State(_) | What::Addressed => false,
+fn is_mutation(kind: &EventKind, mutation: HostMutation) -> bool {
+    match kind {
+        EventKind::Launched => mutation == HostMutation::Launch,
+        EventKind::Started => mutation == HostMutation::Start,
+        EventKind::StopRequested => mutation == HostMutation::Stop,
+        EventKind::TerminateRequested => mutation == HostMutation::Terminate,
+        EventKind::State(_) | EventKind::Addressed => false,
     }
 }
 

@@ -1,14 +1,14 @@
-//! Lines of a story about the cloud: acts of the cloud, and trouble with it.
+//! The lines of a story about the cloud: its acts, faults of mutations, and trouble with queries.
 
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 
-use super::story::{BOOT, Told, boots, which};
+use super::story::{BOOT, StoryLine, boots, which};
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, EndedBy, Vexation};
+use crate::stage::{Act, EndedBy, QueryTrouble};
 use crate::world::{Asked, Fault};
 
-/// Reads what follows `cloud`.
-pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
+/// Reads the words after `cloud`.
+pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
     #[derive(Clone, Copy)]
     enum Verb {
         Reclaims,
@@ -30,9 +30,9 @@ pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
         ("freezes", Verb::Freezes),
         ("withholds", Verb::Withholds),
     ];
-    let vexation = match line.one_of(&verbs)? {
+    let trouble = match line.one_of(&verbs)? {
         Verb::Reclaims => {
-            return Ok(Told::Act(Act::End {
+            return Ok(StoryLine::Act(Act::End {
                 who: "cloud".to_owned(),
                 which: which(line)?,
                 by: EndedBy::Reclaim,
@@ -50,14 +50,14 @@ pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
                 ("metrics", Asked::Demand),
                 ("status-checks", Asked::StatusChecks),
             ];
-            Vexation::Unanswered(line.one_of(&kinds)?)
+            QueryTrouble::Unanswered(line.one_of(&kinds)?)
         }
-        Verb::Hides => Vexation::Hidden(which(line)?),
-        Verb::Freezes => Vexation::Frozen(which(line)?),
+        Verb::Hides => QueryTrouble::Hidden(which(line)?),
+        Verb::Freezes => QueryTrouble::Frozen(which(line)?),
         Verb::Withholds => {
             line.expect("metrics")?;
             line.expect("of")?;
-            Vexation::PartialMetrics(which(line)?)
+            QueryTrouble::PartialMetrics(which(line)?)
         }
     };
     let mut lasts = None;
@@ -65,11 +65,11 @@ pub(super) fn cloud(line: &mut Line) -> Result<Told, ScriptError> {
         line.expect("for")?;
         lasts = Some(line.length()?);
     }
-    Ok(Told::Lasting(vexation, lasts))
+    Ok(StoryLine::Lasting(trouble, lasts))
 }
 
-/// `the next one, running after 60s, address after 30s`
-fn next_boot(line: &mut Line) -> Result<Told, ScriptError> {
+/// Reads `the next one, running after 60s, address after 30s`.
+fn next_boot(line: &mut Line) -> Result<StoryLine, ScriptError> {
     the_next(line)?;
     line.expect("one")?;
     let mut boot = BOOT;
@@ -77,15 +77,15 @@ fn next_boot(line: &mut Line) -> Result<Told, ScriptError> {
         let accepted = "`running after LENGTH` or `address after LENGTH`";
         boots(line, &mut boot, accepted)?;
     }
-    Ok(Told::Act(Act::NextBoot(boot)))
+    Ok(StoryLine::Act(Act::NextBoot(boot)))
 }
 
-/// `the next launch, no-capacity`: the error has the code that EC2 returns in such a case.
-fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
+/// Reads `the next launch, no-capacity`. The error has the code that EC2 returns in that case.
+fn refuses(line: &mut Line) -> Result<StoryLine, ScriptError> {
     the_next(line)?;
     let kind = mutation(line)?;
     if !line.has_clause() {
-        return Err(line.expected("a comma, and then how it is refused"));
+        return Err(line.expected("a comma, and then the kind of error"));
     }
     let errors = [
         (
@@ -117,7 +117,7 @@ fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
         ),
     ];
     let (error, code) = line.one_of(&errors.map(|(name, error, code)| (name, (error, code))))?;
-    Ok(Told::Act(Act::Fault(Fault {
+    Ok(StoryLine::Act(Act::Fault(Fault {
         kind,
         carried_out: false,
         error,
@@ -125,13 +125,14 @@ fn refuses(line: &mut Line) -> Result<Told, ScriptError> {
     })))
 }
 
-/// `the reply to the next launch`: the cloud carries the launch out, and the host gets a timeout.
-fn loses(line: &mut Line) -> Result<Told, ScriptError> {
+/// Reads `the reply to the next launch`. The cloud carries the launch out, and the host gets a
+/// timeout.
+fn loses(line: &mut Line) -> Result<StoryLine, ScriptError> {
     for word in ["the", "reply", "to"] {
         line.expect(word)?;
     }
     the_next(line)?;
-    Ok(Told::Act(Act::Fault(Fault {
+    Ok(StoryLine::Act(Act::Fault(Fault {
         kind: mutation(line)?,
         carried_out: true,
         error: CloudErrorKind::Transient,

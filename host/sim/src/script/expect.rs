@@ -1,4 +1,4 @@
-//! The sections `expect`: the expectations that a run must meet.
+//! The sections `expect`: the expected results of a run.
 
 use reeve_core::time::Millis;
 
@@ -10,7 +10,7 @@ use crate::run::Outcome;
 pub(super) struct Expectation {
     /// The script's line, counted from 1.
     pub(super) line: usize,
-    /// The text of that line.
+    /// The line without its comment, for messages.
     pub(super) text: String,
     pub(super) what: Expected,
 }
@@ -19,7 +19,7 @@ pub(super) struct Expectation {
 pub(super) enum Expected {
     /// The outcome of the run.
     Outcome(Outcome),
-    /// A count of something, within a span of time.
+    /// A count within a span of time.
     Counted {
         what: Counted,
         count: Count,
@@ -27,18 +27,20 @@ pub(super) enum Expected {
     },
 }
 
-/// What is counted.
+/// The events that an expectation counts.
 #[derive(Clone, Debug)]
 pub(super) enum Counted {
-    /// Harms, of one kind or of all.
+    /// Harms of one kind; `None`: harms of all kinds.
     Harms(Option<HarmKind>),
-    /// What the host did to instances.
-    Deeds(Deed),
+    /// The host's mutations of one kind.
+    Mutations(HostMutation),
     /// The guard's vetoes.
     Vetoes,
-    /// Responses with an address, to one caller or to all, that took at most `within`.
+    /// Responses with an address.
     Served {
+        /// The caller; `None`: all callers.
         caller: Option<String>,
+        /// The longest time from the caller's first request; `None`: any time.
         within: Option<Millis>,
     },
     /// Callers that gave up.
@@ -56,7 +58,7 @@ pub(super) enum HarmKind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum HostMutation {
     Launch,
     Start,
     Stop,
@@ -118,15 +120,15 @@ fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
             ("served", Outcome::Served),
         ])?));
     }
-    let deeds = [
-        ("launches", Deed::Launch),
-        ("starts", Deed::Start),
-        ("stops", Deed::Stop),
-        ("terminations", Deed::Terminate),
+    let mutations = [
+        ("launches", HostMutation::Launch),
+        ("starts", HostMutation::Start),
+        ("stops", HostMutation::Stop),
+        ("terminations", HostMutation::Terminate),
     ];
-    let deed = deeds.iter().find(|(name, _)| line.takes(name));
-    if let Some((_, deed)) = deed {
-        return windowed(line, Counted::Deeds(*deed));
+    let mutation = mutations.iter().find(|(name, _)| line.takes(name));
+    if let Some((_, mutation)) = mutation {
+        return windowed(line, Counted::Mutations(*mutation));
     }
     if line.takes("harms") {
         return harms(line);
@@ -157,7 +159,7 @@ fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
     Ok(counted(what, count, window(line)?))
 }
 
-/// `2 second-instance`
+/// Reads `2 second-instance`.
 fn harms(line: &mut Line) -> Result<Expected, ScriptError> {
     let count = count(line)?;
     let kinds = [
@@ -173,7 +175,7 @@ fn harms(line: &mut Line) -> Result<Expected, ScriptError> {
     Ok(counted(Counted::Harms(kind), count, Window::ALWAYS))
 }
 
-/// `2, within 1s, after 5m`
+/// Reads `2, within 1s, after 5m`.
 fn served(line: &mut Line, caller: Option<String>) -> Result<Expected, ScriptError> {
     let count = count(line)?;
     let mut within = None;
@@ -199,7 +201,7 @@ fn counted(what: Counted, count: Count, window: Window) -> Expected {
     }
 }
 
-/// `3`, `at least 3` or `at most 3`
+/// Reads `3`, `at least 3` or `at most 3`.
 fn count(line: &mut Line) -> Result<Count, ScriptError> {
     let kind: fn(usize) -> Count = if line.takes_all(&["at", "least"]) {
         Count::AtLeast
@@ -214,7 +216,8 @@ fn count(line: &mut Line) -> Result<Count, ScriptError> {
     Ok(kind(usize::try_from(number).unwrap_or(usize::MAX)))
 }
 
-/// `, between 1m and 2m`, `, before 1m` or `, after 1m`
+/// Reads `, between 1m and 2m`, `, before 1m` or `, after 1m`. Without a clause the window is all of
+/// the run.
 fn window(line: &mut Line) -> Result<Window, ScriptError> {
     let mut window = Window::ALWAYS;
     if !line.has_clause() {

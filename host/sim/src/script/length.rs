@@ -1,13 +1,12 @@
-//! Lengths of time as people write them.
+//! Lengths of time in scripts and on the command line.
 
 use reeve_core::time::Millis;
 
 /// The form of a length of time, for an error.
 pub(super) const LENGTH: &str = "a length of time such as 500ms, 2.5s, 1m30s or 2h, up to 30 days";
 
-/// Reads a length of time as scripts and the command line write it, such as `500ms`, `2.5s`,
-/// `1m30s` or `2h`. It is at most 30 days, to the millisecond; `None`: the text is no length of
-/// time.
+/// Reads a length of time such as `500ms`, `2.5s`, `1m30s` or `2h`. `None`: the text has another
+/// form, is longer than 30 days, or is finer than a millisecond.
 pub fn length_of_time(text: &str) -> Option<Millis> {
     const MAX_MS: u64 = 30 * 24 * 3_600_000;
     const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];

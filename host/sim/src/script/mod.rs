@@ -1,5 +1,6 @@
-//! Incident scripts. A script tells what exists at the beginning, what happens, and what the test
-//! expects; the stage plays it against a host. `tests/incidents/README.md` describes the format.
+//! Incident scripts. A script lists the instances at the beginning, the acts of a story, and the
+//! expected results. The stage plays the acts against a host. `tests/incidents/README.md` describes
+//! the format.
 //!
 //! ```text
 //!   text ──► words (a line in pieces) ──► read (sections) ──► setting, story, expect ──► Script
@@ -7,10 +8,10 @@
 //!   unmet expectations ◄─────── check ◄──────────────────────── Run ◄──── stage ◄──────────┘
 //! ```
 //!
-//! A script has lines instead of TOML tables. A reader follows the story from top to bottom, one
-//! event per line, with comments next to the events. A TOML table for an event would need four
-//! lines of keys and say no more. This module reads no file: a script is a text, and the same text
-//! gives the same run.
+//! A script has lines instead of TOML tables. People read it from top to bottom, one event per line,
+//! with comments next to the events. A TOML table would take four lines of keys for one event. The
+//! reader is written by hand, and docs/decisions/simulator.md says why. This module reads no file: a
+//! script is a text, and the same text gives the same run.
 
 mod check;
 mod cloud;
@@ -48,46 +49,46 @@ use crate::world::{Boot, World};
 /// A script that can be played.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// Its id, such as `stale-pointer`.
+    /// The id of the incident, such as `stale-pointer`.
     pub name: String,
     /// The subject of the incident, in one line.
     pub title: String,
-    /// The seed of the simulated cloud.
+    /// The seed of the simulated cloud. `reeve sim run --seed` replaces it.
     pub seed: u64,
-    /// The length of the story.
+    /// The length of the story. `reeve sim run --length` replaces it.
     pub length: Millis,
     /// The files of the policies that caused the incident, in the policy directory. Each policy
     /// answers every point it offers; the standard policies answer the others.
     pub legacy: Vec<String>,
     system: System,
     beginning: Beginning,
-    /// The acts outside the host, each with its time from the beginning.
+    /// The acts outside the host, each with its time from the beginning of the story.
     story: Vec<(Millis, Act)>,
     expected: Vec<(Variant, Expectation)>,
 }
 
-/// The system in which the incident happened.
+/// The worker of the incident and its configuration.
 #[derive(Clone, Debug)]
 struct System {
     worker: WorkerId,
     spec: WorkerSpec,
     pool: PoolSpec,
-    /// An instance that was used more recently must not be stopped; `None`: the story does not
-    /// check this.
+    /// Ending an instance within this time of a request to it is a harm; `None`: it is no harm.
     idle_limit: Option<Millis>,
-    /// The software on the instances; `None`: it does not call the host.
+    /// The software of the boxes; `None`: the instances have no boxes.
     boxes: Option<Software>,
 }
 
 /// The instances and the pointer when the story begins.
 #[derive(Clone, Debug, Default)]
 struct Beginning {
-    /// The id of each instance, and whether it runs; if not, it is stopped.
+    /// The id of each instance, and whether it is running (`true`) or stopped (`false`).
     instances: Vec<(String, bool)>,
+    /// The value of the pointer; `None`: the pointer does not exist.
     pointer: Option<String>,
 }
 
-/// The policies and the host that meet an incident.
+/// The kind of host and policies that a script is played against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
     /// The legacy policies on a host without guarantees.
@@ -112,7 +113,7 @@ impl Script {
         let mut setting = self.setting();
         match variant {
             Variant::AsItWas => {
-                // A host without guarantees meets the box software of its time.
+                // The host without guarantees is as old as the legacy box software.
                 setting.software = setting.software.map(|_| Software::Legacy);
                 let System {
                     worker, spec, pool, ..
@@ -136,13 +137,13 @@ impl Script {
             .collect()
     }
 
-    /// How many expectations of this variant the script has.
+    /// Counts the script's expectations of this variant.
     pub fn expectations(&self, variant: Variant) -> usize {
         let of_variant = self.expected.iter().filter(|(of, _)| *of == variant);
         of_variant.count()
     }
 
-    /// The configuration of the script's system.
+    /// The configuration of a host for the script's system.
     fn fleet(&self) -> FleetSpec {
         let System {
             worker, spec, pool, ..
@@ -154,7 +155,7 @@ impl Script {
         }
     }
 
-    /// The world as the story begins.
+    /// The world at the beginning of the story.
     fn world(&self) -> World {
         let System { spec, pool, .. } = &self.system;
         let tag = (pool.tag_key.as_str(), spec.tag_value.as_str());
@@ -172,7 +173,7 @@ impl Script {
         world
     }
 
-    /// The story and its length.
+    /// The arguments of the stage.
     fn setting(&self) -> Setting {
         let System { spec, pool, .. } = &self.system;
         Setting {
@@ -189,7 +190,7 @@ impl Script {
 }
 
 impl Variant {
-    /// All variants, in the order in which they are shown.
+    /// All variants, in the order of the demo.
     pub const ALL: [Self; 3] = [Self::AsItWas, Self::LegacyUnderReeve, Self::Standard];
 
     /// Its name in scripts and file names.
@@ -212,7 +213,7 @@ impl Variant {
 }
 
 impl System {
-    /// The system of the incidents. The settings of a script change it.
+    /// The system of the five incidents. The settings of a script change it.
     fn usual() -> Self {
         Self {
             worker: incidents::worker(),

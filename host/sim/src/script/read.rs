@@ -8,12 +8,12 @@ use super::expect::Expectation;
 use super::words::{Line, ScriptError};
 use super::{Beginning, Script, System, Variant, setting, story};
 
-/// The first line of a script, for an error.
+/// The accepted first line of a script, for an error.
 const HEADING: &str = "`incident NAME \"WHAT IT IS ABOUT\"`: a script begins with it";
 
 /// The setting that must come before the story, for an error.
 const LENGTH_FIRST: &str =
-    "`length LENGTH` in the section `setting`, before the story: how long it is told";
+    "`length LENGTH`, the length of the story, in the section `setting` before the story";
 
 /// The section that decides which lines are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,9 @@ pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
         name: heading
             .name("the incident's name, such as `stale-pointer`")?
             .to_owned(),
-        title: heading.quoted("what it is about, in one line,")?.to_owned(),
+        title: heading
+            .quoted("the subject of the incident, in one line,")?
+            .to_owned(),
         seed: 1,
         length: Millis::ZERO,
         legacy: Vec::new(),
@@ -75,7 +77,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Returns the section that the line begins; `None`: it begins none.
+    /// Returns the section that the line begins; `None`: the line belongs to the current section.
     fn section(&mut self, line: &mut Line<'a>) -> Result<Option<Section>, ScriptError> {
         const SECTIONS: [(&str, Section); 3] = [
             ("setting", Section::Setting),
@@ -84,7 +86,7 @@ impl<'a> Reading<'a> {
         ];
         for (name, section) in SECTIONS {
             let mut heading = line.clone();
-            // An instance or a caller may have a section's name, but then more words follow.
+            // More words after a section's name make it another name, such as that of an actor.
             if heading.takes(name) && heading.end().is_ok() {
                 self.once(name, &heading)?;
                 return Ok(Some(section));
@@ -100,6 +102,7 @@ impl<'a> Reading<'a> {
         Ok(Some(Section::Expect(variant)))
     }
 
+    /// Fails if the script had a section of this name before.
     fn once(&mut self, name: &'static str, line: &Line) -> Result<(), ScriptError> {
         if self.sections.insert(name) {
             return Ok(());
@@ -110,6 +113,7 @@ impl<'a> Reading<'a> {
         ))
     }
 
+    /// Reads a line of this section; `None`: no section has begun.
     fn line(
         &mut self,
         section: Option<Section>,

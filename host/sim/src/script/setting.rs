@@ -1,4 +1,4 @@
-//! The sections `setting` and `beginning`: the system, and its state when the story begins.
+//! The sections `setting` and `beginning`: the system, and its state at the beginning of the story.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::words::{Line, ScriptError};
 use super::{Beginning, Script};
 use crate::boxes::Software;
 
-/// What a line of the section sets.
+/// The setting of a line.
 #[derive(Clone, Copy)]
 enum Key {
     Seed,
@@ -53,14 +53,14 @@ pub(super) fn line(
 ) -> Result<(), ScriptError> {
     let named = KEYS.map(|(name, key)| (name, (name, key)));
     let (name, key) = line.one_of(&named)?;
-    // Several policies may have caused an incident; every other setting stands once.
+    // Several policies may have caused an incident. A script has every other setting once.
     if !seen.insert(name) && !matches!(key, Key::Legacy) {
         return Err(line.wrong(format!("`{name}` a second time"), "each setting once"));
     }
     let system = &mut script.system;
     match key {
         Key::Seed => script.seed = line.number_up_to(u64::MAX)?,
-        Key::Length => script.length = line.more_than_none()?,
+        Key::Length => script.length = line.length_above_zero()?,
         Key::Legacy => script.legacy.push(policy_file(line)?),
         Key::Worker => system.worker = WorkerId::from(line.name("the worker's name")?),
         Key::Tag => {
@@ -83,7 +83,7 @@ pub(super) fn line(
         }
         Key::RestartWindow => system.pool.limits.restart_window = line.length()?,
         Key::IdleLimit => {
-            let limit = line.more_than_none()?;
+            let limit = line.length_above_zero()?;
             system.idle_limit = Some(limit);
             system.pool.limits.idle_min = limit;
         }
@@ -129,7 +129,7 @@ pub(super) fn beginning<'a>(
     line.end()
 }
 
-/// Takes an instance's id. It begins with `i-` as in EC2, so no other word is taken for an id.
+/// Takes an instance's id. An id begins with `i-` as in EC2, so other words are no ids.
 pub(super) fn instance_id<'a>(line: &mut Line<'a>, what: &str) -> Result<&'a str, ScriptError> {
     let before = line.clone();
     let id = line.name(what)?;
@@ -149,10 +149,11 @@ fn policy_file(line: &mut Line) -> Result<String, ScriptError> {
 }
 
 impl Line<'_> {
-    fn more_than_none(&mut self) -> Result<Millis, ScriptError> {
+    /// Takes a length of time above zero.
+    fn length_above_zero(&mut self) -> Result<Millis, ScriptError> {
         let length = self.length()?;
         if length == Millis::ZERO {
-            return Err(self.wrong("`0s`", "more than that"));
+            return Err(self.wrong("`0s`", "a length of time above 0s"));
         }
         Ok(length)
     }

@@ -1,11 +1,10 @@
-//! The harm that each incident does to a worker. The harm alone shows an incident in a random
-//! story.
+//! The harm that identifies each incident. The swarm searches random stories for these harms.
 
 use reeve_core::time::Millis;
 
 use crate::run::{Harm, Other, Run};
 
-/// The incidents.
+/// An incident that comes with reeve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incident {
     /// docs/incidents.md#stale-pointer: the host starts a stopped instance, because the pointer
@@ -14,18 +13,18 @@ pub enum Incident {
     /// docs/incidents.md#ip-race: the host starts a stopped instance, because the right one has no
     /// address yet.
     IpRace,
-    /// docs/incidents.md#double-provision: the host launches a second instance next to the one it
-    /// has just launched.
+    /// docs/incidents.md#double-provision: the host launches a second instance shortly after its
+    /// first launch.
     DoubleProvision,
-    /// docs/incidents.md#self-fire: a restart ends the instance that the restart before has just
-    /// brought up.
+    /// docs/incidents.md#self-fire: a restart ends the instance that the previous restart launched
+    /// or started.
     SelfFire,
-    /// docs/incidents.md#frozen-activity: the host stops an instance in mid-conversation.
+    /// docs/incidents.md#frozen-activity: the host stops an instance that is in use.
     FrozenActivity,
 }
 
-/// An instance that another program launched this recently may be in no scan yet. The guard allows
-/// a scan to have this age.
+/// An instance of another system may be missing from scans for this long after its launch. The
+/// guard allows a scan to have this age.
 const UNSEEN_MAX: Millis = Millis::from_secs(10);
 
 impl Incident {
@@ -38,7 +37,7 @@ impl Incident {
         Self::FrozenActivity,
     ];
 
-    /// Its id.
+    /// The id of the incident.
     pub fn name(self) -> &'static str {
         match self {
             Self::StalePointer => "stale-pointer",
@@ -54,7 +53,7 @@ impl Incident {
         format!("legacy-{}.wasm", self.name())
     }
 
-    /// The harm in a run that shows this incident.
+    /// Finds the first harm of a run that shows this incident.
     pub fn shows_in(self, run: &Run) -> Option<&Harm> {
         run.harms.iter().find(|harm| self.is_of(harm))
     }
@@ -84,6 +83,7 @@ impl Incident {
     }
 }
 
+/// Whether the host could have known of the other instance.
 fn could_be_known(other: &Other) -> bool {
     other.is_the_hosts || other.up_for >= UNSEEN_MAX
 }

@@ -10,19 +10,20 @@ use reeve_core::time::Millis;
 use super::cloud::cloud;
 use super::setting::instance_id;
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, EndedBy, Vexation, Which};
+use crate::stage::{Act, EndedBy, QueryTrouble, Which};
 use crate::world::Boot;
 
-/// The most acts of a story: enough for one act every ten seconds of a day, and few enough to play.
+/// The most acts of a story. A day has 8640 periods of ten seconds, so one act every ten seconds of
+/// a day fits.
 const ACTS_MAX: usize = 10_000;
-/// The boot of an instance for which the script sets none: about 16 s, as in a public measurement,
-/// and an address soon after (docs/incidents.md#ip-race).
+/// The boot of an instance for which the script sets none: 16 s, as in a public measurement, and an
+/// address 2 s later (docs/incidents.md#ip-race).
 pub(super) const BOOT: Boot = Boot {
     pending: Millis::from_secs(16),
     address_after: Millis::from_secs(2),
 };
 
-/// When a line happens.
+/// The times of a line's act.
 enum When {
     At(Millis),
     Every {
@@ -32,11 +33,11 @@ enum When {
     },
 }
 
-/// The meaning of a line.
-pub(super) enum Told {
+/// The meaning of a line, without its times.
+pub(super) enum StoryLine {
     Act(Act),
-    /// Trouble, and how long it lasts; `None`: until the end of the story.
-    Lasting(Vexation, Option<Millis>),
+    /// Trouble with queries, and its length; `None`: it lasts to the end of the story.
+    Lasting(QueryTrouble, Option<Millis>),
 }
 
 /// Reads a line, and adds its acts to the story.
@@ -48,13 +49,13 @@ pub(super) fn line<'a>(
 ) -> Result<(), ScriptError> {
     let when = when(line, length, ACTS_MAX.saturating_sub(story.len()))?;
     let repeats = matches!(when, When::Every { .. });
-    let told = told(line, repeats, ids)?;
+    let story_line = story_line(line, repeats, ids)?;
     line.end()?;
-    let mut tell = |at: Millis| match &told {
-        Told::Act(act) => story.push((at, act.clone())),
-        Told::Lasting(vexation, lasts) => {
-            let act = |begins| Act::Vexed {
-                vexation: vexation.clone(),
+    let mut add = |at: Millis| match &story_line {
+        StoryLine::Act(act) => story.push((at, act.clone())),
+        StoryLine::Lasting(trouble, lasts) => {
+            let act = |begins| Act::Trouble {
+                trouble: trouble.clone(),
                 begins,
             };
             story.push((at, act(true)));
@@ -64,7 +65,7 @@ pub(super) fn line<'a>(
         }
     };
     match when {
-        When::At(at) => tell(at),
+        When::At(at) => add(at),
         When::Every {
             period,
             from,
@@ -72,7 +73,7 @@ pub(super) fn line<'a>(
         } => {
             let mut at = from;
             while at <= until {
-                tell(at);
+                add(at);
                 at = at + period;
             }
         }
@@ -80,6 +81,7 @@ pub(super) fn line<'a>(
     Ok(())
 }
 
+/// Reads the times of a line. `left` is the number of acts that the story may still have.
 fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptError> {
     let too_many = |line: &Line, found: String| {
         let accepted = format!("at most {ACTS_MAX} acts in a script");
@@ -94,7 +96,7 @@ fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptErro
     }
     let period = line.length()?;
     if period == Millis::ZERO {
-        return Err(line.wrong("`0s`", "more than that"));
+        return Err(line.wrong("`0s`", "a length of time above 0s"));
     }
     line.expect("from")?;
     let from = within(line, length)?;
@@ -115,7 +117,7 @@ fn when(line: &mut Line, length: Millis, left: usize) -> Result<When, ScriptErro
     })
 }
 
-/// Reads a time, which must not be after the end of the story.
+/// Reads a time up to the end of the story.
 fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
     let at = line.length()?;
     if at > length {
@@ -125,11 +127,11 @@ fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
     Ok(at)
 }
 
-fn told<'a>(
+fn story_line<'a>(
     line: &mut Line<'a>,
     repeats: bool,
     ids: &mut BTreeSet<&'a str>,
-) -> Result<Told, ScriptError> {
+) -> Result<StoryLine, ScriptError> {
     if line.takes("cloud") {
         return cloud(line);
     }
@@ -137,15 +139,15 @@ fn told<'a>(
         line.expect("loses")?;
         line.expect("its")?;
         line.expect("token")?;
-        return Ok(Told::Act(Act::WipeToken));
+        return Ok(StoryLine::Act(Act::WipeToken));
     }
     let who = line
         .name("`cloud`, `box`, or the name of the actor, such as `chat`")?
         .to_owned();
-    read_act(line, who, repeats, ids).map(Told::Act)
+    read_act(line, who, repeats, ids).map(StoryLine::Act)
 }
 
-/// Reads an act of a caller, a program or a person.
+/// Reads an act of a caller, another system or a person. `repeats`: the line begins with `every`.
 fn read_act<'a>(
     line: &mut Line<'a>,
     who: String,
@@ -181,7 +183,7 @@ fn read_act<'a>(
             comes_back: comes_back(line)?,
         },
         Verb::Probes => Act::Probe { who },
-        Verb::Provisions => Act::Recreate { who },
+        Verb::Provisions => Act::Provision { who },
         Verb::Restarts => restarts(line, who)?,
         Verb::Reads => {
             line.expect("demand")?;
@@ -195,7 +197,7 @@ fn read_act<'a>(
         },
         Verb::Writes => {
             line.expect("pointer")?;
-            let what = "the id that the pointer names then, or `none`";
+            let what = "an instance's id for the pointer, or `none`";
             let value = match line.takes(POINTER_NONE) {
                 true => POINTER_NONE,
                 false => instance_id(line, what)?,
@@ -205,14 +207,14 @@ fn read_act<'a>(
                 value: value.to_owned(),
             }
         }
-        Verb::Says => Act::Tell {
+        Verb::Says => Act::Say {
             who,
-            what: line.quoted("what the timeline tells")?.to_owned(),
+            text: line.quoted("a text for the timeline")?.to_owned(),
         },
     })
 }
 
-/// `, comes back 20 times`
+/// Reads `, comes back 20 times`. Without the clause the result is 0.
 fn comes_back(line: &mut Line) -> Result<u32, ScriptError> {
     if !line.has_clause() {
         return Ok(0);
@@ -224,7 +226,7 @@ fn comes_back(line: &mut Line) -> Result<u32, ScriptError> {
     Ok(u32::try_from(times).unwrap_or(u32::MAX))
 }
 
-/// `because secret-changed, by hand`
+/// Reads `because secret-changed, by hand`.
 fn restarts(line: &mut Line, who: String) -> Result<Act, ScriptError> {
     const CAUSE_MAX: usize = 64;
     line.expect("because")?;
@@ -245,7 +247,7 @@ fn restarts(line: &mut Line, who: String) -> Result<Act, ScriptError> {
     })
 }
 
-/// `i-cccc*, running after 16s, address after 2s, if none is up`
+/// Reads `i-cccc*, running after 16s, address after 2s, if none is up`.
 fn launches<'a>(
     line: &mut Line<'a>,
     who: String,
@@ -282,7 +284,7 @@ fn launches<'a>(
     })
 }
 
-/// `running after 16s` or `address after 2s`
+/// Reads `running after 16s` or `address after 2s`.
 pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<(), ScriptError> {
     if line.takes("running") {
         line.expect("after")?;
@@ -296,7 +298,7 @@ pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<
     Ok(())
 }
 
-/// Reads an instance that exists by then.
+/// Reads an id or `newest`.
 pub(super) fn which(line: &mut Line) -> Result<Which, ScriptError> {
     if line.takes("newest") {
         return Ok(Which::Newest);

@@ -1,10 +1,11 @@
 //! Cuts a line of a script into words, and makes the error for a word that is not accepted.
+//! docs/decisions/simulator.md says why no library does this.
 
 use reeve_core::time::Millis;
 
 use super::length::{LENGTH, length_of_time};
 
-/// Why a text is no script: what was found where, and what is accepted there.
+/// The first mistake in a script: its place, the text found there, and the accepted texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}; accepted is {accepted}")]
 pub struct ScriptError {
@@ -12,16 +13,16 @@ pub struct ScriptError {
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
-    /// The text at that place.
+    /// A description of the text at that place.
     pub found: String,
-    /// The texts that are accepted there.
+    /// A description of the texts that are accepted there.
     pub accepted: String,
 }
 
 /// A piece of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'a> {
-    /// Text that ends with a space, a comma or a quotation mark.
+    /// Text up to a space, a comma or a quotation mark.
     Word(&'a str),
     /// Text between two quotation marks.
     Text(&'a str),
@@ -29,20 +30,22 @@ enum Piece<'a> {
     Comma,
 }
 
-/// One line, read word by word from the left.
+/// One line, which the methods read word by word from the left.
 #[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     number: usize,
     /// The line without a comment, and without the space around it.
     text: &'a str,
+    /// The pieces, each with its column.
     pieces: Vec<(usize, Piece<'a>)>,
+    /// The index of the piece that is read next.
     next: usize,
     /// The column after the last piece.
     ends: usize,
 }
 
 impl<'a> Line<'a> {
-    /// Cuts a line into pieces; `None`: it is empty, or a comment.
+    /// Cuts a line into pieces; `None`: the line is empty or has only a comment.
     pub(super) fn read(number: usize, line: &'a str) -> Result<Option<Self>, ScriptError> {
         let mut read = Self {
             number,
@@ -94,7 +97,7 @@ impl<'a> Line<'a> {
         self.number
     }
 
-    /// The whole line, for messages.
+    /// The line without its comment, for messages.
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
@@ -116,7 +119,7 @@ impl<'a> Line<'a> {
         all
     }
 
-    /// Takes one of these words, and returns the value next to it.
+    /// Takes one of these words, and returns its value.
     pub(super) fn one_of<T: Copy>(&mut self, accepted: &[(&str, T)]) -> Result<T, ScriptError> {
         for (word, meaning) in accepted {
             if self.takes(word) {
@@ -205,7 +208,7 @@ impl<'a> Line<'a> {
         ahead.takes_all(&["at", "least"]) || ahead.takes_all(&["at", "most"])
     }
 
-    /// The error for the piece that follows.
+    /// Makes the error for the piece that follows.
     pub(super) fn expected(&self, accepted: impl Into<String>) -> ScriptError {
         let (column, found) = match self.pieces.get(self.next) {
             Some((column, Piece::Word(word))) => (*column, format!("`{}`", cut(word))),
@@ -216,7 +219,7 @@ impl<'a> Line<'a> {
         self.error_at(column, found, accepted)
     }
 
-    /// The error for the piece that was taken last.
+    /// Makes the error for the piece that was taken last.
     pub(super) fn wrong(&self, found: impl Into<String>, accepted: &str) -> ScriptError {
         let last = self.pieces.get(self.next.saturating_sub(1));
         let column = last.map_or(1, |(column, _)| *column);
@@ -237,7 +240,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `a`, `b` or `c`, for an error.
+/// Writes the words as "`a`, `b` or `c`", for an error.
 pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
@@ -248,7 +251,7 @@ pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The beginning of a text, as long as an error shows it.
+/// Shortens a text to the length that an error shows.
 fn cut(text: &str) -> String {
     const SHOWN: usize = 40;
     match text.char_indices().nth(SHOWN) {

@@ -1,118 +1,99 @@
-//! What can happen outside the host at a set time.
+//! The acts of a script: events outside the host, each at a set time.
 
 use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
 
 use crate::world::{Asked, Boot, Fault};
 
-/// Something outside the host that happens at a set time.
+/// An event outside the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// A caller asks where the worker is, and comes back as told, so many times at most.
+    /// A caller asks where the worker is. While it gets no address, it asks again at the time that
+    /// the response names.
     Ask {
-        /// Who.
         caller: String,
-        /// How often they come back before they give up.
+        /// How often the caller asks again before it gives up.
         comes_back: u32,
     },
     /// A caller asks for a restart.
     Restart {
-        /// Who.
         who: String,
-        /// Why.
         cause: String,
-        /// Whether that is a person.
+        /// Whether a program or a person asks.
         initiator: Initiator,
     },
-    /// A program asks where the worker is, and takes a worker that is not there for dead: it asks
-    /// for a restart.
-    Probe {
-        /// Who.
-        who: String,
-    },
-    /// A caller wants the worker provisioned, and does not wait for it.
-    Recreate {
-        /// Who.
-        who: String,
-    },
-    /// The demand metric is read: requests that reached the worker's instances lately.
+    /// A program asks where the worker is. If it gets no address, it asks for a restart.
+    Probe { who: String },
+    /// A caller asks for the worker, so that the host provisions it, and does not wait for the
+    /// address.
+    Provision { who: String },
+    /// The watchdog reads the demand metric, which counts recent requests to the worker's instances,
+    /// and gives the reading to the host.
     ReadDemand,
     /// Another system launches an instance with the worker's tag.
     Launch {
-        /// Who.
         who: String,
-        /// The id it will have; a `*` in it becomes the number of such launches so far.
+        /// The id of the instance. A `*` in it becomes the number of launches with this id so far.
         id: String,
-        /// How it boots.
         boot: Boot,
-        /// Whether it does so only while none is up.
+        /// `true`: nothing is launched while an instance of the worker is pending or running.
         if_none_is_up: bool,
     },
-    /// Another system ends an instance, or the provider does.
+    /// Another system, or the cloud, ends an instance.
     End {
-        /// Who.
         who: String,
-        /// Which one.
         which: Which,
-        /// How.
         by: EndedBy,
     },
     /// Another system writes the worker's pointer.
     WritePointer {
-        /// Who.
         who: String,
-        /// What it says then.
+        /// The id of an instance, or `none`.
         value: String,
     },
-    /// The box that is registered loses its token, as when its disk is wiped.
+    /// The registered box loses its token, for example with its disk.
     WipeToken,
-    /// The next instance that is launched or started boots so.
+    /// Sets how the next launched or started instance boots.
     NextBoot(Boot),
-    /// The next mutation of a kind goes wrong.
+    /// Makes the next mutation of the fault's kind fail.
     Fault(Fault),
-    /// Queries go wrong in this way from now on, or do so no more.
-    Vexed {
-        /// How.
-        vexation: Vexation,
-        /// Whether it begins; else it ends.
+    /// Begins or ends trouble with queries.
+    Trouble {
+        trouble: QueryTrouble,
+        /// `true`: the trouble begins. `false`: it ends.
         begins: bool,
     },
-    /// Something to tell the reader of the timeline.
-    Tell {
-        /// Who.
-        who: String,
-        /// What.
-        what: String,
-    },
+    /// Adds a line to the timeline, for its reader. Nothing else changes.
+    Say { who: String, text: String },
 }
 
-/// An instance that is there when the act's time has come.
+/// An instance, chosen at the time of the act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// This one.
+    /// The instance with this id.
     Id(InstanceId),
-    /// Of those that are up the one that was launched or started last.
+    /// Of the pending and running instances, the one that was launched or started last.
     Newest,
 }
 
-/// How an instance is ended by another program.
+/// How another system ends an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
-    /// It is stopped.
+    /// By a stop.
     Stop,
-    /// It is terminated, as the spot market does.
+    /// By a termination, as on the spot market.
     Reclaim,
 }
 
-/// A way in which queries go wrong while it lasts.
+/// A kind of trouble with queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Vexation {
-    /// Queries of this kind are answered with an error.
+pub(crate) enum QueryTrouble {
+    /// Queries of this kind get an error.
     Unanswered(Asked),
-    /// Scans do not show it.
+    /// Scans leave the instance out.
     Hidden(Which),
-    /// Scans go on showing it as it was when this began.
+    /// Scans keep showing the instance as it was when the trouble began.
     Frozen(Which),
-    /// Its metrics come in part.
+    /// The metrics of the instance are incomplete.
     PartialMetrics(Which),
 }

@@ -1,35 +1,38 @@
-//! What the host does to the world, held against it: from outside, by the world alone.
+//! The judge: finds the harm in the host's mutations. It reads the world's events only, and no state
+//! of the host.
 
 use reeve_core::id::InstanceId;
 
 use super::Stage;
 use crate::run::{Harm, Other};
 use crate::timeline::Entry;
-use crate::world::{Happening, What};
+use crate::world::{EventKind, WorldEvent};
 
 impl Stage<'_> {
-    /// Holds what the host did to the world against it.
+    /// Judges the events since the last call. All of them are mutations by the host, because
+    /// [`record_world_events`](Stage::record_world_events) and
+    /// [`discard_world_events`](Stage::discard_world_events) take the others.
     pub(super) fn judge(&mut self) {
-        for happening in self.host.world_mut().take_happened() {
-            if let Some(harm) = self.harm_of(&happening) {
-                let told = Entry::event(happening.at, "HARM", harm.to_string());
-                self.run.entries.push(told);
+        for event in self.host.world_mut().take_events() {
+            if let Some(harm) = self.harm_of(&event) {
+                let entry = Entry::event(event.at, "HARM", harm.to_string());
+                self.run.entries.push(entry);
                 self.run.harms.push(harm);
             }
-            if matches!(happening.what, What::Launched | What::Started) {
-                self.addressed.remove(&happening.id);
+            if matches!(event.kind, EventKind::Launched | EventKind::Started) {
+                self.addressed.remove(&event.id);
             }
-            self.run.deeds.push(happening);
+            self.run.mutations.push(event);
         }
     }
 
-    fn harm_of(&self, Happening { id, what, .. }: &Happening) -> Option<Harm> {
-        match what {
-            What::Launched | What::Started => {
+    fn harm_of(&self, WorldEvent { id, kind, .. }: &WorldEvent) -> Option<Harm> {
+        match kind {
+            EventKind::Launched | EventKind::Started => {
                 let other = self.up().find(|other| &other.id != id)?;
                 Some(Harm::SecondInstance {
                     started: id.clone(),
-                    is_new: *what == What::Launched,
+                    is_new: *kind == EventKind::Launched,
                     other: Other {
                         id: other.id.clone(),
                         up_for: self.now.since(other.launched_at),
@@ -38,7 +41,7 @@ impl Stage<'_> {
                     },
                 })
             }
-            What::StopRequested | What::TerminateRequested => {
+            EventKind::StopRequested | EventKind::TerminateRequested => {
                 let instance = self
                     .host
                     .world()
@@ -52,7 +55,8 @@ impl Stage<'_> {
                     });
                 }
                 let unserved = instance.invocations.is_empty();
-                // One next to the instance that serves is an orphan: ending it is the cure.
+                // An unserved instance next to one that serves is an orphan, and the host must end
+                // it.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
                 (unserved && !is_orphan).then(|| Harm::StoppedUnserved {
@@ -61,14 +65,16 @@ impl Stage<'_> {
                     is_the_hosts: self.is_the_hosts(id),
                 })
             }
-            What::State(_) | What::Addressed => None,
+            EventKind::State(_) | EventKind::Addressed => None,
         }
     }
 
-    /// Whether the host has launched or started it.
+    /// Whether the host launched or started the instance.
     fn is_the_hosts(&self, id: &InstanceId) -> bool {
-        let brought_up = |deed: &Happening| matches!(deed.what, What::Launched | What::Started);
-        let mut deeds = self.run.deeds.iter();
-        deeds.any(|deed| &deed.id == id && brought_up(deed))
+        let brought_up = |mutation: &WorldEvent| {
+            matches!(mutation.kind, EventKind::Launched | EventKind::Started)
+        };
+        let mut mutations = self.run.mutations.iter();
+        mutations.any(|mutation| &mutation.id == id && brought_up(mutation))
     }
 }

@@ -1,5 +1,10 @@
-//! A run: a script of what happens outside, a host under test, and the world between them. The
-//! judge stands here, outside the code that is judged, and looks at the world alone.
+//! The stage plays a script against a host under test. Both act on the same simulated world. The
+//! judge stays outside the host and reads only the world's events.
+//!
+//! - `act`: the acts that a script can contain.
+//! - `outside`: acts on the cloud that the host gets no request for.
+//! - `boxes`: the software on the instances.
+//! - `judge`: the harms in the host's mutations.
 
 mod act;
 mod boxes;
@@ -20,49 +25,47 @@ use crate::boxes::Software;
 use crate::host::Host;
 use crate::run::{Run, Served};
 use crate::timeline::Entry;
-use crate::world::{Trouble, What};
-pub(crate) use act::{Act, EndedBy, Vexation, Which};
+use crate::world::{EventKind, Trouble};
+pub(crate) use act::{Act, EndedBy, QueryTrouble, Which};
 use boxes::Boxes;
 
-/// What a run needs in addition to the host and its world.
+/// The arguments of a run, except the host and its world.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
-    /// When it begins.
+    /// The time at which the story begins.
     pub begins: Instant,
-    /// How long it is told.
+    /// The time from the beginning to the end of the story. Later acts are not played.
     pub length: Millis,
-    /// What happens outside, with the time from the beginning.
+    /// The acts outside the host, each with its time from the beginning.
     pub script: Vec<(Millis, Act)>,
-    /// The worker it is about.
+    /// The worker that the callers ask for.
     pub worker: WorkerId,
-    /// The tag on its instances.
+    /// Key and value of the tag that other systems put on the worker's instances.
     pub tag: (String, String),
-    /// Its pointer.
+    /// The name of the worker's pointer, for acts that write it.
     pub pointer: PointerName,
-    /// The software on its instances; `None`: it registers nowhere, and requests are not followed
-    /// up.
+    /// The software of the boxes; `None`: the instances have no boxes, and callers deliver nothing.
     pub software: Option<Software>,
-    /// How long an instance must have been unused to be stopped; `None`: the story is not about
-    /// that.
+    /// Ending an instance within this time of a request to it is a harm; `None`: it is no harm.
     pub idle_limit: Option<Millis>,
 }
 
-/// Plays the script against the host.
+/// Plays the script against the host. At each instant the order is: world, host, boxes, script.
 pub(crate) fn play(setting: Setting, host: &mut dyn Host) -> Run {
     let mut stage = Stage::new(setting, host);
     while let Some(now) = stage.next() {
         stage.now = now;
         stage.host.advance(now);
-        stage.look();
+        stage.record_world_events();
         stage.host.run_due();
-        stage.hear();
+        stage.take_outputs();
         stage.run_boxes();
         while let Some(next) = stage.due() {
             match next {
-                Next::Act(act) => stage.act(act),
-                Next::Return(asking) => stage.ask(asking),
+                Next::Act(act) => stage.perform(act),
+                Next::AskAgain(pending) => stage.ask(pending),
             }
-            stage.hear();
+            stage.take_outputs();
         }
     }
     stage.finish()
@@ -77,45 +80,46 @@ struct Stage<'h> {
     pointer: PointerName,
     script: BTreeMap<(Instant, u64), Next>,
     sequence: u64,
-    asking: BTreeMap<RequestId, Asking>,
+    pending: BTreeMap<RequestId, Pending>,
     requests: RequestId,
-    /// How many instances others have launched under each numbered id.
+    /// How many instances the script launched so far under each id with a `*`.
     launched_elsewhere: BTreeMap<String, u32>,
     trouble: Trouble,
-    /// The trouble that has begun, with the instance it is about.
-    vexed: Vec<(Vexation, InstanceId)>,
+    /// The trouble with single instances that has begun and not ended, with the instance.
+    ongoing: Vec<(QueryTrouble, InstanceId)>,
     boxes: Boxes,
-    /// Instances that have had an address since they came up last.
+    /// Instances that have had an address since their last launch or start.
     addressed: BTreeSet<InstanceId>,
     idle_limit: Option<Millis>,
     run: Run,
 }
 
-/// What comes next from outside.
+/// An event outside the host that is due at a set time.
 enum Next {
-    /// A line of the script.
+    /// An act of the script.
     Act(Act),
-    /// A caller comes back.
-    Return(Asking),
+    /// A caller that got no address asks again.
+    AskAgain(Pending),
 }
 
-/// A caller with a question open, or about to come back.
+/// A caller whose request is pending, or that will ask again.
 #[derive(Clone)]
-struct Asking {
+struct Pending {
     caller: String,
+    /// The time of the caller's first request.
     since: Instant,
     wants: Wants,
 }
 
-/// What a caller wants of the answer.
+/// The purpose of a caller's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wants {
-    /// The address; it still comes back so often.
+    /// To use the worker. The caller asks again at most `comes_back` times.
     Address { comes_back: u32 },
-    /// That the worker is provisioned: it waits for no address.
-    Worker,
-    /// A sign of life.
-    Proof,
+    /// To have the worker provisioned. The caller ignores the response.
+    Provision,
+    /// To learn whether the worker is up. If it is not, the caller asks for a restart.
+    Probe,
 }
 
 impl<'h> Stage<'h> {
@@ -136,11 +140,11 @@ impl<'h> Stage<'h> {
             worker: setting.worker,
             tag: setting.tag,
             pointer: setting.pointer,
-            asking: BTreeMap::new(),
+            pending: BTreeMap::new(),
             requests: RequestId::default(),
             launched_elsewhere: BTreeMap::new(),
             trouble: Trouble::default(),
-            vexed: Vec::new(),
+            ongoing: Vec::new(),
             boxes: Boxes::new(setting.software),
             addressed: BTreeSet::new(),
             idle_limit: setting.idle_limit,
@@ -148,7 +152,7 @@ impl<'h> Stage<'h> {
                 begins,
                 entries: Vec::new(),
                 harms: Vec::new(),
-                deeds: Vec::new(),
+                mutations: Vec::new(),
                 vetoes: 0,
                 served: Vec::new(),
                 gave_up: 0,
@@ -156,6 +160,7 @@ impl<'h> Stage<'h> {
         }
     }
 
+    /// The time of the next event; `None`: no event is left before the end of the story.
     fn next(&self) -> Option<Instant> {
         let script = self.script.keys().next().map(|(at, _)| *at);
         [script, self.host.next_at(), self.boxes.next_due()]
@@ -166,25 +171,26 @@ impl<'h> Stage<'h> {
             .map(|at| at.max(self.now))
     }
 
+    /// Takes the next act or caller that is due.
     fn due(&mut self) -> Option<Next> {
         let first = self.script.first_entry()?;
         (first.key().0 <= self.now).then(|| first.remove())
     }
 
-    fn act(&mut self, act: Act) {
+    fn perform(&mut self, act: Act) {
         let mut ask = |caller: String, wants| {
             let since = self.now;
-            let asking = Asking {
+            let pending = Pending {
                 caller,
                 since,
                 wants,
             };
-            self.ask(asking);
+            self.ask(pending);
         };
         match act {
             Act::Ask { caller, comes_back } => ask(caller, Wants::Address { comes_back }),
-            Act::Probe { who } => ask(who, Wants::Proof),
-            Act::Recreate { who } => ask(who, Wants::Worker),
+            Act::Probe { who } => ask(who, Wants::Probe),
+            Act::Provision { who } => ask(who, Wants::Provision),
             Act::Restart {
                 who,
                 cause,
@@ -194,7 +200,7 @@ impl<'h> Stage<'h> {
                 let demand = self.demand();
                 self.host.read_demand(&self.worker, demand);
             }
-            unheard_of => self.outside(unheard_of),
+            other => self.act_outside(other),
         }
     }
 
@@ -209,26 +215,27 @@ impl<'h> Stage<'h> {
         // No caller waits for the response: the timeline has the outcome from the notices.
         let command = Request::Command(Command::Restart(request));
         self.host.ask(&self.worker, RequestId::default(), command);
-        self.hear();
+        self.take_outputs();
     }
 
-    fn ask(&mut self, asking: Asking) {
+    fn ask(&mut self, pending: Pending) {
         self.requests = self.requests.next();
-        let event = match asking.wants {
-            Wants::Worker => "wants the worker provisioned",
-            Wants::Proof => "probes the worker",
-            Wants::Address { .. } if asking.since == self.now => "asks: where is the worker?",
+        let event = match pending.wants {
+            Wants::Provision => "wants the worker provisioned",
+            Wants::Probe => "probes the worker",
+            Wants::Address { .. } if pending.since == self.now => "asks: where is the worker?",
             Wants::Address { .. } => "comes back and asks again",
         };
         self.run
             .entries
-            .push(Entry::event(self.now, &asking.caller, event));
-        self.asking.insert(self.requests, asking);
+            .push(Entry::event(self.now, &pending.caller, event));
+        self.pending.insert(self.requests, pending);
         let resolve = Request::Resolve { wait: None };
         self.host.ask(&self.worker, self.requests, resolve);
     }
 
-    /// Requests over the last ten minutes, or since the newest instance that is up was launched.
+    /// Reads the demand metric: requests within the last ten minutes, or since the launch of the
+    /// newest instance if that was later.
     fn demand(&self) -> DemandReading {
         const WINDOW_MAX: Millis = Millis::from_secs(600);
         let newest = self.up().map(|instance| instance.launched_at).max();
@@ -245,6 +252,7 @@ impl<'h> Stage<'h> {
         }
     }
 
+    /// The worker's pending and running instances.
     fn up(&self) -> impl Iterator<Item = &crate::world::SimInstance> {
         self.host
             .world()
@@ -252,8 +260,8 @@ impl<'h> Stage<'h> {
             .filter(|instance| instance.state.is_live())
     }
 
-    /// Takes in what the host did and answered.
-    fn hear(&mut self) {
+    /// Takes what the host put out: lines of the timeline, changes of the world, and responses.
+    fn take_outputs(&mut self) {
         self.run.vetoes = self.host.vetoes();
         self.run.entries.extend(self.host.take_entries());
         self.judge();
@@ -261,34 +269,34 @@ impl<'h> Stage<'h> {
         for (request, response) in self.host.take_responses() {
             match response {
                 Response::Resolve(resolution) => {
-                    if let Some(asking) = self.asking.remove(&request) {
-                        self.answered(&asking, &resolution);
+                    if let Some(pending) = self.pending.remove(&request) {
+                        self.on_resolution(&pending, &resolution);
                     }
                 }
                 Response::Statement(receipt) => receipts.push((request, receipt)),
                 Response::Command(_) => {}
             }
         }
-        self.hear_receipts(receipts);
+        self.pass_receipts(receipts);
     }
 
-    fn answered(&mut self, asking: &Asking, answer: &Resolution) {
+    fn on_resolution(&mut self, pending: &Pending, resolution: &Resolution) {
         let entry = |event: String, reason: String| Entry {
             reason,
-            ..Entry::event(self.now, &asking.caller, event)
+            ..Entry::event(self.now, &pending.caller, event)
         };
-        match answer {
-            Resolution::Served(_) if !matches!(asking.wants, Wants::Address { .. }) => {}
+        match resolution {
+            Resolution::Served(_) if !matches!(pending.wants, Wants::Address { .. }) => {}
             Resolution::Served(route) => {
-                let told = entry(
+                let served = entry(
                     format!("is served: {} ({})", route.url, route.instance),
                     String::new(),
                 );
-                self.run.entries.push(told);
+                self.run.entries.push(served);
                 self.run.served.push(Served {
-                    caller: asking.caller.clone(),
+                    caller: pending.caller.clone(),
                     at: self.now,
-                    took: self.now.since(asking.since),
+                    took: self.now.since(pending.since),
                 });
                 self.host.world_mut().invoke(&route.instance);
                 self.deliver(&route.instance);
@@ -299,53 +307,52 @@ impl<'h> Stage<'h> {
                     not_yet.code, not_yet.retry_after
                 );
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
-                let comes_back = match asking.wants {
+                let comes_back = match pending.wants {
                     Wants::Address { comes_back } => comes_back,
-                    Wants::Proof => {
+                    Wants::Probe => {
                         let cause = "probe-failed".to_owned();
-                        return self.restart(&asking.caller, cause, Initiator::Program);
+                        return self.restart(&pending.caller, cause, Initiator::Program);
                     }
-                    Wants::Worker => return,
+                    Wants::Provision => return,
                 };
                 if comes_back == 0 {
                     self.run.gave_up += 1;
                     return;
                 }
-                let again = Asking {
+                let again = Pending {
                     wants: Wants::Address {
                         comes_back: comes_back - 1,
                     },
-                    ..asking.clone()
+                    ..pending.clone()
                 };
                 self.sequence += 1;
                 let at = self.now + not_yet.retry_after;
-                self.script.insert((at, self.sequence), Next::Return(again));
+                self.script
+                    .insert((at, self.sequence), Next::AskAgain(again));
             }
         }
     }
 
-    /// What the world did by itself since the last look.
-    fn look(&mut self) {
-        for happening in self.host.world_mut().take_happened() {
-            self.notice_boot(&happening);
-            let event = match happening.what {
-                What::State(state) => format!("{} is {}", happening.id, state.as_str()),
-                What::Addressed => {
-                    self.addressed.insert(happening.id.clone());
-                    format!("{} has its address", happening.id)
+    /// Records the events of the world that no mutation caused at once, such as the end of a boot.
+    fn record_world_events(&mut self) {
+        for event in self.host.world_mut().take_events() {
+            self.add_or_remove_box(&event);
+            let text = match event.kind {
+                EventKind::State(state) => format!("{} is {}", event.id, state.as_str()),
+                EventKind::Addressed => {
+                    self.addressed.insert(event.id.clone());
+                    format!("{} has its address", event.id)
                 }
                 _ => continue,
             };
-            self.run
-                .entries
-                .push(Entry::event(happening.at, "cloud", event));
+            self.run.entries.push(Entry::event(event.at, "cloud", text));
         }
     }
 
     fn finish(mut self) -> Run {
-        let open = self.asking.values();
+        let open = self.pending.values();
         self.run.gave_up += open
-            .filter(|asking| matches!(asking.wants, Wants::Address { .. }))
+            .filter(|pending| matches!(pending.wants, Wants::Address { .. }))
             .count();
         self.judge_deliveries();
         self.run

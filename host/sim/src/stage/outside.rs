@@ -1,15 +1,16 @@
-//! What others do to the cloud, and what goes wrong with it, while the host is on the stage.
+//! The acts that the host gets no request for: acts of other systems on the cloud, faults, and
+//! trouble with queries.
 
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::InstanceId;
 
-use super::{Act, EndedBy, Stage, Vexation, Which};
+use super::{Act, EndedBy, QueryTrouble, Stage, Which};
 use crate::timeline::Entry;
 use crate::world::{Asked, Boot, Fault, SimInstance};
 
 impl Stage<'_> {
-    /// Something happens that the host is not told of.
-    pub(super) fn outside(&mut self, act: Act) {
+    /// Carries out an act that reaches the cloud or a box, and not the host.
+    pub(super) fn act_outside(&mut self, act: Act) {
         match act {
             Act::Launch {
                 who,
@@ -32,7 +33,7 @@ impl Stage<'_> {
             }
             Act::WipeToken => self.wipe_token(),
             Act::NextBoot(boot) => {
-                self.host.world_mut().next_boot(boot);
+                self.host.world_mut().set_next_boot(boot);
                 let event = format!(
                     "will boot the next one so: running after {}, address {} later",
                     boot.pending, boot.address_after
@@ -40,15 +41,15 @@ impl Stage<'_> {
                 self.note("cloud", event);
             }
             Act::Fault(fault) => {
-                self.note("cloud", told_of(&fault));
-                self.host.world_mut().fault(fault);
+                self.note("cloud", announced(&fault));
+                self.host.world_mut().add_fault(fault);
             }
-            Act::Vexed { vexation, begins } => self.vex(&vexation, begins),
-            Act::Tell { who, what } => self.note(&who, what),
+            Act::Trouble { trouble, begins } => self.set_trouble(&trouble, begins),
+            Act::Say { who, text } => self.note(&who, text),
             Act::Ask { .. }
             | Act::Restart { .. }
             | Act::Probe { .. }
-            | Act::Recreate { .. }
+            | Act::Provision { .. }
             | Act::ReadDemand => {}
         }
     }
@@ -62,7 +63,7 @@ impl Stage<'_> {
         }
         let tag = (self.tag.0.as_str(), self.tag.1.as_str());
         self.host.world_mut().launch_elsewhere(&id, tag, boot);
-        self.overlook();
+        self.discard_world_events();
         self.note(who, format!("launches {id} on a path of its own"));
     }
 
@@ -81,13 +82,13 @@ impl Stage<'_> {
                 format!("takes {id} back")
             }
         };
-        self.overlook();
+        self.discard_world_events();
         self.note(who, event);
     }
 
-    fn vex(&mut self, vexation: &Vexation, begins: bool) {
-        let event = match vexation {
-            Vexation::Unanswered(asked) => {
+    fn set_trouble(&mut self, trouble: &QueryTrouble, begins: bool) {
+        let event = match trouble {
+            QueryTrouble::Unanswered(asked) => {
                 let what = match asked {
                     Asked::Pointer => "the pointer",
                     Asked::Instance => "look-ups by id",
@@ -103,11 +104,14 @@ impl Stage<'_> {
                     format!("answers queries of {what} again")
                 }
             }
-            Vexation::Hidden(which) | Vexation::Frozen(which) | Vexation::PartialMetrics(which) => {
-                // What began with one instance ends with that one, whichever is the newest by then.
-                let begun = self.vexed.iter().position(|(what, _)| what == vexation);
+            QueryTrouble::Hidden(which)
+            | QueryTrouble::Frozen(which)
+            | QueryTrouble::PartialMetrics(which) => {
+                // Trouble with `newest` ends for the instance for which it began, even if another
+                // instance is the newest by then.
+                let begun = self.ongoing.iter().position(|(begun, _)| begun == trouble);
                 let known = match begun.filter(|_| !begins) {
-                    Some(at) => Some(self.vexed.remove(at).1),
+                    Some(at) => Some(self.ongoing.remove(at).1),
                     None => self.which(which),
                 };
                 let Some(id) = known else {
@@ -115,42 +119,47 @@ impl Stage<'_> {
                     return;
                 };
                 if begins {
-                    self.vexed.push((vexation.clone(), id.clone()));
+                    self.ongoing.push((trouble.clone(), id.clone()));
                 }
-                self.vex_instance(vexation, &id, begins)
+                self.set_instance_trouble(trouble, &id, begins)
             }
         };
-        self.host.world_mut().trouble(self.trouble.clone());
+        self.host.world_mut().set_trouble(self.trouble.clone());
         self.note("cloud", event);
     }
 
-    fn vex_instance(&mut self, vexation: &Vexation, id: &InstanceId, begins: bool) -> String {
-        match (vexation, begins) {
-            (Vexation::Unanswered(_), _) => String::new(),
-            (Vexation::Hidden(_), true) => {
+    fn set_instance_trouble(
+        &mut self,
+        trouble: &QueryTrouble,
+        id: &InstanceId,
+        begins: bool,
+    ) -> String {
+        match (trouble, begins) {
+            (QueryTrouble::Unanswered(_), _) => String::new(),
+            (QueryTrouble::Hidden(_), true) => {
                 self.trouble.hidden_from_scans.insert(id.clone());
                 format!("hides {id} from scans by tag")
             }
-            (Vexation::Hidden(_), false) => {
+            (QueryTrouble::Hidden(_), false) => {
                 self.trouble.hidden_from_scans.remove(id);
                 format!("shows {id} in scans by tag again")
             }
-            (Vexation::Frozen(_), true) => {
+            (QueryTrouble::Frozen(_), true) => {
                 let one = self.host.world().instances().find(|one| &one.id == id);
                 if let Some(reading) = one.map(SimInstance::reading) {
                     self.trouble.lagging_in_scans.insert(id.clone(), reading);
                 }
                 format!("keeps showing {id} as it is now in scans by tag")
             }
-            (Vexation::Frozen(_), false) => {
+            (QueryTrouble::Frozen(_), false) => {
                 self.trouble.lagging_in_scans.remove(id);
                 format!("shows {id} as it has become in scans by tag")
             }
-            (Vexation::PartialMetrics(_), true) => {
+            (QueryTrouble::PartialMetrics(_), true) => {
                 self.trouble.partial_metrics.insert(id.clone());
                 format!("holds back metrics of {id}")
             }
-            (Vexation::PartialMetrics(_), false) => {
+            (QueryTrouble::PartialMetrics(_), false) => {
                 self.trouble.partial_metrics.remove(id);
                 format!("gives all metrics of {id} again")
             }
@@ -167,9 +176,10 @@ impl Stage<'_> {
         }
     }
 
-    /// What others do is not held against the host.
-    fn overlook(&mut self) {
-        self.host.world_mut().take_happened();
+    /// Drops the world's events of an act by another system, so that the judge does not count them
+    /// as the host's.
+    pub(super) fn discard_world_events(&mut self) {
+        self.host.world_mut().take_events();
     }
 
     fn note(&mut self, who: &str, event: impl Into<String>) {
@@ -177,7 +187,8 @@ impl Stage<'_> {
     }
 }
 
-fn told_of(fault: &Fault) -> String {
+/// The line of the timeline that announces a fault.
+fn announced(fault: &Fault) -> String {
     if fault.carried_out {
         return format!("will lose its reply to the next {}", fault.kind);
     }
@@ -205,7 +216,7 @@ mod tests {
     use crate::world::World;
     use reeve_core::compute::Compute;
 
-    /// No policy is asked in these tests.
+    /// Policies that fail. These tests ask none.
     struct NoPolicies;
 
     impl Policies for NoPolicies {
@@ -224,7 +235,7 @@ mod tests {
         }
     }
 
-    /// A cloud in which A runs, and no host.
+    /// A cloud in which `i-aaaa` runs, without a host.
     fn engine() -> Calm {
         let mut world = World::new(1, incidents::BEGINS);
         world.launch_elsewhere("i-aaaa", incidents::TAG, Boot::instant());
@@ -247,7 +258,7 @@ mod tests {
         Stage::new(setting, host)
     }
 
-    /// The instances that a scan shows, with their states; `None`: it is not answered.
+    /// The instances that a scan shows, with their states; `None`: the scan got an error.
     fn scan(stage: &Stage<'_>) -> Option<Vec<(String, InstanceState)>> {
         let query = Query::Scan {
             compute: Compute::Ec2,
@@ -274,17 +285,17 @@ mod tests {
     }
 
     #[test]
-    fn trouble_with_queries_is_felt_from_its_begin_to_its_end() {
+    fn trouble_changes_queries_from_its_begin_to_its_end() {
         use InstanceState::{Running, Stopping};
-        for (vexation, during, after) in [
-            (Vexation::Unanswered(Asked::Scan), None, seen(Stopping)),
+        for (trouble, during, after) in [
+            (QueryTrouble::Unanswered(Asked::Scan), None, seen(Stopping)),
             (
-                Vexation::Hidden(Which::Newest),
+                QueryTrouble::Hidden(Which::Newest),
                 Some(Vec::new()),
                 seen(Stopping),
             ),
             (
-                Vexation::Frozen(Which::Newest),
+                QueryTrouble::Frozen(Which::Newest),
                 seen(Running),
                 seen(Stopping),
             ),
@@ -292,21 +303,21 @@ mod tests {
             let mut engine = engine();
             let mut stage = stage(&mut engine);
             assert_eq!(scan(&stage), seen(Running));
-            let vexed = |begins| Act::Vexed {
-                vexation: vexation.clone(),
+            let ongoing = |begins| Act::Trouble {
+                trouble: trouble.clone(),
                 begins,
             };
-            stage.outside(vexed(true));
-            // It is none of those that are up by the end; the trouble is still with it.
-            stage.outside(end("someone", Which::Newest, EndedBy::Stop));
-            assert_eq!(scan(&stage), during, "{vexation:?}");
-            stage.outside(vexed(false));
-            assert_eq!(scan(&stage), after, "{vexation:?}");
+            stage.act_outside(ongoing(true));
+            // `i-aaaa` is not up when the trouble ends, and yet the trouble ends for it.
+            stage.act_outside(end("someone", Which::Newest, EndedBy::Stop));
+            assert_eq!(scan(&stage), during, "{trouble:?}");
+            stage.act_outside(ongoing(false));
+            assert_eq!(scan(&stage), after, "{trouble:?}");
         }
         let mut engine = engine();
         let mut stage = stage(&mut engine);
-        stage.outside(Act::Vexed {
-            vexation: Vexation::PartialMetrics(Which::Newest),
+        stage.act_outside(Act::Trouble {
+            trouble: QueryTrouble::PartialMetrics(Which::Newest),
             begins: true,
         });
         assert_eq!(
@@ -316,10 +327,10 @@ mod tests {
     }
 
     #[test]
-    fn what_others_do_changes_the_cloud_and_is_not_held_against_the_host() {
+    fn an_act_of_another_system_changes_the_cloud_and_is_no_harm() {
         let mut engine = engine();
         let mut stage = stage(&mut engine);
-        stage.outside(Act::WritePointer {
+        stage.act_outside(Act::WritePointer {
             who: "someone".to_owned(),
             value: "i-bbbb".to_owned(),
         });
@@ -327,17 +338,17 @@ mod tests {
             stage.host.world().pointer(&incidents::pointer()),
             Some("i-bbbb")
         );
-        stage.outside(end("cloud", Which::Id("i-aaaa".into()), EndedBy::Reclaim));
+        stage.act_outside(end("cloud", Which::Id("i-aaaa".into()), EndedBy::Reclaim));
         assert_eq!(scan(&stage), seen(InstanceState::ShuttingDown));
         stage.judge();
-        assert_eq!((stage.run.harms.len(), stage.run.deeds.len()), (0, 0));
+        assert_eq!((stage.run.harms.len(), stage.run.mutations.len()), (0, 0));
     }
 
     #[test]
-    fn a_fault_befalls_the_next_mutation_of_its_kind() {
+    fn a_fault_fails_the_next_mutation_of_its_kind() {
         let mut engine = engine();
         let mut stage = stage(&mut engine);
-        stage.outside(Act::Fault(Fault {
+        stage.act_outside(Act::Fault(Fault {
             kind: MutationKind::Stop,
             carried_out: false,
             error: CloudErrorKind::Throttled,

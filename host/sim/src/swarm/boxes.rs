@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::options::TAG_KEY;
 use crate::boxes::{SimBox, Software};
 use crate::engine::{ToHost, statement};
-use crate::world::{Happening, What};
+use crate::world::{EventKind, WorldEvent};
 
 /// How long a report of a delivery takes to the store, if it gets there.
 const TOLD_WITHIN: Millis = Millis::from_secs(5);
@@ -52,10 +52,10 @@ struct Waiting {
 
 impl Estate<'_> {
     /// Software begins with the address of its instance, and ends with the instance.
-    pub(super) fn box_follows(&mut self, happening: &Happening) {
-        let id = &happening.id;
-        match happening.what {
-            What::Addressed => {
+    pub(super) fn box_follows(&mut self, event: &WorldEvent) {
+        let id = &event.id;
+        match event.kind {
+            EventKind::Addressed => {
                 let Some(worker) = self.worker_of(id) else {
                     return;
                 };
@@ -68,7 +68,7 @@ impl Estate<'_> {
                     id.clone(),
                     Region::from("us-east-1"),
                     Software::Standard,
-                    happening.at,
+                    event.at,
                 );
                 let one = OneBox {
                     worker,
@@ -79,7 +79,7 @@ impl Estate<'_> {
                 self.boxes.boxes.insert(id.clone(), one);
                 self.wake(id);
             }
-            What::State(state) if state.is_down() => {
+            EventKind::State(state) if state.is_down() => {
                 self.boxes.boxes.remove(id);
             }
             _ => {}
@@ -119,7 +119,7 @@ impl Estate<'_> {
             return;
         }
         let worker = one.worker.clone();
-        if let Some(said) = one.software.speak(self.now) {
+        if let Some(said) = one.software.take_statement(self.now) {
             self.box_says(id, worker, said);
         }
         self.wake(id);
@@ -189,9 +189,9 @@ impl Estate<'_> {
         };
         if one.hangs {
             // It asks again once it runs again.
-            return one.software.unanswered(self.now);
+            return one.software.on_timeout(self.now);
         }
-        if let Some(text) = one.software.hear(self.now, reply) {
+        if let Some(text) = one.software.on_receipt(self.now, reply) {
             self.trace.tell(self.now, "box", || format!("{id} {text}"));
         }
         self.wake(&id);
@@ -209,7 +209,7 @@ impl Estate<'_> {
             .register_unanswered(self.now, &waiting.worker, waiting.since);
         let one = self.boxes.boxes.get_mut(&waiting.instance);
         if let Some(one) = one.filter(|one| one.life == waiting.life) {
-            one.software.unanswered(self.now);
+            one.software.on_timeout(self.now);
             self.wake(&waiting.instance);
         }
     }
@@ -227,7 +227,7 @@ impl Estate<'_> {
     pub(super) fn undone_by(&self, id: &InstanceId) -> usize {
         let at = Instant::from_ms(self.now.as_ms().saturating_sub(TOLD_WITHIN.get()));
         let one = self.boxes.boxes.get(id);
-        one.map_or(0, |one| one.software.undone_since(at))
+        one.map_or(0, |one| one.software.unprocessed_since(at))
     }
 
     fn some_box(&mut self) -> Option<InstanceId> {

@@ -11,7 +11,7 @@ use reeve_core::time::{Instant, Millis};
 use super::buckets::{Api, Buckets};
 use super::chance::{Chance, Stream};
 use super::fault::Fault;
-use crate::world::{Boot, Happening, Trouble, What, World};
+use crate::world::{Boot, EventKind, Trouble, World, WorldEvent};
 
 /// A new instance may be missing from a tag scan for this long, and from a look-up by id for twice
 /// as long.
@@ -64,20 +64,20 @@ impl Clouds {
     }
 
     /// Keeps a reading of each instance that changed.
-    pub(super) fn note(&mut self, happened: &[Happening]) {
-        for happening in happened {
+    pub(super) fn note(&mut self, events: &[WorldEvent]) {
+        for event in events {
             let now = self
                 .world
                 .instances()
-                .find(|instance| instance.id == happening.id);
+                .find(|instance| instance.id == event.id);
             let Some(now) = now.map(|instance| instance.reading()) else {
                 continue;
             };
-            let past = self.past.entry(happening.id.clone()).or_default();
+            let past = self.past.entry(event.id.clone()).or_default();
             if past.len() == PAST_MAX {
                 past.remove(0);
             }
-            past.push((happening.at, now));
+            past.push((event.at, now));
         }
     }
 
@@ -100,7 +100,7 @@ impl Clouds {
                     .filter(|_| chance.happens(Fault::PartialMetrics))
                     .map(|metric| metric.instance.clone());
                 let partial_metrics = partial.collect();
-                self.world.trouble(Trouble {
+                self.world.set_trouble(Trouble {
                     partial_metrics,
                     ..Trouble::default()
                 });
@@ -228,7 +228,7 @@ impl Clouds {
                     true => chance.millis(Stream::Detail, 5_000, 60_000),
                     false => chance.millis(Stream::Detail, 0, 5_000),
                 };
-                self.world.next_boot(Boot {
+                self.world.set_next_boot(Boot {
                     pending,
                     address_after,
                 });
@@ -241,7 +241,7 @@ impl Clouds {
                     true => chance.millis(Stream::Detail, 40_000, slowest),
                     false => chance.millis(Stream::Detail, 5_000, 40_000),
                 };
-                self.world.next_stop(stop);
+                self.world.set_next_stop(stop);
             }
             Mutation::WritePointer { .. } => {}
         }
@@ -336,6 +336,6 @@ fn error(operation: &str, kind: CloudErrorKind, code: &str) -> CloudError {
 }
 
 /// Whether the change begins a life of an instance.
-pub(super) fn begins_life(what: &What) -> bool {
-    matches!(what, What::Launched | What::Started)
+pub(super) fn begins_life(what: &EventKind) -> bool {
+    matches!(what, EventKind::Launched | EventKind::Started)
 }

@@ -174,22 +174,22 @@ impl<'a> Estate<'a> {
 
     /// Takes in what became of the instances.
     pub(super) fn look(&mut self) {
-        let happened = self.clouds.world.take_happened();
-        if happened.is_empty() {
+        let events = self.clouds.world.take_events();
+        if events.is_empty() {
             return;
         }
-        self.clouds.note(&happened);
-        for happening in &happened {
-            self.trace.tell(happening.at, "cloud", || {
-                format!("{} {:?}", happening.id, happening.what)
+        self.clouds.note(&events);
+        for event in &events {
+            self.trace.tell(event.at, "cloud", || {
+                format!("{} {:?}", event.id, event.kind)
             });
-            if begins_life(&happening.what) && self.chance.happens(Fault::DiesBooting) {
+            if begins_life(&event.kind) && self.chance.happens(Fault::DiesBooting) {
                 let after = self.chance.millis(Stream::Detail, 1_000, 15_000);
-                let due = Due::Reclaims(happening.id.clone());
+                let due = Due::Reclaims(event.id.clone());
                 self.queue.put(self.now + after, due);
             }
-            self.checks.happened(happening, &self.clouds.world);
-            self.box_follows(happening);
+            self.checks.happened(event, &self.clouds.world);
+            self.box_follows(event);
         }
     }
 

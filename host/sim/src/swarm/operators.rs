@@ -13,7 +13,7 @@ use super::estate::{BEGINS, Estate};
 use super::fault::Fault;
 use super::options::TAG_KEY;
 use crate::engine::ToHost;
-use crate::world::{Ailment, Boot};
+use crate::world::{Boot, SoftwareFault};
 
 impl Estate<'_> {
     /// Carries out a fault that comes by time.
@@ -204,14 +204,14 @@ impl Estate<'_> {
         let Some(id) = self.some_live_instance() else {
             return;
         };
-        let ailment = [
+        let fault = [
             None,
-            Some(Ailment::Refuses),
-            Some(Ailment::Answers(503)),
-            Some(Ailment::Silent),
-            Some(Ailment::Hangs),
+            Some(SoftwareFault::Refuses),
+            Some(SoftwareFault::Answers(503)),
+            Some(SoftwareFault::Silent),
+            Some(SoftwareFault::Hangs),
         ][self.chance.pick(Stream::Detail, 5)];
-        self.clouds.world.ail(&id, ailment);
+        self.clouds.world.set_software_fault(&id, fault);
     }
 
     /// Makes EC2's status checks of an instance report a problem, or ends that report.
@@ -226,7 +226,7 @@ impl Estate<'_> {
             of(Check::Ok, Check::Impaired),
             of(Check::InsufficientData, Check::Ok),
         ][self.chance.pick(Stream::Detail, 4)];
-        self.clouds.world.check(&id, checks);
+        self.clouds.world.set_status_checks(&id, checks);
     }
 
     /// Cures every instance at the end of the trouble.
@@ -234,8 +234,8 @@ impl Estate<'_> {
         let all = self.clouds.world.instances();
         let all: Vec<_> = all.map(|instance| instance.id.clone()).collect();
         for id in all {
-            self.clouds.world.ail(&id, None);
-            self.clouds.world.check(&id, None);
+            self.clouds.world.set_software_fault(&id, None);
+            self.clouds.world.set_status_checks(&id, None);
         }
     }
 

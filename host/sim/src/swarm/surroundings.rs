@@ -22,7 +22,7 @@ use super::check::Commit;
 use super::due::Due;
 use super::estate::Estate;
 use super::fault::Fault;
-use crate::engine::{Drive as _, InFlight, Life, Sent, SimHost, Surroundings, ToHost, Way};
+use crate::engine::{Drive as _, InFlight, Leg, Life, Sent, SimHost, Surroundings, ToHost};
 use crate::timeline::Entry;
 
 impl Surroundings for Estate<'_> {
@@ -46,11 +46,11 @@ impl Surroundings for Estate<'_> {
         self.options.shared_store
     }
 
-    fn length_of(&mut self, way: Way) -> Millis {
-        let (from_ms, to_ms) = match way {
-            Way::ToCloud => (20, 120),
-            Way::ToStore if self.chance.happens(Fault::SlowStore) => (200, 10_000),
-            Way::ToStore | Way::FromStore => (1, 8),
+    fn latency(&mut self, leg: Leg) -> Millis {
+        let (from_ms, to_ms) = match leg {
+            Leg::ToCloud => (20, 120),
+            Leg::ToStore if self.chance.happens(Fault::SlowStore) => (200, 10_000),
+            Leg::ToStore | Leg::FromStore => (1, 8),
         };
         self.chance.millis(Stream::Latency, from_ms, to_ms)
     }

@@ -9,13 +9,13 @@ use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::time::Millis;
 
-use super::{SimInstance, What, World};
+use super::{EventKind, SimInstance, World};
 
 impl World {
     /// Answers a query at the clock's time.
     ///
     /// # Errors
-    /// The error that [`trouble`](World::trouble) set for this kind of query.
+    /// The error that [`set_trouble`](World::set_trouble) set for this kind of query.
     pub fn query(&self, query: &Query) -> Result<Reading, CloudError> {
         if let Some(error) = self.trouble.error(query) {
             return Err(error);
@@ -77,10 +77,10 @@ impl World {
     ///
     /// # Errors
     /// The errors of EC2 and ECS, for an unknown id, a state that forbids the call, or a token used
-    /// with other parameters. [`fault`](World::fault) may set another error.
+    /// with other parameters. [`add_fault`](World::add_fault) may set another error.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
-        let befalls = |fault: &super::Fault| fault.kind == mutation.kind();
-        let position = self.faults.iter().position(befalls);
+        let applies = |fault: &super::Fault| fault.kind == mutation.kind();
+        let position = self.faults.iter().position(applies);
         if let Some(fault) = position.and_then(|position| self.faults.remove(position)) {
             if fault.carried_out {
                 self.carry_out(mutation)?;
@@ -139,7 +139,7 @@ impl World {
             InstanceState::Stopped => {
                 let boot = self.next_boot.take().unwrap_or(drawn);
                 self.of_kind(compute, OPERATION, id)?.boot(boot, now);
-                self.happen(id, What::Started);
+                self.add_event(id, EventKind::Started);
                 Ok(Outcome::Accepted)
             }
             state => Err(wrong_state(OPERATION, id, state)),
@@ -174,20 +174,20 @@ impl World {
             (_, Ending::Terminate) => {
                 let (by, rest) = (InstanceState::ShuttingDown, InstanceState::Terminated);
                 instance.end(by, rest, after, now);
-                self.happen(id, What::TerminateRequested);
+                self.add_event(id, EventKind::TerminateRequested);
                 Ok(Outcome::Accepted)
             }
             (InstanceState::Pending | InstanceState::Running, Ending::Stop) => {
                 instance.end(InstanceState::Stopping, InstanceState::Stopped, after, now);
-                self.happen(id, What::StopRequested);
+                self.add_event(id, EventKind::StopRequested);
                 Ok(Outcome::Accepted)
             }
             (state, Ending::Stop) => Err(wrong_state(operation, id, state)),
         }
     }
 
-    /// Finds the instance where the call looks: EC2 knows no tasks, and a cluster knows only its
-    /// own.
+    /// Finds an instance as the called service does: EC2 finds no tasks, and a cluster finds only
+    /// its own.
     fn of_kind(
         &mut self,
         compute: &Compute,
@@ -217,7 +217,7 @@ fn not_found(operation: &str, id: &InstanceId) -> CloudError {
     )
 }
 
-/// A task cannot be started again, and so it cannot be stopped for a while either.
+/// The error of a start or stop of a task. ECS can only end a task for good.
 fn no_such_operation(operation: &str, id: &InstanceId) -> CloudError {
     let text = format!("the task {id} can only be ended");
     let code = "InvalidParameterException";

@@ -1,5 +1,5 @@
-//! The simulated metrics: every instance publishes how many requests reached it in each period of
-//! its life, zeros included.
+//! The simulated demand metrics. Every live instance has a sample for each period, zeros included:
+//! the number of requests that reached it.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! How instances answer probes, and what EC2's status checks report of them. An ailment belongs to
-//! one life of an instance, so a restart cures it.
+//! The results of probes, and EC2's status checks. A fault of the software lasts from a launch or
+//! start of the instance to its end at most, so a restart removes the fault.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{SimInstance, World};
 
-/// What is wrong with the software on an instance.
+/// A fault of the software on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ailment {
+pub enum SoftwareFault {
     /// No process listens, so connections are refused.
     Refuses,
     /// Connections are accepted, and every request is answered with this status.
@@ -23,46 +23,48 @@ pub enum Ailment {
     Hangs,
 }
 
-/// The ailments of the software, and the status checks that differ from the usual ones.
+/// The faults of the software, and the status checks that differ from the usual ones. Each key has
+/// the time of the launch or start, so a restart ends both.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ailments {
-    software: BTreeMap<(InstanceId, Instant), Ailment>,
+pub(super) struct HealthFaults {
+    software: BTreeMap<(InstanceId, Instant), SoftwareFault>,
     checks: BTreeMap<(InstanceId, Instant), StatusChecks>,
-    /// Why no probe can leave the host; `None`: probes leave it.
+    /// The reason for which the host can send no probe; `None`: it can.
     untried: Option<String>,
 }
 
 impl World {
-    /// Gives the software of an instance an ailment until its life ends; `None` cures it.
-    pub fn ail(&mut self, id: &InstanceId, ailment: Option<Ailment>) {
+    /// Sets the fault of the software on an instance. The fault lasts until the instance ends or
+    /// `None` removes it.
+    pub fn set_software_fault(&mut self, id: &InstanceId, fault: Option<SoftwareFault>) {
         let Some(life) = self.life(id) else {
             return;
         };
-        match ailment {
-            Some(ailment) => self.ailments.software.insert(life, ailment),
-            None => self.ailments.software.remove(&life),
+        match fault {
+            Some(fault) => self.health_faults.software.insert(life, fault),
+            None => self.health_faults.software.remove(&life),
         };
     }
 
-    /// Makes the status checks of an instance report this until its life ends; `None`: the usual.
-    pub fn check(&mut self, id: &InstanceId, checks: Option<StatusChecks>) {
+    /// Sets the status checks of an instance until it ends; `None`: the usual ones.
+    pub fn set_status_checks(&mut self, id: &InstanceId, checks: Option<StatusChecks>) {
         let Some(life) = self.life(id) else {
             return;
         };
         match checks {
-            Some(checks) => self.ailments.checks.insert(life, checks),
-            None => self.ailments.checks.remove(&life),
+            Some(checks) => self.health_faults.checks.insert(life, checks),
+            None => self.health_faults.checks.remove(&life),
         };
     }
 
-    /// Keeps every probe from leaving the host, for this reason; `None` ends that.
-    pub fn keep_probes_back(&mut self, why: Option<&str>) {
-        self.ailments.untried = why.map(str::to_owned);
+    /// Makes every probe fail on the host, for this reason; `None`: probes are sent again.
+    pub fn block_probes(&mut self, why: Option<&str>) {
+        self.health_faults.untried = why.map(str::to_owned);
     }
 
     /// The result of a probe that arrives now, and whether the probe takes its whole timeout.
     pub fn probe(&self, target: &Target) -> (Probed, bool) {
-        if let Some(why) = &self.ailments.untried {
+        if let Some(why) = &self.health_faults.untried {
             return (Probed::NotTried(why.clone()), false);
         }
         let is_there = |instance: &&SimInstance| {
@@ -77,22 +79,26 @@ impl World {
             return silence;
         };
         let life = (instance.id.clone(), instance.launched_at);
-        match (self.ailments.software.get(&life), &target.ask) {
-            (None | Some(Ailment::Answers(_) | Ailment::Silent), Ask::Tcp) => {
+        match (self.health_faults.software.get(&life), &target.ask) {
+            (None | Some(SoftwareFault::Answers(_) | SoftwareFault::Silent), Ask::Tcp) => {
                 (Probed::Connected, false)
             }
             (None, Ask::Http(_)) => (Probed::Answered(200), false),
-            (Some(Ailment::Answers(status)), Ask::Http(_)) => (Probed::Answered(*status), false),
-            (Some(Ailment::Refuses), _) => (
+            (Some(SoftwareFault::Answers(status)), Ask::Http(_)) => {
+                (Probed::Answered(*status), false)
+            }
+            (Some(SoftwareFault::Refuses), _) => (
                 Probed::Failed("the connection was refused".to_owned()),
                 false,
             ),
-            (Some(Ailment::Hangs), _) | (Some(Ailment::Silent), Ask::Http(_)) => silence,
+            (Some(SoftwareFault::Hangs), _) | (Some(SoftwareFault::Silent), Ask::Http(_)) => {
+                silence
+            }
         }
     }
 
-    /// The status checks of one instance. EC2 shows them for running instances only; `None`: it
-    /// does not run.
+    /// The status checks of one instance; `None`: it is not running. EC2 shows status checks of
+    /// running instances only.
     pub(super) fn status_checks(&self, id: &InstanceId) -> Option<StatusChecks> {
         /// EC2 makes the first checks within minutes of the start.
         const FIRST_CHECKS: Millis = Millis::from_secs(120);
@@ -105,7 +111,7 @@ impl World {
             true => Check::Initializing,
             false => Check::Ok,
         };
-        let found = self.ailments.checks.get(&life).copied();
+        let found = self.health_faults.checks.get(&life).copied();
         Some(found.unwrap_or(StatusChecks {
             instance: usual,
             system: usual,

@@ -8,7 +8,7 @@ use reeve_core::time::{Instant, Millis};
 use super::World;
 use super::calls::error;
 
-/// A launch that was carried out, under its token.
+/// The launch that was carried out with a token.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     /// The mutation that launched it. A replay must be equal.
@@ -19,6 +19,7 @@ pub(super) struct Launch {
 }
 
 impl World {
+    /// Carries out a launch, or replays the launch with the same token.
     pub(super) fn launch(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         let Mutation::Launch {
             source,
@@ -55,8 +56,7 @@ impl World {
         }
     }
 
-    /// Whether the cloud has forgotten the token. EC2 remembers a token for longer than any story
-    /// lasts. ECS forgets it after 24 hours, or an hour after the task's end, when it no longer
+    /// Whether the cloud has forgotten the token. EC2 remembers a token longer than the longest story. ECS forgets it after 24 hours, or an hour after the task's end, when it no longer
     /// shows the task (ECS API reference, "Ensuring idempotency").
     fn is_forgotten(&self, first: &Launch, source: &LaunchSource) -> bool {
         const ECS_REMEMBERS: Millis = Millis::from_secs(24 * 3600);

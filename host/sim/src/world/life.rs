@@ -8,9 +8,9 @@ use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::time::{Instant, Millis};
 
-use super::{Happening, What};
+use super::{EventKind, WorldEvent};
 
-/// How long the steps of a boot take.
+/// The lengths of the steps of a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// From `pending` to `running`.
@@ -20,7 +20,7 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// A boot that takes no time, for instances from before the story begins.
+    /// A boot that takes no time, for instances that exist at the beginning of a story.
     pub fn instant() -> Self {
         Self {
             pending: Millis::ZERO,
@@ -32,22 +32,25 @@ impl Boot {
 /// An instance of the simulated cloud.
 #[derive(Clone, Debug)]
 pub struct SimInstance {
-    /// Its id.
+    /// The id of the instance.
     pub id: InstanceId,
-    /// Its current state.
+    /// The true state. Scans may lag behind it.
     pub state: InstanceState,
-    /// When it entered that state.
+    /// The time at which it entered that state.
     pub state_since: Instant,
     /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
-    /// Its tags.
+    /// The tags that launches and scripts gave it.
     pub tags: BTreeMap<String, String>,
-    /// When it was launched or last started.
+    /// The time of its launch or last start.
     pub launched_at: Instant,
-    /// When requests reached it.
+    /// The times at which requests reached it, oldest first.
     pub invocations: Vec<Instant>,
+    /// Makes its private address.
     number: u32,
+    /// Whether it has its address.
     addressed: bool,
+    /// The changes that are due, earliest first.
     next: Vec<(Instant, Change)>,
 }
 
@@ -94,7 +97,7 @@ impl SimInstance {
         ];
     }
 
-    /// Begins to stop or to terminate: it enters `by` at once, and `rest` after this time.
+    /// Begins to stop or to terminate: it enters `by` at once, and `rest` after `after`.
     pub(super) fn end(
         &mut self,
         by: InstanceState,
@@ -114,24 +117,24 @@ impl SimInstance {
         self.next.clear();
     }
 
-    pub(super) fn advance(&mut self, now: Instant, happened: &mut Vec<Happening>) {
+    pub(super) fn advance(&mut self, now: Instant, events: &mut Vec<WorldEvent>) {
         let due = self.next.iter().take_while(|(at, _)| *at <= now).count();
         for (at, change) in self.next.drain(..due) {
-            let what = match change {
+            let kind = match change {
                 Change::State(state) => {
                     self.state = state;
                     self.state_since = at;
-                    What::State(state)
+                    EventKind::State(state)
                 }
                 Change::Address => {
                     self.addressed = true;
-                    What::Addressed
+                    EventKind::Addressed
                 }
             };
-            happened.push(Happening {
+            events.push(WorldEvent {
                 at,
                 id: self.id.clone(),
-                what,
+                kind,
             });
         }
     }
@@ -149,7 +152,7 @@ impl SimInstance {
         u32::try_from(within.count()).unwrap_or(u32::MAX)
     }
 
-    /// Its private address, once assigned.
+    /// Its private address; `None`: none is assigned.
     pub fn private_ip(&self) -> Option<IpAddr> {
         let [high, low] = u16::try_from(self.number % 65_536)
             .unwrap_or(0)

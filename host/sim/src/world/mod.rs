@@ -1,10 +1,10 @@
 //! The simulated cloud: instances with real lifecycles, tags, pointers and launch tokens, on a
-//! clock that the caller moves. All its random draws come from its seed.
+//! clock that the caller moves. All random draws come from the seed of the world.
 //!
 //! It follows docs/aws-facts.md. An instance is `pending` for a while, then `running`, and gets its
 //! addresses later. A stop takes time. A terminated instance stays visible for an hour. A replayed
 //! launch token returns the first launch's instance. A Fargate task is an instance that cannot be
-//! stopped and started again. Only its cluster shows it, and its token is forgotten with it.
+//! stopped and started again. Only its cluster shows it, and ECS forgets its token with it.
 
 mod calls;
 mod demand;
@@ -17,7 +17,7 @@ mod trouble;
 use std::collections::{BTreeMap, VecDeque};
 
 use draws::Draws;
-pub use health::Ailment;
+pub use health::SoftwareFault;
 use launch::Launch;
 pub use life::{Boot, SimInstance};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
@@ -34,14 +34,18 @@ pub struct World {
     instances: BTreeMap<InstanceId, SimInstance>,
     pointers: BTreeMap<PointerName, String>,
     launches: BTreeMap<LaunchToken, Launch>,
+    /// The number of instances so far, which makes their addresses.
     launched: u32,
+    /// The boot of the next launch or start; `None`: it is drawn.
     next_boot: Option<Boot>,
+    /// The length of the next stop or termination; `None`: it is drawn.
     next_stop: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
-    ailments: health::Ailments,
+    health_faults: health::HealthFaults,
     draws: Draws,
-    happened: Vec<Happening>,
+    /// The events since [`take_events`](World::take_events) was last called, oldest first.
+    events: Vec<WorldEvent>,
 }
 
 /// A failure of one mutation.
@@ -58,27 +62,27 @@ pub struct Fault {
     pub code: &'static str,
 }
 
-/// A change in the cloud that an observer sees.
+/// A change of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happening {
+pub struct WorldEvent {
     /// The time of the change.
     pub at: Instant,
     /// The instance that changed.
     pub id: InstanceId,
-    /// The kind of change.
-    pub what: What,
+    /// The kind of event.
+    pub kind: EventKind,
 }
 
-/// The kind of change of an instance.
+/// The kind of event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// It was launched, by reeve or by another system.
     Launched,
-    /// It was stopped and has been started.
+    /// It was stopped, and reeve or another system started it.
     Started,
-    /// It got a request to stop.
+    /// It was pending or running, and began to stop.
     StopRequested,
-    /// It got a request to terminate.
+    /// It began to terminate.
     TerminateRequested,
     /// It changed its state.
     State(InstanceState),
@@ -99,9 +103,9 @@ impl World {
             next_stop: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
-            ailments: health::Ailments::default(),
+            health_faults: health::HealthFaults::default(),
             draws: Draws::new(seed),
-            happened: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -117,19 +121,19 @@ impl World {
         /// instance"), a stopped task for at least one (ECS API reference, DescribeTasks).
         const TERMINATED_SHOWN: Millis = Millis::from_secs(3600);
         self.now = self.now.max(now);
-        let mut happened = Vec::new();
+        let mut events = Vec::new();
         for instance in self.instances.values_mut() {
-            instance.advance(self.now, &mut happened);
+            instance.advance(self.now, &mut events);
         }
-        happened.sort_by_key(|happening| happening.at);
-        self.happened.extend(happened);
+        events.sort_by_key(|event| event.at);
+        self.events.extend(events);
         self.instances.retain(|_, instance| {
             instance.state != InstanceState::Terminated
                 || self.now.since(instance.state_since) < TERMINATED_SHOWN
         });
     }
 
-    /// When the next instance changes by itself.
+    /// The time of the next change that no call causes, such as the end of a boot.
     pub fn next_change(&self) -> Option<Instant> {
         self.instances
             .values()
@@ -137,24 +141,24 @@ impl World {
             .min()
     }
 
-    /// Takes the changes since the last call, oldest first.
-    pub fn take_happened(&mut self) -> Vec<Happening> {
-        std::mem::take(&mut self.happened)
+    /// Takes the events since the last call, oldest first.
+    pub fn take_events(&mut self) -> Vec<WorldEvent> {
+        std::mem::take(&mut self.events)
     }
 
     /// Sets how the next launched or started instance boots, instead of a draw.
-    pub fn next_boot(&mut self, boot: Boot) {
+    pub fn set_next_boot(&mut self, boot: Boot) {
         self.next_boot = Some(boot);
     }
 
     /// Sets how long the next instance takes to stop or to terminate, instead of a draw.
-    pub fn next_stop(&mut self, length: Millis) {
+    pub fn set_next_stop(&mut self, length: Millis) {
         self.next_stop = Some(length);
     }
 
-    /// Makes one mutation fail. Faults of the same kind apply in the order in which they were
-    /// given.
-    pub fn fault(&mut self, fault: Fault) {
+    /// Makes the next mutation of the fault's kind fail. Faults of the same kind apply in the order
+    /// in which they were added.
+    pub fn add_fault(&mut self, fault: Fault) {
         self.faults.push_back(fault);
     }
 
@@ -166,8 +170,7 @@ impl World {
         id
     }
 
-    /// Adds an instance with further tags that another system launched, with a boot that takes no
-    /// time.
+    /// Adds an instance with further tags that another system launched. Its boot takes no time.
     pub fn launch_tagged(
         &mut self,
         id: &str,
@@ -199,14 +202,14 @@ impl World {
         id
     }
 
-    /// Adds an instance that was stopped before the story begins.
+    /// Adds a stopped instance. Earlier events are dropped.
     pub fn place_stopped(&mut self, id: &str, tag: (&str, &str)) -> InstanceId {
         let id = self.launch_elsewhere(id, tag, Boot::instant());
         self.advance(self.now);
         if let Some(instance) = self.instances.get_mut(&id) {
             instance.place(InstanceState::Stopped, self.now);
         }
-        self.happened.clear();
+        self.events.clear();
         id
     }
 
@@ -242,7 +245,8 @@ impl World {
                 clear_pointer,
             },
         };
-        // An instance that is down already stays as it is.
+        // The call fails for an instance in a state that forbids a stop. The instance stays
+        // unchanged.
         let _ = self.carry_out(&mutation);
     }
 
@@ -266,7 +270,7 @@ impl World {
         self.launches.get(token).map(|launch| &launch.id)
     }
 
-    /// One instance.
+    /// The instance with this id; `None`: the cloud does not show one.
     pub fn instance(&self, id: &InstanceId) -> Option<&SimInstance> {
         self.instances.get(id)
     }
@@ -293,15 +297,15 @@ impl World {
         self.launched += 1;
         let (number, now) = (self.launched, self.now);
         let instance = SimInstance::booting(id.clone(), compute, tags, boot, number, now);
-        self.happen(&id, What::Launched);
+        self.add_event(&id, EventKind::Launched);
         self.instances.insert(id, instance);
     }
 
-    fn happen(&mut self, id: &InstanceId, what: What) {
-        self.happened.push(Happening {
+    fn add_event(&mut self, id: &InstanceId, kind: EventKind) {
+        self.events.push(WorldEvent {
             at: self.now,
             id: id.clone(),
-            what,
+            kind,
         });
     }
 }

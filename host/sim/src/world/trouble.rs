@@ -1,5 +1,5 @@
-//! Trouble with the cloud's responses to queries. Queries change nothing, so trouble lasts until it
-//! is taken back, unlike a [`Fault`](super::Fault) of one mutation.
+//! Trouble with the cloud's responses to queries. Trouble lasts until it is removed, unlike a
+//! [`Fault`](super::Fault), which one mutation uses up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,7 +83,7 @@ impl Trouble {
 
 impl World {
     /// Sets the trouble with queries; the default is none.
-    pub fn trouble(&mut self, trouble: Trouble) {
+    pub fn set_trouble(&mut self, trouble: Trouble) {
         self.trouble = trouble;
     }
 }

@@ -44,7 +44,7 @@ fn a_box_that_registers_before_its_launch_is_answered_gets_in_later() {
         World::new(1, BEGINS),
         Native::sensible(),
     );
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Launch,
         carried_out: true,
         error: CloudErrorKind::Transient,

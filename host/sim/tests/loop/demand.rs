@@ -440,10 +440,10 @@ fn while_the_metric_cannot_be_read_whole_nothing_is_concluded_from_it() {
     ];
     for trouble in troubles {
         let mut rig = measured_b();
-        rig.world.trouble(trouble);
+        rig.world.set_trouble(trouble);
         rig.run(HOUR);
         assert_eq!(rig.count(MutationKind::Stop), 0);
-        rig.world.trouble(Trouble::default());
+        rig.world.set_trouble(Trouble::default());
         rig.run(Millis::from_secs(180));
         assert_eq!(rig.count(MutationKind::Stop), 1, "read again, it is told");
     }

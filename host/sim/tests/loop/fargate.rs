@@ -193,7 +193,7 @@ fn a_policy_that_starts_what_has_ended_is_refused() {
 fn silent(carried_out: bool) -> Rig {
     let mut rig = with_tasks(World::new(1, BEGINS), Native::sensible());
     for _ in 0..400 {
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
             carried_out,
             error: CloudErrorKind::Transient,

@@ -15,7 +15,7 @@ use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::FleetSpec;
 use reeve_core::worker::{HealthStatus, SignalStatus};
-use reeve_sim::world::Ailment;
+use reeve_sim::world::SoftwareFault;
 
 /// The longest time between two probes: a tenth more than 15 s.
 pub(crate) const ROUND: Millis = Millis::new(16_500);
@@ -112,23 +112,23 @@ pub(crate) fn stops(rig: &Rig) -> usize {
 
 #[test]
 fn a_worker_that_hangs_is_restarted_once_and_recovers() {
-    for (ailment, said) in [
-        (Ailment::Hangs, "no answer within 2s"),
-        (Ailment::Silent, "no answer within 2s"),
-        (Ailment::Refuses, "refused"),
-        (Ailment::Answers(500), "HTTP 500"),
+    for (fault, said) in [
+        (SoftwareFault::Hangs, "no answer within 2s"),
+        (SoftwareFault::Silent, "no answer within 2s"),
+        (SoftwareFault::Refuses, "refused"),
+        (SoftwareFault::Answers(500), "HTTP 500"),
     ] {
         let (mut rig, id) = well(http(RestartRule::Any));
-        rig.world.ail(&id, Some(ailment));
+        rig.world.set_software_fault(&id, Some(fault));
         rig.run(HALF_HOUR);
-        assert_eq!(asked(&rig), ["probe-failed"], "{ailment:?}");
+        assert_eq!(asked(&rig), ["probe-failed"], "{fault:?}");
         assert_eq!((stops(&rig), rig.count(MutationKind::Start)), (1, 1));
         let restart = rig.status().restart.unwrap();
         assert_eq!(restart.stage, RestartStage::Done);
         let unhealthy = rig.told(Step::WorkerUnhealthy);
-        assert_eq!(unhealthy.len(), 1, "{ailment:?}");
+        assert_eq!(unhealthy.len(), 1, "{fault:?}");
         assert!(unhealthy[0].text.contains(said), "{}", unhealthy[0].text);
-        assert_eq!(count(&rig, Step::WorkerRecovered), 1, "{ailment:?}");
+        assert_eq!(count(&rig, Step::WorkerRecovered), 1, "{fault:?}");
         assert_eq!(rig.status().condition, "serving");
         let (signal, health) = (signal(&rig, "http"), health(&rig));
         assert_eq!((signal.failures, health.restarts_in_row), (0, 0));
@@ -139,13 +139,14 @@ fn a_worker_that_hangs_is_restarted_once_and_recovers() {
 fn the_third_failure_in_a_row_concludes_and_the_second_does_not() {
     let (mut rig, id) = well(http(RestartRule::Any));
     let fail = |rig: &mut Rig, times: u32| {
-        rig.world.ail(&id, Some(Ailment::Refuses));
+        rig.world
+            .set_software_fault(&id, Some(SoftwareFault::Refuses));
         until_read(rig, "http", times);
         assert_eq!(signal(rig, "http").failures, times);
     };
     for _ in 0..4 {
         fail(&mut rig, 2);
-        rig.world.ail(&id, None);
+        rig.world.set_software_fault(&id, None);
         until_read(&mut rig, "http", 1);
     }
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
@@ -162,17 +163,19 @@ fn the_third_failure_in_a_row_concludes_and_the_second_does_not() {
 #[test]
 fn one_answer_does_not_make_an_unhealthy_worker_well_and_two_in_a_row_do() {
     let (mut rig, id) = well(http(RestartRule::Never));
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     rig.run(MINUTE);
     assert_eq!(rig.status().condition, "unhealthy");
     for _ in 0..3 {
-        rig.world.ail(&id, None);
+        rig.world.set_software_fault(&id, None);
         until_read(&mut rig, "http", 1);
-        rig.world.ail(&id, Some(Ailment::Refuses));
+        rig.world
+            .set_software_fault(&id, Some(SoftwareFault::Refuses));
         until_read(&mut rig, "http", 1);
         assert_eq!(rig.status().condition, "unhealthy");
     }
-    rig.world.ail(&id, None);
+    rig.world.set_software_fault(&id, None);
     until_read(&mut rig, "http", 2);
     assert_eq!(rig.status().condition, "serving");
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 1);
@@ -183,7 +186,7 @@ fn one_answer_does_not_make_an_unhealthy_worker_well_and_two_in_a_row_do() {
 #[test]
 fn what_could_not_be_tried_never_concludes() {
     let (mut rig, _) = well(http(RestartRule::Any));
-    rig.world.keep_probes_back(Some("no file descriptor"));
+    rig.world.block_probes(Some("no file descriptor"));
     rig.run(HALF_HOUR);
     let signal = signal(&rig, "http");
     assert_eq!(
@@ -206,7 +209,8 @@ pub(crate) fn refuses_from_the_boot_on() -> (Rig, InstanceId) {
     rig.ask();
     rig.run(SECOND);
     let id = rig.up().remove(0);
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     while health(&rig).signals.is_empty() {
         rig.run(SECOND);
     }
@@ -227,7 +231,8 @@ fn a_boot_has_its_grace_until_the_first_success() {
 
     let (mut rig, id) = served(fleet(http(RestartRule::Any)));
     until_read(&mut rig, "http", 1);
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     rig.run(MINUTE);
     assert_eq!(asked(&rig), ["probe-failed"], "it was up already");
 }
@@ -240,7 +245,8 @@ fn a_dropped_request_is_repeated_with_the_window_not_with_every_probe() {
     rig.ask();
     rig.run(Millis::from_secs(120));
     let id = rig.up().remove(0);
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     rig.run(MINUTE);
     assert_eq!(asked(&rig).len(), 1);
     rig.run(HALF_HOUR);
@@ -266,7 +272,8 @@ fn a_restart_that_does_not_help_is_asked_for_later_and_later() {
     let mut begun: Vec<Instant> = Vec::new();
     for _ in 0..4 * 3_600 {
         for id in rig.up() {
-            rig.world.ail(&id, Some(Ailment::Refuses));
+            rig.world
+                .set_software_fault(&id, Some(SoftwareFault::Refuses));
         }
         rig.run(SECOND);
         if count(&rig, Step::RestartBegun) > begun.len() {

@@ -43,14 +43,14 @@ fn the_start_of_a_dead_host_is_believed_before_any_reading() {
     let mut rig = starting(2);
     rig.crash(0);
     // The other one has only the reading of before the start.
-    rig.world.trouble(Trouble {
+    rig.world.set_trouble(Trouble {
         unanswered: Asked::ALL.into(),
         ..Trouble::default()
     });
     rig.ask_of(1);
     rig.run(LEASE + LEASE);
     is_taken_for_started(&rig);
-    rig.world.trouble(Trouble::default());
+    rig.world.set_trouble(Trouble::default());
     rig.run(LEASE + LEASE);
     rig.ask_of(1);
     rig.run(Millis::from_secs(120));

@@ -29,16 +29,16 @@ fn mismatch() -> Fault {
 /// One launch was carried out unheard, and every replay is refused.
 fn refused_replays() -> Rig {
     let mut rig = Rig::alone();
-    rig.world.fault(reply_lost());
+    rig.world.add_fault(reply_lost());
     for _ in 0..20 {
-        rig.world.fault(mismatch());
+        rig.world.add_fault(mismatch());
     }
     rig
 }
 
 fn hide_all(rig: &mut Rig) {
     let hidden = rig.world.instances().map(|it| it.id.clone()).collect();
-    rig.world.trouble(Trouble {
+    rig.world.set_trouble(Trouble {
         hidden_from_scans: hidden,
         ..Trouble::default()
     });
@@ -71,7 +71,7 @@ fn scans_that_do_not_show_the_instance_yet_are_followed_by_others() {
     hide_all(&mut rig);
     rig.run(Millis::from_secs(50));
     assert_eq!(rig.world.instances().count(), 1);
-    rig.world.trouble(Trouble::default());
+    rig.world.set_trouble(Trouble::default());
     rig.run(MINUTE);
     let known = rig.core(0).workers().next().unwrap();
     assert!(known.adopted.is_some());
@@ -94,9 +94,9 @@ fn an_instance_that_has_come_and_gone_is_not_waited_for_for_ever() {
 #[test]
 fn the_next_life_finds_the_instance_as_well() {
     let mut rig = Rig::alone();
-    rig.world.fault(reply_lost());
+    rig.world.add_fault(reply_lost());
     for _ in 0..20 {
-        rig.world.fault(mismatch());
+        rig.world.add_fault(mismatch());
     }
     rig.ask();
     rig.run(SECOND);

@@ -202,7 +202,7 @@ fn when_the_budget_is_spent_the_orphan_waits_and_ends_later() {
 fn an_end_that_failed_is_tried_again_after_another_grace() {
     let mut estate = Estate::alone();
     estate.find();
-    estate.rig.world.fault(Fault {
+    estate.rig.world.add_fault(Fault {
         kind: MutationKind::Stop,
         carried_out: false,
         error: CloudErrorKind::Denied,

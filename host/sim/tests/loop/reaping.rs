@@ -149,7 +149,7 @@ fn a_caller_of_another_host_keeps_an_instance_whose_end_failed() {
     let mut rig = Rig::hosts(1);
     rig.ask();
     rig.run(Millis::from_secs(120));
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Stop,
         error: CloudErrorKind::Denied,
         code: "UnauthorizedOperation",
@@ -209,7 +209,7 @@ fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
     // The last one it adopted; or one before, after which it could not write the pointer any more.
     for former in ["i-aaaa", "i-later"] {
         let mut rig = Rig::hosts(1);
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
             error: CloudErrorKind::NoCapacity,
             code: "InsufficientInstanceCapacity",

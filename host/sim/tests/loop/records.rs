@@ -117,7 +117,7 @@ fn a_write_without_a_response_is_found_out_without_a_caller() {
 #[test]
 fn the_next_life_replays_a_launch_whose_response_was_lost_by_its_token() {
     let mut rig = Rig::alone();
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Launch,
         carried_out: true,
         error: CloudErrorKind::Transient,
@@ -225,7 +225,7 @@ fn a_reading_from_before_another_hosts_start_never_counts() {
     let adopted = rig.record().record.adopted.unwrap();
     assert_eq!(adopted.id.as_str(), "i-aaaa");
 
-    rig.world.trouble(Trouble {
+    rig.world.set_trouble(Trouble {
         unanswered: Asked::ALL.into(),
         ..Trouble::default()
     });
@@ -235,7 +235,7 @@ fn a_reading_from_before_another_hosts_start_never_counts() {
         rig.run(SECOND);
         assert_eq!(rig.expect_not_yet_to(asked).code, NotYetCode::Starting);
     }
-    rig.world.trouble(Trouble::default());
+    rig.world.set_trouble(Trouble::default());
     rig.run(Millis::from_secs(30));
     rig.ask_of(1);
     rig.run(SECOND);

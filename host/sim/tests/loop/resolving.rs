@@ -130,7 +130,7 @@ fn a_stopped_instance_is_started_when_nothing_runs_and_served_when_it_is_up() {
 fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
     let mut rig = Rig::alone();
     for _ in 0..3 {
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
             carried_out: true,
             error: CloudErrorKind::Transient,
@@ -167,7 +167,7 @@ fn a_start_whose_response_is_lost_counts_as_done_and_nothing_is_launched() {
         })
     });
     let mut rig = Rig::with_world(stopped_a(), starts_then_launches);
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Start,
         carried_out: true,
         error: CloudErrorKind::Transient,
@@ -185,7 +185,7 @@ fn a_start_whose_response_is_lost_counts_as_done_and_nothing_is_launched() {
 #[test]
 fn a_launch_that_is_refused_for_certain_ends_its_generation() {
     let mut rig = Rig::alone();
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Launch,
         carried_out: false,
         error: CloudErrorKind::NoCapacity,
@@ -290,7 +290,7 @@ fn a_rate_limit_does_not_answer_the_try_before_it() {
         (true, CloudErrorKind::Transient, "RequestTimeout"),
         (false, CloudErrorKind::Throttled, "RequestLimitExceeded"),
     ] {
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
             carried_out,
             error,

@@ -104,7 +104,7 @@ fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
         address_after: MINUTE,
     };
     let mut world = World::new(1, BEGINS);
-    world.next_boot(boot);
+    world.set_next_boot(boot);
     let policies = Native::debouncing(Choice::Go);
     let mut rig = Rig::with_fleet(incidents::fleet(), world, policies);
     rig.ask();
@@ -118,7 +118,7 @@ fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
     rig.expect_served();
     // What never gets an address is dead after all.
     let mut hung = World::new(1, BEGINS);
-    hung.next_boot(Boot {
+    hung.set_next_boot(Boot {
         address_after: HOUR,
         ..boot
     });
@@ -209,7 +209,7 @@ fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
     let id = rig.up().remove(0);
     rig.world.reclaim(&id);
     for _ in 0..5 {
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
             carried_out: false,
             error: CloudErrorKind::Transient,
@@ -316,7 +316,7 @@ fn a_paused_worker_is_not_restarted() {
 fn a_stop_whose_response_is_lost_is_found_out_and_the_restart_continues() {
     for carried_out in [true, false] {
         let mut rig = serving(incidents::fleet(), Native::sensible());
-        rig.world.fault(Fault {
+        rig.world.add_fault(Fault {
             kind: MutationKind::Stop,
             carried_out,
             error: CloudErrorKind::Transient,
@@ -378,7 +378,7 @@ fn a_restart_ends_the_wait_for_an_address() {
         World::new(1, BEGINS),
         Native::sensible(),
     );
-    rig.world.next_boot(Boot {
+    rig.world.set_next_boot(Boot {
         pending: Millis::from_secs(5),
         address_after: Millis::from_secs(600),
     });

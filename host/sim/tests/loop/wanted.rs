@@ -17,7 +17,7 @@ fn wanted(world: World) -> Rig {
 }
 
 fn refuse_a_launch(rig: &mut Rig) {
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         kind: MutationKind::Launch,
         error: CloudErrorKind::NoCapacity,
         code: "InsufficientInstanceCapacity",

@@ -11,7 +11,7 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::engine::Sent;
-use crate::world::{Happening, What, World};
+use crate::world::{EventKind, World, WorldEvent};
 
 /// The instances that reeve launched, by worker and generation, and the launches without a definite
 /// response.
@@ -116,13 +116,13 @@ impl Launches {
 
     pub(super) fn happened(
         &mut self,
-        happening: &Happening,
+        event: &WorldEvent,
         world: &World,
     ) -> Result<(), (WorkerId, String)> {
-        if happening.what != What::Launched {
+        if event.kind != EventKind::Launched {
             return Ok(());
         }
-        let Some(instance) = world.instance(&happening.id) else {
+        let Some(instance) = world.instance(&event.id) else {
             return Ok(());
         };
         let tag = |key: &str| instance.tags.get(key).cloned();
@@ -130,13 +130,13 @@ impl Launches {
             return Ok(());
         };
         let key = (worker.clone(), generation.clone());
-        match self.of.insert(key, happening.id.clone()) {
+        match self.of.insert(key, event.id.clone()) {
             None => Ok(()),
             Some(first) => Err((
                 WorkerId::new(worker),
                 format!(
                     "{} and {first} are both of generation {generation}",
-                    happening.id
+                    event.id
                 ),
             )),
         }

@@ -61,7 +61,7 @@ use super::options::Options;
 use super::people::Asking;
 use super::shelf::Shelf;
 use crate::engine::{Life, Sent};
-use crate::world::{Happening, SimInstance, World};
+use crate::world::{SimInstance, World, WorldEvent};
 
 /// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an
 /// hour.
@@ -156,10 +156,10 @@ impl Checks {
     }
 
     /// Checks a new or changed instance.
-    pub(super) fn happened(&mut self, happening: &Happening, world: &World) {
-        let finding = self.launches.happened(happening, world);
+    pub(super) fn happened(&mut self, event: &WorldEvent, world: &World) {
+        let finding = self.launches.happened(event, world);
         if let Err((worker, text)) = finding {
-            self.settle(happening.at, &worker, Err((Guarantee::G1, text)));
+            self.settle(event.at, &worker, Err((Guarantee::G1, text)));
         }
     }
 

@@ -7,7 +7,7 @@ use reeve_core::health::RestartRule;
 use reeve_core::notice::Step;
 use reeve_core::spec::FleetSpec;
 use reeve_core::token::Token;
-use reeve_sim::world::Ailment;
+use reeve_sim::world::SoftwareFault;
 
 use super::{asked, count, health, http, served, stops, well};
 
@@ -40,7 +40,8 @@ fn at_work() -> (Rig, Token) {
 fn a_busy_lease_holds_a_restart_off_until_it_ends() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.say_and_run(said(Report::Busy(Millis::from_secs(600))));
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     rig.run(Millis::from_secs(590));
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 1, "people hear of it");
     assert_eq!(rig.status().condition, "unhealthy");
@@ -57,7 +58,8 @@ fn work_holds_a_restart_off_only_while_the_box_processes_it() {
     let (mut rig, token) = at_work();
     let id = rig.up().remove(0);
     rig.say_and_run(said(Report::Delivered(100)));
-    rig.world.ail(&id, Some(Ailment::Answers(500)));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Answers(500)));
     // In mid-conversation: one is done every minute.
     for _ in 0..20 {
         rig.say_and_run(report(&token, Report::Processed(1)));
@@ -67,9 +69,10 @@ fn work_holds_a_restart_off_only_while_the_box_processes_it() {
     assert!(health(&rig).restart_held_off.is_some());
     assert_eq!(asked(&rig), Vec::<String>::new());
     // It answers for a while, and then neither answers nor gets anything done.
-    rig.world.ail(&id, None);
+    rig.world.set_software_fault(&id, None);
     minute(&mut rig, &token);
-    rig.world.ail(&id, Some(Ailment::Answers(500)));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Answers(500)));
     for _ in 0..2 {
         minute(&mut rig, &token);
         assert_eq!(asked(&rig), Vec::<String>::new());
@@ -86,7 +89,8 @@ fn work_holds_a_restart_off_only_while_the_box_processes_it() {
 fn unprocessed_deliveries_do_not_keep_a_dead_agent() {
     let (mut rig, token) = at_work();
     let id = rig.up().remove(0);
-    rig.world.ail(&id, Some(Ailment::Answers(500)));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Answers(500)));
     for minutes in 0..8 {
         rig.say_and_run(said(Report::Delivered(1)));
         minute(&mut rig, &token);
@@ -101,7 +105,8 @@ fn a_delivery_since_the_first_failure_holds_a_restart_off() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.say_and_run(said(Report::Delivered(1)));
     rig.run(MINUTE);
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     rig.run(Millis::from_secs(20));
     rig.say_and_run(said(Report::Delivered(1)));
     rig.run(Millis::from_secs(600));
@@ -109,9 +114,10 @@ fn a_delivery_since_the_first_failure_holds_a_restart_off() {
     let held_off = health(&rig).restart_held_off.unwrap();
     assert!(held_off.contains("delivered to it since"), "{held_off}");
     // An answer in between begins the row anew, and no probe has reached it since then.
-    rig.world.ail(&id, None);
+    rig.world.set_software_fault(&id, None);
     rig.run(Millis::from_secs(20));
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     rig.run(MINUTE);
     assert_eq!(asked(&rig), ["probe-failed"]);
 }

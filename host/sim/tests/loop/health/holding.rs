@@ -10,7 +10,7 @@ use reeve_core::id::InstanceId;
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::restart::RestartStage;
-use reeve_sim::world::{Ailment, Boot};
+use reeve_sim::world::{Boot, SoftwareFault};
 
 use super::{
     ROUND, asked, count, health, http, refuses_from_the_boot_on, restart_by_person, signal, stops,
@@ -84,7 +84,8 @@ fn a_thousand_failures_during_a_restart_change_nothing_and_ask_for_nothing() {
 fn no_instance_is_probed_while_a_restart_is_in_flight() {
     let (mut rig, id) = well(http(RestartRule::Any));
     restart_by_person(&mut rig);
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     let mut fleet = rig.core(0).clone();
     let due = Event::from(Timer::Worker(incidents::worker(), WorkerTimer::Probe));
     let effects = fleet.step(rig.now(), due);
@@ -126,7 +127,8 @@ fn a_reading_of_the_former_life_is_dropped_whenever_it_comes() {
 #[test]
 fn an_instance_that_was_started_anew_between_two_looks_begins_anew() {
     let (mut rig, id) = well(http(RestartRule::Any));
-    rig.world.ail(&id, Some(Ailment::Refuses));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Refuses));
     until_read(&mut rig, "http", 2);
     let mut fleet = rig.core(0).clone();
     let worker = fleet.worker(&incidents::worker()).unwrap();
@@ -175,18 +177,19 @@ fn a_host_that_cannot_see_the_cloud_concludes_nothing_until_it_can() {
     use reeve_sim::world::{Asked, Trouble};
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.run(Millis::from_secs(30));
-    rig.world.trouble(Trouble {
+    rig.world.set_trouble(Trouble {
         unanswered: Asked::ALL.into(),
         ..Trouble::default()
     });
     // So that the last good scan is older than the first failure.
     rig.run(Millis::from_secs(2));
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     rig.run(Millis::from_secs(600));
     assert!(signal(&rig, "http").failures > 30);
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
     assert_eq!(asked(&rig), Vec::<String>::new());
-    rig.world.trouble(Trouble::default());
+    rig.world.set_trouble(Trouble::default());
     rig.run(MINUTE);
     assert_eq!(asked(&rig), ["probe-failed"]);
 }
@@ -196,7 +199,8 @@ fn what_is_seen_during_a_pause_is_shown_and_counts_for_nothing_after_it() {
     let (mut rig, id) = well(http(RestartRule::Any));
     let pause = Command::Pause { reason: None };
     rig.give(pause);
-    rig.world.ail(&id, Some(Ailment::Answers(503)));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Answers(503)));
     rig.run(Millis::from_secs(600));
     let found = health(&rig);
     assert_eq!((found.held, found.unhealthy_since), (Some("paused"), None));
@@ -219,9 +223,10 @@ fn a_failure_during_a_pause_only_is_never_told_even_if_one_is_enough() {
     // The pause ends before a probe as well as before a scan.
     for round in 0..10 {
         rig.give(Command::Pause { reason: None });
-        rig.world.ail(&id, Some(Ailment::Answers(503)));
+        rig.world
+            .set_software_fault(&id, Some(SoftwareFault::Answers(503)));
         rig.run(Millis::new(60_000 + 3_700 * round));
-        rig.world.ail(&id, None);
+        rig.world.set_software_fault(&id, None);
         rig.give(Command::Resume);
         rig.run(MINUTE);
     }
@@ -268,7 +273,8 @@ fn next_look(rig: &Rig) -> Instant {
 fn a_failure_of_the_pause_proves_nothing_though_it_is_heard_after_it() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.give(Command::Pause { reason: None });
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     let sent = next_look(&rig);
     rig.run(sent.since(rig.now()) + Millis::new(10));
     rig.give(Command::Resume);
@@ -285,7 +291,7 @@ fn an_instance_without_an_address_is_not_asked() {
     let (mut rig, id) = well(http(RestartRule::Any));
     rig.world.stop_elsewhere(&id);
     rig.run(Millis::from_secs(120));
-    rig.world.next_boot(Boot {
+    rig.world.set_next_boot(Boot {
         pending: SECOND,
         address_after: Millis::from_secs(3_000),
     });

@@ -3,7 +3,7 @@
 use crate::rig::prelude::*;
 use reeve_core::health::RestartRule;
 use reeve_core::notice::Step;
-use reeve_sim::world::{Ailment, Boot};
+use reeve_sim::world::{Boot, SoftwareFault};
 
 use super::{fleet, http};
 
@@ -26,7 +26,7 @@ fn count(rig: &Rig, step: Step) -> usize {
 #[test]
 fn a_restart_that_another_host_runs_is_not_taken_for_a_failure() {
     let mut rig = probing(2);
-    rig.world.next_boot(Boot {
+    rig.world.set_next_boot(Boot {
         pending: Millis::from_secs(40),
         address_after: Millis::from_secs(10),
     });
@@ -52,7 +52,8 @@ fn restarts_that_do_not_help_become_rarer_for_all_hosts_together() {
     for _ in 0..4 * 3_600 {
         for id in rig.launched() {
             let id = id.as_str().into();
-            rig.world.ail(&id, Some(Ailment::Refuses));
+            rig.world
+                .set_software_fault(&id, Some(SoftwareFault::Refuses));
         }
         rig.run(SECOND);
     }
@@ -64,7 +65,8 @@ fn restarts_that_do_not_help_become_rarer_for_all_hosts_together() {
 fn a_worker_that_hangs_is_restarted_once_however_many_hosts_see_it() {
     let mut rig = probing(3);
     let id = rig.launched().remove(0).as_str().into();
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     for _ in 0..900 {
         rig.run(SECOND);
     }

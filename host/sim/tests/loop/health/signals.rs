@@ -9,7 +9,7 @@ use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::spec::FleetSpec;
 use reeve_core::token::Token;
-use reeve_sim::world::{Ailment, Asked, Trouble};
+use reeve_sim::world::{Asked, SoftwareFault, Trouble};
 
 use super::{asked, count, fleet, health, http, served, signal};
 
@@ -68,7 +68,7 @@ fn impaired_checks_are_bad_after_three_scans_and_initializing_ones_say_nothing()
     assert!(first.text.contains("initializing"), "{first:?}");
     rig.run(Millis::from_secs(240));
     assert_eq!(signal(&rig, "status-checks").reading.as_str(), "good");
-    rig.world.check(&id, Some(IMPAIRED));
+    rig.world.set_status_checks(&id, Some(IMPAIRED));
     rig.run(Millis::from_secs(61));
     assert_eq!(asked(&rig), Vec::<String>::new());
     rig.run(Millis::from_secs(30));
@@ -91,14 +91,14 @@ fn checks_without_a_usable_reading_are_unavailable_and_never_conclude() {
         let (mut rig, id) = served(checks_alone(RestartRule::Any));
         rig.run(Millis::from_secs(300));
         match check {
-            Some(check) => rig.world.check(
+            Some(check) => rig.world.set_status_checks(
                 &id,
                 Some(StatusChecks {
                     instance: check,
                     system: check,
                 }),
             ),
-            None => rig.world.trouble(Trouble {
+            None => rig.world.set_trouble(Trouble {
                 unanswered: [Asked::StatusChecks].into(),
                 ..Trouble::default()
             }),
@@ -170,7 +170,8 @@ fn one_bad_signal_restarts_by_any_and_by_all_only_without_a_good_one() {
         (RestartRule::All, 0, 1),
     ] {
         let (mut rig, id, token) = in_health(rule);
-        rig.world.ail(&id, Some(Ailment::Hangs));
+        rig.world
+            .set_software_fault(&id, Some(SoftwareFault::Hangs));
         spoken(&mut rig, &token, 2);
         assert_eq!(asked(&rig).len(), after_one, "{rule:?}");
         let is_told = rule != RestartRule::All;
@@ -178,7 +179,7 @@ fn one_bad_signal_restarts_by_any_and_by_all_only_without_a_good_one() {
         if rule == RestartRule::Any {
             continue;
         }
-        rig.world.check(&id, Some(IMPAIRED));
+        rig.world.set_status_checks(&id, Some(IMPAIRED));
         spoken(&mut rig, &token, 2);
         assert_eq!(asked(&rig).len(), 0, "it speaks: {rule:?}");
         rig.run(Millis::from_secs(180));
@@ -190,11 +191,12 @@ fn one_bad_signal_restarts_by_any_and_by_all_only_without_a_good_one() {
 #[test]
 fn a_signal_that_is_unavailable_does_not_stand_in_the_way_of_all() {
     let (mut rig, id, _) = in_health(RestartRule::All);
-    rig.world.trouble(Trouble {
+    rig.world.set_trouble(Trouble {
         unanswered: [Asked::StatusChecks].into(),
         ..Trouble::default()
     });
-    rig.world.ail(&id, Some(Ailment::Hangs));
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
     rig.run(Millis::from_secs(180));
     assert_eq!(asked(&rig), ["probe-failed"]);
 }
@@ -202,7 +204,7 @@ fn a_signal_that_is_unavailable_does_not_stand_in_the_way_of_all() {
 #[test]
 fn each_signal_keeps_its_own_age() {
     let (mut rig, _, _) = in_health(RestartRule::Never);
-    rig.world.keep_probes_back(Some("no file descriptor"));
+    rig.world.block_probes(Some("no file descriptor"));
     rig.run(MINUTE);
     let (http, checks) = (signal(&rig, "http"), signal(&rig, "status-checks"));
     assert_eq!(http.reading.as_str(), "unavailable");

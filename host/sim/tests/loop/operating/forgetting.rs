@@ -60,7 +60,7 @@ fn the_next_launch_of_a_forgotten_worker_has_a_token_of_its_own() {
 #[test]
 fn forgetting_takes_the_last_failure_away_and_leaves_the_pause() {
     let mut rig = Rig::alone();
-    rig.world.fault(Fault {
+    rig.world.add_fault(Fault {
         error: CloudErrorKind::NoCapacity,
         code: "InsufficientInstanceCapacity",
         ..lost_reply()

@@ -163,7 +163,7 @@ fn a_launch_sent_before_the_pause_ends_and_its_outcome_is_written() {
 fn an_unanswered_launch_is_sent_again_when_the_worker_is_resumed() {
     for restart in [false, true] {
         let mut rig = Rig::alone();
-        rig.world.fault(lost_reply());
+        rig.world.add_fault(lost_reply());
         rig.ask();
         while rig.record().record.intent.is_none() {
             rig.step();

@@ -80,11 +80,11 @@ fn while_the_cloud_does_not_answer_a_look_an_orphan_is_kept() {
         let mut estate = Estate::alone();
         estate.launch_old();
         estate.run_to(GRACE);
-        estate.rig.world.trouble(unanswered([asked]));
+        estate.rig.world.set_trouble(unanswered([asked]));
         estate.run_to(SEEN + GRACE + GRACE);
         assert!(estate.is_up(OLD), "{asked:?}");
         assert_eq!(estate.ended(), [], "{asked:?}");
-        estate.rig.world.trouble(Trouble::default());
+        estate.rig.world.set_trouble(Trouble::default());
         estate.rig.run(SCAN + SECOND);
         assert!(!estate.is_up(OLD), "{asked:?}");
     }
@@ -95,9 +95,9 @@ fn after_an_outage_of_the_cloud_the_grace_begins_anew() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(GRACE);
-    estate.rig.world.trouble(unanswered(Asked::ALL));
+    estate.rig.world.set_trouble(unanswered(Asked::ALL));
     estate.run_to(GRACE + GRACE + SECOND);
-    estate.rig.world.trouble(Trouble::default());
+    estate.rig.world.set_trouble(Trouble::default());
     let back = GRACE + GRACE + SCAN;
     estate.run_to(before(back + GRACE));
     assert!(estate.is_up(OLD));
@@ -110,9 +110,9 @@ fn one_scan_that_fails_does_not_begin_the_grace_anew() {
     let mut estate = Estate::alone();
     estate.launch_old();
     estate.run_to(before(GRACE));
-    estate.rig.world.trouble(unanswered([Asked::Scan]));
+    estate.rig.world.set_trouble(unanswered([Asked::Scan]));
     estate.run_to(GRACE + SECOND);
-    estate.rig.world.trouble(Trouble::default());
+    estate.rig.world.set_trouble(Trouble::default());
     estate.run_to(SEEN + GRACE + SECOND);
     assert!(!estate.is_up(OLD));
 }
@@ -123,9 +123,9 @@ fn one_scan_that_lacks_the_orphan_or_the_adopted_one_begins_the_grace_anew() {
         let mut estate = Estate::alone();
         estate.launch_old();
         estate.run_to(before(GRACE));
-        estate.rig.world.trouble(hidden(missing));
+        estate.rig.world.set_trouble(hidden(missing));
         estate.run_to(GRACE + SECOND);
-        estate.rig.world.trouble(Trouble::default());
+        estate.rig.world.set_trouble(Trouble::default());
         estate.run_to(before(GRACE + SCAN + GRACE));
         assert!(estate.is_up(OLD), "without {missing}");
         estate.run_to(GRACE + SCAN + GRACE + SECOND);
@@ -143,7 +143,7 @@ fn while_scans_lag_behind_the_look_by_id_has_a_say() {
         estate.launch_old();
         estate.run_to(GRACE);
         let trouble = lagging(&estate.rig.world);
-        estate.rig.world.trouble(trouble);
+        estate.rig.world.set_trouble(trouble);
         estate.rig.world.stop_elsewhere(&down.into());
         estate.run_to(LONG);
         assert_eq!(estate.state(down), InstanceState::Stopped);
