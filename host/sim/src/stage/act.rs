@@ -2,6 +2,7 @@
 
 use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
+use reeve_core::time::Millis;
 
 use crate::world::{Asked, Boot, Fault};
 
@@ -68,6 +69,10 @@ pub(crate) enum Act {
     WipeToken,
     /// The next instance that is launched or started boots so.
     NextBoot(Boot),
+    /// The next stop or end of an instance takes so long.
+    NextStop(Millis),
+    /// The next start is accepted, and its instance is `stopped` again after so long.
+    NextFallBack(Millis),
     /// The next mutation of a kind goes wrong.
     Fault(Fault),
     /// Queries go wrong in this way from now on, or do so no more.

@@ -1,11 +1,16 @@
 //! What the host does to the world, held against it: from outside, by the world alone.
 
 use reeve_core::id::InstanceId;
+use reeve_core::time::Millis;
 
 use super::Stage;
 use crate::run::{Harm, Other};
 use crate::timeline::Entry;
 use crate::world::{Happening, What};
+
+/// An instance that has no address so long after its boot began will get none: an address takes
+/// seconds (docs/incidents.md#ip-race), a boot half a minute.
+const STUCK_AFTER: Millis = Millis::from_secs(300);
 
 impl Stage<'_> {
     /// Holds what the host did to the world against it.
@@ -55,9 +60,13 @@ impl Stage<'_> {
                 // One next to the instance that serves is an orphan: ending it is the cure.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
-                (unserved && !is_orphan).then(|| Harm::StoppedUnserved {
+                // One that never comes up serves nobody: ending it is the cure, too.
+                let was_reachable = self.addressed.contains(id);
+                let age = self.now.since(instance.launched_at);
+                let is_stuck = !was_reachable && age >= STUCK_AFTER;
+                (unserved && !is_orphan && !is_stuck).then(|| Harm::StoppedUnserved {
                     instance: id.clone(),
-                    was_reachable: self.addressed.contains(id),
+                    was_reachable,
                     is_the_hosts: self.is_the_hosts(id),
                 })
             }

@@ -37,6 +37,7 @@ pub struct World {
     launched: u32,
     next_boot: Option<Boot>,
     next_stop: Option<Millis>,
+    next_fall_back: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
     ailments: health::Ailments,
@@ -97,6 +98,7 @@ impl World {
             launched: 0,
             next_boot: None,
             next_stop: None,
+            next_fall_back: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
             ailments: health::Ailments::default(),
@@ -150,6 +152,11 @@ impl World {
     /// Sets how long the next instance takes to stop or to terminate, instead of a draw.
     pub fn next_stop(&mut self, length: Millis) {
         self.next_stop = Some(length);
+    }
+
+    /// Makes the next start be accepted, and its instance `stopped` again after this time.
+    pub fn next_fall_back(&mut self, after: Millis) {
+        self.next_fall_back = Some(after);
     }
 
     /// Makes one mutation fail. Faults of the same kind apply in the order in which they were
