@@ -9,6 +9,7 @@ mod adopt;
 mod launch;
 mod lease;
 mod orphan;
+mod overdue;
 mod pause;
 mod permit;
 mod reap;
@@ -24,7 +25,7 @@ pub(crate) use orphan::LOOK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 
-use crate::facts::{OrphanLook, WorkerFacts};
+use crate::facts::{OrphanLook, OverdueLook, WorkerFacts};
 use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
@@ -67,6 +68,9 @@ pub enum Proposal {
     },
     /// End the orphan that this close look is about. No policy asks for it.
     EndOrphan(OrphanLook),
+    /// End the adopted instance that this close look is about, because it does not come up. No
+    /// policy asks for it.
+    EndOverdue(OverdueLook),
 }
 
 /// A proposal to end an instance.
@@ -128,6 +132,7 @@ impl Scene<'_> {
             Proposal::Terminate(reaping) => self.terminate(reaping),
             Proposal::Restart { id, initiator } => self.restart(id, *initiator),
             Proposal::EndOrphan(look) => self.end_orphan(look),
+            Proposal::EndOverdue(look) => self.end_overdue(look),
         }?;
         if self.dry_run {
             return Err(Veto::new(
