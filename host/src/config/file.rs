@@ -249,6 +249,25 @@ section! {
         /// How long "no such id" after a launch counts as "not visible yet". EC2 asks to retry from seconds to
         /// minutes.
         default not_visible_grace_ms: Ms<10_000, 3_600_000> = spec::Limits::default().not_visible_grace;
+        // Below a minute, a common boot would be cut short. A day covers any boot; later the worker
+        // would better be looked at by a person.
+        /// How long an instance may be `pending` before it is ended and another is launched. A boot takes half a
+        /// minute, of bare metal or of a task with a large image about ten.
+        default launch_timeout_ms: Ms<60_000, 86_400_000> = spec::Limits::default().launch_timeout;
+        // Half a minute lets EC2's readings settle. So above for a day.
+        /// How long an instance may run without an address before it is ended. An address takes seconds.
+        default address_timeout_ms: Ms<30_000, 86_400_000> = spec::Limits::default().address_timeout;
+        // Below a minute, a common stop would be given up. So above for a day.
+        /// How long an instance may be `stopping` before another is launched in its place. Stops of bare metal
+        /// have taken about ten minutes.
+        default stopping_timeout_ms: Ms<60_000, 86_400_000> = spec::Limits::default().stopping_timeout;
+        // One failure may be chance. A hundred take days with the pauses between them.
+        /// How many starts in a row may fail before the stopped instance is given up and another is launched.
+        default start_failures_max: Number<u32, 2, 100> = spec::Limits::default().start_failures_max;
+        // Below a minute, the pauses after a failure would count as failing. So above for a day.
+        /// How long starts may keep failing before the next failure gives the stopped instance up, even if there
+        /// were fewer.
+        default start_give_up_ms: Ms<60_000, 86_400_000> = spec::Limits::default().start_give_up;
         // A minute lets EC2's readings settle. A grace shorter than the validity of `serve` verdicts
         // would end instances that another host may still hand out. More than a day of an orphan
         // only costs money.

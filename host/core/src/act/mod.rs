@@ -1,12 +1,14 @@
 //! Acting. [`send`] announces a permitted mutation in the journal and the record, and has it sent;
 //! [`outcome`] takes its outcome in, which may make an instance the worker's own ([`adoption`]). A
 //! launch is replayed with the same token until a definite answer arrives (G1). [`recovery`]
-//! finishes what another life or host began. [`marks`] changes facts that need no change of the
-//! cloud. No function here calls a flow: results are returned.
+//! finishes what another life or host began. [`overdue`] gives up what does not come up. [`marks`]
+//! changes facts that need no change of the cloud. No function here calls a flow: results are
+//! returned.
 
 mod adoption;
 mod marks;
 mod outcome;
+mod overdue;
 mod recovery;
 mod send;
 
@@ -17,5 +19,6 @@ pub(crate) use marks::{
     set_pause, take_draining,
 };
 pub(crate) use outcome::{on_outcome, tell_changes};
+pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};
 pub(crate) use recovery::{count_search, end_left_behind, found_launched, give_up, replay};
 pub(crate) use send::send;

@@ -1,6 +1,7 @@
 //! Takes in the outcomes of mutations.
 
 use super::adoption::{pointer_written, repair_pointer, take};
+use super::overdue::count_failed_start;
 use crate::event::WorkerTimer;
 use crate::facts::observe::Changes;
 use crate::facts::{CYCLING, Facts, Failure, How, InFlight, WorkerFacts};
@@ -166,12 +167,15 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
 }
 
 /// Without a definite answer, the start counts as done on every host until readings after it show
-/// otherwise.
+/// otherwise. A rate limit says nothing about the instance; any other refusal counts against it.
 fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: &CloudError) {
     if !error.kind.is_definite() {
         started(facts, turn, id, Step::LaunchUnanswered);
     }
     failed(facts, turn, error);
+    if error.kind.is_definite() && error.kind != CloudErrorKind::Throttled {
+        count_failed_start(facts, turn, id, &error.to_string());
+    }
 }
 
 /// Adopts a started instance. Readings that may show the state before the start prove nothing for a
@@ -309,8 +313,8 @@ fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, served: bool) {
     }
 }
 
-/// Notes that a launch failed for a reason other than an answer of the provider.
-pub(crate) fn fail_launch(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
+/// Notes that a launch or start failed for a reason other than an answer of the provider.
+pub(crate) fn fail_with(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
     fail(facts, turn, FailureKind::Other, why, None);
 }
 

@@ -1,7 +1,7 @@
 //! Recovery of mutations that an earlier life or another host began, or whose reply was lost.
 
 use super::adoption::write_pointer;
-use super::outcome::{fail_launch, settle, started, take_launched};
+use super::outcome::{fail_with, settle, started, take_launched};
 use super::send::{commit, intent};
 use crate::facts::{Facts, InFlight, Lease, WorkerFacts};
 use crate::guard::Permit;
@@ -108,6 +108,6 @@ pub(crate) fn give_up(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
     facts.change().attempt = None;
     facts.change().in_flight = None;
     facts.change().intent = None;
-    fail_launch(facts, turn, why);
+    fail_with(facts, turn, why);
     settle(facts, turn);
 }

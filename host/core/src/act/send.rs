@@ -15,17 +15,9 @@ use crate::turn::Turn;
 /// pointer writes included: a slow pointer write could name an instance that a later mutation has
 /// ended (G3).
 pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
+    announce(facts, turn, &permit);
     let mutation = permit.mutation();
     let decision = permit.decision();
-    facts.change().in_flight = Some(InFlight {
-        kind: mutation.kind(),
-        instance: mutation.instance().cloned(),
-        decision,
-        since: turn.now,
-        is_ours: true,
-    });
-    facts.change().intent = Some(intent(&permit, turn.now));
-    spend(facts, turn, mutation.kind());
     match mutation {
         Mutation::Launch { .. } => {
             tell_of_refused_registers(facts, turn);
@@ -64,6 +56,31 @@ pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
         Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
     }
     commit(facts, turn, permit);
+}
+
+/// Announces a permitted end and has it sent, unless the worker was in use after `idle_since`.
+pub(super) fn announce_and_commit(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    permit: Permit,
+    idle_since: Instant,
+) {
+    announce(facts, turn, &permit);
+    commit_if(facts, turn, permit, Some(idle_since));
+}
+
+/// Enters the mutation into the facts as the one in flight, and into the ledgers.
+fn announce(facts: &mut Facts, turn: &mut Turn<'_>, permit: &Permit) {
+    let mutation = permit.mutation();
+    facts.change().in_flight = Some(InFlight {
+        kind: mutation.kind(),
+        instance: mutation.instance().cloned(),
+        decision: permit.decision(),
+        since: turn.now,
+        is_ours: true,
+    });
+    facts.change().intent = Some(intent(permit, turn.now));
+    spend(facts, turn, mutation.kind());
 }
 
 /// The instant after which any use keeps an instance.

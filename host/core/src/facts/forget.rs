@@ -35,6 +35,7 @@ impl WorkerFacts {
         self.pointer = None;
         self.scanned_at = None;
         self.last_failure = None;
+        self.failed_starts.clear();
         self.credential = None;
         self.register_error = None;
         self.unfinished_since = None;

@@ -36,9 +36,13 @@ impl WorkerFacts {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
                 // The pointer counts as empty if it names another worker's instance (G9) or a
-                // superseded one. A superseded instance is never adopted again, so a policy
-                // would wait for it forever.
-                Some(Some(id)) if self.is_known_foreign(id) || self.is_superseded(id) => {
+                // superseded one. A superseded instance is never adopted again, so a policy would
+                // wait for it forever. So it would for one that is passed over.
+                Some(Some(id))
+                    if self.is_known_foreign(id)
+                        || self.is_superseded(id)
+                        || self.is_passed_over(id, now) =>
+                {
                     resolve::Pointer::Empty
                 }
                 Some(Some(id)) => resolve::Pointer::Names(id.clone()),
@@ -143,6 +147,7 @@ impl WorkerFacts {
             .newest_first()
             .into_iter()
             .filter(|known| self.owns(&known.instance.id))
+            .filter(|known| !self.is_passed_over(&known.instance.id, now))
             .take(SHOWN_MAX)
             .map(|known| facts(known, now))
             .collect();
@@ -154,7 +159,7 @@ impl WorkerFacts {
         ]
         .into_iter()
         .flatten()
-        .filter(|id| !self.is_known_foreign(id))
+        .filter(|id| !self.is_known_foreign(id) && !self.is_passed_over(id, now))
         {
             if !shown.iter().any(|facts| &facts.id == id) {
                 shown.push(unread(id.clone()));

@@ -1,6 +1,6 @@
 //! One instance: its last reading, and what the host remembers in addition.
 
-use super::Orphan;
+use super::{Orphan, Transit};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
@@ -21,6 +21,9 @@ pub struct KnownInstance {
     pub last_visible: Option<(InstanceState, Instant)>,
     /// When the host first read the instance in its present state.
     pub in_state_since: Instant,
+    /// The state that the instance passes through, and when the first reading was asked for of the
+    /// unbroken row of readings that show it; `None` if the last one shows no such state.
+    pub transit: Option<(Transit, Instant)>,
     /// When this host last handed the instance out; `None` if it never did. See
     /// [`WorkerFacts::handed_out_at`](super::WorkerFacts::handed_out_at).
     pub handed_out: Option<Instant>,
@@ -38,6 +41,7 @@ impl KnownInstance {
     pub fn new(instance: Instance, read_at: Instant) -> Self {
         Self {
             last_visible: visible(instance.state).map(|state| (state, read_at)),
+            transit: Transit::of(&instance).map(|transit| (transit, read_at)),
             instance,
             read_at: Some(read_at),
             in_state_since: read_at,

@@ -10,8 +10,10 @@ mod instance;
 mod life;
 pub mod observe;
 mod orphans;
+mod overdue;
 mod parts;
 mod record;
+mod starts;
 mod status;
 mod work;
 
@@ -22,6 +24,7 @@ pub use instance::KnownInstance;
 use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanCheck};
+pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
 pub use status::{
@@ -40,7 +43,7 @@ use crate::model::restart::{Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
 use crate::model::store::{
-    Credential, Draining, Former, Intent, LastError, Paused, Refresh, Stored,
+    Credential, Draining, FailedStarts, Former, Intent, LastError, Paused, Refresh, Stored,
 };
 use crate::model::time::Instant;
 
@@ -110,6 +113,8 @@ pub struct WorkerFacts {
     pub attempt: Option<LaunchAttempt>,
     /// The last failure of a launch or start; a success clears it.
     pub last_failure: Option<Failure>,
+    /// Starts that failed in a row, by their instance.
+    pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
     /// What the worker's box has registered.
     pub credential: Option<Credential>,
     /// The last register that was refused; a success clears it.
@@ -175,6 +180,7 @@ impl WorkerFacts {
             in_flight: None,
             attempt: None,
             last_failure: None,
+            failed_starts: BTreeMap::new(),
             credential: None,
             register_error: None,
             refreshes: BTreeMap::new(),

@@ -149,6 +149,7 @@ impl WorkerFacts {
 }
 
 fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes: &mut Changes) {
+    known.note_transit(&reading, asked_at);
     let was = known.instance.state;
     let is = reading.state;
     let settling = may_precede_start(is)

@@ -135,6 +135,7 @@ impl WorkerFacts {
             adopted: self.adopted.clone(),
             former: self.former.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
+            failed_starts: self.failed_starts.clone(),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
@@ -198,6 +199,7 @@ impl WorkerFacts {
         self.credential.clone_from(&record.credential);
         self.register_error.clone_from(&record.register_error);
         self.paused.clone_from(&record.paused);
+        self.failed_starts.clone_from(&record.failed_starts);
         self.restart.clone_from(&record.restart);
         self.draining.clone_from(&record.draining);
         if !is_awaited {

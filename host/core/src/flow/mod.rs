@@ -12,6 +12,7 @@
 //! | [`command`] | commands of people and programs, one at a time |
 //! | [`restart`] | ending an instance and bringing it up again, once for all requests in the window |
 //! | [`recover`] | unfinished mutations of an earlier life or another host, and lost replies |
+//! | [`overdue`] | giving up an instance that does not come up or go down, and starts that fail |
 //! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
 //! | [`report`] | registers and reports of boxes and applications |
 //! | [`resolve`] | where the worker is: read, scan, adopt, start, launch, answer |
@@ -26,6 +27,7 @@ mod command;
 mod fold;
 mod health;
 mod orphan;
+mod overdue;
 mod reap;
 mod recover;
 mod report;
@@ -56,6 +58,7 @@ enum Name {
     Command,
     Restart,
     Recover,
+    Overdue,
     Reap,
     Report,
     Resolve,
@@ -65,12 +68,14 @@ enum Name {
 
 /// All flows, in the order in which they are advanced. The order is their precedence: one write of
 /// the record is under way at a time, and the first flow that wants one gets it. Commands come
-/// first, because a pause must hold before anything else begins. Health comes last, because it
+/// first, because a pause must hold before anything else begins. An overdue instance is given up
+/// before a pass or `reap` is asked about a worker that it holds up. Health comes last, because it
 /// concludes from the results of the others.
-const ORDER: [Name; 8] = [
+const ORDER: [Name; 9] = [
     Name::Command,
     Name::Restart,
     Name::Recover,
+    Name::Overdue,
     Name::Reap,
     Name::Report,
     Name::Resolve,
@@ -84,6 +89,7 @@ pub(crate) struct Flows {
     command: command::Commands,
     restart: restart::Restarts,
     recover: recover::Recovery,
+    overdue: overdue::Overdues,
     reap: reap::Reap,
     report: report::Reports,
     resolve: resolve::Resolve,
@@ -167,10 +173,12 @@ impl Flows {
             false => turn.permit(facts, decision, &proposal),
         };
         self.flow(name).judged(facts, turn, judged.as_ref());
-        match judged {
-            Ok(permit) if proposal == Proposal::ReplayLaunch => act::replay(facts, turn, permit),
-            Ok(permit) => act::send(facts, turn, permit),
-            Err(_) => {}
+        if let Ok(permit) = judged {
+            match &proposal {
+                Proposal::ReplayLaunch => act::replay(facts, turn, permit),
+                Proposal::EndOverdue(check) => act::end_overdue(facts, turn, permit, check),
+                _ => act::send(facts, turn, permit),
+            }
         }
         act::note_asking(facts, self.resolve.asking());
     }
@@ -197,6 +205,7 @@ impl Flows {
             &self.command,
             &self.restart,
             &self.recover,
+            &self.overdue,
             &self.reap,
             &self.report,
             &self.resolve,
@@ -212,6 +221,7 @@ impl Flows {
             Name::Command => &mut self.command,
             Name::Restart => &mut self.restart,
             Name::Recover => &mut self.recover,
+            Name::Overdue => &mut self.overdue,
             Name::Reap => &mut self.reap,
             Name::Report => &mut self.report,
             Name::Resolve => &mut self.resolve,

@@ -110,6 +110,7 @@ impl Scene<'_> {
                 format!("{id} is {found}; only a stopped instance can be started"),
             ));
         }
+        self.is_not_given_up(id)?;
         self.provider_is_ready()?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Start)?;
@@ -119,6 +120,22 @@ impl Scene<'_> {
             id: id.clone(),
         };
         Ok(self.grant(self.facts.generation.next(), mutation))
+    }
+
+    /// Refuses a start of an instance whose starts keep failing (V3).
+    fn is_not_given_up(&self, id: &InstanceId) -> Result<(), Veto> {
+        let Some(until) = self.facts.given_up_until(id, self.now) else {
+            return Ok(());
+        };
+        let starts = self.facts.failed_starts.get(id);
+        let count = starts.map_or(0, |starts| starts.count);
+        Err(Veto::new(
+            Rule::StartGivenUp,
+            format!(
+                "{count} starts of {id} in a row failed; the next one is tried in {} at the earliest",
+                until.since(self.now)
+            ),
+        ))
     }
 
     /// G9: refuses an id that a policy made up or copied from another worker.

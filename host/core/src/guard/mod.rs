@@ -9,6 +9,7 @@ mod adopt;
 mod launch;
 mod lease;
 mod orphan;
+mod overdue;
 mod pause;
 mod permit;
 mod reap;
@@ -24,7 +25,7 @@ pub(crate) use orphan::CHECK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 
-use crate::facts::{OrphanCheck, WorkerFacts};
+use crate::facts::{OrphanCheck, OverdueCheck, WorkerFacts};
 use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
@@ -67,6 +68,9 @@ pub enum Proposal {
     },
     /// End the orphan that this check is about. No policy asks for it.
     EndOrphan(OrphanCheck),
+    /// End the adopted instance that this check is about, because it does not come up. No policy
+    /// asks for it.
+    EndOverdue(OverdueCheck),
 }
 
 /// A proposal to end an instance.
@@ -128,6 +132,7 @@ impl Scene<'_> {
             Proposal::Terminate(reaping) => self.terminate(reaping),
             Proposal::Restart { id, initiator } => self.restart(id, *initiator),
             Proposal::EndOrphan(check) => self.end_orphan(check),
+            Proposal::EndOverdue(check) => self.end_overdue(check),
         }?;
         if self.dry_run {
             return Err(Veto::new(

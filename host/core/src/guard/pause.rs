@@ -30,9 +30,8 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::facts::OrphanCheck;
-    use crate::facts::WorkerFacts;
-    use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
+    use crate::facts::{OrphanCheck, OverdueCheck, WorkerFacts};
+    use crate::guard::tests::{NOW, adopt, permitted, refused, scene_with, worker};
     use crate::guard::{Proposal, Reaping};
     use crate::model::id::HostId;
     use crate::model::instance::AddressKind;
@@ -52,12 +51,20 @@ mod tests {
 
     #[test]
     fn every_change_of_the_cloud_is_refused_while_the_worker_is_paused() {
-        let worker = paused();
+        let mut worker = paused();
+        adopt(&mut worker, "i-one");
         let reaping = Reaping {
             id: "i-one".into(),
             reason_code: "orphan".to_owned(),
         };
+        let overdue = OverdueCheck {
+            adopted: worker.adopted.clone().unwrap(),
+            begun: NOW,
+            cloud_asked: None,
+            reading: None,
+        };
         let proposals = [
+            Proposal::EndOverdue(overdue),
             Proposal::Adopt("i-one".into()),
             Proposal::RepairPointer,
             Proposal::Start("i-one".into()),

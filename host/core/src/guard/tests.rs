@@ -65,11 +65,11 @@ pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
     }
 }
 
-pub(super) fn see(worker: &mut WorkerFacts, id: &str, state: InstanceState) {
+pub(crate) fn see(worker: &mut WorkerFacts, id: &str, state: InstanceState) {
     worker.observe_instance(instance(id, state), NOW);
 }
 
-pub(super) fn adopt(worker: &mut WorkerFacts, id: &str) {
+pub(crate) fn adopt(worker: &mut WorkerFacts, id: &str) {
     worker.adopted = Some(Adopted {
         id: id.into(),
         generation: worker.generation,

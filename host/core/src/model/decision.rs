@@ -46,6 +46,6 @@ pub struct Ruling {
     pub since: Instant,
     /// The adopted instance at that time.
     pub adopted: Adopted,
-    /// The reason; its code is the rule's: `orphan`.
+    /// The reason; its code is the rule's: `orphan`, `launch-timed-out` or `address-timed-out`.
     pub reason: Reason,
 }

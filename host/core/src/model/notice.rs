@@ -35,6 +35,14 @@ pub enum Step {
     InstanceLaunched,
     /// A launch certainly failed.
     LaunchFailed,
+    /// An instance was `pending` for too long and is ended.
+    LaunchTimedOut,
+    /// An instance ran without an address for too long and is ended.
+    AddressTimedOut,
+    /// An instance is `stopping` for too long and is not waited for.
+    StopTimedOut,
+    /// Starts of a stopped instance keep failing.
+    StartGivenUp,
     /// A launch was not answered; it will be sent again with the same token.
     LaunchUnanswered,
     /// The caller got an address.
@@ -118,6 +126,10 @@ impl Step {
             Self::AddressPending => "address_pending",
             Self::InstanceLaunched => "instance_launched",
             Self::LaunchFailed => "launch_failed",
+            Self::LaunchTimedOut => "launch_timed_out",
+            Self::AddressTimedOut => "address_timed_out",
+            Self::StopTimedOut => "stop_timed_out",
+            Self::StartGivenUp => "start_given_up",
             Self::LaunchUnanswered => "launch_unanswered",
             Self::ResolveServed => "resolve_served",
             Self::ResolveTurnedAway => "resolve_turned_away",
@@ -193,6 +205,10 @@ impl Step {
             | Self::BoxRefused
             | Self::LaunchAfterRefusedRegister => Level::Warning,
             Self::LaunchFailed
+            | Self::LaunchTimedOut
+            | Self::AddressTimedOut
+            | Self::StopTimedOut
+            | Self::StartGivenUp
             | Self::WorkerCycling
             | Self::PolicyFailed
             | Self::BoxAlarm

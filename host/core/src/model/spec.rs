@@ -173,6 +173,22 @@ pub struct Limits {
     /// How long "no such id" after a launch counts as "not visible yet". 5 minutes: EC2 asks to
     /// retry "from seconds to minutes" (developer guide, "Eventual consistency").
     pub not_visible_grace: Millis,
+    /// How long an instance may be `pending` before the host ends it. 15 minutes: as long as
+    /// Karpenter lets a node take to register. A boot takes half a minute, of bare metal or of a
+    /// task with a large image about ten minutes.
+    pub launch_timeout: Millis,
+    /// How long an instance may run without an address before the host ends it. 5 minutes: an
+    /// address takes 1 to 5 s (docs/incidents.md#ip-race).
+    pub address_timeout: Millis,
+    /// How long an instance may be `stopping` before another is launched in its place. 20 minutes:
+    /// stops of bare metal have taken about ten (public reports).
+    pub stopping_timeout: Millis,
+    /// How many starts in a row may fail before the host gives the stopped instance up. 3: two may
+    /// be chance.
+    pub start_failures_max: u32,
+    /// How long starts may keep failing before the next failure gives the stopped instance up, even
+    /// if there were fewer. 15 minutes: as long as a launch may take.
+    pub start_give_up: Millis,
     /// How long every scan must have shown an orphan before the host ends it (G2). 10 minutes: a
     /// host hands out an address for at most that long without asking again, so every caller that
     /// got the orphan's address has since got another. The time also covers EC2's eventual
@@ -203,6 +219,11 @@ impl Default for Limits {
             pass_max: Millis::from_secs(5),
             idle_min: Millis::from_secs(600),
             not_visible_grace: Millis::from_secs(300),
+            launch_timeout: Millis::from_secs(900),
+            address_timeout: Millis::from_secs(300),
+            stopping_timeout: Millis::from_secs(1_200),
+            start_failures_max: 3,
+            start_give_up: Millis::from_secs(900),
             orphan_grace: Millis::from_secs(600),
             unresponsive_after: Millis::from_secs(300),
             drain: Millis::from_secs(30),

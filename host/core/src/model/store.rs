@@ -24,8 +24,8 @@ use crate::model::id::{Version, WorkerId};
 use crate::model::time::Instant;
 
 pub use record::{
-    Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase,
-    Replaced, WorkerRecord,
+    Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, Offered, Paused,
+    Phase, Replaced, WorkerRecord,
 };
 
 /// A record as read from the store.

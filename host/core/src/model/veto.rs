@@ -63,6 +63,8 @@ pub enum Rule {
     /// docs/incidents.md#stale-pointer: the worker's instances go down without ever serving, so the
     /// next one is delayed.
     Cycling,
+    /// Starts of the stopped instance keep failing, and the next try is later.
+    StartGivenUp,
     /// The pool has nothing to launch from.
     NoLaunchTemplate,
     /// docs/incidents.md#stale-pointer: the instance was never handed out, so no caller could use
@@ -98,6 +100,8 @@ pub enum Rule {
     SourcesDisagree,
     /// G3: the pointer names the orphan, so the pointer is repaired first.
     PointerNamesIt,
+    /// The readings do not show that the instance is overdue.
+    NotOverdue,
     /// Serving is not a mutation.
     NotAMutation,
     /// An operator has paused the worker.
@@ -130,6 +134,7 @@ impl Rule {
             Self::BudgetSpent => "budget-spent",
             Self::ProviderBacksOff => "provider-backs-off",
             Self::Cycling => "cycling",
+            Self::StartGivenUp => "start-given-up",
             Self::NoLaunchTemplate => "no-launch-template",
             Self::NeverHandedOut => "never-handed-out",
             Self::RecentActivity => "recent-activity",
@@ -147,6 +152,7 @@ impl Rule {
             Self::OrphanGrace => "orphan-grace",
             Self::SourcesDisagree => "sources-disagree",
             Self::PointerNamesIt => "pointer-names-it",
+            Self::NotOverdue => "not-overdue",
             Self::NotAMutation => "not-a-mutation",
             Self::Paused => "paused",
             Self::DryRun => "dry-run",

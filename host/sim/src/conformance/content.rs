@@ -12,8 +12,8 @@ use reeve_core::point::reap::Choice;
 use reeve_core::ports::Store;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, Draining, Former, How, Intent, LastError, Offered, Paused, Phase, Refresh,
-    Replaced, WorkerRecord,
+    Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, Offered, Paused,
+    Phase, Refresh, Replaced, WorkerRecord,
 };
 use reeve_core::time::Instant;
 use reeve_core::token::SecretHash;
@@ -199,6 +199,15 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             at: Instant::from_ms(0),
             count: u32::MAX,
         }),
+        failed_starts: BTreeMap::from([(
+            InstanceId::from("i-0123456789abcdef0"),
+            FailedStarts {
+                count: u32::MAX,
+                since: Instant::from_ms(u64::MAX - 20),
+                given_up_until: Some(Instant::from_ms(u64::MAX - 21)),
+                fell_back: Some(Instant::from_ms(u64::MAX - 22)),
+            },
+        )]),
         credential: Some(Credential {
             instance: InstanceId::from("i-0123456789abcdef0"),
             generation: Generation::new(u64::MAX - 7),

@@ -94,6 +94,10 @@ impl Notes {
                 | Step::InstanceAdoptedByPointer
                 | Step::PointerWritten
                 | Step::InstanceUnusable
+                | Step::LaunchTimedOut
+                | Step::AddressTimedOut
+                | Step::StopTimedOut
+                | Step::StartGivenUp
                 | Step::WorkerCycling
                 | Step::WorkerUnhealthy
                 | Step::WorkerRecovered

@@ -1,6 +1,7 @@
 //! The lines of a story about the cloud: its acts, faults of mutations, and trouble with queries.
 
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::time::Millis;
 
 use super::story::{BOOT, StoryLine, boots, which};
 use super::words::{Line, ScriptError};
@@ -13,6 +14,8 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
     enum Verb {
         Reclaims,
         Boots,
+        Stops,
+        Drops,
         Refuses,
         Loses,
         Answers,
@@ -23,6 +26,8 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
     let verbs = [
         ("reclaims", Verb::Reclaims),
         ("boots", Verb::Boots),
+        ("stops", Verb::Stops),
+        ("drops", Verb::Drops),
         ("refuses", Verb::Refuses),
         ("loses", Verb::Loses),
         ("answers", Verb::Answers),
@@ -39,6 +44,8 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
             }));
         }
         Verb::Boots => return next_boot(line),
+        Verb::Stops => return next_stop(line),
+        Verb::Drops => return next_fall_back(line),
         Verb::Refuses => return refuses(line),
         Verb::Loses => return loses(line),
         Verb::Answers => {
@@ -78,6 +85,29 @@ fn next_boot(line: &mut Line) -> Result<StoryLine, ScriptError> {
         boots(line, &mut boot, accepted)?;
     }
     Ok(StoryLine::Act(Act::NextBoot(boot)))
+}
+
+/// Reads `the next one, after 40m`.
+fn next_stop(line: &mut Line) -> Result<StoryLine, ScriptError> {
+    the_next(line)?;
+    line.expect("one")?;
+    Ok(StoryLine::Act(Act::NextStop(after(line)?)))
+}
+
+/// Reads `the next start, after 3s`.
+fn next_fall_back(line: &mut Line) -> Result<StoryLine, ScriptError> {
+    the_next(line)?;
+    line.expect("start")?;
+    Ok(StoryLine::Act(Act::NextFallBack(after(line)?)))
+}
+
+/// Reads `, after LENGTH`.
+fn after(line: &mut Line) -> Result<Millis, ScriptError> {
+    if !line.has_clause() {
+        return Err(line.expected("`, after LENGTH`"));
+    }
+    line.expect("after")?;
+    line.length()
 }
 
 /// Reads `the next launch, no-capacity`. The error has the code that EC2 returns in that case.

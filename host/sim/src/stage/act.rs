@@ -2,6 +2,7 @@
 
 use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
+use reeve_core::time::Millis;
 
 use crate::world::{Asked, Boot, Fault};
 
@@ -55,6 +56,10 @@ pub(crate) enum Act {
     WipeToken,
     /// Sets how the next launched or started instance boots.
     NextBoot(Boot),
+    /// Sets how long the next stop or end of an instance takes.
+    NextStop(Millis),
+    /// Makes the next start be accepted, and its instance `stopped` again after this time.
+    NextFallBack(Millis),
     /// Makes the next mutation of the fault's kind fail.
     Fault(Fault),
     /// Begins or ends trouble with queries.

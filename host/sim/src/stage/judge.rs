@@ -2,11 +2,16 @@
 //! of the host.
 
 use reeve_core::id::InstanceId;
+use reeve_core::time::Millis;
 
 use super::Stage;
 use crate::run::{Harm, Other};
 use crate::timeline::Entry;
 use crate::world::{EventKind, WorldEvent};
+
+/// An instance that has no address so long after its boot began will get none: an address takes
+/// seconds (docs/incidents.md#ip-race), a boot half a minute.
+const STUCK_AFTER: Millis = Millis::from_secs(300);
 
 impl Stage<'_> {
     /// Judges the events since the last call. All of them are mutations by the host, because
@@ -59,9 +64,13 @@ impl Stage<'_> {
                 // it.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
-                (unserved && !is_orphan).then(|| Harm::StoppedUnserved {
+                // One that never comes up serves nobody: ending it is the cure, too.
+                let was_reachable = self.addressed.contains(id);
+                let age = self.now.since(instance.launched_at);
+                let is_stuck = !was_reachable && age >= STUCK_AFTER;
+                (unserved && !is_orphan && !is_stuck).then(|| Harm::StoppedUnserved {
                     instance: id.clone(),
-                    was_reachable: self.addressed.contains(id),
+                    was_reachable,
                     is_the_hosts: self.is_the_hosts(id),
                 })
             }

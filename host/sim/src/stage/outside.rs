@@ -40,6 +40,15 @@ impl Stage<'_> {
                 );
                 self.note("cloud", event);
             }
+            Act::NextStop(length) => {
+                self.host.world_mut().set_next_stop(length);
+                self.note("cloud", format!("will take {length} for the next stop"));
+            }
+            Act::NextFallBack(after) => {
+                self.host.world_mut().set_next_fall_back(after);
+                let event = format!("will accept the next start, and drop it after {after}");
+                self.note("cloud", event);
+            }
             Act::Fault(fault) => {
                 self.note("cloud", announced(&fault));
                 self.host.world_mut().add_fault(fault);

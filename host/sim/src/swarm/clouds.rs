@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::id::InstanceId;
-use reeve_core::instance::Instance;
+use reeve_core::instance::{Instance, TAG_FLEET};
 use reeve_core::time::{Instant, Millis};
 
 use super::buckets::{Api, Buckets};
@@ -18,6 +18,8 @@ use crate::world::{Boot, EventKind, Trouble, World, WorldEvent};
 const FRESH: Millis = Millis::from_secs(60);
 /// The age of the oldest reading.
 const LAG_MS_MAX: u64 = 10_000;
+/// Longer than any run.
+const FOREVER: Millis = Millis::from_secs(1_000_000);
 /// Readings kept of each instance: more than change within the longest lag.
 const PAST_MAX: usize = 12;
 
@@ -220,11 +222,29 @@ impl Clouds {
             Mutation::Launch { .. } | Mutation::Start { .. } => {
                 let slow = chance.happens(Fault::SlowBoot);
                 let late = chance.happens(Fault::LateAddress);
+                // Only what the host may terminate gets stuck: the rest is left to people.
+                let is_ours = match mutation {
+                    Mutation::Start { id, .. } => self
+                        .world
+                        .instance(id)
+                        .is_some_and(|instance| instance.tags.contains_key(TAG_FLEET)),
+                    _ => true,
+                };
+                let stuck = chance.happens(Fault::StuckPending) && is_ours;
+                let never = chance.happens(Fault::NoAddressEver) && is_ours;
+                if matches!(mutation, Mutation::Start { .. })
+                    && chance.happens(Fault::StartFallsBack)
+                {
+                    let after = chance.millis(Stream::Detail, 1_000, 60_000);
+                    self.world.set_next_fall_back(after);
+                }
                 let pending = match slow {
+                    _ if stuck => FOREVER,
                     true => chance.millis(Stream::Detail, 20_000, 180_000),
                     false => chance.millis(Stream::Detail, 12_000, 20_000),
                 };
                 let address_after = match late {
+                    _ if never => FOREVER,
                     true => chance.millis(Stream::Detail, 5_000, 60_000),
                     false => chance.millis(Stream::Detail, 0, 5_000),
                 };
@@ -237,7 +257,10 @@ impl Clouds {
                 let slow = chance.happens(Fault::SlowStop);
                 // A container has two minutes at the most (ECS task definition, `stopTimeout`).
                 let slowest = if compute.is_ec2() { 1_200_000 } else { 120_000 };
+                let is_stop = matches!(mutation, Mutation::Stop { .. });
+                let stuck = is_stop && chance.happens(Fault::StuckStopping);
                 let stop = match slow {
+                    _ if stuck => FOREVER,
                     true => chance.millis(Stream::Detail, 40_000, slowest),
                     false => chance.millis(Stream::Detail, 5_000, 40_000),
                 };

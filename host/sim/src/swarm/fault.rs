@@ -56,6 +56,14 @@ pub enum Fault {
     DiesBooting,
     /// A stop takes up to 20 minutes.
     SlowStop,
+    /// A boot of an instance that reeve launched never leaves `pending`.
+    StuckPending,
+    /// An instance that reeve launched runs and never gets an address.
+    NoAddressEver,
+    /// The cloud accepts a start, and the instance is `stopped` again within a minute.
+    StartFallsBack,
+    /// A stop never leaves `stopping`.
+    StuckStopping,
     /// The provider reclaims an instance two minutes after the notice.
     ReclaimedWithNotice,
     /// The provider reclaims an instance without a notice.
@@ -175,6 +183,10 @@ impl Fault {
         Self::SlowBoot,
         Self::DiesBooting,
         Self::SlowStop,
+        Self::StuckPending,
+        Self::NoAddressEver,
+        Self::StartFallsBack,
+        Self::StuckStopping,
         Self::ReclaimedWithNotice,
         Self::ReclaimedWithoutNotice,
         Self::LaunchedElsewhere,
@@ -211,7 +223,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 55;
+    pub const COUNT: usize = 59;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -247,6 +259,8 @@ impl Fault {
             Self::SlowBoot => PerMillion(200_000),
             Self::DiesBooting => PerMillion(150_000),
             Self::SlowStop => PerMillion(150_000),
+            Self::StuckPending | Self::NoAddressEver | Self::StuckStopping => PerMillion(60_000),
+            Self::StartFallsBack => PerMillion(250_000),
             Self::ReclaimedWithNotice | Self::ReclaimedWithoutNotice => EverySecs(1_300),
             Self::LaunchedElsewhere => EverySecs(1_100),
             Self::StoppedElsewhere => EverySecs(1_300),
@@ -307,6 +321,10 @@ impl Fault {
             Self::SlowBoot => "slow-boot",
             Self::DiesBooting => "dies-booting",
             Self::SlowStop => "slow-stop",
+            Self::StuckPending => "stuck-pending",
+            Self::NoAddressEver => "no-address-ever",
+            Self::StartFallsBack => "start-falls-back",
+            Self::StuckStopping => "stuck-stopping",
             Self::ReclaimedWithNotice => "reclaimed-with-notice",
             Self::ReclaimedWithoutNotice => "reclaimed-without-notice",
             Self::LaunchedElsewhere => "launched-elsewhere",

@@ -46,7 +46,7 @@ use reeve_core::time::Millis;
 
 pub use check::{Guarantee, Violation};
 pub use fault::Fault;
-pub use options::{Options, PoolOptions};
+pub use options::{Options, Patience, PoolOptions};
 pub use shrink::{Smallest, shrink};
 
 use crate::timeline::Entry;

@@ -24,6 +24,8 @@ const CLUSTER: &str = "swarm";
 /// The random stream for a pool's compute and health. The world's streams have lower numbers, the
 /// faults' streams higher ones.
 const COMPUTE_AND_HEALTH: u64 = 50;
+/// The random stream for a pool's patience.
+const PATIENCE: u64 = 51;
 
 /// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +78,41 @@ pub struct PoolOptions {
     pub drain: Millis,
     /// How long an orphan is left alone.
     pub orphan_grace: Millis,
+    /// How long an instance may take to pass through a state, and how often a start may fail.
+    pub patience: Patience,
     /// How long programs' restarts are dropped after one began.
     pub restart_window: Millis,
     /// The launches, starts and stops that a worker may spend in a window.
     pub budget: Budget,
+}
+
+/// How long a pool's instances may take to pass through a state, and how often a start may fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// How long an instance may be `pending`.
+    pub launch: Millis,
+    /// How long an instance may run without an address.
+    pub address: Millis,
+    /// How long an instance may be `stopping`.
+    pub stopping: Millis,
+    /// How many starts in a row may fail.
+    pub start_failures: u32,
+    /// How long starts may keep failing.
+    pub start_give_up: Millis,
+}
+
+impl Patience {
+    /// The bounds are longer than the slow boots and late addresses of a world, and at times
+    /// shorter than its slow stops.
+    fn draw(between: &mut impl FnMut(u64, u64) -> u64) -> Self {
+        Self {
+            launch: Millis::from_secs(60 * between(4, 15)),
+            address: Millis::from_secs(60 * between(2, 5)),
+            stopping: Millis::from_secs(60 * between(5, 25)),
+            start_failures: between(2, 4) as u32,
+            start_give_up: Millis::from_secs(60 * between(5, 15)),
+        }
+    }
 }
 
 impl Options {
@@ -120,6 +153,12 @@ impl Options {
                 pool.wish = Wish::Running;
             }
             pool.heartbeats_are_use = pool.boxes && between(0, 2) == 0;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(PATIENCE);
+        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        for pool in &mut pools {
+            pool.patience = Patience::draw(&mut between);
         }
         Self {
             seed,
@@ -185,6 +224,7 @@ impl PoolOptions {
             idle_min: Millis::from_secs(60 * between(1, 10)),
             drain: Millis::from_secs(between(0, 40)),
             orphan_grace: Millis::from_secs(60 * between(1, 10)),
+            patience: Patience::default(),
             restart_window: Millis::from_secs(between(20, 90)),
             budget: Budget {
                 launches: between(2, 8) as u32,
@@ -229,6 +269,11 @@ impl PoolOptions {
                 idle_min: self.idle_min,
                 drain: self.drain,
                 orphan_grace: self.orphan_grace,
+                launch_timeout: self.patience.launch,
+                address_timeout: self.patience.address,
+                stopping_timeout: self.patience.stopping,
+                start_failures_max: self.patience.start_failures,
+                start_give_up: self.patience.start_give_up,
                 restart_window: self.restart_window,
                 worker_budget: self.budget,
                 ..Limits::default()

@@ -138,7 +138,12 @@ impl World {
             InstanceState::Pending | InstanceState::Running => Ok(Outcome::Accepted),
             InstanceState::Stopped => {
                 let boot = self.next_boot.take().unwrap_or(drawn);
-                self.of_kind(compute, OPERATION, id)?.boot(boot, now);
+                let fall_back = self.next_fall_back.take();
+                let instance = self.of_kind(compute, OPERATION, id)?;
+                instance.boot(boot, now);
+                if let Some(after) = fall_back {
+                    instance.fall_back(after, now);
+                }
                 self.add_event(id, EventKind::Started);
                 Ok(Outcome::Accepted)
             }

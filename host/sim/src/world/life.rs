@@ -97,6 +97,11 @@ impl SimInstance {
         ];
     }
 
+    /// Makes the boot that has just begun end in `stopped` after this time.
+    pub(super) fn fall_back(&mut self, after: Millis, now: Instant) {
+        self.next = vec![(now + after, Change::State(InstanceState::Stopped))];
+    }
+
     /// Begins to stop or to terminate: it enters `by` at once, and `rest` after `after`.
     pub(super) fn end(
         &mut self,

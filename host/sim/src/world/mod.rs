@@ -40,6 +40,8 @@ pub struct World {
     next_boot: Option<Boot>,
     /// The length of the next stop or termination; `None`: it is drawn.
     next_stop: Option<Millis>,
+    /// How long after the next start its instance is `stopped` again; `None`: it comes up.
+    next_fall_back: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
     health_faults: health::HealthFaults,
@@ -101,6 +103,7 @@ impl World {
             launched: 0,
             next_boot: None,
             next_stop: None,
+            next_fall_back: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
             health_faults: health::HealthFaults::default(),
@@ -154,6 +157,11 @@ impl World {
     /// Sets how long the next instance takes to stop or to terminate, instead of a draw.
     pub fn set_next_stop(&mut self, length: Millis) {
         self.next_stop = Some(length);
+    }
+
+    /// Makes the next start be accepted, and its instance `stopped` again after this time.
+    pub fn set_next_fall_back(&mut self, after: Millis) {
+        self.next_fall_back = Some(after);
     }
 
     /// Makes the next mutation of the fault's kind fail. Faults of the same kind apply in the order

@@ -20,6 +20,7 @@ mod left_behind;
 mod lost_launch;
 mod operating;
 mod orphans;
+mod overdue;
 mod pointers;
 mod reaping;
 mod records;

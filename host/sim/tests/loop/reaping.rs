@@ -189,7 +189,11 @@ fn a_caller_without_an_address_counts_as_demand() {
     world.launch_elsewhere("i-bbbb", TAG, boot);
     world.place_pointer(&incidents::pointer(), "i-bbbb");
     world.advance(BEGINS);
-    let mut rig = Rig::with_world(world, Native::sensible());
+    let mut spec = incidents::fleet();
+    for pool in spec.pools.values_mut() {
+        pool.limits.address_timeout = Millis::from_secs(100_000);
+    }
+    let mut rig = Rig::with_fleet(spec, world, Native::sensible());
     for _ in 0..20 {
         let answer = rig.ask_and_run(MINUTE);
         assert!(matches!(answer, Resolution::NotYet(_)), "{answer:?}");

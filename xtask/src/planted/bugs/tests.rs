@@ -3,7 +3,7 @@
 use super::*;
 
 /// The checks of the swarm that can notice a bug.
-const NOTICED_BY: [&str; 16] = [
+const NOTICED_BY: [&str; 17] = [
     "G1",
     "G2",
     "G3",
@@ -18,6 +18,7 @@ const NOTICED_BY: [&str; 16] = [
     "Answers",
     "SingleFlight",
     "V5",
+    "V1",
     "Liveness",
     "NoPanic",
 ];

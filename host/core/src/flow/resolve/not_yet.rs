@@ -81,6 +81,7 @@ pub(super) fn vetoed(
 ) -> NotYet {
     let code = standing(facts, turn).unwrap_or(match veto.rule {
         Rule::Paused => NotYetCode::Paused,
+        Rule::StartGivenUp => unavailable_code(facts),
         _ => NotYetCode::Vetoed,
     });
     resting_on(Some(decision), code, veto.to_string(), COME_BACK)

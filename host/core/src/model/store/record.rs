@@ -1,5 +1,7 @@
 //! The record of one worker: the lease, the mutation under way, and the adopted instance.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::cloud::Mutation;
@@ -37,6 +39,9 @@ pub struct WorkerRecord {
     pub former: Option<Former>,
     /// The last failure of a launch or start; cleared by a success.
     pub last_error: Option<LastError>,
+    /// Starts that failed in a row, by their instance; a boot that succeeds clears the instance's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
     /// The credential of the worker's box; `None` if no box has registered since the state was
     /// cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +176,25 @@ pub struct LastError {
     pub at: Instant,
     /// The number of failures in a row.
     pub count: u32,
+}
+
+/// Starts of one stopped instance that failed in a row. A start fails if the provider refuses it
+/// for the instance's own reasons, or if the instance falls back to `stopped` or never gets an
+/// address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FailedStarts {
+    /// The number of failures in a row.
+    pub count: u32,
+    /// When the first of them was noticed.
+    pub since: Instant,
+    /// Until when the instance is not started; `None` if its start was not given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_until: Option<Instant>,
+    /// When the last start was accepted that fell back, so that no host counts it twice; `None` if
+    /// none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fell_back: Option<Instant>,
 }
 
 /// A drain: the adopted instance is not handed out, and is ended after a while unless it is used.

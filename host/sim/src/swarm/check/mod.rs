@@ -14,6 +14,7 @@
 //! | G8 registration | every granted register, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every announced mutation | [`budgets`] |
+//! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
 //! | V5 final is final | every reading, every published route | [`ended`] |
 //! | single flight | every sent mutation, every outcome | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
@@ -31,6 +32,7 @@ mod flight;
 mod health;
 mod launches;
 mod orphans;
+mod overdue;
 mod pauses;
 mod pointer;
 mod recovery;
@@ -196,6 +198,7 @@ impl Checks {
             self.launches.committed(&written),
             self.boxes.committed(&written),
             orphans::committed(&written),
+            overdue::committed(&written),
             self.pauses.committed(&written),
         ];
         for finding in findings {
@@ -451,11 +454,11 @@ impl Checks {
         self.answers.calm(at);
     }
 
-    /// Checks that workers recovered in time, and that no request is overdue.
+    /// Checks that workers recovered in time, and that no instance and no request is overdue.
     pub(super) fn look(&mut self, at: Instant, world: &World, shelf: &Shelf, spec: &FleetSpec) {
         let findings = self.recovery.look(at, world, shelf, spec);
-        for (worker, text) in findings {
-            self.settle(at, &worker, Err((Guarantee::Liveness, text)));
+        for (worker, finding) in findings {
+            self.settle(at, &worker, finding);
         }
         if let Some((worker, text)) = self.answers.overdue(at) {
             self.settle(at, &worker, Err((Guarantee::Answers, text)));

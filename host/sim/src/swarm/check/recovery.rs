@@ -12,7 +12,7 @@ use reeve_core::time::{Instant, Millis};
 use super::super::Casts;
 use super::super::options::Options;
 use super::super::shelf::Shelf;
-use super::{CLOCKS_APART, live_of, placed};
+use super::{CLOCKS_APART, Finding, Guarantee, live_of, overdue, placed};
 use crate::world::World;
 
 /// 30 minutes for a worker that cycles, 20 for a slow stop, 20 for the longest budget window and 10
@@ -57,14 +57,15 @@ impl Recovery {
         self.served.insert(worker.clone());
     }
 
-    /// Checks every worker. A worker that has not recovered within the bound is a violation.
+    /// Checks every worker. A worker that has not recovered within the bound is a violation, and so
+    /// is an instance that is overdue for too long.
     pub(super) fn look(
         &mut self,
         now: Instant,
         world: &World,
         shelf: &Shelf,
         spec: &FleetSpec,
-    ) -> Vec<(WorkerId, String)> {
+    ) -> Vec<(WorkerId, Finding)> {
         self.open.clear();
         for worker in &self.sound {
             let Some((of, pool)) = placed(spec, worker) else {
@@ -84,11 +85,13 @@ impl Recovery {
         }
         let is_late = self.since.is_some_and(|since| now.since(since) > BOUND);
         let late = self.open.iter().filter(|_| is_late);
-        late.map(|(worker, text)| {
+        let late = late.map(|(worker, text)| {
             let text = format!("{BOUND} after the trouble ended: {text}");
-            (worker.clone(), text)
-        })
-        .collect()
+            (worker.clone(), Err((Guarantee::Liveness, text)))
+        });
+        let since = self.since.unwrap_or(now);
+        late.chain(overdue::look(now, since, world, shelf, spec))
+            .collect()
     }
 
     /// Reports a box that has sent no heartbeat since the trouble ended.

@@ -101,6 +101,10 @@ impl Uses {
             return self.check_restart(written, id, restart);
         }
         let activity = &written.before.activity;
+        if is_overdue(written, id) {
+            // It serves no caller, so earlier uses were of earlier instances.
+            return Ok(());
+        }
         check_idle(written, id, activity)?;
         if ended.is_none() {
             // The mark ends nothing: before the end, the host reads the uses that other hosts
@@ -172,6 +176,15 @@ impl Uses {
             false => Ok(()),
         }
     }
+}
+
+/// Whether the instance is ended without a drain, and by the true state of the world has no address.
+fn is_overdue(written: &Written<'_>, id: &InstanceId) -> bool {
+    let draining = &written.before.record.draining;
+    let is_drained = draining.as_ref().is_some_and(|it| &it.instance == id);
+    let instance = written.world.instance(id);
+    let has_address = instance.is_some_and(|instance| instance.private_ip().is_some());
+    written.permit.is_some() && !is_drained && !has_address
 }
 
 /// Checks that the worker is idle by the activity in the store.

@@ -7,7 +7,10 @@ use reeve_core::time::Instant;
 
 /// A guarantee that a run can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "G1 to G10 and V5 are named in ARCHITECTURE.md")]
+#[allow(
+    missing_docs,
+    reason = "G1 to G10, V1 and V5 are named in ARCHITECTURE.md"
+)]
 pub enum Guarantee {
     G1,
     G2,
@@ -19,6 +22,7 @@ pub enum Guarantee {
     G8,
     G9,
     G10,
+    V1,
     V5,
     /// A host changed a worker while another change of it was under way
     /// (docs/incidents.md#double-provision).

@@ -296,7 +296,7 @@ fn an_instance_without_an_address_is_not_asked() {
         address_after: Millis::from_secs(3_000),
     });
     rig.ask();
-    rig.run(Millis::from_secs(1_800));
+    rig.run(Millis::from_secs(240));
     assert_eq!(health(&rig).held, Some("no-address"));
     assert_eq!(health(&rig).signals, []);
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);

@@ -3,7 +3,7 @@
 use reeve_core::id::{Generation, HostId, InstanceId};
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, Draining, How, Intent, LastError, Paused, WorkerRecord,
+    Adopted, Credential, Draining, FailedStarts, How, Intent, LastError, Paused, WorkerRecord,
 };
 
 use super::super::line::Line;
@@ -21,6 +21,9 @@ pub(super) fn fields(line: &mut Line, record: &WorkerRecord) {
         which(line, &former.id, former.generation);
     });
     part(line, "last-error", record.last_error.as_ref(), last_error);
+    for (id, starts) in &record.failed_starts {
+        line.object("failed-starts", |line| failed_starts(line, id, starts));
+    }
     part(line, "credential", record.credential.as_ref(), credential);
     let register_error = record.register_error.as_ref();
     part(line, "register-error", register_error, last_error);
@@ -58,6 +61,20 @@ pub(super) fn adopted(line: &mut Line, adopted: &Adopted) {
     };
     line.text("how", how);
     line.number("unfinished-before", adopted.unfinished_before);
+}
+
+fn failed_starts(line: &mut Line, id: &InstanceId, starts: &FailedStarts) {
+    line.text("instance", id.as_str());
+    line.number("count", u64::from(starts.count));
+    line.number("since", starts.since.as_ms());
+    for (name, at) in [
+        ("given-up-until", starts.given_up_until),
+        ("fell-back", starts.fell_back),
+    ] {
+        if let Some(at) = at {
+            line.number(name, at.as_ms());
+        }
+    }
 }
 
 fn last_error(line: &mut Line, error: &LastError) {

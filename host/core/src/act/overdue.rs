@@ -1,0 +1,118 @@
+//! Gives up what does not come up or go down: an overdue instance, a start that keeps failing, a
+//! stop without an end.
+
+use super::outcome::fail_with;
+use super::send::announce_and_commit;
+use crate::facts::{Facts, OverdueCheck};
+use crate::guard::Permit;
+use crate::model::cloud::MutationKind;
+use crate::model::id::InstanceId;
+use crate::model::notice::Step;
+use crate::model::time::Instant;
+use crate::turn::Turn;
+use crate::{record, route};
+
+/// Has the end of the overdue adopted instance sent. The boot counts as failed. Use since the bound
+/// began refuses the end; earlier use was of another instance (G5).
+pub(crate) fn end_overdue(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    permit: Permit,
+    check: &OverdueCheck,
+) {
+    let id = &check.adopted.id;
+    let Some(overdue) = facts.overdue(id) else {
+        return;
+    };
+    let age = turn.now.since(overdue.since);
+    let why = format!("{id} was {} for {age}", overdue.transit.as_str());
+    facts.change().draining = None;
+    fail_with(facts, turn, why.clone());
+    if permit.mutation().kind() == MutationKind::Stop {
+        count_failed_start(facts, turn, id, &why);
+    }
+    announce_and_commit(facts, turn, permit, overdue.since);
+}
+
+/// Notes that the adopted instance was started and is `stopped` again. The start counts as failed.
+pub(crate) fn start_fell_back(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    started: Instant,
+) {
+    let why = format!("the start of {id} was accepted, and the instance is stopped again");
+    fail_with(facts, turn, why.clone());
+    count_failed_start(facts, turn, id, &why);
+    if let Some(starts) = facts.change().failed_starts.get_mut(id) {
+        starts.fell_back = Some(started);
+        let count = starts.count;
+        // An accepted start clears the last failure, so the count in a row is the instance's.
+        if let Some(failure) = &mut facts.change().last_failure {
+            failure.count = failure.count.max(count);
+        }
+    }
+    record::write(facts, turn, None);
+}
+
+/// Notes that the instance has come up, so that its failed starts count no more.
+pub(crate) fn note_came_up(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    if facts.change().failed_starts.remove(id).is_some() {
+        record::write(facts, turn, None);
+    }
+}
+
+/// Ends the adoption of an instance whose stop has no end, so that another is launched.
+pub(crate) fn release_stopping(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    release(facts, turn, id);
+    record::write(facts, turn, None);
+}
+
+/// Counts a failed start. If that gives the start up and the pool launches, the instance is the
+/// worker's no more, and another is launched without a pause. The caller has the record written.
+pub(super) fn count_failed_start(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    why: &str,
+) {
+    let before = facts.failed_starts.get(id);
+    let is_known = before.is_some_and(|starts| starts.given_up_until.is_some());
+    let (count, is_given_up) = facts.change().count_failed_start(id, turn.now);
+    if !is_given_up {
+        return;
+    }
+    let launches = facts.pool.launch.is_some();
+    if launches && facts.is_adopted(id) && !facts.adopted_is_live(turn.now) {
+        release(facts, turn, id);
+    }
+    if is_known {
+        return;
+    }
+    let next = if launches {
+        facts.change().last_failure = None;
+        "another instance is launched; the stopped one keeps its disks and is tried again later if no launch succeeds"
+    } else {
+        "the pool launches nothing, so it is tried again after pauses that grow to an hour"
+    };
+    turn.notice(
+        facts,
+        Step::StartGivenUp,
+        format!("{count} starts of {id} in a row failed (last: {why}); {next}"),
+        &[
+            ("instance_id", id.as_str()),
+            ("count", &count.to_string()),
+            ("launches", if launches { "true" } else { "false" }),
+        ],
+    );
+}
+
+/// Ends the adoption of an instance that is not live, without a change of the cloud.
+fn release(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    if facts.is_adopted(id) {
+        route::withdraw(facts, turn);
+        facts.change().former = facts.adopted_last();
+        facts.change().adopted = None;
+        facts.change().draining = None;
+    }
+}
