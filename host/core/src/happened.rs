@@ -138,13 +138,31 @@ pub(crate) enum ReadEnd {
     News,
 }
 
+/// The provider's answer to a stop or termination.
+#[derive(Clone, Debug)]
+pub(crate) struct EndOutcome {
+    pub(crate) instance: InstanceId,
+    /// The decision that the end rests on.
+    pub(crate) decision: DecisionId,
+    /// `Ok`: the provider accepted the end.
+    pub(crate) result: Result<(), CloudError>,
+}
+
+impl EndOutcome {
+    /// The refusal, if the provider refuses the end until something outside the host changes.
+    pub(crate) fn refused_for_good(&self) -> Option<&CloudError> {
+        let error = self.result.as_ref().err();
+        error.filter(|error| error.kind.is_for_good())
+    }
+}
+
 /// The end of a mutation.
 #[derive(Clone, Debug)]
 pub(crate) enum Concluded {
     /// The outcome is in the facts.
     Taken,
-    /// A stop or termination of this instance was carried out or refused.
-    Ended(InstanceId),
+    /// A stop or termination was accepted, refused or not answered.
+    Ended(EndOutcome),
     /// A launch was refused because an earlier try was carried out. Its intent stays, and the host
     /// searches for the instance.
     CarriedOutBefore(CloudError),

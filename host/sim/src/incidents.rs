@@ -70,6 +70,7 @@ pub(crate) fn pool_spec() -> PoolSpec {
         launch: Some(LaunchSource::LaunchTemplate("chat".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
+        stop_refused: Default::default(),
         reap: true,
         utc_offset: UtcOffset::default(),
         demand: None,

@@ -96,6 +96,7 @@ impl Problem {
             | RefusedCode::RecordChanged
             | RefusedCode::DryRun
             | RefusedCode::Paused
+            | RefusedCode::EndRefused
             | RefusedCode::Vetoed => StatusCode::CONFLICT,
         };
         let mut problem =

@@ -6,7 +6,7 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::demand::Statistic;
 use reeve_core::health::{HealthSpec, RestartRule};
 use reeve_core::notice::Level;
-use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy, Wish};
+use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy, StopRefused, Wish};
 
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +174,11 @@ section! {
         /// How an instance is restarted: "stop-start" keeps its disks, "replace" terminates it and launches
         /// another. Fargate tasks are always replaced.
         usual restart: Choice<RestartBy> = "stop-start";
+        // A termination deletes disks, so an operator allows it.
+        /// What follows if AWS refuses for good to stop an idle instance (one-time Spot, instance store, stop
+        /// protection): "keep" leaves it in service, "terminate" has the next reap terminate it, if this fleet
+        /// launched it for its worker.
+        default stop_refused: Choice<StopRefused> = StopRefused::default();
         /// Whether the `reap` policy is asked at each scan.
         default reap: Flag = false;
         // "hand-outs" and "reports" cannot be left out: recent activity is never reaped (G5).

@@ -144,6 +144,7 @@ pub(crate) fn spec() -> FleetSpec {
         launch: Some(LaunchSource::LaunchTemplate("lt-gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
+        stop_refused: Default::default(),
         reap: false,
         utc_offset: UtcOffset::default(),
         demand: None,

@@ -32,6 +32,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
         unfinished_before: facts.record.activity().unfinished(),
     });
     facts.change().former = None;
+    facts.change().pointer_refused = None;
     facts.change().unfinished_since = None;
     turn.notice(
         facts,
@@ -62,7 +63,8 @@ pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    if agrees || facts.is_changing() || !record::may_act(facts, turn) {
+    let is_held = facts.pointer_write_is_held(turn.now);
+    if agrees || is_held || facts.is_changing() || !record::may_act(facts, turn) {
         return;
     }
     let decision = facts.latest_decision();
@@ -91,6 +93,7 @@ pub(crate) fn pointer_written(
     error: Option<CloudError>,
 ) {
     let name = facts.spec.pointer.clone();
+    let pause = facts.change().note_pointer_write(error.as_ref(), turn.now);
     match error {
         None => turn.notice(
             facts,
@@ -100,12 +103,14 @@ pub(crate) fn pointer_written(
         ),
         Some(error) => {
             facts.change().pointer = None;
+            let next = pause.map_or_else(
+                || "the next pass tries again".to_owned(),
+                |pause| format!("a pass tries again after {pause}"),
+            );
             turn.notice(
                 facts,
                 Step::PointerWriteFailed,
-                format!(
-                    "{name} could not be made to name {id}: {error}; the next pass tries again"
-                ),
+                format!("{name} could not be made to name {id}: {error}; {next}"),
                 &[("pointer", name.as_str()), ("instance_id", id.as_str())],
             );
         }

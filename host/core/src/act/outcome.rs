@@ -5,9 +5,10 @@ use super::overdue::count_failed_start;
 use crate::event::WorkerTimer;
 use crate::facts::observe::Changes;
 use crate::facts::{CYCLING, Facts, Failure, How, InFlight, WorkerFacts};
-use crate::happened::Concluded;
+use crate::happened::{Concluded, EndOutcome};
 use crate::model::backoff::backoff;
-use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, Outcome};
+use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
+use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::journal::Content;
@@ -44,7 +45,7 @@ pub(crate) fn on_outcome(
     if !is_unanswered_launch(facts, mutation, &result) {
         facts.change().intent = None;
     }
-    let concluded = conclude(facts, turn, mutation, result);
+    let concluded = conclude(facts, turn, decision, mutation, result);
     if facts.intent.is_none() {
         settle(facts, turn);
     }
@@ -54,6 +55,7 @@ pub(crate) fn on_outcome(
 fn conclude(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
+    decision: DecisionId,
     mutation: &Mutation,
     result: Result<Outcome, CloudError>,
 ) -> Concluded {
@@ -77,8 +79,20 @@ fn conclude(
             },
             result,
         ) => {
+            let result = result.map(|_| ());
+            let ending = match mutation.kind() {
+                MutationKind::Terminate => Ending::Terminate,
+                _ => Ending::Stop,
+            };
             ended(facts, turn, id, clear_pointer.is_some(), result.is_ok());
-            return Concluded::Ended(id.clone());
+            if let Err(error) = &result {
+                end_refused(facts, turn, id, ending, error);
+            }
+            return Concluded::Ended(EndOutcome {
+                instance: id.clone(),
+                decision,
+                result,
+            });
         }
         (Mutation::WritePointer { id, .. }, result) => {
             pointer_written(facts, turn, id, result.err());
@@ -279,6 +293,40 @@ fn ended(
             restart.stage = RestartStage::Provisioning;
         }
     }
+}
+
+/// Notes that the provider refused to end an instance. The first refusal for good is announced; a
+/// restart announces its own failure.
+fn end_refused(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    ending: Ending,
+    error: &CloudError,
+) {
+    let is_told_by_restart = facts.is_ended_by_restart(id);
+    let known = facts.change().instances.get_mut(id);
+    let refused = known.and_then(|known| known.note_refused_end(ending, error, turn.now));
+    let Some(refused) = refused.filter(|_| error.kind.is_for_good()).cloned() else {
+        return;
+    };
+    if is_told_by_restart || refused.count > 1 {
+        return;
+    }
+    let follows = match facts.ending_of(id, ending, &turn.shared.name) {
+        other if other != ending => format!("the next reap may {other} it"),
+        _ => format!(
+            "the next try may follow in {}; remove what refuses it, and forget the worker for a try at once",
+            refused.until.since(turn.now)
+        ),
+    };
+    let text = format!("{ending} {id}: {error}; {id} stays in service, and {follows}");
+    let fields = [
+        ("instance_id", id.as_str()),
+        ("operation", &error.operation),
+        ("code", &error.code),
+    ];
+    turn.notice(facts, Step::EndRefused, text, &fields);
 }
 
 /// Counts the end of an instance that this host ended.

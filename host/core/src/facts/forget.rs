@@ -1,6 +1,6 @@
 //! Clears the facts of one worker, so that the host reads the worker from the cloud again.
 
-use super::{KnownInstance, WorkerFacts};
+use super::{KnownInstance, RefusedEnds, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
@@ -33,6 +33,7 @@ impl WorkerFacts {
         self.former = self.adopted_last();
         self.adopted = None;
         self.pointer = None;
+        self.pointer_refused = None;
         self.scanned_at = None;
         self.last_failure = None;
         self.failed_starts.clear();
@@ -51,6 +52,7 @@ impl KnownInstance {
     /// Clears what the host concluded about the instance. The last reading stays, with its age.
     fn forget(&mut self) {
         self.start_accepted = None;
+        self.refused_ends = RefusedEnds::default();
         self.orphan = None;
     }
 }

@@ -1,6 +1,6 @@
 //! One instance: its last reading, and what the host remembers in addition.
 
-use super::{Orphan, Transit};
+use super::{Orphan, RefusedEnds, Transit};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
@@ -32,6 +32,8 @@ pub struct KnownInstance {
     pub start_accepted: Option<Instant>,
     /// Whether this host stopped or terminated the instance.
     pub ended_by_host: bool,
+    /// The ends of this life that the provider refused.
+    pub refused_ends: RefusedEnds,
     /// The instance as an orphan; `None` if the latest scan does not show it as one.
     pub orphan: Option<Orphan>,
 }
@@ -48,6 +50,7 @@ impl KnownInstance {
             handed_out: None,
             start_accepted: None,
             ended_by_host: false,
+            refused_ends: RefusedEnds::default(),
             orphan: None,
         }
     }

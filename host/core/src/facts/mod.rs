@@ -13,6 +13,7 @@ mod orphans;
 mod overdue;
 mod parts;
 mod record;
+mod refusals;
 mod starts;
 mod status;
 mod work;
@@ -27,6 +28,7 @@ pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
+pub use refusals::{Refusal, RefusedEnds};
 pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
@@ -99,6 +101,8 @@ pub struct WorkerFacts {
     /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
     /// failed.
     pub pointer: Option<Option<InstanceId>>,
+    /// Refused writes of the pointer in a row; `None` if the last write was not refused.
+    pub pointer_refused: Option<Refusal>,
     /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
     /// The instance that was adopted last; `None` while an instance is adopted.
@@ -173,6 +177,7 @@ impl WorkerFacts {
             intent: None,
             paused: None,
             pointer: None,
+            pointer_refused: None,
             adopted: None,
             former: None,
             instances: BTreeMap::new(),

@@ -2,7 +2,7 @@
 //! was asked for later, and the provider's word is kept unchanged.
 
 use super::instance::{may_precede_start, start_settles, visible};
-use super::{Facts, KnownInstance, WorkerFacts};
+use super::{Facts, KnownInstance, RefusedEnds, WorkerFacts};
 use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
@@ -163,6 +163,11 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
     }
     if was != is {
         known.in_state_since = asked_at;
+    }
+    let was_shown = known.last_visible.map(|(state, _)| state);
+    if visible(is).is_some() && was_shown.is_some_and(|was| was.is_live() != is.is_live()) {
+        // A life begins or ends. What refused an end may have gone with the life before.
+        known.refused_ends = RefusedEnds::default();
     }
     if is.is_live() && !was.is_live() {
         known.ended_by_host = false;

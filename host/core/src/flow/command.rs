@@ -1,14 +1,15 @@
 //! Commands of people and programs, one at a time for a worker. In a shared store the record is
 //! read first. Then the command is written by compare-and-set, and its sender gets the response
-//! when the write is durable. A write that is lost to another host is tried once more on that
-//! host's record.
+//! when the write is durable. The sender of a restart that ends an instance also waits for the
+//! cloud's answer, which may be a refusal; other commands do not wait for it. A write that is lost
+//! to another host is tried once more on that host's record.
 
 use std::collections::VecDeque;
 
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
-use crate::happened::{Happened, Taken, WriteEnd};
+use crate::happened::{Concluded, EndOutcome, Happened, Taken, WriteEnd};
 use crate::model::id::{DecisionId, RequestId};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
@@ -25,6 +26,8 @@ use crate::{act, record};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     pending: VecDeque<Pending>,
+    /// A durable restart that waits for the cloud's answer to the end of its instance.
+    ending: Option<Pending>,
     /// Whether something has happened since the commands were last advanced.
     has_heard: bool,
 }
@@ -82,9 +85,12 @@ impl Flow for Commands {
                 if let Some(pending) = self.pending.front_mut() {
                     pending.hear(facts, happened);
                 }
+                if let Some(pending) = &mut self.ending {
+                    pending.hear_end(facts, happened);
+                }
             }
         }
-        self.has_heard = !self.pending.is_empty();
+        self.has_heard = self.len() > 0;
     }
 
     fn has_heard(&self) -> bool {
@@ -94,6 +100,9 @@ impl Flow for Commands {
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         self.has_heard = false;
         self.journal_new(facts, turn);
+        if let Some(ended) = self.ending.take_if(|it| matches!(it.at, At::Ends(_))) {
+            ended.end(facts, turn);
+        }
         // A command after one whose write has just ended joins the write that follows.
         let mut joins_the_rest = false;
         while let Some(pending) = self.pending.front_mut() {
@@ -114,20 +123,27 @@ impl Flow for Commands {
                     let outcome = *outcome;
                     joins_the_rest = true;
                     take_effect(facts, turn, outcome);
-                    self.end(facts, turn, Ok(outcome));
+                    match pending.ends_instance(facts) {
+                        true => self.ending = self.pending.pop_front(),
+                        false => {
+                            pending.at = At::Ends(Ok(outcome));
+                            self.end_first(facts, turn);
+                        }
+                    }
                     turn.tell(Happened::CommandDone(outcome));
                 }
-                At::Ends(result) => {
-                    let result = result.clone();
-                    self.end(facts, turn, result);
-                }
+                At::Ends(_) => self.end_first(facts, turn),
             }
         }
         None
     }
 
     fn waits_for(&self, _facts: &WorkerFacts) -> Option<Wait> {
-        match self.pending.front()?.at {
+        let Some(pending) = self.pending.front() else {
+            let _ending = self.ending.as_ref()?;
+            return Some(Wait::answered("the cloud's answer to the restart's end"));
+        };
+        match pending.at {
             At::Reading => Some(Wait::answered("the reading of the record")),
             At::Deciding(_) => Some(Wait::answered("the answer of `debounce`")),
             At::Ready | At::Decided(_) | At::Writing(_) => {
@@ -141,7 +157,7 @@ impl Flow for Commands {
 impl Commands {
     /// How many commands have no response yet.
     pub(super) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + usize::from(self.ending.is_some())
     }
 
     fn push(&mut self, request: RequestId, command: Command) {
@@ -165,21 +181,42 @@ impl Commands {
         }
     }
 
-    /// Responds to the first command and removes it.
-    fn end(
-        &mut self,
-        facts: &WorkerFacts,
-        turn: &mut Turn<'_>,
-        result: Result<CommandOutcome, Refused>,
-    ) {
+    /// Responds to the first command, whose response is known, and removes it.
+    fn end_first(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         if let Some(pending) = self.pending.pop_front() {
-            turn.journal(facts, pending.decision, Content::Answered(result.clone()));
-            turn.respond(facts, pending.request, Response::Command(result));
+            pending.end(facts, turn);
         }
     }
 }
 
 impl Pending {
+    /// Journals the response and sends it, if it is known.
+    fn end(self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        if let At::Ends(result) = self.at {
+            turn.journal(facts, self.decision, Content::Answered(result.clone()));
+            turn.respond(facts, self.request, Response::Command(result));
+        }
+    }
+
+    /// Whether the end of an instance that the command asked for is under way.
+    fn ends_instance(&self, facts: &WorkerFacts) -> bool {
+        let in_flight = facts.in_flight.as_ref();
+        in_flight.is_some_and(|it| it.is_ours && it.decision == self.decision)
+    }
+
+    /// Hears the cloud's answer to the end of the restart's instance. Without that answer, the
+    /// record has the restart, and a host finishes it.
+    fn hear_end(&mut self, facts: &WorkerFacts, happened: &Happened) {
+        match happened {
+            _ if matches!(self.at, At::Ends(_)) => {}
+            Happened::Concluded(Concluded::Ended(ended)) if ended.decision == self.decision => {
+                self.at = At::Ends(after_end(ended));
+            }
+            _ if self.ends_instance(facts) => {}
+            _ => self.at = At::Ends(Ok(CommandOutcome::RestartBegun)),
+        }
+    }
+
     fn hear(&mut self, facts: &WorkerFacts, happened: &Happened) {
         match (&self.at, happened) {
             (At::Reading, Happened::RecordRead { result, .. }) => {
@@ -344,6 +381,22 @@ fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) 
         | CommandOutcome::NotPaused
         | CommandOutcome::RestartJoined
         | CommandOutcome::RestartDropped => {}
+    }
+}
+
+/// The response to a restart after the cloud's answer. A refusal that may pass is tried again, and
+/// a notice says how that ends.
+fn after_end(ended: &EndOutcome) -> Result<CommandOutcome, Refused> {
+    match ended.refused_for_good() {
+        None => Ok(CommandOutcome::RestartBegun),
+        Some(error) => {
+            let id = &ended.instance;
+            let text = format!(
+                "the cloud did not end {id}: {error}; {id} stays in service; remove what refuses its end, and ask \
+                 again"
+            );
+            Err(Refused::new(RefusedCode::EndRefused, text))
+        }
     }
 }
 

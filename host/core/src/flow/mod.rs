@@ -24,6 +24,7 @@
 //! decision point when no policy answers.
 
 mod command;
+mod ending;
 mod fold;
 mod health;
 mod orphan;

@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::facts::{Facts, Origin, Orphan, OrphanCheck, WorkerFacts};
+use crate::flow::ending::Announcement;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{CHECK_AGE_MAX, Permit, Proposal};
-use crate::happened::Happened;
+use crate::happened::{Concluded, EndOutcome, Happened};
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::decision::Ruling;
@@ -43,6 +44,8 @@ pub(super) struct Orphans {
     memory: BTreeMap<(InstanceId, Instant), Memory>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
+    /// The announcement of the end under way.
+    ending: Option<Announcement>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +63,8 @@ enum Heard {
     Scanned,
     /// The record was asked for at this instant, and read or not.
     RecordRead(Instant),
+    /// The cloud has answered an end of this flow.
+    Ended(EndOutcome),
     /// The cloud has answered a query.
     Queried(Query, Instant, Result<Reading, CloudError>),
 }
@@ -92,6 +97,11 @@ impl Flow for Orphans {
                 let heard = Heard::Queried(query.clone(), *asked_at, result.clone());
                 self.heard.push_back(heard);
             }
+            Happened::Concluded(Concluded::Ended(ended))
+                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
+            {
+                self.heard.push_back(Heard::Ended(ended.clone()));
+            }
             Happened::CommandDone(CommandOutcome::Forgotten) => self.check = None,
             _ => {}
         }
@@ -105,6 +115,12 @@ impl Flow for Orphans {
         match self.heard.pop_front()? {
             Heard::Scanned => self.scanned(facts, turn),
             Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
+            Heard::Ended(ended) => {
+                let announcement = self.ending.take().filter(|_| ended.result.is_ok());
+                if let Some(announcement) = announcement {
+                    announcement.tell(facts, turn);
+                }
+            }
             Heard::Queried(query, asked_at, result) => {
                 self.note(facts, &query, asked_at, &result);
                 return self.conclude(facts, turn);
@@ -126,7 +142,7 @@ impl Flow for Orphans {
         match judged {
             Ok(permit) => {
                 rule(facts, turn, &wanted);
-                announce(facts, turn, &wanted, permit);
+                self.ending = Some(announcement(facts, turn, &wanted, permit));
             }
             // A veto stands until something changes, so it is journaled and announced once, not
             // with every scan.
@@ -160,7 +176,7 @@ impl Orphans {
             return;
         }
         self.check = None;
-        let Some((id, since)) = self.next_due(facts) else {
+        let Some((id, since)) = self.next_due(facts, turn) else {
             return;
         };
         let memory = self.memory.entry((id.clone(), since)).or_default();
@@ -169,9 +185,15 @@ impl Orphans {
         turn.read_record(facts);
     }
 
-    /// The due orphan whose last check is the longest ago.
-    fn next_due(&self, facts: &WorkerFacts) -> Option<(InstanceId, Instant)> {
-        let due = facts.due_orphans().map(|(id, orphan)| {
+    /// The due orphan whose last check is the longest ago. An orphan whose end the cloud refused
+    /// waits until that refusal no longer holds the end back.
+    fn next_due(&self, facts: &WorkerFacts, turn: &Turn<'_>) -> Option<(InstanceId, Instant)> {
+        let due = facts.due_orphans().filter(|(id, orphan)| {
+            // The guard would refuse the end, and a check costs three queries.
+            let ending = facts.ending_of(id, orphan.origin.ending(), &turn.shared.name);
+            facts.end_held_by(id, ending, turn.now).is_none()
+        });
+        let due = due.map(|(id, orphan)| {
             let memory = self.memory.get(&(id.clone(), orphan.since));
             let checked_at = memory.and_then(|memory| memory.checked_at);
             (checked_at, orphan.since, id)
@@ -267,8 +289,14 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     turn.journal(facts, decision, Content::Ruled(Box::new(ruling)));
 }
 
-/// Announces the end with its reason and the last activity (docs/incidents.md#frozen-activity).
-fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &Permit) {
+/// The announcement of the end with its reason and the last activity
+/// (docs/incidents.md#frozen-activity).
+fn announcement(
+    facts: &WorkerFacts,
+    turn: &Turn<'_>,
+    wanted: &Wanted,
+    permit: &Permit,
+) -> Announcement {
     let (id, orphan) = (&wanted.id, &wanted.orphan);
     let last = match facts.handed_out_at(id) {
         None => "never handed out".to_owned(),
@@ -276,20 +304,19 @@ fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &
     };
     let action = permit.mutation().kind().to_string();
     let why = describe(orphan, turn.now);
-    turn.notice(
-        facts,
-        Step::InstanceEnding,
-        format!("{action} {id}: {why} ({last})"),
-        &[
-            ("instance_id", id.as_str()),
-            ("reason", ORPHAN),
-            ("action", &action),
-            ("generation", &generation(orphan.origin)),
-            ("orphan_since", &orphan.since.as_ms().to_string()),
-            ("adopted_instance_id", orphan.adopted.id.as_str()),
-            ("last_activity", &last),
+    Announcement {
+        decision: permit.decision(),
+        text: format!("{action} {id}: {why} ({last})"),
+        fields: vec![
+            ("instance_id", id.to_string()),
+            ("reason", ORPHAN.to_owned()),
+            ("action", action),
+            ("generation", generation(orphan.origin)),
+            ("orphan_since", orphan.since.as_ms().to_string()),
+            ("adopted_instance_id", orphan.adopted.id.to_string()),
+            ("last_activity", last),
         ],
-    );
+    }
 }
 
 /// Announces new orphans. A person who launched one by hand has its grace to object: with another

@@ -13,9 +13,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::facts::{Adopted, Facts, Overdue, OverdueCheck, Transit, WorkerFacts};
+use crate::flow::ending::Announcement;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{CHECK_AGE_MAX, Permit, Proposal};
-use crate::happened::Happened;
+use crate::happened::{Concluded, EndOutcome, Happened};
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::Ruling;
 use crate::model::id::{DecisionId, InstanceId};
@@ -29,12 +30,8 @@ use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
-/// The pause before a refused or unanswered end is sent again; it doubles each time.
+/// The pause before an end is sent again that was not answered, or that readings do not show yet.
 const END_AGAIN: Millis = Millis::from_secs(60);
-/// The longest pause. The budget of stops bounds the tries.
-const END_AGAIN_MAX: Millis = Millis::from_secs(600);
-/// More doublings than the longest pause has.
-const DOUBLINGS_MAX: u32 = 4;
 
 /// The state of this flow. The facts say what is overdue, and which starts failed.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +44,8 @@ pub(super) struct Overdues {
     told: BTreeMap<InstanceId, Instant>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
+    /// The announcement of the end under way.
+    ending: Option<Announcement>,
 }
 
 /// The state of one adoption.
@@ -55,8 +54,8 @@ struct Memory {
     adopted: Adopted,
     /// Whether the instance had an address since the adoption, so that a start of it succeeded.
     came_up: bool,
-    /// Ends that were sent.
-    ends: u32,
+    /// Whether people were told that it does not come up.
+    is_told: bool,
     /// When the next check may begin; `None` if at once.
     check_again: Option<Instant>,
     /// The rule of the last veto. The same veto is not announced again.
@@ -72,6 +71,8 @@ enum Heard {
     RecordRead(Instant),
     /// The adopted instance was read by its id.
     ReadById(Instant, Result<Reading, CloudError>),
+    /// The cloud has answered an end of this flow.
+    Ended(EndOutcome),
 }
 
 /// An end that is proposed.
@@ -97,6 +98,11 @@ impl Flow for Overdues {
             Happened::RecordRead { asked_at, .. } if self.check.is_some() => {
                 self.heard.push_back(Heard::RecordRead(*asked_at));
             }
+            Happened::Concluded(Concluded::Ended(ended))
+                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
+            {
+                self.heard.push_back(Heard::Ended(ended.clone()));
+            }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.check = None;
                 self.memory = None;
@@ -115,6 +121,12 @@ impl Flow for Overdues {
             Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
             Heard::ReadById(asked_at, result) => {
                 return self.read_by_id(facts, turn, asked_at, result);
+            }
+            Heard::Ended(ended) => {
+                let announcement = self.ending.take().filter(|_| ended.result.is_ok());
+                if let Some(announcement) = announcement {
+                    announcement.tell(facts, turn);
+                }
             }
         }
         None
@@ -141,12 +153,13 @@ impl Flow for Overdues {
         };
         match judged {
             Ok(permit) => {
-                let doublings = memory.ends.min(DOUBLINGS_MAX);
-                let pause = Millis::new(END_AGAIN.get() << doublings).min(END_AGAIN_MAX);
-                memory.ends = memory.ends.saturating_add(1);
-                memory.check_again = Some(turn.now + pause);
+                memory.check_again = Some(turn.now + END_AGAIN);
                 rule(facts, turn, &wanted);
-                announce(facts, turn, &wanted, permit);
+                if !memory.is_told {
+                    memory.is_told = true;
+                    tell_timed_out(facts, turn, &wanted);
+                }
+                self.ending = Some(announcement(turn, &wanted, permit));
             }
             // A veto stands until something changes, so it is journaled and announced once.
             Err(veto) if memory.refused_by != Some(veto.rule) => {
@@ -169,10 +182,16 @@ impl Overdues {
         let Some(memory) = &mut self.memory else {
             return self.read_record_of_another(facts, turn);
         };
-        let stuck = facts.overdue(&memory.adopted.id);
-        // A stop without an end holds nobody up who could do without the instance.
-        let is_due =
-            stuck.is_some_and(|it| it.transit != Transit::Stopping || facts.pool.launch.is_some());
+        let Adopted { id, how, .. } = &memory.adopted;
+        let is_due = facts.overdue(id).is_some_and(|it| match it.transit {
+            // A stop without an end holds nobody up who could do without the instance.
+            Transit::Stopping => facts.pool.launch.is_some(),
+            // The guard would refuse an end that the cloud has refused.
+            Transit::Pending | Transit::NoAddress => {
+                let ending = facts.ending_of(id, it.ending(*how), &turn.shared.name);
+                facts.end_held_by(id, ending, turn.now).is_none()
+            }
+        });
         let check = self.check.as_ref();
         let is_checking = check.is_some_and(|check| turn.now.since(check.begun) <= CHECK_AGE_MAX);
         let is_early = memory.check_again.is_some_and(|at| turn.now < at);
@@ -198,7 +217,7 @@ impl Overdues {
             Some(Memory {
                 adopted,
                 came_up: false,
-                ends: 0,
+                is_told: false,
                 check_again: None,
                 refused_by: None,
             })
@@ -350,7 +369,8 @@ fn may_mark(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
 fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (adopted, overdue) = (&wanted.adopted, wanted.overdue);
     turn.shared.decisions = wanted.decision;
-    let ending = facts.pool.compute.ending(overdue.ending(adopted.how));
+    let ending = overdue.ending(adopted.how);
+    let ending = facts.ending_of(&adopted.id, ending, &turn.shared.name);
     let ruling = Ruling {
         action: ending.into(),
         instance: adopted.id.clone(),
@@ -362,32 +382,34 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     turn.journal(facts, wanted.decision, Content::Ruled(Box::new(ruling)));
 }
 
-/// Announces what took too long, and the end with its reason.
-fn announce(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted, permit: &Permit) {
-    let id = &wanted.adopted.id;
+/// Announces what took too long.
+fn tell_timed_out(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let transit = wanted.overdue.transit;
     let step = match transit {
         Transit::NoAddress => Step::AddressTimedOut,
         Transit::Pending | Transit::Stopping => Step::LaunchTimedOut,
     };
-    let action = permit.mutation().kind().to_string();
     let why = describe(wanted, turn.now);
     let bound = transit.bound(&facts.pool.limits);
-    let fields = [("instance_id", id.as_str()), ("action", &action)];
-    let text =
-        format!("{why}; the pool allows {bound}. {action} follows, and then another is brought up");
-    turn.notice(facts, step, text, &fields);
-    let fields = [
-        ("instance_id", id.as_str()),
-        ("reason", code(transit)),
-        ("action", &action),
-    ];
-    turn.notice(
-        facts,
-        Step::InstanceEnding,
-        format!("{action} {why}"),
-        &fields,
+    let text = format!(
+        "{why}; the pool allows {bound}. It is ended, and another is brought up when one is wanted"
     );
+    let id = wanted.adopted.id.as_str();
+    turn.notice(facts, step, text, &[("instance_id", id)]);
+}
+
+/// The announcement of the end with its reason.
+fn announcement(turn: &Turn<'_>, wanted: &Wanted, permit: &Permit) -> Announcement {
+    let action = permit.mutation().kind();
+    Announcement {
+        decision: permit.decision(),
+        text: format!("{action} {}", describe(wanted, turn.now)),
+        fields: vec![
+            ("instance_id", wanted.adopted.id.to_string()),
+            ("reason", code(wanted.overdue.transit).to_owned()),
+            ("action", action.to_string()),
+        ],
+    }
 }
 
 /// The code of the reason.

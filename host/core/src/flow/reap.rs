@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
+use crate::flow::ending::Announcement;
 use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal, Reaping};
-use crate::happened::{Happened, WriteEnd};
+use crate::happened::{Concluded, EndOutcome, Happened, WriteEnd};
 use crate::model::boxes::ReportOutcome;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
@@ -19,13 +20,16 @@ use crate::model::point::{self, Input, Reason};
 use crate::model::request::Request;
 use crate::model::store::Draining;
 use crate::model::time::{Instant, Millis};
-use crate::model::veto::Veto;
+use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
 
 /// The bounds of `look_again_ms`.
 const LOOK_AGAIN_MIN: Millis = Millis::from_secs(1);
 const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
+/// The pause before the policy is asked again about an instance whose end the cloud refused. A veto
+/// each scan would be noise, and a policy may change its mind within the pause after the refusal.
+const HELD_LOOK_AGAIN: Millis = Millis::from_secs(600);
 /// How long after its drain an instance that was not ended counts as abandoned by a dead host. The
 /// clocks of hosts differ by less.
 const LEFT: Millis = Millis::from_secs(300);
@@ -40,6 +44,8 @@ pub(super) struct Reap {
     drained_at: Option<Instant>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
+    /// The announcement of the end under way.
+    ending: Option<Announcement>,
 }
 
 /// The state of one instance.
@@ -70,17 +76,15 @@ enum Heard {
     Drained,
     /// A reading of the record that was asked for at this instant ended.
     RecordRead(Instant),
+    /// The cloud has answered an end of this flow.
+    Ended(EndOutcome),
 }
 
 /// The reason for a proposed end.
 #[derive(Clone, Debug)]
 enum Wanted {
     /// A verdict about an instance that is not adopted.
-    Verdict {
-        id: InstanceId,
-        choice: Choice,
-        reason: Reason,
-    },
+    Verdict { id: InstanceId, reason: Reason },
     /// The drained adopted instance.
     Drained(Draining),
 }
@@ -132,6 +136,11 @@ impl Flow for Reap {
                     verdict,
                 }
             }
+            Happened::Concluded(Concluded::Ended(ended))
+                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
+            {
+                Heard::Ended(ended.clone())
+            }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.asked.clear();
                 self.memory.clear();
@@ -158,6 +167,7 @@ impl Flow for Reap {
             Heard::Used(why) => self.revive(facts, turn, why),
             Heard::Drained => return self.drained(facts, turn),
             Heard::RecordRead(asked_at) => return self.record_read(facts, turn, asked_at),
+            Heard::Ended(ended) => self.ended(facts, turn, &ended),
         }
         None
     }
@@ -176,16 +186,17 @@ impl Flow for Reap {
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
         match (self.proposed.take(), judged) {
-            (Some(Wanted::Verdict { id, choice, reason }), Ok(_)) => {
-                announce(facts, turn, &id, choice, &reason);
+            (Some(Wanted::Verdict { id, reason }), Ok(permit)) => {
+                self.ending = Some(announcement(facts, turn, &id, permit, &reason));
             }
-            (Some(Wanted::Drained(draining)), Ok(_)) => {
+            (Some(Wanted::Drained(draining)), Ok(permit)) => {
                 act::take_draining(facts);
-                let id = &draining.instance;
-                announce(facts, turn, id, draining.choice, &draining.reason);
+                let (id, reason) = (&draining.instance, &draining.reason);
+                self.ending = Some(announcement(facts, turn, id, permit, reason));
             }
             (Some(Wanted::Drained(_)), Err(veto)) => self.revive(facts, turn, &veto.text),
-            (Some(Wanted::Verdict { .. }), Err(_)) | (None, _) => {}
+            (Some(Wanted::Verdict { id, .. }), Err(veto)) => self.hold_off(turn, &id, veto),
+            (None, _) => {}
         }
     }
 }
@@ -265,16 +276,38 @@ impl Reap {
         if !facts.is_adopted(id) {
             self.proposed = Some(Wanted::Verdict {
                 id: id.clone(),
-                choice: verdict.choice,
                 reason: verdict.reason,
             });
             return Some(Proposed::new(decision, proposal));
         }
         // The guard is asked again after the drain; here its answer says whether to begin.
-        if turn.permit(facts, decision, &proposal).is_ok() {
-            self.drain(facts, turn, decision, id, verdict);
+        match turn.permit(facts, decision, &proposal) {
+            Ok(_) => self.drain(facts, turn, decision, id, verdict),
+            Err(veto) => self.hold_off(turn, id, &veto),
         }
         None
+    }
+
+    /// Asks the policy less often while the cloud's refusal holds its verdicts back.
+    fn hold_off(&mut self, turn: &Turn<'_>, id: &InstanceId, veto: &Veto) {
+        if veto.rule == Rule::EndRefused
+            && let Some(memory) = self.memory.get_mut(id)
+        {
+            memory.look_again = memory.look_again.max(Some(turn.now + HELD_LOOK_AGAIN));
+        }
+    }
+
+    /// Announces an end that the cloud has accepted. After any other answer the instance is read,
+    /// and the pointer that the end may have cleared is written again.
+    fn ended(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, ended: &EndOutcome) {
+        let Some(announcement) = self.ending.take() else {
+            return;
+        };
+        match &ended.result {
+            Ok(()) => announcement.tell(facts, turn),
+            Err(_) if facts.is_adopted(&ended.instance) => turn.tell(Happened::PassWanted),
+            Err(_) => {}
+        }
     }
 
     /// Begins the drain of the adopted instance. Use until its end keeps the instance (G5).
@@ -287,7 +320,7 @@ impl Reap {
         verdict: Verdict,
     ) {
         let drain = facts.pool.limits.drain;
-        let action = action(facts, verdict.choice);
+        let action = action(facts, turn, id, verdict.choice);
         let text = format!(
             "{action} {id} follows in {drain} unless it comes into use: {}",
             verdict.reason.text
@@ -401,24 +434,24 @@ fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal
 }
 
 /// The action of a verdict, in words for people.
-fn action(facts: &WorkerFacts, choice: Choice) -> String {
+fn action(facts: &WorkerFacts, turn: &Turn<'_>, id: &InstanceId, choice: Choice) -> String {
     let wanted = match choice {
         Choice::Keep => return choice.to_string(),
         Choice::Stop => Ending::Stop,
         Choice::Terminate => Ending::Terminate,
     };
-    facts.pool.compute.ending(wanted).to_string()
+    facts.ending_of(id, wanted, &turn.shared.name).to_string()
 }
 
-/// Announces the end with its reason, the last activity and its age
+/// The announcement of the end with its reason, the last activity and its age
 /// (docs/incidents.md#frozen-activity).
-fn announce(
+fn announcement(
     facts: &WorkerFacts,
-    turn: &mut Turn<'_>,
+    turn: &Turn<'_>,
     id: &InstanceId,
-    choice: Choice,
+    permit: &Permit,
     reason: &Reason,
-) {
+) -> Announcement {
     let last = match facts.handed_out_at(id) {
         None => "never handed out".to_owned(),
         Some(at) => format!("last handed out {} ago", turn.now.since(at)),
@@ -428,19 +461,18 @@ fn announce(
         false => 0,
     };
     let in_flight = in_flight.to_string();
-    turn.notice(
-        facts,
-        Step::InstanceEnding,
-        format!(
+    Announcement {
+        decision: permit.decision(),
+        text: format!(
             "{} {id}: {} ({last}; {in_flight} in flight)",
-            action(facts, choice),
+            permit.mutation().kind(),
             reason.text
         ),
-        &[
-            ("instance_id", id.as_str()),
-            ("reason", &reason.code),
-            ("last_activity", &last),
-            ("work_in_flight", &in_flight),
+        fields: vec![
+            ("instance_id", id.to_string()),
+            ("reason", reason.code.clone()),
+            ("last_activity", last),
+            ("work_in_flight", in_flight),
         ],
-    );
+    }
 }

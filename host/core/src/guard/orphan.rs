@@ -23,9 +23,11 @@ impl Scene<'_> {
         self.record_agrees(orphan)?;
         self.cloud_agrees(check, orphan)?;
         self.is_not_needed(id)?;
+        let ending = self.facts.ending_of(id, orphan.origin.ending(), self.fleet);
+        self.is_not_refused(id, ending)?;
         self.within_budget(Spending::Stop)?;
         // The pointer was just read and does not name the orphan.
-        Ok(self.grant_end(id, orphan.origin.ending(), None))
+        Ok(self.grant_end(id, ending, None))
     }
 
     /// The orphan, if every scan has shown it as one since the present adoption.

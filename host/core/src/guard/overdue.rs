@@ -21,6 +21,8 @@ impl Scene<'_> {
         self.reading_agrees(check, overdue)?;
         self.does_not_speak(id, overdue)?;
         let ending = overdue.ending(check.adopted.how);
+        let ending = self.facts.ending_of(id, ending, self.fleet);
+        self.is_not_refused(id, ending)?;
         if ending == Ending::Terminate {
             self.may_terminate(known)?;
         }

@@ -3,10 +3,12 @@
 //! (G3).
 
 use super::{Permit, Reaping, Scene};
+use crate::facts::Refusal;
 use crate::model::budget::Spending;
 use crate::model::compute::Ending;
 use crate::model::id::{InstanceId, PointerName};
 use crate::model::instance::{InstanceState, TAG_FLEET};
+use crate::model::time::Instant;
 use crate::model::veto::{Rule, Veto};
 
 /// The reason code that claims that no caller uses the instance.
@@ -30,13 +32,16 @@ impl Scene<'_> {
                 ),
             ));
         }
+        let ending = self.facts.ending_of(&reaping.id, Ending::Stop, self.fleet);
+        self.is_not_refused(&reaping.id, ending)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
-        Ok(self.grant_end(&reaping.id, Ending::Stop, clear_pointer))
+        Ok(self.grant_end(&reaping.id, ending, clear_pointer))
     }
 
     pub(super) fn terminate(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
         self.is_launched_by_this_fleet(&reaping.id)?;
+        self.is_not_refused(&reaping.id, Ending::Terminate)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
         Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
     }
@@ -56,6 +61,15 @@ impl Scene<'_> {
                 self.fleet
             ),
         ))
+    }
+
+    /// V2: an end that the provider refused is not tried again for a while. A try costs a drain, in
+    /// which callers get no address.
+    pub(super) fn is_not_refused(&self, id: &InstanceId, ending: Ending) -> Result<(), Veto> {
+        match self.facts.end_held_by(id, ending, self.now) {
+            Some(refusal) => Err(refused_end(self.now, id, ending, refusal)),
+            None => Ok(()),
+        }
     }
 
     fn may_end(&self, reaping: &Reaping) -> Result<(), Veto> {
@@ -162,6 +176,22 @@ impl Scene<'_> {
         let names_another = adopted.is_some_and(|adopted| adopted != id && named == Some(adopted));
         (!names_another).then(|| worker.spec.pointer.clone())
     }
+}
+
+/// The veto of an end that the provider refused.
+pub(super) fn refused_end(
+    now: Instant,
+    id: &InstanceId,
+    ending: Ending,
+    refusal: &Refusal,
+) -> Veto {
+    let text = format!(
+        "the cloud refused to {ending} {id} ({}), {} in a row; the next try may follow in {}",
+        refusal.error,
+        refusal.count,
+        refusal.until.since(now)
+    );
+    Veto::new(Rule::EndRefused, text)
 }
 
 #[cfg(test)]

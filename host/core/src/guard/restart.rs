@@ -1,7 +1,9 @@
 //! Restarts: N triggers within the window are one cycle, even if a policy wants more (G7;
 //! docs/incidents.md#self-fire).
 
+use super::reap::refused_end;
 use super::{COMES_UP_MAX, Permit, Scene};
+use crate::facts::Refusal;
 use crate::model::budget::Spending;
 use crate::model::compute::Ending;
 use crate::model::id::InstanceId;
@@ -15,13 +17,45 @@ impl Scene<'_> {
     ///
     /// # Errors
     /// The veto: a program asks while a restart is in flight, within the window after the start of
-    /// the latest one, or while the worker boots.
+    /// the latest one, while the worker boots, or soon after the provider refused for good to end
+    /// the instance. A person may have removed what refused it, and so may try at once.
     pub(crate) fn may_restart(&self, request: &RestartRequest) -> Result<(), Veto> {
         if request.initiator == Initiator::Person {
             return Ok(());
         }
         self.window_is_over()?;
-        self.does_not_come_up()
+        self.does_not_come_up()?;
+        self.end_may_be_accepted()
+    }
+
+    /// V2: a restart whose end is certainly refused changes nothing.
+    fn end_may_be_accepted(&self) -> Result<(), Veto> {
+        let adopted = self.facts.adopted.as_ref();
+        let Some(adopted) = adopted.filter(|_| self.facts.adopted_is_live(self.now)) else {
+            return Ok(());
+        };
+        match self.restart_held_by(&adopted.id) {
+            Some(refusal) => {
+                let ending = self.restart_ending();
+                Err(refused_end(self.now, &adopted.id, ending, refusal))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The refusal for good that holds the end of this instance for a restart back.
+    pub(crate) fn restart_held_by(&self, id: &InstanceId) -> Option<&Refusal> {
+        let ending = self.restart_ending();
+        self.facts.end_held_for_good_by(id, ending, self.now)
+    }
+
+    /// How a restart ends the instance.
+    fn restart_ending(&self) -> Ending {
+        let wanted = match self.facts.pool.restart_by {
+            RestartBy::StopStart => Ending::Stop,
+            RestartBy::Replace => Ending::Terminate,
+        };
+        self.facts.pool.compute.ending(wanted)
     }
 
     fn window_is_over(&self) -> Result<(), Veto> {
@@ -72,7 +106,6 @@ impl Scene<'_> {
     /// instance in use, because its initiator wants that. A program must wait until no busy lease
     /// is held.
     pub(super) fn restart(&self, id: &InstanceId, initiator: Initiator) -> Result<Permit, Veto> {
-        let worker = self.facts;
         self.is_this_workers(id)?;
         self.nothing_in_flight()?;
         if initiator == Initiator::Program {
@@ -84,11 +117,7 @@ impl Scene<'_> {
         }
         self.was_read_of_late(id)?;
         self.within_budget(Spending::Stop)?;
-        let ending = match worker.pool.restart_by {
-            RestartBy::StopStart => Ending::Stop,
-            RestartBy::Replace => Ending::Terminate,
-        };
-        Ok(self.grant_end(id, ending, self.pointer_naming(id)))
+        Ok(self.grant_end(id, self.restart_ending(), self.pointer_naming(id)))
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn worker() -> WorkerFacts {
         launch: Some(LaunchSource::LaunchTemplate("gpu".to_owned())),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
+        stop_refused: Default::default(),
         reap: true,
         utc_offset: UtcOffset::default(),
         demand: None,

@@ -279,6 +279,12 @@ impl CloudErrorKind {
         self != Self::Transient
     }
 
+    /// Whether the provider refuses the call until something outside the host changes: a permission,
+    /// a protection, or the kind of the instance. Nothing was done.
+    pub fn is_for_good(self) -> bool {
+        matches!(self, Self::Denied | Self::Permanent)
+    }
+
     /// Whether no earlier try of the same launch was carried out either. Rate limits and missing
     /// permissions are checked before the token is looked up, so they say nothing about an
     /// unanswered try. A conflict says that the token was used.

@@ -53,8 +53,10 @@ pub enum Step {
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
-    /// An instance is being stopped or terminated; the text says why.
+    /// The cloud has accepted the stop or termination of an instance; the text says why.
     InstanceEnding,
+    /// The cloud refuses to end an instance; the instance stays in service.
+    EndRefused,
     /// An orphan was seen. The host ends it if it is still live after its grace.
     OrphanSeen,
     /// The instance of the worker was seen going down.
@@ -136,6 +138,7 @@ impl Step {
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
             Self::InstanceEnding => "instance_ending",
+            Self::EndRefused => "end_refused",
             Self::OrphanSeen => "orphan_seen",
             Self::InstanceLost => "instance_lost",
             Self::WorkerCycling => "worker_cycling",
@@ -209,6 +212,7 @@ impl Step {
             | Self::AddressTimedOut
             | Self::StopTimedOut
             | Self::StartGivenUp
+            | Self::EndRefused
             | Self::WorkerCycling
             | Self::PolicyFailed
             | Self::BoxAlarm

@@ -126,6 +126,8 @@ pub enum RefusedCode {
     DryRun,
     /// An operator has paused the worker.
     Paused,
+    /// The cloud refuses to end the worker's instance; the instance stays in service.
+    EndRefused,
     /// Another rule of the guard objects; the text names it.
     Vetoed,
 }
@@ -140,6 +142,7 @@ impl RefusedCode {
             Self::RecordChanged => "record_changed",
             Self::DryRun => "dry_run",
             Self::Paused => "paused",
+            Self::EndRefused => "end_refused",
             Self::Vetoed => "vetoed",
         }
     }
@@ -153,6 +156,7 @@ impl RefusedCode {
             Self::RecordChanged => "Other hosts keep writing the worker's record",
             Self::DryRun => "This host changes nothing",
             Self::Paused => "An operator has paused the worker",
+            Self::EndRefused => "The cloud refuses to end the worker's instance",
             Self::Vetoed => "The host does not allow it",
         }
     }

@@ -63,6 +63,9 @@ pub struct PoolSpec {
     pub policy_tags: Vec<String>,
     /// How an instance of the pool is restarted.
     pub restart_by: RestartBy,
+    /// What follows if the provider refuses for good to stop an instance that the host wants to
+    /// reap. `keep`: a termination deletes disks, and only an operator knows whether they matter.
+    pub stop_refused: StopRefused,
     /// Whether the host asks the `reap` policy on each scan.
     pub reap: bool,
     /// Whether the heartbeats of a registered box count as use, next to hand-outs and reports (G5).
@@ -101,6 +104,19 @@ pub enum RestartBy {
     StopStart,
     /// The instance is terminated, and another one is launched.
     Replace,
+}
+
+/// What follows if the provider refuses for good to stop an instance: an instance of a one-time
+/// Spot request, one on an instance store, or one with stop protection (EC2 user guide, "Stop and
+/// start Amazon EC2 instances").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopRefused {
+    /// The instance stays in service.
+    #[default]
+    Keep,
+    /// The next reap terminates the instance, if the host launched it for this worker.
+    Terminate,
 }
 
 /// How the boxes of a pool register and report.

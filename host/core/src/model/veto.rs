@@ -86,6 +86,8 @@ pub enum Rule {
     WorkInFlight,
     /// G5: callers are being sent to the instance, or requests for it are pending.
     InUse,
+    /// V2: the provider refused this end of the instance, and the pause after that is not over.
+    EndRefused,
     /// The last reading is missing or too old to act upon.
     StaleReading,
     /// The instance has no address of the kind the policy chose.
@@ -145,6 +147,7 @@ impl Rule {
             Self::WantedRunning => "wanted-running",
             Self::WorkInFlight => "work-in-flight",
             Self::InUse => "in-use",
+            Self::EndRefused => "end-refused",
             Self::StaleReading => "stale-reading",
             Self::NoAddress => "no-address",
             Self::NothingToRepair => "nothing-to-repair",

@@ -103,6 +103,7 @@ impl Notes {
                 | Step::WorkerRecovered
                 | Step::InstanceDraining
                 | Step::InstanceRevived
+                | Step::EndRefused
                 | Step::RestartBegun
                 | Step::RestartDropped
                 | Step::RestartDone

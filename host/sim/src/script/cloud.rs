@@ -5,7 +5,7 @@ use reeve_core::time::Millis;
 
 use super::story::{BOOT, StoryLine, boots, which};
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, EndedBy, QueryTrouble};
+use crate::stage::{Act, CallTrouble, EndedBy};
 use crate::world::{Asked, Fault};
 
 /// Reads the words after `cloud`.
@@ -22,6 +22,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
         Hides,
         Freezes,
         Withholds,
+        Protects,
     }
     let verbs = [
         ("reclaims", Verb::Reclaims),
@@ -34,6 +35,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
         ("hides", Verb::Hides),
         ("freezes", Verb::Freezes),
         ("withholds", Verb::Withholds),
+        ("protects", Verb::Protects),
     ];
     let trouble = match line.one_of(&verbs)? {
         Verb::Reclaims => {
@@ -57,14 +59,23 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
                 ("metrics", Asked::Demand),
                 ("status-checks", Asked::StatusChecks),
             ];
-            QueryTrouble::Unanswered(line.one_of(&kinds)?)
+            CallTrouble::Unanswered(line.one_of(&kinds)?)
         }
-        Verb::Hides => QueryTrouble::Hidden(which(line)?),
-        Verb::Freezes => QueryTrouble::Frozen(which(line)?),
+        Verb::Hides => CallTrouble::Hidden(which(line)?),
+        Verb::Freezes => CallTrouble::Frozen(which(line)?),
         Verb::Withholds => {
             line.expect("metrics")?;
             line.expect("of")?;
-            QueryTrouble::PartialMetrics(which(line)?)
+            CallTrouble::PartialMetrics(which(line)?)
+        }
+        Verb::Protects => {
+            let which = which(line)?;
+            line.expect("from")?;
+            let ends = [
+                ("stop", MutationKind::Stop),
+                ("terminate", MutationKind::Terminate),
+            ];
+            CallTrouble::Protected(which, line.one_of(&ends)?)
         }
     };
     let mut lasts = None;

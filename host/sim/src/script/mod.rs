@@ -31,6 +31,7 @@ pub use check::Unmet;
 use expect::Expectation;
 pub use length::length_of_time;
 use reeve_core::id::WorkerId;
+use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::ports::Policies;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::Millis;
@@ -82,10 +83,19 @@ struct System {
 /// The instances and the pointer when the story begins.
 #[derive(Clone, Debug, Default)]
 struct Beginning {
-    /// The id of each instance, and whether it is running (`true`) or stopped (`false`).
-    instances: Vec<(String, bool)>,
+    instances: Vec<Placed>,
     /// The value of the pointer; `None`: the pointer does not exist.
     pointer: Option<String>,
+}
+
+/// An instance that exists when the story begins.
+#[derive(Clone, Debug)]
+struct Placed {
+    id: String,
+    /// Whether it runs; if not, it is stopped.
+    runs: bool,
+    /// The generation as which the host launched it; `None` if another system launched it.
+    generation: Option<u64>,
 }
 
 /// The kind of host and policies that a script is played against.
@@ -160,11 +170,28 @@ impl Script {
         let System { spec, pool, .. } = &self.system;
         let tag = (pool.tag_key.as_str(), spec.tag_value.as_str());
         let mut world = World::new(self.seed, incidents::BEGINS);
-        for (id, runs) in &self.beginning.instances {
-            if *runs {
-                world.launch_elsewhere(id, tag, Boot::instant());
-            } else {
-                world.place_stopped(id, tag);
+        for Placed {
+            id,
+            runs,
+            generation,
+        } in &self.beginning.instances
+        {
+            match generation {
+                Some(generation) => {
+                    let fleet = incidents::fleet();
+                    let more = [
+                        (TAG_FLEET, fleet.name.as_str()),
+                        (TAG_WORKER, self.system.worker.as_str()),
+                        (TAG_GENERATION, &generation.to_string()),
+                    ];
+                    world.launch_tagged(id, tag, &more);
+                }
+                None if *runs => {
+                    world.launch_elsewhere(id, tag, Boot::instant());
+                }
+                None => {
+                    world.place_stopped(id, tag);
+                }
             }
         }
         if let Some(says) = &self.beginning.pointer {

@@ -9,7 +9,7 @@ use reeve_core::restart::Initiator;
 use reeve_core::spec::{BoxSpec, RestartBy};
 use reeve_core::time::Millis;
 
-use super::{Beginning, Script, System};
+use super::{Beginning, Placed, Script, System};
 use crate::boxes::Software;
 use crate::stage::{Act, EndedBy, Which};
 use crate::world::Boot;
@@ -93,7 +93,11 @@ impl Writer {
         let mut beginning = Beginning::default();
         if self.happens(70) {
             let runs = self.happens(50);
-            beginning.instances.push(("i-aaaa".to_owned(), runs));
+            beginning.instances.push(Placed {
+                id: "i-aaaa".to_owned(),
+                runs,
+                generation: None,
+            });
         }
         if self.happens(80) {
             let says = if self.happens(80) {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use reeve_core::boxes::ProofKind;
 use reeve_core::id::{PointerName, WorkerId};
-use reeve_core::spec::{BoxSpec, RestartBy, Wish};
+use reeve_core::spec::{BoxSpec, RestartBy, StopRefused, Wish};
 use reeve_core::time::Millis;
 
 use super::words::{Line, ScriptError};
-use super::{Beginning, Script};
+use super::{Beginning, Placed, Script};
 use crate::boxes::Software;
 
 /// The setting of a line.
@@ -23,13 +23,14 @@ enum Key {
     Port,
     RestartBy,
     RestartWindow,
+    StopRefused,
     IdleLimit,
     Boxes,
     Use,
     Wanted,
 }
 
-const KEYS: [(&str, Key); 13] = [
+const KEYS: [(&str, Key); 14] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -39,6 +40,7 @@ const KEYS: [(&str, Key); 13] = [
     ("port", Key::Port),
     ("restart-by", Key::RestartBy),
     ("restart-window", Key::RestartWindow),
+    ("stop-refused", Key::StopRefused),
     ("idle-limit", Key::IdleLimit),
     ("boxes", Key::Boxes),
     ("use", Key::Use),
@@ -82,6 +84,13 @@ pub(super) fn line(
             system.pool.restart_by = line.one_of(&ways)?;
         }
         Key::RestartWindow => system.pool.limits.restart_window = line.length()?,
+        Key::StopRefused => {
+            let ways = [
+                ("keep", StopRefused::Keep),
+                ("terminate", StopRefused::Terminate),
+            ];
+            system.pool.stop_refused = line.one_of(&ways)?;
+        }
         Key::IdleLimit => {
             let limit = line.length_above_zero()?;
             system.idle_limit = Some(limit);
@@ -125,7 +134,17 @@ pub(super) fn beginning<'a>(
         return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
     }
     let runs = line.one_of(&[("running", true), ("stopped", false)])?;
-    beginning.instances.push((id.to_owned(), runs));
+    let mut generation = None;
+    if runs && line.has_clause() {
+        line.expect("of")?;
+        line.expect("generation")?;
+        generation = Some(line.number_up_to(u64::MAX)?);
+    }
+    beginning.instances.push(Placed {
+        id: id.to_owned(),
+        runs,
+        generation,
+    });
     line.end()
 }
 

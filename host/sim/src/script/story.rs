@@ -10,7 +10,7 @@ use reeve_core::time::Millis;
 use super::cloud::cloud;
 use super::setting::instance_id;
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, EndedBy, QueryTrouble, Which};
+use crate::stage::{Act, CallTrouble, EndedBy, Which};
 use crate::world::Boot;
 
 /// The most acts of a story. A day has 8640 periods of ten seconds, so one act every ten seconds of
@@ -37,7 +37,7 @@ enum When {
 pub(super) enum StoryLine {
     Act(Act),
     /// Trouble with queries, and its length; `None`: it lasts to the end of the story.
-    Lasting(QueryTrouble, Option<Millis>),
+    Lasting(CallTrouble, Option<Millis>),
 }
 
 /// Reads a line, and adds its acts to the story.

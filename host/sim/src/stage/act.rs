@@ -1,5 +1,6 @@
 //! The acts of a script: events outside the host, each at a set time.
 
+use reeve_core::cloud::MutationKind;
 use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
 use reeve_core::time::Millis;
@@ -62,9 +63,9 @@ pub(crate) enum Act {
     NextFallBack(Millis),
     /// Makes the next mutation of the fault's kind fail.
     Fault(Fault),
-    /// Begins or ends trouble with queries.
+    /// Begins or ends trouble with calls.
     Trouble {
-        trouble: QueryTrouble,
+        trouble: CallTrouble,
         /// `true`: the trouble begins. `false`: it ends.
         begins: bool,
     },
@@ -90,9 +91,9 @@ pub(crate) enum EndedBy {
     Reclaim,
 }
 
-/// A kind of trouble with queries.
+/// A kind of trouble with calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum QueryTrouble {
+pub(crate) enum CallTrouble {
     /// Queries of this kind get an error.
     Unanswered(Asked),
     /// Scans leave the instance out.
@@ -101,4 +102,6 @@ pub(crate) enum QueryTrouble {
     Frozen(Which),
     /// The metrics of the instance are incomplete.
     PartialMetrics(Which),
+    /// The cloud refuses this end of it to hosts.
+    Protected(Which, MutationKind),
 }

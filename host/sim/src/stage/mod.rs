@@ -26,7 +26,7 @@ use crate::host::Host;
 use crate::run::{Run, Served};
 use crate::timeline::Entry;
 use crate::world::{EventKind, Trouble};
-pub(crate) use act::{Act, EndedBy, QueryTrouble, Which};
+pub(crate) use act::{Act, CallTrouble, EndedBy, Which};
 use boxes::Boxes;
 
 /// The arguments of a run, except the host and its world.
@@ -86,7 +86,7 @@ struct Stage<'h> {
     launched_elsewhere: BTreeMap<String, u32>,
     trouble: Trouble,
     /// The trouble with single instances that has begun and not ended, with the instance.
-    ongoing: Vec<(QueryTrouble, InstanceId)>,
+    ongoing: Vec<(CallTrouble, InstanceId)>,
     boxes: Boxes,
     /// Instances that have had an address since their last launch or start.
     addressed: BTreeSet<InstanceId>,

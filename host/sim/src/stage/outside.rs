@@ -4,7 +4,7 @@
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::InstanceId;
 
-use super::{Act, EndedBy, QueryTrouble, Stage, Which};
+use super::{Act, CallTrouble, EndedBy, Stage, Which};
 use crate::timeline::Entry;
 use crate::world::{Asked, Boot, Fault, SimInstance};
 
@@ -95,9 +95,9 @@ impl Stage<'_> {
         self.note(who, event);
     }
 
-    fn set_trouble(&mut self, trouble: &QueryTrouble, begins: bool) {
+    fn set_trouble(&mut self, trouble: &CallTrouble, begins: bool) {
         let event = match trouble {
-            QueryTrouble::Unanswered(asked) => {
+            CallTrouble::Unanswered(asked) => {
                 let what = match asked {
                     Asked::Pointer => "the pointer",
                     Asked::Instance => "look-ups by id",
@@ -113,9 +113,10 @@ impl Stage<'_> {
                     format!("answers queries of {what} again")
                 }
             }
-            QueryTrouble::Hidden(which)
-            | QueryTrouble::Frozen(which)
-            | QueryTrouble::PartialMetrics(which) => {
+            CallTrouble::Hidden(which)
+            | CallTrouble::Frozen(which)
+            | CallTrouble::PartialMetrics(which)
+            | CallTrouble::Protected(which, _) => {
                 // Trouble with `newest` ends for the instance for which it began, even if another
                 // instance is the newest by then.
                 let begun = self.ongoing.iter().position(|(begun, _)| begun == trouble);
@@ -139,38 +140,43 @@ impl Stage<'_> {
 
     fn set_instance_trouble(
         &mut self,
-        trouble: &QueryTrouble,
+        trouble: &CallTrouble,
         id: &InstanceId,
         begins: bool,
     ) -> String {
         match (trouble, begins) {
-            (QueryTrouble::Unanswered(_), _) => String::new(),
-            (QueryTrouble::Hidden(_), true) => {
+            (CallTrouble::Unanswered(_), _) => String::new(),
+            (CallTrouble::Hidden(_), true) => {
                 self.trouble.hidden_from_scans.insert(id.clone());
                 format!("hides {id} from scans by tag")
             }
-            (QueryTrouble::Hidden(_), false) => {
+            (CallTrouble::Hidden(_), false) => {
                 self.trouble.hidden_from_scans.remove(id);
                 format!("shows {id} in scans by tag again")
             }
-            (QueryTrouble::Frozen(_), true) => {
+            (CallTrouble::Frozen(_), true) => {
                 let one = self.host.world().instances().find(|one| &one.id == id);
                 if let Some(reading) = one.map(SimInstance::reading) {
                     self.trouble.lagging_in_scans.insert(id.clone(), reading);
                 }
                 format!("keeps showing {id} as it is now in scans by tag")
             }
-            (QueryTrouble::Frozen(_), false) => {
+            (CallTrouble::Frozen(_), false) => {
                 self.trouble.lagging_in_scans.remove(id);
                 format!("shows {id} as it has become in scans by tag")
             }
-            (QueryTrouble::PartialMetrics(_), true) => {
+            (CallTrouble::PartialMetrics(_), true) => {
                 self.trouble.partial_metrics.insert(id.clone());
                 format!("holds back metrics of {id}")
             }
-            (QueryTrouble::PartialMetrics(_), false) => {
+            (CallTrouble::PartialMetrics(_), false) => {
                 self.trouble.partial_metrics.remove(id);
                 format!("gives all metrics of {id} again")
+            }
+            (CallTrouble::Protected(_, end), _) => {
+                self.host.world_mut().protect(id, *end, begins);
+                let how = if begins { "no" } else { "each" };
+                format!("grants {how} {end} of {id}")
             }
         }
     }
@@ -297,14 +303,14 @@ mod tests {
     fn trouble_changes_queries_from_its_begin_to_its_end() {
         use InstanceState::{Running, Stopping};
         for (trouble, during, after) in [
-            (QueryTrouble::Unanswered(Asked::Scan), None, seen(Stopping)),
+            (CallTrouble::Unanswered(Asked::Scan), None, seen(Stopping)),
             (
-                QueryTrouble::Hidden(Which::Newest),
+                CallTrouble::Hidden(Which::Newest),
                 Some(Vec::new()),
                 seen(Stopping),
             ),
             (
-                QueryTrouble::Frozen(Which::Newest),
+                CallTrouble::Frozen(Which::Newest),
                 seen(Running),
                 seen(Stopping),
             ),
@@ -326,7 +332,7 @@ mod tests {
         let mut engine = engine();
         let mut stage = stage(&mut engine);
         stage.act_outside(Act::Trouble {
-            trouble: QueryTrouble::PartialMetrics(Which::Newest),
+            trouble: CallTrouble::PartialMetrics(Which::Newest),
             begins: true,
         });
         assert_eq!(

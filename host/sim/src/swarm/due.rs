@@ -1,6 +1,7 @@
 //! What will happen in a random world, and when: one queue for everybody.
 
 use reeve_core::boxes::Receipt;
+use reeve_core::cloud::MutationKind;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 
 use super::fault::Fault;
@@ -32,6 +33,8 @@ pub(super) enum Due {
     HostBegins(usize),
     /// The provider takes an instance back.
     Reclaims(InstanceId),
+    /// The cloud no longer refuses this end of an instance.
+    Unprotected(InstanceId, MutationKind),
     /// The trouble ends.
     Calms,
     /// Whether all is well again is looked at.

@@ -46,6 +46,8 @@ pub enum Fault {
     ReplayMismatch,
     /// The cloud refuses a mutation, because the credentials do not allow it.
     Denied,
+    /// The cloud refuses to stop an instance, to terminate it, or both, for up to 40 minutes.
+    EndProtected,
 
     // Lives of instances.
     /// The address comes 5 to 60 s after `running`.
@@ -179,6 +181,7 @@ impl Fault {
         Self::Duplicate,
         Self::ReplayMismatch,
         Self::Denied,
+        Self::EndProtected,
         Self::LateAddress,
         Self::SlowBoot,
         Self::DiesBooting,
@@ -223,7 +226,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 59;
+    pub const COUNT: usize = 60;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -255,6 +258,7 @@ impl Fault {
             Self::Duplicate => PerMillion(150_000),
             Self::ReplayMismatch => PerMillion(300_000),
             Self::Denied => PerMillion(40_000),
+            Self::EndProtected => EverySecs(500),
             Self::LateAddress => PerMillion(400_000),
             Self::SlowBoot => PerMillion(200_000),
             Self::DiesBooting => PerMillion(150_000),
@@ -317,6 +321,7 @@ impl Fault {
             Self::Duplicate => "duplicate",
             Self::ReplayMismatch => "replay-mismatch",
             Self::Denied => "denied",
+            Self::EndProtected => "end-protected",
             Self::LateAddress => "late-address",
             Self::SlowBoot => "slow-boot",
             Self::DiesBooting => "dies-booting",

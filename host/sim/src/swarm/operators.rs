@@ -1,5 +1,6 @@
 //! Operators, programs that ask for restarts, other systems, and the faults that come by time.
 
+use reeve_core::cloud::MutationKind;
 use reeve_core::compute::Compute;
 use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
@@ -49,6 +50,7 @@ impl Estate<'_> {
                 let calms_at = BEGINS + self.options.troubled;
                 self.hosts[number].paused_until = (self.now + length).min(calms_at);
             }
+            Fault::EndProtected => self.protect(),
             Fault::Reload => self.reload(),
             Fault::BoxHangs => self.box_hangs(),
             Fault::BoxLies => self.box_lies(),
@@ -199,6 +201,22 @@ impl Estate<'_> {
         self.look();
     }
 
+    /// Has the cloud refuse ends of an instance for a while.
+    fn protect(&mut self) {
+        let Some(id) = self.some_live_instance() else {
+            return;
+        };
+        let (stop, terminate) = (MutationKind::Stop, MutationKind::Terminate);
+        let ends: [&[MutationKind]; 3] = [&[stop], &[terminate], &[stop, terminate]];
+        let ends = ends[self.chance.pick(Stream::Detail, ends.len())];
+        let length = self.chance.millis(Stream::Detail, 60_000, 2_400_000);
+        for end in ends {
+            self.clouds.world.protect(&id, *end, true);
+            let due = Due::Unprotected(id.clone(), *end);
+            self.queue.put(self.now + length, due);
+        }
+    }
+
     /// Makes the software of an instance fail in one of several ways, or cures it.
     fn software_ails(&mut self) {
         let Some(id) = self.some_live_instance() else {
@@ -229,12 +247,15 @@ impl Estate<'_> {
         self.clouds.world.set_status_checks(&id, checks);
     }
 
-    /// Cures every instance at the end of the trouble.
+    /// Cures every instance at the end of the trouble, and ends its protections.
     pub(super) fn all_are_cured(&mut self) {
         let all = self.clouds.world.instances();
         let all: Vec<_> = all.map(|instance| instance.id.clone()).collect();
         for id in all {
             self.clouds.world.set_software_fault(&id, None);
+            for end in [MutationKind::Stop, MutationKind::Terminate] {
+                self.clouds.world.protect(&id, end, false);
+            }
             self.clouds.world.set_status_checks(&id, None);
         }
     }

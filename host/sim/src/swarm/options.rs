@@ -11,7 +11,7 @@ use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{
-    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, Wish, WorkerSpec,
+    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, StopRefused, Wish, WorkerSpec,
 };
 use reeve_core::time::{Millis, UtcOffset};
 
@@ -60,6 +60,8 @@ pub struct PoolOptions {
     pub compute: Compute,
     /// How its instances are restarted.
     pub restart_by: RestartBy,
+    /// What follows a refused stop.
+    pub stop_refused: StopRefused,
     /// Whether its instances are reaped.
     pub reap: bool,
     /// Whether its boxes register.
@@ -146,6 +148,10 @@ impl Options {
             if between(0, 3) == 0 {
                 pool.live_in_fargate();
             }
+            pool.stop_refused = match between(0, 1) {
+                0 => StopRefused::Keep,
+                _ => StopRefused::Terminate,
+            };
             pool.health = (between(0, 2) == 0).then(|| health(&mut between, &pool.compute));
         }
         for pool in &mut pools {
@@ -215,6 +221,7 @@ impl PoolOptions {
             cast: casts[between(0, last) as usize].clone(),
             compute: Compute::Ec2,
             restart_by: [RestartBy::StopStart, RestartBy::Replace][between(0, 1) as usize],
+            stop_refused: StopRefused::default(),
             reap: between(0, 3) > 0,
             boxes: between(0, 1) > 0,
             demand: between(0, 2) == 0,
@@ -260,6 +267,7 @@ impl PoolOptions {
             launch: Some(launch_source(&self.compute)),
             policy_tags: Vec::new(),
             restart_by: self.restart_by,
+            stop_refused: self.stop_refused,
             reap: self.reap,
             utc_offset: UtcOffset::default(),
             demand: self.demand.then(demand),

@@ -18,7 +18,7 @@ use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
-use super::check::Commit;
+use super::check::{Commit, Heard};
 use super::due::Due;
 use super::estate::Estate;
 use super::fault::Fault;
@@ -204,6 +204,7 @@ impl Surroundings for Estate<'_> {
     }
 
     fn notice(&mut self, number: usize, notice: Notice) {
+        self.checks.announced(self.now, &notice);
         let host = &self.hosts[number];
         self.trace.tell(self.now, "host", || {
             format!(
@@ -245,9 +246,20 @@ impl Surroundings for Estate<'_> {
                 worker,
                 what:
                     WorkerEvent::Mutated {
-                        decision, mutation, ..
+                        decision,
+                        mutation,
+                        result,
                     },
-            } => self.checks.heard(by, worker, *decision, mutation),
+            } => {
+                let heard = Heard {
+                    by,
+                    worker,
+                    decision: *decision,
+                    mutation,
+                    result,
+                };
+                self.checks.heard(self.now, &heard, &self.shelf);
+            }
             Event::Worker {
                 worker,
                 what: WorkerEvent::Queried { result, .. },

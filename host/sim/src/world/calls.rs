@@ -76,8 +76,8 @@ impl World {
     /// Carries out a mutation at the clock's time, without a permit: the world has no guard.
     ///
     /// # Errors
-    /// The errors of EC2 and ECS, for an unknown id, a state that forbids the call, or a token used
-    /// with other parameters. [`add_fault`](World::add_fault) may set another error.
+    /// The errors of EC2 and ECS, for an unknown id, a state that forbids the call, a protection, or
+    /// a token used with other parameters. [`add_fault`](World::add_fault) may set another error.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
         let applies = |fault: &super::Fault| fault.kind == mutation.kind();
         let position = self.faults.iter().position(applies);
@@ -93,7 +93,33 @@ impl World {
                 "injected by the simulation",
             ));
         }
+        self.check_protection(mutation)?;
         self.carry_out(mutation)
+    }
+
+    /// Refuses the end of a protected instance. The pointer is cleared before, as on AWS: the end
+    /// is the second of two calls.
+    fn check_protection(&mut self, mutation: &Mutation) -> Result<(), CloudError> {
+        let (Mutation::Stop {
+            id, clear_pointer, ..
+        }
+        | Mutation::Terminate {
+            id, clear_pointer, ..
+        }) = mutation
+        else {
+            return Ok(());
+        };
+        let kind = mutation.kind();
+        if !self.protected.contains(&(id.clone(), kind)) {
+            return Ok(());
+        }
+        self.clear(clear_pointer.as_ref());
+        Err(error(
+            &kind.to_string(),
+            CloudErrorKind::Permanent,
+            "OperationNotPermitted",
+            &format!("The instance '{id}' is protected from this: {kind}"),
+        ))
     }
 
     pub(super) fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {

@@ -14,7 +14,7 @@ mod launch;
 mod life;
 mod trouble;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use draws::Draws;
 pub use health::SoftwareFault;
@@ -44,6 +44,8 @@ pub struct World {
     next_fall_back: Option<Millis>,
     faults: VecDeque<Fault>,
     trouble: Trouble,
+    /// Instances that the cloud refuses to stop or to terminate when a host asks.
+    protected: BTreeSet<(InstanceId, MutationKind)>,
     health_faults: health::HealthFaults,
     draws: Draws,
     /// The events since [`take_events`](World::take_events) was last called, oldest first.
@@ -106,6 +108,7 @@ impl World {
             next_fall_back: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
+            protected: BTreeSet::new(),
             health_faults: health::HealthFaults::default(),
             draws: Draws::new(seed),
             events: Vec::new(),
@@ -168,6 +171,16 @@ impl World {
     /// in which they were added.
     pub fn add_fault(&mut self, fault: Fault) {
         self.faults.push_back(fault);
+    }
+
+    /// Begins or ends a protection: while it lasts, the cloud refuses this end of the instance to
+    /// hosts.
+    pub fn protect(&mut self, id: &InstanceId, end: MutationKind, begins: bool) {
+        let protection = (id.clone(), end);
+        match begins {
+            true => self.protected.insert(protection),
+            false => self.protected.remove(&protection),
+        };
     }
 
     /// Adds an instance that another system launched, with this boot.

@@ -25,6 +25,7 @@ mod pointers;
 mod reaping;
 mod records;
 mod refreshing;
+mod refused;
 mod registering;
 mod resolving;
 mod restarting;

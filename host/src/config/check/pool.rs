@@ -43,6 +43,7 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         launch,
         policy_tags: policy_tags(findings, &pool.policy_tags),
         restart_by: restart_by(findings, &compute, pool.restart.as_ref()),
+        stop_refused: pool.stop_refused,
         reap: pool.reap,
         heartbeats_are_use: heartbeats_are_use(findings, pool),
         utc_offset: local_time::of_pool(findings, pool),

@@ -125,6 +125,7 @@ pub(crate) fn pool() -> PoolSpec {
         launch: None,
         policy_tags: Vec::new(),
         restart_by: Default::default(),
+        stop_refused: Default::default(),
         reap: false,
         utc_offset: UtcOffset::default(),
         demand: None,

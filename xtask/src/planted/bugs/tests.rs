@@ -3,7 +3,7 @@
 use super::*;
 
 /// The checks of the swarm that can notice a bug.
-const NOTICED_BY: [&str; 17] = [
+const NOTICED_BY: [&str; 18] = [
     "G1",
     "G2",
     "G3",
@@ -17,8 +17,9 @@ const NOTICED_BY: [&str; 17] = [
     "Pause",
     "Answers",
     "SingleFlight",
-    "V5",
     "V1",
+    "V2",
+    "V5",
     "Liveness",
     "NoPanic",
 ];

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! asked ─▶ debounce (programs) ─▶ guard ─▶ record and stop ─▶ Ending ─▶ Provisioning ─▶ Done
-//!             │ drop: counted         │ joins the one in flight            passes bring it up   address and heartbeat
-//!             └ defer: after this one
+//!             │ drop: counted         │ joins the one in flight    │       passes bring it up   address and heartbeat
+//!             └ defer: after this one                              └ the cloud refuses the stop ─▶ Failed
 //! ```
 //!
 //! While a restart is in flight, the route is withdrawn, `reap` is not asked, and callers get
 //! `restarting`. Until it is over, the host concludes nothing from the worker's signals
-//! (docs/incidents.md#self-fire).
+//! (docs/incidents.md#self-fire). If the cloud refuses to end the instance, the restart has failed,
+//! and the instance serves on.
 
 mod request;
 
@@ -19,14 +20,15 @@ use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
-use crate::happened::{Concluded, Happened, ReadEnd, Taken, WriteEnd};
+use crate::happened::{Concluded, EndOutcome, Happened, ReadEnd, Taken, WriteEnd};
 use crate::model::boxes::ReportOutcome;
+use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::notice::Step;
 use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
 use crate::model::point::{Verdict, resolve};
-use crate::model::restart::{Restart, RestartRequest, RestartStage};
+use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 use crate::turn::Turn;
@@ -41,9 +43,12 @@ const RESTART_MAX: Millis = Millis::from_secs(1_800);
 const SPEAKS_MAX: Millis = Millis::from_secs(600);
 /// The interval between checks of a restart in flight.
 const FOLLOW: Millis = Millis::from_secs(2);
-/// The pause before an unanswered stop is sent again: by then the cloud shows whether it was
-/// carried out.
+/// The pause before a stop that was not answered, or was refused for the moment, is sent again: by
+/// then the cloud shows whether it was carried out.
 const END_AGAIN: Millis = Millis::from_secs(30);
+/// How long a restart tries to end its instance. Callers get no address in that time, and four
+/// tries outlast a rate limit (EC2 developer guide, "Request throttling") and an ordinary boot.
+const END_MAX: Millis = Millis::from_secs(120);
 
 /// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +70,8 @@ pub(super) struct Restarts {
 enum Heard {
     /// The record may have a new restart.
     Found,
-    /// A stop or termination of this instance was carried out or refused.
-    Ended(InstanceId),
+    /// A stop or termination was accepted, refused or not answered.
+    Ended(EndOutcome),
     /// The worker may be up again.
     PerhapsThere,
     /// The restart is due for a check.
@@ -105,8 +110,8 @@ impl Flow for Restarts {
                 result: Ok(ReadEnd::News),
                 ..
             } => self.heard.push_back(Heard::Found),
-            Happened::Concluded(Concluded::Ended(id)) => {
-                self.heard.push_back(Heard::Ended(id.clone()));
+            Happened::Concluded(Concluded::Ended(ended)) => {
+                self.heard.push_back(Heard::Ended(ended.clone()));
             }
             Happened::Refreshed { outcome, .. } if *outcome != ReportOutcome::NotRunning => {
                 self.heard.push_back(Heard::PerhapsThere);
@@ -140,12 +145,7 @@ impl Flow for Restarts {
     fn advance(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         match self.heard.pop_front()? {
             Heard::Found => self.on_found(facts, turn),
-            Heard::Ended(id) => {
-                let restart = facts.restart.as_ref();
-                if restart.is_some_and(|it| it.instance.as_ref() == Some(&id)) {
-                    self.check_later(facts, turn);
-                }
-            }
+            Heard::Ended(ended) => self.on_ended(facts, turn, &ended),
             Heard::PerhapsThere => self.finish_if_there(facts, turn),
             Heard::Follow => return self.follow(facts, turn),
             Heard::Commanded(commanded) => return self.take_command(facts, turn, commanded),
@@ -214,7 +214,9 @@ impl Restarts {
             .map(|adopted| turn.now.since(adopted.since));
         let is_silent = is_up_again(facts, &restart) && up_for >= Some(SPEAKS_MAX);
         if age >= RESTART_MAX || is_silent {
-            self.end(facts, turn, RestartStage::Failed);
+            let cause = &restart.request.cause;
+            let text = format!("the worker is not there {age} after its restart ({cause}) began");
+            self.end(facts, turn, RestartStage::Failed, &text, None);
             return None;
         }
         let mut proposed = None;
@@ -237,6 +239,42 @@ impl Restarts {
         }
     }
 
+    /// Takes in the cloud's answer to the end of the restart's instance.
+    fn on_ended(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, ended: &EndOutcome) {
+        let restart = facts.restart.as_ref();
+        if restart.is_none_or(|it| it.instance.as_ref() != Some(&ended.instance)) {
+            return;
+        }
+        match ended.refused_for_good() {
+            Some(error) if facts.is_ended_by_restart(&ended.instance) => {
+                self.fail_to_end(facts, turn, &ended.instance, Some(error));
+            }
+            _ => self.check_later(facts, turn),
+        }
+    }
+
+    /// Ends a restart that cannot end its instance. The instance serves on, as if no restart had
+    /// been asked for.
+    fn fail_to_end(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        id: &InstanceId,
+        error: Option<&CloudError>,
+    ) {
+        let why = match error {
+            Some(error) => error.to_string(),
+            None => format!("it is still up, and the host tried for {END_MAX}"),
+        };
+        let restart = facts.restart.as_ref();
+        let cause = restart.map_or("", |restart| &restart.request.cause);
+        let text = format!(
+            "the cloud did not end {id} for the restart ({cause}): {why}; {id} stays in service"
+        );
+        self.end(facts, turn, RestartStage::Failed, &text, error);
+        turn.tell(Happened::PassWanted);
+    }
+
     /// Decides by the cloud's readings about a stop whose outcome is not known.
     fn end_again(
         &mut self,
@@ -257,6 +295,16 @@ impl Restarts {
             record::write(facts, turn, None);
             return None;
         };
+        if let Some(error) = refused_by(facts, turn, restart, &id) {
+            self.fail_to_end(facts, turn, &id, Some(&error));
+            return None;
+        }
+        let read_at = facts.instances.get(&id).and_then(|known| known.read_at);
+        let is_read = read_at.is_some_and(|at| turn.now.since(at) < END_AGAIN);
+        if age >= END_MAX && is_read {
+            self.fail_to_end(facts, turn, &id, None);
+            return None;
+        }
         let is_time = age >= END_AGAIN && self.end_again.is_none_or(|at| turn.now >= at);
         if !is_time {
             return None;
@@ -281,31 +329,35 @@ impl Restarts {
         let heartbeat = facts.record.activity().heartbeat_at;
         let speaks = facts.pool.boxes.is_none() || heartbeat > adopted_since;
         if is_up_again(facts, restart) && speaks {
-            self.end(facts, turn, RestartStage::Done);
+            let age = turn.now.since(restart.started_at);
+            let cause = &restart.request.cause;
+            let text = format!("the worker is there again {age} after its restart ({cause}) began");
+            self.end(facts, turn, RestartStage::Done, &text, None);
         }
     }
 
-    fn end(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, stage: RestartStage) {
+    /// Ends the restart in this stage, which `text` explains. `error` is the cloud's refusal.
+    fn end(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        stage: RestartStage,
+        text: &str,
+        error: Option<&CloudError>,
+    ) {
         act::note_restart(facts, |restart| restart.stage = stage);
         let Some(restart) = &facts.restart else {
             return;
         };
-        let took = turn.now.since(restart.started_at);
+        let step = match stage {
+            RestartStage::Done => Step::RestartDone,
+            _ => Step::RestartFailed,
+        };
         let cause = restart.request.cause.clone();
         let dropped = self.dropped.to_string();
-        let fields = [("cause", cause.as_str()), ("dropped", &dropped)];
-        match stage {
-            RestartStage::Done => {
-                let text =
-                    format!("the worker is there again {took} after its restart ({cause}) began");
-                turn.notice(facts, Step::RestartDone, text, &fields);
-            }
-            _ => {
-                let text =
-                    format!("the worker is not there {took} after its restart ({cause}) began");
-                turn.notice(facts, Step::RestartFailed, text, &fields);
-            }
-        }
+        let mut fields = vec![("cause", cause.as_str()), ("dropped", &dropped)];
+        fields.extend(error.map(|error| ("code", error.code.as_str())));
+        turn.notice(facts, step, text.to_owned(), &fields);
         if record::may_write_soon(facts, turn) {
             record::write(facts, turn, None);
         }
@@ -354,6 +406,23 @@ impl Restarts {
             turn.timer(facts, at, WorkerTimer::FollowRestart);
         }
     }
+}
+
+/// The refusal for good because of which the restart does not end the instance: its own, if the
+/// write that it has failed was lost, or an earlier one, if another host began a program's restart
+/// and did not know of it.
+fn refused_by(
+    facts: &WorkerFacts,
+    turn: &Turn<'_>,
+    restart: &Restart,
+    id: &InstanceId,
+) -> Option<CloudError> {
+    let is_program = restart.request.initiator == Initiator::Program;
+    turn.scene(facts, DecisionId::default(), |scene| {
+        let refusal = scene.restart_held_by(id)?;
+        let counts = is_program || refusal.at >= restart.started_at;
+        counts.then(|| refusal.error.clone())
+    })
 }
 
 /// Whether the worker has an address and was adopted since the restart began. While another

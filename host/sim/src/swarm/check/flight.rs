@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::cloud::MutationKind;
+use reeve_core::cloud::{CloudError, Mutation, MutationKind, Outcome};
 use reeve_core::guard::Permit;
 use reeve_core::id::{DecisionId, WorkerId};
 
@@ -17,6 +17,15 @@ use crate::engine::Life;
 pub(super) struct Flight {
     /// By host and worker.
     under_way: BTreeMap<(usize, WorkerId), UnderWay>,
+}
+
+/// The outcome of a mutation, as a host learned it.
+pub(in crate::swarm) struct Heard<'a> {
+    pub(in crate::swarm) by: Life,
+    pub(in crate::swarm) worker: &'a WorkerId,
+    pub(in crate::swarm) decision: DecisionId,
+    pub(in crate::swarm) mutation: &'a Mutation,
+    pub(in crate::swarm) result: &'a Result<Outcome, CloudError>,
 }
 
 struct UnderWay {
@@ -55,14 +64,10 @@ impl Flight {
     }
 
     /// Notes that a host learned the outcome of a mutation.
-    pub(super) fn heard(
-        &mut self,
-        by: Life,
-        worker: &WorkerId,
-        decision: DecisionId,
-        kind: MutationKind,
-    ) {
-        let key = (by.host, worker.clone());
+    pub(super) fn heard(&mut self, heard: &Heard<'_>) {
+        let Heard { by, decision, .. } = *heard;
+        let key = (by.host, heard.worker.clone());
+        let kind = heard.mutation.kind();
         let is_it = |it: &UnderWay| (it.life, it.decision, it.kind) == (by.life, decision, kind);
         if self.under_way.get(&key).is_some_and(is_it) {
             self.under_way.remove(&key);

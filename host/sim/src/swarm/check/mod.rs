@@ -15,6 +15,7 @@
 //! | G9 own instances only | every question and every mutation | [`scope`] |
 //! | G10 budgets | every announced mutation | [`budgets`] |
 //! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
+//! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
 //! | V5 final is final | every reading, every published route | [`ended`] |
 //! | single flight | every sent mutation, every outcome | [`flight`] |
 //! | pause | every write of a record | [`pauses`] |
@@ -36,6 +37,7 @@ mod overdue;
 mod pauses;
 mod pointer;
 mod recovery;
+mod refused;
 mod restarts;
 mod scope;
 mod uses;
@@ -45,17 +47,18 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::boxes::{Receipt, Statement};
-use reeve_core::cloud::{CloudError, Mutation, Outcome, Reading};
+use reeve_core::cloud::{CloudError, Outcome, Reading};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
-use reeve_core::id::{DecisionId, HostId, InstanceId, RequestId, WorkerId};
+use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::response::{Resolution, Route};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
 
+pub(super) use flight::Heard;
 pub use violation::{Guarantee, Violation};
 
 use super::Casts;
@@ -89,6 +92,7 @@ pub(super) struct Checks {
     answers: answers::Answers,
     ended: ended::Ended,
     recovery: recovery::Recovery,
+    refused: refused::Refused,
     boxes: boxes::Boxes,
     pauses: pauses::Pauses,
     uses: uses::Uses,
@@ -139,6 +143,7 @@ impl Checks {
             answers: answers::Answers::default(),
             ended: ended::Ended::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
+            refused: refused::Refused::default(),
             boxes: boxes::Boxes::default(),
             pauses: pauses::Pauses::default(),
             uses: uses::Uses::new(options),
@@ -200,6 +205,7 @@ impl Checks {
             orphans::committed(&written),
             overdue::committed(&written),
             self.pauses.committed(&written),
+            self.refused.committed(&written, is_forgotten),
         ];
         for finding in findings {
             self.settle(at, worker, finding);
@@ -213,17 +219,6 @@ impl Checks {
         for finding in findings {
             self.settle(at, permit.worker(), finding);
         }
-    }
-
-    /// Notes that a host learned the outcome of a mutation.
-    pub(super) fn heard(
-        &mut self,
-        by: Life,
-        worker: &WorkerId,
-        decision: DecisionId,
-        mutation: &Mutation,
-    ) {
-        self.flight.heard(by, worker, decision, mutation.kind());
     }
 
     /// Checks a mutation that reaches the cloud, before the cloud carries it out.
@@ -253,6 +248,7 @@ impl Checks {
     ) {
         self.launches.concluded(sent, result);
         self.budgets.concluded(at, by, sent, result);
+        self.refused.concluded(sent, result);
     }
 
     /// Checks the pointer after the cloud carried a mutation out.
@@ -319,6 +315,8 @@ impl Checks {
         world: &World,
     ) {
         self.answers.answered(request);
+        let finding = self.refused.answered(at, &asking.worker, answer);
+        self.settle(at, &asking.worker, finding);
         if let (Resolution::Served(route), Some((spec, _))) =
             (answer, placed(&self.spec, &asking.worker))
         {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::operator::{Command, CommandOutcome, Refused};
+use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use reeve_core::restart::{Initiator, Restart, RestartStage};
 use reeve_core::time::{Instant, Millis};
 
@@ -96,7 +96,12 @@ impl Restarts {
         let Some(worker) = self.asked.remove(&request) else {
             return Ok(());
         };
-        if !matches!(result, Ok(CommandOutcome::RestartBegun)) {
+        // A restart whose end the cloud refused has begun as well.
+        let has_begun = match result {
+            Ok(outcome) => *outcome == CommandOutcome::RestartBegun,
+            Err(refused) => refused.code == RefusedCode::EndRefused,
+        };
+        if !has_begun {
             return Ok(());
         }
         let begun = self.begun.entry(worker).or_default();

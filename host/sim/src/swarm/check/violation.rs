@@ -9,7 +9,7 @@ use reeve_core::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(
     missing_docs,
-    reason = "G1 to G10, V1 and V5 are named in ARCHITECTURE.md"
+    reason = "G1 to G10, V1, V2 and V5 are named in ARCHITECTURE.md"
 )]
 pub enum Guarantee {
     G1,
@@ -23,6 +23,7 @@ pub enum Guarantee {
     G9,
     G10,
     V1,
+    V2,
     V5,
     /// A host changed a worker while another change of it was under way
     /// (docs/incidents.md#double-provision).

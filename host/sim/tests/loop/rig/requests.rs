@@ -95,7 +95,7 @@ impl Rig {
     }
 
     /// Gives the host a command. The response comes at once, since the store and the policies
-    /// answer at once.
+    /// answer at once; a restart that ends an instance waits for the cloud's answer.
     #[track_caller]
     pub(crate) fn command(&mut self, command: Command) -> Result<CommandOutcome, Refused> {
         self.command_to(0, command)
@@ -109,15 +109,24 @@ impl Rig {
         command: Command,
     ) -> Result<CommandOutcome, Refused> {
         let request = self.request(host, Request::Command(command));
+        let by = self.now() + SECOND;
+        while self.response(request).is_none() && self.next_at().is_some_and(|at| at <= by) {
+            self.step();
+        }
         match self.response(request) {
             Some(Response::Command(result)) => result.clone(),
-            other => panic!("no response at once: {other:?}"),
+            other => panic!("no response within a second: {other:?}"),
         }
     }
 
     /// Gives the host a command. The response comes as time passes.
     pub(crate) fn give(&mut self, command: Command) -> RequestId {
         self.request(0, Request::Command(command))
+    }
+
+    /// Whether the response to this request has come.
+    pub(crate) fn has_response(&mut self, request: RequestId) -> bool {
+        self.response(request).is_some()
     }
 
     /// Makes a request to this host.
