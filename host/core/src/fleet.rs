@@ -68,7 +68,13 @@ impl Fleet {
                 generation: recovered.generations.get(id).copied().unwrap_or_default(),
                 epoch: recovered.epoch,
             };
-            let worker = Worker::new(id.clone(), worker.clone(), pool, remembered);
+            let worker = Worker::new(
+                id.clone(),
+                spec.name.clone(),
+                worker.clone(),
+                pool,
+                remembered,
+            );
             Some((id.clone(), worker))
         });
         Self {
@@ -77,7 +83,6 @@ impl Fleet {
                 us: identity.host,
                 store_is_shared: identity.store_is_shared,
                 lease: spec.lease,
-                name: spec.name,
                 dry_run: spec.dry_run,
                 ledger: Ledger::default(),
                 budget: spec.budget,

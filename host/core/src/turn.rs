@@ -35,7 +35,6 @@ pub(crate) struct Shared {
     pub(crate) us: HostId,
     pub(crate) store_is_shared: bool,
     pub(crate) lease: Millis,
-    pub(crate) name: String,
     pub(crate) dry_run: bool,
     pub(crate) ledger: Ledger,
     pub(crate) budget: Budget,
@@ -145,7 +144,6 @@ impl<'a> Turn<'a> {
             us: &self.shared.us,
             store_is_shared: self.shared.store_is_shared,
             lease: self.shared.lease,
-            fleet: &self.shared.name,
             dry_run: self.shared.dry_run,
             pool: pool.map_or((&nothing, Budget::default()), |pool| {
                 (&pool.ledger, pool.spec.limits.pool_budget)

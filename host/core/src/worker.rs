@@ -31,11 +31,12 @@ impl Worker {
     /// A worker about which only the store and the journal are known.
     pub(crate) fn new(
         id: WorkerId,
+        fleet: String,
         spec: WorkerSpec,
         pool: PoolSpec,
         remembered: Remembered,
     ) -> Self {
-        let facts = WorkerFacts::new(id, spec, pool, remembered);
+        let facts = WorkerFacts::new(id, fleet, spec, pool, remembered);
         Self {
             facts: Facts::new(facts),
             flows: Flows::default(),

@@ -31,6 +31,7 @@ use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
 
 use crate::host::Host;
+use crate::incidents;
 use crate::timeline::Entry;
 use crate::world::World;
 
@@ -242,6 +243,7 @@ impl AsItWas {
     fn read_facts(&self) -> WorkerFacts {
         let mut facts = WorkerFacts::new(
             self.id.clone(),
+            incidents::fleet().name,
             self.worker.clone(),
             self.pool.clone(),
             Remembered::default(),

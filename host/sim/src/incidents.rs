@@ -72,6 +72,8 @@ pub(crate) fn pool_spec() -> PoolSpec {
         restart_by: Default::default(),
         stop_refused: Default::default(),
         reap: true,
+        orphans: Default::default(),
+        terminate_adopted: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         boxes: None,

@@ -6,7 +6,7 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::demand::Statistic;
 use reeve_core::health::{HealthSpec, RestartRule};
 use reeve_core::notice::Level;
-use reeve_core::spec::{self, BoxSpec, LEASE, RestartBy, StopRefused, Wish};
+use reeve_core::spec::{self, BoxSpec, LEASE, OrphanRule, RestartBy, StopRefused, Wish};
 
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,7 @@ section! {
         // A termination deletes disks, so an operator allows it.
         /// What follows if AWS refuses for good to stop an idle instance (one-time Spot, instance store, stop
         /// protection): "keep" leaves it in service, "terminate" has the next reap terminate it, if this fleet
-        /// launched it for its worker.
+        /// launched it or `terminate_adopted` allows it.
         default stop_refused: Choice<StopRefused> = StopRefused::default();
         /// Whether the `reap` policy is asked at each scan.
         default reap: Flag = false;
@@ -186,6 +186,13 @@ section! {
         /// "heartbeats" of its box do for workers that take their work from a queue: they run until their box
         /// goes silent.
         default r#use: List<Choice<Use>, 3> = Use::always();
+        /// Which instances next to the adopted one are ended, by the host and by `reap` (G2): "end-ours", those
+        /// that this fleet launched; "end-unclaimed", also those without the tag `reeve:fleet`, which are
+        /// stopped; "leave", none. An instance of another fleet is never ended.
+        default orphans: Choice<OrphanRule> = OrphanRule::default();
+        /// Whether an adopted instance that this fleet did not launch may be terminated. By default it is only
+        /// stopped, which can be undone.
+        default terminate_adopted: Flag = false;
         // Offsets in use range from UTC-12 to UTC+14.
         /// Local time for rules about hours of the day, in minutes east of UTC, the same all year.
         usual utc_offset_min: Number<i16, -720, 840> = 0;

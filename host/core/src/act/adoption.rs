@@ -48,11 +48,35 @@ pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &Ins
         return;
     };
     let usable =
-        known.instance.state.is_live() && !facts.is_foreign(known) && !facts.is_superseded(id);
+        known.instance.state.is_live() && !facts.is_outside(known) && !facts.is_superseded(id);
     if usable && !facts.is_changing() && record::may_act(facts, turn) {
         take(facts, turn, id, How::Found, Step::InstanceAdoptedByPointer);
         record::write(facts, turn, None);
     }
+}
+
+/// Ends the adoption, without a change of the cloud. The caller has the record written.
+pub(super) fn release(facts: &mut Facts, turn: &mut Turn<'_>) {
+    route::withdraw(facts, turn);
+    facts.change().former = facts.adopted_last();
+    facts.change().adopted = None;
+    facts.change().draining = None;
+}
+
+/// Gives the adopted instance up, because it is not the worker's by its tags. The instance is left
+/// as it is, and the worker gets another one when it is asked for.
+pub(crate) fn release_outside(facts: &mut Facts, turn: &mut Turn<'_>, why: &str) {
+    let Some(adopted) = facts.adopted.clone() else {
+        return;
+    };
+    release(facts, turn);
+    let id = adopted.id.as_str();
+    let text = format!(
+        "{id} is given up: {why}; it is left as it is, and the worker gets another instance when it is asked for"
+    );
+    let fields = [("instance_id", id), ("reason", why)];
+    turn.notice(facts, Step::TagLost, text, &fields);
+    record::write(facts, turn, None);
 }
 
 /// Has the pointer written if it disagrees with the record and nothing is under way.

@@ -12,7 +12,7 @@ mod overdue;
 mod recovery;
 mod send;
 
-pub(crate) use adoption::{repair_pointer, take, take_from_pointer};
+pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_pointer};
 pub(crate) use marks::{
     begin_restart, change_credential, drain, forget, mint, note_asked, note_asking, note_decision,
     note_handed_out, note_register_error, note_restart, on_refreshed, refresh_ended, refresh_sent,

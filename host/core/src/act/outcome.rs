@@ -313,7 +313,7 @@ fn end_refused(
     if is_told_by_restart || refused.count > 1 {
         return;
     }
-    let follows = match facts.ending_of(id, ending, &turn.shared.name) {
+    let follows = match facts.ending_of(id, ending) {
         other if other != ending => format!("the next reap may {other} it"),
         _ => format!(
             "the next try may follow in {}; remove what refuses it, and forget the worker for a try at once",

@@ -1,6 +1,7 @@
 //! Gives up what does not come up or go down: an overdue instance, a start that keeps failing, a
 //! stop without an end.
 
+use super::adoption::release;
 use super::outcome::fail_with;
 use super::send::announce_and_commit;
 use crate::facts::{Facts, OverdueCheck};
@@ -9,11 +10,11 @@ use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::time::Instant;
+use crate::record;
 use crate::turn::Turn;
-use crate::{record, route};
 
-/// Has the end of the overdue adopted instance sent. The boot counts as failed. Use since the bound
-/// began refuses the end; earlier use was of another instance (G5).
+/// Has the end of the overdue adopted instance sent. The boot counts as failed. Use that this host
+/// does not know of refuses the end (G5).
 pub(crate) fn end_overdue(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -24,14 +25,21 @@ pub(crate) fn end_overdue(
     let Some(overdue) = facts.overdue(id) else {
         return;
     };
+    let bound = overdue.transit.bound(&facts.pool.limits);
+    let last = facts.last_failure.as_ref();
+    // An end that was not answered is sent again, and is the same failure.
+    let is_counted = last.is_some_and(|failure| failure.at >= overdue.since + bound);
     let age = turn.now.since(overdue.since);
     let why = format!("{id} was {} for {age}", overdue.transit.as_str());
     facts.change().draining = None;
-    fail_with(facts, turn, why.clone());
-    if permit.mutation().kind() == MutationKind::Stop {
-        count_failed_start(facts, turn, id, &why);
+    if !is_counted {
+        fail_with(facts, turn, why.clone());
+        if permit.mutation().kind() == MutationKind::Stop {
+            count_failed_start(facts, turn, id, &why);
+        }
     }
-    announce_and_commit(facts, turn, permit, overdue.since);
+    let worked_at = facts.worked_since(overdue.since);
+    announce_and_commit(facts, turn, permit, worked_at.unwrap_or(overdue.since));
 }
 
 /// Notes that the adopted instance was started and is `stopped` again. The start counts as failed.
@@ -63,8 +71,8 @@ pub(crate) fn note_came_up(facts: &mut Facts, turn: &mut Turn<'_>, id: &Instance
 }
 
 /// Ends the adoption of an instance whose stop has no end, so that another is launched.
-pub(crate) fn release_stopping(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
-    release(facts, turn, id);
+pub(crate) fn release_stopping(facts: &mut Facts, turn: &mut Turn<'_>) {
+    release(facts, turn);
     record::write(facts, turn, None);
 }
 
@@ -84,7 +92,7 @@ pub(super) fn count_failed_start(
     }
     let launches = facts.pool.launch.is_some();
     if launches && facts.is_adopted(id) && !facts.adopted_is_live(turn.now) {
-        release(facts, turn, id);
+        release(facts, turn);
     }
     if is_known {
         return;
@@ -105,14 +113,4 @@ pub(super) fn count_failed_start(
             ("launches", if launches { "true" } else { "false" }),
         ],
     );
-}
-
-/// Ends the adoption of an instance that is not live, without a change of the cloud.
-fn release(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
-    if facts.is_adopted(id) {
-        route::withdraw(facts, turn);
-        facts.change().former = facts.adopted_last();
-        facts.change().adopted = None;
-        facts.change().draining = None;
-    }
 }

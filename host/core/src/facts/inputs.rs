@@ -35,11 +35,11 @@ impl WorkerFacts {
         resolve::Input {
             pointer: match &self.pointer {
                 None => resolve::Pointer::Unknown,
-                // The pointer counts as empty if it names another worker's instance (G9) or a
-                // superseded one. A superseded instance is never adopted again, so a policy would
-                // wait for it forever. So it would for one that is passed over.
+                // The pointer counts as empty if it names an instance that is not this worker's (G9)
+                // or a superseded one. A superseded instance is never adopted again, so a policy
+                // would wait for it forever. So it would for one that is passed over.
                 Some(Some(id))
-                    if self.is_known_foreign(id)
+                    if self.is_known_outside(id)
                         || self.is_superseded(id)
                         || self.is_passed_over(id, now) =>
                 {
@@ -159,7 +159,7 @@ impl WorkerFacts {
         ]
         .into_iter()
         .flatten()
-        .filter(|id| !self.is_known_foreign(id) && !self.is_passed_over(id, now))
+        .filter(|id| !self.is_known_outside(id) && !self.is_passed_over(id, now))
         {
             if !shown.iter().any(|facts| &facts.id == id) {
                 shown.push(unread(id.clone()));

@@ -34,6 +34,9 @@ pub struct KnownInstance {
     pub ended_by_host: bool,
     /// The ends of this life that the provider refused.
     pub refused_ends: RefusedEnds,
+    /// Since when readings lack the worker's tag, which an earlier one showed. `None` while the tag
+    /// is shown, or if it never was.
+    pub untagged_since: Option<Instant>,
     /// The instance as an orphan; `None` if the latest scan does not show it as one.
     pub orphan: Option<Orphan>,
 }
@@ -51,6 +54,7 @@ impl KnownInstance {
             start_accepted: None,
             ended_by_host: false,
             refused_ends: RefusedEnds::default(),
+            untagged_since: None,
             orphan: None,
         }
     }

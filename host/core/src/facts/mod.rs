@@ -11,6 +11,7 @@ mod life;
 pub mod observe;
 mod orphans;
 mod overdue;
+mod owner;
 mod parts;
 mod record;
 mod refusals;
@@ -80,6 +81,8 @@ impl Deref for Facts {
 pub struct WorkerFacts {
     /// The worker's name.
     pub id: WorkerId,
+    /// The name of this host's fleet, which tells its instances from those of others.
+    pub fleet: String,
     /// The worker's configuration.
     pub spec: WorkerSpec,
     /// The configuration of the worker's pool.
@@ -165,9 +168,16 @@ pub struct Remembered {
 
 impl WorkerFacts {
     /// The facts of a worker about which only the store and the journal are known.
-    pub fn new(id: WorkerId, spec: WorkerSpec, pool: PoolSpec, remembered: Remembered) -> Self {
+    pub fn new(
+        id: WorkerId,
+        fleet: String,
+        spec: WorkerSpec,
+        pool: PoolSpec,
+        remembered: Remembered,
+    ) -> Self {
         let mut worker = Self {
             id,
+            fleet,
             spec,
             pool,
             generation: remembered.generation,
@@ -319,7 +329,8 @@ impl WorkerFacts {
     }
 
     /// Running or pending instances that carry the worker's tag and may be adopted, newest launch
-    /// first. An instance of an older generation than the adopted one may not (G3).
+    /// first. An instance of an older generation than the adopted one may not (G3), and one of
+    /// another fleet may not (G9).
     pub fn candidates(&self) -> Vec<&KnownInstance> {
         let could_follow = |known: &KnownInstance| {
             let id = &known.instance.id;
@@ -328,7 +339,7 @@ impl WorkerFacts {
         self.newest_first()
             .into_iter()
             .filter(|known| known.instance.state.is_live() && self.carries_tag(known))
-            .filter(|known| could_follow(known))
+            .filter(|known| could_follow(known) && !self.is_outside(known))
             .collect()
     }
 
@@ -364,7 +375,7 @@ impl WorkerFacts {
         }
         self.instances
             .get(id)
-            .and_then(|known| known.instance.generation_for(&self.id))
+            .and_then(|known| known.instance.generation_for(&self.fleet, &self.id))
             .unwrap_or(self.generation)
     }
 
@@ -374,36 +385,6 @@ impl WorkerFacts {
             .declined
             .as_ref()
             .is_some_and(|declined| declined.holds_for(id, now))
-    }
-
-    /// Whether the instance carries this worker's tag, by its last reading.
-    pub fn carries_tag(&self, known: &KnownInstance) -> bool {
-        known.instance.tags.get(&self.pool.tag_key) == Some(&self.spec.tag_value)
-    }
-
-    /// Whether the instance carries the pool's tag with another value. Such an instance is another
-    /// worker's, even if this worker's pointer names it.
-    pub fn is_foreign(&self, known: &KnownInstance) -> bool {
-        let value = known.instance.tags.get(&self.pool.tag_key);
-        value.is_some_and(|value| value != &self.spec.tag_value)
-    }
-
-    /// Whether a reading has shown that the instance is another worker's.
-    pub fn is_known_foreign(&self, id: &InstanceId) -> bool {
-        self.instances
-            .get(id)
-            .is_some_and(|known| self.is_foreign(known))
-    }
-
-    /// Whether the host may act on the instance for this worker (G9): the instance carries the tag,
-    /// or the worker's pointer or record names it and it is not another worker's.
-    pub fn owns(&self, id: &InstanceId) -> bool {
-        let Some(known) = self.instances.get(id) else {
-            return false;
-        };
-        let pointed = matches!(&self.pointer, Some(Some(pointed)) if pointed == id);
-        let adopted = self.is_adopted(id);
-        self.carries_tag(known) || ((pointed || adopted) && !self.is_foreign(known))
     }
 
     /// All known instances, newest launch first. Ties are ordered by id, so the order is

@@ -60,6 +60,8 @@ impl WorkerFacts {
     pub fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         let mut changes = Changes::default();
         let id = reading.id.clone();
+        let known = self.instances.get(&id);
+        let was_tagged = known.is_some_and(|known| self.carries_tag(known));
         match self.instances.get_mut(&id) {
             None => {
                 let mut known = KnownInstance::new(reading, asked_at);
@@ -75,7 +77,10 @@ impl WorkerFacts {
             Some(known)
                 if known.has_ended() && visible(reading.state).is_some_and(|is| !is.is_final()) => {
             }
-            Some(known) => fold(known, reading, asked_at, &mut changes),
+            Some(known) => {
+                fold(known, reading, asked_at, &mut changes);
+                self.note_tag(&id, was_tagged, asked_at);
+            }
         }
         changes.route_broken = self.route_is_broken();
         changes
@@ -127,7 +132,7 @@ impl WorkerFacts {
         let highest = self
             .instances
             .values()
-            .filter_map(|known| known.instance.generation_for(&self.id))
+            .filter_map(|known| known.instance.generation_for(&self.fleet, &self.id))
             .max();
         self.generation = self.generation.max(highest.unwrap_or_default());
     }
@@ -144,7 +149,7 @@ impl WorkerFacts {
             .into_iter()
             .flatten()
             .any(|ip| super::inputs::url(ip, self.pool.port) == route.url);
-        known.instance.state != InstanceState::Running || !reachable
+        known.instance.state != InstanceState::Running || !reachable || self.is_outside(known)
     }
 }
 

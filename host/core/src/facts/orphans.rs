@@ -8,36 +8,27 @@ use super::{Adopted, KnownInstance, WorkerFacts};
 use crate::model::cloud::{Mutation, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::id::{Generation, InstanceId};
-use crate::model::instance::Instance;
+use crate::model::instance::{Instance, Owner};
 use crate::model::store::Intent;
 use crate::model::time::Instant;
 
-/// Where an orphan comes from. The origin decides how the orphan is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// reeve launched the instance for this worker as this generation, and another instance was
-    /// adopted later.
-    Superseded(Generation),
-    /// The generation is unknown: another program launched the instance, or reeve launched it for
-    /// another worker.
-    Unknown,
+/// Where an orphan comes from. The origin decides whether and how the orphan is ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose the orphan is; never a foreign one.
+    pub owner: Owner,
+    /// The generation that reeve launched it as for this worker. `None` if another program launched
+    /// it, or reeve launched it for another worker.
+    pub generation: Option<Generation>,
 }
 
 impl Origin {
-    /// The generation, if it is known.
-    pub fn generation(self) -> Option<Generation> {
-        match self {
-            Self::Superseded(generation) => Some(generation),
-            Self::Unknown => None,
-        }
-    }
-
-    /// How such an orphan is ended. An instance that reeve launched for this worker is terminated.
-    /// Any other instance is only stopped, where a stop can be undone.
-    pub fn ending(self) -> Ending {
-        match self {
-            Self::Superseded(_) => Ending::Terminate,
-            Self::Unknown => Ending::Stop,
+    /// How such an orphan is ended. An instance that this fleet launched for this worker is
+    /// terminated. Any other instance is only stopped, where a stop can be undone.
+    pub fn ending(&self) -> Ending {
+        match (&self.owner, self.generation) {
+            (Owner::Ours, Some(_)) => Ending::Terminate,
+            _ => Ending::Stop,
         }
     }
 }
@@ -123,7 +114,8 @@ impl WorkerFacts {
     /// generation, the adopted one was found by tag, and the other is the orphan. An instance of a
     /// newer generation is an orphan if the record says that its launch is over: an older instance
     /// was adopted although the newer one was there. An instance of a generation that the record
-    /// does not have yet is no orphan: another host may just have launched it.
+    /// does not have yet is no orphan: another host may just have launched it. Nor is an instance of
+    /// another fleet: that fleet answers for it.
     pub fn origin_of_orphan(&self, reading: &Instance) -> Option<Origin> {
         let adopted = self.adopted.as_ref()?;
         let is_another =
@@ -132,13 +124,14 @@ impl WorkerFacts {
         if !is_another || !is_tagged || !reading.state.is_live() {
             return None;
         }
-        match reading.generation_for(&self.id) {
-            None => Some(Origin::Unknown),
-            Some(generation) if generation <= adopted.generation.max(self.launched_last()) => {
-                Some(Origin::Superseded(generation))
-            }
-            Some(_) => None,
+        let owner = self.owner(reading);
+        if matches!(owner, Owner::Foreign(_)) {
+            return None;
         }
+        let generation = reading.generation_for(&self.fleet, &self.id);
+        let newest = adopted.generation.max(self.launched_last());
+        let is_over = generation.is_none_or(|generation| generation <= newest);
+        is_over.then_some(Origin { owner, generation })
     }
 
     /// The newest generation whose launch is over, by the record. A host records a launch before it
@@ -166,12 +159,14 @@ impl WorkerFacts {
         scanned_at.since(orphan.since) >= self.pool.limits.orphan_grace
     }
 
-    /// The orphans whose grace is over.
+    /// The orphans whose grace is over and which the pool's `orphans` covers.
     pub fn due_orphans(&self) -> impl Iterator<Item = (&InstanceId, &Orphan)> {
         let orphans = self.instances.iter();
         orphans
             .filter_map(|(id, known)| Some((id, known.orphan.as_ref()?)))
-            .filter(|(id, _)| self.orphan_is_due(id))
+            .filter(|(id, orphan)| {
+                self.pool.orphans.ends(&orphan.origin.owner) && self.orphan_is_due(id)
+            })
     }
 
     /// Marks the instances that a complete scan shows as orphans; the scan is folded in already. A
@@ -198,7 +193,7 @@ impl WorkerFacts {
             let same = |it: &Orphan| is_gapless && it.origin == *origin && &it.adopted == adopted;
             known.orphan = Some(before.filter(same).unwrap_or_else(|| Orphan {
                 since: asked_at,
-                origin: *origin,
+                origin: origin.clone(),
                 adopted: adopted.clone(),
             }));
         }

@@ -107,6 +107,18 @@ impl KnownInstance {
 }
 
 impl WorkerFacts {
+    /// When the worker's box last worked, at this instant or later; `None` if it did not. Heartbeats
+    /// alone prove work only where they count as use.
+    pub(crate) fn worked_since(&self, since: Instant) -> Option<Instant> {
+        let activity = self.record.activity();
+        let heartbeat_at = activity.heartbeat_at;
+        heartbeat_at
+            .filter(|_| self.pool.heartbeats_are_use)
+            .max(activity.delivered_at)
+            .max(activity.processed_at)
+            .filter(|at| *at >= since)
+    }
+
     /// The state that the adopted instance passes through, and when its bound ends.
     pub fn transit_ends_at(&self) -> Option<(Transit, Instant)> {
         let adopted = self.adopted.as_ref()?;

@@ -116,18 +116,16 @@ impl KnownInstance {
 
 impl WorkerFacts {
     /// The ending that `wanted` leads to: what the compute allows, and a termination if the
-    /// provider refuses for good to stop the instance, the pool allows it, and this fleet launched
-    /// the instance for this worker.
-    pub(crate) fn ending_of(&self, id: &InstanceId, wanted: Ending, fleet: &str) -> Ending {
+    /// provider refuses for good to stop the instance, the pool's `stop_refused` allows it, and the
+    /// instance may be terminated.
+    pub(crate) fn ending_of(&self, id: &InstanceId, wanted: Ending) -> Ending {
         let ending = self.pool.compute.ending(wanted);
         let is_allowed = self.pool.stop_refused == StopRefused::Terminate;
         let Some(known) = self.instances.get(id).filter(|_| is_allowed) else {
             return ending;
         };
         let refused = known.refused_ends.of(ending);
-        let is_ours = known.instance.is_launched_by(fleet)
-            && known.instance.generation_for(&self.id).is_some();
-        match refused.is_some_and(Refusal::is_for_good) && is_ours {
+        match refused.is_some_and(Refusal::is_for_good) && self.may_be_terminated(known) {
             true => Ending::Terminate,
             false => ending,
         }

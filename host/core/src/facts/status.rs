@@ -135,6 +135,8 @@ pub struct InstanceStatus {
     pub id: InstanceId,
     /// The state as the provider reports it.
     pub state: InstanceState,
+    /// Whose the instance is by its tag `reeve:fleet`: `ours`, `foreign` or `unclaimed`.
+    pub owner: &'static str,
     /// The private address.
     pub private_ip: Option<std::net::IpAddr>,
     /// The public address.
@@ -344,6 +346,7 @@ fn instance(worker: &WorkerFacts, known: &super::KnownInstance) -> InstanceStatu
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,
+        owner: worker.owner(&known.instance).as_str(),
         private_ip: known.instance.private_ip,
         public_ip: known.instance.public_ip,
         read_at: known.read_at,

@@ -12,6 +12,7 @@
 //! | [`command`] | commands of people and programs, one at a time |
 //! | [`restart`] | ending an instance and bringing it up again, once for all requests in the window |
 //! | [`recover`] | unfinished mutations of an earlier life or another host, and lost replies |
+//! | [`ownership`] | instances of other fleets, and an adopted instance that is not the worker's any longer |
 //! | [`overdue`] | giving up an instance that does not come up or go down, and starts that fail |
 //! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
 //! | [`report`] | registers and reports of boxes and applications |
@@ -29,6 +30,7 @@ mod fold;
 mod health;
 mod orphan;
 mod overdue;
+mod ownership;
 mod reap;
 mod recover;
 mod report;
@@ -59,6 +61,7 @@ enum Name {
     Command,
     Restart,
     Recover,
+    Ownership,
     Overdue,
     Reap,
     Report,
@@ -72,10 +75,11 @@ enum Name {
 /// first, because a pause must hold before anything else begins. An overdue instance is given up
 /// before a pass or `reap` is asked about a worker that it holds up. Health comes last, because it
 /// concludes from the results of the others.
-const ORDER: [Name; 9] = [
+const ORDER: [Name; 10] = [
     Name::Command,
     Name::Restart,
     Name::Recover,
+    Name::Ownership,
     Name::Overdue,
     Name::Reap,
     Name::Report,
@@ -90,6 +94,7 @@ pub(crate) struct Flows {
     command: command::Commands,
     restart: restart::Restarts,
     recover: recover::Recovery,
+    ownership: ownership::Ownership,
     overdue: overdue::Overdues,
     reap: reap::Reap,
     report: report::Reports,
@@ -206,6 +211,7 @@ impl Flows {
             &self.command,
             &self.restart,
             &self.recover,
+            &self.ownership,
             &self.overdue,
             &self.reap,
             &self.report,
@@ -222,6 +228,7 @@ impl Flows {
             Name::Command => &mut self.command,
             Name::Restart => &mut self.restart,
             Name::Recover => &mut self.recover,
+            Name::Ownership => &mut self.ownership,
             Name::Overdue => &mut self.overdue,
             Name::Reap => &mut self.reap,
             Name::Report => &mut self.report,

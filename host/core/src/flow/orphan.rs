@@ -190,7 +190,7 @@ impl Orphans {
     fn next_due(&self, facts: &WorkerFacts, turn: &Turn<'_>) -> Option<(InstanceId, Instant)> {
         let due = facts.due_orphans().filter(|(id, orphan)| {
             // The guard would refuse the end, and a check costs three queries.
-            let ending = facts.ending_of(id, orphan.origin.ending(), &turn.shared.name);
+            let ending = facts.ending_of(id, orphan.origin.ending());
             facts.end_held_by(id, ending, turn.now).is_none()
         });
         let due = due.map(|(id, orphan)| {
@@ -279,9 +279,9 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (orphan, decision) = (&wanted.orphan, wanted.decision);
     turn.shared.decisions = decision;
     let ruling = Ruling {
-        action: action(facts, orphan.origin).into(),
+        action: action(facts, &orphan.origin).into(),
         instance: wanted.id.clone(),
-        generation: orphan.origin.generation(),
+        generation: orphan.origin.generation,
         since: orphan.since,
         adopted: orphan.adopted.clone(),
         reason: Reason::new(ORPHAN, describe(orphan, turn.now)),
@@ -311,7 +311,7 @@ fn announcement(
             ("instance_id", id.to_string()),
             ("reason", ORPHAN.to_owned()),
             ("action", action),
-            ("generation", generation(orphan.origin)),
+            ("generation", generation(&orphan.origin)),
             ("orphan_since", orphan.since.as_ms().to_string()),
             ("adopted_instance_id", orphan.adopted.id.to_string()),
             ("last_activity", last),
@@ -319,8 +319,8 @@ fn announcement(
     }
 }
 
-/// Announces new orphans. A person who launched one by hand has its grace to object: with another
-/// tag, or by stopping the other instance.
+/// Announces new orphans, and says what follows. A person who launched one by hand has its grace to
+/// object: with another tag, or by stopping the other instance.
 fn tell_new(facts: &WorkerFacts, turn: &mut Turn<'_>) {
     let grace = facts.pool.limits.orphan_grace;
     for (id, known) in &facts.instances {
@@ -328,39 +328,51 @@ fn tell_new(facts: &WorkerFacts, turn: &mut Turn<'_>) {
         let Some(orphan) = orphan.filter(|it| Some(it.since) == facts.scanned_at) else {
             continue;
         };
-        let action = action(facts, orphan.origin);
+        let owner = &orphan.origin.owner;
+        let rule = facts.pool.orphans;
+        let follows = match rule.ends(owner) {
+            true => {
+                let action = action(facts, &orphan.origin);
+                format!("{action} follows if it still is in {grace}")
+            }
+            false => format!(
+                "it is {} and left running, as the pool's `orphans = \"{}\"` says",
+                owner.as_str(),
+                rule.as_str()
+            ),
+        };
         turn.notice(
             facts,
             Step::OrphanSeen,
             format!(
-                "{id}, of generation {}, is live next to the adopted {} of generation {}; {action} follows if \
-                 it still is in {grace}",
-                generation(orphan.origin),
+                "{id}, of generation {}, is live next to the adopted {} of generation {}; {follows}",
+                generation(&orphan.origin),
                 orphan.adopted.id,
                 orphan.adopted.generation
             ),
             &[
                 ("instance_id", id.as_str()),
-                ("generation", &generation(orphan.origin)),
+                ("owner", owner.as_str()),
+                ("generation", &generation(&orphan.origin)),
                 ("adopted_instance_id", orphan.adopted.id.as_str()),
             ],
         );
     }
 }
 
-fn action(facts: &WorkerFacts, origin: Origin) -> Ending {
+fn action(facts: &WorkerFacts, origin: &Origin) -> Ending {
     facts.pool.compute.ending(origin.ending())
 }
 
-fn generation(origin: Origin) -> String {
-    let generation = origin.generation();
+fn generation(origin: &Origin) -> String {
+    let generation = origin.generation;
     generation.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
 }
 
 fn describe(orphan: &Orphan, now: Instant) -> String {
     format!(
         "of generation {}, it has lived for {} next to the adopted {} of generation {}",
-        generation(orphan.origin),
+        generation(&orphan.origin),
         now.since(orphan.since),
         orphan.adopted.id,
         orphan.adopted.generation

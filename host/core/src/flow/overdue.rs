@@ -188,7 +188,7 @@ impl Overdues {
             Transit::Stopping => facts.pool.launch.is_some(),
             // The guard would refuse an end that the cloud has refused.
             Transit::Pending | Transit::NoAddress => {
-                let ending = facts.ending_of(id, it.ending(*how), &turn.shared.name);
+                let ending = facts.ending_of(id, it.ending(*how));
                 facts.end_held_by(id, ending, turn.now).is_none()
             }
         });
@@ -296,7 +296,7 @@ impl Overdues {
         }
         if overdue.transit == Transit::Stopping {
             if reading.state == InstanceState::Stopping && may_mark(facts, turn) {
-                act::release_stopping(facts, turn, &adopted.id);
+                act::release_stopping(facts, turn);
             }
             return None;
         }
@@ -370,7 +370,7 @@ fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (adopted, overdue) = (&wanted.adopted, wanted.overdue);
     turn.shared.decisions = wanted.decision;
     let ending = overdue.ending(adopted.how);
-    let ending = facts.ending_of(&adopted.id, ending, &turn.shared.name);
+    let ending = facts.ending_of(&adopted.id, ending);
     let ruling = Ruling {
         action: ending.into(),
         instance: adopted.id.clone(),

@@ -237,6 +237,7 @@ impl Reap {
                     && is_due(id)
                     && facts.owns(id)
                     && !(facts.is_wanted_running() && facts.is_adopted(id))
+                    && facts.may_be_ended(known)
                     && Some(id) != draining.as_ref()
             })
             .map(|known| known.instance.id.clone())
@@ -320,7 +321,7 @@ impl Reap {
         verdict: Verdict,
     ) {
         let drain = facts.pool.limits.drain;
-        let action = action(facts, turn, id, verdict.choice);
+        let action = action(facts, id, verdict.choice);
         let text = format!(
             "{action} {id} follows in {drain} unless it comes into use: {}",
             verdict.reason.text
@@ -434,13 +435,13 @@ fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal
 }
 
 /// The action of a verdict, in words for people.
-fn action(facts: &WorkerFacts, turn: &Turn<'_>, id: &InstanceId, choice: Choice) -> String {
+fn action(facts: &WorkerFacts, id: &InstanceId, choice: Choice) -> String {
     let wanted = match choice {
         Choice::Keep => return choice.to_string(),
         Choice::Stop => Ending::Stop,
         Choice::Terminate => Ending::Terminate,
     };
-    facts.ending_of(id, wanted, &turn.shared.name).to_string()
+    facts.ending_of(id, wanted).to_string()
 }
 
 /// The announcement of the end with its reason, the last activity and its age

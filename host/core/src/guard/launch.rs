@@ -11,7 +11,9 @@ use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
 use crate::model::compute::Compute;
 use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
-use crate::model::instance::{Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use crate::model::instance::{
+    Instance, InstanceState, Owner, TAG_FLEET, TAG_GENERATION, TAG_WORKER,
+};
 use crate::model::veto::{Rule, Veto};
 
 /// The token of one launch attempt. The token is derived, so that every replay by any process sends
@@ -46,14 +48,14 @@ impl Scene<'_> {
         let generation = self.facts.generation.next();
         let tags = BTreeMap::from([
             (pool.tag_key.clone(), self.facts.spec.tag_value.clone()),
-            (TAG_FLEET.to_owned(), self.fleet.to_owned()),
+            (TAG_FLEET.to_owned(), self.facts.fleet.clone()),
             (TAG_WORKER.to_owned(), self.facts.id.to_string()),
             (TAG_GENERATION.to_owned(), generation.to_string()),
         ]);
         let mutation = Mutation::Launch {
             region: pool.region.clone(),
             source: source.clone(),
-            token: launch_token(self.fleet, &self.facts.id, generation),
+            token: launch_token(&self.facts.fleet, &self.facts.id, generation),
             tags,
         };
         Ok(self.grant(generation, mutation))
@@ -138,10 +140,19 @@ impl Scene<'_> {
         ))
     }
 
-    /// G9: refuses an id that a policy made up or copied from another worker.
+    /// G9: refuses an id that a policy made up or copied from another worker, and an instance of
+    /// another fleet.
     pub(super) fn is_this_workers(&self, id: &InstanceId) -> Result<(), Veto> {
         if self.facts.owns(id) {
             return Ok(());
+        }
+        let known = self.facts.instances.get(id);
+        if let Some(Owner::Foreign(fleet)) = known.map(|known| self.facts.owner(&known.instance)) {
+            let text = format!(
+                "{id} is of the fleet `{fleet}` by its tag `{TAG_FLEET}`; the fleet `{}` leaves it alone",
+                self.facts.fleet
+            );
+            return Err(Veto::new(Rule::OfAnotherFleet, text));
         }
         Err(Veto::new(
             Rule::NotThisWorkers,

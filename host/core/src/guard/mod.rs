@@ -97,8 +97,6 @@ pub struct Scene<'a> {
     pub store_is_shared: bool,
     /// The length of a lease.
     pub lease: Millis,
-    /// The fleet's name, a part of launch tokens.
-    pub fleet: &'a str,
     /// Whether the host only simulates changes.
     pub dry_run: bool,
     /// The spendings of the pool's workers, and the pool's budget.

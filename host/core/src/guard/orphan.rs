@@ -22,8 +22,9 @@ impl Scene<'_> {
         self.grace_is_over(id, orphan)?;
         self.record_agrees(orphan)?;
         self.cloud_agrees(check, orphan)?;
+        self.is_not_left_alone(id)?;
         self.is_not_needed(id)?;
-        let ending = self.facts.ending_of(id, orphan.origin.ending(), self.fleet);
+        let ending = self.facts.ending_of(id, orphan.origin.ending());
         self.is_not_refused(id, ending)?;
         self.within_budget(Spending::Stop)?;
         // The pointer was just read and does not name the orphan.
@@ -112,7 +113,7 @@ impl Scene<'_> {
             .instances
             .get(id)
             .and_then(|known| worker.origin_of_orphan(&known.instance));
-        if by_id == Some(orphan.origin) && latest == Some(orphan.origin) {
+        if by_id.as_ref() == Some(&orphan.origin) && latest.as_ref() == Some(&orphan.origin) {
             return Ok(());
         }
         let state = reading.map(|(reading, _)| reading.state);

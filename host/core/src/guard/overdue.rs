@@ -19,9 +19,9 @@ impl Scene<'_> {
         let (known, overdue) = self.overdue(check)?;
         self.record_names(check)?;
         self.reading_agrees(check, overdue)?;
-        self.does_not_speak(id, overdue)?;
+        self.does_not_work(id, overdue)?;
         let ending = overdue.ending(check.adopted.how);
-        let ending = self.facts.ending_of(id, ending, self.fleet);
+        let ending = self.facts.ending_of(id, ending);
         self.is_not_refused(id, ending)?;
         if ending == Ending::Terminate {
             self.may_terminate(known)?;
@@ -83,18 +83,15 @@ impl Scene<'_> {
     }
 
     /// Refuses if the box works although the provider shows no address: a box may fetch its work.
-    fn does_not_speak(&self, id: &InstanceId, overdue: Overdue) -> Result<(), Veto> {
+    fn does_not_work(&self, id: &InstanceId, overdue: Overdue) -> Result<(), Veto> {
         self.is_not_held_busy(id)?;
-        let activity = self.facts.record.activity();
-        let spoke_at = activity
-            .heartbeat_at
-            .max(activity.delivered_at)
-            .max(activity.processed_at);
-        match spoke_at.filter(|at| *at >= overdue.since) {
+        let bound = overdue.transit.bound(&self.facts.pool.limits);
+        let worked_at = self.facts.worked_since(overdue.since);
+        match worked_at.filter(|at| self.now.since(*at) < bound) {
             Some(at) => Err(Veto::new(
                 Rule::RecentActivity,
                 format!(
-                    "{id} is {}, and its box was heard {} ago",
+                    "{id} is {}, and its box worked {} ago",
                     overdue.transit.as_str(),
                     self.now.since(at)
                 ),
@@ -105,7 +102,7 @@ impl Scene<'_> {
 
     /// G9: only what this fleet launched is terminated.
     fn may_terminate(&self, known: &KnownInstance) -> Result<(), Veto> {
-        if known.instance.is_launched_by(self.fleet) {
+        if self.facts.may_be_terminated(known) {
             return Ok(());
         }
         let id = &known.instance.id;
@@ -114,7 +111,7 @@ impl Scene<'_> {
             format!(
                 "{id} does not come up, cannot be stopped while it is pending, and was not launched by the fleet `{}` \
                  (its tag `{TAG_FLEET}` does not say so), which so may not terminate it; a person has to end it",
-                self.fleet
+                self.facts.fleet
             ),
         ))
     }
@@ -136,6 +133,7 @@ mod tests {
 
     fn reading(state: InstanceState, fleet: Option<&str>) -> Instance {
         let mut reading = instance(ONE, state);
+        reading.tags.remove(TAG_FLEET);
         let tag = fleet.map(|fleet| (TAG_FLEET.to_owned(), fleet.to_owned()));
         reading.tags.extend(tag);
         reading
@@ -194,32 +192,30 @@ mod tests {
         permitted(&worker, &end(&check), MutationKind::Terminate);
     }
 
+    /// The same, of an instance that was not launched for this adoption.
+    fn overdue_start(state: InstanceState, fleet: Option<&str>) -> (WorkerFacts, OverdueCheck) {
+        let (mut worker, mut check) = overdue(state, fleet);
+        check.adopted.how = How::Started;
+        worker.adopted = Some(check.adopted.clone());
+        let stored = worker.record.stored.as_mut().unwrap();
+        stored.record.adopted = Some(check.adopted.clone());
+        (worker, check)
+    }
+
     #[test]
     fn disks_that_may_be_of_use_are_kept_where_a_stop_is_possible() {
-        let (mut worker, mut check) = overdue(InstanceState::Running, Some("test"));
+        let (worker, check) = overdue(InstanceState::Running, Some("test"));
         permitted(&worker, &end(&check), MutationKind::Terminate);
-        for adopted in [
-            &mut check.adopted,
-            worker.adopted.as_mut().unwrap(),
-            worker
-                .record
-                .stored
-                .as_mut()
-                .unwrap()
-                .record
-                .adopted
-                .as_mut()
-                .unwrap(),
-        ] {
-            adopted.how = How::Started;
-        }
+        let (worker, check) = overdue_start(InstanceState::Running, Some("test"));
         permitted(&worker, &end(&check), MutationKind::Stop);
     }
 
     #[test]
     fn a_pending_instance_that_others_launched_is_left_to_people() {
-        let (worker, check) = overdue(InstanceState::Pending, Some("other"));
+        let (mut worker, check) = overdue_start(InstanceState::Pending, None);
         refused(&worker, &end(&check), Rule::LaunchedElsewhere);
+        worker.pool.terminate_adopted = true;
+        permitted(&worker, &end(&check), MutationKind::Terminate);
     }
 
     #[test]
@@ -239,14 +235,39 @@ mod tests {
         refused(&worker, &end(&check), Rule::StaleReading);
     }
 
-    #[test]
-    fn a_box_that_speaks_is_kept_although_it_has_no_address() {
-        let (mut worker, check) = overdue(InstanceState::Running, Some("test"));
+    /// A worker without an address whose box worked this long ago.
+    fn worked(ago: Millis, activity: fn(Instant) -> Activity) -> (WorkerFacts, OverdueCheck) {
+        let (mut worker, check) = scene_for(
+            InstanceState::Running,
+            Some("test"),
+            Millis::from_secs(3_600),
+        );
         let stored = worker.record.stored.as_mut().unwrap();
-        stored.activity = Activity {
-            heartbeat_at: Some(NOW),
+        stored.activity = activity(Instant::from_ms(NOW.as_ms() - ago.get()));
+        (worker, check)
+    }
+
+    #[test]
+    fn a_box_that_works_is_kept_although_it_has_no_address() {
+        let processed = |at| Activity {
+            processed_at: Some(at),
             ..Activity::default()
         };
+        let bound = Limits::default().address_timeout;
+        let (worker, check) = worked(Millis::new(bound.get() - 1), processed);
+        refused(&worker, &end(&check), Rule::RecentActivity);
+        let (worker, check) = worked(bound, processed);
+        permitted(&worker, &end(&check), MutationKind::Terminate);
+    }
+
+    #[test]
+    fn heartbeats_keep_what_has_no_address_only_where_they_are_use() {
+        let (mut worker, check) = worked(Millis::ZERO, |at| Activity {
+            heartbeat_at: Some(at),
+            ..Activity::default()
+        });
+        permitted(&worker, &end(&check), MutationKind::Terminate);
+        worker.pool.heartbeats_are_use = true;
         refused(&worker, &end(&check), Rule::RecentActivity);
     }
 }

@@ -7,7 +7,7 @@ use crate::facts::Refusal;
 use crate::model::budget::Spending;
 use crate::model::compute::Ending;
 use crate::model::id::{InstanceId, PointerName};
-use crate::model::instance::{InstanceState, TAG_FLEET};
+use crate::model::instance::{InstanceState, Owner, TAG_FLEET};
 use crate::model::time::Instant;
 use crate::model::veto::{Rule, Veto};
 
@@ -32,7 +32,7 @@ impl Scene<'_> {
                 ),
             ));
         }
-        let ending = self.facts.ending_of(&reaping.id, Ending::Stop, self.fleet);
+        let ending = self.facts.ending_of(&reaping.id, Ending::Stop);
         self.is_not_refused(&reaping.id, ending)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
         Ok(self.grant_end(&reaping.id, ending, clear_pointer))
@@ -40,25 +40,42 @@ impl Scene<'_> {
 
     pub(super) fn terminate(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
-        self.is_launched_by_this_fleet(&reaping.id)?;
+        self.may_be_terminated(&reaping.id)?;
         self.is_not_refused(&reaping.id, Ending::Terminate)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
         Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
     }
 
     /// G9: an instance that this fleet did not launch may be stopped, which can be undone, but not
-    /// terminated.
-    fn is_launched_by_this_fleet(&self, id: &InstanceId) -> Result<(), Veto> {
+    /// terminated, unless the pool says so of adopted ones.
+    fn may_be_terminated(&self, id: &InstanceId) -> Result<(), Veto> {
         let known = self.facts.instances.get(id);
-        if known.is_some_and(|known| known.instance.is_launched_by(self.fleet)) {
+        if known.is_some_and(|known| self.facts.may_be_terminated(known)) {
             return Ok(());
         }
         Err(Veto::new(
             Rule::LaunchedElsewhere,
             format!(
                 "{id} was not launched by the fleet `{}` (its tag `{TAG_FLEET}` does not say so); it may be stopped, \
-                 not terminated",
-                self.fleet
+                 not terminated. The pool's `terminate_adopted = true` permits that for an adopted instance",
+                self.facts.fleet
+            ),
+        ))
+    }
+
+    /// G2, G9: an instance that is not adopted is ended only if the pool's `orphans` covers it.
+    pub(super) fn is_not_left_alone(&self, id: &InstanceId) -> Result<(), Veto> {
+        let known = self.facts.instances.get(id);
+        if known.is_some_and(|known| self.facts.may_be_ended(known)) {
+            return Ok(());
+        }
+        let owner = known.map_or(Owner::Unclaimed, |known| self.facts.owner(&known.instance));
+        Err(Veto::new(
+            Rule::LeftAlone,
+            format!(
+                "{id} is not adopted and {}; `orphans` of the pool is \"{}\", which leaves it alone",
+                owner.as_str(),
+                self.facts.pool.orphans.as_str()
             ),
         ))
     }
@@ -76,6 +93,7 @@ impl Scene<'_> {
         let worker = self.facts;
         let id = &reaping.id;
         self.is_this_workers(id)?;
+        self.is_not_left_alone(id)?;
         self.nothing_in_flight()?;
         let limits = &worker.pool.limits;
         self.was_read_of_late(id)?;
@@ -202,7 +220,8 @@ mod tests {
     use crate::model::cloud::{Mutation, MutationKind};
     use crate::model::id::{InstanceId, PointerName, RequestId};
     use crate::model::instance::{InstanceState, TAG_FLEET};
-    use crate::model::spec::Limits;
+    use crate::model::restart::Initiator;
+    use crate::model::spec::{Limits, OrphanRule};
     use crate::model::store::Refresh;
     use crate::model::time::Instant;
     use crate::model::veto::Rule;
@@ -244,35 +263,95 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_instance_that_others_launched_is_stopped_and_not_terminated() {
-        let end = |id: &str| Reaping {
-            id: id.into(),
-            reason_code: "unreachable".to_owned(),
-        };
+    /// A worker whose scan shows an instance of each owner.
+    fn with_all_owners() -> WorkerFacts {
         let mut worker = worker();
         for (id, fleet) in [
             ("i-ours", Some("test")),
-            ("i-theirs", Some("other")),
-            ("i-none", None),
+            ("i-foreign", Some("other")),
+            ("i-unclaimed", None),
         ] {
             let mut seen = instance(id, InstanceState::Running);
+            seen.tags.remove(TAG_FLEET);
             let tag = fleet.map(|fleet| (TAG_FLEET.to_owned(), fleet.to_owned()));
             seen.tags.extend(tag);
             worker.observe_instance(seen, NOW);
         }
-        permitted(
-            &worker,
-            &Proposal::Terminate(end("i-ours")),
-            MutationKind::Terminate,
-        );
-        for id in ["i-theirs", "i-none"] {
-            refused(
-                &worker,
-                &Proposal::Terminate(end(id)),
-                Rule::LaunchedElsewhere,
-            );
-            permitted(&worker, &Proposal::Stop(end(id)), MutationKind::Stop);
+        worker
+    }
+
+    fn terminate(id: &str) -> Proposal {
+        Proposal::Terminate(Reaping {
+            id: id.into(),
+            reason_code: "unreachable".to_owned(),
+        })
+    }
+
+    #[test]
+    fn the_pools_rule_says_which_instances_are_ended_unadopted() {
+        use OrphanRule::{EndOurs, EndUnclaimed, Leave};
+        for (rule, ends_ours, ends_unclaimed) in [
+            (EndOurs, true, false),
+            (EndUnclaimed, true, true),
+            (Leave, false, false),
+        ] {
+            let mut worker = with_all_owners();
+            worker.pool.orphans = rule;
+            for (id, ends) in [("i-ours", ends_ours), ("i-unclaimed", ends_unclaimed)] {
+                let stop = stop(id, "unreachable");
+                match ends {
+                    true => drop(permitted(&worker, &stop, MutationKind::Stop)),
+                    false => refused(&worker, &stop, Rule::LeftAlone),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_adopted_unclaimed_instance_is_stopped_and_terminated_only_if_the_pool_says_so() {
+        let mut worker = with_all_owners();
+        permitted(&worker, &terminate("i-ours"), MutationKind::Terminate);
+        adopt(&mut worker, "i-unclaimed");
+        let end = stop("i-unclaimed", "unreachable");
+        permitted(&worker, &end, MutationKind::Stop);
+        refused(&worker, &terminate("i-unclaimed"), Rule::LaunchedElsewhere);
+        worker.pool.terminate_adopted = true;
+        permitted(&worker, &terminate("i-unclaimed"), MutationKind::Terminate);
+    }
+
+    #[test]
+    fn an_unadopted_unclaimed_instance_is_never_terminated() {
+        let mut worker = with_all_owners();
+        worker.pool.orphans = OrphanRule::EndUnclaimed;
+        worker.pool.terminate_adopted = true;
+        refused(&worker, &terminate("i-unclaimed"), Rule::LaunchedElsewhere);
+    }
+
+    #[test]
+    fn nothing_is_done_to_an_instance_of_another_fleet() {
+        let mut worker = with_all_owners();
+        worker.pool.orphans = OrphanRule::EndUnclaimed;
+        worker.pool.terminate_adopted = true;
+        let id = InstanceId::from("i-foreign");
+        let restart = Proposal::Restart {
+            id: id.clone(),
+            initiator: Initiator::Person,
+        };
+        // Not even if the pointer or the record names it.
+        for named in [false, true] {
+            if named {
+                worker.pointer = Some(Some(id.clone()));
+                adopt(&mut worker, "i-foreign");
+            }
+            for proposal in [
+                Proposal::Adopt(id.clone()),
+                Proposal::Start(id.clone()),
+                stop("i-foreign", "unreachable"),
+                terminate("i-foreign"),
+                restart.clone(),
+            ] {
+                refused(&worker, &proposal, Rule::OfAnotherFleet);
+            }
         }
     }
 

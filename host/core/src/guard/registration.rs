@@ -167,7 +167,7 @@ impl Scene<'_> {
                 ));
             }
         }
-        if known.is_some_and(|known| self.facts.carries_tag(known)) || self.facts.owns(id) {
+        if self.facts.owns(id) {
             return Ok(());
         }
         Err(Refusal::stands(

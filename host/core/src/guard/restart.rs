@@ -36,7 +36,7 @@ impl Scene<'_> {
         };
         match self.restart_held_by(&adopted.id) {
             Some(refusal) => {
-                let ending = self.restart_ending();
+                let ending = self.restart_ending(&adopted.id);
                 Err(refused_end(self.now, &adopted.id, ending, refusal))
             }
             None => Ok(()),
@@ -45,15 +45,17 @@ impl Scene<'_> {
 
     /// The refusal for good that holds the end of this instance for a restart back.
     pub(crate) fn restart_held_by(&self, id: &InstanceId) -> Option<&Refusal> {
-        let ending = self.restart_ending();
+        let ending = self.restart_ending(id);
         self.facts.end_held_for_good_by(id, ending, self.now)
     }
 
     /// How a restart ends the instance.
-    fn restart_ending(&self) -> Ending {
+    fn restart_ending(&self, id: &InstanceId) -> Ending {
+        let known = self.facts.instances.get(id);
+        let may_terminate = known.is_some_and(|known| self.facts.may_be_terminated(known));
         let wanted = match self.facts.pool.restart_by {
-            RestartBy::StopStart => Ending::Stop,
-            RestartBy::Replace => Ending::Terminate,
+            RestartBy::Replace if may_terminate => Ending::Terminate,
+            RestartBy::Replace | RestartBy::StopStart => Ending::Stop,
         };
         self.facts.pool.compute.ending(wanted)
     }
@@ -104,9 +106,11 @@ impl Scene<'_> {
 
     /// Permits the end of the adopted instance for a restart. Unlike a reap, a restart may end an
     /// instance in use, because its initiator wants that. A program must wait until no busy lease
-    /// is held.
+    /// is held. An instance that must not be terminated is stopped instead: the restart is wanted,
+    /// and a stop and a start carry it out.
     pub(super) fn restart(&self, id: &InstanceId, initiator: Initiator) -> Result<Permit, Veto> {
         self.is_this_workers(id)?;
+        self.is_not_left_alone(id)?;
         self.nothing_in_flight()?;
         if initiator == Initiator::Program {
             let held_busy = |veto: Veto| {
@@ -117,7 +121,7 @@ impl Scene<'_> {
         }
         self.was_read_of_late(id)?;
         self.within_budget(Spending::Stop)?;
-        Ok(self.grant_end(id, self.restart_ending(), self.pointer_naming(id)))
+        Ok(self.grant_end(id, self.restart_ending(id), self.pointer_naming(id)))
     }
 }
 
@@ -126,9 +130,9 @@ mod tests {
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
     use crate::guard::{Proposal, SCAN_AGE_MAX};
     use crate::model::cloud::MutationKind;
-    use crate::model::instance::InstanceState;
+    use crate::model::instance::{InstanceState, TAG_FLEET};
     use crate::model::restart::Initiator;
-    use crate::model::spec::Limits;
+    use crate::model::spec::{Limits, RestartBy};
     use crate::model::store::Activity;
     use crate::model::time::{Instant, Millis};
     use crate::model::veto::Rule;
@@ -157,6 +161,22 @@ mod tests {
                 permitted(&worker, &restart(Initiator::Program), MutationKind::Stop);
             }
         }
+    }
+
+    #[test]
+    fn a_replacing_restart_stops_what_must_not_be_terminated() {
+        let mut worker = worker();
+        worker.pool.restart_by = RestartBy::Replace;
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        let restart = restart(Initiator::Person);
+        permitted(&worker, &restart, MutationKind::Terminate);
+        let mut unclaimed = instance("i-one", InstanceState::Running);
+        unclaimed.tags.remove(TAG_FLEET);
+        worker.observe_instance(unclaimed, NOW);
+        permitted(&worker, &restart, MutationKind::Stop);
+        worker.pool.terminate_adopted = true;
+        permitted(&worker, &restart, MutationKind::Terminate);
     }
 
     /// A person's restart may rest on a reading of this age, and not on one a millisecond older.

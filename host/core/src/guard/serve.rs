@@ -33,6 +33,7 @@ impl Scene<'_> {
                 format!("nothing was read of {id} yet"),
             ));
         };
+        self.is_this_workers(id)?;
         if known.instance.state != InstanceState::Running {
             return Err(Veto::new(
                 Rule::WrongState,

@@ -10,7 +10,9 @@ use crate::facts::{Adopted, Failure, How, InFlight, Remembered};
 use crate::model::cloud::MutationKind;
 use crate::model::compute::{Compute, LaunchSource};
 use crate::model::id::{Epoch, PointerName, Region};
-use crate::model::instance::{AddressKind, Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
+use crate::model::instance::{
+    AddressKind, Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER,
+};
 use crate::model::point::resolve::{FailureKind, Target};
 use crate::model::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
 use crate::model::store::Stored;
@@ -30,6 +32,8 @@ pub(crate) fn worker() -> WorkerFacts {
         restart_by: Default::default(),
         stop_refused: Default::default(),
         reap: true,
+        orphans: Default::default(),
+        terminate_adopted: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         health: None,
@@ -48,13 +52,13 @@ pub(crate) fn worker() -> WorkerFacts {
         generation: Generation::new(3),
         epoch: Epoch::new(1),
     };
-    let mut worker = WorkerFacts::new("gpu".into(), spec, pool, remembered);
+    let mut worker = WorkerFacts::new("gpu".into(), "test".to_owned(), spec, pool, remembered);
     worker.scanned_at = Some(NOW);
     worker.pointer = Some(None);
     worker
 }
 
-/// An instance with the worker's tag, read just now.
+/// An instance with the worker's tag that this fleet launched, read just now.
 pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
     Instance {
         id: id.into(),
@@ -62,7 +66,10 @@ pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
         private_ip: None,
         public_ip: None,
         launched_at: Some(Instant::from_ms(1)),
-        tags: BTreeMap::from([("Name".to_owned(), TAG_VALUE.to_owned())]),
+        tags: BTreeMap::from([
+            ("Name".to_owned(), TAG_VALUE.to_owned()),
+            (TAG_FLEET.to_owned(), "test".to_owned()),
+        ]),
     }
 }
 
@@ -93,7 +100,6 @@ pub(super) fn scene_with<T>(
         us: &HostId::from("us"),
         store_is_shared: true,
         lease: LEASE,
-        fleet: "test",
         dry_run,
         pool: (&empty, Budget::default()),
         host: (&empty, Budget::default()),
@@ -218,7 +224,6 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
             us: &HostId::from("us"),
             store_is_shared: true,
             lease: LEASE,
-            fleet: "test",
             dry_run: false,
             pool: (&empty, pool),
             host: (&empty, host),

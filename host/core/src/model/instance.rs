@@ -99,6 +99,28 @@ pub enum AddressKind {
     Public,
 }
 
+/// Whose an instance is, by its tag [`TAG_FLEET`] (G9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This fleet launched it.
+    Ours,
+    /// The fleet of this name launched it. No other fleet adopts, starts, ends or tags it.
+    Foreign(String),
+    /// The instance has no such tag: a person or another system launched it. It may be adopted.
+    Unclaimed,
+}
+
+impl Owner {
+    /// The stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Foreign(_) => "foreign",
+            Self::Unclaimed => "unclaimed",
+        }
+    }
+}
+
 /// One reading of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
@@ -151,15 +173,20 @@ impl Instance {
         self.state == InstanceState::Running && has_address
     }
 
-    /// Whether this fleet launched the instance, for any of its workers.
-    pub fn is_launched_by(&self, fleet: &str) -> bool {
-        self.tags.get(TAG_FLEET).is_some_and(|name| name == fleet)
+    /// Whose the instance is for the fleet of this name.
+    pub fn owner(&self, fleet: &str) -> Owner {
+        match self.tags.get(TAG_FLEET) {
+            Some(name) if name == fleet => Owner::Ours,
+            Some(name) => Owner::Foreign(name.clone()),
+            None => Owner::Unclaimed,
+        }
     }
 
     /// The generation that reeve launched the instance as for this worker. `None` if another
-    /// program launched it, or reeve launched it for another worker.
-    pub fn generation_for(&self, worker: &WorkerId) -> Option<Generation> {
-        if self.tags.get(TAG_WORKER)? != worker.as_str() {
+    /// program launched it, or reeve launched it for another worker or another fleet.
+    pub fn generation_for(&self, fleet: &str, worker: &WorkerId) -> Option<Generation> {
+        let is_foreign = matches!(self.owner(fleet), Owner::Foreign(_));
+        if is_foreign || self.tags.get(TAG_WORKER)? != worker.as_str() {
             return None;
         }
         let value = self.tags.get(TAG_GENERATION)?.parse().ok()?;

@@ -59,6 +59,11 @@ pub enum Step {
     EndRefused,
     /// An orphan was seen. The host ends it if it is still live after its grace.
     OrphanSeen,
+    /// An instance with the worker's tag, or one that its pointer names, is of another fleet and is
+    /// left alone.
+    InstanceForeign,
+    /// The adopted instance is not the worker's by its tags any longer, and is given up.
+    TagLost,
     /// The instance of the worker was seen going down.
     InstanceLost,
     /// Instances come and go without ever serving.
@@ -140,6 +145,8 @@ impl Step {
             Self::InstanceEnding => "instance_ending",
             Self::EndRefused => "end_refused",
             Self::OrphanSeen => "orphan_seen",
+            Self::InstanceForeign => "instance_foreign",
+            Self::TagLost => "tag_lost",
             Self::InstanceLost => "instance_lost",
             Self::WorkerCycling => "worker_cycling",
             Self::ProposalVetoed => "proposal_vetoed",
@@ -195,6 +202,8 @@ impl Step {
             | Self::PointerWriteFailed
             | Self::InstanceEnding
             | Self::OrphanSeen
+            | Self::InstanceForeign
+            | Self::TagLost
             | Self::InstanceLost
             | Self::ProposalVetoed
             | Self::CloudCallFailed

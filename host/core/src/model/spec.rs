@@ -9,6 +9,7 @@ use crate::model::compute::{Compute, LaunchSource};
 use crate::model::demand::DemandSpec;
 use crate::model::health::HealthSpec;
 use crate::model::id::{PointerName, PoolName, Region, WorkerId};
+use crate::model::instance::Owner;
 use crate::model::time::{Millis, UtcOffset};
 
 /// The configuration of one host.
@@ -71,6 +72,12 @@ pub struct PoolSpec {
     /// Whether the heartbeats of a registered box count as use, next to hand-outs and reports (G5).
     /// For workers that take their work from a queue, which nobody asks the host for.
     pub heartbeats_are_use: bool,
+    /// Which instances next to the adopted one are ended. Those that this fleet launched: nothing
+    /// says that an instance of another origin with the same tag is not in use.
+    pub orphans: OrphanRule,
+    /// Whether an adopted instance that this fleet did not launch may be terminated. `false`: it is
+    /// stopped, because a stop can be undone, and only its owner knows what is on its disks.
+    pub terminate_adopted: bool,
     /// The offset of local time from UTC, for rules about hours of the day.
     pub utc_offset: UtcOffset,
     /// The demand metric; `None` if demand is unavailable. The host reads it only if it asks the
@@ -115,8 +122,42 @@ pub enum StopRefused {
     /// The instance stays in service.
     #[default]
     Keep,
-    /// The next reap terminates the instance, if the host launched it for this worker.
+    /// The next reap terminates the instance, if that is permitted (G9).
     Terminate,
+}
+
+/// Which instances that are not adopted may be ended (G2), by the host's rule or by a policy. A
+/// foreign instance is never ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrphanRule {
+    /// Those that this fleet launched.
+    #[default]
+    EndOurs,
+    /// Those that this fleet launched, and those that no fleet did.
+    EndUnclaimed,
+    /// None; a notice names each.
+    Leave,
+}
+
+impl OrphanRule {
+    /// Whether an instance of this owner may be ended without having been adopted.
+    pub fn ends(self, owner: &Owner) -> bool {
+        match self {
+            Self::EndOurs => *owner == Owner::Ours,
+            Self::EndUnclaimed => !matches!(owner, Owner::Foreign(_)),
+            Self::Leave => false,
+        }
+    }
+
+    /// The value in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndOurs => "end-ours",
+            Self::EndUnclaimed => "end-unclaimed",
+            Self::Leave => "leave",
+        }
+    }
 }
 
 /// How the boxes of a pool register and report.

@@ -43,8 +43,12 @@ pub enum Rule {
     MutationInFlight,
     /// G9: the instance is not this worker's.
     NotThisWorkers,
+    /// G9: another fleet launched the instance.
+    OfAnotherFleet,
     /// G9: the fleet did not launch the instance, so it may be stopped but not terminated.
     LaunchedElsewhere,
+    /// G2, G9: the instance is not adopted, and the pool's `orphans` leaves it alone.
+    LeftAlone,
     /// The instance is not in a state that allows the proposal.
     WrongState,
     /// The pool's instances end when they are stopped, so none can be started.
@@ -127,7 +131,9 @@ impl Rule {
             Self::NotScanned => "not-scanned",
             Self::MutationInFlight => "mutation-in-flight",
             Self::NotThisWorkers => "not-this-workers",
+            Self::OfAnotherFleet => "of-another-fleet",
             Self::LaunchedElsewhere => "launched-elsewhere",
+            Self::LeftAlone => "left-alone",
             Self::WrongState => "wrong-state",
             Self::CannotStart => "cannot-start",
             Self::TokenExpired => "token-expired",

@@ -98,6 +98,9 @@ impl Notes {
                 | Step::AddressTimedOut
                 | Step::StopTimedOut
                 | Step::StartGivenUp
+                | Step::InstanceForeign
+                | Step::TagLost
+                | Step::OrphanSeen
                 | Step::WorkerCycling
                 | Step::WorkerUnhealthy
                 | Step::WorkerRecovered

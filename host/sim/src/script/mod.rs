@@ -31,7 +31,7 @@ pub use check::Unmet;
 use expect::Expectation;
 pub use length::length_of_time;
 use reeve_core::id::WorkerId;
-use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use reeve_core::instance::{Owner, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::ports::Policies;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::time::Millis;
@@ -94,8 +94,7 @@ struct Placed {
     id: String,
     /// Whether it runs; if not, it is stopped.
     runs: bool,
-    /// The generation as which the host launched it; `None` if another system launched it.
-    generation: Option<u64>,
+    owner: Owner,
 }
 
 /// The kind of host and policies that a script is played against.
@@ -169,29 +168,27 @@ impl Script {
     fn world(&self) -> World {
         let System { spec, pool, .. } = &self.system;
         let tag = (pool.tag_key.as_str(), spec.tag_value.as_str());
+        let worker = self.system.worker.as_str();
+        let fleet = incidents::fleet().name;
         let mut world = World::new(self.seed, incidents::BEGINS);
-        for Placed {
-            id,
-            runs,
-            generation,
-        } in &self.beginning.instances
-        {
-            match generation {
-                Some(generation) => {
-                    let fleet = incidents::fleet();
-                    let more = [
-                        (TAG_FLEET, fleet.name.as_str()),
-                        (TAG_WORKER, self.system.worker.as_str()),
-                        (TAG_GENERATION, &generation.to_string()),
-                    ];
-                    world.launch_tagged(id, tag, &more);
-                }
-                None if *runs => {
-                    world.launch_elsewhere(id, tag, Boot::instant());
-                }
-                None => {
-                    world.place_stopped(id, tag);
-                }
+        let mut generation = 0;
+        for placed in &self.beginning.instances {
+            // Those that this fleet launched have the generations 1, 2, 3 in the order of the lines.
+            generation += u32::from(placed.owner == Owner::Ours);
+            let number = generation.to_string();
+            let mut tags = vec![tag];
+            match &placed.owner {
+                Owner::Ours => tags.extend([
+                    (TAG_FLEET, fleet.as_str()),
+                    (TAG_WORKER, worker),
+                    (TAG_GENERATION, number.as_str()),
+                ]),
+                Owner::Foreign(fleet) => tags.push((TAG_FLEET, fleet)),
+                Owner::Unclaimed => {}
+            }
+            let id = world.launch_with(&placed.id, &tags, Boot::instant());
+            if !placed.runs {
+                world.place_as_stopped(&id);
             }
         }
         if let Some(says) = &self.beginning.pointer {

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use reeve_core::boxes::ProofKind;
 use reeve_core::cloud::POINTER_NONE;
+use reeve_core::instance::Owner;
 use reeve_core::restart::Initiator;
 use reeve_core::spec::{BoxSpec, RestartBy};
 use reeve_core::time::Millis;
@@ -96,7 +97,7 @@ impl Writer {
             beginning.instances.push(Placed {
                 id: "i-aaaa".to_owned(),
                 runs,
-                generation: None,
+                owner: Owner::Unclaimed,
             });
         }
         if self.happens(80) {
@@ -138,6 +139,7 @@ impl Writer {
             who: "colleague".to_owned(),
             id: "i-bbbb*".to_owned(),
             boot: writer.boot(),
+            fleet: None,
             if_none_is_up: false,
         });
         if self.happens(30) {
@@ -146,6 +148,7 @@ impl Writer {
                 who: "encoder".to_owned(),
                 id: "i-cccc*".to_owned(),
                 boot: writer.boot(),
+                fleet: None,
                 if_none_is_up: true,
             });
         }

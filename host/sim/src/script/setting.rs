@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use reeve_core::boxes::ProofKind;
 use reeve_core::id::{PointerName, WorkerId};
-use reeve_core::spec::{BoxSpec, RestartBy, StopRefused, Wish};
+use reeve_core::instance::Owner;
+use reeve_core::spec::{BoxSpec, OrphanRule, RestartBy, StopRefused, Wish};
 use reeve_core::time::Millis;
 
 use super::words::{Line, ScriptError};
@@ -24,13 +25,15 @@ enum Key {
     RestartBy,
     RestartWindow,
     StopRefused,
+    Orphans,
+    TerminateAdopted,
     IdleLimit,
     Boxes,
     Use,
     Wanted,
 }
 
-const KEYS: [(&str, Key); 14] = [
+const KEYS: [(&str, Key); 16] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -41,6 +44,8 @@ const KEYS: [(&str, Key); 14] = [
     ("restart-by", Key::RestartBy),
     ("restart-window", Key::RestartWindow),
     ("stop-refused", Key::StopRefused),
+    ("orphans", Key::Orphans),
+    ("terminate-adopted", Key::TerminateAdopted),
     ("idle-limit", Key::IdleLimit),
     ("boxes", Key::Boxes),
     ("use", Key::Use),
@@ -91,6 +96,12 @@ pub(super) fn line(
             ];
             system.pool.stop_refused = line.one_of(&ways)?;
         }
+        Key::Orphans => {
+            use OrphanRule::{EndOurs, EndUnclaimed, Leave};
+            let rules = [EndOurs, EndUnclaimed, Leave].map(|rule| (rule.as_str(), rule));
+            system.pool.orphans = line.one_of(&rules)?;
+        }
+        Key::TerminateAdopted => system.pool.terminate_adopted = true,
         Key::IdleLimit => {
             let limit = line.length_above_zero()?;
             system.idle_limit = Some(limit);
@@ -134,18 +145,22 @@ pub(super) fn beginning<'a>(
         return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
     }
     let runs = line.one_of(&[("running", true), ("stopped", false)])?;
-    let mut generation = None;
-    if runs && line.has_clause() {
-        line.expect("of")?;
-        line.expect("generation")?;
-        generation = Some(line.number_up_to(u64::MAX)?);
-    }
-    beginning.instances.push(Placed {
-        id: id.to_owned(),
-        runs,
-        generation,
-    });
+    let owner = match line.has_clause() {
+        false => Owner::Unclaimed,
+        true if line.takes("ours") => Owner::Ours,
+        true => Owner::Foreign(of_fleet(line, "`ours` or `of fleet NAME`")?),
+    };
+    let id = id.to_owned();
+    beginning.instances.push(Placed { id, runs, owner });
     line.end()
+}
+
+/// Reads `of fleet NAME`: the other fleet that launched an instance.
+pub(super) fn of_fleet(line: &mut Line, accepted: &str) -> Result<String, ScriptError> {
+    if !line.takes_all(&["of", "fleet"]) {
+        return Err(line.expected(accepted));
+    }
+    Ok(line.name("the name of the other fleet")?.to_owned())
 }
 
 /// Takes an instance's id. An id begins with `i-` as in EC2, so other words are no ids.

@@ -8,7 +8,7 @@ use reeve_core::restart::Initiator;
 use reeve_core::time::Millis;
 
 use super::cloud::cloud;
-use super::setting::instance_id;
+use super::setting::{instance_id, of_fleet};
 use super::words::{Line, ScriptError};
 use crate::stage::{Act, CallTrouble, EndedBy, Which};
 use crate::world::Boot;
@@ -164,6 +164,7 @@ fn read_act<'a>(
         Launches,
         Stops,
         Writes,
+        Untags,
         Says,
     }
     let verbs = [
@@ -175,6 +176,7 @@ fn read_act<'a>(
         ("launches", Verb::Launches),
         ("stops", Verb::Stops),
         ("writes", Verb::Writes),
+        ("untags", Verb::Untags),
         ("says", Verb::Says),
     ];
     Ok(match line.one_of(&verbs)? {
@@ -207,6 +209,10 @@ fn read_act<'a>(
                 value: value.to_owned(),
             }
         }
+        Verb::Untags => Act::Untag {
+            who,
+            which: which(line)?,
+        },
         Verb::Says => Act::Say {
             who,
             text: line.quoted("a text for the timeline")?.to_owned(),
@@ -247,7 +253,7 @@ fn restarts(line: &mut Line, who: String) -> Result<Act, ScriptError> {
     })
 }
 
-/// Reads `i-cccc*, running after 16s, address after 2s, if none is up`.
+/// Reads `i-cccc*, of fleet blue, running after 16s, address after 2s, if none is up`.
 fn launches<'a>(
     line: &mut Line<'a>,
     who: String,
@@ -263,7 +269,10 @@ fn launches<'a>(
     if !numbered && !ids.insert(id) {
         return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
     }
+    const CLAUSES: &str =
+        "`of fleet NAME`, `running after LENGTH`, `address after LENGTH` or `if none is up`";
     let mut boot = BOOT;
+    let mut fleet = None;
     let mut if_none_is_up = false;
     while line.has_clause() {
         if line.takes("if") {
@@ -271,15 +280,17 @@ fn launches<'a>(
                 line.expect(word)?;
             }
             if_none_is_up = true;
+        } else if line.clone().takes("of") {
+            fleet = Some(of_fleet(line, CLAUSES)?);
         } else {
-            let accepted = "`running after LENGTH`, `address after LENGTH` or `if none is up`";
-            boots(line, &mut boot, accepted)?;
+            boots(line, &mut boot, CLAUSES)?;
         }
     }
     Ok(Act::Launch {
         who,
         id: id.to_owned(),
         boot,
+        fleet,
         if_none_is_up,
     })
 }

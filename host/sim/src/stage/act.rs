@@ -38,6 +38,8 @@ pub(crate) enum Act {
         /// The id of the instance. A `*` in it becomes the number of launches with this id so far.
         id: String,
         boot: Boot,
+        /// The other fleet that does so; `None`: no fleet does.
+        fleet: Option<String>,
         /// `true`: nothing is launched while an instance of the worker is pending or running.
         if_none_is_up: bool,
     },
@@ -46,6 +48,13 @@ pub(crate) enum Act {
         who: String,
         which: Which,
         by: EndedBy,
+    },
+    /// Another system removes the worker's tag from an instance.
+    Untag {
+        /// Who.
+        who: String,
+        /// Which one.
+        which: Which,
     },
     /// Another system writes the worker's pointer.
     WritePointer {

@@ -2,12 +2,14 @@
 //! of the host.
 
 use reeve_core::id::InstanceId;
+use reeve_core::instance::TAG_FLEET;
 use reeve_core::time::Millis;
 
 use super::Stage;
+use crate::incidents;
 use crate::run::{Harm, Other};
 use crate::timeline::Entry;
-use crate::world::{EventKind, WorldEvent};
+use crate::world::{EventKind, SimInstance, WorldEvent};
 
 /// An instance that has no address so long after its boot began will get none: an address takes
 /// seconds (docs/incidents.md#ip-race), a boot half a minute.
@@ -34,7 +36,8 @@ impl Stage<'_> {
     fn harm_of(&self, WorldEvent { id, kind, .. }: &WorldEvent) -> Option<Harm> {
         match kind {
             EventKind::Launched | EventKind::Started => {
-                let other = self.up().find(|other| &other.id != id)?;
+                let mut others = self.up().filter(|other| self.is_of_worker(other));
+                let other = others.find(|other| &other.id != id)?;
                 Some(Harm::SecondInstance {
                     started: id.clone(),
                     is_new: *kind == EventKind::Launched,
@@ -76,6 +79,15 @@ impl Stage<'_> {
             }
             EventKind::State(_) | EventKind::Addressed => None,
         }
+    }
+
+    /// Whether the instance has the worker's tag and is of no other fleet, so that the host has to
+    /// reckon with it.
+    fn is_of_worker(&self, instance: &SimInstance) -> bool {
+        let (key, value) = &self.tag;
+        let fleet = instance.tags.get(TAG_FLEET);
+        instance.tags.get(key) == Some(value)
+            && fleet.is_none_or(|it| *it == incidents::fleet().name)
     }
 
     /// Whether the host launched or started the instance.

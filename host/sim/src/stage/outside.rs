@@ -3,6 +3,7 @@
 
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::InstanceId;
+use reeve_core::instance::TAG_FLEET;
 
 use super::{Act, CallTrouble, EndedBy, Stage, Which};
 use crate::timeline::Entry;
@@ -16,12 +17,14 @@ impl Stage<'_> {
                 who,
                 id,
                 boot,
+                fleet,
                 if_none_is_up,
             } => {
                 if !if_none_is_up || self.up().next().is_none() {
-                    self.launch_elsewhere(&who, &id, boot);
+                    self.launch_elsewhere(&who, &id, fleet.as_deref(), boot);
                 }
             }
+            Act::Untag { who, which } => self.untag(&who, &which),
             Act::End { who, which, by } => self.end_elsewhere(&who, &which, by),
             Act::WritePointer { who, value } => {
                 self.host.world_mut().place_pointer(&self.pointer, &value);
@@ -63,17 +66,32 @@ impl Stage<'_> {
         }
     }
 
-    fn launch_elsewhere(&mut self, who: &str, id: &str, boot: Boot) {
+    fn launch_elsewhere(&mut self, who: &str, id: &str, fleet: Option<&str>, boot: Boot) {
         let mut id = id.to_owned();
         if id.contains('*') {
             let number = self.launched_elsewhere.entry(id.clone()).or_default();
             *number += 1;
             id = id.replace('*', &number.to_string());
         }
-        let tag = (self.tag.0.as_str(), self.tag.1.as_str());
-        self.host.world_mut().launch_elsewhere(&id, tag, boot);
+        let mut tags = vec![(self.tag.0.as_str(), self.tag.1.as_str())];
+        tags.extend(fleet.map(|fleet| (TAG_FLEET, fleet)));
+        self.host.world_mut().launch_with(&id, &tags, boot);
         self.discard_world_events();
-        self.note(who, format!("launches {id} on a path of its own"));
+        let event = match fleet {
+            Some(fleet) => format!("launches {id} of the fleet {fleet}"),
+            None => format!("launches {id} on a path of its own"),
+        };
+        self.note(who, event);
+    }
+
+    fn untag(&mut self, who: &str, which: &Which) {
+        let Some(id) = self.which(which) else {
+            self.note(who, "finds no instance to take the tag from");
+            return;
+        };
+        let key = self.tag.0.clone();
+        self.host.world_mut().retag(&id, &key, None);
+        self.note(who, format!("takes the tag {key} from {id}"));
     }
 
     fn end_elsewhere(&mut self, who: &str, which: &Which, by: EndedBy) {

@@ -4,6 +4,7 @@ use reeve_core::cloud::MutationKind;
 use reeve_core::compute::Compute;
 use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
 use reeve_core::restart::{Initiator, RestartRequest};
@@ -178,7 +179,18 @@ impl Estate<'_> {
         let Some(pool) = self.spec.pools.get(&spec.pool) else {
             return;
         };
-        let tag = (TAG_KEY, spec.tag_value.as_str());
+        // Another fleet may use the same worker's name, with generations of its own.
+        let generation = self.chance.between(Stream::Detail, 1, 20).to_string();
+        let of_fleet = [
+            (TAG_KEY, spec.tag_value.as_str()),
+            (TAG_FLEET, "another"),
+            (TAG_WORKER, worker.as_str()),
+            (TAG_GENERATION, generation.as_str()),
+        ];
+        let tags = match self.chance.percent(Stream::Detail, 40) {
+            true => &of_fleet[..],
+            false => &of_fleet[..1],
+        };
         let number = self.clouds.world.instances().count();
         let id = format!("i-other-{}-{number}", self.now.as_ms() % 100_000_000);
         let boot = Boot {
@@ -187,8 +199,8 @@ impl Estate<'_> {
         };
         let world = &mut self.clouds.world;
         match &pool.compute {
-            Compute::Ec2 => world.launch_elsewhere(&id, tag, boot),
-            Compute::Fargate { cluster } => world.run_elsewhere(&id, cluster, &[tag], boot),
+            Compute::Ec2 => world.launch_with(&id, tags, boot),
+            Compute::Fargate { cluster } => world.run_elsewhere(&id, cluster, tags, boot),
         };
         self.look();
     }

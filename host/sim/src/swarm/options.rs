@@ -11,7 +11,8 @@ use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::spec::{
-    BoxSpec, Budget, FleetSpec, LEASE, Limits, PoolSpec, RestartBy, StopRefused, Wish, WorkerSpec,
+    BoxSpec, Budget, FleetSpec, LEASE, Limits, OrphanRule, PoolSpec, RestartBy, StopRefused, Wish,
+    WorkerSpec,
 };
 use reeve_core::time::{Millis, UtcOffset};
 
@@ -19,6 +20,8 @@ use super::fault::Fault;
 
 /// The key of the tag by which all simulated fleets find their instances.
 pub(super) const TAG_KEY: &str = "Name";
+/// The name of the hosts' fleet.
+pub(super) const FLEET: &str = "swarm";
 /// The cluster of the Fargate pools.
 const CLUSTER: &str = "swarm";
 /// The random stream for a pool's compute and health. The world's streams have lower numbers, the
@@ -26,6 +29,8 @@ const CLUSTER: &str = "swarm";
 const COMPUTE_AND_HEALTH: u64 = 50;
 /// The random stream for a pool's patience.
 const PATIENCE: u64 = 51;
+/// The random stream for a pool's rules about instances that others launched.
+const ORIGINS: u64 = 52;
 
 /// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +87,10 @@ pub struct PoolOptions {
     pub orphan_grace: Millis,
     /// How long an instance may take to pass through a state, and how often a start may fail.
     pub patience: Patience,
+    /// Which orphans are ended.
+    pub orphans: OrphanRule,
+    /// Whether an adopted instance that others launched may be terminated.
+    pub terminate_adopted: bool,
     /// How long programs' restarts are dropped after one began.
     pub restart_window: Millis,
     /// The launches, starts and stops that a worker may spend in a window.
@@ -166,6 +175,14 @@ impl Options {
         for pool in &mut pools {
             pool.patience = Patience::draw(&mut between);
         }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(ORIGINS);
+        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        for pool in &mut pools {
+            use OrphanRule::{EndOurs, EndUnclaimed, Leave};
+            pool.orphans = [EndOurs, EndOurs, EndUnclaimed, Leave][between(0, 3) as usize];
+            pool.terminate_adopted = between(0, 1) == 0;
+        }
         Self {
             seed,
             hosts,
@@ -183,7 +200,7 @@ impl Options {
     pub(super) fn fleet(&self) -> FleetSpec {
         let pools = self.pools.iter().enumerate();
         FleetSpec {
-            name: "swarm".to_owned(),
+            name: FLEET.to_owned(),
             dry_run: false,
             pools: pools
                 .map(|(place, pool)| (pool_name(place), pool.spec()))
@@ -232,6 +249,8 @@ impl PoolOptions {
             drain: Millis::from_secs(between(0, 40)),
             orphan_grace: Millis::from_secs(60 * between(1, 10)),
             patience: Patience::default(),
+            orphans: OrphanRule::default(),
+            terminate_adopted: false,
             restart_window: Millis::from_secs(between(20, 90)),
             budget: Budget {
                 launches: between(2, 8) as u32,
@@ -269,6 +288,8 @@ impl PoolOptions {
             restart_by: self.restart_by,
             stop_refused: self.stop_refused,
             reap: self.reap,
+            orphans: self.orphans,
+            terminate_adopted: self.terminate_adopted,
             utc_offset: UtcOffset::default(),
             demand: self.demand.then(demand),
             health: self.health.clone(),
@@ -363,7 +384,7 @@ impl fmt::Display for Options {
             let on = |is_on: bool, what| if is_on { what } else { "" };
             writeln!(
                 f,
-                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {}, window {}, budget {}/{}/{} in {}",
+                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}, window {}, budget {}/{}/{} in {}",
                 pool_name(place),
                 if pool.compute.is_ec2() {
                     "EC2"
@@ -380,7 +401,9 @@ impl fmt::Display for Options {
                 pool.health.as_ref().map_or(String::new(), told_of_health),
                 pool.idle_min,
                 pool.drain,
+                pool.orphans.as_str(),
                 pool.orphan_grace,
+                on(pool.terminate_adopted, ", terminates adopted"),
                 pool.restart_window,
                 pool.budget.launches,
                 pool.budget.starts,

@@ -280,7 +280,8 @@ impl Surroundings for Estate<'_> {
     }
 
     fn observe_route(&mut self, by: Life, route: &Route) {
-        self.checks.published(self.now, by, route);
+        self.checks
+            .published(self.now, by, route, &self.clouds.world);
     }
 
     fn panicked(&mut self, panic: Box<dyn Any + Send>) {

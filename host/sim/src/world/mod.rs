@@ -185,10 +185,7 @@ impl World {
 
     /// Adds an instance that another system launched, with this boot.
     pub fn launch_elsewhere(&mut self, id: &str, tag: (&str, &str), boot: Boot) -> InstanceId {
-        let id = InstanceId::from(id);
-        let tags = BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]);
-        self.insert(id.clone(), Compute::Ec2, tags, boot);
-        id
+        self.launch_with(id, &[tag], boot)
     }
 
     /// Adds an instance with further tags that another system launched. Its boot takes no time.
@@ -198,11 +195,28 @@ impl World {
         tag: (&str, &str),
         more: &[(&str, &str)],
     ) -> InstanceId {
+        let all: Vec<_> = std::iter::once(tag).chain(more.iter().copied()).collect();
+        self.launch_with(id, &all, Boot::instant())
+    }
+
+    /// Adds an instance with these tags, which no host launched in this story, with this boot.
+    pub fn launch_with(&mut self, id: &str, tags: &[(&str, &str)], boot: Boot) -> InstanceId {
         let id = InstanceId::from(id);
-        let all = std::iter::once(&tag).chain(more);
-        let tags = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.insert(id.clone(), Compute::Ec2, tags.collect(), Boot::instant());
+        let tags = tags.iter();
+        let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.insert(id.clone(), Compute::Ec2, tags.collect(), boot);
         id
+    }
+
+    /// Changes a tag of an instance, as a person does; `None` removes it.
+    pub fn retag(&mut self, id: &InstanceId, key: &str, value: Option<&str>) {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        match value {
+            Some(value) => instance.tags.insert(key.to_owned(), value.to_owned()),
+            None => instance.tags.remove(key),
+        };
     }
 
     /// Adds a Fargate task that another system ran in a cluster, with these tags and this boot.
@@ -226,12 +240,17 @@ impl World {
     /// Adds a stopped instance. Earlier events are dropped.
     pub fn place_stopped(&mut self, id: &str, tag: (&str, &str)) -> InstanceId {
         let id = self.launch_elsewhere(id, tag, Boot::instant());
+        self.place_as_stopped(&id);
+        id
+    }
+
+    /// Makes an instance one that was stopped before the story begins.
+    pub fn place_as_stopped(&mut self, id: &InstanceId) {
         self.advance(self.now);
-        if let Some(instance) = self.instances.get_mut(&id) {
+        if let Some(instance) = self.instances.get_mut(id) {
             instance.place(InstanceState::Stopped, self.now);
         }
         self.events.clear();
-        id
     }
 
     /// Writes a pointer as another system would.

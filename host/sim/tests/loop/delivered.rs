@@ -11,7 +11,6 @@ use reeve_core::id::{InstanceId, Region};
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::token::Token;
-use reeve_sim::world::Boot;
 
 #[track_caller]
 fn outcome_of(reply: Receipt) -> ReportOutcome {
@@ -179,8 +178,7 @@ fn what_is_at_work_is_not_stopped_whatever_the_policy_says() {
 #[test]
 fn an_orphan_is_not_in_use_by_what_the_adopted_instance_does() {
     let (mut rig, id, _) = at_work();
-    rig.world
-        .launch_elsewhere("i-orphan", incidents::TAG, Boot::instant());
+    rig.world.launch_tagged("i-orphan", incidents::TAG, &[OURS]);
     outcome_of(rig.say_and_run(delivered(1)));
     let rules = refusals_of_a_stop(&mut rig, Millis::from_secs(120));
     assert!(!rules.contains(&Rule::InUse), "{rules:?}");

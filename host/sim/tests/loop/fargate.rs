@@ -13,7 +13,7 @@ use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::CommandOutcome;
 use reeve_core::point::resolve::{Action, Adopted};
-use reeve_core::spec::{FleetSpec, RestartBy};
+use reeve_core::spec::{FleetSpec, OrphanRule, RestartBy};
 use reeve_sim::world::{Boot, Fault};
 
 const CLUSTER: &str = "agents";
@@ -29,6 +29,7 @@ fn fleet() -> FleetSpec {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {
         pool.compute = cluster();
+        pool.orphans = OrphanRule::EndUnclaimed;
         pool.launch = Some(LaunchSource::Fargate(FargateTask {
             cluster: CLUSTER.to_owned(),
             task_definition: "agent".to_owned(),

@@ -21,6 +21,7 @@ mod lost_launch;
 mod operating;
 mod orphans;
 mod overdue;
+mod ownership;
 mod pointers;
 mod reaping;
 mod records;

@@ -45,7 +45,7 @@ fn a_worker_whose_instances_come_and_go_unserved_is_told_to_be_cycling() {
     rig.read_no_demand();
     for number in 0..3 {
         let id = format!("i-{number}");
-        rig.world.launch_elsewhere(&id, TAG, Boot::instant());
+        rig.world.launch_tagged(&id, TAG, &[OURS]);
         rig.run(Millis::from_secs(120));
     }
     assert_eq!(rig.count(MutationKind::Stop), 3);
@@ -222,7 +222,7 @@ fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
         // This one has read an empty pointer, and does not read it again.
         rig.ask();
         rig.run(SECOND);
-        rig.world.launch_elsewhere("i-aaaa", TAG, Boot::instant());
+        rig.world.launch_tagged("i-aaaa", TAG, &[OURS]);
         rig.world.place_pointer(&incidents::pointer(), "i-aaaa");
         rig.rewrite(|record| {
             record.generation = record.generation.next();

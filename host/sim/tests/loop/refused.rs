@@ -5,14 +5,15 @@ use crate::rig::estate::{Estate, FOUND, GRACE, HOME, OLD};
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::guard::Rule;
-use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use reeve_core::id::InstanceId;
+use reeve_core::instance::{InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::{CommandOutcome, RefusedCode};
 use reeve_core::point::debounce::Choice;
 use reeve_core::restart::RestartStage;
 use reeve_core::spec::{FleetSpec, RestartBy, StopRefused};
-use reeve_sim::world::Fault;
+use reeve_sim::world::{Fault, Trouble};
 
 const BOTH: [MutationKind; 2] = [MutationKind::Stop, MutationKind::Terminate];
 
@@ -113,6 +114,29 @@ fn a_restart_that_cannot_end_its_instance_in_two_minutes_has_failed() {
         assert_eq!(rig.told(Step::RestartFailed).len(), 1);
         rig.expect_served();
     }
+}
+
+#[test]
+fn a_restart_whose_instance_only_seemed_to_stop_fails_and_the_instance_is_served_on() {
+    let mut rig = Rig::with_world(running_b(), Native::debouncing(Choice::Go));
+    rig.ask_and_run(SECOND);
+    let id = InstanceId::from("i-bbbb");
+    let mut stopped = rig.world.instance(&id).unwrap().reading();
+    stopped.state = InstanceState::Stopped;
+    let mut trouble = Trouble::default();
+    trouble.lagging_in_scans.insert(id, stopped);
+    for _ in 0..20 {
+        let fault = fault(MutationKind::Stop, CloudErrorKind::Transient);
+        rig.world.add_fault(fault);
+    }
+    assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
+    rig.world.set_trouble(trouble);
+    rig.run(Millis::from_secs(100));
+    assert_eq!(stage(&rig), Some(RestartStage::Provisioning));
+    rig.world.set_trouble(Trouble::default());
+    rig.run(MINUTE);
+    assert_eq!(stage(&rig), Some(RestartStage::Failed));
+    rig.expect_served();
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         stop_refused: pool.stop_refused,
         reap: pool.reap,
         heartbeats_are_use: heartbeats_are_use(findings, pool),
+        orphans: pool.orphans,
+        terminate_adopted: pool.terminate_adopted,
         utc_offset: local_time::of_pool(findings, pool),
         demand: demand.map(|at| demand::of_pool(findings, &at.value)),
         health: health::of_pool(findings, pool),

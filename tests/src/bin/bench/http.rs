@@ -127,6 +127,8 @@ pub(crate) fn pool() -> PoolSpec {
         restart_by: Default::default(),
         stop_refused: Default::default(),
         reap: false,
+        orphans: Default::default(),
+        terminate_adopted: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         health: None,

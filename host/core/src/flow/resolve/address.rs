@@ -46,15 +46,11 @@ impl Resolve {
         let Some(input) = input else {
             return;
         };
-        turn.notice(
-            facts,
-            Step::AddressPending,
-            format!("{id} runs and has no address yet (look {})", input.tries),
-            &[
-                ("instance_id", id.as_str()),
-                ("tries", &input.tries.to_string()),
-            ],
-        );
+        if input.tries == 1 {
+            let text = format!("{id} runs and has no address yet; the host reads it again");
+            let fields = [("instance_id", id.as_str())];
+            turn.notice(facts, Step::AddressPending, text, &fields);
+        }
         let decision = turn.decide(facts, Input::RetryIp(input));
         self.set_step(PassStep::RetryIp(decision));
     }

@@ -17,7 +17,7 @@ mod request;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
-use crate::facts::{Facts, WorkerFacts};
+use crate::facts::{Adopted, Facts, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, EndOutcome, Happened, ReadEnd, Taken, WriteEnd};
@@ -220,8 +220,11 @@ impl Restarts {
             return None;
         }
         let mut proposed = None;
-        if restart.stage == RestartStage::Ending && facts.in_flight.is_none() {
-            proposed = self.end_again(facts, turn, &restart, age);
+        if facts.in_flight.is_none() {
+            proposed = match restart.stage {
+                RestartStage::Ending => self.end_again(facts, turn, &restart, age),
+                _ => self.notice_old_life(facts, turn, &restart, age),
+            };
         }
         self.check_later(facts, turn);
         // If only the heartbeat is missing, there is nothing to read from the cloud.
@@ -286,11 +289,7 @@ impl Restarts {
         if !record::may_write(facts, turn) {
             return None;
         }
-        let still_up = restart.instance.clone().filter(|id| {
-            let known = facts.instances.get(id);
-            facts.is_adopted(id) && known.is_some_and(|known| known.instance.state.is_live())
-        });
-        let Some(id) = still_up else {
+        let Some(id) = still_up(facts, restart) else {
             act::note_restart(facts, |restart| restart.stage = RestartStage::Provisioning);
             record::write(facts, turn, None);
             return None;
@@ -299,9 +298,7 @@ impl Restarts {
             self.fail_to_end(facts, turn, &id, Some(&error));
             return None;
         }
-        let read_at = facts.instances.get(&id).and_then(|known| known.read_at);
-        let is_read = read_at.is_some_and(|at| turn.now.since(at) < END_AGAIN);
-        if age >= END_MAX && is_read {
+        if age >= END_MAX && is_read_of_late(facts, turn, &id) {
             self.fail_to_end(facts, turn, &id, None);
             return None;
         }
@@ -316,6 +313,24 @@ impl Restarts {
             facts.latest_decision(),
             Proposal::Restart { id, initiator },
         ))
+    }
+
+    /// Fails a restart whose instance counted as ended, by a reading that was late or lost, and was
+    /// never ended. It serves on: no other instance is brought up while it is up.
+    fn notice_old_life(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        restart: &Restart,
+        age: Millis,
+    ) -> Option<Proposed> {
+        let is_of_old_life = |it: &Adopted| it.since < restart.started_at;
+        let is_adopted_still = facts.adopted.as_ref().is_some_and(is_of_old_life);
+        let id = still_up(facts, restart).filter(|_| is_adopted_still)?;
+        if age >= END_MAX && is_read_of_late(facts, turn, &id) {
+            self.fail_to_end(facts, turn, &id, None);
+        }
+        None
     }
 
     /// Ends the restart if the worker is up again: an instance with an address was adopted since
@@ -423,6 +438,20 @@ fn refused_by(
         let counts = is_program || refusal.at >= restart.started_at;
         counts.then(|| refusal.error.clone())
     })
+}
+
+/// The instance of the restart, if it is adopted and up by the last reading.
+fn still_up(facts: &WorkerFacts, restart: &Restart) -> Option<InstanceId> {
+    restart.instance.clone().filter(|id| {
+        let known = facts.instances.get(id);
+        facts.is_adopted(id) && known.is_some_and(|known| known.instance.state.is_live())
+    })
+}
+
+/// Whether the instance was read since a stop could have been sent again.
+fn is_read_of_late(facts: &WorkerFacts, turn: &Turn<'_>, id: &InstanceId) -> bool {
+    let read_at = facts.instances.get(id).and_then(|known| known.read_at);
+    read_at.is_some_and(|at| turn.now.since(at) < END_AGAIN)
 }
 
 /// Whether the worker has an address and was adopted since the restart began. While another

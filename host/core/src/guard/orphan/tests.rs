@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Adopted, How, InFlight, OrphanCheck, WorkerFacts};
+use crate::facts::{Adopted, How, InFlight, Origin, OrphanCheck, WorkerFacts};
 use crate::guard::tests::{NOW, permitted, refused, scene_with, worker};
 use crate::guard::{CHECK_AGE_MAX, Proposal};
 use crate::model::budget::Spending;
 use crate::model::cloud::{Mutation, MutationKind};
+use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId};
-use crate::model::instance::{Instance, InstanceState, TAG_GENERATION, TAG_WORKER};
-use crate::model::spec::Limits;
+use crate::model::instance::{
+    Instance, InstanceState, Owner, TAG_FLEET, TAG_GENERATION, TAG_WORKER,
+};
+use crate::model::spec::{Limits, OrphanRule};
 use crate::model::store::Intent;
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Rule;
@@ -50,6 +53,7 @@ fn proposal_after(reading: Instance, asked_at: Instant) -> Proposal {
 fn instance(id: &str, generation: Option<u64>) -> Instance {
     let mut tags = BTreeMap::from([("Name".to_owned(), "gpu-worker".to_owned())]);
     if let Some(generation) = generation {
+        tags.insert(TAG_FLEET.to_owned(), "test".to_owned());
         tags.insert(TAG_WORKER.to_owned(), "gpu".to_owned());
         tags.insert(TAG_GENERATION.to_owned(), generation.to_string());
     }
@@ -122,10 +126,18 @@ fn orphaned(read: &str) -> WorkerFacts {
     orphaned_since(ago(grace()), read)
 }
 
+/// As [`orphaned`], in a pool that ends unclaimed orphans as well.
+fn orphaned_and_covered(checked_at: &str) -> WorkerFacts {
+    let mut worker = orphaned(checked_at);
+    worker.pool.orphans = OrphanRule::EndUnclaimed;
+    worker
+}
+
 #[test]
-fn an_orphan_is_terminated_if_reeve_launched_it_and_stopped_otherwise() {
+fn an_orphan_is_terminated_if_this_fleet_launched_it_and_stopped_otherwise() {
     permitted(&orphaned(OLD), &proposal(OLD), MutationKind::Terminate);
-    let permit = permitted(&orphaned(FOUND), &proposal(FOUND), MutationKind::Stop);
+    let worker = orphaned_and_covered(FOUND);
+    let permit = permitted(&worker, &proposal(FOUND), MutationKind::Stop);
     let Mutation::Stop { clear_pointer, .. } = permit.into_mutation() else {
         panic!("a stop was asked for");
     };
@@ -133,14 +145,48 @@ fn an_orphan_is_terminated_if_reeve_launched_it_and_stopped_otherwise() {
 }
 
 #[test]
+fn only_orphans_that_the_pools_rule_covers_are_due_and_ended() {
+    use OrphanRule::{EndOurs, EndUnclaimed, Leave};
+    for (rule, due) in [
+        (EndOurs, vec![OLD]),
+        (EndUnclaimed, vec![FOUND, OLD]),
+        (Leave, vec![]),
+    ] {
+        for id in [OLD, FOUND] {
+            let mut worker = orphaned(id);
+            worker.pool.orphans = rule;
+            let found: Vec<_> = worker.due_orphans().map(|(id, _)| id.as_str()).collect();
+            assert_eq!(found, due, "{rule:?}");
+            if !due.contains(&id) {
+                refused(&worker, &proposal(id), Rule::LeftAlone);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_instance_of_another_fleet_is_no_orphan() {
+    let mut worker = orphaned_and_covered(OLD);
+    let mut foreign = instance(OLD, Some(2));
+    foreign
+        .tags
+        .insert(TAG_FLEET.to_owned(), "other".to_owned());
+    assert_eq!(worker.origin_of_orphan(&foreign), None);
+    read_by_id(&mut worker, foreign.clone());
+    refused(&worker, &proposal_after(foreign, NOW), Rule::OfAnotherFleet);
+}
+
+#[test]
 fn an_instance_launched_for_another_worker_is_of_unknown_generation() {
-    let mut worker = orphaned(FOUND);
+    let worker = orphaned(FOUND);
     let mut other = instance(FOUND, Some(1));
     other.tags.insert(TAG_WORKER.to_owned(), "chat".to_owned());
-    let origin = worker.origin_of_orphan(&other);
-    assert_eq!(origin, Some(crate::facts::Origin::Unknown));
-    read_by_id(&mut worker, other.clone());
-    permitted(&worker, &proposal_after(other, NOW), MutationKind::Stop);
+    let origin = Origin {
+        owner: Owner::Ours,
+        generation: None,
+    };
+    assert_eq!(origin.ending(), Ending::Stop);
+    assert_eq!(worker.origin_of_orphan(&other), Some(origin));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::store::Intent;
 use reeve_core::time::{Instant, Millis};
 
-use super::{ByWorker, Finding, Guarantee, Written, is_live};
+use super::{ByWorker, Finding, Guarantee, Written, is_foreign, is_live};
 use crate::engine::Sent;
 use crate::world::{EventKind, World, WorldEvent};
 
@@ -129,6 +129,9 @@ impl Launches {
         let (Some(worker), Some(generation)) = (tag(TAG_WORKER), tag(TAG_GENERATION)) else {
             return Ok(());
         };
+        if is_foreign(instance) {
+            return Ok(());
+        }
         let key = (worker.clone(), generation.clone());
         match self.of.insert(key, event.id.clone()) {
             None => Ok(()),

@@ -12,7 +12,7 @@
 //! | G7 one restart | every restart in a record, every response, every probe | [`restarts`],
 //! [`health`] |
 //! | G8 registration | every granted register, every token | [`scope`], [`boxes`] |
-//! | G9 own instances only | every question and every mutation | [`scope`] |
+//! | G9 own instances only | every question, every mutation, every adoption | [`scope`], [`origins`] |
 //! | G10 budgets | every announced mutation | [`budgets`] |
 //! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
 //! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
@@ -32,6 +32,7 @@ mod fence;
 mod flight;
 mod health;
 mod launches;
+mod origins;
 mod orphans;
 mod overdue;
 mod pauses;
@@ -52,6 +53,7 @@ use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
+use reeve_core::instance::TAG_FLEET;
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::response::{Resolution, Route};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
@@ -62,7 +64,7 @@ pub(super) use flight::Heard;
 pub use violation::{Guarantee, Violation};
 
 use super::Casts;
-use super::options::Options;
+use super::options::{FLEET, Options};
 use super::people::Asking;
 use super::shelf::Shelf;
 use crate::engine::{Life, Sent};
@@ -204,6 +206,7 @@ impl Checks {
             self.boxes.committed(&written),
             orphans::committed(&written),
             overdue::committed(&written),
+            origins::committed(&written),
             self.pauses.committed(&written),
             self.refused.committed(&written, is_forgotten),
         ];
@@ -223,13 +226,14 @@ impl Checks {
 
     /// Checks a mutation that reaches the cloud, before the cloud carries it out.
     pub(super) fn arrives(&mut self, at: Instant, sent: &Sent, shelf: &Shelf, world: &World) {
-        let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
+        let Some((spec, pool)) = placed(&self.spec, &sent.worker) else {
             return;
         };
         let truth = shelf.truth(&sent.worker);
         let findings = [
             self.fence.arrives(sent),
-            scope::arrives(sent, spec, &self.spec.name, &truth, world),
+            scope::arrives(sent, spec, world),
+            origins::arrives(sent, pool, &truth, world),
             adoption::arrives(sent, &truth, world),
             pointer::arrives(sent, &truth),
         ];
@@ -275,9 +279,14 @@ impl Checks {
     }
 
     /// Checks a route that a host publishes.
-    pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route) {
-        let finding = self.ended.published(by, route);
-        self.settle(at, &route.worker, finding);
+    pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route, world: &World) {
+        let findings = [
+            self.ended.published(by, route),
+            origins::published(route, world),
+        ];
+        for finding in findings {
+            self.settle(at, &route.worker, finding);
+        }
     }
 
     /// Checks a question to a policy.
@@ -484,6 +493,20 @@ fn is_live(world: &World, id: &InstanceId) -> bool {
     world
         .instance(id)
         .is_some_and(|instance| instance.state.is_live())
+}
+
+/// Whether another fleet launched the instance.
+fn is_foreign(instance: &SimInstance) -> bool {
+    let fleet = instance.tags.get(TAG_FLEET);
+    fleet.is_some_and(|fleet| fleet != FLEET)
+}
+
+/// Whether the hosts' fleet launched the instance.
+fn is_ours(instance: &SimInstance) -> bool {
+    instance
+        .tags
+        .get(TAG_FLEET)
+        .is_some_and(|fleet| fleet == FLEET)
 }
 
 /// The live instances that carry the worker's tag.

@@ -27,10 +27,18 @@ pub(super) fn look(
 ) -> Vec<(WorkerId, Finding)> {
     let late = spec.workers.keys().filter_map(|worker| {
         let (_, pool) = placed(spec, worker)?;
-        let adopted = shelf.truth(worker).record.adopted?;
+        let truth = shelf.truth(worker);
+        let adopted = truth.record.adopted?;
         let instance = world.instance(&adopted.id)?;
         let bound = bound(instance, pool)?;
+        let activity = &truth.activity;
+        let heartbeat_at = activity.heartbeat_at.filter(|_| pool.heartbeats_are_use);
+        let worked_at = heartbeat_at
+            .max(activity.delivered_at)
+            .max(activity.processed_at)
+            .max(activity.busy_until);
         let since = instance.state_since.max(calm_since).max(adopted.since);
+        let since = worked_at.map_or(since, |at| since.max(at));
         let age = now.since(since);
         let text = format!(
             "{} is {} for {age}; the pool allows {bound}",
@@ -61,7 +69,9 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
     if !is_adopted || is_drained || restarted.any(|it| it == id) {
         return Ok(());
     }
-    let Some(instance) = written.world.instance(id) else {
+    // Once it goes down, the world does not say any more how long it was in the state before.
+    let instance = written.world.instance(id);
+    let Some(instance) = instance.filter(|instance| instance.state.is_live()) else {
         return Ok(());
     };
     let limits = &written.pool.limits;

@@ -12,7 +12,7 @@ use reeve_core::time::{Instant, Millis};
 use super::super::Casts;
 use super::super::options::Options;
 use super::super::shelf::Shelf;
-use super::{CLOCKS_APART, Finding, Guarantee, live_of, overdue, placed};
+use super::{CLOCKS_APART, Finding, Guarantee, live_of, origins, overdue, placed};
 use crate::world::World;
 
 /// 30 minutes for a worker that cycles, 20 for a slow stop, 20 for the longest budget window and 10
@@ -138,7 +138,10 @@ fn trouble_of(
             adopted.id
         ));
     }
-    if let Some(orphan) = live_of(world, spec).find(|instance| instance.id != adopted.id) {
+    let mut orphans = live_of(world, spec).filter(|instance| {
+        instance.id != adopted.id && origins::may_be_ended(pool.orphans, instance)
+    });
+    if let Some(orphan) = orphans.next() {
         return Some(format!(
             "the orphan {} of {} still lives",
             orphan.id, adopted.id

@@ -11,7 +11,7 @@ use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::reap;
 use reeve_core::response::{NotYetCode, Resolution};
-use reeve_core::restart::Initiator;
+use reeve_core::restart::{Initiator, Restart, RestartStage};
 use reeve_core::spec::StopRefused;
 use reeve_core::store::Stored;
 use reeve_core::time::{Instant, Millis};
@@ -88,7 +88,9 @@ impl Refused {
         let key = (by, id.clone(), mutation.kind());
         self.heard.insert(key, at);
         let restart = record.restart.as_ref();
-        if restart.is_some_and(|it| it.is_in_flight() && it.instance.as_ref() == Some(id)) {
+        let is_ending =
+            |it: &Restart| it.stage == RestartStage::Ending && it.instance.as_ref() == Some(id);
+        if restart.is_some_and(is_ending) {
             self.restarts.insert(worker.clone(), at);
         }
     }
@@ -97,7 +99,10 @@ impl Refused {
     pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
         let (before, after) = (&written.before.record, &written.write.record);
         let restart = after.restart.as_ref();
-        if restart.map(|it| it.started_at) != before.restart.as_ref().map(|it| it.started_at) {
+        // A restart that begins after this one is over is another one.
+        let is_same =
+            restart.map(|it| it.started_at) == before.restart.as_ref().map(|it| it.started_at);
+        if !is_same || restart.is_none_or(|it| !it.is_in_flight()) {
             self.restarts.remove(written.worker);
         }
         let Some(adopted) = before.adopted.as_ref().filter(|_| !is_forgotten) else {

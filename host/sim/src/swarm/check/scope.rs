@@ -1,16 +1,14 @@
 //! G9: policies see, and hosts change, a worker's own instances only. G8: only the adopted
 //! instance's box gets a token.
 
-use reeve_core::cloud::Mutation;
 use reeve_core::effect::Question;
 use reeve_core::id::InstanceId;
-use reeve_core::instance::TAG_FLEET;
 use reeve_core::point::Input;
 use reeve_core::spec::WorkerSpec;
 use reeve_core::store::Stored;
 
 use super::super::options::TAG_KEY;
-use super::{Finding, Guarantee};
+use super::{Finding, Guarantee, is_foreign};
 use crate::engine::Sent;
 use crate::world::World;
 
@@ -22,56 +20,33 @@ pub(super) fn asked(question: &Question, spec: &WorkerSpec, world: &World) -> Fi
         Input::Reap(input) => vec![&input.instance.id],
         Input::RetryIp(_) | Input::Debounce(_) => Vec::new(),
     };
-    match shown.into_iter().find(|id| is_foreign(world, spec, id)) {
+    match shown.into_iter().find(|id| is_anothers(world, spec, id)) {
         None => Ok(()),
         Some(id) => {
             let point = question.input.point();
             broken(format!(
-                "`{point}` is shown {id}, which is another worker's"
+                "`{point}` is shown {id}, which is another worker's or fleet's"
             ))
         }
     }
 }
 
-/// Checks which worker a mutation's instance belongs to, and which system launched it.
-pub(super) fn arrives(
-    sent: &Sent,
-    spec: &WorkerSpec,
-    fleet: &str,
-    truth: &Stored,
-    world: &World,
-) -> Finding {
+/// Checks which worker a mutation's instance belongs to.
+pub(super) fn arrives(sent: &Sent, spec: &WorkerSpec, world: &World) -> Finding {
     match sent.mutation.instance() {
-        Some(id) if is_foreign(world, spec, id) => broken(format!(
-            "a {} of {id}, which is another worker's",
+        Some(id) if is_anothers(world, spec, id) => broken(format!(
+            "a {} of {id}, which is another worker's or fleet's",
             sent.mutation.kind()
-        )),
-        Some(id) if terminates_anothers(sent, fleet, truth, world) => broken(format!(
-            "{id} is terminated, and another system launched it"
         )),
         _ => Ok(()),
     }
 }
 
-/// Whether the mutation terminates an EC2 instance that another system launched. A restart that
-/// replaces the instance may do so.
-fn terminates_anothers(sent: &Sent, fleet: &str, truth: &Stored, world: &World) -> bool {
-    let Mutation::Terminate { compute, id, .. } = &sent.mutation else {
-        return false;
-    };
-    let restart = truth.record.restart.as_ref();
-    let is_replaced = restart.is_some_and(|restart| restart.instance.as_ref() == Some(id));
-    let launched_here = world
-        .instance(id)
-        .is_some_and(|instance| instance.tags.get(TAG_FLEET).is_some_and(|it| it == fleet));
-    compute.is_ec2() && !is_replaced && !launched_here
-}
-
 /// Checks the instance that a caller gets.
 pub(super) fn served(id: &InstanceId, spec: &WorkerSpec, world: &World) -> Finding {
-    match is_foreign(world, spec, id) {
+    match is_anothers(world, spec, id) {
         true => broken(format!(
-            "a caller is sent to {id}, which is another worker's"
+            "a caller is sent to {id}, which is another worker's or fleet's"
         )),
         false => Ok(()),
     }
@@ -84,8 +59,8 @@ pub(super) fn registered(
     truth: &Stored,
     world: &World,
 ) -> Finding {
-    if is_foreign(world, spec, id) {
-        let text = format!("{id} gets a token, and is another worker's");
+    if is_anothers(world, spec, id) {
+        let text = format!("{id} gets a token, and is another worker's or fleet's");
         return Err((Guarantee::G8, text));
     }
     let adopted = truth.record.adopted.as_ref();
@@ -99,12 +74,12 @@ pub(super) fn registered(
     Err((Guarantee::G8, text))
 }
 
-/// Whether the instance carries another worker's tag.
-fn is_foreign(world: &World, spec: &WorkerSpec, id: &InstanceId) -> bool {
-    let value = world
-        .instance(id)
-        .and_then(|instance| instance.tags.get(TAG_KEY));
-    value.is_some_and(|value| value != &spec.tag_value)
+/// Whether the instance carries another worker's tag, or is another fleet's.
+fn is_anothers(world: &World, spec: &WorkerSpec, id: &InstanceId) -> bool {
+    world.instance(id).is_some_and(|instance| {
+        let value = instance.tags.get(TAG_KEY);
+        is_foreign(instance) || value.is_some_and(|value| value != &spec.tag_value)
+    })
 }
 
 fn broken(text: String) -> Finding {

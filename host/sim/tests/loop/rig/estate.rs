@@ -4,9 +4,9 @@ use super::prelude::*;
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Rule;
 use reeve_core::id::InstanceId;
-use reeve_core::instance::{InstanceState, TAG_GENERATION, TAG_WORKER};
+use reeve_core::instance::{InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::journal::{Content, Entry};
-use reeve_core::spec::FleetSpec;
+use reeve_core::spec::{FleetSpec, OrphanRule};
 use reeve_sim::store::MemoryStore;
 
 /// The adopted instance, of generation 3.
@@ -21,11 +21,13 @@ pub(crate) const GRACE: Millis = Millis::from_secs(600);
 /// The default time between scans.
 pub(crate) const SCAN: Millis = Millis::from_secs(30);
 
-/// The configuration: the pool does not reap, so that only the host itself ends anything.
+/// The configuration: the pool does not reap, so that only the host itself ends anything. It ends
+/// what a person launched by hand as well.
 pub(crate) fn spec() -> FleetSpec {
     let mut spec = incidents::fleet();
     for pool in spec.pools.values_mut() {
         pool.reap = false;
+        pool.orphans = OrphanRule::EndUnclaimed;
     }
     spec
 }
@@ -145,8 +147,9 @@ impl Estate {
 /// Launches an instance as reeve would have.
 pub(crate) fn launch(rig: &mut Rig, id: &str, generation: u64) {
     let worker = incidents::worker();
-    let generation = generation.to_string();
+    let (fleet, generation) = (incidents::fleet().name, generation.to_string());
     let more = [
+        (TAG_FLEET, fleet.as_str()),
         (TAG_WORKER, worker.as_str()),
         (TAG_GENERATION, generation.as_str()),
     ];

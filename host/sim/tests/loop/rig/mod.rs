@@ -15,6 +15,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use reeve_core::id::RequestId;
+use reeve_core::instance::TAG_FLEET;
 use reeve_core::operator::Command;
 use reeve_core::response::Response;
 use reeve_core::restart::{Initiator, RestartRequest};
@@ -124,6 +125,9 @@ impl Rig {
         self.begin(0);
     }
 }
+
+/// The tag of an instance that the hosts' fleet launched.
+pub(crate) const OURS: (&str, &str) = (TAG_FLEET, "demo");
 
 /// A world in which A is stopped and the pointer names it.
 pub(crate) fn stopped_a() -> World {
