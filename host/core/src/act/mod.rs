@@ -1,11 +1,13 @@
 //! Acting. [`send`] announces a permitted mutation in the journal and the record, and has it sent;
 //! [`outcome`] takes its outcome in, which may make an instance the worker's own ([`adoption`]). A
 //! launch is replayed with the same token until a definite answer arrives (G1). [`recovery`]
-//! finishes what another life or host began. [`overdue`] gives up what does not come up. [`marks`]
-//! changes facts that need no change of the cloud. No function here calls a flow: results are
-//! returned.
+//! finishes what another life or host began. [`ending`] and [`failure`] count and announce.
+//! [`overdue`] gives up what does not come up. [`marks`] changes facts that need no change of the
+//! cloud. No function here calls a flow: results are returned.
 
 mod adoption;
+mod ending;
+mod failure;
 mod marks;
 mod outcome;
 mod overdue;
@@ -13,6 +15,7 @@ mod recovery;
 mod send;
 
 pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_pointer};
+pub(crate) use ending::announce_later;
 pub(crate) use marks::{
     begin_restart, change_credential, drain, forget, mint, note_asked, note_asking, note_decision,
     note_handed_out, note_register_error, note_restart, on_refreshed, refresh_ended, refresh_sent,

@@ -1,10 +1,11 @@
 //! Takes in the outcomes of mutations.
 
 use super::adoption::{pointer_written, repair_pointer, take};
-use super::overdue::count_failed_start;
+use super::ending::{count_end, end_refused, ended, tell_ending};
+use super::failure::{count_failed_start, fail_with, failed};
 use crate::event::WorkerTimer;
 use crate::facts::observe::Changes;
-use crate::facts::{CYCLING, Facts, Failure, How, InFlight, WorkerFacts};
+use crate::facts::{Facts, How, InFlight, WorkerFacts};
 use crate::happened::{Concluded, EndOutcome};
 use crate::model::backoff::backoff;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
@@ -13,9 +14,6 @@ use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
-use crate::model::point::resolve::FailureKind;
-use crate::model::restart::RestartStage;
-use crate::model::time::Millis;
 use crate::record;
 use crate::route;
 use crate::turn::Turn;
@@ -85,6 +83,7 @@ fn conclude(
                 _ => Ending::Stop,
             };
             ended(facts, turn, id, clear_pointer.is_some(), result.is_ok());
+            tell_ending(facts, turn, decision, result.is_ok());
             if let Err(error) = &result {
                 end_refused(facts, turn, id, ending, error);
             }
@@ -130,13 +129,7 @@ pub(crate) fn take_launched(
     let attempt = facts.change().attempt.take();
     if state.is_final() {
         // A replay whose instance has ended is a definite end of the attempt.
-        return fail(
-            facts,
-            turn,
-            FailureKind::Other,
-            format!("{id} is {}", state.as_str()),
-            None,
-        );
+        return fail_with(facts, turn, format!("{id} is {}", state.as_str()));
     }
     facts.change().last_failure = None;
     let generation = attempt.map_or(facts.generation, |attempt| attempt.generation);
@@ -212,158 +205,6 @@ pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, s
 /// it could not be read: its old value is wrong in any case.
 fn mark_pointer_stale(facts: &mut Facts) {
     facts.change().pointer.get_or_insert(None);
-}
-
-fn failed(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
-    let count = facts
-        .last_failure
-        .as_ref()
-        .map_or(0, |failure| failure.count)
-        + 1;
-    let (kind, pause) = match error.kind {
-        CloudErrorKind::NoCapacity => (FailureKind::NoCapacity, None),
-        CloudErrorKind::Throttled => {
-            let pause = error.retry_after.unwrap_or_else(|| backoff(count));
-            (FailureKind::Throttled, Some(pause))
-        }
-        CloudErrorKind::Denied => (FailureKind::Denied, None),
-        CloudErrorKind::NotVisibleYet
-        | CloudErrorKind::Conflict
-        | CloudErrorKind::Transient
-        | CloudErrorKind::Permanent => (FailureKind::Other, None),
-    };
-    fail(facts, turn, kind, error.to_string(), pause);
-}
-
-fn fail(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    kind: FailureKind,
-    text: String,
-    pause: Option<Millis>,
-) {
-    let count = facts
-        .last_failure
-        .as_ref()
-        .map_or(0, |failure| failure.count);
-    let count = count.saturating_add(1);
-    turn.notice(
-        facts,
-        Step::LaunchFailed,
-        text.clone(),
-        &[("count", &count.to_string())],
-    );
-    facts.change().last_failure = Some(Failure {
-        kind,
-        text,
-        at: turn.now,
-        count,
-        backs_off_until: pause.map(|pause| turn.now + pause),
-    });
-}
-
-/// Takes in the end of a stop or termination.
-fn ended(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    pointer_cleared: bool,
-    is_ok: bool,
-) {
-    if let Some(known) = facts.change().instances.get_mut(id) {
-        // If the instance lives on as an orphan, its grace begins again.
-        known.orphan = None;
-    }
-    if pointer_cleared {
-        // On success the pointer is `none`. After a failure either step may have failed.
-        facts.change().pointer = is_ok.then_some(None);
-    }
-    if !is_ok {
-        return;
-    }
-    if facts.is_adopted(id) {
-        facts.change().former = facts.adopted_last();
-        facts.change().adopted = None;
-    }
-    ended_by_host(facts, turn, id);
-    if let Some(restart) = facts.change().restart.as_mut() {
-        let is_for_it =
-            restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id);
-        if is_for_it {
-            restart.stage = RestartStage::Provisioning;
-        }
-    }
-}
-
-/// Notes that the provider refused to end an instance. The first refusal for good is announced; a
-/// restart announces its own failure.
-fn end_refused(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    ending: Ending,
-    error: &CloudError,
-) {
-    let is_told_by_restart = facts.is_ended_by_restart(id);
-    let known = facts.change().instances.get_mut(id);
-    let refused = known.and_then(|known| known.note_refused_end(ending, error, turn.now));
-    let Some(refused) = refused.filter(|_| error.kind.is_for_good()).cloned() else {
-        return;
-    };
-    if is_told_by_restart || refused.count > 1 {
-        return;
-    }
-    let follows = match facts.ending_of(id, ending) {
-        other if other != ending => format!("the next reap may {other} it"),
-        _ => format!(
-            "the next try may follow in {}; remove what refuses it, and forget the worker for a try at once",
-            refused.until.since(turn.now)
-        ),
-    };
-    let text = format!("{ending} {id}: {error}; {id} stays in service, and {follows}");
-    let fields = [
-        ("instance_id", id.as_str()),
-        ("operation", &error.operation),
-        ("code", &error.code),
-    ];
-    turn.notice(facts, Step::EndRefused, text, &fields);
-}
-
-/// Counts the end of an instance that this host ended.
-fn ended_by_host(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
-    let Some(known) = facts.change().instances.get_mut(id) else {
-        return;
-    };
-    known.ended_by_host = true;
-    let served = known.handed_out.is_some();
-    count_end(facts, turn, served);
-}
-
-/// Counts an instance that went down. Instances in a row that never served are cycling
-/// (docs/incidents.md#stale-pointer).
-fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, served: bool) {
-    if served {
-        facts.change().unserved_in_row = 0;
-        return;
-    }
-    facts.change().unserved_in_row = facts.unserved_in_row.saturating_add(1);
-    facts.change().unserved_at = Some(turn.now);
-    if facts.unserved_in_row >= CYCLING {
-        turn.notice(
-            facts,
-            Step::WorkerCycling,
-            format!(
-                "{} instances in a row went down without ever having been handed out",
-                facts.unserved_in_row
-            ),
-            &[("unserved_in_row", &facts.unserved_in_row.to_string())],
-        );
-    }
-}
-
-/// Notes that a launch or start failed for a reason other than an answer of the provider.
-pub(crate) fn fail_with(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
-    fail(facts, turn, FailureKind::Other, why, None);
 }
 
 /// Has the outcome written, which ends the lease. A pointer write that must follow goes with it.

@@ -2,13 +2,12 @@
 //! stop without an end.
 
 use super::adoption::release;
-use super::outcome::fail_with;
+use super::failure::{count_failed_start, fail_with};
 use super::send::announce_and_commit;
 use crate::facts::{Facts, OverdueCheck};
 use crate::guard::Permit;
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
-use crate::model::notice::Step;
 use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
@@ -74,43 +73,4 @@ pub(crate) fn note_came_up(facts: &mut Facts, turn: &mut Turn<'_>, id: &Instance
 pub(crate) fn release_stopping(facts: &mut Facts, turn: &mut Turn<'_>) {
     release(facts, turn);
     record::write(facts, turn, None);
-}
-
-/// Counts a failed start. If that gives the start up and the pool launches, the instance is the
-/// worker's no more, and another is launched without a pause. The caller has the record written.
-pub(super) fn count_failed_start(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    why: &str,
-) {
-    let before = facts.failed_starts.get(id);
-    let is_known = before.is_some_and(|starts| starts.given_up_until.is_some());
-    let (count, is_given_up) = facts.change().count_failed_start(id, turn.now);
-    if !is_given_up {
-        return;
-    }
-    let launches = facts.pool.launch.is_some();
-    if launches && facts.is_adopted(id) && !facts.adopted_is_live(turn.now) {
-        release(facts, turn);
-    }
-    if is_known {
-        return;
-    }
-    let next = if launches {
-        facts.change().last_failure = None;
-        "another instance is launched; the stopped one keeps its disks and is tried again later if no launch succeeds"
-    } else {
-        "the pool launches nothing, so it is tried again after pauses that grow to an hour"
-    };
-    turn.notice(
-        facts,
-        Step::StartGivenUp,
-        format!("{count} starts of {id} in a row failed (last: {why}); {next}"),
-        &[
-            ("instance_id", id.as_str()),
-            ("count", &count.to_string()),
-            ("launches", if launches { "true" } else { "false" }),
-        ],
-    );
 }

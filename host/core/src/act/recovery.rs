@@ -1,7 +1,8 @@
 //! Recovery of mutations that an earlier life or another host began, or whose reply was lost.
 
 use super::adoption::write_pointer;
-use super::outcome::{fail_with, settle, started, take_launched};
+use super::failure::fail_with;
+use super::outcome::{settle, started, take_launched};
 use super::send::{commit, intent};
 use crate::facts::{Facts, InFlight, Lease, WorkerFacts};
 use crate::guard::Permit;

@@ -27,7 +27,7 @@ use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
-pub use parts::{Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
+pub use parts::{Announcement, Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
 pub use refusals::{Refusal, RefusedEnds};
 pub use status::{
@@ -116,6 +116,8 @@ pub struct WorkerFacts {
     pub scanned_at: Option<Instant>,
     /// The mutation that is under way; there is at most one.
     pub in_flight: Option<InFlight>,
+    /// What is told when the provider accepts the end under way; `None` if nothing is.
+    pub announcement: Option<Announcement>,
     /// The launch that has no definite answer yet.
     pub attempt: Option<LaunchAttempt>,
     /// The last failure of a launch or start; a success clears it.
@@ -193,6 +195,7 @@ impl WorkerFacts {
             instances: BTreeMap::new(),
             scanned_at: None,
             in_flight: None,
+            announcement: None,
             attempt: None,
             last_failure: None,
             failed_starts: BTreeMap::new(),

@@ -172,3 +172,14 @@ impl LastDecision {
         }
     }
 }
+
+/// The announcement of a permitted end, which the provider has not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The decision that the end rests on.
+    pub decision: DecisionId,
+    /// The end and its reason, in one sentence.
+    pub text: String,
+    /// The fields of the notice.
+    pub fields: Vec<(&'static str, String)>,
+}

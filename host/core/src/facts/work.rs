@@ -40,7 +40,7 @@ impl WorkerFacts {
         at.filter(|at| self.pool.heartbeats_are_use && *at >= adopted.since)
     }
 
-    /// Whether the worker is to run although nobody asks for it.
+    /// Whether the worker is to run without a caller.
     pub fn is_wanted_running(&self) -> bool {
         self.spec.wish == Wish::Running
     }

@@ -25,7 +25,6 @@
 //! decision point when no policy answers.
 
 mod command;
-mod ending;
 mod fold;
 mod health;
 mod orphan;

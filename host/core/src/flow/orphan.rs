@@ -13,11 +13,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::facts::{Facts, Origin, Orphan, OrphanCheck, WorkerFacts};
-use crate::flow::ending::Announcement;
+use crate::facts::{Announcement, Facts, Origin, Orphan, OrphanCheck, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{CHECK_AGE_MAX, Permit, Proposal};
-use crate::happened::{Concluded, EndOutcome, Happened};
+use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::compute::Ending;
 use crate::model::decision::Ruling;
@@ -44,8 +43,6 @@ pub(super) struct Orphans {
     memory: BTreeMap<(InstanceId, Instant), Memory>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
-    /// The announcement of the end under way.
-    ending: Option<Announcement>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,8 +60,6 @@ enum Heard {
     Scanned,
     /// The record was asked for at this instant, and read or not.
     RecordRead(Instant),
-    /// The cloud has answered an end of this flow.
-    Ended(EndOutcome),
     /// The cloud has answered a query.
     Queried(Query, Instant, Result<Reading, CloudError>),
 }
@@ -97,11 +92,6 @@ impl Flow for Orphans {
                 let heard = Heard::Queried(query.clone(), *asked_at, result.clone());
                 self.heard.push_back(heard);
             }
-            Happened::Concluded(Concluded::Ended(ended))
-                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
-            {
-                self.heard.push_back(Heard::Ended(ended.clone()));
-            }
             Happened::CommandDone(CommandOutcome::Forgotten) => self.check = None,
             _ => {}
         }
@@ -115,12 +105,6 @@ impl Flow for Orphans {
         match self.heard.pop_front()? {
             Heard::Scanned => self.scanned(facts, turn),
             Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
-            Heard::Ended(ended) => {
-                let announcement = self.ending.take().filter(|_| ended.result.is_ok());
-                if let Some(announcement) = announcement {
-                    announcement.tell(facts, turn);
-                }
-            }
             Heard::Queried(query, asked_at, result) => {
                 self.note(facts, &query, asked_at, &result);
                 return self.conclude(facts, turn);
@@ -142,7 +126,8 @@ impl Flow for Orphans {
         match judged {
             Ok(permit) => {
                 rule(facts, turn, &wanted);
-                self.ending = Some(announcement(facts, turn, &wanted, permit));
+                let announcement = announcement(facts, turn, &wanted, permit);
+                act::announce_later(facts, announcement);
             }
             // A veto stands until something changes, so it is journaled and announced once, not
             // with every scan.

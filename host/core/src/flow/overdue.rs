@@ -12,11 +12,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::facts::{Adopted, Facts, Overdue, OverdueCheck, Transit, WorkerFacts};
-use crate::flow::ending::Announcement;
+use crate::facts::{Adopted, Announcement, Facts, Overdue, OverdueCheck, Transit, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{CHECK_AGE_MAX, Permit, Proposal};
-use crate::happened::{Concluded, EndOutcome, Happened};
+use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::Ruling;
 use crate::model::id::{DecisionId, InstanceId};
@@ -44,8 +43,6 @@ pub(super) struct Overdues {
     told: BTreeMap<InstanceId, Instant>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
-    /// The announcement of the end under way.
-    ending: Option<Announcement>,
 }
 
 /// The state of one adoption.
@@ -71,8 +68,6 @@ enum Heard {
     RecordRead(Instant),
     /// The adopted instance was read by its id.
     ReadById(Instant, Result<Reading, CloudError>),
-    /// The cloud has answered an end of this flow.
-    Ended(EndOutcome),
 }
 
 /// An end that is proposed.
@@ -98,11 +93,6 @@ impl Flow for Overdues {
             Happened::RecordRead { asked_at, .. } if self.check.is_some() => {
                 self.heard.push_back(Heard::RecordRead(*asked_at));
             }
-            Happened::Concluded(Concluded::Ended(ended))
-                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
-            {
-                self.heard.push_back(Heard::Ended(ended.clone()));
-            }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.check = None;
                 self.memory = None;
@@ -121,12 +111,6 @@ impl Flow for Overdues {
             Heard::RecordRead(asked_at) => self.record_read(facts, turn, asked_at),
             Heard::ReadById(asked_at, result) => {
                 return self.read_by_id(facts, turn, asked_at, result);
-            }
-            Heard::Ended(ended) => {
-                let announcement = self.ending.take().filter(|_| ended.result.is_ok());
-                if let Some(announcement) = announcement {
-                    announcement.tell(facts, turn);
-                }
             }
         }
         None
@@ -159,7 +143,7 @@ impl Flow for Overdues {
                     memory.is_told = true;
                     tell_timed_out(facts, turn, &wanted);
                 }
-                self.ending = Some(announcement(turn, &wanted, permit));
+                act::announce_later(facts, announcement(turn, &wanted, permit));
             }
             // A veto stands until something changes, so it is journaled and announced once.
             Err(veto) if memory.refused_by != Some(veto.rule) => {
@@ -184,7 +168,7 @@ impl Overdues {
         };
         let Adopted { id, how, .. } = &memory.adopted;
         let is_due = facts.overdue(id).is_some_and(|it| match it.transit {
-            // A stop without an end holds nobody up who could do without the instance.
+            // A pool that launches does not wait for a stop without an end.
             Transit::Stopping => facts.pool.launch.is_some(),
             // The guard would refuse an end that the cloud has refused.
             Transit::Pending | Transit::NoAddress => {

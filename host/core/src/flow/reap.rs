@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
-use crate::facts::{Facts, WorkerFacts};
-use crate::flow::ending::Announcement;
+use crate::facts::{Announcement, Facts, WorkerFacts};
 use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal, Reaping};
@@ -44,8 +43,8 @@ pub(super) struct Reap {
     drained_at: Option<Instant>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
-    /// The announcement of the end under way.
-    ending: Option<Announcement>,
+    /// The decision of the end under way.
+    ending: Option<DecisionId>,
 }
 
 /// The state of one instance.
@@ -136,9 +135,7 @@ impl Flow for Reap {
                     verdict,
                 }
             }
-            Happened::Concluded(Concluded::Ended(ended))
-                if self.ending.as_ref().is_some_and(|it| it.is_about(ended)) =>
-            {
+            Happened::Concluded(Concluded::Ended(ended)) if self.ending == Some(ended.decision) => {
                 Heard::Ended(ended.clone())
             }
             Happened::CommandDone(CommandOutcome::Forgotten) => {
@@ -187,12 +184,12 @@ impl Flow for Reap {
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
         match (self.proposed.take(), judged) {
             (Some(Wanted::Verdict { id, reason }), Ok(permit)) => {
-                self.ending = Some(announcement(facts, turn, &id, permit, &reason));
+                self.announce_later(facts, turn, &id, permit, &reason);
             }
             (Some(Wanted::Drained(draining)), Ok(permit)) => {
                 act::take_draining(facts);
                 let (id, reason) = (&draining.instance, &draining.reason);
-                self.ending = Some(announcement(facts, turn, id, permit, reason));
+                self.announce_later(facts, turn, id, permit, reason);
             }
             (Some(Wanted::Drained(_)), Err(veto)) => self.revive(facts, turn, &veto.text),
             (Some(Wanted::Verdict { id, .. }), Err(veto)) => self.hold_off(turn, &id, veto),
@@ -298,16 +295,26 @@ impl Reap {
         }
     }
 
-    /// Announces an end that the cloud has accepted. After any other answer the instance is read,
-    /// and the pointer that the end may have cleared is written again.
+    /// Keeps the announcement of this end until the cloud has accepted it.
+    fn announce_later(
+        &mut self,
+        facts: &mut Facts,
+        turn: &Turn<'_>,
+        id: &InstanceId,
+        permit: &Permit,
+        reason: &Reason,
+    ) {
+        self.ending = Some(permit.decision());
+        let announcement = announcement(facts, turn, id, permit, reason);
+        act::announce_later(facts, announcement);
+    }
+
+    /// Reads the instance after an end that the cloud did not accept, and has the pointer written
+    /// again that the end may have cleared.
     fn ended(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, ended: &EndOutcome) {
-        let Some(announcement) = self.ending.take() else {
-            return;
-        };
-        match &ended.result {
-            Ok(()) => announcement.tell(facts, turn),
-            Err(_) if facts.is_adopted(&ended.instance) => turn.tell(Happened::PassWanted),
-            Err(_) => {}
+        self.ending = None;
+        if ended.result.is_err() && facts.is_adopted(&ended.instance) {
+            turn.tell(Happened::PassWanted);
         }
     }
 

@@ -70,7 +70,7 @@ pub struct PoolSpec {
     /// Whether the host asks the `reap` policy on each scan.
     pub reap: bool,
     /// Whether the heartbeats of a registered box count as use, next to hand-outs and reports (G5).
-    /// For workers that take their work from a queue, which nobody asks the host for.
+    /// For workers that take their work from a queue, so that no caller asks the host for them.
     pub heartbeats_are_use: bool,
     /// Which instances next to the adopted one are ended. Those that this fleet launched: nothing
     /// says that an instance of another origin with the same tag is not in use.

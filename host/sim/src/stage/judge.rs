@@ -67,7 +67,7 @@ impl Stage<'_> {
                 // it.
                 let mut others = self.up().filter(|other| &other.id != id);
                 let is_orphan = others.any(|other| !other.invocations.is_empty());
-                // One that never comes up serves nobody: ending it is the cure, too.
+                // One that never comes up serves no caller: its end is the cure, too.
                 let was_reachable = self.addressed.contains(id);
                 let age = self.now.since(instance.launched_at);
                 let is_stuck = !was_reachable && age >= STUCK_AFTER;

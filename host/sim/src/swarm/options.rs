@@ -71,7 +71,7 @@ pub struct PoolOptions {
     pub reap: bool,
     /// Whether its boxes register.
     pub boxes: bool,
-    /// When its workers are to run. After the trouble nobody asks for those that are always to run.
+    /// When its workers are to run. After the trouble no user asks for those that are always to run.
     pub wish: Wish,
     /// Whether the heartbeats of its boxes count as use.
     pub heartbeats_are_use: bool,

@@ -1,6 +1,6 @@
 //! Liveness: once the trouble is over, every worker recovers within a bound. Its callers are
-//! served, or it runs although nobody asks if that is its wish (V6). Its orphans have ended, its pointer agrees with its record, no mutation is under way,
-//! and its box is registered.
+//! served, or it runs without a caller if that is its wish (V6). Its orphans have ended, its pointer
+//! agrees with its record, no mutation is under way, and its box is registered.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,104 @@
+//! Failures of launches and starts: they are counted, announced, and shown to `resolve`.
+
+use super::adoption::release;
+use crate::facts::{Facts, Failure};
+use crate::model::backoff::backoff;
+use crate::model::cloud::{CloudError, CloudErrorKind};
+use crate::model::id::InstanceId;
+use crate::model::notice::Step;
+use crate::model::point::resolve::FailureKind;
+use crate::model::time::Millis;
+use crate::turn::Turn;
+
+/// Notes that the provider refused a launch or start.
+pub(super) fn failed(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
+    let count = facts
+        .last_failure
+        .as_ref()
+        .map_or(0, |failure| failure.count)
+        + 1;
+    let (kind, pause) = match error.kind {
+        CloudErrorKind::NoCapacity => (FailureKind::NoCapacity, None),
+        CloudErrorKind::Throttled => {
+            let pause = error.retry_after.unwrap_or_else(|| backoff(count));
+            (FailureKind::Throttled, Some(pause))
+        }
+        CloudErrorKind::Denied => (FailureKind::Denied, None),
+        CloudErrorKind::NotVisibleYet
+        | CloudErrorKind::Conflict
+        | CloudErrorKind::Transient
+        | CloudErrorKind::Permanent => (FailureKind::Other, None),
+    };
+    fail(facts, turn, kind, error.to_string(), pause);
+}
+
+fn fail(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    kind: FailureKind,
+    text: String,
+    pause: Option<Millis>,
+) {
+    let count = facts
+        .last_failure
+        .as_ref()
+        .map_or(0, |failure| failure.count);
+    let count = count.saturating_add(1);
+    turn.notice(
+        facts,
+        Step::LaunchFailed,
+        text.clone(),
+        &[("count", &count.to_string())],
+    );
+    facts.change().last_failure = Some(Failure {
+        kind,
+        text,
+        at: turn.now,
+        count,
+        backs_off_until: pause.map(|pause| turn.now + pause),
+    });
+}
+
+/// Notes that a launch or start failed for a reason other than an answer of the provider.
+pub(super) fn fail_with(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
+    fail(facts, turn, FailureKind::Other, why, None);
+}
+
+/// Counts a failed start. If that gives the start up and the pool launches, the instance is the
+/// worker's no more, and another is launched without a pause. The caller has the record written.
+pub(super) fn count_failed_start(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    why: &str,
+) {
+    let before = facts.failed_starts.get(id);
+    let is_known = before.is_some_and(|starts| starts.given_up_until.is_some());
+    let (count, is_given_up) = facts.change().count_failed_start(id, turn.now);
+    if !is_given_up {
+        return;
+    }
+    let launches = facts.pool.launch.is_some();
+    if launches && facts.is_adopted(id) && !facts.adopted_is_live(turn.now) {
+        release(facts, turn);
+    }
+    if is_known {
+        return;
+    }
+    let next = if launches {
+        facts.change().last_failure = None;
+        "another instance is launched; the stopped one keeps its disks and is tried again later if no launch succeeds"
+    } else {
+        "the pool launches nothing, so it is tried again after pauses that grow to an hour"
+    };
+    turn.notice(
+        facts,
+        Step::StartGivenUp,
+        format!("{count} starts of {id} in a row failed (last: {why}); {next}"),
+        &[
+            ("instance_id", id.as_str()),
+            ("count", &count.to_string()),
+            ("launches", if launches { "true" } else { "false" }),
+        ],
+    );
+}
