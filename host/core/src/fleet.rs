@@ -166,7 +166,10 @@ fn on_pool(
             Query::StatusChecks { ids, .. } => {
                 status_checks::distribute(workers, turn, pool, asked_at, &ids, result);
             }
-            _ => distribute(workers, turn, pool, asked_at, result),
+            Query::Scan { .. } | Query::Instance { .. } | Query::Pointer { .. } => {
+                turn.note_rate(pool, &query, asked_at, &result);
+                distribute(workers, turn, pool, asked_at, result);
+            }
         },
     }
 }

@@ -8,8 +8,9 @@ use crate::event::{Asker, Timer, WorkerTimer};
 use crate::facts::WorkerFacts;
 use crate::guard::{Permit, Proposal, Scene};
 use crate::happened::Happened;
+use crate::model::backoff::Throttle;
 use crate::model::budget::Ledger;
-use crate::model::cloud::{CloudError, Query};
+use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
 use crate::model::id::{DecisionId, HostId, PoolName, RequestId};
 use crate::model::journal::{Content, Entry};
@@ -49,6 +50,10 @@ pub(crate) struct Shared {
 pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
     pub(crate) ledger: Ledger,
+    /// Readings of pointers, which the provider limits apart from all others.
+    pub(crate) pointers: Throttle,
+    /// Scans, and readings of instances by id.
+    pub(crate) instances: Throttle,
     pub(crate) tag_values: Vec<String>,
     pub(crate) scan_in_flight: bool,
     pub(crate) demand_in_flight: bool,
@@ -64,10 +69,23 @@ impl Pool {
         Self {
             spec: spec.clone(),
             ledger: Ledger::default(),
+            pointers: Throttle::default(),
+            instances: Throttle::default(),
             tag_values,
             scan_in_flight: false,
             demand_in_flight: false,
             status_checks_in_flight: false,
+        }
+    }
+}
+
+impl Pool {
+    /// The pause that a query keeps. The other readings of a pool are at most one per interval.
+    fn throttle(&mut self, query: &Query) -> Option<&mut Throttle> {
+        match query {
+            Query::Pointer { .. } => Some(&mut self.pointers),
+            Query::Instance { .. } | Query::Scan { .. } => Some(&mut self.instances),
+            Query::Demand { .. } | Query::StatusChecks { .. } => None,
         }
     }
 }
@@ -93,8 +111,18 @@ impl<'a> Turn<'a> {
         self.effects.push(Effect::ReadRecord(facts.id.clone()));
     }
 
-    /// Asks the cloud a query about one worker.
+    /// Asks the cloud a query about one worker. While the provider limits the rate of the pool's
+    /// queries, the cloud is not asked, and the flows hear of the last limit at once.
     pub(crate) fn query(&mut self, facts: &WorkerFacts, query: Query) {
+        let pool = self.shared.pools.get_mut(&facts.spec.pool);
+        let throttle = pool.and_then(|pool| pool.throttle(&query));
+        if let Some(error) = throttle.and_then(|it| it.limit(self.now)).cloned() {
+            return self.tell(Happened::Queried {
+                query,
+                asked_at: self.now,
+                result: Err(error),
+            });
+        }
         self.effects.push(Effect::Query {
             asker: Asker::Worker(facts.id.clone()),
             query,
@@ -228,13 +256,54 @@ impl<'a> Turn<'a> {
         );
     }
 
+    /// When the cloud is asked again, if the provider limits the rate of the pool's queries.
+    pub(crate) fn asks_again_at(&self, facts: &WorkerFacts) -> Option<Instant> {
+        let pool = self.shared.pools.get(&facts.spec.pool)?;
+        let (pointers, instances) = (&pool.pointers, &pool.instances);
+        pointers
+            .opens_at(self.now)
+            .max(instances.opens_at(self.now))
+    }
+
+    /// Notes whether the provider limits the rate of the pool's queries.
+    pub(crate) fn note_rate(
+        &mut self,
+        pool: &PoolName,
+        query: &Query,
+        asked_at: Instant,
+        answer: &Result<Reading, CloudError>,
+    ) {
+        let pool = self.shared.pools.get_mut(pool);
+        if let Some(throttle) = pool.and_then(|pool| pool.throttle(query)) {
+            throttle.note(self.now, asked_at, answer);
+        }
+    }
+
+    /// Asks for a tag scan that a flow of this worker waits for. While the provider limits the rate
+    /// of the pool's queries, the flows hear of the last limit at once.
+    pub(crate) fn scan_for(&mut self, facts: &WorkerFacts) {
+        let pool = self.shared.pools.get(&facts.spec.pool);
+        let is_under_way = pool.is_some_and(|pool| pool.scan_in_flight);
+        match pool
+            .and_then(|pool| pool.instances.limit(self.now))
+            .cloned()
+        {
+            Some(error) if !is_under_way => self.tell(Happened::Scanned {
+                asked_at: self.now,
+                error: Some(error),
+            }),
+            _ => self.scan(&facts.spec.pool),
+        }
+    }
+
     /// Asks for a tag scan of the pool, or joins the one under way. One scan serves all workers of
-    /// the pool.
+    /// the pool. While the provider limits the rate of the pool's queries, the scan is left out.
     pub(crate) fn scan(&mut self, name: &PoolName) {
         let Some(pool) = self.shared.pools.get_mut(name) else {
             return;
         };
-        if pool.scan_in_flight || pool.tag_values.is_empty() {
+        let is_limited = pool.instances.limit(self.now).is_some();
+        if pool.scan_in_flight || pool.tag_values.is_empty() || is_limited {
             return;
         }
         pool.scan_in_flight = true;

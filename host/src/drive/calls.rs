@@ -231,20 +231,12 @@ impl Calls {
     }
 
     /// Reports a mutation that was not sent.
-    ///
-    /// An unsent launch counts as unanswered, not as failed: the permit may repeat a launch that
-    /// was sent before. A new generation next to that one could be a second instance (G1). The
-    /// launch is sent again with the same token.
     fn not_sent(&self, permit: Permit, code: &str, message: String) {
         let (worker, decision) = (permit.worker().clone(), permit.decision());
         let mutation = permit.into_mutation();
-        let kind = match mutation {
-            Mutation::Launch { .. } => CloudErrorKind::Transient,
-            _ => CloudErrorKind::Permanent,
-        };
         let error = CloudError {
             operation: operation(&mutation).to_owned(),
-            kind,
+            kind: CloudErrorKind::NotSent,
             code: code.to_owned(),
             message,
             retry_after: None,

@@ -106,6 +106,7 @@ fn kind_of(code: &str, kind: CloudErrorKind) -> StoreErrorKind {
         CloudErrorKind::NoCapacity
         | CloudErrorKind::Conflict
         | CloudErrorKind::NotVisibleYet
+        | CloudErrorKind::NotSent
         | CloudErrorKind::Permanent => NotWritable,
     }
 }

@@ -3,7 +3,7 @@
 //! pointer could not be written.
 
 use super::send::send;
-use crate::facts::{Adopted, Facts, How};
+use crate::facts::{Act, Adopted, Facts, How};
 use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
@@ -32,7 +32,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
         unfinished_before: facts.record.activity().unfinished(),
     });
     facts.change().former = None;
-    facts.change().pointer_refused = None;
+    facts.change().refusals.clear(Act::WritePointer);
     facts.change().unfinished_since = None;
     turn.notice(
         facts,
@@ -87,7 +87,7 @@ pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    let is_held = facts.pointer_write_is_held(turn.now);
+    let is_held = facts.backs_off(Act::WritePointer, turn.now).is_some();
     if agrees || is_held || facts.is_changing() || !record::may_act(facts, turn) {
         return;
     }
@@ -117,7 +117,8 @@ pub(crate) fn pointer_written(
     error: Option<CloudError>,
 ) {
     let name = facts.spec.pointer.clone();
-    let pause = facts.change().note_pointer_write(error.as_ref(), turn.now);
+    let refusal = facts.backs_off(Act::WritePointer, turn.now);
+    let pause = refusal.map(|refusal| refusal.until.since(turn.now));
     match error {
         None => turn.notice(
             facts,

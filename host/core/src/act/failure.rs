@@ -2,48 +2,20 @@
 
 use super::adoption::release;
 use crate::facts::{Facts, Failure};
-use crate::model::backoff::backoff;
-use crate::model::cloud::{CloudError, CloudErrorKind};
+use crate::model::cloud::CloudError;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::point::resolve::FailureKind;
-use crate::model::time::Millis;
 use crate::turn::Turn;
 
 /// Notes that the provider refused a launch or start.
 pub(super) fn failed(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
-    let count = facts
-        .last_failure
-        .as_ref()
-        .map_or(0, |failure| failure.count)
-        + 1;
-    let (kind, pause) = match error.kind {
-        CloudErrorKind::NoCapacity => (FailureKind::NoCapacity, None),
-        CloudErrorKind::Throttled => {
-            let pause = error.retry_after.unwrap_or_else(|| backoff(count));
-            (FailureKind::Throttled, Some(pause))
-        }
-        CloudErrorKind::Denied => (FailureKind::Denied, None),
-        CloudErrorKind::NotVisibleYet
-        | CloudErrorKind::Conflict
-        | CloudErrorKind::Transient
-        | CloudErrorKind::Permanent => (FailureKind::Other, None),
-    };
-    fail(facts, turn, kind, error.to_string(), pause);
+    fail(facts, turn, error.kind.into(), error.to_string());
 }
 
-fn fail(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    kind: FailureKind,
-    text: String,
-    pause: Option<Millis>,
-) {
-    let count = facts
-        .last_failure
-        .as_ref()
-        .map_or(0, |failure| failure.count);
-    let count = count.saturating_add(1);
+fn fail(facts: &mut Facts, turn: &mut Turn<'_>, kind: FailureKind, text: String) {
+    let last = facts.last_failure.as_ref();
+    let count = last.map_or(0, |failure| failure.count).saturating_add(1);
     turn.notice(
         facts,
         Step::LaunchFailed,
@@ -55,13 +27,12 @@ fn fail(
         text,
         at: turn.now,
         count,
-        backs_off_until: pause.map(|pause| turn.now + pause),
     });
 }
 
 /// Notes that a launch or start failed for a reason other than an answer of the provider.
 pub(super) fn fail_with(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
-    fail(facts, turn, FailureKind::Other, why, None);
+    fail(facts, turn, FailureKind::Other, why);
 }
 
 /// Counts a failed start. If that gives the start up and the pool launches, the instance is the

@@ -13,6 +13,7 @@ mod outcome;
 mod overdue;
 mod recovery;
 mod send;
+mod spend;
 
 pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_pointer};
 pub(crate) use ending::announce_later;
@@ -25,3 +26,4 @@ pub(crate) use outcome::{on_outcome, tell_changes};
 pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};
 pub(crate) use recovery::{count_search, end_left_behind, found_launched, give_up, replay};
 pub(crate) use send::send;
+pub(crate) use spend::give_back_unsent;

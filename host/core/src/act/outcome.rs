@@ -3,9 +3,10 @@
 use super::adoption::{pointer_written, repair_pointer, take};
 use super::ending::{count_end, end_refused, ended, tell_ending};
 use super::failure::{count_failed_start, fail_with, failed};
+use super::spend::give_back;
 use crate::event::WorkerTimer;
 use crate::facts::observe::Changes;
-use crate::facts::{Facts, How, InFlight, WorkerFacts};
+use crate::facts::{Act, Facts, How, InFlight, WorkerFacts};
 use crate::happened::{Concluded, EndOutcome};
 use crate::model::backoff::backoff;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
@@ -39,6 +40,7 @@ pub(crate) fn on_outcome(
     if !facts.in_flight.as_ref().is_some_and(of_flight) {
         return None;
     }
+    note_answer(facts, turn, mutation, &result);
     facts.change().in_flight = None;
     if !is_unanswered_launch(facts, mutation, &result) {
         facts.change().intent = None;
@@ -48,6 +50,36 @@ pub(crate) fn on_outcome(
         settle(facts, turn);
     }
     Some(concluded)
+}
+
+/// Notes whether the cloud refused the act. A definite refusal gives the act's share of the budgets
+/// back, and begins a pause before the next try (V2). An act that may have been carried out keeps
+/// its share.
+fn note_answer(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    mutation: &Mutation,
+    result: &Result<Outcome, CloudError>,
+) {
+    let act = Act::of(mutation);
+    let Err(error) = result else {
+        if let Some(act) = act {
+            facts.change().refusals.clear(act);
+        }
+        return;
+    };
+    let attempt = facts.attempt.as_ref();
+    let attempt = attempt.filter(|_| act == Some(Act::Launch));
+    let is_proved = attempt.is_some_and(|attempt| attempt.is_proved_by(error.kind));
+    if is_proved || !error.kind.is_definite() {
+        return;
+    }
+    if attempt.is_none_or(|attempt| attempt.is_ended_by(error.kind)) {
+        give_back(facts, turn);
+    }
+    if let Some(act) = act {
+        facts.change().refusals.note(act, error, turn.now);
+    }
 }
 
 fn conclude(
@@ -159,8 +191,8 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
         // This try was refused, and its failure is kept. An earlier try may have been carried out.
         failed(facts, turn, &error);
     }
-    let backs_off_until = facts.provider_backs_off_until(turn.now);
-    let pause = backs_off_until.map_or_else(|| backoff(sent), |until| until.since(turn.now));
+    let refusal = facts.backs_off(Act::Launch, turn.now);
+    let pause = refusal.map_or_else(|| backoff(sent), |it| it.until.since(turn.now));
     turn.notice(
         facts,
         Step::LaunchUnanswered,

@@ -1,9 +1,9 @@
 //! Announces a permitted mutation in the journal and in the record, and has it sent.
 
+use super::spend::spend;
 use crate::facts::{Facts, InFlight, LaunchAttempt, WorkerFacts};
 use crate::guard::Permit;
-use crate::model::budget::Spending;
-use crate::model::cloud::{Mutation, MutationKind};
+use crate::model::cloud::Mutation;
 use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::store::Intent;
@@ -126,20 +126,5 @@ pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
         epoch: permit.epoch(),
         decision: permit.decision(),
         since: now,
-    }
-}
-
-/// Enters the mutation into the ledgers of worker, pool and host (G10).
-fn spend(facts: &mut Facts, turn: &mut Turn<'_>, kind: MutationKind) {
-    let Some(spending) = Spending::of(kind) else {
-        return;
-    };
-    let now = turn.now;
-    let budget = facts.pool.limits.worker_budget;
-    facts.change().ledger.enter(now, spending, budget);
-    turn.shared.ledger.enter(now, spending, turn.shared.budget);
-    if let Some(pool) = turn.shared.pools.get_mut(&facts.spec.pool) {
-        pool.ledger
-            .enter(now, spending, pool.spec.limits.pool_budget);
     }
 }

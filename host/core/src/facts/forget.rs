@@ -1,6 +1,6 @@
 //! Clears the facts of one worker, so that the host reads the worker from the cloud again.
 
-use super::{KnownInstance, RefusedEnds, WorkerFacts};
+use super::{KnownInstance, Refusals, RefusedEnds, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
 use crate::model::store::WorkerRecord;
 
@@ -33,10 +33,10 @@ impl WorkerFacts {
         self.former = self.adopted_last();
         self.adopted = None;
         self.pointer = None;
-        self.pointer_refused = None;
         self.scanned_at = None;
         self.last_failure = None;
         self.failed_starts.clear();
+        self.refusals = Refusals::default();
         self.credential = None;
         self.register_error = None;
         self.unfinished_since = None;

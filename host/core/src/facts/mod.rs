@@ -29,7 +29,7 @@ pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Announcement, Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
 pub use record::{Lease, RecordView, Writing};
-pub use refusals::{Refusal, RefusedEnds};
+pub use refusals::{Act, Refusal, Refusals, RefusedEnds};
 pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
@@ -104,8 +104,6 @@ pub struct WorkerFacts {
     /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
     /// failed.
     pub pointer: Option<Option<InstanceId>>,
-    /// Refused writes of the pointer in a row; `None` if the last write was not refused.
-    pub pointer_refused: Option<Refusal>,
     /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
     /// The instance that was adopted last; `None` while an instance is adopted.
@@ -124,6 +122,8 @@ pub struct WorkerFacts {
     pub last_failure: Option<Failure>,
     /// Starts that failed in a row, by their instance.
     pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
+    /// The acts that the cloud refused last time, and the pause before each is tried again.
+    pub refusals: Refusals,
     /// What the worker's box has registered.
     pub credential: Option<Credential>,
     /// The last register that was refused; a success clears it.
@@ -138,7 +138,7 @@ pub struct WorkerFacts {
     pub restart: Option<Restart>,
     /// Since when this host has seen unfinished work without progress; `None` if there is none.
     pub unfinished_since: Option<Instant>,
-    /// The recent spendings of the worker's budget.
+    /// The recent spendings of the worker's budget that were done, or may have been.
     pub ledger: Ledger,
     /// The last reading of the demand metric; `None` if it is unavailable.
     pub demand: Option<Demand>,
@@ -189,7 +189,6 @@ impl WorkerFacts {
             intent: None,
             paused: None,
             pointer: None,
-            pointer_refused: None,
             adopted: None,
             former: None,
             instances: BTreeMap::new(),
@@ -199,6 +198,7 @@ impl WorkerFacts {
             attempt: None,
             last_failure: None,
             failed_starts: BTreeMap::new(),
+            refusals: Refusals::default(),
             credential: None,
             register_error: None,
             refreshes: BTreeMap::new(),
@@ -250,13 +250,6 @@ impl WorkerFacts {
                     .as_ref()
                     .is_some_and(|id| self.is_adopted(id))
         })
-    }
-
-    /// Until when the provider asked the host not to launch or start; `None` if no such pause is in
-    /// force.
-    pub fn provider_backs_off_until(&self, now: Instant) -> Option<Instant> {
-        let until = self.last_failure.as_ref()?.backs_off_until;
-        until.filter(|until| *until > now)
     }
 
     /// The latest decision about this worker, for effects that have no decision of their own.

@@ -74,9 +74,6 @@ pub struct Failure {
     pub at: Instant,
     /// How many launches and starts failed in a row.
     pub count: u32,
-    /// The provider asked for a pause until then: nothing is launched or started, even if a policy
-    /// says so.
-    pub backs_off_until: Option<Instant>,
 }
 
 impl Failure {
@@ -90,14 +87,13 @@ impl Failure {
         }
     }
 
-    /// The failure as read from the record. The record does not keep the provider's pause.
+    /// The failure as read from the record.
     pub(crate) fn recorded(error: &LastError) -> Self {
         Self {
             kind: FailureKind::from_code(&error.code),
             text: error.text.clone(),
             at: error.at,
             count: error.count,
-            backs_off_until: None,
         }
     }
 }

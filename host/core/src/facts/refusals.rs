@@ -1,14 +1,27 @@
-//! Mutations that the provider refused, and the pauses before the next try (V2). A try costs: the
-//! end of an instance needs a drain, in which callers get no address.
+//! Mutations that the provider refused, and the pauses before the next try (V2). A refusal spends
+//! no budget, so these pauses alone keep refused tries apart.
+
+use std::fmt;
 
 use super::{KnownInstance, WorkerFacts};
-use crate::model::cloud::CloudError;
+use crate::model::backoff::{BACKOFF_FIRST, BACKOFF_MAX};
+use crate::model::cloud::{CloudError, Mutation};
 use crate::model::compute::Ending;
 use crate::model::id::InstanceId;
 use crate::model::spec::StopRefused;
 use crate::model::time::{Instant, Millis};
 
-/// The pauses after refusals of an end. A refusal for good lasts until a person takes a protection
+/// The longest pause that the provider may ask for: a caller waits for its end, and no rate limit of
+/// AWS lasts longer than minutes.
+const ASKED_MAX: Millis = Millis::from_secs(600);
+/// The pauses after refusals of a launch or a start. A caller waits for each of them, and a try
+/// costs a write of the record and a call.
+const OF_LAUNCHES: Pauses = Pauses {
+    for_good: (BACKOFF_FIRST, BACKOFF_MAX),
+    for_now: (BACKOFF_FIRST, BACKOFF_MAX),
+};
+/// The pauses after refusals of an end. A try needs a drain, in which callers get no address. A
+/// refusal for good lasts until a person takes a protection
 /// off or changes a role, which takes minutes at best. Six hours are the most: four drains of half
 /// a minute a day cost callers two minutes, and an instance that may end again costs money for six
 /// hours more. Other refusals, such as a rate limit or a boot, pass within minutes.
@@ -39,7 +52,8 @@ impl Pauses {
         };
         let doublings = count.saturating_sub(1).min(16);
         let pause = Millis::new(first.get() << doublings).min(most);
-        pause.max(error.retry_after.unwrap_or(Millis::ZERO))
+        let asked = error.retry_after.unwrap_or(Millis::ZERO);
+        pause.max(asked.min(ASKED_MAX))
     }
 }
 
@@ -72,6 +86,77 @@ impl Refusal {
             count,
             until: now + pauses.after(error, count),
         }
+    }
+}
+
+/// An act that is about no life of an instance. Each has its own row of refusals: the provider
+/// limits the rates of launches and of starts apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The launch of an instance.
+    Launch,
+    /// The start of a stopped instance.
+    Start,
+    /// A write of the pointer.
+    WritePointer,
+}
+
+impl Act {
+    /// The act of a mutation; `None` for an end, whose refusals are of one life of an instance.
+    pub fn of(mutation: &Mutation) -> Option<Self> {
+        match mutation {
+            Mutation::Launch { .. } => Some(Self::Launch),
+            Mutation::Start { .. } => Some(Self::Start),
+            Mutation::WritePointer { .. } => Some(Self::WritePointer),
+            Mutation::Stop { .. } | Mutation::Terminate { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Launch => "the launch",
+            Self::Start => "the start",
+            Self::WritePointer => "the write of the pointer",
+        })
+    }
+}
+
+/// The refusals of each act in a row; `None` if the last try was not refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    launch: Option<Refusal>,
+    start: Option<Refusal>,
+    pointer: Option<Refusal>,
+}
+
+impl Refusals {
+    fn of(&self, act: Act) -> Option<&Refusal> {
+        match act {
+            Act::Launch => self.launch.as_ref(),
+            Act::Start => self.start.as_ref(),
+            Act::WritePointer => self.pointer.as_ref(),
+        }
+    }
+
+    fn row(&mut self, act: Act) -> (&mut Option<Refusal>, Pauses) {
+        match act {
+            Act::Launch => (&mut self.launch, OF_LAUNCHES),
+            Act::Start => (&mut self.start, OF_LAUNCHES),
+            Act::WritePointer => (&mut self.pointer, OF_POINTER_WRITES),
+        }
+    }
+
+    /// Notes that the provider refused the act.
+    pub(crate) fn note(&mut self, act: Act, error: &CloudError, now: Instant) {
+        let (row, pauses) = self.row(act);
+        *row = Some(Refusal::next(row.as_ref(), error, now, pauses));
+    }
+
+    /// Notes that the act was carried out.
+    pub(crate) fn clear(&mut self, act: Act) {
+        *self.row(act).0 = None;
     }
 }
 
@@ -153,24 +238,65 @@ impl WorkerFacts {
             .filter(|refusal| refusal.is_for_good())
     }
 
-    /// Notes the provider's answer to a write of the pointer. Returns the pause before the next
-    /// try, if the answer is a refusal.
-    pub(crate) fn note_pointer_write(
-        &mut self,
-        error: Option<&CloudError>,
-        now: Instant,
-    ) -> Option<Millis> {
-        let before = self.pointer_refused.take();
-        let error = error.filter(|error| error.kind.is_definite())?;
-        let next = Refusal::next(before.as_ref(), error, now, OF_POINTER_WRITES);
-        let pause = next.until.since(now);
-        self.pointer_refused = Some(next);
-        Some(pause)
+    /// The refusals of this act, if the pause after the last one has not passed.
+    pub fn backs_off(&self, act: Act, now: Instant) -> Option<&Refusal> {
+        self.refusals.of(act).filter(|refusal| now < refusal.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::cloud::CloudErrorKind;
+
+    const NOW: Instant = Instant::from_ms(1_000);
+
+    fn error(kind: CloudErrorKind, retry_after: Option<Millis>) -> CloudError {
+        CloudError {
+            operation: "RunInstances".to_owned(),
+            kind,
+            code: "Code".to_owned(),
+            message: "no".to_owned(),
+            retry_after,
+        }
     }
 
-    /// Whether a refused write of the pointer is not tried again yet.
-    pub(crate) fn pointer_write_is_held(&self, now: Instant) -> bool {
-        let refused = self.pointer_refused.as_ref();
-        refused.is_some_and(|refusal| now < refusal.until)
+    fn pause(refusals: &Refusals, act: Act) -> u64 {
+        refusals.of(act).unwrap().until.since(NOW).get()
+    }
+
+    #[test]
+    fn each_refusal_in_a_row_doubles_the_pause_up_to_a_minute() {
+        let mut refusals = Refusals::default();
+        let denied = error(CloudErrorKind::Denied, None);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            refusals.note(Act::Launch, &denied, NOW);
+            assert_eq!(pause(&refusals, Act::Launch), seconds * 1000);
+        }
+        refusals.clear(Act::Launch);
+        refusals.note(Act::Launch, &denied, NOW);
+        assert_eq!(pause(&refusals, Act::Launch), 1000);
+    }
+
+    #[test]
+    fn acts_have_rows_of_their_own() {
+        let mut refusals = Refusals::default();
+        let no_capacity = error(CloudErrorKind::NoCapacity, None);
+        for _ in 0..3 {
+            refusals.note(Act::Start, &no_capacity, NOW);
+        }
+        assert_eq!(refusals.of(Act::Launch), None);
+        assert_eq!(pause(&refusals, Act::Start), 4000);
+    }
+
+    #[test]
+    fn the_provider_may_ask_for_a_longer_pause_and_not_for_none() {
+        let mut refusals = Refusals::default();
+        for (asked, expected) in [(0, 1_000), (30_000, 30_000), (86_400_000, 600_000)] {
+            refusals.clear(Act::Launch);
+            let throttled = error(CloudErrorKind::Throttled, Some(Millis::new(asked)));
+            refusals.note(Act::Launch, &throttled, NOW);
+            assert_eq!(pause(&refusals, Act::Launch), expected);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::demand::Demand;
 use crate::model::health::StatusChecks;
 use crate::model::id::InstanceId;
 use crate::model::instance::Instance;
-use crate::model::store::{StoreError, Stored};
+use crate::model::store::{Committed, StoreError, Stored};
 use crate::model::time::{Instant, Millis};
 use crate::turn::Turn;
 use crate::{act, record};
@@ -61,6 +61,9 @@ impl Flows {
                 on_record_read(facts, turn, asked_at, result)
             }
             WorkerEvent::Committed(result) => {
+                if matches!(result, Ok(Committed::Lost(_) | Committed::InUse(_))) {
+                    act::give_back_unsent(facts, turn);
+                }
                 let end = record::on_written(facts, turn, result);
                 let is_written = matches!(end, WriteEnd::Written);
                 self.step(facts, turn, Happened::Written(end));
@@ -136,6 +139,17 @@ impl Flows {
     }
 }
 
+/// Folds in news of a query that the host did not send, because the provider limits the rate.
+pub(super) fn on_news(facts: &mut Facts, happened: &Happened) {
+    if let Happened::Queried {
+        query: Query::Pointer { .. },
+        ..
+    } = happened
+    {
+        facts.observe_pointer(None);
+    }
+}
+
 fn on_reading(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -143,6 +157,7 @@ fn on_reading(
     asked_at: Instant,
     result: &Result<Reading, CloudError>,
 ) {
+    turn.note_rate(&facts.spec.pool, query, asked_at, result);
     if let Err(error) = result {
         turn.cloud_failed(facts, error);
     }

@@ -161,6 +161,7 @@ impl Flows {
     fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let has_news = !turn.news.is_empty();
         while let Some(happened) = turn.news.pop_front() {
+            fold::on_news(facts, &happened);
             self.hear(facts, turn, &happened);
         }
         has_news

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::event::WorkerTimer;
-use crate::facts::{Facts, Lease, WorkerFacts};
+use crate::facts::{Act, Facts, Lease, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, WriteEnd};
@@ -184,8 +184,8 @@ fn replay_launch(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         turn.timer(facts, turn.now + BACKOFF_FIRST, again);
         return None;
     }
-    if let Some(until) = facts.provider_backs_off_until(turn.now) {
-        turn.timer(facts, until, WorkerTimer::ReplayLaunch);
+    if let Some(refusal) = facts.backs_off(Act::Launch, turn.now) {
+        turn.timer(facts, refusal.until, WorkerTimer::ReplayLaunch);
         return None;
     }
     Some(Proposed::new(decision, Proposal::ReplayLaunch))
@@ -206,7 +206,7 @@ fn search_for_launched(facts: &mut Facts, turn: &mut Turn<'_>) {
     let Some(searches) = act::count_search(facts) else {
         return;
     };
-    turn.scan(&facts.spec.pool);
+    turn.scan_for(facts);
     turn.timer(
         facts,
         turn.now + backoff(searches),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{COMES_UP_MAX, Permit, SCAN_AGE_MAX, Scene};
-use crate::facts::KnownInstance;
+use crate::facts::{Act, KnownInstance};
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
 use crate::model::compute::Compute;
@@ -42,7 +42,7 @@ impl Scene<'_> {
             return Err(Veto::new(Rule::NoLaunchTemplate, text));
         };
         self.nothing_else_up()?;
-        self.provider_is_ready()?;
+        self.is_not_backing_off(Act::Launch)?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Launch)?;
         let generation = self.facts.generation.next();
@@ -113,7 +113,7 @@ impl Scene<'_> {
             ));
         }
         self.is_not_given_up(id)?;
-        self.provider_is_ready()?;
+        self.is_not_backing_off(Act::Start)?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Start)?;
         let mutation = Mutation::Start {
@@ -214,22 +214,24 @@ impl Scene<'_> {
                 "{id} carries the worker's tag and came up {age} ago; it is passed over when it has its address, or \
                  {COMES_UP_MAX} after it began to boot"
             );
-            return Err(Veto::new(Rule::ComesUp, text));
+            return Err(Veto::new(Rule::ComesUp, text).opening_at(began + COMES_UP_MAX));
         }
         Ok(())
     }
 
-    fn provider_is_ready(&self) -> Result<(), Veto> {
-        match self.facts.provider_backs_off_until(self.now) {
-            None => Ok(()),
-            Some(until) => Err(Veto::new(
-                Rule::ProviderBacksOff,
-                format!(
-                    "the provider asked for a pause of {} more",
-                    until.since(self.now)
-                ),
-            )),
-        }
+    /// Delays the next try of an act that the cloud refused, for longer after each refusal in a
+    /// row. A refusal costs no budget (V2), so this rule alone keeps refused tries apart.
+    fn is_not_backing_off(&self, act: Act) -> Result<(), Veto> {
+        let Some(refusal) = self.facts.backs_off(act, self.now) else {
+            return Ok(());
+        };
+        let text = format!(
+            "the cloud refused {act} ({}; {} in a row); the next try is in {} at the earliest",
+            refusal.error,
+            refusal.count,
+            refusal.until.since(self.now)
+        );
+        Err(Veto::new(Rule::BacksOff, text).opening_at(refusal.until))
     }
 
     /// Delays the next instance of a cycling worker, for longer after each further one
@@ -244,7 +246,8 @@ impl Scene<'_> {
                     self.facts.unserved_in_row,
                     until.since(self.now)
                 ),
-            )),
+            )
+            .opening_at(until)),
             _ => Ok(()),
         }
     }
@@ -260,16 +263,19 @@ impl Scene<'_> {
             ("host", self.host.0, self.host.1),
         ];
         for (level, ledger, budget) in levels {
-            if !ledger.affords(self.now, spending, budget) {
-                return Err(Veto::new(
-                    Rule::BudgetSpent,
-                    format!(
-                        "the {level} has used its {} allowed within {}",
-                        ledger.spent(self.now, spending, budget),
-                        budget.window
-                    ),
-                ));
+            if ledger.affords(self.now, spending, budget) {
+                continue;
             }
+            let (spent, window) = (ledger.spent(self.now, spending, budget), budget.window);
+            let used =
+                format!("the {level} has used its {spent} {spending} allowed within {window}");
+            return Err(match ledger.opens_at(self.now, spending, budget) {
+                None => Veto::new(Rule::BudgetSpent, used),
+                Some(at) => {
+                    let text = format!("{used}; the next is allowed in {}", at.since(self.now));
+                    Veto::new(Rule::BudgetSpent, text).opening_at(at)
+                }
+            });
         }
         Ok(())
     }

@@ -30,7 +30,8 @@ impl Scene<'_> {
                     "host {host} acts for the worker; its lease is stale in {} at the earliest",
                     stale_at.since(self.now)
                 ),
-            )),
+            )
+            .opening_at(stale_at)),
         }
     }
 

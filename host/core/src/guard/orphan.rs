@@ -54,7 +54,8 @@ impl Scene<'_> {
                     self.now.since(orphan.since),
                     limits.orphan_grace
                 ),
-            ));
+            )
+            .opening_at(orphan.since + limits.orphan_grace));
         }
         self.is_of_late("the latest scan", self.facts.scanned_at)
     }
@@ -154,11 +155,12 @@ impl Scene<'_> {
         }
         let handed_out = worker.handed_out_at(id);
         let idle_min = worker.pool.limits.idle_min;
-        match handed_out.map(|at| self.now.since(at)) {
-            Some(ago) if ago < idle_min => Err(Veto::new(
+        match handed_out.map(|at| (at, self.now.since(at))) {
+            Some((at, ago)) if ago < idle_min => Err(Veto::new(
                 Rule::RecentActivity,
                 format!("{id} was handed out {ago} ago; `idle_min` is {idle_min}"),
-            )),
+            )
+            .opening_at(at + idle_min)),
             _ => Ok(()),
         }
     }

@@ -123,7 +123,8 @@ impl Scene<'_> {
                     self.now.since(at),
                     limits.idle_min
                 ),
-            )),
+            )
+            .opening_at(at + limits.idle_min)),
             _ => self.within_budget(Spending::Stop),
         }
     }
@@ -159,7 +160,8 @@ impl Scene<'_> {
                     "{id} was last at work or asked for {} ago; `idle_min` is {idle_min}",
                     self.now.since(at)
                 ),
-            )),
+            )
+            .opening_at(at + idle_min)),
             _ => Ok(()),
         }
     }
@@ -171,7 +173,8 @@ impl Scene<'_> {
             Some(until) => Err(Veto::new(
                 Rule::HeldBusy,
                 format!("{id} is held busy for {} more", until.since(self.now)),
-            )),
+            )
+            .opening_at(until)),
             None => Ok(()),
         }
     }

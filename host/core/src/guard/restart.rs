@@ -80,7 +80,8 @@ impl Scene<'_> {
                     "the latest restart ({}) began {age} ago; `restart_window` is {window}",
                     latest.request.cause
                 ),
-            ));
+            )
+            .opening_at(latest.started_at + window));
         }
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Scene<'_> {
             "{} was brought up {age} ago and has no address yet; after {COMES_UP_MAX} a restart may help",
             adopted.id
         );
-        Err(Veto::new(Rule::ComesUp, text))
+        Err(Veto::new(Rule::ComesUp, text).opening_at(adopted.since + COMES_UP_MAX))
     }
 
     /// Permits the end of the adopted instance for a restart. Unlike a reap, a restart may end an
@@ -115,7 +116,7 @@ impl Scene<'_> {
         if initiator == Initiator::Program {
             let held_busy = |veto: Veto| {
                 let text = format!("{}; a person may still restart it", veto.text);
-                Veto::new(veto.rule, text)
+                Veto { text, ..veto }
             };
             self.is_not_held_busy(id).map_err(held_busy)?;
         }

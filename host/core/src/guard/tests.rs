@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::facts::{Adopted, Failure, How, InFlight, Remembered};
-use crate::model::cloud::MutationKind;
+use crate::facts::{Act, Adopted, Facts, How, InFlight, Remembered};
+use crate::model::cloud::{CloudError, CloudErrorKind, MutationKind};
 use crate::model::compute::{Compute, LaunchSource};
 use crate::model::id::{Epoch, PointerName, Region};
 use crate::model::instance::{
     AddressKind, Instance, InstanceState, TAG_FLEET, TAG_GENERATION, TAG_WORKER,
 };
-use crate::model::point::resolve::{FailureKind, Target};
+use crate::model::point::resolve::Target;
 use crate::model::spec::{LEASE, Limits, PoolSpec, WorkerSpec};
 use crate::model::store::Stored;
 use crate::model::time::UtcOffset;
@@ -206,6 +206,8 @@ fn the_worker_budget_ends_a_loop_of_launches() {
         worker.ledger.enter(NOW, Spending::Launch, budget);
     }
     refused(&worker, &Proposal::Launch, Rule::BudgetSpent);
+    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch));
+    assert_eq!(veto.unwrap_err().opens_at, Some(NOW + budget.window));
 }
 
 #[test]
@@ -233,19 +235,34 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
     }
 }
 
+fn refusal(kind: CloudErrorKind) -> CloudError {
+    CloudError {
+        operation: "RunInstances".to_owned(),
+        kind,
+        code: "RequestLimitExceeded".to_owned(),
+        message: "slow down".to_owned(),
+        retry_after: None,
+    }
+}
+
 #[test]
-fn a_pause_the_provider_asked_for_is_kept() {
-    let mut worker = worker();
-    worker.last_failure = Some(Failure {
-        kind: FailureKind::Throttled,
-        text: "RequestLimitExceeded".to_owned(),
-        at: NOW,
-        count: 1,
-        backs_off_until: Some(NOW + Millis::new(1)),
-    });
-    refused(&worker, &Proposal::Launch, Rule::ProviderBacksOff);
-    worker.last_failure.as_mut().unwrap().backs_off_until = Some(NOW);
-    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+fn a_refused_act_is_not_tried_again_before_its_pause_ends() {
+    let ask = |ago_ms: u64| {
+        let mut facts = Facts::new(worker());
+        let at = Instant::from_ms(NOW.as_ms() - ago_ms);
+        for kind in [CloudErrorKind::NoCapacity; 2] {
+            facts
+                .change()
+                .refusals
+                .note(Act::Launch, &refusal(kind), at);
+        }
+        scene_with(&facts, false, |scene| scene.permit(&Proposal::Launch))
+    };
+    let veto = ask(1_999).unwrap_err();
+    assert_eq!(veto.rule, Rule::BacksOff);
+    assert_eq!(veto.opens_at, Some(NOW + Millis::new(1)));
+    assert!(veto.text.contains("RequestLimitExceeded"), "{veto}");
+    assert!(ask(2_000).is_ok());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The ledger of recent mutations, by which budgets hold over a rolling window (G10).
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::model::cloud::MutationKind;
 use crate::model::spec::Budget;
@@ -28,17 +29,28 @@ impl Spending {
         }
     }
 
-    fn allowed(self, budget: Budget) -> u32 {
-        match self {
+    fn allowed(self, budget: Budget) -> usize {
+        let allowed = match self {
             Self::Launch => budget.launches,
             Self::Start => budget.starts,
             Self::Stop => budget.stops,
-        }
+        };
+        usize::try_from(allowed).unwrap_or(usize::MAX)
     }
 }
 
-/// The mutations within the window, oldest first. The budget bounds the length: a mutation over
-/// budget is not permitted and so not entered.
+impl fmt::Display for Spending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Launch => "launches",
+            Self::Start => "starts",
+            Self::Stop => "stops",
+        })
+    }
+}
+
+/// The mutations within the window that were done or may have been done, oldest first. The budget
+/// bounds the length: a mutation over budget is not permitted and so not entered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     entries: VecDeque<(Instant, Spending)>,
@@ -56,19 +68,51 @@ impl Ledger {
         self.entries.push_back((now, spending));
     }
 
+    /// Gives back the spending that was entered at this instant: it was certainly not done (V2).
+    /// Returns whether there was one.
+    pub fn give_back(&mut self, at: Instant, spending: Spending) -> bool {
+        let found = self.entries.iter().rposition(|it| *it == (at, spending));
+        found.and_then(|place| self.entries.remove(place)).is_some()
+    }
+
     /// The number of spendings of this kind within the window.
     pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> usize {
-        let within = |at: Instant| now.since(at) < budget.window;
-        self.entries
-            .iter()
-            .filter(|(at, kind)| *kind == spending && within(*at))
-            .count()
+        self.within(now, spending, budget).count()
     }
 
     /// Whether one more of this kind stays within the budget.
     pub fn affords(&self, now: Instant, spending: Spending, budget: Budget) -> bool {
-        let allowed = usize::try_from(spending.allowed(budget)).unwrap_or(usize::MAX);
-        self.spent(now, spending, budget) < allowed
+        self.spent(now, spending, budget) < spending.allowed(budget)
+    }
+
+    /// When one more of this kind stays within the budget: when enough of the oldest have left the
+    /// window. `None`: never, because the budget allows none.
+    pub fn opens_at(&self, now: Instant, spending: Spending, budget: Budget) -> Option<Instant> {
+        let allowed = spending.allowed(budget);
+        if allowed == 0 {
+            return None;
+        }
+        match self.spent(now, spending, budget).checked_sub(allowed) {
+            None => Some(now),
+            Some(over) => {
+                let leaves_last = self.within(now, spending, budget).nth(over);
+                leaves_last.map(|at| at + budget.window)
+            }
+        }
+    }
+
+    /// The instants of the spendings of this kind within the window, oldest first.
+    fn within(
+        &self,
+        now: Instant,
+        spending: Spending,
+        budget: Budget,
+    ) -> impl Iterator<Item = Instant> {
+        let entries = self.entries.iter();
+        let of_kind = entries.filter(move |(_, kind)| *kind == spending);
+        of_kind
+            .map(|(at, _)| *at)
+            .filter(move |at| now.since(*at) < budget.window)
     }
 }
 
@@ -105,5 +149,27 @@ mod tests {
         ledger.enter(at(0), Spending::Launch, BUDGET);
         assert!(ledger.affords(at(0), Spending::Stop, BUDGET));
         assert!(!ledger.affords(at(0), Spending::Start, BUDGET));
+    }
+
+    #[test]
+    fn a_share_that_is_given_back_can_be_spent_again_at_once() {
+        let mut ledger = Ledger::default();
+        ledger.enter(at(0), Spending::Launch, BUDGET);
+        ledger.enter(at(10), Spending::Launch, BUDGET);
+        assert!(!ledger.give_back(at(10), Spending::Stop));
+        assert!(ledger.give_back(at(10), Spending::Launch));
+        assert!(!ledger.give_back(at(10), Spending::Launch), "only once");
+        assert!(ledger.affords(at(10), Spending::Launch, BUDGET));
+    }
+
+    #[test]
+    fn a_spent_budget_opens_when_the_oldest_leaves_the_window() {
+        let opens_at = |ledger: &Ledger, spending| ledger.opens_at(at(20), spending, BUDGET);
+        let mut ledger = Ledger::default();
+        assert_eq!(opens_at(&ledger, Spending::Launch), Some(at(20)));
+        ledger.enter(at(0), Spending::Launch, BUDGET);
+        ledger.enter(at(10), Spending::Launch, BUDGET);
+        assert_eq!(opens_at(&ledger, Spending::Launch), Some(at(60)));
+        assert_eq!(opens_at(&ledger, Spending::Start), None, "none is allowed");
     }
 }

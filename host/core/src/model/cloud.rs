@@ -269,6 +269,8 @@ pub enum CloudErrorKind {
     Conflict,
     /// A timeout, a broken connection, or a 5xx: *the mutation may have been carried out*.
     Transient,
+    /// The host did not send the call: its journal could not be written, or its lease may be over.
+    NotSent,
     /// The call fails the same way until an operator changes something; nothing was done.
     Permanent,
 }
@@ -287,9 +289,11 @@ impl CloudErrorKind {
 
     /// Whether no earlier try of the same launch was carried out either. Rate limits and missing
     /// permissions are checked before the token is looked up, so they say nothing about an
-    /// unanswered try. A conflict says that the token was used.
+    /// unanswered try, and nor does a call that was not sent. A conflict says that the token was
+    /// used.
     pub fn is_definite_of_earlier_tries(self) -> bool {
-        self.is_definite() && !matches!(self, Self::Throttled | Self::Denied | Self::Conflict)
+        use CloudErrorKind::{Conflict, Denied, NotSent, Throttled};
+        self.is_definite() && !matches!(self, Throttled | Denied | Conflict | NotSent)
     }
 }
 
@@ -302,6 +306,7 @@ impl fmt::Display for CloudErrorKind {
             Self::Denied => "denied",
             Self::Conflict => "conflict",
             Self::Transient => "transient",
+            Self::NotSent => "not sent",
             Self::Permanent => "permanent",
         })
     }

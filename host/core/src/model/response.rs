@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::boxes::Receipt;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId, WorkerId};
 use crate::model::operator::{CommandOutcome, Refused};
+use crate::model::point::resolve::FailureKind;
 use crate::model::time::{Instant, Millis};
 
 /// The response to a [`Request`](crate::model::request::Request).
@@ -142,6 +143,17 @@ impl NotYetCode {
             Self::Unavailable => "The worker is unavailable",
             Self::Timeout => "The worker was not ready in the time given",
             Self::Draining => "This host is shutting down",
+        }
+    }
+}
+
+impl From<FailureKind> for NotYetCode {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::NoCapacity => Self::NoCapacity,
+            FailureKind::Throttled => Self::Throttled,
+            FailureKind::Denied => Self::Denied,
+            FailureKind::Other => Self::Unavailable,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::time::Instant;
+
 /// A veto: the rule that objects, and what it found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veto {
@@ -11,6 +13,10 @@ pub struct Veto {
     pub rule: Rule,
     /// What was found, in one sentence.
     pub text: String,
+    /// When the rule no longer objects, as far as its own facts tell; `None` if that depends on
+    /// something else, such as the end of a mutation or a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Instant>,
 }
 
 impl Veto {
@@ -18,7 +24,14 @@ impl Veto {
         Self {
             rule,
             text: text.into(),
+            opens_at: None,
         }
+    }
+
+    /// The veto of a rule that opens at this instant.
+    pub(crate) fn opening_at(mut self, at: Instant) -> Self {
+        self.opens_at = Some(at);
+        self
     }
 }
 
@@ -62,8 +75,8 @@ pub enum Rule {
     OlderGeneration,
     /// G10: the budget for this window is spent.
     BudgetSpent,
-    /// G10: the provider asked for a pause that has not passed.
-    ProviderBacksOff,
+    /// V2: the cloud refused this act, and the pause before the next try has not passed.
+    BacksOff,
     /// docs/incidents.md#stale-pointer: the worker's instances go down without ever serving, so the
     /// next one is delayed.
     Cycling,
@@ -140,7 +153,7 @@ impl Rule {
             Self::AnotherIsAdopted => "another-is-adopted",
             Self::OlderGeneration => "older-generation",
             Self::BudgetSpent => "budget-spent",
-            Self::ProviderBacksOff => "provider-backs-off",
+            Self::BacksOff => "backs-off",
             Self::Cycling => "cycling",
             Self::StartGivenUp => "start-given-up",
             Self::NoLaunchTemplate => "no-launch-template",

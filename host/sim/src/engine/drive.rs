@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Query};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Query};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::{Asker, Event, WorkerEvent};
 use reeve_core::guard::Permit;
@@ -149,13 +149,9 @@ pub(crate) trait Drive: Surroundings {
     /// Consumes the permit, and gives the core an error as the outcome.
     fn refuse_mutation(&mut self, number: usize, permit: Permit, code: &str) {
         let sent = Sent::of(permit);
-        let kind = match sent.mutation {
-            Mutation::Launch { .. } => CloudErrorKind::Transient,
-            _ => CloudErrorKind::Permanent,
-        };
         let error = CloudError {
             operation: sent.mutation.kind().to_string(),
-            kind,
+            kind: CloudErrorKind::NotSent,
             code: code.to_owned(),
             message: "not tried".to_owned(),
             retry_after: None,

@@ -89,7 +89,7 @@ impl Surroundings for Estate<'_> {
             )
         });
         self.look();
-        self.checks.concluded(self.now, from, sent, &changed.result);
+        self.checks.concluded(sent, &changed.result);
         if changed.arrived {
             self.checks.arrived(self.now, sent, &self.clouds.world);
             if self.chance.happens(Fault::CrashAfterEffect) && self.is_alive(from) {

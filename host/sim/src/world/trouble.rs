@@ -14,6 +14,8 @@ use super::{SimInstance, World};
 pub struct Trouble {
     /// Queries of these kinds get an error.
     pub unanswered: BTreeSet<Asked>,
+    /// Queries of these kinds are over the provider's rate limit.
+    pub throttled: BTreeSet<Asked>,
     /// Scans leave these instances out, as if a page were lost.
     pub hidden_from_scans: BTreeSet<InstanceId>,
     /// Scans show these readings of instances, which lag behind the true state.
@@ -62,10 +64,17 @@ impl Trouble {
     /// The error that a query gets, if the trouble is about its kind.
     pub(super) fn error(&self, query: &Query) -> Option<CloudError> {
         let asked = Asked::of(query);
-        self.unanswered.contains(&asked).then(|| CloudError {
+        let (kind, code) = if self.unanswered.contains(&asked) {
+            (CloudErrorKind::Transient, "ServiceUnavailable")
+        } else if self.throttled.contains(&asked) {
+            (CloudErrorKind::Throttled, "RequestLimitExceeded")
+        } else {
+            return None;
+        };
+        Some(CloudError {
             operation: format!("{asked:?}"),
-            kind: CloudErrorKind::Transient,
-            code: "ServiceUnavailable".to_owned(),
+            kind,
+            code: code.to_owned(),
             message: "the simulation says so".to_owned(),
             retry_after: None,
         })

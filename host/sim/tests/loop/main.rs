@@ -26,6 +26,7 @@ mod pointers;
 mod reaping;
 mod records;
 mod refreshing;
+mod refusals;
 mod refused;
 mod registering;
 mod resolving;

@@ -1,14 +1,14 @@
 //! The code and the detail for a caller that is not served. The facts come first, then an
 //! operator's pause, then the policy's answer.
 
-use crate::facts::{How, WorkerFacts};
-use crate::model::cloud::MutationKind;
+use crate::facts::{Act, How, WorkerFacts};
+use crate::model::cloud::{CloudError, CloudErrorKind, MutationKind};
 use crate::model::id::DecisionId;
 use crate::model::instance::InstanceState;
 use crate::model::point::resolve::{FailureKind, InFlight};
 use crate::model::response::{NotYet, NotYetCode};
 use crate::model::store::StoreError;
-use crate::model::time::Millis;
+use crate::model::time::{Instant, Millis};
 use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 
@@ -63,7 +63,7 @@ pub(super) fn timed_out(
 ) -> NotYet {
     match (last, has_pass) {
         (Some(last), false) => last.clone(),
-        (Some(last), true) if last.code == NotYetCode::Paused => last.clone(),
+        (Some(last), true) if stands(last.code) => last.clone(),
         _ => {
             let code = standing(facts, turn).unwrap_or(NotYetCode::Timeout);
             let detail = "the wait ended before there was an answer; the host continues";
@@ -72,46 +72,97 @@ pub(super) fn timed_out(
     }
 }
 
-/// The "not yet" after a veto.
+/// Whether a code holds until something other than the pass under way ends: a person's pause, or
+/// the pause after a refusal.
+fn stands(code: NotYetCode) -> bool {
+    matches!(
+        code,
+        NotYetCode::Paused | NotYetCode::NoCapacity | NotYetCode::Throttled | NotYetCode::Denied
+    )
+}
+
+/// The "not yet" after a veto. A refusal by the cloud behind the veto gives the code; the detail
+/// says what the cloud refused, and what holds the next try off. `trouble` is the last error of the
+/// cloud in this pass.
 pub(super) fn vetoed(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
     decision: DecisionId,
     veto: &Veto,
+    trouble: Option<&CloudError>,
 ) -> NotYet {
-    let code = standing(facts, turn).unwrap_or(match veto.rule {
-        Rule::Paused => NotYetCode::Paused,
-        Rule::StartGivenUp => unavailable_code(facts),
-        _ => NotYetCode::Vetoed,
-    });
-    resting_on(Some(decision), code, veto.to_string(), COME_BACK)
+    if let Some(code) = standing(facts, turn) {
+        return resting_on(Some(decision), code, veto.to_string(), COME_BACK);
+    }
+    let opens_at = |at: Option<Instant>| at.map_or(COME_BACK, |at| at.since(turn.now));
+    let (code, detail, retry_after) = match (veto.rule, &facts.last_failure, trouble) {
+        (Rule::Paused, ..) => (NotYetCode::Paused, veto.to_string(), COME_BACK),
+        (Rule::BacksOff, ..) => {
+            let code = refused_code(facts, turn, veto.opens_at);
+            (code, veto.to_string(), opens_at(veto.opens_at))
+        }
+        (Rule::BudgetSpent | Rule::StartGivenUp, Some(failure), _) => {
+            let detail = format!("the last launch or start failed ({}); {veto}", failure.text);
+            (failure.kind.into(), detail, opens_at(veto.opens_at))
+        }
+        // The missing reading is the reason for the veto.
+        (Rule::NotScanned | Rule::StaleReading, _, Some(trouble)) => {
+            let detail = format!("{trouble}; {veto}");
+            let again_at = turn.asks_again_at(facts);
+            (trouble_code(trouble), detail, opens_at(again_at))
+        }
+        _ => {
+            let retry_after = opens_at(veto.opens_at);
+            (NotYetCode::Vetoed, veto.to_string(), retry_after)
+        }
+    };
+    resting_on(Some(decision), code, detail, retry_after)
 }
 
-/// The "not yet" of a policy that waits. `trouble` is the last error of the cloud in this pass.
+/// The code of the refused launch or start whose pause ends at this instant.
+fn refused_code(facts: &WorkerFacts, turn: &Turn<'_>, until: Option<Instant>) -> NotYetCode {
+    let acts = [Act::Launch, Act::Start];
+    let refusals = acts.into_iter();
+    let mut refusals = refusals.filter_map(|act| facts.backs_off(act, turn.now));
+    let refusal = refusals.find(|refusal| Some(refusal.until) == until);
+    refusal.map_or(NotYetCode::Unavailable, |refusal| {
+        FailureKind::from(refusal.error.kind).into()
+    })
+}
+
+/// The code of a failed reading.
+fn trouble_code(trouble: &CloudError) -> NotYetCode {
+    match trouble.kind {
+        CloudErrorKind::Throttled => NotYetCode::Throttled,
+        CloudErrorKind::Denied => NotYetCode::Denied,
+        _ => NotYetCode::CloudUnreachable,
+    }
+}
+
+/// The "not yet" of a policy that waits. `trouble` is the last error of the cloud in this pass. No
+/// caller comes back before the cloud is asked again.
 pub(super) fn waits(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
     decision: DecisionId,
     why: &str,
-    trouble: Option<String>,
+    trouble: Option<&CloudError>,
     retry_after: Millis,
 ) -> NotYet {
+    let again_at = trouble.and_then(|_| turn.asks_again_at(facts));
+    let again_in = again_at.map_or(Millis::ZERO, |at| at.since(turn.now));
     let (code, detail) = match (standing(facts, turn), trouble) {
         (Some(code), _) => (code, why.to_owned()),
-        (None, Some(trouble)) => (NotYetCode::CloudUnreachable, trouble),
+        (None, Some(trouble)) => (trouble_code(trouble), trouble.to_string()),
         (None, None) => (NotYetCode::Waiting, why.to_owned()),
     };
-    resting_on(Some(decision), code, detail, retry_after)
+    resting_on(Some(decision), code, detail, retry_after.max(again_in))
 }
 
 /// The code of a policy's "unavailable": the last failure of a launch or start names it.
 pub(super) fn unavailable_code(facts: &WorkerFacts) -> NotYetCode {
-    match facts.last_failure.as_ref().map(|failure| failure.kind) {
-        Some(FailureKind::NoCapacity) => NotYetCode::NoCapacity,
-        Some(FailureKind::Throttled) => NotYetCode::Throttled,
-        Some(FailureKind::Denied) => NotYetCode::Denied,
-        Some(FailureKind::Other) | None => NotYetCode::Unavailable,
-    }
+    let failure = facts.last_failure.as_ref();
+    failure.map_or(NotYetCode::Unavailable, |failure| failure.kind.into())
 }
 
 /// The code that the facts alone give a worker that is not served, whatever a policy calls it.

@@ -1,5 +1,6 @@
 //! One pass of a resolve: from the first reading to an answer.
 
+use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::point::resolve::Adoption;
 use crate::model::time::Instant;
@@ -19,7 +20,7 @@ pub(super) struct Pass {
     /// Whether the tag scan of this pass failed.
     pub(super) scan_failed: bool,
     /// The last error of the cloud in this pass.
-    pub(super) trouble: Option<String>,
+    pub(super) trouble: Option<CloudError>,
 }
 
 /// What a pass waits for.

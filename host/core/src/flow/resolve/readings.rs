@@ -155,12 +155,12 @@ impl Resolve {
 
     pub(super) fn scan(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         self.set_step(PassStep::Scan);
-        turn.scan(&facts.spec.pool);
+        turn.scan_for(facts);
     }
 
     fn note_trouble(&mut self, error: Option<CloudError>) {
         if let (Some(pass), Some(error)) = (self.pass.as_mut(), error) {
-            pass.trouble = Some(error.to_string());
+            pass.trouble = Some(error);
         }
     }
 }

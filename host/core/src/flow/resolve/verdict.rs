@@ -6,6 +6,7 @@ use super::state::{Next, Resolve};
 use crate::facts::{Facts, WorkerFacts, inputs};
 use crate::flow::safe_default;
 use crate::guard::Proposal;
+use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, Digest};
 use crate::model::point::resolve::{Action, Adoption, Target, Verdict};
 use crate::model::response::{NotYetCode, Route};
@@ -114,7 +115,8 @@ impl Resolve {
         if address_pending(facts) {
             return self.watch_address(facts, turn);
         }
-        let not_yet = not_yet::vetoed(facts, turn, decision, veto);
+        let trouble = self.trouble();
+        let not_yet = not_yet::vetoed(facts, turn, decision, veto, trouble);
         self.turned_away(facts, turn, not_yet);
     }
 
@@ -130,7 +132,7 @@ impl Resolve {
             self.watch_address(facts, turn);
             return Next::Waits;
         }
-        let trouble = self.pass.as_ref().and_then(|pass| pass.trouble.clone());
+        let trouble = self.trouble();
         let not_yet = not_yet::waits(facts, turn, decision, why, trouble, retry_after);
         self.turned_away(facts, turn, not_yet);
         Next::Waits
@@ -147,6 +149,11 @@ impl Resolve {
         let not_yet = not_yet::resting_on(Some(decision), code, detail, COME_BACK);
         self.turned_away(facts, turn, not_yet);
         Next::Waits
+    }
+
+    /// The last error of the cloud in this pass.
+    fn trouble(&self) -> Option<&CloudError> {
+        self.pass.as_ref()?.trouble.as_ref()
     }
 
     fn adoption_was_asked(&self) -> bool {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressKind, Age, InstanceFacts, Reason, seconds};
+use crate::model::cloud::CloudErrorKind;
 use crate::model::id::InstanceId;
 
 /// The last reading of the pointer.
@@ -91,6 +92,21 @@ impl FailureKind {
             .into_iter()
             .find(|kind| kind.as_str() == code)
             .unwrap_or(Self::Other)
+    }
+}
+
+impl From<CloudErrorKind> for FailureKind {
+    fn from(kind: CloudErrorKind) -> Self {
+        match kind {
+            CloudErrorKind::NoCapacity => Self::NoCapacity,
+            CloudErrorKind::Throttled => Self::Throttled,
+            CloudErrorKind::Denied => Self::Denied,
+            CloudErrorKind::NotVisibleYet
+            | CloudErrorKind::Conflict
+            | CloudErrorKind::Transient
+            | CloudErrorKind::NotSent
+            | CloudErrorKind::Permanent => Self::Other,
+        }
     }
 }
 

@@ -1,16 +1,15 @@
-//! G10: the mutations that a host announces stay within the budgets of the worker, the pool and the
-//! host. A host that the provider rate-limits pauses: a second after the first limit, twice as long
-//! after each further one in a row.
+//! G10: the mutations that a host announces, and that the provider does not refuse (V2), stay within
+//! the budgets of the worker, the pool and the host. A host whose launch or start is refused pauses:
+//! a second after the first refusal, twice as long after each further one in a row.
 
 use std::collections::BTreeMap;
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
+use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::id::WorkerId;
 use reeve_core::spec::{Budget, FleetSpec};
 use reeve_core::time::{Instant, Millis};
 
-use super::{Finding, Guarantee, Written};
-use crate::engine::{Life, Sent};
+use super::{Finding, Guarantee, Heard, Written};
 
 /// By how much a window may look longer to a host. Its clock may run fast, and it counts from when
 /// it asked for the write, which may take ten seconds.
@@ -20,59 +19,106 @@ const RATES_APART: Millis = Millis::from_secs(15);
 /// ended life may arrive during the next life, so the two are counted apart.
 #[derive(Default)]
 pub(super) struct Budgets {
-    spent: BTreeMap<(usize, u32, String), Vec<(Instant, Kind)>>,
+    spent: BTreeMap<(usize, u32, String), Vec<Spent>>,
     replayed: Vec<Mutation>,
-    /// The number of rate limits in a row that a life of a host heard of, and the time of the last.
-    limited: BTreeMap<(usize, u32, WorkerId), (u32, Instant)>,
+    /// The refusals in a row that a life of a host heard of.
+    refused: BTreeMap<(usize, u32, WorkerId, Kind), Refused>,
 }
 
-/// The longest pause after a rate limit.
+/// Refusals in a row.
+struct Refused {
+    count: u32,
+    is_for_good: bool,
+    at: Instant,
+}
+
+/// A mutation that a host announced.
+struct Spent {
+    at: Instant,
+    kind: Kind,
+    worker: WorkerId,
+}
+
+/// The longest pause after a refusal.
 const BACKOFF_MAX: Millis = Millis::from_secs(60);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Launch,
     Start,
     Stop,
 }
 
+impl Kind {
+    fn of(mutation: &Mutation) -> Option<Self> {
+        match mutation.kind() {
+            MutationKind::Launch => Some(Self::Launch),
+            MutationKind::Start => Some(Self::Start),
+            MutationKind::Stop | MutationKind::Terminate => Some(Self::Stop),
+            MutationKind::WritePointer => None,
+        }
+    }
+}
+
 impl Budgets {
     /// Notes that an operator cleared the worker's state: hosts forget its failures.
     pub(super) fn forgotten(&mut self, worker: &WorkerId) {
-        self.limited.retain(|(_, _, of), _| of != worker);
+        self.refused.retain(|(_, _, of, _), _| of != worker);
     }
 
-    /// Counts rate limits in the cloud's responses to launches and starts.
-    pub(super) fn concluded(
-        &mut self,
-        at: Instant,
-        by: Life,
-        sent: &Sent,
-        result: &Result<Outcome, CloudError>,
-    ) {
-        if !matches!(
-            sent.mutation.kind(),
-            MutationKind::Launch | MutationKind::Start
-        ) {
+    /// Takes what was definitely not done from what was spent, and counts refusals in a row.
+    pub(super) fn heard(&mut self, at: Instant, heard: &Heard<'_>) {
+        let by = heard.by;
+        let Some(kind) = Kind::of(heard.mutation) else {
+            return;
+        };
+        let key = (by.host, by.life, heard.worker.clone(), kind);
+        let error = match heard.result {
+            Ok(_) => {
+                self.refused.remove(&key);
+                return;
+            }
+            Err(error) => error.kind,
+        };
+        // A conflict of a launch may say that an earlier try was carried out.
+        let is_proof = kind == Kind::Launch && error == CloudErrorKind::Conflict;
+        if is_proof || !error.is_definite() {
             return;
         }
-        let key = (by.host, by.life, sent.worker.clone());
-        match result {
-            Err(error) if error.kind == CloudErrorKind::Throttled => {
-                let limited = self.limited.entry(key).or_insert((0, at));
-                *limited = (limited.0 + 1, at);
-            }
-            // Any other response ends the row, and then another pause applies.
-            _ => {
-                self.limited.remove(&key);
+        self.give_back(heard, kind);
+        let is_for_good = error.is_for_good();
+        let before = self.refused.get(&key);
+        let in_row = before.filter(|before| before.is_for_good == is_for_good);
+        let count = in_row.map_or(0, |before| before.count) + 1;
+        let row = Refused {
+            count,
+            is_for_good,
+            at,
+        };
+        self.refused.insert(key, row);
+    }
+
+    /// Takes the last mutation of this kind for the worker from what the life spent.
+    fn give_back(&mut self, heard: &Heard<'_>, kind: Kind) {
+        let is_it = |spent: &Spent| spent.kind == kind && spent.worker == *heard.worker;
+        for ((host, life, _), spent) in &mut self.spent {
+            if (*host, *life) == (heard.by.host, heard.by.life)
+                && let Some(place) = spent.iter().rposition(is_it)
+            {
+                spent.remove(place);
             }
         }
     }
 
-    /// Checks that a launch or start does not come too soon after a rate limit.
-    fn check_pause(&self, written: &Written<'_>) -> Finding {
-        let key = (written.by.host, written.by.life, written.worker.clone());
-        let Some((count, at)) = self.limited.get(&key) else {
+    /// Checks that a launch or start does not come too soon after a refusal.
+    fn check_pause(&self, written: &Written<'_>, kind: Kind) -> Finding {
+        let key = (
+            written.by.host,
+            written.by.life,
+            written.worker.clone(),
+            kind,
+        );
+        let Some(Refused { count, at, .. }) = self.refused.get(&key) else {
             return Ok(());
         };
         let pause = Millis::new(1_000 << (count - 1).min(6)).min(BACKOFF_MAX);
@@ -82,7 +128,7 @@ impl Budgets {
             return Ok(());
         }
         let text = format!(
-            "the host tries again {age} after the provider's rate limit, number {count} in a row"
+            "the host tries again {age} after the provider's refusal, number {count} in a row"
         );
         Err((Guarantee::G10, text))
     }
@@ -91,14 +137,11 @@ impl Budgets {
         let Some(mutation) = written.permit.map(|permit| permit.mutation()) else {
             return Ok(());
         };
-        let kind = match mutation.kind() {
-            MutationKind::Launch => Kind::Launch,
-            MutationKind::Start => Kind::Start,
-            MutationKind::Stop | MutationKind::Terminate => Kind::Stop,
-            MutationKind::WritePointer => return Ok(()),
+        let Some(kind) = Kind::of(mutation) else {
+            return Ok(());
         };
         if matches!(kind, Kind::Launch | Kind::Start) {
-            self.check_pause(written)?;
+            self.check_pause(written, kind)?;
         }
         if kind == Kind::Launch {
             if self.replayed.contains(mutation) {
@@ -131,11 +174,15 @@ impl Budgets {
     ) -> Finding {
         let key = (written.by.host, written.by.life, level.clone());
         let spent = self.spent.entry(key).or_default();
-        spent.push((written.at, kind));
-        let within = spent
-            .iter()
-            .filter(|(at, of)| *of == kind && written.at.since(*at) + RATES_APART < budget.window);
-        let count = within.count();
+        spent.push(Spent {
+            at: written.at,
+            kind,
+            worker: written.worker.clone(),
+        });
+        let is_within = |spent: &&Spent| {
+            spent.kind == kind && written.at.since(spent.at) + RATES_APART < budget.window
+        };
+        let count = spent.iter().filter(is_within).count();
         let allowed = match kind {
             Kind::Launch => budget.launches,
             Kind::Start => budget.starts,

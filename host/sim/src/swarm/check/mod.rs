@@ -217,6 +217,7 @@ impl Checks {
 
     /// Checks a mutation that a host sends.
     pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
+        self.launches.sent(permit.worker(), permit.mutation());
         let truth = shelf.truth(permit.worker());
         let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
         for finding in findings {
@@ -243,15 +244,8 @@ impl Checks {
     }
 
     /// Notes the cloud's response to a mutation.
-    pub(super) fn concluded(
-        &mut self,
-        at: Instant,
-        by: Life,
-        sent: &Sent,
-        result: &Result<Outcome, CloudError>,
-    ) {
+    pub(super) fn concluded(&mut self, sent: &Sent, result: &Result<Outcome, CloudError>) {
         self.launches.concluded(sent, result);
-        self.budgets.concluded(at, by, sent, result);
         self.refused.concluded(sent, result);
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::cloud::{CloudError, Mutation, MutationKind, Outcome};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use reeve_core::compute::Ending;
 use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::notice::{Notice, Step};
@@ -177,6 +177,11 @@ impl Checks {
     /// Notes that a host learned the outcome of a mutation.
     pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
         self.flight.heard(heard);
+        self.budgets.heard(at, heard);
+        let is_not_sent = |error: &CloudError| error.kind == CloudErrorKind::NotSent;
+        if heard.result.as_ref().is_err_and(is_not_sent) {
+            self.launches.not_sent(heard.worker, heard.mutation);
+        }
         let truth = shelf.truth(heard.worker);
         self.refused.heard(at, heard, &truth);
     }

@@ -1,0 +1,143 @@
+//! A refusal costs nothing (V2), and a caller hears the true reason and when to come back (V4).
+
+use std::sync::Arc;
+
+use crate::rig::policies::sensible;
+use crate::rig::prelude::*;
+use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::notice::Step;
+use reeve_core::point::resolve::LastFailure;
+use reeve_core::response::{NotYet, NotYetCode, Resolution};
+use reeve_core::spec::FleetSpec;
+use reeve_sim::world::{Asked, Fault, Trouble};
+
+const TEN_SECONDS: Millis = Millis::from_secs(10);
+
+/// A configuration that allows one launch an hour.
+fn one_launch_an_hour() -> FleetSpec {
+    let mut fleet = incidents::fleet();
+    for pool in fleet.pools.values_mut() {
+        pool.limits.worker_budget.launches = 1;
+        pool.limits.worker_budget.window = HOUR;
+    }
+    fleet
+}
+
+/// A policy that does not wait after a failure, so that only the host's rules do.
+fn hasty() -> Arc<Native> {
+    Native::new(|input| {
+        let mut input = input.clone();
+        input.last_failure = LastFailure::None;
+        Ok(sensible(&input))
+    })
+}
+
+/// A host without an instance, whose next launches end so.
+fn refusing(error: CloudErrorKind, carried_out: bool, count: usize) -> Rig {
+    let mut rig = Rig::with_fleet(one_launch_an_hour(), World::new(1, BEGINS), hasty());
+    for _ in 0..count {
+        rig.world.add_fault(Fault {
+            kind: MutationKind::Launch,
+            carried_out,
+            error,
+            code: "TheCode",
+        });
+    }
+    rig
+}
+
+fn not_yet(rig: &mut Rig) -> NotYet {
+    match rig.ask_and_run(Millis::new(500)) {
+        Resolution::NotYet(not_yet) => not_yet,
+        served => panic!("{served:?}"),
+    }
+}
+
+#[test]
+fn refused_launches_spend_no_budget() {
+    for error in [
+        CloudErrorKind::NoCapacity,
+        CloudErrorKind::Denied,
+        CloudErrorKind::Throttled,
+        CloudErrorKind::Permanent,
+    ] {
+        let mut rig = refusing(error, false, 6);
+        for _ in 0..20 {
+            rig.ask();
+            rig.run(TEN_SECONDS);
+        }
+        rig.expect_served();
+        assert_eq!(rig.count(MutationKind::Launch), 7, "{error}");
+    }
+}
+
+#[test]
+fn each_refused_launch_in_a_row_waits_twice_as_long() {
+    let mut rig = refusing(CloudErrorKind::NoCapacity, false, 1_000);
+    for _ in 0..600 {
+        rig.ask();
+        rig.run(SECOND);
+    }
+    // After 1, 3, 7, 15, 31 and 63 s, and then once a minute.
+    let launches = rig.count(MutationKind::Launch);
+    assert!((14..=17).contains(&launches), "{launches} in ten minutes");
+}
+
+#[test]
+fn a_launch_that_was_perhaps_carried_out_keeps_its_share() {
+    let mut rig = refusing(CloudErrorKind::Transient, true, 1);
+    rig.ask();
+    rig.run(MINUTE);
+    let id = rig.expect_served();
+    rig.world.reclaim(&id);
+    rig.run(MINUTE);
+    let not_yet = not_yet(&mut rig);
+    assert_eq!(not_yet.code, NotYetCode::Vetoed, "{}", not_yet.detail);
+    assert!(not_yet.detail.contains("1 launches"), "{}", not_yet.detail);
+    let left = not_yet.retry_after;
+    assert!(left > Millis::from_secs(3_400) && left < HOUR, "{left}");
+}
+
+#[test]
+fn a_caller_hears_the_refusal_and_when_the_next_try_is() {
+    for (error, code) in [
+        (CloudErrorKind::NoCapacity, NotYetCode::NoCapacity),
+        (CloudErrorKind::Denied, NotYetCode::Denied),
+        (CloudErrorKind::Throttled, NotYetCode::Throttled),
+    ] {
+        let mut rig = refusing(error, false, 5);
+        for _ in 0..10 {
+            rig.ask();
+            rig.run(SECOND);
+        }
+        // The fourth refusal came 7 s after the first; the next try follows 8 s later.
+        let not_yet = not_yet(&mut rig);
+        assert_eq!(not_yet.code, code, "{}", not_yet.detail);
+        assert!(not_yet.detail.contains("TheCode"), "{}", not_yet.detail);
+        let left = not_yet.retry_after;
+        assert!(
+            left > SECOND && left <= Millis::from_secs(8),
+            "{error}: {left}"
+        );
+    }
+}
+
+#[test]
+fn a_throttled_pool_is_not_asked_once_per_caller() {
+    for asked in [Asked::Pointer, Asked::Instance, Asked::Scan] {
+        let mut rig = Rig::with_world(running_b(), Native::sensible());
+        let mut trouble = Trouble::default();
+        trouble.throttled.insert(asked);
+        rig.world.set_trouble(trouble);
+        for _ in 0..600 {
+            rig.ask();
+            rig.run(Millis::new(100));
+        }
+        // After 1, 3, 7, 15, 31 and 63 s.
+        let questions = rig.told(Step::CloudCallFailed).len();
+        assert!((1..=8).contains(&questions), "{asked:?}: {questions}");
+        rig.world.set_trouble(Trouble::default());
+        rig.run(MINUTE);
+        rig.expect_served();
+    }
+}
