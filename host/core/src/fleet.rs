@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::effect::Effect;
 use crate::event::{Event, PoolEvent, PoolTimer, Timer};
 use crate::facts::Remembered;
-use crate::model::budget::Ledger;
+use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
 use crate::model::instance::Instance;
@@ -77,20 +77,24 @@ impl Fleet {
             );
             Some((id.clone(), worker))
         });
-        Self {
+        let mut fleet = Self {
             workers: workers.collect(),
             shared: Shared {
                 us: identity.host,
                 store_is_shared: identity.store_is_shared,
                 lease: spec.lease,
                 dry_run: spec.dry_run,
-                ledger: Ledger::default(),
+                ledgers: Ledgers::default(),
                 budget: spec.budget,
                 pools,
                 decisions: recovered.decisions,
                 checks_itself: cfg!(debug_assertions),
             },
+        };
+        for worker in fleet.workers.values() {
+            fleet.shared.note_ledger(worker);
         }
+        fleet
     }
 
     /// Takes in one event that happened at `now`, and returns the effects in order. Events about

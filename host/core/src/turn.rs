@@ -9,7 +9,7 @@ use crate::facts::WorkerFacts;
 use crate::guard::{Permit, Proposal, Scene};
 use crate::happened::Happened;
 use crate::model::backoff::Throttle;
-use crate::model::budget::Ledger;
+use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
 use crate::model::id::{DecisionId, HostId, PoolName, RequestId};
@@ -37,7 +37,8 @@ pub(crate) struct Shared {
     pub(crate) store_is_shared: bool,
     pub(crate) lease: Millis,
     pub(crate) dry_run: bool,
-    pub(crate) ledger: Ledger,
+    /// The ledgers of all workers, whichever host acted for them.
+    pub(crate) ledgers: Ledgers,
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
     pub(crate) decisions: DecisionId,
@@ -45,11 +46,22 @@ pub(crate) struct Shared {
     pub(crate) checks_itself: bool,
 }
 
+impl Shared {
+    /// Notes what the worker has spent of the budgets of its pool and of the host.
+    pub(crate) fn note_ledger(&mut self, facts: &WorkerFacts) {
+        self.ledgers.note(&facts.id, &facts.ledger);
+        if let Some(pool) = self.pools.get_mut(&facts.spec.pool) {
+            pool.ledgers.note(&facts.id, &facts.ledger);
+        }
+    }
+}
+
 /// The state that the workers of a pool share.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
-    pub(crate) ledger: Ledger,
+    /// The ledgers of its workers, whichever host acted for them.
+    pub(crate) ledgers: Ledgers,
     /// Readings of pointers, which the provider limits apart from all others.
     pub(crate) pointers: Throttle,
     /// Scans, and readings of instances by id.
@@ -68,7 +80,7 @@ impl Pool {
         tag_values.dedup();
         Self {
             spec: spec.clone(),
-            ledger: Ledger::default(),
+            ledgers: Ledgers::default(),
             pointers: Throttle::default(),
             instances: Throttle::default(),
             tag_values,
@@ -174,9 +186,9 @@ impl<'a> Turn<'a> {
             lease: self.shared.lease,
             dry_run: self.shared.dry_run,
             pool: pool.map_or((&nothing, Budget::default()), |pool| {
-                (&pool.ledger, pool.spec.limits.pool_budget)
+                (&pool.ledgers, pool.spec.limits.pool_budget)
             }),
-            host: (&self.shared.ledger, self.shared.budget),
+            host: (&self.shared.ledgers, self.shared.budget),
         })
     }
 

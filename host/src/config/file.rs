@@ -57,7 +57,8 @@ section! {
 }
 
 section! {
-    /// What the host may do over all pools together, within a rolling window (guarantee G10).
+    /// What may be done over all pools together, by this host or another one, within a rolling window
+    /// (guarantee G10). What the provider refuses is not counted.
     /// 60 an hour is far more than healthy pools need and far less than a loop makes.
     Budget {
         /// New instances.
@@ -297,7 +298,7 @@ section! {
         default unresponsive_after_ms: Ms<1_000, 86_400_000> = spec::Limits::default().unresponsive_after;
         /// What may be done for one worker within a window (G10). Keys as in [host.budget].
         usual worker_budget: Inline<Budget> => { launches = 6, starts = 6, stops = 6, window_ms = 3600000 };
-        /// What may be done for the pool's workers together.
+        /// What may be done for the pool's workers together, over all hosts.
         usual pool_budget: Inline<Budget> => { launches = 60, starts = 60, stops = 60, window_ms = 3600000 };
     }
 }

@@ -2,7 +2,9 @@
 //! the activity of callers and boxes.
 
 use crate::facts::{Asking, Facts, LastDecision};
+use crate::happened::Happened;
 use crate::model::boxes::ReportOutcome;
+use crate::model::cloud::Query;
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::journal::Content;
@@ -160,4 +162,16 @@ pub(crate) fn on_refreshed(
         facts.change().take_activity(activity, turn.now);
     }
     outcome
+}
+
+/// Notes that a query was not sent, because the provider limits the rate: what the pointer says is
+/// not known any more.
+pub(crate) fn note_unasked(facts: &mut Facts, happened: &Happened) {
+    if let Happened::Queried {
+        query: Query::Pointer { .. },
+        ..
+    } = happened
+    {
+        facts.change().observe_pointer(None);
+    }
 }

@@ -75,7 +75,7 @@ fn note_answer(
         return;
     }
     if attempt.is_none_or(|attempt| attempt.is_ended_by(error.kind)) {
-        give_back(facts, turn);
+        give_back(facts);
     }
     if let Some(act) = act {
         facts.change().refusals.note(act, error, turn.now);
@@ -185,9 +185,10 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
         failed(facts, turn, &error);
         return Concluded::Taken;
     }
-    attempt.in_doubt = true;
+    let is_sent = error.kind != CloudErrorKind::NotSent;
+    attempt.in_doubt |= is_sent;
     let sent = attempt.sent;
-    if error.kind.is_definite() {
+    if error.kind.is_definite() && is_sent {
         // This try was refused, and its failure is kept. An earlier try may have been carried out.
         failed(facts, turn, &error);
     }

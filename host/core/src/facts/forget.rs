@@ -6,7 +6,7 @@ use crate::model::store::WorkerRecord;
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
-    /// generation, the former instance and the pause. If the generation began at 0, two launch
+    /// generation, the former instance, the pause and the ledger. If the generation began at 0, two launch
     /// attempts would share a token (G1). If the epoch began at 0, a fence would let an old host
     /// through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
@@ -16,6 +16,7 @@ impl WorkerFacts {
             generation: self.generation,
             former: self.adopted_last(),
             paused: self.paused.clone(),
+            ledger: self.ledger.clone(),
             ..WorkerRecord::default()
         }
     }

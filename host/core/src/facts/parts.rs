@@ -54,11 +54,12 @@ impl LaunchAttempt {
         self.in_doubt && error == CloudErrorKind::Conflict
     }
 
-    /// Whether this refusal ends the attempt: no try launched an instance.
+    /// Whether this error ends the attempt: no try launched an instance. A launch that the host did
+    /// not send is sent later, with the same token.
     pub fn is_ended_by(&self, error: CloudErrorKind) -> bool {
         match self.in_doubt {
             true => error.is_definite_of_earlier_tries(),
-            false => error.is_definite(),
+            false => error.is_definite() && error != CloudErrorKind::NotSent,
         }
     }
 }

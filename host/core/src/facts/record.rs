@@ -136,6 +136,7 @@ impl WorkerFacts {
             former: self.former.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             failed_starts: self.failed_starts.clone(),
+            ledger: self.ledger.clone(),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
@@ -200,6 +201,7 @@ impl WorkerFacts {
         self.register_error.clone_from(&record.register_error);
         self.paused.clone_from(&record.paused);
         self.failed_starts.clone_from(&record.failed_starts);
+        self.ledger.clone_from(&record.ledger);
         self.restart.clone_from(&record.restart);
         self.draining.clone_from(&record.draining);
         if !is_awaited {

@@ -62,7 +62,7 @@ impl Flows {
             }
             WorkerEvent::Committed(result) => {
                 if matches!(result, Ok(Committed::Lost(_) | Committed::InUse(_))) {
-                    act::give_back_unsent(facts, turn);
+                    act::give_back_unsent(facts);
                 }
                 let end = record::on_written(facts, turn, result);
                 let is_written = matches!(end, WriteEnd::Written);
@@ -136,17 +136,6 @@ impl Flows {
             checks: checks.map_err(|error| error.to_string()),
         };
         self.step(facts, turn, happened);
-    }
-}
-
-/// Folds in news of a query that the host did not send, because the provider limits the rate.
-pub(super) fn on_news(facts: &mut Facts, happened: &Happened) {
-    if let Happened::Queried {
-        query: Query::Pointer { .. },
-        ..
-    } = happened
-    {
-        facts.observe_pointer(None);
     }
 }
 

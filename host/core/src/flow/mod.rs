@@ -122,6 +122,7 @@ impl Flows {
     /// Advances each flow that has heard something. News of a flow is heard by all flows before the
     /// next is advanced. Returns whether another round may be needed.
     fn round(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
+        turn.shared.note_ledger(facts);
         let mut has_moved = false;
         for name in ORDER {
             if !self.flow(name).has_heard() {
@@ -161,7 +162,7 @@ impl Flows {
     fn hear_news(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
         let has_news = !turn.news.is_empty();
         while let Some(happened) = turn.news.pop_front() {
-            fold::on_news(facts, &happened);
+            act::note_unasked(facts, &happened);
             self.hear(facts, turn, &happened);
         }
         has_news

@@ -226,7 +226,7 @@ impl Scene<'_> {
             return Ok(());
         };
         let text = format!(
-            "the cloud refused {act} ({}; {} in a row); the next try is in {} at the earliest",
+            "{act} was refused ({}; {} in a row); the next try is in {} at the earliest",
             refusal.error,
             refusal.count,
             refusal.until.since(self.now)
@@ -253,23 +253,27 @@ impl Scene<'_> {
     }
 
     pub(super) fn within_budget(&self, spending: Spending) -> Result<(), Veto> {
+        let of_worker = self.facts.pool.limits.worker_budget;
+        let (pool, of_pool) = self.pool;
+        let (all, of_host) = self.host;
+        let ledger = &self.facts.ledger;
         let levels = [
             (
                 "worker",
-                &self.facts.ledger,
-                self.facts.pool.limits.worker_budget,
+                of_worker,
+                ledger.spent(self.now, spending, of_worker),
             ),
-            ("pool", self.pool.0, self.pool.1),
-            ("host", self.host.0, self.host.1),
+            ("pool", of_pool, pool.spent(self.now, spending, of_pool)),
+            ("host", of_host, all.spent(self.now, spending, of_host)),
         ];
-        for (level, ledger, budget) in levels {
-            if ledger.affords(self.now, spending, budget) {
+        for (level, budget, spent) in levels {
+            if spent.affords_one() {
                 continue;
             }
-            let (spent, window) = (ledger.spent(self.now, spending, budget), budget.window);
+            let (count, window) = (spent.count(), budget.window);
             let used =
-                format!("the {level} has used its {spent} {spending} allowed within {window}");
-            return Err(match ledger.opens_at(self.now, spending, budget) {
+                format!("the {level} has used its {count} {spending} allowed within {window}");
+            return Err(match spent.opens_at() {
                 None => Veto::new(Rule::BudgetSpent, used),
                 Some(at) => {
                     let text = format!("{used}; the next is allowed in {}", at.since(self.now));

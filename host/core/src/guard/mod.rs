@@ -19,7 +19,7 @@ mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use crate::model::budget::{Ledger, Spending};
+pub use crate::model::budget::{Ledgers, Spending};
 pub use crate::model::veto::{Rule, Veto};
 pub(crate) use orphan::CHECK_AGE_MAX;
 pub use permit::Permit;
@@ -100,9 +100,9 @@ pub struct Scene<'a> {
     /// Whether the host only simulates changes.
     pub dry_run: bool,
     /// The spendings of the pool's workers, and the pool's budget.
-    pub pool: (&'a Ledger, Budget),
+    pub pool: (&'a Ledgers, Budget),
     /// The same for the whole host.
-    pub host: (&'a Ledger, Budget),
+    pub host: (&'a Ledgers, Budget),
 }
 
 impl Scene<'_> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::facts::{Act, Adopted, Facts, How, InFlight, Remembered};
+use crate::facts::{Act, Adopted, How, InFlight, Remembered};
 use crate::model::cloud::{CloudError, CloudErrorKind, MutationKind};
 use crate::model::compute::{Compute, LaunchSource};
 use crate::model::id::{Epoch, PointerName, Region};
@@ -92,7 +92,7 @@ pub(super) fn scene_with<T>(
     dry_run: bool,
     ask: impl FnOnce(Scene<'_>) -> T,
 ) -> T {
-    let empty = Ledger::default();
+    let empty = Ledgers::default();
     ask(Scene {
         facts: worker,
         now: NOW,
@@ -203,7 +203,7 @@ fn the_worker_budget_ends_a_loop_of_launches() {
     let budget = worker.pool.limits.worker_budget;
     for _ in 0..budget.launches {
         permitted(&worker, &Proposal::Launch, MutationKind::Launch);
-        worker.ledger.enter(NOW, Spending::Launch, budget);
+        worker.ledger.enter(NOW, Spending::Launch, budget.window);
     }
     refused(&worker, &Proposal::Launch, Rule::BudgetSpent);
     let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch));
@@ -217,7 +217,7 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
         launches: 0,
         ..Budget::default()
     };
-    let empty = Ledger::default();
+    let empty = Ledgers::default();
     for (pool, host) in [(none, Budget::default()), (Budget::default(), none)] {
         let scene = Scene {
             facts: &worker,
@@ -248,15 +248,12 @@ fn refusal(kind: CloudErrorKind) -> CloudError {
 #[test]
 fn a_refused_act_is_not_tried_again_before_its_pause_ends() {
     let ask = |ago_ms: u64| {
-        let mut facts = Facts::new(worker());
+        let mut worker = worker();
         let at = Instant::from_ms(NOW.as_ms() - ago_ms);
         for kind in [CloudErrorKind::NoCapacity; 2] {
-            facts
-                .change()
-                .refusals
-                .note(Act::Launch, &refusal(kind), at);
+            worker.refusals.note(Act::Launch, &refusal(kind), at);
         }
-        scene_with(&facts, false, |scene| scene.permit(&Proposal::Launch))
+        scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch))
     };
     let veto = ask(1_999).unwrap_err();
     assert_eq!(veto.rule, Rule::BacksOff);

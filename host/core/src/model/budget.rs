@@ -1,14 +1,18 @@
-//! The ledger of recent mutations, by which budgets hold over a rolling window (G10).
+//! The ledgers of recent mutations, by which budgets hold over a rolling window (G10).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::cloud::MutationKind;
+use crate::model::id::WorkerId;
 use crate::model::spec::Budget;
-use crate::model::time::Instant;
+use crate::model::time::{Instant, Millis};
 
 /// The kinds of mutation a budget counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Spending {
     /// The launch of an instance.
     Launch,
@@ -37,139 +41,231 @@ impl Spending {
         };
         usize::try_from(allowed).unwrap_or(usize::MAX)
     }
+
+    /// The name for people, in the plural.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Launch => "launches",
+            Self::Start => "starts",
+            Self::Stop => "stops",
+        }
+    }
 }
 
 impl fmt::Display for Spending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Launch => "launches",
-            Self::Start => "starts",
-            Self::Stop => "stops",
-        })
+        f.write_str(self.as_str())
     }
 }
 
-/// The mutations within the window that were done or may have been done, oldest first. The budget
-/// bounds the length: a mutation over budget is not permitted and so not entered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The mutations of one worker that were done or may have been done, by any host. It is kept in the
+/// worker's record. The budget bounds the length: a mutation over budget is not permitted and so
+/// not entered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Ledger {
-    entries: VecDeque<(Instant, Spending)>,
+    /// The instants of each kind, oldest first.
+    entries: BTreeMap<Spending, VecDeque<Instant>>,
 }
 
 impl Ledger {
-    /// Enters a spending, and drops the entries that have left the window.
-    pub fn enter(&mut self, now: Instant, spending: Spending, budget: Budget) {
-        while let Some((at, _)) = self.entries.front() {
-            if now.since(*at) < budget.window {
-                break;
-            }
-            self.entries.pop_front();
-        }
-        self.entries.push_back((now, spending));
+    /// Whether nothing is entered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Enters a spending, and drops the entries that are as old as `keep` or older.
+    pub fn enter(&mut self, now: Instant, spending: Spending, keep: Millis) {
+        self.entries.entry(spending).or_default().push_back(now);
+        self.entries.retain(|_, entries| {
+            entries.retain(|at| now.since(*at) < keep);
+            !entries.is_empty()
+        });
     }
 
     /// Gives back the spending that was entered at this instant: it was certainly not done (V2).
-    /// Returns whether there was one.
-    pub fn give_back(&mut self, at: Instant, spending: Spending) -> bool {
-        let found = self.entries.iter().rposition(|it| *it == (at, spending));
-        found.and_then(|place| self.entries.remove(place)).is_some()
-    }
-
-    /// The number of spendings of this kind within the window.
-    pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> usize {
-        self.within(now, spending, budget).count()
-    }
-
-    /// Whether one more of this kind stays within the budget.
-    pub fn affords(&self, now: Instant, spending: Spending, budget: Budget) -> bool {
-        self.spent(now, spending, budget) < spending.allowed(budget)
-    }
-
-    /// When one more of this kind stays within the budget: when enough of the oldest have left the
-    /// window. `None`: never, because the budget allows none.
-    pub fn opens_at(&self, now: Instant, spending: Spending, budget: Budget) -> Option<Instant> {
-        let allowed = spending.allowed(budget);
-        if allowed == 0 {
-            return None;
+    pub fn give_back(&mut self, at: Instant, spending: Spending) {
+        let Some(entries) = self.entries.get_mut(&spending) else {
+            return;
+        };
+        if let Some(place) = entries.iter().rposition(|entry| *entry == at) {
+            entries.remove(place);
         }
-        match self.spent(now, spending, budget).checked_sub(allowed) {
-            None => Some(now),
-            Some(over) => {
-                let leaves_last = self.within(now, spending, budget).nth(over);
-                leaves_last.map(|at| at + budget.window)
-            }
+        self.entries.retain(|_, entries| !entries.is_empty());
+    }
+
+    /// What is spent of this budget.
+    pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> Spent {
+        Spent::of(self.of(spending), now, spending, budget)
+    }
+
+    /// The instants of each kind, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = (Spending, impl Iterator<Item = Instant>)> {
+        let entries = self.entries.iter();
+        entries.map(|(spending, instants)| (*spending, instants.iter().copied()))
+    }
+
+    fn of(&self, spending: Spending) -> impl Iterator<Item = Instant> {
+        let entries = self.entries.get(&spending);
+        entries.into_iter().flatten().copied()
+    }
+}
+
+/// The ledgers of many workers, whose budget is a sum over their records.
+#[derive(Clone, Debug, Default)]
+pub struct Ledgers {
+    of: BTreeMap<WorkerId, Ledger>,
+}
+
+impl Ledgers {
+    /// Notes the present ledger of a worker.
+    pub fn note(&mut self, worker: &WorkerId, ledger: &Ledger) {
+        if ledger.is_empty() {
+            self.of.remove(worker);
+        } else if self.of.get(worker) != Some(ledger) {
+            self.of.insert(worker.clone(), ledger.clone());
         }
     }
 
-    /// The instants of the spendings of this kind within the window, oldest first.
-    fn within(
-        &self,
+    /// What is spent of this budget.
+    pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> Spent {
+        let entries = self.of.values().flat_map(|ledger| ledger.of(spending));
+        Spent::of(entries, now, spending, budget)
+    }
+}
+
+/// The spendings of one kind within a budget's window.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// Oldest first.
+    entries: Vec<Instant>,
+    allowed: usize,
+    now: Instant,
+    window: Millis,
+}
+
+impl Spent {
+    fn of(
+        entries: impl Iterator<Item = Instant>,
         now: Instant,
         spending: Spending,
         budget: Budget,
-    ) -> impl Iterator<Item = Instant> {
-        let entries = self.entries.iter();
-        let of_kind = entries.filter(move |(_, kind)| *kind == spending);
-        of_kind
-            .map(|(at, _)| *at)
-            .filter(move |at| now.since(*at) < budget.window)
+    ) -> Self {
+        let mut entries: Vec<_> = entries
+            .filter(|at| now.since(*at) < budget.window)
+            .collect();
+        entries.sort();
+        Self {
+            entries,
+            allowed: spending.allowed(budget),
+            now,
+            window: budget.window,
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether one more stays within the budget.
+    pub fn affords_one(&self) -> bool {
+        self.count() < self.allowed
+    }
+
+    /// When one more stays within the budget: when enough of the oldest have left the window.
+    /// `None`: never, because the budget allows none.
+    pub fn opens_at(&self) -> Option<Instant> {
+        if self.allowed == 0 {
+            return None;
+        }
+        match self.count().checked_sub(self.allowed) {
+            None => Some(self.now),
+            Some(over) => self.entries.get(over).map(|at| *at + self.window),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::time::Millis;
 
     const BUDGET: Budget = Budget {
         launches: 2,
         starts: 0,
         stops: 1,
-        window: Millis::from_secs(60),
+        window: Millis::new(60),
     };
 
-    fn at(seconds: u64) -> Instant {
-        Instant::from_ms(seconds * 1000)
+    fn at(ms: u64) -> Instant {
+        Instant::from_ms(ms)
     }
 
-    #[test]
-    fn a_budget_of_two_allows_two_spendings_per_window() {
+    fn with_launches(instants: &[u64]) -> Ledger {
         let mut ledger = Ledger::default();
-        for second in [0, 10] {
-            assert!(ledger.affords(at(second), Spending::Launch, BUDGET));
-            ledger.enter(at(second), Spending::Launch, BUDGET);
+        for ms in instants {
+            ledger.enter(at(*ms), Spending::Launch, BUDGET.window);
         }
-        assert!(!ledger.affords(at(59), Spending::Launch, BUDGET));
-        assert!(ledger.affords(at(60), Spending::Launch, BUDGET));
+        ledger
+    }
+
+    fn affords(ledger: &Ledger, now: u64, spending: Spending) -> bool {
+        ledger.spent(at(now), spending, BUDGET).affords_one()
     }
 
     #[test]
-    fn kinds_are_counted_apart_and_zero_allows_none() {
-        let mut ledger = Ledger::default();
-        ledger.enter(at(0), Spending::Launch, BUDGET);
-        assert!(ledger.affords(at(0), Spending::Stop, BUDGET));
-        assert!(!ledger.affords(at(0), Spending::Start, BUDGET));
+    fn a_window_slides() {
+        let mut ledger = with_launches(&[0, 50]);
+        assert!(!affords(&ledger, 59, Spending::Launch));
+        assert!(affords(&ledger, 60, Spending::Launch));
+        ledger.enter(at(60), Spending::Launch, BUDGET.window);
+        assert_eq!(
+            ledger.of(Spending::Launch).count(),
+            2,
+            "the oldest has left"
+        );
+        assert!(!affords(&ledger, 60, Spending::Launch));
+    }
+
+    #[test]
+    fn each_kind_has_its_own_count() {
+        let ledger = with_launches(&[0, 0]);
+        assert!(affords(&ledger, 0, Spending::Stop));
+        assert!(!affords(&ledger, 0, Spending::Start));
     }
 
     #[test]
     fn a_share_that_is_given_back_can_be_spent_again_at_once() {
-        let mut ledger = Ledger::default();
-        ledger.enter(at(0), Spending::Launch, BUDGET);
-        ledger.enter(at(10), Spending::Launch, BUDGET);
-        assert!(!ledger.give_back(at(10), Spending::Stop));
-        assert!(ledger.give_back(at(10), Spending::Launch));
-        assert!(!ledger.give_back(at(10), Spending::Launch), "only once");
-        assert!(ledger.affords(at(10), Spending::Launch, BUDGET));
+        let mut ledger = with_launches(&[0, 10]);
+        ledger.give_back(at(10), Spending::Stop);
+        ledger.give_back(at(11), Spending::Launch);
+        assert!(!affords(&ledger, 10, Spending::Launch), "it was another");
+        ledger.give_back(at(10), Spending::Launch);
+        assert!(affords(&ledger, 10, Spending::Launch));
+        ledger.give_back(at(0), Spending::Launch);
+        assert!(ledger.is_empty());
     }
 
     #[test]
     fn a_spent_budget_opens_when_the_oldest_leaves_the_window() {
-        let opens_at = |ledger: &Ledger, spending| ledger.opens_at(at(20), spending, BUDGET);
-        let mut ledger = Ledger::default();
-        assert_eq!(opens_at(&ledger, Spending::Launch), Some(at(20)));
-        ledger.enter(at(0), Spending::Launch, BUDGET);
-        ledger.enter(at(10), Spending::Launch, BUDGET);
+        let opens_at =
+            |ledger: &Ledger, spending| ledger.spent(at(20), spending, BUDGET).opens_at();
+        let ledger = with_launches(&[0, 10]);
+        assert_eq!(opens_at(&Ledger::default(), Spending::Launch), Some(at(20)));
         assert_eq!(opens_at(&ledger, Spending::Launch), Some(at(60)));
         assert_eq!(opens_at(&ledger, Spending::Start), None, "none is allowed");
+    }
+
+    #[test]
+    fn the_workers_of_a_pool_share_its_budget() {
+        let mut ledgers = Ledgers::default();
+        ledgers.note(&"a".into(), &with_launches(&[10]));
+        ledgers.note(&"b".into(), &with_launches(&[0]));
+        let spent = ledgers.spent(at(20), Spending::Launch, BUDGET);
+        assert!(!spent.affords_one());
+        assert_eq!(spent.opens_at(), Some(at(60)));
+        ledgers.note(&"b".into(), &Ledger::default());
+        let spent = ledgers.spent(at(20), Spending::Launch, BUDGET);
+        assert!(spent.affords_one());
     }
 }

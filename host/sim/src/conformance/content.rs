@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reeve_core::budget::{Ledger, Spending};
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::id::{
@@ -15,7 +16,7 @@ use reeve_core::store::{
     Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, Offered, Paused,
     Phase, Refresh, Replaced, WorkerRecord,
 };
-use reeve_core::time::Instant;
+use reeve_core::time::{Instant, Millis};
 use reeve_core::token::SecretHash;
 
 use super::subject::{Outcome, Subject, expect, running};
@@ -208,6 +209,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
                 fell_back: Some(Instant::from_ms(u64::MAX - 22)),
             },
         )]),
+        ledger: ledger(),
         credential: Some(Credential {
             instance: InstanceId::from("i-0123456789abcdef0"),
             generation: Generation::new(u64::MAX - 7),
@@ -329,4 +331,15 @@ fn mutations() -> Vec<Mutation> {
             clear_pointer: Some(pointer()),
         },
     ]
+}
+
+/// A ledger with an entry of each kind, and two launches at one instant.
+fn ledger() -> Ledger {
+    use Spending::{Launch, Start, Stop};
+    let now = Instant::from_ms(u64::MAX - 23);
+    let mut ledger = Ledger::default();
+    for spending in [Launch, Launch, Start, Stop] {
+        ledger.enter(now, spending, Millis::new(1));
+    }
+    ledger
 }

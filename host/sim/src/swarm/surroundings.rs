@@ -328,6 +328,7 @@ impl Estate<'_> {
     fn note_entry(&mut self, number: usize, entry: &journal::Entry) {
         if let journal::Content::Vetoed(veto) = &entry.content {
             *self.vetoes.entry(veto.rule).or_default() += 1;
+            self.checks.vetoed(self.now, &entry.worker, veto);
         }
         let who = format!("host-{}", number + 1);
         let about = &entry.worker;

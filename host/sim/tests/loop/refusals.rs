@@ -6,6 +6,7 @@ use crate::rig::policies::sensible;
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
+use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::point::resolve::LastFailure;
 use reeve_core::response::{NotYet, NotYetCode, Resolution};
 use reeve_core::spec::FleetSpec;
@@ -13,11 +14,11 @@ use reeve_sim::world::{Asked, Fault, Trouble};
 
 const TEN_SECONDS: Millis = Millis::from_secs(10);
 
-/// A configuration that allows one launch an hour.
-fn one_launch_an_hour() -> FleetSpec {
+/// A configuration that allows so many launches of a worker an hour.
+fn launches_an_hour(launches: u32) -> FleetSpec {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {
-        pool.limits.worker_budget.launches = 1;
+        pool.limits.worker_budget.launches = launches;
         pool.limits.worker_budget.window = HOUR;
     }
     fleet
@@ -34,7 +35,7 @@ fn hasty() -> Arc<Native> {
 
 /// A host without an instance, whose next launches end so.
 fn refusing(error: CloudErrorKind, carried_out: bool, count: usize) -> Rig {
-    let mut rig = Rig::with_fleet(one_launch_an_hour(), World::new(1, BEGINS), hasty());
+    let mut rig = Rig::with_fleet(launches_an_hour(1), World::new(1, BEGINS), hasty());
     for _ in 0..count {
         rig.world.add_fault(Fault {
             kind: MutationKind::Launch,
@@ -96,6 +97,55 @@ fn a_launch_that_was_perhaps_carried_out_keeps_its_share() {
     assert!(not_yet.detail.contains("1 launches"), "{}", not_yet.detail);
     let left = not_yet.retry_after;
     assert!(left > Millis::from_secs(3_400) && left < HOUR, "{left}");
+}
+
+#[test]
+fn a_host_that_is_started_again_ten_times_launches_no_more() {
+    let launches = |restarts: bool| {
+        let mut rig = Rig::with_fleet(launches_an_hour(3), World::new(1, BEGINS), hasty());
+        for _ in 0..11 {
+            rig.ask();
+            rig.run(MINUTE);
+            for id in rig.up() {
+                rig.world.reclaim(&id);
+            }
+            rig.run(MINUTE);
+            if restarts {
+                rig.restart();
+            }
+        }
+        rig.count(MutationKind::Launch)
+    };
+    assert_eq!((launches(false), launches(true)), (3, 3));
+}
+
+#[test]
+fn hosts_that_share_a_worker_share_its_budget() {
+    let mut rig = Rig::hosts_of(2, &launches_an_hour(1));
+    rig.ask_of(0);
+    rig.run(MINUTE);
+    for id in rig.up() {
+        rig.world.reclaim(&id);
+    }
+    rig.run(MINUTE);
+    rig.ask_of(1);
+    rig.run(MINUTE);
+    assert_eq!(rig.count(MutationKind::Launch), 1);
+}
+
+#[test]
+fn forget_is_no_way_around_the_budget() {
+    let mut rig = Rig::with_fleet(launches_an_hour(1), World::new(1, BEGINS), hasty());
+    rig.ask();
+    rig.run(MINUTE);
+    let id = rig.expect_served();
+    rig.world.reclaim(&id);
+    rig.run(MINUTE);
+    assert_eq!(rig.command(Command::Forget), Ok(CommandOutcome::Forgotten));
+    rig.restart();
+    rig.ask();
+    rig.run(MINUTE);
+    assert_eq!(rig.count(MutationKind::Launch), 1);
 }
 
 #[test]

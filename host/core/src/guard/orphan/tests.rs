@@ -337,7 +337,7 @@ fn an_orphan_is_ended_within_the_stop_budget_and_in_single_flight() {
     let budget = worker.pool.limits.worker_budget;
     for _ in 0..budget.stops {
         permitted(&worker, &proposal(OLD), MutationKind::Terminate);
-        worker.ledger.enter(NOW, Spending::Stop, budget);
+        worker.ledger.enter(NOW, Spending::Stop, budget.window);
     }
     refused(&worker, &proposal(OLD), Rule::BudgetSpent);
     worker.in_flight = Some(InFlight {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::budget::Ledger;
 use crate::model::cloud::Mutation;
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId};
 use crate::model::point::Reason;
@@ -42,6 +43,9 @@ pub struct WorkerRecord {
     /// Starts that failed in a row, by their instance; a boot that succeeds clears the instance's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
+    /// The mutations that the budgets count, by any host (G10). `forget` keeps them.
+    #[serde(default, skip_serializing_if = "Ledger::is_empty")]
+    pub ledger: Ledger,
     /// The credential of the worker's box; `None` if no box has registered since the state was
     /// cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

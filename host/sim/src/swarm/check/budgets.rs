@@ -5,24 +5,39 @@
 use std::collections::BTreeMap;
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::guard::{Rule, Veto};
 use reeve_core::id::WorkerId;
-use reeve_core::spec::{Budget, FleetSpec};
+use reeve_core::spec::{Budget, FleetSpec, PoolSpec};
 use reeve_core::time::{Instant, Millis};
 
-use super::{Finding, Guarantee, Heard, Written};
+use super::{CLOCKS_APART, Finding, Guarantee, Heard, Written};
+use crate::engine::Life;
 
 /// By how much a window may look longer to a host. Its clock may run fast, and it counts from when
 /// it asked for the write, which may take ten seconds.
 const RATES_APART: Millis = Millis::from_secs(15);
 
-/// The mutations that each life of a host announced. A new life counts from zero. A write of an
-/// ended life may arrive during the next life, so the two are counted apart.
+/// The mutations that hosts announced. A worker's are counted over all hosts and lives, because its
+/// record keeps them. A host counts those of a pool over the records that it has read, which in a
+/// shared store may be old: there only the mutations of its own life are compared.
 #[derive(Default)]
 pub(super) struct Budgets {
-    spent: BTreeMap<(usize, u32, String), Vec<Spent>>,
+    spent: Vec<Spent>,
     replayed: Vec<Mutation>,
     /// The refusals in a row that a life of a host heard of.
     refused: BTreeMap<(usize, u32, WorkerId, Kind), Refused>,
+}
+
+/// A mutation that a host announced.
+struct Spent {
+    at: Instant,
+    by: Life,
+    kind: Kind,
+    worker: WorkerId,
+    /// Whether a try had no answer, or was repeated by another life.
+    in_doubt: bool,
+    /// Whether the provider refused the last try, so that only a try before may have been done.
+    is_refused: bool,
 }
 
 /// Refusals in a row.
@@ -30,13 +45,6 @@ struct Refused {
     count: u32,
     is_for_good: bool,
     at: Instant,
-}
-
-/// A mutation that a host announced.
-struct Spent {
-    at: Instant,
-    kind: Kind,
-    worker: WorkerId,
 }
 
 /// The longest pause after a refusal.
@@ -57,6 +65,15 @@ impl Kind {
             MutationKind::Stop | MutationKind::Terminate => Some(Self::Stop),
             MutationKind::WritePointer => None,
         }
+    }
+
+    fn allowed(self, budget: Budget) -> usize {
+        let allowed = match self {
+            Self::Launch => budget.launches,
+            Self::Start => budget.starts,
+            Self::Stop => budget.stops,
+        };
+        usize::try_from(allowed).unwrap_or(usize::MAX)
     }
 }
 
@@ -80,12 +97,16 @@ impl Budgets {
             }
             Err(error) => error.kind,
         };
-        // A conflict of a launch may say that an earlier try was carried out.
-        let is_proof = kind == Kind::Launch && error == CloudErrorKind::Conflict;
-        if is_proof || !error.is_definite() {
+        // A conflict of a launch may say that an earlier try was carried out. A launch that was not
+        // sent is sent later.
+        let is_under_way = matches!(error, CloudErrorKind::Conflict | CloudErrorKind::NotSent);
+        if kind == Kind::Launch && is_under_way {
             return;
         }
-        self.give_back(heard, kind);
+        self.note_error(heard.worker, kind, error);
+        if !error.is_definite() {
+            return;
+        }
         let is_for_good = error.is_for_good();
         let before = self.refused.get(&key);
         let in_row = before.filter(|before| before.is_for_good == is_for_good);
@@ -98,15 +119,50 @@ impl Budgets {
         self.refused.insert(key, row);
     }
 
-    /// Takes the last mutation of this kind for the worker from what the life spent.
-    fn give_back(&mut self, heard: &Heard<'_>, kind: Kind) {
-        let is_it = |spent: &Spent| spent.kind == kind && spent.worker == *heard.worker;
-        for ((host, life, _), spent) in &mut self.spent {
-            if (*host, *life) == (heard.by.host, heard.by.life)
-                && let Some(place) = spent.iter().rposition(is_it)
-            {
-                spent.remove(place);
+    /// Takes the worker's last mutation of this kind from what was spent, if it was not done.
+    fn note_error(&mut self, worker: &WorkerId, kind: Kind, error: CloudErrorKind) {
+        let is_it = |spent: &Spent| spent.kind == kind && spent.worker == *worker;
+        let Some(place) = self.spent.iter().rposition(is_it) else {
+            return;
+        };
+        let spent = &mut self.spent[place];
+        match (error.is_definite(), spent.in_doubt) {
+            (false, _) => spent.in_doubt = true,
+            (true, true) => spent.is_refused = true,
+            (true, false) => {
+                self.spent.remove(place);
             }
+        }
+    }
+
+    /// Checks that a veto for a spent budget of a worker rests on what was done, or may have been.
+    pub(super) fn vetoed(
+        &self,
+        at: Instant,
+        worker: &WorkerId,
+        pool: &PoolSpec,
+        veto: &Veto,
+    ) -> Finding {
+        if veto.rule != Rule::BudgetSpent || !veto.text.starts_with("the worker") {
+            return Ok(());
+        }
+        let budget = pool.limits.worker_budget;
+        let is_spent = [Kind::Launch, Kind::Start, Kind::Stop]
+            .into_iter()
+            .any(|kind| {
+                let of_kind = self.spent.iter().filter(|spent| {
+                    spent.kind == kind
+                        && spent.worker == *worker
+                        && at.since(spent.at) < budget.window + RATES_APART + CLOCKS_APART
+                });
+                of_kind.count() >= kind.allowed(budget)
+            });
+        match is_spent {
+            true => Ok(()),
+            false => Err((
+                Guarantee::V2,
+                format!("no budget is spent, and {}", veto.text),
+            )),
         }
     }
 
@@ -133,7 +189,12 @@ impl Budgets {
         Err((Guarantee::G10, text))
     }
 
-    pub(super) fn committed(&mut self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
+    pub(super) fn committed(
+        &mut self,
+        written: &Written<'_>,
+        spec: &FleetSpec,
+        is_shared: bool,
+    ) -> Finding {
         let Some(mutation) = written.permit.map(|permit| permit.mutation()) else {
             return Ok(());
         };
@@ -145,54 +206,59 @@ impl Budgets {
         }
         if kind == Kind::Launch {
             if self.replayed.contains(mutation) {
+                let is_it =
+                    |spent: &&mut Spent| spent.kind == kind && spent.worker == *written.worker;
+                if let Some(spent) = self.spent.iter_mut().rev().find(is_it) {
+                    spent.in_doubt = true;
+                    spent.is_refused = false;
+                }
                 return Ok(());
             }
             self.replayed.push(mutation.clone());
         }
-        let pool = spec.workers.get(written.worker).map(|it| it.pool.clone());
-        let pool = pool.map_or(String::new(), |pool| format!("pool {pool}"));
-        let levels = [
-            (
-                format!("worker {}", written.worker),
-                written.pool.limits.worker_budget,
-            ),
-            (pool, written.pool.limits.pool_budget),
-            ("host".to_owned(), spec.budget),
-        ];
-        for (level, budget) in levels {
-            self.spend(written, kind, level, budget)?;
-        }
-        Ok(())
-    }
-
-    fn spend(
-        &mut self,
-        written: &Written<'_>,
-        kind: Kind,
-        level: String,
-        budget: Budget,
-    ) -> Finding {
-        let key = (written.by.host, written.by.life, level.clone());
-        let spent = self.spent.entry(key).or_default();
-        spent.push(Spent {
+        self.spent.push(Spent {
             at: written.at,
+            by: written.by,
             kind,
             worker: written.worker.clone(),
+            in_doubt: false,
+            is_refused: false,
         });
+        let pool_of = |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool);
+        let pool = pool_of(written.worker);
+        let is_counted = |spent: &Spent| {
+            spent.by == written.by || (!is_shared && spent.by.host == written.by.host)
+        };
+        let limits = &written.pool.limits;
+        self.within(written, kind, "worker", limits.worker_budget, |spent| {
+            spent.worker == *written.worker
+        })?;
+        self.within(written, kind, "pool", limits.pool_budget, |spent| {
+            is_counted(spent) && pool_of(&spent.worker) == pool
+        })?;
+        self.within(written, kind, "host", spec.budget, is_counted)
+    }
+
+    /// Checks that what was spent at a level is within its budget.
+    fn within(
+        &self,
+        written: &Written<'_>,
+        kind: Kind,
+        level: &str,
+        budget: Budget,
+        is_of_level: impl Fn(&Spent) -> bool,
+    ) -> Finding {
         let is_within = |spent: &&Spent| {
-            spent.kind == kind && written.at.since(spent.at) + RATES_APART < budget.window
+            let age = written.at.since(spent.at) + RATES_APART + CLOCKS_APART;
+            spent.kind == kind && !spent.is_refused && age < budget.window && is_of_level(spent)
         };
-        let count = spent.iter().filter(is_within).count();
-        let allowed = match kind {
-            Kind::Launch => budget.launches,
-            Kind::Start => budget.starts,
-            Kind::Stop => budget.stops,
-        };
-        if count <= usize::try_from(allowed).unwrap_or(usize::MAX) {
+        let count = self.spent.iter().filter(is_within).count();
+        let allowed = kind.allowed(budget);
+        if count <= allowed {
             return Ok(());
         }
         let text = format!(
-            "{count} of {kind:?} for {level} within {}; {allowed} are allowed",
+            "{count} of {kind:?} for the {level} within {}; {allowed} are allowed",
             budget.window
         );
         Err((Guarantee::G10, text))

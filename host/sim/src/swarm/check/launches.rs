@@ -26,8 +26,6 @@ pub(super) struct Launches {
 struct Open {
     token: LaunchToken,
     since: Instant,
-    /// Whether a host sent a try.
-    is_sent: bool,
     /// Whether a try got no response, so that its outcome is unknown.
     in_doubt: bool,
     /// Whether a later refusal proved that a try was carried out.
@@ -55,7 +53,6 @@ impl Launches {
         let announced = Open {
             token: token.clone(),
             since: written.at,
-            is_sent: false,
             in_doubt: false,
             is_proved: false,
         };
@@ -96,24 +93,6 @@ impl Launches {
     }
 
     /// Notes the cloud's response to a launch.
-    /// Notes that a host sends a launch.
-    pub(super) fn sent(&mut self, worker: &WorkerId, mutation: &Mutation) {
-        if let (Mutation::Launch { token, .. }, Some(open)) = (mutation, self.open.get_mut(worker))
-        {
-            open.is_sent |= &open.token == token;
-        }
-    }
-
-    /// Notes that a host announced a launch and did not send it.
-    pub(super) fn not_sent(&mut self, worker: &WorkerId, mutation: &Mutation) {
-        let open = self.open.get(worker).filter(|open| !open.is_sent);
-        if let (Mutation::Launch { token, .. }, Some(open)) = (mutation, open)
-            && &open.token == token
-        {
-            self.open.remove(worker);
-        }
-    }
-
     pub(super) fn concluded(&mut self, sent: &Sent, result: &Result<Outcome, CloudError>) {
         let open = self.open.get_mut(&sent.worker);
         let (Mutation::Launch { token, .. }, Some(open)) = (&sent.mutation, open) else {

@@ -41,10 +41,10 @@ mod recovery;
 mod refused;
 mod restarts;
 mod scope;
+mod told;
 mod uses;
 mod violation;
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::boxes::{Receipt, Statement};
@@ -54,7 +54,7 @@ use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::instance::TAG_FLEET;
-use reeve_core::operator::{Command, CommandOutcome, Refused};
+use reeve_core::operator::Command;
 use reeve_core::response::{Resolution, Route};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{Refresh, Refreshed, StoreError, Stored, Write};
@@ -64,6 +64,7 @@ pub(super) use flight::Heard;
 pub use violation::{Guarantee, Violation};
 
 use super::Casts;
+use super::fault::Fault;
 use super::options::{FLEET, Options};
 use super::people::Asking;
 use super::shelf::Shelf;
@@ -83,6 +84,8 @@ pub(super) struct Checks {
     pub(super) violation: Option<Violation>,
     spec: FleetSpec,
     is_shared: bool,
+    /// Whether every write of the store is answered.
+    store_is_sound: bool,
     pointers_are_ours: bool,
     adoption: adoption::Adoption,
     launches: launches::Launches,
@@ -132,9 +135,10 @@ impl Checks {
             violation: None,
             spec: spec.clone(),
             is_shared: options.shared_store,
-            pointers_are_ours: !options
-                .faults
-                .contains(&super::fault::Fault::PointerElsewhere),
+            store_is_sound: [Fault::StoreFails, Fault::StoreReplyLost, Fault::StoreDown]
+                .iter()
+                .all(|fault| !options.faults.contains(fault)),
+            pointers_are_ours: !options.faults.contains(&Fault::PointerElsewhere),
             adoption: adoption::Adoption::default(),
             launches: launches::Launches::default(),
             fence: fence::Fence::default(),
@@ -201,7 +205,7 @@ impl Checks {
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
             self.health.committed(&written),
-            self.budgets.committed(&written, &self.spec),
+            self.budgets.committed(&written, &self.spec, self.is_shared),
             self.launches.committed(&written),
             self.boxes.committed(&written),
             orphans::committed(&written),
@@ -217,7 +221,6 @@ impl Checks {
 
     /// Checks a mutation that a host sends.
     pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
-        self.launches.sent(permit.worker(), permit.mutation());
         let truth = shelf.truth(permit.worker());
         let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
         for finding in findings {
@@ -421,32 +424,6 @@ impl Checks {
         }
         self.restarts.commanded(request, worker, command);
         self.pauses.commanded(request, worker, command);
-    }
-
-    pub(super) fn reported(
-        &mut self,
-        at: Instant,
-        request: RequestId,
-        worker: &WorkerId,
-        result: &Result<CommandOutcome, Refused>,
-    ) {
-        self.pauses.reported(request);
-        let finding = self.restarts.reported(request, result);
-        self.settle(at, worker, finding);
-    }
-
-    /// Reports a panic of a host: no event may cause one.
-    pub(super) fn panicked(&mut self, at: Instant, panic: &(dyn Any + Send)) {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let text = format!("the host panicked: {}", text.unwrap_or("no message"));
-        self.settle(at, &WorkerId::from("?"), Err((Guarantee::NoPanic, text)));
-    }
-
-    /// Reports steps that follow each other at one instant without an end.
-    pub(super) fn stands_still(&mut self, at: Instant, steps: u32) {
-        let text = format!("{steps} steps ran at one instant without an end");
-        self.settle(at, &WorkerId::from("?"), Err((Guarantee::Liveness, text)));
     }
 
     /// Notes that the trouble is over.

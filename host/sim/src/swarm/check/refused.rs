@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
+use reeve_core::cloud::{CloudError, Mutation, MutationKind, Outcome};
 use reeve_core::compute::Ending;
 use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::notice::{Notice, Step};
@@ -16,9 +16,8 @@ use reeve_core::spec::StopRefused;
 use reeve_core::store::Stored;
 use reeve_core::time::{Instant, Millis};
 
-use super::{ByWorker, CLOCKS_APART, Checks, Finding, Guarantee, Heard, Written};
+use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Heard, Written};
 use crate::engine::{Life, Sent};
-use crate::swarm::shelf::Shelf;
 use crate::world::World;
 
 /// The first pause after a refusal for good, less what clocks differ by.
@@ -99,10 +98,11 @@ impl Refused {
     pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
         let (before, after) = (&written.before.record, &written.write.record);
         let restart = after.restart.as_ref();
-        // A restart that begins after this one is over is another one.
+        // A restart that begins after this one is over is another one. A host whose write of the
+        // refusal is lost may find that the instance went down by itself.
         let is_same =
             restart.map(|it| it.started_at) == before.restart.as_ref().map(|it| it.started_at);
-        if !is_same || restart.is_none_or(|it| !it.is_in_flight()) {
+        if !is_same || restart.is_none_or(|it| it.stage != RestartStage::Ending) {
             self.restarts.remove(written.worker);
         }
         let Some(adopted) = before.adopted.as_ref().filter(|_| !is_forgotten) else {
@@ -170,26 +170,6 @@ impl Refused {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Checks {
-    /// Notes that a host learned the outcome of a mutation.
-    pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
-        self.flight.heard(heard);
-        self.budgets.heard(at, heard);
-        let is_not_sent = |error: &CloudError| error.kind == CloudErrorKind::NotSent;
-        if heard.result.as_ref().is_err_and(is_not_sent) {
-            self.launches.not_sent(heard.worker, heard.mutation);
-        }
-        let truth = shelf.truth(heard.worker);
-        self.refused.heard(at, heard, &truth);
-    }
-
-    /// Checks a notice of a host.
-    pub(in crate::swarm) fn announced(&mut self, at: Instant, notice: &Notice) {
-        let finding = self.refused.announced(notice);
-        self.settle(at, &notice.worker, finding);
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) fn fields(line: &mut Line, record: &WorkerRecord) {
         which(line, &former.id, former.generation);
     });
     part(line, "last-error", record.last_error.as_ref(), last_error);
+    for (spending, instants) in record.ledger.entries() {
+        for at in instants {
+            line.number(spending.as_str(), at.as_ms());
+        }
+    }
     for (id, starts) in &record.failed_starts {
         line.object("failed-starts", |line| failed_starts(line, id, starts));
     }

@@ -1,0 +1,65 @@
+//! What hosts tell: outcomes that they hear of, notices, vetoes, and their ends by a mistake.
+
+use std::any::Any;
+
+use reeve_core::guard::Veto;
+use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::notice::Notice;
+use reeve_core::operator::{CommandOutcome, Refused};
+use reeve_core::time::Instant;
+
+use super::{Checks, Guarantee, Heard, placed};
+use crate::swarm::shelf::Shelf;
+
+impl Checks {
+    /// Notes that a host learned the outcome of a mutation.
+    pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
+        self.flight.heard(heard);
+        self.budgets.heard(at, heard);
+        let truth = shelf.truth(heard.worker);
+        self.refused.heard(at, heard, &truth);
+    }
+
+    /// Checks a notice of a host.
+    pub(in crate::swarm) fn announced(&mut self, at: Instant, notice: &Notice) {
+        let finding = self.refused.announced(notice);
+        self.settle(at, &notice.worker, finding);
+    }
+
+    /// Checks a veto that a host journals.
+    pub(in crate::swarm) fn vetoed(&mut self, at: Instant, worker: &WorkerId, veto: &Veto) {
+        // A host whose write of a refusal is lost learns from the record that the act is under way.
+        let placed = placed(&self.spec, worker).filter(|_| self.store_is_sound);
+        if let Some((_, pool)) = placed {
+            let finding = self.budgets.vetoed(at, worker, pool, veto);
+            self.settle(at, worker, finding);
+        }
+    }
+
+    /// Reports a panic of a host: no event may cause one.
+    pub(in crate::swarm) fn panicked(&mut self, at: Instant, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = format!("the host panicked: {}", text.unwrap_or("no message"));
+        self.settle(at, &WorkerId::from("?"), Err((Guarantee::NoPanic, text)));
+    }
+
+    /// Reports steps that follow each other at one instant without an end.
+    pub(in crate::swarm) fn stands_still(&mut self, at: Instant, steps: u32) {
+        let text = format!("{steps} steps ran at one instant without an end");
+        self.settle(at, &WorkerId::from("?"), Err((Guarantee::Liveness, text)));
+    }
+
+    /// Checks the response to a command.
+    pub(in crate::swarm) fn reported(
+        &mut self,
+        at: Instant,
+        request: RequestId,
+        worker: &WorkerId,
+        result: &Result<CommandOutcome, Refused>,
+    ) {
+        self.pauses.reported(request);
+        let finding = self.restarts.reported(request, result);
+        self.settle(at, worker, finding);
+    }
+}
