@@ -33,8 +33,8 @@ pub(super) struct Refused {
     accepted: BTreeMap<InstanceId, (u32, u32)>,
     /// The last refusal for good of each kind that a life of a host heard of.
     heard: BTreeMap<(Life, InstanceId, MutationKind), Instant>,
-    /// When a host last heard that the restart of a worker cannot end its instance.
-    restarts: ByWorker<Instant>,
+    /// When a host last heard that the restart of a worker cannot end its instance, and which.
+    restarts: ByWorker<(Instant, InstanceId)>,
 }
 
 impl Refused {
@@ -90,7 +90,7 @@ impl Refused {
         let is_ending =
             |it: &Restart| it.stage == RestartStage::Ending && it.instance.as_ref() == Some(id);
         if restart.is_some_and(is_ending) {
-            self.restarts.insert(worker.clone(), at);
+            self.restarts.insert(worker.clone(), (at, id.clone()));
         }
     }
 
@@ -102,7 +102,10 @@ impl Refused {
         // refusal is lost may find that the instance went down by itself.
         let is_same =
             restart.map(|it| it.started_at) == before.restart.as_ref().map(|it| it.started_at);
-        if !is_same || restart.is_none_or(|it| it.stage != RestartStage::Ending) {
+        let refused = self.restarts.get(written.worker);
+        let adopted = after.adopted.as_ref().map(|adopted| &adopted.id);
+        let is_adopted = refused.is_some_and(|(_, id)| adopted == Some(id));
+        if !is_same || !is_adopted || restart.is_none_or(|it| !it.is_in_flight()) {
             self.restarts.remove(written.worker);
         }
         let Some(adopted) = before.adopted.as_ref().filter(|_| !is_forgotten) else {
@@ -162,7 +165,7 @@ impl Refused {
             return Ok(());
         };
         let refused_at = self.restarts.get(worker);
-        match refused_at.map(|refused_at| at.since(*refused_at)) {
+        match refused_at.map(|(refused_at, _)| at.since(*refused_at)) {
             Some(age) if not_yet.code == NotYetCode::Restarting && age > RESTARTING_MAX => {
                 broken(format!(
                     "a caller hears of a restart {age} after the cloud refused for good to end the instance"
