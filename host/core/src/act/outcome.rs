@@ -77,7 +77,8 @@ fn note_answer(
     if attempt.is_none_or(|attempt| attempt.is_ended_by(error.kind)) {
         give_back(facts);
     }
-    if let Some(act) = act {
+    // The provider says nothing about a call that was not sent.
+    if let Some(act) = act.filter(|_| error.kind != CloudErrorKind::NotSent) {
         facts.change().refusals.note(act, error, turn.now);
     }
 }
