@@ -89,9 +89,7 @@ impl Pool {
             status_checks_in_flight: false,
         }
     }
-}
 
-impl Pool {
     /// The pause that a query keeps. The other readings of a pool are at most one per interval.
     fn throttle(&mut self, query: &Query) -> Option<&mut Throttle> {
         match query {

@@ -77,8 +77,7 @@ fn note_answer(
     if attempt.is_none_or(|attempt| attempt.is_ended_by(error.kind)) {
         give_back(facts);
     }
-    // The provider says nothing about a call that was not sent.
-    if let Some(act) = act.filter(|_| error.kind != CloudErrorKind::NotSent) {
+    if let Some(act) = act.filter(|_| error.kind.is_refusal()) {
         facts.change().refusals.note(act, error, turn.now);
     }
 }
@@ -186,10 +185,9 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
         failed(facts, turn, &error);
         return Concluded::Taken;
     }
-    let is_sent = error.kind != CloudErrorKind::NotSent;
-    attempt.in_doubt |= is_sent;
+    attempt.in_doubt |= error.kind != CloudErrorKind::NotSent;
     let sent = attempt.sent;
-    if error.kind.is_definite() && is_sent {
+    if error.kind.is_refusal() {
         // This try was refused, and its failure is kept. An earlier try may have been carried out.
         failed(facts, turn, &error);
     }
@@ -214,7 +212,7 @@ fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: 
         started(facts, turn, id, Step::LaunchUnanswered);
     }
     failed(facts, turn, error);
-    if error.kind.is_definite() && error.kind != CloudErrorKind::Throttled {
+    if error.kind.is_refusal() && error.kind != CloudErrorKind::Throttled {
         count_failed_start(facts, turn, id, &error.to_string());
     }
 }

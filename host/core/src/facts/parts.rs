@@ -59,7 +59,7 @@ impl LaunchAttempt {
     pub fn is_ended_by(&self, error: CloudErrorKind) -> bool {
         match self.in_doubt {
             true => error.is_definite_of_earlier_tries(),
-            false => error.is_definite() && error != CloudErrorKind::NotSent,
+            false => error.is_refusal(),
         }
     }
 }

@@ -187,7 +187,7 @@ impl KnownInstance {
         error: &CloudError,
         now: Instant,
     ) -> Option<&Refusal> {
-        if !error.kind.is_definite() {
+        if !error.kind.is_refusal() {
             return None;
         }
         let row = match ending {

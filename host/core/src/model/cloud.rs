@@ -281,6 +281,11 @@ impl CloudErrorKind {
         self != Self::Transient
     }
 
+    /// Whether the provider refused the call. It says nothing about a call that was not sent.
+    pub fn is_refusal(self) -> bool {
+        self.is_definite() && self != Self::NotSent
+    }
+
     /// Whether the provider refuses the call until something outside the host changes: a permission,
     /// a protection, or the kind of the instance. Nothing was done.
     pub fn is_for_good(self) -> bool {

@@ -262,3 +262,19 @@ fn a_stop_without_an_end_is_not_waited_for() {
     assert_eq!(rig.count(MutationKind::Launch), 1);
     assert_eq!(rig.count(MutationKind::Terminate), 0);
 }
+
+#[test]
+fn starts_that_the_host_did_not_send_do_not_count_against_the_instance() {
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    let not_sent = |world: &mut World| {
+        world.add_fault(Fault {
+            kind: MutationKind::Start,
+            carried_out: false,
+            error: CloudErrorKind::NotSent,
+            code: "JournalUnavailable",
+        });
+    };
+    asking(&mut rig, minutes(10), not_sent);
+    assert_eq!(rig.told(Step::StartGivenUp).len(), 0);
+    assert_eq!(rig.count(MutationKind::Launch), 0);
+}

@@ -221,10 +221,10 @@ impl Restarts {
         }
         let mut proposed = None;
         if facts.in_flight.is_none() {
-            proposed = match restart.stage {
-                RestartStage::Ending => self.end_again(facts, turn, &restart, age),
+            match restart.stage {
+                RestartStage::Ending => proposed = self.end_again(facts, turn, &restart, age),
                 _ => self.notice_old_life(facts, turn, &restart, age),
-            };
+            }
         }
         self.check_later(facts, turn);
         // If only the heartbeat is missing, there is nothing to read from the cloud.
@@ -323,14 +323,15 @@ impl Restarts {
         turn: &mut Turn<'_>,
         restart: &Restart,
         age: Millis,
-    ) -> Option<Proposed> {
+    ) {
         let is_of_old_life = |it: &Adopted| it.since < restart.started_at;
         let is_adopted_still = facts.adopted.as_ref().is_some_and(is_of_old_life);
-        let id = still_up(facts, restart).filter(|_| is_adopted_still)?;
+        let Some(id) = still_up(facts, restart).filter(|_| is_adopted_still) else {
+            return;
+        };
         if age >= END_MAX && is_read_of_late(facts, turn, &id) {
             self.fail_to_end(facts, turn, &id, None);
         }
-        None
     }
 
     /// Ends the restart if the worker is up again: an instance with an address was adopted since

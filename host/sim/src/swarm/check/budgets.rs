@@ -104,7 +104,7 @@ impl Budgets {
             return;
         }
         self.note_error(heard.worker, kind, error);
-        if !error.is_definite() || error == CloudErrorKind::NotSent {
+        if !error.is_refusal() {
             return;
         }
         let is_for_good = error.is_for_good();
