@@ -1,4 +1,4 @@
-//! The worker's ledger, which counts what was done or may have been done (G10, V2).
+//! The worker's ledger, which counts acts that were done or may have been (G10, V2).
 
 use crate::facts::{Facts, InFlight};
 use crate::model::budget::Spending;

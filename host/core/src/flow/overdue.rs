@@ -37,7 +37,7 @@ const END_AGAIN: Millis = Millis::from_secs(60);
 pub(super) struct Overdues {
     /// The check under way.
     check: Option<OverdueCheck>,
-    /// What was done about the present adoption.
+    /// The state of the present adoption; `None` while no instance is adopted.
     memory: Option<Memory>,
     /// Overdue stops that were announced, each with the begin of its state.
     told: BTreeMap<InstanceId, Instant>,

@@ -74,7 +74,7 @@ impl Estate<'_> {
     pub(super) fn user_acts(&mut self, user: usize) {
         if self.chance.is_calm {
             // After the trouble, every user asks for its worker again and again, except for a
-            // worker that is to run although nobody asks (V6).
+            // worker that is to run without a caller (V6).
             let worker = &self.people.users[user].worker;
             let spec = self.spec.workers.get(worker);
             if spec.is_some_and(|spec| spec.wish == Wish::Running) {

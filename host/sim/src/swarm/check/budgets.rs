@@ -50,6 +50,7 @@ struct Refused {
 /// The longest pause after a refusal.
 const BACKOFF_MAX: Millis = Millis::from_secs(60);
 
+/// The kinds that budgets count. The core has its own, and a mistake there must show here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Launch,
