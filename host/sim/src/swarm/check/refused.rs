@@ -98,14 +98,18 @@ impl Refused {
     pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
         let (before, after) = (&written.before.record, &written.write.record);
         let restart = after.restart.as_ref();
-        // A restart that begins after this one is over is another one. A host whose write of the
-        // refusal is lost may find that the instance went down by itself.
+        // A restart that begins after this one is over is another one. A host that does not know of
+        // the refusal, since its write was lost, goes on once the instance went down by itself.
         let is_same =
             restart.map(|it| it.started_at) == before.restart.as_ref().map(|it| it.started_at);
         let refused = self.restarts.get(written.worker);
         let adopted = after.adopted.as_ref().map(|adopted| &adopted.id);
-        let is_adopted = refused.is_some_and(|(_, id)| adopted == Some(id));
-        if !is_same || !is_adopted || restart.is_none_or(|it| !it.is_in_flight()) {
+        let is_up = |id| {
+            let instance = written.world.instance(id);
+            instance.is_some_and(|it| !it.state.is_down())
+        };
+        let is_held = refused.is_some_and(|(_, id)| adopted == Some(id) && is_up(id));
+        if !is_same || !is_held || restart.is_none_or(|it| !it.is_in_flight()) {
             self.restarts.remove(written.worker);
         }
         let Some(adopted) = before.adopted.as_ref().filter(|_| !is_forgotten) else {
