@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceStateName};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use reeve_core::cloud::{CloudError, CloudErrorKind, POINTER_NONE};
 use reeve_core::id::{InstanceId, PointerName};
-use reeve_core::instance::{Instance, InstanceState};
+use reeve_core::instance::{Instance, InstanceState, StateReason};
 use reeve_core::time::Instant;
 
 use crate::error;
@@ -29,6 +29,9 @@ pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance,
     Ok(Instance {
         id: InstanceId::new(id),
         state: state(found.state().and_then(|state| state.name())),
+        state_reason: found
+            .state_reason()
+            .and_then(|reason| state_reason(reason.code(), reason.message())),
         private_ip: address(operation, id, found.private_ip_address())?,
         public_ip: address(operation, id, found.public_ip_address())?,
         launched_at: found.launch_time().and_then(instant),
@@ -37,6 +40,16 @@ pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance,
             .iter()
             .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
             .collect(),
+    })
+}
+
+/// Why the instance went down. EC2 shows a reason for other states as well, such as `pending`: only
+/// a code with a side in front (`Client.`, `Server.`) is of an end (EC2 API, "StateReason").
+fn state_reason(code: Option<&str>, text: Option<&str>) -> Option<StateReason> {
+    let code = code.filter(|code| code.contains('.'))?;
+    Some(StateReason {
+        code: code.to_owned(),
+        text: text.unwrap_or_default().to_owned(),
     })
 }
 

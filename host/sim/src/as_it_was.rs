@@ -178,6 +178,7 @@ impl AsItWas {
                 since: self.now(),
                 how: How::Found,
                 unfinished_before: 0,
+                launched_before: None,
             });
             self.write_pointer(&id);
         }

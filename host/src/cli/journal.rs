@@ -162,6 +162,7 @@ mod tests {
                 since: Instant::from_ms(0),
                 how: How::Found,
                 unfinished_before: 0,
+                launched_before: None,
             },
             reason: Reason::new("orphan", "it lived on"),
         };

@@ -59,6 +59,7 @@ impl World {
             private_ip: ip.map(Into::into),
             public_ip: None,
             launched_at: None,
+            state_reason: None,
             tags: BTreeMap::from([(TAG_KEY.to_owned(), tag_value.to_owned())]),
         };
         self.state().instances.insert(instance.id.clone(), instance);
@@ -143,6 +144,7 @@ impl World {
                     private_ip: Some([10, 0, 1, 1].into()),
                     public_ip: None,
                     launched_at: None,
+                    state_reason: None,
                     tags,
                 };
                 state

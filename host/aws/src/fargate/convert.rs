@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aws_sdk_ecs::types::{Attachment, Container, KeyValuePair, NetworkInterface, Task};
 use reeve_core::cloud::CloudError;
 use reeve_core::id::InstanceId;
-use reeve_core::instance::{Instance, InstanceState};
+use reeve_core::instance::{Instance, InstanceState, StateReason};
 
 use crate::convert::{address, instant};
 use crate::error;
@@ -25,6 +25,10 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
     Ok(Instance {
         id: InstanceId::new(id),
         state: state(found.last_status(), found.desired_status()),
+        state_reason: found.stop_code().map(|code| StateReason {
+            code: code.as_str().to_owned(),
+            text: found.stopped_reason().unwrap_or_default().to_owned(),
+        }),
         private_ip: private_ip(operation, id, found)?,
         public_ip: None,
         // When RunTask was called: every response has it. `startedAt` is only set with `RUNNING`.
@@ -81,6 +85,8 @@ fn is_held(attachment: &Attachment) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ecs::types::TaskStopCode;
+
     use super::*;
 
     const ARN: &str =
@@ -98,6 +104,19 @@ mod tests {
     fn ip_of(task_found: Task) -> Option<String> {
         let found = task("DescribeTasks", &task_found).unwrap();
         found.private_ip.map(|ip| ip.to_string())
+    }
+
+    #[test]
+    fn a_stopped_task_has_the_reason_that_ecs_gives() {
+        let stopped = Task::builder()
+            .task_arn(ARN)
+            .last_status("STOPPED")
+            .stop_code(TaskStopCode::UserInitiated)
+            .stopped_reason("Task stopped by user");
+        let found = task("DescribeTasks", &stopped.build()).unwrap();
+        let reason = found.state_reason.unwrap();
+        assert_eq!(reason.to_string(), "UserInitiated: Task stopped by user");
+        assert!(reason.is_by_request());
     }
 
     #[test]

@@ -98,6 +98,40 @@ async fn a_scan_reads_every_page() {
 }
 
 #[tokio::test]
+async fn an_end_has_its_reason_and_a_boot_has_none() {
+    let with_reason = |state: &str, code: &str, text: &str| {
+        let reason = format!(
+            "<stateReason><code>{code}</code><message>{text}</message></stateReason></item>"
+        );
+        let xml = instance_xml("i-1", state);
+        let item = xml.strip_suffix("</item>").unwrap().to_owned() + &reason;
+        let set = format!("<item><instancesSet>{item}</instancesSet></item>");
+        Step::answer(
+            200,
+            format!(
+                "<DescribeInstancesResponse><reservationSet>{set}</reservationSet></DescribeInstancesResponse>"
+            ),
+        )
+    };
+    let code = "Client.UserInitiatedShutdown";
+    let text = "Client.UserInitiatedShutdown: User initiated shutdown";
+    let script = vec![
+        with_reason("stopped", code, text),
+        with_reason("pending", "pending", "pending"),
+    ];
+    let server = ScriptedServer::start(script);
+    let mut reasons = Vec::new();
+    for _ in 0..2 {
+        let answer = server.cloud().await.ask(describe("i-1")).await;
+        let Ok(Reading::Instance(instance)) = answer else {
+            panic!("no instance: {answer:?}");
+        };
+        reasons.push(instance.state_reason.map(|reason| reason.to_string()));
+    }
+    assert_eq!(reasons, [Some(text.to_owned()), None]);
+}
+
+#[tokio::test]
 async fn a_scan_for_many_values_is_asked_in_parts_and_names_each_instance_once() {
     let values: Vec<_> = (0..=FILTER_VALUES_MAX).map(|n| format!("w{n}")).collect();
     let values: Vec<_> = values.iter().map(String::as_str).collect();

@@ -18,8 +18,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
     let pointed = facts.pointer.clone().flatten();
     let old = facts
         .change()
-        .adopted
-        .take()
+        .leave_adopted()
         .map(|adopted| adopted.id)
         .or(pointed);
     let old = old.map_or_else(|| "none".to_owned(), String::from);
@@ -30,6 +29,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
         since: turn.now,
         how,
         unfinished_before: facts.record.activity().unfinished(),
+        launched_before: None,
     });
     facts.change().former = None;
     facts.change().refusals.clear(Act::WritePointer);
@@ -58,8 +58,7 @@ pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &Ins
 /// Ends the adoption, without a change of the cloud. The caller has the record written.
 pub(super) fn release(facts: &mut Facts, turn: &mut Turn<'_>) {
     route::withdraw(facts, turn);
-    facts.change().former = facts.adopted_last();
-    facts.change().adopted = None;
+    facts.change().leave_adopted();
     facts.change().draining = None;
 }
 

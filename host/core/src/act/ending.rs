@@ -1,7 +1,7 @@
 //! Ends of instances. An end is announced when the provider has accepted it, so that nothing is
 //! announced that does not happen (V2).
 
-use crate::facts::{Announcement, CYCLING, Facts};
+use crate::facts::{Announcement, CYCLING, Cycling, Facts, Fate};
 use crate::model::cloud::CloudError;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
@@ -51,8 +51,7 @@ pub(super) fn ended(
         return;
     }
     if facts.is_adopted(id) {
-        facts.change().former = facts.adopted_last();
-        facts.change().adopted = None;
+        facts.change().leave_adopted();
     }
     ended_by_host(facts, turn, id);
     if let Some(restart) = facts.change().restart.as_mut() {
@@ -98,34 +97,37 @@ pub(super) fn end_refused(
     turn.notice(facts, Step::EndRefused, text, &fields);
 }
 
-/// Counts the end of an instance that this host ended.
+/// Notes the end of an instance that this host ended.
 fn ended_by_host(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
     let Some(known) = facts.change().instances.get_mut(id) else {
         return;
     };
     known.ended_by_host = true;
-    let served = known.handed_out.is_some();
-    count_end(facts, turn, served);
+    let is_served = known.handed_out.is_some();
+    count_end(facts, turn, id, is_served);
 }
 
-/// Counts an instance that went down. Instances in a row that never served are cycling
-/// (docs/incidents.md#stale-pointer).
-pub(super) fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, served: bool) {
-    if served {
-        facts.change().unserved_in_row = 0;
+/// Counts an instance that went down, and announces a worker that cycles. The first notice of a row
+/// of ends by another program says what to do about that program.
+pub(super) fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, is_served: bool) {
+    let Some(cycling) = facts.change().count_end(id, is_served, turn.now) else {
         return;
-    }
-    facts.change().unserved_in_row = facts.unserved_in_row.saturating_add(1);
-    facts.change().unserved_at = Some(turn.now);
-    if facts.unserved_in_row >= CYCLING {
-        turn.notice(
-            facts,
-            Step::WorkerCycling,
-            format!(
-                "{} instances in a row went down without ever having been handed out",
-                facts.unserved_in_row
-            ),
-            &[("unserved_in_row", &facts.unserved_in_row.to_string())],
+    };
+    let Cycling { fate, count, until } = &cycling;
+    let text = format!(
+        "{cycling}; the next one is brought up in {} at the earliest",
+        until.since(turn.now)
+    );
+    let count_text = count.to_string();
+    if let Fate::EndedElsewhere(reason) = fate
+        && *count == CYCLING
+    {
+        let what = format!(
+            "{text}; find out what ends {id} (CloudTrail shows the caller of the last stop), and exempt the worker \
+             there, or pause it here"
         );
+        let fields = [("instance_id", id.as_str()), ("code", &reason.code)];
+        turn.notice(facts, Step::ForeignController, what, &fields);
     }
+    turn.notice(facts, Step::WorkerCycling, text, &[("in_row", &count_text)]);
 }

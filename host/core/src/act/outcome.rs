@@ -12,7 +12,7 @@ use crate::model::backoff::backoff;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
-use crate::model::instance::{Instance, InstanceState};
+use crate::model::instance::{Instance, InstanceState, StateReason};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::record;
@@ -220,15 +220,18 @@ fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: 
 /// Adopts a started instance. Readings that may show the state before the start prove nothing for a
 /// while.
 pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
+    take(facts, turn, id, How::Started, step);
+    let known = facts.instances.get(id);
+    let launched_before = known.and_then(|known| known.instance.launched_at);
     if let Some(known) = facts.change().instances.get_mut(id) {
         known.start_accepted = Some(turn.now);
         known.ended_by_host = false;
         known.handed_out = None;
     }
-    take(facts, turn, id, How::Started, step);
     let generation = facts.generation;
     if let Some(adopted) = &mut facts.change().adopted {
         adopted.generation = generation;
+        adopted.launched_before = launched_before;
     }
     mark_pointer_stale(facts);
 }
@@ -251,12 +254,19 @@ pub(crate) fn tell_changes(facts: &mut Facts, turn: &mut Turn<'_>, changes: Chan
         route::withdraw(facts, turn);
     }
     for (id, state, served) in changes.lost {
-        turn.notice(
-            facts,
-            Step::InstanceLost,
-            format!("{id} went down by itself: it is {}", state.as_str()),
-            &[("instance_id", id.as_str()), ("state", state.as_str())],
+        let known = facts.instances.get(&id);
+        let reason = known.and_then(|known| known.instance.state_reason.as_ref());
+        let reason = reason.map_or_else(|| "no reason given".to_owned(), StateReason::to_string);
+        let text = format!(
+            "{id} is {} and this host did not end it ({reason})",
+            state.as_str()
         );
-        count_end(facts, turn, served);
+        let fields = [
+            ("instance_id", id.as_str()),
+            ("state", state.as_str()),
+            ("reason", &reason),
+        ];
+        turn.notice(facts, Step::InstanceLost, text, &fields);
+        count_end(facts, turn, &id, served);
     }
 }

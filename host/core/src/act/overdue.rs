@@ -48,7 +48,10 @@ pub(crate) fn start_fell_back(
     id: &InstanceId,
     started: Instant,
 ) {
-    let why = format!("the start of {id} was accepted, and the instance is stopped again");
+    let known = facts.instances.get(id);
+    let reason = known.and_then(|known| known.instance.state_reason.as_ref());
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let why = format!("the start of {id} was accepted, and the instance is stopped again{reason}");
     fail_with(facts, turn, why.clone());
     count_failed_start(facts, turn, id, &why);
     if let Some(starts) = facts.change().failed_starts.get_mut(id) {

@@ -44,6 +44,7 @@ impl WorkerFacts {
         self.draining = None;
         self.restart = None;
         self.demand = None;
+        self.ended_elsewhere = 0;
         self.unserved_in_row = 0;
         self.instances.values_mut().for_each(KnownInstance::forget);
     }

@@ -30,6 +30,9 @@ pub struct KnownInstance {
     /// When the provider accepted a start of the instance. Readings may say `stopped` or `stopping`
     /// for a while after that.
     pub start_accepted: Option<Instant>,
+    /// When the first reading was asked for of the unbroken row of readings that show the instance
+    /// going down or down in one life; `None` if the last one does not.
+    pub down_since: Option<Instant>,
     /// Whether this host stopped or terminated the instance.
     pub ended_by_host: bool,
     /// The ends of this life that the provider refused.
@@ -47,6 +50,7 @@ impl KnownInstance {
         Self {
             last_visible: visible(instance.state).map(|state| (state, read_at)),
             transit: Transit::of(&instance).map(|transit| (transit, read_at)),
+            down_since: instance.state.is_down().then_some(read_at),
             instance,
             read_at: Some(read_at),
             in_state_since: read_at,

@@ -3,6 +3,7 @@
 //! folds readings in ([`observe`]), `act` and `record`. The lint refuses any other writer.
 //! [`inputs`] builds the inputs of policies from the facts.
 
+mod cycling;
 mod demand;
 mod forget;
 pub mod inputs;
@@ -22,6 +23,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
+pub use cycling::{CYCLING, Cycling, Fate};
 pub use instance::KnownInstance;
 use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
@@ -34,7 +36,6 @@ pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
 };
-pub use work::CYCLING;
 
 use crate::model::budget::Ledger;
 use crate::model::cloud::{Mutation, MutationKind, Query};
@@ -149,6 +150,9 @@ pub struct WorkerFacts {
     /// When a caller last asked for the worker, served or not. A caller that is turned away also
     /// shows demand (docs/incidents.md#frozen-activity).
     pub asked_at: Option<Instant>,
+    /// Adopted instances in a row that a program outside this fleet ended soon after they had come
+    /// up, the present one not counted.
+    pub ended_elsewhere: u32,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
     /// When the last of these instances went down.
@@ -211,6 +215,7 @@ impl WorkerFacts {
             route: None,
             last_decision: None,
             asked_at: None,
+            ended_elsewhere: 0,
             unserved_in_row: 0,
             unserved_at: None,
             asking: Asking::default(),

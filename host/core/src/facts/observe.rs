@@ -169,6 +169,13 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
     if was != is {
         known.in_state_since = asked_at;
     }
+    // An instance may have been started and have gone down again between two readings.
+    let is_same_life = reading
+        .launched_at
+        .is_none_or(|at| known.instance.launched_at == Some(at));
+    let down_since = known.down_since.filter(|_| is_same_life);
+    let down_since = down_since.unwrap_or(asked_at);
+    known.down_since = is.is_down().then_some(down_since);
     let was_shown = known.last_visible.map(|(state, _)| state);
     if visible(is).is_some() && was_shown.is_some_and(|was| was.is_live() != is.is_live()) {
         // A life begins or ends. What refused an end may have gone with the life before.

@@ -136,6 +136,7 @@ impl WorkerFacts {
             former: self.former.clone(),
             last_error: self.last_failure.as_ref().map(Failure::to_recorded),
             failed_starts: self.failed_starts.clone(),
+            ended_elsewhere: self.ended_elsewhere,
             ledger: self.ledger.clone(),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
@@ -201,6 +202,7 @@ impl WorkerFacts {
         self.register_error.clone_from(&record.register_error);
         self.paused.clone_from(&record.paused);
         self.failed_starts.clone_from(&record.failed_starts);
+        self.ended_elsewhere = record.ended_elsewhere;
         self.ledger.clone_from(&record.ledger);
         self.restart.clone_from(&record.restart);
         self.draining.clone_from(&record.draining);

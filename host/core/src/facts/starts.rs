@@ -2,7 +2,7 @@
 
 use super::{How, WorkerFacts};
 use crate::model::id::InstanceId;
-use crate::model::instance::InstanceState;
+use crate::model::instance::{InstanceState, StateReason};
 use crate::model::store::FailedStarts;
 use crate::model::time::{Instant, Millis};
 
@@ -39,7 +39,10 @@ impl WorkerFacts {
     pub(crate) fn fallen_back(&self) -> Option<(InstanceId, Instant)> {
         let adopted = self.adopted.as_ref().filter(|it| it.how == How::Started)?;
         let known = self.adopted_instance()?;
-        let is_stopped = known.instance.state == InstanceState::Stopped;
+        let reason = known.instance.state_reason.as_ref();
+        // A call to stop it is not the instance's own fault.
+        let is_by_request = reason.is_some_and(StateReason::is_by_request);
+        let is_stopped = known.instance.state == InstanceState::Stopped && !is_by_request;
         if !is_stopped || self.start_settles_since().is_some() {
             return None;
         }

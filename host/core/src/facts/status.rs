@@ -9,7 +9,7 @@ use crate::model::health::Sign;
 use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
 };
-use crate::model::instance::InstanceState;
+use crate::model::instance::{InstanceState, StateReason};
 use crate::model::point::Reason;
 use crate::model::point::resolve::InFlight;
 use crate::model::response::NotYet;
@@ -64,6 +64,9 @@ pub struct WorkerStatus {
     /// Instances in a row that went down without ever having been handed out. From 3 on the worker
     /// is cycling.
     pub unserved_in_row: u32,
+    /// Instances in a row that a program outside this fleet ended soon after they had come up. From
+    /// 3 on the worker is cycling.
+    pub ended_elsewhere_in_row: u32,
 }
 
 /// Something that the host waits for.
@@ -135,6 +138,8 @@ pub struct InstanceStatus {
     pub id: InstanceId,
     /// The state as the provider reports it.
     pub state: InstanceState,
+    /// Why the instance went down, in the provider's words; `null` if the provider does not say.
+    pub state_reason: Option<StateReason>,
     /// Whose the instance is by its tag `reeve:fleet`: `ours`, `foreign` or `unclaimed`.
     pub owner: &'static str,
     /// The private address.
@@ -297,6 +302,7 @@ impl WorkerFacts {
                 digest: last.digest,
             }),
             unserved_in_row: self.unserved_in_row,
+            ended_elsewhere_in_row: self.ended_elsewhere_in_row(),
         }
     }
 }
@@ -346,6 +352,7 @@ fn instance(worker: &WorkerFacts, known: &super::KnownInstance) -> InstanceStatu
     InstanceStatus {
         id: known.instance.id.clone(),
         state: known.instance.state,
+        state_reason: known.instance.state_reason.clone(),
         owner: worker.owner(&known.instance).as_str(),
         private_ip: known.instance.private_ip,
         public_ip: known.instance.public_ip,

@@ -7,10 +7,6 @@ use crate::model::spec::Wish;
 use crate::model::store::Activity;
 use crate::model::time::{Instant, Millis};
 
-/// How many instances in a row must go down unserved before the worker counts as cycling
-/// (docs/incidents.md#stale-pointer). Two may be chance: a spot reclaim, a broken boot.
-pub const CYCLING: u32 = 3;
-
 impl WorkerFacts {
     /// Deliveries to the present instance that were not reported processed. The count is 0 if no
     /// box reports processed work, because then it says nothing.
@@ -43,16 +39,6 @@ impl WorkerFacts {
     /// Whether the worker is to run without a caller.
     pub fn is_wanted_running(&self) -> bool {
         self.spec.wish == Wish::Running
-    }
-
-    /// Until when a cycling worker gets no instance. The pause after the third unserved instance in
-    /// a row is 60 s. It doubles with each further one, up to 30 minutes.
-    pub fn cycling_until(&self) -> Option<Instant> {
-        const PAUSE_FIRST: Millis = Millis::from_secs(60);
-        const PAUSE_MAX: Millis = Millis::from_secs(1_800);
-        let beyond = self.unserved_in_row.checked_sub(CYCLING)?;
-        let pause = Millis::new(PAUSE_FIRST.get() << beyond.min(5)).min(PAUSE_MAX);
-        Some(self.unserved_at? + pause)
     }
 
     /// The activity after a reading that was asked for at `asked_at`. The reading may be older than

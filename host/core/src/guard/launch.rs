@@ -237,19 +237,15 @@ impl Scene<'_> {
     /// Delays the next instance of a cycling worker, for longer after each further one
     /// (docs/incidents.md#stale-pointer).
     fn is_not_cycling(&self) -> Result<(), Veto> {
-        match self.facts.cycling_until() {
-            Some(until) if until > self.now => Err(Veto::new(
-                Rule::Cycling,
-                format!(
-                    "{} instances in a row went down without ever having been handed out; the next one is brought up in {} \
-                     at the earliest",
-                    self.facts.unserved_in_row,
-                    until.since(self.now)
-                ),
-            )
-            .opening_at(until)),
-            _ => Ok(()),
-        }
+        let cycling = self.facts.cycling();
+        let Some(cycling) = cycling.filter(|it| it.until > self.now) else {
+            return Ok(());
+        };
+        let text = format!(
+            "{cycling}; the next one is brought up in {} at the earliest",
+            cycling.until.since(self.now)
+        );
+        Err(Veto::new(Rule::Cycling, text).opening_at(cycling.until))
     }
 
     pub(super) fn within_budget(&self, spending: Spending) -> Result<(), Veto> {

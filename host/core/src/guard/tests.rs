@@ -66,6 +66,7 @@ pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
         private_ip: None,
         public_ip: None,
         launched_at: Some(Instant::from_ms(1)),
+        state_reason: None,
         tags: BTreeMap::from([
             ("Name".to_owned(), TAG_VALUE.to_owned()),
             (TAG_FLEET.to_owned(), "test".to_owned()),
@@ -84,6 +85,7 @@ pub(crate) fn adopt(worker: &mut WorkerFacts, id: &str) {
         since: NOW,
         how: How::Found,
         unfinished_before: 0,
+        launched_before: None,
     });
 }
 

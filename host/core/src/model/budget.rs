@@ -94,6 +94,11 @@ impl Ledger {
         self.entries.retain(|_, entries| !entries.is_empty());
     }
 
+    /// When the last spending of this kind was entered; `None` if none is kept.
+    pub fn last(&self, spending: Spending) -> Option<Instant> {
+        self.of(spending).last()
+    }
+
     /// What is spent of this budget.
     pub fn spent(&self, now: Instant, spending: Spending, budget: Budget) -> Spent {
         Spent::of(self.of(spending), now, spending, budget)

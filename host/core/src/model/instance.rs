@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::{Generation, InstanceId, WorkerId};
+pub use crate::model::state_reason::StateReason;
 use crate::model::time::Instant;
 
 /// The tag that names the worker an instance was launched for.
@@ -128,6 +129,9 @@ pub struct Instance {
     pub id: InstanceId,
     /// The state at the reading.
     pub state: InstanceState,
+    /// Why it went down, if it did and the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<StateReason>,
     /// The address inside the network; `None` while it is not assigned.
     pub private_ip: Option<IpAddr>,
     /// The public address; `None` while it is not assigned, or if it never will be.
@@ -144,6 +148,7 @@ impl Instance {
         Self {
             id,
             state: InstanceState::NotVisible,
+            state_reason: None,
             private_ip: None,
             public_ip: None,
             launched_at: None,

@@ -19,6 +19,7 @@ pub mod request;
 pub mod response;
 pub mod restart;
 pub mod spec;
+mod state_reason;
 pub mod store;
 pub mod time;
 pub mod token;

@@ -66,7 +66,9 @@ pub enum Step {
     TagLost,
     /// The instance of the worker was seen going down.
     InstanceLost,
-    /// Instances come and go without ever serving.
+    /// A program outside this fleet ends what the host brings up, again and again.
+    ForeignController,
+    /// Instances come and go without being of use; the next one waits.
     WorkerCycling,
     /// The guard refused a proposal.
     ProposalVetoed,
@@ -148,6 +150,7 @@ impl Step {
             Self::InstanceForeign => "instance_foreign",
             Self::TagLost => "tag_lost",
             Self::InstanceLost => "instance_lost",
+            Self::ForeignController => "foreign_controller",
             Self::WorkerCycling => "worker_cycling",
             Self::ProposalVetoed => "proposal_vetoed",
             Self::PolicyFailed => "policy_failed",
@@ -222,6 +225,7 @@ impl Step {
             | Self::StopTimedOut
             | Self::StartGivenUp
             | Self::EndRefused
+            | Self::ForeignController
             | Self::WorkerCycling
             | Self::PolicyFailed
             | Self::BoxAlarm

@@ -193,6 +193,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             since: Instant::from_ms(1_790_000_000_001),
             how,
             unfinished_before: u64::MAX - 6,
+            launched_before: Some(Instant::from_ms(u64::MAX - 30)),
         }),
         last_error: Some(LastError {
             code: String::new(),
@@ -209,6 +210,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
                 fell_back: Some(Instant::from_ms(u64::MAX - 22)),
             },
         )]),
+        ended_elsewhere: u32::MAX,
         ledger: ledger(),
         credential: Some(Credential {
             instance: InstanceId::from("i-0123456789abcdef0"),

@@ -33,6 +33,8 @@ pub(super) enum Due {
     HostBegins(usize),
     /// The provider takes an instance back.
     Reclaims(InstanceId),
+    /// Another controller stops what runs for the worker, this often in all.
+    ControllerStops { worker: WorkerId, left: u32 },
     /// The cloud no longer refuses this end of an instance.
     Unprotected(InstanceId, MutationKind),
     /// The trouble ends.

@@ -215,6 +215,7 @@ impl<'a> Estate<'a> {
                 self.clouds.world.reclaim(&id);
                 self.look();
             }
+            Due::ControllerStops { worker, left } => self.controller_stops(worker, left),
             Due::Unprotected(id, end) => self.clouds.world.protect(&id, end, false),
             Due::Calms => self.calm(),
             Due::Looks => self.look_whether_all_is_well(),

@@ -74,6 +74,8 @@ pub enum Fault {
     LaunchedElsewhere,
     /// Another system stops a worker's instance.
     StoppedElsewhere,
+    /// Another controller stops whatever runs for a worker, every minute for a while.
+    AnotherController,
     /// Another system writes a worker's pointer.
     PointerElsewhere,
 
@@ -194,6 +196,7 @@ impl Fault {
         Self::ReclaimedWithoutNotice,
         Self::LaunchedElsewhere,
         Self::StoppedElsewhere,
+        Self::AnotherController,
         Self::PointerElsewhere,
         Self::StoreFails,
         Self::StoreReplyLost,
@@ -226,7 +229,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 60;
+    pub const COUNT: usize = 61;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -269,7 +272,7 @@ impl Fault {
             Self::StuckStopping => PerMillion(500_000),
             Self::ReclaimedWithNotice | Self::ReclaimedWithoutNotice => EverySecs(1_300),
             Self::LaunchedElsewhere => EverySecs(1_100),
-            Self::StoppedElsewhere => EverySecs(1_300),
+            Self::StoppedElsewhere | Self::AnotherController => EverySecs(1_300),
             Self::PointerElsewhere => EverySecs(900),
             Self::StoreFails => PerMillion(30_000),
             Self::StoreReplyLost => PerMillion(60_000),
@@ -336,6 +339,7 @@ impl Fault {
             Self::ReclaimedWithoutNotice => "reclaimed-without-notice",
             Self::LaunchedElsewhere => "launched-elsewhere",
             Self::StoppedElsewhere => "stopped-elsewhere",
+            Self::AnotherController => "another-controller",
             Self::PointerElsewhere => "pointer-elsewhere",
             Self::StoreFails => "store-fails",
             Self::StoreReplyLost => "store-reply-lost",

@@ -39,6 +39,11 @@ impl Estate<'_> {
             Fault::ReclaimedWithoutNotice => self.reclaim(0),
             Fault::LaunchedElsewhere => self.launch_elsewhere(),
             Fault::StoppedElsewhere => self.stop_elsewhere(),
+            Fault::AnotherController => {
+                let worker = self.some_worker();
+                let left = self.chance.between(Stream::Detail, 3, 12);
+                self.controller_stops(worker, u32::try_from(left).unwrap_or(3));
+            }
             Fault::PointerElsewhere => self.write_pointer_elsewhere(),
             Fault::Crash => {
                 let number = self.chance.pick(Stream::Detail, self.hosts.len());
@@ -156,7 +161,11 @@ impl Estate<'_> {
     /// A live instance of some worker, if it has one.
     fn some_live_instance(&mut self) -> Option<InstanceId> {
         let worker = self.some_worker();
-        let live: Vec<_> = self.live_of(&worker).into_iter().collect();
+        self.some_live_instance_of(&worker)
+    }
+
+    fn some_live_instance_of(&mut self, worker: &WorkerId) -> Option<InstanceId> {
+        let live: Vec<_> = self.live_of(worker).into_iter().collect();
         match live.as_slice() {
             [] => None,
             live => Some(live[self.chance.pick(Stream::Detail, live.len())].clone()),
@@ -206,10 +215,30 @@ impl Estate<'_> {
     }
 
     fn stop_elsewhere(&mut self) {
-        let Some(id) = self.some_live_instance() else {
+        if let Some(id) = self.some_live_instance() {
+            self.end_elsewhere(&id);
+        }
+    }
+
+    /// Another controller stops what runs for the worker, and comes again a minute later until the
+    /// trouble ends.
+    pub(super) fn controller_stops(&mut self, worker: WorkerId, left: u32) {
+        if self.chance.is_calm {
             return;
-        };
-        self.clouds.world.stop_elsewhere(&id);
+        }
+        if let Some(id) = self.some_live_instance_of(&worker) {
+            self.end_elsewhere(&id);
+        }
+        if let Some(left) = left.checked_sub(1) {
+            let after = self.chance.millis(Stream::Detail, 20_000, 90_000);
+            let due = Due::ControllerStops { worker, left };
+            self.queue.put(self.now + after, due);
+        }
+    }
+
+    fn end_elsewhere(&mut self, id: &InstanceId) {
+        self.clouds.world.stop_elsewhere(id);
+        self.checks.ended_elsewhere(self.now, id);
         self.look();
     }
 

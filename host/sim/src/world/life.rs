@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use reeve_core::compute::Compute;
 use reeve_core::id::InstanceId;
-use reeve_core::instance::{Instance, InstanceState};
+use reeve_core::instance::{Instance, InstanceState, StateReason};
 use reeve_core::time::{Instant, Millis};
 
 use super::{EventKind, WorldEvent};
@@ -38,6 +38,8 @@ pub struct SimInstance {
     pub state: InstanceState,
     /// The time at which it entered that state.
     pub state_since: Instant,
+    /// Why it went down; `None` if it has not since its launch or last start.
+    pub state_reason: Option<StateReason>,
     /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
     /// The tags that launches and scripts gave it.
@@ -74,6 +76,7 @@ impl SimInstance {
             id,
             state: InstanceState::Pending,
             state_since: now,
+            state_reason: None,
             compute,
             tags,
             launched_at: now,
@@ -89,6 +92,7 @@ impl SimInstance {
     /// Begins to boot, at a launch or a start.
     pub(super) fn boot(&mut self, boot: Boot, now: Instant) {
         self.place(InstanceState::Pending, now);
+        self.state_reason = None;
         self.launched_at = now;
         let running_at = now + boot.pending;
         self.next = vec![
@@ -100,6 +104,10 @@ impl SimInstance {
     /// Makes the boot that has just begun end in `stopped` after this time.
     pub(super) fn fall_back(&mut self, after: Millis, now: Instant) {
         self.next = vec![(now + after, Change::State(InstanceState::Stopped))];
+        self.state_reason = Some(reason(
+            "Server.InternalError",
+            "an internal error on launch",
+        ));
     }
 
     /// Begins to stop or to terminate: it enters `by` at once, and `rest` after `after`.
@@ -111,6 +119,10 @@ impl SimInstance {
         now: Instant,
     ) {
         self.place(by, now);
+        self.state_reason = Some(match self.compute {
+            Compute::Ec2 => reason("Client.UserInitiatedShutdown", "User initiated"),
+            Compute::Fargate { .. } => reason("UserInitiated", "Task stopped by user"),
+        });
         self.next = vec![(now + after, Change::State(rest))];
     }
 
@@ -120,6 +132,19 @@ impl SimInstance {
         self.state_since = now;
         self.addressed = false;
         self.next.clear();
+    }
+
+    /// Says that the provider took the instance back, and not a call to its API.
+    pub(super) fn note_reclaimed(&mut self) {
+        self.state_reason = Some(match self.compute {
+            Compute::Ec2 => reason(
+                "Server.SpotInstanceTermination",
+                "Spot instance termination",
+            ),
+            Compute::Fargate { .. } => {
+                reason("SpotInterruption", "Your Spot Task was interrupted.")
+            }
+        });
     }
 
     pub(super) fn advance(&mut self, now: Instant, events: &mut Vec<WorldEvent>) {
@@ -171,10 +196,18 @@ impl SimInstance {
         Instance {
             id: self.id.clone(),
             state: self.state,
+            state_reason: self.state_reason.clone().filter(|_| self.state.is_down()),
             private_ip: self.private_ip(),
             public_ip: None,
             launched_at: Some(self.launched_at),
             tags: self.tags.clone(),
         }
+    }
+}
+
+fn reason(code: &str, text: &str) -> StateReason {
+    StateReason {
+        code: code.to_owned(),
+        text: text.to_owned(),
     }
 }

@@ -301,8 +301,12 @@ impl World {
             id: id.clone(),
             clear_pointer: None,
         };
+        let was_final = instance.state.is_final();
         // A terminated instance stays terminated.
         let _ = self.carry_out(&mutation);
+        if let Some(instance) = self.instances.get_mut(id).filter(|_| !was_final) {
+            instance.note_reclaimed();
+        }
     }
 
     /// The instance that the launch with this token created.

@@ -84,6 +84,7 @@ impl Alone {
             private_ip: Some([10, 0, 0, 7].into()),
             public_ip: None,
             launched_at: Some(launched_at),
+            state_reason: None,
             tags: BTreeMap::from([(TAG.0.to_owned(), format!("tag-{number}"))]),
         };
         self.0.show(name(number), reading);
@@ -173,6 +174,7 @@ fn adopted(number: usize) -> Stored {
         since: LAUNCHED,
         how: How::Launched,
         unfinished_before: 0,
+        launched_before: None,
     });
     stored
 }

@@ -113,6 +113,7 @@ fn overtake(store: &MemoryStore, reason: &str) {
         since: BEGINS,
         how: How::Found,
         unfinished_before: 0,
+        launched_before: None,
     });
     let write = Write {
         worker,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The checks of the swarm that can notice a bug.
-const NOTICED_BY: [&str; 18] = [
+const NOTICED_BY: [&str; 19] = [
     "G1",
     "G2",
     "G3",
@@ -14,6 +14,7 @@ const NOTICED_BY: [&str; 18] = [
     "G8",
     "G9",
     "G10",
+    "Cycling",
     "Pause",
     "Answers",
     "SingleFlight",

@@ -235,7 +235,7 @@ fn a_cycling_worker_waits_longer_after_each_unserved_instance() {
     for (in_row, pause_s) in [(3, 60), (4, 120), (7, 960), (8, 1800), (100, 1800)] {
         worker.unserved_in_row = in_row;
         refused(&worker, &Proposal::Launch, Rule::Cycling);
-        let left = worker.cycling_until().map(|until| until.since(NOW));
+        let left = worker.cycling().map(|it| it.until.since(NOW));
         assert_eq!(left, Some(Millis::from_secs(pause_s)));
         worker.unserved_at = Some(Instant::from_ms(NOW.as_ms() - pause_s * 1000));
         permitted(&worker, &Proposal::Launch, MutationKind::Launch);

@@ -63,6 +63,7 @@ fn instance(id: &str, generation: Option<u64>) -> Instance {
         private_ip: None,
         public_ip: None,
         launched_at: Some(Instant::from_ms(1)),
+        state_reason: None,
         tags,
     }
 }
@@ -111,6 +112,7 @@ fn orphaned_since(first: Instant, read: &str) -> WorkerFacts {
         since: Instant::from_ms(1),
         how: How::Launched,
         unfinished_before: 0,
+        launched_before: None,
     };
     worker.adopted = Some(adopted.clone());
     worker.record.stored.as_mut().unwrap().record.adopted = Some(adopted);

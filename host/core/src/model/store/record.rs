@@ -43,6 +43,10 @@ pub struct WorkerRecord {
     /// Starts that failed in a row, by their instance; a boot that succeeds clears the instance's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
+    /// Adopted instances in a row that a program outside this fleet ended soon after they had come
+    /// up, the present one not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ended_elsewhere: u32,
     /// The mutations that the budgets count, by any host (G10). `forget` keeps them.
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
@@ -65,6 +69,14 @@ pub struct WorkerRecord {
     /// cancels the drain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draining: Option<Draining>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An operator's pause: the host changes nothing in the cloud for the worker until an operator
@@ -144,6 +156,10 @@ pub struct Adopted {
     /// so they are no work of this one.
     #[serde(default)]
     pub unfinished_before: u64,
+    /// For a started instance: when the provider last launched or started it by the last reading
+    /// before the start. A reading with another time shows the life that the start began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_before: Option<Instant>,
 }
 
 /// An instance that was adopted.

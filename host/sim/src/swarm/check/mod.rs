@@ -18,6 +18,7 @@
 //! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
 //! | V5 final is final | every reading, every published route | [`ended`] |
 //! | single flight | every sent mutation, every outcome | [`flight`] |
+//! | cycling | every write of a record | [`controller`] |
 //! | pause | every write of a record | [`pauses`] |
 //! | answers | every resolve, every register | [`answers`] |
 //! | liveness | the world, once the trouble is over | [`recovery`] |
@@ -27,6 +28,7 @@ mod adoption;
 mod answers;
 mod boxes;
 mod budgets;
+mod controller;
 mod ended;
 mod fence;
 mod flight;
@@ -94,6 +96,7 @@ pub(super) struct Checks {
     restarts: restarts::Restarts,
     health: health::Health,
     budgets: budgets::Budgets,
+    controllers: controller::Controllers,
     answers: answers::Answers,
     ended: ended::Ended,
     recovery: recovery::Recovery,
@@ -146,6 +149,7 @@ impl Checks {
             restarts: restarts::Restarts::default(),
             health: health::Health::default(),
             budgets: budgets::Budgets::default(),
+            controllers: controller::Controllers::default(),
             answers: answers::Answers::default(),
             ended: ended::Ended::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
@@ -174,6 +178,11 @@ impl Checks {
         if let Err((worker, text)) = finding {
             self.settle(event.at, &worker, Err((Guarantee::G1, text)));
         }
+    }
+
+    /// Notes that another controller has ended an instance.
+    pub(super) fn ended_elsewhere(&mut self, at: Instant, id: &InstanceId) {
+        self.controllers.ended(at, id);
     }
 
     /// Checks a written record.
@@ -206,6 +215,7 @@ impl Checks {
             self.restarts.committed(&written, &self.boxes),
             self.health.committed(&written),
             self.budgets.committed(&written, &self.spec, self.is_shared),
+            self.controllers.committed(&written),
             self.launches.committed(&written),
             self.boxes.committed(&written),
             orphans::committed(&written),

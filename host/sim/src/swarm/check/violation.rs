@@ -28,6 +28,9 @@ pub enum Guarantee {
     /// A host changed a worker while another change of it was under way
     /// (docs/incidents.md#double-provision).
     SingleFlight,
+    /// A worker whose instances another controller ends got the next one at once, or counts ends
+    /// that were not another controller's.
+    Cycling,
     /// A host changed a paused worker.
     Pause,
     /// A caller got two responses or none, or a register got none.

@@ -39,6 +39,7 @@ fn an_orphan_that_another_host_adopted_is_kept_and_its_predecessor_ends() {
         since: estate.rig.now(),
         how: record.adopted.unwrap().how,
         unfinished_before: 0,
+        launched_before: None,
     });
     let write = Write {
         worker: incidents::worker(),

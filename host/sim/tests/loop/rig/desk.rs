@@ -148,6 +148,7 @@ impl Desk {
             private_ip: Some([10, 0, 0, 7].into()),
             public_ip: None,
             launched_at: Some(BEGINS),
+            state_reason: None,
             tags: [(TAG.0.to_owned(), TAG.1.to_owned())].into(),
         };
         self.show(incidents::worker(), instance);
@@ -212,6 +213,7 @@ pub(crate) fn with_adopted(id: &str, version: u64) -> Stored {
         since: BEGINS,
         how: How::Launched,
         unfinished_before: 0,
+        launched_before: None,
     };
     Stored {
         version: Version::new(version),

@@ -1,0 +1,232 @@
+//! Instances in a row that were of no use: none of them was handed out
+//! (docs/incidents.md#stale-pointer), or a program outside this fleet ended each of them soon after
+//! it had come up. The next instance waits for longer after each further one.
+
+use std::fmt;
+
+use super::WorkerFacts;
+use crate::model::budget::Spending;
+use crate::model::id::InstanceId;
+use crate::model::instance::StateReason;
+use crate::model::store::{Adopted, How};
+use crate::model::time::{Instant, Millis};
+
+/// How many instances in a row make the worker count as cycling. Two may be chance: a spot reclaim,
+/// a broken boot, a person who stops the instance and thinks better of it.
+pub const CYCLING: u32 = 3;
+
+/// The longest life of an instance that counts as ended soon. Rules that stop whatever carries a
+/// tag run every few minutes. An end after a longer life may be meant, such as a stop each night,
+/// and the pause would delay the next caller.
+const ENDED_SOON: Millis = Millis::from_secs(600);
+
+/// Why the next instance of a worker waits, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cycling {
+    /// What became of the instances.
+    pub fate: Fate,
+    /// The number of such instances in a row.
+    pub count: u32,
+    /// When the next instance may be brought up.
+    pub until: Instant,
+}
+
+/// What became of the instances of a cycling worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They went down without ever having been handed out.
+    Unserved,
+    /// A program outside this fleet ended them soon. The provider's words for the last end.
+    EndedElsewhere(StateReason),
+}
+
+impl Cycling {
+    /// The worker that had this many such instances in a row, the last of which went down then;
+    /// `None` if it is not cycling. The first pause is 60 s. It doubles with each further instance,
+    /// up to 30 minutes.
+    fn new(fate: Fate, count: u32, last_at: Instant) -> Option<Self> {
+        const PAUSE_FIRST: Millis = Millis::from_secs(60);
+        const PAUSE_MAX: Millis = Millis::from_secs(1_800);
+        let beyond = count.checked_sub(CYCLING)?;
+        let pause = Millis::new(PAUSE_FIRST.get() << beyond.min(5)).min(PAUSE_MAX);
+        Some(Self {
+            fate,
+            count,
+            until: last_at + pause,
+        })
+    }
+}
+
+impl fmt::Display for Cycling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count;
+        match &self.fate {
+            Fate::Unserved => write!(
+                f,
+                "{count} instances in a row went down without ever having been handed out"
+            ),
+            Fate::EndedElsewhere(reason) => write!(
+                f,
+                "a program outside this fleet ended {count} instances in a row, each within {ENDED_SOON} of its \
+                 coming up ({reason})"
+            ),
+        }
+    }
+}
+
+impl WorkerFacts {
+    /// Why the next instance waits, for the longer one of two pauses; `None` if the worker is not
+    /// cycling.
+    pub fn cycling(&self) -> Option<Cycling> {
+        let unserved = self
+            .unserved_at
+            .and_then(|at| Cycling::new(Fate::Unserved, self.unserved_in_row, at));
+        let elsewhere = self.ended_elsewhere().and_then(|(reason, at)| {
+            Cycling::new(
+                Fate::EndedElsewhere(reason.clone()),
+                self.ended_elsewhere_in_row(),
+                at,
+            )
+        });
+        [unserved, elsewhere]
+            .into_iter()
+            .flatten()
+            .max_by_key(|cycling| cycling.until)
+    }
+
+    /// The provider's words for the end of the adopted instance, and since when this host knows of
+    /// it, if a program outside this fleet ended it soon after it had come up.
+    fn ended_elsewhere(&self) -> Option<(&StateReason, Instant)> {
+        let adopted = self.adopted.as_ref()?;
+        let known = self.adopted_instance()?;
+        let reason = known.instance.state_reason.as_ref()?;
+        let down_since = known.down_since?.max(adopted.since);
+        let is_of_this_life = match adopted.how {
+            How::Launched => true,
+            How::Started => {
+                let before = adopted.launched_before;
+                before.is_some() && known.instance.launched_at != before
+            }
+            // The host did not bring it up.
+            How::Found => false,
+        };
+        let is_soon = down_since.since(adopted.since) <= ENDED_SOON;
+        // Any host of the fleet may have sent an end, also one that was not answered.
+        let last_stop = self.ledger.last(Spending::Stop);
+        let may_be_ours = last_stop.is_some_and(|at| at >= adopted.since);
+        let is_elsewhere = reason.is_by_request() && is_of_this_life && !may_be_ours;
+        (is_elsewhere && is_soon).then_some((reason, down_since))
+    }
+
+    /// How many instances in a row a program outside this fleet ended soon. Other ends begin a new
+    /// row.
+    pub(crate) fn ended_elsewhere_in_row(&self) -> u32 {
+        match (&self.adopted, self.ended_elsewhere()) {
+            (_, Some(_)) => self.ended_elsewhere.saturating_add(1),
+            (Some(_), None) => 0,
+            (None, None) => self.ended_elsewhere,
+        }
+    }
+
+    /// Ends the adoption, if there is one, and returns it.
+    pub(crate) fn leave_adopted(&mut self) -> Option<Adopted> {
+        self.ended_elsewhere = self.ended_elsewhere_in_row();
+        self.former = self.adopted_last();
+        self.adopted.take()
+    }
+
+    /// Counts an instance that went down. Returns the row that it makes or lengthens, if the worker
+    /// is cycling with it.
+    pub(crate) fn count_end(
+        &mut self,
+        id: &InstanceId,
+        is_served: bool,
+        now: Instant,
+    ) -> Option<Cycling> {
+        if is_served {
+            self.unserved_in_row = 0;
+        } else {
+            self.unserved_in_row = self.unserved_in_row.saturating_add(1);
+            self.unserved_at = Some(now);
+        }
+        let is_new = !is_served || (self.is_adopted(id) && self.ended_elsewhere().is_some());
+        self.cycling().filter(|_| is_new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::{NOW, adopt, instance, see, worker};
+    use crate::model::instance::InstanceState;
+
+    const BY_REQUEST: &str = "Client.UserInitiatedShutdown";
+
+    /// The worker after its instance came up and was read as stopped with this code, so long after.
+    fn lose(worker: &mut WorkerFacts, code: &str, life: Millis) {
+        see(worker, "i-one", InstanceState::Running);
+        adopt(worker, "i-one");
+        if let Some(adopted) = &mut worker.adopted {
+            adopted.how = How::Launched;
+        }
+        let mut stopped = instance("i-one", InstanceState::Stopped);
+        stopped.state_reason = Some(StateReason {
+            code: code.to_owned(),
+            text: String::new(),
+        });
+        worker.observe_instance(stopped, NOW + life);
+    }
+
+    fn row(ends: &[(&str, Millis)]) -> u32 {
+        let mut worker = worker();
+        for (code, life) in ends {
+            worker.instances.clear();
+            lose(&mut worker, code, *life);
+            worker.leave_adopted();
+        }
+        worker.ended_elsewhere_in_row()
+    }
+
+    #[test]
+    fn ends_by_another_program_soon_after_the_boot_make_a_row() {
+        let soon = Millis::from_secs(50);
+        assert_eq!(row(&[(BY_REQUEST, soon); 4]), 4);
+        assert_eq!(row(&[(BY_REQUEST, soon), (BY_REQUEST, ENDED_SOON)]), 2);
+    }
+
+    #[test]
+    fn a_spot_reclaim_or_a_late_end_breaks_the_row() {
+        let soon = Millis::from_secs(50);
+        let spot = "Server.SpotInstanceTermination";
+        assert_eq!(row(&[(BY_REQUEST, soon), (spot, soon)]), 0);
+        let late = ENDED_SOON + Millis::from_secs(1);
+        assert_eq!(row(&[(BY_REQUEST, soon), (BY_REQUEST, late)]), 0);
+    }
+
+    #[test]
+    fn an_end_by_the_fleet_breaks_the_row() {
+        let mut worker = worker();
+        worker.ended_elsewhere = 2;
+        lose(&mut worker, BY_REQUEST, Millis::from_secs(50));
+        assert_eq!(worker.ended_elsewhere_in_row(), 3);
+        worker.ledger.enter(NOW, Spending::Stop, ENDED_SOON);
+        assert_eq!(worker.ended_elsewhere_in_row(), 0);
+    }
+
+    #[test]
+    fn the_pause_lasts_from_the_third_end_in_a_row() {
+        let mut worker = worker();
+        let soon = Millis::from_secs(50);
+        lose(&mut worker, BY_REQUEST, soon);
+        let mut pauses = Vec::new();
+        for before in [1, 2, 3, 7, u32::MAX] {
+            worker.ended_elsewhere = before;
+            let cycling = worker.cycling();
+            pauses.push(cycling.map(|it| it.until.since(NOW + soon).get() / 1_000));
+        }
+        assert_eq!(
+            pauses,
+            [None, Some(60), Some(120), Some(1_800), Some(1_800)]
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Another controller: what it ended soon after the boot is counted, nothing else is, and from the
+//! third in a row on the next instance waits.
+
+use std::collections::BTreeMap;
+
+use reeve_core::budget::Spending;
+use reeve_core::cloud::MutationKind;
+use reeve_core::facts::CYCLING;
+use reeve_core::id::InstanceId;
+use reeve_core::instance::StateReason;
+use reeve_core::store::How;
+use reeve_core::time::{Instant, Millis};
+
+use super::{CLOCKS_APART, Finding, Guarantee, Written};
+
+/// The first pause of a cycling worker, less what clocks differ by.
+const PAUSE: Millis = Millis::from_secs(60 - CLOCKS_APART.get() / 1_000);
+
+/// The longest time from an end to the write that counts it: the worker may wait for its next
+/// caller.
+const COUNTED: Millis = Millis::from_secs(3_600);
+
+/// A life that every host counts as short, however late it reads the end.
+const SOON: Millis = Millis::from_secs(300);
+
+/// The ends by other controllers.
+#[derive(Default)]
+pub(super) struct Controllers {
+    /// When another controller last ended an instance.
+    ended: BTreeMap<InstanceId, Instant>,
+}
+
+impl Controllers {
+    /// Notes that another controller has ended an instance.
+    pub(super) fn ended(&mut self, at: Instant, id: &InstanceId) {
+        self.ended.insert(id.clone(), at);
+    }
+
+    /// Checks a written record.
+    pub(super) fn committed(&self, written: &Written<'_>) -> Finding {
+        let (before, after) = (&written.before.record, &written.write.record);
+        let Some(adopted) = &before.adopted else {
+            return Ok(());
+        };
+        let ended = self.ended.get(&adopted.id);
+        let ended = ended.filter(|ended| written.at.since(**ended) < COUNTED);
+        if after.ended_elsewhere > before.ended_elsewhere && ended.is_none() {
+            return broken(format!(
+                "{} counts as ended by another controller, and none ended it",
+                adopted.id
+            ));
+        }
+        let kind = written.permit.map(|permit| permit.mutation().kind());
+        let brings_up = matches!(kind, Some(MutationKind::Launch | MutationKind::Start));
+        let is_cycling = before.ended_elsewhere.saturating_add(1) >= CYCLING;
+        // Ends that the fleet sent as well, and instances that it did not bring up, do not count.
+        let may_be_ours = before.ledger.last(Spending::Stop) >= Some(adopted.since);
+        let instance = written.world.instance(&adopted.id);
+        let reason = instance.and_then(|instance| instance.state_reason.as_ref());
+        let is_by_request = reason.is_some_and(StateReason::is_by_request);
+        // A host that takes up another's start may know the life that it began for the one before.
+        let launched_at = instance.map(|instance| instance.launched_at);
+        let is_new_life = adopted.launched_before != launched_at;
+        let counts = adopted.how != How::Found && is_new_life && is_by_request && !may_be_ours;
+        let soon = ended
+            .filter(|ended| counts && **ended > adopted.since && ended.since(adopted.since) < SOON);
+        match soon.map(|ended| written.at.since(*ended)) {
+            Some(age) if brings_up && is_cycling && age < PAUSE => broken(format!(
+                "another instance is brought up {age} after another controller ended {}, the third in a row",
+                adopted.id
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn broken(text: String) -> Finding {
+    Err((Guarantee::Cycling, text))
+}
