@@ -83,7 +83,8 @@ pub(crate) fn pool_spec() -> PoolSpec {
     }
 }
 
-pub(crate) fn worker_spec() -> WorkerSpec {
+/// The incidents' worker.
+pub fn worker_spec() -> WorkerSpec {
     WorkerSpec {
         pool: pool(),
         tag_value: TAG.1.to_owned(),

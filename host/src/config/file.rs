@@ -353,6 +353,10 @@ section! {
         default status_checks: Flag = false;
         /// When the host asks for a restart: "never", "all" (every available signal is bad), "any" (one is).
         default restart: Choice<RestartRule> = RestartRule::default();
+        // 0 would hold every restart from three failing workers on.
+        /// While more percent than this of the watched workers fail, and at least three, none is restarted for its
+        /// health. 100 never holds a restart.
+        default storm_percent: Number<u32, 1, 100> = HealthSpec::default().storm_percent;
     }
 }
 

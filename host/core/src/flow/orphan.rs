@@ -61,7 +61,7 @@ enum Heard {
     /// The record was asked for at this instant, and read or not.
     RecordRead(Instant),
     /// The cloud has answered a query.
-    Queried(Query, Instant, Result<Reading, CloudError>),
+    Queried(Query, Instant, Box<Result<Reading, CloudError>>),
 }
 
 /// An end that is proposed.
@@ -89,7 +89,8 @@ impl Flow for Orphans {
                 asked_at,
                 result,
             } if self.check.is_some() => {
-                let heard = Heard::Queried(query.clone(), *asked_at, result.clone());
+                let result = Box::new(result.clone());
+                let heard = Heard::Queried(query.clone(), *asked_at, result);
                 self.heard.push_back(heard);
             }
             Happened::CommandDone(CommandOutcome::Forgotten) => self.check = None,

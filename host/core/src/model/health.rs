@@ -11,6 +11,7 @@
 
 mod checks;
 mod signal;
+mod storm;
 
 use std::net::SocketAddr;
 
@@ -20,7 +21,10 @@ use crate::model::id::{HostId, WorkerId};
 use crate::model::time::Millis;
 
 pub use checks::{Check, StatusChecks};
-pub use signal::{Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, is_well};
+pub use signal::{
+    Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, fails, is_well,
+};
+pub(crate) use storm::{Raging, Storm};
 
 /// The health checks of a pool's workers. Heartbeats are a signal wherever boxes register.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,10 @@ pub struct HealthSpec {
     pub status_checks: bool,
     /// When an unhealthy worker is restarted.
     pub restart: RestartRule,
+    /// While more percent than this of the pool's watched workers fail, and at least three, none is
+    /// restarted for its health. 40: below the 55 % at which Kubernetes takes a zone for disrupted,
+    /// because pools are smaller than zones; 100: never held.
+    pub storm_percent: u32,
 }
 
 impl Default for HealthSpec {
@@ -58,6 +66,7 @@ impl Default for HealthSpec {
             boot_grace: Millis::from_secs(300),
             status_checks: false,
             restart: RestartRule::Never,
+            storm_percent: 40,
         }
     }
 }

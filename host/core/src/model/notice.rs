@@ -96,6 +96,8 @@ pub enum Step {
     LaunchAfterRefusedRegister,
     /// A worker takes deliveries and finishes none.
     WorkerUnresponsive,
+    /// Many workers of a pool fail at once, and none is restarted for its health.
+    StormHeld,
     /// A worker is unhealthy by its signals.
     WorkerUnhealthy,
     /// An unhealthy worker is healthy again.
@@ -164,6 +166,7 @@ impl Step {
             Self::BoxAlarm => "box_alarm",
             Self::LaunchAfterRefusedRegister => "launch_after_refused_register",
             Self::WorkerUnresponsive => "worker_unresponsive",
+            Self::StormHeld => "storm_held",
             Self::WorkerUnhealthy => "worker_unhealthy",
             Self::WorkerRecovered => "worker_recovered",
             Self::ActivityRefreshFailed => "activity_refresh_failed",
@@ -231,6 +234,7 @@ impl Step {
             | Self::BoxAlarm
             | Self::RestartFailed
             | Self::WorkerUnresponsive
+            | Self::StormHeld
             | Self::WorkerUnhealthy
             | Self::ActivityRefreshFailed
             | Self::StepUnfinished => Level::Error,

@@ -5,6 +5,7 @@ mod held_off;
 mod holding;
 mod shared;
 mod signals;
+mod storms;
 
 use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;

@@ -31,6 +31,7 @@ pub(super) fn of_pool(findings: &mut Findings<'_>, pool: &Pool) -> Option<Health
         boot_grace: section.boot_grace_ms,
         status_checks: section.status_checks,
         restart: section.restart,
+        storm_percent: section.storm_percent,
     })
 }
 

@@ -44,6 +44,7 @@ fn without_the_section_nothing_is_looked_at_and_with_it_there_are_defaults() {
         boot_grace: Millis::from_secs(300),
         status_checks: false,
         restart: RestartRule::Never,
+        storm_percent: 40,
     };
     assert_eq!(health("http = \"/health\""), expected);
 }
@@ -51,7 +52,8 @@ fn without_the_section_nothing_is_looked_at_and_with_it_there_are_defaults() {
 #[test]
 fn every_key_is_taken() {
     let lines = "http = \"/ready?deep=1\"\nstatuses = [200, 401]\nport = 9090\nevery_ms = 5000\ntimeout_ms = 1500\n\
-                 unhealthy_after = 5\nhealthy_after = 1\nboot_grace_ms = 0\nstatus_checks = true\nrestart = \"all\"\n";
+                 unhealthy_after = 5\nhealthy_after = 1\nboot_grace_ms = 0\nstatus_checks = true\nrestart = \"all\"\n\
+                 storm_percent = 60\n";
     let expected = HealthSpec {
         probe: Some(ProbeSpec {
             kind: ProbeKind::Http {
@@ -67,6 +69,7 @@ fn every_key_is_taken() {
         boot_grace: Millis::ZERO,
         status_checks: true,
         restart: RestartRule::All,
+        storm_percent: 60,
     };
     assert_eq!(health(lines), expected);
     let tcp = health("tcp = true\nrestart = \"any\"");

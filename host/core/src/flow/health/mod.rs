@@ -49,6 +49,8 @@ pub(super) struct Health {
     listening_since: Instant,
     /// Whether people were told that the worker is unhealthy, and not yet that it recovered.
     told: bool,
+    /// The storm that holds restarts, in words; `None` if there is none.
+    storm: Option<String>,
     /// When a restart was last asked for.
     restart_asked_at: Option<Instant>,
     /// Restarts in a row for the worker's health, on any host, after which it was still unhealthy.
@@ -135,6 +137,7 @@ impl Flow for Health {
             }
             Heard::News => self.conclude(facts, turn),
         };
+        self.note_failing(facts, turn);
         if let Some(request) = wanted {
             turn.tell(Happened::RestartWanted(request));
         }
@@ -272,6 +275,7 @@ impl Health {
     fn conclude(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) -> Option<RestartRequest> {
         let rule = facts.pool.health.as_ref().map(|spec| spec.restart)?;
         self.watch_present_life(facts, turn.now);
+        self.note_failing(facts, turn);
         let watch = self.watch.as_ref()?;
         if facts.health_hold().is_some() {
             return None;
@@ -342,18 +346,45 @@ impl Health {
         }
     }
 
+    /// Notes for the pool whether the worker fails, and whether the pool is in a storm.
+    fn note_failing(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        let Some(rule) = facts.pool.health.as_ref().map(|spec| spec.restart) else {
+            return;
+        };
+        let watch = self.watch.as_ref();
+        let watch = watch.filter(|_| facts.health_hold().is_none());
+        let fails = watch.and_then(|watch| health::fails(rule, &watch.signals));
+        let storm = turn.note_failing(facts, fails);
+        let was_held = self.storm.is_some();
+        self.storm = storm.map(|storm| storm.to_string());
+        if let (true, None, Some(watch)) = (was_held, &self.storm, &mut self.watch) {
+            // What ended may have ended for this worker too, which its next readings show.
+            watch.begin_rows();
+        }
+    }
+
     /// The restart to request. It is requested once when the worker becomes unhealthy, and again
     /// after each pause if the worker stays unhealthy.
     fn restart_for(
         &mut self,
         facts: &WorkerFacts,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         kind: SignalKind,
         bad_since: Instant,
         told: String,
     ) -> Option<RestartRequest> {
+        let watch = self.watch.as_ref()?;
+        let (unhealthy_after, _) = facts.pool.health.as_ref()?.thresholds(kind);
+        if watch.signals.get(&kind)?.failures() < unhealthy_after {
+            // The row began again after a hold or a storm.
+            return None;
+        }
         let held_off = facts.health_restart_held_off(turn.now, bad_since);
         if !self.may_ask_for_restart(facts, turn.now) || held_off.is_some() {
+            return None;
+        }
+        if let Some(storm) = &self.storm {
+            turn.tell_of_storm(facts, storm);
             return None;
         }
         self.restart_asked_at = Some(turn.now);

@@ -21,7 +21,8 @@ impl Health {
     ) -> Option<String> {
         let signals = &self.watch.as_ref()?.signals;
         let bad = bad_signal(rule, signals).filter(|_| rule != RestartRule::Never)?;
-        facts.health_restart_held_off(now, signals.get(&bad)?.row_since)
+        let of_worker = facts.health_restart_held_off(now, signals.get(&bad)?.row_since);
+        of_worker.or_else(|| self.storm.clone())
     }
 
     /// The worker's health; `None` if the pool has no health checks.

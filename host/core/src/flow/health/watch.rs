@@ -45,6 +45,11 @@ impl Watch {
             unhealthy_since: None,
         }
     }
+
+    /// Begins the rows of readings again.
+    pub(super) fn begin_rows(&mut self) {
+        self.signals.values_mut().for_each(|signal| signal.row = 0);
+    }
 }
 
 impl Health {
@@ -63,7 +68,7 @@ impl Health {
             watch.free_since.get_or_insert(now);
         } else {
             watch.free_since = None;
-            watch.signals.values_mut().for_each(|signal| signal.row = 0);
+            watch.begin_rows();
         }
     }
 

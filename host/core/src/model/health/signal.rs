@@ -221,6 +221,18 @@ pub fn bad_signal(rule: RestartRule, signals: &Signals) -> Option<SignalKind> {
     first.filter(|_| holds).map(|(kind, _)| *kind)
 }
 
+/// Whether the worker fails by the latest readings, so that it is unhealthy if they go on like this.
+/// `None` if no signal is available.
+pub fn fails(rule: RestartRule, signals: &Signals) -> Option<bool> {
+    let mut available = signals.values().filter(|signal| signal.is_available());
+    let first = available.next()?.failures() > 0;
+    let mut rest = available.map(|signal| signal.failures() > 0);
+    Some(match rule {
+        RestartRule::All => first && rest.all(|fails| fails),
+        RestartRule::Any | RestartRule::Never => first || rest.any(|fails| fails),
+    })
+}
+
 /// Whether the worker is certainly healthy: a signal says so, every available signal has a
 /// conclusion, and the rule by which the worker would be unhealthy cannot hold. A bad signal that
 /// becomes unavailable still counts as bad.
