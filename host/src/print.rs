@@ -43,6 +43,22 @@ pub(crate) fn text(text: &str) -> Result<(), PrintError> {
     })
 }
 
+/// Rows of equally many cells as text, a line each, with the columns aligned.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let lengths = rows.iter().map(|row| row[column].chars().count());
+        lengths.max().unwrap_or(0)
+    });
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:width$}  "))
+            .collect();
+        line.trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Prints one line to standard error. A failure is ignored, because it cannot be reported.
 pub(crate) fn error(line: impl Display) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());

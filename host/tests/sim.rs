@@ -202,3 +202,39 @@ fn a_script_without_legacy_policies_is_not_played_with_them() {
         "{errors}"
     );
 }
+
+#[test]
+fn of_a_folder_every_script_is_played_and_has_a_row() {
+    let (dir, _) = changed("ip-race", "outcome served", "outcome failed");
+    fs::create_dir(dir.path().join("more")).unwrap();
+    fs::copy(incident("stale-pointer"), dir.path().join("more/one.reeve")).unwrap();
+    fs::write(dir.path().join("broken.reeve"), "incident").unwrap();
+    fs::write(dir.path().join("notes.txt"), "no script").unwrap();
+    let Ran(code, text, errors) = sim(&dir.path().display().to_string(), &[]);
+    assert_eq!(code, Some(1), "{text}{errors}");
+    let lines: Vec<_> = text.lines().collect();
+    let cells = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
+    assert_eq!(
+        cells(0),
+        [
+            "SCRIPT", "OUTCOME", "HARMS", "VETOES", "SERVED", "LONGEST", "EXPECTED"
+        ]
+    );
+    assert_eq!(cells(1)[..4], ["more/one", "served", "0", "0"]);
+    assert_eq!(cells(2)[..4], ["script", "served", "0", "0"]);
+    assert!(lines[2].contains("NOT 1 of"), "{text}");
+    assert!(text.contains("script.reeve:"), "{text}");
+    assert!(text.contains("broken.reeve:1:"), "{text}");
+    assert!(
+        text.ends_with("2 of 3 scripts played as `standard`\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_without_a_script_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let Ran(code, _, errors) = sim(&dir.path().display().to_string(), &[]);
+    assert_ne!(code, Some(0));
+    assert!(errors.contains("files named *.reeve"), "{errors}");
+}

@@ -148,3 +148,17 @@ pub enum Outcome {
     /// Every caller was served, and the guard refused nothing.
     Served,
 }
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 3] = [Self::Failed, Self::Contained, Self::Served];
+
+    /// The word that scripts use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Contained => "contained",
+            Self::Served => "served",
+        }
+    }
+}

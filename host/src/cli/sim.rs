@@ -1,4 +1,7 @@
-//! `reeve sim`: plays an incident script with the policies that the user picks.
+//! `reeve sim`: plays an incident script, or a library of them, with the policies that the user
+//! picks.
+
+mod library;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,13 +19,14 @@ use crate::print;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SimCommand {
-    /// Play an incident script, print what happens, and check what the script expects.
+    /// Play an incident script, print what happens, and check what the script expects. Of a folder, play every script
+    /// and print a row for each.
     Run(RunArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The script; tests/incidents/README.md describes the format.
+    /// The script, or a folder with scripts; tests/incidents/README.md describes the format.
     script: PathBuf,
     /// A policy to test at one point, in place of the script's own; repeatable.
     #[arg(long = "policy", value_name = "POINT=FILE", value_parser = policy)]
@@ -43,6 +47,14 @@ pub(super) struct RunArgs {
     /// target/policies].
     #[arg(long, value_name = "DIR")]
     policies_dir: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Sets what the command line says in place of the script.
+    fn adapt(&self, script: &mut Script) {
+        script.seed = self.seed.unwrap_or(script.seed);
+        script.length = self.length.unwrap_or(script.length);
+    }
 }
 
 /// Why a script cannot be played.
@@ -70,21 +82,23 @@ pub(super) enum ScriptFileError {
 
 pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
     let SimCommand::Run(args) = command;
-    let mut script = read(&args.script)?;
     let variant = match (args.as_it_was, args.legacy) {
         (true, _) => Variant::AsItWas,
         (_, true) => Variant::LegacyUnderReeve,
         _ => Variant::Standard,
     };
+    let mut cast = Cast::new(&policies_dir(args.policies_dir.clone()))?;
+    if args.script.is_dir() {
+        return library::play(&args, variant, &mut cast);
+    }
+    let mut script = read(&args.script)?;
     if args.legacy && script.legacy.is_empty() {
         bail!(
             "{} names no `legacy` policy in its section `setting`; accepted with --legacy is a script that does",
             args.script.display()
         );
     }
-    script.seed = args.seed.unwrap_or(script.seed);
-    script.length = args.length.unwrap_or(script.length);
-    let mut cast = Cast::new(&policies_dir(args.policies_dir))?;
+    args.adapt(&mut script);
     let part = cast.part(&script, variant, &args.policies)?;
     let (timeline, run) = played(&script, variant, part, Shown::Digests);
 

@@ -90,23 +90,7 @@ fn table(workers: &[Value], now: Instant) -> String {
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(workers.iter().map(|worker| row(worker, now)));
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| {
-            let lengths = rows.iter().map(|row| row[column].chars().count());
-            lengths.max().unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    print::columns(&rows)
 }
 
 fn row(worker: &Value, now: Instant) -> [String; 9] {

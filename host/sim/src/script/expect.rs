@@ -114,11 +114,8 @@ fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
     const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `stops`, `terminations`, `vetoes`, `served`, \
                         `gave-up`, or a name such as `guard` and then `says` or `served`";
     if line.takes("outcome") {
-        return Ok(Expected::Outcome(line.one_of(&[
-            ("failed", Outcome::Failed),
-            ("contained", Outcome::Contained),
-            ("served", Outcome::Served),
-        ])?));
+        let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome));
+        return Ok(Expected::Outcome(line.one_of(&outcomes)?));
     }
     let mutations = [
         ("launches", HostMutation::Launch),
