@@ -179,6 +179,7 @@ impl AsItWas {
                 how: How::Found,
                 unfinished_before: 0,
                 launched_before: None,
+                unknown: Default::default(),
             });
             self.write_pointer(&id);
         }

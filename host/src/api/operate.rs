@@ -124,6 +124,7 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         cause,
         initiator: body.by,
         text: line("text", body.text)?,
+        unknown: Default::default(),
     })
 }
 

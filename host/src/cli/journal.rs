@@ -163,6 +163,7 @@ mod tests {
                 how: How::Found,
                 unfinished_before: 0,
                 launched_before: None,
+                unknown: Default::default(),
             },
             reason: Reason::new("orphan", "it lived on"),
         };

@@ -257,7 +257,7 @@ async fn an_unreadable_record_is_corrupt_and_names_its_worker() {
     for worker in ["chat", "draw"] {
         assert_eq!(store.commit(first(worker, "host-a")).await, Ok(written(1)));
     }
-    let newer = AttributeValue::S(r#"{"format":2}"#.to_owned());
+    let newer = AttributeValue::S(r#"{"must-understand":["leash"]}"#.to_owned());
     world.spoil("prod", "draw", "record", newer).await;
     let errors = [
         store.read("draw".into()).await.unwrap_err(),
@@ -270,7 +270,7 @@ async fn an_unreadable_record_is_corrupt_and_names_its_worker() {
             error.message.contains("worker draw in fleet prod"),
             "{error}"
         );
-        assert!(error.message.contains("`format`"), "{error}");
+        assert!(error.message.contains("`leash`"), "{error}");
     }
     assert!(store.read("chat".into()).await.is_ok());
     let at = Instant::from_ms(10);
@@ -291,6 +291,7 @@ async fn a_record_that_is_too_large_is_not_writable() {
         text: "x".repeat(400 * 1024),
         at: Instant::from_ms(1),
         count: 1,
+        unknown: Default::default(),
     });
     let error = store.commit(write).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::NotWritable, "{error}");

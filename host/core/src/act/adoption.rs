@@ -30,6 +30,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
         how,
         unfinished_before: facts.record.activity().unfinished(),
         launched_before: None,
+        unknown: Default::default(),
     });
     facts.change().former = None;
     facts.change().refusals.clear(Act::WritePointer);

@@ -126,5 +126,6 @@ pub(crate) fn intent(permit: &Permit, now: Instant) -> Intent {
         epoch: permit.epoch(),
         decision: permit.decision(),
         since: now,
+        unknown: Default::default(),
     }
 }

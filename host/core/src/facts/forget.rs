@@ -2,7 +2,7 @@
 
 use super::{KnownInstance, Refusals, RefusedEnds, WorkerFacts};
 use crate::model::id::{Epoch, HostId};
-use crate::model::store::WorkerRecord;
+use crate::model::store::{MustUnderstand, WorkerRecord};
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
@@ -17,6 +17,8 @@ impl WorkerFacts {
             former: self.adopted_last(),
             paused: self.paused.clone(),
             ledger: self.ledger.clone(),
+            must_understand: MustUnderstand::of(self.paused.is_some()),
+            unknown: self.record.unknown(),
             ..WorkerRecord::default()
         }
     }

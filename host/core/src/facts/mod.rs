@@ -356,6 +356,7 @@ impl WorkerFacts {
         let adopted = self.adopted.as_ref().map(|adopted| Former {
             id: adopted.id.clone(),
             generation: adopted.generation,
+            unknown: Default::default(),
         });
         adopted.or_else(|| self.former.clone())
     }

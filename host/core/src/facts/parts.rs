@@ -85,6 +85,7 @@ impl Failure {
             text: self.text.clone(),
             at: self.at,
             count: self.count,
+            unknown: Default::default(),
         }
     }
 

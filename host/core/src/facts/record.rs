@@ -3,7 +3,7 @@
 use crate::facts::{Failure, InFlight, LaunchAttempt, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::{DecisionId, Epoch, HostId, Version};
-use crate::model::store::{Activity, Intent, Phase, Stored, WorkerRecord};
+use crate::model::store::{Activity, Intent, MustUnderstand, Phase, Stored, Unknown, WorkerRecord};
 use crate::model::time::{Instant, Millis};
 
 /// What this host knows of a worker's record.
@@ -106,6 +106,12 @@ impl RecordView {
             .map_or(Version::default(), |stored| stored.version)
     }
 
+    /// The fields of the record in the store that this version does not know.
+    pub fn unknown(&self) -> Unknown {
+        let stored = self.stored.as_ref();
+        stored.map_or_else(Unknown::default, |stored| stored.record.unknown.clone())
+    }
+
     /// The epoch of the record in the store.
     pub fn epoch(&self) -> Epoch {
         self.stored
@@ -143,6 +149,8 @@ impl WorkerFacts {
             paused: self.paused.clone(),
             restart: self.restart.clone(),
             draining: self.draining.clone(),
+            must_understand: MustUnderstand::of(self.paused.is_some()),
+            unknown: self.record.unknown(),
         }
     }
 

@@ -308,6 +308,7 @@ fn pause(
                 since: turn.now,
                 reason,
                 by: turn.shared.us.clone(),
+                unknown: Default::default(),
             };
             (paused, CommandOutcome::Paused)
         }

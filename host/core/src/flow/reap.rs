@@ -345,6 +345,7 @@ impl Reap {
             decision,
             choice: verdict.choice,
             reason: verdict.reason,
+            unknown: Default::default(),
         };
         act::drain(facts, turn, draining);
     }

@@ -45,6 +45,7 @@ mod tests {
             since: NOW,
             reason: Some("the disk is being copied".to_owned()),
             by: HostId::from("another"),
+            unknown: Default::default(),
         });
         worker
     }

@@ -85,9 +85,13 @@ impl Scene<'_> {
     /// Compares the hash with every token, so that the time taken does not tell which one matched.
     fn which(&self, credential: &Credential, hash: SecretHash) -> Option<Shown> {
         let current = credential.token == hash;
-        let offered = credential.offered.is_some_and(|it| it.token == hash);
+        let offered = credential
+            .offered
+            .as_ref()
+            .is_some_and(|it| it.token == hash);
         let replaced = credential
             .replaced
+            .as_ref()
             .is_some_and(|it| (it.token == hash) & (self.now < it.until));
         match (current, offered, replaced) {
             (true, ..) => Some(Shown::Current),

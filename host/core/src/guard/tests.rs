@@ -86,6 +86,7 @@ pub(crate) fn adopt(worker: &mut WorkerFacts, id: &str) {
         how: How::Found,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     });
 }
 

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::health::SignalKind;
 use crate::model::id::InstanceId;
+use crate::model::store::Unknown;
 use crate::model::time::Instant;
 
 /// A request to restart the worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct RestartRequest {
     /// The cause, one word that requests of the same kind share: `secret-changed`, `probe-failed`.
     /// 1 to 64 bytes.
@@ -19,6 +20,9 @@ pub struct RestartRequest {
     pub initiator: Initiator,
     /// The reason, for people.
     pub text: Option<String>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The initiator of a restart. The rules that hold back a program do not hold back a person
@@ -56,7 +60,7 @@ impl fmt::Display for RestartRequest {
 /// The latest restart of a worker. It stays in the record when it is over, because the window
 /// counts from its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Restart {
     /// The request that began the restart.
     pub request: RestartRequest,
@@ -69,6 +73,9 @@ pub struct Restart {
     /// A request that follows when this restart is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<RestartRequest>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The stages of a restart.

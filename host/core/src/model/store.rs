@@ -15,6 +15,7 @@
 //! lease's length *as the observer measured it*.
 
 mod record;
+mod upgrade;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use record::{
     Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, Offered, Paused,
     Phase, Replaced, WorkerRecord,
 };
+pub use upgrade::{MustUnderstand, Unknown};
 
 /// A record as read from the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use reeve_core::point::reap::Choice;
 use reeve_core::ports::Store;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::store::{
-    Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, Offered, Paused,
-    Phase, Refresh, Replaced, WorkerRecord,
+    Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, MustUnderstand,
+    Offered, Paused, Phase, Refresh, Replaced, Unknown, WorkerRecord,
 };
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::SecretHash;
@@ -163,6 +163,7 @@ fn large(name: &str) -> WorkerRecord {
             text,
             at: Instant::from_ms(1),
             count: 1,
+            unknown: unknown(),
         }),
         ..WorkerRecord::default()
     }
@@ -182,10 +183,12 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             epoch: Epoch::new(u64::MAX - 3),
             decision: DecisionId::new(u64::MAX - 4),
             since: Instant::from_ms(u64::MAX - 5),
+            unknown: unknown(),
         }),
         former: Some(Former {
             id: InstanceId::from("i-former"),
             generation: Generation::new(6),
+            unknown: unknown(),
         }),
         adopted: Some(Adopted {
             id: InstanceId::from("i-0123456789abcdef0"),
@@ -194,12 +197,14 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             how,
             unfinished_before: u64::MAX - 6,
             launched_before: Some(Instant::from_ms(u64::MAX - 30)),
+            unknown: unknown(),
         }),
         last_error: Some(LastError {
             code: String::new(),
             text: "it said: \"no\", \\ and \u{0}".to_owned(),
             at: Instant::from_ms(0),
             count: u32::MAX,
+            unknown: unknown(),
         }),
         failed_starts: BTreeMap::from([(
             InstanceId::from("i-0123456789abcdef0"),
@@ -208,6 +213,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
                 since: Instant::from_ms(u64::MAX - 20),
                 given_up_until: Some(Instant::from_ms(u64::MAX - 21)),
                 fell_back: Some(Instant::from_ms(u64::MAX - 22)),
+                unknown: unknown(),
             },
         )]),
         ended_elsewhere: u32::MAX,
@@ -221,22 +227,28 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             offered: Some(Offered {
                 token: SecretHash::of_nonce("third"),
                 at: Instant::from_ms(u64::MAX - 9),
+                unknown: unknown(),
             }),
             replaced: Some(Replaced {
                 token: SecretHash::of_nonce("fourth"),
                 until: Instant::from_ms(u64::MAX - 10),
+                unknown: unknown(),
             }),
+            unknown: unknown(),
         }),
         register_error: Some(LastError {
             code: "token_live".to_owned(),
             text: "come back".to_owned(),
             at: Instant::from_ms(u64::MAX - 11),
             count: 1,
+            unknown: unknown(),
         }),
+        must_understand: MustUnderstand::of(true),
         paused: Some(Paused {
             since: Instant::from_ms(u64::MAX - 12),
             reason: Some("\"no\" \u{e9}".to_owned()),
             by: HostId::from("host 2"),
+            unknown: unknown(),
         }),
         restart: Some(Restart {
             request: request(),
@@ -244,6 +256,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             instance: Some(InstanceId::from("i-0123456789abcdef0")),
             stage: RestartStage::Provisioning,
             deferred: Some(request()),
+            unknown: unknown(),
         }),
         draining: Some(Draining {
             instance: InstanceId::from("i-0123456789abcdef0"),
@@ -251,8 +264,16 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             decision: DecisionId::new(u64::MAX - 15),
             choice: Choice::Stop,
             reason: Reason::new("idle", "no caller \u{fc}ses it"),
+            unknown: unknown(),
         }),
+        unknown: unknown(),
     }
+}
+
+/// Fields that a newer version wrote.
+fn unknown() -> Unknown {
+    let value = serde_json::json!({ "numbers": [0, u64::MAX], "none": null, "text": "\u{e9}" });
+    Unknown::from(BTreeMap::from([("of a newer reeve".to_owned(), value)]))
 }
 
 fn request() -> RestartRequest {
@@ -260,6 +281,7 @@ fn request() -> RestartRequest {
         cause: "secret-changed".to_owned(),
         initiator: Initiator::Program,
         text: Some("\"\u{fc}\"".to_owned()),
+        unknown: unknown(),
     }
 }
 

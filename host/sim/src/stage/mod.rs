@@ -211,6 +211,7 @@ impl<'h> Stage<'h> {
             cause,
             initiator,
             text: None,
+            unknown: Default::default(),
         };
         // No caller waits for the response: the timeline has the outcome from the notices.
         let command = Request::Command(Command::Restart(request));

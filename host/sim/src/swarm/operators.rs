@@ -116,6 +116,7 @@ impl Estate<'_> {
             cause: cause.to_owned(),
             initiator,
             text: None,
+            unknown: Default::default(),
         };
         self.command(worker, Command::Restart(request));
     }

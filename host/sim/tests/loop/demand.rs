@@ -175,6 +175,7 @@ fn adopted(number: usize) -> Stored {
         how: How::Launched,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     });
     stored
 }
@@ -255,6 +256,7 @@ fn nothing_is_asked_for_a_worker_that_is_paused() {
         since: alone.0.now,
         reason: None,
         by: HostId::from("host"),
+        unknown: Default::default(),
     });
     let event = Event::of(
         name(0),

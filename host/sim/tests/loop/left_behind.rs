@@ -114,6 +114,7 @@ fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) 
             epoch: record.epoch,
             decision: DecisionId::new(8),
             since: rig.now(),
+            unknown: Default::default(),
         });
     });
 }
@@ -154,6 +155,7 @@ fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
             decision: DecisionId::new(7),
             choice: Choice::Stop,
             reason: Reason::new("idle", "no caller has used it"),
+            unknown: Default::default(),
         });
     });
 
@@ -177,11 +179,13 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
                 cause: "deploy".to_owned(),
                 initiator: Initiator::Person,
                 text: None,
+                unknown: Default::default(),
             },
             started_at: ago(60),
             stage: RestartStage::Provisioning,
             instance: None,
             deferred: None,
+            unknown: Default::default(),
         });
         record.adopted.as_mut().unwrap().since = ago(30);
     });

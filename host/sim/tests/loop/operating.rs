@@ -114,6 +114,7 @@ fn overtake(store: &MemoryStore, reason: &str) {
         how: How::Found,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     });
     let write = Write {
         worker,

@@ -229,6 +229,7 @@ fn ending_a_forgotten_instance_clears_the_pointer_that_names_it() {
             record.former = Some(Former {
                 id: former.into(),
                 generation: record.generation,
+                unknown: Default::default(),
             });
         });
         rig.read_no_demand();

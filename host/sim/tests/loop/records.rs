@@ -6,7 +6,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::id::Epoch;
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
-use reeve_core::operator::Command;
+use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::response::NotYetCode;
 use reeve_core::spec::LEASE;
 use reeve_sim::world::{Asked, Boot, Fault, Trouble};
@@ -268,4 +268,25 @@ fn a_host_waits_for_its_launch_though_a_write_was_heard_as_an_error() {
     assert!(rig.told(Step::IntentRecovered).is_empty());
     assert_eq!(rig.count(MutationKind::Launch), 1);
     assert_eq!(rig.launched().len(), 1);
+}
+
+#[test]
+fn a_host_keeps_the_fields_that_a_newer_one_wrote() {
+    let mut rig = Rig::with_world(running_b(), Native::sensible());
+    rig.ask_and_run(SECOND);
+    rig.expect_served();
+    rig.crash(0);
+    rig.rewrite(|record| {
+        let mut newer = serde_json::to_value(&*record).unwrap();
+        newer["spare"] = serde_json::json!(["i-cccc"]);
+        newer["adopted"]["zone"] = "b".into();
+        *record = serde_json::from_value(newer).unwrap();
+    });
+    rig.begin(0);
+    let paused = rig.command(Command::Pause { reason: None });
+    assert_eq!(paused, Ok(CommandOutcome::Paused));
+    let written = serde_json::to_value(rig.record().record).unwrap();
+    assert_eq!(written["spare"], serde_json::json!(["i-cccc"]));
+    assert_eq!(written["adopted"]["zone"], "b");
+    assert_eq!(written["must-understand"], serde_json::json!(["paused"]));
 }

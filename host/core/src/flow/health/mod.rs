@@ -392,6 +392,7 @@ impl Health {
             cause: kind.cause().to_owned(),
             initiator: Initiator::Program,
             text: Some(told),
+            unknown: Default::default(),
         })
     }
 

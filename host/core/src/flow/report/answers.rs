@@ -116,6 +116,7 @@ fn remember(facts: &mut Facts, turn: &mut Turn<'_>, refusal: &Refusal) {
         text: refusal.detail.clone(),
         at: turn.now,
         count,
+        unknown: Default::default(),
     };
     act::note_register_error(facts, error);
     // The count is written at each power of two: a box that tries for days costs a handful of

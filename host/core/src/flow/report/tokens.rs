@@ -24,7 +24,7 @@ pub(super) fn shown_now(facts: &mut Facts, turn: &mut Turn<'_>, shown: Shown) {
     if shown != Shown::Offered || !record::may_write_soon(facts, turn) {
         return;
     }
-    let offered = facts.credential.as_ref().and_then(|it| it.offered);
+    let offered = facts.credential.as_ref().and_then(|it| it.offered.clone());
     let Some(offered) = offered else {
         return;
     };
@@ -34,6 +34,7 @@ pub(super) fn shown_now(facts: &mut Facts, turn: &mut Turn<'_>, shown: Shown) {
         credential.replaced = Some(Replaced {
             token: credential.token,
             until,
+            unknown: Default::default(),
         });
         credential.token = offered.token;
         credential.minted_at = offered.at;
@@ -130,6 +131,7 @@ impl Reports {
         // A successor on its way gets one heartbeat interval to arrive before another replaces it.
         let on_its_way = credential
             .offered
+            .as_ref()
             .is_some_and(|offered| turn.now.since(offered.at) < boxes.heartbeat);
         if !is_heartbeat || !is_old || on_its_way || !may_write {
             return None;
@@ -138,6 +140,7 @@ impl Reports {
         let offered = Offered {
             token: token.hash(credential.generation, &credential.instance),
             at: turn.now,
+            unknown: Default::default(),
         };
         Some((token, offered))
     }
@@ -187,6 +190,7 @@ impl Reports {
             minted_at: turn.now,
             offered: None,
             replaced: None,
+            unknown: Default::default(),
         };
         pending.waits_for = WaitsFor::Write {
             token,
@@ -212,5 +216,9 @@ impl Reports {
 /// Whether the token is the one in force or the one offered.
 fn is_of(credential: &Credential, token: &Token) -> bool {
     let hash = token.hash(credential.generation, &credential.instance);
-    credential.token == hash || credential.offered.is_some_and(|it| it.token == hash)
+    credential.token == hash
+        || credential
+            .offered
+            .as_ref()
+            .is_some_and(|it| it.token == hash)
 }

@@ -145,6 +145,7 @@ impl Restarts {
             },
             instance,
             deferred: None,
+            unknown: Default::default(),
         };
         act::begin_restart(facts, turn, restart);
         turn.tell(Happened::RestartBegun);

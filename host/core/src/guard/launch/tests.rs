@@ -153,6 +153,7 @@ fn an_instance_that_is_being_started_is_not_superseded() {
     worker.former = Some(Former {
         id: "i-last".into(),
         generation: Generation::new(5),
+        unknown: Default::default(),
     });
     let old = InstanceId::from("i-old");
     assert!(worker.is_superseded(&old));
@@ -164,6 +165,7 @@ fn an_instance_that_is_being_started_is_not_superseded() {
         epoch: permit.epoch(),
         decision: permit.decision(),
         since: NOW,
+        unknown: Default::default(),
     });
     assert_eq!(worker.generation_of(&old), Generation::new(6));
     assert!(!worker.is_superseded(&old));

@@ -113,6 +113,7 @@ fn orphaned_since(first: Instant, read: &str) -> WorkerFacts {
         how: How::Launched,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     };
     worker.adopted = Some(adopted.clone());
     worker.record.stored.as_mut().unwrap().record.adopted = Some(adopted);
@@ -219,6 +220,7 @@ fn a_newer_instance_is_an_orphan_once_its_launch_is_over() {
         epoch: launch.epoch(),
         decision: launch.decision(),
         since: NOW,
+        unknown: Default::default(),
     };
     let mut worker = orphaned(OLD);
     for (intent, rule) in [

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::upgrade::{MustUnderstand, Unknown};
 use crate::model::budget::Ledger;
 use crate::model::cloud::Mutation;
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId};
@@ -15,7 +16,7 @@ use crate::model::token::SecretHash;
 
 /// The half of a worker's record that changes by compare-and-set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct WorkerRecord {
     /// The fencing token; each lease that is taken gets the next one. Only rises (G6).
     pub epoch: Epoch,
@@ -57,9 +58,10 @@ pub struct WorkerRecord {
     /// The last register that was refused; cleared by a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_error: Option<LastError>,
-    /// An operator's pause; `None` if there is none. `None` is left out of the JSON, so that a host
-    /// without support for pauses reads every other record, and refuses this one instead of acting
-    /// for the worker.
+    /// The set fields that a host must understand before it acts for the worker.
+    #[serde(default, skip_serializing_if = "MustUnderstand::is_empty")]
+    pub must_understand: MustUnderstand,
+    /// An operator's pause; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
     /// The latest restart; `None` if there was none since the state was cleared.
@@ -69,6 +71,9 @@ pub struct WorkerRecord {
     /// cancels the drain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draining: Option<Draining>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[expect(
@@ -82,7 +87,7 @@ fn is_zero(count: &u32) -> bool {
 /// An operator's pause: the host changes nothing in the cloud for the worker until an operator
 /// resumes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Paused {
     /// Since when, by the clock of the host that accepted the command. For people; no rule reads
     /// it.
@@ -91,6 +96,9 @@ pub struct Paused {
     pub reason: Option<String>,
     /// The host that accepted the command.
     pub by: HostId,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The phases of a worker's life. Activity counts in [`Phase::Running`] only.
@@ -124,7 +132,7 @@ impl Phase {
 
 /// A permitted mutation, with everything that a replay needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Intent {
     /// The mutation; a launch includes its token.
     pub mutation: Mutation,
@@ -137,11 +145,14 @@ pub struct Intent {
     /// When the intent was first committed, by the clock of that host. Only that host and people
     /// use the time.
     pub since: Instant,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// An adopted instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Adopted {
     /// The instance.
     pub id: InstanceId,
@@ -160,16 +171,22 @@ pub struct Adopted {
     /// before the start. A reading with another time shows the life that the start began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_before: Option<Instant>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// An instance that was adopted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Former {
     /// The instance.
     pub id: InstanceId,
     /// The generation of the instance.
     pub generation: Generation,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// How an instance became the adopted one.
@@ -186,7 +203,7 @@ pub enum How {
 
 /// The last failure of a worker: what, when, how often (docs/incidents.md#double-provision).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct LastError {
     /// A stable code, or the provider's own.
     pub code: String,
@@ -196,13 +213,16 @@ pub struct LastError {
     pub at: Instant,
     /// The number of failures in a row.
     pub count: u32,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Starts of one stopped instance that failed in a row. A start fails if the provider refuses it
 /// for the instance's own reasons, or if the instance falls back to `stopped` or never gets an
 /// address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct FailedStarts {
     /// The number of failures in a row.
     pub count: u32,
@@ -215,11 +235,14 @@ pub struct FailedStarts {
     /// none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fell_back: Option<Instant>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A drain: the adopted instance is not handed out, and is ended after a while unless it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Draining {
     /// The instance.
     pub instance: InstanceId,
@@ -231,12 +254,15 @@ pub struct Draining {
     pub choice: Choice,
     /// The reason that the policy gave.
     pub reason: Reason,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The credential of a box: hashes of its tokens. At any time one token is in force. Its successor
 /// may have been handed out, and its predecessor is accepted for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Credential {
     /// The instance that registered.
     pub instance: InstanceId,
@@ -256,26 +282,35 @@ pub struct Credential {
     /// The predecessor, while requests with it may be on their way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A token that a box was given and has not used yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Offered {
     /// The token's hash.
     pub token: SecretHash,
     /// When the token was minted.
     pub at: Instant,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A token whose successor is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Replaced {
     /// The token's hash.
     pub token: SecretHash,
     /// Until when the token is accepted.
     pub until: Instant,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[cfg(test)]
@@ -290,24 +325,23 @@ mod tests {
         assert_eq!(serde_json::to_string(&record).unwrap(), before);
     }
 
+    /// A record of a newer version: fields that this one does not know, at the top and in a part.
+    const NEWER: &str = r#"{"epoch":3,"lease":"host","generation":2,"phase":"running","intent":null,"adopted":{"id":"i-a","generation":2,"since":7,"how":"launched","unfinished-before":0,"zone":"b"},"last-error":null,"spare":{"of":[1,null]}}"#;
+
     #[test]
-    fn a_host_without_pauses_refuses_a_record_with_a_pause() {
-        let paused = Paused {
-            since: Instant::from_ms(7),
-            reason: None,
-            by: HostId::from("host"),
-        };
-        let record = WorkerRecord {
-            paused: Some(paused),
-            ..WorkerRecord::default()
-        };
-        let text = serde_json::to_string(&record).unwrap();
-        assert!(
-            text.ends_with(r#""paused":{"since":7,"reason":null,"by":"host"}}"#),
-            "{text}"
-        );
-        assert_eq!(serde_json::from_str::<WorkerRecord>(&text).unwrap(), record);
-        let unknown = text.replace("paused", "a-field-of-a-newer-reeve");
-        assert!(serde_json::from_str::<WorkerRecord>(&unknown).is_err());
+    fn fields_of_a_newer_version_are_kept_in_their_place() {
+        let record: WorkerRecord = serde_json::from_str(NEWER).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), NEWER);
+    }
+
+    #[test]
+    fn a_field_that_must_be_understood_is_understood_or_the_record_is_refused() {
+        let with = |names: &str| NEWER.replacen('{', &format!("{{\"must-understand\":{names},"), 1);
+        let read = |text: &str| serde_json::from_str::<WorkerRecord>(text);
+        assert!(read(&with(r#"["paused"]"#)).is_ok());
+        let error = read(&with(r#"["paused","frozen"]"#)).unwrap_err();
+        let text =
+            "`frozen` must be understood, and this version of reeve does not know it; update reeve";
+        assert!(error.to_string().contains(text), "{error}");
     }
 }

@@ -85,6 +85,7 @@ impl Boxes {
             let hash = token.hash(credential.generation, &credential.instance);
             let offered = credential
                 .offered
+                .as_ref()
                 .is_some_and(|offered| offered.token == hash);
             credential.token == hash || offered
         };

@@ -40,6 +40,7 @@ fn an_orphan_that_another_host_adopted_is_kept_and_its_predecessor_ends() {
         how: record.adopted.unwrap().how,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     });
     let write = Write {
         worker: incidents::worker(),

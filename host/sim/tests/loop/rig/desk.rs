@@ -214,6 +214,7 @@ pub(crate) fn with_adopted(id: &str, version: u64) -> Stored {
         how: How::Launched,
         unfinished_before: 0,
         launched_before: None,
+        unknown: Default::default(),
     };
     Stored {
         version: Version::new(version),

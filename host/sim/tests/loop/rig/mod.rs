@@ -152,6 +152,7 @@ pub(crate) fn by_person() -> Command {
         cause: "operator".to_owned(),
         initiator: Initiator::Person,
         text: Some("it hangs".to_owned()),
+        unknown: Default::default(),
     })
 }
 
@@ -161,6 +162,7 @@ pub(crate) fn by_program(cause: &str) -> Command {
         cause: cause.to_owned(),
         initiator: Initiator::Program,
         text: None,
+        unknown: Default::default(),
     })
 }
 

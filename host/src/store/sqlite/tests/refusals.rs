@@ -15,8 +15,8 @@ async fn an_unreadable_record_is_an_error_that_names_its_worker() {
     let cases = [
         ("record = '{\"epoch\":'", "its JSON"),
         (
-            "record = replace(record, 'lease', 'leash')",
-            "unknown field `leash`",
+            "record = replace(record, '\"epoch\"', '\"must-understand\":[\"leash\"],\"epoch\"')",
+            "`leash` must be understood",
         ),
         ("record = '\u{fffd}'", "its JSON"),
         ("phase = 'absent'", "the column says phase \"absent\""),
