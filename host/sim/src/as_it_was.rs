@@ -252,8 +252,8 @@ impl AsItWas {
             region: self.pool.region.clone(),
             name: self.worker.pointer.clone(),
         };
-        if let Ok(Reading::Pointer(named)) = self.world.query(&pointer) {
-            facts.observe_pointer(named);
+        if let Ok(Reading::Pointer(reading)) = self.world.query(&pointer) {
+            facts.observe_pointer(reading);
         }
         let scan = Query::Scan {
             region: self.pool.region.clone(),

@@ -169,9 +169,10 @@ pub(crate) fn on_refreshed(
 pub(crate) fn note_unasked(facts: &mut Facts, happened: &Happened) {
     if let Happened::Queried {
         query: Query::Pointer { .. },
-        ..
+        asked_at,
+        result: Err(error),
     } = happened
     {
-        facts.change().observe_pointer(None);
+        facts.observe_pointer(*asked_at, Err(error));
     }
 }

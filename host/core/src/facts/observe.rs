@@ -3,6 +3,7 @@
 
 use super::instance::{may_precede_start, start_settles, visible};
 use super::{Facts, KnownInstance, RefusedEnds, WorkerFacts};
+use crate::model::cloud::{CloudError, PointerReading};
 use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
@@ -33,9 +34,16 @@ impl Facts {
         self.change().observe_scan(found, asked_at)
     }
 
-    /// Takes in a reading of the pointer; `None` if the pointer could not be read.
-    pub(crate) fn observe_pointer(&mut self, named: Option<Option<InstanceId>>) {
-        self.change().pointer = named;
+    /// Takes in a reading of the pointer, asked for at `asked_at`, or the failure to read it.
+    pub(crate) fn observe_pointer(
+        &mut self,
+        asked_at: Instant,
+        result: Result<PointerReading, &CloudError>,
+    ) {
+        match result {
+            Ok(reading) => self.change().observe_pointer(reading),
+            Err(error) => self.change().miss_pointer(asked_at, error),
+        }
     }
 
     /// Takes in the demand that another program reported; `None` if that program could not read it.
@@ -119,11 +127,6 @@ impl WorkerFacts {
         if let Some(known) = known.filter(|it| it.instance.state.is_down() && !it.has_ended()) {
             known.instance.state = InstanceState::Unknown;
         }
-    }
-
-    /// Takes in a reading of the pointer.
-    pub fn observe_pointer(&mut self, named: Option<InstanceId>) {
-        self.pointer = Some(named);
     }
 
     /// Raises the generation to the highest one on tags, so that a later launch never reuses a

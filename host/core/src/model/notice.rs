@@ -53,6 +53,8 @@ pub enum Step {
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
+    /// The pointer cannot be read for so long that the worker is brought up without it.
+    PointerUnread,
     /// The cloud has accepted the stop or termination of an instance; the text says why.
     InstanceEnding,
     /// The cloud refuses to end an instance; the instance stays in service.
@@ -142,6 +144,7 @@ impl Step {
             Self::ResolveTurnedAway => "resolve_turned_away",
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
+            Self::PointerUnread => "pointer_unread",
             Self::InstanceEnding => "instance_ending",
             Self::EndRefused => "end_refused",
             Self::OrphanSeen => "orphan_seen",
@@ -200,6 +203,7 @@ impl Step {
             | Self::AddressPending
             | Self::LaunchUnanswered
             | Self::PointerWriteFailed
+            | Self::PointerUnread
             | Self::InstanceEnding
             | Self::OrphanSeen
             | Self::InstanceForeign

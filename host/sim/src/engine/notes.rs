@@ -93,6 +93,7 @@ impl Notes {
             Step::InstanceAdoptedByTag
                 | Step::InstanceAdoptedByPointer
                 | Step::PointerWritten
+                | Step::PointerUnread
                 | Step::InstanceUnusable
                 | Step::LaunchTimedOut
                 | Step::AddressTimedOut

@@ -223,6 +223,7 @@ impl Resolve {
             return self.turned_away(facts, turn, not_yet);
         }
         let input = facts.resolve_input(turn.now, pass.adoption, self.memo.clone());
+        self.tell_unread_pointer(facts, turn);
         let decision = turn.decide(facts, Input::Resolve(input));
         self.set_step(PassStep::Resolve(decision));
     }

@@ -64,6 +64,30 @@ impl Resolve {
         }
     }
 
+    /// Tells once per row of failed readings that the worker is brought up without the pointer.
+    pub(super) fn tell_unread_pointer(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        let Some(row) = facts.goes_without_pointer(turn.now) else {
+            return;
+        };
+        if self.unread_told == Some(row.since) || facts.adopted_is_live(turn.now) {
+            return;
+        }
+        self.unread_told = Some(row.since);
+        let name = &facts.spec.pointer;
+        let text = format!(
+            "{name} cannot be read for {}: {}; the worker is brought up without it if its record and a scan by tag \
+             show no live instance",
+            turn.now.since(row.since),
+            row.error
+        );
+        turn.notice(
+            facts,
+            Step::PointerUnread,
+            text,
+            &[("pointer", name.as_str())],
+        );
+    }
+
     pub(super) fn instance_read(
         &mut self,
         facts: &mut Facts,
@@ -104,6 +128,10 @@ impl Resolve {
         let text = state.as_str();
         let trouble = if state.is_live() {
             format!("{id}, which the pointer names, is {text} and cannot be adopted now")
+        } else if facts.is_long_gone(id) {
+            format!(
+                "the worker's instance {id} is {text}, and has ended: its id is too old to be shown late"
+            )
         } else {
             format!("the worker's instance {id} is {text}")
         };

@@ -33,6 +33,8 @@ pub(in crate::flow) struct Resolve {
     pub(super) wanted_until: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
+    /// The begin of the row of failed readings of the pointer that was told last.
+    pub(super) unread_told: Option<Instant>,
     pub(super) heard: VecDeque<Heard>,
     pub(super) proposed: Option<Wanted>,
 }
