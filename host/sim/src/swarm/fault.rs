@@ -30,6 +30,8 @@ pub enum Fault {
     Throttled,
     /// The region's API does not answer for a while.
     CloudDown,
+    /// No pointer can be read for a while, or to the end of the world.
+    PointersDown,
 
     // Mutations.
     /// There is no capacity for a launch.
@@ -76,6 +78,8 @@ pub enum Fault {
     StoppedElsewhere,
     /// Another system writes a worker's pointer.
     PointerElsewhere,
+    /// A worker's pointer was written long before the world begins, and its instance has ended.
+    LongDeadPointer,
 
     // The store.
     /// A call fails and changes nothing.
@@ -174,6 +178,7 @@ impl Fault {
         Self::NoisyNeighbour,
         Self::Throttled,
         Self::CloudDown,
+        Self::PointersDown,
         Self::NoCapacityForLaunch,
         Self::NoCapacityForStart,
         Self::RequestLost,
@@ -195,6 +200,7 @@ impl Fault {
         Self::LaunchedElsewhere,
         Self::StoppedElsewhere,
         Self::PointerElsewhere,
+        Self::LongDeadPointer,
         Self::StoreFails,
         Self::StoreReplyLost,
         Self::SlowStore,
@@ -226,7 +232,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 60;
+    pub const COUNT: usize = 62;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -253,6 +259,7 @@ impl Fault {
             Self::NoisyNeighbour => EverySecs(400),
             Self::Throttled => Follows,
             Self::CloudDown => EverySecs(1_200),
+            Self::PointersDown => EverySecs(1_500),
             Self::NoCapacityForLaunch => PerMillion(250_000),
             Self::NoCapacityForStart => PerMillion(400_000),
             Self::RequestLost | Self::ReplyLost => PerMillion(120_000),
@@ -271,6 +278,7 @@ impl Fault {
             Self::LaunchedElsewhere => EverySecs(1_100),
             Self::StoppedElsewhere => EverySecs(1_300),
             Self::PointerElsewhere => EverySecs(900),
+            Self::LongDeadPointer => PerMillion(500_000),
             Self::StoreFails => PerMillion(30_000),
             Self::StoreReplyLost => PerMillion(60_000),
             Self::SlowStore => PerMillion(30_000),
@@ -316,6 +324,7 @@ impl Fault {
             Self::NoisyNeighbour => "noisy-neighbour",
             Self::Throttled => "throttled",
             Self::CloudDown => "cloud-down",
+            Self::PointersDown => "pointers-down",
             Self::NoCapacityForLaunch => "no-capacity-for-launch",
             Self::NoCapacityForStart => "no-capacity-for-start",
             Self::RequestLost => "request-lost",
@@ -337,6 +346,7 @@ impl Fault {
             Self::LaunchedElsewhere => "launched-elsewhere",
             Self::StoppedElsewhere => "stopped-elsewhere",
             Self::PointerElsewhere => "pointer-elsewhere",
+            Self::LongDeadPointer => "long-dead-pointer",
             Self::StoreFails => "store-fails",
             Self::StoreReplyLost => "store-reply-lost",
             Self::SlowStore => "slow-store",

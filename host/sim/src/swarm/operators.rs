@@ -8,6 +8,7 @@ use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
 use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
 use super::due::Due;
@@ -30,6 +31,14 @@ impl Estate<'_> {
             Fault::CloudDown => {
                 let length = self.chance.millis(Stream::Detail, 5_000, 180_000);
                 self.clouds.take_down(self.now + length);
+            }
+            Fault::PointersDown => {
+                // A role without the permission refuses every reading for good.
+                let until = match self.chance.percent(Stream::Detail, 40) {
+                    true => Instant::from_ms(u64::MAX),
+                    false => self.now + self.chance.millis(Stream::Detail, 10_000, 1_200_000),
+                };
+                self.clouds.take_pointers_down(until);
             }
             Fault::StoreDown => {
                 let length = self.chance.millis(Stream::Detail, 2_000, 120_000);
@@ -269,6 +278,19 @@ impl Estate<'_> {
                 self.clouds.world.protect(&id, end, false);
             }
             self.clouds.world.set_status_checks(&id, None);
+        }
+    }
+
+    /// Lets the pointers of some workers name instances that ended long before the world begins.
+    pub(super) fn place_long_dead_pointers(&mut self) {
+        let workers = self.spec.workers.values();
+        let pointers: Vec<_> = workers.map(|worker| worker.pointer.clone()).collect();
+        for pointer in pointers {
+            if self.chance.happens(Fault::LongDeadPointer) {
+                let ago = Millis::from_secs(90 * 24 * 3_600);
+                let world = &mut self.clouds.world;
+                world.place_pointer_of(&pointer, "i-long-dead", ago);
+            }
         }
     }
 

@@ -433,8 +433,17 @@ impl Checks {
     }
 
     /// Checks that workers recovered in time, and that no instance and no request is overdue.
-    pub(super) fn look(&mut self, at: Instant, world: &World, shelf: &Shelf, spec: &FleetSpec) {
-        let findings = self.recovery.look(at, world, shelf, spec);
+    pub(super) fn look(
+        &mut self,
+        at: Instant,
+        world: &World,
+        shelf: &Shelf,
+        spec: &FleetSpec,
+        pointers_are_down: bool,
+    ) {
+        let findings = self
+            .recovery
+            .look(at, world, shelf, spec, pointers_are_down);
         for (worker, finding) in findings {
             self.settle(at, &worker, finding);
         }
