@@ -164,15 +164,20 @@ pub(crate) fn on_refreshed(
     outcome
 }
 
-/// Notes that a query was not sent, because the provider limits the rate: what the pointer says is
-/// not known any more.
+/// Notes that a query was not sent, because the provider limits the rate: it counts as a failed
+/// one.
 pub(crate) fn note_unasked(facts: &mut Facts, happened: &Happened) {
-    if let Happened::Queried {
-        query: Query::Pointer { .. },
+    let Happened::Queried {
+        query,
         asked_at,
         result: Err(error),
     } = happened
-    {
-        facts.observe_pointer(*asked_at, Err(error));
+    else {
+        return;
+    };
+    match query {
+        Query::Pointer { .. } => facts.observe_pointer(*asked_at, Err(error)),
+        Query::Instance { id, .. } => facts.miss_instance(id, *asked_at),
+        Query::Scan { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
     }
 }

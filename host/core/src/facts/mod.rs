@@ -8,6 +8,7 @@ mod forget;
 pub mod inputs;
 mod instance;
 mod life;
+mod look_up;
 pub mod observe;
 mod orphans;
 mod overdue;

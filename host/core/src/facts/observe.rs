@@ -24,9 +24,14 @@ pub struct Changes {
 }
 
 impl Facts {
-    /// Takes in one reading of one instance, asked for at `asked_at`.
+    /// Takes in the reading of one instance by its id, asked for at `asked_at`.
     pub(crate) fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         self.change().observe_instance(reading, asked_at)
+    }
+
+    /// Takes in that an instance could not be read by its id.
+    pub(crate) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant) {
+        self.change().miss_instance(id, asked_at);
     }
 
     /// Takes in a complete tag scan, asked for at `asked_at`.
@@ -64,8 +69,17 @@ impl Facts {
 }
 
 impl WorkerFacts {
-    /// Takes in one reading of one instance, asked for at `asked_at`.
+    /// Takes in the reading of one instance by its id, asked for at `asked_at`. The provider's answer
+    /// to a launch is one too.
     pub fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
+        let (id, state) = (reading.id.clone(), reading.state);
+        let changes = self.observe_one(reading, asked_at);
+        self.note_look_up(&id, state, asked_at);
+        changes
+    }
+
+    /// Takes in one reading of one instance, by its id or in a scan.
+    fn observe_one(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         let mut changes = Changes::default();
         let id = reading.id.clone();
         let known = self.instances.get(&id);
@@ -100,7 +114,7 @@ impl WorkerFacts {
         let present: Vec<InstanceId> = found.iter().map(|reading| reading.id.clone()).collect();
         let mut changes = Changes::default();
         for reading in found {
-            let more = self.observe_instance(reading, asked_at);
+            let more = self.observe_one(reading, asked_at);
             changes.lost.extend(more.lost);
         }
         let adopted = self.adopted.as_ref().map(|adopted| adopted.id.clone());
@@ -176,6 +190,7 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
     if visible(is).is_some() && was_shown.is_some_and(|was| was.is_live() != is.is_live()) {
         // A life begins or ends. What refused an end may have gone with the life before.
         known.refused_ends = RefusedEnds::default();
+        known.looked_up = false;
     }
     if is.is_live() && !was.is_live() {
         known.ended_by_host = false;

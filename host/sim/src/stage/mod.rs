@@ -298,6 +298,7 @@ impl<'h> Stage<'h> {
                     at: self.now,
                     took: self.now.since(pending.since),
                 });
+                self.judge_hand_out(&route.instance);
                 self.host.world_mut().invoke(&route.instance);
                 self.deliver(&route.instance);
             }

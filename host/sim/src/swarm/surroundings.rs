@@ -263,11 +263,11 @@ impl Surroundings for Estate<'_> {
             Event::Worker {
                 worker,
                 what: WorkerEvent::Queried { result, .. },
-            } => self.checks.read(by, Some(worker), result),
+            } => self.checks.read(self.now, by, Some(worker), result),
             Event::Pool {
                 what: PoolEvent::Queried { result, .. },
                 ..
-            } => self.checks.read(by, None, result),
+            } => self.checks.read(self.now, by, None, result),
             _ => {}
         }
     }

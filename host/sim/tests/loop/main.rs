@@ -17,6 +17,7 @@ mod demand;
 mod fargate;
 mod health;
 mod left_behind;
+mod looked_up;
 mod lost_launch;
 mod operating;
 mod orphans;

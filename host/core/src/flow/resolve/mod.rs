@@ -163,7 +163,7 @@ impl Resolve {
             }
             Heard::LookForAddress => return self.look_for_address(facts, turn),
             Heard::PointerRead(error) => self.pointer_read(facts, turn, error),
-            Heard::InstanceRead(id, error) => self.instance_read(facts, turn, &id, error),
+            Heard::InstanceRead(id, error) => return self.instance_read(facts, turn, &id, error),
             Heard::Scanned(error) => self.scanned(facts, turn, error),
             Heard::Decided(decision, made) => return self.decided(facts, turn, decision, *made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),

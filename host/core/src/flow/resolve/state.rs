@@ -126,7 +126,7 @@ impl Resolve {
         let mut reads = Vec::new();
         if let Some(pass) = &self.pass {
             reads.clone_from(&pass.instances_read);
-            if let PassStep::Instance(id) = &pass.step {
+            if let PassStep::Instance(id) | PassStep::Taken(_, id) = &pass.step {
                 reads.push(id.clone());
             }
         }
@@ -155,7 +155,9 @@ impl Resolve {
             PassStep::RecordRead => Wait::answered("the reading of the record"),
             PassStep::RecordWritten => Wait::answered("the write of the record"),
             PassStep::Pointer => Wait::answered("the reading of the pointer"),
-            PassStep::Instance(_) => Wait::answered("the reading of the instance"),
+            PassStep::Instance(_) | PassStep::Taken(..) => {
+                Wait::answered("the reading of the instance")
+            }
             PassStep::Scan => Wait::answered("the tag scan"),
             PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
             PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),

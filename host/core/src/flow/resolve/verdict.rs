@@ -39,6 +39,9 @@ impl Resolve {
                 let detail = "the worker's instance is being ended";
                 self.come_back(facts, turn, decision, NotYetCode::Stopping, detail)
             }
+            Action::Serve(target) if facts.awaits_look_up(&target.id, turn.now) => {
+                self.serve_waits(facts, turn, decision, &target)
+            }
             Action::Serve(target) => {
                 let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
                 serve(facts, turn, decision, digest, &target, valid_for).unwrap_or_else(|veto| {
@@ -75,6 +78,26 @@ impl Resolve {
                 Next::Waits
             }
         }
+    }
+
+    /// Has the callers come back, because the pass could not read the instance by its id before its
+    /// first hand-out.
+    fn serve_waits(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        target: &Target,
+    ) -> Next {
+        let trouble = self.trouble();
+        let code = trouble.map_or(NotYetCode::Waiting, not_yet::trouble_code);
+        let detail = format!(
+            "only scans have shown {}, and its reading by id failed{}; it is handed out after a reading by id, or \
+             when these have failed for a while and a new scan shows it",
+            target.id,
+            trouble.map_or_else(String::new, |error| format!(" ({error})"))
+        );
+        self.come_back(facts, turn, decision, code, &detail)
     }
 
     /// Applies the safe default after a failure of `resolve`.
