@@ -386,7 +386,7 @@ impl Host for AsItWas {
                 self.responses.push((request, Response::Statement(receipt)));
             }
             Request::Command(Command::Restart(request)) => self.restart(&request),
-            Request::Command(_) => {}
+            Request::Command(_) | Request::Unreachable { .. } => {}
         }
     }
 

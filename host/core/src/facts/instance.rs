@@ -33,6 +33,9 @@ pub struct KnownInstance {
     /// When the first of the failed readings by id was asked for; `None` if the last one succeeded,
     /// or there was none.
     pub look_ups_fail_since: Option<Instant>,
+    /// When the host last believed a caller that does not reach the instance. Earlier readings by id
+    /// say nothing about it. `None` if it never did.
+    pub doubted_at: Option<Instant>,
     /// When the provider accepted a start of the instance. Readings may say `stopped` or `stopping`
     /// for a while after that.
     pub start_accepted: Option<Instant>,
@@ -59,6 +62,7 @@ impl KnownInstance {
             handed_out: None,
             looked_up: false,
             look_ups_fail_since: None,
+            doubted_at: None,
             start_accepted: None,
             ended_by_host: false,
             refused_ends: RefusedEnds::default(),

@@ -24,7 +24,19 @@ impl WorkerFacts {
             return;
         };
         known.look_ups_fail_since = None;
-        known.looked_up |= state.is_live() && known.read_at == Some(asked_at);
+        let is_after_doubt = known.doubted_at.is_none_or(|at| asked_at >= at);
+        let is_newest = known.read_at == Some(asked_at);
+        known.looked_up |= state.is_live() && is_newest && is_after_doubt;
+    }
+
+    /// Notes that a caller does not reach the instance: it is read by its id again before it is
+    /// handed out. A row of failed readings goes on, so that callers who report it again and again
+    /// keep no instance out of service that scans show.
+    pub(crate) fn doubt(&mut self, id: &InstanceId, now: Instant) {
+        if let Some(known) = self.instances.get_mut(id) {
+            known.doubted_at = Some(now);
+            known.looked_up = false;
+        }
     }
 
     /// Notes that a reading by id failed.
@@ -115,6 +127,18 @@ mod tests {
         // Asked for before the stop was seen, and answered late.
         worker.observe_instance(instance(ONE, InstanceState::Running), at(59));
         assert!(!worker.is_confirmed(&one(), at(120)));
+    }
+
+    #[test]
+    fn a_doubted_instance_is_confirmed_by_a_reading_asked_for_since() {
+        let mut worker = worker();
+        worker.observe_instance(instance(ONE, InstanceState::Running), NOW);
+        worker.doubt(&one(), at(5));
+        assert!(!worker.is_confirmed(&one(), at(5)));
+        worker.observe_instance(instance(ONE, InstanceState::Running), at(4));
+        assert!(!worker.is_confirmed(&one(), at(5)), "asked before");
+        worker.observe_instance(instance(ONE, InstanceState::Running), at(5));
+        assert!(worker.is_confirmed(&one(), at(6)));
     }
 
     #[test]

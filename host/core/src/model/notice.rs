@@ -49,6 +49,8 @@ pub enum Step {
     ResolveServed,
     /// The caller got no address.
     ResolveTurnedAway,
+    /// A caller says that the address does not answer; the instance is looked at.
+    AddressDoubted,
     /// The pointer was rewritten.
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
@@ -142,6 +144,7 @@ impl Step {
             Self::LaunchUnanswered => "launch_unanswered",
             Self::ResolveServed => "resolve_served",
             Self::ResolveTurnedAway => "resolve_turned_away",
+            Self::AddressDoubted => "address_doubted",
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
             Self::PointerUnread => "pointer_unread",
@@ -189,6 +192,7 @@ impl Step {
             | Self::InstanceLaunched
             | Self::ResolveServed
             | Self::ResolveTurnedAway
+            | Self::AddressDoubted
             | Self::PointerWritten
             | Self::RecordLost
             | Self::BoxRegistered

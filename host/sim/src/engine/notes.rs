@@ -94,6 +94,7 @@ impl Notes {
                 | Step::InstanceAdoptedByPointer
                 | Step::PointerWritten
                 | Step::PointerUnread
+                | Step::AddressDoubted
                 | Step::InstanceUnusable
                 | Step::LaunchTimedOut
                 | Step::AddressTimedOut

@@ -50,11 +50,13 @@ impl Stage<'_> {
         let down_for = instance
             .and_then(|it| it.down_since)
             .map(|at| self.now.since(at));
-        let could_be_known = match (instance, is_first) {
-            (None, _) => true,
-            (Some(_), true) => down_for.is_some_and(|down_for| down_for >= READING),
-            (Some(_), false) => down_for.is_some_and(|down_for| down_for >= REPEATED + READING),
+        let doubted_at = self.doubted.get(id).copied();
+        let is_doubted = doubted_at.is_some_and(|at| self.now.since(at) >= READING);
+        let most = match is_first || is_doubted {
+            true => READING,
+            false => REPEATED + READING,
         };
+        let could_be_known = instance.is_none() || down_for.is_some_and(|it| it >= most);
         if could_be_known {
             let instance = id.clone();
             let harm = Harm::DeadAddress { instance, down_for };

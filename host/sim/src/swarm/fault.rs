@@ -130,6 +130,8 @@ pub enum Fault {
     Burst,
     /// A caller leaves before its response.
     CallerGone,
+    /// Callers say that the address of a worker does not answer, rightly or not.
+    AddressDoubted,
     /// A program asks for a restart.
     ProgramRestarts,
     /// A person asks for a restart, or clears the worker's state, while a change is under way.
@@ -221,6 +223,7 @@ impl Fault {
         Self::BoxReplyLost,
         Self::Burst,
         Self::CallerGone,
+        Self::AddressDoubted,
         Self::ProgramRestarts,
         Self::PersonRestarts,
         Self::OperatorPauses,
@@ -232,7 +235,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 62;
+    pub const COUNT: usize = 63;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -299,6 +302,7 @@ impl Fault {
             Self::BoxReplyLost => PerMillion(80_000),
             Self::Burst => EverySecs(600),
             Self::CallerGone => PerMillion(100_000),
+            Self::AddressDoubted => EverySecs(60),
             Self::ProgramRestarts => EverySecs(400),
             Self::PersonRestarts => PerMillion(60_000),
             Self::OperatorPauses => EverySecs(1_500),
@@ -367,6 +371,7 @@ impl Fault {
             Self::BoxReplyLost => "box-reply-lost",
             Self::Burst => "burst",
             Self::CallerGone => "caller-gone",
+            Self::AddressDoubted => "address-doubted",
             Self::ProgramRestarts => "program-restarts",
             Self::PersonRestarts => "person-restarts",
             Self::OperatorPauses => "operator-pauses",

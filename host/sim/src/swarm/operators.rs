@@ -7,6 +7,7 @@ use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
+use reeve_core::response::Looked;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::time::{Instant, Millis};
 
@@ -68,6 +69,7 @@ impl Estate<'_> {
             Fault::SoftwareAils => self.software_ails(),
             Fault::ChecksImpaired => self.checks_are_impaired(),
             Fault::Burst => self.burst(),
+            Fault::AddressDoubted => self.doubt_addresses(),
             Fault::ProgramRestarts => {
                 let worker = self.some_worker();
                 // One change often asks several times (docs/incidents.md#self-fire).
@@ -100,6 +102,37 @@ impl Estate<'_> {
         self.checks.commanded(request, worker, &command);
         let command = Request::Command(command);
         self.send(number, ToHost::asked(worker.clone(), request, command));
+    }
+
+    /// Callers of one worker do not reach an instance of it, and say so one after the other.
+    fn doubt_addresses(&mut self) {
+        let worker = self.some_worker();
+        let truth = self.shelf.truth(&worker).record;
+        let adopted = truth.adopted.map(|adopted| adopted.id);
+        let is_right = self.chance.percent(Stream::Users, 80);
+        let instance = adopted.filter(|_| is_right);
+        let instance = instance.unwrap_or_else(|| InstanceId::from("i-never-was"));
+        for _ in 0..self.chance.between(Stream::Users, 1, 8) {
+            let mine = self.chance.pick(Stream::Door, self.hosts.len());
+            let Some(number) = self.door(mine) else {
+                return;
+            };
+            let request = self.request();
+            let instance = instance.clone();
+            let what = Request::Unreachable { instance };
+            self.send(number, ToHost::asked(worker.clone(), request, what));
+        }
+    }
+
+    /// Takes the response to a caller that does not reach an instance.
+    pub(super) fn looked(&mut self, worker: &WorkerId, request: RequestId, looked: &Looked) {
+        self.trace.tell(self.now, "user", || {
+            format!(
+                "{worker} {request:?} {}: {}",
+                looked.outcome.as_str(),
+                looked.detail
+            )
+        });
     }
 
     /// An operator gives a command while a change is under way.

@@ -200,6 +200,7 @@ impl Surroundings for Estate<'_> {
             Response::Resolve(resolution) => self.answered(request, &resolution),
             Response::Statement(receipt) => self.replied(request, receipt),
             Response::Command(result) => self.reported(worker, request, result),
+            Response::Unreachable(looked) => self.looked(worker, request, &looked),
         }
     }
 

@@ -34,4 +34,5 @@ mod resolving;
 mod restarting;
 mod rig;
 mod tokens;
+mod unreachable;
 mod wanted;

@@ -187,7 +187,12 @@ impl Resolve {
         pass.is_some_and(|pass| pass.instances_read.contains(id))
     }
 
-    fn read_instance(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, id: InstanceId) {
+    pub(super) fn read_instance(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        id: InstanceId,
+    ) {
         self.look_up(facts, turn, PassStep::Instance(id.clone()), id);
     }
 

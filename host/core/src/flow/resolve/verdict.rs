@@ -80,8 +80,8 @@ impl Resolve {
         }
     }
 
-    /// Has the callers come back, because the pass could not read the instance by its id before its
-    /// first hand-out.
+    /// Has the callers come back, because the pass could not read the instance by its id, which must
+    /// come before it is handed out.
     fn serve_waits(
         &mut self,
         facts: &WorkerFacts,
@@ -89,13 +89,16 @@ impl Resolve {
         decision: DecisionId,
         target: &Target,
     ) -> Next {
-        let trouble = self.trouble();
-        let code = trouble.map_or(NotYetCode::Waiting, not_yet::trouble_code);
+        let Some(trouble) = self.trouble() else {
+            // A caller doubts the instance since the reading of this pass.
+            self.read_instance(facts, turn, target.id.clone());
+            return Next::Waits;
+        };
+        let code = not_yet::trouble_code(trouble);
         let detail = format!(
-            "only scans have shown {}, and its reading by id failed{}; it is handed out after a reading by id, or \
-             when these have failed for a while and a new scan shows it",
-            target.id,
-            trouble.map_or_else(String::new, |error| format!(" ({error})"))
+            "{} is read by its id before it is handed out, and that failed ({trouble}); when such readings have \
+             failed for a while, a new scan is enough",
+            target.id
         );
         self.come_back(facts, turn, decision, code, &detail)
     }
