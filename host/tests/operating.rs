@@ -326,3 +326,28 @@ async fn a_restart_names_its_cause_and_says_what_came_of_it() {
     assert_eq!(turned_away.json()["code"], "restarting");
     end(host).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_does_not_reach_an_instance_has_it_looked_at() {
+    let stage = Stage::new();
+    stage.world.add_running("i-a", "chat");
+    stage.world.point(POINTER, "i-a");
+    let host = stage.start().await;
+    get(&host, "/v1/workers/chat/resolve").await;
+    let reply = post(&host, "unreachable", r#"{"instance": "i-b"}"#).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.json()["outcome"], "stale");
+    assert_eq!(reply.json()["retry_after_ms"], 0);
+
+    let said = reeve(&host, &["worker", "unreachable", "chat", "i-a"]).await;
+    assert!(printed(&said).starts_with("chat: i-a is read by its id"));
+    let reply = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(reply.json()["instance"], "i-a", "{}", reply.body);
+    let again = post(&host, "unreachable", r#"{"instance": "i-a"}"#).await;
+    assert_eq!(again.json()["outcome"], "runs", "{}", again.body);
+
+    let reply = post(&host, "unreachable", "").await;
+    assert_eq!(reply.status, 400, "{}", reply.body);
+    assert_eq!(stage.world.mutations(), []);
+    end(host).await;
+}

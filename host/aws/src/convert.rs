@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceStateName};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
-use reeve_core::cloud::{CloudError, CloudErrorKind, POINTER_NONE};
+use reeve_core::cloud::{CloudError, CloudErrorKind, POINTER_NONE, PointerReading};
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::{Instance, InstanceState, StateReason};
 use reeve_core::time::Instant;
@@ -87,14 +87,14 @@ pub(crate) fn instant(time: &DateTime) -> Option<Instant> {
     Some(Instant::from_ms(ms))
 }
 
-/// The instance that a pointer names.
+/// The instance that a pointer names, and when the pointer was written (SSM API, `Parameter`).
 ///
 /// # Errors
 /// A parameter that reeve cannot overwrite, or a value that cannot be an id.
 pub(crate) fn pointer(
     name: &PointerName,
     parameter: Option<&Parameter>,
-) -> Result<Option<InstanceId>, CloudError> {
+) -> Result<PointerReading, CloudError> {
     if let Some(kind @ (ParameterType::SecureString | ParameterType::StringList)) =
         parameter.and_then(Parameter::r#type)
     {
@@ -113,7 +113,7 @@ pub(crate) fn pointer(
         .unwrap_or_default()
         .trim();
     if value.is_empty() || value == POINTER_NONE {
-        return Ok(None);
+        return Ok(PointerReading::default());
     }
     if value.len() > INSTANCE_ID_BYTES_MAX
         || value.contains(|c: char| c.is_whitespace() || c.is_control())
@@ -134,7 +134,11 @@ pub(crate) fn pointer(
         .strip_prefix("arn:")
         .and_then(|arn| arn.rsplit('/').next());
     let id = of_arn.filter(|id| !id.is_empty()).unwrap_or(value);
-    Ok(Some(InstanceId::new(id)))
+    let written_at = parameter.and_then(Parameter::last_modified_date);
+    Ok(PointerReading {
+        names: Some(InstanceId::new(id)),
+        written_at: written_at.and_then(instant),
+    })
 }
 
 fn wrong_pointer(code: &str, message: String) -> CloudError {
@@ -168,7 +172,8 @@ mod tests {
     }
 
     fn read(value: &str) -> Result<Option<InstanceId>, CloudError> {
-        pointer(&"/gpu/instance_id".into(), Some(&parameter(value)))
+        let read = pointer(&"/gpu/instance_id".into(), Some(&parameter(value)));
+        read.map(|reading| reading.names)
     }
 
     #[test]
@@ -250,7 +255,7 @@ mod tests {
         for value in ["", " ", "none", " none\n"] {
             assert_eq!(read(value), Ok(None), "{value:?}");
         }
-        assert_eq!(pointer(&"/p".into(), None), Ok(None));
+        assert_eq!(pointer(&"/p".into(), None), Ok(PointerReading::default()));
         for value in ["i-1", " i-1\n"] {
             assert_eq!(read(value), Ok(Some("i-1".into())), "{value:?}");
         }
@@ -258,6 +263,20 @@ mod tests {
         assert_eq!(read(arn), Ok(Some("0123456789abcdef".into())));
         let longest = "i".repeat(INSTANCE_ID_BYTES_MAX);
         assert_eq!(read(&longest), Ok(Some(longest.as_str().into())));
+    }
+
+    #[test]
+    fn a_pointer_has_the_date_of_its_value_if_ssm_gives_one() {
+        let written_at = |date: Option<DateTime>| {
+            let named = Parameter::builder().value("i-1");
+            let parameter = named.set_last_modified_date(date).build();
+            let reading = pointer(&"/p".into(), Some(&parameter)).unwrap();
+            reading.written_at
+        };
+        let date = DateTime::from_millis(1_700_000_000_123);
+        let instant = Instant::from_ms(1_700_000_000_123);
+        assert_eq!(written_at(Some(date)), Some(instant));
+        assert_eq!(written_at(None), None);
     }
 
     #[test]

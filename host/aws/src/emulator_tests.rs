@@ -107,7 +107,7 @@ impl World {
             name: self.pointer(),
         };
         match self.cloud.ask(query).await {
-            Ok(Reading::Pointer(id)) => id,
+            Ok(Reading::Pointer(reading)) => reading.names,
             answer => panic!("no pointer: {answer:?}"),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, Reservation};
-use reeve_core::cloud::{CloudError, Query, Reading};
+use reeve_core::cloud::{CloudError, PointerReading, Query, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
@@ -86,10 +86,12 @@ impl AwsCloud {
 async fn read_pointer(
     ssm: &aws_sdk_ssm::Client,
     name: &PointerName,
-) -> Result<Option<InstanceId>, CloudError> {
+) -> Result<PointerReading, CloudError> {
     match ssm.get_parameter().name(name.as_str()).send().await {
         Ok(answer) => convert::pointer(name, answer.parameter()),
-        Err(refusal) if error::code_of(&refusal) == Some("ParameterNotFound") => Ok(None),
+        Err(refusal) if error::code_of(&refusal) == Some("ParameterNotFound") => {
+            Ok(PointerReading::default())
+        }
         Err(failure) => Err(error::sorted("GetParameter", &failure)),
     }
 }

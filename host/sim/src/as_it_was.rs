@@ -254,8 +254,8 @@ impl AsItWas {
             region: self.pool.region.clone(),
             name: self.worker.pointer.clone(),
         };
-        if let Ok(Reading::Pointer(named)) = self.world.query(&pointer) {
-            facts.observe_pointer(named);
+        if let Ok(Reading::Pointer(reading)) = self.world.query(&pointer) {
+            facts.observe_pointer(reading);
         }
         let scan = Query::Scan {
             region: self.pool.region.clone(),
@@ -388,7 +388,7 @@ impl Host for AsItWas {
                 self.responses.push((request, Response::Statement(receipt)));
             }
             Request::Command(Command::Restart(request)) => self.restart(&request),
-            Request::Command(_) => {}
+            Request::Command(_) | Request::Unreachable { .. } => {}
         }
     }
 

@@ -67,6 +67,13 @@ pub enum Harm {
         /// The time from the last request that reached the instance to the stop.
         last_used_ago: Millis,
     },
+    /// The host handed out an instance that was down, later than it could have known.
+    DeadAddress {
+        /// The instance.
+        instance: InstanceId,
+        /// How long it had been down; `None`: the cloud does not know it any more.
+        down_for: Option<Millis>,
+    },
     /// Callers delivered work to an instance whose box had not processed it at the end of the run.
     DeliveredIntoTheVoid {
         /// The instance of that box.
@@ -103,6 +110,13 @@ impl fmt::Display for Harm {
                 f,
                 "{instance} was stopped {last_used_ago} after a request reached it"
             ),
+            Self::DeadAddress { instance, down_for } => {
+                write!(f, "{instance} was handed out, and had been down for ")?;
+                match down_for {
+                    Some(down_for) => write!(f, "{down_for}"),
+                    None => f.write_str("more than an hour"),
+                }
+            }
             Self::DeliveredIntoTheVoid {
                 instance,
                 deliveries,

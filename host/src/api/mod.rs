@@ -22,6 +22,7 @@ mod register;
 mod reports;
 mod resolve;
 mod server;
+mod unreachable;
 mod wait;
 mod workers;
 
@@ -56,7 +57,7 @@ pub(crate) use server::{serve, serve_boxes};
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
                      POST /v1/workers/{name}/restart, POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
                      POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, \
-                     POST /v1/workers/{name}/delivered, \
+                     POST /v1/workers/{name}/unreachable, POST /v1/workers/{name}/delivered, \
                      POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
                      GET /metrics";
 /// Every path of the interface for boxes.
@@ -130,6 +131,10 @@ impl Api {
             .route("/v1/workers/{name}/delivered", post(reports::delivered))
             .route("/v1/workers/{name}/processed", post(reports::processed))
             .route("/v1/workers/{name}/busy", post(reports::busy))
+            .route(
+                "/v1/workers/{name}/unreachable",
+                post(unreachable::unreachable),
+            )
             .route("/v1/workers/{name}/restart", post(operate::restart))
             .route("/v1/workers/{name}/pause", post(operate::pause))
             .route("/v1/workers/{name}/resume", post(operate::resume))

@@ -1,5 +1,5 @@
-//! `reeve worker restart`, `pause`, `resume` and `forget`: an operator's commands to a running
-//! host.
+//! `reeve worker restart`, `pause`, `resume`, `forget` and `unreachable`: an operator's commands and
+//! reports to a running host.
 
 use std::process::ExitCode;
 
@@ -26,6 +26,16 @@ pub(super) struct RestartArgs {
     reason: Option<String>,
     #[command(flatten)]
     worker: WorkerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UnreachableArgs {
+    /// The worker.
+    name: String,
+    /// The instance that does not answer, as `resolve` named it.
+    instance: String,
+    #[command(flatten)]
+    host: HostArgs,
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +66,16 @@ pub(super) async fn resume(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
 
 pub(super) async fn forget(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
     tell(args, "forget", None).await
+}
+
+/// What a caller reports. The host says what it does about it.
+pub(super) async fn unreachable(args: &UnreachableArgs) -> anyhow::Result<ExitCode> {
+    let path = format!("{}/unreachable", path(&args.name));
+    let body = json!({ "instance": args.instance });
+    let looked: Value = args.host.post(&path, Some(&body)).await?;
+    let detail = looked["detail"].as_str().unwrap_or_default();
+    print::line(format_args!("{}: {detail}", args.name))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn tell(args: &WorkerArgs, command: &str, body: Option<&Value>) -> anyhow::Result<ExitCode> {

@@ -91,12 +91,13 @@ impl Drive {
 }
 
 /// The last response to a request of this kind. A command gets none: its handler says that the host
-/// is shut down, because whether the command took effect is not known.
+/// is shut down, because whether the command took effect is not known. Nor does a report of an
+/// instance that does not answer: this host looks at nothing any more.
 fn send_last(kind: RequestKind, respond: oneshot::Sender<Response>) {
     let response = match kind {
         RequestKind::Resolve => Response::Resolve(draining()),
         RequestKind::Statement => Response::Statement(come_back()),
-        RequestKind::Command => return,
+        RequestKind::Command | RequestKind::Unreachable => return,
     };
     // A sender that is gone needs no response.
     let _ = respond.send(response);

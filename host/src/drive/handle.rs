@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::boxes::{Receipt, Statement};
-use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
-use reeve_core::response::{Resolution, Response};
+use reeve_core::response::{Looked, Resolution, Response};
 use reeve_core::time::Millis;
 use reeve_core::token::Secret;
 use reeve_core::worker::WorkerStatus;
@@ -118,6 +118,23 @@ impl Handle {
                 _ => None,
             },
         )
+        .await
+    }
+
+    /// Says that a caller does not reach this instance, and waits for what the host does about it.
+    ///
+    /// # Errors
+    /// [`LoopEnded`].
+    pub(crate) async fn unreachable(
+        &self,
+        worker: &WorkerId,
+        instance: InstanceId,
+    ) -> Result<Looked, LoopEnded> {
+        let request = Request::Unreachable { instance };
+        self.ask(worker, request, |response| match response {
+            Response::Unreachable(looked) => Some(looked),
+            _ => None,
+        })
         .await
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
+use reeve_core::cloud::{
+    CloudError, CloudErrorKind, Mutation, Outcome, PointerReading, Query, Reading,
+};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
@@ -108,7 +110,10 @@ impl World {
             });
         }
         Ok(match query {
-            Query::Pointer { name, .. } => Reading::Pointer(state.pointers.get(&name).cloned()),
+            Query::Pointer { name, .. } => Reading::Pointer(PointerReading {
+                names: state.pointers.get(&name).cloned(),
+                written_at: None,
+            }),
             Query::Instance { id, .. } => {
                 let known = state.instances.get(&id).cloned();
                 Reading::Instance(known.unwrap_or_else(|| Instance::not_visible(id)))

@@ -9,6 +9,7 @@ use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
+use crate::model::response::Route;
 use crate::model::restart::Restart;
 use crate::model::store::{
     Credential, Draining, LastError, Paused, Refresh, Refreshed, StoreError,
@@ -43,6 +44,14 @@ pub(crate) fn note_asking(facts: &mut Facts, asking: Asking) {
 /// Notes that a caller asks for the worker.
 pub(crate) fn note_asked(facts: &mut Facts, now: Instant) {
     facts.change().asked_at = Some(now);
+}
+
+/// Notes that a caller does not reach the instance. Returns the route that is withdrawn for it.
+pub(crate) fn doubt(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) -> Option<Route> {
+    let route = facts.route.clone();
+    route::withdraw(facts, turn);
+    facts.change().doubt(id, turn.now);
+    route
 }
 
 /// Notes that callers got the address of this instance.
@@ -164,14 +173,20 @@ pub(crate) fn on_refreshed(
     outcome
 }
 
-/// Notes that a query was not sent, because the provider limits the rate: what the pointer says is
-/// not known any more.
+/// Notes that a query was not sent, because the provider limits the rate: it counts as a failed
+/// one.
 pub(crate) fn note_unasked(facts: &mut Facts, happened: &Happened) {
-    if let Happened::Queried {
-        query: Query::Pointer { .. },
-        ..
+    let Happened::Queried {
+        query,
+        asked_at,
+        result: Err(error),
     } = happened
-    {
-        facts.change().observe_pointer(None);
+    else {
+        return;
+    };
+    match query {
+        Query::Pointer { .. } => facts.observe_pointer(*asked_at, Err(error)),
+        Query::Instance { id, .. } => facts.miss_instance(id, *asked_at),
+        Query::Scan { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
     }
 }

@@ -18,9 +18,9 @@ mod spend;
 pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_pointer};
 pub(crate) use ending::announce_later;
 pub(crate) use marks::{
-    begin_restart, change_credential, drain, forget, mint, note_asked, note_asking, note_decision,
-    note_handed_out, note_register_error, note_restart, note_unasked, on_refreshed, refresh_ended,
-    refresh_sent, set_pause, take_draining,
+    begin_restart, change_credential, doubt, drain, forget, mint, note_asked, note_asking,
+    note_decision, note_handed_out, note_register_error, note_restart, note_unasked, on_refreshed,
+    refresh_ended, refresh_sent, set_pause, take_draining,
 };
 pub(crate) use outcome::{on_outcome, tell_changes};
 pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};

@@ -36,6 +36,7 @@ impl WorkerFacts {
         self.former = self.adopted_last();
         self.adopted = None;
         self.pointer = None;
+        self.pointed_since = None;
         self.scanned_at = None;
         self.last_failure = None;
         self.failed_starts.clear();

@@ -33,24 +33,12 @@ impl WorkerFacts {
         memo: String,
     ) -> resolve::Input {
         resolve::Input {
-            pointer: match &self.pointer {
-                None => resolve::Pointer::Unknown,
-                // The pointer counts as empty if it names an instance that is not this worker's (G9)
-                // or a superseded one. A superseded instance is never adopted again, so a policy
-                // would wait for it forever. So it would for one that is passed over.
-                Some(Some(id))
-                    if self.is_known_outside(id)
-                        || self.is_superseded(id)
-                        || self.is_passed_over(id, now) =>
-                {
-                    resolve::Pointer::Empty
-                }
-                Some(Some(id)) => resolve::Pointer::Names(id.clone()),
-                Some(None) => resolve::Pointer::Empty,
-            },
+            pointer: self.shown_pointer(now),
             adopted: match &self.adopted {
-                None => resolve::Adopted::None,
-                Some(adopted) => resolve::Adopted::Instance(adopted.id.clone()),
+                Some(adopted) if !self.is_long_gone(&adopted.id) => {
+                    resolve::Adopted::Instance(adopted.id.clone())
+                }
+                Some(_) | None => resolve::Adopted::None,
             },
             instances: self.shown_instances(now),
             scanned: Age::at(now, self.scanned_at),
@@ -147,7 +135,7 @@ impl WorkerFacts {
             .newest_first()
             .into_iter()
             .filter(|known| self.owns(&known.instance.id))
-            .filter(|known| !self.is_passed_over(&known.instance.id, now))
+            .filter(|known| !self.is_hidden(&known.instance.id, now))
             .take(SHOWN_MAX)
             .map(|known| facts(known, now))
             .collect();
@@ -159,7 +147,7 @@ impl WorkerFacts {
         ]
         .into_iter()
         .flatten()
-        .filter(|id| !self.is_known_outside(id) && !self.is_passed_over(id, now))
+        .filter(|id| !self.is_known_outside(id) && !self.is_hidden(id, now))
         {
             if !shown.iter().any(|facts| &facts.id == id) {
                 shown.push(unread(id.clone()));

@@ -27,6 +27,15 @@ pub struct KnownInstance {
     /// When this host last handed the instance out; `None` if it never did. See
     /// [`WorkerFacts::handed_out_at`](super::WorkerFacts::handed_out_at).
     pub handed_out: Option<Instant>,
+    /// Whether a reading by id has shown this life of the instance up. A scan may show what the
+    /// instance was minutes ago.
+    pub looked_up: bool,
+    /// When the first of the failed readings by id was asked for; `None` if the last one succeeded,
+    /// or there was none.
+    pub look_ups_fail_since: Option<Instant>,
+    /// When the host last believed a caller that does not reach the instance. Earlier readings by id
+    /// say nothing about it. `None` if it never did.
+    pub doubted_at: Option<Instant>,
     /// When the provider accepted a start of the instance. Readings may say `stopped` or `stopping`
     /// for a while after that.
     pub start_accepted: Option<Instant>,
@@ -55,6 +64,9 @@ impl KnownInstance {
             read_at: Some(read_at),
             in_state_since: read_at,
             handed_out: None,
+            looked_up: false,
+            look_ups_fail_since: None,
+            doubted_at: None,
             start_accepted: None,
             ended_by_host: false,
             refused_ends: RefusedEnds::default(),

@@ -9,11 +9,13 @@ mod forget;
 pub mod inputs;
 mod instance;
 mod life;
+mod look_up;
 pub mod observe;
 mod orphans;
 mod overdue;
 mod owner;
 mod parts;
+mod pointer;
 mod record;
 mod refusals;
 mod starts;
@@ -30,6 +32,7 @@ pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Announcement, Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
+pub use pointer::UnreadPointer;
 pub use record::{Lease, RecordView, Writing};
 pub use refusals::{Act, Refusal, Refusals, RefusedEnds};
 pub use status::{
@@ -105,6 +108,11 @@ pub struct WorkerFacts {
     /// The last reading of the pointer; `None` if the pointer was never read, or the last reading
     /// failed.
     pub pointer: Option<Option<InstanceId>>,
+    /// The last instance that a reading of the pointer named with a date, and when that value was
+    /// written. It proves how old the id is, whatever the pointer names since.
+    pub pointed_since: Option<(InstanceId, Instant)>,
+    /// The row of failed readings of the pointer; `None` after a reading that succeeded.
+    pub pointer_unread: Option<UnreadPointer>,
     /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
     /// The instance that was adopted last; `None` while an instance is adopted.
@@ -193,6 +201,8 @@ impl WorkerFacts {
             intent: None,
             paused: None,
             pointer: None,
+            pointed_since: None,
+            pointer_unread: None,
             adopted: None,
             former: None,
             instances: BTreeMap::new(),
@@ -284,8 +294,8 @@ impl WorkerFacts {
             return true;
         };
         let grace = self.pool.limits.not_visible_grace;
-        self.start_settles_since().is_some()
-            || known.may_be_live(now, grace, self.adopted_started_at())
+        let may_be_live = known.may_be_live(now, grace, self.adopted_started_at());
+        self.start_settles_since().is_some() || (may_be_live && !self.is_long_gone(&adopted.id))
     }
 
     /// When the start was accepted that hides the state of the adopted instance; `None` if the last

@@ -3,6 +3,7 @@
 
 use super::instance::{may_precede_start, start_settles, visible};
 use super::{Facts, KnownInstance, RefusedEnds, WorkerFacts};
+use crate::model::cloud::{CloudError, PointerReading};
 use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
 use crate::model::instance::{Instance, InstanceState};
@@ -23,9 +24,14 @@ pub struct Changes {
 }
 
 impl Facts {
-    /// Takes in one reading of one instance, asked for at `asked_at`.
+    /// Takes in the reading of one instance by its id, asked for at `asked_at`.
     pub(crate) fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         self.change().observe_instance(reading, asked_at)
+    }
+
+    /// Takes in that an instance could not be read by its id.
+    pub(crate) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant) {
+        self.change().miss_instance(id, asked_at);
     }
 
     /// Takes in a complete tag scan, asked for at `asked_at`.
@@ -33,9 +39,16 @@ impl Facts {
         self.change().observe_scan(found, asked_at)
     }
 
-    /// Takes in a reading of the pointer; `None` if the pointer could not be read.
-    pub(crate) fn observe_pointer(&mut self, named: Option<Option<InstanceId>>) {
-        self.change().pointer = named;
+    /// Takes in a reading of the pointer, asked for at `asked_at`, or the failure to read it.
+    pub(crate) fn observe_pointer(
+        &mut self,
+        asked_at: Instant,
+        result: Result<PointerReading, &CloudError>,
+    ) {
+        match result {
+            Ok(reading) => self.change().observe_pointer(reading),
+            Err(error) => self.change().miss_pointer(asked_at, error),
+        }
     }
 
     /// Takes in the demand that another program reported; `None` if that program could not read it.
@@ -56,8 +69,17 @@ impl Facts {
 }
 
 impl WorkerFacts {
-    /// Takes in one reading of one instance, asked for at `asked_at`.
+    /// Takes in the reading of one instance by its id, asked for at `asked_at`. The provider's answer
+    /// to a launch is one too.
     pub fn observe_instance(&mut self, reading: Instance, asked_at: Instant) -> Changes {
+        let (id, state) = (reading.id.clone(), reading.state);
+        let changes = self.observe_one(reading, asked_at);
+        self.note_look_up(&id, state, asked_at);
+        changes
+    }
+
+    /// Takes in one reading of one instance, by its id or in a scan.
+    fn observe_one(&mut self, reading: Instance, asked_at: Instant) -> Changes {
         let mut changes = Changes::default();
         let id = reading.id.clone();
         let known = self.instances.get(&id);
@@ -92,7 +114,7 @@ impl WorkerFacts {
         let present: Vec<InstanceId> = found.iter().map(|reading| reading.id.clone()).collect();
         let mut changes = Changes::default();
         for reading in found {
-            let more = self.observe_instance(reading, asked_at);
+            let more = self.observe_one(reading, asked_at);
             changes.lost.extend(more.lost);
         }
         let adopted = self.adopted.as_ref().map(|adopted| adopted.id.clone());
@@ -119,11 +141,6 @@ impl WorkerFacts {
         if let Some(known) = known.filter(|it| it.instance.state.is_down() && !it.has_ended()) {
             known.instance.state = InstanceState::Unknown;
         }
-    }
-
-    /// Takes in a reading of the pointer.
-    pub fn observe_pointer(&mut self, named: Option<InstanceId>) {
-        self.pointer = Some(named);
     }
 
     /// Raises the generation to the highest one on tags, so that a later launch never reuses a
@@ -180,6 +197,7 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
     if visible(is).is_some() && was_shown.is_some_and(|was| was.is_live() != is.is_live()) {
         // A life begins or ends. What refused an end may have gone with the life before.
         known.refused_ends = RefusedEnds::default();
+        known.looked_up = false;
     }
     if is.is_live() && !was.is_live() {
         known.ended_by_host = false;

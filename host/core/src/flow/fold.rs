@@ -151,14 +151,15 @@ fn on_reading(
         turn.cloud_failed(facts, error);
     }
     match (query, result) {
-        (Query::Pointer { .. }, Ok(Reading::Pointer(named))) => {
-            facts.observe_pointer(Some(named.clone()));
+        (Query::Pointer { .. }, Ok(Reading::Pointer(reading))) => {
+            facts.observe_pointer(asked_at, Ok(reading.clone()));
         }
-        (Query::Pointer { .. }, _) => facts.observe_pointer(None),
+        (Query::Pointer { .. }, Err(error)) => facts.observe_pointer(asked_at, Err(error)),
         (Query::Instance { .. }, Ok(Reading::Instance(reading))) => {
             let changes = facts.observe_instance(reading.clone(), asked_at);
             act::tell_changes(facts, turn, changes);
         }
+        (Query::Instance { id, .. }, Err(_)) => facts.miss_instance(id, asked_at),
         _ => {}
     }
 }

@@ -16,6 +16,7 @@
 //! | [`overdue`] | giving up an instance that does not come up or go down, and starts that fail |
 //! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
 //! | [`report`] | registers and reports of boxes and applications |
+//! | [`unreachable`] | looking at an instance that a caller does not reach |
 //! | [`resolve`] | where the worker is: read, scan, adopt, start, launch, answer |
 //! | [`orphan`] | ending live instances next to the adopted one, after their grace |
 //! | [`health`] | probes and other signals, and what follows from them |
@@ -37,6 +38,7 @@ mod resolve;
 mod restart;
 mod safe_default;
 mod shape;
+mod unreachable;
 
 use shape::{Flow, Proposed};
 
@@ -64,6 +66,7 @@ enum Name {
     Overdue,
     Reap,
     Report,
+    Unreachable,
     Resolve,
     Orphan,
     Health,
@@ -74,7 +77,7 @@ enum Name {
 /// first, because a pause must hold before anything else begins. An overdue instance is given up
 /// before a pass or `reap` is asked about a worker that it holds up. Health comes last, because it
 /// concludes from the results of the others.
-const ORDER: [Name; 10] = [
+const ORDER: [Name; 11] = [
     Name::Command,
     Name::Restart,
     Name::Recover,
@@ -82,6 +85,7 @@ const ORDER: [Name; 10] = [
     Name::Overdue,
     Name::Reap,
     Name::Report,
+    Name::Unreachable,
     Name::Resolve,
     Name::Orphan,
     Name::Health,
@@ -97,6 +101,7 @@ pub(crate) struct Flows {
     overdue: overdue::Overdues,
     reap: reap::Reap,
     report: report::Reports,
+    unreachable: unreachable::Unreachable,
     resolve: resolve::Resolve,
     orphan: orphan::Orphans,
     health: health::Health,
@@ -216,6 +221,7 @@ impl Flows {
             &self.overdue,
             &self.reap,
             &self.report,
+            &self.unreachable,
             &self.resolve,
             &self.orphan,
             &self.health,
@@ -233,6 +239,7 @@ impl Flows {
             Name::Overdue => &mut self.overdue,
             Name::Reap => &mut self.reap,
             Name::Report => &mut self.report,
+            Name::Unreachable => &mut self.unreachable,
             Name::Resolve => &mut self.resolve,
             Name::Orphan => &mut self.orphan,
             Name::Health => &mut self.health,

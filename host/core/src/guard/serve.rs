@@ -12,7 +12,7 @@ impl Scene<'_> {
     ///
     /// # Errors
     /// The veto: the instance is not the worker's adopted one, is not running by its last reading,
-    /// or has no such address.
+    /// was only seen in scans, or has no such address.
     pub fn check_serve(&self, target: &Target) -> Result<IpAddr, Veto> {
         let worker = self.facts;
         let id = &target.id;
@@ -39,6 +39,15 @@ impl Scene<'_> {
                 Rule::WrongState,
                 format!("{id} is {}, not running", known.instance.state.as_str()),
             ));
+        }
+        if !worker.is_confirmed(id, self.now) {
+            let text = format!(
+                "only scans have shown {id}, and they may show what it was minutes ago; it is read by its id before \
+                 it is handed out"
+            );
+            let veto = Veto::new(Rule::StaleReading, text);
+            let opens_at = worker.look_up_waits_until(id);
+            return Err(opens_at.map_or(veto.clone(), |at| veto.opening_at(at)));
         }
         known.instance.address(target.address).ok_or_else(|| {
             Veto::new(

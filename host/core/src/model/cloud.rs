@@ -75,8 +75,8 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// The pointer names this instance; `None` when it is absent, empty or the sentinel `none`.
-    Pointer(Option<InstanceId>),
+    /// The pointer's value.
+    Pointer(PointerReading),
     /// The instance; its state is `not-visible` if the provider knows no such id.
     Instance(Instance),
     /// All instances with the tag, in no particular order.
@@ -86,6 +86,16 @@ pub enum Reading {
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
     /// The checks by instance. An instance that the provider does not report is left out.
     StatusChecks(BTreeMap<InstanceId, StatusChecks>),
+}
+
+/// The value of a pointer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointerReading {
+    /// The instance that the pointer names; `None` when the pointer is absent, empty or the
+    /// sentinel `none`.
+    pub names: Option<InstanceId>,
+    /// When the value was written, by the provider's clock; `None` if the provider does not say.
+    pub written_at: Option<Instant>,
 }
 
 /// A change to the cloud.

@@ -49,10 +49,14 @@ pub enum Step {
     ResolveServed,
     /// The caller got no address.
     ResolveTurnedAway,
+    /// A caller says that the address does not answer; the instance is looked at.
+    AddressDoubted,
     /// The pointer was rewritten.
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
+    /// The pointer cannot be read for so long that the worker is brought up without it.
+    PointerUnread,
     /// The cloud has accepted the stop or termination of an instance; the text says why.
     InstanceEnding,
     /// The cloud refuses to end an instance; the instance stays in service.
@@ -144,8 +148,10 @@ impl Step {
             Self::LaunchUnanswered => "launch_unanswered",
             Self::ResolveServed => "resolve_served",
             Self::ResolveTurnedAway => "resolve_turned_away",
+            Self::AddressDoubted => "address_doubted",
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
+            Self::PointerUnread => "pointer_unread",
             Self::InstanceEnding => "instance_ending",
             Self::EndRefused => "end_refused",
             Self::OrphanSeen => "orphan_seen",
@@ -192,6 +198,7 @@ impl Step {
             | Self::InstanceLaunched
             | Self::ResolveServed
             | Self::ResolveTurnedAway
+            | Self::AddressDoubted
             | Self::PointerWritten
             | Self::RecordLost
             | Self::BoxRegistered
@@ -206,6 +213,7 @@ impl Step {
             | Self::AddressPending
             | Self::LaunchUnanswered
             | Self::PointerWriteFailed
+            | Self::PointerUnread
             | Self::InstanceEnding
             | Self::OrphanSeen
             | Self::InstanceForeign

@@ -1,6 +1,7 @@
 //! The requests of callers, boxes, applications and operators.
 
 use crate::model::boxes::Statement;
+use crate::model::id::InstanceId;
 use crate::model::operator::Command;
 use crate::model::time::Millis;
 use crate::model::token::Secret;
@@ -24,6 +25,11 @@ pub enum Request {
     },
     /// A command of a person or a program.
     Command(Command),
+    /// A caller says that the address of this instance does not answer.
+    Unreachable {
+        /// The instance, as the caller got it.
+        instance: InstanceId,
+    },
 }
 
 /// The kinds of requests. A request's response is of the same kind.
@@ -35,6 +41,8 @@ pub enum RequestKind {
     Statement,
     /// See [`Request::Command`].
     Command,
+    /// See [`Request::Unreachable`].
+    Unreachable,
 }
 
 impl Request {
@@ -44,6 +52,7 @@ impl Request {
             Self::Resolve { .. } => RequestKind::Resolve,
             Self::Statement { .. } => RequestKind::Statement,
             Self::Command(_) => RequestKind::Command,
+            Self::Unreachable { .. } => RequestKind::Unreachable,
         }
     }
 }

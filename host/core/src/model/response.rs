@@ -19,6 +19,47 @@ pub enum Response {
     Statement(Receipt),
     /// To a command.
     Command(Result<CommandOutcome, Refused>),
+    /// To a caller that does not reach an instance.
+    Unreachable(Looked),
+}
+
+/// What the host does about an instance that a caller does not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The stable code.
+    pub outcome: LookOutcome,
+    /// The details for people.
+    pub detail: String,
+    /// When to resolve again.
+    pub retry_after: Millis,
+}
+
+/// The stable codes of [`Looked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookOutcome {
+    /// The instance is not the worker's. Nothing was changed.
+    Stale,
+    /// The address is withdrawn, and the instance is being read by its id.
+    Looking,
+    /// The instance was read a moment ago after such a report, and runs.
+    Runs,
+    /// The same, and it does not run.
+    Down,
+    /// The same, and it could not be read.
+    NotRead,
+}
+
+impl LookOutcome {
+    /// The code in responses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Looking => "looking",
+            Self::Runs => "runs",
+            Self::Down => "down",
+            Self::NotRead => "not_read",
+        }
+    }
 }
 
 /// The response to a resolve: where the worker is, or why it has no address.

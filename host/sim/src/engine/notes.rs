@@ -93,6 +93,8 @@ impl Notes {
             Step::InstanceAdoptedByTag
                 | Step::InstanceAdoptedByPointer
                 | Step::PointerWritten
+                | Step::PointerUnread
+                | Step::AddressDoubted
                 | Step::InstanceUnusable
                 | Step::LaunchTimedOut
                 | Step::AddressTimedOut

@@ -131,6 +131,7 @@ fn is_of(harm: &Harm, kind: Option<HarmKind>) -> bool {
         Harm::SecondInstance { .. } => HarmKind::SecondInstance,
         Harm::StoppedUnserved { .. } => HarmKind::StoppedUnserved,
         Harm::StoppedInUse { .. } => HarmKind::StoppedInUse,
+        Harm::DeadAddress { .. } => HarmKind::DeadAddress,
         Harm::DeliveredIntoTheVoid { .. } => HarmKind::DeliveredIntoTheVoid,
     };
     kind.is_none_or(|kind| kind == is)

@@ -54,6 +54,7 @@ pub(super) enum HarmKind {
     SecondInstance,
     StoppedUnserved,
     StoppedInUse,
+    DeadAddress,
     DeliveredIntoTheVoid,
 }
 
@@ -163,6 +164,7 @@ fn harms(line: &mut Line) -> Result<Expected, ScriptError> {
         ("second-instance", HarmKind::SecondInstance),
         ("stopped-unserved", HarmKind::StoppedUnserved),
         ("stopped-in-use", HarmKind::StoppedInUse),
+        ("dead-address", HarmKind::DeadAddress),
         ("delivered-into-the-void", HarmKind::DeliveredIntoTheVoid),
     ];
     let kind = match line.end() {

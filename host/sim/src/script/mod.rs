@@ -86,6 +86,8 @@ struct Beginning {
     instances: Vec<Placed>,
     /// The value of the pointer; `None`: the pointer does not exist.
     pointer: Option<String>,
+    /// How long before the story the pointer was written.
+    pointer_age: Millis,
 }
 
 /// An instance that exists when the story begins.
@@ -192,7 +194,7 @@ impl Script {
             }
         }
         if let Some(says) = &self.beginning.pointer {
-            world.place_pointer(&spec.pointer, says);
+            world.place_pointer_of(&spec.pointer, says, self.beginning.pointer_age);
         }
         world
     }

@@ -138,6 +138,11 @@ pub(super) fn beginning<'a>(
         if beginning.pointer.replace(says.to_owned()).is_some() {
             return Err(line.wrong("`pointer` a second time", "one pointer"));
         }
+        if line.has_clause() {
+            line.expect("written")?;
+            beginning.pointer_age = line.length()?;
+            line.expect("ago")?;
+        }
         return line.end();
     }
     let id = instance_id(line, "`pointer`, or an instance's id such as `i-aaaa`")?;

@@ -213,11 +213,22 @@ fn read_act<'a>(
             who,
             which: which(line)?,
         },
-        Verb::Says => Act::Say {
-            who,
-            text: line.quoted("a text for the timeline")?.to_owned(),
-        },
+        Verb::Says => says(line, who)?,
     })
+}
+
+/// Reads `"TEXT"`, or `i-aaaa does not answer`.
+fn says(line: &mut Line, who: String) -> Result<Act, ScriptError> {
+    if let Ok(which) = which(&mut line.clone()) {
+        line.name("an instance")?;
+        for word in ["does", "not", "answer"] {
+            line.expect(word)?;
+        }
+        return Ok(Act::Doubt { who, which });
+    }
+    let text = line.quoted("a text for the timeline, or `i-aaaa does not answer`")?;
+    let text = text.to_owned();
+    Ok(Act::Say { who, text })
 }
 
 /// Reads `, comes back 20 times`. Without the clause the result is 0.

@@ -24,6 +24,8 @@ pub(crate) enum Act {
         /// Whether a program or a person asks.
         initiator: Initiator,
     },
+    /// A caller says that the address of an instance does not answer.
+    Doubt { who: String, which: Which },
     /// A program asks where the worker is. If it gets no address, it asks for a restart.
     Probe { who: String },
     /// A caller asks for the worker, so that the host provisions it, and does not wait for the

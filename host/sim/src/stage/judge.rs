@@ -9,11 +9,16 @@ use super::Stage;
 use crate::incidents;
 use crate::run::{Harm, Other};
 use crate::timeline::Entry;
-use crate::world::{EventKind, SimInstance, WorldEvent};
+use crate::world::{Asked, EventKind, SimInstance, WorldEvent};
 
 /// An instance that has no address so long after its boot began will get none: an address takes
 /// seconds (docs/incidents.md#ip-race), a boot half a minute.
 const STUCK_AFTER: Millis = Millis::from_secs(300);
+
+/// How long an answer may be repeated: the standard policy's `serve_valid_ms`.
+const REPEATED: Millis = Millis::from_secs(30);
+/// How long a reading by id may take until it is acted on.
+const READING: Millis = Millis::from_secs(5);
 
 impl Stage<'_> {
     /// Judges the events since the last call. All of them are mutations by the host, because
@@ -30,6 +35,34 @@ impl Stage<'_> {
                 self.addressed.remove(&event.id);
             }
             self.run.mutations.push(event);
+        }
+    }
+
+    /// Judges the hand-out of an instance, before its request reaches the instance. The host could
+    /// not have known of an end while look-ups by id get no answer.
+    pub(super) fn judge_hand_out(&mut self, id: &InstanceId) {
+        if self.trouble.unanswered.contains(&Asked::Instance) {
+            return;
+        }
+        let instance = self.host.world().instance(id);
+        let is_first =
+            instance.is_some_and(|it| !it.invocations.iter().any(|at| *at >= it.launched_at));
+        let down_for = instance
+            .and_then(|it| it.down_since)
+            .map(|at| self.now.since(at));
+        let doubted_at = self.doubted.get(id).copied();
+        let is_doubted = doubted_at.is_some_and(|at| self.now.since(at) >= READING);
+        let most = match is_first || is_doubted {
+            true => READING,
+            false => REPEATED + READING,
+        };
+        let could_be_known = instance.is_none() || down_for.is_some_and(|it| it >= most);
+        if could_be_known {
+            let instance = id.clone();
+            let harm = Harm::DeadAddress { instance, down_for };
+            let entry = Entry::event(self.now, "HARM", harm.to_string());
+            self.run.entries.push(entry);
+            self.run.harms.push(harm);
         }
     }
 

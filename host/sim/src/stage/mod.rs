@@ -82,6 +82,10 @@ struct Stage<'h> {
     sequence: u64,
     pending: BTreeMap<RequestId, Pending>,
     requests: RequestId,
+    /// Callers that said that an instance does not answer, and have no response.
+    doubting: BTreeMap<RequestId, String>,
+    /// When a caller last said so of an instance.
+    doubted: BTreeMap<InstanceId, Instant>,
     /// How many instances the script launched so far under each id with a `*`.
     launched_elsewhere: BTreeMap<String, u32>,
     trouble: Trouble,
@@ -142,6 +146,8 @@ impl<'h> Stage<'h> {
             pointer: setting.pointer,
             pending: BTreeMap::new(),
             requests: RequestId::default(),
+            doubting: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             launched_elsewhere: BTreeMap::new(),
             trouble: Trouble::default(),
             ongoing: Vec::new(),
@@ -196,6 +202,7 @@ impl<'h> Stage<'h> {
                 cause,
                 initiator,
             } => self.restart(&who, cause, initiator),
+            Act::Doubt { who, which } => self.doubt(&who, &which),
             Act::ReadDemand => {
                 let demand = self.demand();
                 self.host.read_demand(&self.worker, demand);
@@ -217,6 +224,19 @@ impl<'h> Stage<'h> {
         let command = Request::Command(Command::Restart(request));
         self.host.ask(&self.worker, RequestId::default(), command);
         self.take_outputs();
+    }
+
+    fn doubt(&mut self, who: &str, which: &Which) {
+        let Some(instance) = self.which(which) else {
+            return;
+        };
+        let event = format!("says that {instance} does not answer");
+        self.run.entries.push(Entry::event(self.now, who, event));
+        self.doubted.insert(instance.clone(), self.now);
+        self.requests = self.requests.next();
+        self.doubting.insert(self.requests, who.to_owned());
+        let what = Request::Unreachable { instance };
+        self.host.ask(&self.worker, self.requests, what);
     }
 
     fn ask(&mut self, pending: Pending) {
@@ -276,6 +296,14 @@ impl<'h> Stage<'h> {
                 }
                 Response::Statement(receipt) => receipts.push((request, receipt)),
                 Response::Command(_) => {}
+                Response::Unreachable(looked) => {
+                    let who = self.doubting.remove(&request).unwrap_or_default();
+                    let event = format!("is told: {}", looked.outcome.as_str());
+                    self.run.entries.push(Entry {
+                        reason: looked.detail,
+                        ..Entry::event(self.now, &who, event)
+                    });
+                }
             }
         }
         self.pass_receipts(receipts);
@@ -299,6 +327,7 @@ impl<'h> Stage<'h> {
                     at: self.now,
                     took: self.now.since(pending.since),
                 });
+                self.judge_hand_out(&route.instance);
                 self.host.world_mut().invoke(&route.instance);
                 self.deliver(&route.instance);
             }

@@ -60,6 +60,7 @@ impl Stage<'_> {
             Act::Say { who, text } => self.note(&who, text),
             Act::Ask { .. }
             | Act::Restart { .. }
+            | Act::Doubt { .. }
             | Act::Probe { .. }
             | Act::Provision { .. }
             | Act::ReadDemand => {}
@@ -199,7 +200,7 @@ impl Stage<'_> {
         }
     }
 
-    fn which(&self, which: &Which) -> Option<InstanceId> {
+    pub(super) fn which(&self, which: &Which) -> Option<InstanceId> {
         match which {
             Which::Id(id) => Some(id.clone()),
             Which::Newest => {

@@ -32,6 +32,7 @@ pub(super) struct Clouds {
     frozen: BTreeMap<InstanceId, (Instance, Instant)>,
     buckets: Buckets,
     down_until: Instant,
+    pointers_down_until: Instant,
 }
 
 /// The result of a mutation.
@@ -52,12 +53,23 @@ impl Clouds {
             frozen: BTreeMap::new(),
             buckets: Buckets::default(),
             down_until: Instant::default(),
+            pointers_down_until: Instant::default(),
         }
     }
 
     /// Lets the API fail until `until`.
     pub(super) fn take_down(&mut self, until: Instant) {
         self.down_until = until;
+    }
+
+    /// Lets every reading of a pointer fail until `until`.
+    pub(super) fn take_pointers_down(&mut self, until: Instant) {
+        self.pointers_down_until = self.pointers_down_until.max(until);
+    }
+
+    /// Whether no pointer can be read.
+    pub(super) fn pointers_are_down(&self, now: Instant) -> bool {
+        now < self.pointers_down_until
     }
 
     /// Lets other users of the account empty its buckets until `until`.
@@ -96,6 +108,10 @@ impl Clouds {
             return Err(transient(operation, "InternalError"));
         }
         match query {
+            Query::Pointer { .. } if self.pointers_are_down(now) => {
+                let code = "AccessDeniedException";
+                Err(error(operation, CloudErrorKind::Denied, code))
+            }
             Query::Demand { metrics, .. } => {
                 let metrics = metrics.values();
                 let partial = metrics

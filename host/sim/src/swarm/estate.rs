@@ -139,6 +139,7 @@ impl<'a> Estate<'a> {
     }
 
     fn begin(&mut self) {
+        self.place_long_dead_pointers();
         for number in 0..self.hosts.len() {
             self.host_begins(number);
         }
@@ -248,8 +249,14 @@ impl<'a> Estate<'a> {
     }
 
     fn look_whether_all_is_well(&mut self) {
-        self.checks
-            .look(self.now, &self.clouds.world, &self.shelf, &self.spec);
+        let pointers_are_down = self.clouds.pointers_are_down(self.now);
+        self.checks.look(
+            self.now,
+            &self.clouds.world,
+            &self.shelf,
+            &self.spec,
+            pointers_are_down,
+        );
         let long_enough = self.now.since(BEGINS) >= LENGTH_MIN;
         if self.checks.all_is_well() && long_enough {
             self.is_over = true;

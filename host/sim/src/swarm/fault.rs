@@ -30,6 +30,8 @@ pub enum Fault {
     Throttled,
     /// The region's API does not answer for a while.
     CloudDown,
+    /// No pointer can be read for a while, or to the end of the world.
+    PointersDown,
 
     // Mutations.
     /// There is no capacity for a launch.
@@ -78,6 +80,8 @@ pub enum Fault {
     AnotherController,
     /// Another system writes a worker's pointer.
     PointerElsewhere,
+    /// A worker's pointer was written long before the world begins, and its instance has ended.
+    LongDeadPointer,
 
     // The store.
     /// A call fails and changes nothing.
@@ -128,6 +132,8 @@ pub enum Fault {
     Burst,
     /// A caller leaves before its response.
     CallerGone,
+    /// Callers say that the address of a worker does not answer, rightly or not.
+    AddressDoubted,
     /// A program asks for a restart.
     ProgramRestarts,
     /// A person asks for a restart, or clears the worker's state, while a change is under way.
@@ -176,6 +182,7 @@ impl Fault {
         Self::NoisyNeighbour,
         Self::Throttled,
         Self::CloudDown,
+        Self::PointersDown,
         Self::NoCapacityForLaunch,
         Self::NoCapacityForStart,
         Self::RequestLost,
@@ -198,6 +205,7 @@ impl Fault {
         Self::StoppedElsewhere,
         Self::AnotherController,
         Self::PointerElsewhere,
+        Self::LongDeadPointer,
         Self::StoreFails,
         Self::StoreReplyLost,
         Self::SlowStore,
@@ -218,6 +226,7 @@ impl Fault {
         Self::BoxReplyLost,
         Self::Burst,
         Self::CallerGone,
+        Self::AddressDoubted,
         Self::ProgramRestarts,
         Self::PersonRestarts,
         Self::OperatorPauses,
@@ -229,7 +238,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 61;
+    pub const COUNT: usize = 64;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -256,6 +265,7 @@ impl Fault {
             Self::NoisyNeighbour => EverySecs(400),
             Self::Throttled => Follows,
             Self::CloudDown => EverySecs(1_200),
+            Self::PointersDown => EverySecs(1_500),
             Self::NoCapacityForLaunch => PerMillion(250_000),
             Self::NoCapacityForStart => PerMillion(400_000),
             Self::RequestLost | Self::ReplyLost => PerMillion(120_000),
@@ -274,6 +284,7 @@ impl Fault {
             Self::LaunchedElsewhere => EverySecs(1_100),
             Self::StoppedElsewhere | Self::AnotherController => EverySecs(1_300),
             Self::PointerElsewhere => EverySecs(900),
+            Self::LongDeadPointer => PerMillion(500_000),
             Self::StoreFails => PerMillion(30_000),
             Self::StoreReplyLost => PerMillion(60_000),
             Self::SlowStore => PerMillion(30_000),
@@ -294,6 +305,7 @@ impl Fault {
             Self::BoxReplyLost => PerMillion(80_000),
             Self::Burst => EverySecs(600),
             Self::CallerGone => PerMillion(100_000),
+            Self::AddressDoubted => EverySecs(60),
             Self::ProgramRestarts => EverySecs(400),
             Self::PersonRestarts => PerMillion(60_000),
             Self::OperatorPauses => EverySecs(1_500),
@@ -319,6 +331,7 @@ impl Fault {
             Self::NoisyNeighbour => "noisy-neighbour",
             Self::Throttled => "throttled",
             Self::CloudDown => "cloud-down",
+            Self::PointersDown => "pointers-down",
             Self::NoCapacityForLaunch => "no-capacity-for-launch",
             Self::NoCapacityForStart => "no-capacity-for-start",
             Self::RequestLost => "request-lost",
@@ -341,6 +354,7 @@ impl Fault {
             Self::StoppedElsewhere => "stopped-elsewhere",
             Self::AnotherController => "another-controller",
             Self::PointerElsewhere => "pointer-elsewhere",
+            Self::LongDeadPointer => "long-dead-pointer",
             Self::StoreFails => "store-fails",
             Self::StoreReplyLost => "store-reply-lost",
             Self::SlowStore => "slow-store",
@@ -361,6 +375,7 @@ impl Fault {
             Self::BoxReplyLost => "box-reply-lost",
             Self::Burst => "burst",
             Self::CallerGone => "caller-gone",
+            Self::AddressDoubted => "address-doubted",
             Self::ProgramRestarts => "program-restarts",
             Self::PersonRestarts => "person-restarts",
             Self::OperatorPauses => "operator-pauses",

@@ -7,7 +7,9 @@ use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::instance::{TAG_FLEET, TAG_GENERATION, TAG_WORKER};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
+use reeve_core::response::Looked;
 use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
 use super::due::Due;
@@ -30,6 +32,14 @@ impl Estate<'_> {
             Fault::CloudDown => {
                 let length = self.chance.millis(Stream::Detail, 5_000, 180_000);
                 self.clouds.take_down(self.now + length);
+            }
+            Fault::PointersDown => {
+                // A role without the permission refuses every reading for good.
+                let until = match self.chance.percent(Stream::Detail, 40) {
+                    true => Instant::from_ms(u64::MAX),
+                    false => self.now + self.chance.millis(Stream::Detail, 10_000, 1_200_000),
+                };
+                self.clouds.take_pointers_down(until);
             }
             Fault::StoreDown => {
                 let length = self.chance.millis(Stream::Detail, 2_000, 120_000);
@@ -64,6 +74,7 @@ impl Estate<'_> {
             Fault::SoftwareAils => self.software_ails(),
             Fault::ChecksImpaired => self.checks_are_impaired(),
             Fault::Burst => self.burst(),
+            Fault::AddressDoubted => self.doubt_addresses(),
             Fault::ProgramRestarts => {
                 let worker = self.some_worker();
                 // One change often asks several times (docs/incidents.md#self-fire).
@@ -96,6 +107,37 @@ impl Estate<'_> {
         self.checks.commanded(request, worker, &command);
         let command = Request::Command(command);
         self.send(number, ToHost::asked(worker.clone(), request, command));
+    }
+
+    /// Callers of one worker do not reach an instance of it, and say so one after the other.
+    fn doubt_addresses(&mut self) {
+        let worker = self.some_worker();
+        let truth = self.shelf.truth(&worker).record;
+        let adopted = truth.adopted.map(|adopted| adopted.id);
+        let is_right = self.chance.percent(Stream::Users, 80);
+        let instance = adopted.filter(|_| is_right);
+        let instance = instance.unwrap_or_else(|| InstanceId::from("i-never-was"));
+        for _ in 0..self.chance.between(Stream::Users, 1, 8) {
+            let mine = self.chance.pick(Stream::Door, self.hosts.len());
+            let Some(number) = self.door(mine) else {
+                return;
+            };
+            let request = self.request();
+            let instance = instance.clone();
+            let what = Request::Unreachable { instance };
+            self.send(number, ToHost::asked(worker.clone(), request, what));
+        }
+    }
+
+    /// Takes the response to a caller that does not reach an instance.
+    pub(super) fn looked(&mut self, worker: &WorkerId, request: RequestId, looked: &Looked) {
+        self.trace.tell(self.now, "user", || {
+            format!(
+                "{worker} {request:?} {}: {}",
+                looked.outcome.as_str(),
+                looked.detail
+            )
+        });
     }
 
     /// An operator gives a command while a change is under way.
@@ -299,6 +341,19 @@ impl Estate<'_> {
                 self.clouds.world.protect(&id, end, false);
             }
             self.clouds.world.set_status_checks(&id, None);
+        }
+    }
+
+    /// Lets the pointers of some workers name instances that ended long before the world begins.
+    pub(super) fn place_long_dead_pointers(&mut self) {
+        let workers = self.spec.workers.values();
+        let pointers: Vec<_> = workers.map(|worker| worker.pointer.clone()).collect();
+        for pointer in pointers {
+            if self.chance.happens(Fault::LongDeadPointer) {
+                let ago = Millis::from_secs(90 * 24 * 3_600);
+                let world = &mut self.clouds.world;
+                world.place_pointer_of(&pointer, "i-long-dead", ago);
+            }
         }
     }
 

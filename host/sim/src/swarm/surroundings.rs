@@ -200,6 +200,7 @@ impl Surroundings for Estate<'_> {
             Response::Resolve(resolution) => self.answered(request, &resolution),
             Response::Statement(receipt) => self.replied(request, receipt),
             Response::Command(result) => self.reported(worker, request, result),
+            Response::Unreachable(looked) => self.looked(worker, request, &looked),
         }
     }
 
@@ -263,11 +264,11 @@ impl Surroundings for Estate<'_> {
             Event::Worker {
                 worker,
                 what: WorkerEvent::Queried { result, .. },
-            } => self.checks.read(by, Some(worker), result),
+            } => self.checks.read(self.now, by, Some(worker), result),
             Event::Pool {
                 what: PoolEvent::Queried { result, .. },
                 ..
-            } => self.checks.read(by, None, result),
+            } => self.checks.read(self.now, by, None, result),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 //! Launches are in [`launch`](super::launch).
 
 use reeve_core::cloud::{
-    CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, Query, Reading,
+    CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, PointerReading, Query, Reading,
 };
 use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::InstanceId;
@@ -22,9 +22,13 @@ impl World {
         }
         Ok(match query {
             Query::Pointer { name, .. } => {
-                let value = self.pointer(name).unwrap_or(POINTER_NONE);
-                let names_one = !value.is_empty() && value != POINTER_NONE;
-                Reading::Pointer(names_one.then(|| InstanceId::from(value)))
+                let pointer = self.pointers.get(name);
+                let named = pointer.map_or(POINTER_NONE, |it| it.value.as_str());
+                let names_one = !named.is_empty() && named != POINTER_NONE;
+                Reading::Pointer(PointerReading {
+                    names: names_one.then(|| InstanceId::from(named)),
+                    written_at: pointer.map(|it| it.written_at),
+                })
             }
             Query::Instance { compute, id, .. } => {
                 let found = self.instances.get(id);
@@ -145,7 +149,7 @@ impl World {
                 self.end(compute, id, Ending::Terminate)
             }
             Mutation::WritePointer { name, id, .. } => {
-                self.pointers.insert(name.clone(), id.to_string());
+                self.place_pointer(name, id.as_str());
                 Ok(Outcome::Accepted)
             }
         }
@@ -233,7 +237,7 @@ impl World {
 
     fn clear(&mut self, pointer: Option<&reeve_core::id::PointerName>) {
         if let Some(name) = pointer {
-            self.pointers.insert(name.clone(), POINTER_NONE.to_owned());
+            self.place_pointer(name, POINTER_NONE);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct SimInstance {
     pub state_since: Instant,
     /// Why it went down; `None` if it has not since its launch or last start.
     pub state_reason: Option<StateReason>,
+    /// The time at which it was last up, which is `pending` or `running`; `None`: it is up.
+    pub down_since: Option<Instant>,
     /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
     /// The tags that launches and scripts gave it.
@@ -77,6 +79,7 @@ impl SimInstance {
             state: InstanceState::Pending,
             state_since: now,
             state_reason: None,
+            down_since: None,
             compute,
             tags,
             launched_at: now,
@@ -128,8 +131,7 @@ impl SimInstance {
 
     /// Puts the instance into a state at once. It loses its addresses and its due changes.
     pub(super) fn place(&mut self, state: InstanceState, now: Instant) {
-        self.state = state;
-        self.state_since = now;
+        self.enter(state, now);
         self.addressed = false;
         self.next.clear();
     }
@@ -147,13 +149,22 @@ impl SimInstance {
         });
     }
 
+    fn enter(&mut self, state: InstanceState, at: Instant) {
+        self.state = state;
+        self.state_since = at;
+        self.down_since = match state.is_live() {
+            true => None,
+            false => self.down_since.or(Some(at)),
+        };
+    }
+
     pub(super) fn advance(&mut self, now: Instant, events: &mut Vec<WorldEvent>) {
         let due = self.next.iter().take_while(|(at, _)| *at <= now).count();
-        for (at, change) in self.next.drain(..due) {
+        let due: Vec<_> = self.next.drain(..due).collect();
+        for (at, change) in due {
             let kind = match change {
                 Change::State(state) => {
-                    self.state = state;
-                    self.state_since = at;
+                    self.enter(state, at);
                     EventKind::State(state)
                 }
                 Change::Address => {

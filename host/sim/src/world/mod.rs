@@ -32,7 +32,7 @@ pub use trouble::{Asked, Trouble};
 pub struct World {
     now: Instant,
     instances: BTreeMap<InstanceId, SimInstance>,
-    pointers: BTreeMap<PointerName, String>,
+    pointers: BTreeMap<PointerName, Pointer>,
     launches: BTreeMap<LaunchToken, Launch>,
     /// The number of instances so far, which makes their addresses.
     launched: u32,
@@ -50,6 +50,13 @@ pub struct World {
     draws: Draws,
     /// The events since [`take_events`](World::take_events) was last called, oldest first.
     events: Vec<WorldEvent>,
+}
+
+/// The value of a pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pointer {
+    value: String,
+    written_at: Instant,
 }
 
 /// A failure of one mutation.
@@ -255,12 +262,22 @@ impl World {
 
     /// Writes a pointer as another system would.
     pub fn place_pointer(&mut self, name: &PointerName, value: &str) {
-        self.pointers.insert(name.clone(), value.to_owned());
+        self.place_pointer_of(name, value, Millis::ZERO);
+    }
+
+    /// Makes a pointer one that another system wrote this long ago.
+    pub fn place_pointer_of(&mut self, name: &PointerName, value: &str, ago: Millis) {
+        let written_at = Instant::from_ms(self.now.as_ms().saturating_sub(ago.get()));
+        let value = value.to_owned();
+        self.pointers
+            .insert(name.clone(), Pointer { value, written_at });
     }
 
     /// The stored value of a pointer.
     pub fn pointer(&self, name: &PointerName) -> Option<&str> {
-        self.pointers.get(name).map(String::as_str)
+        self.pointers
+            .get(name)
+            .map(|pointer| pointer.value.as_str())
     }
 
     /// Stops an instance as another system would. A task is terminated.

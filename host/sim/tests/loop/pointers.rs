@@ -5,9 +5,12 @@ use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::Generation;
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
+use reeve_core::notice::Step;
 use reeve_core::operator::{Command, RefusedCode};
-use reeve_core::response::Resolution;
+use reeve_core::point::resolve::{Action, Adopted, Input, Pointer};
+use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
+use reeve_sim::world::{Asked, Trouble};
 
 /// Two hosts and a settled worker, whose pointer another program has changed; the first host is
 /// about to mend it.
@@ -87,4 +90,53 @@ fn a_pointer_to_an_older_generation_does_not_block_a_resolve() {
         Some(Resolution::Served(route)) => assert_eq!(route.generation, Generation::new(3)),
         other => panic!("expected an address, got {other:?}"),
     }
+}
+
+#[test]
+fn a_pointer_that_cannot_be_read_holds_a_launch_up_for_a_minute() {
+    let waits_for_it = |input: &Input| match (&input.adopted, &input.pointer) {
+        (Adopted::None, Pointer::Unknown) => Ok(Action::Wait(2_000)),
+        _ => Ok(sensible(input)),
+    };
+    let mut rig = Rig::new(Native::new(waits_for_it));
+    let pointers = Trouble {
+        unanswered: [Asked::Pointer].into(),
+        ..Trouble::default()
+    };
+    rig.world.set_trouble(pointers);
+    let asks_for = |rig: &mut Rig, seconds: u64| {
+        for _ in 0..seconds {
+            rig.ask();
+            rig.run(SECOND);
+        }
+        (
+            rig.count(MutationKind::Launch),
+            rig.told(Step::PointerUnread).len(),
+        )
+    };
+    let before = asks_for(&mut rig, 10);
+    rig.run(MINUTE);
+    assert_eq!((before, asks_for(&mut rig, 30)), ((0, 0), (1, 1)));
+    rig.expect_served();
+    rig.world.set_trouble(Trouble::default());
+    rig.run(MINUTE);
+    rig.expect_served();
+    rig.assert_settled();
+}
+
+#[test]
+fn an_adopted_instance_that_ended_while_no_host_was_up_is_replaced_at_once() {
+    let mut rig = Rig::alone();
+    rig.ask();
+    rig.run(MINUTE + MINUTE);
+    let gone = rig.expect_served();
+    rig.crash(0);
+    rig.world.reclaim(&gone);
+    // EC2 shows an ended instance for an hour.
+    rig.run(HOUR + HOUR);
+    rig.begin(0);
+    rig.run(SECOND);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Launching);
+    rig.run(MINUTE);
+    assert_ne!(rig.expect_served(), gone);
 }

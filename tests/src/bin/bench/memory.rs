@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use reeve::store::SqliteStore;
 use reeve::{Clock, Host, HostOptions, Policies, Webhooks};
-use reeve_core::cloud::{Outcome, Query, Reading};
+use reeve_core::cloud::{Outcome, PointerReading, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, PoolName, WorkerId};
 use reeve_core::instance::{Instance, InstanceState, TAG_WORKER};
@@ -219,7 +219,10 @@ impl Cloud for Crowd {
         let reading = match query {
             Query::Pointer { name, .. } => {
                 let value = name.as_str().trim_start_matches("/bench/");
-                Reading::Pointer(Some(Self::instance(value).id))
+                Reading::Pointer(PointerReading {
+                    names: Some(Self::instance(value).id),
+                    written_at: None,
+                })
             }
             Query::Instance { id, .. } => Reading::Instance(Self::instance(&of_id(&id))),
             Query::Scan { tag_values, .. } => Reading::Scan(

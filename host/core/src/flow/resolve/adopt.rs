@@ -1,5 +1,6 @@
 //! Asks `adopt` which running instance the host should adopt.
 
+use super::not_yet::{self, COME_BACK};
 use super::pass::PassStep;
 use super::state::{Next, Resolve};
 use crate::act;
@@ -7,10 +8,12 @@ use crate::facts::{Declined, Facts, How, WorkerFacts};
 use crate::flow::safe_default;
 use crate::guard::Proposal;
 use crate::model::id::{DecisionId, InstanceId};
+use crate::model::instance::InstanceState;
 use crate::model::notice::Step;
 use crate::model::point::Input;
 use crate::model::point::adopt::{Choice, Verdict};
 use crate::model::point::resolve::Adoption;
+use crate::model::response::NotYetCode;
 use crate::model::time::{Instant, Millis};
 use crate::turn::Turn;
 
@@ -39,7 +42,7 @@ impl Resolve {
     pub(super) fn adopt_decided(
         &mut self,
         facts: &WorkerFacts,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         decision: DecisionId,
         verdict: Option<Verdict>,
     ) -> Next {
@@ -48,8 +51,39 @@ impl Resolve {
             .map_or(safe_default::ADOPT_VALID_MS, |verdict| verdict.valid_for_ms);
         match verdict.map(|verdict| verdict.choice) {
             Some(Choice::Take(_)) if facts.record.writing.is_some() => Next::AsksResolveAfterWrite,
+            Some(Choice::Take(id)) if !self.was_read(&id) && !facts.is_confirmed(&id, turn.now) => {
+                self.look_up(facts, turn, PassStep::Taken(decision, id.clone()), id);
+                Next::Waits
+            }
             Some(Choice::Take(id)) => Next::Proposes(decision, Proposal::Adopt(id)),
             Some(Choice::None) | None => self.decline(facts, turn, valid_for_ms),
+        }
+    }
+
+    /// Takes in the reading of an instance that `adopt` took. It is adopted if it still is a
+    /// candidate, also if it could not be read: its first hand-out waits for a reading. An instance
+    /// that EC2 shows in scans and does not know by id is new, and the next pass finds it again.
+    pub(super) fn taken_is_read(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        id: &InstanceId,
+    ) -> Next {
+        let state = facts.instances.get(id).map(|known| known.instance.state);
+        if state == Some(InstanceState::NotVisible) {
+            let detail =
+                format!("a scan by tag shows {id}, and the provider does not know its id yet");
+            let code = NotYetCode::Waiting;
+            let not_yet = not_yet::resting_on(Some(decision), code, detail, COME_BACK);
+            self.turned_away(facts, turn, not_yet);
+            return Next::Waits;
+        }
+        let mut candidates = facts.candidates().into_iter();
+        let is_candidate = candidates.any(|known| &known.instance.id == id);
+        match is_candidate && facts.record.writing.is_none() {
+            true => Next::Proposes(decision, Proposal::Adopt(id.clone())),
+            false => Next::AsksResolveAfterWrite,
         }
     }
 

@@ -163,7 +163,7 @@ impl Resolve {
             }
             Heard::LookForAddress => return self.look_for_address(facts, turn),
             Heard::PointerRead(error) => self.pointer_read(facts, turn, error),
-            Heard::InstanceRead(id, error) => self.instance_read(facts, turn, &id, error),
+            Heard::InstanceRead(id, error) => return self.instance_read(facts, turn, &id, error),
             Heard::Scanned(error) => self.scanned(facts, turn, error),
             Heard::Decided(decision, made) => return self.decided(facts, turn, decision, *made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),
@@ -223,6 +223,7 @@ impl Resolve {
             return self.turned_away(facts, turn, not_yet);
         }
         let input = facts.resolve_input(turn.now, pass.adoption, self.memo.clone());
+        self.tell_unread_pointer(facts, turn);
         let decision = turn.decide(facts, Input::Resolve(input));
         self.set_step(PassStep::Resolve(decision));
     }

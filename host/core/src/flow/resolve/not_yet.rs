@@ -131,7 +131,7 @@ fn refused_code(facts: &WorkerFacts, turn: &Turn<'_>, until: Option<Instant>) ->
 }
 
 /// The code of a failed reading.
-fn trouble_code(trouble: &CloudError) -> NotYetCode {
+pub(super) fn trouble_code(trouble: &CloudError) -> NotYetCode {
     match trouble.kind {
         CloudErrorKind::Throttled => NotYetCode::Throttled,
         CloudErrorKind::Denied => NotYetCode::Denied,

@@ -34,6 +34,8 @@ pub(super) enum PassStep {
     Pointer,
     /// The reading of this instance.
     Instance(InstanceId),
+    /// The reading of this instance, which `adopt` took in this decision and only scans have shown.
+    Taken(DecisionId, InstanceId),
     /// A complete tag scan.
     Scan,
     /// The answer of the `resolve` policy.

@@ -1,7 +1,7 @@
 //! The readings of a pass: the record, the pointer, the instance that it names, and the tag scan.
 
 use super::pass::{Pass, PassStep};
-use super::state::Resolve;
+use super::state::{Next, Resolve};
 use crate::act;
 use crate::facts::{Facts, WorkerFacts};
 use crate::model::cloud::{CloudError, Query};
@@ -64,17 +64,53 @@ impl Resolve {
         }
     }
 
+    /// Tells once per row of failed readings that the worker is brought up without the pointer.
+    pub(super) fn tell_unread_pointer(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        let Some(row) = facts.goes_without_pointer(turn.now) else {
+            return;
+        };
+        if self.unread_told == Some(row.since) || facts.adopted_is_live(turn.now) {
+            return;
+        }
+        self.unread_told = Some(row.since);
+        let name = &facts.spec.pointer;
+        let text = format!(
+            "{name} cannot be read for {}: {}; the worker is brought up without it if its record and a scan by tag \
+             show no live instance",
+            turn.now.since(row.since),
+            row.error
+        );
+        turn.notice(
+            facts,
+            Step::PointerUnread,
+            text,
+            &[("pointer", name.as_str())],
+        );
+    }
+
     pub(super) fn instance_read(
         &mut self,
         facts: &mut Facts,
         turn: &mut Turn<'_>,
         id: &InstanceId,
         error: Option<CloudError>,
-    ) {
-        if !self.is_at(&PassStep::Instance(id.clone())) {
-            return;
+    ) -> Next {
+        match self.pass.as_ref().map(|pass| pass.step.clone()) {
+            Some(PassStep::Taken(decision, taken)) if &taken == id => {
+                self.note_trouble(error);
+                return self.taken_is_read(facts, turn, decision, id);
+            }
+            Some(PassStep::Instance(read)) if &read == id => {
+                self.note_trouble(error);
+                self.subject_is_read(facts, turn, id);
+            }
+            _ => {}
         }
-        self.note_trouble(error);
+        Next::Waits
+    }
+
+    /// Takes in the reading of the adopted instance, or of the one that the pointer names.
+    fn subject_is_read(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
         let named_here = facts.pointer.clone().flatten();
         if !facts.adopted_is_live(turn.now) && named_here.as_ref() == Some(id) {
             act::take_from_pointer(facts, turn, id);
@@ -90,12 +126,8 @@ impl Resolve {
             }
             return self.ask_resolve(facts, turn);
         }
-        let was_read = |named| {
-            let pass = self.pass.as_ref();
-            pass.is_some_and(|pass| pass.instances_read.contains(named))
-        };
         if let Some(named) = named_here
-            && !was_read(&named)
+            && !self.was_read(&named)
         {
             return self.read_instance(facts, turn, named);
         }
@@ -104,6 +136,10 @@ impl Resolve {
         let text = state.as_str();
         let trouble = if state.is_live() {
             format!("{id}, which the pointer names, is {text} and cannot be adopted now")
+        } else if facts.is_long_gone(id) {
+            format!(
+                "the worker's instance {id} is {text}, and has ended: its id is too old to be shown late"
+            )
         } else {
             format!("the worker's instance {id} is {text}")
         };
@@ -145,11 +181,33 @@ impl Resolve {
                 .is_none_or(|scanned_at| scanned_at < pass.started)
     }
 
-    fn read_instance(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, id: InstanceId) {
+    /// Whether this pass has read the instance by its id.
+    pub(super) fn was_read(&self, id: &InstanceId) -> bool {
+        let pass = self.pass.as_ref();
+        pass.is_some_and(|pass| pass.instances_read.contains(id))
+    }
+
+    pub(super) fn read_instance(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        id: InstanceId,
+    ) {
+        self.look_up(facts, turn, PassStep::Instance(id.clone()), id);
+    }
+
+    /// Reads the instance by its id; the pass waits for the reading in this step.
+    pub(super) fn look_up(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        step: PassStep,
+        id: InstanceId,
+    ) {
         if let Some(pass) = self.pass.as_mut() {
             pass.instances_read.push(id.clone());
         }
-        self.set_step(PassStep::Instance(id.clone()));
+        self.set_step(step);
         turn.query(facts, facts.query_of(id));
     }
 

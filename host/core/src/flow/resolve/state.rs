@@ -33,6 +33,8 @@ pub(in crate::flow) struct Resolve {
     pub(super) wanted_until: Option<Instant>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
+    /// The begin of the row of failed readings of the pointer that was told last.
+    pub(super) unread_told: Option<Instant>,
     pub(super) heard: VecDeque<Heard>,
     pub(super) proposed: Option<Wanted>,
 }
@@ -124,7 +126,7 @@ impl Resolve {
         let mut reads = Vec::new();
         if let Some(pass) = &self.pass {
             reads.clone_from(&pass.instances_read);
-            if let PassStep::Instance(id) = &pass.step {
+            if let PassStep::Instance(id) | PassStep::Taken(_, id) = &pass.step {
                 reads.push(id.clone());
             }
         }
@@ -153,7 +155,9 @@ impl Resolve {
             PassStep::RecordRead => Wait::answered("the reading of the record"),
             PassStep::RecordWritten => Wait::answered("the write of the record"),
             PassStep::Pointer => Wait::answered("the reading of the pointer"),
-            PassStep::Instance(_) => Wait::answered("the reading of the instance"),
+            PassStep::Instance(_) | PassStep::Taken(..) => {
+                Wait::answered("the reading of the instance")
+            }
             PassStep::Scan => Wait::answered("the tag scan"),
             PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
             PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),

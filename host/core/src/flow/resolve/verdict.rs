@@ -39,6 +39,9 @@ impl Resolve {
                 let detail = "the worker's instance is being ended";
                 self.come_back(facts, turn, decision, NotYetCode::Stopping, detail)
             }
+            Action::Serve(target) if facts.awaits_look_up(&target.id, turn.now) => {
+                self.serve_waits(facts, turn, decision, &target)
+            }
             Action::Serve(target) => {
                 let valid_for = Millis::from(verdict.valid_for_ms).min(VALID_MAX);
                 serve(facts, turn, decision, digest, &target, valid_for).unwrap_or_else(|veto| {
@@ -75,6 +78,29 @@ impl Resolve {
                 Next::Waits
             }
         }
+    }
+
+    /// Has the callers come back, because the pass could not read the instance by its id, which must
+    /// come before it is handed out.
+    fn serve_waits(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        target: &Target,
+    ) -> Next {
+        let Some(trouble) = self.trouble() else {
+            // A caller doubts the instance since the reading of this pass.
+            self.read_instance(facts, turn, target.id.clone());
+            return Next::Waits;
+        };
+        let code = not_yet::trouble_code(trouble);
+        let detail = format!(
+            "{} is read by its id before it is handed out, and that failed ({trouble}); when such readings have \
+             failed for a while, a new scan is enough",
+            target.id
+        );
+        self.come_back(facts, turn, decision, code, &detail)
     }
 
     /// Applies the safe default after a failure of `resolve`.

@@ -16,7 +16,7 @@
 //! | G10 budgets | every announced mutation | [`budgets`] |
 //! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
 //! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
-//! | V5 final is final | every reading, every published route | [`ended`] |
+//! | V5 final is final | every reading, every published route | [`ended`], [`looked_up`] |
 //! | single flight | every sent mutation, every outcome | [`flight`] |
 //! | cycling | every write of a record | [`controller`] |
 //! | pause | every write of a record | [`pauses`] |
@@ -34,6 +34,7 @@ mod fence;
 mod flight;
 mod health;
 mod launches;
+mod looked_up;
 mod origins;
 mod orphans;
 mod overdue;
@@ -50,14 +51,14 @@ mod violation;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::boxes::{Receipt, Statement};
-use reeve_core::cloud::{CloudError, Outcome, Reading};
+use reeve_core::cloud::{CloudError, Outcome};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
 use reeve_core::instance::TAG_FLEET;
 use reeve_core::operator::Command;
-use reeve_core::response::{Resolution, Route};
+use reeve_core::response::Resolution;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 use reeve_core::store::{Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -99,6 +100,7 @@ pub(super) struct Checks {
     controllers: controller::Controllers,
     answers: answers::Answers,
     ended: ended::Ended,
+    looked_up: looked_up::LookedUp,
     recovery: recovery::Recovery,
     refused: refused::Refused,
     boxes: boxes::Boxes,
@@ -152,6 +154,7 @@ impl Checks {
             controllers: controller::Controllers::default(),
             answers: answers::Answers::default(),
             ended: ended::Ended::default(),
+            looked_up: looked_up::LookedUp::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
             refused: refused::Refused::default(),
             boxes: boxes::Boxes::default(),
@@ -270,29 +273,6 @@ impl Checks {
         if self.pointers_are_ours {
             let finding = pointer::arrived(sent, spec, world);
             self.settle(at, &sent.worker, finding);
-        }
-    }
-
-    /// Notes a reading that a host got for a worker; `None`: for a pool.
-    pub(super) fn read(
-        &mut self,
-        by: Life,
-        worker: Option<&WorkerId>,
-        result: &Result<Reading, CloudError>,
-    ) {
-        if let Ok(reading) = result {
-            self.ended.read(by, worker, reading);
-        }
-    }
-
-    /// Checks a route that a host publishes.
-    pub(super) fn published(&mut self, at: Instant, by: Life, route: &Route, world: &World) {
-        let findings = [
-            self.ended.published(by, route),
-            origins::published(route, world),
-        ];
-        for finding in findings {
-            self.settle(at, &route.worker, finding);
         }
     }
 
@@ -443,8 +423,17 @@ impl Checks {
     }
 
     /// Checks that workers recovered in time, and that no instance and no request is overdue.
-    pub(super) fn look(&mut self, at: Instant, world: &World, shelf: &Shelf, spec: &FleetSpec) {
-        let findings = self.recovery.look(at, world, shelf, spec);
+    pub(super) fn look(
+        &mut self,
+        at: Instant,
+        world: &World,
+        shelf: &Shelf,
+        spec: &FleetSpec,
+        pointers_are_down: bool,
+    ) {
+        let findings = self
+            .recovery
+            .look(at, world, shelf, spec, pointers_are_down);
         for (worker, finding) in findings {
             self.settle(at, &worker, finding);
         }

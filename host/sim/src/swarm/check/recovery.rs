@@ -65,6 +65,7 @@ impl Recovery {
         world: &World,
         shelf: &Shelf,
         spec: &FleetSpec,
+        pointers_are_down: bool,
     ) -> Vec<(WorkerId, Finding)> {
         self.open.clear();
         for worker in &self.sound {
@@ -77,7 +78,8 @@ impl Recovery {
                 Wish::Running => down(worker, of, world, shelf),
             };
             let trouble = not_served
-                .or_else(|| trouble_of(worker, of, pool, world, shelf))
+                .or_else(|| adrift(worker, of, pool, world, shelf).filter(|_| !pointers_are_down))
+                .or_else(|| trouble_of(worker, pool, shelf))
                 .or_else(|| self.silent(worker, pool, shelf));
             if let Some(trouble) = trouble {
                 self.open.insert(worker.clone(), trouble);
@@ -117,8 +119,9 @@ fn down(worker: &WorkerId, spec: &WorkerSpec, world: &World, shelf: &Shelf) -> O
     (!runs).then(|| "it is wanted running, and does not run".to_owned())
 }
 
-/// Reports what is wrong with a worker whose callers are served; `None`: nothing.
-fn trouble_of(
+/// Reports a pointer or an orphan that does not agree with the record. A pointer that cannot be read
+/// is not repaired, and no orphan is ended that the pointer may name.
+fn adrift(
     worker: &WorkerId,
     spec: &WorkerSpec,
     pool: &PoolSpec,
@@ -126,10 +129,7 @@ fn trouble_of(
     shelf: &Shelf,
 ) -> Option<String> {
     let truth = shelf.truth(worker);
-    let record = &truth.record;
-    let Some(adopted) = &record.adopted else {
-        return Some("no instance is adopted".to_owned());
-    };
+    let adopted = truth.record.adopted.as_ref()?;
     // The host reads the pointer, and writes it anew, when somebody asks for the worker.
     let pointer = world.pointer(&spec.pointer).unwrap_or(POINTER_NONE);
     if spec.wish == Wish::OnDemand && pointer != adopted.id.as_str() {
@@ -141,12 +141,20 @@ fn trouble_of(
     let mut orphans = live_of(world, spec).filter(|instance| {
         instance.id != adopted.id && origins::may_be_ended(pool.orphans, instance)
     });
-    if let Some(orphan) = orphans.next() {
-        return Some(format!(
-            "the orphan {} of {} still lives",
-            orphan.id, adopted.id
-        ));
-    }
+    let orphan = orphans.next()?;
+    Some(format!(
+        "the orphan {} of {} still lives",
+        orphan.id, adopted.id
+    ))
+}
+
+/// Reports what is wrong with a worker whose callers are served; `None`: nothing.
+fn trouble_of(worker: &WorkerId, pool: &PoolSpec, shelf: &Shelf) -> Option<String> {
+    let truth = shelf.truth(worker);
+    let record = &truth.record;
+    let Some(adopted) = &record.adopted else {
+        return Some("no instance is adopted".to_owned());
+    };
     if let Some(intent) = &record.intent {
         return Some(format!("a {} is under way", intent.mutation.kind()));
     }

@@ -1,23 +1,60 @@
-//! What hosts tell: outcomes that they hear of, notices, vetoes, and their ends by a mistake.
+//! What hosts hear and tell: readings, outcomes, routes, notices, vetoes, and their ends by a mistake.
 
 use std::any::Any;
 
+use reeve_core::cloud::{CloudError, Reading};
 use reeve_core::guard::Veto;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::notice::Notice;
 use reeve_core::operator::{CommandOutcome, Refused};
+use reeve_core::response::Route;
 use reeve_core::time::Instant;
 
-use super::{Checks, Guarantee, Heard, placed};
+use super::{Checks, Guarantee, Heard, origins, placed};
+use crate::engine::Life;
 use crate::swarm::shelf::Shelf;
+use crate::world::World;
 
 impl Checks {
     /// Notes that a host learned the outcome of a mutation.
     pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
         self.flight.heard(heard);
+        self.looked_up.heard(heard);
         self.budgets.heard(at, heard);
         let truth = shelf.truth(heard.worker);
         self.refused.heard(at, heard, &truth);
+    }
+
+    /// Notes a reading that a host got for a worker; `None`: for a pool.
+    pub(in crate::swarm) fn read(
+        &mut self,
+        at: Instant,
+        by: Life,
+        worker: Option<&WorkerId>,
+        result: &Result<Reading, CloudError>,
+    ) {
+        self.looked_up.read(at, by, worker, result);
+        if let Ok(reading) = result {
+            self.ended.read(by, worker, reading);
+        }
+    }
+
+    /// Checks a route that a host publishes.
+    pub(in crate::swarm) fn published(
+        &mut self,
+        at: Instant,
+        by: Life,
+        route: &Route,
+        world: &World,
+    ) {
+        let findings = [
+            self.ended.published(by, route),
+            self.looked_up.published(at, by, route),
+            origins::published(route, world),
+        ];
+        for finding in findings {
+            self.settle(at, &route.worker, finding);
+        }
     }
 
     /// Checks a notice of a host.

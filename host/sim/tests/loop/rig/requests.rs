@@ -6,7 +6,7 @@ use reeve_core::event::WorkerEvent;
 use reeve_core::id::{InstanceId, RequestId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
-use reeve_core::response::{NotYet, NotYetCode, Resolution, Response};
+use reeve_core::response::{LookOutcome, NotYet, NotYetCode, Resolution, Response};
 use reeve_sim::engine::statement;
 
 use super::prelude::*;
@@ -150,6 +150,15 @@ impl Rig {
         match self.response(request)? {
             Response::Statement(receipt) => Some(receipt.clone()),
             other => panic!("not of a statement: {other:?}"),
+        }
+    }
+
+    /// What a caller heard that does not reach an instance. The response comes at once.
+    #[track_caller]
+    pub(crate) fn looked(&mut self, request: RequestId) -> LookOutcome {
+        match self.response(request) {
+            Some(Response::Unreachable(looked)) => looked.outcome,
+            other => panic!("expected what the host does, got {other:?}"),
         }
     }
 

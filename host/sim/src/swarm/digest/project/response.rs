@@ -15,6 +15,11 @@ pub(super) fn line(worker: &WorkerId, request: RequestId, response: &Response) -
         Response::Resolve(resolution) => to_resolve(&mut line, resolution),
         Response::Statement(receipt) => to_statement(&mut line, receipt),
         Response::Command(result) => journal::done_or_refused(&mut line, result),
+        Response::Unreachable(looked) => line.object("looked", |line| {
+            line.text("outcome", looked.outcome.as_str());
+            line.text("detail", &looked.detail);
+            line.number("retry-after", looked.retry_after.get());
+        }),
     }
     line
 }
