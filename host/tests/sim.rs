@@ -58,7 +58,7 @@ fn each_variant_is_played_and_held_to_what_is_expected_of_it() {
         (
             &[],
             "standard policies",
-            "served: no harm proposed; served after 2.1 s",
+            "served: no harm proposed; served after 1.6 s",
         ),
     ] {
         let Ran(code, text, errors) = sim(&incident("ip-race"), args);
