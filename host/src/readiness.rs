@@ -1,10 +1,11 @@
 //! Whether the host is ready to serve requests, and why not.
 
-use std::collections::BTreeMap;
+mod scans;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_core::cloud::CloudError;
+use reeve_core::cloud::{CloudError, Reading};
 use reeve_core::id::PoolName;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::StoreError;
@@ -12,6 +13,7 @@ use reeve_policy::{PolicyStatus, Registry};
 use serde::Serialize;
 
 use crate::journal::Health;
+use scans::Scans;
 
 /// The inputs of readiness. Clones share them.
 #[derive(Clone)]
@@ -20,16 +22,9 @@ pub(crate) struct Readiness(Arc<Inner>);
 struct Inner {
     journal: Health,
     registry: Arc<Registry>,
-    scans: Mutex<BTreeMap<PoolName, Scan>>,
+    scans: Mutex<Scans>,
     store_trouble: Mutex<Option<String>>,
     draining: AtomicBool,
-}
-
-/// The result of a pool's latest scan.
-enum Scan {
-    Awaited,
-    Done,
-    Failed(String),
 }
 
 /// The readiness of the host at one moment.
@@ -44,25 +39,20 @@ pub(crate) struct Judgement {
 }
 
 impl Readiness {
-    /// The readiness at start. Only pools with workers are scanned, so only they are awaited.
+    /// The readiness at start: each pool with workers awaits its first good scan.
     pub(crate) fn new(spec: &FleetSpec, journal: Health, registry: Arc<Registry>) -> Self {
-        let pools = spec.workers.values().map(|worker| worker.pool.clone());
         Self(Arc::new(Inner {
             journal,
             registry,
-            scans: Mutex::new(pools.map(|pool| (pool, Scan::Awaited)).collect()),
+            scans: Mutex::new(Scans::awaited(spec)),
             store_trouble: Mutex::default(),
             draining: AtomicBool::new(false),
         }))
     }
 
     /// Records the result of a pool's scan.
-    pub(crate) fn scanned(&self, pool: &PoolName, error: Option<&CloudError>) {
-        let scan = match error {
-            None => Scan::Done,
-            Some(error) => Scan::Failed(error.to_string()),
-        };
-        lock(&self.0.scans).insert(pool.clone(), scan);
+    pub(crate) fn scanned(&self, pool: &PoolName, result: &Result<Reading, CloudError>) {
+        lock(&self.0.scans).ended(pool, result);
     }
 
     /// Records whether the store of the workers' records responded.
@@ -99,15 +89,9 @@ impl Readiness {
                 warnings.extend(of_file);
             }
         }
-        for (pool, scan) in &*lock(&self.0.scans) {
-            match scan {
-                Scan::Awaited => reasons.push(format!("pool {pool}: the first scan is running")),
-                Scan::Done => {}
-                Scan::Failed(error) => {
-                    warnings.push(format!("pool {pool}: the latest scan failed: {error}"))
-                }
-            }
-        }
+        let scans = lock(&self.0.scans);
+        reasons.extend(scans.reasons());
+        warnings.extend(scans.warnings());
         Judgement {
             ready: reasons.is_empty(),
             reasons,

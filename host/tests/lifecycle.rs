@@ -8,12 +8,14 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{POINTER, Stage, end, eventually, get, http};
 use reeve::{Host, StartError};
 use reeve_core::cloud::MutationKind;
 use reeve_core::store::{StoreError, StoreErrorKind};
+use reeve_core::time::Millis;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_launch_is_journaled_before_it_is_done_and_its_outcome_after() {
@@ -179,5 +181,64 @@ async fn while_the_store_is_away_the_host_starts_serves_nothing_new_and_says_why
     let worker = get(&host, "/v1/workers/chat").await.json();
     assert_eq!(worker["record"]["phase"], "running", "{worker}");
     assert_eq!(get(&host, "/readyz").await.status, 200);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_ready_after_one_good_scan_and_stays_so() {
+    for dry_run in [false, true] {
+        let stage = Stage::new();
+        stage.world.add_running("i-a", "chat");
+        stage.world.point(POINTER, "i-a");
+        stage.world.unreachable.store(true, Ordering::SeqCst);
+        let mut options = stage.options();
+        options.spec.dry_run = dry_run;
+        let limits = &mut options.spec.pools.values_mut().next().unwrap().limits;
+        limits.scan_interval = Millis::new(20);
+        let host = Host::start(options).await.unwrap();
+
+        let refused = eventually("a failed scan", async || {
+            let reply = get(&host, "/readyz").await;
+            assert_eq!(reply.status, 503, "{}", reply.body);
+            let reason = reply.json()["reasons"][0].as_str()?.to_owned();
+            reason.contains("Connection: no route").then_some(reason)
+        })
+        .await;
+        assert!(refused.starts_with("pool gpu: "), "{refused}");
+        assert!(refused.contains("reaches AWS"), "{refused}");
+
+        stage.world.unreachable.store(false, Ordering::SeqCst);
+        eventually("readiness", async || {
+            let reply = get(&host, "/readyz").await;
+            (reply.status == 200).then_some(())
+        })
+        .await;
+
+        stage.world.unreachable.store(true, Ordering::SeqCst);
+        let judgement = eventually("a warning of the next failed scan", async || {
+            let reply = get(&host, "/readyz").await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+            let judgement = reply.json();
+            judgement["warnings"][0].as_str()?;
+            Some(judgement)
+        })
+        .await;
+        assert_eq!(judgement["reasons"], serde_json::json!([]));
+        let warning = judgement["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("no route"), "{warning}");
+        end(host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_workers_is_ready_without_a_cloud() {
+    let stage = Stage::new();
+    stage.world.unreachable.store(true, Ordering::SeqCst);
+    let mut options = stage.options();
+    options.spec.workers.clear();
+    let host = Host::start(options).await.unwrap();
+    let reply = get(&host, "/readyz").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(stage.world.queries(), 0);
     end(host).await;
 }

@@ -10,7 +10,9 @@ use aws_sdk_ec2::operation::RequestId;
 use reeve_core::cloud::{CloudError, CloudErrorKind};
 use reeve_core::time::Millis;
 
-use CloudErrorKind::{Conflict, Denied, NoCapacity, NotVisibleYet, Throttled, Transient};
+use CloudErrorKind::{
+    Conflict, Denied, NoCapacity, NotVisibleYet, Permanent, Throttled, Transient,
+};
 
 /// Codes and their kinds. EC2: API reference, "Error codes for the Amazon EC2 API"; ECS: API
 /// reference, "Common Error Types" and the errors of RunTask; SSM: API reference, "Common Error
@@ -46,6 +48,9 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("InsufficientInstanceCapacity", NoCapacity),
     ("InsufficientReservedInstanceCapacity", NoCapacity),
     ("InsufficientVolumeCapacity", NoCapacity),
+    // The launch template's targeted Capacity Reservation is full, until one of its instances ends
+    // (public report terraform-provider-aws#35745).
+    ("ReservationCapacityExceeded", NoCapacity),
     ("SpotMaxPriceTooLow", NoCapacity),
     ("UnfulfillableCapacity", NoCapacity),
 
@@ -56,6 +61,7 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("MaxSpotInstanceCountExceeded", NoCapacity),
     ("NetworkInterfaceLimitExceeded", NoCapacity),
     ("PrivateIpAddressLimitExceeded", NoCapacity),
+    ("ResourceLimitExceeded", NoCapacity),
     ("VcpuLimitExceeded", NoCapacity),
     ("VolumeLimitExceeded", NoCapacity),
 
@@ -88,7 +94,19 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("IdempotentInstanceTerminated", Conflict),
     ("IdempotentParameterMismatch", Conflict),
     ("IncorrectInstanceState", Conflict),
+    // A start right after a stop: the persistent Spot request is not disabled yet, which takes
+    // seconds to minutes (public report terraform-provider-aws#33399).
+    ("IncorrectSpotRequestState", Conflict),
     ("IncorrectState", Conflict),
+
+    // The provider refuses until an operator changes the instance or its template: stop or
+    // termination protection (OperationNotPermitted), a type that its zone does not have
+    // (Unsupported), a stop of a one-time Spot instance or of an instance-store root
+    // (UnsupportedOperation). EC2 user guide, "Troubleshoot instance launch issues"; public reports
+    // cloud-custodian#8003, ec2-fleet-plugin#327, mantle#315.
+    ("OperationNotPermitted", Permanent),
+    ("Unsupported", Permanent),
+    ("UnsupportedOperation", Permanent),
 
     // Normal right after a launch, and proves nothing (EC2 developer guide, "Eventual
     // consistency").
@@ -116,9 +134,7 @@ where
 {
     match error {
         SdkError::ServiceError(refusal) => refused(operation, refusal.err(), refusal.raw()),
-        SdkError::ConstructionFailure(_) => {
-            unanswered(operation, CloudErrorKind::Permanent, "Request", error)
-        }
+        SdkError::ConstructionFailure(_) => unanswered(operation, Permanent, "Request", error),
         SdkError::DispatchFailure(failure) => {
             let (kind, code) = undelivered(failure.as_connector_error());
             unanswered(operation, kind, code, error)
@@ -167,17 +183,22 @@ where
     }
 }
 
+/// The kind of a code in the table.
+pub(crate) fn kind_of_known(code: &str) -> Option<CloudErrorKind> {
+    let known = KINDS.iter().find(|(known, _)| *known == code);
+    known.map(|(_, kind)| *kind)
+}
+
 /// The kind by code; by status if the code is unknown.
 fn kind_of(code: Option<&str>, status: u16) -> CloudErrorKind {
-    let known = KINDS.iter().find(|(known, _)| Some(*known) == code);
-    match (known, status) {
-        (Some((_, kind)), _) => *kind,
+    match (code.and_then(kind_of_known), status) {
+        (Some(kind), _) => kind,
         // A status below 400 is a response that cannot be read, and the call may have succeeded.
         (None, ..=399 | 500..) => Transient,
         (None, 429) => Throttled,
         // Without a code, the response comes from something between reeve and the service.
         (None, 401 | 403 | 407) if code.is_none() => Denied,
-        (None, _) => CloudErrorKind::Permanent,
+        (None, _) => Permanent,
     }
 }
 
@@ -249,7 +270,6 @@ mod tests {
     use std::collections::BTreeSet;
     use std::io;
 
-    use CloudErrorKind::Permanent;
     use aws_sdk_ec2::error::BoxError;
     use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 
@@ -293,9 +313,8 @@ mod tests {
                 400,
                 Permanent,
             ),
-            ("Unsupported", 400, Permanent),
-            ("OperationNotPermitted", 400, Permanent),
             ("ParameterLimitExceeded", 400, Permanent),
+            ("Unsupported", 500, Permanent),
         ];
         for (code, status, kind) in cases {
             assert_eq!(kind_of(Some(code), status), kind, "{code} {status}");

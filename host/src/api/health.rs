@@ -17,7 +17,8 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether an active policy stands behind the host's responses; a 503 with the reasons if not.
+/// Whether an active policy and a reading of every pool stand behind the host's responses; a 503 with
+/// the reasons if not.
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     let judgement = api.parts.readiness.judge();
     let status = if judgement.ready {

@@ -181,7 +181,7 @@ impl Drive {
                         result,
                         ..
                     },
-            } => self.readiness.scanned(pool, result.as_ref().err()),
+            } => self.readiness.scanned(pool, result),
             Event::Worker { worker, what } => self.hear_end(worker, what),
             Event::Started | Event::Pool { .. } => {}
         }

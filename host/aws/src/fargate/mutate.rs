@@ -29,12 +29,23 @@ const ENVIRONMENT: [(&str, &str); 2] = [
 
 /// Parts of ECS's messages for temporary failures: no capacity, or the account's limit (ECS
 /// developer guide, "API failure reasons"). `ClientException` has no code that distinguishes them.
+/// `RESOURCE:` stands before what is used up: `CPU`, `MEMORY`, `ENI`, `GPU`.
 const NO_CAPACITY: [&str; 4] = [
     "RESOURCE:",
     "Capacity is unavailable",
     "capacity limit",
     "reached the limit",
 ];
+
+/// The reason for a container instance whose agent is not connected: nothing was run, and the agent
+/// may connect again or another instance take the task (ECS developer guide, "API failure
+/// reasons").
+const AGENT: &str = "AGENT";
+
+/// What stands before the code of another service in ECS's message. ECS asks EC2 about the subnets
+/// and security groups of a task, and reports EC2's refusal as its own
+/// `InvalidParameterException` (public reports dagster#33439, dask-cloudprovider#56).
+const QUOTED: &str = "(ErrorCode: ";
 
 /// Runs one task. The request depends only on the stored launch, so a replay is the same request.
 pub(crate) async fn run(
@@ -141,13 +152,25 @@ fn not_run(failure: &Failure) -> CloudError {
 fn by_sentence(error: CloudError) -> CloudError {
     let says = |part: &str| error.message.contains(part);
     let kind = match error.kind {
-        CloudErrorKind::Permanent if NO_CAPACITY.into_iter().any(says) => {
+        CloudErrorKind::Permanent if NO_CAPACITY.into_iter().any(says) || error.code == AGENT => {
             CloudErrorKind::NoCapacity
         }
         CloudErrorKind::Permanent if says("task was not found") => CloudErrorKind::NotVisibleYet,
+        CloudErrorKind::Permanent => quoted(&error.message).unwrap_or(error.kind),
         kind => kind,
     };
     CloudError { kind, ..error }
+}
+
+/// The kind of the code that ECS quotes, if the failure passes or is one of permissions. A conflict
+/// is not taken over: EC2 knows nothing of the task's token, so it proves nothing about an earlier
+/// try.
+fn quoted(message: &str) -> Option<CloudErrorKind> {
+    use CloudErrorKind::{Denied, NoCapacity, Throttled, Transient};
+    let (_, rest) = message.split_once(QUOTED)?;
+    let (code, _) = rest.split_once(')')?;
+    let kind = error::kind_of_known(code)?;
+    matches!(kind, Throttled | NoCapacity | Denied | Transient).then_some(kind)
 }
 
 fn refused(operation: &str, code: &str, message: String) -> CloudError {

@@ -97,38 +97,56 @@ async fn a_scan_reads_every_page() {
     assert_eq!(second.field("NextToken").as_deref(), Some("page-2"));
 }
 
+/// A description of `i-1` in this state, with a `StateReason`.
+fn described_with_reason(state: &str, code: &str, text: &str) -> Step {
+    let reason =
+        format!("<stateReason><code>{code}</code><message>{text}</message></stateReason></item>");
+    let xml = instance_xml("i-1", state);
+    let item = xml.strip_suffix("</item>").unwrap().to_owned() + &reason;
+    let set = format!("<item><instancesSet>{item}</instancesSet></item>");
+    Step::answer(
+        200,
+        format!(
+            "<DescribeInstancesResponse><reservationSet>{set}</reservationSet></DescribeInstancesResponse>"
+        ),
+    )
+}
+
+/// Describes `i-1` on a server that sends this response.
+async fn described(step: Step) -> Instance {
+    match ask(describe("i-1"), vec![step]).await.0 {
+        Ok(Reading::Instance(instance)) => instance,
+        other => panic!("no instance: {other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn an_end_has_its_reason_and_a_boot_has_none() {
-    let with_reason = |state: &str, code: &str, text: &str| {
-        let reason = format!(
-            "<stateReason><code>{code}</code><message>{text}</message></stateReason></item>"
-        );
-        let xml = instance_xml("i-1", state);
-        let item = xml.strip_suffix("</item>").unwrap().to_owned() + &reason;
-        let set = format!("<item><instancesSet>{item}</instancesSet></item>");
-        Step::answer(
-            200,
-            format!(
-                "<DescribeInstancesResponse><reservationSet>{set}</reservationSet></DescribeInstancesResponse>"
-            ),
-        )
-    };
     let code = "Client.UserInitiatedShutdown";
     let text = "Client.UserInitiatedShutdown: User initiated shutdown";
-    let script = vec![
-        with_reason("stopped", code, text),
-        with_reason("pending", "pending", "pending"),
+    let ended = described(described_with_reason("stopped", code, text)).await;
+    assert_eq!(ended.state_reason.unwrap().to_string(), text);
+    let boots = described(described_with_reason("pending", "pending", "pending")).await;
+    assert_eq!(boots.state_reason, None);
+}
+
+/// StartInstances has succeeded, and the instance is stopped again (docs/aws-facts.md).
+#[tokio::test]
+async fn a_start_that_fell_back_is_stopped_with_its_cause() {
+    let cases = [
+        ("Server.InternalError", "Internal error on launch"),
+        ("Server.InsufficientInstanceCapacity", "no capacity"),
+        ("Client.VolumeLimitExceeded", "Volume limit exceeded"),
+        // The KMS key of a volume has no grant for the one who starts the instance.
+        ("Client.InternalError", "Client error on launch"),
     ];
-    let server = ScriptedServer::start(script);
-    let mut reasons = Vec::new();
-    for _ in 0..2 {
-        let answer = server.cloud().await.ask(describe("i-1")).await;
-        let Ok(Reading::Instance(instance)) = answer else {
-            panic!("no instance: {answer:?}");
-        };
-        reasons.push(instance.state_reason.map(|reason| reason.to_string()));
+    for (code, text) in cases {
+        let instance = described(described_with_reason("stopped", code, text)).await;
+        assert_eq!(instance.state, InstanceState::Stopped, "{code}");
+        let reason = instance.state_reason.unwrap();
+        assert_eq!((reason.code.as_str(), reason.text.as_str()), (code, text));
+        assert!(!reason.is_by_request(), "{code}");
     }
-    assert_eq!(reasons, [Some(text.to_owned()), None]);
 }
 
 #[tokio::test]

@@ -100,6 +100,58 @@ async fn a_mutation_is_sent_once_whatever_the_response() {
     }
 }
 
+/// Codes as EC2 sent them to others, with the call that each refuses (docs/aws-facts.md).
+#[tokio::test]
+async fn codes_that_are_easily_missed_are_sorted_by_what_they_prove() {
+    use CloudErrorKind::{Conflict, NoCapacity, Permanent};
+    let region = || "us-east-1".into();
+    let start = || Mutation::Start {
+        region: region(),
+        compute: Compute::Ec2,
+        id: "i-1".into(),
+    };
+    let stop = || Mutation::Stop {
+        region: region(),
+        compute: Compute::Ec2,
+        id: "i-1".into(),
+        clear_pointer: None,
+    };
+    let terminate = || Mutation::Terminate {
+        region: region(),
+        compute: Compute::Ec2,
+        id: "i-1".into(),
+        clear_pointer: None,
+    };
+    let cases = [
+        (launch(), 400, "ReservationCapacityExceeded", NoCapacity),
+        (launch(), 400, "MaxSpotInstanceCountExceeded", NoCapacity),
+        (launch(), 400, "VcpuLimitExceeded", NoCapacity),
+        (
+            launch(),
+            400,
+            "InsufficientFreeAddressesInSubnet",
+            NoCapacity,
+        ),
+        (launch(), 400, "Unsupported", Permanent),
+        (start(), 500, "InsufficientInstanceCapacity", NoCapacity),
+        (start(), 400, "ReservationCapacityExceeded", NoCapacity),
+        (start(), 400, "VolumeLimitExceeded", NoCapacity),
+        (start(), 400, "IncorrectSpotRequestState", Conflict),
+        (start(), 400, "IncorrectInstanceState", Conflict),
+        (stop(), 400, "IncorrectInstanceState", Conflict),
+        (stop(), 400, "UnsupportedOperation", Permanent),
+        (stop(), 400, "OperationNotPermitted", Permanent),
+        (terminate(), 400, "OperationNotPermitted", Permanent),
+    ];
+    for (mutation, status, code, kind) in cases {
+        let (answer, server) = apply(mutation, vec![Step::ec2_error(status, code)]).await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (kind, code), "{error}");
+        assert!(error.message.contains(&format!("said {code}")), "{error}");
+        assert_eq!(server.requests().len(), 1, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn the_pointer_is_cleared_before_the_instance_is_stopped() {
     let (answer, server) = apply(stop_and_clear(), vec![written(), stopping()]).await;

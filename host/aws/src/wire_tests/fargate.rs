@@ -170,6 +170,12 @@ async fn a_replayed_launch_is_the_same_request() {
 async fn a_launch_is_sent_once_and_each_refusal_is_sorted_by_code_or_by_sentence() {
     use CloudErrorKind::{Conflict, Denied, NoCapacity, Permanent, Throttled, Transient};
     let failure = |reason: &str| answered(&json!({"tasks": [], "failures": [{"reason": reason}]}));
+    let quoting = |code: &str| {
+        let text = format!(
+            "Error retrieving subnet information for [subnet-a]: said {code} (ErrorCode: {code})"
+        );
+        refusal("InvalidParameterException", &text)
+    };
     let no_room = "Capacity is unavailable at this time. Please try again later or in a different \
                    availability zone";
     let cases = [
@@ -194,9 +200,21 @@ async fn a_launch_is_sent_once_and_each_refusal_is_sorted_by_code_or_by_sentence
             Permanent,
         ),
         (refusal("InvalidParameterException", "subnet-a"), Permanent),
+        (quoting("Throttling"), Throttled),
+        (quoting("RequestLimitExceeded"), Throttled),
+        (quoting("UnauthorizedOperation"), Denied),
+        (quoting("InsufficientFreeAddressesInSubnet"), NoCapacity),
+        (quoting("ServiceUnavailable"), Transient),
+        (quoting("InvalidSubnetID.NotFound"), Permanent),
+        (quoting("IncorrectState"), Permanent),
         (Step::json_error(500, "ServerException"), Transient),
         (failure(no_room), NoCapacity),
+        (failure("RESOURCE:CPU"), NoCapacity),
         (failure("RESOURCE:MEMORY"), NoCapacity),
+        (failure("RESOURCE:ENI"), NoCapacity),
+        (failure("RESOURCE:GPU"), NoCapacity),
+        (failure("AGENT"), NoCapacity),
+        (failure("ATTRIBUTE"), Permanent),
         (failure("EMPTY CAPACITY PROVIDER"), Permanent),
         (answered(&json!({"tasks": [], "failures": []})), Transient),
         (Step::answer(200, "{cut off"), Transient),
