@@ -139,6 +139,8 @@ impl Scanned {
 
 #[cfg(test)]
 mod tests {
+    use reeve_core::cloud::PointerReading;
+
     use crate::common::spec;
 
     use super::*;
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn another_reading_reads_no_pool() {
         let mut scans = Scans::awaited(&spec());
-        scans.ended(&gpu(), &Ok(Reading::Pointer(None)));
+        scans.ended(&gpu(), &Ok(Reading::Pointer(PointerReading::default())));
         assert_eq!(scans.reasons().count(), 1);
     }
 }
