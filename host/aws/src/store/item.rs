@@ -214,8 +214,8 @@ mod tests {
             ("record", text("{}"), "missing field"),
             (
                 "record",
-                text(&EMPTY_RECORD.replace("lease", "holder")),
-                "holder",
+                text(&EMPTY_RECORD.replacen('{', r#"{"must-understand":["holder"],"#, 1)),
+                "`holder` must be understood",
             ),
         ];
         for (attribute, value, expected) in cases {
