@@ -254,8 +254,7 @@ pub(crate) fn tell_changes(facts: &mut Facts, turn: &mut Turn<'_>, changes: Chan
         route::withdraw(facts, turn);
     }
     for (id, state, served) in changes.lost {
-        let known = facts.instances.get(&id);
-        let reason = known.and_then(|known| known.instance.state_reason.as_ref());
+        let reason = facts.reason_down(&id);
         let reason = reason.map_or_else(|| "no reason given".to_owned(), StateReason::to_string);
         let text = format!(
             "{id} is {} and this host did not end it ({reason})",

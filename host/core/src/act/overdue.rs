@@ -48,8 +48,7 @@ pub(crate) fn start_fell_back(
     id: &InstanceId,
     started: Instant,
 ) {
-    let known = facts.instances.get(id);
-    let reason = known.and_then(|known| known.instance.state_reason.as_ref());
+    let reason = facts.reason_down(id);
     let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let why = format!("the start of {id} was accepted, and the instance is stopped again{reason}");
     fail_with(facts, turn, why.clone());

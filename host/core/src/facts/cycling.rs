@@ -99,7 +99,7 @@ impl WorkerFacts {
     fn ended_elsewhere(&self) -> Option<(&StateReason, Instant)> {
         let adopted = self.adopted.as_ref()?;
         let known = self.adopted_instance()?;
-        let reason = known.instance.state_reason.as_ref()?;
+        let reason = self.reason_down(&adopted.id)?;
         let down_since = known.down_since?.max(adopted.since);
         let is_of_this_life = match adopted.how {
             How::Launched => true,

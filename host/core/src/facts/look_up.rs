@@ -30,7 +30,7 @@ impl WorkerFacts {
     }
 
     /// Notes that a caller does not reach the instance: it is read by its id again before it is
-    /// handed out. A row of failed readings goes on, so that callers who report it again and again
+    /// handed out. A row of failed readings continues, so that callers who report it again and again
     /// keep no instance out of service that scans show.
     pub(crate) fn doubt(&mut self, id: &InstanceId, now: Instant) {
         if let Some(known) = self.instances.get_mut(id) {

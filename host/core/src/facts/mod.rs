@@ -44,7 +44,7 @@ use crate::model::budget::Ledger;
 use crate::model::cloud::{Mutation, MutationKind, Query};
 use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
-use crate::model::instance::InstanceState;
+use crate::model::instance::{InstanceState, StateReason};
 use crate::model::response::Route;
 use crate::model::restart::{Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
@@ -320,6 +320,12 @@ impl WorkerFacts {
         let by_record = (adopted.how == How::Started).then_some(adopted.since);
         let known = self.instances.get(&adopted.id)?;
         known.start_accepted.max(by_record)
+    }
+
+    /// Why the instance went down, in the provider's words; `None` if it is not down, or the provider
+    /// does not say.
+    pub(crate) fn reason_down(&self, id: &InstanceId) -> Option<&StateReason> {
+        self.instances.get(id)?.instance.state_reason.as_ref()
     }
 
     /// The query that reads one instance of this worker by its id.

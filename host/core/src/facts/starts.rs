@@ -39,7 +39,7 @@ impl WorkerFacts {
     pub(crate) fn fallen_back(&self) -> Option<(InstanceId, Instant)> {
         let adopted = self.adopted.as_ref().filter(|it| it.how == How::Started)?;
         let known = self.adopted_instance()?;
-        let reason = known.instance.state_reason.as_ref();
+        let reason = self.reason_down(&adopted.id);
         // A call to stop it is not the instance's own fault.
         let is_by_request = reason.is_some_and(StateReason::is_by_request);
         let is_stopped = known.instance.state == InstanceState::Stopped && !is_by_request;

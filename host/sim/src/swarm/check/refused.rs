@@ -99,7 +99,7 @@ impl Refused {
         let (before, after) = (&written.before.record, &written.write.record);
         let restart = after.restart.as_ref();
         // A restart that begins after this one is over is another one. A host that does not know of
-        // the refusal, since its write was lost, goes on once the instance went down by itself.
+        // the refusal, since its write was lost, continues once the instance went down by itself.
         let is_same =
             restart.map(|it| it.started_at) == before.restart.as_ref().map(|it| it.started_at);
         let refused = self.restarts.get(written.worker);

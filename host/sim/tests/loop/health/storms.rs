@@ -42,7 +42,7 @@ fn set(rig: &mut Rig, ids: &[InstanceId], fault: Option<SoftwareFault>) {
 }
 
 #[test]
-fn a_network_that_fails_for_all_restarts_nobody_and_is_told_once() {
+fn a_network_that_fails_for_all_restarts_no_worker_and_is_told_once() {
     let (mut rig, up) = well(5);
     set(&mut rig, &up, Some(SoftwareFault::Silent));
     rig.run(HALF_HOUR);
