@@ -25,6 +25,7 @@ use crate::policies::Policies;
 use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
+use crate::shadow;
 
 /// The parts a host is started from.
 pub struct HostOptions {
@@ -113,8 +114,15 @@ impl Host {
     ///
     /// # Errors
     /// [`StartError`]; no task of the host runs then.
-    pub async fn start(options: HostOptions) -> Result<RunningHost, StartError> {
+    pub async fn start(mut options: HostOptions) -> Result<RunningHost, StartError> {
         let metrics = Metrics::new();
+        if options.spec.dry_run {
+            tracing::warn!(
+                "dry run: nothing is written or changed; what would be written is kept in memory until this host ends"
+            );
+            (options.cloud, options.store) =
+                shadow::before(options.cloud, options.store, options.clock);
+        }
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
         let records = options.store.read_all().await;
         let tcp = api::tcp(options.listen).await?;

@@ -17,7 +17,7 @@
 //! - [`serve`], [`host`]: start a host from a configuration, or from parts.
 //! - `drive`: the only module that passes events to the core. `api`: the HTTP interface.
 //! - `routes`, `readiness`, `metrics`: shared by both, lock-free where callers wait.
-//! - [`store`]: the workers' records in a file.
+//! - [`store`]: the workers' records in a file. `shadow`: the store and the cloud of a dry run.
 //! - `journal`: intents, decisions and outcomes on disk. `reload`, [`policies`]: activate policy
 //!   files.
 //! - `probe`: probes an instance.
@@ -46,6 +46,7 @@ mod readiness;
 mod reload;
 mod routes;
 pub mod serve;
+mod shadow;
 pub mod store;
 mod ticker;
 

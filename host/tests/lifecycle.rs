@@ -14,6 +14,7 @@ use std::time::Duration;
 use common::{POINTER, Stage, end, eventually, get, http};
 use reeve::{Host, StartError};
 use reeve_core::cloud::MutationKind;
+use reeve_core::instance::InstanceState;
 use reeve_core::store::{StoreError, StoreErrorKind};
 use reeve_core::time::Millis;
 
@@ -53,6 +54,30 @@ async fn the_next_life_uses_no_generation_and_no_decision_again() {
         "{first} {again}"
     );
     end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_answers_as_the_real_run_would_and_writes_nothing() {
+    let stage = Stage::new();
+    stage
+        .world
+        .add("i-old", "chat", InstanceState::Stopped, None);
+    stage.world.add_running("i-live", "chat");
+    stage.world.point(POINTER, "i-old");
+    let mut options = stage.options();
+    options.spec.dry_run = true;
+    let host = Host::start(options).await.unwrap();
+    for _ in 0..3 {
+        let reply = get(&host, "/v1/workers/chat/resolve?wait=30s").await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(reply.json()["instance"], "i-live");
+    }
+    let status = get(&host, "/v1/workers/chat").await.json();
+    assert_eq!(status["record"]["phase"], "running", "{status}");
+    end(host).await;
+    assert_eq!(stage.world.mutations(), []);
+    assert_eq!(stage.world.pointer(POINTER), Some("i-old".to_owned()));
+    assert!(stage.store.read_all_now().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

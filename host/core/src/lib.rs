@@ -22,6 +22,7 @@
 //!   one worker.
 //! - `turn`: the context of a step.
 //! - [`ports`]: the traits behind which AWS, a store, the policies or a simulated world stands.
+//!   [`shadow`]: what a dry run keeps instead of writing it.
 //! - `model`: plain data, each module public here under its own name.
 
 mod act;
@@ -36,6 +37,7 @@ mod model;
 pub mod ports;
 mod record;
 mod route;
+pub mod shadow;
 mod turn;
 pub mod worker;
 

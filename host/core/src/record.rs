@@ -26,7 +26,7 @@ use crate::turn::Turn;
 const RENEWALS: u64 = 10;
 
 /// Has the record written as the facts say, and then the permitted mutation sent. Without a permit,
-/// the write waits for the write under way. In a dry run nothing is written.
+/// the write waits for the write under way.
 pub(crate) fn write(facts: &mut Facts, turn: &mut Turn<'_>, then: Option<Permit>) {
     write_if(facts, turn, then, None);
 }
@@ -42,9 +42,6 @@ pub(crate) fn write_if(
         debug_assert!(then.is_none(), "the guard permits nothing during a write");
         let wanted = facts.to_record(&turn.shared.us, writing.record.epoch);
         facts.change().record.dirty = wanted != writing.record;
-        return;
-    }
-    if turn.shared.dry_run {
         return;
     }
     let epoch = match &then {
@@ -105,7 +102,7 @@ pub(crate) fn may_write(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
 /// Whether the record may be written at once, or after the write under way.
 pub(crate) fn may_write_soon(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     let lease = turn.scene(facts, DecisionId::default(), |scene| scene.lease());
-    !turn.shared.dry_run && matches!(lease, Lease::Free | Lease::Ours)
+    matches!(lease, Lease::Free | Lease::Ours)
 }
 
 /// Whether a command may be written into the record at once, by the same rules.

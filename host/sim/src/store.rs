@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::WorkerId;
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
@@ -69,7 +69,7 @@ impl MemoryStore {
     pub fn commit_now(&self, write: &Write) -> Result<Committed, StoreError> {
         let mut shelf = self.open()?;
         let current = shelf.records.get(&write.worker);
-        if let Some(refused) = refusal(current, write) {
+        if let Some(refused) = write.refused_by(current) {
             return Ok(refused);
         }
         let version = write.expected.next();
@@ -112,26 +112,6 @@ impl MemoryStore {
         // The records stay whole even if a caller panicked: each call leaves them consistent.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why the store does not write; `None`: it writes. A write sent again counts as written, even if
-/// the worker was used since.
-fn refusal(current: Option<&Stored>, write: &Write) -> Option<Committed> {
-    let version = current.map_or(Version::default(), |stored| stored.version);
-    if version != write.expected {
-        let own = current.filter(|stored| {
-            stored.version == write.expected.next() && stored.record == write.record
-        });
-        return Some(match own {
-            Some(stored) => Committed::Written(stored.version),
-            None => Committed::Lost(current.cloned()),
-        });
-    }
-    let activity = current?.activity;
-    write
-        .if_idle
-        .filter(|test| activity.in_use(*test))
-        .map(|_| Committed::InUse(activity))
 }
 
 impl Store for MemoryStore {

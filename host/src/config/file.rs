@@ -50,7 +50,7 @@ section! {
         default listen: Loopback = ([127, 0, 0, 1], 7433).into();
         /// The same interface on a Unix socket, mode 0600. The path has at most 107 bytes.
         example socket: File = "reeve.sock";
-        /// Decide and journal, but change nothing in the cloud.
+        /// Decide, journal and answer, but write and change nothing. What would be written is kept in memory.
         default dry_run: Flag = false;
         table budget: Budget;
     }

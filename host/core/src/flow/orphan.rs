@@ -234,7 +234,7 @@ impl Orphans {
     fn conclude(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         let check = self.check.take_if(|check| check.is_complete())?;
         let is_pointed = facts.pointer.as_ref().and_then(Option::as_ref) == Some(&check.id);
-        if is_pointed && !turn.shared.dry_run {
+        if is_pointed {
             act::repair_pointer(facts, turn);
             return None;
         }

@@ -141,7 +141,7 @@ fn recover(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         turn.timer(facts, stale_at, WorkerTimer::Recover);
         return None;
     }
-    if facts.record.writing.is_some() || turn.shared.dry_run {
+    if facts.record.writing.is_some() {
         return None;
     }
     if facts.attempt.is_some() {

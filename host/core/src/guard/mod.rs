@@ -26,7 +26,7 @@ pub use permit::Permit;
 pub(crate) use registration::Shown;
 
 use crate::facts::{OrphanCheck, OverdueCheck, WorkerFacts};
-use crate::model::cloud::Mutation;
+use crate::model::cloud::{Mutation, MutationKind};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
 use crate::model::restart::Initiator;
@@ -97,7 +97,7 @@ pub struct Scene<'a> {
     pub store_is_shared: bool,
     /// The length of a lease.
     pub lease: Millis,
-    /// Whether the host only simulates changes.
+    /// Whether the host changes no instance. Its writes go to a [`Shadow`](crate::shadow::Shadow).
     pub dry_run: bool,
     /// The spendings of the pool's workers, and the pool's budget.
     pub pool: (&'a Ledgers, Budget),
@@ -132,7 +132,7 @@ impl Scene<'_> {
             Proposal::EndOrphan(check) => self.end_orphan(check),
             Proposal::EndOverdue(check) => self.end_overdue(check),
         }?;
-        if self.dry_run {
+        if self.dry_run && permit.mutation.kind() != MutationKind::WritePointer {
             return Err(Veto::new(
                 Rule::DryRun,
                 format!(

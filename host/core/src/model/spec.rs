@@ -17,7 +17,8 @@ use crate::model::time::{Millis, UtcOffset};
 pub struct FleetSpec {
     /// The fleet's name. It goes into launch tokens, so two fleets in one account never collide.
     pub name: String,
-    /// Whether the host only decides and journals, and changes nothing in the cloud.
+    /// Whether the host changes no instance, and is given a cloud and a store that keep its writes
+    /// in a [`Shadow`](crate::shadow::Shadow).
     pub dry_run: bool,
     /// The pools by name.
     pub pools: BTreeMap<PoolName, PoolSpec>,

@@ -224,6 +224,27 @@ pub struct Write {
     pub if_idle: Option<IdleTest>,
 }
 
+impl Write {
+    /// Why a store whose record reads like this does not write; `None`: it writes. A write sent
+    /// again counts as written, even if the worker was used since.
+    pub fn refused_by(&self, current: Option<&Stored>) -> Option<Committed> {
+        let version = current.map_or(Version::default(), |stored| stored.version);
+        if version != self.expected {
+            let own = current.filter(|stored| {
+                stored.version == self.expected.next() && stored.record == self.record
+            });
+            return Some(match own {
+                Some(stored) => Committed::Written(stored.version),
+                None => Committed::Lost(current.cloned()),
+            });
+        }
+        let activity = current?.activity;
+        self.if_idle
+            .filter(|test| activity.in_use(*test))
+            .map(|_| Committed::InUse(activity))
+    }
+}
+
 /// The condition "not in use since then, and no busy lease held".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTest {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use reeve_core::cloud::{CloudError, Outcome, Query, Reading};
+use reeve_core::cloud::{CloudError, Mutation, Outcome, Query, Reading};
 use reeve_core::decision::Decision;
 use reeve_core::effect::Question;
 use reeve_core::event::{Event, WorkerEvent};
@@ -20,6 +20,7 @@ use reeve_core::notice::Notice;
 use reeve_core::ports::{Policies, Store as _};
 use reeve_core::request::Request;
 use reeve_core::response::Response;
+use reeve_core::shadow::Shadow;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -44,6 +45,8 @@ pub struct Calm {
     now: Instant,
     policies: Arc<dyn Policies>,
     hosts: Vec<SimHost>,
+    /// What hosts in a dry run would have written; `None` if no host is in one.
+    shadow: Option<Shadow>,
     outputs: Vec<Output>,
     queue: Queue<InFlight>,
     /// Results without latency, oldest first.
@@ -68,6 +71,7 @@ impl Calm {
             store,
             policies,
             hosts: Vec::new(),
+            shadow: None,
             outputs: Vec::new(),
             queue: Queue::default(),
             at_once: VecDeque::new(),
@@ -75,8 +79,12 @@ impl Calm {
         }
     }
 
-    /// Starts another host with this configuration. Returns its number.
+    /// Starts another host with this configuration. Returns its number. With a host in a dry run,
+    /// all hosts are in one.
     pub fn add_host(&mut self, spec: FleetSpec) -> usize {
+        if spec.dry_run {
+            self.shadow.get_or_insert_default();
+        }
         let number = self.hosts.len();
         let clock = Clock::right(self.now);
         self.hosts.push(SimHost::new(number, clock, spec));
@@ -228,7 +236,13 @@ impl Surroundings for Calm {
     }
 
     fn query(&mut self, query: &Query) -> (Result<Reading, CloudError>, Millis) {
-        (self.world.query(query), HALF_A_CALL)
+        let mut reading = self.world.query(query);
+        if let (Some(shadow), Query::Pointer { region, name }, Ok(Reading::Pointer(real))) =
+            (&self.shadow, query, &mut reading)
+        {
+            *real = shadow.pointer(region, name, std::mem::take(real));
+        }
+        (reading, HALF_A_CALL)
     }
 
     fn mutate(
@@ -236,7 +250,11 @@ impl Surroundings for Calm {
         _from: Life,
         sent: &Sent,
     ) -> Option<(Result<Outcome, CloudError>, Millis)> {
-        Some((self.world.apply(&sent.mutation), HALF_A_CALL))
+        let result = match &mut self.shadow {
+            None => self.world.apply(&sent.mutation),
+            Some(shadow) => shadowed(shadow, &self.world, &sent.mutation),
+        };
+        Some((result, HALF_A_CALL))
     }
 
     fn probe(
@@ -256,7 +274,11 @@ impl Surroundings for Calm {
     }
 
     fn read(&mut self, worker: &WorkerId) -> Result<Option<Stored>, StoreError> {
-        self.store.read_now(worker)
+        let real = self.store.read_now(worker)?;
+        Ok(match &mut self.shadow {
+            None => real,
+            Some(shadow) => shadow.read(worker, real),
+        })
     }
 
     fn commit(
@@ -265,11 +287,17 @@ impl Surroundings for Calm {
         write: &Write,
         _permit: Option<&Permit>,
     ) -> Result<Committed, StoreError> {
-        self.store.commit_now(write)
+        match &mut self.shadow {
+            None => self.store.commit_now(write),
+            Some(shadow) => Ok(shadow.commit(write, self.store.read_now(&write.worker)?)),
+        }
     }
 
     fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError> {
-        self.store.refresh_now(worker, refresh)
+        match &mut self.shadow {
+            None => self.store.refresh_now(worker, refresh),
+            Some(shadow) => Ok(shadow.refresh(worker, refresh, self.store.read_now(worker)?)),
+        }
     }
 
     fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {
@@ -288,4 +316,24 @@ impl Surroundings for Calm {
         output.notes.add_notice(self.now, &notice);
         output.notices.push(notice);
     }
+}
+
+/// Takes a host's mutation in a dry run. The guard lets only writes of pointers through.
+fn shadowed(
+    shadow: &mut Shadow,
+    world: &World,
+    mutation: &Mutation,
+) -> Result<Outcome, CloudError> {
+    let Mutation::WritePointer { region, name, id } = mutation else {
+        panic!("in a dry run, the guard let through: {mutation:?}");
+    };
+    let query = Query::Pointer {
+        region: region.clone(),
+        name: name.clone(),
+    };
+    if let Reading::Pointer(real) = world.query(&query)? {
+        let (region, name) = (region.clone(), name.clone());
+        shadow.write_pointer(region, name, id.clone(), world.now(), real);
+    }
+    Ok(Outcome::Accepted)
 }

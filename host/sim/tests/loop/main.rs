@@ -14,6 +14,7 @@
 mod boxes;
 mod delivered;
 mod demand;
+mod dry_run;
 mod fargate;
 mod health;
 mod left_behind;

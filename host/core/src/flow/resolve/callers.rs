@@ -154,7 +154,7 @@ impl Resolve {
         let is_told = self
             .handed_out_told
             .is_some_and(|at| turn.now.since(at) < told_every);
-        if is_told || !facts.is_adopted(id) || turn.shared.dry_run {
+        if is_told || !facts.is_adopted(id) {
             return;
         }
         self.handed_out_told = Some(turn.now);
