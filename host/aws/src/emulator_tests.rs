@@ -82,6 +82,7 @@ impl World {
             compute: Compute::Ec2,
             tag_key: "reeve:worker".to_owned(),
             tag_values: workers.iter().map(|&worker| worker.to_owned()).collect(),
+            tasks: Box::default(),
         };
         match self.cloud.ask(query).await {
             Ok(Reading::Scan(instances)) => instances,

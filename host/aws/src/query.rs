@@ -41,6 +41,7 @@ impl AwsCloud {
                 compute,
                 tag_key,
                 tag_values,
+                tasks,
             } => {
                 let clients = self.regions.asking(&region);
                 let found = match compute {
@@ -51,7 +52,7 @@ impl AwsCloud {
                     Compute::Fargate { cluster } => {
                         let page_tasks = self.regions.scan_page_tasks();
                         let tag = (tag_key.as_str(), tag_values.as_slice());
-                        fargate::scan(&clients.ecs, &cluster, tag, page_tasks).await
+                        fargate::scan(&clients.ecs, &cluster, tag, &tasks, page_tasks).await
                     }
                 };
                 found.map(Reading::Scan)

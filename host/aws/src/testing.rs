@@ -202,6 +202,27 @@ impl ScriptedServer {
         }
     }
 
+    /// Starts a server that answers each request with what `answer` makes of it, until the test
+    /// ends.
+    pub(crate) fn answering(mut answer: impl FnMut(&Request) -> Vec<u8> + Send + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let connection = connection.unwrap();
+                let request = read_request(&connection);
+                write_answer(&connection, 200, "", &answer(&request));
+                record.lock().unwrap().push(request);
+            }
+        });
+        Self {
+            endpoint_url,
+            requests,
+        }
+    }
+
     /// The server's address.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url

@@ -1,9 +1,10 @@
 //! All workers of one host, and the core's one entry point: [`Fleet::step`]. `flow` has the work of
 //! one worker. This module has what workers share: scans, budgets, the count of decisions, and the
-//! readings made for a whole pool (`demand`, `status_checks`).
+//! readings made for a whole pool (`demand`, `status_checks`, `tasks`).
 
 mod demand;
 mod status_checks;
+mod tasks;
 
 use std::collections::BTreeMap;
 
@@ -119,7 +120,9 @@ impl Fleet {
                 }
             }
         }
-        turn.effects
+        let mut effects = turn.effects;
+        tasks::name(&self.workers, &mut effects);
+        effects
     }
 
     /// Makes each step end with a check that no flow that has heard nothing does something; the

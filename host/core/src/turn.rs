@@ -352,6 +352,8 @@ impl<'a> Turn<'a> {
             compute: pool.spec.compute.clone(),
             tag_key: pool.spec.tag_key.clone(),
             tag_values: pool.tag_values.clone(),
+            // `fleet::tasks` names the tasks: only there are all workers of the pool in sight.
+            tasks: Box::default(),
         };
         self.effects.push(Effect::Query {
             asker: Asker::Pool(name.clone()),

@@ -262,6 +262,7 @@ impl AsItWas {
             compute: self.pool.compute.clone(),
             tag_key: self.pool.tag_key.clone(),
             tag_values: vec![self.worker.tag_value.clone()],
+            tasks: Box::default(),
         };
         if let Ok(Reading::Scan(found)) = self.world.query(&scan) {
             facts.observe_scan(found, self.now());

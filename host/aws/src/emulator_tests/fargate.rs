@@ -95,6 +95,7 @@ impl World {
             compute: self.compute(),
             tag_key: "reeve:worker".to_owned(),
             tag_values: vec![worker.to_owned()],
+            tasks: Box::default(),
         };
         match self.cloud.ask(query).await {
             Ok(Reading::Scan(instances)) => instances,
@@ -188,6 +189,7 @@ async fn a_missing_cluster_or_task_definition_is_a_permanent_error() {
         },
         tag_key: "reeve:worker".to_owned(),
         tag_values: vec!["chat".to_owned()],
+        tasks: Box::default(),
     };
     let error = world.cloud.ask(elsewhere).await.unwrap_err();
     assert_eq!(error.kind, CloudErrorKind::Permanent, "{error}");

@@ -16,20 +16,17 @@ use crate::error;
 /// The task has no ARN or an invalid address, so the response is garbled.
 pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError> {
     let arn = found.task_arn().unwrap_or_default();
-    // `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`; older ARNs lack the cluster (ECS developer
-    // guide, "ARNs and IDs").
-    let id = arn.rsplit('/').next().unwrap_or_default();
-    if id.is_empty() {
+    let id = id(arn);
+    if id.as_str().is_empty() {
         return Err(error::garbled(operation, "a task without an id".to_owned()));
     }
     Ok(Instance {
-        id: InstanceId::new(id),
         state: state(found.last_status(), found.desired_status()),
         state_reason: found.stop_code().map(|code| StateReason {
             code: code.as_str().to_owned(),
             text: found.stopped_reason().unwrap_or_default().to_owned(),
         }),
-        private_ip: private_ip(operation, id, found)?,
+        private_ip: private_ip(operation, id.as_str(), found)?,
         public_ip: None,
         // When RunTask was called: every response has it. `startedAt` is only set with `RUNNING`.
         launched_at: found.created_at().and_then(instant),
@@ -38,7 +35,14 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
             .iter()
             .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
             .collect(),
+        id,
     })
+}
+
+/// The task's id in its ARN, `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`. Older ARNs lack the
+/// cluster (ECS developer guide, "ARNs and IDs").
+pub(super) fn id(arn: &str) -> InstanceId {
+    InstanceId::new(arn.rsplit('/').next().unwrap_or_default())
 }
 
 /// The state for a task's last and desired status (ECS developer guide, "Task lifecycle"). A task

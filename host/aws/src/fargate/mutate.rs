@@ -18,8 +18,8 @@ use crate::error;
 const RUN: &str = "RunTask";
 const END: &str = "StopTask";
 
-/// The console shows this as the task's starter.
-const STARTED_BY: &str = "reeve";
+/// The console shows this as the task's starter, and a scan lists by it.
+pub(super) const STARTED_BY: &str = "reeve";
 
 /// The tags that a container gets as environment variables.
 const ENVIRONMENT: [(&str, &str); 2] = [

@@ -1,14 +1,16 @@
 //! Queries about tasks. They change nothing, so they may be retried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::types::{DesiredStatus, Failure, TaskField};
-use reeve_core::cloud::CloudError;
+use reeve_core::cloud::{CloudError, TaskScope};
 use reeve_core::id::InstanceId;
 use reeve_core::instance::Instance;
 
 use super::convert;
+use super::mutate::STARTED_BY;
 use crate::error;
 
 const DESCRIBE: &str = "DescribeTasks";
@@ -32,26 +34,27 @@ pub(crate) async fn describe(
     }
 }
 
-/// Returns every task of the cluster whose tag has one of the values, or an error. A partial list
+/// Returns every task of the scope whose tag has one of the values, or an error. A partial list
 /// would look as if tasks had vanished.
 ///
-/// ECS has no filter for tags. So the scan lists and describes the whole cluster, including tasks
-/// of others: two calls per page of up to 100 tasks.
+/// ECS has no filter for tags. So the scan lists by family, and describes what it lists: two calls
+/// per page of up to 100 tasks. Tasks of other families cost nothing.
 pub(crate) async fn scan(
     ecs: &Client,
     cluster: &str,
     (tag_key, tag_values): (&str, &[String]),
+    tasks: &TaskScope,
     page_tasks: i32,
 ) -> Result<Vec<Instance>, CloudError> {
     if tag_values.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = BTreeMap::new();
-    // In this order: a task that stops between the two lists is in both, and the second has its
-    // later state. In the other order it could be in neither.
-    for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
-        turn_pages(ecs, cluster, &desired, page_tasks, &mut found).await?;
+    let mut found = Found::default();
+    for list in lists(ecs, cluster, tasks) {
+        let list = list.max_results(page_tasks);
+        turn_pages(ecs, cluster, &list, &mut found).await?;
     }
+    read_by_id(ecs, cluster, &tasks.ids, page_tasks, &mut found).await?;
     let carries = |instance: &Instance| {
         let value = instance.tags.get(tag_key);
         value.is_some_and(|value| tag_values.contains(value))
@@ -59,26 +62,52 @@ pub(crate) async fn scan(
     Ok(found.into_values().filter(carries).collect())
 }
 
+type Found = BTreeMap<InstanceId, Instance>;
+
+/// The lists of the scope. `startedBy` excludes every other filter, and gives running tasks only
+/// (ECS API reference, ListTasks).
+///
+/// Running tasks come before stopped ones: a task that stops between the two lists is in both, and
+/// the second has its later state. In the other order it could be in neither.
+fn lists(ecs: &Client, cluster: &str, tasks: &TaskScope) -> Vec<ListTasksFluentBuilder> {
+    let list = || ecs.list_tasks().cluster(cluster);
+    let of_family = |family: Option<&String>| {
+        let both = [DesiredStatus::Running, DesiredStatus::Stopped];
+        both.map(|desired| list().desired_status(desired).set_family(family.cloned()))
+    };
+    if tasks.families.is_empty() {
+        return of_family(None).into();
+    }
+    let mut lists: Vec<_> = tasks
+        .families
+        .iter()
+        .map(Some)
+        .flat_map(of_family)
+        .collect();
+    if tasks.started_by_reeve {
+        lists.push(list().started_by(STARTED_BY));
+    }
+    lists
+}
+
 /// Reads all pages of one list, and describes the tasks of each.
 async fn turn_pages(
     ecs: &Client,
     cluster: &str,
-    desired: &DesiredStatus,
-    page_tasks: i32,
-    found: &mut BTreeMap<InstanceId, Instance>,
+    list: &ListTasksFluentBuilder,
+    found: &mut Found,
 ) -> Result<(), CloudError> {
     let mut token: Option<String> = None;
     loop {
-        let page = ecs
-            .list_tasks()
-            .cluster(cluster)
-            .desired_status(desired.clone())
-            .max_results(page_tasks)
-            .set_next_token(token.clone())
-            .send()
-            .await
-            .map_err(|failure| error::sorted(LIST, &failure))?;
-        for instance in describe_page(ecs, cluster, page.task_arns.unwrap_or_default()).await? {
+        let page = list.clone().set_next_token(token.clone());
+        let page = page.send().await;
+        let page = page.map_err(|failure| error::sorted(LIST, &failure))?;
+        let mut arns = page.task_arns.unwrap_or_default();
+        if list.get_started_by().is_some() {
+            // The list shows no state that the lists by family have not shown.
+            arns.retain(|arn| !found.contains_key(&convert::id(arn)));
+        }
+        for instance in describe_page(ecs, cluster, arns).await? {
             found.insert(instance.id.clone(), instance);
         }
         let next = page.next_token.filter(|token| !token.is_empty());
@@ -91,6 +120,38 @@ async fn turn_pages(
         }
         token = next;
     }
+}
+
+/// Describes those of these tasks that no list has shown. A task that ECS calls missing is left out,
+/// as from a list.
+async fn read_by_id(
+    ecs: &Client,
+    cluster: &str,
+    ids: &BTreeSet<InstanceId>,
+    page_tasks: i32,
+    found: &mut Found,
+) -> Result<(), CloudError> {
+    let unlisted = ids.iter().filter(|id| !found.contains_key(*id));
+    let unlisted: Vec<_> = unlisted.filter(|id| may_be_task(id)).collect();
+    let page_tasks = usize::try_from(page_tasks).unwrap_or(1).max(1);
+    for page in unlisted.chunks(page_tasks) {
+        let tasks = page.iter().map(ToString::to_string).collect();
+        let (described, failures) = describe_all(ecs, cluster, tasks).await?;
+        let is_missing = |failure: &&Failure| failure.reason() == Some(MISSING);
+        if let Some(failure) = failures.iter().find(|it| !is_missing(it)) {
+            return Err(undescribed(failure));
+        }
+        for instance in described {
+            found.insert(instance.id.clone(), instance);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the id may be a task's. The record of a pool that was EC2's before still names an
+/// instance, and ECS refuses the whole call for an id in another form.
+fn may_be_task(id: &InstanceId) -> bool {
+    !id.as_str().starts_with("i-")
 }
 
 /// Describes every task of a page. A listed task that is not described is an error, even if ECS

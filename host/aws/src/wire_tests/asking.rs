@@ -30,6 +30,7 @@ fn scan_for(tag_values: &[&str]) -> Query {
         compute: Compute::Ec2,
         tag_key: "reeve:worker".to_owned(),
         tag_values: tag_values.iter().map(|&value| value.to_owned()).collect(),
+        tasks: Box::default(),
     }
 }
 

@@ -15,12 +15,12 @@ fn compute() -> Compute {
     }
 }
 
-fn arn(id: &str) -> String {
+pub(super) fn arn(id: &str) -> String {
     format!("arn:aws:ecs:us-east-1:123456789012:task/agents/{id}")
 }
 
 /// A task in ECS's format, with this worker's tag.
-fn task(id: &str, (last, desired): (&str, &str), worker: &str) -> Value {
+pub(super) fn task(id: &str, (last, desired): (&str, &str), worker: &str) -> Value {
     json!({
         "taskArn": arn(id), "lastStatus": last, "desiredStatus": desired, "createdAt": 1_760_428_800.5,
         "launchType": "FARGATE",
@@ -32,24 +32,24 @@ fn task(id: &str, (last, desired): (&str, &str), worker: &str) -> Value {
     })
 }
 
-fn running(id: &str, worker: &str) -> Value {
+pub(super) fn running(id: &str, worker: &str) -> Value {
     task(id, ("RUNNING", "RUNNING"), worker)
 }
 
-fn answered(body: &Value) -> Step {
+pub(super) fn answered(body: &Value) -> Step {
     Step::answer(200, body.to_string())
 }
 
-fn described(tasks: &[Value]) -> Step {
+pub(super) fn described(tasks: &[Value]) -> Step {
     answered(&json!({"tasks": tasks, "failures": []}))
 }
 
-fn listed(ids: &[&str], next_token: Option<&str>) -> Step {
+pub(super) fn listed(ids: &[&str], next_token: Option<&str>) -> Step {
     let arns: Vec<_> = ids.iter().map(|id| arn(id)).collect();
     answered(&json!({"taskArns": arns, "nextToken": next_token}))
 }
 
-fn refusal(code: &str, message: &str) -> Step {
+pub(super) fn refusal(code: &str, message: &str) -> Step {
     let body = json!({"__type": code, "message": message});
     Step::answer(400, body.to_string())
 }
@@ -81,12 +81,13 @@ fn end(pointer: Option<&str>) -> Mutation {
     }
 }
 
-fn scan() -> Query {
+pub(super) fn scan() -> Query {
     Query::Scan {
         region: "us-east-1".into(),
         compute: compute(),
         tag_key: "reeve:worker".to_owned(),
         tag_values: vec!["chat".to_owned(), "video".to_owned()],
+        tasks: Box::default(),
     }
 }
 
@@ -98,14 +99,17 @@ fn describe() -> Query {
     }
 }
 
-async fn ask(query: Query, script: Vec<Step>) -> (Result<Reading, CloudError>, ScriptedServer) {
+pub(super) async fn ask(
+    query: Query,
+    script: Vec<Step>,
+) -> (Result<Reading, CloudError>, ScriptedServer) {
     let server = ScriptedServer::start(script);
     let answer = server.cloud().await.ask(query).await;
     (answer, server)
 }
 
 #[track_caller]
-fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
+pub(super) fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> {
     let Ok(Reading::Scan(found)) = answer else {
         panic!("no scan: {answer:?}");
     };
@@ -116,7 +120,7 @@ fn scanned(answer: Result<Reading, CloudError>) -> Vec<(String, InstanceState)> 
 }
 
 /// The JSON body of the request with this number.
-fn body(server: &ScriptedServer, number: usize) -> Value {
+pub(super) fn body(server: &ScriptedServer, number: usize) -> Value {
     serde_json::from_str(&server.requests()[number].body).unwrap()
 }
 
@@ -320,94 +324,4 @@ async fn a_task_is_described_with_its_tags_and_one_that_is_missing_is_not_visibl
     let other = json!({"tasks": [], "failures": [{"arn": arn("one"), "reason": "INTERNAL"}]});
     let error = ask(describe(), vec![answered(&other)]).await.0.unwrap_err();
     assert_eq!(error.kind, CloudErrorKind::Transient, "{error}");
-}
-
-#[tokio::test]
-async fn a_scan_lists_running_then_stopped_tasks_and_keeps_those_with_its_tag() {
-    let ended = task("four", ("STOPPED", "STOPPED"), "video");
-    let script = vec![
-        listed(&["one", "two"], Some("page-2")),
-        described(&[running("one", "chat"), running("two", "of-others")]),
-        listed(&["three"], None),
-        described(&[task("three", ("PENDING", "RUNNING"), "chat")]),
-        // The task stopped after it was listed as running: the later reading counts.
-        listed(&["four", "one"], None),
-        described(&[ended, task("one", ("DEPROVISIONING", "STOPPED"), "chat")]),
-    ];
-    let (answer, server) = ask(scan(), script).await;
-    let expected = [
-        ("four".to_owned(), InstanceState::Terminated),
-        ("one".to_owned(), InstanceState::ShuttingDown),
-        ("three".to_owned(), InstanceState::Pending),
-    ];
-    assert_eq!(scanned(answer), expected);
-    let list = |status: &str, token: Option<&str>| {
-        let mut body = json!({"cluster": "agents", "desiredStatus": status, "maxResults": 2});
-        if let Some(token) = token {
-            body["nextToken"] = token.into();
-        }
-        body
-    };
-    assert_eq!(body(&server, 0), list("RUNNING", None));
-    assert_eq!(body(&server, 2), list("RUNNING", Some("page-2")));
-    assert_eq!(body(&server, 4), list("STOPPED", None));
-    let asked =
-        json!({"cluster": "agents", "tasks": [arn("one"), arn("two")], "include": ["TAGS"]});
-    assert_eq!(body(&server, 1), asked);
-}
-
-#[tokio::test]
-async fn an_empty_cluster_takes_two_calls_and_a_scan_for_nothing_none() {
-    let (answer, server) = ask(scan(), vec![listed(&[], None), listed(&[], None)]).await;
-    assert_eq!(scanned(answer), []);
-    assert_eq!(server.operations(), ["listtasks", "listtasks"]);
-    let mut for_nothing = scan();
-    if let Query::Scan { tag_values, .. } = &mut for_nothing {
-        tag_values.clear();
-    }
-    let (answer, server) = ask(for_nothing, vec![]).await;
-    assert_eq!(scanned(answer), []);
-    assert!(server.requests().is_empty());
-}
-
-#[tokio::test]
-async fn a_scan_that_cannot_be_had_whole_is_an_error_and_never_a_task_less() {
-    let one = || described(&[running("one", "chat")]);
-    let missing = json!({
-        "tasks": [running("one", "chat")], "failures": [{"arn": arn("two"), "reason": "MISSING"}],
-    });
-    let both = || listed(&["one", "two"], None);
-    let cases = [
-        (vec![both(), answered(&missing)], "Response"),
-        (vec![both(), one()], "Response"),
-        (
-            vec![
-                both(),
-                refusal("AccessDeniedException", "ecs:DescribeTasks"),
-            ],
-            "AccessDeniedException",
-        ),
-        (
-            vec![
-                listed(&["one"], None),
-                one(),
-                refusal("ClusterNotFoundException", "Cluster not found."),
-            ],
-            "ClusterNotFoundException",
-        ),
-        (
-            vec![
-                listed(&["one"], Some("again")),
-                one(),
-                listed(&["one"], Some("again")),
-                one(),
-            ],
-            "Response",
-        ),
-    ];
-    for (script, code) in cases {
-        let (answer, _) = ask(scan(), script).await;
-        let error = answer.expect_err(code);
-        assert_eq!(error.code, code, "{error}");
-    }
 }

@@ -6,6 +6,7 @@ mod changing;
 mod demand;
 mod fargate;
 mod reaching;
+mod scanning_tasks;
 mod status_checks;
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome};

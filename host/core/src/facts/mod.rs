@@ -20,6 +20,7 @@ mod record;
 mod refusals;
 mod starts;
 mod status;
+mod tasks;
 mod work;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Calls to the cloud as data: queries and their readings, mutations and their outcomes, and the
 //! errors of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,9 @@ pub enum Query {
         tag_key: String,
         /// The tag's values, sorted; never empty.
         tag_values: Vec<String>,
+        /// The tasks that the scan of a cluster reads; of no use on EC2, which filters by tag.
+        #[serde(default, skip_serializing_if = "TaskScope::is_default")]
+        tasks: Box<TaskScope>,
     },
     /// Reads the demand metrics of these workers: all samples of the window.
     Demand {
@@ -69,6 +72,26 @@ pub enum Query {
         /// The instances, sorted; never empty.
         ids: Vec<InstanceId>,
     },
+}
+
+/// The tasks that the scan of a cluster reads. ECS cannot list tasks by tag
+/// (docs/aws-facts.md#ecs-listing), and a whole cluster may have thousands of tasks of others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskScope {
+    /// The families of the task definitions whose tasks are listed. Empty: the whole cluster is
+    /// listed, because no family is known.
+    pub families: BTreeSet<String>,
+    /// Whether the running tasks that reeve started are listed too, whatever their family. It is
+    /// `true` until a scan has shown the pool's tasks of families that the pool no longer has.
+    pub started_by_reeve: bool,
+    /// Tasks that are read by id if no list shows them: known tasks of a former family.
+    pub ids: BTreeSet<InstanceId>,
+}
+
+impl TaskScope {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The answer to a [`Query`].

@@ -77,6 +77,14 @@ pub enum LaunchSource {
 }
 
 impl LaunchSource {
+    /// The family of the task definition; `None` for EC2.
+    pub fn family(&self) -> Option<&str> {
+        match self {
+            Self::LaunchTemplate(_) => None,
+            Self::Fargate(task) => Some(task.family()),
+        }
+    }
+
     /// How long after its first use a launch's token certainly makes a replay the same launch.
     /// `None` if that is longer than any launch stays unanswered.
     pub fn token_lasts(&self) -> Option<Millis> {
@@ -112,9 +120,35 @@ pub struct FargateTask {
     pub container: Option<String>,
 }
 
+impl FargateTask {
+    /// The family of the task definition: its name without the revision. A full ARN is
+    /// `arn:aws:ecs:REGION:ACCOUNT:task-definition/FAMILY:REVISION` (ECS API reference, RunTask).
+    pub fn family(&self) -> &str {
+        let definition = &self.task_definition;
+        let name = definition.rsplit_once('/').map_or(&**definition, |it| it.1);
+        name.split_once(':').map_or(name, |it| it.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_family_is_the_name_of_the_task_definition_without_revision_and_arn() {
+        let arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/agent_v-2";
+        for definition in ["agent_v-2", "agent_v-2:7", arn, &format!("{arn}:7")] {
+            let task = FargateTask {
+                cluster: "agents".to_owned(),
+                task_definition: definition.to_owned(),
+                subnets: Vec::new(),
+                security_groups: Vec::new(),
+                public_ip: false,
+                container: None,
+            };
+            assert_eq!(task.family(), "agent_v-2", "{definition}");
+        }
+    }
 
     #[test]
     fn a_stop_is_a_termination_where_nothing_can_be_started_again() {

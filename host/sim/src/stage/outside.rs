@@ -299,6 +299,7 @@ mod tests {
             region: Region::from(""),
             tag_key: incidents::TAG.0.to_owned(),
             tag_values: vec![incidents::TAG.1.to_owned()],
+            tasks: Box::default(),
         };
         match stage.host.world().query(&query).ok()? {
             Reading::Scan(found) => {

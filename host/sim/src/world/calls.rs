@@ -41,11 +41,13 @@ impl World {
                 compute,
                 tag_key,
                 tag_values,
+                tasks,
                 ..
             } => {
                 let carries = |instance: &&SimInstance| {
                     let value = instance.tags.get(tag_key);
                     &instance.compute == compute
+                        && instance.is_in(tasks)
                         && value.is_some_and(|value| tag_values.contains(value))
                 };
                 let found = self.instances.values().filter(carries);

@@ -44,6 +44,9 @@ impl World {
         let boot = self.draws.boot();
         let boot = self.next_boot.take().unwrap_or(boot);
         self.insert(id.clone(), compute, tags.clone(), boot);
+        if let Some(launched) = self.instances.get_mut(&id) {
+            launched.family = source.family().map(str::to_owned);
+        }
         let launch = Launch {
             mutation: mutation.clone(),
             id: id.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use reeve_core::cloud::TaskScope;
 use reeve_core::compute::Compute;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState, StateReason};
@@ -44,6 +45,9 @@ pub struct SimInstance {
     pub down_since: Option<Instant>,
     /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
+    /// The family of a task's definition; `None` if no host launched it. Every list shows such a
+    /// task, because a story does not say its family.
+    pub family: Option<String>,
     /// The tags that launches and scripts gave it.
     pub tags: BTreeMap<String, String>,
     /// The time of its launch or last start.
@@ -81,6 +85,7 @@ impl SimInstance {
             state_reason: None,
             down_since: None,
             compute,
+            family: None,
             tags,
             launched_at: now,
             invocations: Vec::new(),
@@ -90,6 +95,17 @@ impl SimInstance {
         };
         instance.boot(boot, now);
         instance
+    }
+
+    /// Whether a scan with this scope reads the instance. Instances of EC2 have no family.
+    pub(super) fn is_in(&self, tasks: &TaskScope) -> bool {
+        let Some(family) = &self.family else {
+            return true;
+        };
+        tasks.families.is_empty()
+            || tasks.families.contains(family)
+            || (tasks.started_by_reeve && self.state.is_live())
+            || tasks.ids.contains(&self.id)
     }
 
     /// Begins to boot, at a launch or a start.

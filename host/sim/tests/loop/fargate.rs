@@ -26,20 +26,29 @@ fn cluster() -> Compute {
 
 /// The incidents' system, as Fargate tasks.
 fn fleet() -> FleetSpec {
+    fleet_of("agent")
+}
+
+/// The same, with tasks of this task definition.
+fn fleet_of(task_definition: &str) -> FleetSpec {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {
         pool.compute = cluster();
         pool.orphans = OrphanRule::EndUnclaimed;
-        pool.launch = Some(LaunchSource::Fargate(FargateTask {
-            cluster: CLUSTER.to_owned(),
-            task_definition: "agent".to_owned(),
-            subnets: vec!["subnet-a".to_owned()],
-            security_groups: vec![],
-            public_ip: false,
-            container: Some("agent".to_owned()),
-        }));
+        pool.launch = Some(source(task_definition));
     }
     fleet
+}
+
+fn source(task_definition: &str) -> LaunchSource {
+    LaunchSource::Fargate(FargateTask {
+        cluster: CLUSTER.to_owned(),
+        task_definition: task_definition.to_owned(),
+        subnets: vec!["subnet-a".to_owned()],
+        security_groups: vec![],
+        public_ip: false,
+        container: Some("agent".to_owned()),
+    })
 }
 
 fn with_tasks(world: World, policies: Arc<Native>) -> Rig {
@@ -260,4 +269,72 @@ fn a_launch_that_was_never_carried_out_is_followed_by_the_next_generation() {
         })
         .collect();
     assert_eq!(generations.into_iter().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+/// The next life of the host, with a task definition of another family.
+fn with_another_family(rig: &Rig) -> Rig {
+    let mut next = Rig::over(rig.store.clone(), rig.world.clone(), Native::sensible());
+    next.add_host(fleet_of("agent-2:1"));
+    next
+}
+
+fn families(rig: &Rig) -> Vec<Option<&str>> {
+    let all = rig.world.instances();
+    let up = all.filter(|task| task.state.is_live());
+    up.map(|task| task.family.as_deref()).collect()
+}
+
+#[test]
+fn a_task_of_a_former_family_stays_the_workers_and_its_end_is_noticed() {
+    let mut former = serving();
+    let task = former.expect_served();
+    let mut rig = with_another_family(&former);
+    for _ in 0..8 {
+        assert_eq!(rig.expect_served(), task);
+        rig.run(MINUTE);
+    }
+    assert_eq!(rig.count(MutationKind::Launch), 0);
+
+    // No caller asks, so only scans read the task.
+    rig.run(Millis::from_secs(1_200));
+    rig.world.stop_elsewhere(&task);
+    rig.run(MINUTE + MINUTE);
+    assert!(told(&rig, Step::InstanceLost).contains(task.as_str()));
+    rig.ask();
+    rig.run(MINUTE);
+    assert_ne!(rig.expect_served(), task);
+    assert_eq!(families(&rig), [Some("agent-2")]);
+}
+
+#[test]
+fn an_orphan_of_a_former_family_ends() {
+    let mut former = serving();
+    let task = former.expect_served();
+    let mut launch = former.mutations().remove(0);
+    let Mutation::Launch { token, .. } = &mut launch else {
+        panic!("{launch:?}");
+    };
+    // As if an earlier life had launched it with another state directory.
+    *token = "token-of-an-earlier-life".into();
+    former.world.apply(&launch).unwrap();
+    let mut rig = with_another_family(&former);
+    assert_eq!(rig.expect_served(), task);
+    assert_eq!(families(&rig), [Some("agent"), Some("agent")]);
+    for _ in 0..15 {
+        rig.run(MINUTE);
+        rig.expect_served();
+    }
+    assert_eq!(rig.up(), [task]);
+}
+
+#[test]
+fn an_unanswered_launch_of_a_former_family_is_found_and_not_made_again() {
+    let mut former = silent(true);
+    former.run(SECOND);
+    let [task] = former.up().try_into().expect("one task");
+    // No reply to a replay comes either, until the host gives the attempt up.
+    let mut rig = with_another_family(&former);
+    rig.run(Millis::from_secs(3_300));
+    assert_eq!(rig.expect_served(), task);
+    assert_eq!(families(&rig), [Some("agent")]);
 }

@@ -1,8 +1,8 @@
 //! Queries to the cloud, mutations and their outcomes.
 
-use reeve_core::cloud::{CloudError, Mutation, Outcome, Query};
+use reeve_core::cloud::{CloudError, Mutation, Outcome, Query, TaskScope};
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
-use reeve_core::id::{PointerName, Region};
+use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::Instance;
 
 use super::super::line::Line;
@@ -31,11 +31,17 @@ pub(super) fn query(line: &mut Line, query: &Query) {
             compute: of,
             tag_key,
             tag_values,
+            tasks,
         } => {
             begin("scan", region);
             compute(line, of);
             line.text("tag-key", tag_key);
             line.texts("tag-values", tag_values.iter().map(String::as_str));
+            if **tasks != TaskScope::default() {
+                line.texts("families", tasks.families.iter().map(String::as_str));
+                line.flag("started-by-reeve", tasks.started_by_reeve);
+                line.texts("ids", tasks.ids.iter().map(InstanceId::as_str));
+            }
         }
         Query::Demand {
             region,
