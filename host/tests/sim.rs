@@ -226,7 +226,7 @@ fn of_a_folder_every_script_is_played_and_has_a_row() {
     assert!(text.contains("script.reeve:"), "{text}");
     assert!(text.contains("broken.reeve:1:"), "{text}");
     assert!(
-        text.ends_with("2 of 3 scripts played as `standard`\n"),
+        text.ends_with("1 of 3 scripts are as expected of `standard`\n"),
         "{text}"
     );
 }

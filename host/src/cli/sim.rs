@@ -92,7 +92,7 @@ pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
         return library::play(&args, variant, &mut cast);
     }
     let mut script = read(&args.script)?;
-    if args.legacy && script.legacy.is_empty() {
+    if !has_variant(&script, variant) {
         bail!(
             "{} names no `legacy` policy in its section `setting`; accepted with --legacy is a script that does",
             args.script.display()
@@ -120,6 +120,11 @@ pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::from(FAILED)
     })
+}
+
+/// Whether the script can be played so: it names the policies of its `legacy` variant itself.
+fn has_variant(script: &Script, variant: Variant) -> bool {
+    variant != Variant::LegacyUnderReeve || !script.legacy.is_empty()
 }
 
 fn read(path: &Path) -> Result<Script, ScriptFileError> {

@@ -1,7 +1,7 @@
 //! Ends of instances. An end is announced when the provider has accepted it, so that nothing is
 //! announced that does not happen (V2).
 
-use crate::facts::{Announcement, CYCLING, Cycling, Facts, Fate};
+use crate::facts::{Announcement, Facts, Fate};
 use crate::model::cloud::CloudError;
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
@@ -113,14 +113,10 @@ pub(super) fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId,
     let Some(cycling) = facts.change().count_end(id, is_served, turn.now) else {
         return;
     };
-    let Cycling { fate, count, until } = &cycling;
-    let text = format!(
-        "{cycling}; the next one is brought up in {} at the earliest",
-        until.since(turn.now)
-    );
-    let count_text = count.to_string();
-    if let Fate::EndedElsewhere(reason) = fate
-        && *count == CYCLING
+    let text = cycling.text(turn.now);
+    let count = cycling.count.to_string();
+    if let Fate::EndedElsewhere(reason) = &cycling.fate
+        && !std::mem::replace(&mut facts.change().controller_told, true)
     {
         let what = format!(
             "{text}; find out what ends {id} (CloudTrail shows the caller of the last stop), and exempt the worker \
@@ -129,5 +125,5 @@ pub(super) fn count_end(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId,
         let fields = [("instance_id", id.as_str()), ("code", &reason.code)];
         turn.notice(facts, Step::ForeignController, what, &fields);
     }
-    turn.notice(facts, Step::WorkerCycling, text, &[("in_row", &count_text)]);
+    turn.notice(facts, Step::WorkerCycling, text, &[("in_row", &count)]);
 }

@@ -1,4 +1,4 @@
-//! Instances in a row that were of no use: none of them was handed out
+//! Counts instances in a row that were of no use: none of them was handed out
 //! (docs/incidents.md#stale-pointer), or a program outside this fleet ended each of them soon after
 //! it had come up. The next instance waits for longer after each further one.
 
@@ -55,6 +55,12 @@ impl Cycling {
             until: last_at + pause,
         })
     }
+
+    /// What becomes of the instances, and for how long the next one waits.
+    pub(crate) fn text(&self, now: Instant) -> String {
+        let pause = self.until.since(now);
+        format!("{self}; the next one is brought up in {pause} at the earliest")
+    }
 }
 
 impl fmt::Display for Cycling {
@@ -75,33 +81,52 @@ impl fmt::Display for Cycling {
 }
 
 impl WorkerFacts {
-    /// Why the next instance waits, for the longer one of two pauses; `None` if the worker is not
-    /// cycling.
+    /// Why the next instance waits; `None` if the worker is not cycling. An end by another program
+    /// explains why an instance was not handed out, and not the other way round.
     pub fn cycling(&self) -> Option<Cycling> {
         let unserved = self
             .unserved_at
             .and_then(|at| Cycling::new(Fate::Unserved, self.unserved_in_row, at));
-        let elsewhere = self.ended_elsewhere().and_then(|(reason, at)| {
-            Cycling::new(
-                Fate::EndedElsewhere(reason.clone()),
-                self.ended_elsewhere_in_row(),
-                at,
-            )
+        let last_elsewhere = match self.adopted {
+            Some(_) => self.ended_elsewhere(),
+            None => self.ended_elsewhere_last.clone(),
+        };
+        let elsewhere = last_elsewhere.and_then(|(reason, at)| {
+            let fate = Fate::EndedElsewhere(reason);
+            Cycling::new(fate, self.ended_elsewhere_in_row(), at)
         });
-        [unserved, elsewhere]
-            .into_iter()
-            .flatten()
-            .max_by_key(|cycling| cycling.until)
+        match (unserved, elsewhere) {
+            (Some(unserved), Some(elsewhere)) => Some(Cycling {
+                until: elsewhere.until.max(unserved.until),
+                ..elsewhere
+            }),
+            (unserved, elsewhere) => elsewhere.or(unserved),
+        }
     }
 
     /// The provider's words for the end of the adopted instance, and since when this host knows of
     /// it, if a program outside this fleet ended it soon after it had come up.
-    fn ended_elsewhere(&self) -> Option<(&StateReason, Instant)> {
+    fn ended_elsewhere(&self) -> Option<(StateReason, Instant)> {
         let adopted = self.adopted.as_ref()?;
         let known = self.adopted_instance()?;
         let reason = self.reason_down(&adopted.id)?;
         let down_since = known.down_since?.max(adopted.since);
-        let is_of_this_life = match adopted.how {
+        let is_soon = down_since.since(adopted.since) <= ENDED_SOON;
+        // Any host of the fleet may have sent an end, also one that was not answered.
+        let last_stop = self.ledger.last(Spending::Stop);
+        let may_be_ours = last_stop.is_some_and(|at| at >= adopted.since);
+        let is_elsewhere =
+            reason.is_by_request() && self.is_read_since_brought_up() && !may_be_ours;
+        (is_elsewhere && is_soon).then(|| (reason.clone(), down_since))
+    }
+
+    /// Whether the reading of the adopted instance shows the life that the adoption began. Until then,
+    /// the provider gives the reason for the end of the life before.
+    pub(super) fn is_read_since_brought_up(&self) -> bool {
+        let (Some(adopted), Some(known)) = (&self.adopted, self.adopted_instance()) else {
+            return false;
+        };
+        match adopted.how {
             How::Launched => true,
             How::Started => {
                 let before = adopted.launched_before;
@@ -109,13 +134,7 @@ impl WorkerFacts {
             }
             // The host did not bring it up.
             How::Found => false,
-        };
-        let is_soon = down_since.since(adopted.since) <= ENDED_SOON;
-        // Any host of the fleet may have sent an end, also one that was not answered.
-        let last_stop = self.ledger.last(Spending::Stop);
-        let may_be_ours = last_stop.is_some_and(|at| at >= adopted.since);
-        let is_elsewhere = reason.is_by_request() && is_of_this_life && !may_be_ours;
-        (is_elsewhere && is_soon).then_some((reason, down_since))
+        }
     }
 
     /// How many instances in a row a program outside this fleet ended soon. Other ends begin a new
@@ -130,7 +149,11 @@ impl WorkerFacts {
 
     /// Ends the adoption, if there is one, and returns it.
     pub(crate) fn leave_adopted(&mut self) -> Option<Adopted> {
+        if self.adopted.is_some() {
+            self.ended_elsewhere_last = self.ended_elsewhere();
+        }
         self.ended_elsewhere = self.ended_elsewhere_in_row();
+        self.controller_told &= self.ended_elsewhere > 0;
         self.former = self.adopted_last();
         self.adopted.take()
     }
@@ -149,8 +172,11 @@ impl WorkerFacts {
             self.unserved_in_row = self.unserved_in_row.saturating_add(1);
             self.unserved_at = Some(now);
         }
-        let is_new = !is_served || (self.is_adopted(id) && self.ended_elsewhere().is_some());
-        self.cycling().filter(|_| is_new)
+        let is_elsewhere = self.is_adopted(id) && self.ended_elsewhere().is_some();
+        self.cycling().filter(|cycling| match cycling.fate {
+            Fate::Unserved => !is_served,
+            Fate::EndedElsewhere(_) => is_elsewhere,
+        })
     }
 }
 
@@ -211,6 +237,50 @@ mod tests {
         assert_eq!(worker.ended_elsewhere_in_row(), 3);
         worker.ledger.enter(NOW, Spending::Stop, ENDED_SOON);
         assert_eq!(worker.ended_elsewhere_in_row(), 0);
+    }
+
+    /// The worker after three instances in a row that another program ended before a hand-out.
+    fn with_controller() -> WorkerFacts {
+        let mut worker = worker();
+        worker.ended_elsewhere = 2;
+        worker.unserved_in_row = 2;
+        let soon = Millis::from_secs(50);
+        lose(&mut worker, BY_REQUEST, soon);
+        let later = NOW + soon + Millis::from_secs(1);
+        let told = worker.count_end(&"i-one".into(), false, later).unwrap();
+        assert!(matches!(told.fate, Fate::EndedElsewhere(_)), "{told}");
+        assert_eq!(told.until, later + Millis::from_secs(60));
+        worker
+    }
+
+    #[test]
+    fn the_controller_explains_why_nothing_was_handed_out() {
+        with_controller();
+    }
+
+    #[test]
+    fn the_end_of_another_instance_is_not_the_controllers() {
+        let mut worker = with_controller();
+        assert_eq!(worker.count_end(&"i-other".into(), false, NOW), None);
+    }
+
+    #[test]
+    fn the_pause_outlives_the_adoption() {
+        let mut worker = with_controller();
+        worker.unserved_in_row = 0;
+        let before = worker.cycling();
+        worker.leave_adopted();
+        assert_eq!(worker.cycling(), before);
+        assert!(before.is_some());
+    }
+
+    #[test]
+    fn an_instance_that_the_provider_forgets_still_counts() {
+        let mut worker = worker();
+        lose(&mut worker, BY_REQUEST, Millis::from_secs(50));
+        let forgotten = instance("i-one", InstanceState::NotVisible);
+        worker.observe_instance(forgotten, NOW + Millis::from_secs(7_200));
+        assert_eq!(worker.ended_elsewhere_in_row(), 1);
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl WorkerFacts {
         self.restart = None;
         self.demand = None;
         self.ended_elsewhere = 0;
+        self.ended_elsewhere_last = None;
+        self.controller_told = false;
         self.unserved_in_row = 0;
         self.instances.values_mut().for_each(KnownInstance::forget);
     }

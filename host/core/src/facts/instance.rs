@@ -1,6 +1,6 @@
 //! One instance: its last reading, and what the host remembers in addition.
 
-use super::{Orphan, RefusedEnds, Transit};
+use super::{FailedReadings, Orphan, RefusedEnds, Transit};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::time::{Instant, Millis};
 
@@ -30,9 +30,8 @@ pub struct KnownInstance {
     /// Whether a reading by id has shown this life of the instance up. A scan may show what the
     /// instance was minutes ago.
     pub looked_up: bool,
-    /// When the first of the failed readings by id was asked for; `None` if the last one succeeded,
-    /// or there was none.
-    pub look_ups_fail_since: Option<Instant>,
+    /// The readings by id in this life that failed since the last one that succeeded.
+    pub look_ups_failed: Option<FailedReadings>,
     /// When the host last believed a caller that does not reach the instance. Earlier readings by id
     /// say nothing about it. `None` if it never did.
     pub doubted_at: Option<Instant>,
@@ -40,7 +39,8 @@ pub struct KnownInstance {
     /// for a while after that.
     pub start_accepted: Option<Instant>,
     /// When the first reading was asked for of the unbroken row of readings that show the instance
-    /// going down or down in one life; `None` if the last one does not.
+    /// going down or down in one life; `None` if the last one does not. A provider that forgets the
+    /// instance takes nothing back.
     pub down_since: Option<Instant>,
     /// Whether this host stopped or terminated the instance.
     pub ended_by_host: bool,
@@ -65,7 +65,7 @@ impl KnownInstance {
             in_state_since: read_at,
             handed_out: None,
             looked_up: false,
-            look_ups_fail_since: None,
+            look_ups_failed: None,
             doubted_at: None,
             start_accepted: None,
             ended_by_host: false,

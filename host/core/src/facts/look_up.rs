@@ -2,7 +2,8 @@
 //! show for minutes what an instance was. So an instance that only scans have shown is read by id
 //! before this host hands it out for the first time.
 
-use super::WorkerFacts;
+use super::{FailedReadings, WorkerFacts};
+use crate::model::cloud::CloudError;
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
 use crate::model::time::{Instant, Millis};
@@ -23,7 +24,7 @@ impl WorkerFacts {
         let Some(known) = self.instances.get_mut(id) else {
             return;
         };
-        known.look_ups_fail_since = None;
+        known.look_ups_failed = None;
         let is_after_doubt = known.doubted_at.is_none_or(|at| asked_at >= at);
         let is_newest = known.read_at == Some(asked_at);
         known.looked_up |= state.is_live() && is_newest && is_after_doubt;
@@ -40,9 +41,9 @@ impl WorkerFacts {
     }
 
     /// Notes that a reading by id failed.
-    pub(super) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant) {
+    pub(super) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant, error: &CloudError) {
         if let Some(known) = self.instances.get_mut(id) {
-            known.look_ups_fail_since.get_or_insert(asked_at);
+            FailedReadings::add(&mut known.look_ups_failed, asked_at, error);
         }
     }
 
@@ -53,7 +54,7 @@ impl WorkerFacts {
             return false;
         };
         let was_scanned_since = || {
-            let (since, read_at) = (known.look_ups_fail_since?, known.read_at?);
+            let (since, read_at) = (known.look_ups_failed.as_ref()?.since, known.read_at?);
             let scan_interval = self.pool.limits.scan_interval;
             let is_fresh = now.since(read_at) <= scan_interval + scan_interval;
             let is_over = self.look_up_waits_until(id)? <= now;
@@ -74,8 +75,8 @@ impl WorkerFacts {
     /// that was asked for since the first failure is enough from then on. Otherwise a part of the
     /// provider's API that does not answer would keep a worker out of service that runs.
     pub(crate) fn look_up_waits_until(&self, id: &InstanceId) -> Option<Instant> {
-        let since = self.instances.get(id)?.look_ups_fail_since?;
-        Some(since + LOOK_UPS_FAIL_MAX)
+        let failed = self.instances.get(id)?.look_ups_failed.as_ref()?;
+        Some(failed.since + LOOK_UPS_FAIL_MAX)
     }
 }
 
@@ -83,6 +84,7 @@ impl WorkerFacts {
 mod tests {
     use super::*;
     use crate::guard::tests::{NOW, instance, worker};
+    use crate::model::cloud::CloudErrorKind;
 
     const ONE: &str = "i-one";
 
@@ -141,12 +143,38 @@ mod tests {
         assert!(worker.is_confirmed(&one(), at(6)));
     }
 
+    fn miss(worker: &mut WorkerFacts, seconds: u64) {
+        let error = CloudError {
+            operation: "DescribeInstances".to_owned(),
+            kind: CloudErrorKind::Throttled,
+            code: "RequestLimitExceeded".to_owned(),
+            message: "slow down".to_owned(),
+            retry_after: None,
+        };
+        worker.miss_instance(&one(), at(seconds), &error);
+    }
+
+    #[test]
+    fn a_failure_of_a_life_before_or_of_long_ago_ends_no_wait() {
+        let mut worker = worker();
+        worker.observe_instance(instance(ONE, InstanceState::Running), NOW);
+        miss(&mut worker, 1);
+        scan(&mut worker, InstanceState::Stopped, at(60));
+        scan(&mut worker, InstanceState::Running, at(120));
+        assert!(!worker.is_confirmed(&one(), at(120)));
+        miss(&mut worker, 121);
+        scan(&mut worker, InstanceState::Running, at(1_000));
+        miss(&mut worker, 1_001);
+        scan(&mut worker, InstanceState::Running, at(1_010));
+        assert!(!worker.is_confirmed(&one(), at(1_010)));
+    }
+
     #[test]
     fn failed_readings_by_id_are_waited_for_with_a_bound() {
         let mut worker = worker();
         scan(&mut worker, InstanceState::Running, NOW);
-        worker.miss_instance(&one(), at(1));
-        worker.miss_instance(&one(), at(20));
+        miss(&mut worker, 1);
+        miss(&mut worker, 20);
         assert!(!worker.is_confirmed(&one(), at(31)), "no scan since");
         scan(&mut worker, InstanceState::Running, at(25));
         assert!(!worker.is_confirmed(&one(), at(30)));

@@ -5,6 +5,7 @@
 
 mod cycling;
 mod demand;
+mod failing;
 mod forget;
 pub mod inputs;
 mod instance;
@@ -27,13 +28,13 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 pub use cycling::{CYCLING, Cycling, Fate};
+pub use failing::FailedReadings;
 pub use instance::KnownInstance;
 use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Announcement, Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
-pub use pointer::UnreadPointer;
 pub use record::{Lease, RecordView, Writing};
 pub use refusals::{Act, Refusal, Refusals, RefusedEnds};
 pub use status::{
@@ -113,7 +114,7 @@ pub struct WorkerFacts {
     /// written. It proves how old the id is, whatever the pointer names since.
     pub pointed_since: Option<(InstanceId, Instant)>,
     /// The row of failed readings of the pointer; `None` after a reading that succeeded.
-    pub pointer_unread: Option<UnreadPointer>,
+    pub pointer_unread: Option<FailedReadings>,
     /// The adopted instance, by the record.
     pub adopted: Option<Adopted>,
     /// The instance that was adopted last; `None` while an instance is adopted.
@@ -162,6 +163,11 @@ pub struct WorkerFacts {
     /// Adopted instances in a row that a program outside this fleet ended soon after they had come
     /// up, the present one not counted.
     pub ended_elsewhere: u32,
+    /// The last of them: the provider's words for its end, and since when this host knows of it.
+    /// `None` if none is known to this host.
+    pub ended_elsewhere_last: Option<(StateReason, Instant)>,
+    /// Whether this host has told people of the program that ends the instances of this row.
+    pub controller_told: bool,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
     /// When the last of these instances went down.
@@ -227,6 +233,8 @@ impl WorkerFacts {
             last_decision: None,
             asked_at: None,
             ended_elsewhere: 0,
+            ended_elsewhere_last: None,
+            controller_told: false,
             unserved_in_row: 0,
             unserved_at: None,
             asking: Asking::default(),
@@ -323,8 +331,8 @@ impl WorkerFacts {
         known.start_accepted.max(by_record)
     }
 
-    /// Why the instance went down, in the provider's words; `None` if it is not down, or the provider
-    /// does not say.
+    /// Why the instance last went down, in the provider's words; `None` if the provider does not say,
+    /// or the instance runs. The reason stays until the boot after it.
     pub(crate) fn reason_down(&self, id: &InstanceId) -> Option<&StateReason> {
         self.instances.get(id)?.instance.state_reason.as_ref()
     }

@@ -30,8 +30,8 @@ impl Facts {
     }
 
     /// Takes in that an instance could not be read by its id.
-    pub(crate) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant) {
-        self.change().miss_instance(id, asked_at);
+    pub(crate) fn miss_instance(&mut self, id: &InstanceId, asked_at: Instant, error: &CloudError) {
+        self.change().miss_instance(id, asked_at, error);
     }
 
     /// Takes in a complete tag scan, asked for at `asked_at`.
@@ -178,26 +178,30 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
         && known
             .start_accepted
             .is_some_and(|started| start_settles(started, asked_at));
-    if was.is_live() && is.is_down() && !settling && !known.ended_by_host {
-        changes
-            .lost
-            .push((reading.id.clone(), is, known.handed_out.is_some()));
-    }
-    if was != is {
-        known.in_state_since = asked_at;
-    }
     // An instance may have been started and have gone down again between two readings.
     let is_same_life = reading
         .launched_at
         .is_none_or(|at| known.instance.launched_at == Some(at));
-    let down_since = known.down_since.filter(|_| is_same_life);
-    let down_since = down_since.unwrap_or(asked_at);
-    known.down_since = is.is_down().then_some(down_since);
+    let was_up = was.is_live() && !settling;
+    let was_up_unseen = was.is_down() && !is_same_life && known.start_accepted.is_some();
+    if (was_up || was_up_unseen) && is.is_down() && !known.ended_by_host {
+        let is_served = known.handed_out.is_some();
+        changes.lost.push((reading.id.clone(), is, is_served));
+    }
+    if was != is {
+        known.in_state_since = asked_at;
+    }
+    if visible(is).is_some() {
+        let down_since = known.down_since.filter(|_| is_same_life);
+        let down_since = down_since.unwrap_or(asked_at);
+        known.down_since = is.is_down().then_some(down_since);
+    }
     let was_shown = known.last_visible.map(|(state, _)| state);
     if visible(is).is_some() && was_shown.is_some_and(|was| was.is_live() != is.is_live()) {
         // A life begins or ends. What refused an end may have gone with the life before.
         known.refused_ends = RefusedEnds::default();
         known.looked_up = false;
+        known.look_ups_failed = None;
     }
     if is.is_live() && !was.is_live() {
         known.ended_by_host = false;

@@ -1,7 +1,7 @@
 //! What readings of the pointer prove: how old the id is that it names, and for how long it could
 //! not be read. What policies see of the pointer follows from both.
 
-use super::WorkerFacts;
+use super::{FailedReadings, WorkerFacts};
 use crate::model::cloud::{CloudError, CloudErrorKind, PointerReading};
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
@@ -16,20 +16,6 @@ const CLOCKS_DIFFER_MAX: Millis = Millis::from_secs(3_600);
 /// For how long the pointer may be unreadable before the worker is brought up without it. Throttling
 /// and a short failure of SSM pass within a minute, and a boot takes about half of that.
 const UNREAD_MAX: Millis = Millis::from_secs(60);
-/// The longest pause between two failed readings of one row. A worker that is wanted is looked for
-/// every five minutes at least. Failures that are further apart may be two short ones.
-const UNREAD_GAP_MAX: Millis = Millis::from_secs(600);
-
-/// A row of readings of the pointer that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadPointer {
-    /// When the first of them was asked for.
-    pub since: Instant,
-    /// When the last of them was asked for.
-    pub last_asked_at: Instant,
-    /// Why the last of them failed.
-    pub error: CloudError,
-}
 
 impl WorkerFacts {
     /// Takes in a reading of the pointer. A value that was written again is as old as before.
@@ -46,13 +32,7 @@ impl WorkerFacts {
     /// Takes in that the pointer could not be read.
     pub(super) fn miss_pointer(&mut self, asked_at: Instant, error: &CloudError) {
         self.pointer = None;
-        let row = self.pointer_unread.take();
-        let row = row.filter(|row| asked_at.since(row.last_asked_at) <= UNREAD_GAP_MAX);
-        self.pointer_unread = Some(UnreadPointer {
-            since: row.map_or(asked_at, |row| row.since),
-            last_asked_at: asked_at,
-            error: error.clone(),
-        });
+        FailedReadings::add(&mut self.pointer_unread, asked_at, error);
     }
 
     /// Whether the instance has ended although no reading has shown its end: the provider does not
@@ -87,13 +67,13 @@ impl WorkerFacts {
     /// the pointer.
     ///
     /// The pointer is a hint: the record says what was adopted, and the guard permits a launch only
-    /// after a complete scan that shows no live instance of the worker. What is lost is an instance
-    /// without the worker's tag that another system has made the pointer name. The first pointer
+    /// after a complete scan that shows no live instance of the worker. An instance without the worker's
+    /// tag is lost that another system has made the pointer name. The first pointer
     /// write after the launch makes the pointer follow the record again (G3).
     ///
     /// A value that is no pointer never counts: the launch would overwrite a parameter that the
     /// configuration names by mistake.
-    pub(crate) fn goes_without_pointer(&self, now: Instant) -> Option<&UnreadPointer> {
+    pub(crate) fn goes_without_pointer(&self, now: Instant) -> Option<&FailedReadings> {
         let row = self.pointer_unread.as_ref()?;
         let is_over = now.since(row.since) >= UNREAD_MAX;
         let is_misnamed = row.error.kind == CloudErrorKind::Permanent;
@@ -130,6 +110,7 @@ impl WorkerFacts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::failing::GAP_MAX;
     use super::*;
     use crate::guard::tests::{NOW, adopt, worker};
     use crate::model::instance::Instance;
@@ -255,9 +236,9 @@ mod tests {
         let error = failed(CloudErrorKind::Transient);
         let since = |worker: &WorkerFacts| worker.pointer_unread.as_ref().unwrap().since;
         worker.miss_pointer(NOW, &error);
-        worker.miss_pointer(NOW + UNREAD_GAP_MAX, &error);
+        worker.miss_pointer(NOW + GAP_MAX, &error);
         assert_eq!(since(&worker), NOW);
-        let late = NOW + UNREAD_GAP_MAX + UNREAD_GAP_MAX + Millis::new(1);
+        let late = NOW + GAP_MAX + GAP_MAX + Millis::new(1);
         worker.miss_pointer(late, &error);
         assert_eq!(since(&worker), late);
         point(&mut worker, None);

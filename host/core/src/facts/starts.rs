@@ -35,13 +35,15 @@ impl WorkerFacts {
     }
 
     /// When the start of the adopted instance was accepted that fell back: the instance is
-    /// `stopped` again, no later than a boot may take, and no host has counted it yet.
+    /// `stopped` again, no later than a boot may take, and no host has counted it yet. A stop by
+    /// request after the start is not the instance's own fault; the reason for the stop before the
+    /// start says nothing.
     pub(crate) fn fallen_back(&self) -> Option<(InstanceId, Instant)> {
         let adopted = self.adopted.as_ref().filter(|it| it.how == How::Started)?;
         let known = self.adopted_instance()?;
         let reason = self.reason_down(&adopted.id);
-        // A call to stop it is not the instance's own fault.
-        let is_by_request = reason.is_some_and(StateReason::is_by_request);
+        let is_by_request =
+            self.is_read_since_brought_up() && reason.is_some_and(StateReason::is_by_request);
         let is_stopped = known.instance.state == InstanceState::Stopped && !is_by_request;
         if !is_stopped || self.start_settles_since().is_some() {
             return None;
@@ -81,7 +83,7 @@ impl WorkerFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::tests::{NOW, see, worker};
+    use crate::guard::tests::{NOW, adopt, instance, see, worker};
 
     fn one() -> InstanceId {
         InstanceId::from("i-one")
@@ -102,6 +104,28 @@ mod tests {
         let late = NOW + worker.pool.limits.start_give_up;
         worker.count_failed_start(&one(), NOW);
         assert_eq!(worker.count_failed_start(&one(), late), (2, true));
+    }
+
+    #[test]
+    fn a_start_without_effect_counts_although_the_stop_before_was_requested() {
+        let by_request = Some(StateReason {
+            code: "Client.UserInitiatedShutdown".to_owned(),
+            text: String::new(),
+        });
+        let fallen_back = |launched_at: Option<Instant>| {
+            let mut worker = worker();
+            let mut stopped = instance("i-one", InstanceState::Stopped);
+            stopped.state_reason = by_request.clone();
+            stopped.launched_at = launched_at;
+            worker.observe_instance(stopped, NOW + Millis::from_secs(60));
+            adopt(&mut worker, "i-one");
+            let adopted = worker.adopted.as_mut().unwrap();
+            adopted.how = How::Started;
+            adopted.launched_before = Some(Instant::from_ms(5));
+            worker.fallen_back().is_some()
+        };
+        assert!(fallen_back(Some(Instant::from_ms(5))));
+        assert!(!fallen_back(Some(NOW)), "another program stopped it");
     }
 
     #[test]

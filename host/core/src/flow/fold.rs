@@ -159,7 +159,7 @@ fn on_reading(
             let changes = facts.observe_instance(reading.clone(), asked_at);
             act::tell_changes(facts, turn, changes);
         }
-        (Query::Instance { id, .. }, Err(_)) => facts.miss_instance(id, asked_at),
+        (Query::Instance { id, .. }, Err(error)) => facts.miss_instance(id, asked_at, error),
         _ => {}
     }
 }

@@ -241,11 +241,7 @@ impl Scene<'_> {
         let Some(cycling) = cycling.filter(|it| it.until > self.now) else {
             return Ok(());
         };
-        let text = format!(
-            "{cycling}; the next one is brought up in {} at the earliest",
-            cycling.until.since(self.now)
-        );
-        Err(Veto::new(Rule::Cycling, text).opening_at(cycling.until))
+        Err(Veto::new(Rule::Cycling, cycling.text(self.now)).opening_at(cycling.until))
     }
 
     pub(super) fn within_budget(&self, spending: Spending) -> Result<(), Veto> {

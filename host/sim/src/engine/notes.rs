@@ -88,33 +88,19 @@ impl Notes {
     }
 
     pub(super) fn add_notice(&mut self, now: Instant, notice: &Notice) {
-        let is_shown = matches!(
+        // Other lines of the timeline say these: answers, decisions and mutations. Each failed call
+        // would bury the rest.
+        let is_left_out = matches!(
             notice.step,
-            Step::InstanceAdoptedByTag
-                | Step::InstanceAdoptedByPointer
-                | Step::PointerWritten
-                | Step::PointerUnread
-                | Step::AddressDoubted
-                | Step::InstanceUnusable
-                | Step::LaunchTimedOut
-                | Step::AddressTimedOut
-                | Step::StopTimedOut
-                | Step::StartGivenUp
-                | Step::InstanceForeign
-                | Step::TagLost
-                | Step::OrphanSeen
-                | Step::WorkerCycling
-                | Step::WorkerUnhealthy
-                | Step::WorkerRecovered
-                | Step::InstanceDraining
-                | Step::InstanceRevived
-                | Step::EndRefused
-                | Step::RestartBegun
-                | Step::RestartDropped
-                | Step::RestartDone
-                | Step::RestartFailed
+            Step::ResolveServed
+                | Step::ResolveTurnedAway
+                | Step::ProposalVetoed
+                | Step::PolicyFailed
+                | Step::CloudCallFailed
+                | Step::InstanceStarting
+                | Step::InstanceEnding
         );
-        if is_shown {
+        if !is_left_out {
             let event = format!("{}: {}", notice.step.as_str(), notice.text);
             self.entries.push(Entry::event(now, "host", event));
         }

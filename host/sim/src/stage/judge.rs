@@ -47,11 +47,10 @@ impl Stage<'_> {
         let instance = self.host.world().instance(id);
         let is_first =
             instance.is_some_and(|it| !it.invocations.iter().any(|at| *at >= it.launched_at));
-        let down_for = instance
-            .and_then(|it| it.down_since)
-            .map(|at| self.now.since(at));
-        let doubted_at = self.doubted.get(id).copied();
-        let is_doubted = doubted_at.is_some_and(|at| self.now.since(at) >= READING);
+        let down_since = instance.and_then(|it| it.down_since);
+        let down_for = down_since.map(|at| self.now.since(at));
+        let doubted_at = self.doubted.get(id).filter(|at| down_since <= Some(**at));
+        let is_doubted = doubted_at.is_some_and(|at| self.now.since(*at) >= READING);
         let most = match is_first || is_doubted {
             true => READING,
             false => REPEATED + READING,

@@ -10,7 +10,7 @@ use reeve_core::time::Millis;
 use reeve_sim::run::Run;
 use reeve_sim::script::Variant;
 
-use super::{FAILED, RunArgs, read};
+use super::{FAILED, RunArgs, has_variant, read};
 use crate::demo::{Cast, Shown, played};
 use crate::print;
 
@@ -37,44 +37,48 @@ pub(super) fn play(args: &RunArgs, variant: Variant, cast: &mut Cast) -> anyhow:
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut notes = String::new();
-    let mut is_as_expected = true;
+    let (mut as_expected, mut left_out) = (0, 0);
     for path in &scripts {
         let name = path.strip_prefix(folder).unwrap_or(path);
         let name = name.with_extension("").display().to_string();
         match row(args, variant, cast, path, &name) {
-            Ok((row, unmet)) => {
-                is_as_expected &= unmet.is_empty();
+            Ok(None) => left_out += 1,
+            Ok(Some((row, unmet))) => {
+                as_expected += usize::from(unmet.is_empty());
                 rows.push(row);
                 notes += &unmet;
             }
-            Err(error) => {
-                is_as_expected = false;
-                notes += &format!("{error:#}\n");
-            }
+            Err(error) => notes += &format!("{error:#}\n"),
         }
     }
-    let all = scripts.len();
-    let played = rows.len() - 1;
+    if left_out > 0 {
+        notes += &format!("{left_out} scripts name no `legacy` policy and were not played\n");
+    }
+    let all = scripts.len() - left_out;
     print::text(&format!(
-        "{}\n{notes}{played} of {all} scripts played as `{}`\n",
+        "{}\n{notes}{as_expected} of {all} scripts are as expected of `{}`\n",
         print::columns(&rows),
         variant.name()
     ))?;
-    Ok(match is_as_expected {
+    Ok(match as_expected == all {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(FAILED),
     })
 }
 
-/// Plays one script. Returns its row, and what is not as expected, a line each.
+/// Plays one script. Returns its row, and what is not as expected, a line each; `None` if the script
+/// has no such variant.
 fn row(
     args: &RunArgs,
     variant: Variant,
     cast: &mut Cast,
     path: &Path,
     name: &str,
-) -> anyhow::Result<([String; HEAD.len()], String)> {
+) -> anyhow::Result<Option<([String; HEAD.len()], String)>> {
     let mut script = read(path)?;
+    if !has_variant(&script, variant) {
+        return Ok(None);
+    }
     args.adapt(&mut script);
     let part = cast.part(&script, variant, &args.policies);
     let part = part.with_context(|| format!("cannot play {}", path.display()))?;
@@ -97,7 +101,7 @@ fn row(
     let lines = unmet
         .iter()
         .map(|unmet| format!("{}:{}: {unmet}\n", path.display(), unmet.line));
-    Ok((cells, lines.collect()))
+    Ok(Some((cells, lines.collect())))
 }
 
 /// The longest time that a caller waited for its address.

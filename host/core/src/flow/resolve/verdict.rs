@@ -89,11 +89,15 @@ impl Resolve {
         decision: DecisionId,
         target: &Target,
     ) -> Next {
-        let Some(trouble) = self.trouble() else {
-            // A caller doubts the instance since the reading of this pass.
+        let known = facts.instances.get(&target.id);
+        let failed = known.and_then(|known| known.look_ups_failed.as_ref());
+        let Some(failed) = failed.filter(|_| self.was_read(&target.id)) else {
+            // A caller doubts the instance since the reading of this pass, or another reading
+            // overtook it.
             self.read_instance(facts, turn, target.id.clone());
             return Next::Waits;
         };
+        let trouble = &failed.error;
         let code = not_yet::trouble_code(trouble);
         let detail = format!(
             "{} is read by its id before it is handed out, and that failed ({trouble}); when such readings have \
