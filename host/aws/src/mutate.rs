@@ -60,6 +60,10 @@ impl AwsCloud {
                 }
                 Ok(Outcome::Accepted)
             }
+            Mutation::Reboot { region, id } => {
+                reboot(&self.regions.changing(&region), &id).await?;
+                Ok(Outcome::Accepted)
+            }
             Mutation::Stop {
                 region,
                 compute,
@@ -156,6 +160,14 @@ async fn start(clients: &Clients, id: &InstanceId) -> Result<(), CloudError> {
     match request.send().await {
         Ok(_) => Ok(()),
         Err(failure) => Err(error::sorted("StartInstances", &failure)),
+    }
+}
+
+async fn reboot(clients: &Clients, id: &InstanceId) -> Result<(), CloudError> {
+    let request = clients.ec2.reboot_instances().instance_ids(id.as_str());
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(error::sorted("RebootInstances", &failure)),
     }
 }
 

@@ -140,13 +140,13 @@ pub(crate) enum ReadEnd {
     News,
 }
 
-/// The provider's answer to a stop or termination.
+/// The provider's answer to a stop, a termination or a reboot.
 #[derive(Clone, Debug)]
 pub(crate) struct EndOutcome {
     pub(crate) instance: InstanceId,
-    /// The decision that the end rests on.
+    /// The decision that the act rests on.
     pub(crate) decision: DecisionId,
-    /// `Ok`: the provider accepted the end.
+    /// `Ok`: the provider accepted it.
     pub(crate) result: Result<(), CloudError>,
 }
 
@@ -163,7 +163,7 @@ impl EndOutcome {
 pub(crate) enum Concluded {
     /// The outcome is in the facts.
     Taken,
-    /// A stop or termination was accepted, refused or not answered.
+    /// A stop, termination or reboot was accepted, refused or not answered.
     Ended(EndOutcome),
     /// A launch was refused because an earlier try was carried out. Its intent stays, and the host
     /// searches for the instance.

@@ -7,6 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::spec::RestartBy;
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ struct RestartBody {
     /// Who sends the request; `program` by default.
     #[serde(default = "program")]
     by: Initiator,
+    /// How the worker is restarted; as its pool says by default. Only a person names it.
+    kind: Option<RestartBy>,
 }
 
 fn program() -> Initiator {
@@ -114,6 +117,11 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
             return Err(Problem::bad_request(detail.to_owned()));
         }
     };
+    if body.kind.is_some() && body.by == Initiator::Program {
+        let detail = "found a `kind` in a program's request, whose restart is of its pool's kind; accepted: none, or \
+                      \"by\": \"person\"";
+        return Err(Problem::bad_request(detail.to_owned()));
+    }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !(1..=CAUSE_BYTES_MAX).contains(&cause.len()) || !cause.chars().all(fits) {
         return Err(Problem::bad_request(format!(
@@ -124,6 +132,7 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         cause,
         initiator: body.by,
         text: line("text", body.text)?,
+        kind: body.kind,
         unknown: Default::default(),
     })
 }

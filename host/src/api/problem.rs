@@ -97,6 +97,7 @@ impl Problem {
             | RefusedCode::DryRun
             | RefusedCode::Paused
             | RefusedCode::EndRefused
+            | RefusedCode::RestartKind
             | RefusedCode::Vetoed => StatusCode::CONFLICT,
         };
         let mut problem =

@@ -24,6 +24,9 @@ pub(super) struct RestartArgs {
     /// Why, for readers of the journal.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// How: "reboot", "stop-start" or "replace". As the pool says by default.
+    #[arg(long, value_name = "KIND", value_parser = ["reboot", "stop-start", "replace"])]
+    kind: Option<String>,
     #[command(flatten)]
     worker: WorkerArgs,
 }
@@ -48,7 +51,11 @@ pub(super) struct WorkerArgs {
 
 /// A command typed by a person skips the debounce window, and joins a restart that already runs.
 pub(super) async fn restart(args: &RestartArgs) -> anyhow::Result<ExitCode> {
-    let body = json!({ "by": "person", "text": args.reason });
+    let mut body = json!({ "by": "person", "text": args.reason });
+    // A host of an earlier version takes no `kind`.
+    if let Some(kind) = &args.kind {
+        body["kind"] = json!(kind);
+    }
     tell(&args.worker, "restart", Some(&body)).await
 }
 

@@ -172,8 +172,8 @@ section! {
         // Each tag shown to a policy adds to the cost of every call. 20 are enough for a rule.
         /// Keys of tags that `adopt` and `reap` see, at most 20. Texts are what a policy call costs.
         default policy_tags: List<TagKey, 20> = Vec::new();
-        /// How an instance is restarted: "stop-start" keeps its disks, "replace" terminates it and launches
-        /// another. Fargate tasks are always replaced.
+        /// How an instance is restarted: "stop-start" keeps its disks, "reboot" keeps its capacity and addresses
+        /// too, "replace" terminates it and launches another. Fargate tasks are always replaced.
         usual restart: Choice<RestartBy> = "stop-start";
         // A termination deletes disks, so an operator allows it.
         /// What follows if AWS refuses for good to stop an idle instance (one-time Spot, instance store, stop

@@ -366,6 +366,7 @@ fn operation(mutation: &Mutation) -> &'static str {
     match mutation {
         Mutation::Launch { .. } => "launch",
         Mutation::Start { .. } => "start",
+        Mutation::Reboot { .. } => "reboot",
         Mutation::Stop { .. } => "stop",
         Mutation::Terminate { .. } => "terminate",
         Mutation::WritePointer { .. } => "write-pointer",

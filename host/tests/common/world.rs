@@ -164,6 +164,7 @@ impl World {
                 }
                 Outcome::Accepted
             }
+            Mutation::Reboot { .. } => Outcome::Accepted,
             Mutation::Stop { id, .. } | Mutation::Terminate { id, .. } => {
                 if let Some(instance) = state.instances.get_mut(&id) {
                     instance.state = InstanceState::Stopping;

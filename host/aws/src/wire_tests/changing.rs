@@ -100,6 +100,29 @@ async fn a_mutation_is_sent_once_whatever_the_response() {
     }
 }
 
+#[tokio::test]
+async fn a_reboot_is_one_request_and_no_pointer_is_written() {
+    let reboot = || Mutation::Reboot {
+        region: "us-east-1".into(),
+        id: "i-1".into(),
+    };
+    let accepted = "<RebootInstancesResponse><return>true</return></RebootInstancesResponse>";
+    let (answer, server) = apply(reboot(), vec![Step::answer(200, accepted)]).await;
+    assert_eq!(answer, Ok(Outcome::Accepted));
+    let [request] = server.requests().try_into().unwrap();
+    assert_eq!(request.field("Action").as_deref(), Some("RebootInstances"));
+    assert_eq!(request.field("InstanceId.1").as_deref(), Some("i-1"));
+    let cases = [
+        ("UnauthorizedOperation", CloudErrorKind::Denied),
+        ("IncorrectInstanceState", CloudErrorKind::Conflict),
+    ];
+    for (code, kind) in cases {
+        let (answer, server) = apply(reboot(), vec![Step::ec2_error(403, code)]).await;
+        assert_eq!(answer.unwrap_err().kind, kind, "{code}");
+        assert_eq!(server.requests().len(), 1, "{code}");
+    }
+}
+
 /// Codes as EC2 sent them to others, with the call that each refuses (docs/aws-facts.md).
 #[tokio::test]
 async fn codes_that_are_easily_missed_are_sorted_by_what_they_prove() {

@@ -2,8 +2,8 @@
 //! [`outcome`] takes its outcome in, which may make an instance the worker's own ([`adoption`]). A
 //! launch is replayed with the same token until a definite answer arrives (G1). [`recovery`]
 //! finishes what another life or host began. [`ending`] and [`failure`] count and announce.
-//! [`overdue`] gives up what does not come up. [`marks`] changes facts that need no change of the
-//! cloud. No function here calls a flow: results are returned.
+//! [`overdue`] gives up what does not come up; [`reboot`] notes a reboot. [`marks`] changes facts
+//! that need no change of the cloud. No function here calls a flow: results are returned.
 
 mod adoption;
 mod ending;
@@ -11,6 +11,7 @@ mod failure;
 mod marks;
 mod outcome;
 mod overdue;
+mod reboot;
 mod recovery;
 mod send;
 mod spend;

@@ -3,6 +3,7 @@
 use super::adoption::{pointer_written, repair_pointer, take};
 use super::ending::{count_end, end_refused, ended, tell_ending};
 use super::failure::{count_failed_start, fail_with, failed};
+use super::reboot::rebooted;
 use super::spend::give_back;
 use crate::event::WorkerTimer;
 use crate::facts::observe::Changes;
@@ -119,6 +120,15 @@ fn conclude(
             if let Err(error) = &result {
                 end_refused(facts, turn, id, ending, error);
             }
+            return Concluded::Ended(EndOutcome {
+                instance: id.clone(),
+                decision,
+                result,
+            });
+        }
+        (Mutation::Reboot { id, .. }, result) => {
+            let result = result.map(|_| ());
+            rebooted(facts, turn.now, id, &result);
             return Concluded::Ended(EndOutcome {
                 instance: id.clone(),
                 decision,

@@ -3,6 +3,7 @@
 use super::adoption::write_pointer;
 use super::failure::fail_with;
 use super::outcome::{settle, started, take_launched};
+use super::reboot::count_as_sent;
 use super::send::{commit, intent};
 use crate::facts::{Facts, InFlight, Lease, WorkerFacts};
 use crate::guard::Permit;
@@ -17,9 +18,9 @@ use crate::record;
 use crate::turn::Turn;
 
 /// Ends an intent that no host works on, and returns how. A pointer is written again if its
-/// instance is still the worker's. A start that may have been carried out counts as done, because
-/// readings may show the state before it for a while. Any other intent is dropped: the next
-/// readings show what the provider did.
+/// instance is still the worker's. A start or a reboot that may have been carried out counts as
+/// done: readings may show the state before a start for a while, and never show a reboot. Any other
+/// intent is dropped: the next readings show what the provider did.
 pub(crate) fn end_left_behind(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
@@ -36,6 +37,9 @@ pub(crate) fn end_left_behind(
     if is_finished {
         return "sending it again";
     }
+    let may_have_rebooted = intent
+        .as_ref()
+        .is_some_and(|intent| count_as_sent(facts, turn.now, intent, lease));
     let may_have_started =
         intent.and_then(|intent| perhaps_started(facts, turn.now, &intent, lease));
     if let Some(id) = &may_have_started {
@@ -43,6 +47,7 @@ pub(crate) fn end_left_behind(
     }
     record::write(facts, turn, None);
     match may_have_started {
+        _ if may_have_rebooted => "assuming that it ran; the worker is waited for",
         Some(_) => "assuming that it ran until readings show otherwise",
         None => "the next readings show what the provider did",
     }

@@ -53,7 +53,7 @@ pub(crate) fn send(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
         }
         // The facts show the new value from now on; a failure clears it.
         Mutation::WritePointer { id, .. } => facts.change().pointer = Some(Some(id.clone())),
-        Mutation::Stop { .. } | Mutation::Terminate { .. } => {}
+        Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::Reboot { .. } => {}
     }
     commit(facts, turn, permit);
 }

@@ -184,7 +184,8 @@ impl WorkerFacts {
             MutationKind::Launch => resolve::InFlight::Launching(since_ms),
             MutationKind::Start => resolve::InFlight::Starting(since_ms),
             MutationKind::Stop | MutationKind::Terminate => resolve::InFlight::Stopping(since_ms),
-            MutationKind::WritePointer => resolve::InFlight::Nothing,
+            // The instance stays `running`, and callers hear of the restart.
+            MutationKind::Reboot | MutationKind::WritePointer => resolve::InFlight::Nothing,
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct KnownInstance {
     /// When the provider accepted a start of the instance. Readings may say `stopped` or `stopping`
     /// for a while after that.
     pub start_accepted: Option<Instant>,
+    /// When this host last sent a reboot that the provider accepted or did not answer; `None` if it
+    /// sent none.
+    pub reboot_sent: Option<Instant>,
     /// When the first reading was asked for of the unbroken row of readings that show the instance
     /// going down or down in one life; `None` if the last one does not. A provider that forgets the
     /// instance takes nothing back.
@@ -68,6 +71,7 @@ impl KnownInstance {
             look_ups_failed: None,
             doubted_at: None,
             start_accepted: None,
+            reboot_sent: None,
             ended_by_host: false,
             refused_ends: RefusedEnds::default(),
             untagged_since: None,

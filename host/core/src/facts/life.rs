@@ -23,6 +23,9 @@ pub enum Hold {
     /// A restart is in flight. Signals prove nothing until the restart is over
     /// (docs/incidents.md#self-fire).
     Restarting,
+    /// The instance reboots for a restart. The host probes it, because a probe shows the end of the
+    /// reboot.
+    Rebooting,
     /// No instance is adopted.
     NothingAdopted,
     /// The instance does not run, or has no address, so there is nothing to probe.
@@ -42,7 +45,7 @@ impl Hold {
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Restarting => "restarting",
+            Self::Restarting | Self::Rebooting => "restarting",
             Self::NothingAdopted => "nothing-adopted",
             Self::NoAddress => "no-address",
             Self::Draining => "draining",
@@ -53,7 +56,7 @@ impl Hold {
 
     /// Whether the host probes the instance in spite of the hold.
     fn is_asked(self) -> bool {
-        self == Self::Paused
+        matches!(self, Self::Paused | Self::Rebooting)
     }
 }
 
@@ -63,7 +66,9 @@ impl WorkerFacts {
         if let Err(hold) = self.present_life() {
             return Some(hold);
         }
-        if self.draining.is_some() {
+        if self.is_restarting() {
+            Some(Hold::Rebooting)
+        } else if self.draining.is_some() {
             Some(Hold::Draining)
         } else if self.is_changing() {
             Some(Hold::Changing)
@@ -82,7 +87,7 @@ impl WorkerFacts {
     /// # Errors
     /// The hold that hides the life.
     pub(crate) fn present_life(&self) -> Result<Life, Hold> {
-        if self.is_restarting() {
+        if self.is_restarting() && !self.is_rebooting() {
             return Err(Hold::Restarting);
         }
         let adopted = self.adopted.as_ref().ok_or(Hold::NothingAdopted)?;

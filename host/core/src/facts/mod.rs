@@ -42,8 +42,8 @@ pub use status::{
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
 };
 
-use crate::model::budget::Ledger;
-use crate::model::cloud::{Mutation, MutationKind, Query};
+use crate::model::budget::{Ledger, Spending};
+use crate::model::cloud::{Mutation, Query};
 use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::model::instance::{InstanceState, StateReason};
@@ -252,7 +252,7 @@ impl WorkerFacts {
             .is_some_and(|adopted| &adopted.id == id)
     }
 
-    /// Whether a restart ends this instance. A restart may end an instance in use.
+    /// Whether a restart ends or reboots this instance, which may be in use.
     pub(crate) fn is_ended_by_restart(&self, id: &InstanceId) -> bool {
         self.restart.as_ref().is_some_and(|restart| {
             restart.stage == RestartStage::Ending && restart.instance.as_ref() == Some(id)
@@ -264,11 +264,12 @@ impl WorkerFacts {
         self.in_flight.is_some() || self.attempt.is_some()
     }
 
-    /// Whether a host stops or terminates the adopted instance. Callers that were sent there would
-    /// be cut off, and their reports would not be recorded, so the instance is not handed out (G5).
+    /// Whether a host stops, terminates or reboots the adopted instance. Callers that were sent
+    /// there would be cut off, and their reports would not be recorded, so the instance is not
+    /// handed out (G5).
     pub fn adopted_is_being_ended(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| {
-            matches!(in_flight.kind, MutationKind::Stop | MutationKind::Terminate)
+            Spending::of(in_flight.kind) == Some(Spending::Stop)
                 && in_flight
                     .instance
                     .as_ref()
@@ -285,6 +286,12 @@ impl WorkerFacts {
     /// Whether a restart is in flight.
     pub fn is_restarting(&self) -> bool {
         self.restart.as_ref().is_some_and(Restart::is_in_flight)
+    }
+
+    /// Whether the worker comes back from a reboot that was sent for a restart.
+    pub fn is_rebooting(&self) -> bool {
+        let restart = self.restart.as_ref();
+        restart.is_some_and(|restart| restart.reboots().is_some())
     }
 
     /// The adopted instance as last read.

@@ -161,13 +161,14 @@ impl WorkerFacts {
     }
 
     fn phase(&self) -> Phase {
-        use MutationKind::{Launch, Start, Stop, Terminate, WritePointer};
+        use MutationKind::{Launch, Reboot, Start, Stop, Terminate, WritePointer};
         let kind = self.intent.as_ref().map(|intent| intent.mutation.kind());
         match kind {
             Some(Launch | Start) => return Phase::Provisioning,
             Some(Stop | Terminate) if self.ends_adopted() => return Phase::Ending,
-            // The end of an orphan does not change the worker's own phase.
-            Some(Stop | Terminate | WritePointer) | None => {}
+            // The end of an orphan does not change the worker's own phase. During a reboot the
+            // box's first heartbeat must count.
+            Some(Stop | Terminate | Reboot | WritePointer) | None => {}
         }
         match (&self.adopted, self.adopted_instance()) {
             (None, _) => Phase::Absent,

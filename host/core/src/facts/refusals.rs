@@ -102,13 +102,14 @@ pub enum Act {
 }
 
 impl Act {
-    /// The act of a mutation; `None` for an end, whose refusals are of one life of an instance.
+    /// The act of a mutation; `None` for an end or a reboot, whose refusals are of one life of an
+    /// instance.
     pub fn of(mutation: &Mutation) -> Option<Self> {
         match mutation {
             Mutation::Launch { .. } => Some(Self::Launch),
             Mutation::Start { .. } => Some(Self::Start),
             Mutation::WritePointer { .. } => Some(Self::WritePointer),
-            Mutation::Stop { .. } | Mutation::Terminate { .. } => None,
+            Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::Reboot { .. } => None,
         }
     }
 }
@@ -160,12 +161,13 @@ impl Refusals {
     }
 }
 
-/// The refused ends of one life of an instance. A refused stop says nothing about a termination, so
-/// each ending has its own row.
+/// The refused ends and reboots of one life of an instance. A refused stop says nothing about a
+/// termination, so each has its own row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedEnds {
     stop: Option<Refusal>,
     terminate: Option<Refusal>,
+    reboot: Option<Refusal>,
 }
 
 impl RefusedEnds {
@@ -196,6 +198,14 @@ impl KnownInstance {
         };
         let next = Refusal::next(row.as_ref(), error, now, OF_ENDS);
         Some(row.insert(next))
+    }
+
+    /// Notes that the provider refused to reboot the instance.
+    pub(crate) fn note_refused_reboot(&mut self, error: &CloudError, now: Instant) {
+        if error.kind.is_refusal() {
+            let row = &mut self.refused_ends.reboot;
+            *row = Some(Refusal::next(row.as_ref(), error, now, OF_ENDS));
+        }
     }
 }
 
@@ -236,6 +246,16 @@ impl WorkerFacts {
     ) -> Option<&Refusal> {
         self.end_held_by(id, ending, now)
             .filter(|refusal| refusal.is_for_good())
+    }
+
+    /// The refusal for good that holds a reboot of the instance back; `None` if it may be tried.
+    pub(crate) fn reboot_held_for_good_by(
+        &self,
+        id: &InstanceId,
+        now: Instant,
+    ) -> Option<&Refusal> {
+        let refused = self.instances.get(id)?.refused_ends.reboot.as_ref();
+        refused.filter(|refusal| now < refusal.until && refusal.is_for_good())
     }
 
     /// The refusals of this act, if the pause after the last one has not passed.

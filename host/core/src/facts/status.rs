@@ -14,6 +14,7 @@ use crate::model::point::Reason;
 use crate::model::point::resolve::InFlight;
 use crate::model::response::NotYet;
 use crate::model::restart::{Initiator, RestartStage};
+use crate::model::spec::RestartBy;
 use crate::model::store::{LastError, Paused, Phase};
 use crate::model::time::{Instant, Millis};
 
@@ -198,6 +199,8 @@ pub struct RestartStatus {
     pub initiator: Initiator,
     /// When the restart began.
     pub started_at: Instant,
+    /// How the instance is restarted. A reboot that brings nothing up becomes `stop-start`.
+    pub kind: RestartBy,
     /// The stage of the restart.
     pub stage: RestartStage,
     /// The cause of the deferred request that follows; `null` if there is none.
@@ -325,6 +328,7 @@ impl WorkerFacts {
             initiator: restart.request.initiator,
             started_at: restart.started_at,
             stage: restart.stage,
+            kind: restart.kind,
             deferred: restart
                 .deferred
                 .as_ref()

@@ -393,8 +393,8 @@ fn after_end(ended: &EndOutcome) -> Result<CommandOutcome, Refused> {
         Some(error) => {
             let id = &ended.instance;
             let text = format!(
-                "the cloud did not end {id}: {error}; {id} stays in service; remove what refuses its end, and ask \
-                 again"
+                "the cloud refused to take {id} down: {error}; {id} stays in service; remove what refuses it, and \
+                 ask again"
             );
             Err(Refused::new(RefusedCode::EndRefused, text))
         }

@@ -30,7 +30,7 @@ use crate::model::cloud::{Mutation, MutationKind};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
 use crate::model::restart::Initiator;
-use crate::model::spec::Budget;
+use crate::model::spec::{Budget, RestartBy};
 use crate::model::time::{Instant, Millis};
 
 /// How old a tag scan may be for a launch or a start to rest on it. Ten seconds are enough for the
@@ -59,12 +59,14 @@ pub enum Proposal {
     Stop(Reaping),
     /// Terminate this instance.
     Terminate(Reaping),
-    /// End this instance for a restart.
+    /// End or reboot this instance for a restart.
     Restart {
-        /// The instance to end.
+        /// The instance that is up.
         id: InstanceId,
         /// The initiator of the restart.
         initiator: Initiator,
+        /// How the instance is restarted.
+        kind: RestartBy,
     },
     /// End the orphan that this check is about. No policy asks for it.
     EndOrphan(OrphanCheck),
@@ -128,7 +130,11 @@ impl Scene<'_> {
             Proposal::ReplayLaunch => self.replay_launch(),
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
-            Proposal::Restart { id, initiator } => self.restart(id, *initiator),
+            Proposal::Restart {
+                id,
+                initiator,
+                kind,
+            } => self.restart(id, *initiator, *kind),
             Proposal::EndOrphan(check) => self.end_orphan(check),
             Proposal::EndOverdue(check) => self.end_overdue(check),
         }?;

@@ -77,6 +77,7 @@ mod tests {
             Proposal::Restart {
                 id: "i-one".into(),
                 initiator: crate::model::restart::Initiator::Person,
+                kind: crate::model::spec::RestartBy::StopStart,
             },
         ];
         for proposal in proposals {

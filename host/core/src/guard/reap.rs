@@ -2,6 +2,8 @@
 //! reached it (G5; docs/incidents.md#stale-pointer). The same action clears a pointer that names it
 //! (G3).
 
+use std::fmt;
+
 use super::{Permit, Reaping, Scene};
 use crate::facts::Refusal;
 use crate::model::budget::Spending;
@@ -199,15 +201,15 @@ impl Scene<'_> {
     }
 }
 
-/// The veto of an end that the provider refused.
+/// The veto of an end or a reboot that the provider refused.
 pub(super) fn refused_end(
     now: Instant,
     id: &InstanceId,
-    ending: Ending,
+    act: impl fmt::Display,
     refusal: &Refusal,
 ) -> Veto {
     let text = format!(
-        "the cloud refused to {ending} {id} ({}), {} in a row; the next try may follow in {}",
+        "the cloud refused to {act} {id} ({}), {} in a row; the next try may follow in {}",
         refusal.error,
         refusal.count,
         refusal.until.since(now)
@@ -224,7 +226,7 @@ mod tests {
     use crate::model::id::{InstanceId, PointerName, RequestId};
     use crate::model::instance::{InstanceState, TAG_FLEET};
     use crate::model::restart::Initiator;
-    use crate::model::spec::{Limits, OrphanRule};
+    use crate::model::spec::{Limits, OrphanRule, RestartBy};
     use crate::model::store::Refresh;
     use crate::model::time::Instant;
     use crate::model::veto::Rule;
@@ -339,6 +341,7 @@ mod tests {
         let restart = Proposal::Restart {
             id: id.clone(),
             initiator: Initiator::Person,
+            kind: RestartBy::StopStart,
         };
         // Not even if the pointer or the record names it.
         for named in [false, true] {

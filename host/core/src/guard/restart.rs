@@ -1,15 +1,35 @@
 //! Restarts: N triggers within the window are one cycle, even if a policy wants more (G7;
 //! docs/incidents.md#self-fire).
 
+use std::fmt;
+
 use super::reap::refused_end;
 use super::{COMES_UP_MAX, Permit, Scene};
 use crate::facts::Refusal;
 use crate::model::budget::Spending;
+use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
 use crate::model::id::InstanceId;
+use crate::model::instance::InstanceState;
 use crate::model::restart::{Initiator, RestartRequest};
 use crate::model::spec::RestartBy;
 use crate::model::veto::{Rule, Veto};
+
+/// What a restart does to the instance that is up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RestartAct {
+    Reboot,
+    End(Ending),
+}
+
+impl fmt::Display for RestartAct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reboot => f.write_str("reboot"),
+            Self::End(ending) => ending.fmt(f),
+        }
+    }
+}
 
 impl Scene<'_> {
     /// Whether a restart may begin now. The window does not hold back a person's request, and a
@@ -25,39 +45,72 @@ impl Scene<'_> {
         }
         self.window_is_over()?;
         self.does_not_come_up()?;
-        self.end_may_be_accepted()
+        self.end_may_be_accepted(self.restart_kind(request))
+    }
+
+    /// How this request restarts the worker: as it says, or as the pool does by default.
+    pub(crate) fn restart_kind(&self, request: &RestartRequest) -> RestartBy {
+        request.kind.unwrap_or(self.facts.pool.restart_by)
+    }
+
+    /// Whether the pool's instances can be restarted in the way that the request names.
+    ///
+    /// # Errors
+    /// The veto: the compute does not allow it, or no instance would follow.
+    pub(crate) fn offers_restart(&self, request: &RestartRequest) -> Result<(), Veto> {
+        let Some(kind) = request.kind else {
+            return Ok(());
+        };
+        let pool = &self.facts.pool;
+        let allowed = RestartBy::allowed(&pool.compute);
+        if !allowed.contains(&kind) {
+            let allowed: Vec<_> = allowed.iter().map(|it| format!("\"{it}\"")).collect();
+            let text = format!(
+                "found the kind \"{kind}\", and ECS can only end a task for good; accepted: {}",
+                allowed.join(", ")
+            );
+            return Err(Veto::new(Rule::RestartKind, text));
+        }
+        if kind == RestartBy::Replace && pool.launch.is_none() {
+            let text = "found the kind \"replace\", and the pool launches nothing; accepted: \"stop-start\", \"reboot\"";
+            return Err(Veto::new(Rule::RestartKind, text));
+        }
+        Ok(())
     }
 
     /// V2: a restart whose end is certainly refused changes nothing.
-    fn end_may_be_accepted(&self) -> Result<(), Veto> {
+    fn end_may_be_accepted(&self, kind: RestartBy) -> Result<(), Veto> {
         let adopted = self.facts.adopted.as_ref();
         let Some(adopted) = adopted.filter(|_| self.facts.adopted_is_live(self.now)) else {
             return Ok(());
         };
-        match self.restart_held_by(&adopted.id) {
+        match self.restart_held_by(&adopted.id, kind) {
             Some(refusal) => {
-                let ending = self.restart_ending(&adopted.id);
-                Err(refused_end(self.now, &adopted.id, ending, refusal))
+                let act = self.restart_act(&adopted.id, kind);
+                Err(refused_end(self.now, &adopted.id, act, refusal))
             }
             None => Ok(()),
         }
     }
 
-    /// The refusal for good that holds the end of this instance for a restart back.
-    pub(crate) fn restart_held_by(&self, id: &InstanceId) -> Option<&Refusal> {
-        let ending = self.restart_ending(id);
-        self.facts.end_held_for_good_by(id, ending, self.now)
+    /// The refusal for good that holds the end or the reboot of this instance for a restart back.
+    pub(crate) fn restart_held_by(&self, id: &InstanceId, kind: RestartBy) -> Option<&Refusal> {
+        match self.restart_act(id, kind) {
+            RestartAct::Reboot => self.facts.reboot_held_for_good_by(id, self.now),
+            RestartAct::End(ending) => self.facts.end_held_for_good_by(id, ending, self.now),
+        }
     }
 
-    /// How a restart ends the instance.
-    fn restart_ending(&self, id: &InstanceId) -> Ending {
+    /// What a restart of this kind does to the instance.
+    fn restart_act(&self, id: &InstanceId, kind: RestartBy) -> RestartAct {
         let known = self.facts.instances.get(id);
         let may_terminate = known.is_some_and(|known| self.facts.may_be_terminated(known));
-        let wanted = match self.facts.pool.restart_by {
+        let wanted = match kind {
+            RestartBy::Reboot if self.facts.pool.compute.can_start() => return RestartAct::Reboot,
             RestartBy::Replace if may_terminate => Ending::Terminate,
-            RestartBy::Replace | RestartBy::StopStart => Ending::Stop,
+            RestartBy::Replace | RestartBy::StopStart | RestartBy::Reboot => Ending::Stop,
         };
-        self.facts.pool.compute.ending(wanted)
+        RestartAct::End(self.facts.pool.compute.ending(wanted))
     }
 
     fn window_is_over(&self) -> Result<(), Veto> {
@@ -105,11 +158,16 @@ impl Scene<'_> {
         Err(Veto::new(Rule::ComesUp, text).opening_at(adopted.since + COMES_UP_MAX))
     }
 
-    /// Permits the end of the adopted instance for a restart. Unlike a reap, a restart may end an
-    /// instance in use, because its initiator wants that. A program must wait until no busy lease
-    /// is held. An instance that must not be terminated is stopped instead: the restart is wanted,
-    /// and a stop and a start carry it out.
-    pub(super) fn restart(&self, id: &InstanceId, initiator: Initiator) -> Result<Permit, Veto> {
+    /// Permits the end or the reboot of the adopted instance for a restart. Unlike a reap, a
+    /// restart may end an instance in use, because its initiator wants that. A program must wait
+    /// until no busy lease is held. An instance that must not be terminated is stopped instead: the
+    /// restart is wanted, and a stop and a start carry it out.
+    pub(super) fn restart(
+        &self,
+        id: &InstanceId,
+        initiator: Initiator,
+        kind: RestartBy,
+    ) -> Result<Permit, Veto> {
         self.is_this_workers(id)?;
         self.is_not_left_alone(id)?;
         self.nothing_in_flight()?;
@@ -121,15 +179,46 @@ impl Scene<'_> {
             self.is_not_held_busy(id).map_err(held_busy)?;
         }
         self.was_read_of_late(id)?;
+        let act = self.restart_act(id, kind);
+        if act == RestartAct::Reboot {
+            self.can_be_rebooted(id)?;
+        }
         self.within_budget(Spending::Stop)?;
-        Ok(self.grant_end(id, self.restart_ending(id), self.pointer_naming(id)))
+        Ok(match act {
+            RestartAct::Reboot => self.grant_reboot(id),
+            RestartAct::End(ending) => self.grant_end(id, ending, self.pointer_naming(id)),
+        })
+    }
+
+    /// EC2 reboots a running instance only.
+    fn can_be_rebooted(&self, id: &InstanceId) -> Result<(), Veto> {
+        let known = self.facts.instances.get(id);
+        let state = known.map_or(InstanceState::Unknown, |known| known.instance.state);
+        match state {
+            InstanceState::Running => Ok(()),
+            _ => Err(Veto::new(
+                Rule::WrongState,
+                format!(
+                    "{id} is {}, and only a running instance can be rebooted; ask for the kind \"stop-start\"",
+                    state.as_str()
+                ),
+            )),
+        }
+    }
+
+    fn grant_reboot(&self, id: &InstanceId) -> Permit {
+        let mutation = Mutation::Reboot {
+            region: self.facts.pool.region.clone(),
+            id: id.clone(),
+        };
+        self.grant(self.facts.generation_of(id), mutation)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
-    use crate::guard::{Proposal, SCAN_AGE_MAX};
+    use crate::guard::{Proposal, SCAN_AGE_MAX, Spending};
     use crate::model::cloud::MutationKind;
     use crate::model::instance::{InstanceState, TAG_FLEET};
     use crate::model::restart::Initiator;
@@ -142,6 +231,16 @@ mod tests {
         Proposal::Restart {
             id: "i-one".into(),
             initiator,
+            kind: RestartBy::StopStart,
+        }
+    }
+
+    /// A person's restart of this kind.
+    fn restart_by(kind: RestartBy) -> Proposal {
+        Proposal::Restart {
+            id: "i-one".into(),
+            initiator: Initiator::Person,
+            kind,
         }
     }
 
@@ -167,10 +266,9 @@ mod tests {
     #[test]
     fn a_replacing_restart_stops_what_must_not_be_terminated() {
         let mut worker = worker();
-        worker.pool.restart_by = RestartBy::Replace;
         see(&mut worker, "i-one", InstanceState::Running);
         adopt(&mut worker, "i-one");
-        let restart = restart(Initiator::Person);
+        let restart = restart_by(RestartBy::Replace);
         permitted(&worker, &restart, MutationKind::Terminate);
         let mut unclaimed = instance("i-one", InstanceState::Running);
         unclaimed.tags.remove(TAG_FLEET);
@@ -178,6 +276,33 @@ mod tests {
         permitted(&worker, &restart, MutationKind::Stop);
         worker.pool.terminate_adopted = true;
         permitted(&worker, &restart, MutationKind::Terminate);
+    }
+
+    #[test]
+    fn only_a_running_instance_is_rebooted() {
+        for state in [InstanceState::Running, InstanceState::Pending] {
+            let mut worker = worker();
+            see(&mut worker, "i-one", state);
+            adopt(&mut worker, "i-one");
+            let reboot = restart_by(RestartBy::Reboot);
+            match state {
+                InstanceState::Running => {
+                    permitted(&worker, &reboot, MutationKind::Reboot);
+                }
+                _ => refused(&worker, &reboot, Rule::WrongState),
+            }
+        }
+    }
+
+    #[test]
+    fn a_reboot_spends_the_budget_of_stops() {
+        let mut worker = worker();
+        see(&mut worker, "i-one", InstanceState::Running);
+        adopt(&mut worker, "i-one");
+        worker.pool.limits.worker_budget.stops = 1;
+        let window = worker.pool.limits.worker_budget.window;
+        worker.ledger.enter(NOW, Spending::Stop, window);
+        refused(&worker, &restart_by(RestartBy::Reboot), Rule::BudgetSpent);
     }
 
     /// A person's restart may rest on a reading of this age, and not on one a millisecond older.

@@ -18,7 +18,7 @@ pub enum Spending {
     Launch,
     /// The start of a stopped instance.
     Start,
-    /// The stop or the termination of an instance.
+    /// The stop, the termination or the reboot of an instance: each takes it down.
     Stop,
 }
 
@@ -28,7 +28,7 @@ impl Spending {
         match kind {
             MutationKind::Launch => Some(Self::Launch),
             MutationKind::Start => Some(Self::Start),
-            MutationKind::Stop | MutationKind::Terminate => Some(Self::Stop),
+            MutationKind::Stop | MutationKind::Terminate | MutationKind::Reboot => Some(Self::Stop),
             MutationKind::WritePointer => None,
         }
     }

@@ -149,6 +149,13 @@ pub enum Mutation {
         /// The instance.
         id: InstanceId,
     },
+    /// Reboot the operating system of a running instance. EC2 only: ECS can only end a task for good.
+    Reboot {
+        /// The region.
+        region: Region,
+        /// The instance.
+        id: InstanceId,
+    },
     /// Stop an instance. If the pointer names it, the sentinel `none` is written first, as part of
     /// the same action. Only for instances that can be started again: see [`Compute::ending`].
     Stop {
@@ -191,6 +198,7 @@ impl Mutation {
         match self {
             Self::Launch { .. } => MutationKind::Launch,
             Self::Start { .. } => MutationKind::Start,
+            Self::Reboot { .. } => MutationKind::Reboot,
             Self::Stop { .. } => MutationKind::Stop,
             Self::Terminate { .. } => MutationKind::Terminate,
             Self::WritePointer { .. } => MutationKind::WritePointer,
@@ -212,6 +220,7 @@ impl Mutation {
         match self {
             Self::Launch { .. } => None,
             Self::Start { id, .. }
+            | Self::Reboot { id, .. }
             | Self::Stop { id, .. }
             | Self::Terminate { id, .. }
             | Self::WritePointer { id, .. } => Some(id),
@@ -227,6 +236,8 @@ pub enum MutationKind {
     Launch,
     /// The start of a stopped instance.
     Start,
+    /// The reboot of an instance.
+    Reboot,
     /// The stop of an instance.
     Stop,
     /// The termination of an instance.
@@ -249,6 +260,7 @@ impl fmt::Display for MutationKind {
         f.write_str(match self {
             Self::Launch => "launch",
             Self::Start => "start",
+            Self::Reboot => "reboot",
             Self::Stop => "stop",
             Self::Terminate => "terminate",
             Self::WritePointer => "write-pointer",

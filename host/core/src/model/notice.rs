@@ -116,6 +116,8 @@ pub enum Step {
     RestartBegun,
     /// A request for a restart was dropped.
     RestartDropped,
+    /// A reboot brought nothing up in time; the restart continues with a stop and a start.
+    RebootTimedOut,
     /// The worker is up again after its restart.
     RestartDone,
     /// The worker did not come up again.
@@ -180,6 +182,7 @@ impl Step {
             Self::InstanceRevived => "instance_revived",
             Self::RestartBegun => "restart_begun",
             Self::RestartDropped => "restart_dropped",
+            Self::RebootTimedOut => "reboot_timed_out",
             Self::RestartDone => "restart_done",
             Self::RestartFailed => "restart_failed",
             Self::WorkerPaused => "worker_paused",
@@ -225,6 +228,7 @@ impl Step {
             | Self::IntentRecovered
             | Self::WorkerPaused
             | Self::RestartDropped
+            | Self::RebootTimedOut
             // A webhook gets warnings by default, so an operator who was woken learns that the
             // worker recovered.
             | Self::WorkerRecovered

@@ -126,8 +126,10 @@ pub enum RefusedCode {
     DryRun,
     /// An operator has paused the worker.
     Paused,
-    /// The cloud refuses to end the worker's instance; the instance stays in service.
+    /// The cloud refuses to end or reboot the worker's instance; the instance stays in service.
     EndRefused,
+    /// The pool's instances cannot be restarted in the way that was asked for.
+    RestartKind,
     /// Another rule of the guard objects; the text names it.
     Vetoed,
 }
@@ -143,6 +145,7 @@ impl RefusedCode {
             Self::DryRun => "dry_run",
             Self::Paused => "paused",
             Self::EndRefused => "end_refused",
+            Self::RestartKind => "restart_kind",
             Self::Vetoed => "vetoed",
         }
     }
@@ -157,6 +160,7 @@ impl RefusedCode {
             Self::DryRun => "This host changes nothing",
             Self::Paused => "An operator has paused the worker",
             Self::EndRefused => "The cloud refuses to end the worker's instance",
+            Self::RestartKind => "The pool's instances cannot be restarted like that",
             Self::Vetoed => "The host does not allow it",
         }
     }

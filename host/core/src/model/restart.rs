@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::health::SignalKind;
 use crate::model::id::InstanceId;
+use crate::model::spec::RestartBy;
 use crate::model::store::Unknown;
 use crate::model::time::Instant;
 
@@ -20,6 +21,9 @@ pub struct RestartRequest {
     pub initiator: Initiator,
     /// The reason, for people.
     pub text: Option<String>,
+    /// How the worker is restarted; `None` for the way that its pool names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<RestartBy>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -50,6 +54,9 @@ impl fmt::Display for RestartRequest {
             Initiator::Program => "a program",
         };
         write!(f, "{} by {who}", self.cause)?;
+        if let Some(kind) = self.kind {
+            write!(f, ", as a {kind}")?;
+        }
         match &self.text {
             Some(text) => write!(f, ": {text}"),
             None => Ok(()),
@@ -70,9 +77,32 @@ pub struct Restart {
     pub instance: Option<InstanceId>,
     /// The stage of the restart.
     pub stage: RestartStage,
+    /// How the instance is restarted. A reboot that brings nothing up becomes a stop and a start.
+    #[serde(default, skip_serializing_if = "RestartBy::is_default")]
+    pub kind: RestartBy,
+    /// The reboot that was sent; `None` if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<Reboot>,
     /// A request that follows when this restart is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<RestartRequest>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// A reboot that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reboot {
+    /// When the provider answered, or when it was clear that no answer comes.
+    pub at: Instant,
+    /// Whether the provider accepted it. An unanswered reboot may have been carried out, and is not
+    /// sent again: a second one would cut off the boot that the first one began.
+    pub is_accepted: bool,
+    /// When the restart went on with a stop, because nothing came up; `None` if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_at: Option<Instant>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -82,7 +112,7 @@ pub struct Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartStage {
-    /// The instance is being ended.
+    /// The instance is being ended or rebooted.
     Ending,
     /// The same instance, or another one, is being brought up.
     Provisioning,
@@ -101,5 +131,19 @@ impl Restart {
             self.stage,
             RestartStage::Ending | RestartStage::Provisioning
         )
+    }
+
+    /// The reboot that the worker comes back from; `None` if the restart has not sent one, or waits
+    /// for something else.
+    pub fn reboots(&self) -> Option<&Reboot> {
+        let is_booting = self.stage == RestartStage::Provisioning && self.kind == RestartBy::Reboot;
+        self.reboot.as_ref().filter(|_| is_booting)
+    }
+
+    /// When the present try began: the restart, or the stop after a reboot that was given up. The
+    /// bounds of the restart count from here.
+    pub fn tried_since(&self) -> Instant {
+        let given_up_at = self.reboot.as_ref().and_then(|it| it.given_up_at);
+        given_up_at.unwrap_or(self.started_at)
     }
 }

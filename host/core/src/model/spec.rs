@@ -1,6 +1,7 @@
 //! The configuration: pools, workers and limits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -106,12 +107,49 @@ impl PoolSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartBy {
+    /// The operating system is rebooted. The instance keeps its id, its addresses, its disks and its
+    /// capacity. EC2 only.
+    Reboot,
     /// The instance is stopped and started, and its disks stay. Only if the compute can start
     /// instances again.
     #[default]
     StopStart,
     /// The instance is terminated, and another one is launched.
     Replace,
+}
+
+impl RestartBy {
+    /// The kinds that this compute allows.
+    pub fn allowed(compute: &Compute) -> &'static [Self] {
+        match compute {
+            Compute::Ec2 => &[Self::StopStart, Self::Reboot, Self::Replace],
+            // ECS can only end a task for good.
+            Compute::Fargate { .. } => &[Self::Replace],
+        }
+    }
+
+    /// The value in the configuration and in requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::StopStart => "stop-start",
+            Self::Replace => "replace",
+        }
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for RestartBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What follows if the provider refuses for good to stop an instance: an instance of a one-time

@@ -93,6 +93,8 @@ pub enum Rule {
     RestartInFlight,
     /// G7: the latest restart began within the window.
     RestartWindow,
+    /// The pool's instances cannot be restarted in the way that was asked for.
+    RestartKind,
     /// docs/incidents.md#ip-race: the instance boots and only has no address yet.
     ComesUp,
     /// G5: the box holds a busy lease.
@@ -161,6 +163,7 @@ impl Rule {
             Self::RecentActivity => "recent-activity",
             Self::RestartInFlight => "restart-in-flight",
             Self::RestartWindow => "restart-window",
+            Self::RestartKind => "restart-kind",
             Self::ComesUp => "comes-up",
             Self::HeldBusy => "held-busy",
             Self::WantedRunning => "wanted-running",

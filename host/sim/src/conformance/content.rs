@@ -11,7 +11,8 @@ use reeve_core::id::{
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::ports::Store;
-use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use reeve_core::restart::{Initiator, Reboot, Restart, RestartRequest, RestartStage};
+use reeve_core::spec::RestartBy;
 use reeve_core::store::{
     Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, MustUnderstand,
     Offered, Paused, Phase, Refresh, Replaced, Unknown, WorkerRecord,
@@ -255,6 +256,13 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             started_at: Instant::from_ms(u64::MAX - 13),
             instance: Some(InstanceId::from("i-0123456789abcdef0")),
             stage: RestartStage::Provisioning,
+            kind: RestartBy::Reboot,
+            reboot: Some(Reboot {
+                at: Instant::from_ms(u64::MAX - 14),
+                is_accepted: false,
+                given_up_at: Some(Instant::from_ms(u64::MAX - 13)),
+                unknown: unknown(),
+            }),
             deferred: Some(request()),
             unknown: unknown(),
         }),
@@ -281,6 +289,7 @@ fn request() -> RestartRequest {
         cause: "secret-changed".to_owned(),
         initiator: Initiator::Program,
         text: Some("\"\u{fc}\"".to_owned()),
+        kind: Some(RestartBy::StopStart),
         unknown: unknown(),
     }
 }
@@ -302,6 +311,10 @@ fn mutations() -> Vec<Mutation> {
         Mutation::Start {
             region: region(),
             compute: Compute::Ec2,
+            id: id(),
+        },
+        Mutation::Reboot {
+            region: region(),
             id: id(),
         },
         Mutation::Stop {

@@ -143,7 +143,8 @@ fn is_mutation(kind: &EventKind, mutation: HostMutation) -> bool {
         EventKind::Started => mutation == HostMutation::Start,
         EventKind::StopRequested => mutation == HostMutation::Stop,
         EventKind::TerminateRequested => mutation == HostMutation::Terminate,
-        EventKind::State(_) | EventKind::Addressed => false,
+        EventKind::RebootRequested => mutation == HostMutation::Reboot,
+        EventKind::Rebooted | EventKind::State(_) | EventKind::Addressed => false,
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
             let ends = [
                 ("stop", MutationKind::Stop),
                 ("terminate", MutationKind::Terminate),
+                ("reboot", MutationKind::Reboot),
             ];
             CallTrouble::Protected(which, line.one_of(&ends)?)
         }
@@ -190,6 +191,7 @@ fn mutation(line: &mut Line) -> Result<MutationKind, ScriptError> {
     line.one_of(&[
         ("launch", MutationKind::Launch),
         ("start", MutationKind::Start),
+        ("reboot", MutationKind::Reboot),
         ("stop", MutationKind::Stop),
         ("terminate", MutationKind::Terminate),
         ("write-pointer", MutationKind::WritePointer),

@@ -62,6 +62,7 @@ pub(super) enum HarmKind {
 pub(super) enum HostMutation {
     Launch,
     Start,
+    Reboot,
     Stop,
     Terminate,
 }
@@ -112,7 +113,7 @@ impl Expectation {
 }
 
 fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
-    const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `stops`, `terminations`, `vetoes`, `served`, \
+    const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `reboots`, `stops`, `terminations`, `vetoes`, `served`, \
                         `gave-up`, or a name such as `guard` and then `says` or `served`";
     if line.takes("outcome") {
         let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome));
@@ -121,6 +122,7 @@ fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
     let mutations = [
         ("launches", HostMutation::Launch),
         ("starts", HostMutation::Start),
+        ("reboots", HostMutation::Reboot),
         ("stops", HostMutation::Stop),
         ("terminations", HostMutation::Terminate),
     ];

@@ -83,6 +83,7 @@ pub(super) fn line(
         }
         Key::RestartBy => {
             let ways = [
+                ("reboot", RestartBy::Reboot),
                 ("replace", RestartBy::Replace),
                 ("stop-and-start", RestartBy::StopStart),
             ];

@@ -43,12 +43,15 @@ impl Stage<'_> {
         };
         let id = &event.id;
         match event.kind {
-            EventKind::Addressed => {
+            EventKind::Addressed | EventKind::Rebooted => {
                 let region = Region::from("us-east-1");
                 let new = SimBox::new(id.clone(), region, software, event.at);
                 self.boxes.boxes.insert(id.clone(), new);
             }
             EventKind::State(state) if state.is_down() => {
+                self.boxes.boxes.remove(id);
+            }
+            EventKind::RebootRequested => {
                 self.boxes.boxes.remove(id);
             }
             _ => {}

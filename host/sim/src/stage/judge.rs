@@ -109,7 +109,10 @@ impl Stage<'_> {
                     is_the_hosts: self.is_the_hosts(id),
                 })
             }
-            EventKind::State(_) | EventKind::Addressed => None,
+            EventKind::RebootRequested
+            | EventKind::Rebooted
+            | EventKind::State(_)
+            | EventKind::Addressed => None,
         }
     }
 

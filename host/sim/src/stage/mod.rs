@@ -215,6 +215,7 @@ impl<'h> Stage<'h> {
         let event = format!("asks for a restart: {cause}");
         self.run.entries.push(Entry::event(self.now, who, event));
         let request = RestartRequest {
+            kind: None,
             cause,
             initiator,
             text: None,
@@ -373,6 +374,7 @@ impl<'h> Stage<'h> {
                     self.addressed.insert(event.id.clone());
                     format!("{} has its address", event.id)
                 }
+                EventKind::Rebooted => format!("{} is back from its reboot", event.id),
                 _ => continue,
             };
             self.run.entries.push(Entry::event(event.at, "cloud", text));

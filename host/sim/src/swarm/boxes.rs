@@ -51,11 +51,11 @@ struct Waiting {
 }
 
 impl Estate<'_> {
-    /// Software begins with the address of its instance, and ends with the instance.
+    /// Software begins with the address of its instance, and ends with the instance or its reboot.
     pub(super) fn box_follows(&mut self, event: &WorldEvent) {
         let id = &event.id;
         match event.kind {
-            EventKind::Addressed => {
+            EventKind::Addressed | EventKind::Rebooted => {
                 let Some(worker) = self.worker_of(id) else {
                     return;
                 };
@@ -80,6 +80,9 @@ impl Estate<'_> {
                 self.wake(id);
             }
             EventKind::State(state) if state.is_down() => {
+                self.boxes.boxes.remove(id);
+            }
+            EventKind::RebootRequested => {
                 self.boxes.boxes.remove(id);
             }
             _ => {}

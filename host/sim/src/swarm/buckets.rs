@@ -58,7 +58,7 @@ impl Api {
                 LaunchSource::Fargate(_) => Self::RunTask,
             },
             Mutation::Start { .. } => Self::Start,
-            Mutation::Stop { .. } => Self::OtherMutating,
+            Mutation::Stop { .. } | Mutation::Reboot { .. } => Self::OtherMutating,
             Mutation::Terminate { compute, .. } => match compute {
                 Compute::Ec2 => Self::Terminate,
                 Compute::Fargate { .. } => Self::StopTask,

@@ -232,7 +232,7 @@ impl Clouds {
         Changed::at_once(result, true)
     }
 
-    /// Draws how long the boot or the stop of this mutation takes.
+    /// Draws how long the boot, the reboot or the stop of this mutation takes.
     fn prepare(&mut self, mutation: &Mutation, chance: &mut Chance) {
         match mutation {
             Mutation::Launch { .. } | Mutation::Start { .. } => {
@@ -281,6 +281,14 @@ impl Clouds {
                     false => chance.millis(Stream::Detail, 5_000, 40_000),
                 };
                 self.world.set_next_stop(stop);
+            }
+            Mutation::Reboot { .. } => {
+                let length = match chance.happens(Fault::RebootHangs) {
+                    true if chance.percent(Stream::Detail, 50) => FOREVER,
+                    true => chance.millis(Stream::Detail, 60_000, 700_000),
+                    false => chance.millis(Stream::Detail, 15_000, 60_000),
+                };
+                self.world.set_next_reboot(length);
             }
             Mutation::WritePointer { .. } => {}
         }

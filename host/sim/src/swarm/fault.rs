@@ -153,6 +153,12 @@ pub enum Fault {
     ProbeLost,
     /// The status checks of an instance report a problem, or have no data.
     ChecksImpaired,
+
+    // Reboots.
+    /// A rebooted instance does not answer until it is stopped and started, or for minutes.
+    RebootHangs,
+    /// A person names the kind of a restart.
+    KindNamed,
 }
 
 /// How often a kind of fault occurs in a world that has it.
@@ -235,10 +241,12 @@ impl Fault {
         Self::SoftwareAils,
         Self::ProbeLost,
         Self::ChecksImpaired,
+        Self::RebootHangs,
+        Self::KindNamed,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 64;
+    pub const COUNT: usize = 66;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -314,6 +322,8 @@ impl Fault {
             Self::SoftwareAils => EverySecs(500),
             Self::ProbeLost => PerMillion(100_000),
             Self::ChecksImpaired => EverySecs(900),
+            Self::RebootHangs => PerMillion(400_000),
+            Self::KindNamed => PerMillion(500_000),
         }
     }
 
@@ -384,6 +394,8 @@ impl Fault {
             Self::SoftwareAils => "software-ails",
             Self::ProbeLost => "probe-lost",
             Self::ChecksImpaired => "checks-impaired",
+            Self::RebootHangs => "reboot-hangs",
+            Self::KindNamed => "kind-named",
         }
     }
 }

@@ -9,6 +9,7 @@ use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
 use reeve_core::response::Looked;
 use reeve_core::restart::{Initiator, RestartRequest};
+use reeve_core::spec::RestartBy;
 use reeve_core::time::{Instant, Millis};
 
 use super::chance::Stream;
@@ -154,10 +155,15 @@ impl Estate<'_> {
     pub(super) fn ask_for_restart(&mut self, worker: &WorkerId, initiator: Initiator) {
         let causes = ["secret-changed", "probe-failed", "deploy"];
         let cause = causes[self.chance.pick(Stream::Users, causes.len())];
+        let is_person = initiator == Initiator::Person;
+        let kinds = [RestartBy::Reboot, RestartBy::StopStart, RestartBy::Replace];
+        let kind = (is_person && self.chance.happens(Fault::KindNamed))
+            .then(|| kinds[self.chance.pick(Stream::Users, kinds.len())]);
         let request = RestartRequest {
             cause: cause.to_owned(),
             initiator,
             text: None,
+            kind,
             unknown: Default::default(),
         };
         self.command(worker, Command::Restart(request));
@@ -290,8 +296,8 @@ impl Estate<'_> {
         let Some(id) = self.some_live_instance() else {
             return;
         };
-        let (stop, terminate) = (MutationKind::Stop, MutationKind::Terminate);
-        let ends: [&[MutationKind]; 3] = [&[stop], &[terminate], &[stop, terminate]];
+        use MutationKind::{Reboot, Stop, Terminate};
+        let ends: [&[MutationKind]; 3] = [&[Stop], &[Terminate], &[Stop, Terminate, Reboot]];
         let ends = ends[self.chance.pick(Stream::Detail, ends.len())];
         let length = self.chance.millis(Stream::Detail, 60_000, 2_400_000);
         for end in ends {
@@ -337,7 +343,11 @@ impl Estate<'_> {
         let all: Vec<_> = all.map(|instance| instance.id.clone()).collect();
         for id in all {
             self.clouds.world.set_software_fault(&id, None);
-            for end in [MutationKind::Stop, MutationKind::Terminate] {
+            for end in [
+                MutationKind::Stop,
+                MutationKind::Terminate,
+                MutationKind::Reboot,
+            ] {
                 self.clouds.world.protect(&id, end, false);
             }
             self.clouds.world.set_status_checks(&id, None);

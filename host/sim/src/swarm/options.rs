@@ -237,7 +237,8 @@ impl PoolOptions {
         Self {
             cast: casts[between(0, last) as usize].clone(),
             compute: Compute::Ec2,
-            restart_by: [RestartBy::StopStart, RestartBy::Replace][between(0, 1) as usize],
+            restart_by: [RestartBy::StopStart, RestartBy::Replace, RestartBy::Reboot]
+                [between(0, 2) as usize],
             stop_refused: StopRefused::default(),
             reap: between(0, 3) > 0,
             boxes: between(0, 1) > 0,

@@ -347,10 +347,13 @@ impl Estate<'_> {
     }
 }
 
-/// Whether the mutation ends an instance.
+/// Whether the mutation takes an instance down.
 fn ends(permit: &Permit) -> bool {
     let kind = permit.mutation().kind();
-    matches!(kind, MutationKind::Stop | MutationKind::Terminate)
+    matches!(
+        kind,
+        MutationKind::Stop | MutationKind::Terminate | MutationKind::Reboot
+    )
 }
 
 fn committed_name(committed: &Committed) -> &'static str {

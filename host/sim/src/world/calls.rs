@@ -103,23 +103,26 @@ impl World {
         self.carry_out(mutation)
     }
 
-    /// Refuses the end of a protected instance. The pointer is cleared before, as on AWS: the end
-    /// is the second of two calls.
+    /// Refuses the end or the reboot of a protected instance. The pointer is cleared before, as on
+    /// AWS: the end is the second of two calls.
     fn check_protection(&mut self, mutation: &Mutation) -> Result<(), CloudError> {
-        let (Mutation::Stop {
-            id, clear_pointer, ..
-        }
-        | Mutation::Terminate {
-            id, clear_pointer, ..
-        }) = mutation
-        else {
-            return Ok(());
+        let (id, clear_pointer) = match mutation {
+            Mutation::Stop {
+                id, clear_pointer, ..
+            }
+            | Mutation::Terminate {
+                id, clear_pointer, ..
+            } => (id, clear_pointer.as_ref()),
+            Mutation::Reboot { id, .. } => (id, None),
+            Mutation::Launch { .. } | Mutation::Start { .. } | Mutation::WritePointer { .. } => {
+                return Ok(());
+            }
         };
         let kind = mutation.kind();
         if !self.protected.contains(&(id.clone(), kind)) {
             return Ok(());
         }
-        self.clear(clear_pointer.as_ref());
+        self.clear(clear_pointer);
         Err(error(
             &kind.to_string(),
             CloudErrorKind::Permanent,
@@ -132,6 +135,7 @@ impl World {
         match mutation {
             Mutation::Launch { .. } => self.launch(mutation),
             Mutation::Start { compute, id, .. } => self.start(compute, id),
+            Mutation::Reboot { id, .. } => self.reboot(id),
             Mutation::Stop {
                 compute,
                 id,
@@ -181,6 +185,22 @@ impl World {
             }
             state => Err(wrong_state(OPERATION, id, state)),
         }
+    }
+
+    /// Reboots an instance. Its state, launch time and addresses stay (EC2 user guide, "Reboot your
+    /// instance").
+    fn reboot(&mut self, id: &InstanceId) -> Result<Outcome, CloudError> {
+        const OPERATION: &str = "RebootInstances";
+        let drawn = self.draws.reboot();
+        let length = self.next_reboot.take().unwrap_or(drawn);
+        let now = self.now;
+        let instance = self.of_kind(&Compute::Ec2, OPERATION, id)?;
+        if instance.state != InstanceState::Running {
+            return Err(wrong_state(OPERATION, id, instance.state));
+        }
+        instance.reboot(length, now);
+        self.add_event(id, EventKind::RebootRequested);
+        Ok(Outcome::Accepted)
     }
 
     /// Stops or terminates an instance. `StopTask` ends a task for good, and ECS accepts it for an

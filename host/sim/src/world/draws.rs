@@ -14,6 +14,7 @@ pub(super) struct Draws {
     address: ChaCha8Rng,
     stop: ChaCha8Rng,
     id: ChaCha8Rng,
+    reboot: ChaCha8Rng,
 }
 
 impl Draws {
@@ -28,6 +29,7 @@ impl Draws {
             address: stream(2),
             stop: stream(3),
             id: stream(4),
+            reboot: stream(5),
         }
     }
 
@@ -43,6 +45,11 @@ impl Draws {
     /// The length of a stop. AWS documents none; the swarm also draws longer ones.
     pub(super) fn stop(&mut self) -> Millis {
         between(&mut self.stop, 10_000, 40_000)
+    }
+
+    /// The length of a reboot: a shutdown and a boot of the operating system.
+    pub(super) fn reboot(&mut self) -> Millis {
+        between(&mut self.reboot, 20_000, 60_000)
     }
 
     /// The 17 hexadecimal digits of an EC2 instance id.

@@ -1,5 +1,5 @@
-//! The results of probes, and EC2's status checks. A fault of the software lasts from a launch or
-//! start of the instance to its end at most, so a restart removes the fault.
+//! The results of probes, and EC2's status checks. A fault of the software lasts from a launch,
+//! start or reboot of the instance to the next one at most, so a restart removes the fault.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub enum SoftwareFault {
 }
 
 /// The faults of the software, and the status checks that differ from the usual ones. Each key has
-/// the time of the launch or start, so a restart ends both.
+/// the time of the launch, start or reboot, so a restart ends both.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HealthFaults {
     software: BTreeMap<(InstanceId, Instant), SoftwareFault>,
@@ -69,6 +69,7 @@ impl World {
         }
         let is_there = |instance: &&SimInstance| {
             instance.state == InstanceState::Running
+                && !instance.reboots
                 && instance.private_ip() == Some(target.address.ip())
         };
         let silence = (
@@ -78,7 +79,7 @@ impl World {
         let Some(instance) = self.instances.values().find(is_there) else {
             return silence;
         };
-        let life = (instance.id.clone(), instance.launched_at);
+        let life = (instance.id.clone(), instance.booted_at());
         match (self.health_faults.software.get(&life), &target.ask) {
             (None | Some(SoftwareFault::Answers(_) | SoftwareFault::Silent), Ask::Tcp) => {
                 (Probed::Connected, false)
@@ -106,7 +107,7 @@ impl World {
         if instance.state != InstanceState::Running {
             return None;
         }
-        let life = (id.clone(), instance.launched_at);
+        let life = (id.clone(), instance.booted_at());
         let usual = match self.now.since(instance.launched_at) < FIRST_CHECKS {
             true => Check::Initializing,
             false => Check::Ok,
@@ -120,6 +121,6 @@ impl World {
 
     fn life(&self, id: &InstanceId) -> Option<(InstanceId, Instant)> {
         let instance = self.instances.get(id)?;
-        Some((id.clone(), instance.launched_at))
+        Some((id.clone(), instance.booted_at()))
     }
 }

@@ -52,6 +52,11 @@ pub struct SimInstance {
     pub tags: BTreeMap<String, String>,
     /// The time of its launch or last start.
     pub launched_at: Instant,
+    /// The time of its last reboot, which the provider does not show; `None`: it has not been
+    /// rebooted since its launch or last start.
+    pub rebooted_at: Option<Instant>,
+    /// Whether its address does not answer, because it reboots.
+    pub reboots: bool,
     /// The times at which requests reached it, oldest first.
     pub invocations: Vec<Instant>,
     /// Makes its private address.
@@ -67,6 +72,8 @@ pub struct SimInstance {
 enum Change {
     State(InstanceState),
     Address,
+    /// The end of a reboot.
+    Back,
 }
 
 impl SimInstance {
@@ -88,6 +95,8 @@ impl SimInstance {
             family: None,
             tags,
             launched_at: now,
+            rebooted_at: None,
+            reboots: false,
             invocations: Vec::new(),
             number,
             addressed: false,
@@ -113,11 +122,26 @@ impl SimInstance {
         self.place(InstanceState::Pending, now);
         self.state_reason = None;
         self.launched_at = now;
+        self.rebooted_at = None;
         let running_at = now + boot.pending;
         self.next = vec![
             (running_at, Change::State(InstanceState::Running)),
             (running_at + boot.address_after, Change::Address),
         ];
+    }
+
+    /// Reboots: the address does not answer for this long. The provider shows no change.
+    pub(super) fn reboot(&mut self, length: Millis, now: Instant) {
+        self.rebooted_at = Some(now);
+        self.reboots = true;
+        self.next.retain(|(_, change)| *change != Change::Back);
+        self.next.push((now + length, Change::Back));
+        self.next.sort_by_key(|(at, _)| *at);
+    }
+
+    /// The begin of the present life of its software: a launch, a start or a reboot.
+    pub fn booted_at(&self) -> Instant {
+        self.rebooted_at.unwrap_or(self.launched_at)
     }
 
     /// Makes the boot that has just begun end in `stopped` after this time.
@@ -149,6 +173,7 @@ impl SimInstance {
     pub(super) fn place(&mut self, state: InstanceState, now: Instant) {
         self.enter(state, now);
         self.addressed = false;
+        self.reboots = false;
         self.next.clear();
     }
 
@@ -186,6 +211,10 @@ impl SimInstance {
                 Change::Address => {
                     self.addressed = true;
                     EventKind::Addressed
+                }
+                Change::Back => {
+                    self.reboots = false;
+                    EventKind::Rebooted
                 }
             };
             events.push(WorldEvent {

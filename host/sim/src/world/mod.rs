@@ -4,7 +4,8 @@
 //! It follows docs/aws-facts.md. An instance is `pending` for a while, then `running`, and gets its
 //! addresses later. A stop takes time. A terminated instance stays visible for an hour. A replayed
 //! launch token returns the first launch's instance. A Fargate task is an instance that cannot be
-//! stopped and started again. Only its cluster shows it, and ECS forgets its token with it.
+//! stopped and started again. A reboot changes nothing that the cloud shows. Only its cluster shows
+//! it, and ECS forgets its token with it.
 
 mod calls;
 mod demand;
@@ -40,6 +41,8 @@ pub struct World {
     next_boot: Option<Boot>,
     /// The length of the next stop or termination; `None`: it is drawn.
     next_stop: Option<Millis>,
+    /// The length of the next reboot; `None`: it is drawn.
+    next_reboot: Option<Millis>,
     /// How long after the next start its instance is `stopped` again; `None`: it comes up.
     next_fall_back: Option<Millis>,
     faults: VecDeque<Fault>,
@@ -95,6 +98,10 @@ pub enum EventKind {
     StopRequested,
     /// It began to terminate.
     TerminateRequested,
+    /// It began to reboot.
+    RebootRequested,
+    /// It came back from a reboot.
+    Rebooted,
     /// It changed its state.
     State(InstanceState),
     /// Its addresses were assigned.
@@ -112,6 +119,7 @@ impl World {
             launched: 0,
             next_boot: None,
             next_stop: None,
+            next_reboot: None,
             next_fall_back: None,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
@@ -167,6 +175,11 @@ impl World {
     /// Sets how long the next instance takes to stop or to terminate, instead of a draw.
     pub fn set_next_stop(&mut self, length: Millis) {
         self.next_stop = Some(length);
+    }
+
+    /// Sets for how long the next rebooted instance does not answer, instead of a draw.
+    pub fn set_next_reboot(&mut self, length: Millis) {
+        self.next_reboot = Some(length);
     }
 
     /// Makes the next start be accepted, and its instance `stopped` again after this time.

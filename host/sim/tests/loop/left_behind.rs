@@ -11,7 +11,7 @@ use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::response::NotYetCode;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
-use reeve_core::spec::LEASE;
+use reeve_core::spec::{LEASE, RestartBy};
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
 use reeve_sim::world::{Asked, Trouble};
 
@@ -179,10 +179,13 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
                 cause: "deploy".to_owned(),
                 initiator: Initiator::Person,
                 text: None,
+                kind: None,
                 unknown: Default::default(),
             },
             started_at: ago(60),
             stage: RestartStage::Provisioning,
+            kind: RestartBy::StopStart,
+            reboot: None,
             instance: None,
             deferred: None,
             unknown: Default::default(),

@@ -26,6 +26,7 @@ mod overdue;
 mod ownership;
 mod pointers;
 mod reaping;
+mod rebooting;
 mod records;
 mod refreshing;
 mod refusals;

@@ -103,9 +103,12 @@ fn restart_by(
     let Some(written) = written else {
         return default;
     };
-    if written.value == RestartBy::StopStart && !compute.can_start() {
-        let found = "found \"stop-start\", but a Fargate task that was stopped cannot be started again; accepted: \
-                     \"replace\", which is the default here";
+    if !RestartBy::allowed(compute).contains(&written.value) {
+        let found = format!(
+            "found \"{}\", but a Fargate task cannot be rebooted, or started again after a stop; accepted: \"replace\", \
+             which is the default here",
+            written.value
+        );
         findings.refuse(written.span.clone(), found);
     }
     written.value

@@ -72,7 +72,13 @@ fn contradictory_and_invalid_values_are_refused_at_their_place() {
         (
             "port = 8080",
             "port = 8080\nrestart = \"stop-start\"",
-            "11:11: found \"stop-start\", but a Fargate task that was stopped cannot be started again; accepted: \
+            "11:11: found \"stop-start\", but a Fargate task cannot be rebooted, or started again after a stop; accepted: \
+             \"replace\", which is the default here",
+        ),
+        (
+            "port = 8080",
+            "port = 8080\nrestart = \"reboot\"",
+            "11:11: found \"reboot\", but a Fargate task cannot be rebooted, or started again after a stop; accepted: \
              \"replace\", which is the default here",
         ),
         (

@@ -415,6 +415,7 @@ impl Health {
             cause: kind.cause().to_owned(),
             initiator: Initiator::Program,
             text: Some(told),
+            kind: None,
             unknown: Default::default(),
         })
     }

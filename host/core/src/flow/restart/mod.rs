@@ -7,19 +7,24 @@
 //!             └ defer: after this one                              └ the cloud refuses the stop ─▶ Failed
 //! ```
 //!
+//! A restart may be a reboot instead of a stop ([`reboot`]); one that brings nothing up becomes a
+//! stop.
+//!
 //! While a restart is in flight, the route is withdrawn, `reap` is not asked, and callers get
 //! `restarting`. Until it is over, the host concludes nothing from the worker's signals
 //! (docs/incidents.md#self-fire). If the cloud refuses to end the instance, the restart has failed,
 //! and the instance serves on.
 
+mod ending;
+mod reboot;
 mod request;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
-use crate::facts::{Adopted, Facts, WorkerFacts};
+use crate::facts::{Facts, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
-use crate::guard::{Permit, Proposal};
+use crate::guard::Permit;
 use crate::happened::{Concluded, EndOutcome, Happened, ReadEnd, Taken, WriteEnd};
 use crate::model::boxes::ReportOutcome;
 use crate::model::cloud::CloudError;
@@ -28,7 +33,7 @@ use crate::model::notice::Step;
 use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
 use crate::model::point::{Verdict, resolve};
-use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use crate::model::restart::{Restart, RestartRequest, RestartStage};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 use crate::turn::Turn;
@@ -43,12 +48,6 @@ const RESTART_MAX: Millis = Millis::from_secs(1_800);
 const SPEAKS_MAX: Millis = Millis::from_secs(600);
 /// The interval between checks of a restart in flight.
 const FOLLOW: Millis = Millis::from_secs(2);
-/// The pause before a stop that was not answered, or was refused for the moment, is sent again: by
-/// then the cloud shows whether it was carried out.
-const END_AGAIN: Millis = Millis::from_secs(30);
-/// How long a restart tries to end its instance. Callers get no address in that time, and four
-/// tries outlast a rate limit (EC2 developer guide, "Request throttling") and an ordinary boot.
-const END_MAX: Millis = Millis::from_secs(120);
 
 /// The state of this flow. The latest restart stands in the record.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +58,11 @@ pub(super) struct Restarts {
     drops: BTreeMap<String, u64>,
     /// When the restart is checked next.
     check_at: Option<Instant>,
-    /// When the restart's stop may be sent again.
+    /// When the restart's stop or reboot may be sent again.
     end_again: Option<Instant>,
+    /// When the last probe was sent that the instance answered during a reboot; `None` if it
+    /// answered none. A probe of an earlier reboot is older than the present one.
+    answered_at: Option<Instant>,
     heard: VecDeque<Heard>,
     proposed: Option<Wanted>,
 }
@@ -97,8 +99,10 @@ enum Wanted {
         /// Whether the restart was deferred; otherwise a command asks for it.
         was_deferred: bool,
     },
-    /// A restart in flight whose stop had no effect.
+    /// A restart in flight whose stop or reboot had no effect.
     EndAgain,
+    /// A restart whose reboot brought nothing up.
+    GiveRebootUp,
 }
 
 impl Flow for Restarts {
@@ -122,6 +126,13 @@ impl Flow for Restarts {
                 {
                     self.heard.push_back(Heard::PerhapsThere);
                 }
+            }
+            Happened::Probed {
+                instance,
+                asked_at,
+                result,
+            } if self.note_probe(facts, instance, *asked_at, result) => {
+                self.heard.push_back(Heard::PerhapsThere);
             }
             Happened::TimerFired(WorkerTimer::FollowRestart) => self.heard.push_back(Heard::Follow),
             Happened::RestartCommanded {
@@ -164,13 +175,16 @@ impl Flow for Restarts {
     }
 
     fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
-        let Some(Wanted::Begin {
-            request,
-            id,
-            was_deferred,
-        }) = self.proposed.take()
-        else {
-            return;
+        let (request, id, was_deferred) = match self.proposed.take() {
+            Some(Wanted::Begin {
+                request,
+                id,
+                was_deferred,
+            }) => (request, id, was_deferred),
+            Some(Wanted::GiveRebootUp) if judged.is_err() => {
+                return record::write(facts, turn, None);
+            }
+            Some(Wanted::EndAgain | Wanted::GiveRebootUp) | None => return,
         };
         match judged {
             Ok(_) => {
@@ -204,10 +218,13 @@ impl Restarts {
         self.check_at = None;
         self.finish_if_there(facts, turn);
         let restart = facts.restart.clone()?;
-        let age = turn.now.since(restart.started_at);
         if !restart.is_in_flight() {
             return self.run_deferred(facts, turn, &restart);
         }
+        if let Some(reboot) = restart.reboots() {
+            return self.follow_reboot(facts, turn, &restart, reboot);
+        }
+        let age = turn.now.since(restart.tried_since());
         let up_for = facts
             .adopted
             .as_ref()
@@ -242,7 +259,7 @@ impl Restarts {
         }
     }
 
-    /// Takes in the cloud's answer to the end of the restart's instance.
+    /// Takes in the cloud's answer to the end or the reboot of the restart's instance.
     fn on_ended(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, ended: &EndOutcome) {
         let restart = facts.restart.as_ref();
         if restart.is_none_or(|it| it.instance.as_ref() != Some(&ended.instance)) {
@@ -256,87 +273,9 @@ impl Restarts {
         }
     }
 
-    /// Ends a restart that cannot end its instance. The instance serves on, as if no restart had
-    /// been asked for.
-    fn fail_to_end(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        id: &InstanceId,
-        error: Option<&CloudError>,
-    ) {
-        let why = match error {
-            Some(error) => error.to_string(),
-            None => format!("it is still up, and the host tried for {END_MAX}"),
-        };
-        let restart = facts.restart.as_ref();
-        let cause = restart.map_or("", |restart| &restart.request.cause);
-        let text = format!(
-            "the cloud did not end {id} for the restart ({cause}): {why}; {id} stays in service"
-        );
-        self.end(facts, turn, RestartStage::Failed, &text, error);
-        turn.tell(Happened::PassWanted);
-    }
-
-    /// Decides by the cloud's readings about a stop whose outcome is not known.
-    fn end_again(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        restart: &Restart,
-        age: Millis,
-    ) -> Option<Proposed> {
-        if !record::may_write(facts, turn) {
-            return None;
-        }
-        let Some(id) = still_up(facts, restart) else {
-            act::note_restart(facts, |restart| restart.stage = RestartStage::Provisioning);
-            record::write(facts, turn, None);
-            return None;
-        };
-        if let Some(error) = refused_by(facts, turn, restart, &id) {
-            self.fail_to_end(facts, turn, &id, Some(&error));
-            return None;
-        }
-        if age >= END_MAX && is_read_of_late(facts, turn, &id) {
-            self.fail_to_end(facts, turn, &id, None);
-            return None;
-        }
-        let is_time = age >= END_AGAIN && self.end_again.is_none_or(|at| turn.now >= at);
-        if !is_time {
-            return None;
-        }
-        self.end_again = Some(turn.now + END_AGAIN);
-        self.proposed = Some(Wanted::EndAgain);
-        let initiator = restart.request.initiator;
-        Some(Proposed::new(
-            facts.latest_decision(),
-            Proposal::Restart { id, initiator },
-        ))
-    }
-
-    /// Fails a restart whose instance counted as ended, by a reading that was late or lost, and was
-    /// never ended. It serves on: no other instance is brought up while it is up.
-    fn notice_old_life(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        restart: &Restart,
-        age: Millis,
-    ) {
-        let is_of_old_life = |it: &Adopted| it.since < restart.started_at;
-        let is_adopted_still = facts.adopted.as_ref().is_some_and(is_of_old_life);
-        let Some(id) = still_up(facts, restart).filter(|_| is_adopted_still) else {
-            return;
-        };
-        if age >= END_MAX && is_read_of_late(facts, turn, &id) {
-            self.fail_to_end(facts, turn, &id, None);
-        }
-    }
-
     /// Ends the restart if the worker is up again: an instance with an address was adopted since
-    /// the restart began. If boxes register, its box must have sent a heartbeat since that
-    /// adoption.
+    /// the restart began, or is back from its reboot. If boxes register, its box must have sent a
+    /// heartbeat since that adoption.
     fn finish_if_there(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let Some(restart) = facts.restart.as_ref().filter(|it| it.is_in_flight()) else {
             return;
@@ -344,11 +283,29 @@ impl Restarts {
         let adopted_since = facts.adopted.as_ref().map(|adopted| adopted.since);
         let heartbeat = facts.record.activity().heartbeat_at;
         let speaks = facts.pool.boxes.is_none() || heartbeat > adopted_since;
-        if is_up_again(facts, restart) && speaks {
-            let age = turn.now.since(restart.started_at);
-            let cause = &restart.request.cause;
-            let text = format!("the worker is there again {age} after its restart ({cause}) began");
-            self.end(facts, turn, RestartStage::Done, &text, None);
+        let reboot = restart.reboots();
+        let is_there = match reboot {
+            Some(reboot) => self.is_back(facts, turn.now, reboot),
+            None => is_up_again(facts, restart) && speaks,
+        };
+        if !is_there {
+            return;
+        }
+        let age = turn.now.since(restart.started_at);
+        let cause = &restart.request.cause;
+        let doubt = match reboot {
+            Some(reboot) if !reboot.is_accepted => {
+                "; the reboot was not answered, and may not have been carried out"
+            }
+            _ => "",
+        };
+        let is_reboot = reboot.is_some();
+        let text =
+            format!("the worker is there again {age} after its restart ({cause}) began{doubt}");
+        self.end(facts, turn, RestartStage::Done, &text, None);
+        if is_reboot {
+            // No pass has found the worker: its address was known all along.
+            turn.tell(Happened::PassWanted);
         }
     }
 
@@ -401,7 +358,7 @@ impl Restarts {
         let decision = turn.shared.decisions;
         act::note_restart(facts, |restart| restart.deferred = None);
         match self.begin(facts, turn, decision, &request) {
-            Begin::Ends(id) => return Some(self.propose(decision, request, id, true)),
+            Begin::Ends(id) => return Some(self.propose(facts, decision, request, id, true)),
             Begin::At(Ok(_)) => {}
             Begin::At(Err(_)) => self.put_off(facts, turn, request),
         }
@@ -422,37 +379,6 @@ impl Restarts {
             turn.timer(facts, at, WorkerTimer::FollowRestart);
         }
     }
-}
-
-/// The refusal for good because of which the restart does not end the instance: its own, if the
-/// write that it has failed was lost, or an earlier one, if another host began a program's restart
-/// and did not know of it.
-fn refused_by(
-    facts: &WorkerFacts,
-    turn: &Turn<'_>,
-    restart: &Restart,
-    id: &InstanceId,
-) -> Option<CloudError> {
-    let is_program = restart.request.initiator == Initiator::Program;
-    turn.scene(facts, DecisionId::default(), |scene| {
-        let refusal = scene.restart_held_by(id)?;
-        let counts = is_program || refusal.at >= restart.started_at;
-        counts.then(|| refusal.error.clone())
-    })
-}
-
-/// The instance of the restart, if it is adopted and up by the last reading.
-fn still_up(facts: &WorkerFacts, restart: &Restart) -> Option<InstanceId> {
-    restart.instance.clone().filter(|id| {
-        let known = facts.instances.get(id);
-        facts.is_adopted(id) && known.is_some_and(|known| known.instance.state.is_live())
-    })
-}
-
-/// Whether the instance was read since a stop could have been sent again.
-fn is_read_of_late(facts: &WorkerFacts, turn: &Turn<'_>, id: &InstanceId) -> bool {
-    let read_at = facts.instances.get(id).and_then(|known| known.read_at);
-    read_at.is_some_and(|at| turn.now.since(at) < END_AGAIN)
 }
 
 /// Whether the worker has an address and was adopted since the restart began. While another

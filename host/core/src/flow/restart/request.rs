@@ -12,6 +12,7 @@ use crate::model::operator::{CommandOutcome, Refused, RefusedCode};
 use crate::model::point::Input;
 use crate::model::point::debounce::Choice;
 use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use crate::model::spec::RestartBy;
 use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
@@ -41,6 +42,12 @@ impl Restarts {
             request,
             choice,
         } = commanded;
+        let offered = turn.scene(facts, decision, |scene| scene.offers_restart(&request));
+        if let Err(veto) = offered {
+            turn.vetoed(facts, decision, &veto);
+            tell_taken(turn, Err(refused(&veto)));
+            return None;
+        }
         let is_program = request.initiator == Initiator::Program;
         let Some(choice) = choice.or((!is_program).then_some(Choice::Go)) else {
             let input = facts.debounce_input(turn.now, &request, self.dropped);
@@ -53,7 +60,9 @@ impl Restarts {
             Choice::Defer => self.defer(facts, turn, &request),
             Choice::Go => match self.begin(facts, turn, decision, &request) {
                 Begin::At(result) => result,
-                Begin::Ends(id) => return Some(self.propose(decision, request, id, false)),
+                Begin::Ends(id) => {
+                    return Some(self.propose(facts, decision, request, id, false));
+                }
             },
         };
         tell_taken(turn, result);
@@ -105,6 +114,7 @@ impl Restarts {
 
     pub(super) fn propose(
         &mut self,
+        facts: &WorkerFacts,
         decision: DecisionId,
         request: RestartRequest,
         id: InstanceId,
@@ -113,6 +123,7 @@ impl Restarts {
         let proposal = Proposal::Restart {
             id: id.clone(),
             initiator: request.initiator,
+            kind: request.kind.unwrap_or(facts.pool.restart_by),
         };
         self.proposed = Some(Wanted::Begin {
             request,
@@ -129,7 +140,9 @@ impl Restarts {
         request: &RestartRequest,
         instance: Option<InstanceId>,
     ) {
+        let kind = request.kind.unwrap_or(facts.pool.restart_by);
         let text = match &instance {
+            Some(id) if kind == RestartBy::Reboot => format!("{request}; {id} is rebooted"),
             Some(id) => format!("{request}; {id} is ended first"),
             None => format!("{request}; nothing is up, so an instance is only brought up"),
         };
@@ -143,6 +156,12 @@ impl Restarts {
                 Some(_) => RestartStage::Ending,
                 None => RestartStage::Provisioning,
             },
+            // With nothing up there is nothing to reboot.
+            kind: match kind {
+                RestartBy::Reboot if instance.is_none() => RestartBy::StopStart,
+                kind => kind,
+            },
+            reboot: None,
             instance,
             deferred: None,
             unknown: Default::default(),
@@ -209,6 +228,7 @@ pub(super) fn refused(veto: &Veto) -> Refused {
         Rule::LeaseHeld => RefusedCode::LeaseHeld,
         Rule::RecordUnknown => RefusedCode::StoreUnreachable,
         Rule::Paused => RefusedCode::Paused,
+        Rule::RestartKind => RefusedCode::RestartKind,
         _ => RefusedCode::Vetoed,
     };
     let text = match code {

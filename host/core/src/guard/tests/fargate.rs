@@ -62,6 +62,7 @@ fn every_stop_of_a_task_terminates_it_and_clears_the_pointer() {
     let restart = Proposal::Restart {
         id: "task".into(),
         initiator: Initiator::Person,
+        kind: RestartBy::StopStart,
     };
     for proposal in [stop("task", "unreachable"), restart] {
         let permit = permitted(&worker, &proposal, MutationKind::Terminate);

@@ -63,7 +63,7 @@ impl Kind {
         match mutation.kind() {
             MutationKind::Launch => Some(Self::Launch),
             MutationKind::Start => Some(Self::Start),
-            MutationKind::Stop | MutationKind::Terminate => Some(Self::Stop),
+            MutationKind::Stop | MutationKind::Terminate | MutationKind::Reboot => Some(Self::Stop),
             MutationKind::WritePointer => None,
         }
     }

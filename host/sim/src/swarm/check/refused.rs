@@ -192,7 +192,9 @@ fn is_unchanged_since(world: &World, id: &InstanceId, at: Instant) -> bool {
 /// The instance that the mutation ends.
 fn ended_by(mutation: &Mutation) -> Option<&InstanceId> {
     match mutation {
-        Mutation::Stop { id, .. } | Mutation::Terminate { id, .. } => Some(id),
+        Mutation::Stop { id, .. }
+        | Mutation::Terminate { id, .. }
+        | Mutation::Reboot { id, .. } => Some(id),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! G7: all requests within the window make one restart, and each request gets a response. A restart
-//! is done when an instance was adopted after it began and, where boxes register, a heartbeat came.
+//! is done when an instance was adopted after it began, or was rebooted, and a heartbeat came where
+//! boxes register.
 //! A deferred restart follows, unless the worker was brought up since.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,7 @@ use reeve_core::cloud::MutationKind;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
 use reeve_core::restart::{Initiator, Restart, RestartStage};
+use reeve_core::spec::RestartBy;
 use reeve_core::time::{Instant, Millis};
 
 use super::boxes::Boxes;
@@ -119,6 +121,9 @@ fn check_done(written: &Written<'_>, before: &Restart, after: &Restart, boxes: &
         return Ok(());
     }
     let adopted = written.write.record.adopted.as_ref();
+    if after.kind == RestartBy::Reboot {
+        return check_rebooted(written, after, boxes);
+    }
     let Some(adopted) = adopted.filter(|adopted| adopted.since >= after.started_at) else {
         return broken("a restart is done, and nothing was adopted since it began".to_owned());
     };
@@ -128,6 +133,18 @@ fn check_done(written: &Written<'_>, before: &Restart, after: &Restart, boxes: &
             "a restart is done, and the box of {} sent no heartbeat",
             adopted.id
         )),
+        false => Ok(()),
+    }
+}
+
+/// Checks that the box spoke after the reboot. The instance stays adopted all along.
+fn check_rebooted(written: &Written<'_>, after: &Restart, boxes: &Boxes) -> Finding {
+    let Some(reboot) = &after.reboot else {
+        return broken("a restart by reboot is done, and no reboot was sent".to_owned());
+    };
+    let is_heard = boxes.was_heard(written.worker, reboot.at);
+    match written.pool.boxes.is_some() && !is_heard {
+        true => broken("a reboot is done, and the box sent no heartbeat since".to_owned()),
         false => Ok(()),
     }
 }

@@ -84,7 +84,11 @@ impl Uses {
         };
         let record = &written.write.record;
         let ended = match written.permit.map(|permit| permit.mutation()) {
-            Some(Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }) => Some(id),
+            Some(
+                Mutation::Stop { id, .. }
+                | Mutation::Terminate { id, .. }
+                | Mutation::Reboot { id, .. },
+            ) => Some(id),
             _ => None,
         };
         let marked = record.draining.as_ref().map(|draining| &draining.instance);

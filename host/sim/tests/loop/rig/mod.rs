@@ -19,7 +19,7 @@ use reeve_core::instance::TAG_FLEET;
 use reeve_core::operator::Command;
 use reeve_core::response::Response;
 use reeve_core::restart::{Initiator, RestartRequest};
-use reeve_core::spec::FleetSpec;
+use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_core::store::{StoreError, StoreErrorKind};
 use reeve_core::time::Millis;
 use reeve_sim::engine::Calm;
@@ -152,6 +152,18 @@ pub(crate) fn by_person() -> Command {
         cause: "operator".to_owned(),
         initiator: Initiator::Person,
         text: Some("it hangs".to_owned()),
+        kind: None,
+        unknown: Default::default(),
+    })
+}
+
+/// A person restarts the worker in this way.
+pub(crate) fn by_person_as(kind: RestartBy) -> Command {
+    Command::Restart(RestartRequest {
+        cause: "operator".to_owned(),
+        initiator: Initiator::Person,
+        text: None,
+        kind: Some(kind),
         unknown: Default::default(),
     })
 }
@@ -162,6 +174,7 @@ pub(crate) fn by_program(cause: &str) -> Command {
         cause: cause.to_owned(),
         initiator: Initiator::Program,
         text: None,
+        kind: None,
         unknown: Default::default(),
     })
 }

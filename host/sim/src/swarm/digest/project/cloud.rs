@@ -96,6 +96,10 @@ pub(super) fn mutation(line: &mut Line, mutation: &Mutation) {
             compute(line, of);
             line.text("instance", id.as_str());
         }
+        Mutation::Reboot { region, id } => {
+            line.text("region", region.as_str());
+            line.text("instance", id.as_str());
+        }
         Mutation::Stop {
             region,
             compute: of,

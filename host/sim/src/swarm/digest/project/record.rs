@@ -2,6 +2,7 @@
 
 use reeve_core::id::{Generation, HostId, InstanceId};
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use reeve_core::spec::RestartBy;
 use reeve_core::store::{
     Adopted, Credential, Draining, FailedStarts, How, Intent, LastError, Paused, WorkerRecord,
 };
@@ -127,6 +128,13 @@ fn restart(line: &mut Line, restart: &Restart) {
         RestartStage::Failed => "failed",
     };
     line.text("stage", stage);
+    line.text("kind", restart.kind.as_str());
+    part(line, "reboot", restart.reboot.as_ref(), |line, reboot| {
+        line.number("at", reboot.at.as_ms());
+        line.text("is-accepted", &reboot.is_accepted.to_string());
+        let given_up_at = reboot.given_up_at.map(|at| at.as_ms());
+        line.maybe_number("given-up-at", given_up_at);
+    });
     part(line, "deferred", restart.deferred.as_ref(), request);
 }
 
@@ -139,6 +147,7 @@ pub(super) fn request(line: &mut Line, request: &RestartRequest) {
     };
     line.text("initiator", initiator);
     line.maybe_text("text", request.text.as_deref());
+    line.maybe_text("kind", request.kind.map(RestartBy::as_str));
 }
 
 fn draining(line: &mut Line, draining: &Draining) {
