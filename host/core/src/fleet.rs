@@ -86,6 +86,7 @@ impl Fleet {
                 lease: spec.lease,
                 dry_run: spec.dry_run,
                 ledgers: Ledgers::default(),
+                adopted: BTreeMap::new(),
                 budget: spec.budget,
                 pools,
                 decisions: recovered.decisions,
@@ -93,7 +94,7 @@ impl Fleet {
             },
         };
         for worker in fleet.workers.values() {
-            fleet.shared.note_ledger(worker);
+            fleet.shared.note(worker);
         }
         fleet
     }

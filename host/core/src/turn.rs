@@ -13,7 +13,7 @@ use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
 use crate::model::health::{Raging, Storm};
-use crate::model::id::{DecisionId, HostId, PoolName, RequestId};
+use crate::model::id::{DecisionId, HostId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::model::journal::{Content, Entry};
 use crate::model::notice::{Notice, Step};
 use crate::model::point::{Input, Point};
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) dry_run: bool,
     /// The ledgers of all workers, whichever host acted for them.
     pub(crate) ledgers: Ledgers,
+    /// The adopted instance of each worker.
+    pub(crate) adopted: BTreeMap<WorkerId, InstanceId>,
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
     pub(crate) decisions: DecisionId,
@@ -48,8 +50,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Notes what other workers must know of this one.
+    pub(crate) fn note(&mut self, facts: &WorkerFacts) {
+        self.note_ledger(facts);
+        match &facts.adopted {
+            Some(adopted) if self.adopted.get(&facts.id) == Some(&adopted.id) => {}
+            Some(adopted) => {
+                self.adopted.insert(facts.id.clone(), adopted.id.clone());
+            }
+            None => {
+                self.adopted.remove(&facts.id);
+            }
+        }
+    }
+
     /// Notes what the worker has spent of the budgets of its pool and of the host.
-    pub(crate) fn note_ledger(&mut self, facts: &WorkerFacts) {
+    fn note_ledger(&mut self, facts: &WorkerFacts) {
         self.ledgers.note(&facts.id, &facts.ledger);
         if let Some(pool) = self.pools.get_mut(&facts.spec.pool) {
             pool.ledgers.note(&facts.id, &facts.ledger);
@@ -213,6 +229,7 @@ impl<'a> Turn<'a> {
             store_is_shared: self.shared.store_is_shared,
             lease: self.shared.lease,
             dry_run: self.shared.dry_run,
+            adopted: &self.shared.adopted,
             pool: pool.map_or((&nothing, Budget::default()), |pool| {
                 (&pool.ledgers, pool.spec.limits.pool_budget)
             }),

@@ -56,7 +56,7 @@ pub(crate) use server::{serve, serve_boxes};
 /// Every path, for the response to a request with an unknown one.
 const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
                      POST /v1/workers/{name}/restart, POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
-                     POST /v1/workers/{name}/forget, GET /v1/policies, POST /v1/policies/reload, \
+                     POST /v1/workers/{name}/forget, POST /v1/workers/{name}/adopt, GET /v1/policies, POST /v1/policies/reload, \
                      POST /v1/workers/{name}/unreachable, POST /v1/workers/{name}/delivered, \
                      POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
                      GET /metrics";
@@ -139,6 +139,7 @@ impl Api {
             .route("/v1/workers/{name}/pause", post(operate::pause))
             .route("/v1/workers/{name}/resume", post(operate::resume))
             .route("/v1/workers/{name}/forget", post(operate::forget))
+            .route("/v1/workers/{name}/adopt", post(operate::adopt))
             .route("/v1/policies", get(policies::list))
             .route("/v1/policies/reload", post(policies::reload))
             .route("/healthz", get(health::alive))

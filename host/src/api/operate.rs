@@ -1,10 +1,11 @@
-//! `POST /v1/workers/{name}/restart`, `/pause`, `/resume` and `/forget`: an operator's or a
-//! program's commands. The host responds when the outcome is durable.
+//! `POST /v1/workers/{name}/restart`, `/pause`, `/resume`, `/forget` and `/adopt`: an operator's or
+//! a program's commands. The host responds when the outcome is durable.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use reeve_core::id::InstanceId;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::RestartBy;
@@ -36,6 +37,16 @@ pub(super) struct Done {
 #[serde(deny_unknown_fields)]
 struct PauseBody {
     reason: Option<String>,
+}
+
+/// The body of `adopt`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdoptBody {
+    /// The instance that the worker moves to.
+    instance: String,
+    /// The name of the person who asks, for readers of the journal. The host cannot check it.
+    by: Option<String>,
 }
 
 /// The body of `restart`.
@@ -81,6 +92,20 @@ pub(super) async fn pause(
 /// Ends the pause.
 pub(super) async fn resume(State(api): State<Api>, name: Name) -> Result<Json<Done>, Problem> {
     operate(&api, name, Command::Resume).await
+}
+
+/// Moves the worker to an instance that runs.
+pub(super) async fn adopt(
+    State(api): State<Api>,
+    name: Name,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    let body: AdoptBody = body::json(body, BODY_BYTES_MAX).await?;
+    let command = Command::Adopt {
+        instance: instance(&body.instance)?,
+        by: line("by", body.by)?,
+    };
+    operate(&api, name, command).await
 }
 
 /// Discards what the host knows of the worker and reads it again from the cloud.
@@ -135,6 +160,19 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         kind: body.kind,
         unknown: Default::default(),
     })
+}
+
+/// An instance's id: `i-0123456789abcdef0`, or the id of a task.
+fn instance(text: &str) -> Result<InstanceId, Problem> {
+    const BYTES_MAX: usize = 64;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match (1..=BYTES_MAX).contains(&text.len()) && text.chars().all(fits) {
+        true => Ok(InstanceId::from(text)),
+        false => Err(Problem::bad_request(format!(
+            "found the instance {text:?}; accepted: an id such as i-0123456789abcdef0, or the id of a task, which is the \
+             last part of its ARN"
+        ))),
+    }
 }
 
 /// One line of text for people. `None`: it is empty.

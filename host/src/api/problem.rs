@@ -90,7 +90,9 @@ impl Problem {
     pub(super) fn not_followed(worker: &WorkerId, refused: &Refused) -> Self {
         let code = refused.code;
         let status = match code {
-            RefusedCode::StoreUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            RefusedCode::StoreUnreachable | RefusedCode::CloudUnreachable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             RefusedCode::LeaseHeld
             | RefusedCode::MutationInFlight
             | RefusedCode::RecordChanged
@@ -98,6 +100,11 @@ impl Problem {
             | RefusedCode::Paused
             | RefusedCode::EndRefused
             | RefusedCode::RestartKind
+            | RefusedCode::InstanceForeign
+            | RefusedCode::InstanceOfAnotherWorker
+            | RefusedCode::InstanceNotVisible
+            | RefusedCode::InstanceNotLive
+            | RefusedCode::InstanceSuperseded
             | RefusedCode::Vetoed => StatusCode::CONFLICT,
         };
         let mut problem =

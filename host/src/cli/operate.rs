@@ -1,5 +1,5 @@
-//! `reeve worker restart`, `pause`, `resume`, `forget` and `unreachable`: an operator's commands and
-//! reports to a running host.
+//! `reeve worker restart`, `pause`, `resume`, `forget`, `adopt` and `unreachable`: an operator's
+//! commands and reports to a running host.
 
 use std::process::ExitCode;
 
@@ -42,6 +42,19 @@ pub(super) struct UnreachableArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct AdoptArgs {
+    /// The worker.
+    name: String,
+    /// The instance that it moves to.
+    instance: String,
+    /// Who asks, for readers of the journal. The user of this shell by default.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
     /// The worker.
     name: String,
@@ -73,6 +86,16 @@ pub(super) async fn resume(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
 
 pub(super) async fn forget(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
     tell(args, "forget", None).await
+}
+
+/// A person moves the worker.
+pub(super) async fn adopt(args: &AdoptArgs) -> anyhow::Result<ExitCode> {
+    let path = format!("{}/adopt", path(&args.name));
+    let by = args.by.clone().or_else(|| std::env::var("USER").ok());
+    let body = json!({ "instance": args.instance, "by": by });
+    let done: Value = args.host.post(&path, Some(&body)).await?;
+    print::line(sentence(&args.name, &done))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What a caller reports. The host says what it does about it.
@@ -111,6 +134,11 @@ fn sentence(name: &str, done: &Value) -> String {
         "restart_joined" => {
             format!("{name} is already restarting or starting; nothing more is done")
         }
+        "adopted" => format!(
+            "{name} has moved to {}; the instance before is an orphan if it runs",
+            done["adopted"].as_str().unwrap_or("the instance")
+        ),
+        "already_adopted" => format!("{name} has that instance already; nothing has changed"),
         "resumed" => format!("{name} is resumed"),
         "not_paused" => format!("{name} is not paused; nothing has changed"),
         "forgotten" if is_paused => format!(
@@ -151,6 +179,8 @@ mod tests {
             ),
             ("restart_begun", &Value::Null, "chat restarts"),
             ("restart_joined", &Value::Null, "already restarting"),
+            ("adopted", &Value::Null, "chat has moved to"),
+            ("already_adopted", &Value::Null, "nothing has changed"),
             ("resumed", &Value::Null, "chat is resumed"),
             (
                 "not_paused",

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ask::HostArgs;
 use super::journal::time;
-use super::operate::{self, PauseArgs, RestartArgs, UnreachableArgs, WorkerArgs};
+use super::operate::{self, AdoptArgs, PauseArgs, RestartArgs, UnreachableArgs, WorkerArgs};
 use crate::clock::Clock;
 use crate::print;
 use reeve_core::time::Instant;
@@ -35,6 +35,8 @@ pub(super) enum WorkerCommand {
     Resume(WorkerArgs),
     /// Discard what the host knows of it, and read it again from the cloud.
     Forget(WorkerArgs),
+    /// Move it to an instance that runs; the present instance becomes an orphan.
+    Adopt(AdoptArgs),
     /// Say that an instance does not answer: the host reads it before it hands it out again.
     Unreachable(UnreachableArgs),
 }
@@ -63,6 +65,7 @@ pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
         WorkerCommand::Pause(args) => operate::pause(args).await,
         WorkerCommand::Resume(args) => operate::resume(args).await,
         WorkerCommand::Forget(args) => operate::forget(args).await,
+        WorkerCommand::Adopt(args) => operate::adopt(args).await,
         WorkerCommand::Unreachable(args) => operate::unreachable(args).await,
     }
 }

@@ -4,13 +4,17 @@
 //! cloud's answer, which may be a refusal; other commands do not wait for it. A write that is lost
 //! to another host is tried once more on that host's record.
 
+mod adopt;
+
 use std::collections::VecDeque;
 
 use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
+use crate::guard::Permit;
 use crate::happened::{Concluded, EndOutcome, Happened, Taken, WriteEnd};
-use crate::model::id::{DecisionId, RequestId};
+use crate::model::cloud::Query;
+use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::operator::{Command, CommandOutcome, Refused, RefusedCode};
@@ -19,6 +23,8 @@ use crate::model::point::{Point, Verdict};
 use crate::model::request::Request;
 use crate::model::response::Response;
 use crate::model::store::{Paused, StoreError};
+use crate::model::time::Instant;
+use crate::model::veto::Veto;
 use crate::turn::Turn;
 use crate::{act, record};
 
@@ -42,6 +48,9 @@ struct Pending {
     at: At,
     /// Whether the command's write was lost to another host once.
     was_lost: bool,
+    /// When the reading was asked for of the instance that the command names; `None` before that
+    /// reading.
+    looked_up_at: Option<Instant>,
 }
 
 /// The progress of a command. Only the first command is past [`At::Queued`].
@@ -55,6 +64,10 @@ enum At {
     Reading,
     /// The command is carried out when no write of the record is under way.
     Ready,
+    /// The instance that the command names is being read, since this instant.
+    LookingUp(Instant),
+    /// The guard is asked.
+    Proposed,
     /// The restart flow has the command.
     WithRestart,
     /// The `debounce` policy is asked.
@@ -113,12 +126,17 @@ impl Flow for Commands {
             match &pending.at {
                 At::New | At::Queued => pending.take_up(facts, turn),
                 At::Ready | At::Decided(_) if is_held_up => return None,
-                At::Ready => pending.follow(facts, turn, None),
-                At::Decided(choice) => {
-                    let choice = *choice;
-                    pending.follow(facts, turn, Some(choice));
+                At::Ready | At::Decided(_) => {
+                    if let Some(proposed) = pending.follow(facts, turn) {
+                        return Some(proposed);
+                    }
                 }
-                At::Reading | At::WithRestart | At::Deciding(_) | At::Writing(_) => return None,
+                At::Reading
+                | At::LookingUp(_)
+                | At::Proposed
+                | At::WithRestart
+                | At::Deciding(_)
+                | At::Writing(_) => return None,
                 At::Durable(outcome) => {
                     let outcome = *outcome;
                     joins_the_rest = true;
@@ -145,11 +163,28 @@ impl Flow for Commands {
         };
         match pending.at {
             At::Reading => Some(Wait::answered("the reading of the record")),
+            At::LookingUp(_) => Some(Wait::answered("the reading of the instance")),
             At::Deciding(_) => Some(Wait::answered("the answer of `debounce`")),
             At::Ready | At::Decided(_) | At::Writing(_) => {
                 Some(Wait::answered("the write of the record"))
             }
-            At::New | At::Queued | At::WithRestart | At::Durable(_) | At::Ends(_) => None,
+            At::New
+            | At::Queued
+            | At::Proposed
+            | At::WithRestart
+            | At::Durable(_)
+            | At::Ends(_) => None,
+        }
+    }
+
+    fn judged(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, judged: Result<&Permit, &Veto>) {
+        let Some(pending) = self.pending.front_mut() else {
+            return;
+        };
+        if let Command::Adopt { instance, .. } = &pending.command {
+            let id = instance.clone();
+            pending.on_judged(facts, turn, &id, judged.err());
+            self.has_heard = true;
         }
     }
 }
@@ -167,6 +202,7 @@ impl Commands {
             command,
             at: At::New,
             was_lost: false,
+            looked_up_at: None,
         });
     }
 
@@ -201,7 +237,8 @@ impl Pending {
     /// Whether the end of an instance that the command asked for is under way.
     fn ends_instance(&self, facts: &WorkerFacts) -> bool {
         let in_flight = facts.in_flight.as_ref();
-        in_flight.is_some_and(|it| it.is_ours && it.decision == self.decision)
+        let is_restart = matches!(self.command, Command::Restart(_));
+        is_restart && in_flight.is_some_and(|it| it.is_ours && it.decision == self.decision)
     }
 
     /// Hears the cloud's answer to the end of the restart's instance. Without that answer, the
@@ -231,6 +268,16 @@ impl Pending {
                     Ok(Verdict::Debounce(verdict)) => verdict.choice,
                     _ => safe_default::debounce(facts),
                 });
+            }
+            (
+                At::LookingUp(since),
+                Happened::Queried {
+                    query: Query::Instance { id, .. },
+                    asked_at,
+                    result,
+                },
+            ) if asked_at >= since && self.names(id) => {
+                self.on_looked_up(id, *asked_at, result.as_ref().err());
             }
             (At::WithRestart, Happened::RestartTaken(taken)) => match taken {
                 Taken::Decides(decision) => self.at = At::Deciding(*decision),
@@ -271,21 +318,37 @@ impl Pending {
         };
     }
 
-    fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, choice: Option<Choice>) {
+    /// Whether the command names this instance.
+    fn names(&self, id: &InstanceId) -> bool {
+        matches!(&self.command, Command::Adopt { instance, .. } if instance == id)
+    }
+
+    /// Carries the command out. `Some`: the guard is asked first.
+    fn follow(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+        let choice = match self.at {
+            At::Decided(choice) => Some(choice),
+            _ => None,
+        };
         let result = match &self.command {
             Command::Pause { reason } => pause(facts, turn, reason.clone()),
             Command::Resume => resume(facts, turn),
             Command::Forget => forget(facts, turn),
+            Command::Adopt { instance, .. } => {
+                let id = instance.clone();
+                return self.adopt(facts, turn, id);
+            }
             Command::Restart(request) => {
                 self.at = At::WithRestart;
-                return turn.tell(Happened::RestartCommanded {
+                turn.tell(Happened::RestartCommanded {
                     decision: self.decision,
                     request: request.clone(),
                     choice,
                 });
+                return None;
             }
         };
         self.on_begun(result);
+        None
     }
 
     /// Notes that the command has begun: its write is under way, unless it changes nothing.
@@ -375,8 +438,11 @@ fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) 
             );
             turn.notice(facts, Step::WorkerForgotten, text, &[]);
         }
+        // The route is published again.
+        CommandOutcome::Adopted => turn.tell(Happened::PassWanted),
         // The restart flow announces restarts; the other outcomes change nothing.
         CommandOutcome::RestartBegun
+        | CommandOutcome::AlreadyAdopted
         | CommandOutcome::RestartDeferred
         | CommandOutcome::AlreadyPaused
         | CommandOutcome::NotPaused

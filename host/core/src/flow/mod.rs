@@ -127,7 +127,7 @@ impl Flows {
     /// Advances each flow that has heard something. News of a flow is heard by all flows before the
     /// next is advanced. Returns whether another round may be needed.
     fn round(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
-        turn.shared.note_ledger(facts);
+        turn.shared.note(facts);
         let mut has_moved = false;
         for name in ORDER {
             if !self.flow(name).has_heard() {

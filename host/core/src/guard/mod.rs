@@ -25,10 +25,12 @@ pub(crate) use orphan::CHECK_AGE_MAX;
 pub use permit::Permit;
 pub(crate) use registration::Shown;
 
+use std::collections::BTreeMap;
+
 use crate::facts::{OrphanCheck, OverdueCheck, WorkerFacts};
 use crate::model::cloud::{Mutation, MutationKind};
 use crate::model::compute::Ending;
-use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName};
+use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName, WorkerId};
 use crate::model::restart::Initiator;
 use crate::model::spec::{Budget, RestartBy};
 use crate::model::time::{Instant, Millis};
@@ -47,6 +49,9 @@ pub enum Proposal {
     Serve(crate::model::point::resolve::Target),
     /// Make a running instance the worker's, and write the pointer.
     Adopt(InstanceId),
+    /// Make this instance the worker's because a person says so, and write the pointer. The present
+    /// instance may run.
+    AdoptByHand(InstanceId),
     /// Write the pointer again, because it disagrees with the record.
     RepairPointer,
     /// Start this stopped instance.
@@ -101,6 +106,8 @@ pub struct Scene<'a> {
     pub lease: Millis,
     /// Whether the host changes no instance. Its writes go to a [`Shadow`](crate::shadow::Shadow).
     pub dry_run: bool,
+    /// The adopted instance of each worker of this host.
+    pub adopted: &'a BTreeMap<WorkerId, InstanceId>,
     /// The spendings of the pool's workers, and the pool's budget.
     pub pool: (&'a Ledgers, Budget),
     /// The same for the whole host.
@@ -124,6 +131,7 @@ impl Scene<'_> {
                 "serving changes nothing in the cloud and takes no permit",
             )),
             Proposal::Adopt(id) => self.adopt(id),
+            Proposal::AdoptByHand(id) => self.adopt_by_hand(id),
             Proposal::RepairPointer => self.repair_pointer(),
             Proposal::Start(id) => self.start(id),
             Proposal::Launch => self.launch(),

@@ -104,6 +104,7 @@ pub(super) fn scene_with<T>(
         store_is_shared: true,
         lease: LEASE,
         dry_run,
+        adopted: &Default::default(),
         pool: (&empty, Budget::default()),
         host: (&empty, Budget::default()),
     })
@@ -230,6 +231,7 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
             store_is_shared: true,
             lease: LEASE,
             dry_run: false,
+            adopted: &Default::default(),
             pool: (&empty, pool),
             host: (&empty, host),
         };

@@ -27,6 +27,8 @@ pub enum Step {
     InstanceAdoptedByTag,
     /// The instance the pointer named was running and was taken over.
     InstanceAdoptedByPointer,
+    /// An operator moved the worker to an instance.
+    InstanceAdoptedByHand,
     /// A stopped instance is being started.
     InstanceStarting,
     /// The adopted instance runs, without an address so far.
@@ -139,6 +141,7 @@ impl Step {
             Self::InstanceUnusable => "instance_unusable",
             Self::InstanceAdoptedByTag => "instance_adopted_by_tag",
             Self::InstanceAdoptedByPointer => "instance_adopted_by_pointer",
+            Self::InstanceAdoptedByHand => "instance_adopted_by_hand",
             Self::InstanceStarting => "instance_starting",
             Self::AddressPending => "address_pending",
             Self::InstanceLaunched => "instance_launched",
@@ -197,6 +200,7 @@ impl Step {
         match self {
             Self::InstanceAdoptedByTag
             | Self::InstanceAdoptedByPointer
+            | Self::InstanceAdoptedByHand
             | Self::InstanceStarting
             | Self::InstanceLaunched
             | Self::ResolveServed

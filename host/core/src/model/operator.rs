@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::id::InstanceId;
 use crate::model::restart::RestartRequest;
 
 /// A command of an operator about one worker.
@@ -22,6 +23,13 @@ pub enum Command {
     Forget,
     /// End the worker's instance and bring the worker up again.
     Restart(RestartRequest),
+    /// Move the worker to an instance that runs.
+    Adopt {
+        /// The instance.
+        instance: InstanceId,
+        /// The person who asks, by their own word; `None` if no name was given.
+        by: Option<String>,
+    },
 }
 
 impl fmt::Display for Command {
@@ -34,6 +42,11 @@ impl fmt::Display for Command {
             Self::Resume => f.write_str("resume"),
             Self::Forget => f.write_str("forget"),
             Self::Restart(request) => write!(f, "restart ({request})"),
+            Self::Adopt { instance, by: None } => write!(f, "adopt {instance}"),
+            Self::Adopt {
+                instance,
+                by: Some(by),
+            } => write!(f, "adopt {instance} (asked by {by})"),
         }
     }
 }
@@ -63,6 +76,10 @@ pub enum CommandOutcome {
     RestartDropped,
     /// The restart follows when the one in flight is over.
     RestartDeferred,
+    /// The instance is the worker's from now on.
+    Adopted,
+    /// The instance was the worker's already.
+    AlreadyAdopted,
 }
 
 impl CommandOutcome {
@@ -79,6 +96,8 @@ impl CommandOutcome {
             Self::RestartJoined => "restart_joined",
             Self::RestartDropped => "restart_dropped",
             Self::RestartDeferred => "restart_deferred",
+            Self::Adopted => "adopted",
+            Self::AlreadyAdopted => "already_adopted",
         }
     }
 
@@ -86,7 +105,11 @@ impl CommandOutcome {
     pub fn is_change(self) -> bool {
         !matches!(
             self,
-            Self::AlreadyPaused | Self::NotPaused | Self::RestartJoined | Self::RestartDropped
+            Self::AlreadyPaused
+                | Self::NotPaused
+                | Self::RestartJoined
+                | Self::RestartDropped
+                | Self::AlreadyAdopted
         )
     }
 }
@@ -130,6 +153,18 @@ pub enum RefusedCode {
     EndRefused,
     /// The pool's instances cannot be restarted in the way that was asked for.
     RestartKind,
+    /// The instance is of another fleet.
+    InstanceForeign,
+    /// The instance is another worker's.
+    InstanceOfAnotherWorker,
+    /// The cloud does not show the instance.
+    InstanceNotVisible,
+    /// The instance is not pending or running.
+    InstanceNotLive,
+    /// An instance of a newer generation is or was adopted.
+    InstanceSuperseded,
+    /// The instance could not be read.
+    CloudUnreachable,
     /// Another rule of the guard objects; the text names it.
     Vetoed,
 }
@@ -146,6 +181,12 @@ impl RefusedCode {
             Self::Paused => "paused",
             Self::EndRefused => "end_refused",
             Self::RestartKind => "restart_kind",
+            Self::InstanceForeign => "instance_foreign",
+            Self::InstanceOfAnotherWorker => "instance_of_another_worker",
+            Self::InstanceNotVisible => "instance_not_visible",
+            Self::InstanceNotLive => "instance_not_live",
+            Self::InstanceSuperseded => "instance_superseded",
+            Self::CloudUnreachable => "cloud_unreachable",
             Self::Vetoed => "vetoed",
         }
     }
@@ -161,6 +202,12 @@ impl RefusedCode {
             Self::Paused => "An operator has paused the worker",
             Self::EndRefused => "The cloud refuses to end the worker's instance",
             Self::RestartKind => "The pool's instances cannot be restarted like that",
+            Self::InstanceForeign => "The instance is of another fleet",
+            Self::InstanceOfAnotherWorker => "The instance is another worker's",
+            Self::InstanceNotVisible => "The cloud does not show the instance",
+            Self::InstanceNotLive => "The instance does not run",
+            Self::InstanceSuperseded => "An instance of a newer generation is or was adopted",
+            Self::CloudUnreachable => "The cloud could not be asked about the instance",
             Self::Vetoed => "The host does not allow it",
         }
     }

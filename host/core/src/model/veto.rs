@@ -71,6 +71,10 @@ pub enum Rule {
     TokenExpired,
     /// G2: another live instance is adopted.
     AnotherIsAdopted,
+    /// G9: another worker of this host has adopted the instance.
+    AdoptedElsewhere,
+    /// The provider does not show the instance.
+    NotVisible,
     /// G3: the instance is of an older generation than the adopted one.
     OlderGeneration,
     /// G10: the budget for this window is spent.
@@ -153,6 +157,8 @@ impl Rule {
             Self::CannotStart => "cannot-start",
             Self::TokenExpired => "token-expired",
             Self::AnotherIsAdopted => "another-is-adopted",
+            Self::AdoptedElsewhere => "adopted-elsewhere",
+            Self::NotVisible => "not-visible",
             Self::OlderGeneration => "older-generation",
             Self::BudgetSpent => "budget-spent",
             Self::BacksOff => "backs-off",

@@ -160,6 +160,7 @@ fn read_act<'a>(
         Probes,
         Provisions,
         Restarts,
+        Adopts,
         Reads,
         Launches,
         Stops,
@@ -172,6 +173,7 @@ fn read_act<'a>(
         ("probes", Verb::Probes),
         ("provisions", Verb::Provisions),
         ("restarts", Verb::Restarts),
+        ("adopts", Verb::Adopts),
         ("reads", Verb::Reads),
         ("launches", Verb::Launches),
         ("stops", Verb::Stops),
@@ -187,6 +189,10 @@ fn read_act<'a>(
         Verb::Probes => Act::Probe { who },
         Verb::Provisions => Act::Provision { who },
         Verb::Restarts => restarts(line, who)?,
+        Verb::Adopts => Act::Adopt {
+            who,
+            which: which(line)?,
+        },
         Verb::Reads => {
             line.expect("demand")?;
             Act::ReadDemand

@@ -24,6 +24,8 @@ pub(crate) enum Act {
         /// Whether a program or a person asks.
         initiator: Initiator,
     },
+    /// A person moves the worker to an instance.
+    Adopt { who: String, which: Which },
     /// A caller says that the address of an instance does not answer.
     Doubt { who: String, which: Which },
     /// A program asks where the worker is. If it gets no address, it asks for a restart.

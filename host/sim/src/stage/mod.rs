@@ -202,6 +202,7 @@ impl<'h> Stage<'h> {
                 cause,
                 initiator,
             } => self.restart(&who, cause, initiator),
+            Act::Adopt { who, which } => self.adopt(&who, &which),
             Act::Doubt { who, which } => self.doubt(&who, &which),
             Act::ReadDemand => {
                 let demand = self.demand();
@@ -223,6 +224,18 @@ impl<'h> Stage<'h> {
         };
         // No caller waits for the response: the timeline has the outcome from the notices.
         let command = Request::Command(Command::Restart(request));
+        self.host.ask(&self.worker, RequestId::default(), command);
+        self.take_outputs();
+    }
+
+    fn adopt(&mut self, who: &str, which: &Which) {
+        let Some(instance) = self.which(which) else {
+            return;
+        };
+        let event = format!("moves the worker to {instance}");
+        self.run.entries.push(Entry::event(self.now, who, event));
+        let by = Some(who.to_owned());
+        let command = Request::Command(Command::Adopt { instance, by });
         self.host.ask(&self.worker, RequestId::default(), command);
         self.take_outputs();
     }

@@ -60,6 +60,7 @@ impl Stage<'_> {
             Act::Say { who, text } => self.note(&who, text),
             Act::Ask { .. }
             | Act::Restart { .. }
+            | Act::Adopt { .. }
             | Act::Doubt { .. }
             | Act::Probe { .. }
             | Act::Provision { .. }

@@ -159,6 +159,8 @@ pub enum Fault {
     RebootHangs,
     /// A person names the kind of a restart.
     KindNamed,
+    /// An operator moves a worker to an instance, of that worker or of another one.
+    OperatorAdopts,
 }
 
 /// How often a kind of fault occurs in a world that has it.
@@ -243,10 +245,11 @@ impl Fault {
         Self::ChecksImpaired,
         Self::RebootHangs,
         Self::KindNamed,
+        Self::OperatorAdopts,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 66;
+    pub const COUNT: usize = 67;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -324,6 +327,7 @@ impl Fault {
             Self::ChecksImpaired => EverySecs(900),
             Self::RebootHangs => PerMillion(400_000),
             Self::KindNamed => PerMillion(500_000),
+            Self::OperatorAdopts => EverySecs(600),
         }
     }
 
@@ -396,6 +400,7 @@ impl Fault {
             Self::ChecksImpaired => "checks-impaired",
             Self::RebootHangs => "reboot-hangs",
             Self::KindNamed => "kind-named",
+            Self::OperatorAdopts => "operator-adopts",
         }
     }
 }

@@ -90,11 +90,25 @@ impl Estate<'_> {
                     .put(self.now + length, Due::Resumes(worker.clone()));
                 self.command(&worker, Command::Pause { reason: None });
             }
+            Fault::OperatorAdopts => self.move_a_worker(),
             Fault::OperatorForgets => {
                 let worker = self.some_worker();
                 self.command(&worker, Command::Forget);
             }
             _ => {}
+        }
+    }
+
+    /// Moves a worker to an instance that runs, at times to another worker's.
+    fn move_a_worker(&mut self) {
+        let worker = self.some_worker();
+        let instance = match self.chance.percent(Stream::Users, 70) {
+            true => self.some_live_instance_of(&worker),
+            false => self.some_live_instance(),
+        };
+        if let Some(instance) = instance {
+            let by = Some("anna".to_owned());
+            self.command(&worker, Command::Adopt { instance, by });
         }
     }
 

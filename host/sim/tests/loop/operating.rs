@@ -2,6 +2,7 @@
 //! that share the store.
 
 mod forgetting;
+mod moving;
 mod pausing;
 
 use crate::rig::prelude::*;

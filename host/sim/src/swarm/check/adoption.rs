@@ -1,9 +1,12 @@
-//! G2: a record drops its adopted instance only when that instance is down. G3: the generation of
+//! G2: a record drops its adopted instance only when that instance is down, or an operator moves the
+//! worker. G3: the generation of
 //! the adopted instance never falls, because the newer box would be told that it is superseded. G4:
 //! no launch and no start while the adopted instance is up.
 
+use std::collections::BTreeSet;
+
 use reeve_core::cloud::{Mutation, MutationKind};
-use reeve_core::id::InstanceId;
+use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::store::{Adopted, Stored};
 
 use super::{ByWorker, Finding, Guarantee, Written, is_live};
@@ -38,7 +41,11 @@ impl Adoption {
 
 /// Checks a written record. An instance that the record drops must be down (G2), and the record
 /// must not announce a second instance while the adopted one is up (G4).
-pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
+pub(super) fn committed(
+    written: &Written<'_>,
+    is_forgotten: bool,
+    moved: &BTreeSet<(WorkerId, InstanceId)>,
+) -> Finding {
     let before = written.before.record.adopted.as_ref();
     let after = written.write.record.adopted.as_ref();
     let Some(before) = before else { return Ok(()) };
@@ -46,7 +53,9 @@ pub(super) fn committed(written: &Written<'_>, is_forgotten: bool) -> Finding {
     let is_up = is_live(written.world, &before.id);
     // The write after an operator's `forget` is excused: it names no instance.
     let forgets = is_forgotten && after.is_none();
-    if !is_kept && is_up && !forgets {
+    let move_to = |after: &Adopted| (written.worker.clone(), after.id.clone());
+    let is_move = after.is_some_and(|after| moved.contains(&move_to(after)));
+    if !is_kept && is_up && !forgets && !is_move {
         let text = format!(
             "{} was adopted and is up, and the record now names {}",
             before.id,

@@ -108,6 +108,8 @@ pub(super) struct Checks {
     uses: uses::Uses,
     /// Workers whose state an operator cleared with `forget`.
     forgotten: BTreeSet<WorkerId>,
+    /// The moves that an operator asked for.
+    moved: BTreeSet<(WorkerId, InstanceId)>,
 }
 
 /// A record that was just written.
@@ -161,6 +163,7 @@ impl Checks {
             pauses: pauses::Pauses::default(),
             uses: uses::Uses::new(options),
             forgotten: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -211,7 +214,7 @@ impl Checks {
         self.flight.committed(&written);
         let findings = [
             self.fence.committed(&written, self.is_shared),
-            adoption::committed(&written, is_forgotten),
+            adoption::committed(&written, is_forgotten, &self.moved),
             self.adoption.committed(&written),
             pointer::committed(&written),
             self.uses.committed(&written),
@@ -411,6 +414,9 @@ impl Checks {
         if *command == Command::Forget {
             self.forgotten.insert(worker.clone());
             self.budgets.forgotten(worker);
+        }
+        if let Command::Adopt { instance, .. } = command {
+            self.moved.insert((worker.clone(), instance.clone()));
         }
         self.restarts.commanded(request, worker, command);
         self.pauses.commanded(request, worker, command);

@@ -72,6 +72,11 @@ fn command(line: &mut Line, command: &Command) {
         }
         Command::Resume => line.text("what", "resume"),
         Command::Forget => line.text("what", "forget"),
+        Command::Adopt { instance, by } => {
+            line.text("what", "adopt");
+            line.text("instance", instance.as_str());
+            line.maybe_text("by", by.as_deref());
+        }
         Command::Restart(request) => {
             line.text("what", "restart");
             record::request(line, request);
