@@ -76,6 +76,9 @@ pub(crate) enum Happened {
     TimerFired(WorkerTimer),
     /// The health flow asks for a restart, as any program does. No sender waits for the response.
     RestartWanted(RestartRequest),
+    /// The worker is to move to this instance, which a person has made its pointer name. No sender
+    /// waits for the response.
+    MoveWanted(InstanceId),
     /// The command flow begins a command that asks for a restart.
     RestartCommanded {
         /// The command's decision.

@@ -74,6 +74,7 @@ pub(crate) fn pool_spec() -> PoolSpec {
         reap: true,
         orphans: Default::default(),
         terminate_adopted: false,
+        follow_pointer: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         boxes: None,

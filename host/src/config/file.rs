@@ -194,6 +194,9 @@ section! {
         /// Whether an adopted instance that this fleet did not launch may be terminated. By default it is only
         /// stopped, which can be undone.
         default terminate_adopted: Flag = false;
+        /// Whether a worker moves to the live instance with its tag that a person makes the pointer name. By default
+        /// the record decides: the write is told (`pointer_moved`), and the pointer is written back.
+        default follow_pointer: Flag = false;
         // Offsets in use range from UTC-12 to UTC+14.
         /// Local time for rules about hours of the day, in minutes east of UTC, the same all year.
         usual utc_offset_min: Number<i16, -720, 840> = 0;

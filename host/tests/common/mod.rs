@@ -148,6 +148,7 @@ pub(crate) fn spec() -> FleetSpec {
         reap: false,
         orphans: Default::default(),
         terminate_adopted: false,
+        follow_pointer: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         health: None,

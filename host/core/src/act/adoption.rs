@@ -87,7 +87,8 @@ pub(crate) fn repair_pointer(facts: &mut Facts, turn: &mut Turn<'_>) {
         (Some(_), Some(None)) => false,
         (None, _) | (_, None) => true,
     };
-    let is_held = facts.backs_off(Act::WritePointer, turn.now).is_some();
+    let is_held = facts.backs_off(Act::WritePointer, turn.now).is_some()
+        || facts.may_follow_pointer(turn.now);
     if agrees || is_held || facts.is_changing() || !record::may_act(facts, turn) {
         return;
     }
@@ -120,12 +121,17 @@ pub(crate) fn pointer_written(
     let refusal = facts.backs_off(Act::WritePointer, turn.now);
     let pause = refusal.map(|refusal| refusal.until.since(turn.now));
     match error {
-        None => turn.notice(
-            facts,
-            Step::PointerWritten,
-            format!("{name} names {id}"),
-            &[("pointer", name.as_str()), ("instance_id", id.as_str())],
-        ),
+        None => {
+            if facts.is_adopted(id) {
+                facts.change().note_pointer_agrees(turn.now);
+            }
+            turn.notice(
+                facts,
+                Step::PointerWritten,
+                format!("{name} names {id}"),
+                &[("pointer", name.as_str()), ("instance_id", id.as_str())],
+            );
+        }
         Some(error) => {
             facts.change().pointer = None;
             let next = pause.map_or_else(

@@ -37,6 +37,8 @@ impl WorkerFacts {
         self.adopted = None;
         self.pointer = None;
         self.pointed_since = None;
+        self.pointer_agreed = None;
+        self.pointer_moved = None;
         self.scanned_at = None;
         self.last_failure = None;
         self.failed_starts.clear();

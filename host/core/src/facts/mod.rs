@@ -113,6 +113,12 @@ pub struct WorkerFacts {
     /// The last instance that a reading of the pointer named with a date, and when that value was
     /// written. It proves how old the id is, whatever the pointer names since.
     pub pointed_since: Option<(InstanceId, Instant)>,
+    /// The instance that the pointer named while it was adopted, and when a reading was last asked
+    /// for, or a write ended, that says so. `None` if none does.
+    pub pointer_agreed: Option<(InstanceId, Instant)>,
+    /// The other instance that the pointer names since, and when the first reading was asked for
+    /// that says so; `None` if the pointer names the adopted one, or none.
+    pub pointer_moved: Option<(InstanceId, Instant)>,
     /// The row of failed readings of the pointer; `None` after a reading that succeeded.
     pub pointer_unread: Option<FailedReadings>,
     /// The adopted instance, by the record.
@@ -209,6 +215,8 @@ impl WorkerFacts {
             paused: None,
             pointer: None,
             pointed_since: None,
+            pointer_agreed: None,
+            pointer_moved: None,
             pointer_unread: None,
             adopted: None,
             former: None,

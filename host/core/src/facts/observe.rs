@@ -46,7 +46,10 @@ impl Facts {
         result: Result<PointerReading, &CloudError>,
     ) {
         match result {
-            Ok(reading) => self.change().observe_pointer(reading),
+            Ok(reading) => {
+                self.change().observe_pointer(reading);
+                self.change().note_pointer_move(asked_at);
+            }
             Err(error) => self.change().miss_pointer(asked_at, error),
         }
     }

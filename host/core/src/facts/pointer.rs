@@ -16,6 +16,9 @@ const CLOCKS_DIFFER_MAX: Millis = Millis::from_secs(3_600);
 /// For how long the pointer may be unreadable before the worker is brought up without it. Throttling
 /// and a short failure of SSM pass within a minute, and a boot takes about half of that.
 const UNREAD_MAX: Millis = Millis::from_secs(60);
+/// For how long a pointer that the worker may follow is not written back: two readings, a write of
+/// the record, and other commands before it. A worker that is refused to move keeps its instance.
+const FOLLOWS_WITHIN: Millis = Millis::from_secs(30);
 
 impl WorkerFacts {
     /// Takes in a reading of the pointer. A value that was written again is as old as before.
@@ -27,6 +30,48 @@ impl WorkerFacts {
             self.pointed_since = Some((id.clone(), since));
         }
         self.pointer = Some(reading.names);
+    }
+
+    /// Notes whether a person has moved the pointer: this reading names another instance than the
+    /// adopted one, and one that was asked for earlier named that one. A late response shows an old
+    /// value, and so proves nothing.
+    pub(super) fn note_pointer_move(&mut self, asked_at: Instant) {
+        let named = self.pointer.clone().flatten();
+        let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
+        if named.as_ref() == adopted {
+            return self.note_pointer_agrees(asked_at);
+        }
+        let agreed = self.pointer_agreed.as_ref();
+        let has_agreed = agreed.is_some_and(|(id, at)| Some(id) == adopted && *at < asked_at);
+        let named = named.filter(|_| has_agreed);
+        let before = self.pointer_moved.take();
+        self.pointer_moved = named.map(|named| match before {
+            Some((id, since)) if id == named => (id, since),
+            _ => (named, asked_at),
+        });
+    }
+
+    /// Notes that the pointer names the adopted instance, by a reading or a write of this instant.
+    pub(crate) fn note_pointer_agrees(&mut self, at: Instant) {
+        self.pointer_moved = None;
+        if let Some(adopted) = &self.adopted {
+            self.pointer_agreed = Some((adopted.id.clone(), at));
+        }
+    }
+
+    /// The instance that a person has made the pointer name while another one is adopted.
+    pub(crate) fn pointer_moved_to(&self) -> Option<&InstanceId> {
+        let (id, _) = self.pointer_moved.as_ref()?;
+        let is_named = self.pointer.as_ref() == Some(&Some(id.clone()));
+        (is_named && !self.is_adopted(id)).then_some(id)
+    }
+
+    /// Whether the pointer is left as it is, because the worker may follow it.
+    pub(crate) fn may_follow_pointer(&self, now: Instant) -> bool {
+        let is_young = |since: Instant| now.since(since) < FOLLOWS_WITHIN;
+        let moved = self.pointer_moved.as_ref();
+        let is_young = moved.is_some_and(|(_, since)| is_young(*since));
+        self.pool.follow_pointer && is_young && self.pointer_moved_to().is_some()
     }
 
     /// Takes in that the pointer could not be read.
@@ -134,6 +179,46 @@ mod tests {
 
     fn unknown_to_the_cloud(worker: &mut WorkerFacts) {
         worker.observe_instance(Instance::not_visible(ONE.into()), NOW);
+    }
+
+    /// The instance that a person moved the pointer to, after readings of these instants.
+    fn moved(worker: &mut WorkerFacts, readings: &[(&str, Instant)]) -> Option<String> {
+        for (named, asked_at) in readings {
+            worker.observe_pointer(PointerReading {
+                names: Some((*named).into()),
+                written_at: None,
+            });
+            worker.note_pointer_move(*asked_at);
+        }
+        worker.pointer_moved_to().map(InstanceId::to_string)
+    }
+
+    #[test]
+    fn a_pointer_has_moved_if_it_named_the_adopted_instance_before() {
+        let (early, late) = (before(Millis::new(1)), NOW + Millis::new(1));
+        for (readings, expected) in [
+            (&[("i-two", NOW)][..], None),
+            (&[(ONE, NOW), ("i-two", late)], Some("i-two")),
+            (&[(ONE, NOW), ("i-two", early)], None),
+            (&[(ONE, NOW), ("i-two", late), (ONE, late)], None),
+        ] {
+            let mut worker = worker();
+            adopt(&mut worker, ONE);
+            let found = moved(&mut worker, readings);
+            assert_eq!(found.as_deref(), expected, "{readings:?}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_that_the_pool_follows_is_left_alone_for_half_a_minute() {
+        let mut worker = worker();
+        adopt(&mut worker, ONE);
+        let late = NOW + Millis::new(1);
+        moved(&mut worker, &[(ONE, NOW), ("i-two", late)]);
+        assert!(!worker.may_follow_pointer(late));
+        worker.pool.follow_pointer = true;
+        assert!(worker.may_follow_pointer(late));
+        assert!(!worker.may_follow_pointer(late + FOLLOWS_WITHIN));
     }
 
     fn is_waited_for(worker: &WorkerFacts) -> bool {

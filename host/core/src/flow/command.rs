@@ -94,6 +94,11 @@ impl Flow for Commands {
                 let no_sender = RequestId::default();
                 self.push(no_sender, Command::Restart(request.clone()));
             }
+            Happened::MoveWanted(instance) => {
+                let by = Some(format!("a write of {}", facts.spec.pointer));
+                let instance = instance.clone();
+                self.push(RequestId::default(), Command::Adopt { instance, by });
+            }
             _ => {
                 if let Some(pending) = self.pending.front_mut() {
                     pending.hear(facts, happened);

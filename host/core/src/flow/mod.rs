@@ -13,6 +13,7 @@
 //! | [`restart`] | ending an instance and bringing it up again, once for all requests in the window |
 //! | [`recover`] | unfinished mutations of an earlier life or another host, and lost replies |
 //! | [`ownership`] | instances of other fleets, and an adopted instance that is not the worker's any longer |
+//! | [`pointer`] | a pointer that a person has written |
 //! | [`overdue`] | giving up an instance that does not come up or go down, and starts that fail |
 //! | [`reap`] | asking `reap` after each scan, draining, ending for idleness |
 //! | [`report`] | registers and reports of boxes and applications |
@@ -31,6 +32,7 @@ mod health;
 mod orphan;
 mod overdue;
 mod ownership;
+mod pointer;
 mod reap;
 mod recover;
 mod report;
@@ -63,6 +65,7 @@ enum Name {
     Restart,
     Recover,
     Ownership,
+    Pointer,
     Overdue,
     Reap,
     Report,
@@ -77,11 +80,12 @@ enum Name {
 /// first, because a pause must hold before anything else begins. An overdue instance is given up
 /// before a pass or `reap` is asked about a worker that it holds up. Health comes last, because it
 /// concludes from the results of the others.
-const ORDER: [Name; 11] = [
+const ORDER: [Name; 12] = [
     Name::Command,
     Name::Restart,
     Name::Recover,
     Name::Ownership,
+    Name::Pointer,
     Name::Overdue,
     Name::Reap,
     Name::Report,
@@ -98,6 +102,7 @@ pub(crate) struct Flows {
     restart: restart::Restarts,
     recover: recover::Recovery,
     ownership: ownership::Ownership,
+    pointer: pointer::Pointers,
     overdue: overdue::Overdues,
     reap: reap::Reap,
     report: report::Reports,
@@ -218,6 +223,7 @@ impl Flows {
             &self.restart,
             &self.recover,
             &self.ownership,
+            &self.pointer,
             &self.overdue,
             &self.reap,
             &self.report,
@@ -236,6 +242,7 @@ impl Flows {
             Name::Restart => &mut self.restart,
             Name::Recover => &mut self.recover,
             Name::Ownership => &mut self.ownership,
+            Name::Pointer => &mut self.pointer,
             Name::Overdue => &mut self.overdue,
             Name::Reap => &mut self.reap,
             Name::Report => &mut self.report,

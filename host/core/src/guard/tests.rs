@@ -34,6 +34,7 @@ pub(crate) fn worker() -> WorkerFacts {
         reap: true,
         orphans: Default::default(),
         terminate_adopted: false,
+        follow_pointer: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         health: None,

@@ -57,6 +57,8 @@ pub enum Step {
     PointerWritten,
     /// The pointer could not be rewritten; it will be tried again.
     PointerWriteFailed,
+    /// A person made the pointer name another live instance of the worker.
+    PointerMoved,
     /// The pointer cannot be read for so long that the worker is brought up without it.
     PointerUnread,
     /// The cloud has accepted the stop or termination of an instance; the text says why.
@@ -156,6 +158,7 @@ impl Step {
             Self::AddressDoubted => "address_doubted",
             Self::PointerWritten => "pointer_written",
             Self::PointerWriteFailed => "pointer_write_failed",
+            Self::PointerMoved => "pointer_moved",
             Self::PointerUnread => "pointer_unread",
             Self::InstanceEnding => "instance_ending",
             Self::EndRefused => "end_refused",
@@ -220,6 +223,7 @@ impl Step {
             | Self::AddressPending
             | Self::LaunchUnanswered
             | Self::PointerWriteFailed
+            | Self::PointerMoved
             | Self::PointerUnread
             | Self::InstanceEnding
             | Self::OrphanSeen

@@ -80,6 +80,9 @@ pub struct PoolSpec {
     /// Whether an adopted instance that this fleet did not launch may be terminated. `false`: it is
     /// stopped, because a stop can be undone, and only its owner knows what is on its disks.
     pub terminate_adopted: bool,
+    /// Whether the worker moves to the live instance that a person makes its pointer name. `false`:
+    /// the record decides, and the pointer is written back.
+    pub follow_pointer: bool,
     /// The offset of local time from UTC, for rules about hours of the day.
     pub utc_offset: UtcOffset,
     /// The demand metric; `None` if demand is unavailable. The host reads it only if it asks the

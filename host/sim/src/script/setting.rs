@@ -22,6 +22,7 @@ enum Key {
     Tag,
     Pointer,
     Port,
+    FollowPointer,
     RestartBy,
     RestartWindow,
     StopRefused,
@@ -33,7 +34,7 @@ enum Key {
     Wanted,
 }
 
-const KEYS: [(&str, Key); 16] = [
+const KEYS: [(&str, Key); 17] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -41,6 +42,7 @@ const KEYS: [(&str, Key); 16] = [
     ("tag", Key::Tag),
     ("pointer", Key::Pointer),
     ("port", Key::Port),
+    ("follow-pointer", Key::FollowPointer),
     ("restart-by", Key::RestartBy),
     ("restart-window", Key::RestartWindow),
     ("stop-refused", Key::StopRefused),
@@ -81,6 +83,7 @@ pub(super) fn line(
             let port = line.number_up_to(u16::MAX.into())?;
             system.pool.port = u16::try_from(port).unwrap_or(u16::MAX);
         }
+        Key::FollowPointer => system.pool.follow_pointer = true,
         Key::RestartBy => {
             let ways = [
                 ("reboot", RestartBy::Reboot),

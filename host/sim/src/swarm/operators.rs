@@ -398,6 +398,8 @@ impl Estate<'_> {
             place => all[place - 2].as_str(),
         };
         self.clouds.world.place_pointer(&pointer, value);
+        let instance = InstanceId::from(value);
+        self.checks.pointer_moved(&worker, instance);
     }
 
     fn reload(&mut self) {

@@ -91,6 +91,8 @@ pub struct PoolOptions {
     pub orphans: OrphanRule,
     /// Whether an adopted instance that others launched may be terminated.
     pub terminate_adopted: bool,
+    /// Whether a worker follows its pointer.
+    pub follow_pointer: bool,
     /// How long programs' restarts are dropped after one began.
     pub restart_window: Millis,
     /// The launches, starts and stops that a worker may spend in a window.
@@ -183,6 +185,9 @@ impl Options {
             pool.orphans = [EndOurs, EndOurs, EndUnclaimed, Leave][between(0, 3) as usize];
             pool.terminate_adopted = between(0, 1) == 0;
         }
+        for pool in &mut pools {
+            pool.follow_pointer = between(0, 2) == 0;
+        }
         Self {
             seed,
             hosts,
@@ -252,6 +257,7 @@ impl PoolOptions {
             patience: Patience::default(),
             orphans: OrphanRule::default(),
             terminate_adopted: false,
+            follow_pointer: false,
             restart_window: Millis::from_secs(between(20, 90)),
             budget: Budget {
                 launches: between(2, 8) as u32,
@@ -291,6 +297,7 @@ impl PoolOptions {
             reap: self.reap,
             orphans: self.orphans,
             terminate_adopted: self.terminate_adopted,
+            follow_pointer: self.follow_pointer,
             utc_offset: UtcOffset::default(),
             demand: self.demand.then(demand),
             health: self.health.clone(),
@@ -385,7 +392,7 @@ impl fmt::Display for Options {
             let on = |is_on: bool, what| if is_on { what } else { "" };
             writeln!(
                 f,
-                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}, window {}, budget {}/{}/{} in {}",
+                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}{}, window {}, budget {}/{}/{} in {}",
                 pool_name(place),
                 if pool.compute.is_ec2() {
                     "EC2"
@@ -405,6 +412,7 @@ impl fmt::Display for Options {
                 pool.orphans.as_str(),
                 pool.orphan_grace,
                 on(pool.terminate_adopted, ", terminates adopted"),
+                on(pool.follow_pointer, ", follows pointers"),
                 pool.restart_window,
                 pool.budget.launches,
                 pool.budget.starts,

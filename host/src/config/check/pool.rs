@@ -48,6 +48,7 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         heartbeats_are_use: heartbeats_are_use(findings, pool),
         orphans: pool.orphans,
         terminate_adopted: pool.terminate_adopted,
+        follow_pointer: pool.follow_pointer,
         utc_offset: local_time::of_pool(findings, pool),
         demand: demand.map(|at| demand::of_pool(findings, &at.value)),
         health: health::of_pool(findings, pool),

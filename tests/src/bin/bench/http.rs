@@ -129,6 +129,7 @@ pub(crate) fn pool() -> PoolSpec {
         reap: false,
         orphans: Default::default(),
         terminate_adopted: false,
+        follow_pointer: false,
         utc_offset: UtcOffset::default(),
         demand: None,
         health: None,

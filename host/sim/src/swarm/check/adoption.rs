@@ -1,27 +1,72 @@
-//! G2: a record drops its adopted instance only when that instance is down, or an operator moves the
-//! worker. G3: the generation of
-//! the adopted instance never falls, because the newer box would be told that it is superseded. G4:
-//! no launch and no start while the adopted instance is up.
+//! G2: a record drops its adopted instance only when that instance is down, or an operator moves
+//! the worker. G3: the generation of the adopted instance never falls, because the newer box would
+//! be told that it is superseded. G4: no launch and no start while the adopted instance is up.
 
 use std::collections::BTreeSet;
 
 use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::operator::Command;
+use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Adopted, Stored};
 
 use super::{ByWorker, Finding, Guarantee, Written, is_live};
 use crate::engine::Sent;
 use crate::world::World;
 
-/// The instance that each worker's record adopted last.
+/// The instance that each worker's record adopted last, and the moves that people asked for.
 #[derive(Default)]
 pub(super) struct Adoption {
     last: ByWorker<Adopted>,
+    moved: BTreeSet<(WorkerId, InstanceId)>,
 }
 
 impl Adoption {
-    /// Checks G3 on a written record.
-    pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
+    /// Notes a move that an operator asks for.
+    pub(super) fn commanded(&mut self, worker: &WorkerId, command: &Command) {
+        if let Command::Adopt { instance, .. } = command {
+            self.moved.insert((worker.clone(), instance.clone()));
+        }
+    }
+
+    /// Notes that another system wrote the worker's pointer, which the worker may follow.
+    pub(super) fn pointer_moved(&mut self, spec: &FleetSpec, worker: &WorkerId, id: InstanceId) {
+        let pool = spec.workers.get(worker);
+        let pool = pool.and_then(|worker| spec.pools.get(&worker.pool));
+        if pool.is_some_and(|pool| pool.follow_pointer) {
+            self.moved.insert((worker.clone(), id));
+        }
+    }
+
+    /// Checks a written record. An instance that the record drops must be down (G2), the generation
+    /// must not fall (G3), and the record must not announce a second instance while the adopted one
+    /// is up (G4).
+    pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
+        self.check_generation(written)?;
+        let before = written.before.record.adopted.as_ref();
+        let after = written.write.record.adopted.as_ref();
+        let Some(before) = before else { return Ok(()) };
+        let is_kept = after.is_some_and(|after| after.id == before.id);
+        let is_up = is_live(written.world, &before.id);
+        // The write after an operator's `forget` is excused: it names no instance.
+        let forgets = is_forgotten && after.is_none();
+        let move_to = |after: &Adopted| (written.worker.clone(), after.id.clone());
+        let is_move = after.is_some_and(|after| self.moved.contains(&move_to(after)));
+        if !is_kept && is_up && !forgets && !is_move {
+            let text = format!(
+                "{} was adopted and is up, and the record now names {}",
+                before.id,
+                after.map_or("none", |after| after.id.as_str())
+            );
+            return Err((Guarantee::G2, text));
+        }
+        let Some(permit) = written.permit else {
+            return Ok(());
+        };
+        check_second_instance(permit.mutation(), &before.id, is_up)
+    }
+
+    fn check_generation(&mut self, written: &Written<'_>) -> Finding {
         let Some(after) = written.write.record.adopted.as_ref() else {
             return Ok(());
         };
@@ -37,36 +82,6 @@ impl Adoption {
             )),
         }
     }
-}
-
-/// Checks a written record. An instance that the record drops must be down (G2), and the record
-/// must not announce a second instance while the adopted one is up (G4).
-pub(super) fn committed(
-    written: &Written<'_>,
-    is_forgotten: bool,
-    moved: &BTreeSet<(WorkerId, InstanceId)>,
-) -> Finding {
-    let before = written.before.record.adopted.as_ref();
-    let after = written.write.record.adopted.as_ref();
-    let Some(before) = before else { return Ok(()) };
-    let is_kept = after.is_some_and(|after| after.id == before.id);
-    let is_up = is_live(written.world, &before.id);
-    // The write after an operator's `forget` is excused: it names no instance.
-    let forgets = is_forgotten && after.is_none();
-    let move_to = |after: &Adopted| (written.worker.clone(), after.id.clone());
-    let is_move = after.is_some_and(|after| moved.contains(&move_to(after)));
-    if !is_kept && is_up && !forgets && !is_move {
-        let text = format!(
-            "{} was adopted and is up, and the record now names {}",
-            before.id,
-            after.map_or("none", |after| after.id.as_str())
-        );
-        return Err((Guarantee::G2, text));
-    }
-    let Some(permit) = written.permit else {
-        return Ok(());
-    };
-    check_second_instance(permit.mutation(), &before.id, is_up)
 }
 
 /// Checks G4 when a mutation reaches the cloud, against the record at that time.

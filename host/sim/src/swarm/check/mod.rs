@@ -108,8 +108,6 @@ pub(super) struct Checks {
     uses: uses::Uses,
     /// Workers whose state an operator cleared with `forget`.
     forgotten: BTreeSet<WorkerId>,
-    /// The moves that an operator asked for.
-    moved: BTreeSet<(WorkerId, InstanceId)>,
 }
 
 /// A record that was just written.
@@ -163,7 +161,6 @@ impl Checks {
             pauses: pauses::Pauses::default(),
             uses: uses::Uses::new(options),
             forgotten: BTreeSet::new(),
-            moved: BTreeSet::new(),
         }
     }
 
@@ -214,8 +211,7 @@ impl Checks {
         self.flight.committed(&written);
         let findings = [
             self.fence.committed(&written, self.is_shared),
-            adoption::committed(&written, is_forgotten, &self.moved),
-            self.adoption.committed(&written),
+            self.adoption.committed(&written, is_forgotten),
             pointer::committed(&written),
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
@@ -415,11 +411,14 @@ impl Checks {
             self.forgotten.insert(worker.clone());
             self.budgets.forgotten(worker);
         }
-        if let Command::Adopt { instance, .. } = command {
-            self.moved.insert((worker.clone(), instance.clone()));
-        }
+        self.adoption.commanded(worker, command);
         self.restarts.commanded(request, worker, command);
         self.pauses.commanded(request, worker, command);
+    }
+
+    /// Notes that another system wrote the worker's pointer.
+    pub(super) fn pointer_moved(&mut self, worker: &WorkerId, instance: InstanceId) {
+        self.adoption.pointer_moved(&self.spec, worker, instance);
     }
 
     /// Notes that the trouble is over.

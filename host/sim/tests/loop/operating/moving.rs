@@ -180,6 +180,85 @@ fn an_unreadable_instance_is_refused_and_nothing_has_changed() {
     assert_eq!(rig.pointer(), Some("i-bbbb"));
 }
 
+/// A rig that serves B and has read the pointer, next to C, whose pool follows the pointer or not.
+fn with_pointer(follow_pointer: bool, tags: &[(&str, &str)]) -> Rig {
+    let mut spec = incidents::fleet();
+    for pool in spec.pools.values_mut() {
+        pool.follow_pointer = follow_pointer;
+    }
+    let mut rig = Rig::with_fleet(spec, running_b(), Native::sensible());
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
+    rig.run(MINUTE);
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
+    rig.world.launch_with("i-cccc", tags, Boot::instant());
+    rig
+}
+
+fn point_to_c(rig: &mut Rig) {
+    rig.world.place_pointer(&incidents::pointer(), "i-cccc");
+    rig.run(MINUTE);
+    rig.ask_and_run(SECOND);
+    rig.run(MINUTE);
+    rig.ask_and_run(SECOND);
+}
+
+#[test]
+fn a_persons_pointer_write_is_told_and_written_back() {
+    let mut rig = with_pointer(false, &[TAG]);
+    for writes in 1..3 {
+        point_to_c(&mut rig);
+        assert_eq!(rig.pointer(), Some("i-bbbb"));
+        assert_eq!(rig.expect_served().as_str(), "i-bbbb");
+        let told = rig.told(Step::PointerMoved);
+        assert_eq!(told.len(), writes);
+        assert!(told[0].text.contains("reeve worker adopt"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_follows_the_pointer_moves_the_worker() {
+    let mut rig = with_pointer(true, &[TAG]);
+    point_to_c(&mut rig);
+    assert_eq!(rig.pointer(), Some("i-cccc"));
+    assert_eq!(rig.expect_served().as_str(), "i-cccc");
+    assert_eq!(rig.told(Step::PointerMoved).len(), 1);
+    assert_eq!(commanded(&rig).len(), 1);
+    rig.world.place_pointer(&incidents::pointer(), "i-bbbb");
+    rig.run(MINUTE);
+    rig.ask_and_run(SECOND);
+    rig.run(MINUTE);
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb", "and back");
+}
+
+#[test]
+fn a_pointer_to_anything_else_is_not_followed() {
+    let foreign = [TAG, (TAG_FLEET, "blue")];
+    for tags in [&foreign[..], &[]] {
+        let mut rig = with_pointer(true, tags);
+        point_to_c(&mut rig);
+        assert_eq!(rig.expect_served().as_str(), "i-bbbb", "{tags:?}");
+        assert_eq!(rig.pointer(), Some("i-bbbb"), "{tags:?}");
+        assert!(rig.told(Step::PointerMoved).is_empty());
+    }
+}
+
+#[test]
+fn a_pointer_to_a_stopped_instance_is_not_followed() {
+    let mut rig = with_pointer(true, &[TAG]);
+    rig.world.place_as_stopped(&"i-cccc".into());
+    point_to_c(&mut rig);
+    assert_eq!(rig.pointer(), Some("i-bbbb"));
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
+}
+
+#[test]
+fn a_paused_worker_does_not_follow_its_pointer() {
+    let mut rig = with_pointer(true, &[TAG]);
+    rig.command(pause("hands off")).unwrap();
+    point_to_c(&mut rig);
+    assert_eq!(rig.expect_served().as_str(), "i-bbbb");
+}
+
 #[test]
 fn hosts_that_share_a_store_agree_on_the_move() {
     let mut rig = Rig::hosts(2);
