@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_sdk_ec2::types::RequestLaunchTemplateData;
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome, Query, Reading};
-use reeve_core::compute::{Compute, LaunchSource};
+use reeve_core::compute::{Compute, LaunchSource, TemplateVersion};
 use reeve_core::health::{Check, StatusChecks};
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
@@ -173,9 +173,20 @@ async fn a_template_is_found_by_its_id_too() {
         .await
         .unwrap();
     let id = templates.launch_templates()[0].launch_template_id();
+    for template in [world.name, id.unwrap()] {
+        let query = Query::TemplateVersion {
+            region: World::region(),
+            template: template.to_owned(),
+        };
+        let version = world.cloud.ask(query).await;
+        assert_eq!(version, Ok(Reading::TemplateVersion(1)), "{template}");
+    }
     let mutation = Mutation::Launch {
         region: World::region(),
-        source: LaunchSource::LaunchTemplate(id.unwrap().to_owned()),
+        source: LaunchSource::LaunchTemplateVersion(TemplateVersion {
+            launch_template: id.unwrap().to_owned(),
+            version: 1,
+        }),
         token: "token-1".into(),
         tags: [].into(),
     };

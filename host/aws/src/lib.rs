@@ -33,6 +33,7 @@ mod query;
 mod region;
 mod status_checks;
 mod store;
+mod template;
 
 #[cfg(test)]
 mod emulator;

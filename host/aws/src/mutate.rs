@@ -11,10 +11,8 @@ use reeve_core::id::{DecisionId, InstanceId, LaunchToken, PointerName};
 use reeve_core::instance::Instance;
 
 use crate::region::Clients;
+use crate::template::{self, DEFAULT_VERSION};
 use crate::{AwsCloud, convert, error, fargate};
-
-/// The template's default version, so that its owner decides when a new version takes effect.
-const TEMPLATE_VERSION: &str = "$Default";
 
 impl AwsCloud {
     /// Carries out a mutation for this decision. Outside this crate, only a guard's permit leads
@@ -39,8 +37,15 @@ impl AwsCloud {
             } => {
                 let clients = self.regions.changing(&region);
                 let launched = match source {
-                    LaunchSource::LaunchTemplate(template) => {
-                        launch(&clients, &template, &token, &tags).await
+                    // An attempt of a host that did not resolve the version.
+                    LaunchSource::LaunchTemplate(name) => {
+                        let template = template::specification(&name, DEFAULT_VERSION);
+                        launch(&clients, template, &token, &tags).await
+                    }
+                    LaunchSource::LaunchTemplateVersion(at) => {
+                        let version = at.version.to_string();
+                        let template = template::specification(&at.launch_template, &version);
+                        launch(&clients, template, &token, &tags).await
                     }
                     LaunchSource::Fargate(task) => {
                         fargate::run(&clients.ecs, &task, &token, &tags).await
@@ -104,7 +109,7 @@ impl AwsCloud {
 
 async fn launch(
     clients: &Clients,
-    launch_template: &str,
+    template: LaunchTemplateSpecification,
     token: &LaunchToken,
     tags: &BTreeMap<String, String>,
 ) -> Result<Instance, CloudError> {
@@ -112,7 +117,7 @@ async fn launch(
     let answer = clients
         .ec2
         .run_instances()
-        .launch_template(template(launch_template))
+        .launch_template(template)
         .client_token(token.as_str())
         .min_count(1)
         .max_count(1)
@@ -125,19 +130,6 @@ async fn launch(
         .first()
         .ok_or_else(|| error::garbled(OPERATION, "no instance".to_owned()))?;
     convert::instance(OPERATION, launched)
-}
-
-/// By id or by name. A template may be *named* `lt-chat`, so only a valid id counts as an id.
-fn template(id_or_name: &str) -> LaunchTemplateSpecification {
-    let specification = LaunchTemplateSpecification::builder().version(TEMPLATE_VERSION);
-    match id_or_name.strip_prefix("lt-") {
-        Some(digits)
-            if digits.len() >= 8 && digits.chars().all(|digit| digit.is_ascii_hexdigit()) =>
-        {
-            specification.launch_template_id(id_or_name).build()
-        }
-        Some(_) | None => specification.launch_template_name(id_or_name).build(),
-    }
 }
 
 /// Tags for the instance only. The template decides about its volumes, and tags on them would need
@@ -210,35 +202,5 @@ async fn write_pointer(
     match request.send().await {
         Ok(_) => Ok(()),
         Err(failure) => Err(error::sorted("PutParameter", &failure)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_template_is_given_by_id_or_by_name_at_its_default_version() {
-        let cases = [
-            ("lt-0123456789abcdef0", true),
-            ("lt-1a2b3c4d", true),
-            ("chat", false),
-            ("lt-chat", false),
-            ("lt-deadbeef-chat", false),
-        ];
-        for (text, is_id) in cases {
-            let specification = template(text);
-            let (id, name) = (
-                specification.launch_template_id(),
-                specification.launch_template_name(),
-            );
-            let expected = if is_id {
-                (Some(text), None)
-            } else {
-                (None, Some(text))
-            };
-            assert_eq!((id, name), expected, "{text}");
-            assert_eq!(specification.version(), Some("$Default"));
-        }
     }
 }

@@ -9,7 +9,7 @@ use reeve_core::compute::Compute;
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::Instance;
 
-use crate::{AwsCloud, convert, demand, error, fargate, status_checks};
+use crate::{AwsCloud, convert, demand, error, fargate, status_checks, template};
 
 /// The most values one filter may have (EC2 user guide, "Filter the resources").
 pub(crate) const FILTER_VALUES_MAX: usize = 200;
@@ -73,6 +73,12 @@ impl AwsCloud {
                 demand::read(&cloudwatch, window, metrics)
                     .await
                     .map(Reading::Demand)
+            }
+            Query::TemplateVersion { region, template } => {
+                let ec2 = self.regions.asking(&region).ec2;
+                template::version(&ec2, &template)
+                    .await
+                    .map(Reading::TemplateVersion)
             }
             Query::StatusChecks { region, ids } => {
                 let ec2 = self.regions.asking(&region).ec2;

@@ -174,7 +174,10 @@ fn on_pool(
             Query::StatusChecks { ids, .. } => {
                 status_checks::distribute(workers, turn, pool, asked_at, &ids, result);
             }
-            Query::Scan { .. } | Query::Instance { .. } | Query::Pointer { .. } => {
+            Query::Scan { .. }
+            | Query::Instance { .. }
+            | Query::Pointer { .. }
+            | Query::TemplateVersion { .. } => {
                 turn.note_rate(pool, &query, asked_at, &result);
                 distribute(workers, turn, pool, asked_at, result);
             }

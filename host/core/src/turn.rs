@@ -114,7 +114,9 @@ impl Pool {
     fn throttle(&mut self, query: &Query) -> Option<&mut Throttle> {
         match query {
             Query::Pointer { .. } => Some(&mut self.pointers),
-            Query::Instance { .. } | Query::Scan { .. } => Some(&mut self.instances),
+            Query::Instance { .. } | Query::Scan { .. } | Query::TemplateVersion { .. } => {
+                Some(&mut self.instances)
+            }
             Query::Demand { .. } | Query::StatusChecks { .. } => None,
         }
     }

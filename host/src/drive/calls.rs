@@ -101,6 +101,7 @@ impl Calls {
             Query::Scan { .. } => "scan",
             Query::Demand { .. } => "demand",
             Query::StatusChecks { .. } => "status-checks",
+            Query::TemplateVersion { .. } => "template-version",
         };
         tokio::spawn(async move {
             // The semaphore is never closed, so this always succeeds.

@@ -131,6 +131,7 @@ impl World {
             }
             Query::Demand { .. } => Reading::Demand(BTreeMap::new()),
             Query::StatusChecks { .. } => Reading::StatusChecks(BTreeMap::new()),
+            Query::TemplateVersion { .. } => Reading::TemplateVersion(1),
         })
     }
 

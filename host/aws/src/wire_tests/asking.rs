@@ -270,3 +270,47 @@ async fn a_question_is_given_up_after_three_attempts() {
         assert_eq!(server.requests().len(), 3);
     }
 }
+
+fn template(id_or_name: &str) -> Query {
+    Query::TemplateVersion {
+        region: "us-east-1".into(),
+        template: id_or_name.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_default_version_of_a_template_is_read_by_its_name_or_id() {
+    for (template_of, field) in [
+        ("chat", "LaunchTemplateName"),
+        ("lt-0123456789abcdef0", "LaunchTemplateId"),
+    ] {
+        let found = "<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet><item><versionNumber>12\
+                     </versionNumber><defaultVersion>true</defaultVersion></item></launchTemplateVersionSet>\
+                     </DescribeLaunchTemplateVersionsResponse>";
+        let (answer, server) = ask(template(template_of), vec![Step::answer(200, found)]).await;
+        assert_eq!(answer, Ok(Reading::TemplateVersion(12)));
+        let [request] = server.requests().try_into().unwrap();
+        let action = request.field("Action");
+        assert_eq!(action.as_deref(), Some("DescribeLaunchTemplateVersions"));
+        assert_eq!(request.field(field).as_deref(), Some(template_of));
+        let version = request.field("LaunchTemplateVersion.1");
+        assert_eq!(version.as_deref(), Some("$Default"));
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_resolved_is_an_error() {
+    let none = "<DescribeLaunchTemplateVersionsResponse></DescribeLaunchTemplateVersionsResponse>";
+    let missing = "InvalidLaunchTemplateName.NotFoundException";
+    for (step, kind) in [
+        (Step::ec2_error(400, missing), CloudErrorKind::Permanent),
+        (
+            Step::ec2_error(403, "UnauthorizedOperation"),
+            CloudErrorKind::Denied,
+        ),
+        (Step::answer(200, none), CloudErrorKind::Transient),
+    ] {
+        let (answer, _) = ask(template("chat"), vec![step]).await;
+        assert_eq!(answer.unwrap_err().kind, kind);
+    }
+}

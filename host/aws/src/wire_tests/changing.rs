@@ -1,7 +1,7 @@
 //! Tests mutations over the wire.
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, Outcome};
-use reeve_core::compute::Compute;
+use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::instance::InstanceState;
 
 use super::{apply, launch, launched};
@@ -25,7 +25,7 @@ fn stop_and_clear() -> Mutation {
 }
 
 #[tokio::test]
-async fn a_launch_is_of_one_instance_from_the_default_version_with_token_and_tags() {
+async fn a_launch_is_of_one_instance_from_its_version_with_token_and_tags() {
     let (answer, server) = apply(launch(), vec![launched()]).await;
     let Ok(Outcome::Launched(instance)) = answer else {
         panic!("not launched: {answer:?}");
@@ -39,7 +39,7 @@ async fn a_launch_is_of_one_instance_from_the_default_version_with_token_and_tag
         ("MinCount", "1"),
         ("MaxCount", "1"),
         ("LaunchTemplate.LaunchTemplateName", "chat"),
-        ("LaunchTemplate.Version", "$Default"),
+        ("LaunchTemplate.Version", "7"),
         ("TagSpecification.1.ResourceType", "instance"),
         ("TagSpecification.1.Tag.1.Key", "reeve:generation"),
         ("TagSpecification.1.Tag.1.Value", "3"),
@@ -50,6 +50,31 @@ async fn a_launch_is_of_one_instance_from_the_default_version_with_token_and_tag
         assert_eq!(request.field(name).as_deref(), Some(value), "{name}");
     }
     assert_eq!(request.field("TagSpecification.2.ResourceType"), None);
+}
+
+/// A launch that an earlier version of reeve stored.
+#[tokio::test]
+async fn a_launch_without_a_version_is_of_the_default_one() {
+    let Mutation::Launch {
+        region,
+        token,
+        tags,
+        ..
+    } = launch()
+    else {
+        panic!("a launch");
+    };
+    let mutation = Mutation::Launch {
+        region,
+        source: LaunchSource::LaunchTemplate("chat".to_owned()),
+        token,
+        tags,
+    };
+    let (answer, server) = apply(mutation, vec![launched()]).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let [request] = server.requests().try_into().unwrap();
+    let version = request.field("LaunchTemplate.Version");
+    assert_eq!(version.as_deref(), Some("$Default"));
 }
 
 #[tokio::test]

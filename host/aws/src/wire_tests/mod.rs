@@ -10,7 +10,7 @@ mod scanning_tasks;
 mod status_checks;
 
 use reeve_core::cloud::{CloudError, Mutation, Outcome};
-use reeve_core::compute::LaunchSource;
+use reeve_core::compute::{LaunchSource, TemplateVersion};
 
 use crate::testing::{ScriptedServer, Step};
 
@@ -38,7 +38,10 @@ fn pointer_value(value: &str) -> Step {
 fn launch() -> Mutation {
     Mutation::Launch {
         region: "us-east-1".into(),
-        source: LaunchSource::LaunchTemplate("chat".to_owned()),
+        source: LaunchSource::LaunchTemplateVersion(TemplateVersion {
+            launch_template: "chat".to_owned(),
+            version: 7,
+        }),
         token: "token-of-attempt-3".into(),
         tags: [("reeve:worker", "chat"), ("reeve:generation", "3")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))

@@ -1,16 +1,27 @@
 //! Failures of launches and starts: they are counted, announced, and shown to `resolve`.
 
 use super::adoption::release;
-use crate::facts::{Facts, Failure};
+use crate::facts::{Act, Facts, Failure};
 use crate::model::cloud::CloudError;
 use crate::model::id::InstanceId;
 use crate::model::notice::Step;
 use crate::model::point::resolve::FailureKind;
+use crate::record;
 use crate::turn::Turn;
 
 /// Notes that the provider refused a launch or start.
 pub(super) fn failed(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
     fail(facts, turn, error.kind.into(), error.to_string());
+}
+
+/// Notes that a launch was not sent, because this reading failed that it rests on. The pause before
+/// the next try is that of a refused launch. Nothing is spent (V2).
+pub(crate) fn launch_not_prepared(facts: &mut Facts, turn: &mut Turn<'_>, error: &CloudError) {
+    facts.change().refusals.note(Act::Launch, error, turn.now);
+    failed(facts, turn, error);
+    if record::may_write_soon(facts, turn) {
+        record::write(facts, turn, None);
+    }
 }
 
 fn fail(facts: &mut Facts, turn: &mut Turn<'_>, kind: FailureKind, text: String) {

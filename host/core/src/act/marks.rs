@@ -187,6 +187,9 @@ pub(crate) fn note_unasked(facts: &mut Facts, happened: &Happened) {
     match query {
         Query::Pointer { .. } => facts.observe_pointer(*asked_at, Err(error)),
         Query::Instance { id, .. } => facts.miss_instance(id, *asked_at, error),
-        Query::Scan { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {}
+        Query::Scan { .. }
+        | Query::TemplateVersion { .. }
+        | Query::Demand { .. }
+        | Query::StatusChecks { .. } => {}
     }
 }

@@ -18,6 +18,7 @@ mod spend;
 
 pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_pointer};
 pub(crate) use ending::announce_later;
+pub(crate) use failure::launch_not_prepared;
 pub(crate) use marks::{
     begin_restart, change_credential, doubt, drain, forget, mint, note_asked, note_asking,
     note_decision, note_handed_out, note_register_error, note_restart, note_unasked, on_refreshed,

@@ -22,6 +22,7 @@ mod refusals;
 mod starts;
 mod status;
 mod tasks;
+mod template;
 mod work;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
 };
+pub use template::ReadVersion;
+pub(crate) use template::TEMPLATE_AGE_MAX;
 
 use crate::model::budget::{Ledger, Spending};
 use crate::model::cloud::{Mutation, Query};
@@ -137,6 +140,8 @@ pub struct WorkerFacts {
     pub attempt: Option<LaunchAttempt>,
     /// The last failure of a launch or start; a success clears it.
     pub last_failure: Option<Failure>,
+    /// The last reading of the default version of a launch template; `None` if none was read.
+    pub template_version: Option<ReadVersion>,
     /// Starts that failed in a row, by their instance.
     pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
     /// The acts that the cloud refused last time, and the pause before each is tried again.
@@ -226,6 +231,7 @@ impl WorkerFacts {
             announcement: None,
             attempt: None,
             last_failure: None,
+            template_version: None,
             failed_starts: BTreeMap::new(),
             refusals: Refusals::default(),
             credential: None,

@@ -160,6 +160,9 @@ fn on_reading(
             act::tell_changes(facts, turn, changes);
         }
         (Query::Instance { id, .. }, Err(error)) => facts.miss_instance(id, asked_at, error),
+        (Query::TemplateVersion { template, .. }, Ok(Reading::TemplateVersion(version))) => {
+            facts.observe_template(template, *version, asked_at);
+        }
         _ => {}
     }
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{COMES_UP_MAX, Permit, SCAN_AGE_MAX, Scene};
-use crate::facts::{Act, KnownInstance};
+use crate::facts::{Act, KnownInstance, TEMPLATE_AGE_MAX};
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
-use crate::model::compute::Compute;
+use crate::model::compute::{Compute, LaunchSource, TemplateVersion};
 use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
 use crate::model::instance::{
     Instance, InstanceState, Owner, TAG_FLEET, TAG_GENERATION, TAG_WORKER,
@@ -54,11 +54,30 @@ impl Scene<'_> {
         ]);
         let mutation = Mutation::Launch {
             region: pool.region.clone(),
-            source: source.clone(),
+            source: self.resolved(source)?,
             token: launch_token(&self.facts.fleet, &self.facts.id, generation),
             tags,
         };
         Ok(self.grant(generation, mutation))
+    }
+
+    /// The source with the version of its template, which the attempt keeps (G1).
+    fn resolved(&self, source: &LaunchSource) -> Result<LaunchSource, Veto> {
+        let LaunchSource::LaunchTemplate(template) = source else {
+            return Ok(source.clone());
+        };
+        match self.facts.template_version(self.now) {
+            Some(version) => Ok(LaunchSource::LaunchTemplateVersion(TemplateVersion {
+                launch_template: template.clone(),
+                version,
+            })),
+            None => Err(Veto::new(
+                Rule::TemplateUnresolved,
+                format!(
+                    "the default version of the launch template {template} was not read within {TEMPLATE_AGE_MAX}"
+                ),
+            )),
+        }
     }
 
     /// Permits a replay. A replay spends no budget and passes no new rule: the attempt was

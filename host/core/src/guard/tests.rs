@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::facts::{Act, Adopted, How, InFlight, Remembered};
+use crate::facts::{Act, Adopted, How, InFlight, ReadVersion, Remembered};
 use crate::model::cloud::{CloudError, CloudErrorKind, MutationKind};
 use crate::model::compute::{Compute, LaunchSource};
 use crate::model::id::{Epoch, PointerName, Region};
@@ -55,6 +55,11 @@ pub(crate) fn worker() -> WorkerFacts {
     };
     let mut worker = WorkerFacts::new("gpu".into(), "test".to_owned(), spec, pool, remembered);
     worker.scanned_at = Some(NOW);
+    worker.template_version = Some(ReadVersion {
+        template: "gpu".to_owned(),
+        version: 7,
+        asked_at: NOW,
+    });
     worker.pointer = Some(None);
     worker
 }

@@ -65,6 +65,13 @@ pub enum Query {
         /// Each worker's metric; never empty.
         metrics: BTreeMap<WorkerId, Metric>,
     },
+    /// Reads the number of the default version of a launch template. EC2 only.
+    TemplateVersion {
+        /// The region of the template.
+        region: Region,
+        /// The template, by name or id (`lt-…`).
+        template: String,
+    },
     /// Reads the provider's status checks of these instances. EC2 only.
     StatusChecks {
         /// The region of the instances.
@@ -107,6 +114,8 @@ pub enum Reading {
     /// Each worker's samples, oldest first. A metric that could not be read whole is an error.
     /// Periods without published values are left out.
     Demand(BTreeMap<WorkerId, Result<Vec<Sample>, CloudError>>),
+    /// The number of the version.
+    TemplateVersion(u64),
     /// The checks by instance. An instance that the provider does not report is left out.
     StatusChecks(BTreeMap<InstanceId, StatusChecks>),
 }

@@ -70,8 +70,11 @@ impl fmt::Display for Ending {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LaunchSource {
-    /// An EC2 launch template at its default version, by name or id (`lt-…`).
+    /// An EC2 launch template at its default version, by name or id (`lt-…`). It is resolved to a
+    /// version number before a launch is first sent.
     LaunchTemplate(String),
+    /// An EC2 launch template at this version.
+    LaunchTemplateVersion(TemplateVersion),
     /// A task of an ECS task definition.
     Fargate(FargateTask),
 }
@@ -80,7 +83,7 @@ impl LaunchSource {
     /// The family of the task definition; `None` for EC2.
     pub fn family(&self) -> Option<&str> {
         match self {
-            Self::LaunchTemplate(_) => None,
+            Self::LaunchTemplate(_) | Self::LaunchTemplateVersion(_) => None,
             Self::Fargate(task) => Some(task.family()),
         }
     }
@@ -95,10 +98,20 @@ impl LaunchSource {
         const FARGATE: Millis = Millis::from_secs(50 * 60);
         match self {
             // At least 24 hours after the *termination* (EC2 API, "Ensuring idempotency").
-            Self::LaunchTemplate(_) => None,
+            Self::LaunchTemplate(_) | Self::LaunchTemplateVersion(_) => None,
             Self::Fargate(_) => Some(FARGATE),
         }
     }
+}
+
+/// A launch template at a version. The number makes every replay the same request: `$Default` may
+/// resolve to another version between two tries (docs/aws-facts.md#mismatch-on-a-replay).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateVersion {
+    /// The template, by name or id (`lt-…`).
+    pub launch_template: String,
+    /// The number of the version.
+    pub version: u64,
 }
 
 /// The parameters of a Fargate task.

@@ -88,6 +88,8 @@ pub enum Rule {
     StartGivenUp,
     /// The pool has nothing to launch from.
     NoLaunchTemplate,
+    /// G1: the version of the launch template is not known, so a replay could be another request.
+    TemplateUnresolved,
     /// docs/incidents.md#stale-pointer: the instance was never handed out, so no caller could use
     /// it and `idle` proves nothing.
     NeverHandedOut,
@@ -165,6 +167,7 @@ impl Rule {
             Self::Cycling => "cycling",
             Self::StartGivenUp => "start-given-up",
             Self::NoLaunchTemplate => "no-launch-template",
+            Self::TemplateUnresolved => "template-unresolved",
             Self::NeverHandedOut => "never-handed-out",
             Self::RecentActivity => "recent-activity",
             Self::RestartInFlight => "restart-in-flight",

@@ -58,6 +58,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
                 ("scans", Asked::Scan),
                 ("metrics", Asked::Demand),
                 ("status-checks", Asked::StatusChecks),
+                ("template-version", Asked::TemplateVersion),
             ];
             CallTrouble::Unanswered(line.one_of(&kinds)?)
         }

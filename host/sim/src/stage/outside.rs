@@ -124,6 +124,7 @@ impl Stage<'_> {
                     Asked::Scan => "scans by tag",
                     Asked::Demand => "metrics",
                     Asked::StatusChecks => "status checks",
+                    Asked::TemplateVersion => "versions of launch templates",
                 };
                 if begins {
                     self.trouble.unanswered.insert(*asked);

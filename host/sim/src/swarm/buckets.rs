@@ -46,7 +46,7 @@ impl Api {
                 Compute::Ec2 => Self::Describe,
                 Compute::Fargate { .. } => Self::ReadTasks,
             },
-            Query::StatusChecks { .. } => Self::Describe,
+            Query::StatusChecks { .. } | Query::TemplateVersion { .. } => Self::Describe,
             Query::Demand { .. } => Self::Metrics,
         }
     }
@@ -54,7 +54,9 @@ impl Api {
     pub(super) fn of_mutation(mutation: &Mutation) -> Self {
         match mutation {
             Mutation::Launch { source, .. } => match source {
-                LaunchSource::LaunchTemplate(_) => Self::Run,
+                LaunchSource::LaunchTemplate(_) | LaunchSource::LaunchTemplateVersion(_) => {
+                    Self::Run
+                }
                 LaunchSource::Fargate(_) => Self::RunTask,
             },
             Mutation::Start { .. } => Self::Start,

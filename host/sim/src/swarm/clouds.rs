@@ -365,6 +365,7 @@ fn operation_of(query: &Query) -> &'static str {
         },
         Query::Demand { .. } => "GetMetricData",
         Query::StatusChecks { .. } => "DescribeInstanceStatus",
+        Query::TemplateVersion { .. } => "DescribeLaunchTemplateVersions",
     }
 }
 

@@ -44,7 +44,7 @@ pub enum Fault {
     ReplyLost,
     /// A mutation arrives twice.
     Duplicate,
-    /// The cloud refuses a replayed launch, because its template resolves to another version.
+    /// The cloud refuses a replayed launch, because it finds other parameters.
     ReplayMismatch,
     /// The cloud refuses a mutation, because the credentials do not allow it.
     Denied,
@@ -161,6 +161,8 @@ pub enum Fault {
     KindNamed,
     /// An operator moves a worker to an instance, of that worker or of another one.
     OperatorAdopts,
+    /// The launch templates get another default version.
+    TemplateChanges,
 }
 
 /// How often a kind of fault occurs in a world that has it.
@@ -246,10 +248,11 @@ impl Fault {
         Self::RebootHangs,
         Self::KindNamed,
         Self::OperatorAdopts,
+        Self::TemplateChanges,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 67;
+    pub const COUNT: usize = 68;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -328,6 +331,7 @@ impl Fault {
             Self::RebootHangs => PerMillion(400_000),
             Self::KindNamed => PerMillion(500_000),
             Self::OperatorAdopts => EverySecs(600),
+            Self::TemplateChanges => EverySecs(120),
         }
     }
 
@@ -401,6 +405,7 @@ impl Fault {
             Self::RebootHangs => "reboot-hangs",
             Self::KindNamed => "kind-named",
             Self::OperatorAdopts => "operator-adopts",
+            Self::TemplateChanges => "template-changes",
         }
     }
 }

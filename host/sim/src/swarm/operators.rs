@@ -91,6 +91,7 @@ impl Estate<'_> {
                 self.command(&worker, Command::Pause { reason: None });
             }
             Fault::OperatorAdopts => self.move_a_worker(),
+            Fault::TemplateChanges => self.clouds.world.change_templates(),
             Fault::OperatorForgets => {
                 let worker = self.some_worker();
                 self.command(&worker, Command::Forget);

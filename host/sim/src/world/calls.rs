@@ -70,6 +70,7 @@ impl World {
                     .map(|(id, metric)| (id.clone(), read(metric)));
                 Reading::Demand(answers.collect())
             }
+            Query::TemplateVersion { .. } => Reading::TemplateVersion(self.template_version),
             Query::StatusChecks { ids, .. } => {
                 let found = ids
                     .iter()

@@ -64,7 +64,7 @@ impl World {
     fn is_forgotten(&self, first: &Launch, source: &LaunchSource) -> bool {
         const ECS_REMEMBERS: Millis = Millis::from_secs(24 * 3600);
         match source {
-            LaunchSource::LaunchTemplate(_) => false,
+            LaunchSource::LaunchTemplate(_) | LaunchSource::LaunchTemplateVersion(_) => false,
             LaunchSource::Fargate(_) => {
                 self.now.since(first.at) >= ECS_REMEMBERS || !self.instances.contains_key(&first.id)
             }
@@ -78,7 +78,9 @@ impl World {
         source: &LaunchSource,
     ) -> Result<Outcome, CloudError> {
         let (operation, mismatch) = match source {
-            LaunchSource::LaunchTemplate(_) => ("RunInstances", "IdempotentParameterMismatch"),
+            LaunchSource::LaunchTemplate(_) | LaunchSource::LaunchTemplateVersion(_) => {
+                ("RunInstances", "IdempotentParameterMismatch")
+            }
             LaunchSource::Fargate(_) => ("RunTask", "ConflictException"),
         };
         let refused = |code, text| Err(error(operation, CloudErrorKind::Conflict, code, text));
@@ -97,7 +99,7 @@ impl World {
 
 fn compute_of(source: &LaunchSource) -> Compute {
     match source {
-        LaunchSource::LaunchTemplate(_) => Compute::Ec2,
+        LaunchSource::LaunchTemplate(_) | LaunchSource::LaunchTemplateVersion(_) => Compute::Ec2,
         LaunchSource::Fargate(task) => Compute::Fargate {
             cluster: task.cluster.clone(),
         },

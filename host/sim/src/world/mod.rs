@@ -45,6 +45,8 @@ pub struct World {
     next_reboot: Option<Millis>,
     /// How long after the next start its instance is `stopped` again; `None`: it comes up.
     next_fall_back: Option<Millis>,
+    /// The default version of every launch template.
+    template_version: u64,
     faults: VecDeque<Fault>,
     trouble: Trouble,
     /// Instances that the cloud refuses to stop or to terminate when a host asks.
@@ -121,6 +123,7 @@ impl World {
             next_stop: None,
             next_reboot: None,
             next_fall_back: None,
+            template_version: 1,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
             protected: BTreeSet::new(),
@@ -180,6 +183,11 @@ impl World {
     /// Sets for how long the next rebooted instance does not answer, instead of a draw.
     pub fn set_next_reboot(&mut self, length: Millis) {
         self.next_reboot = Some(length);
+    }
+
+    /// Gives every launch template another default version, as its owner does.
+    pub fn change_templates(&mut self) {
+        self.template_version += 1;
     }
 
     /// Makes the next start be accepted, and its instance `stopped` again after this time.

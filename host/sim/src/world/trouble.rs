@@ -37,16 +37,19 @@ pub enum Asked {
     Demand,
     /// EC2's status checks.
     StatusChecks,
+    /// The version of a launch template.
+    TemplateVersion,
 }
 
 impl Asked {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Pointer,
         Self::Instance,
         Self::Scan,
         Self::Demand,
         Self::StatusChecks,
+        Self::TemplateVersion,
     ];
 
     fn of(query: &Query) -> Self {
@@ -56,6 +59,7 @@ impl Asked {
             Query::Scan { .. } => Self::Scan,
             Query::Demand { .. } => Self::Demand,
             Query::StatusChecks { .. } => Self::StatusChecks,
+            Query::TemplateVersion { .. } => Self::TemplateVersion,
         }
     }
 }

@@ -35,6 +35,7 @@ mod registering;
 mod resolving;
 mod restarting;
 mod rig;
+mod templates;
 mod tokens;
 mod unreachable;
 mod wanted;

@@ -10,6 +10,7 @@ mod not_yet;
 mod pass;
 mod readings;
 mod state;
+mod template;
 mod verdict;
 
 use crate::event::WorkerTimer;
@@ -58,6 +59,7 @@ impl Flow for Resolve {
                 match query {
                     Query::Pointer { .. } => Heard::PointerRead(error),
                     Query::Instance { id, .. } => Heard::InstanceRead(id.clone(), error),
+                    Query::TemplateVersion { .. } => Heard::TemplateRead(error),
                     Query::Scan { .. } | Query::Demand { .. } | Query::StatusChecks { .. } => {
                         return;
                     }
@@ -165,6 +167,7 @@ impl Resolve {
             Heard::PointerRead(error) => self.pointer_read(facts, turn, error),
             Heard::InstanceRead(id, error) => return self.instance_read(facts, turn, &id, error),
             Heard::Scanned(error) => self.scanned(facts, turn, error),
+            Heard::TemplateRead(error) => return self.template_read(facts, turn, error),
             Heard::Decided(decision, made) => return self.decided(facts, turn, decision, *made),
             Heard::RecordRead if self.awaits_record() => self.read_pointer(facts, turn),
             // The rest of the record is written first.

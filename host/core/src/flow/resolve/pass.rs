@@ -46,6 +46,8 @@ pub(super) enum PassStep {
     RetryIp(DecisionId),
     /// The pause before the next reading of the address, which ends at this instant.
     AddressPause(Instant),
+    /// The version of the launch template, for a launch that rests on this decision.
+    Template(DecisionId),
     /// The outcome of a launch or start.
     Mutation,
 }

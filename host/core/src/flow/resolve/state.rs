@@ -58,6 +58,7 @@ pub(super) enum Heard {
     InstanceRead(InstanceId, Option<CloudError>),
     /// The tag scan ended, or failed.
     Scanned(Option<CloudError>),
+    TemplateRead(Option<CloudError>),
     /// A policy has answered.
     Decided(DecisionId, Box<Decision>),
     /// The record was read, or the reading failed and the record as last known is used.
@@ -159,6 +160,7 @@ impl Resolve {
                 Wait::answered("the reading of the instance")
             }
             PassStep::Scan => Wait::answered("the tag scan"),
+            PassStep::Template(_) => Wait::answered("the version of the launch template"),
             PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
             PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),
             PassStep::RetryIp(_) => Wait::answered("the answer of `retry-ip`"),

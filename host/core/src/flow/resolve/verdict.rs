@@ -69,7 +69,7 @@ impl Resolve {
             }
             Action::Adopt => self.ask_adopt(facts, turn),
             Action::Start(id) => self.change(facts, decision, Proposal::Start(id)),
-            Action::Launch => self.change(facts, decision, Proposal::Launch),
+            Action::Launch => self.launch(facts, turn, decision),
             Action::Wait(ms) => self.wait(facts, turn, decision, &why, Millis::from(ms)),
             Action::Unavailable(ms) => {
                 let code = not_yet::unavailable_code(facts);
@@ -125,7 +125,12 @@ impl Resolve {
     }
 
     /// Proposes a start or launch when no write of the record is under way.
-    fn change(&mut self, facts: &WorkerFacts, decision: DecisionId, proposal: Proposal) -> Next {
+    pub(super) fn change(
+        &mut self,
+        facts: &WorkerFacts,
+        decision: DecisionId,
+        proposal: Proposal,
+    ) -> Next {
         if facts.record.writing.is_some() {
             self.set_step(PassStep::RecordWritten);
             return Next::Waits;

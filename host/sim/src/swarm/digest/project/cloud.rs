@@ -66,6 +66,10 @@ pub(super) fn query(line: &mut Line, query: &Query) {
                 }
             });
         }
+        Query::TemplateVersion { region, template } => {
+            begin("template-version", region);
+            line.text("template", template);
+        }
         Query::StatusChecks { region, ids } => {
             begin("status-checks", region);
             line.texts("instances", ids.iter().map(|id| id.as_str()));
@@ -139,6 +143,10 @@ fn compute(line: &mut Line, compute: &Compute) {
 fn launch_source(line: &mut Line, source: &LaunchSource) {
     match source {
         LaunchSource::LaunchTemplate(name) => line.text("launch-template", name),
+        LaunchSource::LaunchTemplateVersion(at) => {
+            line.text("launch-template", &at.launch_template);
+            line.number("version", at.version);
+        }
         LaunchSource::Fargate(task) => line.object("fargate-task", |line| fargate_task(line, task)),
     }
 }
