@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use reeve_core::fleet::{Fleet, Identity};
 use reeve_core::id::HostId;
+use reeve_core::numbers::{BLOCK, Block};
 use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_policy::ReloadReport;
@@ -161,6 +162,12 @@ impl Host {
             );
         }
         recovered.records = records.ok();
+        if recovered.records.is_some() {
+            // A store that has just answered is asked once more. Without an answer, the ids count on
+            // from the journal's until the loop has reserved some.
+            let reserved = options.store.reserve(recovered.decisions, BLOCK).await;
+            recovered.block = reserved.ok().map(Block::after);
+        }
         let teller = Teller {
             fleet: options.spec.name.clone(),
             host: machine(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::guard::Permit;
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Cloud, CloudFuture, Store, StoreFuture};
 use reeve_core::shadow::Shadow;
 use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
@@ -119,6 +119,11 @@ impl Store for ShadowStore {
             let real = self.real.read(write.worker.clone()).await?;
             Ok(self.shadow.lock().commit(&write, real))
         })
+    }
+
+    /// Nothing is written, so the ids of a dry run are those after its own journal's.
+    fn reserve(&self, above: DecisionId, _count: u64) -> StoreFuture<'_, DecisionId> {
+        Box::pin(async move { Ok(above) })
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

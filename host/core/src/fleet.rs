@@ -18,6 +18,7 @@ use crate::model::instance::Instance;
 use crate::model::spec::FleetSpec;
 use crate::model::store::Stored;
 use crate::model::time::Instant;
+use crate::numbers::{Block, Numbers};
 use crate::turn::{Pool, Shared, Turn};
 use crate::worker::{Worker, WorkerStatus};
 
@@ -27,8 +28,10 @@ pub struct Recovered {
     /// The highest generation of each worker in the journal. It keeps a token from being used for
     /// two attempts.
     pub generations: BTreeMap<WorkerId, Generation>,
-    /// The highest decision id; new ones count on from it.
+    /// The highest decision id in the journal.
     pub decisions: DecisionId,
+    /// The decision ids that the store has reserved for this life; `None` if it did not answer.
+    pub block: Option<Block>,
     /// The highest epoch.
     pub epoch: Epoch,
     /// The workers' records in the store; `None` if the store could not be read.
@@ -89,7 +92,7 @@ impl Fleet {
                 adopted: BTreeMap::new(),
                 budget: spec.budget,
                 pools,
-                decisions: recovered.decisions,
+                decisions: Numbers::new(recovered.decisions, recovered.block),
                 checks_itself: cfg!(debug_assertions),
             },
         };
@@ -130,6 +133,17 @@ impl Fleet {
     /// check panics if one does. Builds with debug assertions always check.
     pub fn check_itself(&mut self) {
         self.shared.checks_itself = true;
+    }
+
+    /// The last decision id in use, if the next block is to be reserved above it.
+    pub fn wants_decision_ids(&self) -> Option<DecisionId> {
+        let numbers = &self.shared.decisions;
+        numbers.are_short().then(|| numbers.last())
+    }
+
+    /// Takes in a block of decision ids that the store has reserved for this life.
+    pub fn add_decision_ids(&mut self, block: Block) {
+        self.shared.decisions.add(block);
     }
 
     /// One worker.

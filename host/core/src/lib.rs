@@ -21,6 +21,7 @@
 //! - [`facts`]: the facts of one worker, each with its age. [`worker`]: the facts and the flows of
 //!   one worker.
 //! - `turn`: the context of a step.
+//! - [`numbers`]: the numbers of decisions.
 //! - [`ports`]: the traits behind which AWS, a store, the policies or a simulated world stands.
 //!   [`shadow`]: what a dry run keeps instead of writing it.
 //! - `model`: plain data, each module public here under its own name.
@@ -34,6 +35,7 @@ mod flow;
 pub mod guard;
 mod happened;
 mod model;
+pub mod numbers;
 pub mod ports;
 mod record;
 mod route;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use crate::guard::Permit;
 use crate::model::cloud::{CloudError, Outcome, Query, Reading};
 use crate::model::decision::Decision;
-use crate::model::id::{PoolName, WorkerId};
+use crate::model::id::{DecisionId, PoolName, WorkerId};
 use crate::model::point::Input;
 use crate::model::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
@@ -56,6 +56,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Replaces a record if it still has the version that the write expects.
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed>;
+
+    /// Reserves `count` decision ids for the caller, and returns the last id before them, which is
+    /// `above` or higher. No two calls of any host get the same id. Ids of a reservation whose
+    /// answer is lost are never used.
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId>;
 
     /// Refreshes one attribute of the activity, if the worker's record exists and its phase allows
     /// the refresh ([`Refresh::phases`]).

@@ -21,6 +21,7 @@ use crate::model::response::Response;
 use crate::model::spec::{Budget, FleetSpec, PoolSpec};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
+use crate::numbers::Numbers;
 
 /// The context of one step: the time, what workers share, and the effects so far.
 pub(crate) struct Turn<'a> {
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) adopted: BTreeMap<WorkerId, InstanceId>,
     pub(crate) budget: Budget,
     pub(crate) pools: BTreeMap<PoolName, Pool>,
-    pub(crate) decisions: DecisionId,
+    pub(crate) decisions: Numbers,
     /// Whether each step ends with a check that no flow that has heard nothing does something.
     pub(crate) checks_itself: bool,
 }
@@ -189,8 +190,7 @@ impl<'a> Turn<'a> {
 
     /// Asks the policy, and returns the id of the decision.
     pub(crate) fn decide(&mut self, facts: &WorkerFacts, input: Input) -> DecisionId {
-        self.shared.decisions = self.shared.decisions.next();
-        let decision = self.shared.decisions;
+        let decision = self.shared.decisions.take();
         self.effects.push(Effect::Decide(Question {
             worker: facts.id.clone(),
             pool: facts.spec.pool.clone(),

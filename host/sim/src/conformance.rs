@@ -9,11 +9,13 @@
 //! - `activity`: the activity that the store keeps next to the record, and commits that depend on
 //!   it.
 //! - `content`: names and records that a store could change by mistake.
+//! - `numbers`: reservations of decision ids.
 //! - `subject`: the worker of a check, and how a check reports a difference.
 
 mod activity;
 mod commits;
 mod content;
+mod numbers;
 mod subject;
 
 use std::fmt;
@@ -76,9 +78,14 @@ impl Check {
 
 /// All checks, for a caller that gives each check its own test or time limit.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    [commits::CHECKS, activity::CHECKS, content::CHECKS]
-        .into_iter()
-        .flatten()
+    [
+        commits::CHECKS,
+        activity::CHECKS,
+        content::CHECKS,
+        numbers::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Runs all checks, even after a failed one, and returns the behaviours that the store lacks.

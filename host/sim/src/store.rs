@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 
@@ -20,6 +20,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Shelf {
     records: BTreeMap<WorkerId, Stored>,
+    /// The last decision id that is reserved.
+    reserved: u64,
     /// The error that every call returns while it is set.
     failing: Option<StoreError>,
     /// The error that every successful write returns while it is set.
@@ -82,6 +84,20 @@ impl MemoryStore {
         }
     }
 
+    /// [`Store::reserve`], at once.
+    ///
+    /// # Errors
+    /// As for [`read_now`](Self::read_now).
+    pub fn reserve_now(&self, above: DecisionId, count: u64) -> Result<DecisionId, StoreError> {
+        let mut shelf = self.open()?;
+        let after = shelf.reserved.max(above.get());
+        shelf.reserved = after + count;
+        match shelf.losing.clone() {
+            Some(error) => Err(error),
+            None => Ok(DecisionId::new(after)),
+        }
+    }
+
     /// [`Store::refresh`], at once.
     ///
     /// # Errors
@@ -129,6 +145,10 @@ impl Store for MemoryStore {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         Box::pin(async move { self.commit_now(&write) })
+    }
+
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId> {
+        Box::pin(async move { self.reserve_now(above, count) })
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

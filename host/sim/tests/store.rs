@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::{DecisionId, Version, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{
     Activity, Committed, Phase, Refresh, Refreshed, StoreError, StoreErrorKind, Stored,
@@ -186,6 +186,10 @@ impl Store for Flawed {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         Box::pin(async move { self.commit_flawed(write) })
+    }
+
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId> {
+        self.sound.reserve(above, count)
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

@@ -50,7 +50,7 @@ pub(super) enum Then {
 pub(super) struct Calls {
     cloud: Arc<dyn Cloud>,
     slots: Arc<Slots>,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     /// The maximum age of the write that announced a mutation at the moment the mutation is sent.
     announced_max: Duration,
     clock: Clock,
@@ -157,7 +157,7 @@ impl Calls {
         tokio::spawn(async move {
             let asked_at = calls.clock.now();
             let read = calls.store.read(worker.clone());
-            let result = calls.ask_store("read", &worker, read).await;
+            let result = calls.ask_store(of_record("read", &worker), read).await;
             calls.send(Event::of(
                 worker,
                 WorkerEvent::RecordRead { asked_at, result },
@@ -170,7 +170,7 @@ impl Calls {
         let calls = self.clone();
         tokio::spawn(async move {
             let call = calls.store.refresh(worker.clone(), refresh);
-            let result = calls.ask_store("refresh", &worker, call).await;
+            let result = calls.ask_store(of_record("refresh", &worker), call).await;
             calls.send(Event::of(
                 worker,
                 WorkerEvent::Refreshed {
@@ -189,7 +189,7 @@ impl Calls {
             let worker = write.worker.clone();
             let asked = tokio::time::Instant::now();
             let commit = calls.store.commit(write);
-            let result = calls.ask_store("write", &worker, commit).await;
+            let result = calls.ask_store(of_record("write", &worker), commit).await;
             let written = matches!(result, Ok(Committed::Written(_)));
             calls.send(Event::of(worker, WorkerEvent::Committed(result)));
             match then.filter(|_| written) {
@@ -323,14 +323,13 @@ impl Calls {
     }
 
     /// Waits for the store, at most [`STORE_CALL_MAX`]. A panic in the call counts as no response.
-    async fn ask_store<T>(
+    pub(super) async fn ask_store<T>(
         &self,
-        doing: &str,
-        worker: &WorkerId,
+        doing: String,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let unanswered = |message: String| StoreError {
-            doing: format!("{doing} the record of {worker}"),
+            doing: doing.clone(),
             kind: StoreErrorKind::Unavailable,
             message,
         };
@@ -342,7 +341,7 @@ impl Calls {
             ))),
             Err(panicked) => {
                 self.metrics.panicked("store");
-                tracing::error!(%worker, "a call to the store {panicked}");
+                tracing::error!(%doing, "a call to the store {panicked}");
                 Err(unanswered(format!("the call {panicked}")))
             }
         }
@@ -372,6 +371,10 @@ fn operation(mutation: &Mutation) -> &'static str {
         Mutation::Terminate { .. } => "terminate",
         Mutation::WritePointer { .. } => "write-pointer",
     }
+}
+
+fn of_record(doing: &str, worker: &WorkerId) -> String {
+    format!("{doing} the record of {worker}")
 }
 
 fn unanswered(operation: &str, code: &str, message: String) -> CloudError {

@@ -3,12 +3,13 @@
 //!
 //! - [`drain`]: the shutdown. [`calls`]: work done in other tasks, whose results return as events.
 //! - [`handle`]: how request handlers reach the loop. [`timers`]: the core's timers.
-//! - [`boxes`]: floods at the listener for boxes.
+//! - [`numbers`]: decision ids. [`boxes`]: floods at the listener for boxes.
 
 mod boxes;
 mod calls;
 mod drain;
 mod handle;
+mod numbers;
 mod timers;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ use crate::routes::{HandedOut, Routes};
 use boxes::Paces;
 use calls::{Calls, Then};
 use handle::Message;
+use numbers::Reserving;
 use timers::Timers;
 
 pub(crate) use handle::{Handle, LoopEnded};
@@ -96,6 +98,8 @@ pub(crate) struct Drive {
     writes_under_way: BTreeMap<WorkerId, bool>,
     /// The latest intent: durable and not yet used, or not written and why.
     intent: Intent,
+    /// The block of decision ids that the store is asked for; `None` if it is not asked.
+    reserving: Option<Reserving>,
 }
 
 /// A request that waits for its response.
@@ -143,6 +147,7 @@ impl Drive {
             refreshes_under_way: 0,
             writes_under_way: BTreeMap::new(),
             intent: Intent::None,
+            reserving: None,
         };
         (drive, handle)
     }
@@ -332,6 +337,7 @@ impl Drive {
         self.hear_of_missed().await;
         self.tell_of_floods();
         self.journal.retry();
+        self.reserve_ids();
     }
 
     /// Serves a message and those that have queued since. Going back to sleep and polling all

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::cloud::MutationKind;
 use reeve_core::fleet::Identity;
-use reeve_core::id::HostId;
+use reeve_core::id::{DecisionId, HostId};
 use reeve_core::ports::StoreFuture;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
@@ -171,6 +171,10 @@ impl Store for Slow {
             tokio::time::sleep(Duration::from_millis(takes_ms)).await;
             self.0.commit(write).await
         })
+    }
+
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId> {
+        self.0.reserve(above, count)
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

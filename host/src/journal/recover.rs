@@ -74,6 +74,7 @@ impl From<Maxima> for Recovered {
             decisions: maxima.decisions,
             epoch: maxima.epoch,
             records: None,
+            block: None,
         }
     }
 }

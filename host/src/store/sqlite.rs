@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
 use rusqlite::{Connection, TransactionBehavior};
@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use error::StoreOpenError;
 
-use call::{Call, Pending, Read, ReadAll, RefreshOne, Waiting};
+use call::{Call, Pending, Read, ReadAll, RefreshOne, Reserve, Waiting};
 use error::Refusal;
 
 /// Calls queued for the thread. If the disk is slower than the calls, callers wait for a place.
@@ -113,6 +113,10 @@ impl Store for SqliteStore {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         self.call(write)
+    }
+
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId> {
+        self.call(Reserve(above, count))
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

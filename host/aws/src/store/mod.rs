@@ -15,6 +15,7 @@
 mod commit;
 mod error;
 mod item;
+mod numbers;
 mod read;
 mod refresh;
 mod request;
@@ -32,7 +33,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
-use reeve_core::id::{Region, WorkerId};
+use reeve_core::id::{DecisionId, Region, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
 use reeve_core::time::Millis;
@@ -194,6 +195,10 @@ impl Store for DynamoStore {
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {
         Box::pin(async move { self.commit_one(&write).await })
+    }
+
+    fn reserve(&self, above: DecisionId, count: u64) -> StoreFuture<'_, DecisionId> {
+        Box::pin(self.reserve_some(above, count))
     }
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {

@@ -214,8 +214,7 @@ impl Commands {
     /// Journals each new command before anything else, like every decision.
     fn journal_new(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
         for pending in self.pending.iter_mut().filter(|it| it.at == At::New) {
-            turn.shared.decisions = turn.shared.decisions.next();
-            pending.decision = turn.shared.decisions;
+            pending.decision = turn.shared.decisions.take();
             pending.at = At::Queued;
             let content = Content::Commanded(pending.command.clone());
             turn.journal(facts, pending.decision, content);

@@ -263,7 +263,8 @@ fn is_quiet(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
 /// Journals, under its own decision, a ruling of the host that no policy made.
 fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (orphan, decision) = (&wanted.orphan, wanted.decision);
-    turn.shared.decisions = decision;
+    let taken = turn.shared.decisions.take();
+    debug_assert_eq!(taken, decision, "nothing decides in between");
     let ruling = Ruling {
         action: action(facts, &orphan.origin).into(),
         instance: wanted.id.clone(),

@@ -352,7 +352,8 @@ fn may_mark(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
 /// Journals, under its own decision, a ruling of the host that no policy made.
 fn rule(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
     let (adopted, overdue) = (&wanted.adopted, wanted.overdue);
-    turn.shared.decisions = wanted.decision;
+    let taken = turn.shared.decisions.take();
+    debug_assert_eq!(taken, wanted.decision, "nothing decides in between");
     let ending = overdue.ending(adopted.how);
     let ending = facts.ending_of(&adopted.id, ending);
     let ruling = Ruling {

@@ -136,7 +136,8 @@ counter!(
     Version
 );
 counter!(
-    /// A decision of this host, unique in its journal.
+    /// A decision of one life of one host. No other life of a host of the fleet gives it to another
+    /// decision, because the store remembers which ids are handed out ([`numbers`](crate::numbers)).
     DecisionId
 );
 counter!(

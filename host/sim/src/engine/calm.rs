@@ -14,9 +14,10 @@ use reeve_core::event::{Event, WorkerEvent};
 use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
-use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal;
 use reeve_core::notice::Notice;
+use reeve_core::numbers::{BLOCK, Block};
 use reeve_core::ports::{Policies, Store as _};
 use reeve_core::request::Request;
 use reeve_core::response::Response;
@@ -97,7 +98,9 @@ impl Calm {
     pub fn begin(&mut self, number: usize) {
         let records = self.store.read_all_now().ok();
         let (now, is_shared) = (self.now, self.store.is_shared());
-        self.hosts[number].begin(now, is_shared, records);
+        let above = self.hosts[number].last_decision();
+        let block = self.reserve(above).ok();
+        self.hosts[number].begin(now, is_shared, records, block);
         self.take_in(number, Event::Started);
     }
 
@@ -298,6 +301,14 @@ impl Surroundings for Calm {
             None => self.store.refresh_now(worker, refresh),
             Some(shadow) => Ok(shadow.refresh(worker, refresh, self.store.read_now(worker)?)),
         }
+    }
+
+    fn reserve(&mut self, above: DecisionId) -> Result<Block, StoreError> {
+        if self.shadow.is_some() {
+            // A dry run writes nothing.
+            return Ok(Block::after(above));
+        }
+        self.store.reserve_now(above, BLOCK).map(Block::after)
     }
 
     fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use reeve_core::cloud::{CloudError, CloudErrorKind, Query};
 use reeve_core::effect::{Effect, Question};
 use reeve_core::event::{Asker, Event, WorkerEvent};
+use reeve_core::fleet::Fleet;
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::journal::Entry;
@@ -172,11 +173,24 @@ pub(crate) trait Drive: Surroundings {
             Ok(effects) => self.observe_step(number, local, effects),
             Err(panic) => return self.panicked(panic),
         };
+        self.reserve_ids(number);
         for effect in effects {
             if !self.host(number).is_up() {
                 return;
             }
             self.carry_out(number, effect);
+        }
+    }
+
+    /// Reserves the next decision ids of a host that has used half of its block.
+    fn reserve_ids(&mut self, number: usize) {
+        let fleet = self.host(number).fleet.as_ref();
+        let Some(above) = fleet.and_then(Fleet::wants_decision_ids) else {
+            return;
+        };
+        let reserved = self.reserve(above);
+        if let (Ok(block), Some(fleet)) = (reserved, self.host_mut(number).fleet.as_mut()) {
+            fleet.add_decision_ids(block);
         }
     }
 

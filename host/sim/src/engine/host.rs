@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{DecisionId, HostId, InstanceId, WorkerId};
 use reeve_core::journal::{Content, Entry};
+use reeve_core::numbers::Block;
 use reeve_core::response::Route;
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::Stored;
@@ -63,12 +64,13 @@ impl SimHost {
     }
 
     /// Begins another life with the host's journal and the store's records. `records` is `None` if
-    /// the store did not answer.
+    /// the store did not answer, and so is `block`.
     pub(crate) fn begin(
         &mut self,
         now: Instant,
         store_is_shared: bool,
         records: Option<BTreeMap<WorkerId, Stored>>,
+        block: Option<Block>,
     ) {
         self.life.life += 1;
         let identity = Identity {
@@ -77,12 +79,18 @@ impl SimHost {
         };
         let recovered = Recovered {
             records,
+            block,
             ..self.journal.clone()
         };
         let mut fleet = Fleet::new(self.spec.clone(), identity, recovered);
         fleet.check_itself();
         self.fleet = Some(fleet);
         self.paused_until = now;
+    }
+
+    /// The highest decision id in the journal.
+    pub(crate) fn last_decision(&self) -> DecisionId {
+        self.journal.decisions
     }
 
     /// Ends the present life. Its routes and its intents are lost.

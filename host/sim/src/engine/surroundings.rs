@@ -9,9 +9,10 @@ use reeve_core::effect::{Effect, Question};
 use reeve_core::event::Event;
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
-use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal::Entry;
 use reeve_core::notice::Notice;
+use reeve_core::numbers::Block;
 use reeve_core::response::{Response, Route};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -85,6 +86,9 @@ pub(crate) trait Surroundings {
 
     /// Refreshes activity in the store.
     fn refresh(&mut self, worker: &WorkerId, refresh: Refresh) -> Result<Refreshed, StoreError>;
+
+    /// Reserves decision ids above this one.
+    fn reserve(&mut self, above: DecisionId) -> Result<Block, StoreError>;
 
     /// Takes an entry for a host's journal; `false`: the journal did not store the entry.
     fn journal(&mut self, number: usize, entry: &Entry) -> bool;

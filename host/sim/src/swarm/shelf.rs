@@ -1,6 +1,7 @@
 //! The store as hosts see it: a call may fail, lose its response or take long.
 
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
+use reeve_core::numbers::{BLOCK, Block};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
 use reeve_core::time::Instant;
 
@@ -80,6 +81,14 @@ impl Shelf {
             return Err(unavailable("refresh", worker));
         }
         result
+    }
+
+    /// Reserves decision ids. Only a store that is down refuses: a lost reservation changes nothing.
+    pub(super) fn reserve(&self, now: Instant, above: DecisionId) -> Result<Block, StoreError> {
+        if !self.is_up(now) {
+            return Err(unavailable("reserve ids in", &WorkerId::from("")));
+        }
+        self.store.reserve_now(above, BLOCK).map(Block::after)
     }
 
     fn answers(

@@ -10,9 +10,10 @@ use reeve_core::effect::{Effect, Question};
 use reeve_core::event::{Event, PoolEvent, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
-use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal;
 use reeve_core::notice::Notice;
+use reeve_core::numbers::Block;
 use reeve_core::response::{Response, Route};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -190,6 +191,10 @@ impl Surroundings for Estate<'_> {
         result
     }
 
+    fn reserve(&mut self, above: DecisionId) -> Result<Block, StoreError> {
+        self.shelf.reserve(self.now, above)
+    }
+
     fn journal(&mut self, number: usize, entry: &journal::Entry) -> bool {
         self.note_entry(number, entry);
         !(entry.content.must_be_durable() && self.chance.happens(Fault::JournalFails))
@@ -298,7 +303,9 @@ impl Estate<'_> {
         }
         let records = self.shelf.store.read_all_now().ok();
         let records = records.filter(|_| self.shelf.is_up(self.now));
-        self.hosts[number].begin(self.now, self.options.shared_store, records);
+        let above = self.hosts[number].last_decision();
+        let block = self.reserve(above).ok();
+        self.hosts[number].begin(self.now, self.options.shared_store, records, block);
         let host = &self.hosts[number];
         self.trace
             .tell(self.now, "host", || format!("{} begins", host.id()));

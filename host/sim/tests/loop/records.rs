@@ -290,3 +290,51 @@ fn a_host_keeps_the_fields_that_a_newer_one_wrote() {
     assert_eq!(written["adopted"]["zone"], "b");
     assert_eq!(written["must-understand"], serde_json::json!(["paused"]));
 }
+
+/// The ids of the decisions that a policy made, by this host.
+fn decision_ids(rig: &Rig, host: usize) -> Vec<u64> {
+    let entries = rig.journal(host).iter();
+    let decided = entries.filter(|entry| matches!(entry.content, Content::Decided(_)));
+    decided.map(|entry| entry.decision.get()).collect()
+}
+
+#[test]
+fn no_two_lives_of_any_host_give_one_id_to_two_decisions() {
+    let mut rig = Rig::hosts(2);
+    for _ in 0..3 {
+        for host in 0..2 {
+            rig.ask_of(host);
+            rig.run(MINUTE);
+        }
+        // The journal of the life before may lack its last entries.
+        rig.restart();
+    }
+    let mut all = decision_ids(&rig, 0);
+    all.extend(decision_ids(&rig, 1));
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert!(count > 6, "{count}");
+    assert_eq!(all.len(), count);
+}
+
+#[test]
+fn a_host_whose_store_is_away_decides_with_the_ids_after_its_journal() {
+    let mut rig = Rig::alone();
+    rig.ask();
+    rig.run(MINUTE);
+    let before = decision_ids(&rig, 0);
+    rig.crash(0);
+    rig.store.fail(Some(outage()));
+    rig.begin(0);
+    rig.ask();
+    rig.run(MINUTE);
+    rig.store.fail(None);
+    rig.run(MINUTE);
+    rig.ask();
+    rig.run(MINUTE);
+    let mut all = decision_ids(&rig, 0);
+    assert!(all.len() > before.len() && all.is_sorted(), "{all:?}");
+    all.dedup();
+    assert_eq!(all.len(), decision_ids(&rig, 0).len());
+}

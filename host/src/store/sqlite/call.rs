@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -143,5 +143,20 @@ impl Call for RefreshOne {
 
     fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError> {
         table::refresh(connection, &self.0, self.1)
+    }
+}
+
+pub(super) struct Reserve(pub(super) DecisionId, pub(super) u64);
+
+impl Call for Reserve {
+    type Answer = DecisionId;
+    const CHANGES: bool = true;
+
+    fn doing(&self) -> String {
+        "reserve decision ids".to_owned()
+    }
+
+    fn carry_out(&self, connection: &Connection) -> Result<Self::Answer, TableError> {
+        table::reserve(connection, self.0, self.1)
     }
 }

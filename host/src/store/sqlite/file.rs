@@ -126,6 +126,7 @@ fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(table::CREATE)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
+    transaction.execute_batch(table::CREATE_NUMBERS)?;
     // Always written, because beginning a transaction does not reveal a read-only file or a full
     // disk.
     transaction.pragma_update(None, "user_version", SCHEMA)?;

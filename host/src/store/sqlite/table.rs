@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::id::{Version, WorkerId};
+use reeve_core::id::{DecisionId, Version, WorkerId};
 use reeve_core::store::{Activity, Committed, Refresh, Refreshed, Stored, WorkerRecord, Write};
 use reeve_core::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -26,6 +26,18 @@ pub(super) const CREATE: &str = "
         heartbeat_at INTEGER,
         busy_until   INTEGER
     ) STRICT";
+
+/// The last decision id that is reserved. Files of earlier versions lack the table.
+pub(super) const CREATE_NUMBERS: &str = "
+    CREATE TABLE IF NOT EXISTS numbers (
+        name TEXT    NOT NULL PRIMARY KEY,
+        last INTEGER NOT NULL CHECK (last >= 0)
+    ) STRICT";
+
+const RESERVE: &str = "
+    INSERT INTO numbers (name, last) VALUES ('decisions', ?1 + ?2)
+    ON CONFLICT (name) DO UPDATE SET last = max(last, ?1) + ?2
+    RETURNING last";
 
 const READ: &str = "
     SELECT handed_out_at, delivered_at, delivered, processed_at, processed, heartbeat_at, busy_until,
@@ -141,6 +153,18 @@ fn lost(current: Option<Stored>, write: &Write) -> Committed {
         }
         other => Committed::Lost(other),
     }
+}
+
+/// Reserves decision ids in the caller's transaction, and returns the last one before them.
+pub(super) fn reserve(
+    connection: &Connection,
+    above: DecisionId,
+    count: u64,
+) -> Result<DecisionId, TableError> {
+    let mut reserve = connection.prepare_cached(RESERVE)?;
+    let parameters = params![whole(above.get()), whole(count)];
+    let last = reserve.query_row(parameters, |row| number(row, 0))?;
+    Ok(DecisionId::new(last.saturating_sub(count)))
 }
 
 /// Refreshes a worker's activity in the caller's transaction.

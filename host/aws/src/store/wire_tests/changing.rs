@@ -1,6 +1,6 @@
 //! Tests changes over the wire.
 
-use reeve_core::id::Version;
+use reeve_core::id::{DecisionId, Version};
 use reeve_core::ports::Store;
 use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
 use reeve_core::time::Instant;
@@ -202,4 +202,42 @@ async fn a_worker_that_does_not_run_is_not_refreshed() {
     let (_server, store) = scripted(script).await;
     let refreshed = store.refresh("chat".into(), delivered()).await;
     assert_eq!(refreshed, Ok(Refreshed::NotRunning));
+}
+
+fn reserved(sum: u64) -> Step {
+    Step::answer(
+        200,
+        format!(r#"{{"Attributes":{{"reserved":{{"N":"{sum}"}}}}}}"#),
+    )
+}
+
+#[tokio::test]
+async fn ids_are_reserved_by_an_addition_in_a_partition_of_their_own() {
+    let (server, store) = scripted(vec![reserved(3_000)]).await;
+    let after = store.reserve(DecisionId::new(7), 1_000).await;
+    assert_eq!(after, Ok(DecisionId::new(2_000)));
+    let [request] = server.requests().try_into().unwrap();
+    let body = body(&request);
+    assert_eq!(body["UpdateExpression"], "ADD #reserved :more");
+    assert_eq!(body["ReturnValues"], "UPDATED_NEW");
+    assert_eq!(body["Key"]["fleet"], json!({ "S": "prod#numbers" }));
+    let more = &body["ExpressionAttributeValues"][":more"];
+    assert_eq!(more, &json!({ "N": "1000" }));
+}
+
+#[tokio::test]
+async fn a_table_that_is_younger_than_the_journal_catches_up() {
+    let (server, store) = scripted(vec![reserved(1_000), reserved(6_000)]).await;
+    let after = store.reserve(DecisionId::new(4_000), 1_000).await;
+    assert_eq!(after, Ok(DecisionId::new(5_000)));
+    let [_, second] = server.requests().try_into().unwrap();
+    let more = body(&second)["ExpressionAttributeValues"][":more"].clone();
+    assert_eq!(more, json!({ "N": "5000" }));
+}
+
+#[tokio::test]
+async fn a_reservation_without_an_answer_is_not_sent_again() {
+    let (server, store) = scripted(vec![Step::HangUp, reserved(1_000)]).await;
+    assert!(store.reserve(DecisionId::default(), 1_000).await.is_err());
+    assert_eq!(server.requests().len(), 1);
 }

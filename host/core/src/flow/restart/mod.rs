@@ -354,8 +354,7 @@ impl Restarts {
             self.check_later(facts, turn);
             return None;
         }
-        turn.shared.decisions = turn.shared.decisions.next();
-        let decision = turn.shared.decisions;
+        let decision = turn.shared.decisions.take();
         act::note_restart(facts, |restart| restart.deferred = None);
         match self.begin(facts, turn, decision, &request) {
             Begin::Ends(id) => return Some(self.propose(facts, decision, request, id, true)),
