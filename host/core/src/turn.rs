@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::effect::{Effect, Question};
 use crate::event::{Asker, Timer, WorkerTimer};
-use crate::facts::WorkerFacts;
+use crate::facts::{Storm, WorkerFacts};
 use crate::guard::{Permit, Proposal, Scene};
 use crate::happened::Happened;
 use crate::model::backoff::Throttle;
 use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
-use crate::model::health::{Raging, Storm};
 use crate::model::id::{DecisionId, HostId, InstanceId, PoolName, RequestId, WorkerId};
 use crate::model::journal::{Content, Entry};
 use crate::model::notice::{Notice, Step};
@@ -80,7 +79,7 @@ pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
     /// The ledgers of its workers, whichever host acted for them.
     pub(crate) ledgers: Ledgers,
-    /// The workers that fail at once.
+    /// Which of its workers fail, and since when.
     pub(crate) storm: Storm,
     /// Readings of pointers, which the provider limits apart from all others.
     pub(crate) pointers: Throttle,
@@ -131,32 +130,6 @@ impl<'a> Turn<'a> {
             shared,
             effects: Vec::new(),
             news: VecDeque::new(),
-        }
-    }
-
-    /// Notes whether the worker fails by its latest readings; `None` if it is not watched at present.
-    /// Returns the storm in its pool.
-    pub(crate) fn note_failing(
-        &mut self,
-        facts: &WorkerFacts,
-        fails: Option<bool>,
-    ) -> Option<Raging> {
-        let percent = facts.pool.health.as_ref()?.storm_percent;
-        let pool = self.shared.pools.get_mut(&facts.spec.pool)?;
-        pool.storm.note(&facts.id, fails);
-        pool.storm.raging(percent)
-    }
-
-    /// Tells people of the storm in the worker's pool, once for each storm.
-    pub(crate) fn tell_of_storm(&mut self, facts: &WorkerFacts, storm: &str) {
-        let pool = self.shared.pools.get_mut(&facts.spec.pool);
-        if pool.is_some_and(|pool| pool.storm.tell_once()) {
-            let text = format!(
-                "{storm}; look at what they share: the network between this host and them, a security group, a \
-                 service that all of them call"
-            );
-            let fields = [("pool", facts.spec.pool.as_str())];
-            self.notice(facts, Step::StormHeld, text, &fields);
         }
     }
 

@@ -357,8 +357,8 @@ section! {
         /// When the host asks for a restart: "never", "all" (every available signal is bad), "any" (one is).
         default restart: Choice<RestartRule> = RestartRule::default();
         // 0 would hold every restart from three failing workers on.
-        /// While more percent than this of the watched workers fail, and at least three, none is restarted for its
-        /// health. 100 never holds a restart.
+        /// If more percent than this of the watched workers, and at least three, begin to fail at about the same time,
+        /// none of these is restarted for its health. 100 never holds a restart.
         default storm_percent: Number<u32, 1, 100> = HealthSpec::default().storm_percent;
     }
 }

@@ -21,6 +21,7 @@ mod record;
 mod refusals;
 mod starts;
 mod status;
+mod storm;
 mod tasks;
 mod template;
 mod work;
@@ -44,6 +45,7 @@ pub use status::{
 };
 pub use template::ReadVersion;
 pub(crate) use template::TEMPLATE_AGE_MAX;
+pub(crate) use storm::Storm;
 
 use crate::model::budget::{Ledger, Spending};
 use crate::model::cloud::{Mutation, Query};

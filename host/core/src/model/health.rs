@@ -11,7 +11,6 @@
 
 mod checks;
 mod signal;
-mod storm;
 
 use std::net::SocketAddr;
 
@@ -22,9 +21,8 @@ use crate::model::time::Millis;
 
 pub use checks::{Check, StatusChecks};
 pub use signal::{
-    Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, fails, is_well,
+    Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, failing_since, is_well,
 };
-pub(crate) use storm::{Raging, Storm};
 
 /// The health checks of a pool's workers. Heartbeats are a signal wherever boxes register.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +47,9 @@ pub struct HealthSpec {
     pub status_checks: bool,
     /// When an unhealthy worker is restarted.
     pub restart: RestartRule,
-    /// While more percent than this of the pool's watched workers fail, and at least three, none is
-    /// restarted for its health. 40: below the 55 % at which Kubernetes takes a zone for disrupted,
-    /// because pools are smaller than zones; 100: never held.
+    /// If more percent than this of the pool's watched workers begin to fail at about the same time,
+    /// and at least three, none of these is restarted for its health. 40: below the 55 % at which
+    /// Kubernetes takes a zone for disrupted, because pools are smaller than zones; 100: never held.
     pub storm_percent: u32,
 }
 

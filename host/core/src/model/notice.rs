@@ -104,7 +104,8 @@ pub enum Step {
     LaunchAfterRefusedRegister,
     /// A worker takes deliveries and finishes none.
     WorkerUnresponsive,
-    /// Many workers of a pool fail at once, and none is restarted for its health.
+    /// Many workers of a pool began to fail at about the same time, and none of these is restarted
+    /// for its health.
     StormHeld,
     /// A worker is unhealthy by its signals.
     WorkerUnhealthy,

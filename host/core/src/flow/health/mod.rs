@@ -49,7 +49,7 @@ pub(super) struct Health {
     listening_since: Instant,
     /// Whether people were told that the worker is unhealthy, and not yet that it recovered.
     told: bool,
-    /// The storm that holds restarts, in words; `None` if there is none.
+    /// The storm that the worker is part of, in words; `None` if there is none.
     storm: Option<String>,
     /// When a restart was last asked for.
     restart_asked_at: Option<Instant>,
@@ -108,7 +108,7 @@ impl Flow for Health {
             Happened::CommandDone(CommandOutcome::Forgotten) => {
                 self.watch = None;
                 self.restarts_in_row = 0;
-                return;
+                Heard::News
             }
             _ => return,
         };
@@ -369,19 +369,21 @@ impl Health {
         }
     }
 
-    /// Notes for the pool whether the worker fails, and whether the pool is in a storm.
+    /// Notes for the pool since when the worker fails, and whether it is part of a storm.
     fn note_failing(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let Some(rule) = facts.pool.health.as_ref().map(|spec| spec.restart) else {
+        let pool = turn.shared.pools.get_mut(&facts.spec.pool);
+        let (Some(spec), Some(pool)) = (&facts.pool.health, pool) else {
             return;
         };
         let watch = self.watch.as_ref();
         let watch = watch.filter(|_| facts.health_hold().is_none());
-        let fails = watch.and_then(|watch| health::fails(rule, &watch.signals));
-        let storm = turn.note_failing(facts, fails);
-        let was_held = self.storm.is_some();
-        self.storm = storm.map(|storm| storm.to_string());
-        if let (true, None, Some(watch)) = (was_held, &self.storm, &mut self.watch) {
-            // What ended may have ended for this worker too, which its next readings show.
+        let since = watch.and_then(|watch| health::failing_since(spec.restart, &watch.signals));
+        let was_in_storm = self.storm.is_some();
+        self.storm = pool.storm.note(spec, &facts.id, since);
+        let fails = since.flatten().is_some();
+        let is_over = was_in_storm && self.storm.is_none();
+        if let (true, Some(watch)) = (fails && is_over, &mut self.watch) {
+            // The cause may have ended for this worker too, which its next readings show.
             watch.begin_rows();
         }
     }
@@ -407,7 +409,7 @@ impl Health {
             return None;
         }
         if let Some(storm) = &self.storm {
-            turn.tell_of_storm(facts, storm);
+            tell_of_storm(facts, turn, storm);
             return None;
         }
         self.restart_asked_at = Some(turn.now);
@@ -433,6 +435,19 @@ impl Health {
         let (told, instance) = (words(&watch.signals), watch.life.instance.as_str());
         let fields = [("instance_id", instance)];
         turn.notice(facts, Step::WorkerRecovered, told, &fields);
+    }
+}
+
+/// Tells people of the storm in the worker's pool, once for each storm.
+fn tell_of_storm(facts: &WorkerFacts, turn: &mut Turn<'_>, storm: &str) {
+    let pool = turn.shared.pools.get_mut(&facts.spec.pool);
+    if pool.is_some_and(|pool| pool.storm.tell_once()) {
+        let text = format!(
+            "{storm}; look at what they share: the network between this host and them, a security group, a service \
+             that all of them call"
+        );
+        let fields = [("pool", facts.spec.pool.as_str())];
+        turn.notice(facts, Step::StormHeld, text, &fields);
     }
 }
 

@@ -221,16 +221,17 @@ pub fn bad_signal(rule: RestartRule, signals: &Signals) -> Option<SignalKind> {
     first.filter(|_| holds).map(|(kind, _)| *kind)
 }
 
-/// Whether the worker fails by the latest readings, so that it is unhealthy if they go on like this.
-/// `None` if no signal is available.
-pub fn fails(rule: RestartRule, signals: &Signals) -> Option<bool> {
-    let mut available = signals.values().filter(|signal| signal.is_available());
-    let first = available.next()?.failures() > 0;
-    let mut rest = available.map(|signal| signal.failures() > 0);
-    Some(match rule {
-        RestartRule::All => first && rest.all(|fails| fails),
-        RestartRule::Any | RestartRule::Never => first || rest.any(|fails| fails),
-    })
+/// Since when the worker fails by the latest readings, so that it is unhealthy if they go on like
+/// this. `None` if no signal is available, `Some(None)` if the worker does not fail.
+pub fn failing_since(rule: RestartRule, signals: &Signals) -> Option<Option<Instant>> {
+    let available = signals.values().filter(|signal| signal.is_available());
+    let begins: Vec<_> = available
+        .map(|signal| (signal.failures() > 0).then_some(signal.since))
+        .collect();
+    let first = begins.iter().flatten().min().copied();
+    let all_fail = begins.iter().all(Option::is_some);
+    let fails = rule != RestartRule::All || all_fail;
+    (!begins.is_empty()).then_some(first.filter(|_| fails))
 }
 
 /// Whether the worker is certainly healthy: a signal says so, every available signal has a

@@ -1,9 +1,17 @@
 //! Many workers of a pool fail at once, which is no worker's own fault.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::rig::prelude::*;
+use reeve_core::event::{Event, Timer, WorkerTimer};
+use reeve_core::fleet::Fleet;
 use reeve_core::health::RestartRule;
-use reeve_core::id::{InstanceId, PointerName, WorkerId};
+use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
 use reeve_core::notice::Step;
+use reeve_core::operator::Command;
+use reeve_core::point::debounce::Choice;
+use reeve_core::request::Request;
 use reeve_core::spec::{FleetSpec, Wish};
 use reeve_sim::world::SoftwareFault;
 
@@ -27,8 +35,13 @@ fn pool_of(count: usize) -> FleetSpec {
 
 /// The pool, with all its workers well.
 fn well(workers: usize) -> (Rig, Vec<InstanceId>) {
+    well_with(workers, Native::sensible())
+}
+
+/// The same, with these policies.
+fn well_with(workers: usize, policies: Arc<Native>) -> (Rig, Vec<InstanceId>) {
     let world = World::new(1, BEGINS);
-    let mut rig = Rig::with_fleet(pool_of(workers), world, Native::sensible());
+    let mut rig = Rig::with_fleet(pool_of(workers), world, policies);
     rig.run(Millis::from_secs(900));
     let up = rig.up();
     assert_eq!(up.len(), workers);
@@ -50,7 +63,8 @@ fn a_network_that_fails_for_all_restarts_no_worker_and_is_told_once() {
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 5);
     let told = rig.told(Step::StormHeld);
     assert_eq!(told.len(), 1);
-    let text = "5 of the pool's 5 watched workers fail at once";
+    let text =
+        "5 of the pool's 5 watched workers fail, and more than 40 % began to fail within 300s";
     assert!(told[0].text.starts_with(text), "{}", told[0].text);
     let status = rig.core(0).status(&"worker-0".into(), rig.now()).unwrap();
     let held_off = status.health.unwrap().restart_held_off.unwrap();
@@ -73,6 +87,51 @@ fn restarts_go_on_by_themselves_when_fewer_fail() {
     set(&mut rig, &up, Some(SoftwareFault::Silent));
     rig.run(HALF_HOUR);
     assert_eq!(count(&rig, Step::StormHeld), 2, "it is another storm");
+}
+
+#[test]
+fn workers_that_fail_since_another_day_hold_no_restart() {
+    let (mut rig, up) = well_with(5, Native::debouncing(Choice::Drop));
+    for id in &up[..3] {
+        set(
+            &mut rig,
+            std::slice::from_ref(id),
+            Some(SoftwareFault::Hangs),
+        );
+        rig.run(HALF_HOUR);
+    }
+    let dropped = rig.told(Step::RestartDropped).into_iter();
+    let workers: BTreeSet<_> = dropped.map(|notice| &notice.worker).collect();
+    assert_eq!(workers.len(), 3, "each asks for its restart");
+    assert_eq!(count(&rig, Step::StormHeld), 0);
+}
+
+#[test]
+fn a_forgotten_worker_is_part_of_no_storm() {
+    let (mut rig, up) = well(5);
+    set(&mut rig, &up[..3], Some(SoftwareFault::Silent));
+    rig.run(Millis::from_secs(120));
+    assert_eq!((asked(&rig).len(), count(&rig, Step::StormHeld)), (0, 1));
+    let failing: Vec<_> = ids_held_off(rig.core(0), rig.now());
+    let [first, second, _] = failing.as_slice() else {
+        panic!("{failing:?}");
+    };
+    let forget = Request::Command(Command::Forget);
+    rig.submit(0, first, RequestId::default().next(), forget);
+    while rig.core(0).worker(first).unwrap().adopted.is_some() {
+        rig.step();
+    }
+    let mut fleet = rig.core(0).clone();
+    let due = Timer::Worker(second.clone(), WorkerTimer::Probe);
+    fleet.step(rig.now(), Event::from(due));
+    assert!(!ids_held_off(&fleet, rig.now()).contains(second));
+}
+
+/// The workers of which a storm holds the restart.
+fn ids_held_off(fleet: &Fleet, now: Instant) -> Vec<WorkerId> {
+    let is_held = |id: &WorkerId| fleet.status(id, now)?.health?.restart_held_off;
+    let ids = fleet.workers().map(|worker| worker.id.clone());
+    ids.filter(|id| is_held(id).is_some()).collect()
 }
 
 #[test]
