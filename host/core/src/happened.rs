@@ -99,8 +99,6 @@ pub(crate) enum Happened {
     RestartBegun,
     /// A flow wants a pass to read the worker from the cloud, if none is under way.
     PassWanted,
-    /// A caller does not reach the adopted instance, and the host looks at it.
-    AddressDoubted,
     /// A pass ended with an address, and callers got it.
     CallersServed,
 }

@@ -142,7 +142,6 @@ impl Unreachable {
         };
         let response = look.response(turn.now);
         self.look = Some(look);
-        turn.tell(Happened::AddressDoubted);
         turn.query(facts, facts.query_of(id.clone()));
         response
     }

@@ -1,7 +1,9 @@
 //! Callers that do not reach the instance they were given.
 
+use crate::health::{http, signal, until_read, well};
 use crate::rig::prelude::*;
 use reeve_core::cloud::MutationKind;
+use reeve_core::health::RestartRule;
 use reeve_core::id::InstanceId;
 use reeve_core::notice::Step;
 use reeve_core::request::Request;
@@ -36,6 +38,23 @@ fn a_healthy_instance_is_back_in_service_when_it_was_read() {
     assert_eq!(report(&mut rig, &id), LookOutcome::Runs);
     assert!(has_route(&rig));
     assert_eq!(rig.expect_served(), id);
+}
+
+#[test]
+fn a_report_leaves_the_round_of_probes_as_it_is() {
+    let (mut rig, id) = well(http(RestartRule::Any));
+    let due = |rig: &Rig| {
+        let waits = rig.status().waits.into_iter();
+        let mut probes = waits.filter(|wait| wait.what.contains("health"));
+        probes.next().unwrap().until
+    };
+    until_read(&mut rig, "http", 1);
+    rig.expect_served();
+    let (read_at, due_at) = (signal(&rig, "http").at, due(&rig));
+    assert_eq!(report(&mut rig, &id), LookOutcome::Looking);
+    rig.run(SECOND);
+    assert!(has_route(&rig), "the look has ended");
+    assert_eq!((signal(&rig, "http").at, due(&rig)), (read_at, due_at));
 }
 
 #[test]

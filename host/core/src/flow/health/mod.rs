@@ -71,8 +71,6 @@ enum Heard {
     Probed(InstanceId, Instant, Probed),
     /// The status checks of this instance were asked for at this instant.
     StatusChecks(InstanceId, Instant, Result<Option<StatusChecks>, String>),
-    /// A caller does not reach the instance.
-    Doubted,
     /// A restart has begun.
     RestartBegun,
     /// The facts have changed in a way that a conclusion may wait for.
@@ -98,7 +96,6 @@ impl Flow for Health {
                 asked_at,
                 checks,
             } => Heard::StatusChecks(instance.clone(), *asked_at, checks.clone()),
-            Happened::AddressDoubted => Heard::Doubted,
             Happened::RestartBegun => Heard::RestartBegun,
             Happened::Scanned { error: None, .. } | Happened::RecordRead { .. }
                 if facts.pool.health.is_some() =>
@@ -126,10 +123,6 @@ impl Flow for Health {
                 None
             }
             Heard::ProbeDue => self.begin_round(facts, turn),
-            Heard::Doubted => {
-                self.probe_now(facts, turn);
-                None
-            }
             Heard::Probed(instance, asked_at, result) => {
                 self.on_probed(facts, turn, &instance, asked_at, &result)
             }
@@ -201,22 +194,6 @@ impl Health {
         }
         self.probe(facts, turn, spec);
         self.conclude(facts, turn)
-    }
-
-    /// Sends a probe before it is due, unless one is under way. What the caller says is no signal: its
-    /// own network may be at fault.
-    fn probe_now(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let Some(spec) = &facts.pool.health else {
-            return;
-        };
-        self.watch_present_life(facts, turn.now);
-        let is_under_way = self
-            .watch
-            .as_ref()
-            .is_none_or(|watch| watch.probe_asked_at.is_some());
-        if facts.is_health_asked() && !is_under_way {
-            self.probe(facts, turn, spec);
-        }
     }
 
     fn probe(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, spec: &HealthSpec) {
