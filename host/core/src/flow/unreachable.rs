@@ -188,8 +188,8 @@ impl Look {
                 format!("{id} is read by its id before it is handed out again; resolve again"),
                 SOON,
             ),
-            Some(Ok(InstanceState::Running)) => (
-                LookOutcome::Runs,
+            Some(Ok(state @ InstanceState::Running)) => (
+                outcome(*state),
                 format!(
                     "{id} was looked at {ago} ago and runs; it stays in service, and is looked at again in {next} at \
                      the earliest"
@@ -197,7 +197,7 @@ impl Look {
                 next,
             ),
             Some(Ok(state)) => (
-                LookOutcome::Down,
+                outcome(*state),
                 format!(
                     "{id} was looked at {ago} ago and is {}; resolve again",
                     state.as_str()
@@ -215,6 +215,19 @@ impl Look {
             detail,
             retry_after,
         }
+    }
+}
+
+/// What a reading by id says. A boot is no end, and EC2 may not show a fresh instance for a while.
+fn outcome(state: InstanceState) -> LookOutcome {
+    use InstanceState::{
+        NotVisible, Pending, Running, ShuttingDown, Stopped, Stopping, Terminated, Unknown,
+    };
+    match state {
+        Running => LookOutcome::Runs,
+        Pending => LookOutcome::Looking,
+        Unknown | NotVisible => LookOutcome::NotRead,
+        Stopping | Stopped | ShuttingDown | Terminated => LookOutcome::Down,
     }
 }
 

@@ -39,13 +39,13 @@ pub struct Looked {
 pub enum LookOutcome {
     /// The instance is not the worker's. Nothing was changed.
     Stale,
-    /// The address is withdrawn, and the instance is being read by its id.
+    /// The address is withdrawn, and the instance is being read by its id, or boots.
     Looking,
     /// The instance was read a moment ago after such a report, and runs.
     Runs,
-    /// The same, and it does not run.
+    /// The same, and the provider says that it stops, is stopped or has ended.
     Down,
-    /// The same, and it could not be read.
+    /// The same, and it could not be read, or the provider does not show it.
     NotRead,
 }
 

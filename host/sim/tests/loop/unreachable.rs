@@ -8,7 +8,7 @@ use reeve_core::id::InstanceId;
 use reeve_core::notice::Step;
 use reeve_core::request::Request;
 use reeve_core::response::{LookOutcome, NotYetCode};
-use reeve_sim::world::{Asked, Trouble};
+use reeve_sim::world::{Asked, Boot, Trouble};
 
 /// A worker whose instance was handed out.
 fn in_service() -> (Rig, InstanceId) {
@@ -66,6 +66,21 @@ fn an_instance_that_went_down_is_not_handed_out_again() {
     assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Launching);
     assert_eq!(rig.count(MutationKind::Launch), 1);
     assert_eq!(report(&mut rig, &id), LookOutcome::Stale, "replaced");
+}
+
+#[test]
+fn an_instance_that_boots_is_not_called_down() {
+    let mut rig = Rig::alone();
+    rig.world.set_next_boot(Boot {
+        pending: MINUTE,
+        address_after: SECOND,
+    });
+    rig.ask();
+    rig.run(SECOND);
+    let id = rig.up().remove(0);
+    assert_eq!(report(&mut rig, &id), LookOutcome::Looking);
+    rig.run(SECOND);
+    assert_eq!(report(&mut rig, &id), LookOutcome::Looking, "it boots");
 }
 
 #[test]
