@@ -38,6 +38,7 @@ fn fail(facts: &mut Facts, turn: &mut Turn<'_>, kind: FailureKind, text: String)
         text,
         at: turn.now,
         count,
+        unknown: Default::default(),
     });
 }
 

@@ -86,7 +86,11 @@ pub(crate) fn replay(facts: &mut Facts, turn: &mut Turn<'_>, permit: Permit) {
         since,
         is_ours: true,
     });
-    facts.change().intent = Some(intent(&permit, since));
+    let left = facts.change().intent.take();
+    facts.change().intent = Some(Intent {
+        unknown: left.map(|left| left.unknown).unwrap_or_default(),
+        ..intent(&permit, since)
+    });
     commit(facts, turn, permit);
 }
 

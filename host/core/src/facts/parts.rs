@@ -6,7 +6,7 @@ use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId};
 use crate::model::point::Reason;
 use crate::model::point::resolve::FailureKind;
-use crate::model::store::LastError;
+use crate::model::store::{LastError, Unknown};
 use crate::model::time::Instant;
 
 /// A mutation of an instance whose outcome is not known yet.
@@ -75,6 +75,8 @@ pub struct Failure {
     pub at: Instant,
     /// How many launches and starts failed in a row.
     pub count: u32,
+    /// What this version does not know of the record's failure.
+    pub unknown: Unknown,
 }
 
 impl Failure {
@@ -85,7 +87,7 @@ impl Failure {
             text: self.text.clone(),
             at: self.at,
             count: self.count,
-            unknown: Default::default(),
+            unknown: self.unknown.clone(),
         }
     }
 
@@ -96,6 +98,7 @@ impl Failure {
             text: error.text.clone(),
             at: error.at,
             count: error.count,
+            unknown: error.unknown.clone(),
         }
     }
 }

@@ -268,3 +268,6 @@ impl InFlight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

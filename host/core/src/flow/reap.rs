@@ -188,8 +188,8 @@ impl Flow for Reap {
             }
             (Some(Wanted::Drained(draining)), Ok(permit)) => {
                 act::take_draining(facts);
-                let (id, reason) = (&draining.instance, &draining.reason);
-                self.announce_later(facts, turn, id, permit, reason);
+                let (id, reason) = (&draining.instance, draining.reason.of_policy());
+                self.announce_later(facts, turn, id, permit, &reason);
             }
             (Some(Wanted::Drained(_)), Err(veto)) => self.revive(facts, turn, &veto.text),
             (Some(Wanted::Verdict { id, .. }), Err(veto)) => self.hold_off(turn, &id, veto),
@@ -270,7 +270,7 @@ impl Reap {
         let pause = Millis::from(verdict.look_again_ms).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
         memory.look_again = Some(turn.now + pause);
         memory.memo.clone_from(&verdict.memo);
-        let proposal = proposal(id, verdict.choice, &verdict.reason)?;
+        let proposal = proposal(id, verdict.choice, &verdict.reason.code)?;
         if !facts.is_adopted(id) {
             self.proposed = Some(Wanted::Verdict {
                 id: id.clone(),
@@ -344,7 +344,7 @@ impl Reap {
             since: turn.now,
             decision,
             choice: verdict.choice,
-            reason: verdict.reason,
+            reason: verdict.reason.into(),
             unknown: Default::default(),
         };
         act::drain(facts, turn, draining);
@@ -389,7 +389,7 @@ impl Reap {
         }
         self.drained_at = None;
         let id = &draining.instance;
-        let proposal = proposal(id, draining.choice, &draining.reason);
+        let proposal = proposal(id, draining.choice, &draining.reason.code);
         let Some(proposal) = proposal.filter(|_| facts.is_adopted(id)) else {
             self.revive(facts, turn, "another instance is adopted");
             return None;
@@ -430,10 +430,10 @@ impl Reap {
     }
 }
 
-fn proposal(id: &InstanceId, choice: Choice, reason: &Reason) -> Option<Proposal> {
+fn proposal(id: &InstanceId, choice: Choice, reason_code: &str) -> Option<Proposal> {
     let reaping = Reaping {
         id: id.clone(),
-        reason_code: reason.code.clone(),
+        reason_code: reason_code.to_owned(),
     };
     match choice {
         Choice::Keep => None,

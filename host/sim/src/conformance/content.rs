@@ -8,14 +8,13 @@ use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
-use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
 use reeve_core::ports::Store;
 use reeve_core::restart::{Initiator, Reboot, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::RestartBy;
 use reeve_core::store::{
-    Adopted, Credential, Draining, FailedStarts, Former, How, Intent, LastError, MustUnderstand,
-    Offered, Paused, Phase, Refresh, Replaced, Unknown, WorkerRecord,
+    Adopted, Credential, DrainReason, Draining, FailedStarts, Former, How, Intent, LastError,
+    MustUnderstand, Offered, Paused, Phase, Refresh, Replaced, Unknown, WorkerRecord,
 };
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::SecretHash;
@@ -271,7 +270,11 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             since: Instant::from_ms(u64::MAX - 14),
             decision: DecisionId::new(u64::MAX - 15),
             choice: Choice::Stop,
-            reason: Reason::new("idle", "no caller \u{fc}ses it"),
+            reason: DrainReason {
+                code: "idle".to_owned(),
+                text: "no caller \u{fc}ses it".to_owned(),
+                unknown: unknown(),
+            },
             unknown: unknown(),
         }),
         unknown: unknown(),

@@ -154,7 +154,7 @@ fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
             since,
             decision: DecisionId::new(7),
             choice: Choice::Stop,
-            reason: Reason::new("idle", "no caller has used it"),
+            reason: Reason::new("idle", "no caller has used it").into(),
             unknown: Default::default(),
         });
     });

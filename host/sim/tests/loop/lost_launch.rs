@@ -1,8 +1,11 @@
 //! A launch whose reply is lost and whose replay is refused: the instance is found by its tag, and
 //! no other is launched.
 
+use std::collections::BTreeMap;
+
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::store::Unknown;
 use reeve_sim::world::{Fault, Trouble};
 
 fn fault(carried_out: bool, error: CloudErrorKind, code: &'static str) -> Fault {
@@ -34,6 +37,29 @@ fn refused_replays() -> Rig {
         rig.world.add_fault(mismatch());
     }
     rig
+}
+
+#[test]
+fn a_replay_keeps_what_a_newer_host_wrote_into_the_intent() {
+    let mut rig = Rig::alone();
+    for _ in 0..20 {
+        rig.world.add_fault(reply_lost());
+    }
+    rig.ask();
+    while rig.record().record.intent.is_none() {
+        rig.step();
+    }
+    rig.crash(0);
+    let fields = [("newer".to_owned(), serde_json::json!(7))];
+    let unknown = Unknown::from(BTreeMap::from(fields));
+    rig.rewrite(|record| record.intent.as_mut().unwrap().unknown = unknown.clone());
+    let before = rig.record().record.epoch;
+    rig.begin(0);
+    rig.ask();
+    rig.run(Millis::from_secs(5));
+    let record = rig.record().record;
+    assert!(record.epoch > before, "it was sent again");
+    assert_eq!(record.intent.unwrap().unknown, unknown);
 }
 
 fn hide_all(rig: &mut Rig) {

@@ -253,10 +253,41 @@ pub struct Draining {
     /// How the instance will be ended.
     pub choice: Choice,
     /// The reason that the policy gave.
-    pub reason: Reason,
+    pub reason: DrainReason,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+/// The reason of the `reap` decision behind a drain. A policy's [`Reason`] has no further fields;
+/// the one in a record may be of a newer host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DrainReason {
+    /// The policy's code.
+    pub code: String,
+    /// The policy's sentence for people.
+    pub text: String,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl From<Reason> for DrainReason {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.code,
+            text: reason.text,
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+impl DrainReason {
+    /// The reason as the policy gave it.
+    pub fn of_policy(&self) -> Reason {
+        Reason::new(self.code.clone(), self.text.clone())
+    }
 }
 
 /// The credential of a box: hashes of its tokens. At any time one token is in force. Its successor

@@ -155,5 +155,5 @@ fn draining(line: &mut Line, draining: &Draining) {
     line.number("since", draining.since.as_ms());
     line.decision("decision", draining.decision);
     line.text("choice", &draining.choice.to_string());
-    super::reason(line, &draining.reason);
+    super::reason(line, &draining.reason.of_policy());
 }
