@@ -10,6 +10,7 @@ use reeve_core::id::HostId;
 use reeve_core::numbers::{BLOCK, Block};
 use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
+use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -155,12 +156,8 @@ impl Host {
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
         // A store that does not respond does not prevent the start. Until it responds, the host
         // changes nothing and retries the read of each worker's record.
-        readiness.store_answered(records.as_ref().err());
-        if let Err(error) = &records {
-            tracing::error!(
-                "the host changes nothing in the cloud until the store responds: {error}"
-            );
-        }
+        readiness.records_read(&records);
+        tell_of_unread(&records);
         recovered.records = records.ok();
         if recovered.records.is_some() {
             // A store that has just answered is asked once more. Without an answer, the ids count on
@@ -330,6 +327,24 @@ impl RunningHost {
             }
             Ok(Err(error)) => Err(HostError::Journal(error)),
             Err(error) => Err(HostError::LoopFailed(error)),
+        }
+    }
+}
+
+/// Logs the records that could not be read.
+fn tell_of_unread(records: &Result<Records, StoreError>) {
+    match records {
+        Err(error) => {
+            tracing::error!(
+                "the host changes nothing in the cloud until the store responds: {error}"
+            );
+        }
+        Ok(records) => {
+            for (worker, record) in records {
+                if let Err(error) = record {
+                    tracing::warn!(%worker, "the host changes nothing for this worker: {error}");
+                }
+            }
         }
     }
 }

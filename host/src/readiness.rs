@@ -2,13 +2,14 @@
 
 mod scans;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::cloud::{CloudError, Reading};
-use reeve_core::id::PoolName;
+use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::StoreError;
+use reeve_core::store::{Records, StoreError, StoreErrorKind};
 use reeve_policy::{PolicyStatus, Registry};
 use serde::Serialize;
 
@@ -23,7 +24,10 @@ struct Inner {
     journal: Health,
     registry: Arc<Registry>,
     scans: Mutex<Scans>,
+    /// Why the store does not respond; `None` if it does.
     store_trouble: Mutex<Option<String>>,
+    /// Why the records of these workers cannot be read, although the store responds.
+    unreadable: Mutex<BTreeMap<WorkerId, String>>,
     draining: AtomicBool,
 }
 
@@ -46,6 +50,7 @@ impl Readiness {
             registry,
             scans: Mutex::new(Scans::awaited(spec)),
             store_trouble: Mutex::default(),
+            unreadable: Mutex::default(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -55,10 +60,32 @@ impl Readiness {
         lock(&self.0.scans).ended(pool, result);
     }
 
+    /// Records the result of the first reading of all records.
+    pub(crate) fn records_read(&self, result: &Result<Records, StoreError>) {
+        self.store_answered(result.as_ref().err());
+        for (worker, record) in result.iter().flatten() {
+            self.record_read(worker, record.as_ref().err());
+        }
+    }
+
+    /// Records whether a worker's record could be read. The fault of one record does not make the
+    /// host unready (V7).
+    pub(crate) fn record_read(&self, worker: &WorkerId, error: Option<&StoreError>) {
+        self.store_answered(error);
+        let mut unreadable = lock(&self.0.unreadable);
+        match error {
+            None => _ = unreadable.remove(worker),
+            Some(error) if error.kind == StoreErrorKind::Unreadable => {
+                unreadable.insert(worker.clone(), error.to_string());
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Records whether the store of the workers' records responded.
     pub(crate) fn store_answered(&self, error: Option<&StoreError>) {
-        let mut trouble = lock(&self.0.store_trouble);
-        *trouble = error.map(ToString::to_string);
+        let away = error.filter(|error| error.kind != StoreErrorKind::Unreadable);
+        *lock(&self.0.store_trouble) = away.map(ToString::to_string);
     }
 
     /// Records that the host shuts down.
@@ -89,6 +116,9 @@ impl Readiness {
                 warnings.extend(of_file);
             }
         }
+        warnings.extend(lock(&self.0.unreadable).iter().map(|(worker, error)| {
+            format!("worker {worker}: the host changes nothing for it, callers get 503: {error}")
+        }));
         let scans = lock(&self.0.scans);
         reasons.extend(scans.reasons());
         warnings.extend(scans.warnings());

@@ -1,7 +1,6 @@
 //! The cloud and the store of a dry run. They read the real ones, and keep each write in memory, in
 //! a [`Shadow`].
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
@@ -9,7 +8,7 @@ use reeve_core::guard::Permit;
 use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Cloud, CloudFuture, Store, StoreFuture};
 use reeve_core::shadow::Shadow;
-use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
+use reeve_core::store::{Committed, Records, Refresh, Refreshed, Stored, Write};
 
 use crate::clock::Clock;
 
@@ -110,7 +109,7 @@ impl Store for ShadowStore {
     }
 
     /// Only a start reads all records, and the shadow is empty then.
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+    fn read_all(&self) -> StoreFuture<'_, Records> {
         self.real.read_all()
     }
 

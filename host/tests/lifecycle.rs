@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use std::time::Duration;
 use common::{POINTER, Stage, end, eventually, get, http};
 use reeve::{Host, StartError};
 use reeve_core::cloud::MutationKind;
+use reeve_core::id::Version;
 use reeve_core::instance::InstanceState;
-use reeve_core::store::{StoreError, StoreErrorKind};
+use reeve_core::store::{StoreError, StoreErrorKind, WorkerRecord, Write};
 use reeve_core::time::Millis;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,6 +208,46 @@ async fn while_the_store_is_away_the_host_starts_serves_nothing_new_and_says_why
     let worker = get(&host, "/v1/workers/chat").await.json();
     assert_eq!(worker["record"]["phase"], "running", "{worker}");
     assert_eq!(get(&host, "/readyz").await.status, 200);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_a_warning_and_its_own_workers_503() {
+    let stage = Stage::new();
+    stage.world.add_running("i-a", "chat");
+    let names = [("must-understand".to_owned(), serde_json::json!(["leash"]))];
+    let record = WorkerRecord {
+        unknown: BTreeMap::from(names).into(),
+        ..WorkerRecord::default()
+    };
+    let write = Write {
+        worker: "chat".into(),
+        expected: Version::default(),
+        record,
+        if_idle: None,
+    };
+    stage.store.commit_now(&write).unwrap();
+    let host = stage.start().await;
+    let reply = get(&host, "/v1/workers/chat/resolve").await;
+    assert_eq!(
+        (reply.status, &reply.json()["code"]),
+        (503, &"store_unreachable".into())
+    );
+    assert!(
+        reply.body.contains("`leash` must be understood"),
+        "{}",
+        reply.body
+    );
+    let warning = eventually("readiness", async || {
+        let reply = get(&host, "/readyz").await;
+        (reply.status == 200).then(|| reply.json()["warnings"][0].to_string())
+    })
+    .await;
+    assert!(
+        warning.contains("worker chat: ") && warning.contains("`leash`"),
+        "{warning}"
+    );
+    assert_eq!(stage.world.mutations(), []);
     end(host).await;
 }
 

@@ -16,7 +16,7 @@ use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, PoolName, WorkerId};
 use crate::model::instance::Instance;
 use crate::model::spec::FleetSpec;
-use crate::model::store::Stored;
+use crate::model::store::{Records, Stored};
 use crate::model::time::Instant;
 use crate::numbers::{Block, Numbers};
 use crate::turn::{Pool, Shared, Turn};
@@ -34,8 +34,9 @@ pub struct Recovered {
     pub block: Option<Block>,
     /// The highest epoch.
     pub epoch: Epoch,
-    /// The workers' records in the store; `None` if the store could not be read.
-    pub records: Option<BTreeMap<WorkerId, Stored>>,
+    /// The workers' records in the store; `None` if the store could not be read. A record that could
+    /// not be read is unknown, and one that is missing was never written.
+    pub records: Option<Records>,
 }
 
 /// The identity of a host among the hosts of a store.
@@ -66,9 +67,12 @@ impl Fleet {
             // The configuration refuses a worker without its pool; without a pool the worker would
             // have no region.
             let pool = spec.pools.get(&worker.pool)?.clone();
-            let stored = |records: &BTreeMap<_, _>| records.get(id).cloned().unwrap_or_default();
+            let stored = |records: &Records| match records.get(id) {
+                Some(found) => found.clone().ok(),
+                None => Some(Stored::default()),
+            };
             let remembered = Remembered {
-                stored: recovered.records.as_ref().map(stored),
+                stored: recovered.records.as_ref().and_then(stored),
                 generation: recovered.generations.get(id).copied().unwrap_or_default(),
                 epoch: recovered.epoch,
             };

@@ -2,7 +2,6 @@
 //! a [`Permit`]. Only the guard builds permits, and each is consumed by use, so an unguarded or
 //! repeated mutation does not compile.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,7 +10,7 @@ use crate::model::cloud::{CloudError, Outcome, Query, Reading};
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, PoolName, WorkerId};
 use crate::model::point::Input;
-use crate::model::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
+use crate::model::store::{Committed, Records, Refresh, Refreshed, StoreError, Stored, Write};
 
 /// A cloud that the host reads and, with a permit, changes.
 ///
@@ -51,8 +50,9 @@ pub trait Store: Send + Sync + 'static {
     /// Reads one worker's record; `None` if it was never written.
     fn read(&self, worker: WorkerId) -> StoreFuture<'_, Option<Stored>>;
 
-    /// Reads all records of the fleet, page by page.
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>>;
+    /// Reads all records of the fleet, page by page. A record that cannot be read leaves the others
+    /// readable (V7); its entry says why.
+    fn read_all(&self) -> StoreFuture<'_, Records>;
 
     /// Replaces a record if it still has the version that the write expects.
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed>;

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
+use reeve_core::store::{
+    Committed, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Unknown,
+    WorkerRecord, Write,
+};
 
 /// Records in memory. A clone is another handle to the same records, for a second host.
 ///
@@ -22,6 +25,8 @@ struct Shelf {
     records: BTreeMap<WorkerId, Stored>,
     /// The last decision id that is reserved.
     reserved: u64,
+    /// Why the records of these workers cannot be read.
+    unreadable: BTreeMap<WorkerId, StoreError>,
     /// The error that every call returns while it is set.
     failing: Option<StoreError>,
     /// The error that every successful write returns while it is set.
@@ -53,15 +58,23 @@ impl MemoryStore {
     /// # Errors
     /// The error that [`fail`](Self::fail) set.
     pub fn read_now(&self, worker: &WorkerId) -> Result<Option<Stored>, StoreError> {
-        Ok(self.open()?.records.get(worker).cloned())
+        let shelf = self.open()?;
+        shelf.check(worker)?;
+        Ok(shelf.records.get(worker).cloned())
     }
 
     /// [`Store::read_all`], at once.
     ///
     /// # Errors
     /// As for [`read_now`](Self::read_now).
-    pub fn read_all_now(&self) -> Result<BTreeMap<WorkerId, Stored>, StoreError> {
-        Ok(self.open()?.records.clone())
+    pub fn read_all_now(&self) -> Result<Records, StoreError> {
+        let shelf = self.open()?;
+        let records = shelf.records.iter();
+        let read = records.map(|(worker, stored)| {
+            let found = shelf.check(worker).map(|()| stored.clone());
+            (worker.clone(), found)
+        });
+        Ok(read.collect())
     }
 
     /// [`Store::commit`], at once.
@@ -72,9 +85,14 @@ impl MemoryStore {
         let mut shelf = self.open()?;
         let current = shelf.records.get(&write.worker);
         if let Some(refused) = write.refused_by(current) {
+            shelf.check(&write.worker)?;
             return Ok(refused);
         }
         let version = write.expected.next();
+        shelf.unreadable.remove(&write.worker);
+        if let Some(error) = unreadable(write) {
+            shelf.unreadable.insert(write.worker.clone(), error);
+        }
         let stored = shelf.records.entry(write.worker.clone()).or_default();
         stored.version = version;
         stored.record = write.record.clone();
@@ -130,6 +148,28 @@ impl MemoryStore {
     }
 }
 
+impl Shelf {
+    /// Whether the record of this worker can be read.
+    fn check(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        self.unreadable.get(worker).cloned().map_or(Ok(()), Err)
+    }
+}
+
+/// Why the written record cannot be read again. Only a record with fields of a newer version may not
+/// be: one of them may have to be understood.
+fn unreadable(write: &Write) -> Option<StoreError> {
+    if write.record.unknown == Unknown::default() {
+        return None;
+    }
+    let text = serde_json::to_value(&write.record);
+    let read = text.and_then(serde_json::from_value::<WorkerRecord>);
+    read.err().map(|error| StoreError {
+        doing: format!("read the record of {}", write.worker),
+        kind: StoreErrorKind::Unreadable,
+        message: error.to_string(),
+    })
+}
+
 impl Store for MemoryStore {
     fn is_shared(&self) -> bool {
         self.is_shared
@@ -139,7 +179,7 @@ impl Store for MemoryStore {
         Box::pin(async move { self.read_now(&worker) })
     }
 
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+    fn read_all(&self) -> StoreFuture<'_, Records> {
         Box::pin(async move { self.read_all_now() })
     }
 

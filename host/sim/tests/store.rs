@@ -5,7 +5,6 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use reeve_core::id::{DecisionId, Version, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
 use reeve_core::store::{
-    Activity, Committed, Phase, Refresh, Refreshed, StoreError, StoreErrorKind, Stored,
+    Activity, Committed, Phase, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored,
     WorkerRecord, Write,
 };
 use reeve_core::time::Instant;
@@ -96,6 +95,7 @@ enum Flaw {
     IgnoresWhetherItIsIdle,
     ShowsNoActivityToTheLoser,
     ListsTheFirstPageOnly,
+    OneRecordHidesAll,
     FoldsCase,
 }
 
@@ -174,11 +174,14 @@ impl Store for Flawed {
         self.sound.read(self.worker(worker))
     }
 
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+    fn read_all(&self) -> StoreFuture<'_, Records> {
         Box::pin(async move {
             let mut all = self.sound.read_all_now()?;
             if matches!(self.flaw, Flaw::ListsTheFirstPageOnly) {
                 all = all.into_iter().take(20).collect();
+            }
+            if matches!(self.flaw, Flaw::OneRecordHidesAll) && all.values().any(Result::is_err) {
+                all.clear();
             }
             Ok(all)
         })
@@ -227,6 +230,10 @@ fn the_suite_names_the_behaviour_that_a_flawed_store_lacks() {
         (
             Flaw::ListsTheFirstPageOnly,
             "reading_all_returns_every_record_over_all_pages",
+        ),
+        (
+            Flaw::OneRecordHidesAll,
+            "a_record_that_cannot_be_read_leaves_the_others_readable",
         ),
         (Flaw::FoldsCase, "odd_names_are_workers_of_their_own"),
     ];

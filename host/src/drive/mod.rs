@@ -203,10 +203,10 @@ impl Drive {
                 self.readiness.store_answered(result.as_ref().err());
             }
             WorkerEvent::Committed(result) => {
-                self.readiness.store_answered(result.as_ref().err());
+                self.readiness.record_read(worker, result.as_ref().err());
             }
             WorkerEvent::RecordRead { result, .. } => {
-                self.readiness.store_answered(result.as_ref().err());
+                self.readiness.record_read(worker, result.as_ref().err());
             }
             // The guard checks activity, so it must see all use up to this moment.
             WorkerEvent::Decided { .. } => {

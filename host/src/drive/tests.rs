@@ -9,7 +9,7 @@ use reeve_core::id::{DecisionId, HostId};
 use reeve_core::ports::StoreFuture;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::spec::LEASE;
-use reeve_core::store::{Refresh, Refreshed, StoreError, StoreErrorKind, Stored};
+use reeve_core::store::{Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored};
 use reeve_sim::store::MemoryStore;
 
 use super::*;
@@ -161,7 +161,7 @@ impl Store for Slow {
         self.0.read(worker)
     }
 
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+    fn read_all(&self) -> StoreFuture<'_, Records> {
         self.0.read_all()
     }
 

@@ -16,13 +16,14 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
+use reeve_core::store::{
+    Committed, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write,
+};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -49,6 +50,7 @@ pub struct SqliteStore {
     calls: Option<mpsc::Sender<Box<dyn Pending>>>,
     /// `None` only during the drop.
     thread: Option<JoinHandle<()>>,
+    path: PathBuf,
 }
 
 impl SqliteStore {
@@ -73,6 +75,7 @@ impl SqliteStore {
         Ok(Self {
             calls: Some(calls),
             thread: Some(thread),
+            path: path.to_owned(),
         })
     }
 
@@ -107,8 +110,17 @@ impl Store for SqliteStore {
         self.call(Read(worker))
     }
 
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
-        self.call(ReadAll)
+    fn read_all(&self) -> StoreFuture<'_, Records> {
+        Box::pin(async move {
+            let rows = self.call(ReadAll).await?.into_iter();
+            let records = rows.map(|(worker, row)| {
+                let doing = format!("read the record of {worker}");
+                let record =
+                    row.map_err(|error| Refusal::of_record(&self.path, &error).during(doing));
+                (worker, record)
+            });
+            Ok(records.collect())
+        })
     }
 
     fn commit(&self, write: Write) -> StoreFuture<'_, Committed> {

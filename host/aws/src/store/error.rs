@@ -8,10 +8,10 @@ use reeve_core::cloud::CloudErrorKind;
 use reeve_core::store::{StoreError, StoreErrorKind};
 
 use super::DynamoStore;
-use super::item::Unreadable;
+use super::item;
 use crate::error::sorted;
 
-use StoreErrorKind::{Corrupt, Denied, NotWritable, Throttled, Unavailable};
+use StoreErrorKind::{Denied, NotWritable, Throttled, Unavailable, Unreadable};
 
 /// The code for a missing table, or one that is still being created; it passes once the table
 /// exists.
@@ -83,12 +83,12 @@ impl DynamoStore {
 }
 
 /// The error for an item that exists but cannot be read.
-pub(super) fn corrupt(doing: &str, which: &str, unreadable: &Unreadable) -> StoreError {
+pub(super) fn unreadable(doing: &str, which: &str, why: &item::Unreadable) -> StoreError {
     StoreError {
         doing: doing.to_owned(),
-        kind: Corrupt,
+        kind: Unreadable,
         message: format!(
-            "Item: {which}: {unreadable}; update reeve if a newer one wrote it, else correct the item \
+            "Item: {which}: {why}; update reeve if a newer one wrote it, else correct the item \
              in the table"
         ),
     }

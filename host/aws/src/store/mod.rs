@@ -25,7 +25,6 @@ mod emulator_tests;
 #[cfg(test)]
 mod wire_tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -35,7 +34,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
 use reeve_core::id::{DecisionId, Region, WorkerId};
 use reeve_core::ports::{Store, StoreFuture};
-use reeve_core::store::{Committed, Refresh, Refreshed, Stored, Write};
+use reeve_core::store::{Committed, Records, Refresh, Refreshed, Stored, Write};
 use reeve_core::time::Millis;
 
 use crate::connect::{self, AwsOptions, ConnectError, Timeouts};
@@ -189,7 +188,7 @@ impl Store for DynamoStore {
         Box::pin(async move { self.read_one(&worker).await })
     }
 
-    fn read_all(&self) -> StoreFuture<'_, BTreeMap<WorkerId, Stored>> {
+    fn read_all(&self) -> StoreFuture<'_, Records> {
         Box::pin(self.read_fleet())
     }
 

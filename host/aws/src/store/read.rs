@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use reeve_core::id::WorkerId;
-use reeve_core::store::{StoreError, StoreErrorKind, Stored};
+use reeve_core::store::{Records, StoreError, StoreErrorKind, Stored};
 
 use super::item::{self, Item};
 use super::request::names_in;
@@ -20,8 +20,8 @@ impl DynamoStore {
     }
 
     /// Returns every record of the fleet, or an error. A partial result would look as if workers
-    /// had no record.
-    pub(super) async fn read_fleet(&self) -> Result<BTreeMap<WorkerId, Stored>, StoreError> {
+    /// had no record. A record that cannot be read is an entry of its own.
+    pub(super) async fn read_fleet(&self) -> Result<Records, StoreError> {
         let doing = format!("read the records of fleet {}", self.fleet);
         let mut found = BTreeMap::new();
         let mut start: Option<Item> = None;
@@ -29,7 +29,8 @@ impl DynamoStore {
             let page = self.page(start.clone(), &doing).await?;
             for item in page.items() {
                 let worker = self.worker(item, &doing)?;
-                let stored = self.stored(&worker, item, &doing)?;
+                let doing = format!("read the record of {worker}");
+                let stored = self.stored(&worker, item, &doing);
                 found.insert(worker, stored);
             }
             let next = page.last_evaluated_key.filter(|key| !key.is_empty());
@@ -69,12 +70,8 @@ impl DynamoStore {
     }
 
     fn worker(&self, item: &Item, doing: &str) -> Result<WorkerId, StoreError> {
-        item::worker(item).map_err(|unreadable| {
-            error::corrupt(
-                doing,
-                &format!("an item of fleet {}", self.fleet),
-                &unreadable,
-            )
+        item::worker(item).map_err(|why| {
+            error::unreadable(doing, &format!("an item of fleet {}", self.fleet), &why)
         })
     }
 
@@ -85,9 +82,9 @@ impl DynamoStore {
         item: &Item,
         doing: &str,
     ) -> Result<Stored, StoreError> {
-        item::stored(item).map_err(|unreadable| {
+        item::stored(item).map_err(|why| {
             let which = format!("the item of worker {worker} in fleet {}", self.fleet);
-            error::corrupt(doing, &which, &unreadable)
+            error::unreadable(doing, &which, &why)
         })
     }
 }

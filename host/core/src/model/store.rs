@@ -17,6 +17,7 @@
 mod record;
 mod upgrade;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub use record::{
     Offered, Paused, Phase, Replaced, WorkerRecord,
 };
 pub use upgrade::{MustUnderstand, Unknown};
+
+/// The records of a fleet as one reading found them, each with why it cannot be read, if it cannot.
+pub type Records = BTreeMap<WorkerId, Result<Stored, StoreError>>;
 
 /// A record as read from the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -293,8 +297,11 @@ pub enum StoreErrorKind {
     Denied,
     /// The store is full or read-only.
     NotWritable,
-    /// The stored data cannot be read.
+    /// The store is damaged as a whole.
     Corrupt,
+    /// The record of one worker cannot be read: it is damaged, or it has a field that must be
+    /// understood and is not. The store answers for the other workers.
+    Unreadable,
 }
 
 impl fmt::Display for StoreErrorKind {
@@ -305,6 +312,7 @@ impl fmt::Display for StoreErrorKind {
             Self::Denied => "denied",
             Self::NotWritable => "not writable",
             Self::Corrupt => "corrupt",
+            Self::Unreadable => "unreadable",
         })
     }
 }

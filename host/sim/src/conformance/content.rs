@@ -14,7 +14,8 @@ use reeve_core::restart::{Initiator, Reboot, Restart, RestartRequest, RestartSta
 use reeve_core::spec::RestartBy;
 use reeve_core::store::{
     Adopted, Credential, DrainReason, Draining, FailedStarts, Former, How, Intent, LastError,
-    MustUnderstand, Offered, Paused, Phase, Refresh, Replaced, Unknown, WorkerRecord,
+    MustUnderstand, Offered, Paused, Phase, Refresh, Replaced, StoreErrorKind, Unknown,
+    WorkerRecord,
 };
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::SecretHash;
@@ -33,6 +34,7 @@ pub(super) const CHECKS: &[Check] = list![
     a_large_record_survives,
     odd_names_are_workers_of_their_own,
     reading_all_returns_every_record_over_all_pages,
+    a_record_that_cannot_be_read_leaves_the_others_readable,
 ];
 
 async fn every_field_of_a_record_survives(store: &dyn Store) -> Outcome {
@@ -118,7 +120,10 @@ async fn odd_names_are_workers_of_their_own(store: &dyn Store) -> Outcome {
         let stored = subject.stored().await?;
         expect(&what, stored.record, expected.clone())?;
         expect(&what, stored.activity.processed, count)?;
-        let listed = all.get(&subject.worker).map(|stored| stored.record.clone());
+        let listed = all
+            .get(&subject.worker)
+            .and_then(|stored| stored.as_ref().ok());
+        let listed = listed.map(|stored| stored.record.clone());
         expect(&format!("{what}, among all"), listed, Some(expected))?;
     }
     Ok(())
@@ -141,11 +146,43 @@ async fn reading_all_returns_every_record_over_all_pages(store: &dyn Store) -> O
         let what = format!("{} among all", subject.worker);
         expect(
             &what,
-            all.get(&subject.worker).cloned(),
+            all.get(&subject.worker)
+                .and_then(|found| found.clone().ok()),
             subject.read().await?,
         )?;
     }
     Ok(())
+}
+
+async fn a_record_that_cannot_be_read_leaves_the_others_readable(store: &dyn Store) -> Outcome {
+    let newer = Subject::running(store, "newer").await?;
+    let other = Subject::running(store, "next to the newer").await?;
+    let name = serde_json::json!(["of a newer reeve"]);
+    let fields = BTreeMap::from([("must-understand".to_owned(), name)]);
+    let record = WorkerRecord {
+        unknown: Unknown::from(fields),
+        ..running("a")
+    };
+    newer.written(1, &record).await?;
+    let one = store.read(newer.worker.clone()).await;
+    let mut all = store.read_all().await?;
+    // The record is mended, so that the next run over this store finds it.
+    newer.written(2, &running("a")).await?;
+    let among_all = all.remove(&newer.worker).map(Result::err);
+    for error in [one.err(), among_all.flatten()] {
+        let kind = error.as_ref().map(|error| error.kind);
+        expect("the record", kind, Some(StoreErrorKind::Unreadable))?;
+        let text = error.map_or(String::new(), |error| error.to_string());
+        let is_told = text.contains("of a newer reeve") && text.contains(newer.worker.as_str());
+        expect(
+            &format!("whether {text:?} names the field and the worker"),
+            is_told,
+            true,
+        )?;
+    }
+    let found = all.remove(&other.worker).and_then(Result::ok);
+    expect("the other record, among all", found, other.read().await?)?;
+    newer.stored().await.map(|_| ())
 }
 
 /// A record with a long error. No two lines of the text are alike, so a lost line shows.

@@ -10,7 +10,7 @@ use reeve_core::journal::{Content, Entry};
 use reeve_core::numbers::Block;
 use reeve_core::response::Route;
 use reeve_core::spec::FleetSpec;
-use reeve_core::store::Stored;
+use reeve_core::store::Records;
 use reeve_core::time::{Instant, Millis};
 
 use super::{Clock, Life};
@@ -69,7 +69,7 @@ impl SimHost {
         &mut self,
         now: Instant,
         store_is_shared: bool,
-        records: Option<BTreeMap<WorkerId, Stored>>,
+        records: Option<Records>,
         block: Option<Block>,
     ) {
         self.life.life += 1;

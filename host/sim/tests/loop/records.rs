@@ -1,14 +1,18 @@
 //! Several hosts and several lives over one store: one launch, one adopted instance, whichever host
 //! dies when.
 
+use std::collections::BTreeMap;
+
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
-use reeve_core::id::Epoch;
+use reeve_core::id::{Epoch, WorkerId};
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::response::NotYetCode;
-use reeve_core::spec::LEASE;
+use reeve_core::spec::{LEASE, Wish, WorkerSpec};
+use reeve_core::store::Unknown;
+use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Asked, Boot, Fault, Trouble};
 
 /// The first host has renewed its lease and heard an error; its next write, of a command, finds
@@ -16,6 +20,33 @@ use reeve_sim::world::{Asked, Boot, Fault, Trouble};
 fn renew_unheard(rig: &mut Rig) {
     rig.rewrite(|_| ());
     rig.give(Command::Resume);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_keeps_its_own_worker_only_from_being_served() {
+    let mut spec = incidents::fleet();
+    let one = incidents::worker_spec();
+    let other = WorkerId::from("other");
+    let of_other = WorkerSpec {
+        tag_value: "other".to_owned(),
+        pointer: "/other".into(),
+        wish: Wish::Running,
+        ..one
+    };
+    spec.workers.insert(other.clone(), of_other);
+    let store = MemoryStore::new(false);
+    let mut rig = Rig::over(store, World::new(1, BEGINS), Native::sensible());
+    let fields = [("must-understand".to_owned(), serde_json::json!(["leash"]))];
+    rig.rewrite(|record| record.unknown = Unknown::from(BTreeMap::from(fields)));
+    rig.add_host(spec);
+    let request = rig.ask();
+    rig.run(MINUTE);
+    let not_yet = rig.expect_not_yet_to(request);
+    assert_eq!(not_yet.code, NotYetCode::StoreUnreachable);
+    assert!(not_yet.detail.contains("`leash`"), "{not_yet:?}");
+    let other = rig.core(0).worker(&other).unwrap();
+    assert!(other.adopted.is_some());
+    assert_eq!(rig.launched().len(), 1, "of the other worker");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! One call on its way through the store's thread.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use reeve_core::id::{DecisionId, WorkerId};
@@ -9,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{Refusal, TableError};
-use super::table;
+use super::table::{self, Rows};
 
 /// An operation on the file.
 pub(super) trait Call: Send + 'static {
@@ -106,7 +105,7 @@ impl Call for Read {
 pub(super) struct ReadAll;
 
 impl Call for ReadAll {
-    type Answer = BTreeMap<WorkerId, Stored>;
+    type Answer = Rows;
     const CHANGES: bool = false;
 
     fn doing(&self) -> String {

@@ -108,8 +108,8 @@ impl StoreOpenError {
 pub(super) enum TableError {
     /// SQLite refused the operation.
     Sqlite(rusqlite::Error),
-    /// The rows of these workers do not contain a record.
-    Unreadable(Vec<(WorkerId, String)>),
+    /// The row of this worker does not contain a record.
+    Unreadable(WorkerId, String),
     /// A record has no JSON form.
     Unwritable(serde_json::Error),
 }
@@ -141,20 +141,14 @@ impl Refusal {
     pub(super) fn of_record(path: &Path, error: &TableError) -> Self {
         match error {
             TableError::Sqlite(error) => Self::of(path, error),
-            TableError::Unreadable(rows) => {
-                let rows: Vec<String> = rows
-                    .iter()
-                    .map(|(worker, found)| format!("the record of {worker} is unreadable: {found}"))
-                    .collect();
-                Self {
-                    kind: StoreErrorKind::Corrupt,
-                    message: format!(
-                        "{} ({}); stop the host and set the row right, or {MOVE_AWAY}",
-                        rows.join("; "),
-                        path.display()
-                    ),
-                }
-            }
+            TableError::Unreadable(worker, found) => Self {
+                kind: StoreErrorKind::Unreadable,
+                message: format!(
+                    "the record of {worker} is unreadable: {found} ({}); update reeve if a newer one wrote it, else \
+                     stop the host and correct the row",
+                    path.display()
+                ),
+            },
             TableError::Unwritable(error) => Self {
                 kind: StoreErrorKind::NotWritable,
                 message: format!("the record has no JSON form: {error}"),

@@ -64,6 +64,9 @@ const REFRESH: &str = "
         heartbeat_at = ?6, busy_until = ?7, handed_out_at = ?8
     WHERE worker = ?1";
 
+/// The rows of all workers, each with why it cannot be read, if it cannot.
+pub(super) type Rows = BTreeMap<WorkerId, Result<Stored, TableError>>;
+
 /// A row before its JSON is parsed.
 struct Found {
     activity: Activity,
@@ -82,38 +85,30 @@ pub(super) fn read(
     }
 }
 
-/// Reads all rows. Without its row, a worker would look as if it had no record, so one unreadable
-/// row is an error. The error names all such rows.
-pub(super) fn read_all(connection: &Connection) -> Result<BTreeMap<WorkerId, Stored>, TableError> {
+/// Reads all rows. An unreadable row is an entry of its own: without one, its worker would look as
+/// if it had no record.
+pub(super) fn read_all(connection: &Connection) -> Result<Rows, TableError> {
     let mut statement = connection.prepare(READ_ALL)?;
     let mut rows = statement.query([])?;
     let mut records = BTreeMap::new();
-    let mut unreadable = Vec::new();
     while let Some(row) = rows.next()? {
         let worker = match row.get::<_, String>(10) {
             Ok(name) => WorkerId::from(name),
             Err(error) => {
                 let nameless = WorkerId::from("a worker without a name");
-                unreadable.push((nameless, error.to_string()));
+                records.insert(nameless.clone(), Err(sort(&nameless, error)));
                 continue;
             }
         };
         let stored = Found::read(row)
             .map_err(|error| sort(&worker, error))
             .and_then(|found| found.stored(&worker));
-        match stored {
-            Ok(stored) => {
-                records.insert(worker, stored);
-            }
-            Err(TableError::Unreadable(rows)) => unreadable.extend(rows),
-            Err(error) => return Err(error),
+        if let Err(TableError::Sqlite(error)) = stored {
+            return Err(error.into());
         }
+        records.insert(worker, stored);
     }
-    if unreadable.is_empty() {
-        Ok(records)
-    } else {
-        Err(TableError::Unreadable(unreadable))
-    }
+    Ok(records)
 }
 
 /// Compares the version, then writes the record. The caller's transaction makes both one step.
@@ -218,7 +213,7 @@ impl Found {
     }
 
     fn stored(self, worker: &WorkerId) -> Result<Stored, TableError> {
-        let unreadable = |found: String| TableError::Unreadable(vec![(worker.clone(), found)]);
+        let unreadable = |found: String| TableError::Unreadable(worker.clone(), found);
         let record: WorkerRecord = serde_json::from_str(&self.record)
             .map_err(|error| unreadable(format!("its JSON: {error}")))?;
         if self.phase != record.phase.as_str() {
@@ -270,7 +265,7 @@ fn sort(worker: &WorkerId, error: rusqlite::Error) -> TableError {
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::Utf8Error(..) => {
-            TableError::Unreadable(vec![(worker.clone(), error.to_string())])
+            TableError::Unreadable(worker.clone(), error.to_string())
         }
         other => TableError::Sqlite(other),
     }

@@ -120,7 +120,10 @@ async fn a_reopened_store_has_the_written_records() {
         .await
         .unwrap();
     let before = store.read_all().await.unwrap();
-    assert_eq!(before[&WorkerId::from("chat")].version, Version::new(2));
+    assert_eq!(
+        before[&WorkerId::from("chat")].as_ref().unwrap().version,
+        Version::new(2)
+    );
     drop(store);
     assert!(
         !dir.path().join("store.sqlite-wal").exists(),

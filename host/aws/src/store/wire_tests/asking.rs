@@ -69,6 +69,25 @@ async fn a_fleet_is_queried_page_by_page_and_strongly_consistent() {
 }
 
 #[tokio::test]
+async fn an_item_that_cannot_be_read_leaves_the_others_readable() {
+    let newer = item(2, "host-b", "absent").replace("chat", "draw");
+    let newer = newer.replace(
+        r#"{\"epoch\""#,
+        r#"{\"must-understand\":[\"leash\"],\"epoch\""#,
+    );
+    let items = [newer, item(5, "host-a", "running")];
+    let (_server, store) = scripted(vec![page(&items, "")]).await;
+    let all = store.read_all().await.unwrap();
+    let chat = all[&WorkerId::from("chat")].as_ref().unwrap();
+    assert_eq!(chat.version.get(), 5);
+    let error = all[&WorkerId::from("draw")].as_ref().unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Unreadable);
+    for said in ["read the record of draw", "`leash`", "update reeve"] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn pages_without_an_end_are_an_error_and_not_a_part() {
     let key = r#","LastEvaluatedKey":{"fleet":{"S":"prod"},"worker":{"S":"chat"}}"#;
     let script = vec![page(&[], key), page(&[], key)];

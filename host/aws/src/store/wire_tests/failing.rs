@@ -153,10 +153,10 @@ async fn a_call_has_room_for_a_second_attempt_and_ends_within_seconds() {
 }
 
 #[tokio::test]
-async fn an_item_that_cannot_be_read_is_corrupt_also_where_it_refuses() {
+async fn an_item_is_unreadable_also_where_it_refuses() {
     let (_server, store) = scripted(vec![refused_by(r#"{"version":{"S":"4"}}"#)]).await;
     let error = store.commit(write()).await.unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Corrupt);
+    assert_eq!(error.kind, StoreErrorKind::Unreadable);
     assert!(
         error.message.contains("worker chat in fleet prod"),
         "{error}"

@@ -56,7 +56,7 @@ impl Desk {
         };
         let stored = records.get(&incidents::worker()).cloned();
         let recovered = Recovered {
-            records: Some(records),
+            records: Some(records.into_iter().map(|(id, it)| (id, Ok(it))).collect()),
             ..Recovered::default()
         };
         Self {
