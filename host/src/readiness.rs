@@ -14,7 +14,7 @@ use reeve_policy::{PolicyStatus, Registry};
 use serde::Serialize;
 
 use crate::journal::Health;
-use scans::Scans;
+use scans::{PoolReading, Scans};
 
 /// The inputs of readiness. Clones share them.
 #[derive(Clone)]
@@ -40,10 +40,12 @@ pub(crate) struct Judgement {
     pub(crate) reasons: Vec<String>,
     /// Problems that do not make the host unready.
     pub(crate) warnings: Vec<String>,
+    /// Each pool that has workers.
+    pub(crate) pools: BTreeMap<PoolName, PoolReading>,
 }
 
 impl Readiness {
-    /// The readiness at start: each pool with workers awaits its first good scan.
+    /// The readiness at start: each pool with workers awaits its first scan.
     pub(crate) fn new(spec: &FleetSpec, journal: Health, registry: Arc<Registry>) -> Self {
         Self(Arc::new(Inner {
             journal,
@@ -126,6 +128,7 @@ impl Readiness {
             ready: reasons.is_empty(),
             reasons,
             warnings,
+            pools: scans.pools(),
         }
     }
 }

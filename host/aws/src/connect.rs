@@ -94,7 +94,7 @@ pub enum ConnectError {
         /// The name's length in bytes.
         length: usize,
     },
-    /// No source has credentials, or a source is configured wrongly.
+    /// The named profile has no credentials, or a source is configured wrongly.
     #[error("looked for AWS credentials in {source_tried} and found none that can be used; {}", source_tried.advice())]
     Credentials {
         /// Where reeve looked for credentials.
@@ -143,7 +143,8 @@ impl fmt::Display for CredentialsSource {
     }
 }
 
-/// The SDK's configuration for these options. It tries the credentials once.
+/// The SDK's configuration for these options. It tries the credentials once. An error is one that
+/// no wait mends.
 pub(crate) async fn load(options: &AwsOptions) -> Result<SdkConfig, ConnectError> {
     let http_client = http_client();
     let mut loader = loader().http_client(http_client.clone());
@@ -197,20 +198,27 @@ fn profile_credentials(name: &str, settings: &ProviderConfig) -> ProfileFileCred
 }
 
 /// Requests credentials once, so that a wrong profile is found at start. A source that fails
-/// temporarily (instance metadata, the token service) does not prevent the start.
+/// temporarily (instance metadata, the token service) does not prevent the start. Nor do the usual
+/// sources if they have none: a machine or container may get its role later, and each call until
+/// then fails as `Credentials`.
 async fn try_credentials(
     provider: &impl ProvideCredentials,
     source_tried: CredentialsSource,
 ) -> Result<(), ConnectError> {
-    match provider.provide_credentials().await {
-        Err(
-            source @ (CredentialsError::CredentialsNotLoaded(_)
-            | CredentialsError::InvalidConfiguration(_)),
-        ) => Err(ConnectError::Credentials {
+    let Err(source) = provider.provide_credentials().await else {
+        return Ok(());
+    };
+    let may_come_later = match source {
+        CredentialsError::InvalidConfiguration(_) => false,
+        CredentialsError::CredentialsNotLoaded(_) => source_tried == CredentialsSource::UsualOrder,
+        _ => true,
+    };
+    match may_come_later {
+        true => Ok(()),
+        false => Err(ConnectError::Credentials {
             source_tried,
             source,
         }),
-        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -232,6 +240,8 @@ fn check_endpoint_url(found: &str) -> Result<(), ConnectError> {
 #[cfg(test)]
 mod tests {
     use std::error::Error;
+
+    use aws_credential_types::provider::future;
 
     use super::*;
 
@@ -283,23 +293,35 @@ mod tests {
         assert!(error.source().is_some());
     }
 
-    #[tokio::test]
-    async fn a_source_that_fails_for_the_moment_does_not_keep_reeve_from_starting() {
-        #[derive(Debug)]
-        struct Busy;
-        impl ProvideCredentials for Busy {
-            fn provide_credentials<'a>(
-                &'a self,
-            ) -> aws_credential_types::provider::future::ProvideCredentials<'a>
-            where
-                Self: 'a,
-            {
-                aws_credential_types::provider::future::ProvideCredentials::ready(Err(
-                    CredentialsError::provider_error("503 from the token service"),
-                ))
-            }
+    /// A source that fails with this error.
+    #[derive(Debug)]
+    struct Fails(fn() -> CredentialsError);
+
+    impl ProvideCredentials for Fails {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err((self.0)()))
         }
-        let tried = try_credentials(&Busy, CredentialsSource::UsualOrder).await;
-        assert!(tried.is_ok());
+    }
+
+    #[tokio::test]
+    async fn credentials_that_may_come_later_do_not_keep_reeve_from_starting() {
+        let busy = || CredentialsError::provider_error("503 from the token service");
+        let none = || CredentialsError::not_loaded("no source has keys");
+        let wrong = || CredentialsError::invalid_configuration("no role_arn");
+        let cases: [(fn() -> CredentialsError, bool, bool); 3] = [
+            (busy, true, true),
+            (none, true, false),
+            (wrong, false, false),
+        ];
+        for (error, usual_starts, profile_starts) in cases {
+            let usual = try_credentials(&Fails(error), CredentialsSource::UsualOrder).await;
+            assert_eq!(usual.is_ok(), usual_starts, "{usual:?}");
+            let profile = CredentialsSource::Profile("ops".to_owned());
+            let profile = try_credentials(&Fails(error), profile).await;
+            assert_eq!(profile.is_ok(), profile_starts, "{profile:?}");
+        }
     }
 }

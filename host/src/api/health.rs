@@ -17,8 +17,8 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether an active policy and a reading of every pool stand behind the host's responses; a 503 with
-/// the reasons if not.
+/// Whether active policies and a reading of the pools stand behind the host's responses; a 503 with
+/// the reasons if not. The body has each pool by itself.
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     let judgement = api.parts.readiness.judge();
     let status = if judgement.ready {

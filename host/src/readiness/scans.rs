@@ -1,4 +1,7 @@
 //! Which pools were read in this life of the host, and what their latest scan said.
+//!
+//! A pool that cannot be read is its own fault once another pool was read: it is shown and does not
+//! make the host unready (V7). If no pool was read, the fault is likely the host's own.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +9,19 @@ use reeve_core::cloud::{CloudError, CloudErrorKind, Reading};
 use reeve_core::compute::Compute;
 use reeve_core::id::{PoolName, Region};
 use reeve_core::spec::FleetSpec;
+use serde::Serialize;
 
 /// The scans of all pools that have workers.
 pub(super) struct Scans(BTreeMap<PoolName, Scanned>);
+
+/// What the host knows of one pool's instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PoolReading {
+    /// Whether a scan has succeeded in this life of the host.
+    read: bool,
+    /// What the pool lacks, and what to do; `None` if nothing.
+    problem: Option<String>,
+}
 
 /// The scans of one pool.
 struct Scanned {
@@ -57,35 +70,63 @@ impl Scans {
             Err(error) => {
                 let is_known = matches!(&scanned.failed, Some(last) if last.code == error.code);
                 if !scanned.is_read && !is_known {
-                    tracing::warn!(%pool, "the host is not ready: {}", scanned.unread(Some(error)));
+                    tracing::warn!(%pool, "the pool is not read: {}", scanned.unread(Some(error)));
                 }
                 scanned.failed = Some(error.clone());
             }
         }
     }
 
-    /// Why the host is not ready: what each pool that was never read lacks.
+    /// Why the host is not ready: pools whose first scan has not ended, or all pools if none was
+    /// read.
     pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
-        let unread = self.0.iter().filter(|(_, scanned)| !scanned.is_read);
-        unread.map(|(pool, scanned)| {
-            let text = scanned.unread(scanned.failed.as_ref());
-            format!("pool {pool}: {text}")
+        self.problems(|scanned, one_is_read| {
+            !scanned.is_read && !(one_is_read && scanned.has_failed())
         })
     }
 
-    /// The failures of pools that were read before.
+    /// The failures of pools that do not make the host unready.
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
-        let read = self.0.iter().filter(|(_, scanned)| scanned.is_read);
-        read.filter_map(|(pool, scanned)| {
-            let error = scanned.failed.as_ref()?;
-            Some(format!(
-                "pool {pool}: the latest scan failed, so the host serves from what it read before: {error}"
-            ))
-        })
+        self.problems(|scanned, one_is_read| scanned.has_failed() && one_is_read)
+    }
+
+    /// Each pool by itself.
+    pub(super) fn pools(&self) -> BTreeMap<PoolName, PoolReading> {
+        let pools = self.0.iter().map(|(pool, scanned)| {
+            let reading = PoolReading {
+                read: scanned.is_read,
+                problem: scanned.problem(),
+            };
+            (pool.clone(), reading)
+        });
+        pools.collect()
+    }
+
+    /// The problems of the pools that are chosen by their scans and by whether any pool was read.
+    fn problems(&self, is_chosen: fn(&Scanned, bool) -> bool) -> impl Iterator<Item = String> {
+        let one_is_read = self.0.values().any(|scanned| scanned.is_read);
+        let chosen = self.0.iter();
+        let chosen = chosen.filter(move |(_, scanned)| is_chosen(scanned, one_is_read));
+        chosen.filter_map(|(pool, scanned)| Some(format!("pool {pool}: {}", scanned.problem()?)))
     }
 }
 
 impl Scanned {
+    fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// What the pool lacks, and what to do; `None` if nothing.
+    fn problem(&self) -> Option<String> {
+        match (&self.failed, self.is_read) {
+            (failed, false) => Some(self.unread(failed.as_ref())),
+            (Some(error), true) => Some(format!(
+                "the latest scan failed, so the host serves from what it read before: {error}"
+            )),
+            (None, true) => None,
+        }
+    }
+
     /// What the pool lacks, what was tried last, and what to do.
     fn unread(&self, failed: Option<&CloudError>) -> String {
         let missing = match &self.compute {
@@ -108,7 +149,8 @@ impl Scanned {
 
     /// What to do about a scan that failed. The host tries again after each of them.
     fn remedy(&self, error: &CloudError) -> String {
-        let credentials = "give the host credentials (environment, profile, or the machine's role)";
+        let credentials = "give the host credentials: a role of the machine or container, which needs no restart of \
+                           the host, or keys in its environment or profile";
         match (error.kind, error.code.as_str()) {
             (CloudErrorKind::Denied, "Credentials") => credentials.to_owned(),
             (CloudErrorKind::Denied, _) => {
@@ -243,6 +285,12 @@ mod tests {
 
     #[test]
     fn each_pool_is_read_by_its_own_scan() {
+        two_pools_and_one_read();
+    }
+
+    /// The pool `gpu` is read, and the first scan of `cpu` is under way.
+    #[track_caller]
+    fn two_pools_and_one_read() -> Scans {
         let mut spec = spec();
         let pool = spec.pools[&gpu()].clone();
         spec.pools.insert(PoolName::from("cpu"), pool);
@@ -254,6 +302,38 @@ mod tests {
         let (reasons, _) = told(&scans);
         assert!(reasons[0].starts_with("pool cpu: "), "{reasons:?}");
         assert_eq!(reasons.len(), 1);
+        scans
+    }
+
+    #[test]
+    fn a_pool_that_cannot_be_read_keeps_no_other_unready() {
+        let mut scans = two_pools_and_one_read();
+        let denied = failed(CloudErrorKind::Denied, "UnauthorizedOperation");
+        scans.ended(&PoolName::from("cpu"), &denied);
+        let (reasons, warnings) = told(&scans);
+        assert!(reasons.is_empty(), "{reasons:?}");
+        assert!(warnings[0].contains("were never read"), "{warnings:?}");
+        let pools = scans.pools();
+        assert!(pools[&gpu()].read && pools[&gpu()].problem.is_none());
+        let cpu = &pools[&PoolName::from("cpu")];
+        let problem = cpu.problem.as_ref().unwrap();
+        assert!(!cpu.read && problem.contains("said UnauthorizedOperation"));
+    }
+
+    #[test]
+    fn a_host_that_reads_no_pool_is_not_ready_and_names_each() {
+        let mut scans = two_pools_and_one_read();
+        let none = failed(CloudErrorKind::Denied, "Credentials");
+        scans
+            .0
+            .values_mut()
+            .for_each(|scanned| scanned.is_read = false);
+        for pool in ["cpu", "gpu"] {
+            scans.ended(&PoolName::from(pool), &none);
+        }
+        let (reasons, warnings) = told(&scans);
+        assert_eq!((reasons.len(), warnings.len()), (2, 0));
+        assert!(reasons[0].contains("give the host credentials"));
     }
 
     #[test]
