@@ -24,8 +24,10 @@ use CloudErrorKind::{
 /// and `RequestLimitExceeded` as a 503, and both prove that the call did nothing.
 #[rustfmt::skip]
 const KINDS: &[(&str, CloudErrorKind)] = &[
-    // Too many calls: for the account, for one parameter, or for the resource.
+    // Too many calls: for the account, for one parameter, or for the resource. Calls that change the
+    // tags of one resource at the same time are refused until one of them has ended.
     ("BandwidthLimitExceeded", Throttled),
+    ("ConcurrentTagAccess", Throttled),
     ("EC2ThrottledException", Throttled),
     ("PriorRequestNotComplete", Throttled),
     ("RequestLimitExceeded", Throttled),
@@ -89,7 +91,6 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
 
     // The instance's state does not allow the call, or the launch token was used for another
     // launch.
-    ("ConcurrentTagAccess", Conflict),
     ("ConflictException", Conflict),
     ("IdempotentInstanceTerminated", Conflict),
     ("IdempotentParameterMismatch", Conflict),
@@ -100,8 +101,8 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("IncorrectState", Conflict),
 
     // The provider refuses until an operator changes the instance or its template: stop or
-    // termination protection (OperationNotPermitted), a type that its zone does not have
-    // (Unsupported), a stop of a one-time Spot instance or of an instance-store root
+    // termination protection (OperationNotPermitted), a configuration that EC2 does not offer
+    // (Unsupported, but see ZONE), a stop of a one-time Spot instance or of an instance-store root
     // (UnsupportedOperation). EC2 user guide, "Troubleshoot instance launch issues"; public reports
     // cloud-custodian#8003, ec2-fleet-plugin#327, mantle#315.
     ("OperationNotPermitted", Permanent),
@@ -126,6 +127,12 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
     ("ServiceUnavailable", Transient),
     ("Unavailable", Transient),
 ];
+
+/// A part of EC2's message when a zone does not have the instance type: "Your requested instance type
+/// (…) is not supported in your requested Availability Zone (…)" (EC2 user guide, "Troubleshoot
+/// instance launch issues"). The code is `Unsupported`, as for a wrong template, but another zone may
+/// have the type.
+const ZONE: &str = "Availability Zone";
 
 /// Maps a failed SDK call to a [`CloudError`].
 pub(crate) fn sorted<E>(operation: &str, error: &SdkError<E>) -> CloudError
@@ -168,13 +175,17 @@ where
 {
     let status = answer.status().as_u16();
     let said = refusal.message().map(str::to_owned);
+    let names_zone = said.as_ref().is_some_and(|said| said.contains(ZONE));
     let request = answer
         .request_id()
         .map(|id| format!(" (request {id})"))
         .unwrap_or_default();
     CloudError {
         operation: operation.to_owned(),
-        kind: kind_of(refusal.code(), status),
+        kind: match refusal.code() {
+            Some("Unsupported") if names_zone => NoCapacity,
+            code => kind_of(code, status),
+        },
         code: refusal
             .code()
             .map_or_else(|| format!("HTTP{status}"), str::to_owned),
@@ -295,6 +306,7 @@ mod tests {
             ("RequestLimitExceeded", 503, Throttled),
             ("ThrottlingException", 400, Throttled),
             ("TooManyUpdates", 400, Throttled),
+            ("ConcurrentTagAccess", 400, Throttled),
             ("SnapshotCreationPerVolumeRateExceeded", 400, Throttled),
             ("InsufficientInstanceCapacity", 500, NoCapacity),
             ("VcpuLimitExceeded", 400, NoCapacity),

@@ -109,8 +109,8 @@ fn overrides(task: &FargateTask, tags: &BTreeMap<String, String>) -> Option<Task
     )
 }
 
-/// Ends a task. ECS accepts this for a stopped task too, while it still lists the task. The stopped
-/// task's reason names the decision.
+/// Ends a task. ECS accepts this for a stopped task too, while it still lists the task, and answers
+/// with the task. The stopped task's reason names the decision.
 pub(crate) async fn end(
     ecs: &Client,
     cluster: &str,
@@ -123,7 +123,8 @@ pub(crate) async fn end(
         .task(id.as_str())
         .reason(format!("reeve: decision {decision} in its journal"));
     match request.send().await {
-        Ok(_) => Ok(()),
+        Ok(answer) if answer.task().is_some() => Ok(()),
+        Ok(_) => Err(error::garbled(END, "no task".to_owned())),
         Err(failure) => Err(by_sentence(error::sorted(END, &failure))),
     }
 }

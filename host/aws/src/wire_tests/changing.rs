@@ -151,7 +151,7 @@ async fn a_reboot_is_one_request_and_no_pointer_is_written() {
 /// Codes as EC2 sent them to others, with the call that each refuses (docs/aws-facts.md).
 #[tokio::test]
 async fn codes_that_are_easily_missed_are_sorted_by_what_they_prove() {
-    use CloudErrorKind::{Conflict, NoCapacity, Permanent};
+    use CloudErrorKind::{Conflict, NoCapacity, Permanent, Throttled};
     let region = || "us-east-1".into();
     let start = || Mutation::Start {
         region: region(),
@@ -181,6 +181,7 @@ async fn codes_that_are_easily_missed_are_sorted_by_what_they_prove() {
             NoCapacity,
         ),
         (launch(), 400, "Unsupported", Permanent),
+        (launch(), 400, "ConcurrentTagAccess", Throttled),
         (start(), 500, "InsufficientInstanceCapacity", NoCapacity),
         (start(), 400, "ReservationCapacityExceeded", NoCapacity),
         (start(), 400, "VolumeLimitExceeded", NoCapacity),
@@ -198,6 +199,24 @@ async fn codes_that_are_easily_missed_are_sorted_by_what_they_prove() {
         assert!(error.message.contains(&format!("said {code}")), "{error}");
         assert_eq!(server.requests().len(), 1, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_type_that_its_zone_does_not_have_is_no_capacity() {
+    let text = "Your requested instance type (p3.2xlarge) is not supported in your requested \
+                Availability Zone (us-east-1e). Please retry your request by not specifying an \
+                Availability Zone or choosing us-east-1a, us-east-1b.";
+    let step = Step::answer(
+        400,
+        format!(
+            "<Response><Errors><Error><Code>Unsupported</Code><Message>{text}</Message></Error>\
+             </Errors><RequestID>request-7</RequestID></Response>"
+        ),
+    );
+    let error = apply(launch(), vec![step]).await.0.unwrap_err();
+    let found = (error.kind, error.code.as_str());
+    assert_eq!(found, (CloudErrorKind::NoCapacity, "Unsupported"));
+    assert!(error.message.contains("us-east-1e"), "{error}");
 }
 
 #[tokio::test]

@@ -279,6 +279,18 @@ async fn ending_a_task_that_ecs_does_not_know_proves_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_without_the_task_does_not_prove_that_it_ends() {
+    let (answer, server) = apply(end(None), vec![answered(&json!({}))]).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind, CloudErrorKind::Transient);
+    assert_eq!(
+        (error.operation.as_str(), error.code.as_str()),
+        ("StopTask", "Response")
+    );
+    assert_eq!(server.operations(), ["stoptask"]);
+}
+
+#[tokio::test]
 async fn a_task_cannot_be_started_or_stopped_and_its_pointer_stays() {
     let (region, id) = (|| "us-east-1".into(), || "one".into());
     let mutations = [
