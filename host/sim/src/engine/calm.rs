@@ -262,6 +262,7 @@ impl Surroundings for Calm {
 
     fn probe(
         &mut self,
+        _from: Life,
         _worker: &WorkerId,
         _instance: &InstanceId,
         target: &Target,

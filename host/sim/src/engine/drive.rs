@@ -215,7 +215,7 @@ pub(crate) trait Drive: Surroundings {
                 asked_at,
                 target,
             } => {
-                let (result, after) = self.probe(&worker, &instance, &target);
+                let (result, after) = self.probe(from, &worker, &instance, &target);
                 let what = WorkerEvent::Probed {
                     instance,
                     asked_at,

@@ -65,6 +65,7 @@ pub(crate) trait Surroundings {
     /// Probes an instance.
     fn probe(
         &mut self,
+        from: Life,
         worker: &WorkerId,
         instance: &InstanceId,
         target: &Target,

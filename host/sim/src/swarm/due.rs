@@ -6,6 +6,7 @@ use reeve_core::id::{InstanceId, RequestId, WorkerId};
 
 use super::fault::Fault;
 use crate::engine::InFlight;
+use crate::world::SoftwareFault;
 
 /// Something that will happen.
 pub(super) enum Due {
@@ -37,6 +38,8 @@ pub(super) enum Due {
     ControllerStops { worker: WorkerId, left: u32 },
     /// The cloud no longer refuses this end of an instance.
     Unprotected(InstanceId, MutationKind),
+    /// The software of an instance begins to fail, or recovers.
+    Ails(InstanceId, Option<SoftwareFault>),
     /// The trouble ends.
     Calms,
     /// Whether all is well again is looked at.

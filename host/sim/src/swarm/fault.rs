@@ -153,6 +153,9 @@ pub enum Fault {
     ProbeLost,
     /// The status checks of an instance report a problem, or have no data.
     ChecksImpaired,
+    /// The software of several workers of a pool stops answering within a minute, and recovers by
+    /// itself.
+    PoolAils,
 
     // Reboots.
     /// A rebooted instance does not answer until it is stopped and started, or for minutes.
@@ -245,6 +248,7 @@ impl Fault {
         Self::SoftwareAils,
         Self::ProbeLost,
         Self::ChecksImpaired,
+        Self::PoolAils,
         Self::RebootHangs,
         Self::KindNamed,
         Self::OperatorAdopts,
@@ -252,7 +256,7 @@ impl Fault {
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 68;
+    pub const COUNT: usize = 69;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -328,6 +332,7 @@ impl Fault {
             Self::SoftwareAils => EverySecs(500),
             Self::ProbeLost => PerMillion(100_000),
             Self::ChecksImpaired => EverySecs(900),
+            Self::PoolAils => EverySecs(600),
             Self::RebootHangs => PerMillion(400_000),
             Self::KindNamed => PerMillion(500_000),
             Self::OperatorAdopts => EverySecs(600),
@@ -402,6 +407,7 @@ impl Fault {
             Self::SoftwareAils => "software-ails",
             Self::ProbeLost => "probe-lost",
             Self::ChecksImpaired => "checks-impaired",
+            Self::PoolAils => "pool-ails",
             Self::RebootHangs => "reboot-hangs",
             Self::KindNamed => "kind-named",
             Self::OperatorAdopts => "operator-adopts",

@@ -74,6 +74,7 @@ impl Estate<'_> {
             Fault::TokenWiped => self.token_is_wiped(),
             Fault::SoftwareAils => self.software_ails(),
             Fault::ChecksImpaired => self.checks_are_impaired(),
+            Fault::PoolAils => self.pool_ails(),
             Fault::Burst => self.burst(),
             Fault::AddressDoubted => self.doubt_addresses(),
             Fault::ProgramRestarts => {
@@ -335,6 +336,30 @@ impl Estate<'_> {
             Some(SoftwareFault::Hangs),
         ][self.chance.pick(Stream::Detail, 5)];
         self.clouds.world.set_software_fault(&id, fault);
+    }
+
+    /// Makes the software of most workers of a pool fail within a minute, as if what they share
+    /// failed, and lets it recover.
+    fn pool_ails(&mut self) {
+        let worker = self.some_worker();
+        let workers = self.spec.workers.iter();
+        let pool = self.spec.workers.get(&worker).map(|spec| &spec.pool);
+        let of_pool = workers.filter(|(_, spec)| Some(&spec.pool) == pool);
+        let workers: Vec<_> = of_pool.map(|(id, _)| id.clone()).collect();
+        let length = self.chance.millis(Stream::Detail, 120_000, 900_000);
+        // What fails until the trouble ends is cured then.
+        let ends_at = (self.now + length).min(BEGINS + self.options.troubled);
+        for worker in workers {
+            let Some(adopted) = self.shelf.truth(&worker).record.adopted else {
+                continue;
+            };
+            if self.chance.percent(Stream::Detail, 90) {
+                let begins_at = self.now + self.chance.millis(Stream::Detail, 0, 60_000);
+                let ails = Due::Ails(adopted.id.clone(), Some(SoftwareFault::Silent));
+                self.queue.put(begins_at.min(ends_at), ails);
+                self.queue.put(ends_at, Due::Ails(adopted.id, None));
+            }
+        }
     }
 
     /// Makes EC2's status checks of an instance report a problem, or ends that report.

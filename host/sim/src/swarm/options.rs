@@ -31,6 +31,8 @@ const COMPUTE_AND_HEALTH: u64 = 50;
 const PATIENCE: u64 = 51;
 /// The random stream for a pool's rules about instances that others launched.
 const ORIGINS: u64 = 52;
+/// The random stream for pools in which a storm can show.
+const STORMS: u64 = 53;
 
 /// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,12 +141,12 @@ impl Options {
             .map(|_| PoolOptions::draw(&mut between, casts))
             .collect();
         let last = pools.len() as u64 - 1;
-        let workers = (0..between(1, 3))
+        let workers: Vec<_> = (0..between(1, 3))
             .map(|_| between(0, last) as usize)
             .collect();
         // A world has a share of the faults only, because many faults at once hide each other.
         let share = [20, 35, 50, 70][between(0, 3) as usize];
-        let faults = Fault::ALL
+        let faults: BTreeSet<_> = Fault::ALL
             .into_iter()
             .filter(|fault| {
                 let drawn = between(0, 99);
@@ -188,6 +190,7 @@ impl Options {
         for pool in &mut pools {
             pool.follow_pointer = between(0, 2) == 0;
         }
+        let workers = with_storms(seed, &mut pools, workers, &faults);
         Self {
             seed,
             hosts,
@@ -332,6 +335,38 @@ fn launch_source(compute: &Compute) -> LaunchSource {
             container: None,
         }),
     }
+}
+
+/// The workers, with more of them in the first pool if storms are to show there: it takes three workers
+/// that are probed, run, and are restarted for one signal.
+fn with_storms(
+    seed: u64,
+    pools: &mut [PoolOptions],
+    mut workers: Vec<usize>,
+    faults: &BTreeSet<Fault>,
+) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(STORMS);
+    let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+    let is_drawn = faults.contains(&Fault::PoolAils) && between(0, 3) == 0;
+    let Some(pool) = pools.first_mut().filter(|_| is_drawn) else {
+        return workers;
+    };
+    let drawn = health(&mut between, &pool.compute);
+    pool.health = Some(HealthSpec {
+        probe: Some(ProbeSpec {
+            kind: ProbeKind::Tcp,
+            port: None,
+            timeout: Millis::from_secs(2),
+        }),
+        status_checks: false,
+        restart: RestartRule::Any,
+        ..drawn
+    });
+    pool.wish = Wish::Running;
+    (pool.boxes, pool.heartbeats_are_use) = (false, false);
+    workers.extend([0; 4]);
+    workers
 }
 
 fn health(between: &mut impl FnMut(u64, u64) -> u64, compute: &Compute) -> HealthSpec {

@@ -7,7 +7,7 @@ use std::any::Any;
 use reeve_core::cloud::{CloudError, MutationKind, Outcome, Query, Reading};
 use reeve_core::decision::Decision;
 use reeve_core::effect::{Effect, Question};
-use reeve_core::event::{Event, PoolEvent, WorkerEvent};
+use reeve_core::event::{Asker, Event, PoolEvent, WorkerEvent};
 use reeve_core::guard::Permit;
 use reeve_core::health::{Probed, Target};
 use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
@@ -108,6 +108,7 @@ impl Surroundings for Estate<'_> {
 
     fn probe(
         &mut self,
+        from: Life,
         worker: &WorkerId,
         instance: &InstanceId,
         target: &Target,
@@ -117,8 +118,9 @@ impl Surroundings for Estate<'_> {
             let text = format!("no answer within {}", target.timeout);
             (result, takes_all) = (Probed::Failed(text), true);
         }
+        let (asker, world) = ((from, worker), &self.clouds.world);
         self.checks
-            .probed(self.now, worker, instance, &result, &self.clouds.world);
+            .probed(self.now, asker, instance, &result, world);
         let after = match takes_all {
             true => target.timeout,
             false => self.chance.millis(Stream::Latency, 1, 20),
@@ -210,8 +212,8 @@ impl Surroundings for Estate<'_> {
     }
 
     fn notice(&mut self, number: usize, notice: Notice) {
-        self.checks.announced(self.now, &notice);
         let host = &self.hosts[number];
+        self.checks.announced(self.now, host.life(), &notice);
         self.trace.tell(self.now, "host", || {
             format!(
                 "{} {} {}: {}",
@@ -268,12 +270,18 @@ impl Surroundings for Estate<'_> {
             }
             Event::Worker {
                 worker,
-                what: WorkerEvent::Queried { result, .. },
-            } => self.checks.read(self.now, by, Some(worker), result),
+                what: WorkerEvent::Queried { query, result, .. },
+            } => {
+                let asker = Asker::Worker(worker.clone());
+                self.checks.read(self.now, by, &asker, query, result);
+            }
             Event::Pool {
-                what: PoolEvent::Queried { result, .. },
-                ..
-            } => self.checks.read(self.now, by, None, result),
+                pool,
+                what: PoolEvent::Queried { query, result, .. },
+            } => {
+                let asker = Asker::Pool(pool.clone());
+                self.checks.read(self.now, by, &asker, query, result);
+            }
             _ => {}
         }
     }

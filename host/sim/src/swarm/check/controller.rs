@@ -1,5 +1,5 @@
 //! Another controller: what it ended soon after the boot is counted, nothing else is, and from the
-//! third in a row on the next instance waits.
+//! third in a row on the next instance waits. The row is counted here, from the ends in the world.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use reeve_core::instance::StateReason;
 use reeve_core::store::How;
 use reeve_core::time::{Instant, Millis};
 
-use super::{CLOCKS_APART, Finding, Guarantee, Written};
+use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 
 /// The first pause of a cycling worker, less what clocks differ by.
 const PAUSE: Millis = Millis::from_secs(60 - CLOCKS_APART.get() / 1_000);
@@ -23,11 +23,17 @@ const COUNTED: Millis = Millis::from_secs(3_600);
 /// A life that every host counts as short, however late it reads the end.
 const SOON: Millis = Millis::from_secs(300);
 
+/// An adoption that ends within this time is certainly short: the core's 600 s, less what clocks differ
+/// by. A host that reads the end of a longer one late may take the life for longer.
+const CERTAIN: Millis = Millis::from_secs(600 - CLOCKS_APART.get() / 1_000);
+
 /// The ends by other controllers.
 #[derive(Default)]
 pub(super) struct Controllers {
     /// When another controller last ended an instance.
     ended: BTreeMap<InstanceId, Instant>,
+    /// Adoptions in a row that certainly count, by worker; the present one not counted.
+    rows: ByWorker<u32>,
 }
 
 impl Controllers {
@@ -37,7 +43,7 @@ impl Controllers {
     }
 
     /// Checks a written record.
-    pub(super) fn committed(&self, written: &Written<'_>) -> Finding {
+    pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
         let (before, after) = (&written.before.record, &written.write.record);
         let Some(adopted) = &before.adopted else {
             return Ok(());
@@ -52,7 +58,6 @@ impl Controllers {
         }
         let kind = written.permit.map(|permit| permit.mutation().kind());
         let brings_up = matches!(kind, Some(MutationKind::Launch | MutationKind::Start));
-        let is_cycling = before.ended_elsewhere.saturating_add(1) >= CYCLING;
         // Ends that the fleet sent as well, and instances that it did not bring up, do not count.
         let may_be_ours = before.ledger.last(Spending::Stop) >= Some(adopted.since);
         let instance = written.world.instance(&adopted.id);
@@ -64,6 +69,12 @@ impl Controllers {
         let counts = adopted.how != How::Found && is_new_life && is_by_request && !may_be_ours;
         let soon = ended
             .filter(|ended| counts && **ended > adopted.since && ended.since(adopted.since) < SOON);
+        let row = self.rows.entry(written.worker.clone()).or_default();
+        let is_cycling = *row + 1 >= CYCLING && !is_forgotten;
+        if after.adopted.as_ref() != Some(adopted) {
+            let is_certain = soon.is_some() && written.at.since(adopted.since) < CERTAIN;
+            *row = if is_certain { *row + 1 } else { 0 };
+        }
         match soon.map(|ended| written.at.since(*ended)) {
             Some(age) if brings_up && is_cycling && age < PAUSE => broken(format!(
                 "another instance is brought up {age} after another controller ended {}, the third in a row",

@@ -1,21 +1,45 @@
 //! A health restart needs `unhealthy_after` failed probes of the instance's current life. A failure
-//! counts only after the boot grace period, or after a probe of that life succeeded.
+//! counts only after the boot grace period, or after a probe of that life succeeded. None follows in a
+//! storm: when more than `storm_percent` of the pool's workers, and three, began to fail together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::health::{ProbeSpec, Probed, Sign, SignalKind};
-use reeve_core::id::InstanceId;
-use reeve_core::restart::RestartRequest;
-use reeve_core::spec::PoolSpec;
-use reeve_core::time::Instant;
+use reeve_core::health::{HealthSpec, ProbeSpec, Probed, RestartRule, Sign, SignalKind};
+use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::restart::{Restart, RestartRequest};
+use reeve_core::spec::{FleetSpec, PoolSpec};
+use reeve_core::time::{Instant, Millis};
 
-use super::{Finding, Guarantee, Written};
+use super::{ByWorker, Finding, Guarantee, Written};
+use crate::engine::Life;
 use crate::world::World;
+
+/// The window of a storm, less what a probe takes to be answered.
+const STORM_WINDOW: Millis = Millis::from_secs(290);
+/// How long the failures of a storm are known to a host when it writes a restart: the policy and the
+/// store take seconds.
+const KNOWN: Millis = Millis::from_secs(30);
 
 /// The probe results of all hosts, by life of an instance.
 #[derive(Default)]
 pub(super) struct Health {
     lives: BTreeMap<(InstanceId, Instant), Found>,
+    /// The lives that a probe of this life of a host found well.
+    well: BTreeSet<(Life, InstanceId, Instant)>,
+    /// The workers that fail by the latest probe of this life of a host.
+    rows: BTreeMap<(Life, WorkerId), Row>,
+    /// When the record of a worker was last written.
+    written_at: ByWorker<Instant>,
+    /// Workers of whose health a host concludes nothing, by their records.
+    held: BTreeSet<WorkerId>,
+}
+
+/// Failed probes in a row, by one life of a host, of one life of an instance that it found well.
+struct Row {
+    life: (InstanceId, Instant),
+    began: Instant,
+    failures: u32,
+    third_at: Option<Instant>,
 }
 
 /// The probe results of one life of an instance.
@@ -30,6 +54,7 @@ impl Health {
     pub(super) fn probed(
         &mut self,
         at: Instant,
+        (by, worker): (Life, &WorkerId),
         pool: &PoolSpec,
         id: &InstanceId,
         result: &Probed,
@@ -40,6 +65,7 @@ impl Health {
         };
         let Some(probe) = &health.probe else { return };
         let life = (id.clone(), instance.launched_at);
+        self.note_row(at, (by, worker), &life, probe.kind.observation(result).sign);
         let found = self.lives.entry(life).or_default();
         found.was_well |= is_well(probe, result);
         let proves_something =
@@ -50,20 +76,105 @@ impl Health {
         found.failures += u32::from(!is_well(probe, result));
     }
 
-    /// Checks that a health restart in a written record had enough failed probes.
-    pub(super) fn committed(&mut self, written: &Written<'_>) -> Finding {
-        let before = written.before.record.restart.as_ref();
-        let Some(after) = written.write.record.restart.as_ref() else {
-            return Ok(());
-        };
-        let is_old = before.is_some_and(|before| before.started_at == after.started_at);
-        let was_put_off = before.is_some_and(|before| before.deferred.is_some());
-        let (Some(health), Some(id)) = (&written.pool.health, &after.instance) else {
-            return Ok(());
-        };
-        if is_old || was_put_off || !is_of_a_probe(&after.request) {
-            return Ok(());
+    /// Notes a probe for the row of this life of a host.
+    fn note_row(
+        &mut self,
+        at: Instant,
+        (by, worker): (Life, &WorkerId),
+        life: &(InstanceId, Instant),
+        sign: Sign,
+    ) {
+        let well = (by, life.0.clone(), life.1);
+        let key = (by, worker.clone());
+        if sign == Sign::Good {
+            self.well.insert(well.clone());
         }
+        if sign != Sign::Bad || !self.well.contains(&well) {
+            self.rows.remove(&key);
+            return;
+        }
+        let begin = || Row {
+            life: life.clone(),
+            began: at,
+            failures: 0,
+            third_at: None,
+        };
+        let row = self.rows.entry(key).or_insert_with(begin);
+        if &row.life != life {
+            *row = begin();
+        }
+        row.failures += 1;
+        if row.failures == 3 {
+            row.third_at = Some(at);
+        }
+    }
+
+    /// Checks that a health restart in a written record had enough failed probes, and no storm.
+    pub(super) fn committed(&mut self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
+        let finding = self
+            .check_row(written)
+            .and_then(|()| self.check_storm(written, spec));
+        let record = &written.write.record;
+        let restarts = record.restart.as_ref().is_some_and(Restart::is_in_flight);
+        let changes = record.intent.is_some() || record.draining.is_some();
+        match restarts || changes || record.paused.is_some() {
+            true => self.held.insert(written.worker.clone()),
+            false => self.held.remove(written.worker),
+        };
+        self.written_at.insert(written.worker.clone(), written.at);
+        finding
+    }
+
+    /// Checks that no restart of one probe's failures follows in a storm. A worker of the storm
+    /// certainly counts if it has failed three times in a row for a while, and its record has not
+    /// changed since.
+    fn check_storm(&self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
+        let (pool, worker) = (written.pool, written.worker);
+        let begins = probe_restart(written).and_then(|_| self.certain(written, worker));
+        let health = pool.health.as_ref();
+        let is_one_signal = |health: &&HealthSpec| {
+            health.restart == RestartRule::Any && !health.status_checks && pool.boxes.is_none()
+        };
+        let (Some(began), Some(health)) = (begins, health.filter(is_one_signal)) else {
+            return Ok(());
+        };
+        let own = spec.workers.get(worker).map(|spec| &spec.pool);
+        let workers = spec
+            .workers
+            .iter()
+            .filter(|(_, spec)| Some(&spec.pool) == own);
+        let all: Vec<_> = workers.map(|(id, _)| id).collect();
+        let together = all.iter().filter_map(|id| self.certain(written, id));
+        let together = together.filter(|at| at.since(began).max(began.since(*at)) <= STORM_WINDOW);
+        let count = together.count();
+        let share = health.storm_percent as usize * all.len() / 100;
+        match count >= 3 && count > share {
+            true => Err((
+                Guarantee::G7,
+                format!(
+                    "{worker} is restarted for its health in a storm: {count} of {} fail",
+                    all.len()
+                ),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// When a worker began to fail, if it certainly fails for the host that writes.
+    fn certain(&self, written: &Written<'_>, worker: &WorkerId) -> Option<Instant> {
+        let row = self.rows.get(&(written.by, worker.clone()))?;
+        let is_known = written.at.since(row.third_at?) >= KNOWN;
+        let is_still = self.written_at.get(worker).is_none_or(|at| *at < row.began);
+        let is_free = !self.held.contains(worker);
+        (is_known && is_still && is_free).then_some(row.began)
+    }
+
+    /// Checks that a health restart in a written record had enough failed probes.
+    fn check_row(&self, written: &Written<'_>) -> Finding {
+        let restart = probe_restart(written).and_then(|restart| restart.instance.as_ref());
+        let (Some(health), Some(id)) = (&written.pool.health, restart) else {
+            return Ok(());
+        };
         let Some(instance) = written.world.instance(id) else {
             return Ok(());
         };
@@ -80,6 +191,15 @@ impl Health {
             ),
         ))
     }
+}
+
+/// The restart that begins in the record because probes failed.
+fn probe_restart<'a>(written: &Written<'a>) -> Option<&'a Restart> {
+    let before = written.before.record.restart.as_ref();
+    let after = written.write.record.restart.as_ref()?;
+    let is_old = before.is_some_and(|before| before.started_at == after.started_at);
+    let was_put_off = before.is_some_and(|before| before.deferred.is_some());
+    (!is_old && !was_put_off && is_of_a_probe(&after.request)).then_some(after)
 }
 
 fn is_well(probe: &ProbeSpec, result: &Probed) -> bool {

@@ -215,9 +215,9 @@ impl Checks {
             pointer::committed(&written),
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
-            self.health.committed(&written),
+            self.health.committed(&written, &self.spec),
             self.budgets.committed(&written, &self.spec, self.is_shared),
-            self.controllers.committed(&written),
+            self.controllers.committed(&written, is_forgotten),
             self.launches.committed(&written),
             self.boxes.committed(&written),
             orphans::committed(&written),
@@ -233,6 +233,7 @@ impl Checks {
 
     /// Checks a mutation that a host sends.
     pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
+        self.looked_up.sent(by, permit);
         let truth = shelf.truth(permit.worker());
         let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
         for finding in findings {
@@ -349,13 +350,14 @@ impl Checks {
     pub(super) fn probed(
         &mut self,
         at: Instant,
-        worker: &WorkerId,
+        (by, worker): (Life, &WorkerId),
         instance: &InstanceId,
         result: &Probed,
         world: &World,
     ) {
         if let Some((_, pool)) = placed(&self.spec, worker) {
-            self.health.probed(at, pool, instance, result, world);
+            self.health
+                .probed(at, (by, worker), pool, instance, result, world);
         }
     }
 

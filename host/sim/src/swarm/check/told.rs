@@ -2,7 +2,8 @@
 
 use std::any::Any;
 
-use reeve_core::cloud::{CloudError, Reading};
+use reeve_core::cloud::{CloudError, Query, Reading};
+use reeve_core::event::Asker;
 use reeve_core::guard::Veto;
 use reeve_core::id::{RequestId, WorkerId};
 use reeve_core::notice::Notice;
@@ -19,21 +20,31 @@ impl Checks {
     /// Notes that a host learned the outcome of a mutation.
     pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
         self.flight.heard(heard);
-        self.looked_up.heard(heard);
+        self.looked_up.heard(at, heard);
         self.budgets.heard(at, heard);
         let truth = shelf.truth(heard.worker);
         self.refused.heard(at, heard, &truth);
     }
 
-    /// Notes a reading that a host got for a worker; `None`: for a pool.
+    /// Notes a reading that a host got for a worker or for a pool.
     pub(in crate::swarm) fn read(
         &mut self,
         at: Instant,
         by: Life,
-        worker: Option<&WorkerId>,
+        asker: &Asker,
+        query: &Query,
         result: &Result<Reading, CloudError>,
     ) {
-        self.looked_up.read(at, by, worker, result);
+        let (worker, pool) = match asker {
+            Asker::Worker(worker) => (
+                Some(worker),
+                self.spec.workers.get(worker).map(|spec| &spec.pool),
+            ),
+            Asker::Pool(pool) => (None, Some(pool)),
+        };
+        if let Some(pool) = pool {
+            self.looked_up.read(at, by, (worker, pool), query, result);
+        }
         if let Ok(reading) = result {
             self.ended.read(by, worker, reading);
         }
@@ -47,9 +58,12 @@ impl Checks {
         route: &Route,
         world: &World,
     ) {
+        let Some((spec, _)) = placed(&self.spec, &route.worker) else {
+            return;
+        };
         let findings = [
             self.ended.published(by, route),
-            self.looked_up.published(at, by, route),
+            self.looked_up.published(at, by, &spec.pool, route),
             origins::published(route, world),
         ];
         for finding in findings {
@@ -58,7 +72,8 @@ impl Checks {
     }
 
     /// Checks a notice of a host.
-    pub(in crate::swarm) fn announced(&mut self, at: Instant, notice: &Notice) {
+    pub(in crate::swarm) fn announced(&mut self, at: Instant, by: Life, notice: &Notice) {
+        self.looked_up.announced(by, notice);
         let finding = self.refused.announced(notice);
         self.settle(at, &notice.worker, finding);
     }
