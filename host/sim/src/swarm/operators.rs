@@ -354,8 +354,8 @@ impl Estate<'_> {
                 continue;
             };
             if self.chance.percent(Stream::Detail, 90) {
-                let begins_at = self.now + self.chance.millis(Stream::Detail, 0, 60_000);
-                let ails = Due::Ails(adopted.id.clone(), Some(SoftwareFault::Silent));
+                let begins_at = self.now + self.chance.millis(Stream::Detail, 0, 20_000);
+                let ails = Due::Ails(adopted.id.clone(), Some(SoftwareFault::Hangs));
                 self.queue.put(begins_at.min(ends_at), ails);
                 self.queue.put(ends_at, Due::Ails(adopted.id, None));
             }

@@ -359,11 +359,15 @@ fn with_storms(
             port: None,
             timeout: Millis::from_secs(2),
         }),
+        // The whole pool fails before the first restart could follow.
+        every: Millis::from_secs(10),
+        unhealthy_after: 4,
+        boot_grace: Millis::from_secs(20),
         status_checks: false,
         restart: RestartRule::Any,
         ..drawn
     });
-    pool.wish = Wish::Running;
+    (pool.wish, pool.reap) = (Wish::Running, false);
     (pool.boxes, pool.heartbeats_are_use) = (false, false);
     workers.extend([0; 4]);
     workers

@@ -16,9 +16,9 @@ use crate::world::World;
 
 /// The window of a storm, less what a probe takes to be answered.
 const STORM_WINDOW: Millis = Millis::from_secs(290);
-/// How long the failures of a storm are known to a host when it writes a restart: the policy and the
-/// store take seconds.
-const KNOWN: Millis = Millis::from_secs(30);
+/// How long before the write of a restart a failure of the storm was asked for, so that the host knew of
+/// it when it asked for the restart: a probe, a policy and the store take 14 s together.
+const KNOWN: Millis = Millis::from_secs(15);
 
 /// The probe results of all hosts, by life of an instance.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(super) struct Health {
     rows: BTreeMap<(Life, WorkerId), Row>,
     /// When the record of a worker was last written.
     written_at: ByWorker<Instant>,
+    /// Whether hosts stand still for a while.
+    hosts_pause: bool,
     /// Workers of whose health a host concludes nothing, by their records.
     held: BTreeSet<WorkerId>,
 }
@@ -38,8 +40,6 @@ pub(super) struct Health {
 struct Row {
     life: (InstanceId, Instant),
     began: Instant,
-    failures: u32,
-    third_at: Option<Instant>,
 }
 
 /// The probe results of one life of an instance.
@@ -50,6 +50,13 @@ struct Found {
 }
 
 impl Health {
+    pub(super) fn new(hosts_pause: bool) -> Self {
+        Self {
+            hosts_pause,
+            ..Self::default()
+        }
+    }
+
     /// Counts a failed probe, after the life's first success or after the boot grace period.
     pub(super) fn probed(
         &mut self,
@@ -96,16 +103,10 @@ impl Health {
         let begin = || Row {
             life: life.clone(),
             began: at,
-            failures: 0,
-            third_at: None,
         };
         let row = self.rows.entry(key).or_insert_with(begin);
         if &row.life != life {
             *row = begin();
-        }
-        row.failures += 1;
-        if row.failures == 3 {
-            row.third_at = Some(at);
         }
     }
 
@@ -126,12 +127,12 @@ impl Health {
     }
 
     /// Checks that no restart of one probe's failures follows in a storm. A worker of the storm
-    /// certainly counts if it has failed three times in a row for a while, and its record has not
-    /// changed since.
+    /// certainly counts if it has failed for a while, and its record has not changed since. A host that
+    /// stands still hears of failures late, so worlds with such hosts are left out.
     fn check_storm(&self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
         let (pool, worker) = (written.pool, written.worker);
         let begins = probe_restart(written).and_then(|_| self.certain(written, worker));
-        let health = pool.health.as_ref();
+        let health = pool.health.as_ref().filter(|_| !self.hosts_pause);
         let is_one_signal = |health: &&HealthSpec| {
             health.restart == RestartRule::Any && !health.status_checks && pool.boxes.is_none()
         };
@@ -163,7 +164,7 @@ impl Health {
     /// When a worker began to fail, if it certainly fails for the host that writes.
     fn certain(&self, written: &Written<'_>, worker: &WorkerId) -> Option<Instant> {
         let row = self.rows.get(&(written.by, worker.clone()))?;
-        let is_known = written.at.since(row.third_at?) >= KNOWN;
+        let is_known = written.at.since(row.began) >= KNOWN;
         let is_still = self.written_at.get(worker).is_none_or(|at| *at < row.began);
         let is_free = !self.held.contains(worker);
         (is_known && is_still && is_free).then_some(row.began)

@@ -149,7 +149,7 @@ impl Checks {
             fence: fence::Fence::default(),
             flight: flight::Flight::default(),
             restarts: restarts::Restarts::default(),
-            health: health::Health::default(),
+            health: health::Health::new(options.faults.contains(&Fault::Pause)),
             budgets: budgets::Budgets::default(),
             controllers: controller::Controllers::default(),
             answers: answers::Answers::default(),
