@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     worker: WorkerId,
     published: ArcSwapOption<Published>,
     answers: Counter,
+    /// How many of the answers the loop has collected.
+    collected: AtomicU64,
 }
 
 /// A route and its rendered response.
@@ -87,6 +89,7 @@ impl Routes {
             worker: worker.clone(),
             published: ArcSwapOption::empty(),
             answers: metrics.resolves_from_route(worker),
+            collected: AtomicU64::new(0),
         };
         Self {
             slots: workers
@@ -144,6 +147,8 @@ impl Routes {
 pub(crate) struct HandedOut {
     pub(crate) worker: WorkerId,
     pub(crate) instance: InstanceId,
+    /// How many callers got it since the last collection.
+    pub(crate) count: u64,
 }
 
 impl Slot {
@@ -169,13 +174,16 @@ impl Slot {
     }
 
     fn taken(&self, published: &Published) -> Option<HandedOut> {
-        published
-            .handed_out
-            .swap(false, Ordering::AcqRel)
-            .then(|| HandedOut {
+        published.handed_out.swap(false, Ordering::AcqRel).then(|| {
+            let answers = self.answers.get();
+            let collected = self.collected.swap(answers, Ordering::Relaxed);
+            HandedOut {
                 worker: self.worker.clone(),
                 instance: published.instance.clone(),
-            })
+                // The mark is set before the answer is counted.
+                count: answers.saturating_sub(collected).max(1),
+            }
+        })
     }
 }
 
@@ -235,6 +243,7 @@ mod tests {
         let routes = routes();
         let chat = WorkerId::from("chat");
         let told = |instance: &str| HandedOut {
+            count: 1,
             worker: chat.clone(),
             instance: InstanceId::from(instance),
         };

@@ -311,7 +311,8 @@ mod tests {
         let busy = || CredentialsError::provider_error("503 from the token service");
         let none = || CredentialsError::not_loaded("no source has keys");
         let wrong = || CredentialsError::invalid_configuration("no role_arn");
-        let cases: [(fn() -> CredentialsError, bool, bool); 3] = [
+        type Failure = fn() -> CredentialsError;
+        let cases: [(Failure, bool, bool); 3] = [
             (busy, true, true),
             (none, true, false),
             (wrong, false, false),

@@ -157,6 +157,7 @@ async fn the_status_checks_of_a_running_instance_are_read() {
     let ok = StatusChecks {
         instance: Check::Ok,
         system: Check::Ok,
+        scheduled: Vec::new(),
     };
     let expected = Reading::StatusChecks([(running, ok)].into());
     assert_eq!(world.cloud.ask(query).await, Ok(expected));

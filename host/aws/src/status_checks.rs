@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{InstanceStatus, InstanceStatusSummary, SummaryStatus};
+use aws_sdk_ec2::types::{
+    EventCode, InstanceStatus, InstanceStatusEvent, InstanceStatusSummary, SummaryStatus,
+};
 use reeve_core::cloud::CloudError;
-use reeve_core::health::{Check, StatusChecks};
+use reeve_core::health::{Check, Scheduled, StatusChecks};
 use reeve_core::id::InstanceId;
+use reeve_core::point::NoticeKind;
 
-use crate::error;
+use crate::{convert, error};
 
 const OPERATION: &str = "DescribeInstanceStatus";
 
@@ -76,8 +79,27 @@ fn of_instance(status: &InstanceStatus) -> Option<(InstanceId, StatusChecks)> {
     let checks = StatusChecks {
         instance: check(status.instance_status()),
         system: check(status.system_status()),
+        scheduled: status.events().iter().filter_map(scheduled).collect(),
     };
     Some((InstanceId::new(status.instance_id()?), checks))
+}
+
+/// An event that is still to come. EC2 shows an event for a week after its end, and says so at the
+/// beginning of the description (EC2 API reference, InstanceStatusEvent).
+fn scheduled(event: &InstanceStatusEvent) -> Option<Scheduled> {
+    let description = event.description().unwrap_or_default();
+    let is_over = ["[Completed]", "[Canceled]"]
+        .into_iter()
+        .any(|word| description.starts_with(word));
+    let kind = match event.code()? {
+        EventCode::InstanceReboot | EventCode::SystemReboot => NoticeKind::Reboot,
+        EventCode::SystemMaintenance => NoticeKind::Maintenance,
+        EventCode::InstanceStop => NoticeKind::Stop,
+        EventCode::InstanceRetirement => NoticeKind::Retire,
+        _ => return None,
+    };
+    let at = convert::instant(event.not_before()?)?;
+    (!is_over).then_some(Scheduled { kind, at })
 }
 
 /// A status that this SDK does not know becomes `Unknown`.

@@ -51,9 +51,13 @@ pub enum WorkerEvent {
     /// The sender of this request has disconnected and takes no response. A command is still
     /// carried out.
     Gone(RequestId),
-    /// The shell has answered resolves with the published route, with this instance's address,
-    /// since the last such event.
-    HandedOut(InstanceId),
+    /// The shell has answered resolves with the published route since the last such event.
+    HandedOut {
+        /// The instance whose address callers got.
+        instance: InstanceId,
+        /// How many callers got it.
+        count: u64,
+    },
     /// This host turned connections away that may have been from the worker's box, so silence until
     /// this instant proves nothing.
     BoxTurnedAway,
@@ -175,6 +179,8 @@ pub enum WorkerTimer {
     Drained,
     /// Check the restart in flight.
     FollowRestart,
+    /// The minute is over in which hand-outs were counted.
+    HandOuts,
     /// The wait of this request ends.
     Deadline(RequestId),
 }

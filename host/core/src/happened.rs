@@ -24,7 +24,7 @@ pub(crate) enum Happened {
     /// The sender of a request has disconnected.
     Gone(RequestId),
     /// Callers got the address of this instance from the published route.
-    HandedOut(InstanceId),
+    HandedOut { instance: InstanceId, count: u64 },
     /// The door for boxes turned connections away.
     BoxTurnedAway,
     /// A probe ended.
@@ -53,7 +53,7 @@ pub(crate) enum Happened {
     /// A policy answered.
     Decided {
         decision: DecisionId,
-        made: Decision,
+        made: Box<Decision>,
     },
     /// The record was read and is in the facts, or could not be read.
     RecordRead {

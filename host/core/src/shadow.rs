@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_has_its_shadow_until_somebody_writes_it() {
+    fn a_pointer_has_its_shadow_until_another_program_writes_it() {
         let mut shadow = Shadow::default();
         let (region, name) = (Region::from("us-east-1"), PointerName::new("/chat"));
         let reading = |id: &str, at| PointerReading {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::effect::{Effect, Question};
 use crate::event::{Asker, Timer, WorkerTimer};
-use crate::facts::{Storm, WorkerFacts};
+use crate::facts::{Peers, Storm, WorkerFacts};
 use crate::guard::{Permit, Proposal, Scene};
 use crate::happened::Happened;
 use crate::model::backoff::Throttle;
@@ -13,7 +13,7 @@ use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
 use crate::model::id::{DecisionId, HostId, InstanceId, PoolName, RequestId, WorkerId};
-use crate::model::journal::{Content, Entry};
+use crate::model::journal::{Content, Entry, FORMAT};
 use crate::model::notice::{Notice, Step};
 use crate::model::point::{Input, Point};
 use crate::model::response::Response;
@@ -53,6 +53,9 @@ impl Shared {
     /// Notes what other workers must know of this one.
     pub(crate) fn note(&mut self, facts: &WorkerFacts) {
         self.note_ledger(facts);
+        if let Some(pool) = self.pools.get_mut(&facts.spec.pool) {
+            pool.peers.note(facts);
+        }
         match &facts.adopted {
             Some(adopted) if self.adopted.get(&facts.id) == Some(&adopted.id) => {}
             Some(adopted) => {
@@ -79,6 +82,8 @@ pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
     /// The ledgers of its workers, whichever host acted for them.
     pub(crate) ledgers: Ledgers,
+    /// Which of its workers are up.
+    pub(crate) peers: Peers,
     /// Which of its workers fail, and since when.
     pub(crate) storm: Storm,
     /// Readings of pointers, which the provider limits apart from all others.
@@ -100,6 +105,7 @@ impl Pool {
         Self {
             spec: spec.clone(),
             ledgers: Ledgers::default(),
+            peers: Peers::default(),
             storm: Storm::default(),
             pointers: Throttle::default(),
             instances: Throttle::default(),
@@ -162,7 +168,10 @@ impl<'a> Turn<'a> {
     }
 
     /// Asks the policy, and returns the id of the decision.
-    pub(crate) fn decide(&mut self, facts: &WorkerFacts, input: Input) -> DecisionId {
+    pub(crate) fn decide(&mut self, facts: &WorkerFacts, mut input: Input) -> DecisionId {
+        if let Some(pool) = self.shared.pools.get(&facts.spec.pool) {
+            pool.peers.count(&facts.id, input.worker_mut());
+        }
         let decision = self.shared.decisions.take();
         self.effects.push(Effect::Decide(Question {
             worker: facts.id.clone(),
@@ -228,8 +237,10 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn journal(&mut self, facts: &WorkerFacts, decision: DecisionId, content: Content) {
         self.effects.push(Effect::Journal(Entry {
+            format: FORMAT,
             at: self.now,
             worker: facts.id.clone(),
+            pool: facts.spec.pool.clone(),
             decision,
             content,
         }));

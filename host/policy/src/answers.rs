@@ -11,6 +11,7 @@ impl Policies for Slots {
     fn decide(&self, pool: &PoolName, input: Input) -> decision::Decision {
         let Decision {
             policy,
+            settings,
             input,
             verdict,
             fuel_used,
@@ -18,6 +19,7 @@ impl Policies for Slots {
         decision::Decision {
             digest: policy.as_ref().map(|policy| policy.digest),
             policy: policy.map(|policy| policy.name),
+            settings,
             input,
             result: verdict.map_err(|error| PolicyFailure {
                 code: error.code().to_owned(),

@@ -32,8 +32,9 @@ pub(crate) fn check(input: &Input, verdict: &Verdict) -> Result<(), String> {
             check_memo(&verdict.memo)?;
             match &verdict.action {
                 Action::Serve(target) => check_known(&target.id, known_to_resolve(input)),
-                Action::Start(id) => check_known(id, known_to_resolve(input)),
-                Action::Adopt | Action::Launch | Action::Wait(_) | Action::Unavailable(_) => Ok(()),
+                Action::Start(id) | Action::Replace(id) => check_known(id, known_to_resolve(input)),
+                Action::Launch(option) => check_option(*option, input.capacity_options),
+                Action::Adopt | Action::Wait(_) | Action::Unavailable(_) => Ok(()),
             }
         }
         (Input::Adopt(input), Verdict::Adopt(verdict)) => match &verdict.choice {
@@ -137,6 +138,16 @@ fn check_memo(memo: &str) -> Result<(), String> {
     check_length("memo", memo, MEMO_BYTES_MAX)
 }
 
+fn check_option(option: u32, options: u32) -> Result<(), String> {
+    // A launch in a pool that launches nothing is vetoed, with the reason.
+    if option == 0 || option < options {
+        return Ok(());
+    }
+    Err(format!(
+        "it launches with the capacity option {option}, counted from 0; the input has {options} of them"
+    ))
+}
+
 fn check_known<'a>(
     id: &InstanceId,
     known: impl Iterator<Item = &'a InstanceId>,
@@ -192,22 +203,19 @@ fn is_semver(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use reeve_core::point::resolve::{Adoption, InFlight, LastFailure, Target};
-    use reeve_core::point::{AddressKind, Age};
+    use reeve_core::point::resolve::Target;
+    use reeve_core::point::{AddressKind, Point};
 
     use super::*;
 
     fn resolve_input(pointer: Pointer, adopted: Adopted) -> Input {
+        let Input::Resolve(input) = Input::neutral(Point::Resolve).unwrap() else {
+            panic!("another question");
+        };
         Input::Resolve(resolve::Input {
             pointer,
             adopted,
-            instances: Vec::new(),
-            scanned: Age::None,
-            adoption: Adoption::NotAsked,
-            in_flight: InFlight::Nothing,
-            last_failure: LastFailure::None,
-            settings: "{}".to_owned(),
-            memo: String::new(),
+            ..input
         })
     }
 
@@ -251,10 +259,7 @@ mod tests {
         let nothing = resolve_input(Pointer::Unknown, Adopted::None);
         let error = check(&nothing, &start("i-made-up")).unwrap_err();
         assert!(error.contains("\"i-made-up\""), "{error}");
-        let candidates = Input::Adopt(adopt::Input {
-            candidates: Vec::new(),
-            settings: "{}".to_owned(),
-        });
+        let candidates = Input::neutral(Point::Adopt).unwrap();
         let take = Verdict::Adopt(adopt::Verdict {
             choice: Choice::Take(InstanceId::new("i-made-up")),
             reason: Reason::new("code", "text"),
@@ -266,7 +271,7 @@ mod tests {
     #[test]
     fn a_memo_has_at_most_1024_bytes() {
         let input = resolve_input(Pointer::Unknown, Adopted::None);
-        let with_memo = |length| resolve_verdict(Action::Launch, "m".repeat(length));
+        let with_memo = |length| resolve_verdict(Action::Launch(0), "m".repeat(length));
         assert_eq!(check(&input, &with_memo(1024)), Ok(()));
         let error = check(&input, &with_memo(1025)).unwrap_err();
         assert_eq!(error, "memo has 1025 bytes, accepted are at most 1024");

@@ -3,7 +3,7 @@
 //! ```json
 //! {
 //!   "point": "retry-ip",
-//!   "base": { "tries": 1, "waited-ms": 0, "launched": "none" },
+//!   "base": { "waited-ms": 2000 },
 //!   "cases": [
 //!     {
 //!       "name": "after the last try the caller is told to come back",
@@ -15,8 +15,9 @@
 //! }
 //! ```
 //!
-//! Names are those of the WIT. A case's `input` overrides `base` key by key. Together they give
-//! every field except `settings`, which is a separate object and `{}` by default. `expect` names
+//! Names are those of the WIT. A case's `input` overrides `base`, and `base` overrides the input of
+//! `wit/neutral.json`, in which nothing is the matter: field by field, also in records within
+//! records and in lists. `settings` is a separate object and `{}` by default. `expect` names
 //! fields of the verdict, each of which must be equal; `reason` means the reason's code. `{"error":
 //! "part of the text"}` expects a refusal or another failure.
 
@@ -24,7 +25,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use reeve_core::point::{Input, Point, Verdict};
+use reeve_core::point::{Input, NEUTRAL, Point, Verdict};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -188,7 +189,7 @@ fn verdict_fields(point: Point) -> &'static [&'static str] {
         Point::Resolve => &["action", "reason", "valid-for-ms", "memo"],
         Point::Adopt | Point::Debounce => &["choice", "reason", "valid-for-ms"],
         Point::RetryIp => &["next", "reason", "valid-for-ms"],
-        Point::Reap => &["choice", "reason", "look-again-ms", "memo"],
+        Point::Reap => &["choice", "reason", "look-again-ms", "drain-ms", "memo"],
     }
 }
 
@@ -221,8 +222,10 @@ fn check_expected(point: Point, case: &Case) -> Result<(), String> {
 
 fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, String> {
     let name = &case.name;
-    let mut fields = base.clone();
-    fields.extend(case.input.clone());
+    let neutral = Neutral::read();
+    let shape = neutral.record(point.as_str());
+    let fields = neutral.overlay(&shape, shape.clone(), base.clone());
+    let mut fields = neutral.overlay(&shape, fields, case.input.clone());
     let settings = Value::Object(case.settings.clone()).to_string();
     if fields
         .insert("settings".to_owned(), settings.into())
@@ -234,6 +237,53 @@ fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, 
     }
     serde_json::from_value(json!({ point.as_str(): fields }))
         .map_err(|error| format!("the case {name:?}: its input: {error}"))
+}
+
+/// `wit/neutral.json`: an input of each point in which nothing is the matter, without `settings`.
+struct Neutral(Map<String, Value>);
+
+impl Neutral {
+    fn read() -> Self {
+        Self(serde_json::from_str(NEUTRAL).unwrap_or_default())
+    }
+
+    fn record(&self, name: &str) -> Map<String, Value> {
+        let record = self.0.get(name).and_then(Value::as_object);
+        record.cloned().unwrap_or_default()
+    }
+
+    /// Lays one record over another. A field that is a record in `shape` is laid over field by
+    /// field, and each element of a list of records over the neutral element. Any other field is
+    /// replaced: a variant with a value also is an object in JSON.
+    fn overlay(
+        &self,
+        shape: &Map<String, Value>,
+        mut under: Map<String, Value>,
+        over: Map<String, Value>,
+    ) -> Map<String, Value> {
+        let elements = self.record("elements");
+        for (key, over) in over {
+            let record = shape.get(&key).and_then(Value::as_object);
+            let element = elements.get(&key).and_then(Value::as_object);
+            let value = match (record, element, under.remove(&key), over) {
+                (Some(shape), _, Some(Value::Object(under)), Value::Object(over)) => {
+                    Value::Object(self.overlay(shape, under, over))
+                }
+                (_, Some(element), _, Value::Array(items)) => {
+                    let items = items.into_iter().map(|item| match item {
+                        Value::Object(over) => {
+                            Value::Object(self.overlay(element, element.clone(), over))
+                        }
+                        item => item,
+                    });
+                    items.collect()
+                }
+                (_, _, _, over) => over,
+            };
+            under.insert(key, value);
+        }
+        under
+    }
 }
 
 /// The differences, if any.

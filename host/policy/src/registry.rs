@@ -302,7 +302,7 @@ fn slot_map(state: &State) -> SlotMap {
             slots.bind(
                 binding.pool.clone(),
                 binding.point,
-                Slot { policy, settings },
+                Slot::new(policy, settings),
             );
         }
     }

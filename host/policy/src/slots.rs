@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use reeve_core::id::PoolName;
+use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point, Verdict};
 
 use crate::component::{Decided, LoadedPolicy};
@@ -13,10 +13,30 @@ use crate::error::{DecideError, Failure, PolicyRef};
 /// A policy and one pool's settings for it. They change together.
 #[derive(Clone)]
 pub struct Slot {
+    policy: Arc<LoadedPolicy>,
+    settings: Arc<str>,
+    settings_digest: Digest,
+}
+
+impl Slot {
+    /// A policy with these settings, a JSON object.
+    pub fn new(policy: Arc<LoadedPolicy>, settings: Arc<str>) -> Self {
+        Self {
+            settings_digest: Digest::of(settings.as_bytes()),
+            policy,
+            settings,
+        }
+    }
+
     /// The policy to ask.
-    pub policy: Arc<LoadedPolicy>,
+    pub fn policy(&self) -> &Arc<LoadedPolicy> {
+        &self.policy
+    }
+
     /// The settings as a JSON object.
-    pub settings: Arc<str>,
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
 }
 
 /// All bindings at one moment.
@@ -48,6 +68,8 @@ pub struct Slots {
 pub struct Decision {
     /// The policy that was asked. `None`: no policy is bound.
     pub policy: Option<PolicyRef>,
+    /// The digest of the settings; `None`: no policy is bound.
+    pub settings: Option<Digest>,
     /// The policy's input, including the settings.
     pub input: Input,
     /// The verdict, or why there is none.
@@ -79,6 +101,7 @@ impl Slots {
             };
             return Decision {
                 policy: None,
+                settings: None,
                 input,
                 verdict: Err(error),
                 fuel_used: 0,
@@ -94,6 +117,7 @@ impl Slots {
         };
         Decision {
             policy: Some(slot.policy.policy().clone()),
+            settings: Some(slot.settings_digest),
             input,
             verdict,
             fuel_used,

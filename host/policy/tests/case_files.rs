@@ -26,7 +26,6 @@ fn run(file: &Value) -> Result<CaseReport, String> {
 fn file(cases: &Value) -> Value {
     json!({
         "point": "retry-ip",
-        "base": { "tries": 1, "waited-ms": 0, "launched": "none" },
         "cases": cases,
     })
 }
@@ -113,13 +112,9 @@ fn a_case_file_that_could_not_test_what_it_means_is_an_error() {
         let text = run(&file(&cases)).expect_err("it is refused");
         assert!(text.contains(part), "{part:?} is missing in: {text}");
     }
-    let missing =
-        json!({ "point": "retry-ip", "cases": [{ "name": "n", "expect": { "reason": "x" } }] });
-    assert!(
-        run(&missing)
-            .expect_err("no input")
-            .contains("missing field `tries`")
-    );
+    let misspelt = json!([{ "name": "n", "input": { "trise": 1 }, "expect": { "reason": "x" } }]);
+    let error = run(&file(&misspelt)).expect_err("no such field");
+    assert!(error.contains("unknown field `trise`"), "{error}");
     let other = json!({ "point": "reap", "cases": [] });
     assert!(
         run(&other)

@@ -7,9 +7,9 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reeve_core::point::{Input, Point, adopt};
+use reeve_core::point::Point;
 use reeve_policy::{Failure, Limits, LoadedPolicy};
-use support::{Fixture, again_ms, engine, engine_with, load, question};
+use support::{Fixture, again_ms, engine, engine_with, load, neutral, question};
 
 /// The failure of a decision with this fixture.
 fn failure_of(fixture: &Fixture) -> Failure {
@@ -273,11 +273,9 @@ fn nothing_survives_from_one_decision_to_the_next() {
 #[test]
 fn a_question_it_does_not_offer_is_an_error_that_names_what_it_offers() {
     let policy = load(&Fixture::sound()).expect("it loads");
-    let question = Input::Adopt(adopt::Input {
-        candidates: Vec::new(),
-        settings: "{}".to_owned(),
-    });
-    let error = policy.decide(&question).expect_err("not offered");
+    let error = policy
+        .decide(&neutral(Point::Adopt))
+        .expect_err("not offered");
     assert_eq!(error.code(), "not-offered");
     assert!(error.to_string().ends_with("it offers retry-ip"), "{error}");
 }

@@ -89,7 +89,7 @@ fn the_same_bytes_are_not_loaded_again() {
         .slots()
         .get(&pool(), Point::RetryIp)
         .expect("bound");
-    assert!(std::sync::Arc::ptr_eq(&before.policy, &after.policy));
+    assert!(std::sync::Arc::ptr_eq(before.policy(), after.policy()));
 }
 
 #[test]

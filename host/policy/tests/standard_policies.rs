@@ -14,7 +14,7 @@ use reeve_core::instance::InstanceState;
 use reeve_core::point::{Addresses, Age, Input, InstanceFacts, Point, resolve};
 use reeve_policy::cases::run_file;
 use reeve_policy::{Limits, LoadedPolicy, PolicyEngine};
-use support::{engine, policies_directory};
+use support::{engine, neutral, policies_directory};
 
 fn load(engine: &PolicyEngine, name: &str) -> LoadedPolicy {
     let path = policies_directory().join(format!("{name}.wasm"));
@@ -102,16 +102,16 @@ fn a_hundred_instances() -> Input {
             },
         })
         .collect();
+    let Input::Resolve(input) = neutral(Point::Resolve) else {
+        panic!("another question");
+    };
     Input::Resolve(resolve::Input {
         pointer: resolve::Pointer::Names(InstanceId::new("i-0123456789abcd099")),
         adopted: resolve::Adopted::Instance(InstanceId::new("i-0123456789abcd099")),
         instances,
         scanned: Age::Ms(3000),
         adoption: resolve::Adoption::Declined,
-        in_flight: resolve::InFlight::Nothing,
-        last_failure: resolve::LastFailure::None,
-        settings: "{}".to_owned(),
-        memo: String::new(),
+        ..input
     })
 }
 

@@ -118,11 +118,11 @@ impl AsItWas {
                     self.act(&mutation);
                     return self.not_yet(NotYetCode::Starting, "the GPU worker is starting up");
                 }
-                Action::Launch => {
+                Action::Launch(_) => {
                     self.launch();
                     return self.not_yet(NotYetCode::Launching, "the GPU worker is starting up");
                 }
-                Action::Wait(_) | Action::Unavailable(_) => {
+                Action::Wait(_) | Action::Unavailable(_) | Action::Replace(_) => {
                     return self.not_yet(NotYetCode::Waiting, &verdict.reason.text);
                 }
             }
@@ -141,7 +141,7 @@ impl AsItWas {
         )));
         let goes = matches!(
             &decision.result,
-            Ok(Verdict::Debounce(verdict)) if verdict.choice == debounce::Choice::Go
+            Ok(Verdict::Debounce(verdict)) if matches!(verdict.choice, debounce::Choice::Go(_))
         );
         if !goes {
             return;
@@ -187,7 +187,7 @@ impl AsItWas {
     }
 
     fn launch(&mut self) {
-        let Some(source) = self.pool.launch.clone() else {
+        let Some(source) = self.pool.launch.first().cloned() else {
             return;
         };
         self.launches += 1;

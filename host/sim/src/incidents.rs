@@ -67,7 +67,8 @@ pub(crate) fn pool_spec() -> PoolSpec {
         compute: Compute::Ec2,
         tag_key: TAG.0.to_owned(),
         port: 8000,
-        launch: Some(LaunchSource::LaunchTemplate("chat".to_owned())),
+        launch: vec![LaunchSource::LaunchTemplate("chat".to_owned())],
+        policy_labels: Vec::new(),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         stop_refused: Default::default(),
@@ -91,5 +92,6 @@ pub fn worker_spec() -> WorkerSpec {
         tag_value: TAG.1.to_owned(),
         pointer: pointer(),
         wish: Default::default(),
+        labels: Default::default(),
     }
 }

@@ -188,6 +188,7 @@ impl Policies for NoPolicy {
     fn decide(&self, _pool: &PoolName, input: Input) -> Decision {
         Decision {
             policy: None,
+            settings: None,
             digest: None,
             input,
             result: Err(PolicyFailure {

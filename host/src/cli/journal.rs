@@ -72,7 +72,7 @@ fn line(entry: &Entry) -> String {
         time(entry.at),
         entry.worker,
         entry.decision,
-        what(&entry.content)
+        what(entry)
     )
 }
 
@@ -87,8 +87,8 @@ pub(super) fn time(at: Instant) -> String {
         )
 }
 
-fn what(content: &Content) -> String {
-    match content {
+fn what(entry: &Entry) -> String {
+    match &entry.content {
         Content::Decided(made) => {
             let point = made.input.point();
             let digest = made.digest.map(|digest| format!(" [{}]", digest.short()));
@@ -130,6 +130,14 @@ fn what(content: &Content) -> String {
         Content::Commanded(command) => format!("operator: {command}"),
         Content::Answered(Ok(outcome)) => format!("operator told: {}", outcome.as_str()),
         Content::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
+        Content::HandedOut {
+            instance,
+            since,
+            count,
+        } => format!(
+            "handed out {instance} {count} times in {}",
+            entry.at.since(*since)
+        ),
     }
 }
 
@@ -146,6 +154,8 @@ mod tests {
     use reeve_core::decision::Ruling;
     use reeve_core::point::Reason;
     use reeve_core::store::{Adopted, How};
+
+    use reeve_core::journal::FORMAT;
 
     use super::*;
 
@@ -168,6 +178,8 @@ mod tests {
             reason: Reason::new("orphan", "it lived on"),
         };
         let entry = Entry {
+            format: FORMAT,
+            pool: "gpu".into(),
             at: Instant::from_ms(0),
             worker: "chat".into(),
             decision: Default::default(),

@@ -166,12 +166,19 @@ section! {
         required port: Number<u16, 1, 65_535> = 8080;
         /// Name or id of an EC2 launch template. Without it the pool adopts and starts, but never launches.
         set launch_template: Text<128> = "gpu-worker";
+        // Each one more is one more refused call before the pause.
+        /// Templates of other types or zones, in the order in which they are tried when `launch_template` has no
+        /// capacity; at most 8.
+        example launch_alternatives: List<Text<128>, 8> = ["gpu-worker-other-zone"];
         // The console of EC2 shows this tag as the name.
         /// The tag by which a worker's instances are found.
         default tag_key: TagKey = "Name".to_owned();
         // Each tag shown to a policy adds to the cost of every call. 20 are enough for a rule.
         /// Keys of tags that `adopt` and `reap` see, at most 20. Texts are what a policy call costs.
         default policy_tags: List<TagKey, 20> = Vec::new();
+        /// Keys of the workers' `labels` that policies see, at most 20, each with how many other workers of the
+        /// pool with the same label are up. None by default.
+        example policy_labels: List<Text<64>, 20> = ["tenant"];
         /// How an instance is restarted: "stop-start" keeps its disks, "reboot" keeps its capacity and addresses
         /// too, "replace" terminates it and launches another. Fargate tasks are always replaced.
         usual restart: Choice<RestartBy> = "stop-start";
@@ -417,6 +424,8 @@ section! {
         /// When it is to run: "on-demand", while callers ask for it, or "running", always. The host brings a
         /// "running" worker up without a caller, and never reaps it.
         default wanted: Choice<Wish> = Wish::default();
+        /// What its team calls it by, at most 20. The pool's `policy_labels` shows them to policies.
+        example labels: Names<Text<64>, Text<255>, 20> => { tenant = "acme" };
         /// An SSM parameter in the pool's region. No two workers share one.
         required pointer: PointerText = "/workers/chat/instance";
     }

@@ -61,7 +61,7 @@ fn omitted_keys_have_the_documented_defaults() {
         (pool.tag_key.as_str(), pool.reap, &pool.utc_offset),
         ("Name", false, &UtcOffset::fixed(0))
     );
-    assert_eq!((&pool.compute, &pool.launch), (&Compute::Ec2, &None));
+    assert_eq!((&pool.compute, pool.launch.len()), (&Compute::Ec2, 0));
     assert_eq!(pool.limits, reeve_core::spec::Limits::default());
     let worker = &config.fleet.workers[&WorkerId::from("chat")];
     assert_eq!(worker.tag_value, "chat");

@@ -118,7 +118,7 @@ impl Cast {
                 ),
             };
             let settings = Arc::from(settings);
-            slots.bind(pool.clone(), point, Slot { policy, settings });
+            slots.bind(pool.clone(), point, Slot::new(policy, settings));
         }
         let part = Part {
             slots: Slots::default(),
@@ -152,7 +152,7 @@ impl Part {
     pub fn playbill(&self) -> Playbill {
         let player = |point| {
             let slot = self.slots.get(&self.pool, point)?;
-            let policy = slot.policy.policy();
+            let policy = slot.policy().policy();
             Some((point, policy.name.clone(), policy.digest))
         };
         Playbill {

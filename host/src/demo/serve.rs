@@ -95,6 +95,7 @@ fn fleet() -> FleetSpec {
         tag_value: FRESH.to_owned(),
         pointer: PointerName::from("/batch/gpu/instance_id"),
         wish: Default::default(),
+        labels: Default::default(),
     };
     fleet.workers.insert(WorkerId::from(FRESH), fresh);
     fleet

@@ -274,6 +274,7 @@ impl Calls {
                 Ok(made) => made,
                 Err(error) => Decision {
                     policy: None,
+                    settings: None,
                     digest: None,
                     result: Err(failed(&error, input.point().as_str())),
                     input,

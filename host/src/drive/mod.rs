@@ -303,9 +303,15 @@ impl Drive {
         }
     }
 
-    /// Tells the core that a route was handed out. The only effect is a refresh in the store.
-    fn handed_out(&mut self, HandedOut { worker, instance }: HandedOut) {
-        let event = Event::of(worker, WorkerEvent::HandedOut(instance));
+    /// Tells the core that a route was handed out. The only effects are a refresh in the store and the
+    /// timer of the journal's count.
+    fn handed_out(&mut self, handed_out: HandedOut) {
+        let HandedOut {
+            worker,
+            instance,
+            count,
+        } = handed_out;
+        let event = Event::of(worker, WorkerEvent::HandedOut { instance, count });
         for effect in self.fleet.step(self.clock.now(), event) {
             match effect {
                 Effect::Refresh {
@@ -313,6 +319,7 @@ impl Drive {
                     request,
                     refresh,
                 } => self.refresh(worker, request, refresh),
+                Effect::Timer { at, timer } => self.timers.set(at, timer),
                 other => debug_assert!(false, "{other:?}"),
             }
         }

@@ -3,8 +3,8 @@ use std::io::Write;
 
 use reeve_core::cloud::Mutation;
 use reeve_core::compute::Compute;
-use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, Region, WorkerId};
-use reeve_core::journal::Content;
+use reeve_core::id::{DecisionId, Epoch, Generation, InstanceId, PoolName, Region, WorkerId};
+use reeve_core::journal::{Content, FORMAT};
 use reeve_core::time::Instant;
 use tempfile::TempDir;
 
@@ -12,6 +12,8 @@ use super::*;
 
 fn intent(worker: &str, decision: u64, generation: u64) -> Entry {
     Entry {
+        format: FORMAT,
+        pool: PoolName::from("gpu"),
         at: Instant::from_ms(decision),
         worker: WorkerId::from(worker),
         decision: DecisionId::new(decision),

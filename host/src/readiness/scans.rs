@@ -81,7 +81,8 @@ impl Scans {
     /// read.
     pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
         self.problems(|scanned, one_is_read| {
-            !scanned.is_read && !(one_is_read && scanned.has_failed())
+            let is_excused = one_is_read && scanned.has_failed();
+            !scanned.is_read && !is_excused
         })
     }
 

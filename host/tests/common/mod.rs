@@ -141,7 +141,8 @@ pub(crate) fn spec() -> FleetSpec {
         tag_key: world::TAG_KEY.to_owned(),
         port: 8080,
         compute: Compute::Ec2,
-        launch: Some(LaunchSource::LaunchTemplate("lt-gpu".to_owned())),
+        launch: vec![LaunchSource::LaunchTemplate("lt-gpu".to_owned())],
+        policy_labels: Vec::new(),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         stop_refused: Default::default(),
@@ -161,6 +162,7 @@ pub(crate) fn spec() -> FleetSpec {
         tag_value: "chat".to_owned(),
         pointer: PointerName::from(POINTER),
         wish: Default::default(),
+        labels: Default::default(),
     };
     FleetSpec {
         name: "test".to_owned(),

@@ -6,8 +6,9 @@
 //! settings.rs  what a pool can set
 //! ```
 //!
-//! The best candidate is the one that can serve soonest: a running one before a pending one, and
-//! among the running ones, one with an address before one without. Only between equals does age
+//! A candidate that a signal calls unwell is taken only if there is no other. Otherwise the best
+//! candidate is the one that can serve soonest: a running one before a pending one, and among the
+//! running ones, one with an address before one without. Only between equals does age
 //! decide. An address is worth more than age because `adopt` is asked while a caller waits and
 //! nothing else serves. The newest instance without an address would keep that caller for seconds
 //! while another could serve.
@@ -30,7 +31,7 @@ pub fn decide(input: &Input, settings: &Settings) -> Verdict {
         .iter()
         .filter(|candidate| rules::objection(candidate, settings).is_none());
     // Of several equals the first is taken, and the list begins with the newest.
-    let best = allowed.min_by_key(|candidate| rules::rank(&candidate.facts, settings.prefer));
+    let best = allowed.min_by_key(|candidate| rules::rank(candidate, settings.prefer));
     match best {
         Some(candidate) => take(candidate, input.candidates.len()),
         None => decline(input, settings),

@@ -1,7 +1,7 @@
 //! Which candidate may be taken, and which is better.
 
 use reeve_policy_sdk::adopt::Candidate;
-use reeve_policy_sdk::types::{InstanceFacts, InstanceState};
+use reeve_policy_sdk::types::InstanceState;
 
 use crate::settings::{Prefer, Settings};
 
@@ -40,15 +40,17 @@ pub(crate) fn objection(candidate: &Candidate, settings: &Settings) -> Option<Ob
     }
 }
 
-/// The order of candidates, best first: running, with an address, of the preferred age. An unknown
-/// age comes last.
-pub(crate) fn rank(facts: &InstanceFacts, prefer: Prefer) -> (bool, bool, bool, u32) {
+/// The order of candidates, best first: well, running, with an address, of the preferred age. An
+/// unknown age comes last.
+pub(crate) fn rank(candidate: &Candidate, prefer: Prefer) -> (bool, bool, bool, bool, u32) {
+    let facts = &candidate.facts;
     let age_ms = facts.launched.ms();
     let age_rank = match prefer {
         Prefer::Newest => age_ms.unwrap_or(u32::MAX),
         Prefer::Oldest => u32::MAX - age_ms.unwrap_or(0),
     };
     (
+        !candidate.bad_signals.is_empty(),
         facts.state != InstanceState::Running,
         !facts.addresses.any(),
         age_ms.is_none(),

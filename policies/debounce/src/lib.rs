@@ -29,7 +29,7 @@ pub fn decide(input: &Input, settings: &Settings) -> Verdict {
     let age_ms = input.last_started.ms();
     let window_left_ms = age_ms.map_or(0, |ms| settings.window_ms.saturating_sub(ms));
     if !input.in_flight && window_left_ms == 0 {
-        return go(age_ms);
+        return go(input, age_ms);
     }
     if input.same_cause || settings.different_cause == DifferentCause::Drop {
         return drop_it(input, window_left_ms);
@@ -37,15 +37,15 @@ pub fn decide(input: &Input, settings: &Settings) -> Verdict {
     defer(input)
 }
 
-fn go(age_ms: Option<u32>) -> Verdict {
+fn go(input: &Input, age_ms: Option<u32>) -> Verdict {
     let Some(ms) = age_ms else {
-        return Choice::Go.because("first-restart", "No restart came before.");
+        return Choice::Go(input.kind).because("first-restart", "No restart came before.");
     };
     let text = format!(
         "The last restart began {} ago and is not in flight.",
         duration(ms)
     );
-    Choice::Go.because("window-over", text)
+    Choice::Go(input.kind).because("window-over", text)
 }
 
 fn drop_it(input: &Input, window_left_ms: u32) -> Verdict {
@@ -76,5 +76,5 @@ fn defer(input: &Input) -> Verdict {
         "`{}` is not why the last restart began; it follows once that one is done.",
         input.cause
     );
-    Choice::Defer.because("different-cause", text)
+    Choice::Defer(0).because("different-cause", text)
 }

@@ -1,9 +1,12 @@
 //! The case files, and the counts of docs/incidents.md#self-fire over time.
 
 use reeve_debounce::Settings;
-use reeve_policy_sdk::debounce::{Choice, Input};
-use reeve_policy_sdk::testing::Cases;
+use reeve_policy_sdk::debounce::{Choice, Input, Kind};
+use reeve_policy_sdk::testing::{Cases, neutral};
 use reeve_policy_sdk::types::Age;
+
+const GO: Choice = Choice::Go(Kind::StopStart);
+const DROP: Choice = Choice::Drop;
 
 #[test]
 fn every_case_holds() {
@@ -25,14 +28,13 @@ fn choices(request_seconds: &[u32], cause: impl Fn(usize) -> &'static str) -> Ve
             in_flight: age.is_some_and(|seconds| seconds < 25),
             same_cause: restart.is_some_and(|(_, first)| first == cause(index)),
             dropped,
-            deferred: false,
-            settings: String::new(),
+            ..neutral()
         };
         let verdict = reeve_debounce::decide(&input, &Settings::default());
         match verdict.choice {
-            Choice::Go => (restart, dropped) = (Some((now, cause(index))), 0),
+            Choice::Go(_) => (restart, dropped) = (Some((now, cause(index))), 0),
             Choice::Drop => dropped += 1,
-            Choice::Defer => {}
+            Choice::Defer(_) => {}
         }
         choices.push(verdict.choice);
     }
@@ -49,13 +51,11 @@ fn one_trigger_and_four_probes_are_one_restart_and_four_drops() {
         }
     };
     let got = choices(&[0, 3, 9, 20, 29], cause);
-    use Choice::{Drop, Go};
-    assert_eq!(got, [Go, Drop, Drop, Drop, Drop]);
+    assert_eq!(got, [GO, DROP, DROP, DROP, DROP]);
 }
 
 #[test]
 fn five_rapid_calls_are_dropped_and_one_after_the_window_goes() {
     let got = choices(&[0, 1, 1, 2, 2, 3, 61], |_| "secret-changed");
-    use Choice::{Drop, Go};
-    assert_eq!(got, [Go, Drop, Drop, Drop, Drop, Drop, Go]);
+    assert_eq!(got, [GO, DROP, DROP, DROP, DROP, DROP, GO]);
 }

@@ -48,7 +48,7 @@ pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
         return times_missing(input);
     };
     let told = Told::by(&input.demand, settings);
-    let timeout = timeout::idle(&told, &input.now, settings);
+    let timeout = timeout::idle(&told, &input.worker.now, settings);
     if quiet_ms < timeout.ms {
         let text = format!(
             "The last sign of use is {} old; the limit is {} ({}).",
@@ -58,7 +58,7 @@ pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
         );
         return Finding::keep_for("active", text, timeout.ms - quiet_ms);
     }
-    let is_measured = input.last_activity.ms().is_some() || settings.handed_out_is_activity;
+    let is_measured = input.usage.last_activity.ms().is_some() || settings.handed_out_is_activity;
     if !is_measured && !told.is_zero_over(timeout.ms) {
         let text = format!(
             "No activity was ever reported and the demand metric does not show {} without requests, \
@@ -75,7 +75,7 @@ pub(crate) fn idle(input: &Input, settings: &Settings) -> Finding {
         signs::in_words(input)
     );
     Finding::Due {
-        choice: Choice::Stop,
+        choice: Choice::End,
         code: "idle",
         text,
     }
@@ -103,7 +103,7 @@ pub(crate) fn unreachable(input: &Input, settings: &Settings) -> Finding {
         signs::in_words(input)
     );
     Finding::Due {
-        choice: Choice::Stop,
+        choice: Choice::End,
         code: "unreachable",
         text,
     }
@@ -132,7 +132,7 @@ pub(crate) fn orphan(input: &Input, settings: &Settings) -> Finding {
     );
     Finding::Due {
         choice: match settings.orphan_action {
-            OrphanAction::Stop => Choice::Stop,
+            OrphanAction::Stop => Choice::End,
             OrphanAction::Terminate => Choice::Terminate,
         },
         code: "orphan",

@@ -11,9 +11,9 @@
 //!
 //! ```text
 //! not up · reading missing or old · work in flight · busy lease ──▶ keep
-//! role: unclaimed ──▶ keep     orphan ──▶ due after its grace
+//! spare, role: unclaimed ──▶ keep     orphan ──▶ due after its grace
 //! adopted, never handed out ──▶ due as unreachable; handed out ──▶ due as idle
-//! due in one reading ──▶ keep and look again     due in several in a row ──▶ stop
+//! due in one reading ──▶ keep and look again     due in several in a row ──▶ end
 //! ```
 //!
 //! Three rules carry the rest. An unavailable or malformed reading counts as activity. Every known
@@ -30,7 +30,7 @@ mod timeout;
 use reeve_policy_sdk::policy;
 use reeve_policy_sdk::reap::{Choice, Input, Role, Verdict};
 use reeve_policy_sdk::text::duration;
-use reeve_policy_sdk::types::InstanceState;
+use reeve_policy_sdk::types::{InstanceState, Origin};
 
 use finding::Finding;
 pub use settings::{Hours, OrphanAction, Settings, Unclaimed};
@@ -92,15 +92,15 @@ fn not_up(input: &Input, settings: &Settings) -> Option<Finding> {
 
 /// Keeps an instance with work in flight, whatever its role and its timeouts.
 fn in_use(input: &Input) -> Option<Finding> {
-    if input.work_in_flight > 0 {
+    if input.usage.work_in_flight > 0 {
         let text = format!(
             "{} deliveries are not reported processed.",
-            input.work_in_flight
+            input.usage.work_in_flight
         );
         return Some(Finding::keep("work-in-flight", text));
     }
-    if input.busy_remaining_ms > 0 {
-        let remaining_ms = input.busy_remaining_ms;
+    if input.usage.busy_remaining_ms > 0 {
+        let remaining_ms = input.usage.busy_remaining_ms;
         let text = format!(
             "A busy lease is held for another {}.",
             duration(remaining_ms)
@@ -111,13 +111,17 @@ fn in_use(input: &Input) -> Option<Finding> {
 }
 
 fn by_role(input: &Input, settings: &Settings) -> Finding {
+    if input.origin == Origin::Spare {
+        let text = "It waits for a worker to take it over.".to_owned();
+        return Finding::keep("spare", text);
+    }
     match input.role {
         Role::Orphan => finding::orphan(input, settings),
         Role::Unclaimed if settings.unclaimed == Unclaimed::Keep => Finding::keep(
             "unclaimed",
             "No instance is adopted; the next resolve may adopt this one.".to_owned(),
         ),
-        Role::Adopted | Role::Unclaimed => match input.handed_out.ms() {
+        Role::Adopted | Role::Unclaimed => match input.usage.handed_out.ms() {
             None => finding::unreachable(input, settings),
             Some(_) => finding::idle(input, settings),
         },

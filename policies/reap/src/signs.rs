@@ -1,8 +1,8 @@
 //! Signs of an instance's use, and how long it has been quiet.
 
-use reeve_policy_sdk::reap::{Demand, Input, Sample};
+use reeve_policy_sdk::reap::Input;
 use reeve_policy_sdk::text::duration;
-use reeve_policy_sdk::types::Age;
+use reeve_policy_sdk::types::{Age, Demand, Sample};
 
 use crate::settings::Settings;
 
@@ -49,8 +49,8 @@ pub(crate) fn quiet_ms(input: &Input, with_demand: bool) -> Option<u32> {
     };
     [
         input.instance.launched.ms(),
-        input.handed_out.ms(),
-        input.last_activity.ms(),
+        input.usage.handed_out.ms(),
+        input.usage.last_activity.ms(),
         demand_ms,
     ]
     .into_iter()
@@ -67,8 +67,8 @@ pub(crate) fn in_words(input: &Input) -> String {
     };
     format!(
         "Handed out {}, last activity {}, launched {}, no work in flight.",
-        age(input.handed_out),
-        age(input.last_activity),
+        age(input.usage.handed_out),
+        age(input.usage.last_activity),
         age(input.instance.launched),
     )
 }

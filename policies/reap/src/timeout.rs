@@ -1,6 +1,6 @@
 //! How long quiet is long enough.
 
-use reeve_policy_sdk::reap::LocalTime;
+use reeve_policy_sdk::types::LocalTime;
 
 use crate::settings::{Hours, Settings};
 use crate::signs::Told;

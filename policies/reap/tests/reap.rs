@@ -1,8 +1,8 @@
 //! The case files, the text that announces an end, and ages in every combination.
 
-use reeve_policy_sdk::reap::{Choice, Demand, Input, LocalTime, Role};
-use reeve_policy_sdk::testing::Cases;
-use reeve_policy_sdk::types::{Addresses, Age, InstanceFacts, InstanceState};
+use reeve_policy_sdk::reap::{Choice, Input};
+use reeve_policy_sdk::testing::{Cases, neutral};
+use reeve_policy_sdk::types::{Age, Demand, InstanceFacts, Usage};
 use reeve_reap::Settings;
 
 #[test]
@@ -17,30 +17,18 @@ fn quiet_for(quiet_ms: u32, last_activity: Age) -> Input {
     Input {
         instance: InstanceFacts {
             id: "i-b".to_owned(),
-            state: InstanceState::Running,
-            observed: Age::Ms(1_000),
             in_state: Age::Ms(quiet_ms),
             launched: Age::None,
-            addresses: Addresses {
-                private: true,
-                public: false,
-            },
+            ..neutral::<Input>().instance
         },
-        role: Role::Adopted,
-        handed_out: Age::Ms(quiet_ms),
-        last_activity,
-        work_in_flight: 0,
-        busy_remaining_ms: 0,
+        usage: Usage {
+            handed_out: Age::Ms(quiet_ms),
+            last_activity,
+            ..neutral::<Input>().usage
+        },
         demand: Demand::TooFew,
-        now: LocalTime {
-            weekday: 1,
-            hour: 12,
-            minute: 0,
-            offset_min: 0,
-        },
-        tags: Vec::new(),
-        settings: String::new(),
         memo: "idle:1".to_owned(),
+        ..neutral()
     }
 }
 
@@ -48,7 +36,7 @@ fn quiet_for(quiet_ms: u32, last_activity: Age) -> Input {
 fn an_end_is_announced_with_its_idle_time_limit_and_missing_ages() {
     let input = quiet_for(1_801_000, Age::Ms(1_900_000));
     let verdict = reeve_reap::decide(&input, &Settings::default());
-    assert_eq!(verdict.choice, Choice::Stop);
+    assert_eq!(verdict.choice, Choice::End);
     for part in [
         "Idle for 30 min 1 s",
         "the limit is 30 min (demand has too few samples)",
@@ -74,7 +62,7 @@ fn missing_and_absurd_ages_never_end_an_instance_used_lately() {
                     let mut input = quiet_for(0, last_activity);
                     input.instance.in_state = in_state;
                     input.instance.launched = launched;
-                    input.handed_out = handed_out;
+                    input.usage.handed_out = handed_out;
                     for memo in ["idle:1", "unreachable:1"] {
                         input.memo = memo.to_owned();
                         let verdict = reeve_reap::decide(&input, &Settings::default());

@@ -1,6 +1,6 @@
-//! How long to pause after a launch or a start has failed.
+//! How long to pause after a launch or a start has failed, and with which capacity option to launch.
 
-use reeve_policy_sdk::resolve::{Action, Failure, FailureKind, LastFailure, Verdict};
+use reeve_policy_sdk::resolve::{Act, Action, Failure, FailureKind, Input, Verdict};
 use reeve_policy_sdk::text::duration;
 
 use crate::settings::Settings;
@@ -8,28 +8,51 @@ use crate::settings::Settings;
 /// A person has to grant missing rights. A try more often than once a minute only fills the log.
 const DENIED_WAIT_MS: u32 = 60_000;
 
-/// `unavailable` for the rest of the pause; `None` if nothing failed or the pause is over.
-pub(crate) fn answer(last_failure: &LastFailure, settings: &Settings) -> Option<Verdict> {
-    let LastFailure::Failed(failure) = last_failure else {
-        return None;
+/// `unavailable` for the rest of the pause; `None` if nothing failed, the pause is over, or another
+/// capacity option may be tried.
+pub(crate) fn answer(input: &Input, settings: &Settings) -> Option<Verdict> {
+    let holds = input.failures.iter().filter(|it| !is_of_option(it));
+    let longest = holds.max_by_key(|it| remaining_ms(it, settings));
+    let all_tried = || match option(input, settings) {
+        Some(_) => None,
+        None => {
+            let tried = input.failures.iter().filter(|it| is_of_option(it));
+            tried.min_by_key(|it| remaining_ms(it, settings))
+        }
     };
-    let pause_ms = pause_ms(failure, settings);
-    let remaining_ms = pause_ms.saturating_sub(failure.ago_ms);
-    if remaining_ms == 0 {
-        return None;
-    }
+    let is_held = |it: &&Failure| remaining_ms(it, settings) > 0;
+    let failure = longest.filter(is_held).or_else(all_tried)?;
     let (code, what) = match failure.kind {
         FailureKind::NoCapacity => ("no-capacity", "the provider has no capacity"),
         FailureKind::Throttled => ("throttled", "the provider limits the rate of calls"),
         FailureKind::Denied => ("denied", "the host's credentials do not allow it"),
+        FailureKind::TimedOut => ("timed-out", "the instance did not come up"),
         FailureKind::Other => ("failed", "the provider refused"),
     };
+    let remaining_ms = remaining_ms(failure, settings);
     let text = format!(
         "The last launch or start failed: {what} (failure {} in a row); the next try is in {}.",
         failure.count,
         duration(remaining_ms)
     );
     Some(Action::Unavailable(remaining_ms).because(code, text))
+}
+
+/// The first capacity option that is not in the pause after a lack of capacity; `None` if all are.
+pub(crate) fn option(input: &Input, settings: &Settings) -> Option<u32> {
+    (0..input.capacity_options.max(1)).find(|option| {
+        let mut tried = input.failures.iter().filter(|it| is_of_option(it));
+        !tried.any(|it| it.capacity_option == *option && remaining_ms(it, settings) > 0)
+    })
+}
+
+/// Whether another capacity option may succeed where this act failed.
+fn is_of_option(failure: &Failure) -> bool {
+    failure.act == Act::Launch && failure.kind == FailureKind::NoCapacity
+}
+
+fn remaining_ms(failure: &Failure, settings: &Settings) -> u32 {
+    pause_ms(failure, settings).saturating_sub(failure.ago_ms)
 }
 
 fn pause_ms(failure: &Failure, settings: &Settings) -> u32 {
@@ -39,7 +62,7 @@ fn pause_ms(failure: &Failure, settings: &Settings) -> u32 {
             settings.no_capacity_wait_ms,
             settings.no_capacity_wait_ms_max,
         ),
-        FailureKind::Throttled | FailureKind::Other => {
+        FailureKind::Throttled | FailureKind::TimedOut | FailureKind::Other => {
             (settings.failure_wait_ms, settings.failure_wait_ms_max)
         }
     };

@@ -16,7 +16,7 @@ pub(crate) fn answer(input: &Input, settings: &Settings) -> Verdict {
     under_way(input, settings)
         .or_else(|| look_at_the_unseen(input))
         .or_else(|| wait_for_knowledge(input, settings))
-        .or_else(|| backoff::answer(&input.last_failure, settings))
+        .or_else(|| backoff::answer(input, settings))
         .unwrap_or_else(|| renew(input, settings))
 }
 
@@ -88,7 +88,8 @@ fn renew(input: &Input, settings: &Settings) -> Verdict {
     }
     if settings.launch {
         let text = "Nothing runs that could be the worker, and there is nothing to start.";
-        return Action::Launch.because("launch", text);
+        let option = backoff::option(input, settings).unwrap_or_default();
+        return Action::Launch(option).because("launch", text);
     }
     let text =
         "Nothing runs that could be the worker, and the settings forbid what would change that.";

@@ -2,8 +2,9 @@
 //! pointer, adoption, mutation in flight, failure and scan.
 
 use reeve_policy_sdk::resolve::{
-    Action, Adopted, Adoption, Failure, FailureKind, InFlight, Input, LastFailure, Pointer, Verdict,
+    Act, Action, Adopted, Adoption, Failure, FailureKind, InFlight, Input, Pointer, Verdict,
 };
+use reeve_policy_sdk::testing::neutral;
 use reeve_policy_sdk::types::{Addresses, Age, InstanceFacts, InstanceState};
 use reeve_resolve::Settings;
 
@@ -61,10 +62,13 @@ fn instances() -> Vec<Vec<InstanceFacts>> {
 fn in_every_situation(check: impl Fn(&Input, &Verdict)) {
     let settings = Settings::default();
     let failure = Failure {
+        act: Act::Launch,
+        capacity_option: 0,
         kind: FailureKind::Other,
         ago_ms: 0,
         count: 1,
     };
+    let neutral: Input = neutral();
     let mut situations = 0;
     for instances in instances() {
         for adopted in [Adopted::None, Adopted::Instance(A.to_owned())] {
@@ -81,10 +85,10 @@ fn in_every_situation(check: impl Fn(&Input, &Verdict)) {
                         InFlight::Starting(1),
                         InFlight::Stopping(1),
                     ] {
-                        for (last_failure, scanned) in [
-                            (LastFailure::None, Age::None),
-                            (LastFailure::None, Age::Ms(1_000)),
-                            (LastFailure::Failed(failure), Age::Ms(1_000)),
+                        for (failures, scanned) in [
+                            (vec![], Age::None),
+                            (vec![], Age::Ms(1_000)),
+                            (vec![failure], Age::Ms(1_000)),
                         ] {
                             let input = Input {
                                 pointer: pointer.clone(),
@@ -93,9 +97,8 @@ fn in_every_situation(check: impl Fn(&Input, &Verdict)) {
                                 scanned,
                                 adoption,
                                 in_flight,
-                                last_failure,
-                                settings: String::new(),
-                                memo: String::new(),
+                                failures,
+                                ..neutral.clone()
                             };
                             let verdict = reeve_resolve::decide(&input, &settings);
                             check(&input, &verdict);
@@ -115,7 +118,7 @@ fn state_of(input: &Input, id: &str) -> InstanceState {
 }
 
 fn makes_another_run(verdict: &Verdict) -> bool {
-    matches!(verdict.action, Action::Start(_) | Action::Launch)
+    matches!(verdict.action, Action::Start(_) | Action::Launch(_))
 }
 
 #[test]

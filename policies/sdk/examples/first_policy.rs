@@ -8,5 +8,5 @@ fn decide(input: &Input) -> Verdict {
     if input.in_flight {
         return Choice::Drop.because("one-at-a-time", "The last restart is still in flight.");
     }
-    Choice::Go.because("none-in-flight", "No restart is in flight.")
+    Choice::Go(input.kind).because("none-in-flight", "No restart is in flight.")
 }

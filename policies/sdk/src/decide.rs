@@ -8,6 +8,9 @@ pub trait Question {
     /// The answer that the point expects.
     type Verdict;
 
+    /// The point, as the contract names it.
+    const POINT: &'static str;
+
     /// The pool's settings, a JSON object.
     fn settings(&self) -> &str;
 }
@@ -87,10 +90,12 @@ pub fn answer<Q: Question, S: Settings, Signature>(
 }
 
 macro_rules! questions {
-    ($($point:ident),*) => {
+    ($($point:ident = $name:literal),*) => {
         $(
             impl Question for $point::Input {
                 type Verdict = $point::Verdict;
+
+                const POINT: &'static str = $name;
 
                 fn settings(&self) -> &str {
                     &self.settings
@@ -106,27 +111,28 @@ macro_rules! questions {
     };
 }
 
-questions!(resolve, adopt, retry_ip, debounce, reap);
+questions!(
+    resolve = "resolve",
+    adopt = "adopt",
+    retry_ip = "retry-ip",
+    debounce = "debounce",
+    reap = "reap"
+);
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
-    use crate::types::Age;
+    use crate::testing::neutral;
 
     fn input(settings: &str) -> debounce::Input {
         debounce::Input {
-            cause: "probe-failed".to_owned(),
-            last_started: Age::None,
-            in_flight: false,
-            same_cause: false,
-            dropped: 0,
-            deferred: false,
             settings: settings.to_owned(),
+            ..neutral()
         }
     }
 
-    fn go(_: &debounce::Input) -> debounce::Verdict {
-        debounce::Choice::Go.because("always", "Always.")
+    fn go(input: &debounce::Input) -> debounce::Verdict {
+        debounce::Choice::Go(input.kind).because("always", "Always.")
     }
 
     fn refuse(_: &debounce::Input, _: &NoSettings) -> Result<debounce::Verdict, String> {

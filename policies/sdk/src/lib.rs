@@ -21,7 +21,7 @@
 //! reeve_policy_sdk::policy!(debounce: decide, Settings);
 //!
 //! fn decide(input: &Input, settings: &Settings) -> Verdict {
-//!     Choice::Go.because("first-restart", "No restart came before.")
+//!     Choice::Go(input.kind).because("first-restart", "No restart came before.")
 //! }
 //! ```
 //!

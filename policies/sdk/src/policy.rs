@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// policy!(debounce: decide);
 ///
 /// fn decide(input: &Input) -> Verdict {
-///     Choice::Go.because("always", "Every restart goes ahead.")
+///     Choice::Go(input.kind).because("always", "Every restart goes ahead.")
 /// }
 /// ```
 ///

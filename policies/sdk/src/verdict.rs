@@ -13,6 +13,8 @@ use crate::{adopt, debounce, reap, resolve, retry_ip};
 const VALID_FOR_MS: u32 = 0;
 /// Two scans, at the default interval of 30 s.
 const LOOK_AGAIN_MS: u32 = 60_000;
+/// The pool's own drain counts if the verdict asks for no longer one.
+const DRAIN_MS: u32 = 0;
 
 macro_rules! because {
     ($point:ident: $choice:ident as $field:ident, $($default:ident: $value:expr),*) => {
@@ -34,7 +36,7 @@ because!(resolve: Action as action, valid_for_ms: VALID_FOR_MS, memo: String::ne
 because!(adopt: Choice as choice, valid_for_ms: VALID_FOR_MS);
 because!(retry_ip: Next as next, valid_for_ms: VALID_FOR_MS);
 because!(debounce: Choice as choice, valid_for_ms: VALID_FOR_MS);
-because!(reap: Choice as choice, look_again_ms: LOOK_AGAIN_MS, memo: String::new());
+because!(reap: Choice as choice, look_again_ms: LOOK_AGAIN_MS, drain_ms: DRAIN_MS, memo: String::new());
 
 macro_rules! valid_for_ms {
     ($($point:ident),*) => {
@@ -95,6 +97,12 @@ impl reap::Verdict {
             ..self
         }
     }
+
+    /// How long the adopted instance drains before its end. Without it: as the pool's `drain` says.
+    #[must_use]
+    pub fn drain_ms(self, drain_ms: u32) -> Self {
+        Self { drain_ms, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +133,7 @@ mod tests {
     fn a_verdict_that_says_no_more_is_asked_for_again() {
         let keep = reap::Choice::Keep.because("active", "It is in use.");
         assert_eq!((keep.look_again_ms, keep.memo.as_str()), (60_000, ""));
-        let go = debounce::Choice::Go.because("first", "No restart came before.");
+        let go = debounce::Choice::Drop.because("first", "No restart came before.");
         assert_eq!(go.valid_for_ms, 0);
     }
 }

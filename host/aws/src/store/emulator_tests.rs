@@ -293,6 +293,8 @@ async fn a_record_that_is_too_large_is_not_writable() {
         text: "x".repeat(400 * 1024),
         at: Instant::from_ms(1),
         count: 1,
+        act: None,
+        capacity_option: 0,
         unknown: Default::default(),
     });
     let error = store.commit(write).await.unwrap_err();

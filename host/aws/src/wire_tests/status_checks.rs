@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Query, Reading};
-use reeve_core::health::{Check, StatusChecks};
+use reeve_core::health::{Check, Scheduled, StatusChecks};
 use reeve_core::id::InstanceId;
+use reeve_core::point::NoticeKind;
+use reeve_core::time::Instant;
 
 use crate::status_checks::BATCH_IDS_MAX;
 use crate::testing::{ScriptedServer, Step};
@@ -46,7 +48,42 @@ async fn ask(ids: &[&str], script: Vec<Step>) -> (Result<Found, CloudError>, Scr
 }
 
 fn checks(instance: Check, system: Check) -> StatusChecks {
-    StatusChecks { instance, system }
+    StatusChecks {
+        instance,
+        system,
+        scheduled: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_still_to_come_is_a_notice() {
+    let event = |code: &str, description: &str| {
+        format!(
+            "<item><code>{code}</code><description>{description}</description>\
+             <notBefore>2026-01-02T03:04:05.000Z</notBefore></item>"
+        )
+    };
+    let events = [
+        event(
+            "instance-retirement",
+            "The instance is running on degraded hardware",
+        ),
+        event("system-reboot", "[Completed] scheduled reboot"),
+        event("a-new-code", "unheard of"),
+    ];
+    let answer = format!(
+        "<DescribeInstanceStatusResponse><instanceStatusSet><item><instanceId>i-1</instanceId>\
+         <eventsSet>{}</eventsSet><systemStatus><status>ok</status></systemStatus>\
+         <instanceStatus><status>ok</status></instanceStatus></item></instanceStatusSet>\
+         </DescribeInstanceStatusResponse>",
+        events.concat()
+    );
+    let (found, _server) = ask(&["i-1"], vec![Step::answer(200, answer)]).await;
+    let retired = Scheduled {
+        kind: NoticeKind::Retire,
+        at: Instant::from_ms(1_767_323_045_000),
+    };
+    assert_eq!(found.unwrap()[&"i-1".into()].scheduled, [retired]);
 }
 
 #[tokio::test]

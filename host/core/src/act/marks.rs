@@ -1,7 +1,7 @@
 //! Changes of the facts that flows ask for without a change of the cloud: marks in the record, and
 //! the activity of callers and boxes.
 
-use crate::facts::{Asking, Facts, LastDecision};
+use crate::facts::{Asking, Condition, Facts, LastDecision};
 use crate::happened::Happened;
 use crate::model::boxes::ReportOutcome;
 use crate::model::cloud::Query;
@@ -9,8 +9,7 @@ use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
-use crate::model::response::Route;
-use crate::model::restart::Restart;
+use crate::model::restart::{Deferred, Restart};
 use crate::model::store::{
     Credential, Draining, LastError, Paused, Refresh, Refreshed, StoreError,
 };
@@ -18,6 +17,7 @@ use crate::model::time::Instant;
 use crate::turn::Turn;
 use crate::{record, route};
 
+use super::adoption::release;
 use super::send::idle_since;
 
 /// Journals a policy's decision and notes it in the facts.
@@ -41,17 +41,39 @@ pub(crate) fn note_asking(facts: &mut Facts, asking: Asking) {
     }
 }
 
+/// Notes the condition of the adopted instance, as the health flow knows it.
+pub(crate) fn note_condition(facts: &mut Facts, condition: Condition) {
+    if facts.condition != condition {
+        facts.change().condition = condition;
+    }
+}
+
+/// Notes that a policy gives this stopped instance up: for a while it is not started again, and not
+/// shown to policies.
+pub(crate) fn give_up_stopped(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    facts.change().give_up_start(id, turn.now);
+    if facts.is_adopted(id) {
+        release(facts, turn);
+    }
+    record::write(facts, turn, None);
+}
+
+/// Notes that `retry-ip` gives up waiting for the address of the adopted instance.
+pub(crate) fn abandon_address(facts: &mut Facts) {
+    let adopted = facts.adopted.as_ref();
+    let abandoned = adopted.map(|adopted| (adopted.id.clone(), adopted.since));
+    facts.change().abandoned = abandoned;
+}
+
 /// Notes that a caller asks for the worker.
 pub(crate) fn note_asked(facts: &mut Facts, now: Instant) {
     facts.change().asked_at = Some(now);
 }
 
-/// Notes that a caller does not reach the instance. Returns the route that is withdrawn for it.
-pub(crate) fn doubt(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) -> Option<Route> {
-    let route = facts.route.clone();
+/// Notes that a caller does not reach the instance, and withdraws the route.
+pub(crate) fn doubt(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
     route::withdraw(facts, turn);
     facts.change().doubt(id, turn.now);
-    route
 }
 
 /// Notes that callers got the address of this instance.
@@ -81,6 +103,13 @@ pub(crate) fn begin_restart(facts: &mut Facts, turn: &mut Turn<'_>, restart: Res
     route::withdraw(facts, turn);
     facts.change().draining = None;
     facts.change().restart = Some(restart);
+    // It covers the one that was put off.
+    facts.change().deferred = None;
+}
+
+/// Notes the restart that is put off. The caller has it written.
+pub(crate) fn defer_restart(facts: &mut Facts, deferred: Option<Deferred>) {
+    facts.change().deferred = deferred;
 }
 
 /// Notes a change of the latest restart. The caller has it written.

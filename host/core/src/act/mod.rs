@@ -20,9 +20,10 @@ pub(crate) use adoption::{release_outside, repair_pointer, take, take_from_point
 pub(crate) use ending::announce_later;
 pub(crate) use failure::launch_not_prepared;
 pub(crate) use marks::{
-    begin_restart, change_credential, doubt, drain, forget, mint, note_asked, note_asking,
-    note_decision, note_handed_out, note_register_error, note_restart, note_unasked, on_refreshed,
-    refresh_ended, refresh_sent, set_pause, take_draining,
+    abandon_address, begin_restart, change_credential, defer_restart, doubt, drain, forget,
+    give_up_stopped, mint, note_asked, note_asking, note_condition, note_decision, note_handed_out,
+    note_register_error, note_restart, note_unasked, on_refreshed, refresh_ended, refresh_sent,
+    set_pause, take_draining,
 };
 pub(crate) use outcome::{on_outcome, tell_changes};
 pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};

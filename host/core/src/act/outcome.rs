@@ -2,7 +2,7 @@
 
 use super::adoption::{pointer_written, repair_pointer, take};
 use super::ending::{count_end, end_refused, ended, tell_ending};
-use super::failure::{count_failed_start, fail_with, failed};
+use super::failure::{Tried, count_failed_start, fail, failed};
 use super::reboot::rebooted;
 use super::spend::give_back;
 use crate::event::WorkerTimer;
@@ -16,6 +16,7 @@ use crate::model::id::{DecisionId, InstanceId};
 use crate::model::instance::{Instance, InstanceState, StateReason};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
+use crate::model::point::resolve::{self, FailureKind};
 use crate::record;
 use crate::route;
 use crate::turn::Turn;
@@ -62,7 +63,7 @@ fn note_answer(
     mutation: &Mutation,
     result: &Result<Outcome, CloudError>,
 ) {
-    let act = Act::of(mutation);
+    let act = Act::of(mutation, facts.capacity_option_tried());
     let Err(error) = result else {
         if let Some(act) = act {
             facts.change().refusals.clear(act);
@@ -70,7 +71,7 @@ fn note_answer(
         return;
     };
     let attempt = facts.attempt.as_ref();
-    let attempt = attempt.filter(|_| act == Some(Act::Launch));
+    let attempt = attempt.filter(|_| matches!(act, Some(Act::Launch(_))));
     let is_proved = attempt.is_some_and(|attempt| attempt.is_proved_by(error.kind));
     if is_proved || !error.kind.is_definite() {
         return;
@@ -97,7 +98,7 @@ fn conclude(
         (Mutation::Launch { .. }, Ok(Outcome::Accepted)) => {}
         (Mutation::Launch { .. }, Err(error)) => return launch_failed(facts, turn, error),
         (Mutation::Start { id, .. }, Ok(_)) => {
-            facts.change().last_failure = None;
+            facts.change().failures.clear();
             started(facts, turn, id, Step::InstanceLaunched);
         }
         (Mutation::Start { id, .. }, Err(error)) => start_failed(facts, turn, id, &error),
@@ -168,12 +169,15 @@ pub(crate) fn take_launched(
     id: &InstanceId,
     state: InstanceState,
 ) {
+    let option = facts.capacity_option_tried();
     let attempt = facts.change().attempt.take();
     if state.is_final() {
         // A replay whose instance has ended is a definite end of the attempt.
-        return fail_with(facts, turn, format!("{id} is {}", state.as_str()));
+        let why = format!("{id} is {}", state.as_str());
+        let tried = Tried::launch(option);
+        return fail(facts, turn, tried, FailureKind::Other, why, 1);
     }
-    facts.change().last_failure = None;
+    facts.change().failures.clear();
     let generation = attempt.map_or(facts.generation, |attempt| attempt.generation);
     take(facts, turn, id, How::Launched, Step::InstanceLaunched);
     if let Some(adopted) = &mut facts.change().adopted {
@@ -183,6 +187,7 @@ pub(crate) fn take_launched(
 }
 
 fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> Concluded {
+    let tried = Tried::launch(facts.capacity_option_tried());
     let Some(attempt) = &mut facts.change().attempt else {
         return Concluded::Taken;
     };
@@ -192,16 +197,16 @@ fn launch_failed(facts: &mut Facts, turn: &mut Turn<'_>, error: CloudError) -> C
     }
     if attempt.is_ended_by(error.kind) {
         facts.change().attempt = None;
-        failed(facts, turn, &error);
+        failed(facts, turn, tried, &error);
         return Concluded::Taken;
     }
     attempt.in_doubt |= error.kind != CloudErrorKind::NotSent;
     let sent = attempt.sent;
     if error.kind.is_refusal() {
         // This try was refused, and its failure is kept. An earlier try may have been carried out.
-        failed(facts, turn, &error);
+        failed(facts, turn, tried, &error);
     }
-    let refusal = facts.backs_off(Act::Launch, turn.now);
+    let refusal = facts.backs_off(facts.launch_act(), turn.now);
     let pause = refusal.map_or_else(|| backoff(sent), |it| it.until.since(turn.now));
     turn.notice(
         facts,
@@ -221,7 +226,7 @@ fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: 
     if !error.kind.is_definite() {
         started(facts, turn, id, Step::LaunchUnanswered);
     }
-    failed(facts, turn, error);
+    failed(facts, turn, Tried::of(resolve::Act::Start), error);
     if error.kind.is_refusal() && error.kind != CloudErrorKind::Throttled {
         count_failed_start(facts, turn, id, &error.to_string());
     }

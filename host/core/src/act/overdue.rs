@@ -2,12 +2,13 @@
 //! stop without an end.
 
 use super::adoption::release;
-use super::failure::{count_failed_start, fail_with};
+use super::failure::{Tried, count_failed_start, fail};
 use super::send::announce_and_commit;
-use crate::facts::{Facts, OverdueCheck};
+use crate::facts::{Facts, OverdueCheck, Transit};
 use crate::guard::Permit;
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
+use crate::model::point::resolve::{self, FailureKind};
 use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
@@ -24,15 +25,20 @@ pub(crate) fn end_overdue(
     let Some(overdue) = facts.overdue(id) else {
         return;
     };
-    let bound = overdue.transit.bound(&facts.pool.limits);
-    let last = facts.last_failure.as_ref();
+    let bound = facts.bound_of(overdue.transit);
+    let last = facts.failures.latest();
     // An end that was not answered is sent again, and is the same failure.
     let is_counted = last.is_some_and(|failure| failure.at >= overdue.since + bound);
     let age = turn.now.since(overdue.since);
     let why = format!("{id} was {} for {age}", overdue.transit.as_str());
     facts.change().draining = None;
     if !is_counted {
-        fail_with(facts, turn, why.clone());
+        let act = match overdue.transit {
+            Transit::NoAddress => resolve::Act::Address,
+            Transit::Pending | Transit::Stopping => resolve::Act::Boot,
+        };
+        let kind = FailureKind::TimedOut;
+        fail(facts, turn, Tried::of(act), kind, why.clone(), 1);
         if permit.mutation().kind() == MutationKind::Stop {
             count_failed_start(facts, turn, id, &why);
         }
@@ -51,15 +57,14 @@ pub(crate) fn start_fell_back(
     let reason = facts.reason_down(id);
     let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let why = format!("the start of {id} was accepted, and the instance is stopped again{reason}");
-    fail_with(facts, turn, why.clone());
+    // An accepted start ends the row of failures, so the count in a row is the instance's.
+    let before = facts.failed_starts.get(id).map_or(0, |starts| starts.count);
+    let tried = Tried::of(resolve::Act::Start);
+    let count = before.saturating_add(1);
+    fail(facts, turn, tried, FailureKind::Other, why.clone(), count);
     count_failed_start(facts, turn, id, &why);
     if let Some(starts) = facts.change().failed_starts.get_mut(id) {
         starts.fell_back = Some(started);
-        let count = starts.count;
-        // An accepted start clears the last failure, so the count in a row is the instance's.
-        if let Some(failure) = &mut facts.change().last_failure {
-            failure.count = failure.count.max(count);
-        }
     }
     record::write(facts, turn, None);
 }

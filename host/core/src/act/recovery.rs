@@ -1,7 +1,7 @@
 //! Recovery of mutations that an earlier life or another host began, or whose reply was lost.
 
 use super::adoption::write_pointer;
-use super::failure::fail_with;
+use super::failure::{Tried, fail};
 use super::outcome::{settle, started, take_launched};
 use super::reboot::count_as_sent;
 use super::send::{commit, intent};
@@ -12,6 +12,7 @@ use crate::model::id::InstanceId;
 use crate::model::instance::Instance;
 use crate::model::journal::Content;
 use crate::model::notice::Step;
+use crate::model::point::resolve::FailureKind;
 use crate::model::store::Intent;
 use crate::model::time::Instant;
 use crate::record;
@@ -115,9 +116,10 @@ pub(crate) fn found_launched(facts: &mut Facts, turn: &mut Turn<'_>, instance: &
 /// Gives up the launch under way, whose outcome will never be known. If it created an instance, the
 /// scan before the next launch shows it.
 pub(crate) fn give_up(facts: &mut Facts, turn: &mut Turn<'_>, why: String) {
+    let tried = Tried::launch(facts.capacity_option_tried());
     facts.change().attempt = None;
     facts.change().in_flight = None;
     facts.change().intent = None;
-    fail_with(facts, turn, why);
+    fail(facts, turn, tried, FailureKind::Other, why, 1);
     settle(facts, turn);
 }

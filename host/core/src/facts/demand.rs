@@ -3,7 +3,7 @@
 use super::WorkerFacts;
 use crate::model::demand::{Demand, DemandReading, Metric, Sample};
 use crate::model::id::InstanceId;
-use crate::model::point::reap;
+use crate::model::point;
 use crate::model::time::{Instant, Millis};
 
 impl WorkerFacts {
@@ -44,7 +44,7 @@ impl WorkerFacts {
 
     /// The demand as a policy sees it. Demand is `unavailable`, never 0, if the reading failed, is
     /// older than two rounds, or belongs to a replaced instance.
-    pub(super) fn demand_fact(&self, now: Instant) -> reap::Demand {
+    pub(super) fn demand_fact(&self, now: Instant) -> point::Demand {
         let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
         let current = self.demand.as_ref().filter(|demand| {
             demand.good_until.is_none_or(|until| now <= until)
@@ -54,13 +54,13 @@ impl WorkerFacts {
                     .is_none_or(|of| Some(of) == adopted)
         });
         match current.map(|demand| demand.reading) {
-            None => reap::Demand::Unavailable,
-            Some(DemandReading::TooFew) => reap::Demand::TooFew,
+            None => point::Demand::Unavailable,
+            Some(DemandReading::TooFew) => point::Demand::TooFew,
             Some(DemandReading::Requests {
                 count,
                 window,
                 until,
-            }) => reap::Demand::Requests(reap::Sample {
+            }) => point::Demand::Requests(point::Sample {
                 count,
                 window_ms: window.saturating_u32(),
                 ago_ms: now.since(until).saturating_u32(),

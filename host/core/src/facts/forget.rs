@@ -40,7 +40,7 @@ impl WorkerFacts {
         self.pointer_agreed = None;
         self.pointer_moved = None;
         self.scanned_at = None;
-        self.last_failure = None;
+        self.failures.clear();
         self.failed_starts.clear();
         self.refusals = Refusals::default();
         self.credential = None;
@@ -48,6 +48,7 @@ impl WorkerFacts {
         self.unfinished_since = None;
         self.draining = None;
         self.restart = None;
+        self.deferred = None;
         self.demand = None;
         self.ended_elsewhere = 0;
         self.ended_elsewhere_last = None;

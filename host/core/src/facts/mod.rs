@@ -3,9 +3,11 @@
 //! folds readings in ([`observe`]), `act` and `record`. The lint refuses any other writer.
 //! [`inputs`] builds the inputs of policies from the facts.
 
+mod condition;
 mod cycling;
 mod demand;
 mod failing;
+mod failures;
 mod forget;
 pub mod inputs;
 mod instance;
@@ -16,6 +18,7 @@ mod orphans;
 mod overdue;
 mod owner;
 mod parts;
+mod peers;
 mod pointer;
 mod record;
 mod refusals;
@@ -29,23 +32,26 @@ mod work;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
+pub use condition::Condition;
 pub use cycling::{CYCLING, Cycling, Fate};
 pub use failing::FailedReadings;
+pub use failures::{Failure, Failures};
 pub use instance::KnownInstance;
 use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
 pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
-pub use parts::{Announcement, Asking, Declined, Failure, InFlight, LastDecision, LaunchAttempt};
+pub use parts::{Announcement, Asking, Declined, InFlight, LastDecision, LaunchAttempt};
+pub use peers::Peers;
 pub use record::{Lease, RecordView, Writing};
 pub use refusals::{Act, Refusal, Refusals, RefusedEnds};
 pub use status::{
     ActivityStatus, FlowStatus, HealthStatus, InstanceStatus, RecordStatus, RegistrationStatus,
     RestartStatus, SignalStatus, WaitStatus, WorkerStatus,
 };
+pub(crate) use storm::Storm;
 pub use template::ReadVersion;
 pub(crate) use template::TEMPLATE_AGE_MAX;
-pub(crate) use storm::Storm;
 
 use crate::model::budget::{Ledger, Spending};
 use crate::model::cloud::{Mutation, Query};
@@ -53,7 +59,7 @@ use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::model::instance::{InstanceState, StateReason};
 use crate::model::response::Route;
-use crate::model::restart::{Restart, RestartStage};
+use crate::model::restart::{Deferred, Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
 use crate::model::store::{
@@ -140,12 +146,17 @@ pub struct WorkerFacts {
     pub announcement: Option<Announcement>,
     /// The launch that has no definite answer yet.
     pub attempt: Option<LaunchAttempt>,
-    /// The last failure of a launch or start; a success clears it.
-    pub last_failure: Option<Failure>,
+    /// Launches and starts that failed in a row; a success clears them.
+    pub failures: Failures,
     /// The last reading of the default version of a launch template; `None` if none was read.
     pub template_version: Option<ReadVersion>,
+    /// The condition of the adopted instance, as the health flow last published it.
+    pub condition: Condition,
     /// Starts that failed in a row, by their instance.
     pub failed_starts: BTreeMap<InstanceId, FailedStarts>,
+    /// The adoption whose instance gets no address any more, by a verdict of `retry-ip`; `None` if there
+    /// is no such verdict.
+    pub abandoned: Option<(InstanceId, Instant)>,
     /// The acts that the cloud refused last time, and the pause before each is tried again.
     pub refusals: Refusals,
     /// What the worker's box has registered.
@@ -160,6 +171,8 @@ pub struct WorkerFacts {
     pub draining: Option<Draining>,
     /// The latest restart.
     pub restart: Option<Restart>,
+    /// The restart that is put off; `None` if none is.
+    pub deferred: Option<Deferred>,
     /// Since when this host has seen unfinished work without progress; `None` if there is none.
     pub unfinished_since: Option<Instant>,
     /// The recent spendings of the worker's budget that were done, or may have been.
@@ -232,9 +245,11 @@ impl WorkerFacts {
             in_flight: None,
             announcement: None,
             attempt: None,
-            last_failure: None,
+            failures: Failures::default(),
             template_version: None,
+            condition: Condition::default(),
             failed_starts: BTreeMap::new(),
+            abandoned: None,
             refusals: Refusals::default(),
             credential: None,
             register_error: None,
@@ -242,6 +257,7 @@ impl WorkerFacts {
             refreshed_at: None,
             draining: None,
             restart: None,
+            deferred: None,
             unfinished_since: None,
             ledger: Ledger::default(),
             demand: None,

@@ -32,7 +32,7 @@ impl Transit {
     }
 
     /// How long the state may last in a pool with these limits.
-    pub fn bound(self, limits: &Limits) -> Millis {
+    fn bound(self, limits: &Limits) -> Millis {
         match self {
             Self::Pending => limits.launch_timeout,
             Self::NoAddress => limits.address_timeout,
@@ -49,6 +49,10 @@ impl Transit {
         }
     }
 }
+
+/// How long the host waits for an address although `retry-ip` has abandoned it. An address takes 1 to
+/// 5 s (docs/incidents.md#ip-race), and the end of an instance costs a boot.
+const ABANDON_MIN: Millis = Millis::from_secs(60);
 
 /// An instance whose state has lasted longer than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +123,25 @@ impl WorkerFacts {
             .filter(|at| *at >= since)
     }
 
+    /// How long an instance may be in this state. A verdict of `retry-ip` shortens the wait for the
+    /// address of the adopted one.
+    pub fn bound_of(&self, transit: Transit) -> Millis {
+        let bound = transit.bound(&self.pool.limits);
+        let adopted = self.adopted.as_ref();
+        let is_abandoned = |(id, since): &(InstanceId, Instant)| {
+            adopted.is_some_and(|it| (&it.id, it.since) == (id, *since))
+        };
+        match transit == Transit::NoAddress && self.abandoned.as_ref().is_some_and(is_abandoned) {
+            true => bound.min(ABANDON_MIN),
+            false => bound,
+        }
+    }
+
     /// The state that the adopted instance passes through, and when its bound ends.
     pub fn transit_ends_at(&self) -> Option<(Transit, Instant)> {
         let adopted = self.adopted.as_ref()?;
         let (transit, since) = self.transit_of(&adopted.id)?;
-        Some((transit, since + transit.bound(&self.pool.limits)))
+        Some((transit, since + self.bound_of(transit)))
     }
 
     /// The state that the instance has been in for longer than its bound, by a row of readings
@@ -131,7 +149,7 @@ impl WorkerFacts {
     pub fn overdue(&self, id: &InstanceId) -> Option<Overdue> {
         let (transit, since) = self.transit_of(id)?;
         let read_at = self.instances.get(id)?.read_at?;
-        let is_over = read_at.since(since) >= transit.bound(&self.pool.limits);
+        let is_over = read_at.since(since) >= self.bound_of(transit);
         is_over.then_some(Overdue { transit, since })
     }
 

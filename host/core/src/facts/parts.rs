@@ -5,8 +5,6 @@ use crate::model::cloud::{CloudErrorKind, Mutation, MutationKind};
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId};
 use crate::model::point::Reason;
-use crate::model::point::resolve::FailureKind;
-use crate::model::store::{LastError, Unknown};
 use crate::model::time::Instant;
 
 /// A mutation of an instance whose outcome is not known yet.
@@ -60,45 +58,6 @@ impl LaunchAttempt {
         match self.in_doubt {
             true => error.is_definite_of_earlier_tries(),
             false => error.is_refusal(),
-        }
-    }
-}
-
-/// The last failure of a launch or start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The kind of the failure, as policies see it.
-    pub kind: FailureKind,
-    /// The provider's code and sentence.
-    pub text: String,
-    /// When the launch or start failed.
-    pub at: Instant,
-    /// How many launches and starts failed in a row.
-    pub count: u32,
-    /// What this version does not know of the record's failure.
-    pub unknown: Unknown,
-}
-
-impl Failure {
-    /// The failure as the record and the status show it.
-    pub(crate) fn to_recorded(&self) -> LastError {
-        LastError {
-            code: self.kind.as_str().to_owned(),
-            text: self.text.clone(),
-            at: self.at,
-            count: self.count,
-            unknown: self.unknown.clone(),
-        }
-    }
-
-    /// The failure as read from the record.
-    pub(crate) fn recorded(error: &LastError) -> Self {
-        Self {
-            kind: FailureKind::from_code(&error.code),
-            text: error.text.clone(),
-            at: error.at,
-            count: error.count,
-            unknown: error.unknown.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The worker's record as this host last read or wrote it, and the write that is under way.
 
-use crate::facts::{Failure, InFlight, LaunchAttempt, WorkerFacts};
+use crate::facts::{InFlight, LaunchAttempt, WorkerFacts};
 use crate::model::cloud::MutationKind;
 use crate::model::id::{DecisionId, Epoch, HostId, Version};
 use crate::model::store::{Activity, Intent, MustUnderstand, Phase, Stored, Unknown, WorkerRecord};
@@ -140,7 +140,7 @@ impl WorkerFacts {
             intent: self.intent.clone(),
             adopted: self.adopted.clone(),
             former: self.former.clone(),
-            last_error: self.last_failure.as_ref().map(Failure::to_recorded),
+            last_error: self.failures.to_recorded(),
             failed_starts: self.failed_starts.clone(),
             ended_elsewhere: self.ended_elsewhere,
             ledger: self.ledger.clone(),
@@ -148,6 +148,7 @@ impl WorkerFacts {
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
             restart: self.restart.clone(),
+            deferred: self.deferred.clone(),
             draining: self.draining.clone(),
             must_understand: MustUnderstand::of(self.paused.is_some()),
             unknown: self.record.unknown(),
@@ -214,12 +215,13 @@ impl WorkerFacts {
         self.ended_elsewhere = record.ended_elsewhere;
         self.ledger.clone_from(&record.ledger);
         self.restart.clone_from(&record.restart);
+        self.deferred.clone_from(&record.deferred);
         self.draining.clone_from(&record.draining);
         if !is_awaited {
             self.leave(record.intent.as_ref());
         }
-        if let (Some(error), None) = (&record.last_error, &self.last_failure) {
-            self.last_failure = Some(Failure::recorded(error));
+        if let Some(error) = &record.last_error {
+            self.failures.recover(error);
         }
         let known = self.record.stored.as_ref().map(|known| known.activity);
         self.record.stored = Some(Stored {

@@ -1,11 +1,12 @@
 //! Mutations that the provider refused, and the pauses before the next try (V2). A refusal spends
 //! no budget, so these pauses alone keep refused tries apart.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{KnownInstance, WorkerFacts};
 use crate::model::backoff::{BACKOFF_FIRST, BACKOFF_MAX};
-use crate::model::cloud::{CloudError, Mutation};
+use crate::model::cloud::{CloudError, CloudErrorKind, Mutation};
 use crate::model::compute::Ending;
 use crate::model::id::InstanceId;
 use crate::model::spec::StopRefused;
@@ -93,8 +94,8 @@ impl Refusal {
 /// limits the rates of launches and of starts apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// The launch of an instance.
-    Launch,
+    /// The launch of an instance with this capacity option.
+    Launch(u32),
     /// The start of a stopped instance.
     Start,
     /// A write of the pointer.
@@ -102,11 +103,11 @@ pub enum Act {
 }
 
 impl Act {
-    /// The act of a mutation; `None` for an end or a reboot, whose refusals are of one life of an
-    /// instance.
-    pub fn of(mutation: &Mutation) -> Option<Self> {
+    /// The act of a mutation, which is a launch with this option if it is one; `None` for an end or a
+    /// reboot, whose refusals are of one life of an instance.
+    pub fn of(mutation: &Mutation, capacity_option: u32) -> Option<Self> {
         match mutation {
-            Mutation::Launch { .. } => Some(Self::Launch),
+            Mutation::Launch { .. } => Some(Self::Launch(capacity_option)),
             Mutation::Start { .. } => Some(Self::Start),
             Mutation::WritePointer { .. } => Some(Self::WritePointer),
             Mutation::Stop { .. } | Mutation::Terminate { .. } | Mutation::Reboot { .. } => None,
@@ -117,7 +118,7 @@ impl Act {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Launch => "the launch",
+            Self::Launch(_) => "the launch",
             Self::Start => "the start",
             Self::WritePointer => "the write of the pointer",
         })
@@ -127,37 +128,50 @@ impl fmt::Display for Act {
 /// The refusals of each act in a row; `None` if the last try was not refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    launch: Option<Refusal>,
+    /// By capacity option.
+    launch: BTreeMap<u32, Refusal>,
     start: Option<Refusal>,
     pointer: Option<Refusal>,
 }
 
 impl Refusals {
+    /// The refusals that hold the act back. A lack of capacity holds back its own option only.
     fn of(&self, act: Act) -> Option<&Refusal> {
         match act {
-            Act::Launch => self.launch.as_ref(),
+            Act::Launch(option) => {
+                let applies = |of: u32, refusal: &Refusal| {
+                    of == option || refusal.error.kind != CloudErrorKind::NoCapacity
+                };
+                let rows = self.launch.iter().filter(|(of, row)| applies(**of, row));
+                rows.map(|(_, row)| row).max_by_key(|row| row.until)
+            }
             Act::Start => self.start.as_ref(),
             Act::WritePointer => self.pointer.as_ref(),
         }
     }
 
-    fn row(&mut self, act: Act) -> (&mut Option<Refusal>, Pauses) {
-        match act {
-            Act::Launch => (&mut self.launch, OF_LAUNCHES),
-            Act::Start => (&mut self.start, OF_LAUNCHES),
-            Act::WritePointer => (&mut self.pointer, OF_POINTER_WRITES),
-        }
-    }
-
     /// Notes that the provider refused the act.
     pub(crate) fn note(&mut self, act: Act, error: &CloudError, now: Instant) {
-        let (row, pauses) = self.row(act);
-        *row = Some(Refusal::next(row.as_ref(), error, now, pauses));
+        let next = |before: Option<&Refusal>, pauses| Refusal::next(before, error, now, pauses);
+        match act {
+            Act::Launch(option) => {
+                let refusal = next(self.launch.get(&option), OF_LAUNCHES);
+                self.launch.insert(option, refusal);
+            }
+            Act::Start => self.start = Some(next(self.start.as_ref(), OF_LAUNCHES)),
+            Act::WritePointer => {
+                self.pointer = Some(next(self.pointer.as_ref(), OF_POINTER_WRITES));
+            }
+        }
     }
 
     /// Notes that the act was carried out.
     pub(crate) fn clear(&mut self, act: Act) {
-        *self.row(act).0 = None;
+        match act {
+            Act::Launch(_) => self.launch.clear(),
+            Act::Start => self.start = None,
+            Act::WritePointer => self.pointer = None,
+        }
     }
 }
 
@@ -290,12 +304,12 @@ mod tests {
         let mut refusals = Refusals::default();
         let denied = error(CloudErrorKind::Denied, None);
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            refusals.note(Act::Launch, &denied, NOW);
-            assert_eq!(pause(&refusals, Act::Launch), seconds * 1000);
+            refusals.note(Act::Launch(0), &denied, NOW);
+            assert_eq!(pause(&refusals, Act::Launch(0)), seconds * 1000);
         }
-        refusals.clear(Act::Launch);
-        refusals.note(Act::Launch, &denied, NOW);
-        assert_eq!(pause(&refusals, Act::Launch), 1000);
+        refusals.clear(Act::Launch(0));
+        refusals.note(Act::Launch(0), &denied, NOW);
+        assert_eq!(pause(&refusals, Act::Launch(0)), 1000);
     }
 
     #[test]
@@ -305,7 +319,7 @@ mod tests {
         for _ in 0..3 {
             refusals.note(Act::Start, &no_capacity, NOW);
         }
-        assert_eq!(refusals.of(Act::Launch), None);
+        assert_eq!(refusals.of(Act::Launch(0)), None);
         assert_eq!(pause(&refusals, Act::Start), 4000);
     }
 
@@ -313,10 +327,10 @@ mod tests {
     fn the_provider_may_ask_for_a_longer_pause_and_not_for_none() {
         let mut refusals = Refusals::default();
         for (asked, expected) in [(0, 1_000), (30_000, 30_000), (86_400_000, 600_000)] {
-            refusals.clear(Act::Launch);
+            refusals.clear(Act::Launch(0));
             let throttled = error(CloudErrorKind::Throttled, Some(Millis::new(asked)));
-            refusals.note(Act::Launch, &throttled, NOW);
-            assert_eq!(pause(&refusals, Act::Launch), expected);
+            refusals.note(Act::Launch(0), &throttled, NOW);
+            assert_eq!(pause(&refusals, Act::Launch(0)), expected);
         }
     }
 }

@@ -31,7 +31,7 @@ impl WorkerFacts {
             Some(InstanceState::Stopped) => self.given_up_until(id, now).is_some(),
             _ => false,
         };
-        is_stuck && self.pool.launch.is_some() && !self.is_adopted(id)
+        is_stuck && !self.pool.launch.is_empty() && !self.is_adopted(id)
     }
 
     /// When the start of the adopted instance was accepted that fell back: the instance is
@@ -52,6 +52,16 @@ impl WorkerFacts {
         let counted = self.failed_starts.get(&adopted.id);
         let is_counted = counted.is_some_and(|starts| starts.fell_back == Some(adopted.since));
         (is_soon && !is_counted).then(|| (adopted.id.clone(), adopted.since))
+    }
+
+    /// Gives up the start of an instance for the first pause, without a start that failed.
+    pub(crate) fn give_up_start(&mut self, id: &InstanceId, now: Instant) {
+        let starts = self.failed_starts.entry(id.clone());
+        let starts = starts.or_insert(FailedStarts {
+            since: now,
+            ..FailedStarts::default()
+        });
+        starts.given_up_until = starts.given_up_until.max(Some(now + PAUSE_FIRST));
     }
 
     /// Counts a failed start. Returns the count, and whether the host gives the start up with it.
@@ -148,7 +158,7 @@ mod tests {
             worker.count_failed_start(&one(), NOW);
         }
         assert!(worker.is_passed_over(&one(), NOW));
-        worker.pool.launch = None;
+        worker.pool.launch.clear();
         assert!(!worker.is_passed_over(&one(), NOW));
     }
 }

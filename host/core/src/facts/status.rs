@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Failure, WorkerFacts};
+use super::WorkerFacts;
 use crate::model::health::Sign;
 use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
@@ -254,7 +254,7 @@ impl WorkerFacts {
             "serving"
         } else if self.adopted_is_live(now) || self.is_changing() {
             "pending"
-        } else if self.last_failure.is_some() {
+        } else if self.failures.latest().is_some() {
             "failing"
         } else {
             "idle"
@@ -313,7 +313,7 @@ impl WorkerFacts {
 impl WorkerFacts {
     /// The newer of the two last failures.
     fn last_error(&self) -> Option<LastError> {
-        let failure = self.last_failure.as_ref().map(Failure::to_recorded);
+        let failure = self.failures.to_recorded();
         let register = self.register_error.clone();
         failure
             .into_iter()
@@ -329,10 +329,7 @@ impl WorkerFacts {
             started_at: restart.started_at,
             stage: restart.stage,
             kind: restart.kind,
-            deferred: restart
-                .deferred
-                .as_ref()
-                .map(|request| request.cause.clone()),
+            deferred: self.deferred.as_ref().map(|it| it.request.cause.clone()),
             dropped,
         })
     }

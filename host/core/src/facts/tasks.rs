@@ -17,15 +17,17 @@ impl WorkerFacts {
     ///
     /// A pool that launches nothing has no family, and its scan reads the whole cluster.
     pub(crate) fn add_to_scope(&self, scope: &mut TaskScope) {
-        let Some(launch) = &self.pool.launch else {
+        if self.pool.launch.is_empty() {
             return;
-        };
+        }
         let under_way = self.intent.iter();
         let under_way = under_way.filter_map(|intent| match &intent.mutation {
             Mutation::Launch { source, .. } => Some(source),
             _ => None,
         });
-        let families = under_way.chain([launch]).filter_map(LaunchSource::family);
+        let families = under_way
+            .chain(&self.pool.launch)
+            .filter_map(LaunchSource::family);
         scope.families.extend(families.map(str::to_owned));
         scope.started_by_reeve |= self.scanned_at.is_none();
         let known = self.instances.values();

@@ -32,27 +32,31 @@ impl Facts {
 }
 
 impl WorkerFacts {
-    /// The default version of the pool's launch template, if it was read a moment ago. An older
+    /// The default version of this capacity option's launch template, if it was read a moment ago. An older
     /// reading may be of a version that the template's owner has replaced.
-    pub(crate) fn template_version(&self, now: Instant) -> Option<u64> {
-        let Some(LaunchSource::LaunchTemplate(template)) = &self.pool.launch else {
-            return None;
-        };
+    pub(crate) fn template_version(&self, capacity_option: u32, now: Instant) -> Option<u64> {
+        let template = self.template_to_read(capacity_option)?;
         let read = self.template_version.as_ref();
-        let read = read.filter(|read| &read.template == template)?;
+        let read = read.filter(|read| read.template == template)?;
         (now.since(read.asked_at) <= TEMPLATE_AGE_MAX).then_some(read.version)
     }
 
-    /// The query that a launch waits for; `None` if it waits for none.
-    pub(crate) fn template_query(&self, now: Instant) -> Option<Query> {
-        let Some(LaunchSource::LaunchTemplate(template)) = &self.pool.launch else {
-            return None;
-        };
-        self.template_version(now)
+    /// The template of this capacity option, if its version has to be read.
+    fn template_to_read(&self, capacity_option: u32) -> Option<&str> {
+        match self.pool.launch.get(capacity_option as usize)? {
+            LaunchSource::LaunchTemplate(template) => Some(template),
+            LaunchSource::LaunchTemplateVersion(_) | LaunchSource::Fargate(_) => None,
+        }
+    }
+
+    /// The query that a launch with this capacity option waits for; `None` if it waits for none.
+    pub(crate) fn template_query(&self, capacity_option: u32, now: Instant) -> Option<Query> {
+        let template = self.template_to_read(capacity_option)?;
+        self.template_version(capacity_option, now)
             .is_none()
             .then(|| Query::TemplateVersion {
                 region: self.pool.region.clone(),
-                template: template.clone(),
+                template: template.to_owned(),
             })
     }
 }
@@ -66,11 +70,11 @@ mod tests {
     fn a_version_counts_for_its_template_and_for_a_moment() {
         let mut facts = Facts::new(worker());
         facts.observe_template("gpu", 7, NOW);
-        assert_eq!(facts.template_version(NOW + TEMPLATE_AGE_MAX), Some(7));
+        assert_eq!(facts.template_version(0, NOW + TEMPLATE_AGE_MAX), Some(7));
         let late = NOW + TEMPLATE_AGE_MAX + Millis::new(1);
-        assert_eq!(facts.template_version(late), None);
-        assert!(facts.template_query(late).is_some());
+        assert_eq!(facts.template_version(0, late), None);
+        assert!(facts.template_query(0, late).is_some());
         facts.observe_template("another", 8, NOW);
-        assert_eq!(facts.template_version(NOW), None);
+        assert_eq!(facts.template_version(0, NOW), None);
     }
 }

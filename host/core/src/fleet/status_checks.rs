@@ -60,7 +60,7 @@ pub(super) fn distribute(
             continue;
         };
         let checks = match &found {
-            Ok(found) => Ok(found.get(&id).copied()),
+            Ok(found) => Ok(found.get(&id).cloned()),
             Err(error) => Err(error.clone()),
         };
         worker.on_status_checks(turn, asked_at, &id, checks);

@@ -27,7 +27,7 @@ impl Flows {
         let happened = match what {
             WorkerEvent::Asked { request, what } => Happened::Asked { request, what },
             WorkerEvent::Gone(request) => Happened::Gone(request),
-            WorkerEvent::HandedOut(instance) => Happened::HandedOut(instance),
+            WorkerEvent::HandedOut { instance, count } => Happened::HandedOut { instance, count },
             WorkerEvent::BoxTurnedAway => Happened::BoxTurnedAway,
             WorkerEvent::DemandRead(demand) => {
                 return facts.observe_told_demand(demand.map(Demand::told));
@@ -55,6 +55,7 @@ impl Flows {
             }
             WorkerEvent::Decided { decision, made } => {
                 act::note_decision(facts, turn, decision, &made);
+                let made = Box::new(made);
                 Happened::Decided { decision, made }
             }
             WorkerEvent::RecordRead { asked_at, result } => {

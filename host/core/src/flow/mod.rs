@@ -150,8 +150,10 @@ impl Flows {
         while proposed.is_none() && self.flow(name).has_heard() {
             proposed = self.flow(name).advance(facts, turn);
         }
-        if name == Name::Resolve {
-            act::note_asking(facts, self.resolve.asking());
+        match name {
+            Name::Resolve => act::note_asking(facts, self.resolve.asking()),
+            Name::Health => act::note_condition(facts, self.health.condition()),
+            _ => {}
         }
         let has_proposed = proposed.is_some();
         if let Some(proposed) = proposed {

@@ -169,7 +169,7 @@ impl Overdues {
         let Adopted { id, how, .. } = &memory.adopted;
         let is_due = facts.overdue(id).is_some_and(|it| match it.transit {
             // A pool that launches does not wait for a stop without an end.
-            Transit::Stopping => facts.pool.launch.is_some(),
+            Transit::Stopping => !facts.pool.launch.is_empty(),
             // The guard would refuse an end that the cloud has refused.
             Transit::Pending | Transit::NoAddress => {
                 let ending = facts.ending_of(id, it.ending(*how));
@@ -314,11 +314,11 @@ impl Overdues {
             if self.told.contains_key(id) {
                 continue;
             }
-            let next = match facts.pool.launch {
-                Some(_) => {
+            let next = match facts.pool.launch.is_empty() {
+                false => {
                     "it is not waited for, and another instance is launched when one is wanted"
                 }
-                None => {
+                true => {
                     "the pool launches nothing, so the worker waits for it; a person may force the stop"
                 }
             };
@@ -375,9 +375,9 @@ fn tell_timed_out(facts: &WorkerFacts, turn: &mut Turn<'_>, wanted: &Wanted) {
         Transit::Pending | Transit::Stopping => Step::LaunchTimedOut,
     };
     let why = describe(wanted, turn.now);
-    let bound = transit.bound(&facts.pool.limits);
+    let bound = facts.bound_of(transit);
     let text = format!(
-        "{why}; the pool allows {bound}. It is ended, and another is brought up when one is wanted"
+        "{why}; it may be for {bound}. It is ended, and another is brought up when one is wanted"
     );
     let id = wanted.adopted.id.as_str();
     turn.notice(facts, step, text, &[("instance_id", id)]);

@@ -29,6 +29,8 @@ const LOOK_AGAIN_MAX: Millis = Millis::from_secs(3600);
 /// The pause before the policy is asked again about an instance whose end the cloud refused. A veto
 /// each scan would be noise, and a policy may change its mind within the pause after the refusal.
 const HELD_LOOK_AGAIN: Millis = Millis::from_secs(600);
+/// The longest drain that a policy may ask for.
+const DRAIN_MAX: Millis = Millis::from_secs(3_600);
 /// How long after its drain an instance that was not ended counts as abandoned by a dead host. The
 /// clocks of hosts differ by less.
 const LEFT: Millis = Millis::from_secs(300);
@@ -98,7 +100,7 @@ impl Flow for Reap {
                 what: Request::Resolve { .. },
                 ..
             } => Heard::Used("a caller asks for it"),
-            Happened::HandedOut(_) | Happened::CallersServed => {
+            Happened::HandedOut { .. } | Happened::CallersServed => {
                 Heard::Used("its address was handed out")
             }
             Happened::Refreshed {
@@ -173,7 +175,7 @@ impl Flow for Reap {
         Some(match (&facts.draining, self.drained_at) {
             (Some(_), Some(at)) => Wait::until("the end of the drain", at),
             (Some(draining), None) => {
-                let left_at = draining.since + facts.pool.limits.drain + LEFT;
+                let left_at = draining.since + drain_of(facts, draining) + LEFT;
                 Wait::until("the host that drains the instance", left_at)
             }
             (None, _) if !self.asked.is_empty() => Wait::answered("the answer of `reap`"),
@@ -327,7 +329,9 @@ impl Reap {
         id: &InstanceId,
         verdict: Verdict,
     ) {
-        let drain = facts.pool.limits.drain;
+        let asked = Millis::from(verdict.drain_ms).min(DRAIN_MAX);
+        let lasts = Some(asked).filter(|asked| *asked > facts.pool.limits.drain);
+        let drain = lasts.unwrap_or(facts.pool.limits.drain);
         let action = action(facts, id, verdict.choice);
         let text = format!(
             "{action} {id} follows in {drain} unless it comes into use: {}",
@@ -344,6 +348,7 @@ impl Reap {
             since: turn.now,
             decision,
             choice: verdict.choice,
+            lasts,
             reason: verdict.reason.into(),
             unknown: Default::default(),
         };
@@ -405,7 +410,7 @@ impl Reap {
             return;
         };
         let age = turn.now.since(draining.since);
-        if self.drained_at.is_none() && age >= facts.pool.limits.drain + LEFT {
+        if self.drained_at.is_none() && age >= drain_of(facts, draining) + LEFT {
             self.revive(facts, turn, "the host that drained it did not end it");
         }
     }
@@ -437,6 +442,7 @@ fn proposal(id: &InstanceId, choice: Choice, reason_code: &str) -> Option<Propos
     };
     match choice {
         Choice::Keep => None,
+        Choice::End => Some(Proposal::End(reaping)),
         Choice::Stop => Some(Proposal::Stop(reaping)),
         Choice::Terminate => Some(Proposal::Terminate(reaping)),
     }
@@ -444,12 +450,15 @@ fn proposal(id: &InstanceId, choice: Choice, reason_code: &str) -> Option<Propos
 
 /// The action of a verdict, in words for people.
 fn action(facts: &WorkerFacts, id: &InstanceId, choice: Choice) -> String {
-    let wanted = match choice {
-        Choice::Keep => return choice.to_string(),
-        Choice::Stop => Ending::Stop,
-        Choice::Terminate => Ending::Terminate,
-    };
-    facts.ending_of(id, wanted).to_string()
+    match choice {
+        Choice::End => facts.ending_of(id, Ending::Stop).to_string(),
+        Choice::Keep | Choice::Stop | Choice::Terminate => choice.to_string(),
+    }
+}
+
+/// How long this drain lasts.
+fn drain_of(facts: &WorkerFacts, draining: &Draining) -> Millis {
+    draining.lasts.unwrap_or(facts.pool.limits.drain)
 }
 
 /// The announcement of the end with its reason, the last activity and its age

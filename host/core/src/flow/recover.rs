@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::event::WorkerTimer;
-use crate::facts::{Act, Facts, Lease, WorkerFacts};
+use crate::facts::{Facts, Lease, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal};
 use crate::happened::{Concluded, Happened, ReadEnd, WriteEnd};
@@ -184,7 +184,7 @@ fn replay_launch(facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
         turn.timer(facts, turn.now + BACKOFF_FIRST, again);
         return None;
     }
-    if let Some(refusal) = facts.backs_off(Act::Launch, turn.now) {
+    if let Some(refusal) = facts.backs_off(facts.launch_act(), turn.now) {
         turn.timer(facts, refusal.until, WorkerTimer::ReplayLaunch);
         return None;
     }

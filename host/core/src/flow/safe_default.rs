@@ -47,7 +47,7 @@ pub(super) const GIVE_UP_VALID: Millis = Millis::from_secs(2);
 pub(super) fn debounce(facts: &WorkerFacts) -> Choice {
     match facts.is_restarting() {
         true => Choice::Drop,
-        false => Choice::Go,
+        false => Choice::Go(facts.pool.restart_by),
     }
 }
 

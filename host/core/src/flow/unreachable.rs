@@ -3,7 +3,7 @@
 //! ```text
 //! report about the adopted instance ──▶ withdraw the route ──▶ read the instance by its id
 //!                                                                        │
-//!           the route returns ◀── it runs at the same address ◀──────────┤
+//!           `resolve` is asked, and sees the report ◀── it runs ◀────────┤
 //!           the next resolve brings the worker up ◀── it does not run ◀──┘
 //! ```
 //!
@@ -14,19 +14,17 @@
 use std::collections::VecDeque;
 
 use crate::act;
-use crate::facts::{Adopted, Facts, WorkerFacts, inputs};
+use crate::facts::{Adopted, Facts, WorkerFacts};
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::happened::Happened;
 use crate::model::cloud::{CloudError, Query};
 use crate::model::id::{InstanceId, RequestId};
-use crate::model::instance::{AddressKind, InstanceState};
+use crate::model::instance::InstanceState;
 use crate::model::notice::Step;
 use crate::model::operator::CommandOutcome;
-use crate::model::point::resolve::Target;
 use crate::model::request::Request;
-use crate::model::response::{LookOutcome, Looked, Response, Route};
+use crate::model::response::{LookOutcome, Looked, Response};
 use crate::model::time::{Instant, Millis};
-use crate::route;
 use crate::turn::Turn;
 
 /// How often an instance is looked at. The standard policy repeats an answer for as long, so reports
@@ -48,8 +46,6 @@ pub(super) struct Unreachable {
 struct Look {
     adopted: Adopted,
     begun: Instant,
-    /// The route that was withdrawn; `None` if there was none, or it has returned.
-    withdrawn: Option<Route>,
     /// What the reading by id says; `None` while it is under way.
     found: Option<Result<InstanceState, CloudError>>,
 }
@@ -134,10 +130,10 @@ impl Unreachable {
             text,
             &[("instance_id", id.as_str())],
         );
+        act::doubt(facts, turn, id);
         let look = Look {
             adopted,
             begun: turn.now,
-            withdrawn: act::doubt(facts, turn, id),
             found: None,
         };
         let response = look.response(turn.now);
@@ -146,7 +142,8 @@ impl Unreachable {
         response
     }
 
-    /// Takes in the reading of the look. The route returns if nothing that it rests on has changed.
+    /// Takes in the reading of the look. If the instance runs, `resolve` is asked whether it serves on:
+    /// the policy sees the report.
     fn instance_read(
         &mut self,
         facts: &mut Facts,
@@ -167,12 +164,9 @@ impl Unreachable {
                 Ok(known.map(|known| known.instance.state).unwrap_or_default())
             }
         });
-        let route = look.withdrawn.take();
-        if facts.adopted.as_ref() != Some(&look.adopted) {
-            return;
-        }
-        if let Some(route) = route.filter(|route| holds(facts, turn, route)) {
-            route::publish(facts, turn, route);
+        let runs = matches!(look.found, Some(Ok(InstanceState::Running)));
+        if runs && facts.adopted.as_ref() == Some(&look.adopted) {
+            turn.tell(Happened::PassWanted);
         }
     }
 }
@@ -242,22 +236,4 @@ fn stale(facts: &WorkerFacts, id: &InstanceId) -> Looked {
         detail: format!("{id} is not the worker's instance ({whose}); resolve again"),
         retry_after: Millis::ZERO,
     }
-}
-
-/// Whether the route may be published again without a decision: its `serve` is valid, and the guard
-/// allows it for the same address.
-fn holds(facts: &WorkerFacts, turn: &Turn<'_>, route: &Route) -> bool {
-    let is_held =
-        facts.is_restarting() || facts.adopted_is_being_ended() || facts.draining.is_some();
-    if is_held || facts.route.is_some() || turn.now >= route.valid_until {
-        return false;
-    }
-    [AddressKind::Private, AddressKind::Public]
-        .into_iter()
-        .any(|address| {
-            let id = route.instance.clone();
-            let target = Target { id, address };
-            let served = turn.scene(facts, route.decision, |scene| scene.check_serve(&target));
-            served.is_ok_and(|ip| inputs::url(ip, facts.pool.port) == route.url)
-        })
 }

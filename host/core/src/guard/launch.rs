@@ -31,9 +31,9 @@ pub(super) fn launch_token(fleet: &str, worker: &WorkerId, generation: Generatio
 }
 
 impl Scene<'_> {
-    pub(super) fn launch(&self) -> Result<Permit, Veto> {
+    pub(super) fn launch(&self, capacity_option: u32) -> Result<Permit, Veto> {
         let pool = &self.facts.pool;
-        let Some(source) = &pool.launch else {
+        let Some(source) = pool.launch.get(capacity_option as usize) else {
             let missing = match pool.compute {
                 Compute::Ec2 => "launch_template",
                 Compute::Fargate { .. } => "task_definition",
@@ -42,7 +42,7 @@ impl Scene<'_> {
             return Err(Veto::new(Rule::NoLaunchTemplate, text));
         };
         self.nothing_else_up()?;
-        self.is_not_backing_off(Act::Launch)?;
+        self.is_not_backing_off(Act::Launch(capacity_option))?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Launch)?;
         let generation = self.facts.generation.next();
@@ -54,7 +54,7 @@ impl Scene<'_> {
         ]);
         let mutation = Mutation::Launch {
             region: pool.region.clone(),
-            source: self.resolved(source)?,
+            source: self.resolved(source, capacity_option)?,
             token: launch_token(&self.facts.fleet, &self.facts.id, generation),
             tags,
         };
@@ -62,11 +62,11 @@ impl Scene<'_> {
     }
 
     /// The source with the version of its template, which the attempt keeps (G1).
-    fn resolved(&self, source: &LaunchSource) -> Result<LaunchSource, Veto> {
+    fn resolved(&self, source: &LaunchSource, capacity_option: u32) -> Result<LaunchSource, Veto> {
         let LaunchSource::LaunchTemplate(template) = source else {
             return Ok(source.clone());
         };
-        match self.facts.template_version(self.now) {
+        match self.facts.template_version(capacity_option, self.now) {
             Some(version) => Ok(LaunchSource::LaunchTemplateVersion(TemplateVersion {
                 launch_template: template.clone(),
                 version,

@@ -87,13 +87,13 @@ mod tests {
     #[test]
     fn nothing_is_changed_while_another_host_holds_the_lease() {
         let worker = leased_to("another", Millis::new(LEASE.get() - 1));
-        refused(&worker, &Proposal::Launch, Rule::LeaseHeld);
+        refused(&worker, &Proposal::Launch(0), Rule::LeaseHeld);
     }
 
     #[test]
     fn a_stale_lease_is_taken_over_with_the_next_epoch() {
         let worker = leased_to("another", LEASE);
-        let permit = permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        let permit = permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
         assert_eq!(permit.epoch(), Epoch::new(10));
     }
 
@@ -101,7 +101,7 @@ mod tests {
     fn a_lease_does_not_grow_stale_while_the_record_is_not_read() {
         let mut worker = leased_to("another", LEASE + LEASE);
         worker.record.read_at = worker.record.seen_at;
-        refused(&worker, &Proposal::Launch, Rule::LeaseHeld);
+        refused(&worker, &Proposal::Launch(0), Rule::LeaseHeld);
     }
 
     #[test]
@@ -109,7 +109,9 @@ mod tests {
         let worker = leased_to("an-earlier-life", Millis::ZERO);
         let epoch = scene_with(&worker, false, |mut scene| {
             scene.store_is_shared = false;
-            scene.permit(&Proposal::Launch).map(|permit| permit.epoch())
+            scene
+                .permit(&Proposal::Launch(0))
+                .map(|permit| permit.epoch())
         });
         assert_eq!(epoch.ok(), Some(Epoch::new(10)));
     }
@@ -118,7 +120,7 @@ mod tests {
     fn the_holder_of_the_lease_keeps_its_epoch() {
         let worker = leased_to("us", Millis::ZERO);
         assert_eq!(
-            permitted(&worker, &Proposal::Launch, MutationKind::Launch).epoch(),
+            permitted(&worker, &Proposal::Launch(0), MutationKind::Launch).epoch(),
             Epoch::new(9)
         );
     }
@@ -128,7 +130,7 @@ mod tests {
         let mut worker = worker();
         worker.epoch_floor = Epoch::new(41);
         assert_eq!(
-            permitted(&worker, &Proposal::Launch, MutationKind::Launch).epoch(),
+            permitted(&worker, &Proposal::Launch(0), MutationKind::Launch).epoch(),
             Epoch::new(42)
         );
     }
@@ -141,9 +143,9 @@ mod tests {
             waiting: None,
             since: NOW,
         });
-        refused(&worker, &Proposal::Launch, Rule::RecordBeingWritten);
+        refused(&worker, &Proposal::Launch(0), Rule::RecordBeingWritten);
         worker.record.writing = None;
         worker.record.stored = None;
-        refused(&worker, &Proposal::Launch, Rule::RecordUnknown);
+        refused(&worker, &Proposal::Launch(0), Rule::RecordUnknown);
     }
 }

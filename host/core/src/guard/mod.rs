@@ -56,11 +56,13 @@ pub enum Proposal {
     RepairPointer,
     /// Start this stopped instance.
     Start(InstanceId),
-    /// Launch a new instance.
-    Launch,
+    /// Launch a new instance with this capacity option of the pool.
+    Launch(u32),
     /// Send the unanswered launch again, token and parameters unchanged.
     ReplayLaunch,
-    /// Stop this instance.
+    /// End this instance: stop it where it can be started again.
+    End(Reaping),
+    /// Stop this instance, and nothing else.
     Stop(Reaping),
     /// Terminate this instance.
     Terminate(Reaping),
@@ -134,8 +136,9 @@ impl Scene<'_> {
             Proposal::AdoptByHand(id) => self.adopt_by_hand(id),
             Proposal::RepairPointer => self.repair_pointer(),
             Proposal::Start(id) => self.start(id),
-            Proposal::Launch => self.launch(),
+            Proposal::Launch(capacity_option) => self.launch(*capacity_option),
             Proposal::ReplayLaunch => self.replay_launch(),
+            Proposal::End(reaping) => self.end(reaping),
             Proposal::Stop(reaping) => self.stop(reaping),
             Proposal::Terminate(reaping) => self.terminate(reaping),
             Proposal::Restart {

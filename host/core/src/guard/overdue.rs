@@ -64,7 +64,7 @@ impl Scene<'_> {
         let asked_at = reading.map(|(_, asked_at)| *asked_at);
         let what = format!("the reading of {id} by its id");
         self.is_fresh(&what, asked_at, CHECK_AGE_MAX)?;
-        let bound = overdue.transit.bound(&self.facts.pool.limits);
+        let bound = self.facts.bound_of(overdue.transit);
         let agrees = reading.is_some_and(|(reading, asked_at)| {
             Transit::of(reading) == Some(overdue.transit) && asked_at.since(overdue.since) >= bound
         });
@@ -85,7 +85,7 @@ impl Scene<'_> {
     /// Refuses if the box works although the provider shows no address: a box may fetch its work.
     fn does_not_work(&self, id: &InstanceId, overdue: Overdue) -> Result<(), Veto> {
         self.is_not_held_busy(id)?;
-        let bound = overdue.transit.bound(&self.facts.pool.limits);
+        let bound = self.facts.bound_of(overdue.transit);
         let worked_at = self.facts.worked_since(overdue.since);
         match worked_at.filter(|at| self.now.since(*at) < bound) {
             Some(at) => Err(Veto::new(

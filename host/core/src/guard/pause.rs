@@ -69,7 +69,7 @@ mod tests {
             Proposal::Adopt("i-one".into()),
             Proposal::RepairPointer,
             Proposal::Start("i-one".into()),
-            Proposal::Launch,
+            Proposal::Launch(0),
             Proposal::ReplayLaunch,
             Proposal::Stop(reaping.clone()),
             Proposal::Terminate(reaping),
@@ -89,7 +89,8 @@ mod tests {
     fn the_pause_is_the_first_rule_and_names_the_operators_reason() {
         let mut worker = paused();
         worker.record.stored = None;
-        let veto = scene_with(&worker, true, |scene| scene.permit(&Proposal::Launch)).unwrap_err();
+        let veto =
+            scene_with(&worker, true, |scene| scene.permit(&Proposal::Launch(0))).unwrap_err();
         assert_eq!(veto.rule, Rule::Paused);
         assert!(veto.text.contains("the disk is being copied"), "{veto}");
     }
@@ -112,7 +113,7 @@ mod tests {
         worker.paused = None;
         permitted(
             &worker,
-            &Proposal::Launch,
+            &Proposal::Launch(0),
             crate::model::cloud::MutationKind::Launch,
         );
     }

@@ -18,6 +18,25 @@ const IDLE: &str = "idle";
 
 impl Scene<'_> {
     pub(super) fn stop(&self, reaping: &Reaping) -> Result<Permit, Veto> {
+        if self.facts.pool.compute.can_start() {
+            return self.stop_or(reaping, Ending::Stop);
+        }
+        let text = format!(
+            "{} cannot be stopped, only ended for good; `end` and `terminate` do that",
+            reaping.id
+        );
+        Err(Veto::new(Rule::CannotStop, text))
+    }
+
+    /// Permits the end that the pool has for instances: see [`WorkerFacts::ending_of`].
+    ///
+    /// [`WorkerFacts::ending_of`]: crate::facts::WorkerFacts::ending_of
+    pub(super) fn end(&self, reaping: &Reaping) -> Result<Permit, Veto> {
+        let ending = self.facts.ending_of(&reaping.id, Ending::Stop);
+        self.stop_or(reaping, ending)
+    }
+
+    fn stop_or(&self, reaping: &Reaping, ending: Ending) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
         let state = self
             .facts
@@ -34,7 +53,6 @@ impl Scene<'_> {
                 ),
             ));
         }
-        let ending = self.facts.ending_of(&reaping.id, Ending::Stop);
         self.is_not_refused(&reaping.id, ending)?;
         let clear_pointer = self.pointer_naming(&reaping.id);
         Ok(self.grant_end(&reaping.id, ending, clear_pointer))

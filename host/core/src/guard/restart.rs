@@ -71,11 +71,47 @@ impl Scene<'_> {
             );
             return Err(Veto::new(Rule::RestartKind, text));
         }
-        if kind == RestartBy::Replace && pool.launch.is_none() {
+        if kind == RestartBy::Replace && pool.launch.is_empty() {
             let text = "found the kind \"replace\", and the pool launches nothing; accepted: \"stop-start\", \"reboot\"";
             return Err(Veto::new(Rule::RestartKind, text));
         }
         Ok(())
+    }
+
+    /// Whether a policy may give this instance up for another one: a stopped one (V3), or the adopted
+    /// one that is up and has no work in hand (G5).
+    ///
+    /// # Errors
+    /// The veto.
+    pub(crate) fn may_replace(&self, id: &InstanceId) -> Result<(), Veto> {
+        self.not_paused()?;
+        self.may_write_record()?;
+        self.nothing_in_flight()?;
+        self.is_this_workers(id)?;
+        let worker = self.facts;
+        if worker.pool.launch.is_empty() {
+            let text = format!("the pool launches nothing, so nothing would come in place of {id}");
+            return Err(Veto::new(Rule::NoLaunchTemplate, text));
+        }
+        if worker.is_adopted(id) && worker.adopted_is_live(self.now) {
+            self.is_not_held_busy(id)?;
+            let work = worker.work_in_flight();
+            if work > 0 && worker.unresponsive_for(self.now).is_none() {
+                let text = format!("{id} has taken {work} deliveries that are not processed");
+                return Err(Veto::new(Rule::WorkInFlight, text));
+            }
+            return Ok(());
+        }
+        let known = worker.instances.get(id);
+        let state = known.map(|known| known.instance.state).unwrap_or_default();
+        if state == InstanceState::Stopped {
+            return Ok(());
+        }
+        let text = format!(
+            "{id} is {} and not adopted; a stopped instance or the adopted one can be replaced",
+            state.as_str()
+        );
+        Err(Veto::new(Rule::WrongState, text))
     }
 
     /// V2: a restart whose end is certainly refused changes nothing.

@@ -27,7 +27,8 @@ pub(crate) fn worker() -> WorkerFacts {
         tag_key: "Name".to_owned(),
         port: 8000,
         compute: Compute::Ec2,
-        launch: Some(LaunchSource::LaunchTemplate("gpu".to_owned())),
+        launch: vec![LaunchSource::LaunchTemplate("gpu".to_owned())],
+        policy_labels: Vec::new(),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         stop_refused: Default::default(),
@@ -47,6 +48,7 @@ pub(crate) fn worker() -> WorkerFacts {
         tag_value: TAG_VALUE.to_owned(),
         pointer: PointerName::from("/gpu"),
         wish: Default::default(),
+        labels: Default::default(),
     };
     let remembered = Remembered {
         stored: Some(Stored::default()),
@@ -155,7 +157,7 @@ fn a_worker_has_one_mutation_in_flight_at_a_time() {
         since: NOW,
         is_ours: true,
     });
-    refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
+    refused(&worker, &Proposal::Launch(0), Rule::MutationInFlight);
 }
 
 #[test]
@@ -192,7 +194,7 @@ fn an_instance_of_an_older_generation_is_neither_adopted_nor_a_candidate() {
         Rule::OlderGeneration,
     );
     assert!(worker.candidates().is_empty());
-    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
 }
 
 #[test]
@@ -212,11 +214,11 @@ fn the_worker_budget_ends_a_loop_of_launches() {
     let mut worker = worker();
     let budget = worker.pool.limits.worker_budget;
     for _ in 0..budget.launches {
-        permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
         worker.ledger.enter(NOW, Spending::Launch, budget.window);
     }
-    refused(&worker, &Proposal::Launch, Rule::BudgetSpent);
-    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch));
+    refused(&worker, &Proposal::Launch(0), Rule::BudgetSpent);
+    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch(0)));
     assert_eq!(veto.unwrap_err().opens_at, Some(NOW + budget.window));
 }
 
@@ -241,7 +243,7 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
             pool: (&empty, pool),
             host: (&empty, host),
         };
-        let veto = scene.permit(&Proposal::Launch).unwrap_err();
+        let veto = scene.permit(&Proposal::Launch(0)).unwrap_err();
         assert_eq!(veto.rule, Rule::BudgetSpent);
     }
 }
@@ -262,9 +264,9 @@ fn a_refused_act_is_not_tried_again_before_its_pause_ends() {
         let mut worker = worker();
         let at = Instant::from_ms(NOW.as_ms() - ago_ms);
         for kind in [CloudErrorKind::NoCapacity; 2] {
-            worker.refusals.note(Act::Launch, &refusal(kind), at);
+            worker.refusals.note(Act::Launch(0), &refusal(kind), at);
         }
-        scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch))
+        scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch(0)))
     };
     let veto = ask(1_999).unwrap_err();
     assert_eq!(veto.rule, Rule::BacksOff);
@@ -277,7 +279,7 @@ fn a_refused_act_is_not_tried_again_before_its_pause_ends() {
 fn a_dry_run_refuses_a_permitted_change_and_keeps_any_other_veto() {
     let mut worker = worker();
     let dry =
-        |worker: &WorkerFacts| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch));
+        |worker: &WorkerFacts| scene_with(worker, true, |scene| scene.permit(&Proposal::Launch(0)));
     assert_eq!(dry(&worker).unwrap_err().rule, Rule::DryRun);
     see(&mut worker, "i-new", InstanceState::Running);
     assert_eq!(dry(&worker).unwrap_err().rule, Rule::CandidateRuns);

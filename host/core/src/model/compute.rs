@@ -80,6 +80,15 @@ pub enum LaunchSource {
 }
 
 impl LaunchSource {
+    /// The launch template, by name or id; `None` for Fargate.
+    pub fn template(&self) -> Option<&str> {
+        match self {
+            Self::LaunchTemplate(template) => Some(template),
+            Self::LaunchTemplateVersion(of) => Some(&of.launch_template),
+            Self::Fargate(_) => None,
+        }
+    }
+
     /// The family of the task definition; `None` for EC2.
     pub fn family(&self) -> Option<&str> {
         match self {

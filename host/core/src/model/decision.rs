@@ -15,6 +15,10 @@ pub struct Decision {
     pub policy: Option<String>,
     /// The digest of the component that decided; `None` if no policy is bound.
     pub digest: Option<Digest>,
+    /// The digest of the settings in the input, which names them in a few characters; `None` if no
+    /// policy is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Digest>,
     /// The whole input, as the policy saw it, settings included.
     pub input: Input,
     /// The verdict, or the failure that left none.

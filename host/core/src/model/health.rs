@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::id::{HostId, WorkerId};
 use crate::model::time::Millis;
 
-pub use checks::{Check, StatusChecks};
+pub use checks::{Check, Scheduled, StatusChecks};
 pub use signal::{
     Observation, Sign, Signal, SignalKind, Signals, Standing, bad_signal, failing_since, is_well,
 };

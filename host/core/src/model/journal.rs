@@ -5,23 +5,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::cloud::{CloudError, Mutation, Outcome};
 use crate::model::decision::{Decision, Ruling};
-use crate::model::id::{DecisionId, Epoch, Generation, WorkerId};
+use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, PoolName, WorkerId};
 use crate::model::operator::{Command, CommandOutcome, Refused};
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
 
+/// The format of the journal's lines. A reader of an older line fills in what it lacks; a newer number
+/// stands for a change that older readers would misread.
+pub const FORMAT: u32 = 1;
+
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// The format of the line, [`FORMAT`] at present. A line without it is of format 0.
+    #[serde(default)]
+    pub format: u32,
     /// When the entry was written.
     pub at: Instant,
     /// The worker that the entry is about.
     pub worker: WorkerId,
+    /// The worker's pool; empty in a line of format 0.
+    #[serde(default = "no_pool")]
+    pub pool: PoolName,
     /// The decision that the entry belongs to; a command of an operator has its own.
     pub decision: DecisionId,
     /// What the entry says. Its field on disk is called `entry`.
     #[serde(rename = "entry")]
     pub content: Content,
+}
+
+fn no_pool() -> PoolName {
+    PoolName::from("")
 }
 
 /// The kinds of entries, each with its content.
@@ -50,6 +64,16 @@ pub enum Content {
     Commanded(Command),
     /// The response to the command.
     Answered(Result<CommandOutcome, Refused>),
+    /// Callers got the address of an instance. One entry a minute and instance: most callers are
+    /// answered with the published route, without a decision.
+    HandedOut {
+        /// The instance.
+        instance: InstanceId,
+        /// When the first of them was counted; the entry is written about a minute later.
+        since: Instant,
+        /// How many callers got it.
+        count: u64,
+    },
 }
 
 impl Content {

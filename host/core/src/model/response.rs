@@ -194,7 +194,7 @@ impl From<FailureKind> for NotYetCode {
             FailureKind::NoCapacity => Self::NoCapacity,
             FailureKind::Throttled => Self::Throttled,
             FailureKind::Denied => Self::Denied,
-            FailureKind::Other => Self::Unavailable,
+            FailureKind::TimedOut | FailureKind::Other => Self::Unavailable,
         }
     }
 }

@@ -83,9 +83,19 @@ pub struct Restart {
     /// The reboot that was sent; `None` if none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<Reboot>,
-    /// A request that follows when this restart is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deferred: Option<RestartRequest>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// A restart that is put off. It follows once, whatever restarts come before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Deferred {
+    /// The request.
+    pub request: RestartRequest,
+    /// When it begins at the earliest, by the clock of the host that put it off.
+    pub not_before: Instant,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,

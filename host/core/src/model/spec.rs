@@ -59,8 +59,11 @@ pub struct PoolSpec {
     pub tag_key: String,
     /// The port of the workers; the URL is `http://{address}:{port}`.
     pub port: u16,
-    /// The source of launches, of the same kind as `compute`; `None` if this pool never launches.
-    pub launch: Option<LaunchSource>,
+    /// The capacity options of launches, of the same kind as `compute`, in the order in which they are
+    /// tried; empty if this pool never launches.
+    pub launch: Vec<LaunchSource>,
+    /// Labels of its workers that policies are shown. None by default, like `policy_tags`.
+    pub policy_labels: Vec<String>,
     /// Tags that `adopt` and `reap` policies are shown. None by default, because texts make up most
     /// of the cost of a policy call.
     pub policy_tags: Vec<String>,
@@ -243,6 +246,8 @@ pub struct WorkerSpec {
     pub pointer: PointerName,
     /// When the worker is to run.
     pub wish: Wish,
+    /// The worker's labels: what a team calls it by, such as its tenant.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// When a worker is to run.

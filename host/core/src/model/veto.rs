@@ -62,6 +62,8 @@ pub enum Rule {
     LaunchedElsewhere,
     /// G2, G9: the instance is not adopted, and the pool's `orphans` leaves it alone.
     LeftAlone,
+    /// The compute ends instances only for good, and the verdict was to stop one.
+    CannotStop,
     /// The instance is not in a state that allows the proposal.
     WrongState,
     /// The pool's instances end when they are stopped, so none can be started.
@@ -155,6 +157,7 @@ impl Rule {
             Self::OfAnotherFleet => "of-another-fleet",
             Self::LaunchedElsewhere => "launched-elsewhere",
             Self::LeftAlone => "left-alone",
+            Self::CannotStop => "cannot-stop",
             Self::WrongState => "wrong-state",
             Self::CannotStart => "cannot-start",
             Self::TokenExpired => "token-expired",

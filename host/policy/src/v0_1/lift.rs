@@ -2,6 +2,7 @@
 
 use reeve_core::id::InstanceId;
 use reeve_core::point::{self, AddressKind, Reason};
+use reeve_core::spec::RestartBy;
 
 use super::bindings::{about, adopt, debounce, reap, resolve, retry_ip, types};
 use crate::description::Description;
@@ -33,7 +34,8 @@ impl From<resolve::Action> for point::resolve::Action {
             }),
             resolve::Action::Adopt => Self::Adopt,
             resolve::Action::Start(id) => Self::Start(InstanceId::new(id)),
-            resolve::Action::Launch => Self::Launch,
+            resolve::Action::Launch(option) => Self::Launch(option),
+            resolve::Action::Replace(id) => Self::Replace(InstanceId::new(id)),
             resolve::Action::Wait(ms) => Self::Wait(ms),
             resolve::Action::Unavailable(ms) => Self::Unavailable(ms),
         }
@@ -70,9 +72,20 @@ impl From<retry_ip::Verdict> for point::retry_ip::Verdict {
             next: match verdict.next {
                 retry_ip::Next::Again(ms) => point::retry_ip::Next::Again(ms),
                 retry_ip::Next::GiveUp(ms) => point::retry_ip::Next::GiveUp(ms),
+                retry_ip::Next::Abandon => point::retry_ip::Next::Abandon,
             },
             reason: verdict.reason.into(),
             valid_for_ms: verdict.valid_for_ms,
+        }
+    }
+}
+
+impl From<debounce::Kind> for RestartBy {
+    fn from(kind: debounce::Kind) -> Self {
+        match kind {
+            debounce::Kind::Reboot => Self::Reboot,
+            debounce::Kind::StopStart => Self::StopStart,
+            debounce::Kind::Replace => Self::Replace,
         }
     }
 }
@@ -81,9 +94,9 @@ impl From<debounce::Verdict> for point::debounce::Verdict {
     fn from(verdict: debounce::Verdict) -> Self {
         Self {
             choice: match verdict.choice {
-                debounce::Choice::Go => point::debounce::Choice::Go,
+                debounce::Choice::Go(kind) => point::debounce::Choice::Go(kind.into()),
                 debounce::Choice::Drop => point::debounce::Choice::Drop,
-                debounce::Choice::Defer => point::debounce::Choice::Defer,
+                debounce::Choice::Defer(ms) => point::debounce::Choice::Defer(ms),
             },
             reason: verdict.reason.into(),
             valid_for_ms: verdict.valid_for_ms,
@@ -96,11 +109,13 @@ impl From<reap::Verdict> for point::reap::Verdict {
         Self {
             choice: match verdict.choice {
                 reap::Choice::Keep => point::reap::Choice::Keep,
+                reap::Choice::End => point::reap::Choice::End,
                 reap::Choice::Stop => point::reap::Choice::Stop,
                 reap::Choice::Terminate => point::reap::Choice::Terminate,
             },
             reason: verdict.reason.into(),
             look_again_ms: verdict.look_again_ms,
+            drain_ms: verdict.drain_ms,
             memo: verdict.memo,
         }
     }

@@ -3,6 +3,7 @@
 
 use reeve_core::instance::InstanceState;
 use reeve_core::point::{self, Age};
+use reeve_core::spec::RestartBy;
 
 use super::bindings::{adopt, debounce, reap, resolve, retry_ip, types};
 
@@ -55,12 +56,116 @@ impl<'a> From<&'a point::Tag> for types::Tag<'a> {
     }
 }
 
-pub(super) fn facts(instances: &[point::InstanceFacts]) -> Vec<types::InstanceFacts<'_>> {
-    instances.iter().map(Into::into).collect()
+impl From<point::Origin> for types::Origin {
+    fn from(origin: point::Origin) -> Self {
+        match origin {
+            point::Origin::Ours => Self::Ours,
+            point::Origin::Unclaimed => Self::Unclaimed,
+            point::Origin::Spare => Self::Spare,
+        }
+    }
 }
 
-pub(super) fn tags<'a>(tags: impl IntoIterator<Item = &'a point::Tag>) -> Vec<types::Tag<'a>> {
-    tags.into_iter().map(Into::into).collect()
+impl From<point::Generation> for types::Generation {
+    fn from(generation: point::Generation) -> Self {
+        match generation {
+            point::Generation::Unknown => Self::Unknown,
+            point::Generation::Number(number) => Self::Number(number),
+        }
+    }
+}
+
+impl From<point::Usage> for types::Usage {
+    fn from(usage: point::Usage) -> Self {
+        Self {
+            handed_out: usage.handed_out.into(),
+            last_activity: usage.last_activity.into(),
+            heartbeat: usage.heartbeat.into(),
+            work_in_flight: usage.work_in_flight,
+            busy_remaining_ms: usage.busy_remaining_ms,
+        }
+    }
+}
+
+impl From<&point::BadSignal> for types::BadSignal {
+    fn from(bad: &point::BadSignal) -> Self {
+        Self {
+            signal: match bad.signal {
+                point::Signal::Http => types::Signal::Http,
+                point::Signal::Tcp => types::Signal::Tcp,
+                point::Signal::StatusChecks => types::Signal::StatusChecks,
+                point::Signal::Heartbeat => types::Signal::Heartbeat,
+                point::Signal::Callers => types::Signal::Callers,
+            },
+            since_ms: bad.since_ms,
+        }
+    }
+}
+
+impl From<&point::Notice> for types::Notice {
+    fn from(notice: &point::Notice) -> Self {
+        Self {
+            kind: match notice.kind {
+                point::NoticeKind::Reclaim => types::NoticeKind::Reclaim,
+                point::NoticeKind::Rebalance => types::NoticeKind::Rebalance,
+                point::NoticeKind::Reboot => types::NoticeKind::Reboot,
+                point::NoticeKind::Maintenance => types::NoticeKind::Maintenance,
+                point::NoticeKind::Stop => types::NoticeKind::Stop,
+                point::NoticeKind::Retire => types::NoticeKind::Retire,
+            },
+            due_in_ms: notice.due_in_ms,
+        }
+    }
+}
+
+impl From<point::Demand> for types::Demand {
+    fn from(demand: point::Demand) -> Self {
+        match demand {
+            point::Demand::Unavailable => Self::Unavailable,
+            point::Demand::TooFew => Self::TooFew,
+            point::Demand::Requests(sample) => Self::Requests(types::Sample {
+                count: sample.count,
+                window_ms: sample.window_ms,
+                ago_ms: sample.ago_ms,
+            }),
+        }
+    }
+}
+
+impl<'a> From<&'a point::Label> for types::Label<'a> {
+    fn from(label: &'a point::Label) -> Self {
+        Self {
+            key: &label.key,
+            value: &label.value,
+            others_up: label.others_up,
+        }
+    }
+}
+
+/// Lowers each element of a list.
+pub(super) fn list<'a, T: 'a, L: From<&'a T>>(items: impl IntoIterator<Item = &'a T>) -> Vec<L> {
+    items.into_iter().map(Into::into).collect()
+}
+
+/// The worker. `labels` holds its labels.
+pub(super) fn worker<'a>(
+    worker: &'a point::Worker,
+    labels: &'a [types::Label<'a>],
+) -> types::Worker<'a> {
+    types::Worker {
+        name: &worker.name,
+        labels,
+        wish: match worker.wish {
+            point::Wish::OnDemand => types::Wish::OnDemand,
+            point::Wish::Running => types::Wish::Running,
+        },
+        now: types::LocalTime {
+            weekday: worker.now.weekday,
+            hour: worker.now.hour,
+            minute: worker.now.minute,
+            offset_min: worker.now.offset_min,
+        },
+    }
 }
 
 impl<'a> From<&'a point::resolve::Pointer> for resolve::Pointer<'a> {
@@ -109,91 +214,158 @@ impl From<point::resolve::FailureKind> for resolve::FailureKind {
             point::resolve::FailureKind::NoCapacity => Self::NoCapacity,
             point::resolve::FailureKind::Throttled => Self::Throttled,
             point::resolve::FailureKind::Denied => Self::Denied,
+            point::resolve::FailureKind::TimedOut => Self::TimedOut,
             point::resolve::FailureKind::Other => Self::Other,
         }
     }
 }
 
-impl From<point::resolve::LastFailure> for resolve::LastFailure {
-    fn from(last: point::resolve::LastFailure) -> Self {
-        match last {
-            point::resolve::LastFailure::None => Self::None,
-            point::resolve::LastFailure::Failed(failure) => Self::Failed(resolve::Failure {
-                kind: failure.kind.into(),
-                ago_ms: failure.ago_ms,
-                count: failure.count,
-            }),
+impl From<&point::resolve::Failure> for resolve::Failure {
+    fn from(failure: &point::resolve::Failure) -> Self {
+        Self {
+            act: match failure.act {
+                point::resolve::Act::Launch => resolve::Act::Launch,
+                point::resolve::Act::Start => resolve::Act::Start,
+                point::resolve::Act::Boot => resolve::Act::Boot,
+                point::resolve::Act::Address => resolve::Act::Address,
+            },
+            capacity_option: failure.capacity_option,
+            kind: failure.kind.into(),
+            ago_ms: failure.ago_ms,
+            count: failure.count,
+        }
+    }
+}
+
+/// The lists of an input, each lowered. The input borrows them.
+pub(super) struct Lists<'a> {
+    pub(super) labels: Vec<types::Label<'a>>,
+    pub(super) bad_signals: Vec<types::BadSignal>,
+    pub(super) notices: Vec<types::Notice>,
+}
+
+impl<'a> Lists<'a> {
+    pub(super) fn of(
+        worker: &'a point::Worker,
+        bad_signals: &[point::BadSignal],
+        notices: &[point::Notice],
+    ) -> Self {
+        Self {
+            labels: list(&worker.labels),
+            bad_signals: list(bad_signals),
+            notices: list(notices),
         }
     }
 }
 
 pub(super) fn resolve<'a>(
     input: &'a point::resolve::Input,
+    lists: &'a Lists<'a>,
     instances: &'a [types::InstanceFacts<'a>],
+    failures: &'a [resolve::Failure],
 ) -> resolve::Input<'a> {
     resolve::Input {
+        worker: worker(&input.worker, &lists.labels),
+        asker: match input.asker {
+            point::resolve::Asker::Caller => resolve::Asker::Caller,
+            point::resolve::Asker::Host => resolve::Asker::Host,
+        },
         pointer: (&input.pointer).into(),
         adopted: (&input.adopted).into(),
         instances,
         scanned: input.scanned.into(),
         adoption: input.adoption.into(),
         in_flight: input.in_flight.into(),
-        last_failure: input.last_failure.into(),
+        failures,
+        capacity_options: input.capacity_options,
+        unserved: input.unserved,
+        ended_elsewhere: input.ended_elsewhere,
+        bad_signals: &lists.bad_signals,
+        notices: &lists.notices,
+        demand: input.demand.into(),
         settings: &input.settings,
         memo: &input.memo,
     }
 }
 
-/// The candidates. `tags` holds the tags of all candidates in sequence.
+/// The candidates. `tags` and `bad_signals` hold those of all candidates in sequence.
 pub(super) fn candidates<'a>(
     candidates: &'a [point::adopt::Candidate],
     mut tags: &'a [types::Tag<'a>],
+    mut bad_signals: &'a [types::BadSignal],
 ) -> Vec<adopt::Candidate<'a>> {
     candidates
         .iter()
-        .map(|candidate| {
-            let (own, rest) = tags.split_at(candidate.tags.len());
-            tags = rest;
-            adopt::Candidate {
-                facts: (&candidate.facts).into(),
-                tags: own,
-            }
+        .map(|candidate| adopt::Candidate {
+            facts: (&candidate.facts).into(),
+            origin: candidate.origin.into(),
+            generation: candidate.generation.into(),
+            outdated: candidate.outdated,
+            bad_signals: take(&mut bad_signals, candidate.bad_signals.len()),
+            tags: take(&mut tags, candidate.tags.len()),
         })
         .collect()
 }
 
+/// Takes the first elements off a slice that has as many.
+fn take<'a, T>(from: &mut &'a [T], count: usize) -> &'a [T] {
+    let (taken, rest) = from.split_at(count);
+    *from = rest;
+    taken
+}
+
 pub(super) fn adopt<'a>(
     input: &'a point::adopt::Input,
+    labels: &'a [types::Label<'a>],
     candidates: &'a [adopt::Candidate<'a>],
 ) -> adopt::Input<'a> {
     adopt::Input {
+        worker: worker(&input.worker, labels),
         candidates,
         settings: &input.settings,
     }
 }
 
-impl<'a> From<&'a point::retry_ip::Input> for retry_ip::Input<'a> {
-    fn from(input: &'a point::retry_ip::Input) -> Self {
-        Self {
-            tries: input.tries,
-            waited_ms: input.waited_ms,
-            launched: input.launched.into(),
-            settings: &input.settings,
-        }
+pub(super) fn retry_ip<'a>(
+    input: &'a point::retry_ip::Input,
+    labels: &'a [types::Label<'a>],
+) -> retry_ip::Input<'a> {
+    retry_ip::Input {
+        worker: worker(&input.worker, labels),
+        instance: (&input.instance).into(),
+        tries: input.tries,
+        waited_ms: input.waited_ms,
+        unserved: input.unserved,
+        settings: &input.settings,
     }
 }
 
-impl<'a> From<&'a point::debounce::Input> for debounce::Input<'a> {
-    fn from(input: &'a point::debounce::Input) -> Self {
-        Self {
-            cause: &input.cause,
-            last_started: input.last_started.into(),
-            in_flight: input.in_flight,
-            same_cause: input.same_cause,
-            dropped: input.dropped,
-            deferred: input.deferred,
-            settings: &input.settings,
-        }
+pub(super) fn debounce<'a>(
+    input: &'a point::debounce::Input,
+    lists: &'a Lists<'a>,
+) -> debounce::Input<'a> {
+    debounce::Input {
+        worker: worker(&input.worker, &lists.labels),
+        cause: &input.cause,
+        last_started: input.last_started.into(),
+        in_flight: input.in_flight,
+        same_cause: input.same_cause,
+        dropped: input.dropped,
+        deferred: input.deferred,
+        usage: input.usage.into(),
+        bad_signals: &lists.bad_signals,
+        notices: &lists.notices,
+        kinds: debounce::Kinds {
+            reboot: input.kinds.reboot,
+            stop_start: input.kinds.stop_start,
+            replace: input.kinds.replace,
+        },
+        kind: match input.kind {
+            RestartBy::Reboot => debounce::Kind::Reboot,
+            RestartBy::StopStart => debounce::Kind::StopStart,
+            RestartBy::Replace => debounce::Kind::Replace,
+        },
+        settings: &input.settings,
     }
 }
 
@@ -207,38 +379,22 @@ impl From<point::reap::Role> for reap::Role {
     }
 }
 
-impl From<point::reap::Demand> for reap::Demand {
-    fn from(demand: point::reap::Demand) -> Self {
-        match demand {
-            point::reap::Demand::Unavailable => Self::Unavailable,
-            point::reap::Demand::TooFew => Self::TooFew,
-            point::reap::Demand::Requests(sample) => Self::Requests(reap::Sample {
-                count: sample.count,
-                window_ms: sample.window_ms,
-                ago_ms: sample.ago_ms,
-            }),
-        }
-    }
-}
-
 pub(super) fn reap<'a>(
     input: &'a point::reap::Input,
+    lists: &'a Lists<'a>,
     tags: &'a [types::Tag<'a>],
 ) -> reap::Input<'a> {
     reap::Input {
+        worker: worker(&input.worker, &lists.labels),
         instance: (&input.instance).into(),
         role: input.role.into(),
-        handed_out: input.handed_out.into(),
-        last_activity: input.last_activity.into(),
-        work_in_flight: input.work_in_flight,
-        busy_remaining_ms: input.busy_remaining_ms,
+        origin: input.origin.into(),
+        generation: input.generation.into(),
+        outdated: input.outdated,
+        usage: input.usage.into(),
         demand: input.demand.into(),
-        now: reap::LocalTime {
-            weekday: input.now.weekday,
-            hour: input.now.hour,
-            minute: input.now.minute,
-            offset_min: input.now.offset_min,
-        },
+        bad_signals: &lists.bad_signals,
+        notices: &lists.notices,
         tags,
         settings: &input.settings,
         memo: &input.memo,
@@ -246,92 +402,4 @@ pub(super) fn reap<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use reeve_core::id::InstanceId;
-    use reeve_core::point::{Addresses, InstanceFacts, Tag};
-
-    fn instance() -> InstanceFacts {
-        InstanceFacts {
-            id: InstanceId::new("i-a"),
-            state: InstanceState::NotVisible,
-            observed: Age::Ms(1),
-            in_state: Age::Ms(2),
-            launched: Age::None,
-            addresses: Addresses {
-                private: false,
-                public: true,
-            },
-        }
-    }
-
-    #[test]
-    fn every_fact_of_an_instance_keeps_its_place() {
-        let lowered = format!("{:?}", types::InstanceFacts::from(&instance()));
-        for part in [
-            r#"id: "i-a", state: InstanceState::NotVisible"#,
-            "observed: Age::Ms(1), in-state: Age::Ms(2), launched: Age::None",
-            "private: false, public: true",
-        ] {
-            assert!(lowered.contains(part), "{part} is missing in {lowered}");
-        }
-    }
-
-    #[test]
-    fn each_candidate_keeps_its_own_tags() {
-        let tagged = |keys: &[&str]| point::adopt::Candidate {
-            facts: instance(),
-            tags: keys
-                .iter()
-                .map(|key| Tag {
-                    key: (*key).to_owned(),
-                    value: String::new(),
-                })
-                .collect(),
-        };
-        let core = [tagged(&["a", "b"]), tagged(&[]), tagged(&["c"])];
-        let all = tags(core.iter().flat_map(|one| &one.tags));
-        let lowered = candidates(&core, &all);
-        let keys: Vec<Vec<_>> = lowered
-            .iter()
-            .map(|one| one.tags.iter().map(|tag| tag.key).collect())
-            .collect();
-        assert_eq!(keys, [vec!["a", "b"], vec![], vec!["c"]]);
-    }
-
-    #[test]
-    fn every_field_of_the_longest_input_keeps_its_place() {
-        let input = point::reap::Input {
-            instance: instance(),
-            role: point::reap::Role::Orphan,
-            handed_out: Age::Ms(3),
-            last_activity: Age::Ms(4),
-            work_in_flight: 5,
-            busy_remaining_ms: 6,
-            demand: point::reap::Demand::Requests(point::reap::Sample {
-                count: 7,
-                window_ms: 8,
-                ago_ms: 9,
-            }),
-            now: point::reap::LocalTime {
-                weekday: 1,
-                hour: 23,
-                minute: 59,
-                offset_min: -300,
-            },
-            tags: Vec::new(),
-            settings: "{}".to_owned(),
-            memo: "m".to_owned(),
-        };
-        let lowered = format!("{:?}", reap(&input, &[]));
-        for part in [
-            "role: Role::Orphan, handed-out: Age::Ms(3), last-activity: Age::Ms(4)",
-            "work-in-flight: 5, busy-remaining-ms: 6",
-            "count: 7, window-ms: 8, ago-ms: 9",
-            "weekday: 1, hour: 23, minute: 59, offset-min: -300",
-            r#"settings: "{}", memo: "m""#,
-        ] {
-            assert!(lowered.contains(part), "{part} is missing in {lowered}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! The contract at version 0.1.0, frozen. A later version gets its own folder next to this one with
-//! the same five functions; `component` calls each component in the version it exports.
+//! The contract at version 0.1.0. A later version gets its own folder next to this one with the
+//! same five functions; `component` calls each component in the version it exports.
 //!
 //! - [`bindings`]: the types, generated from `wit/`.
 //! - [`lower`], [`lift`]: conversions to and from the core's types.
@@ -12,6 +12,7 @@ use reeve_core::point::{Input, Point, Verdict};
 use wasmtime::component::ComponentExportIndex;
 
 use self::bindings::{about, adopt, debounce, reap, resolve, retry_ip};
+use self::lower::Lists;
 use crate::bounds;
 use crate::description::Description;
 use crate::error::Failure;
@@ -88,27 +89,34 @@ pub(crate) fn decide(
 ) -> Result<Verdict, Failure> {
     match input {
         Input::Resolve(input) => {
-            let instances = lower::facts(&input.instances);
-            let input = lower::resolve(input, &instances);
+            let lists = Lists::of(&input.worker, &input.bad_signals, &input.notices);
+            let instances: Vec<_> = lower::list(&input.instances);
+            let failures: Vec<_> = lower::list(&input.failures);
+            let input = lower::resolve(input, &lists, &instances, &failures);
             ask::<_, resolve::Verdict>(sandbox, decide, input).map(|v| Verdict::Resolve(v.into()))
         }
         Input::Adopt(input) => {
-            let tags = lower::tags(input.candidates.iter().flat_map(|one| &one.tags));
-            let candidates = lower::candidates(&input.candidates, &tags);
-            let input = lower::adopt(input, &candidates);
+            let labels: Vec<_> = lower::list(&input.worker.labels);
+            let tags: Vec<_> = lower::list(input.candidates.iter().flat_map(|one| &one.tags));
+            let bad: Vec<_> = lower::list(input.candidates.iter().flat_map(|one| &one.bad_signals));
+            let candidates = lower::candidates(&input.candidates, &tags, &bad);
+            let input = lower::adopt(input, &labels, &candidates);
             ask::<_, adopt::Verdict>(sandbox, decide, input).map(|v| Verdict::Adopt(v.into()))
         }
         Input::RetryIp(input) => {
-            ask::<_, retry_ip::Verdict>(sandbox, decide, retry_ip::Input::from(input))
-                .map(|v| Verdict::RetryIp(v.into()))
+            let labels: Vec<_> = lower::list(&input.worker.labels);
+            let input = lower::retry_ip(input, &labels);
+            ask::<_, retry_ip::Verdict>(sandbox, decide, input).map(|v| Verdict::RetryIp(v.into()))
         }
         Input::Debounce(input) => {
-            ask::<_, debounce::Verdict>(sandbox, decide, debounce::Input::from(input))
-                .map(|v| Verdict::Debounce(v.into()))
+            let lists = Lists::of(&input.worker, &input.bad_signals, &input.notices);
+            let input = lower::debounce(input, &lists);
+            ask::<_, debounce::Verdict>(sandbox, decide, input).map(|v| Verdict::Debounce(v.into()))
         }
         Input::Reap(input) => {
-            let tags = lower::tags(&input.tags);
-            let input = lower::reap(input, &tags);
+            let lists = Lists::of(&input.worker, &input.bad_signals, &input.notices);
+            let tags: Vec<_> = lower::list(&input.tags);
+            let input = lower::reap(input, &lists, &tags);
             ask::<_, reap::Verdict>(sandbox, decide, input).map(|v| Verdict::Reap(v.into()))
         }
     }

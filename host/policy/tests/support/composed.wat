@@ -27,7 +27,7 @@
     (core module $code
       (import "memory" "memory" (memory 1))
       (import "echo" "echo" (func $echo (param i32 i32 i32)))
-      (func (export "decide") (param i32 i32 i32 i32 i32 i32) (result i32)
+      (func (export "decide") (param i32) (result i32)
         (call $echo (i32.const 2064) (i32.const 19) (i32.const 2100))
         (i32.store (i32.const 1044) (i32.load (i32.const 2100)))
         (i32.store (i32.const 1048) (i32.load (i32.const 2104)))
@@ -37,16 +37,32 @@
       (with "echo" (instance (export "echo" (func $lowered))))))
     (type $age (variant (case "none") (case "ms" u32)))
     (type $reason (record (field "code" string) (field "text" string)))
-    (type $next (variant (case "again" u32) (case "give-up" u32)))
+    (type $wish (enum "on-demand" "running"))
+    (type $label (record (field "key" string) (field "value" string) (field "others-up" u32)))
+    (type $local-time (record
+      (field "weekday" u8) (field "hour" u8) (field "minute" u8) (field "offset-min" s16)))
+    (type $worker (record
+      (field "name" string) (field "labels" (list $label)) (field "wish" $wish) (field "now" $local-time)))
+    (type $instance-state (enum
+      "unknown" "not-visible" "pending" "running" "stopping" "stopped" "shutting-down" "terminated"))
+    (type $addresses (record (field "private" bool) (field "public" bool)))
+    (type $instance-facts (record
+      (field "id" string) (field "state" $instance-state) (field "observed" $age) (field "in-state" $age)
+      (field "launched" $age) (field "addresses" $addresses)))
+    (type $next (variant (case "again" u32) (case "give-up" u32) (case "abandon")))
     (type $input (record
-      (field "tries" u32) (field "waited-ms" u32) (field "launched" $age) (field "settings" string)))
+      (field "worker" $worker) (field "instance" $instance-facts) (field "tries" u32)
+      (field "waited-ms" u32) (field "unserved" u32) (field "settings" string)))
     (type $verdict (record (field "next" $next) (field "reason" $reason) (field "valid-for-ms" u32)))
     (func $decide (param "input" $input) (result (result $verdict (error string)))
       (canon lift (core func $code "decide")
         (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
     (instance $retry-ip
-      (export "age" (type $age)) (export "reason" (type $reason)) (export "next" (type $next))
-      (export "input" (type $input)) (export "verdict" (type $verdict))
+      (export "age" (type $age)) (export "reason" (type $reason)) (export "wish" (type $wish))
+      (export "label" (type $label)) (export "local-time" (type $local-time))
+      (export "worker" (type $worker)) (export "instance-state" (type $instance-state))
+      (export "addresses" (type $addresses)) (export "instance-facts" (type $instance-facts))
+      (export "next" (type $next)) (export "input" (type $input)) (export "verdict" (type $verdict))
       (export "decide" (func $decide)))
     (export "reeve:policy/retry-ip@0.1.0" (instance $retry-ip)))
   (instance $echo (instantiate $echo))

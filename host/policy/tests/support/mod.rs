@@ -9,7 +9,7 @@ pub mod setup;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use reeve_core::point::{Age, Input, Verdict, retry_ip};
+use reeve_core::point::{Input, Point, Verdict, retry_ip};
 use reeve_policy::{Limits, LoadError, LoadedPolicy, PolicyEngine};
 
 /// Where the fixture stores its result and its strings.
@@ -33,7 +33,7 @@ pub struct Fixture {
     pub version: String,
     /// 0 for a verdict, 1 for a refusal.
     pub result_case: u8,
-    /// 0 for `again`, 1 for `give-up`.
+    /// 0 for `again`, 1 for `give-up`, 2 for `abandon`.
     pub next_case: u8,
     /// The milliseconds of `again`.
     pub next_ms: u32,
@@ -128,21 +128,39 @@ impl Fixture {
     {data}
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
     {core}
-    (func (export "decide") (param $tries i32) (param $waited i32) (param i32 i32 i32 i32) (result i32)
+    (func (export "decide") (param $input i32) (result i32) (local $tries i32) (local $waited i32)
+      (local.set $tries (i32.load offset=64 (local.get $input)))
+      (local.set $waited (i32.load offset=68 (local.get $input)))
       {decide})
     {about_core})
   (core instance $code (instantiate $code))
   (type $age (variant (case "none") (case "ms" u32)))
   (type $reason (record (field "code" string) (field "text" string)))
-  (type $next (variant (case "again" u32) (case "give-up" u32)))
+  (type $wish (enum "on-demand" "running"))
+  (type $label (record (field "key" string) (field "value" string) (field "others-up" u32)))
+  (type $local-time (record
+    (field "weekday" u8) (field "hour" u8) (field "minute" u8) (field "offset-min" s16)))
+  (type $worker (record
+    (field "name" string) (field "labels" (list $label)) (field "wish" $wish) (field "now" $local-time)))
+  (type $instance-state (enum
+    "unknown" "not-visible" "pending" "running" "stopping" "stopped" "shutting-down" "terminated"))
+  (type $addresses (record (field "private" bool) (field "public" bool)))
+  (type $instance-facts (record
+    (field "id" string) (field "state" $instance-state) (field "observed" $age) (field "in-state" $age)
+    (field "launched" $age) (field "addresses" $addresses)))
+  (type $next (variant (case "again" u32) (case "give-up" u32) (case "abandon")))
   (type $input (record
-    (field "tries" u32) (field "waited-ms" u32) (field "launched" $age) (field "settings" string)))
+    (field "worker" $worker) (field "instance" $instance-facts) (field "tries" u32)
+    (field "waited-ms" u32) (field "unserved" u32) (field "settings" string)))
   (type $verdict (record (field "next" $next) (field "reason" $reason) (field "valid-for-ms" u32)))
   (func $decide (param "input" $input) (result (result $verdict (error string)))
     (canon lift (core func $code "decide") (memory (core memory $code "memory")) (realloc (core func $code "realloc"))))
   (instance $retry-ip
-    (export "age" (type $age)) (export "reason" (type $reason)) (export "next" (type $next))
-    (export "input" (type $input)) (export "verdict" (type $verdict))
+    (export "age" (type $age)) (export "reason" (type $reason)) (export "wish" (type $wish))
+    (export "label" (type $label)) (export "local-time" (type $local-time))
+    (export "worker" (type $worker)) (export "instance-state" (type $instance-state))
+    (export "addresses" (type $addresses)) (export "instance-facts" (type $instance-facts))
+    (export "next" (type $next)) (export "input" (type $input)) (export "verdict" (type $verdict))
     (export "decide" (func $decide)))
   (export "reeve:policy/retry-ip@{version}" (instance $retry-ip))
   {about})"#
@@ -238,13 +256,20 @@ pub fn load(fixture: &Fixture) -> Result<LoadedPolicy, LoadError> {
     LoadedPolicy::load(&engine(), "hostile.wasm", &fixture.bytes())
 }
 
+/// An input of the point in which nothing is the matter.
+pub fn neutral(point: Point) -> Input {
+    Input::neutral(point).expect("an input")
+}
+
 /// An input for `retry-ip`.
 pub fn question() -> Input {
+    let Input::RetryIp(input) = neutral(Point::RetryIp) else {
+        panic!("another question");
+    };
     Input::RetryIp(retry_ip::Input {
         tries: 3,
         waited_ms: 1500,
-        launched: Age::Ms(4000),
-        settings: "{}".to_owned(),
+        ..input
     })
 }
 

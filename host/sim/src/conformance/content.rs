@@ -9,8 +9,9 @@ use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
 use reeve_core::point::reap::Choice;
+use reeve_core::point::resolve::Act;
 use reeve_core::ports::Store;
-use reeve_core::restart::{Initiator, Reboot, Restart, RestartRequest, RestartStage};
+use reeve_core::restart::{Deferred, Initiator, Reboot, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::RestartBy;
 use reeve_core::store::{
     Adopted, Credential, DrainReason, Draining, FailedStarts, Former, How, Intent, LastError,
@@ -200,6 +201,8 @@ fn large(name: &str) -> WorkerRecord {
             text,
             at: Instant::from_ms(1),
             count: 1,
+            act: Some(Act::Launch),
+            capacity_option: 1,
             unknown: unknown(),
         }),
         ..WorkerRecord::default()
@@ -241,6 +244,8 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             text: "it said: \"no\", \\ and \u{0}".to_owned(),
             at: Instant::from_ms(0),
             count: u32::MAX,
+            act: Some(Act::Launch),
+            capacity_option: 1,
             unknown: unknown(),
         }),
         failed_starts: BTreeMap::from([(
@@ -278,6 +283,8 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             text: "come back".to_owned(),
             at: Instant::from_ms(u64::MAX - 11),
             count: 1,
+            act: None,
+            capacity_option: 0,
             unknown: unknown(),
         }),
         must_understand: MustUnderstand::of(true),
@@ -299,7 +306,11 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
                 given_up_at: Some(Instant::from_ms(u64::MAX - 13)),
                 unknown: unknown(),
             }),
-            deferred: Some(request()),
+            unknown: unknown(),
+        }),
+        deferred: Some(Deferred {
+            request: request(),
+            not_before: Instant::from_ms(u64::MAX - 15),
             unknown: unknown(),
         }),
         draining: Some(Draining {
@@ -307,6 +318,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             since: Instant::from_ms(u64::MAX - 14),
             decision: DecisionId::new(u64::MAX - 15),
             choice: Choice::Stop,
+            lasts: Some(Millis::from_secs(90)),
             reason: DrainReason {
                 code: "idle".to_owned(),
                 text: "no caller \u{fc}ses it".to_owned(),

@@ -331,6 +331,7 @@ impl Surroundings for Calm {
 }
 
 /// Takes a host's mutation in a dry run. The guard lets only writes of pointers through.
+#[expect(clippy::panic, reason = "the tests of dry runs must fail")]
 fn shadowed(
     shadow: &mut Shadow,
     world: &World,

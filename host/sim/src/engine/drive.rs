@@ -123,7 +123,10 @@ pub(crate) trait Drive: Surroundings {
     }
 
     fn on_handed_out(&mut self, number: usize, worker: WorkerId, instance: InstanceId) {
-        self.step(number, Event::of(worker, WorkerEvent::HandedOut(instance)));
+        self.step(
+            number,
+            Event::of(worker, WorkerEvent::HandedOut { instance, count: 1 }),
+        );
     }
 
     /// Sends a mutation whose record is written, unless the intent is not journaled or the write took

@@ -48,7 +48,9 @@ impl Notes {
                 let line = Entry::event(entry.at, "operator", command.to_string());
                 self.entries.push(line);
             }
-            journal::Content::Outcome(_) | journal::Content::Answered(_) => {}
+            journal::Content::Outcome(_)
+            | journal::Content::Answered(_)
+            | journal::Content::HandedOut { .. } => {}
         }
     }
 

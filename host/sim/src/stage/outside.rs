@@ -263,6 +263,7 @@ mod tests {
             };
             Decision {
                 policy: None,
+                settings: None,
                 digest: None,
                 input,
                 result: Err(failure),

@@ -250,8 +250,9 @@ impl Estate<'_> {
         self.wake(&id);
     }
 
-    /// With the trouble, hanging ends.
+    /// With the trouble, hanging ends, also in a reboot.
     pub(super) fn boxes_recover(&mut self) {
+        self.clouds.world.end_reboots();
         let ids: Vec<_> = self.boxes.boxes.keys().cloned().collect();
         for id in ids {
             if let Some(one) = self.boxes.boxes.get_mut(&id) {

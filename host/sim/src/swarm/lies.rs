@@ -8,6 +8,7 @@ use reeve_core::point::resolve::{Action, Target};
 use reeve_core::point::{
     AddressKind, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
 };
+use reeve_core::spec::RestartBy;
 
 use super::chance::Stream;
 use super::estate::Estate;
@@ -43,15 +44,16 @@ impl Estate<'_> {
                 let known = input.instances.iter().map(|facts| facts.id.clone());
                 let id = self.some_id(known.collect());
                 Verdict::Resolve(resolve::Verdict {
-                    action: match self.chance.between(Stream::Lies, 0, 5) {
+                    action: match self.chance.between(Stream::Lies, 0, 6) {
                         0 => Action::Serve(Target {
                             id,
                             address: AddressKind::Private,
                         }),
                         1 => Action::Adopt,
                         2 => Action::Start(id),
-                        3 => Action::Launch,
+                        3 => Action::Launch(ms % 2),
                         4 => Action::Wait(ms),
+                        5 => Action::Replace(id),
                         _ => Action::Unavailable(ms),
                     },
                     reason,
@@ -72,32 +74,44 @@ impl Estate<'_> {
                 })
             }
             Input::RetryIp(_) => Verdict::RetryIp(retry_ip::Verdict {
-                next: match self.chance.percent(Stream::Lies, 50) {
-                    true => retry_ip::Next::Again(ms),
-                    false => retry_ip::Next::GiveUp(ms),
+                next: match self.chance.between(Stream::Lies, 0, 2) {
+                    0 => retry_ip::Next::Again(ms),
+                    1 => retry_ip::Next::GiveUp(ms),
+                    _ => retry_ip::Next::Abandon,
                 },
                 reason,
                 valid_for_ms: ms,
             }),
             Input::Debounce(_) => Verdict::Debounce(debounce::Verdict {
                 choice: match self.chance.between(Stream::Lies, 0, 2) {
-                    0 => debounce::Choice::Go,
+                    0 => debounce::Choice::Go(self.some_kind()),
                     1 => debounce::Choice::Drop,
-                    _ => debounce::Choice::Defer,
+                    _ => debounce::Choice::Defer(ms),
                 },
                 reason,
                 valid_for_ms: ms,
             }),
             Input::Reap(_) => Verdict::Reap(reap::Verdict {
-                choice: match self.chance.between(Stream::Lies, 0, 2) {
+                choice: match self.chance.between(Stream::Lies, 0, 3) {
                     0 => reap::Choice::Keep,
                     1 => reap::Choice::Stop,
+                    2 => reap::Choice::End,
                     _ => reap::Choice::Terminate,
                 },
                 reason,
                 look_again_ms: ms,
+                drain_ms: ms,
                 memo: String::new(),
             }),
+        }
+    }
+
+    /// A kind of restart, which the worker's compute may not have.
+    fn some_kind(&mut self) -> RestartBy {
+        match self.chance.between(Stream::Lies, 0, 2) {
+            0 => RestartBy::Reboot,
+            1 => RestartBy::StopStart,
+            _ => RestartBy::Replace,
         }
     }
 
@@ -117,6 +131,7 @@ impl Estate<'_> {
 fn decision(input: Input, result: Result<Verdict, PolicyFailure>) -> Decision {
     Decision {
         policy: Some("random".to_owned()),
+        settings: None,
         digest: None,
         input,
         result,

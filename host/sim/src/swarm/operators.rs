@@ -367,13 +367,20 @@ impl Estate<'_> {
         let Some(id) = self.some_live_instance() else {
             return;
         };
-        let of = |instance, system| Some(StatusChecks { instance, system });
-        let checks = [
+        let of = |instance, system| {
+            Some(StatusChecks {
+                instance,
+                system,
+                scheduled: Vec::new(),
+            })
+        };
+        let mut checks = [
             None,
             of(Check::Impaired, Check::Ok),
             of(Check::Ok, Check::Impaired),
             of(Check::InsufficientData, Check::Ok),
-        ][self.chance.pick(Stream::Detail, 4)];
+        ];
+        let checks = checks[self.chance.pick(Stream::Detail, 4)].take();
         self.clouds.world.set_status_checks(&id, checks);
     }
 

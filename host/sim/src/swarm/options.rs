@@ -234,6 +234,7 @@ impl Options {
                 .pools
                 .get(*pool)
                 .map_or_else(Wish::default, |pool| pool.wish),
+            labels: [("tenant".to_owned(), format!("t{}", place % 2))].into(),
         };
         (WorkerId::new(name), spec)
     }
@@ -293,7 +294,8 @@ impl PoolOptions {
             compute: self.compute.clone(),
             tag_key: TAG_KEY.to_owned(),
             port: 8000,
-            launch: Some(launch_source(&self.compute)),
+            launch: launch_sources(&self.compute),
+            policy_labels: vec!["tenant".to_owned()],
             policy_tags: Vec::new(),
             restart_by: self.restart_by,
             stop_refused: self.stop_refused,
@@ -323,17 +325,19 @@ impl PoolOptions {
     }
 }
 
-fn launch_source(compute: &Compute) -> LaunchSource {
+fn launch_sources(compute: &Compute) -> Vec<LaunchSource> {
     match compute {
-        Compute::Ec2 => LaunchSource::LaunchTemplate("swarm".to_owned()),
-        Compute::Fargate { cluster } => LaunchSource::Fargate(FargateTask {
+        Compute::Ec2 => ["swarm", "swarm-elsewhere"]
+            .map(|template| LaunchSource::LaunchTemplate(template.to_owned()))
+            .into(),
+        Compute::Fargate { cluster } => vec![LaunchSource::Fargate(FargateTask {
             cluster: cluster.clone(),
             task_definition: "swarm".to_owned(),
             subnets: vec!["subnet-a".to_owned()],
             security_groups: Vec::new(),
             public_ip: false,
             container: None,
-        }),
+        })],
     }
 }
 

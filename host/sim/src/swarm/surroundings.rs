@@ -14,6 +14,7 @@ use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal;
 use reeve_core::notice::Notice;
 use reeve_core::numbers::Block;
+use reeve_core::point::{Verdict, retry_ip};
 use reeve_core::response::{Response, Route};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -345,6 +346,12 @@ impl Estate<'_> {
         if let journal::Content::Vetoed(veto) = &entry.content {
             *self.vetoes.entry(veto.rule).or_default() += 1;
             self.checks.vetoed(self.now, &entry.worker, veto);
+        }
+        if let journal::Content::Decided(made) = &entry.content
+            && let Ok(Verdict::RetryIp(verdict)) = &made.result
+            && verdict.next == retry_ip::Next::Abandon
+        {
+            self.checks.abandoned(&entry.worker);
         }
         let who = format!("host-{}", number + 1);
         let about = &entry.worker;

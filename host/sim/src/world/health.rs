@@ -112,10 +112,11 @@ impl World {
             true => Check::Initializing,
             false => Check::Ok,
         };
-        let found = self.health_faults.checks.get(&life).copied();
+        let found = self.health_faults.checks.get(&life).cloned();
         Some(found.unwrap_or(StatusChecks {
             instance: usual,
             system: usual,
+            scheduled: Vec::new(),
         }))
     }
 

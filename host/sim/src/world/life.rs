@@ -134,8 +134,13 @@ impl SimInstance {
     pub(super) fn reboot(&mut self, length: Millis, now: Instant) {
         self.rebooted_at = Some(now);
         self.reboots = true;
+        self.reboot_until(now + length);
+    }
+
+    /// Makes the reboot under way end at this instant.
+    pub(super) fn reboot_until(&mut self, at: Instant) {
         self.next.retain(|(_, change)| *change != Change::Back);
-        self.next.push((now + length, Change::Back));
+        self.next.push((at, Change::Back));
         self.next.sort_by_key(|(at, _)| *at);
     }
 

@@ -180,6 +180,13 @@ impl World {
         self.next_stop = Some(length);
     }
 
+    /// Ends the reboots under way: the software of each instance answers again.
+    pub fn end_reboots(&mut self) {
+        let now = self.now;
+        let rebooting = self.instances.values_mut().filter(|it| it.reboots);
+        rebooting.for_each(|instance| instance.reboot_until(now));
+    }
+
     /// Sets for how long the next rebooted instance does not answer, instead of a draw.
     pub fn set_next_reboot(&mut self, length: Millis) {
         self.next_reboot = Some(length);

@@ -13,7 +13,7 @@ use reeve_core::fleet::{Fleet, Identity, Recovered};
 use reeve_core::id::{HostId, InstanceId, WorkerId};
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::notice::Step;
-use reeve_core::point::reap;
+use reeve_core::point;
 use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_core::store::{Paused, Stored};
 use reeve_sim::world::{Asked, Trouble};
@@ -48,6 +48,7 @@ fn worker(number: usize) -> (WorkerId, WorkerSpec) {
         tag_value: format!("tag-{number}"),
         pointer: format!("/pointer/{number}").as_str().into(),
         wish: Default::default(),
+        labels: Default::default(),
     };
     (name(number), worker)
 }
@@ -137,7 +138,7 @@ impl Alone {
         assert_eq!(worker.adopted.as_ref().unwrap().id, instance(1));
     }
 
-    fn demand_of(&self, number: usize) -> reap::Demand {
+    fn demand_of(&self, number: usize) -> point::Demand {
         let worker = self.0.fleet.worker(&name(number)).unwrap();
         let input = worker.reap_input(self.0.now, &instance(number)).unwrap();
         input.demand
@@ -191,8 +192,8 @@ fn failure(kind: CloudErrorKind, code: &str) -> CloudError {
 }
 
 /// Nothing asked for in ten minutes, as of now.
-fn nothing_in_ten_minutes() -> reap::Demand {
-    reap::Demand::Requests(reap::Sample {
+fn nothing_in_ten_minutes() -> point::Demand {
+    point::Demand::Requests(point::Sample {
         count: 0,
         window_ms: 600_000,
         ago_ms: 0,
@@ -294,14 +295,14 @@ fn nothing_is_asked_for_where_reap_is_not_asked() {
 #[test]
 fn what_was_counted_reaches_the_policy_with_its_window_and_its_age() {
     let mut alone = Alone::new(spec(2));
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable, "not read");
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable, "not read");
     alone.read_zeros(|answers| {
         let busy = answers.get_mut(&name(1)).unwrap().as_mut().unwrap();
         busy[3].count = 4;
     });
     assert_eq!(alone.demand_of(0), nothing_in_ten_minutes());
     alone.0.now += Millis::from_secs(30);
-    let busy = reap::Demand::Requests(reap::Sample {
+    let busy = point::Demand::Requests(point::Sample {
         count: 4,
         window_ms: 600_000,
         ago_ms: 30_000,
@@ -321,15 +322,15 @@ fn a_failed_a_partial_and_a_missing_answer_are_unavailable_and_never_zero() {
     });
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("w-0") && told[0].contains("PartialData"));
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
-    assert_eq!(alone.demand_of(1), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable);
+    assert_eq!(alone.demand_of(1), point::Demand::Unavailable);
     assert_eq!(alone.demand_of(2), nothing_in_ten_minutes());
 
     let [query] = alone.round().try_into().unwrap();
     let denied = failure(CloudErrorKind::Denied, "AccessDenied");
     let told = alone.answer(query, Err(denied));
     assert_eq!(told.len(), 3, "each worker is told of: {told:?}");
-    assert_eq!(alone.demand_of(2), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(2), point::Demand::Unavailable);
 
     alone.read_zeros(|_| {});
     assert_eq!(alone.demand_of(2), nothing_in_ten_minutes(), "it recovers");
@@ -340,7 +341,7 @@ fn an_answer_of_another_kind_is_no_answer_and_does_not_end_the_rounds() {
     let mut alone = Alone::new(spec(1));
     let [query] = alone.round().try_into().unwrap();
     alone.answer(query, Ok(Reading::Scan(Vec::new())));
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable);
     assert_eq!(alone.round().len(), 1);
 }
 
@@ -356,8 +357,8 @@ fn too_few_samples_are_said_to_be_too_few() {
             .unwrap()
             .truncate(1);
     });
-    assert_eq!(alone.demand_of(0), reap::Demand::TooFew);
-    assert_eq!(alone.demand_of(1), reap::Demand::TooFew);
+    assert_eq!(alone.demand_of(0), point::Demand::TooFew);
+    assert_eq!(alone.demand_of(1), point::Demand::TooFew);
 }
 
 #[test]
@@ -368,13 +369,13 @@ fn the_window_of_a_young_instance_is_its_life() {
     let newborn = Instant::from_ms(BEGINS.as_ms() - 59_000);
     alone.read(1, InstanceState::Running, newborn);
     alone.read_zeros(|_| {});
-    let life = reap::Demand::Requests(reap::Sample {
+    let life = point::Demand::Requests(point::Sample {
         count: 0,
         window_ms: 150_000,
         ago_ms: 0,
     });
     assert_eq!(alone.demand_of(0), life);
-    assert_eq!(alone.demand_of(1), reap::Demand::TooFew);
+    assert_eq!(alone.demand_of(1), point::Demand::TooFew);
 }
 
 #[test]
@@ -383,9 +384,9 @@ fn a_reading_that_two_rounds_have_not_renewed_is_unavailable() {
     alone.read_zeros(|_| {});
     let read_at = alone.0.now;
     alone.0.now = read_at + MINUTE + MINUTE;
-    assert!(matches!(alone.demand_of(0), reap::Demand::Requests(_)));
+    assert!(matches!(alone.demand_of(0), point::Demand::Requests(_)));
     alone.0.now += Millis::new(1);
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable);
 }
 
 #[test]
@@ -395,7 +396,7 @@ fn an_answer_about_an_instance_that_was_replaced_since_is_dropped() {
     let answers = zeros(&query, |_| {});
     alone.replaced_by_another_host();
     alone.answer(query, Ok(Reading::Demand(answers)));
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable);
 }
 
 #[test]
@@ -404,7 +405,7 @@ fn what_was_read_of_an_instance_does_not_pass_to_its_successor() {
     alone.read_zeros(|_| {});
     assert_eq!(alone.demand_of(0), nothing_in_ten_minutes());
     alone.replaced_by_another_host();
-    assert_eq!(alone.demand_of(0), reap::Demand::Unavailable);
+    assert_eq!(alone.demand_of(0), point::Demand::Unavailable);
 }
 
 /// B runs, is adopted and was handed out; its metric is read by the host itself.

@@ -35,7 +35,7 @@ fn fleet_of(task_definition: &str) -> FleetSpec {
     for pool in fleet.pools.values_mut() {
         pool.compute = cluster();
         pool.orphans = OrphanRule::EndUnclaimed;
-        pool.launch = Some(source(task_definition));
+        pool.launch = vec![source(task_definition)];
     }
     fleet
 }

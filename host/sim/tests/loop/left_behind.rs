@@ -154,6 +154,7 @@ fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
             since,
             decision: DecisionId::new(7),
             choice: Choice::Stop,
+            lasts: None,
             reason: Reason::new("idle", "no caller has used it").into(),
             unknown: Default::default(),
         });
@@ -187,7 +188,6 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
             kind: RestartBy::StopStart,
             reboot: None,
             instance: None,
-            deferred: None,
             unknown: Default::default(),
         });
         record.adopted.as_mut().unwrap().since = ago(30);

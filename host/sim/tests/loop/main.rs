@@ -38,4 +38,5 @@ mod rig;
 mod templates;
 mod tokens;
 mod unreachable;
+mod verdicts;
 mod wanted;

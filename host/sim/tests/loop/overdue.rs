@@ -66,7 +66,7 @@ fn falls_back(world: &mut World) {
 }
 
 #[test]
-fn a_boot_without_an_end_is_ended_although_nobody_asks() {
+fn a_boot_without_an_end_is_ended_although_no_caller_asks() {
     for (boot, step) in [
         (PENDING, Step::LaunchTimedOut),
         (NO_ADDRESS, Step::AddressTimedOut),
@@ -209,7 +209,7 @@ fn a_start_that_succeeds_clears_the_failures_before_it() {
 fn starts_pause_for_longer_each_time_where_nothing_can_be_launched() {
     let mut spec = incidents::fleet();
     for pool in spec.pools.values_mut() {
-        pool.launch = None;
+        pool.launch.clear();
         pool.limits.worker_budget.starts = 1_000;
     }
     let mut rig = Rig::with_fleet(spec, stopped_a(), Native::sensible());

@@ -29,7 +29,11 @@ fn rebooting(mut fleet: FleetSpec) -> FleetSpec {
 }
 
 fn serving(fleet: FleetSpec) -> (Rig, InstanceId) {
-    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), Native::debouncing(Choice::Go));
+    let mut rig = Rig::with_fleet(
+        fleet,
+        World::new(1, BEGINS),
+        Native::debouncing(Choice::Go(RestartBy::Reboot)),
+    );
     rig.ask();
     rig.run(MINUTE);
     rig.expect_served();
@@ -279,7 +283,7 @@ fn a_person_names_the_kind_of_a_restart() {
 fn a_kind_that_the_pool_cannot_do_is_refused_with_what_is_accepted() {
     let mut fleet = incidents::fleet();
     for pool in fleet.pools.values_mut() {
-        pool.launch = None;
+        pool.launch.clear();
     }
     let mut rig = Rig::with_fleet(fleet, running_b(), Native::sensible());
     rig.ask_and_run(SECOND);

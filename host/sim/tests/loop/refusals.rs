@@ -7,7 +7,6 @@ use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
-use reeve_core::point::resolve::LastFailure;
 use reeve_core::response::{NotYet, NotYetCode, Resolution};
 use reeve_core::spec::FleetSpec;
 use reeve_sim::world::{Asked, Fault, Trouble};
@@ -28,7 +27,7 @@ fn launches_an_hour(launches: u32) -> FleetSpec {
 fn hasty() -> Arc<Native> {
     Native::new(|input| {
         let mut input = input.clone();
-        input.last_failure = LastFailure::None;
+        input.failures.clear();
         Ok(sensible(&input))
     })
 }

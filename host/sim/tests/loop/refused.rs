@@ -29,7 +29,7 @@ fn fleet(restart_by: RestartBy, stop_refused: StopRefused) -> FleetSpec {
 
 /// A rig on which B runs, was handed out, and is protected from both ends.
 fn protected_b(fleet: FleetSpec) -> Rig {
-    let policies = Native::debouncing(Choice::Go);
+    let policies = Native::debouncing(Choice::Go(RestartBy::StopStart));
     let mut rig = Rig::with_fleet(fleet, running_b(), policies);
     rig.ask_and_run(SECOND);
     protect(&mut rig, true);
@@ -86,7 +86,10 @@ fn a_restart_whose_end_is_refused_fails_at_once_and_the_instance_is_served_on() 
 #[test]
 fn a_restart_that_is_refused_for_the_moment_is_tried_again() {
     for error in [CloudErrorKind::Throttled, CloudErrorKind::Conflict] {
-        let mut rig = Rig::with_world(running_b(), Native::debouncing(Choice::Go));
+        let mut rig = Rig::with_world(
+            running_b(),
+            Native::debouncing(Choice::Go(RestartBy::StopStart)),
+        );
         rig.ask_and_run(SECOND);
         for _ in 0..2 {
             rig.world.add_fault(fault(MutationKind::Stop, error));
@@ -101,7 +104,10 @@ fn a_restart_that_is_refused_for_the_moment_is_tried_again() {
 #[test]
 fn a_restart_that_cannot_end_its_instance_in_two_minutes_has_failed() {
     for error in [CloudErrorKind::Throttled, CloudErrorKind::Transient] {
-        let mut rig = Rig::with_world(running_b(), Native::debouncing(Choice::Go));
+        let mut rig = Rig::with_world(
+            running_b(),
+            Native::debouncing(Choice::Go(RestartBy::StopStart)),
+        );
         rig.ask_and_run(SECOND);
         for _ in 0..20 {
             rig.world.add_fault(fault(MutationKind::Stop, error));
@@ -118,7 +124,10 @@ fn a_restart_that_cannot_end_its_instance_in_two_minutes_has_failed() {
 
 #[test]
 fn a_restart_whose_instance_only_seemed_to_stop_fails_and_the_instance_is_served_on() {
-    let mut rig = Rig::with_world(running_b(), Native::debouncing(Choice::Go));
+    let mut rig = Rig::with_world(
+        running_b(),
+        Native::debouncing(Choice::Go(RestartBy::StopStart)),
+    );
     rig.ask_and_run(SECOND);
     let id = InstanceId::from("i-bbbb");
     let mut stopped = rig.world.instance(&id).unwrap().reading();

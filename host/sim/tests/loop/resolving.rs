@@ -5,7 +5,7 @@ use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::journal::Content;
 use reeve_core::notice::Step;
 use reeve_core::point::Input;
-use reeve_core::point::resolve::{Action, LastFailure};
+use reeve_core::point::resolve::Action;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_sim::world::{Boot, Fault};
 
@@ -169,9 +169,9 @@ fn a_launch_whose_response_is_lost_is_replayed_and_makes_one_instance() {
 fn a_start_whose_response_is_lost_counts_as_done_and_nothing_is_launched() {
     let starts_then_launches = Native::new(|input| {
         let facts = input.instances.first();
-        Ok(match (&input.last_failure, facts) {
-            (LastFailure::None, Some(facts)) => Action::Start(facts.id.clone()),
-            _ => Action::Launch,
+        Ok(match (input.failures.first(), facts) {
+            (None, Some(facts)) => Action::Start(facts.id.clone()),
+            _ => Action::Launch(0),
         })
     });
     let mut rig = Rig::with_world(stopped_a(), starts_then_launches);
@@ -215,7 +215,7 @@ fn a_launch_that_is_refused_for_certain_ends_its_generation() {
 fn a_legacy_resolve_that_starts_the_old_instance_is_refused() {
     let policy = Native::new(|input| match &input.pointer {
         reeve_core::point::resolve::Pointer::Names(id) => Ok(Action::Start(id.clone())),
-        _ => Ok(Action::Launch),
+        _ => Ok(Action::Launch(0)),
     });
     let mut rig = Rig::with_world(stopped_a(), policy);
     rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));

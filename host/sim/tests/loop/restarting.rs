@@ -73,7 +73,10 @@ fn a_restart_stops_and_starts_the_instance_once_and_the_worker_is_served_again()
 #[test]
 fn a_trigger_and_many_probes_are_one_restart_even_if_the_policy_always_goes() {
     for probes in [4, 1_000] {
-        for policies in [Native::debouncing(Choice::Go), Native::sensible()] {
+        for policies in [
+            Native::debouncing(Choice::Go(RestartBy::StopStart)),
+            Native::sensible(),
+        ] {
             let mut rig = serving(incidents::fleet(), policies);
             assert_eq!(
                 rig.command(by_program("secret-changed")),
@@ -105,7 +108,7 @@ fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
     };
     let mut world = World::new(1, BEGINS);
     world.set_next_boot(boot);
-    let policies = Native::debouncing(Choice::Go);
+    let policies = Native::debouncing(Choice::Go(RestartBy::StopStart));
     let mut rig = Rig::with_fleet(incidents::fleet(), world, policies);
     rig.ask();
     for _ in 0..35 {
@@ -126,7 +129,7 @@ fn a_program_does_not_restart_a_booting_worker_and_a_person_does() {
         (by_person(), MINUTE),
         (by_program("probe-failed"), Millis::from_secs(660)),
     ] {
-        let policies = Native::debouncing(Choice::Go);
+        let policies = Native::debouncing(Choice::Go(RestartBy::StopStart));
         let mut rig = Rig::with_fleet(incidents::fleet(), hung.clone(), policies);
         rig.ask();
         rig.run(after);
@@ -141,7 +144,7 @@ fn within_the_window_programs_are_dropped_and_after_it_a_restart_proceeds() {
         // Longer than the restart itself takes.
         pool.limits.restart_window = Millis::from_secs(600);
     }
-    let mut rig = serving(fleet, Native::debouncing(Choice::Go));
+    let mut rig = serving(fleet, Native::debouncing(Choice::Go(RestartBy::StopStart)));
     let began = rig.now();
     assert_eq!(
         rig.command(by_program("a")),
@@ -188,7 +191,7 @@ fn a_person_is_not_debounced_and_joins_what_is_in_flight() {
 
 #[test]
 fn a_deferred_restart_follows_once_after_the_one_in_flight() {
-    let mut rig = serving(incidents::fleet(), Native::debouncing(Choice::Defer));
+    let mut rig = serving(incidents::fleet(), Native::debouncing(Choice::Defer(0)));
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
     for _ in 0..3 {
         let answer = rig.command(by_program("second-secret"));
@@ -203,7 +206,7 @@ fn a_deferred_restart_follows_once_after_the_one_in_flight() {
 
 #[test]
 fn a_deferred_restart_waits_for_what_is_being_brought_up_and_is_not_lost() {
-    let mut rig = serving(incidents::fleet(), Native::debouncing(Choice::Defer));
+    let mut rig = serving(incidents::fleet(), Native::debouncing(Choice::Defer(0)));
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
     until_over(&mut rig);
     let id = rig.up().remove(0);
@@ -292,7 +295,10 @@ fn a_pool_that_replaces_terminates_and_launches_the_next_generation() {
 
 #[test]
 fn what_is_held_busy_is_restarted_by_a_person_and_not_by_a_program() {
-    let mut rig = serving(incidents::fleet(), Native::debouncing(Choice::Go));
+    let mut rig = serving(
+        incidents::fleet(),
+        Native::debouncing(Choice::Go(RestartBy::StopStart)),
+    );
     rig.say_and_run(said(Report::Busy(HOUR)));
     let refused = rig.command(by_program("a")).expect_err("it is held busy");
     assert_eq!(refused.code, RefusedCode::Vetoed);

@@ -41,7 +41,8 @@ fn spec(findings: &mut Findings<'_>, pool: &Pool) -> PoolSpec {
         tag_key: pool.tag_key.clone(),
         port: pool.port.value,
         launch,
-        policy_tags: policy_tags(findings, &pool.policy_tags),
+        policy_labels: shown(findings, "label", list(pool.policy_labels.as_ref())),
+        policy_tags: shown(findings, "tag key", &pool.policy_tags),
         restart_by: restart_by(findings, &compute, pool.restart.as_ref()),
         stop_refused: pool.stop_refused,
         reap: pool.reap,
@@ -80,11 +81,16 @@ fn heartbeats_are_use(findings: &mut Findings<'_>, pool: &Pool) -> bool {
     has(Use::Heartbeats)
 }
 
-fn policy_tags(findings: &mut Findings<'_>, keys: &[At<String>]) -> Vec<String> {
+fn list(list: Option<&At<Vec<At<String>>>>) -> &[At<String>] {
+    list.map_or(&[], |list| &list.value)
+}
+
+/// What policies are shown, each once.
+fn shown(findings: &mut Findings<'_>, what: &str, keys: &[At<String>]) -> Vec<String> {
     let mut seen = Vec::with_capacity(keys.len());
     for key in keys {
         if seen.contains(&key.value) {
-            let found = format!("the tag key {:?} is listed twice", key.value);
+            let found = format!("the {what} {:?} is listed twice", key.value);
             findings.refuse(key.span.clone(), found);
         }
         seen.push(key.value.clone());

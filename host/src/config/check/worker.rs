@@ -32,10 +32,17 @@ pub(super) fn all(
             tag_value: tag_value(name, worker).value.clone(),
             pointer: worker.pointer.value.clone(),
             wish: worker.wanted,
+            labels: labels(worker),
         };
         specs.insert(id, spec);
     }
     specs
+}
+
+/// The worker's labels.
+fn labels(worker: &Worker) -> BTreeMap<String, String> {
+    let labels = worker.labels.as_ref().map(|labels| labels.value.clone());
+    labels.into_iter().flatten().collect()
 }
 
 /// The value of the worker's tag: its name if the file has none.

@@ -36,7 +36,7 @@ fn a_pool_of_fargate_tasks_says_everything_that_running_one_takes() {
         public_ip: true,
         container: Some("main".to_owned()),
     };
-    assert_eq!(pool.launch, Some(LaunchSource::Fargate(task)));
+    assert_eq!(pool.launch, [LaunchSource::Fargate(task)]);
     assert_eq!(pool.restart_by, RestartBy::Replace, "the default of a task");
 }
 
@@ -44,7 +44,7 @@ fn a_pool_of_fargate_tasks_says_everything_that_running_one_takes() {
 fn without_a_task_definition_the_pool_never_launches() {
     let pool = pool(&with("\n[pool.gpu.fargate]\ncluster = \"agents\"\n"));
     assert!(!pool.compute.is_ec2());
-    assert_eq!(pool.launch, None);
+    assert_eq!(pool.launch, []);
 }
 
 #[test]

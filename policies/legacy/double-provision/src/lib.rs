@@ -14,7 +14,7 @@ policy!(resolve: resolve);
 pub fn resolve(input: &Input) -> Verdict {
     // The flaw: an instance that boots counts as missing, and an earlier launch is not looked for.
     home(input).and_then(serve).unwrap_or_else(|| {
-        Action::Launch.because(
+        Action::Launch(0).because(
             "workspace-offline",
             "The workspace is not online; recreating it.",
         )

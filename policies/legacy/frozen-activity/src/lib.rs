@@ -19,7 +19,7 @@ pub fn decide(input: &Input) -> Verdict {
     let runs = matches!(input.instance.state, InstanceState::Running);
     let verdict = if runs && inactive_ms >= TIMEOUT_MS {
         let text = format!("Inactive for {} min.", inactive_ms / 60_000);
-        Choice::Stop.because("inactivity-timeout", text)
+        Choice::End.because("inactivity-timeout", text)
     } else {
         Choice::Keep.because("active", "Within the timeout.")
     };

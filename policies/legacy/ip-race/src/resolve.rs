@@ -60,7 +60,7 @@ fn start_stopped(input: &Input) -> Verdict {
         }
         None => {
             let text = "There is no instance to start.";
-            Action::Launch.because("gpu-instance-launching", text)
+            Action::Launch(0).because("gpu-instance-launching", text)
         }
     }
 }

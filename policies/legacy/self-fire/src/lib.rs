@@ -9,5 +9,5 @@ policy!(debounce: decide);
 /// "Requests that arrive during a cycle are coalesced into another full cycle."
 pub fn decide(input: &Input) -> Verdict {
     let text = format!("`{}`: recreating the workspace.", input.cause);
-    Choice::Go.because("recreate", text)
+    Choice::Go(input.kind).because("recreate", text)
 }

@@ -1,8 +1,8 @@
 //! The watchdog stops an instance after ten minutes without invocations. It does not ask whether a
 //! caller could have reached the instance.
 
-use reeve_policy_sdk::reap::{Choice, Demand, Input, Verdict};
-use reeve_policy_sdk::types::InstanceState;
+use reeve_policy_sdk::reap::{Choice, Input, Verdict};
+use reeve_policy_sdk::types::{Demand, InstanceState};
 
 use crate::settings::Settings;
 

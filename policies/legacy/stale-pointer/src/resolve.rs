@@ -13,7 +13,7 @@ const COME_BACK_MS: u32 = 5_000;
 pub fn decide(input: &Input, _: &Settings) -> Verdict {
     let named = match &input.pointer {
         Pointer::Empty => {
-            return Action::Launch.because("gpu-instance-launching", "The pointer is empty.");
+            return Action::Launch(0).because("gpu-instance-launching", "The pointer is empty.");
         }
         Pointer::Unknown => None,
         Pointer::Names(id) => input.instances.iter().find(|facts| facts.id == *id),

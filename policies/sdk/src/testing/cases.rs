@@ -3,7 +3,7 @@
 //! ```json
 //! {
 //!   "point": "retry-ip",
-//!   "base": { "tries": 1, "waited-ms": 0, "launched": "none" },
+//!   "base": { "waited-ms": 2000 },
 //!   "cases": [
 //!     {
 //!       "name": "after the last try the caller is told to come back",
@@ -15,8 +15,9 @@
 //! }
 //! ```
 //!
-//! Names are those of the WIT. A case's `input` overrides `base` key by key; together they have
-//! every field except `settings`. `expect` names fields of the verdict, each of which must be
+//! Names are those of the WIT. A case's `input` overrides `base`, and `base` overrides the input of
+//! `wit/neutral.json`, in which nothing is the matter: field by field, also in records within
+//! records and in lists. `settings` stands next to `input`. `expect` names fields of the verdict, each of which must be
 //! equal. `reason` stands for the reason's code. `{"error": "part of the text"}` expects a refusal.
 
 use std::collections::BTreeSet;
@@ -27,6 +28,9 @@ use serde_json::{Map, Value};
 
 /// The points of the contract, as a file may name them.
 const POINTS: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
+
+/// Where case files start from.
+const NEUTRAL: &str = include_str!("../../../../wit/neutral.json");
 
 /// One case file, read and checked.
 #[derive(Debug)]
@@ -111,6 +115,8 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
     if raw.cases.is_empty() {
         return Err("it has no cases".to_owned());
     }
+    let neutral = Neutral::read();
+    let shape = neutral.record(&raw.point);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for case in raw.cases {
@@ -120,8 +126,8 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
         if case.expect.is_empty() {
             return Err(format!("`{}` expects nothing", case.name));
         }
-        let mut input = raw.base.clone();
-        input.extend(case.input);
+        let input = neutral.overlay(&shape, shape.clone(), raw.base.clone());
+        let mut input = neutral.overlay(&shape, input, case.input);
         let settings = Value::Object(case.settings).to_string();
         if input
             .insert("settings".to_owned(), settings.into())
@@ -143,6 +149,58 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
         point: raw.point,
         cases,
     })
+}
+
+/// `wit/neutral.json`: an input of each point in which nothing is the matter, without `settings`.
+struct Neutral(Map<String, Value>);
+
+impl Neutral {
+    fn read() -> Self {
+        Self(serde_json::from_str(NEUTRAL).unwrap_or_default())
+    }
+
+    fn record(&self, name: &str) -> Map<String, Value> {
+        let record = self.0.get(name).and_then(Value::as_object);
+        record.cloned().unwrap_or_default()
+    }
+
+    /// Lays one record over another. A field that is a record in `shape` is laid over field by
+    /// field, and each element of a list of records over the neutral element. Any other field is
+    /// replaced: a variant with a value also is an object in JSON.
+    fn overlay(
+        &self,
+        shape: &Map<String, Value>,
+        mut under: Map<String, Value>,
+        over: Map<String, Value>,
+    ) -> Map<String, Value> {
+        let elements = self.record("elements");
+        for (key, over) in over {
+            let record = shape.get(&key).and_then(Value::as_object);
+            let element = elements.get(&key).and_then(Value::as_object);
+            let value = match (record, element, under.remove(&key), over) {
+                (Some(shape), _, Some(Value::Object(under)), Value::Object(over)) => {
+                    Value::Object(self.overlay(shape, under, over))
+                }
+                (_, Some(element), _, Value::Array(items)) => {
+                    let items = items.into_iter().map(|item| match item {
+                        Value::Object(over) => {
+                            Value::Object(self.overlay(element, element.clone(), over))
+                        }
+                        item => item,
+                    });
+                    items.collect()
+                }
+                (_, _, _, over) => over,
+            };
+            under.insert(key, value);
+        }
+        under
+    }
+}
+
+/// The input of the point in which nothing is the matter, without `settings`.
+pub(super) fn neutral(point: &str) -> Map<String, Value> {
+    Neutral::read().record(point)
 }
 
 impl Case {
@@ -229,9 +287,30 @@ mod tests {
     }
 
     #[test]
-    fn a_case_overrides_the_base_key_by_key_and_brings_settings_as_text() {
-        let input = case(json!({ "choice": "keep" })).input;
-        assert_eq!(input, json!({ "a": 1, "b": 2, "settings": "{}" }));
+    fn a_case_overrides_the_base_which_overrides_the_neutral_input() {
+        let base = json!({ "usage": { "work-in-flight": 1 }, "demand": { "requests": 1 } });
+        let own = json!({ "usage": { "busy-remaining-ms": 2 }, "demand": "too-few" });
+        let cases = json!([{ "name": "n", "input": own, "expect": { "choice": "keep" } }]);
+        let text = json!({ "point": "reap", "base": base, "cases": cases }).to_string();
+        let input = parse(&text, "here.json").unwrap().cases.remove(0).input;
+        let mut expected = Value::Object(neutral("reap"));
+        expected["usage"]["work-in-flight"] = 1.into();
+        expected["usage"]["busy-remaining-ms"] = 2.into();
+        expected["demand"] = "too-few".into();
+        expected["settings"] = "{}".into();
+        assert_eq!(input, expected);
+    }
+
+    #[test]
+    fn an_element_of_a_list_takes_the_rest_from_the_neutral_one() {
+        let own = json!({ "instances": [{ "id": "i-b", "addresses": { "public": true } }] });
+        let cases = json!([{ "name": "n", "input": own, "expect": { "memo": "" } }]);
+        let text = json!({ "point": "resolve", "cases": cases }).to_string();
+        let input = parse(&text, "here.json").unwrap().cases.remove(0).input;
+        let addresses = json!({ "private": true, "public": true });
+        assert_eq!(input["instances"][0]["id"], "i-b");
+        assert_eq!(input["instances"][0]["state"], "running");
+        assert_eq!(input["instances"][0]["addresses"], addresses);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tests as data, for policies. [`cases`] reads case files and judges answers. [`run`](Cases::run)
-//! puts a policy's cases to its native `decide`. [`schema`] derives the schema of a policy's
-//! settings.
+//! puts a policy's cases to its native `decide`. [`neutral`] is a whole input in which nothing is
+//! the matter. [`schema`] derives the schema of a policy's settings.
 
 pub mod cases;
 pub mod schema;
@@ -14,6 +14,21 @@ use cases::CaseFile;
 
 use crate::settings::Settings;
 use crate::{Decide, Question, answer};
+
+/// An input of the point in which nothing is the matter (`wit/neutral.json`), for tests that change
+/// what matters: `Input { dropped: 4, ..neutral() }`. Case files start from it too.
+///
+/// # Panics
+/// Never: a test reads the input of every point.
+#[expect(clippy::panic, reason = "for tests, and tested")]
+pub fn neutral<Input: Question + DeserializeOwned>() -> Input {
+    let mut input = cases::neutral(Input::POINT);
+    input.insert("settings".to_owned(), "".into());
+    match serde_json::from_value(input.into()) {
+        Ok(input) => input,
+        Err(error) => panic!("wit/neutral.json: {}: {error}", Input::POINT),
+    }
+}
 
 /// The case files of one policy crate.
 #[derive(Debug)]

@@ -198,7 +198,7 @@ else := wait(settings.boot_wait_ms, "stopping", text) if {
 	settings.start_stopped
 	text := sprintf("%s is stopping; it can be started after that.", [preferred("stopping")])
 }
-else := plain("launch", "launch", "Nothing runs that could be the worker, and there is nothing to start.") if {
+else := plain({"launch": 0}, "launch", "Nothing runs that could be the worker, and there is nothing to start.") if {
 	settings.launch
 }
 else := plain({"unavailable": 60000}, "launch-disabled", text) if {
@@ -213,10 +213,10 @@ preferred(state) := id if {
 
 named := array.concat([id | id := adopted_id], [id | id := input.pointer.names])
 
-# --- backoff: how long to pause after a failure -----------------------------------------------------
+# --- backoff: how long to pause after a failure, in a pool with one capacity option -----------------
 
 backoff := plain({"unavailable": remaining_ms}, kind.code, text) if {
-	failure := input["last-failure"].failed
+	failure := input.failures[0]
 	kind := failure_kinds[failure.kind]
 	remaining_ms := pause_ms(failure) - failure["ago-ms"]
 	remaining_ms > 0
@@ -230,6 +230,7 @@ failure_kinds := {
 	"no-capacity": {"code": "no-capacity", "what": "the provider has no capacity"},
 	"throttled": {"code": "throttled", "what": "the provider limits the rate of calls"},
 	"denied": {"code": "denied", "what": "the host's credentials do not allow it"},
+	"timed-out": {"code": "timed-out", "what": "the instance did not come up"},
 	"other": {"code": "failed", "what": "the provider refused"},
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use reeve_core::id::InstanceId;
 use reeve_core::instance::InstanceState;
-use reeve_core::point::resolve::{Adopted, Adoption, InFlight, Input, LastFailure, Pointer};
-use reeve_core::point::{self, Addresses, Age, InstanceFacts};
+use reeve_core::point::resolve::{Adopted, Input, Pointer};
+use reeve_core::point::{self, Addresses, Age, InstanceFacts, Point};
 use reeve_policy::{Floor, Limits, LoadedPolicy, PolicyEngine};
 use reeve_policy_sdk::resolve as guest;
 
@@ -59,7 +59,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Vec<Decision>> {
 }
 
 fn measure_size(floor: &Floor, policy: &LoadedPolicy, instances: usize) -> Result<Decision> {
-    let input = input(instances);
+    let input = input(instances)?;
     let json = serde_json::to_value(&input)?;
     let native: guest::Input = serde_json::from_value(json.clone())?;
     let ready = rego::value(&json)?;
@@ -127,7 +127,7 @@ fn ensure_agreement(
 /// The input of a steady worker with a past. Its adopted instance runs and has an address. All
 /// other instances are newer, and stopped or gone, so a search for the adopted one passes all of
 /// them.
-fn input(instances: usize) -> Input {
+fn input(instances: usize) -> Result<Input> {
     let mut known: Vec<_> = (1..instances)
         .map(|number| match number % 3 {
             0 => facts(
@@ -149,17 +149,16 @@ fn input(instances: usize) -> Input {
             public: true,
         },
     ));
-    Input {
+    let point::Input::Resolve(neutral) = point::Input::neutral(Point::Resolve)? else {
+        anyhow::bail!("the neutral input of `resolve` is of another point");
+    };
+    Ok(Input {
         pointer: Pointer::Names(InstanceId::new(id(0))),
         adopted: Adopted::Instance(InstanceId::new(id(0))),
         instances: known,
         scanned: Age::Ms(12_000),
-        adoption: Adoption::NotAsked,
-        in_flight: InFlight::Nothing,
-        last_failure: LastFailure::None,
-        settings: "{}".to_owned(),
-        memo: String::new(),
-    }
+        ..neutral
+    })
 }
 
 fn facts(number: usize, state: InstanceState, addresses: Addresses) -> InstanceFacts {

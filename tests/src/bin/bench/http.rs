@@ -122,7 +122,8 @@ pub(crate) fn pool() -> PoolSpec {
         tag_key: TAG_WORKER.to_owned(),
         port: 8080,
         compute: Compute::Ec2,
-        launch: None,
+        launch: Vec::new(),
+        policy_labels: Vec::new(),
         policy_tags: Vec::new(),
         restart_by: Default::default(),
         stop_refused: Default::default(),
@@ -145,6 +146,7 @@ fn fleet(pointer: PointerName) -> FleetSpec {
         tag_value: WORKER.to_owned(),
         pointer,
         wish: Default::default(),
+        labels: Default::default(),
     };
     FleetSpec {
         name: FLEET.to_owned(),

@@ -166,6 +166,7 @@ fn fleet(workers: usize) -> FleetSpec {
             tag_value: name(number),
             pointer: PointerName::new(format!("/bench/{}", name(number))),
             wish: Default::default(),
+            labels: Default::default(),
         };
         (WorkerId::new(name(number)), spec)
     };
@@ -233,6 +234,7 @@ impl Cloud for Crowd {
             ),
             Query::Demand { .. } => Reading::Demand(BTreeMap::new()),
             Query::StatusChecks { .. } => Reading::StatusChecks(BTreeMap::new()),
+            Query::TemplateVersion { .. } => Reading::TemplateVersion(1),
         };
         Box::pin(async { Ok(reading) })
     }

@@ -7,6 +7,8 @@ use crate::guard::tests::worker;
 fn record() -> Value {
     let request = json!({"cause": "deploy", "initiator": "person", "text": "new image"});
     let error = |code| json!({"code": code, "text": "said so", "at": 5, "count": 2});
+    let mut last_error = error("denied");
+    last_error["act"] = "launch".into();
     let hash = "0".repeat(64);
     json!({
         "epoch": 3, "lease": "host", "by": "host", "generation": 4, "phase": "provisioning",
@@ -19,7 +21,7 @@ fn record() -> Value {
             "launched-before": 2
         },
         "former": {"id": "i-two", "generation": 2},
-        "last-error": error("denied"),
+        "last-error": last_error,
         "failed-starts": {"i-one": {"count": 1, "since": 4}},
         "ended-elsewhere": 1,
         "ledger": {"launch": [7]},
@@ -31,9 +33,9 @@ fn record() -> Value {
         "must-understand": ["paused"],
         "paused": {"since": 8, "reason": "maintenance", "by": "host"},
         "restart": {
-            "request": request, "started-at": 3, "instance": "i-one", "stage": "provisioning",
-            "deferred": request
+            "request": request, "started-at": 3, "instance": "i-one", "stage": "provisioning"
         },
+        "deferred": {"request": request, "not-before": 9},
         "draining": {
             "instance": "i-one", "since": 6, "decision": 5, "choice": "stop",
             "reason": {"code": "idle", "text": "no caller"}
@@ -62,7 +64,7 @@ fn add_unknown(part: &mut Value, name: &str) -> u32 {
 #[test]
 fn fields_of_a_newer_host_survive_a_write_in_every_part() {
     let mut newer = record();
-    assert_eq!(add_unknown(&mut newer, ""), 16);
+    assert_eq!(add_unknown(&mut newer, ""), 17);
     let stored = Stored {
         record: serde_json::from_value(newer.clone()).unwrap(),
         ..Stored::default()

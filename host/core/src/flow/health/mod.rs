@@ -255,14 +255,17 @@ impl Health {
         checks: Result<Option<StatusChecks>, String>,
     ) -> Option<RestartRequest> {
         self.watch_present_life(facts, turn.now);
-        let watch = self.watch.as_ref();
+        let watch = self.watch.as_mut();
         let watch = watch.filter(|_| facts.pool.has_status_checks())?;
         let is_of_this_life = &watch.life.instance == instance && asked_at >= watch.since;
         if !is_of_this_life || !facts.is_health_asked() {
             return None;
         }
         let observation = match checks {
-            Ok(Some(checks)) => checks.observation(),
+            Ok(Some(checks)) => {
+                watch.scheduled.clone_from(&checks.scheduled);
+                checks.observation()
+            }
             Ok(None) => Observation::unavailable("EC2's answer says nothing of this instance"),
             Err(error) => Observation::unavailable(error),
         };

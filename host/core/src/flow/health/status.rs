@@ -1,8 +1,8 @@
 //! The status of a worker's health, for people.
 
 use super::Health;
-use crate::facts::{HealthStatus, Hold, SignalStatus, WorkerFacts};
-use crate::model::health::{RestartRule, Signal, SignalKind, bad_signal};
+use crate::facts::{Condition, HealthStatus, Hold, SignalStatus, WorkerFacts};
+use crate::model::health::{RestartRule, Signal, SignalKind, Standing, bad_signal};
 use crate::model::time::Instant;
 
 impl Health {
@@ -11,6 +11,21 @@ impl Health {
         let watch = self.watch.as_ref();
         let since = watch.and_then(|watch| watch.unhealthy_since);
         since.is_some() && facts.present_life().ok().as_ref() == watch.map(|watch| &watch.life)
+    }
+
+    /// The condition of the present life, for the inputs of policies.
+    pub(in crate::flow) fn condition(&self) -> Condition {
+        let Some(watch) = &self.watch else {
+            return Condition::default();
+        };
+        let signals = watch.signals.iter();
+        let bad = signals.filter(|(_, signal)| signal.standing == Standing::Down);
+        Condition {
+            bad: bad
+                .map(|(kind, signal)| (*kind, signal.row_since))
+                .collect(),
+            scheduled: watch.scheduled.clone(),
+        }
     }
 
     fn told_held_off(

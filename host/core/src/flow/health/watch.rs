@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::Health;
 use crate::facts::{Life, WorkerFacts, inputs};
 use crate::model::health::{
-    Ask, Observation, ProbeKind, ProbeSpec, Sign, Signal, SignalKind, Signals, Standing, Target,
+    Ask, Observation, ProbeKind, ProbeSpec, Scheduled, Sign, Signal, SignalKind, Signals, Standing,
+    Target,
 };
 use crate::model::time::Instant;
 
@@ -24,6 +25,8 @@ pub(super) struct Watch {
     free_since: Option<Instant>,
     /// The signals of this life.
     pub(super) signals: Signals,
+    /// What the provider was going to do with the instance, by the latest status checks.
+    pub(super) scheduled: Vec<Scheduled>,
     /// When the probe under way was asked for.
     pub(super) probe_asked_at: Option<Instant>,
     /// When the record was last asked for. The record shows restarts by other hosts, which are no
@@ -40,6 +43,7 @@ impl Watch {
             since: now,
             free_since: None,
             signals: Signals::new(),
+            scheduled: Vec::new(),
             probe_asked_at: None,
             record_asked_at: None,
             unhealthy_since: None,

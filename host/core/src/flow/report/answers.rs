@@ -116,6 +116,8 @@ fn remember(facts: &mut Facts, turn: &mut Turn<'_>, refusal: &Refusal) {
         text: refusal.detail.clone(),
         at: turn.now,
         count,
+        act: None,
+        capacity_option: 0,
         unknown: Default::default(),
     };
     act::note_register_error(facts, error);

@@ -4,8 +4,9 @@
 use super::not_yet::{self, address_pending};
 use super::pass::PassStep;
 use super::state::{AddressWatch, Next, Resolve};
+use crate::act;
 use crate::event::WorkerTimer;
-use crate::facts::WorkerFacts;
+use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
 use crate::model::notice::Step;
 use crate::model::point::Input;
@@ -77,7 +78,7 @@ impl Resolve {
     /// Carries out the verdict of `retry-ip`; `None` if it gave no usable answer.
     pub(super) fn retry_ip_decided(
         &mut self,
-        facts: &WorkerFacts,
+        facts: &mut Facts,
         turn: &mut Turn<'_>,
         verdict: Option<&Verdict>,
     ) {
@@ -92,6 +93,11 @@ impl Resolve {
         match next {
             retry_ip::Next::Again(ms) => self.try_again_after(facts, turn, Millis::from(ms)),
             retry_ip::Next::GiveUp(ms) => self.give_up(facts, turn, Millis::from(ms), valid_for),
+            // The readings that follow show when the instance may be ended.
+            retry_ip::Next::Abandon => {
+                act::abandon_address(facts);
+                self.give_up(facts, turn, not_yet::COME_BACK, valid_for);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::event::WorkerTimer;
 use crate::facts::{Facts, WorkerFacts};
 use crate::happened::Happened;
 use crate::model::id::{InstanceId, RequestId};
+use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::response::{NotYet, NotYetCode, Resolution, Response, Route};
 use crate::model::store::Refresh;
@@ -40,7 +41,7 @@ impl Resolve {
             .clone()
             .filter(|route| turn.now < route.valid_until);
         if let Some(route) = valid {
-            self.handed_out(facts, turn, &route.instance);
+            self.handed_out(facts, turn, &route.instance, 1);
             answer(facts, turn, request, Resolution::Served(route));
             return false;
         }
@@ -89,7 +90,8 @@ impl Resolve {
         let waiting: Vec<_> = std::mem::take(&mut self.callers).into_keys().collect();
         if !waiting.is_empty() {
             turn.tell(Happened::CallersServed);
-            self.handed_out(facts, turn, &route.instance);
+            let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+            self.handed_out(facts, turn, &route.instance, count);
         }
         for request in waiting {
             answer(facts, turn, request, Resolution::Served(route.clone()));
@@ -145,7 +147,14 @@ impl Resolve {
     /// Notes that callers got the address of this instance. The store gets the time to the minute,
     /// for other hosts and the next life. A minute is exact enough for "not used for ten minutes",
     /// and costs one write a minute for a worker in use.
-    pub(super) fn handed_out(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
+    pub(super) fn handed_out(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        id: &InstanceId,
+        count: u64,
+    ) {
+        self.count_hand_outs(facts, turn, id, count);
         const TOLD_EVERY_MAX: Millis = Millis::from_secs(60);
         // The interval stays below `idle_min`, however short that is.
         let idle_min = facts.pool.limits.idle_min.get();
@@ -164,6 +173,35 @@ impl Resolve {
             request: RequestId::default(),
             refresh: Refresh::HandedOut { at: turn.now },
         });
+    }
+
+    /// Counts hand-outs for the journal, which gets one line a minute of a worker in use: most callers
+    /// are answered with the published route, and a backtest must know of them.
+    fn count_hand_outs(
+        &mut self,
+        facts: &WorkerFacts,
+        turn: &mut Turn<'_>,
+        id: &InstanceId,
+        count: u64,
+    ) {
+        const MINUTE: Millis = Millis::from_secs(60);
+        if self.hand_outs.is_empty() {
+            turn.timer(facts, turn.now + MINUTE, WorkerTimer::HandOuts);
+        }
+        let (_, counted) = self.hand_outs.entry(id.clone()).or_insert((turn.now, 0));
+        *counted = counted.saturating_add(count);
+    }
+
+    /// Journals the hand-outs of the minute that is over.
+    pub(super) fn journal_hand_outs(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
+        for (instance, (since, count)) in std::mem::take(&mut self.hand_outs) {
+            let content = Content::HandedOut {
+                instance,
+                since,
+                count,
+            };
+            turn.journal(facts, facts.latest_decision(), content);
+        }
     }
 }
 

@@ -50,7 +50,8 @@ impl Flow for Resolve {
                 self.callers.remove(request);
                 return;
             }
-            Happened::HandedOut(instance) => Heard::HandedOut(instance.clone()),
+            Happened::HandedOut { instance, count } => Heard::HandedOut(instance.clone(), *count),
+            Happened::TimerFired(WorkerTimer::HandOuts) => Heard::HandOutsDue,
             Happened::TimerFired(WorkerTimer::Deadline(request)) => Heard::Deadline(*request),
             Happened::TimerFired(WorkerTimer::Follow) => Heard::Follow,
             Happened::TimerFired(WorkerTimer::LookForAddress) => Heard::LookForAddress,
@@ -77,7 +78,7 @@ impl Flow for Resolve {
                 Heard::PassWanted
             }
             Happened::Decided { decision, made } if self.awaited() == Some(*decision) => {
-                Heard::Decided(*decision, Box::new(made.clone()))
+                Heard::Decided(*decision, made.clone())
             }
             Happened::RecordRead { result: Ok(_), .. } => Heard::RecordRead,
             Happened::RecordRead {
@@ -156,7 +157,8 @@ impl Resolve {
                     self.begin(facts, turn);
                 }
             }
-            Heard::HandedOut(id) => self.handed_out(facts, turn, &id),
+            Heard::HandedOut(id, count) => self.handed_out(facts, turn, &id, count),
+            Heard::HandOutsDue => self.journal_hand_outs(facts, turn),
             Heard::Deadline(request) => self.deadline(facts, turn, request),
             Heard::Follow => {
                 if self.is_time_to_follow(turn) {

@@ -95,7 +95,7 @@ pub(super) fn vetoed(
         return resting_on(Some(decision), code, veto.to_string(), COME_BACK);
     }
     let opens_at = |at: Option<Instant>| at.map_or(COME_BACK, |at| at.since(turn.now));
-    let (code, detail, retry_after) = match (veto.rule, &facts.last_failure, trouble) {
+    let (code, detail, retry_after) = match (veto.rule, facts.failures.latest(), trouble) {
         (Rule::Paused, ..) => (NotYetCode::Paused, veto.to_string(), COME_BACK),
         (Rule::BacksOff, ..) => {
             let code = refused_code(facts, turn, veto.opens_at);
@@ -121,8 +121,8 @@ pub(super) fn vetoed(
 
 /// The code of the refused launch or start whose pause ends at this instant.
 fn refused_code(facts: &WorkerFacts, turn: &Turn<'_>, until: Option<Instant>) -> NotYetCode {
-    let acts = [Act::Launch, Act::Start];
-    let refusals = acts.into_iter();
+    let options = (0..).take(facts.pool.launch.len());
+    let refusals = options.map(Act::Launch).chain([Act::Start]);
     let mut refusals = refusals.filter_map(|act| facts.backs_off(act, turn.now));
     let refusal = refusals.find(|refusal| Some(refusal.until) == until);
     refusal.map_or(NotYetCode::Unavailable, |refusal| {
@@ -161,7 +161,7 @@ pub(super) fn waits(
 
 /// The code of a policy's "unavailable": the last failure of a launch or start names it.
 pub(super) fn unavailable_code(facts: &WorkerFacts) -> NotYetCode {
-    let failure = facts.last_failure.as_ref();
+    let failure = facts.failures.latest();
     failure.map_or(NotYetCode::Unavailable, |failure| failure.kind.into())
 }
 

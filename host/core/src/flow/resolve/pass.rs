@@ -47,7 +47,7 @@ pub(super) enum PassStep {
     /// The pause before the next reading of the address, which ends at this instant.
     AddressPause(Instant),
     /// The version of the launch template, for a launch that rests on this decision.
-    Template(DecisionId),
+    Template(DecisionId, u32),
     /// The outcome of a launch or start.
     Mutation,
 }

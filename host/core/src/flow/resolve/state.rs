@@ -9,7 +9,7 @@ use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
 use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, InstanceId, RequestId};
-use crate::model::point::{Age, retry_ip};
+use crate::model::point::retry_ip;
 use crate::model::response::{NotYet, Route};
 use crate::model::store::StoreError;
 use crate::model::time::{Instant, Millis};
@@ -31,10 +31,14 @@ pub(in crate::flow) struct Resolve {
     pub(super) follow_at: Option<Instant>,
     /// Until when the worker is brought up for a caller that was turned away (V6).
     pub(super) wanted_until: Option<Instant>,
+    /// Hand-outs that are not journaled yet, by instance: since when, and how many.
+    pub(super) hand_outs: BTreeMap<InstanceId, (Instant, u64)>,
     /// When the store was last told that the worker's address was handed out.
     pub(super) handed_out_told: Option<Instant>,
     /// The begin of the row of failed readings of the pointer that was told last.
     pub(super) unread_told: Option<Instant>,
+    /// When the policy last had the adopted instance replaced.
+    pub(super) replace_asked_at: Option<Instant>,
     pub(super) heard: VecDeque<Heard>,
     pub(super) proposed: Option<Wanted>,
 }
@@ -45,7 +49,9 @@ pub(super) enum Heard {
     /// A caller asks where the worker is.
     Asked(RequestId, Option<Millis>),
     /// The shell answered callers with the published route.
-    HandedOut(InstanceId),
+    HandedOut(InstanceId, u64),
+    /// The minute is over in which hand-outs were counted.
+    HandOutsDue,
     /// This caller's wait ends.
     Deadline(RequestId),
     /// The next pass without a request is due.
@@ -160,7 +166,7 @@ impl Resolve {
                 Wait::answered("the reading of the instance")
             }
             PassStep::Scan => Wait::answered("the tag scan"),
-            PassStep::Template(_) => Wait::answered("the version of the launch template"),
+            PassStep::Template(..) => Wait::answered("the version of the launch template"),
             PassStep::Resolve(_) => Wait::answered("the answer of `resolve`"),
             PassStep::Adopt(_) => Wait::answered("the answer of `adopt`"),
             PassStep::RetryIp(_) => Wait::answered("the answer of `retry-ip`"),
@@ -206,12 +212,6 @@ impl AddressWatch {
     /// The input of `retry-ip`: "it runs without an address; look again?". `None` if the instance
     /// is not known.
     pub(super) fn input(&self, facts: &WorkerFacts, now: Instant) -> Option<retry_ip::Input> {
-        let known = facts.instances.get(&self.id)?;
-        Some(retry_ip::Input {
-            tries: self.tries,
-            waited_ms: now.since(self.since).saturating_u32(),
-            launched: Age::at(now, known.instance.launched_at),
-            settings: String::new(),
-        })
+        facts.retry_ip_input(now, &self.id, self.tries, self.since)
     }
 }

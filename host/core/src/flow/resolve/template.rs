@@ -19,15 +19,16 @@ impl Resolve {
         facts: &WorkerFacts,
         turn: &mut Turn<'_>,
         decision: DecisionId,
+        option: u32,
     ) -> Next {
-        let is_held = facts.backs_off(Act::Launch, turn.now).is_some();
-        match facts.template_query(turn.now).filter(|_| !is_held) {
+        let is_held = facts.backs_off(Act::Launch(option), turn.now).is_some();
+        match facts.template_query(option, turn.now).filter(|_| !is_held) {
             Some(query) => {
-                self.set_step(PassStep::Template(decision));
+                self.set_step(PassStep::Template(decision, option));
                 turn.query(facts, query);
                 Next::Waits
             }
-            None => self.change(facts, decision, Proposal::Launch),
+            None => self.change(facts, decision, Proposal::Launch(option)),
         }
     }
 
@@ -39,14 +40,14 @@ impl Resolve {
         error: Option<CloudError>,
     ) -> Next {
         let step = self.pass.as_ref().map(|pass| &pass.step);
-        let Some(PassStep::Template(decision)) = step else {
+        let Some(PassStep::Template(decision, option)) = step else {
             return Next::Waits;
         };
-        let decision = *decision;
+        let (decision, option) = (*decision, *option);
         match error {
-            None => self.change(facts, decision, Proposal::Launch),
+            None => self.change(facts, decision, Proposal::Launch(option)),
             Some(error) => {
-                act::launch_not_prepared(facts, turn, &error);
+                act::launch_not_prepared(facts, turn, option, &error);
                 Next::AsksResolveAfterWrite
             }
         }

@@ -6,14 +6,18 @@ use super::state::{Next, Resolve};
 use crate::facts::{Facts, WorkerFacts, inputs};
 use crate::flow::safe_default;
 use crate::guard::Proposal;
+use crate::happened::Happened;
 use crate::model::cloud::CloudError;
-use crate::model::id::{DecisionId, Digest};
+use crate::model::id::{DecisionId, Digest, InstanceId};
+use crate::model::point::Reason;
 use crate::model::point::resolve::{Action, Adoption, Target, Verdict};
 use crate::model::response::{NotYetCode, Route};
+use crate::model::restart::{Initiator, RestartRequest};
+use crate::model::spec::RestartBy;
 use crate::model::time::Millis;
 use crate::model::veto::Veto;
-use crate::record;
 use crate::turn::Turn;
+use crate::{act, record};
 
 /// The longest time that a `serve` is repeated without asking again.
 const VALID_MAX: Millis = Millis::from_secs(600);
@@ -52,7 +56,9 @@ impl Resolve {
             }
             // The guard would refuse the mutation, so no scan and no call of `adopt` is spent on
             // it.
-            Action::Adopt | Action::Start(_) | Action::Launch if facts.paused.is_some() => {
+            Action::Adopt | Action::Start(_) | Action::Launch(_) | Action::Replace(_)
+                if facts.paused.is_some() =>
+            {
                 if let Err(veto) = turn.scene(facts, decision, |scene| scene.not_paused()) {
                     turn.vetoed(facts, decision, &veto);
                     self.refused(facts, turn, decision, &veto);
@@ -63,13 +69,17 @@ impl Resolve {
                 let detail = "`resolve` asks for adoption again, after `adopt` has answered";
                 self.come_back(facts, turn, decision, NotYetCode::Waiting, detail)
             }
-            Action::Adopt | Action::Start(_) | Action::Launch if self.needs_scan(facts) => {
+            Action::Adopt | Action::Start(_) | Action::Launch(_) if self.needs_scan(facts) => {
                 self.scan(facts, turn);
                 Next::Waits
             }
             Action::Adopt => self.ask_adopt(facts, turn),
             Action::Start(id) => self.change(facts, decision, Proposal::Start(id)),
-            Action::Launch => self.launch(facts, turn, decision),
+            Action::Launch(option) => self.launch(facts, turn, decision, option),
+            Action::Replace(id) => {
+                let reason = Reason::new(verdict.reason.code, why);
+                self.replace(facts, turn, decision, &id, reason)
+            }
             Action::Wait(ms) => self.wait(facts, turn, decision, &why, Millis::from(ms)),
             Action::Unavailable(ms) => {
                 let code = not_yet::unavailable_code(facts);
@@ -78,6 +88,42 @@ impl Resolve {
                 Next::Waits
             }
         }
+    }
+
+    /// Gives an instance up, so that another one is launched. The adopted one that is, or may be, up
+    /// is replaced by a restart, as if a program had asked for it. A stopped one is passed over.
+    fn replace(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        id: &InstanceId,
+        reason: Reason,
+    ) -> Next {
+        if let Err(veto) = turn.scene(facts, decision, |scene| scene.may_replace(id)) {
+            turn.vetoed(facts, decision, &veto);
+            self.refused(facts, turn, decision, &veto);
+            return Next::Waits;
+        }
+        if !(facts.is_adopted(id) && facts.adopted_is_live(turn.now)) {
+            act::give_up_stopped(facts, turn, id);
+            return Next::AsksResolveAfterWrite;
+        }
+        let is_asked = self
+            .replace_asked_at
+            .is_some_and(|at| turn.now.since(at) < facts.pool.limits.restart_window);
+        if !is_asked {
+            self.replace_asked_at = Some(turn.now);
+            turn.tell(Happened::RestartWanted(RestartRequest {
+                cause: reason.code,
+                initiator: Initiator::Program,
+                text: Some(reason.text),
+                kind: Some(RestartBy::Replace),
+                unknown: Default::default(),
+            }));
+        }
+        let detail = format!("{id} is to be replaced by another instance");
+        self.come_back(facts, turn, decision, NotYetCode::Waiting, &detail)
     }
 
     /// Has the callers come back, because the pass could not read the instance by its id, which must

@@ -9,6 +9,7 @@ use crate::happened::Happened;
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::restart::{Initiator, Restart, RestartStage};
+use crate::model::spec::RestartBy;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::{act, record};
@@ -55,7 +56,13 @@ impl Restarts {
             return None;
         }
         let Some(id) = still_up(facts, restart) else {
-            act::note_restart(facts, |restart| restart.stage = RestartStage::Provisioning);
+            act::note_restart(facts, |restart| {
+                restart.stage = RestartStage::Provisioning;
+                // It went down by itself, so there is nothing to reboot.
+                if restart.kind == RestartBy::Reboot && restart.reboot.is_none() {
+                    restart.kind = RestartBy::StopStart;
+                }
+            });
             record::write(facts, turn, None);
             return None;
         };

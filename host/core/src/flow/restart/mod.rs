@@ -33,7 +33,7 @@ use crate::model::notice::Step;
 use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
 use crate::model::point::{Verdict, resolve};
-use crate::model::restart::{Restart, RestartRequest, RestartStage};
+use crate::model::restart::{Deferred, Restart, RestartRequest, RestartStage};
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 use crate::turn::Turn;
@@ -169,7 +169,7 @@ impl Flow for Restarts {
             (Some(restart), Some(at)) if restart.is_in_flight() => {
                 Wait::until("the end of the restart", at)
             }
-            (Some(_), Some(at)) => Wait::until("the deferred restart", at),
+            (_, Some(at)) if facts.deferred.is_some() => Wait::until("the deferred restart", at),
             _ => return None,
         })
     }
@@ -217,10 +217,10 @@ impl Restarts {
         }
         self.check_at = None;
         self.finish_if_there(facts, turn);
-        let restart = facts.restart.clone()?;
-        if !restart.is_in_flight() {
-            return self.run_deferred(facts, turn, &restart);
-        }
+        let in_flight = facts.restart.clone().filter(Restart::is_in_flight);
+        let Some(restart) = in_flight else {
+            return self.run_deferred(facts, turn);
+        };
         if let Some(reboot) = restart.reboots() {
             return self.follow_reboot(facts, turn, &restart, reboot);
         }
@@ -253,8 +253,7 @@ impl Restarts {
 
     /// Begins to check a restart that the record shows.
     fn on_found(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let is_open = |it: &Restart| it.is_in_flight() || it.deferred.is_some();
-        if facts.restart.as_ref().is_some_and(is_open) {
+        if facts.is_restarting() || facts.deferred.is_some() {
             self.check_later(facts, turn);
         }
     }
@@ -340,13 +339,13 @@ impl Restarts {
     /// Begins the deferred restart when the window of the last one is over: it is a cycle of its
     /// own. It waits for an instance that boots, because that instance may already have read the
     /// old configuration.
-    fn run_deferred(
-        &mut self,
-        facts: &mut Facts,
-        turn: &mut Turn<'_>,
-        restart: &Restart,
-    ) -> Option<Proposed> {
-        let request = restart.deferred.clone()?;
+    fn run_deferred(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) -> Option<Proposed> {
+        let deferred = facts.deferred.clone()?;
+        let request = deferred.request.clone();
+        if turn.now < deferred.not_before {
+            self.check_at(facts, turn, deferred.not_before);
+            return None;
+        }
         let may = turn.scene(facts, DecisionId::default(), |scene| {
             scene.may_restart(&request)
         });
@@ -355,7 +354,7 @@ impl Restarts {
             return None;
         }
         let decision = turn.shared.decisions.take();
-        act::note_restart(facts, |restart| restart.deferred = None);
+        act::defer_restart(facts, None);
         match self.begin(facts, turn, decision, &request) {
             Begin::Ends(id) => return Some(self.propose(facts, decision, request, id, true)),
             Begin::At(Ok(_)) => {}
@@ -366,12 +365,21 @@ impl Restarts {
 
     /// Keeps the deferred restart for a later try.
     fn put_off(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, request: RestartRequest) {
-        act::note_restart(facts, |restart| restart.deferred = Some(request));
+        let deferred = Deferred {
+            request,
+            not_before: turn.now,
+            unknown: Default::default(),
+        };
+        act::defer_restart(facts, Some(deferred));
         self.check_later(facts, turn);
     }
 
     fn check_later(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let at = turn.now + FOLLOW;
+        self.check_at(facts, turn, turn.now + FOLLOW);
+    }
+
+    /// Checks the restart at this instant, or when a check is due before.
+    fn check_at(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>, at: Instant) {
         let is_sooner = |due: Instant| due <= turn.now || at < due;
         if self.check_at.is_none_or(is_sooner) {
             self.check_at = Some(at);

@@ -11,8 +11,9 @@ use crate::model::notice::Step;
 use crate::model::operator::{CommandOutcome, Refused, RefusedCode};
 use crate::model::point::Input;
 use crate::model::point::debounce::Choice;
-use crate::model::restart::{Initiator, Restart, RestartRequest, RestartStage};
+use crate::model::restart::{Deferred, Initiator, Restart, RestartRequest, RestartStage};
 use crate::model::spec::RestartBy;
+use crate::model::time::Millis;
 use crate::model::veto::{Rule, Veto};
 use crate::turn::Turn;
 use crate::{act, record};
@@ -20,6 +21,9 @@ use crate::{act, record};
 /// The number of causes that drops are counted by. A program with a new cause for each request must
 /// not fill the memory.
 const CAUSES_MAX: usize = 64;
+
+/// The longest a policy may put a restart off: until the same hour of next week.
+const DEFER_MAX: Millis = Millis::from_secs(7 * 24 * 3_600);
 
 /// How a restart begins.
 pub(super) enum Begin {
@@ -39,9 +43,16 @@ impl Restarts {
     ) -> Option<Proposed> {
         let Commanded {
             decision,
-            request,
+            mut request,
             choice,
         } = commanded;
+        let asked = request.kind.unwrap_or(facts.pool.restart_by);
+        // The policy may choose another kind than the one that is asked for.
+        if let Some(Choice::Go(kind)) = choice
+            && kind != asked
+        {
+            request.kind = Some(kind);
+        }
         let offered = turn.scene(facts, decision, |scene| scene.offers_restart(&request));
         if let Err(veto) = offered {
             turn.vetoed(facts, decision, &veto);
@@ -49,7 +60,7 @@ impl Restarts {
             return None;
         }
         let is_program = request.initiator == Initiator::Program;
-        let Some(choice) = choice.or((!is_program).then_some(Choice::Go)) else {
+        let Some(choice) = choice.or((!is_program).then_some(Choice::Go(asked))) else {
             let input = facts.debounce_input(turn.now, &request, self.dropped);
             let asked = turn.decide(facts, Input::Debounce(input));
             turn.tell(Happened::RestartTaken(Taken::Decides(asked)));
@@ -57,8 +68,8 @@ impl Restarts {
         };
         let result = match choice {
             Choice::Drop => Ok(self.drop_request(facts, turn, &request, "the policy says so")),
-            Choice::Defer => self.defer(facts, turn, &request),
-            Choice::Go => match self.begin(facts, turn, decision, &request) {
+            Choice::Defer(ms) => self.defer(facts, turn, request, Millis::from(ms)),
+            Choice::Go(_) => match self.begin(facts, turn, decision, &request) {
                 Begin::At(result) => result,
                 Begin::Ends(id) => {
                     return Some(self.propose(facts, decision, request, id, false));
@@ -163,7 +174,6 @@ impl Restarts {
             },
             reboot: None,
             instance,
-            deferred: None,
             unknown: Default::default(),
         };
         act::begin_restart(facts, turn, restart);
@@ -199,14 +209,16 @@ impl Restarts {
         &mut self,
         facts: &mut Facts,
         turn: &mut Turn<'_>,
-        request: &RestartRequest,
+        request: RestartRequest,
+        pause: Millis,
     ) -> Result<CommandOutcome, Refused> {
         record::may_follow_command(facts, turn)?;
-        if facts.restart.is_none() {
-            let why = "deferred, and no restart came before";
-            return Ok(self.drop_request(facts, turn, request, why));
-        }
-        act::note_restart(facts, |restart| restart.deferred = Some(request.clone()));
+        let deferred = Deferred {
+            request,
+            not_before: turn.now + pause.min(DEFER_MAX),
+            unknown: Default::default(),
+        };
+        act::defer_restart(facts, Some(deferred));
         record::write(facts, turn, None);
         self.check_later(facts, turn);
         Ok(CommandOutcome::RestartDeferred)

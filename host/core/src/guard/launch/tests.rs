@@ -13,7 +13,7 @@ use crate::model::time::{Instant, Millis};
 
 #[test]
 fn a_launch_is_permitted_after_a_fresh_scan_that_shows_nothing_up() {
-    let permit = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
+    let permit = permitted(&worker(), &Proposal::Launch(0), MutationKind::Launch);
     assert_eq!(permit.generation(), Generation::new(4));
     let Mutation::Launch { tags, .. } = permit.into_mutation() else {
         panic!("a launch was asked for");
@@ -32,7 +32,7 @@ fn nothing_is_started_or_launched_while_the_adopted_may_be_live() {
         see(&mut worker, "i-new", state);
         adopt(&mut worker, "i-new");
         refused(&worker, &start("i-old"), Rule::AdoptedIsLive);
-        refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+        refused(&worker, &Proposal::Launch(0), Rule::AdoptedIsLive);
     }
 }
 
@@ -40,7 +40,7 @@ fn nothing_is_started_or_launched_while_the_adopted_may_be_live() {
 fn an_adopted_instance_that_was_never_read_counts_as_live() {
     let mut worker = worker();
     adopt(&mut worker, "i-new");
-    refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+    refused(&worker, &Proposal::Launch(0), Rule::AdoptedIsLive);
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn an_adopted_instance_that_is_not_shown_counts_as_live_in_its_grace() {
         worker
     };
     let within = with_age(Millis::new(grace.get() - 1));
-    refused(&within, &Proposal::Launch, Rule::AdoptedIsLive);
+    refused(&within, &Proposal::Launch(0), Rule::AdoptedIsLive);
     let over = with_age(grace);
-    permitted(&over, &Proposal::Launch, MutationKind::Launch);
+    permitted(&over, &Proposal::Launch(0), MutationKind::Launch);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn an_adopted_instance_that_went_down_does_not_hold_up_a_launch() {
     see(&mut worker, "i-old", InstanceState::Terminated);
     adopt(&mut worker, "i-old");
     worker.observe_instance(Instance::not_visible("i-old".into()), NOW);
-    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
 }
 
 #[test]
@@ -85,11 +85,11 @@ fn a_started_instance_that_is_not_shown_is_not_gone() {
     // Read before the start, or so soon after it that the reading may show the state before.
     for ago in [Millis::from_secs(90), Millis::from_secs(31)] {
         let worker = down_at(ago);
-        refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+        refused(&worker, &Proposal::Launch(0), Rule::AdoptedIsLive);
         assert!(!worker.adopted_is_live(NOW + grace));
     }
     let stopped_since = down_at(Millis::from_secs(30));
-    permitted(&stopped_since, &Proposal::Launch, MutationKind::Launch);
+    permitted(&stopped_since, &Proposal::Launch(0), MutationKind::Launch);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_start_or_launch_waits_until_adopt_declines_the_candidate() {
     see(&mut worker, "i-old", InstanceState::Stopped);
     see(&mut worker, "i-new", InstanceState::Running);
     refused(&worker, &start("i-old"), Rule::CandidateRuns);
-    refused(&worker, &Proposal::Launch, Rule::CandidateRuns);
+    refused(&worker, &Proposal::Launch(0), Rule::CandidateRuns);
     worker.asking.declined = Some(Declined {
         ids: vec!["i-new".into()],
         until: NOW + Millis::new(1),
@@ -127,7 +127,7 @@ fn a_declined_candidate_that_boots_is_not_passed_over() {
     };
     let mut booting = began(COMES_UP_MAX.get() - 1);
     refused(&booting, &start("i-old"), Rule::ComesUp);
-    refused(&booting, &Proposal::Launch, Rule::ComesUp);
+    refused(&booting, &Proposal::Launch(0), Rule::ComesUp);
     let up = Instance {
         private_ip: Some("10.0.0.1".parse().unwrap()),
         ..instance("i-new", InstanceState::Running)
@@ -175,11 +175,11 @@ fn an_instance_that_is_being_started_is_not_superseded() {
 fn a_start_or_launch_needs_a_recent_tag_scan() {
     let mut worker = worker();
     worker.scanned_at = None;
-    refused(&worker, &Proposal::Launch, Rule::NotScanned);
+    refused(&worker, &Proposal::Launch(0), Rule::NotScanned);
     worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SCAN_AGE_MAX.get()));
-    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
     worker.scanned_at = Some(Instant::from_ms(NOW.as_ms() - SCAN_AGE_MAX.get() - 1));
-    refused(&worker, &Proposal::Launch, Rule::NotScanned);
+    refused(&worker, &Proposal::Launch(0), Rule::NotScanned);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn only_a_stopped_instance_of_this_worker_is_started() {
 fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
     let mut worker = worker();
     refused(&worker, &Proposal::ReplayLaunch, Rule::WrongState);
-    let first = permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    let first = permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
     worker.attempt = Some(LaunchAttempt {
         mutation: first.mutation().clone(),
         generation: first.generation(),
@@ -217,7 +217,7 @@ fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
         since: NOW,
         proved_at: None,
     });
-    refused(&worker, &Proposal::Launch, Rule::MutationInFlight);
+    refused(&worker, &Proposal::Launch(0), Rule::MutationInFlight);
     let again = permitted(&worker, &Proposal::ReplayLaunch, MutationKind::Launch);
     assert_eq!(again.mutation(), first.mutation());
     assert_eq!(again.generation(), first.generation());
@@ -226,8 +226,8 @@ fn an_unanswered_launch_is_replayed_unchanged_and_never_renewed() {
 #[test]
 fn a_pool_without_a_launch_template_launches_nothing() {
     let mut worker = worker();
-    worker.pool.launch = None;
-    refused(&worker, &Proposal::Launch, Rule::NoLaunchTemplate);
+    worker.pool.launch.clear();
+    refused(&worker, &Proposal::Launch(0), Rule::NoLaunchTemplate);
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn a_cycling_worker_waits_longer_after_each_unserved_instance() {
     worker.unserved_at = Some(NOW);
     for (in_row, pause_s) in [(3, 60), (4, 120), (7, 960), (8, 1800), (100, 1800)] {
         worker.unserved_in_row = in_row;
-        refused(&worker, &Proposal::Launch, Rule::Cycling);
+        refused(&worker, &Proposal::Launch(0), Rule::Cycling);
         let left = worker.cycling().map(|it| it.until.since(NOW));
         assert_eq!(left, Some(Millis::from_secs(pause_s)));
         worker.unserved_at = Some(Instant::from_ms(NOW.as_ms() - pause_s * 1000));
-        permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+        permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
         worker.unserved_at = Some(NOW);
     }
     worker.unserved_in_row = 2;
-    permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+    permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
 }
 
 #[test]
@@ -260,9 +260,9 @@ fn a_start_by_any_host_hides_readings_from_before_it() {
                 adopted.since = Instant::from_ms(NOW.as_ms() - ago);
             }
             if may_launch {
-                permitted(&worker, &Proposal::Launch, MutationKind::Launch);
+                permitted(&worker, &Proposal::Launch(0), MutationKind::Launch);
             } else {
-                refused(&worker, &Proposal::Launch, Rule::AdoptedIsLive);
+                refused(&worker, &Proposal::Launch(0), Rule::AdoptedIsLive);
             }
         }
     }

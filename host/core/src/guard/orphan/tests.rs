@@ -213,7 +213,7 @@ fn an_instance_newer_than_the_record_is_no_orphan() {
 
 #[test]
 fn a_newer_instance_is_an_orphan_once_its_launch_is_over() {
-    let launch = permitted(&worker(), &Proposal::Launch, MutationKind::Launch);
+    let launch = permitted(&worker(), &Proposal::Launch(0), MutationKind::Launch);
     let announced = Intent {
         mutation: launch.mutation().clone(),
         generation: launch.generation(),

@@ -28,7 +28,7 @@ fn source() -> LaunchSource {
 fn fargate_worker() -> WorkerFacts {
     let mut worker = worker();
     worker.pool.compute = cluster();
-    worker.pool.launch = Some(source());
+    worker.pool.launch = vec![source()];
     worker
 }
 
@@ -53,7 +53,7 @@ fn unanswered(source: LaunchSource, ago: Millis) -> WorkerFacts {
 }
 
 #[test]
-fn every_stop_of_a_task_terminates_it_and_clears_the_pointer() {
+fn every_end_of_a_task_terminates_it_and_clears_the_pointer() {
     let mut worker = fargate_worker();
     see(&mut worker, "task", InstanceState::Running);
     adopt(&mut worker, "task");
@@ -64,7 +64,11 @@ fn every_stop_of_a_task_terminates_it_and_clears_the_pointer() {
         initiator: Initiator::Person,
         kind: RestartBy::StopStart,
     };
-    for proposal in [stop("task", "unreachable"), restart] {
+    let Proposal::Stop(reaping) = stop("task", "unreachable") else {
+        panic!("a stop");
+    };
+    refused(&worker, &Proposal::Stop(reaping.clone()), Rule::CannotStop);
+    for proposal in [Proposal::End(reaping), restart] {
         let permit = permitted(&worker, &proposal, MutationKind::Terminate);
         let Mutation::Terminate {
             compute,
@@ -90,7 +94,11 @@ fn a_task_is_never_started_again() {
 
 #[test]
 fn a_launch_carries_the_whole_launch_source() {
-    let permit = permitted(&fargate_worker(), &Proposal::Launch, MutationKind::Launch);
+    let permit = permitted(
+        &fargate_worker(),
+        &Proposal::Launch(0),
+        MutationKind::Launch,
+    );
     let Mutation::Launch { source: found, .. } = permit.into_mutation() else {
         panic!("a launch was asked for");
     };
@@ -100,8 +108,8 @@ fn a_launch_carries_the_whole_launch_source() {
 #[test]
 fn a_launch_without_a_task_definition_is_refused_by_name() {
     let mut worker = fargate_worker();
-    worker.pool.launch = None;
-    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch)).unwrap_err();
+    worker.pool.launch.clear();
+    let veto = scene_with(&worker, false, |scene| scene.permit(&Proposal::Launch(0))).unwrap_err();
     assert_eq!(veto.rule, Rule::NoLaunchTemplate);
     assert!(veto.text.contains("`task_definition`"), "{veto}");
 }

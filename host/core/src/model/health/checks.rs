@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Observation;
+use crate::model::point::NoticeKind;
+use crate::model::time::Instant;
 
 /// The result of one check, in the provider's words (EC2 API reference, InstanceStatusSummary,
 /// `Status`).
@@ -38,14 +40,26 @@ impl Check {
     }
 }
 
-/// Both checks of one instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// An event that the provider has scheduled for an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Scheduled {
+    /// What the provider is going to do.
+    pub kind: NoticeKind,
+    /// When it begins.
+    pub at: Instant,
+}
+
+/// Both checks of one instance, and the events that the same answer shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatusChecks {
     /// The check of the instance: its software and its network.
     pub instance: Check,
     /// The check of the hardware that the instance runs on.
     pub system: Check,
+    /// The events that are still to come.
+    pub scheduled: Vec<Scheduled>,
 }
 
 impl StatusChecks {
@@ -81,7 +95,11 @@ mod tests {
             (Check::Unknown, Check::Ok, Sign::Unavailable),
         ];
         for (instance, system, expected) in cases {
-            let checks = StatusChecks { instance, system };
+            let checks = StatusChecks {
+                instance,
+                system,
+                scheduled: Vec::new(),
+            };
             assert_eq!(checks.observation().sign, expected, "{checks:?}");
         }
     }

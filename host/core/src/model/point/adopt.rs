@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InstanceFacts, Reason, Tag};
+use super::{BadSignal, Generation, InstanceFacts, Origin, Reason, Tag, Worker};
 use crate::model::id::InstanceId;
 
 /// A live instance that carries the worker's tags.
@@ -13,6 +13,14 @@ use crate::model::id::InstanceId;
 pub struct Candidate {
     /// The instance.
     pub facts: InstanceFacts,
+    /// Who launched it.
+    pub origin: Origin,
+    /// The attempt that launched it.
+    pub generation: Generation,
+    /// Whether it was launched from another template than the pool names now.
+    pub outdated: bool,
+    /// Who says that it is unwell.
+    pub bad_signals: Vec<BadSignal>,
     /// The tags the pool's `policy_tags` names.
     pub tags: Vec<Tag>,
 }
@@ -21,6 +29,8 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
+    /// The worker in question.
+    pub worker: Worker,
     /// The candidates, newest launch first, at most 100.
     pub candidates: Vec<Candidate>,
     /// The pool's settings for this policy, a JSON object.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Age, InstanceFacts, Reason, Tag};
+use super::{
+    BadSignal, Demand, Generation, InstanceFacts, Notice, Origin, Reason, Tag, Usage, Worker,
+};
 
 /// The role of an instance for the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,65 +20,30 @@ pub enum Role {
     Unclaimed,
 }
 
-/// A count of requests over a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Sample {
-    /// Requests, saturating.
-    pub count: u32,
-    /// The window's length.
-    pub window_ms: u32,
-    /// How long ago the window ended.
-    pub ago_ms: u32,
-}
-
-/// The worker's demand by a metric outside the host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Demand {
-    /// The pool has no metric, or the metric could not be read.
-    #[default]
-    Unavailable,
-    /// Too few samples to tell.
-    TooFew,
-    /// A count.
-    Requests(Sample),
-}
-
-/// The time on the wall in the pool's time zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LocalTime {
-    /// 1 is Monday, 7 is Sunday.
-    pub weekday: u8,
-    /// 0 to 23.
-    pub hour: u8,
-    /// 0 to 59.
-    pub minute: u8,
-    /// Minutes east of UTC.
-    pub offset_min: i16,
-}
-
 /// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
+    /// The worker in question.
+    pub worker: Worker,
     /// The instance in question.
     pub instance: InstanceFacts,
     /// The role of the instance.
     pub role: Role,
-    /// How long ago a resolve last handed the instance out; `none` if it never did.
-    pub handed_out: Age,
-    /// How long ago the last known activity was.
-    pub last_activity: Age,
-    /// Deliveries not reported processed.
-    pub work_in_flight: u32,
-    /// How much longer the busy lease lasts; 0 if none is held.
-    pub busy_remaining_ms: u32,
+    /// Who launched it.
+    pub origin: Origin,
+    /// The attempt that launched it.
+    pub generation: Generation,
+    /// Whether it was launched from another template than the pool names now.
+    pub outdated: bool,
+    /// Signs that it is in use.
+    pub usage: Usage,
     /// Demand from a metric.
     pub demand: Demand,
-    /// The time on the wall.
-    pub now: LocalTime,
+    /// Who says that it is unwell.
+    pub bad_signals: Vec<BadSignal>,
+    /// What the provider is going to do with it.
+    pub notices: Vec<Notice>,
     /// The tags the pool's `policy_tags` names.
     pub tags: Vec<Tag>,
     /// The pool's settings for this policy, a JSON object.
@@ -91,6 +58,8 @@ pub struct Input {
 pub enum Choice {
     /// Nothing.
     Keep,
+    /// End it as the pool does.
+    End,
     /// Stop it.
     Stop,
     /// Terminate it.
@@ -101,6 +70,7 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Keep => "keep",
+            Self::End => "end",
             Self::Stop => "stop",
             Self::Terminate => "terminate",
         })
@@ -117,6 +87,8 @@ pub struct Verdict {
     pub reason: Reason,
     /// The pause before the policy may be asked again.
     pub look_again_ms: u32,
+    /// How long the adopted instance drains before its end.
+    pub drain_ms: u32,
     /// The state to pass back in the next input.
     pub memo: String,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AddressKind, Age, InstanceFacts, Reason, seconds};
+use super::{AddressKind, Age, BadSignal, Demand, InstanceFacts, Notice, Reason, Worker, seconds};
 use crate::model::cloud::CloudErrorKind;
 use crate::model::id::InstanceId;
 
@@ -61,7 +61,31 @@ pub enum InFlight {
     Stopping(u32),
 }
 
-/// Why the last launch or start failed.
+/// Who the host asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// A caller waits.
+    Caller,
+    /// No caller waits.
+    Host,
+}
+
+/// An act that brings the worker up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// The launch of an instance.
+    Launch,
+    /// The start of a stopped instance.
+    Start,
+    /// The boot of an instance.
+    Boot,
+    /// The wait for its address.
+    Address,
+}
+
+/// Why an act failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
@@ -71,6 +95,8 @@ pub enum FailureKind {
     Throttled,
     /// The host's credentials do not allow it.
     Denied,
+    /// The wait for it ran out.
+    TimedOut,
     /// Anything else.
     Other,
 }
@@ -82,16 +108,22 @@ impl FailureKind {
             Self::NoCapacity => "no-capacity",
             Self::Throttled => "throttled",
             Self::Denied => "denied",
+            Self::TimedOut => "timed-out",
             Self::Other => "other",
         }
     }
 
     /// The kind with this code; [`FailureKind::Other`] for one that is not known here.
     pub fn from_code(code: &str) -> Self {
-        [Self::NoCapacity, Self::Throttled, Self::Denied]
-            .into_iter()
-            .find(|kind| kind.as_str() == code)
-            .unwrap_or(Self::Other)
+        [
+            Self::NoCapacity,
+            Self::Throttled,
+            Self::Denied,
+            Self::TimedOut,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == code)
+        .unwrap_or(Self::Other)
     }
 }
 
@@ -110,33 +142,30 @@ impl From<CloudErrorKind> for FailureKind {
     }
 }
 
-/// The last failure of a launch or start.
+/// The failures in a row of one act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Failure {
-    /// The kind of the failure.
+    /// The act that failed.
+    pub act: Act,
+    /// The capacity option that was tried; 0 for a start.
+    pub capacity_option: u32,
+    /// Why the last one of the row failed.
     pub kind: FailureKind,
-    /// Milliseconds ago.
+    /// Milliseconds since the last one.
     pub ago_ms: u32,
-    /// Failures in a row.
+    /// How many failed in a row.
     pub count: u32,
-}
-
-/// The last failure, if the last launch or start failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LastFailure {
-    /// The last launch or start did not fail, or there was none.
-    #[default]
-    None,
-    /// The last launch or start failed.
-    Failed(Failure),
 }
 
 /// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
+    /// The worker in question.
+    pub worker: Worker,
+    /// Who the host asks for.
+    pub asker: Asker,
     /// The published hint.
     pub pointer: Pointer,
     /// The authority.
@@ -149,8 +178,20 @@ pub struct Input {
     pub adoption: Adoption,
     /// The mutation under way.
     pub in_flight: InFlight,
-    /// The last failure.
-    pub last_failure: LastFailure,
+    /// The failures in a row, by act and option, the latest first.
+    pub failures: Vec<Failure>,
+    /// How many capacity options the pool's launches have; 0: the pool launches nothing.
+    pub capacity_options: u32,
+    /// Instances in a row that went down without ever having been handed out.
+    pub unserved: u32,
+    /// Instances in a row that a program outside this fleet ended soon.
+    pub ended_elsewhere: u32,
+    /// Who says that the adopted instance is unwell.
+    pub bad_signals: Vec<BadSignal>,
+    /// What the provider is going to do with it.
+    pub notices: Vec<Notice>,
+    /// Demand from a metric.
+    pub demand: Demand,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
     /// The state that the policy returned last time.
@@ -177,8 +218,10 @@ pub enum Action {
     Adopt,
     /// Start this stopped instance.
     Start(InstanceId),
-    /// Launch a new instance.
-    Launch,
+    /// Launch a new instance with this capacity option.
+    Launch(u32),
+    /// Give this instance up and have another one launched.
+    Replace(InstanceId),
     /// Something is under way; the caller comes back after this many milliseconds.
     Wait(u32),
     /// Nothing can be done yet; the caller comes back after this many milliseconds.
@@ -191,7 +234,9 @@ impl fmt::Display for Action {
             Self::Serve(target) => write!(f, "serve {}", target.id),
             Self::Adopt => f.write_str("adopt"),
             Self::Start(id) => write!(f, "start {id}"),
-            Self::Launch => f.write_str("launch"),
+            Self::Launch(0) => f.write_str("launch"),
+            Self::Launch(option) => write!(f, "launch with option {option}"),
+            Self::Replace(id) => write!(f, "replace {id}"),
             Self::Wait(ms) => write!(f, "wait {}", seconds(*ms)),
             Self::Unavailable(ms) => write!(f, "unavailable {}", seconds(*ms)),
         }

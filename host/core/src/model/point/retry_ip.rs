@@ -4,18 +4,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Age, Reason, seconds};
+use super::{InstanceFacts, Reason, Worker, seconds};
 
 /// The input of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
+    /// The worker in question.
+    pub worker: Worker,
+    /// The adopted instance.
+    pub instance: InstanceFacts,
     /// Readings without an address so far, 1 at the first call.
     pub tries: u32,
     /// Milliseconds since the first of these readings.
     pub waited_ms: u32,
-    /// How long ago the provider launched or started the instance.
-    pub launched: Age,
+    /// Instances in a row that went down without ever having been handed out.
+    pub unserved: u32,
     /// The pool's settings for this policy, a JSON object.
     pub settings: String,
 }
@@ -28,6 +32,8 @@ pub enum Next {
     Again(u32),
     /// Tell the caller to come back after this many milliseconds; the host keeps looking.
     GiveUp(u32),
+    /// End this instance and have another brought up.
+    Abandon,
 }
 
 impl fmt::Display for Next {
@@ -35,6 +41,7 @@ impl fmt::Display for Next {
         match self {
             Self::Again(ms) => write!(f, "look again in {}", seconds(*ms)),
             Self::GiveUp(ms) => write!(f, "give up, come back in {}", seconds(*ms)),
+            Self::Abandon => f.write_str("abandon"),
         }
     }
 }

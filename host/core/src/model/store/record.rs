@@ -10,8 +10,9 @@ use crate::model::cloud::Mutation;
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId};
 use crate::model::point::Reason;
 use crate::model::point::reap::Choice;
-use crate::model::restart::Restart;
-use crate::model::time::Instant;
+use crate::model::point::resolve::Act;
+use crate::model::restart::{Deferred, Restart};
+use crate::model::time::{Instant, Millis};
 use crate::model::token::SecretHash;
 
 /// The half of a worker's record that changes by compare-and-set.
@@ -67,6 +68,9 @@ pub struct WorkerRecord {
     /// The latest restart; `None` if there was none since the state was cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
+    /// The restart that is put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<Deferred>,
     /// The drain of the adopted instance before a reap; `None` if the instance does not drain. Use
     /// cancels the drain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +217,12 @@ pub struct LastError {
     pub at: Instant,
     /// The number of failures in a row.
     pub count: u32,
+    /// The act that failed; `None` if it is no launch or start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// The capacity option of a launch; 0 for the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub capacity_option: u32,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -252,6 +262,9 @@ pub struct Draining {
     pub decision: DecisionId,
     /// How the instance will be ended.
     pub choice: Choice,
+    /// How long the drain lasts, if the policy asked for longer than the pool's `drain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Millis>,
     /// The reason that the policy gave.
     pub reason: DrainReason,
     /// What this version does not know.

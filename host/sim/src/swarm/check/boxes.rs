@@ -7,7 +7,7 @@ use reeve_core::store::{Credential, WorkerRecord};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
 
-use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written, later};
+use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 
 /// How long a heartbeat may take to reach the store, in addition to the difference between clocks.
 const STORED_AFTER: Millis = Millis::from_secs(12);
@@ -36,7 +36,7 @@ impl Boxes {
     /// Whether a host accepted a heartbeat of the worker's box after `since`, on any host's clock.
     pub(super) fn was_heard(&self, worker: &WorkerId, since: Instant) -> bool {
         let heard = self.heard.get(worker);
-        heard.is_some_and(|at| later(*at, CLOCKS_APART) >= since)
+        heard.is_some_and(|at| *at + CLOCKS_APART >= since)
     }
 
     /// Checks that a written record does not replace a token that the box shows.
@@ -66,8 +66,8 @@ impl Boxes {
         };
         // A violation needs a host that could know of the heartbeat, and a token that is live on
         // every clock.
-        let was_known = later(shown_at, CLOCKS_APART + STORED_AFTER) < *asked_at;
-        let is_live = later(written.at, CLOCKS_APART) < shown_at + boxes.token_live();
+        let was_known = shown_at + CLOCKS_APART + STORED_AFTER < *asked_at;
+        let is_live = written.at + CLOCKS_APART < shown_at + boxes.token_live();
         if !was_known || !is_live {
             return Ok(());
         }
@@ -103,7 +103,7 @@ impl Boxes {
 fn check_minted_for_adopted(credential: &Credential, record: &WorkerRecord) -> Finding {
     let another = record.adopted.as_ref();
     let another = another.filter(|adopted| adopted.id != credential.instance);
-    match another.filter(|adopted| credential.minted_at > later(adopted.since, CLOCKS_APART)) {
+    match another.filter(|adopted| credential.minted_at > adopted.since + CLOCKS_APART) {
         Some(adopted) => Err((
             Guarantee::G8,
             format!(

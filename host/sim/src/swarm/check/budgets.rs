@@ -24,9 +24,12 @@ const RATES_APART: Millis = Millis::from_secs(15);
 pub(super) struct Budgets {
     spent: Vec<Spent>,
     replayed: Vec<Mutation>,
-    /// The refusals in a row that a life of a host heard of.
-    refused: BTreeMap<(usize, u32, WorkerId, Kind), Refused>,
+    /// The refusals in a row that a life of a host heard of, by the launch template.
+    refused: BTreeMap<(Tries, String), Refused>,
 }
+
+/// The tries of a life of a host for one worker.
+type Tries = (usize, u32, WorkerId, Kind);
 
 /// A mutation that a host announced.
 struct Spent {
@@ -44,7 +47,17 @@ struct Spent {
 struct Refused {
     count: u32,
     is_for_good: bool,
+    /// Whether the provider lacked capacity, which another template may have.
+    lacks_capacity: bool,
     at: Instant,
+}
+
+/// The launch template of a mutation; empty if it has none.
+fn template(mutation: &Mutation) -> String {
+    match mutation {
+        Mutation::Launch { source, .. } => source.template().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// The longest pause after a refusal.
@@ -81,7 +94,7 @@ impl Kind {
 impl Budgets {
     /// Notes that an operator cleared the worker's state: hosts forget its failures.
     pub(super) fn forgotten(&mut self, worker: &WorkerId) {
-        self.refused.retain(|(_, _, of, _), _| of != worker);
+        self.refused.retain(|((_, _, of, _), _), _| of != worker);
     }
 
     /// Takes what was definitely not done from what was spent, and counts refusals in a row.
@@ -90,10 +103,10 @@ impl Budgets {
         let Some(kind) = Kind::of(heard.mutation) else {
             return;
         };
-        let key = (by.host, by.life, heard.worker.clone(), kind);
+        let tries = (by.host, by.life, heard.worker.clone(), kind);
         let error = match heard.result {
             Ok(_) => {
-                self.refused.remove(&key);
+                self.refused.retain(|(of, _), _| *of != tries);
                 return;
             }
             Err(error) => error.kind,
@@ -109,12 +122,14 @@ impl Budgets {
             return;
         }
         let is_for_good = error.is_for_good();
+        let key = (tries, template(heard.mutation));
         let before = self.refused.get(&key);
         let in_row = before.filter(|before| before.is_for_good == is_for_good);
         let count = in_row.map_or(0, |before| before.count) + 1;
         let row = Refused {
             count,
             is_for_good,
+            lacks_capacity: error == CloudErrorKind::NoCapacity,
             at,
         };
         self.refused.insert(key, row);
@@ -168,14 +183,19 @@ impl Budgets {
     }
 
     /// Checks that a launch or start does not come too soon after a refusal.
-    fn check_pause(&self, written: &Written<'_>, kind: Kind) -> Finding {
-        let key = (
+    fn check_pause(&self, written: &Written<'_>, kind: Kind, mutation: &Mutation) -> Finding {
+        let tries = (
             written.by.host,
             written.by.life,
             written.worker.clone(),
             kind,
         );
-        let Some(Refused { count, at, .. }) = self.refused.get(&key) else {
+        let template = template(mutation);
+        let holds = self.refused.iter().filter(|((of, at), refused)| {
+            *of == tries && (*at == template || !refused.lacks_capacity)
+        });
+        let Some((_, Refused { count, at, .. })) = holds.max_by_key(|(_, refused)| refused.at)
+        else {
             return Ok(());
         };
         let pause = Millis::new(1_000 << (count - 1).min(6)).min(BACKOFF_MAX);
@@ -203,7 +223,7 @@ impl Budgets {
             return Ok(());
         };
         if matches!(kind, Kind::Launch | Kind::Start) {
-            self.check_pause(written, kind)?;
+            self.check_pause(written, kind, mutation)?;
         }
         if kind == Kind::Launch {
             if self.replayed.contains(mutation) {

@@ -199,7 +199,7 @@ fn probe_restart<'a>(written: &Written<'a>) -> Option<&'a Restart> {
     let before = written.before.record.restart.as_ref();
     let after = written.write.record.restart.as_ref()?;
     let is_old = before.is_some_and(|before| before.started_at == after.started_at);
-    let was_put_off = before.is_some_and(|before| before.deferred.is_some());
+    let was_put_off = written.before.record.deferred.is_some();
     (!is_old && !was_put_off && is_of_a_probe(&after.request)).then_some(after)
 }
 

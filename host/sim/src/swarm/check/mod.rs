@@ -108,6 +108,8 @@ pub(super) struct Checks {
     uses: uses::Uses,
     /// Workers whose state an operator cleared with `forget`.
     forgotten: BTreeSet<WorkerId>,
+    /// Workers whose address a policy has given up at some time.
+    abandoned: BTreeSet<WorkerId>,
 }
 
 /// A record that was just written.
@@ -161,6 +163,7 @@ impl Checks {
             pauses: pauses::Pauses::default(),
             uses: uses::Uses::new(options),
             forgotten: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
         }
     }
 
@@ -173,6 +176,11 @@ impl Checks {
                 text,
             });
         }
+    }
+
+    /// Notes that a policy gave up waiting for the worker's address.
+    pub(super) fn abandoned(&mut self, worker: &WorkerId) {
+        self.abandoned.insert(worker.clone());
     }
 
     /// Checks a new or changed instance.
@@ -221,7 +229,7 @@ impl Checks {
             self.launches.committed(&written),
             self.boxes.committed(&written),
             orphans::committed(&written),
-            overdue::committed(&written),
+            overdue::committed(&written, self.abandoned.contains(worker)),
             origins::committed(&written),
             self.pauses.committed(&written),
             self.refused.committed(&written, is_forgotten),
@@ -454,11 +462,6 @@ impl Checks {
     }
 }
 
-/// The instant that is `by` later than `at`.
-fn later(at: Instant, by: Millis) -> Instant {
-    at + by
-}
-
 /// A worker's configuration and its pool's.
 fn placed<'a>(spec: &'a FleetSpec, worker: &WorkerId) -> Option<(&'a WorkerSpec, &'a PoolSpec)> {
     let worker = spec.workers.get(worker)?;
@@ -480,10 +483,8 @@ fn is_foreign(instance: &SimInstance) -> bool {
 
 /// Whether the hosts' fleet launched the instance.
 fn is_ours(instance: &SimInstance) -> bool {
-    instance
-        .tags
-        .get(TAG_FLEET)
-        .is_some_and(|fleet| fleet == FLEET)
+    let fleet = instance.tags.get(TAG_FLEET);
+    fleet.is_some_and(|fleet| fleet == FLEET)
 }
 
 /// The live instances that carry the worker's tag.

@@ -51,9 +51,12 @@ pub(super) fn look(
     late.collect()
 }
 
+/// The least wait for an address that `retry-ip` abandoned.
+const ABANDON_MIN: Millis = Millis::from_secs(60);
+
 /// Checks that an adopted instance that is ended without a drain and without a restart has had the
 /// time that its pool allows.
-pub(super) fn committed(written: &Written<'_>) -> Finding {
+pub(super) fn committed(written: &Written<'_>, is_abandoned: bool) -> Finding {
     let id = match written.permit.map(|permit| permit.mutation()) {
         Some(Mutation::Stop { id, .. } | Mutation::Terminate { id, .. }) => id,
         _ => return Ok(()),
@@ -75,6 +78,10 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
         return Ok(());
     };
     let limits = &written.pool.limits;
+    let address_timeout = match is_abandoned {
+        true => limits.address_timeout.min(ABANDON_MIN),
+        false => limits.address_timeout,
+    };
     let boots_for = written.at.since(instance.launched_at);
     let runs_for = match instance.state {
         InstanceState::Running => written.at.since(instance.state_since),
@@ -82,10 +89,10 @@ pub(super) fn committed(written: &Written<'_>) -> Finding {
     };
     // A reading may show the state of a moment ago, so either bound will do.
     let is_early = |age: Millis, bound: Millis| age + CLOCKS_APART < bound;
-    if is_early(boots_for, limits.launch_timeout) && is_early(runs_for, limits.address_timeout) {
+    if is_early(boots_for, limits.launch_timeout) && is_early(runs_for, address_timeout) {
         let text = format!(
             "{id} is ended {boots_for} after its boot began, and {runs_for} after it ran; the pool allows {} and {}",
-            limits.launch_timeout, limits.address_timeout
+            limits.launch_timeout, address_timeout
         );
         return Err((Guarantee::V1, text));
     }

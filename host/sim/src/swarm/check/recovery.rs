@@ -130,7 +130,7 @@ fn adrift(
 ) -> Option<String> {
     let truth = shelf.truth(worker);
     let adopted = truth.record.adopted.as_ref()?;
-    // The host reads the pointer, and writes it anew, when somebody asks for the worker.
+    // The host reads the pointer, and writes it anew, when a caller asks for the worker.
     let pointer = world.pointer(&spec.pointer).unwrap_or(POINTER_NONE);
     if spec.wish == Wish::OnDemand && pointer != adopted.id.as_str() {
         return Some(format!(

@@ -131,10 +131,10 @@ impl Refused {
         let wanted = match draining.choice {
             reap::Choice::Keep => return Ok(()),
             // A termination may follow in place of the refused stop.
-            reap::Choice::Stop if written.pool.stop_refused == StopRefused::Terminate => {
+            reap::Choice::End if written.pool.stop_refused == StopRefused::Terminate => {
                 return Ok(());
             }
-            reap::Choice::Stop => Ending::Stop,
+            reap::Choice::End | reap::Choice::Stop => Ending::Stop,
             reap::Choice::Terminate => Ending::Terminate,
         };
         let kind = MutationKind::from(written.pool.compute.ending(wanted));

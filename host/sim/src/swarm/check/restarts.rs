@@ -50,7 +50,7 @@ impl Restarts {
             (before.started_at, &before.request) != (after.started_at, &after.request)
         });
         if let (Some(before), false) = (before, is_new) {
-            self.check_deferred(written, before, after)?;
+            self.check_deferred(written)?;
             return check_done(written, before, after, boxes);
         }
         *self.begun.entry(written.worker.clone()).or_default() += 1;
@@ -72,15 +72,12 @@ impl Restarts {
     }
 
     /// Checks that the record does not lose a deferred restart.
-    fn check_deferred(
-        &mut self,
-        written: &Written<'_>,
-        before: &Restart,
-        after: &Restart,
-    ) -> Finding {
-        match (&before.deferred, &after.deferred) {
-            (Some(request), None) if !self.brought_up.contains(written.worker) => {
-                broken(format!("a deferred restart ({}) is dropped", request.cause))
+    fn check_deferred(&mut self, written: &Written<'_>) -> Finding {
+        let before = &written.before.record.deferred;
+        match (before, &written.write.record.deferred) {
+            (Some(deferred), None) if !self.brought_up.contains(written.worker) => {
+                let cause = &deferred.request.cause;
+                broken(format!("a deferred restart ({cause}) is dropped"))
             }
             (before, Some(after)) if before.as_ref() != Some(after) => {
                 self.brought_up.remove(written.worker);

@@ -10,7 +10,7 @@ use reeve_core::time::{Instant, Millis};
 
 use super::super::fault::Fault;
 use super::super::options::Options;
-use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written, later};
+use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
 
 /// A host writes to the store once a minute that it handed an address out.
 const TOLD_EVERY_MAX: Millis = Millis::from_secs(60);
@@ -151,8 +151,8 @@ impl Uses {
         let Some((until, told_at)) = self.held.get(written.worker) else {
             return Ok(());
         };
-        let was_known = later(*told_at, KNOWN_AFTER) < written.at;
-        let is_held = *until > later(written.at, CLOCKS_APART);
+        let was_known = *told_at + KNOWN_AFTER < written.at;
+        let is_held = *until > written.at + CLOCKS_APART;
         let is_program = restart.request.initiator == Initiator::Program;
         if self.is_shared || !is_program || !was_known || !is_held {
             return Ok(());
@@ -207,7 +207,7 @@ fn check_idle(written: &Written<'_>, id: &InstanceId, activity: &Activity) -> Fi
         }
     }
     if let Some(until) = activity.busy_until
-        && until > later(written.at, CLOCKS_APART)
+        && until > written.at + CLOCKS_APART
     {
         let left = until.since(written.at);
         return broken(format!(

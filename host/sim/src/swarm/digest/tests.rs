@@ -1,10 +1,10 @@
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::event::{Timer, WorkerTimer};
 use reeve_core::guard::Rule;
-use reeve_core::id::{DecisionId, Digest, Generation, InstanceId, RequestId};
-use reeve_core::journal::{Content, Entry};
+use reeve_core::id::{DecisionId, Digest, Generation, InstanceId, PoolName, RequestId};
+use reeve_core::journal::{Content, Entry, FORMAT};
 use reeve_core::notice::{Notice, Step};
-use reeve_core::point::{Age, Input, retry_ip};
+use reeve_core::point::{Input, Point};
 use reeve_core::response::{NotYet, NotYetCode, Resolution, Response};
 use reeve_core::store::{WorkerRecord, Write};
 use reeve_core::time::Millis;
@@ -36,6 +36,8 @@ fn digests(steps: &[&[Effect]]) -> Digests {
 
 fn journal(worker: &str, decision: u64, content: Content) -> Effect {
     Effect::Journal(Entry {
+        format: FORMAT,
+        pool: PoolName::from("p"),
         at: AT,
         worker: worker.into(),
         decision: DecisionId::new(decision),
@@ -55,13 +57,9 @@ fn vetoed(worker: &str, decision: u64, text: &str) -> Effect {
 fn decided(worker: &str, decision: u64, component: &str, fuel_used: u64) -> Effect {
     let made = Decision {
         policy: Some("retry-ip".to_owned()),
+        settings: None,
         digest: Some(Digest::of(component.as_bytes())),
-        input: Input::RetryIp(retry_ip::Input {
-            tries: 1,
-            waited_ms: 0,
-            launched: Age::None,
-            settings: String::new(),
-        }),
+        input: Input::neutral(Point::RetryIp).unwrap(),
         result: Err(PolicyFailure {
             code: "trap".to_owned(),
             text: "it says \"no\"".to_owned(),
@@ -351,7 +349,7 @@ fn a_line_is_json_with_the_names_of_this_module() {
     assert_eq!(
         lines.last().map(String::as_str),
         Some(
-            r#"journal {"worker":"w","at":1000,"decision":17,"decided":{"policy":"retry-ip","component":1,"point":"retry-ip","input":{"tries":1,"waited-ms":0,"launched":"none","settings":""},"failed":{"code":"trap","text":"it says \"no\""}}}"#
+            r#"journal {"worker":"w","at":1000,"decision":17,"decided":{"policy":"retry-ip","component":1,"point":"retry-ip","input":{"worker":{"name":"worker","labels":[],"wish":"on-demand","now":{"weekday":1,"hour":12,"minute":0,"offset-min":0}},"instance":{"id":"i-a","state":"running","observed":{"ms":1000},"in-state":{"ms":60000},"launched":{"ms":90000},"addresses":{"private":false,"public":false}},"tries":1,"waited-ms":0,"unserved":0,"settings":"{}"},"failed":{"code":"trap","text":"it says \"no\""}}}"#
         )
     );
 }

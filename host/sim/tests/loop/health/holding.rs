@@ -34,6 +34,7 @@ fn impaired(id: &InstanceId, asked_at: Instant) -> Event {
     let checks = StatusChecks {
         instance: Check::Impaired,
         system: Check::Ok,
+        scheduled: Vec::new(),
     };
     Event::queried(
         Asker::Pool(incidents::pool()),

@@ -16,6 +16,7 @@ use super::{asked, count, fleet, health, http, served, signal};
 const IMPAIRED: StatusChecks = StatusChecks {
     instance: Check::Ok,
     system: Check::Impaired,
+    scheduled: Vec::new(),
 };
 
 /// Status checks alone.
@@ -96,6 +97,7 @@ fn checks_without_a_usable_reading_are_unavailable_and_never_conclude() {
                 Some(StatusChecks {
                     instance: check,
                     system: check,
+                    scheduled: Vec::new(),
                 }),
             ),
             None => rig.world.set_trouble(Trouble {

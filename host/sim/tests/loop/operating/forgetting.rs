@@ -76,7 +76,7 @@ fn forgetting_takes_the_last_failure_away_and_leaves_the_pause() {
     assert_eq!(record.generation.get(), 1);
     let worker = incidents::worker();
     let worker = rig.core(0).worker(&worker).unwrap();
-    assert_eq!(worker.last_failure, None);
+    assert_eq!(worker.failures.latest(), None);
     assert!(worker.paused.is_some());
 }
 

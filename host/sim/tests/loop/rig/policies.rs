@@ -5,11 +5,9 @@ use std::sync::Arc;
 use reeve_core::decision::{Decision, PolicyFailure};
 use reeve_core::id::PoolName;
 use reeve_core::instance::InstanceState;
-use reeve_core::point::resolve::{
-    Action, Adopted, Adoption, InFlight, LastFailure, Pointer, Target,
-};
+use reeve_core::point::resolve::{Action, Adopted, Adoption, InFlight, Pointer, Target};
 use reeve_core::point::{
-    AddressKind, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
+    AddressKind, Demand, Input, Reason, Verdict, adopt, debounce, reap, resolve, retry_ip,
 };
 use reeve_core::ports::Policies;
 
@@ -20,6 +18,10 @@ pub(crate) struct Native {
     pub(crate) resolve: Box<Resolve>,
     /// What `debounce` says to everything; `None`: it fails.
     pub(crate) debounce: Option<debounce::Choice>,
+    /// What `retry-ip` says to everything; `None`: five readings, then it gives up.
+    pub(crate) retry_ip: Option<retry_ip::Next>,
+    /// What `reap` says to everything, and its drain; `None`: it ends what no caller demands.
+    pub(crate) reap: Option<(reap::Choice, u32)>,
 }
 
 impl Native {
@@ -28,15 +30,25 @@ impl Native {
     ) -> Arc<Self> {
         Arc::new(Self {
             resolve: Box::new(resolve),
-            debounce: None,
+            ..Self::plain()
         })
+    }
+
+    /// Sensible, for a test that replaces one point.
+    pub(crate) fn plain() -> Self {
+        Self {
+            resolve: Box::new(|input| Ok(sensible(input))),
+            debounce: None,
+            retry_ip: None,
+            reap: None,
+        }
     }
 
     /// Sensible, and with one answer to every restart.
     pub(crate) fn debouncing(choice: debounce::Choice) -> Arc<Self> {
         Arc::new(Self {
-            resolve: Box::new(|input| Ok(sensible(input))),
             debounce: Some(choice),
+            ..Self::plain()
         })
     }
 
@@ -67,7 +79,7 @@ pub(crate) fn sensible(input: &resolve::Input) -> Action {
     if input.in_flight != InFlight::Nothing {
         return Action::Wait(2_000);
     }
-    if let LastFailure::Failed(failure) = input.last_failure
+    if let Some(failure) = input.failures.first()
         && failure.ago_ms < 10_000
     {
         return Action::Unavailable(10_000);
@@ -83,7 +95,7 @@ pub(crate) fn sensible(input: &resolve::Input) -> Action {
     match stopped {
         Some(facts) => Action::Start(facts.id.clone()),
         None if stopping.any(|facts| facts.state == InstanceState::Stopping) => Action::Wait(2_000),
-        None => Action::Launch,
+        None => Action::Launch(0),
     }
 }
 
@@ -108,20 +120,23 @@ impl Policies for Native {
                 valid_for_ms: 0,
             })),
             Input::RetryIp(input) => Ok(Verdict::RetryIp(retry_ip::Verdict {
-                next: match input.tries {
-                    ..5 => retry_ip::Next::Again(500),
-                    _ => retry_ip::Next::GiveUp(2_000),
+                next: match (self.retry_ip, input.tries) {
+                    (Some(next), _) => next,
+                    (None, ..5) => retry_ip::Next::Again(500),
+                    (None, _) => retry_ip::Next::GiveUp(2_000),
                 },
                 reason,
                 valid_for_ms: 500,
             })),
             Input::Reap(input) => Ok(Verdict::Reap(reap::Verdict {
-                choice: match input.demand {
-                    reap::Demand::Requests(sample) if sample.count == 0 => reap::Choice::Stop,
-                    _ => reap::Choice::Keep,
+                choice: match (self.reap, input.demand) {
+                    (Some((choice, _)), _) => choice,
+                    (None, Demand::Requests(sample)) if sample.count == 0 => reap::Choice::End,
+                    (None, _) => reap::Choice::Keep,
                 },
                 reason: Reason::new("unreachable", "no caller could reach it"),
                 look_again_ms: 1_000,
+                drain_ms: self.reap.map_or(0, |(_, drain_ms)| drain_ms),
                 memo: String::new(),
             })),
             Input::Debounce(_) => match self.debounce {
@@ -135,6 +150,7 @@ impl Policies for Native {
         };
         Decision {
             policy: Some("native".to_owned()),
+            settings: None,
             digest: None,
             input,
             result: result.map_err(|text| PolicyFailure {

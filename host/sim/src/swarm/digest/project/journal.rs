@@ -30,6 +30,15 @@ pub(super) fn line(written: &Entry) -> Line {
         }),
         Content::Outcome(result) => line.object("outcome", |line| cloud::outcome(line, result)),
         Content::Commanded(told) => line.object("commanded", |line| command(line, told)),
+        Content::HandedOut {
+            instance,
+            since,
+            count,
+        } => line.object("handed-out", |line| {
+            line.text("instance", instance.as_str());
+            line.number("since", since.as_ms());
+            line.number("count", *count);
+        }),
         Content::Answered(result) => line.object("answered", |line| done_or_refused(line, result)),
     }
     line

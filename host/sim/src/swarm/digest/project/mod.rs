@@ -166,6 +166,7 @@ fn timer(at: Instant, timer: &Timer) -> Line {
                 WorkerTimer::RenewLease => "renew-lease",
                 WorkerTimer::Drained => "drained",
                 WorkerTimer::FollowRestart => "follow-restart",
+                WorkerTimer::HandOuts => "hand-outs",
                 WorkerTimer::Deadline(_) => "deadline",
             },
         ),

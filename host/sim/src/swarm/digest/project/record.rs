@@ -35,6 +35,15 @@ pub(super) fn fields(line: &mut Line, record: &WorkerRecord) {
     part(line, "register-error", register_error, last_error);
     part(line, "paused", record.paused.as_ref(), paused);
     part(line, "restart", record.restart.as_ref(), restart);
+    part(
+        line,
+        "deferred",
+        record.deferred.as_ref(),
+        |line, deferred| {
+            line.object("request", |line| request(line, &deferred.request));
+            line.number("not-before", deferred.not_before.as_ms());
+        },
+    );
     part(line, "draining", record.draining.as_ref(), draining);
 }
 
@@ -135,7 +144,6 @@ fn restart(line: &mut Line, restart: &Restart) {
         let given_up_at = reboot.given_up_at.map(|at| at.as_ms());
         line.maybe_number("given-up-at", given_up_at);
     });
-    part(line, "deferred", restart.deferred.as_ref(), request);
 }
 
 /// Writes who asks for a restart, and why.

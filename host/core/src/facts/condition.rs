@@ -1,0 +1,54 @@
+//! The condition of the adopted instance, as policies see it: who says that it is unwell, and what
+//! the provider is going to do with it.
+
+use super::{KnownInstance, WorkerFacts};
+use crate::model::health::{Scheduled, SignalKind};
+use crate::model::id::InstanceId;
+use crate::model::point::{BadSignal, Notice, Signal};
+use crate::model::time::Instant;
+
+/// What the health flow knows of one life of the adopted instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// The signals that call the instance unwell, and since when.
+    pub bad: Vec<(SignalKind, Instant)>,
+    /// What the provider is going to do with the instance.
+    pub scheduled: Vec<Scheduled>,
+}
+
+impl WorkerFacts {
+    /// Who says at present that the instance is unwell. Other signals than callers' reports exist of
+    /// the adopted instance only.
+    pub(super) fn bad_signals(&self, known: &KnownInstance, now: Instant) -> Vec<BadSignal> {
+        let is_adopted = self.is_adopted(&known.instance.id);
+        let bad = self.condition.bad.iter().filter(|_| is_adopted);
+        let of_health = bad.map(|(kind, since)| (signal(*kind), *since));
+        let of_callers = known.doubted_at.map(|at| (Signal::Callers, at));
+        let all = of_health.chain(of_callers);
+        all.map(|(signal, since)| BadSignal {
+            signal,
+            since_ms: now.since(since).saturating_u32(),
+        })
+        .collect()
+    }
+
+    /// What the provider is going to do with the instance.
+    pub(super) fn notices(&self, id: &InstanceId, now: Instant) -> Vec<Notice> {
+        let scheduled = self.condition.scheduled.iter();
+        let scheduled = scheduled.filter(|_| self.is_adopted(id));
+        let notices = scheduled.map(|scheduled| Notice {
+            kind: scheduled.kind,
+            due_in_ms: scheduled.at.since(now).saturating_u32(),
+        });
+        notices.collect()
+    }
+}
+
+fn signal(kind: SignalKind) -> Signal {
+    match kind {
+        SignalKind::Http => Signal::Http,
+        SignalKind::Tcp => Signal::Tcp,
+        SignalKind::StatusChecks => Signal::StatusChecks,
+        SignalKind::Heartbeat => Signal::Heartbeat,
+    }
+}

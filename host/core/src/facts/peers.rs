@@ -1,0 +1,54 @@
+//! Which workers of a pool are up, by their labels: for policies that limit how many of a tenant's
+//! workers run. A fact of the pool.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::WorkerFacts;
+use crate::model::id::WorkerId;
+use crate::model::point::Worker;
+
+/// The workers that are up, counted by each label that the pool shows to policies.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    up: BTreeSet<WorkerId>,
+    counts: BTreeMap<(String, String), u32>,
+}
+
+impl Peers {
+    /// Notes whether the worker's instance is pending or running by its last reading.
+    pub(crate) fn note(&mut self, facts: &WorkerFacts) {
+        if facts.pool.policy_labels.is_empty() {
+            return;
+        }
+        let known = facts.adopted_instance();
+        let is_up = known.is_some_and(|known| known.instance.state.is_live());
+        if is_up == self.up.contains(&facts.id) {
+            return;
+        }
+        match is_up {
+            true => self.up.insert(facts.id.clone()),
+            false => self.up.remove(&facts.id),
+        };
+        for key in &facts.pool.policy_labels {
+            let Some(value) = facts.spec.labels.get(key) else {
+                continue;
+            };
+            let count = self.counts.entry((key.clone(), value.clone()));
+            let count = count.or_default();
+            *count = match is_up {
+                true => count.saturating_add(1),
+                false => count.saturating_sub(1),
+            };
+        }
+    }
+
+    /// Counts, for each label of this worker, the others that are up.
+    pub(crate) fn count(&self, id: &WorkerId, worker: &mut Worker) {
+        let itself = u32::from(self.up.contains(id));
+        for label in &mut worker.labels {
+            let key = (label.key.clone(), label.value.clone());
+            let count = self.counts.get(&key).copied().unwrap_or_default();
+            label.others_up = count.saturating_sub(itself);
+        }
+    }
+}
