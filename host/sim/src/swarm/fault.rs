@@ -333,7 +333,7 @@ impl Fault {
             Self::ProbeLost => PerMillion(100_000),
             Self::ChecksImpaired => EverySecs(900),
             Self::PoolAils => EverySecs(600),
-            Self::RebootHangs => PerMillion(400_000),
+            Self::RebootHangs => PerMillion(700_000),
             Self::KindNamed => PerMillion(500_000),
             Self::OperatorAdopts => EverySecs(600),
             Self::TemplateChanges => EverySecs(120),
