@@ -149,14 +149,13 @@ impl Scene<'_> {
             return Ok(());
         };
         let starts = self.facts.failed_starts.get(id);
-        let count = starts.map_or(0, |starts| starts.count);
-        Err(Veto::new(
-            Rule::StartGivenUp,
-            format!(
-                "{count} starts of {id} in a row failed; the next one is tried in {} at the earliest",
-                until.since(self.now)
-            ),
-        ))
+        let why = match starts.map_or(0, |starts| starts.count) {
+            0 => format!("a policy gave {id} up"),
+            count => format!("{count} starts of {id} in a row failed"),
+        };
+        let pause = until.since(self.now);
+        let text = format!("{why}; the next one is tried in {pause} at the earliest");
+        Err(Veto::new(Rule::StartGivenUp, text))
     }
 
     /// G9: refuses an id that a policy made up or copied from another worker, and an instance of
