@@ -52,3 +52,42 @@ fn signal(kind: SignalKind) -> Signal {
         SignalKind::Heartbeat => Signal::Heartbeat,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::{NOW, adopt, see, worker};
+    use crate::model::instance::InstanceState;
+    use crate::model::point::NoticeKind;
+    use crate::model::time::Millis;
+
+    #[test]
+    fn signals_and_notices_are_of_the_adopted_instance_and_reports_of_any() {
+        let mut facts = worker();
+        for id in ["i-one", "i-two"] {
+            see(&mut facts, id, InstanceState::Running);
+            facts.doubt(&id.into(), NOW);
+        }
+        adopt(&mut facts, "i-one");
+        let later = NOW + Millis::from_secs(5);
+        facts.condition = Condition {
+            bad: vec![(SignalKind::Http, NOW)],
+            scheduled: vec![Scheduled {
+                kind: NoticeKind::Retire,
+                at: NOW + Millis::from_secs(65),
+            }],
+        };
+        let bad = |id: &str| {
+            let known = &facts.instances[&InstanceId::from(id)];
+            let bad = facts.bad_signals(known, later).into_iter();
+            bad.map(|it| (it.signal, it.since_ms)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            bad("i-one"),
+            [(Signal::Http, 5_000), (Signal::Callers, 5_000)]
+        );
+        assert_eq!(bad("i-two"), [(Signal::Callers, 5_000)]);
+        assert_eq!(facts.notices(&"i-one".into(), later)[0].due_in_ms, 60_000);
+        assert!(facts.notices(&"i-two".into(), later).is_empty());
+    }
+}

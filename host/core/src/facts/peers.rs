@@ -52,3 +52,47 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::{adopt, see, worker};
+    use crate::model::instance::InstanceState;
+    use crate::model::point::{Input, Label, Point};
+
+    fn of_tenant(id: &str, tenant: &str, state: InstanceState) -> WorkerFacts {
+        let mut facts = worker();
+        facts.id = id.into();
+        facts.pool.policy_labels = vec!["tenant".to_owned()];
+        facts.spec.labels = [("tenant".to_owned(), tenant.to_owned())].into();
+        see(&mut facts, "i-one", state);
+        adopt(&mut facts, "i-one");
+        facts
+    }
+
+    fn others_up(peers: &Peers, id: &str, tenant: &str) -> u32 {
+        let mut input = Input::neutral(Point::Resolve).unwrap();
+        let shown = input.worker_mut();
+        shown.labels.push(Label {
+            key: "tenant".to_owned(),
+            value: tenant.to_owned(),
+            others_up: 0,
+        });
+        peers.count(&id.into(), shown);
+        shown.labels[0].others_up
+    }
+
+    #[test]
+    fn others_of_a_label_are_counted_while_they_are_up() {
+        let mut peers = Peers::default();
+        peers.note(&of_tenant("a", "acme", InstanceState::Running));
+        peers.note(&of_tenant("b", "acme", InstanceState::Pending));
+        peers.note(&of_tenant("c", "other", InstanceState::Running));
+        assert_eq!(others_up(&peers, "a", "acme"), 1, "not itself");
+        assert_eq!(others_up(&peers, "d", "acme"), 2);
+        peers.note(&of_tenant("b", "acme", InstanceState::Stopped));
+        peers.note(&of_tenant("b", "acme", InstanceState::Stopped));
+        assert_eq!(others_up(&peers, "d", "acme"), 1);
+        assert_eq!(others_up(&peers, "d", "none"), 0);
+    }
+}

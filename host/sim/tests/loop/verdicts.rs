@@ -9,12 +9,13 @@ use crate::rig::prelude::*;
 use reeve_core::boxes::Report;
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::LaunchSource;
+use reeve_core::health::{Check, HealthSpec, Scheduled, StatusChecks};
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
 use reeve_core::operator::CommandOutcome;
 use reeve_core::point::debounce::Choice;
 use reeve_core::point::resolve::{Act, Action, Adopted, FailureKind, Input};
-use reeve_core::point::{Signal, reap, retry_ip};
+use reeve_core::point::{NoticeKind, Signal, reap, retry_ip};
 use reeve_core::request::Request;
 use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_sim::world::{Boot, Fault};
@@ -59,6 +60,38 @@ fn an_instance_that_callers_do_not_reach_is_replaced_as_by_a_restart() {
     assert!(rig.mutations().iter().any(|mutation| {
         mutation.kind() == MutationKind::Terminate && mutation.instance() == Some(&first)
     }));
+}
+
+#[test]
+fn an_instance_that_aws_retires_is_replaced_before() {
+    let mut fleet = incidents::fleet();
+    for pool in fleet.pools.values_mut() {
+        pool.health = Some(HealthSpec {
+            status_checks: true,
+            ..HealthSpec::default()
+        });
+    }
+    let is_retired = |input: &Input| {
+        let mut notices = input.notices.iter();
+        notices.any(|notice| notice.kind == NoticeKind::Retire)
+    };
+    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), replaces(is_retired));
+    rig.ask_and_run(MINUTE);
+    let first = rig.expect_served();
+    let retired = Scheduled {
+        kind: NoticeKind::Retire,
+        at: BEGINS + HOUR,
+    };
+    let checks = StatusChecks {
+        instance: Check::Ok,
+        system: Check::Ok,
+        scheduled: vec![retired],
+    };
+    rig.world.set_status_checks(&first, Some(checks));
+    rig.run(Millis::from_secs(120));
+    rig.ask();
+    rig.run(Millis::from_secs(120));
+    assert_ne!(rig.expect_served(), first);
 }
 
 #[test]
