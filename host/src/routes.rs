@@ -242,8 +242,8 @@ mod tests {
     fn a_used_route_is_reported_once_even_if_the_route_changes() {
         let routes = routes();
         let chat = WorkerId::from("chat");
-        let told = |instance: &str| HandedOut {
-            count: 1,
+        let told = |instance: &str, count| HandedOut {
+            count,
             worker: chat.clone(),
             instance: InstanceId::from(instance),
         };
@@ -251,12 +251,12 @@ mod tests {
         assert_eq!(routes.collect_all(), []);
         answer(&routes, 1);
         answer(&routes, 2);
-        assert_eq!(routes.collect_all(), [told("i-a")]);
+        assert_eq!(routes.collect_all(), [told("i-a", 2)]);
         assert_eq!(routes.collect(&chat), None);
         answer(&routes, 3);
-        assert_eq!(routes.publish(&route("i-b", 1000)), Some(told("i-a")));
+        assert_eq!(routes.publish(&route("i-b", 1000)), Some(told("i-a", 1)));
         answer(&routes, 4);
-        assert_eq!(routes.withdraw(&chat), Some(told("i-b")));
+        assert_eq!(routes.withdraw(&chat), Some(told("i-b", 1)));
     }
 
     #[test]

@@ -145,11 +145,7 @@ fn a_component_is_inspected() {
 fn a_component_answers_one_question() {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("input.json");
-    fs::write(
-        &input,
-        r#"{"tries": 9, "waited-ms": 4500, "launched": "none"}"#,
-    )
-    .unwrap();
+    fs::write(&input, r#"{"tries": 9, "waited-ms": 4500}"#).unwrap();
     let input = input.to_str().unwrap();
     let component = standard("retry-ip.wasm");
     let ask = |more: &[&str]| {
@@ -173,7 +169,7 @@ fn case_files_end_with_the_number_that_passed_and_failed() {
     let dir = tempfile::tempdir().unwrap();
     let case = |name: &str, tries: u32, next: &str| {
         format!(
-            r#"{{"name": "{name}", "input": {{"tries": {tries}, "waited-ms": 0, "launched": "none"}}, "expect": {{"next": {{"{next}": 2000}}}}}}"#
+            r#"{{"name": "{name}", "input": {{"tries": {tries}, "waited-ms": 0}}, "expect": {{"next": {{"{next}": 2000}}}}}}"#
         )
     };
     let file = format!(

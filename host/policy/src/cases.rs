@@ -239,6 +239,13 @@ fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, 
         .map_err(|error| format!("the case {name:?}: its input: {error}"))
 }
 
+/// The fields of an input, laid over those of `wit/neutral.json`.
+pub fn completed(point: Point, fields: Map<String, Value>) -> Map<String, Value> {
+    let neutral = Neutral::read();
+    let shape = neutral.record(point.as_str());
+    neutral.overlay(&shape, shape.clone(), fields)
+}
+
 /// `wit/neutral.json`: an input of each point in which nothing is the matter, without `settings`.
 struct Neutral(Map<String, Value>);
 

@@ -130,7 +130,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown key `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `launch_template`, `tag_key`, `policy_tags`, `restart`, `stop_refused`, `reap`, `use`, `orphans`, `terminate_adopted`, `follow_pointer`, `utc_offset_min`, `time_zone`, `fargate`, `limits`, `boxes`, \
+         `launch_template`, `launch_alternatives`, `tag_key`, `policy_tags`, `policy_labels`, `restart`, `stop_refused`, `reap`, `use`, `orphans`, `terminate_adopted`, `follow_pointer`, `utc_offset_min`, `time_zone`, `fargate`, `limits`, `boxes`, \
          `health`, `demand`, `policy`",
     );
     check_changed(

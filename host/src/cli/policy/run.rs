@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use reeve_core::point::{Input, Point};
+use reeve_policy::cases::completed;
 use serde_json::{Value, json};
 
 use super::Workbench;
@@ -46,7 +47,8 @@ fn read(input: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(input)
 }
 
-/// Accepts the fields alone, or the whole input as it stands in the journal: `{"resolve": {…}}`.
+/// Accepts the fields that matter, laid over a neutral input as in a case, or the whole input as it
+/// stands in the journal: `{"resolve": {…}}`.
 fn parse(point: Point, text: &str, settings: Option<String>) -> anyhow::Result<Input> {
     let value: Value = serde_json::from_str(text).context("the input is no JSON")?;
     let Value::Object(mut fields) = value else {
@@ -57,6 +59,7 @@ fn parse(point: Point, text: &str, settings: Option<String>) -> anyhow::Result<I
     {
         fields = std::mem::take(inner);
     }
+    let mut fields = completed(point, fields);
     if let Some(settings) = settings {
         let given: Value = serde_json::from_str(&settings).context("--settings is no JSON")?;
         if !given.is_object() {
@@ -73,7 +76,7 @@ fn parse(point: Point, text: &str, settings: Option<String>) -> anyhow::Result<I
 mod tests {
     use super::*;
 
-    const FIELDS: &str = r#"{"tries": 1, "waited-ms": 500, "launched": "none"}"#;
+    const FIELDS: &str = r#"{"tries": 1, "waited-ms": 500}"#;
 
     fn settings_of(text: &str, settings: Option<&str>) -> String {
         match parse(Point::RetryIp, text, settings.map(str::to_owned)).unwrap() {
@@ -85,14 +88,15 @@ mod tests {
     #[test]
     fn an_input_is_taken_as_fields_or_as_it_stands_in_the_journal() {
         assert_eq!(settings_of(FIELDS, None), "{}");
-        let journaled = r#"{"retry-ip": {"tries": 1, "waited-ms": 500, "launched": "none", "settings": "{\"tries\":3}"}}"#;
+        let journaled =
+            r#"{"retry-ip": {"tries": 1, "waited-ms": 500, "settings": "{\"tries\":3}"}}"#;
         assert_eq!(settings_of(journaled, None), r#"{"tries":3}"#);
         assert_eq!(settings_of(journaled, Some("{}")), "{}");
     }
 
     #[test]
     fn a_wrong_input_is_refused_with_the_file_that_describes_it() {
-        for text in ["[]", r#"{"tries": 1}"#, r#"{"resolve": {}}"#] {
+        for text in ["[]", r#"{"trise": 1}"#, r#"{"resolve": {}}"#] {
             let error = parse(Point::RetryIp, text, None).unwrap_err();
             assert!(
                 format!("{error:#}").contains("wit/retry-ip.wit"),

@@ -35,6 +35,7 @@ fn with_all(marks: &[&str]) -> String {
 fn with(marks: &[&str]) -> String {
     let excluded = [
         "launch_template =",
+        "launch_alternatives =",
         "time_zone =",
         "url =",
         "tcp =",
