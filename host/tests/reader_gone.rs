@@ -62,7 +62,7 @@ fn file(directory: &Path, name: &str, text: &str) -> String {
 fn commands_about_policies_end_quietly() {
     let dir = tempfile::tempdir().unwrap();
     let component = standard("retry-ip.wasm");
-    let input = r#"{"tries": 9, "waited-ms": 4500, "launched": "none"}"#;
+    let input = r#"{"tries": 9, "waited-ms": 4500}"#;
     let input = file(dir.path(), "input.json", input);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cases = root.join("../policies/retry-ip/cases/bound.json");
