@@ -9,7 +9,6 @@ use crate::happened::Happened;
 use crate::model::cloud::CloudError;
 use crate::model::id::{DecisionId, InstanceId};
 use crate::model::restart::{Initiator, Restart, RestartStage};
-use crate::model::spec::RestartBy;
 use crate::model::time::Millis;
 use crate::turn::Turn;
 use crate::{act, record};
@@ -56,13 +55,7 @@ impl Restarts {
             return None;
         }
         let Some(id) = still_up(facts, restart) else {
-            act::note_restart(facts, |restart| {
-                restart.stage = RestartStage::Provisioning;
-                // It went down by itself, so there is nothing to reboot.
-                if restart.kind == RestartBy::Reboot && restart.reboot.is_none() {
-                    restart.kind = RestartBy::StopStart;
-                }
-            });
+            act::note_restart(facts, |restart| restart.stage = RestartStage::Provisioning);
             record::write(facts, turn, None);
             return None;
         };

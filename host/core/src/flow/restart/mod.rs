@@ -34,6 +34,7 @@ use crate::model::operator::{CommandOutcome, Refused};
 use crate::model::point::debounce::Choice;
 use crate::model::point::{Verdict, resolve};
 use crate::model::restart::{Deferred, Restart, RestartRequest, RestartStage};
+use crate::model::spec::RestartBy;
 use crate::model::time::{Instant, Millis};
 use crate::model::veto::Veto;
 use crate::turn::Turn;
@@ -317,7 +318,14 @@ impl Restarts {
         text: &str,
         error: Option<&CloudError>,
     ) {
-        act::note_restart(facts, |restart| restart.stage = stage);
+        act::note_restart(facts, |restart| {
+            restart.stage = stage;
+            let was_rebooted = restart.reboot.is_some();
+            // The instance went down by itself, so there was nothing to reboot.
+            if stage == RestartStage::Done && restart.kind == RestartBy::Reboot && !was_rebooted {
+                restart.kind = RestartBy::StopStart;
+            }
+        });
         let Some(restart) = &facts.restart else {
             return;
         };

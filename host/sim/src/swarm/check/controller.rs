@@ -12,6 +12,7 @@ use reeve_core::store::How;
 use reeve_core::time::{Instant, Millis};
 
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
+use crate::engine::Life;
 
 /// The first pause of a cycling worker, less what clocks differ by.
 const PAUSE: Millis = Millis::from_secs(60 - CLOCKS_APART.get() / 1_000);
@@ -32,8 +33,10 @@ const CERTAIN: Millis = Millis::from_secs(600 - CLOCKS_APART.get() / 1_000);
 pub(super) struct Controllers {
     /// When another controller last ended an instance.
     ended: BTreeMap<InstanceId, Instant>,
-    /// Adoptions in a row that certainly count, by worker; the present one not counted.
-    rows: ByWorker<u32>,
+    /// Adoptions in a row that certainly count, by worker, and the life of a host that saw them all; the
+    /// present one not counted. The next life of a host may have no reading of an ended instance,
+    /// and then the row begins again.
+    rows: ByWorker<(Life, u32)>,
 }
 
 impl Controllers {
@@ -46,6 +49,9 @@ impl Controllers {
     pub(super) fn committed(&mut self, written: &Written<'_>, is_forgotten: bool) -> Finding {
         let (before, after) = (&written.before.record, &written.write.record);
         let Some(adopted) = &before.adopted else {
+            if after.adopted.is_some() {
+                self.rows.insert(written.worker.clone(), (written.by, 0));
+            }
             return Ok(());
         };
         let ended = self.ended.get(&adopted.id);
@@ -69,11 +75,14 @@ impl Controllers {
         let counts = adopted.how != How::Found && is_new_life && is_by_request && !may_be_ours;
         let soon = ended
             .filter(|ended| counts && **ended > adopted.since && ended.since(adopted.since) < SOON);
-        let row = self.rows.entry(written.worker.clone()).or_default();
-        let is_cycling = *row + 1 >= CYCLING && !is_forgotten;
+        let row = self.rows.get(written.worker);
+        let row = row.filter(|(by, _)| *by == written.by);
+        let row = row.map(|(_, row)| row + 1);
+        let is_cycling = row.is_some_and(|row| row >= CYCLING) && !is_forgotten;
         if after.adopted.as_ref() != Some(adopted) {
             let is_certain = soon.is_some() && written.at.since(adopted.since) < CERTAIN;
-            *row = if is_certain { *row + 1 } else { 0 };
+            let row = row.filter(|_| is_certain).unwrap_or_default();
+            self.rows.insert(written.worker.clone(), (written.by, row));
         }
         match soon.map(|ended| written.at.since(*ended)) {
             Some(age) if brings_up && is_cycling && age < PAUSE => broken(format!(

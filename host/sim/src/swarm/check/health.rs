@@ -10,6 +10,8 @@ use reeve_core::restart::{Restart, RestartRequest};
 use reeve_core::spec::{FleetSpec, PoolSpec};
 use reeve_core::time::{Instant, Millis};
 
+use super::super::fault::Fault;
+use super::super::options::Options;
 use super::{ByWorker, Finding, Guarantee, Written};
 use crate::engine::Life;
 use crate::world::World;
@@ -30,8 +32,9 @@ pub(super) struct Health {
     rows: BTreeMap<(Life, WorkerId), Row>,
     /// When the record of a worker was last written.
     written_at: ByWorker<Instant>,
-    /// Whether hosts stand still for a while.
-    hosts_pause: bool,
+    /// Whether a host may hear of a failure late: hosts stand still for a while, or several share the
+    /// workers, and each writes by what it read of the other's.
+    hears_late: bool,
     /// Workers of whose health a host concludes nothing, by their records.
     held: BTreeSet<WorkerId>,
 }
@@ -50,9 +53,9 @@ struct Found {
 }
 
 impl Health {
-    pub(super) fn new(hosts_pause: bool) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         Self {
-            hosts_pause,
+            hears_late: options.shared_store || options.faults.contains(&Fault::Pause),
             ..Self::default()
         }
     }
@@ -127,12 +130,12 @@ impl Health {
     }
 
     /// Checks that no restart of one probe's failures follows in a storm. A worker of the storm
-    /// certainly counts if it has failed for a while, and its record has not changed since. A host that
-    /// stands still hears of failures late, so worlds with such hosts are left out.
+    /// certainly counts if it has failed for a while, and its record has not changed since. Worlds
+    /// whose hosts may hear of a failure late are left out.
     fn check_storm(&self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
         let (pool, worker) = (written.pool, written.worker);
         let begins = probe_restart(written).and_then(|_| self.certain(written, worker));
-        let health = pool.health.as_ref().filter(|_| !self.hosts_pause);
+        let health = pool.health.as_ref().filter(|_| !self.hears_late);
         let is_one_signal = |health: &&HealthSpec| {
             health.restart == RestartRule::Any && !health.status_checks && pool.boxes.is_none()
         };

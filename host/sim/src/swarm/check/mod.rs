@@ -151,7 +151,7 @@ impl Checks {
             fence: fence::Fence::default(),
             flight: flight::Flight::default(),
             restarts: restarts::Restarts::default(),
-            health: health::Health::new(options.faults.contains(&Fault::Pause)),
+            health: health::Health::new(options),
             budgets: budgets::Budgets::default(),
             controllers: controller::Controllers::default(),
             answers: answers::Answers::default(),
