@@ -164,13 +164,16 @@ impl Health {
         }
     }
 
-    /// When a worker began to fail, if it certainly fails for the host that writes.
+    /// When a worker began to fail, if it certainly fails for the host that writes. An instance that
+    /// went down is probed no longer.
     fn certain(&self, written: &Written<'_>, worker: &WorkerId) -> Option<Instant> {
         let row = self.rows.get(&(written.by, worker.clone()))?;
         let is_known = written.at.since(row.began) >= KNOWN;
         let is_still = self.written_at.get(worker).is_none_or(|at| *at < row.began);
         let is_free = !self.held.contains(worker);
-        (is_known && is_still && is_free).then_some(row.began)
+        let instance = written.world.instance(&row.life.0);
+        let is_up = instance.is_some_and(|instance| instance.state.is_live());
+        (is_known && is_still && is_free && is_up).then_some(row.began)
     }
 
     /// Checks that a health restart in a written record had enough failed probes.
