@@ -35,8 +35,8 @@ pub(super) struct Controllers {
     ended: BTreeMap<InstanceId, Instant>,
     /// Adoptions in a row that certainly count, by worker, and the life of a host that saw them all; the
     /// present one not counted. The next life of a host may have no reading of an ended instance,
-    /// and then the row begins again.
-    rows: ByWorker<(Life, u32)>,
+    /// and then the row begins again, at -1: its first adoption may be a start of the life before.
+    rows: ByWorker<(Life, i64)>,
 }
 
 impl Controllers {
@@ -78,10 +78,10 @@ impl Controllers {
         let row = self.rows.get(written.worker);
         let row = row.filter(|(by, _)| *by == written.by);
         let row = row.map(|(_, row)| row + 1);
-        let is_cycling = row.is_some_and(|row| row >= CYCLING) && !is_forgotten;
+        let is_cycling = row.is_some_and(|row| row >= i64::from(CYCLING)) && !is_forgotten;
         if after.adopted.as_ref() != Some(adopted) {
             let is_certain = soon.is_some() && written.at.since(adopted.since) < CERTAIN;
-            let row = row.filter(|_| is_certain).unwrap_or_default();
+            let row = row.map_or(-1, |row| if is_certain { row } else { 0 });
             self.rows.insert(written.worker.clone(), (written.by, row));
         }
         match soon.map(|ended| written.at.since(*ended)) {
