@@ -25,12 +25,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use reeve_core::point::{Input, NEUTRAL, Point, Verdict};
+use reeve_core::point::{Input, Point, Verdict};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::component::LoadedPolicy;
 use crate::error::DecideError;
+
+#[path = "../../../wit/neutral.rs"]
+mod neutral;
 
 /// The results of one file's cases.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,10 +225,7 @@ fn check_expected(point: Point, case: &Case) -> Result<(), String> {
 
 fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, String> {
     let name = &case.name;
-    let neutral = Neutral::read();
-    let shape = neutral.record(point.as_str());
-    let fields = neutral.overlay(&shape, shape.clone(), base.clone());
-    let mut fields = neutral.overlay(&shape, fields, case.input.clone());
+    let mut fields = neutral::input(point.as_str(), [base.clone(), case.input.clone()]);
     let settings = Value::Object(case.settings.clone()).to_string();
     if fields
         .insert("settings".to_owned(), settings.into())
@@ -241,56 +241,7 @@ fn input(point: Point, base: &Map<String, Value>, case: &Case) -> Result<Input, 
 
 /// The fields of an input, laid over those of `wit/neutral.json`.
 pub fn completed(point: Point, fields: Map<String, Value>) -> Map<String, Value> {
-    let neutral = Neutral::read();
-    let shape = neutral.record(point.as_str());
-    neutral.overlay(&shape, shape.clone(), fields)
-}
-
-/// `wit/neutral.json`: an input of each point in which nothing is the matter, without `settings`.
-struct Neutral(Map<String, Value>);
-
-impl Neutral {
-    fn read() -> Self {
-        Self(serde_json::from_str(NEUTRAL).unwrap_or_default())
-    }
-
-    fn record(&self, name: &str) -> Map<String, Value> {
-        let record = self.0.get(name).and_then(Value::as_object);
-        record.cloned().unwrap_or_default()
-    }
-
-    /// Lays one record over another. A field that is a record in `shape` is laid over field by
-    /// field, and each element of a list of records over the neutral element. Any other field is
-    /// replaced: a variant with a value also is an object in JSON.
-    fn overlay(
-        &self,
-        shape: &Map<String, Value>,
-        mut under: Map<String, Value>,
-        over: Map<String, Value>,
-    ) -> Map<String, Value> {
-        let elements = self.record("elements");
-        for (key, over) in over {
-            let record = shape.get(&key).and_then(Value::as_object);
-            let element = elements.get(&key).and_then(Value::as_object);
-            let value = match (record, element, under.remove(&key), over) {
-                (Some(shape), _, Some(Value::Object(under)), Value::Object(over)) => {
-                    Value::Object(self.overlay(shape, under, over))
-                }
-                (_, Some(element), _, Value::Array(items)) => {
-                    let items = items.into_iter().map(|item| match item {
-                        Value::Object(over) => {
-                            Value::Object(self.overlay(element, element.clone(), over))
-                        }
-                        item => item,
-                    });
-                    items.collect()
-                }
-                (_, _, _, over) => over,
-            };
-            under.insert(key, value);
-        }
-        under
-    }
+    neutral::input(point.as_str(), [fields])
 }
 
 /// The differences, if any.

@@ -17,8 +17,9 @@
 //!
 //! Names are those of the WIT. A case's `input` overrides `base`, and `base` overrides the input of
 //! `wit/neutral.json`, in which nothing is the matter: field by field, also in records within
-//! records and in lists. `settings` stands next to `input`. `expect` names fields of the verdict, each of which must be
-//! equal. `reason` stands for the reason's code. `{"error": "part of the text"}` expects a refusal.
+//! records and in lists. `settings` stands next to `input`. `expect` names fields of the verdict,
+//! each of which must be equal. `reason` stands for the reason's code. `{"error": "part of the
+//! text"}` expects a refusal.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,11 +27,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+#[path = "../../../../wit/neutral.rs"]
+mod neutral;
+
 /// The points of the contract, as a file may name them.
 const POINTS: [&str; 5] = ["resolve", "adopt", "retry-ip", "debounce", "reap"];
-
-/// Where case files start from.
-const NEUTRAL: &str = include_str!("../../../../wit/neutral.json");
 
 /// One case file, read and checked.
 #[derive(Debug)]
@@ -115,8 +116,6 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
     if raw.cases.is_empty() {
         return Err("it has no cases".to_owned());
     }
-    let neutral = Neutral::read();
-    let shape = neutral.record(&raw.point);
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for case in raw.cases {
@@ -126,8 +125,7 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
         if case.expect.is_empty() {
             return Err(format!("`{}` expects nothing", case.name));
         }
-        let input = neutral.overlay(&shape, shape.clone(), raw.base.clone());
-        let mut input = neutral.overlay(&shape, input, case.input);
+        let mut input = neutral::input(&raw.point, [raw.base.clone(), case.input]);
         let settings = Value::Object(case.settings).to_string();
         if input
             .insert("settings".to_owned(), settings.into())
@@ -151,56 +149,9 @@ fn parse(text: &str, path: &str) -> Result<CaseFile, String> {
     })
 }
 
-/// `wit/neutral.json`: an input of each point in which nothing is the matter, without `settings`.
-struct Neutral(Map<String, Value>);
-
-impl Neutral {
-    fn read() -> Self {
-        Self(serde_json::from_str(NEUTRAL).unwrap_or_default())
-    }
-
-    fn record(&self, name: &str) -> Map<String, Value> {
-        let record = self.0.get(name).and_then(Value::as_object);
-        record.cloned().unwrap_or_default()
-    }
-
-    /// Lays one record over another. A field that is a record in `shape` is laid over field by
-    /// field, and each element of a list of records over the neutral element. Any other field is
-    /// replaced: a variant with a value also is an object in JSON.
-    fn overlay(
-        &self,
-        shape: &Map<String, Value>,
-        mut under: Map<String, Value>,
-        over: Map<String, Value>,
-    ) -> Map<String, Value> {
-        let elements = self.record("elements");
-        for (key, over) in over {
-            let record = shape.get(&key).and_then(Value::as_object);
-            let element = elements.get(&key).and_then(Value::as_object);
-            let value = match (record, element, under.remove(&key), over) {
-                (Some(shape), _, Some(Value::Object(under)), Value::Object(over)) => {
-                    Value::Object(self.overlay(shape, under, over))
-                }
-                (_, Some(element), _, Value::Array(items)) => {
-                    let items = items.into_iter().map(|item| match item {
-                        Value::Object(over) => {
-                            Value::Object(self.overlay(element, element.clone(), over))
-                        }
-                        item => item,
-                    });
-                    items.collect()
-                }
-                (_, _, _, over) => over,
-            };
-            under.insert(key, value);
-        }
-        under
-    }
-}
-
 /// The input of the point in which nothing is the matter, without `settings`.
 pub(super) fn neutral(point: &str) -> Map<String, Value> {
-    Neutral::read().record(point)
+    neutral::input(point, [])
 }
 
 impl Case {

@@ -310,14 +310,14 @@ pub enum Input {
 
 /// An input of each point in which nothing is the matter, without `settings`; and the elements of
 /// the lists of records. Case files start from it.
-pub const NEUTRAL: &str = include_str!("../../../../../wit/neutral.json");
+const NEUTRAL: &str = include_str!("../../../../../wit/neutral.json");
 
 impl Input {
     /// The input of the point in which nothing is the matter, for tests and benchmarks that change
     /// what matters.
     ///
     /// # Errors
-    /// [`NEUTRAL`] is not in step with the types; a test here reads all of it.
+    /// `wit/neutral.json` is not in step with the types; a test here reads all of it.
     pub fn neutral(point: Point) -> serde_json::Result<Self> {
         let all: serde_json::Value = serde_json::from_str(NEUTRAL)?;
         let mut fields = all[point.as_str()].clone();
