@@ -28,7 +28,7 @@ async fn a_reservation_begins_above_what_the_caller_has_used(store: &dyn Store) 
     let first = store.reserve(DecisionId::default(), 1).await?;
     let used = DecisionId::new(first.get() + 70_000);
     let above = store.reserve(used, 5).await?;
-    expect("at least what was used", above >= used, true)?;
+    expect("at least the numbers in use", above >= used, true)?;
     let next = store.reserve(DecisionId::default(), 1).await?;
     expect("the next", next.get(), above.get() + 5)
 }
