@@ -213,8 +213,10 @@ impl ScriptedServer {
             for connection in listener.incoming() {
                 let connection = connection.unwrap();
                 let request = read_request(&connection);
-                write_answer(&connection, 200, "", &answer(&request));
+                let body = answer(&request);
+                // Before the answer: with it, the test may ask what was received.
                 record.lock().unwrap().push(request);
+                write_answer(&connection, 200, "", &body);
             }
         });
         Self {
