@@ -33,6 +33,7 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
         unknown: Default::default(),
     });
     facts.change().former = None;
+    facts.change().ended_elsewhere_last = None;
     facts.change().refusals.clear(Act::WritePointer);
     facts.change().unfinished_since = None;
     turn.notice(

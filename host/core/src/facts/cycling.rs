@@ -8,7 +8,7 @@ use super::WorkerFacts;
 use crate::model::budget::Spending;
 use crate::model::id::InstanceId;
 use crate::model::instance::StateReason;
-use crate::model::store::{Adopted, How};
+use crate::model::store::{Adopted, EndedElsewhere, How, Unknown};
 use crate::model::time::{Instant, Millis};
 
 /// How many instances in a row make the worker count as cycling. Two may be chance: a spot reclaim,
@@ -87,13 +87,9 @@ impl WorkerFacts {
         let unserved = self
             .unserved_at
             .and_then(|at| Cycling::new(Fate::Unserved, self.unserved_in_row, at));
-        let last_elsewhere = match self.adopted {
-            Some(_) => self.ended_elsewhere(),
-            None => self.ended_elsewhere_last.clone(),
-        };
-        let elsewhere = last_elsewhere.and_then(|(reason, at)| {
-            let fate = Fate::EndedElsewhere(reason);
-            Cycling::new(fate, self.ended_elsewhere_in_row(), at)
+        let elsewhere = self.ended_elsewhere().and_then(|end| {
+            let fate = Fate::EndedElsewhere(end.reason.clone());
+            Cycling::new(fate, self.ended_elsewhere_in_row(), end.since)
         });
         match (unserved, elsewhere) {
             (Some(unserved), Some(elsewhere)) => Some(Cycling {
@@ -104,20 +100,38 @@ impl WorkerFacts {
         }
     }
 
-    /// The provider's words for the end of the adopted instance, and since when this host knows of
-    /// it, if a program outside this fleet ended it soon after it had come up.
-    fn ended_elsewhere(&self) -> Option<(StateReason, Instant)> {
-        let adopted = self.adopted.as_ref()?;
-        let known = self.adopted_instance()?;
-        let reason = self.reason_down(&adopted.id)?;
-        let down_since = known.down_since?.max(adopted.since);
-        let is_soon = down_since.since(adopted.since) <= ENDED_SOON;
+    /// The end of the instance that is adopted, or was last, if a program outside this fleet ended it
+    /// soon after it had come up.
+    pub(super) fn ended_elsewhere(&self) -> Option<&EndedElsewhere> {
         // Any host of the fleet may have sent an end, also one that was not answered.
         let last_stop = self.ledger.last(Spending::Stop);
-        let may_be_ours = last_stop.is_some_and(|at| at >= adopted.since);
-        let is_elsewhere =
-            reason.is_by_request() && self.is_read_since_brought_up() && !may_be_ours;
-        (is_elsewhere && is_soon).then(|| (reason.clone(), down_since))
+        let may_be_ours = |adopted: &Adopted| last_stop.is_some_and(|at| at >= adopted.since);
+        let end = self.ended_elsewhere_last.as_ref();
+        end.filter(|_| !self.adopted.as_ref().is_some_and(may_be_ours))
+    }
+
+    /// Notes the end of the adopted instance, as this host has read it. What the record says of it
+    /// stays while this host can read no reason: the provider may have forgotten the instance.
+    pub(super) fn note_end(&mut self) {
+        let Some((adopted, known)) = self.adopted.as_ref().zip(self.adopted_instance()) else {
+            return;
+        };
+        let noted = match (known.down_since, self.reason_down(&adopted.id)) {
+            (Some(down_since), Some(reason)) => {
+                let since = down_since.max(adopted.since);
+                let is_soon = since.since(adopted.since) <= ENDED_SOON;
+                let is_elsewhere = reason.is_by_request() && self.is_read_since_brought_up();
+                (is_soon && is_elsewhere).then(|| EndedElsewhere {
+                    reason: reason.clone(),
+                    since,
+                    unknown: Unknown::default(),
+                })
+            }
+            // A start is under way: the reading is of the life that it begins.
+            _ if known.instance.state.is_live() && self.start_of(&adopted.id).is_none() => None,
+            _ => return,
+        };
+        self.ended_elsewhere_last = noted;
     }
 
     /// Whether the reading of the adopted instance shows the life that the adoption began. Until then,
@@ -141,18 +155,16 @@ impl WorkerFacts {
     /// row.
     pub(crate) fn ended_elsewhere_in_row(&self) -> u32 {
         match (&self.adopted, self.ended_elsewhere()) {
-            (_, Some(_)) => self.ended_elsewhere.saturating_add(1),
+            (Some(_), Some(_)) => self.ended_elsewhere.saturating_add(1),
             (Some(_), None) => 0,
-            (None, None) => self.ended_elsewhere,
+            (None, _) => self.ended_elsewhere,
         }
     }
 
     /// Ends the adoption, if there is one, and returns it.
     pub(crate) fn leave_adopted(&mut self) -> Option<Adopted> {
-        if self.adopted.is_some() {
-            self.ended_elsewhere_last = self.ended_elsewhere();
-        }
         self.ended_elsewhere = self.ended_elsewhere_in_row();
+        self.ended_elsewhere_last = self.ended_elsewhere().cloned();
         self.controller_told &= self.ended_elsewhere > 0;
         self.former = self.adopted_last();
         self.adopted.take()
@@ -184,7 +196,10 @@ impl WorkerFacts {
 mod tests {
     use super::*;
     use crate::guard::tests::{NOW, adopt, instance, see, worker};
+    use crate::model::cloud::Mutation;
+    use crate::model::id::{DecisionId, Epoch};
     use crate::model::instance::InstanceState;
+    use crate::model::store::{Intent, Stored};
 
     const BY_REQUEST: &str = "Client.UserInitiatedShutdown";
 
@@ -237,6 +252,57 @@ mod tests {
         assert_eq!(worker.ended_elsewhere_in_row(), 3);
         worker.ledger.enter(NOW, Spending::Stop, ENDED_SOON);
         assert_eq!(worker.ended_elsewhere_in_row(), 0);
+    }
+
+    /// A host that takes the worker over by its record.
+    fn next_host(before: &WorkerFacts) -> WorkerFacts {
+        let record = before.to_record(&"host".into(), Epoch::new(1));
+        let mut next = worker();
+        next.fold(Stored {
+            record,
+            ..Stored::default()
+        });
+        next
+    }
+
+    #[test]
+    fn the_next_host_counts_an_end_of_which_it_finds_no_trace() {
+        let mut gone = worker();
+        gone.ended_elsewhere = 2;
+        lose(&mut gone, BY_REQUEST, Millis::from_secs(50));
+        let mut next = next_host(&gone);
+        assert_eq!(next.ended_elsewhere_in_row(), 3);
+        assert_eq!(next.cycling(), gone.cycling());
+        assert!(next.cycling().is_some());
+        see(&mut next, "i-one", InstanceState::NotVisible);
+        assert_eq!(next.ended_elsewhere_in_row(), 3);
+
+        gone.leave_adopted();
+        assert_eq!(next_host(&gone).cycling(), gone.cycling());
+    }
+
+    #[test]
+    fn a_recorded_end_counts_until_the_instance_lives_without_a_start_of_the_fleet() {
+        let mut gone = worker();
+        lose(&mut gone, BY_REQUEST, Millis::from_secs(50));
+        let mut started = next_host(&gone);
+        started.intent = Some(Intent {
+            mutation: Mutation::Start {
+                region: started.pool.region.clone(),
+                compute: started.pool.compute.clone(),
+                id: "i-one".into(),
+            },
+            generation: started.generation,
+            epoch: Epoch::new(1),
+            decision: DecisionId::new(1),
+            since: NOW,
+            unknown: Unknown::default(),
+        });
+        let mut by_hand = next_host(&gone);
+        for (worker, row) in [(&mut started, 1), (&mut by_hand, 0)] {
+            see(worker, "i-one", InstanceState::Running);
+            assert_eq!(worker.ended_elsewhere_in_row(), row);
+        }
     }
 
     /// The worker after three instances in a row that another program ended before a hand-out.

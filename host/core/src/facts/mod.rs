@@ -63,7 +63,8 @@ use crate::model::restart::{Deferred, Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
 use crate::model::store::{
-    Credential, Draining, FailedStarts, Former, Intent, LastError, Paused, Refresh, Stored,
+    Credential, Draining, EndedElsewhere, FailedStarts, Former, Intent, LastError, Paused, Refresh,
+    Stored,
 };
 use crate::model::time::Instant;
 
@@ -189,9 +190,9 @@ pub struct WorkerFacts {
     /// Adopted instances in a row that a program outside this fleet ended soon after they had come
     /// up, the present one not counted.
     pub ended_elsewhere: u32,
-    /// The last of them: the provider's words for its end, and since when this host knows of it.
-    /// `None` if none is known to this host.
-    pub ended_elsewhere_last: Option<(StateReason, Instant)>,
+    /// Such an end of the instance that was adopted last; while one is adopted, the present one's by
+    /// the record. `None` if there was none.
+    pub ended_elsewhere_last: Option<EndedElsewhere>,
     /// Whether this host has told people of the program that ends the instances of this row.
     pub controller_told: bool,
     /// Instances in a row that went down without ever having been handed out.
@@ -429,8 +430,7 @@ impl WorkerFacts {
     /// this worker counts as the generation of that launch or start, from when it is announced. Any
     /// other instance counts as the current generation.
     pub fn generation_of(&self, id: &InstanceId) -> Generation {
-        let starts = |intent: &&Intent| matches!(&intent.mutation, Mutation::Start { id: started, .. } if started == id);
-        if let Some(start) = self.intent.as_ref().filter(starts) {
+        if let Some(start) = self.start_of(id) {
             return start.generation;
         }
         if let Some(adopted) = self.adopted.as_ref().filter(|it| &it.id == id) {
@@ -443,6 +443,12 @@ impl WorkerFacts {
             .get(id)
             .and_then(|known| known.instance.generation_for(&self.fleet, &self.id))
             .unwrap_or(self.generation)
+    }
+
+    /// The intent that starts this instance; `None` if there is none.
+    pub(super) fn start_of(&self, id: &InstanceId) -> Option<&Intent> {
+        let starts = |intent: &&Intent| matches!(&intent.mutation, Mutation::Start { id: started, .. } if started == id);
+        self.intent.as_ref().filter(starts)
     }
 
     /// Whether `adopt` declined this candidate, and that decision still holds.

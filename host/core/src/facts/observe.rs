@@ -107,6 +107,7 @@ impl WorkerFacts {
                 self.note_tag(&id, was_tagged, asked_at);
             }
         }
+        self.note_end();
         changes.route_broken = self.route_is_broken();
         changes
     }

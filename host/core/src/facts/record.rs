@@ -143,6 +143,7 @@ impl WorkerFacts {
             last_error: self.failures.to_recorded(),
             failed_starts: self.failed_starts.clone(),
             ended_elsewhere: self.ended_elsewhere,
+            ended_elsewhere_last: self.ended_elsewhere().cloned(),
             ledger: self.ledger.clone(),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
@@ -213,6 +214,8 @@ impl WorkerFacts {
         self.paused.clone_from(&record.paused);
         self.failed_starts.clone_from(&record.failed_starts);
         self.ended_elsewhere = record.ended_elsewhere;
+        self.ended_elsewhere_last
+            .clone_from(&record.ended_elsewhere_last);
         self.ledger.clone_from(&record.ledger);
         self.restart.clone_from(&record.restart);
         self.deferred.clone_from(&record.deferred);
@@ -223,6 +226,7 @@ impl WorkerFacts {
         if let Some(error) = &record.last_error {
             self.failures.recover(error);
         }
+        self.note_end();
         let known = self.record.stored.as_ref().map(|known| known.activity);
         self.record.stored = Some(Stored {
             activity: known.unwrap_or(stored.activity),

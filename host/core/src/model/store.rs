@@ -26,8 +26,8 @@ use crate::model::id::{Version, WorkerId};
 use crate::model::time::Instant;
 
 pub use record::{
-    Adopted, Credential, DrainReason, Draining, FailedStarts, Former, How, Intent, LastError,
-    Offered, Paused, Phase, Replaced, WorkerRecord,
+    Adopted, Credential, DrainReason, Draining, EndedElsewhere, FailedStarts, Former, How, Intent,
+    LastError, Offered, Paused, Phase, Replaced, WorkerRecord,
 };
 pub use upgrade::{MustUnderstand, Unknown};
 

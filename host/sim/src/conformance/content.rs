@@ -8,14 +8,15 @@ use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::id::{
     DecisionId, Epoch, Generation, HostId, InstanceId, LaunchToken, PointerName, Region,
 };
+use reeve_core::instance::StateReason;
 use reeve_core::point::reap::Choice;
 use reeve_core::point::resolve::Act;
 use reeve_core::ports::Store;
 use reeve_core::restart::{Deferred, Initiator, Reboot, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::RestartBy;
 use reeve_core::store::{
-    Adopted, Credential, DrainReason, Draining, FailedStarts, Former, How, Intent, LastError,
-    MustUnderstand, Offered, Paused, Phase, Refresh, Replaced, StoreErrorKind, Unknown,
+    Adopted, Credential, DrainReason, Draining, EndedElsewhere, FailedStarts, Former, How, Intent,
+    LastError, MustUnderstand, Offered, Paused, Phase, Refresh, Replaced, StoreErrorKind, Unknown,
     WorkerRecord,
 };
 use reeve_core::time::{Instant, Millis};
@@ -259,6 +260,14 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             },
         )]),
         ended_elsewhere: u32::MAX,
+        ended_elsewhere_last: Some(EndedElsewhere {
+            reason: StateReason {
+                code: "Client.UserInitiatedShutdown".to_owned(),
+                text: String::new(),
+            },
+            since: Instant::from_ms(u64::MAX - 23),
+            unknown: unknown(),
+        }),
         ledger: ledger(),
         credential: Some(Credential {
             instance: InstanceId::from("i-0123456789abcdef0"),

@@ -24,6 +24,7 @@ fn record() -> Value {
         "last-error": last_error,
         "failed-starts": {"i-one": {"count": 1, "since": 4}},
         "ended-elsewhere": 1,
+        "ended-elsewhere-last": {"code": "Client.UserInitiatedShutdown", "text": "", "since": 7},
         "ledger": {"launch": [7]},
         "credential": {
             "instance": "i-one", "generation": 3, "nonce": hash, "token": hash, "minted-at": 6,
@@ -64,7 +65,7 @@ fn add_unknown(part: &mut Value, name: &str) -> u32 {
 #[test]
 fn fields_of_a_newer_host_survive_a_write_in_every_part() {
     let mut newer = record();
-    assert_eq!(add_unknown(&mut newer, ""), 17);
+    assert_eq!(add_unknown(&mut newer, ""), 18);
     let stored = Stored {
         record: serde_json::from_value(newer.clone()).unwrap(),
         ..Stored::default()

@@ -8,6 +8,7 @@ use super::upgrade::{MustUnderstand, Unknown};
 use crate::model::budget::Ledger;
 use crate::model::cloud::Mutation;
 use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId};
+use crate::model::instance::StateReason;
 use crate::model::point::Reason;
 use crate::model::point::reap::Choice;
 use crate::model::point::resolve::Act;
@@ -49,6 +50,10 @@ pub struct WorkerRecord {
     /// up, the present one not counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ended_elsewhere: u32,
+    /// The end of the instance that is adopted, or was last, if such a program ended it. The next
+    /// host may find no trace of the instance in the cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_elsewhere_last: Option<EndedElsewhere>,
     /// The mutations that the budgets count, by any host (G10). `forget` keeps them.
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
@@ -203,6 +208,20 @@ pub enum How {
     Started,
     /// The instance was found running, by its tags or because the pointer named it.
     Found,
+}
+
+/// An end by a program outside this fleet, soon after the instance had come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EndedElsewhere {
+    /// The provider's words for it.
+    #[serde(flatten)]
+    pub reason: StateReason,
+    /// Since when a host knows of it.
+    pub since: Instant,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The last failure of a worker: what, when, how often (docs/incidents.md#double-provision).

@@ -12,7 +12,6 @@ use reeve_core::store::How;
 use reeve_core::time::{Instant, Millis};
 
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
-use crate::engine::Life;
 
 /// The first pause of a cycling worker, less what clocks differ by.
 const PAUSE: Millis = Millis::from_secs(60 - CLOCKS_APART.get() / 1_000);
@@ -33,10 +32,8 @@ const CERTAIN: Millis = Millis::from_secs(600 - CLOCKS_APART.get() / 1_000);
 pub(super) struct Controllers {
     /// When another controller last ended an instance.
     ended: BTreeMap<InstanceId, Instant>,
-    /// Adoptions in a row that certainly count, by worker, and the life of a host that saw them all; the
-    /// present one not counted. The next life of a host may have no reading of an ended instance,
-    /// and then the row begins again, at -1: its first adoption may be a start of the life before.
-    rows: ByWorker<(Life, i64)>,
+    /// Adoptions in a row that certainly count, by worker; the present one not counted.
+    rows: ByWorker<u32>,
 }
 
 impl Controllers {
@@ -50,7 +47,7 @@ impl Controllers {
         let (before, after) = (&written.before.record, &written.write.record);
         let Some(adopted) = &before.adopted else {
             if after.adopted.is_some() {
-                self.rows.insert(written.worker.clone(), (written.by, 0));
+                self.rows.insert(written.worker.clone(), 0);
             }
             return Ok(());
         };
@@ -69,20 +66,20 @@ impl Controllers {
         let instance = written.world.instance(&adopted.id);
         let reason = instance.and_then(|instance| instance.state_reason.as_ref());
         let is_by_request = reason.is_some_and(StateReason::is_by_request);
-        // A host that takes up another's start may know the life that it began for the one before.
+        // A host that takes up another's start may not know the life before, or may know the life
+        // that the start began for it.
         let launched_at = instance.map(|instance| instance.launched_at);
-        let is_new_life = adopted.launched_before != launched_at;
+        let before = adopted.launched_before;
+        let is_new_life = adopted.how == How::Launched || before.is_some() && before != launched_at;
         let counts = adopted.how != How::Found && is_new_life && is_by_request && !may_be_ours;
         let soon = ended
             .filter(|ended| counts && **ended > adopted.since && ended.since(adopted.since) < SOON);
-        let row = self.rows.get(written.worker);
-        let row = row.filter(|(by, _)| *by == written.by);
-        let row = row.map(|(_, row)| row + 1);
-        let is_cycling = row.is_some_and(|row| row >= i64::from(CYCLING)) && !is_forgotten;
+        let row = self.rows.get(written.worker).map_or(1, |row| row + 1);
+        let is_cycling = row >= CYCLING && !is_forgotten;
         if after.adopted.as_ref() != Some(adopted) {
             let is_certain = soon.is_some() && written.at.since(adopted.since) < CERTAIN;
-            let row = row.map_or(-1, |row| if is_certain { row } else { 0 });
-            self.rows.insert(written.worker.clone(), (written.by, row));
+            let row = if is_certain { row } else { 0 };
+            self.rows.insert(written.worker.clone(), row);
         }
         match soon.map(|ended| written.at.since(*ended)) {
             Some(age) if brings_up && is_cycling && age < PAUSE => broken(format!(

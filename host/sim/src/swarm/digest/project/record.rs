@@ -30,6 +30,12 @@ pub(super) fn fields(line: &mut Line, record: &WorkerRecord) {
     for (id, starts) in &record.failed_starts {
         line.object("failed-starts", |line| failed_starts(line, id, starts));
     }
+    line.number("ended-elsewhere", u64::from(record.ended_elsewhere));
+    let end = record.ended_elsewhere_last.as_ref();
+    part(line, "ended-elsewhere-last", end, |line, end| {
+        line.text("code", &end.reason.code);
+        line.number("since", end.since.as_ms());
+    });
     part(line, "credential", record.credential.as_ref(), credential);
     let register_error = record.register_error.as_ref();
     part(line, "register-error", register_error, last_error);
