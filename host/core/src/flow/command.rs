@@ -22,6 +22,7 @@ use crate::model::point::debounce::Choice;
 use crate::model::point::{Point, Verdict};
 use crate::model::request::Request;
 use crate::model::response::Response;
+use crate::model::spec::RestartBy;
 use crate::model::store::{Paused, StoreError};
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
@@ -270,7 +271,7 @@ impl Pending {
                 debug_assert_eq!(made.input.point(), Point::Debounce);
                 self.at = At::Decided(match &made.result {
                     Ok(Verdict::Debounce(verdict)) => verdict.choice,
-                    _ => safe_default::debounce(facts),
+                    _ => safe_default::debounce(facts, self.restart_kind()),
                 });
             }
             (
@@ -294,6 +295,14 @@ impl Pending {
                 WriteEnd::Unknown | WriteEnd::InUse | WriteEnd::NotRenewed(_) => {}
             },
             _ => {}
+        }
+    }
+
+    /// The kind of restart that is asked for; `None`: the pool's.
+    fn restart_kind(&self) -> Option<RestartBy> {
+        match &self.command {
+            Command::Restart(request) => request.kind,
+            _ => None,
         }
     }
 

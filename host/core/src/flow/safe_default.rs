@@ -7,6 +7,7 @@ use crate::model::instance::AddressKind;
 use crate::model::point::debounce::Choice;
 use crate::model::point::resolve::Target;
 use crate::model::point::retry_ip::Next;
+use crate::model::spec::RestartBy;
 use crate::model::time::Millis;
 
 /// How long a safe `serve` is repeated: short, because no policy stands behind it.
@@ -43,11 +44,11 @@ pub(super) fn retry_ip(tries: u32) -> Next {
 /// How long a `give-up` of `retry-ip` answers later callers.
 pub(super) const GIVE_UP_VALID: Millis = Millis::from_secs(2);
 
-/// `debounce`: drop while a restart is in flight, else go.
-pub(super) fn debounce(facts: &WorkerFacts) -> Choice {
+/// `debounce`: drop while a restart is in flight, else go as the request says, or as the pool does.
+pub(super) fn debounce(facts: &WorkerFacts, asked: Option<RestartBy>) -> Choice {
     match facts.is_restarting() {
         true => Choice::Drop,
-        false => Choice::Go(facts.pool.restart_by),
+        false => Choice::Go(asked.unwrap_or(facts.pool.restart_by)),
     }
 }
 

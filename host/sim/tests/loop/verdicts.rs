@@ -95,6 +95,23 @@ fn an_instance_that_aws_retires_is_replaced_before() {
 }
 
 #[test]
+fn an_instance_whose_replacement_debounce_drops_is_served() {
+    let Native { resolve, .. } = Arc::into_inner(replaces(|_| true)).unwrap();
+    let policies = Arc::new(Native {
+        resolve,
+        debounce: Some(Choice::Drop),
+        ..Native::plain()
+    });
+    let mut rig = Rig::with_world(World::new(1, BEGINS), policies);
+    rig.ask_and_run(MINUTE);
+    rig.ask_and_run(Millis::from_secs(10));
+    let id = rig.up().remove(0);
+    assert_eq!(rig.expect_served(), id);
+    rig.run(HOUR);
+    assert_eq!(rig.up(), [id]);
+}
+
+#[test]
 fn an_instance_at_work_is_not_replaced() {
     let is_due = Arc::new(AtomicBool::new(false));
     let due = is_due.clone();

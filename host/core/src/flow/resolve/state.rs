@@ -38,7 +38,7 @@ pub(in crate::flow) struct Resolve {
     /// The begin of the row of failed readings of the pointer that was told last.
     pub(super) unread_told: Option<Instant>,
     /// When the policy last had the adopted instance replaced.
-    pub(super) replace_asked_at: Option<Instant>,
+    pub(super) replace_asked: Option<(InstanceId, Instant)>,
     pub(super) heard: VecDeque<Heard>,
     pub(super) proposed: Option<Wanted>,
 }

@@ -109,11 +109,12 @@ impl Resolve {
             act::give_up_stopped(facts, turn, id);
             return Next::AsksResolveAfterWrite;
         }
-        let is_asked = self
-            .replace_asked_at
-            .is_some_and(|at| turn.now.since(at) < facts.pool.limits.restart_window);
-        if !is_asked {
-            self.replace_asked_at = Some(turn.now);
+        let before = self.replace_asked.take().filter(|(of, _)| of == id);
+        let window = facts.pool.limits.restart_window;
+        let last = before.as_ref().map(|(_, at)| *at);
+        let last = last.filter(|at| turn.now.since(*at) < window);
+        self.replace_asked = Some((id.clone(), last.unwrap_or(turn.now)));
+        if last.is_none() {
             turn.tell(Happened::RestartWanted(RestartRequest {
                 cause: reason.code,
                 initiator: Initiator::Program,
@@ -121,6 +122,11 @@ impl Resolve {
                 kind: Some(RestartBy::Replace),
                 unknown: Default::default(),
             }));
+        }
+        if before.is_some() && !facts.is_restarting() {
+            // `debounce` or the guard put the restart off. Until it begins, callers are served.
+            let detail = format!("{id} is to be replaced, and the restart is put off");
+            return self.serve_on(facts, turn, decision, &detail);
         }
         let detail = format!("{id} is to be replaced by another instance");
         self.come_back(facts, turn, decision, NotYetCode::Waiting, &detail)
@@ -160,13 +166,24 @@ impl Resolve {
         turn: &mut Turn<'_>,
         decision: DecisionId,
     ) -> Next {
+        let detail = "the policy gave no usable answer; the safe default is to wait";
+        self.serve_on(facts, turn, decision, detail)
+    }
+
+    /// Serves the last good address, or has the callers come back for this reason.
+    fn serve_on(
+        &mut self,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
+        decision: DecisionId,
+        detail: &str,
+    ) -> Next {
         for target in safe_default::resolve(facts) {
             let valid_for = safe_default::SERVE_VALID;
             if let Ok(next) = serve(facts, turn, decision, None, &target, valid_for) {
                 return next;
             }
         }
-        let detail = "the policy gave no usable answer; the safe default is to wait";
         self.wait(facts, turn, decision, detail, COME_BACK)
     }
 
