@@ -103,7 +103,17 @@ async fn a_box_registers_by_its_document_and_is_known_by_its_token_from_then_on(
         json!({"outcome": "stored", "heartbeat_ms": 30_000})
     );
 
+    let spot = r#"{"instance_action": {"action": "stop", "time": "2026-01-31T08:22:00Z"}, "rebalance": null}"#;
+    let path = "/v1/workers/chat/heartbeat";
+    let beat = to_boxes(&host, path, Some(&token), spot).await;
+    assert_eq!(beat.status, 200, "{}", beat.body);
+    let wrong = r#"{"instance_action": {"time": "soon"}}"#;
+    let refused = to_boxes(&host, path, Some(&token), wrong).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+
     let status = get(&host, "/v1/workers/chat").await.json();
+    let announced = json!([{"kind": "reclaim", "at": 1_769_847_720_000_u64}]);
+    assert_eq!(status["instances"][0]["notices"], announced);
     assert_eq!(status["registration"]["instance"], INSTANCE);
     assert!(status["activity"]["heartbeat_at"].as_u64().is_some());
     assert_eq!(status["last_error"], json!(null));

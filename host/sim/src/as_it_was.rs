@@ -322,7 +322,7 @@ impl AsItWas {
             }
             Statement::Report {
                 by: Reporter::Box(token),
-                report: Report::Heartbeat | Report::Processed(_),
+                report: Report::Heartbeat(_) | Report::Processed(_),
             } if Some(token) == self.token.as_ref() => Receipt::Accepted(Accepted {
                 outcome: ReportOutcome::Stored,
                 token: None,

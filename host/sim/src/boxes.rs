@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use reeve_core::boxes::{
-    Claim, Proof, ProofKind, Receipt, RefusalKind, Report, Reporter, Statement,
+    Claim, Proof, ProofKind, Receipt, RefusalKind, Report, Reporter, SpotNotices, Statement,
 };
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
@@ -50,6 +50,8 @@ pub struct SimBox {
     work_takes: Millis,
     /// The time at which the current delivery is processed; `None`: no work is in progress.
     working_until: Option<Instant>,
+    /// What EC2 has announced in the instance's metadata.
+    spot: SpotNotices,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,16 @@ impl SimBox {
             work: VecDeque::new(),
             work_takes: WORK,
             working_until: None,
+            spot: SpotNotices::default(),
+        }
+    }
+
+    /// EC2 announces in the instance's metadata that it takes the instance then. A registered box
+    /// tells the host at once.
+    pub fn hear_of_reclaim(&mut self, now: Instant, at: Instant) {
+        self.spot.reclaim_at = Some(at);
+        if self.is_registered() {
+            self.due = self.due.map(|due| due.min(now));
         }
     }
 
@@ -167,7 +179,7 @@ impl SimBox {
             }),
             State::Registered(_) => {
                 self.due = Some(now + self.heartbeat);
-                self.report(Report::Heartbeat)
+                self.report(Report::Heartbeat(self.spot))
             }
             State::Ended => None,
         }

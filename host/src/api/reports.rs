@@ -12,9 +12,12 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use reeve_core::boxes::{Accepted, Receipt, Refusal, RefusalCode, Report, Reporter, Statement};
+use jiff::Timestamp;
+use reeve_core::boxes::{
+    Accepted, Receipt, Refusal, RefusalCode, Report, Reporter, SpotNotices, Statement,
+};
 use reeve_core::id::InstanceId;
-use reeve_core::time::Millis;
+use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
 
@@ -49,10 +52,27 @@ pub(super) struct Busy {
     for_ms: u64,
 }
 
-/// `{}`
+/// `{"instance_action": {"action": "terminate", "time": "2026-01-31T08:22:00Z"}}`: what the
+/// instance's metadata says of Spot, as it says it. EC2 may add fields to these documents.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(super) struct Heartbeat {
+    /// `spot/instance-action` of the metadata; missing or `null` without a notice.
+    instance_action: Option<InstanceAction>,
+    /// `events/recommendations/rebalance` of the metadata; missing or `null` without a notice.
+    rebalance: Option<Rebalance>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InstanceAction {
+    time: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rebalance {
+    #[serde(rename = "noticeTime")]
+    notice_time: Timestamp,
+}
 
 #[derive(Serialize)]
 struct AcceptedBody {
@@ -138,9 +158,18 @@ pub(super) async fn heartbeat(
     shown: Shown,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Nothing {} = body::json(body, BODY_BYTES_MAX).await?;
+    let heartbeat: Heartbeat = body::json(body, BODY_BYTES_MAX).await?;
     let by = reporter(&api, &name, &shown, None)?;
-    say(&api, name, &shown, by, Report::Heartbeat).await
+    let report = Report::Heartbeat(SpotNotices {
+        reclaim_at: heartbeat.instance_action.map(|it| instant(it.time)),
+        rebalance_at: heartbeat.rebalance.map(|it| instant(it.notice_time)),
+    });
+    say(&api, name, &shown, by, report).await
+}
+
+/// A time before 1970 is none that AWS sends; it counts as long ago.
+fn instant(time: Timestamp) -> Instant {
+    Instant::from_ms(u64::try_from(time.as_millisecond()).unwrap_or(0))
 }
 
 async fn count(body: Body) -> Result<Count, Problem> {

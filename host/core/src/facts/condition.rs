@@ -32,15 +32,21 @@ impl WorkerFacts {
         .collect()
     }
 
-    /// What the provider is going to do with the instance.
+    /// What the provider is going to do with the instance, as policies see it.
     pub(super) fn notices(&self, id: &InstanceId, now: Instant) -> Vec<Notice> {
-        let scheduled = self.condition.scheduled.iter();
-        let scheduled = scheduled.filter(|_| self.is_adopted(id));
-        let notices = scheduled.map(|scheduled| Notice {
+        let notices = self.scheduled(id).map(|scheduled| Notice {
             kind: scheduled.kind,
             due_in_ms: scheduled.at.since(now).saturating_u32(),
         });
         notices.collect()
+    }
+
+    /// The same, as the instance's status checks and its box say it.
+    pub(super) fn scheduled(&self, id: &InstanceId) -> impl Iterator<Item = Scheduled> {
+        let by_checks = self.condition.scheduled.iter().copied();
+        let by_checks = by_checks.filter(|_| self.is_adopted(id));
+        let by_box = self.spot.iter().filter(move |(of, _)| of == id);
+        by_checks.chain(by_box.flat_map(|(_, notices)| notices.scheduled()))
     }
 }
 
@@ -57,6 +63,7 @@ fn signal(kind: SignalKind) -> Signal {
 mod tests {
     use super::*;
     use crate::guard::tests::{NOW, adopt, see, worker};
+    use crate::model::boxes::SpotNotices;
     use crate::model::instance::InstanceState;
     use crate::model::point::NoticeKind;
     use crate::model::time::Millis;
@@ -87,7 +94,21 @@ mod tests {
             [(Signal::Http, 5_000), (Signal::Callers, 5_000)]
         );
         assert_eq!(bad("i-two"), [(Signal::Callers, 5_000)]);
-        assert_eq!(facts.notices(&"i-one".into(), later)[0].due_in_ms, 60_000);
+        facts.spot = Some((
+            "i-one".into(),
+            SpotNotices {
+                reclaim_at: Some(NOW + Millis::from_secs(125)),
+                rebalance_at: Some(NOW),
+            },
+        ));
+        let notices = facts.notices(&"i-one".into(), later).into_iter();
+        let notices: Vec<_> = notices.map(|it| (it.kind, it.due_in_ms)).collect();
+        let expected = [
+            (NoticeKind::Retire, 60_000),
+            (NoticeKind::Reclaim, 120_000),
+            (NoticeKind::Rebalance, 0),
+        ];
+        assert_eq!(notices, expected);
         assert!(facts.notices(&"i-two".into(), later).is_empty());
     }
 }

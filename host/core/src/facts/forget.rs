@@ -45,6 +45,7 @@ impl WorkerFacts {
         self.refusals = Refusals::default();
         self.credential = None;
         self.register_error = None;
+        self.spot = None;
         self.unfinished_since = None;
         self.draining = None;
         self.restart = None;

@@ -53,6 +53,7 @@ pub(crate) use storm::Storm;
 pub use template::ReadVersion;
 pub(crate) use template::TEMPLATE_AGE_MAX;
 
+use crate::model::boxes::SpotNotices;
 use crate::model::budget::{Ledger, Spending};
 use crate::model::cloud::{Mutation, Query};
 use crate::model::demand::Demand;
@@ -164,6 +165,8 @@ pub struct WorkerFacts {
     pub credential: Option<Credential>,
     /// The last register that was refused; a success clears it.
     pub register_error: Option<LastError>,
+    /// What EC2 has announced to a Spot instance, by the last heartbeat of the worker's box.
+    pub spot: Option<(InstanceId, SpotNotices)>,
     /// Refreshes of reports on their way to the store; at most one of each kind.
     pub refreshes: BTreeMap<RequestId, Refresh>,
     /// When the store last answered one of these refreshes.
@@ -254,6 +257,7 @@ impl WorkerFacts {
             refusals: Refusals::default(),
             credential: None,
             register_error: None,
+            spot: None,
             refreshes: BTreeMap::new(),
             refreshed_at: None,
             draining: None,

@@ -3,6 +3,7 @@
 
 use super::instance::{may_precede_start, start_settles, visible};
 use super::{Facts, KnownInstance, RefusedEnds, WorkerFacts};
+use crate::model::boxes::SpotNotices;
 use crate::model::cloud::{CloudError, PointerReading};
 use crate::model::demand::{Demand, Metric, Sample};
 use crate::model::id::InstanceId;
@@ -57,6 +58,12 @@ impl Facts {
     /// Takes in the demand that another program reported; `None` if that program could not read it.
     pub(crate) fn observe_told_demand(&mut self, demand: Option<Demand>) {
         self.change().demand = demand;
+    }
+
+    /// Takes in a heartbeat of the box on the adopted instance.
+    pub(crate) fn observe_heartbeat(&mut self, notices: SpotNotices) {
+        let adopted = self.adopted.as_ref().map(|adopted| adopted.id.clone());
+        self.change().spot = adopted.map(|id| (id, notices));
     }
 
     /// Takes in the samples of a metric that was asked for at `asked_at`; `None` if the metric

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::WorkerFacts;
-use crate::model::health::Sign;
+use crate::model::health::{Scheduled, Sign};
 use crate::model::id::{
     DecisionId, Digest, Epoch, Generation, HostId, InstanceId, PoolName, Version, WorkerId,
 };
@@ -147,6 +147,8 @@ pub struct InstanceStatus {
     pub private_ip: Option<std::net::IpAddr>,
     /// The public address.
     pub public_ip: Option<std::net::IpAddr>,
+    /// What EC2 announces to do with it, and when.
+    pub notices: Vec<Scheduled>,
     /// When the instance was last read.
     pub read_at: Option<Instant>,
     /// When the instance was last handed out.
@@ -357,6 +359,7 @@ fn instance(worker: &WorkerFacts, known: &super::KnownInstance) -> InstanceStatu
         owner: worker.owner(&known.instance).as_str(),
         private_ip: known.instance.private_ip,
         public_ip: known.instance.public_ip,
+        notices: worker.scheduled(&known.instance.id).collect(),
         read_at: known.read_at,
         handed_out: known.handed_out,
         orphan_since: worker.orphan(known).map(|orphan| orphan.since),

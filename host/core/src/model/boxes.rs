@@ -8,8 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::health::Scheduled;
 use crate::model::id::{Generation, InstanceId, Region};
-use crate::model::time::Millis;
+use crate::model::point::NoticeKind;
+use crate::model::time::{Instant, Millis};
 use crate::model::token::{SecretHash, Token};
 
 /// The instance that a box has proved to run on. The code that builds a claim has checked the
@@ -80,14 +82,36 @@ pub enum Reporter {
 /// (docs/incidents.md#double-provision).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The box is alive.
-    Heartbeat,
+    /// The box is alive, and has these notices.
+    Heartbeat(SpotNotices),
     /// This many deliveries succeeded.
     Delivered(u64),
     /// The instance has processed this many deliveries.
     Processed(u64),
     /// The box asks for a busy lease of this length.
     Busy(Millis),
+}
+
+/// What EC2 has announced to a Spot instance in its metadata (EC2 user guide, "Spot Instance
+/// interruption notices"). Each heartbeat repeats it, so that every host hears of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpotNotices {
+    /// When EC2 takes the instance, about two minutes after the notice; `None` without one.
+    pub reclaim_at: Option<Instant>,
+    /// When EC2 said that it may take the instance soon; `None` if it did not.
+    pub rebalance_at: Option<Instant>,
+}
+
+impl SpotNotices {
+    /// The notices that there are.
+    pub fn scheduled(self) -> impl Iterator<Item = Scheduled> {
+        let kinds = [
+            (NoticeKind::Reclaim, self.reclaim_at),
+            (NoticeKind::Rebalance, self.rebalance_at),
+        ];
+        let scheduled = kinds.into_iter();
+        scheduled.filter_map(|(kind, at)| at.map(|at| Scheduled { kind, at }))
+    }
 }
 
 /// The response to a register or a report.

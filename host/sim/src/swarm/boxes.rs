@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Claim, ProofKind, Receipt, Report, Reporter, Statement};
+use reeve_core::boxes::{Claim, ProofKind, Receipt, Report, Reporter, SpotNotices, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, SecretHash, Token};
@@ -270,6 +270,14 @@ impl Estate<'_> {
         self.wake(&id);
     }
 
+    /// EC2 announces to an instance that it takes it then. Its box hears of it, if it runs.
+    pub(super) fn announce_reclaim(&mut self, id: &InstanceId, at: Instant) {
+        if let Some(one) = self.boxes.boxes.get_mut(id) {
+            one.software.hear_of_reclaim(self.now, at);
+            self.wake(id);
+        }
+    }
+
     /// A box registers for a worker that is not its own, or shows a token that no host gave it. Its
     /// proof of which instance it is stays true: no box can forge that.
     pub(super) fn box_lies(&mut self) {
@@ -292,7 +300,7 @@ impl Estate<'_> {
             },
             false => Statement::Report {
                 by: Reporter::Box(Token::new(worker.clone(), Secret::new([7; 32]))),
-                report: Report::Heartbeat,
+                report: Report::Heartbeat(SpotNotices::default()),
             },
         };
         self.box_says(&id, worker, said);

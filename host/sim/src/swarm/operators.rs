@@ -242,6 +242,9 @@ impl Estate<'_> {
             return;
         };
         let at = self.now + reeve_core::time::Millis::new(notice_ms);
+        if notice_ms > 0 {
+            self.announce_reclaim(&id, at);
+        }
         self.queue.put(at, Due::Reclaims(id));
     }
 

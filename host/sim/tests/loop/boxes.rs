@@ -2,6 +2,7 @@
 //! docs/incidents.md#double-provision).
 
 mod shared;
+mod spot;
 
 use crate::rig::boxes::*;
 use crate::rig::prelude::*;

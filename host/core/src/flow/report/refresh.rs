@@ -27,12 +27,15 @@ impl Reports {
         if self.is_of_another_instance(facts, request) {
             return self.accept(facts, turn, request, ReportOutcome::NotRunning, None);
         }
+        if let Report::Heartbeat(notices) = report {
+            facts.observe_heartbeat(notices);
+        }
         if turn.shared.dry_run {
             return self.accept(facts, turn, request, ReportOutcome::NotStored, None);
         }
         let at = turn.now;
         let refresh = match report {
-            Report::Heartbeat => Refresh::Heartbeat { at },
+            Report::Heartbeat(_) => Refresh::Heartbeat { at },
             Report::Delivered(count) => Refresh::Delivered { at, count },
             Report::Processed(count) => Refresh::Processed { at, count },
             Report::Busy(lasting) => Refresh::Busy {

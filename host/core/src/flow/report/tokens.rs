@@ -123,7 +123,7 @@ impl Reports {
             pending.statement,
             Statement::Report {
                 by: Reporter::Box(_),
-                report: Report::Heartbeat
+                report: Report::Heartbeat(_)
             }
         );
         let credential = facts.credential.as_ref()?;

@@ -1,7 +1,8 @@
 //! Boxes that register, and what they say.
 
 use reeve_core::boxes::{
-    Claim, Proof, ProofKind, Receipt, RefusalCode, Registered, Report, Reporter, Statement,
+    Claim, Proof, ProofKind, Receipt, RefusalCode, Registered, Report, Reporter, SpotNotices,
+    Statement,
 };
 use reeve_core::id::{InstanceId, Region};
 use reeve_core::spec::{BoxSpec, FleetSpec};
@@ -64,7 +65,7 @@ pub(crate) fn report(token: &Token, report: Report) -> Statement {
 }
 
 pub(crate) fn heartbeat(token: &Token) -> Statement {
-    report(token, Report::Heartbeat)
+    report(token, Report::Heartbeat(SpotNotices::default()))
 }
 
 #[track_caller]
