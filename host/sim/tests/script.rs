@@ -60,6 +60,13 @@ fn a_word_that_is_not_known_is_refused_with_its_place_and_the_words_that_are() {
         "the end of the line",
         "a comma",
     );
+    story_refused(
+        "at 5s cloud refuses lunch",
+        21,
+        "`lunch`",
+        "`the`, `launches`",
+    );
+    story_refused("at 5s cloud refuses stops", 26, "the end", "a comma");
     story_refused("at 5s cloud hides aaaa", 19, "`aaaa`", "`newest`");
     story_refused(
         "at 5s chat asks comes back 3 times",
@@ -219,6 +226,7 @@ fn what_the_cloud_and_others_do_is_told_when_it_happens() {
         at 5s cloud withholds metrics of i-aaaa, for 10s
         at 5s cloud answers no scans, for 10s
         at 6s cloud refuses the next stop, throttled
+        at 6s cloud refuses launches, no-capacity, for 4m
         at 6s cloud loses the reply to the next launch
         at 6s cloud boots the next one, running after 60s, address after 30s
         every 1m from 1m until 3m someone says \"still here\"";
@@ -235,6 +243,8 @@ fn what_the_cloud_and_others_do_is_told_when_it_happens() {
         cloud says \"answers no queries of scans\" 1 times, before 5s
         cloud says \"answers queries of scans by tag again\"
         cloud says \"will refuse the next stop: RequestLimitExceeded\"
+        cloud says \"refuses each launch: InsufficientInstanceCapacity\" 1 times, before 6s
+        cloud says \"no longer refuses each launch\" 1 times, between 246s and 246s
         cloud says \"will lose its reply to the next launch\"
         cloud says \"running after 60s, address 30s later\"
         someone says \"still here\" 3 times
@@ -243,7 +253,7 @@ fn what_the_cloud_and_others_do_is_told_when_it_happens() {
         launches at most 0";
     let (script, run) = played(&script(story, expected));
     assert_eq!(script.check(Variant::Standard, &run), []);
-    assert_eq!(script.expectations(Variant::Standard), 18);
+    assert_eq!(script.expectations(Variant::Standard), 20);
 }
 
 #[test]
@@ -287,6 +297,7 @@ fn the_documentation_has_every_word_that_is_accepted() {
         "incident a \"b\"\nexpect ?".to_owned(),
         script("at 1s x ?", ""),
         script("at 1s cloud ?", ""),
+        script("at 1s cloud refuses ?", ""),
         script("at 1s cloud refuses the next ?", ""),
         script("at 1s cloud refuses the next stop, ?", ""),
         script("at 1s cloud answers no ?", ""),

@@ -8,6 +8,20 @@ use super::words::{Line, ScriptError};
 use crate::stage::{Act, CallTrouble, EndedBy};
 use crate::world::{Asked, Fault};
 
+/// The words for one mutation of a kind, and for all of that kind.
+const MUTATIONS: [(&str, &str, MutationKind); 6] = [
+    ("launch", "launches", MutationKind::Launch),
+    ("start", "starts", MutationKind::Start),
+    ("reboot", "reboots", MutationKind::Reboot),
+    ("stop", "stops", MutationKind::Stop),
+    ("terminate", "terminations", MutationKind::Terminate),
+    (
+        "write-pointer",
+        "pointer-writes",
+        MutationKind::WritePointer,
+    ),
+];
+
 /// Reads the words after `cloud`.
 pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
     #[derive(Clone, Copy)]
@@ -48,7 +62,14 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
         Verb::Boots => return next_boot(line),
         Verb::Stops => return next_stop(line),
         Verb::Drops => return next_fall_back(line),
-        Verb::Refuses => return refuses(line),
+        Verb::Refuses => match refused(line)? {
+            Some(kind) => CallTrouble::Failing(refusal(line, kind)?),
+            None => {
+                line.expect("next")?;
+                let kind = mutation(line)?;
+                return Ok(StoryLine::Act(Act::Fault(refusal(line, kind)?)));
+            }
+        },
         Verb::Loses => return loses(line),
         Verb::Answers => {
             line.expect("no")?;
@@ -123,10 +144,15 @@ fn after(line: &mut Line) -> Result<Millis, ScriptError> {
     line.length()
 }
 
-/// Reads `the next launch, no-capacity`. The error has the code that EC2 returns in that case.
-fn refuses(line: &mut Line) -> Result<StoryLine, ScriptError> {
-    the_next(line)?;
-    let kind = mutation(line)?;
+/// Reads `launches`, or `the` of `the next launch`: `None`.
+fn refused(line: &mut Line) -> Result<Option<MutationKind>, ScriptError> {
+    let mut accepted = vec![("the", None)];
+    accepted.extend(MUTATIONS.map(|(_, all, kind)| (all, Some(kind))));
+    line.one_of(&accepted)
+}
+
+/// Reads `, no-capacity`. The error has the code that EC2 returns in that case.
+fn refusal(line: &mut Line, kind: MutationKind) -> Result<Fault, ScriptError> {
     if !line.has_clause() {
         return Err(line.expected("a comma, and then the kind of error"));
     }
@@ -160,12 +186,12 @@ fn refuses(line: &mut Line) -> Result<StoryLine, ScriptError> {
         ),
     ];
     let (error, code) = line.one_of(&errors.map(|(name, error, code)| (name, (error, code))))?;
-    Ok(StoryLine::Act(Act::Fault(Fault {
+    Ok(Fault {
         kind,
         carried_out: false,
         error,
         code,
-    })))
+    })
 }
 
 /// Reads `the reply to the next launch`. The cloud carries the launch out, and the host gets a
@@ -189,12 +215,5 @@ fn the_next(line: &mut Line) -> Result<(), ScriptError> {
 }
 
 fn mutation(line: &mut Line) -> Result<MutationKind, ScriptError> {
-    line.one_of(&[
-        ("launch", MutationKind::Launch),
-        ("start", MutationKind::Start),
-        ("reboot", MutationKind::Reboot),
-        ("stop", MutationKind::Stop),
-        ("terminate", MutationKind::Terminate),
-        ("write-pointer", MutationKind::WritePointer),
-    ])
+    line.one_of(&MUTATIONS.map(|(one, _, kind)| (one, kind)))
 }

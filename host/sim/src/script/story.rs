@@ -36,7 +36,7 @@ enum When {
 /// The meaning of a line, without its times.
 pub(super) enum StoryLine {
     Act(Act),
-    /// Trouble with queries, and its length; `None`: it lasts to the end of the story.
+    /// Trouble with calls, and its length; `None`: it lasts to the end of the story.
     Lasting(CallTrouble, Option<Millis>),
 }
 

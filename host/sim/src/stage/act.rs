@@ -117,4 +117,6 @@ pub(crate) enum CallTrouble {
     PartialMetrics(Which),
     /// The cloud refuses this end of it to hosts.
     Protected(Which, MutationKind),
+    /// Mutations of the fault's kind fail.
+    Failing(Fault),
 }

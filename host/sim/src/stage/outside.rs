@@ -134,6 +134,17 @@ impl Stage<'_> {
                     format!("answers queries of {what} again")
                 }
             }
+            CallTrouble::Failing(fault) => {
+                let Fault { kind, code, .. } = fault;
+                if begins {
+                    self.trouble.failing.push(fault.clone());
+                    format!("refuses each {kind}: {code}")
+                } else {
+                    let ended = self.trouble.failing.iter().position(|it| it == fault);
+                    ended.map(|position| self.trouble.failing.remove(position));
+                    format!("no longer refuses each {kind}: {code}")
+                }
+            }
             CallTrouble::Hidden(which)
             | CallTrouble::Frozen(which)
             | CallTrouble::PartialMetrics(which)
@@ -166,7 +177,7 @@ impl Stage<'_> {
         begins: bool,
     ) -> String {
         match (trouble, begins) {
-            (CallTrouble::Unanswered(_), _) => String::new(),
+            (CallTrouble::Unanswered(_) | CallTrouble::Failing(_), _) => String::new(),
             (CallTrouble::Hidden(_), true) => {
                 self.trouble.hidden_from_scans.insert(id.clone());
                 format!("hides {id} from scans by tag")
@@ -382,28 +393,51 @@ mod tests {
         assert_eq!((stage.run.harms.len(), stage.run.mutations.len()), (0, 0));
     }
 
-    #[test]
-    fn a_fault_fails_the_next_mutation_of_its_kind() {
-        let mut engine = engine();
-        let mut stage = stage(&mut engine);
-        stage.act_outside(Act::Fault(Fault {
+    fn stop_fault(error: CloudErrorKind) -> Fault {
+        Fault {
             kind: MutationKind::Stop,
             carried_out: false,
-            error: CloudErrorKind::Throttled,
+            error,
             code: "RequestLimitExceeded",
-        }));
+        }
+    }
+
+    /// Stops `i-aaaa` as a host does. Returns the kind of the cloud's refusal.
+    fn stop(stage: &mut Stage<'_>) -> Option<CloudErrorKind> {
         let stop = Mutation::Stop {
             compute: Compute::Ec2,
             region: Region::from(""),
             id: "i-aaaa".into(),
             clear_pointer: None,
         };
-        let refused = stage
-            .host
-            .world_mut()
-            .apply(&stop)
-            .map_err(|error| error.kind);
-        assert_eq!(refused, Err(CloudErrorKind::Throttled));
-        assert!(stage.host.world_mut().apply(&stop).is_ok());
+        let applied = stage.host.world_mut().apply(&stop);
+        applied.err().map(|error| error.kind)
+    }
+
+    #[test]
+    fn a_fault_fails_the_next_mutation_of_its_kind() {
+        let mut engine = engine();
+        let mut stage = stage(&mut engine);
+        stage.act_outside(Act::Fault(stop_fault(CloudErrorKind::Throttled)));
+        assert_eq!(stop(&mut stage), Some(CloudErrorKind::Throttled));
+        assert_eq!(stop(&mut stage), None);
+    }
+
+    #[test]
+    fn a_lasting_refusal_fails_each_mutation_of_its_kind_until_it_ends() {
+        let mut engine = engine();
+        let mut stage = stage(&mut engine);
+        let throttled = CallTrouble::Failing(stop_fault(CloudErrorKind::Throttled));
+        let denied = CallTrouble::Failing(stop_fault(CloudErrorKind::Denied));
+        for trouble in [&throttled, &denied] {
+            stage.set_trouble(trouble, true);
+        }
+        assert_eq!(stop(&mut stage), Some(CloudErrorKind::Throttled));
+        assert_eq!(stop(&mut stage), Some(CloudErrorKind::Throttled));
+        // The other refusal lasts longer.
+        stage.set_trouble(&throttled, false);
+        assert_eq!(stop(&mut stage), Some(CloudErrorKind::Denied));
+        stage.set_trouble(&denied, false);
+        assert_eq!(stop(&mut stage), None);
     }
 }

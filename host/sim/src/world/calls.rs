@@ -84,11 +84,10 @@ impl World {
     ///
     /// # Errors
     /// The errors of EC2 and ECS, for an unknown id, a state that forbids the call, a protection, or
-    /// a token used with other parameters. [`add_fault`](World::add_fault) may set another error.
+    /// a token used with other parameters. [`add_fault`](World::add_fault) and
+    /// [`set_trouble`](World::set_trouble) may set another error.
     pub fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {
-        let applies = |fault: &super::Fault| fault.kind == mutation.kind();
-        let position = self.faults.iter().position(applies);
-        if let Some(fault) = position.and_then(|position| self.faults.remove(position)) {
+        if let Some(fault) = self.fault_of(mutation) {
             if fault.carried_out {
                 self.carry_out(mutation)?;
             }

@@ -64,7 +64,7 @@ struct Pointer {
     written_at: Instant,
 }
 
-/// A failure of one mutation.
+/// A failure of a mutation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The kind of mutation that fails; other kinds pass.

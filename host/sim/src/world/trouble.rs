@@ -1,15 +1,15 @@
-//! Trouble with the cloud's responses to queries. Trouble lasts until it is removed, unlike a
-//! [`Fault`](super::Fault), which one mutation uses up.
+//! Trouble with the cloud's responses. Trouble lasts until it is removed, unlike a fault that
+//! [`World::add_fault`] sets: one mutation uses that up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_core::cloud::{CloudError, CloudErrorKind, Query};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Query};
 use reeve_core::id::InstanceId;
 use reeve_core::instance::Instance;
 
-use super::{SimInstance, World};
+use super::{Fault, SimInstance, World};
 
-/// The trouble with queries. The fields are independent of each other.
+/// The trouble with calls. The fields are independent of each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// Queries of these kinds get an error.
@@ -22,6 +22,8 @@ pub struct Trouble {
     pub lagging_in_scans: BTreeMap<InstanceId, Instance>,
     /// The metrics of these instances are incomplete.
     pub partial_metrics: BTreeSet<InstanceId>,
+    /// Every mutation of the fault's kind fails so. Of two faults of one kind, the first applies.
+    pub failing: Vec<Fault>,
 }
 
 /// The kinds of query.
@@ -95,8 +97,27 @@ impl Trouble {
 }
 
 impl World {
-    /// Sets the trouble with queries; the default is none.
+    /// Sets the trouble with calls; the default is none.
     pub fn set_trouble(&mut self, trouble: Trouble) {
         self.trouble = trouble;
+    }
+
+    /// Takes the fault that this mutation meets: one that was set for the next of its kind, or one
+    /// that lasts. A replayed launch gets its first instance even without capacity.
+    pub(super) fn fault_of(&mut self, mutation: &Mutation) -> Option<Fault> {
+        let is_replay = match mutation {
+            Mutation::Launch { token, .. } => self.launched_by(token).is_some(),
+            _ => false,
+        };
+        let applies = |fault: &Fault| {
+            fault.kind == mutation.kind()
+                && !(is_replay && fault.error == CloudErrorKind::NoCapacity)
+        };
+        let next = self.faults.iter().position(applies);
+        if let Some(fault) = next.and_then(|position| self.faults.remove(position)) {
+            return Some(fault);
+        }
+        let mut lasting = self.trouble.failing.iter();
+        lasting.find(|fault| applies(fault)).cloned()
     }
 }
