@@ -217,11 +217,11 @@ fn of_a_folder_every_script_is_played_and_has_a_row() {
     assert_eq!(
         cells(0),
         [
-            "SCRIPT", "OUTCOME", "HARMS", "VETOES", "SERVED", "LONGEST", "EXPECTED"
+            "SCRIPT", "OUTCOME", "HARMS", "DOWN", "VETOES", "SERVED", "LONGEST", "EXPECTED"
         ]
     );
-    assert_eq!(cells(1)[..4], ["more/one", "served", "0", "0"]);
-    assert_eq!(cells(2)[..4], ["script", "served", "0", "0"]);
+    assert_eq!(cells(1)[..5], ["more/one", "served", "0", "0", "0"]);
+    assert_eq!(cells(2)[..5], ["script", "served", "0", "0", "0"]);
     assert!(lines[2].contains("NOT 1 of"), "{text}");
     assert!(text.contains("script.reeve:"), "{text}");
     assert!(text.contains("broken.reeve:1:"), "{text}");

@@ -1,4 +1,4 @@
-//! The result of a run: the timeline, the callers that were served, the vetoes and the harms.
+//! The result of a run: the timeline, the callers that were served or not, the vetoes and the harms.
 
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub struct Run {
     pub entries: Vec<Entry>,
     /// The harms that the stage found in the world's events.
     pub harms: Vec<Harm>,
+    /// The callers that could have been served in time, and were not.
+    pub down: Vec<Down>,
     /// The host's launches, starts, stops and terminations, as the world recorded them.
     pub mutations: Vec<WorldEvent>,
     /// How many proposals the guard vetoed.
@@ -36,6 +38,24 @@ pub struct Served {
     pub at: Instant,
     /// The time from the caller's first request to this response, repeated requests included.
     pub took: Millis,
+}
+
+/// A caller that waited for longer than the script's `down-after` while it could be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// The caller's name in the script.
+    pub caller: String,
+    /// The time of the caller's first request.
+    pub since: Instant,
+    /// The time at which `down-after` was over.
+    pub at: Instant,
+}
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited = self.at.since(self.since);
+        write!(f, "{} has no address after {waited}", self.caller)
+    }
 }
 
 /// An act of the host that damages a worker. A script counts harms by the same names.
@@ -137,15 +157,17 @@ impl Run {
         self.served.iter().map(|served| served.took).min()
     }
 
-    /// Sums the run up in one word. A harm outweighs a veto, and a veto outweighs an unserved
-    /// caller.
+    /// Sums the run up in one word. The first that is true counts, in the order of
+    /// [`Outcome::ALL`].
     pub fn outcome(&self) -> Outcome {
         if !self.harms.is_empty() {
             Outcome::Failed
+        } else if !self.down.is_empty() {
+            Outcome::Down
         } else if self.vetoes > 0 {
             Outcome::Contained
-        } else if self.served.is_empty() || self.gave_up > 0 {
-            Outcome::Failed
+        } else if self.gave_up > 0 {
+            Outcome::Unserved
         } else {
             Outcome::Served
         }
@@ -155,23 +177,35 @@ impl Run {
 /// The result of a run in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The host did harm, or a caller was never served although the guard refused nothing.
+    /// The host did harm.
     Failed,
-    /// The guard refused at least one proposal, and the host did no harm.
+    /// A caller that could have been served waited for longer than the bound.
+    Down,
+    /// The guard refused at least one proposal.
     Contained,
-    /// Every caller was served, and the guard refused nothing.
+    /// A caller was left without an address. It could not be served, or did not wait that long.
+    Unserved,
+    /// Every caller was served.
     Served,
 }
 
 impl Outcome {
-    /// All outcomes.
-    pub const ALL: [Self; 3] = [Self::Failed, Self::Contained, Self::Served];
+    /// All outcomes, the worst first.
+    pub const ALL: [Self; 5] = [
+        Self::Failed,
+        Self::Down,
+        Self::Contained,
+        Self::Unserved,
+        Self::Served,
+    ];
 
     /// The word that scripts use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
+            Self::Down => "down",
             Self::Contained => "contained",
+            Self::Unserved => "unserved",
             Self::Served => "served",
         }
     }

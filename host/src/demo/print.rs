@@ -178,8 +178,20 @@ fn shorten(text: &str, max: usize) -> String {
 
 fn verdict(run: &Run) -> String {
     match run.outcome() {
+        Outcome::Failed if !run.down.is_empty() => {
+            let harms = counted(run.harms.len(), "harm");
+            format!(
+                "FAILED: {harms}, {} down",
+                counted(run.down.len(), "caller")
+            )
+        }
         Outcome::Failed => format!("FAILED: {}", counted(run.harms.len(), "harm")),
+        Outcome::Down => format!("DOWN: {}, no harm", counted(run.down.len(), "caller")),
         Outcome::Contained => format!("contained: {}, no harm", counted(run.vetoes, "veto")),
+        Outcome::Unserved => {
+            let callers = counted(run.gave_up, "caller");
+            format!("unserved: {callers}, no harm proposed")
+        }
         Outcome::Served => "served: no harm proposed".to_owned(),
     }
 }
@@ -194,6 +206,7 @@ fn counted(number: usize, word: &str) -> String {
 
 fn until_served(run: &Run) -> String {
     match run.until_served() {
+        None if run.gave_up == 0 => "no caller asked".to_owned(),
         None => "never served".to_owned(),
         Some(took) => format!("served after {:.1} s", took.get() as f64 / 1000.0),
     }

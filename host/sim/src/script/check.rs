@@ -5,7 +5,7 @@ use std::fmt;
 use reeve_core::time::{Instant, Millis};
 
 use super::expect::{Counted, Expectation, Expected, HarmKind, HostMutation, Window};
-use crate::run::{Harm, Outcome, Run};
+use crate::run::{Harm, Run};
 use crate::timeline::Entry;
 use crate::world::EventKind;
 
@@ -32,7 +32,7 @@ impl Expectation {
         let found = match &self.what {
             Expected::Outcome(expected) => {
                 let outcome = run.outcome();
-                (outcome != *expected).then(|| named(outcome).to_owned())
+                (outcome != *expected).then(|| format!("`{}`", outcome.as_str()))
             }
             Expected::Counted {
                 what,
@@ -145,13 +145,5 @@ fn is_mutation(kind: &EventKind, mutation: HostMutation) -> bool {
         EventKind::TerminateRequested => mutation == HostMutation::Terminate,
         EventKind::RebootRequested => mutation == HostMutation::Reboot,
         EventKind::Rebooted | EventKind::State(_) | EventKind::Addressed => false,
-    }
-}
-
-fn named(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Failed => "`failed`",
-        Outcome::Contained => "`contained`",
-        Outcome::Served => "`served`",
     }
 }

@@ -76,6 +76,8 @@ struct System {
     pool: PoolSpec,
     /// Ending an instance within this time of a request to it is a harm; `None`: it is no harm.
     idle_limit: Option<Millis>,
+    /// A caller is down after it has waited for longer than this while it could be served.
+    down_after: Millis,
     /// The software of the boxes; `None`: the instances have no boxes.
     boxes: Option<Software>,
 }
@@ -211,6 +213,7 @@ impl Script {
             pointer: spec.pointer.clone(),
             software: self.system.boxes,
             idle_limit: self.system.idle_limit,
+            down_after: self.system.down_after,
         }
     }
 }
@@ -241,11 +244,16 @@ impl Variant {
 impl System {
     /// The system of the five incidents. The settings of a script change it.
     fn usual() -> Self {
+        /// A boot takes half a minute, a slow one three, and a host waits a minute at most between
+        /// two tries of a refused launch. Five minutes have room for all of that, and a person who
+        /// waits for an answer has left by then.
+        const DOWN_AFTER: Millis = Millis::from_secs(300);
         Self {
             worker: incidents::worker(),
             spec: incidents::worker_spec(),
             pool: incidents::pool_spec(),
             idle_limit: None,
+            down_after: DOWN_AFTER,
             boxes: None,
         }
     }

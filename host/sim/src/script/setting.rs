@@ -29,12 +29,13 @@ enum Key {
     Orphans,
     TerminateAdopted,
     IdleLimit,
+    DownAfter,
     Boxes,
     Use,
     Wanted,
 }
 
-const KEYS: [(&str, Key); 17] = [
+const KEYS: [(&str, Key); 18] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -49,6 +50,7 @@ const KEYS: [(&str, Key); 17] = [
     ("orphans", Key::Orphans),
     ("terminate-adopted", Key::TerminateAdopted),
     ("idle-limit", Key::IdleLimit),
+    ("down-after", Key::DownAfter),
     ("boxes", Key::Boxes),
     ("use", Key::Use),
     ("wanted", Key::Wanted),
@@ -111,6 +113,7 @@ pub(super) fn line(
             system.idle_limit = Some(limit);
             system.pool.limits.idle_min = limit;
         }
+        Key::DownAfter => system.down_after = line.length_above_zero()?,
         Key::Boxes => {
             let kinds = [
                 ("standard", Software::Standard),

@@ -118,7 +118,7 @@ impl Stage<'_> {
 
     /// Whether the instance has the worker's tag and is of no other fleet, so that the host has to
     /// reckon with it.
-    fn is_of_worker(&self, instance: &SimInstance) -> bool {
+    pub(super) fn is_of_worker(&self, instance: &SimInstance) -> bool {
         let (key, value) = &self.tag;
         let fleet = instance.tags.get(TAG_FLEET);
         instance.tags.get(key) == Some(value)

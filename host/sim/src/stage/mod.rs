@@ -5,11 +5,13 @@
 //! - `outside`: acts on the cloud that the host gets no request for.
 //! - `boxes`: the software on the instances.
 //! - `judge`: the harms in the host's mutations.
+//! - `wait`: the callers that could have been served, and were not.
 
 mod act;
 mod boxes;
 mod judge;
 mod outside;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +30,7 @@ use crate::timeline::Entry;
 use crate::world::{EventKind, Trouble};
 pub(crate) use act::{Act, CallTrouble, EndedBy, Which};
 use boxes::Boxes;
+use wait::{WaitId, Waits};
 
 /// The arguments of a run, except the host and its world.
 #[derive(Clone, Debug)]
@@ -48,12 +51,16 @@ pub(crate) struct Setting {
     pub software: Option<Software>,
     /// Ending an instance within this time of a request to it is a harm; `None`: it is no harm.
     pub idle_limit: Option<Millis>,
+    /// A caller is down after it has waited for longer than this while it could be served.
+    pub down_after: Millis,
 }
 
 /// Plays the script against the host. At each instant the order is: world, host, boxes, script.
 pub(crate) fn play(setting: Setting, host: &mut dyn Host) -> Run {
     let mut stage = Stage::new(setting, host);
+    stage.note_availability();
     while let Some(now) = stage.next() {
+        stage.record_down(now);
         stage.now = now;
         stage.host.advance(now);
         stage.record_world_events();
@@ -67,6 +74,7 @@ pub(crate) fn play(setting: Setting, host: &mut dyn Host) -> Run {
             }
             stage.take_outputs();
         }
+        stage.note_availability();
     }
     stage.finish()
 }
@@ -95,6 +103,7 @@ struct Stage<'h> {
     /// Instances that have had an address since their last launch or start.
     addressed: BTreeSet<InstanceId>,
     idle_limit: Option<Millis>,
+    waits: Waits,
     run: Run,
 }
 
@@ -119,7 +128,7 @@ struct Pending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wants {
     /// To use the worker. The caller asks again at most `comes_back` times.
-    Address { comes_back: u32 },
+    Address { comes_back: u32, wait: WaitId },
     /// To have the worker provisioned. The caller ignores the response.
     Provision,
     /// To learn whether the worker is up. If it is not, the caller asks for a restart.
@@ -154,10 +163,12 @@ impl<'h> Stage<'h> {
             boxes: Boxes::new(setting.software),
             addressed: BTreeSet::new(),
             idle_limit: setting.idle_limit,
+            waits: Waits::new(setting.down_after),
             run: Run {
                 begins,
                 entries: Vec::new(),
                 harms: Vec::new(),
+                down: Vec::new(),
                 mutations: Vec::new(),
                 vetoes: 0,
                 served: Vec::new(),
@@ -184,19 +195,13 @@ impl<'h> Stage<'h> {
     }
 
     fn perform(&mut self, act: Act) {
-        let mut ask = |caller: String, wants| {
-            let since = self.now;
-            let pending = Pending {
-                caller,
-                since,
-                wants,
-            };
-            self.ask(pending);
-        };
         match act {
-            Act::Ask { caller, comes_back } => ask(caller, Wants::Address { comes_back }),
-            Act::Probe { who } => ask(who, Wants::Probe),
-            Act::Provision { who } => ask(who, Wants::Provision),
+            Act::Ask { caller, comes_back } => {
+                let wait = self.waits.begin(&caller, self.now);
+                self.ask_first(caller, Wants::Address { comes_back, wait });
+            }
+            Act::Probe { who } => self.ask_first(who, Wants::Probe),
+            Act::Provision { who } => self.ask_first(who, Wants::Provision),
             Act::Restart {
                 who,
                 cause,
@@ -251,6 +256,15 @@ impl<'h> Stage<'h> {
         self.doubting.insert(self.requests, who.to_owned());
         let what = Request::Unreachable { instance };
         self.host.ask(&self.worker, self.requests, what);
+    }
+
+    fn ask_first(&mut self, caller: String, wants: Wants) {
+        let since = self.now;
+        self.ask(Pending {
+            caller,
+            since,
+            wants,
+        });
     }
 
     fn ask(&mut self, pending: Pending) {
@@ -329,8 +343,11 @@ impl<'h> Stage<'h> {
             ..Entry::event(self.now, &pending.caller, event)
         };
         match resolution {
-            Resolution::Served(_) if !matches!(pending.wants, Wants::Address { .. }) => {}
             Resolution::Served(route) => {
+                let Wants::Address { wait, .. } = pending.wants else {
+                    return;
+                };
+                self.waits.serve(wait);
                 let served = entry(
                     format!("is served: {} ({})", route.url, route.instance),
                     String::new(),
@@ -351,8 +368,8 @@ impl<'h> Stage<'h> {
                     not_yet.code, not_yet.retry_after
                 );
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
-                let comes_back = match pending.wants {
-                    Wants::Address { comes_back } => comes_back,
+                let (comes_back, wait) = match pending.wants {
+                    Wants::Address { comes_back, wait } => (comes_back, wait),
                     Wants::Probe => {
                         let cause = "probe-failed".to_owned();
                         return self.restart(&pending.caller, cause, Initiator::Program);
@@ -361,11 +378,13 @@ impl<'h> Stage<'h> {
                 };
                 if comes_back == 0 {
                     self.run.gave_up += 1;
+                    self.waits.give_up(wait, self.now);
                     return;
                 }
                 let again = Pending {
                     wants: Wants::Address {
                         comes_back: comes_back - 1,
+                        wait,
                     },
                     ..pending.clone()
                 };
@@ -395,10 +414,8 @@ impl<'h> Stage<'h> {
     }
 
     fn finish(mut self) -> Run {
-        let open = self.pending.values();
-        self.run.gave_up += open
-            .filter(|pending| matches!(pending.wants, Wants::Address { .. }))
-            .count();
+        self.record_down(self.ends);
+        self.run.gave_up += self.waits.count();
         self.judge_deliveries();
         self.run
     }

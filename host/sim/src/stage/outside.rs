@@ -302,6 +302,7 @@ mod tests {
             pointer: incidents::pointer(),
             software: None,
             idle_limit: None,
+            down_after: Millis::from_secs(300),
         };
         Stage::new(setting, host)
     }

@@ -18,8 +18,8 @@ use crate::print;
 const EXTENSION: &str = "reeve";
 
 /// The columns of the table.
-const HEAD: [&str; 7] = [
-    "SCRIPT", "OUTCOME", "HARMS", "VETOES", "SERVED", "LONGEST", "EXPECTED",
+const HEAD: [&str; 8] = [
+    "SCRIPT", "OUTCOME", "HARMS", "DOWN", "VETOES", "SERVED", "LONGEST", "EXPECTED",
 ];
 
 /// Plays the scripts below the folder of `args` in this variant. The exit code is a failure if a
@@ -93,6 +93,7 @@ fn row(
         name.to_owned(),
         run.outcome().as_str().to_owned(),
         run.harms.len().to_string(),
+        run.down.len().to_string(),
         run.vetoes.to_string(),
         seconds(run.until_served()),
         seconds(longest(&run)),
