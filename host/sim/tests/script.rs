@@ -189,6 +189,26 @@ fn what_cannot_be_meant_is_refused() {
     );
 }
 
+#[test]
+fn an_act_on_an_instance_that_cannot_exist_is_refused() {
+    let known = "`i-aaaa` or `newest`";
+    story_refused("at 5s anna stops i-bbbb", 18, "`i-bbbb`, which no", known);
+    story_refused("at 5s cloud hides i-bbbb", 19, "`i-bbbb`", known);
+    story_refused("at 5s x says i-bbbb does not answer", 14, "`i-bbbb`", known);
+    story_refused("at 5s x writes pointer i-bbbb", 24, "`i-bbbb`", known);
+    // What a later line launches is not there yet.
+    let later = "at 9s anna stops i-c2\nat 5s anna launches i-c*";
+    story_refused(later, 18, "`i-c2`", known);
+    let launched = "at 5s anna launches i-c*\nat 9s anna stops i-c2\n";
+    assert!(Script::parse(&script(launched, "")).is_ok());
+    let unknown = script(&format!("{launched}at 9s anna stops i-d"), "");
+    refused(&unknown, 10, 18, "`i-d`", "`i-aaaa`, `i-c*` or `newest`");
+    let none = "incident a \"b\"\nsetting\nlength 1m\nstory\nat 1s x stops i-aaaa";
+    refused(none, 5, 15, "`i-aaaa`", "the section `beginning`");
+    let late = "incident a \"b\"\nsetting\nlength 1m\nstory\nbeginning\ni-aaaa running";
+    refused(late, 5, 1, "`beginning` after the story", "before");
+}
+
 /// Policies that refuse every question: whatever happens on the stage then, it is by the script.
 struct NoPolicy;
 
@@ -255,6 +275,30 @@ fn what_the_cloud_and_others_do_is_told_when_it_happens() {
     let (script, run) = played(&script(story, expected));
     assert_eq!(script.check(Variant::Standard, &run), []);
     assert_eq!(script.expectations(Variant::Standard), 20);
+}
+
+#[test]
+fn an_act_that_finds_no_instance_is_told() {
+    let story = "
+        at 1s anna stops newest
+        at 2s cloud reclaims i-aaaa
+        at 3s anna adopts newest
+        at 3s chat says newest does not answer
+        at 3s anna stops newest
+        at 3s cloud hides newest
+        at 3s encoder launches i-c, if none is up
+        at 4s encoder launches i-d, if none is up
+        at 4s anna untags i-d
+        at 5s someone writes pointer \"of last week\"";
+    let expected = "
+        anna says \"finds no instance to move the worker to\"
+        chat says \"finds no instance to complain of\"
+        anna says \"finds no instance to end\"
+        cloud says \"finds no instance to be in trouble with\"
+        anna says \"finds no instance i-d to take the tag from\"
+        someone says \"writes the pointer: of last week\"";
+    let (script, run) = played(&script(story, expected));
+    assert_eq!(script.check(Variant::Standard, &run), []);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::time::Millis;
 
+use super::ids::Ids;
 use super::story::{BOOT, StoryLine, boots, which};
 use super::words::{Line, ScriptError};
 use crate::stage::{Act, CallTrouble, EndedBy};
@@ -23,7 +24,7 @@ const MUTATIONS: [(&str, &str, MutationKind); 6] = [
 ];
 
 /// Reads the words after `cloud`.
-pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
+pub(super) fn cloud(line: &mut Line, ids: &Ids) -> Result<StoryLine, ScriptError> {
     #[derive(Clone, Copy)]
     enum Verb {
         Reclaims,
@@ -55,7 +56,7 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
         Verb::Reclaims => {
             return Ok(StoryLine::Act(Act::End {
                 who: "cloud".to_owned(),
-                which: which(line)?,
+                which: which(line, ids)?,
                 by: EndedBy::Reclaim,
             }));
         }
@@ -83,15 +84,15 @@ pub(super) fn cloud(line: &mut Line) -> Result<StoryLine, ScriptError> {
             ];
             CallTrouble::Unanswered(line.one_of(&kinds)?)
         }
-        Verb::Hides => CallTrouble::Hidden(which(line)?),
-        Verb::Freezes => CallTrouble::Frozen(which(line)?),
+        Verb::Hides => CallTrouble::Hidden(which(line, ids)?),
+        Verb::Freezes => CallTrouble::Frozen(which(line, ids)?),
         Verb::Withholds => {
             line.expect("metrics")?;
             line.expect("of")?;
-            CallTrouble::PartialMetrics(which(line)?)
+            CallTrouble::PartialMetrics(which(line, ids)?)
         }
         Verb::Protects => {
-            let which = which(line)?;
+            let which = which(line, ids)?;
             line.expect("from")?;
             let ends = [
                 ("stop", MutationKind::Stop),

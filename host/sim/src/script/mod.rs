@@ -16,6 +16,7 @@
 mod check;
 mod cloud;
 mod expect;
+mod ids;
 mod length;
 mod random;
 mod read;

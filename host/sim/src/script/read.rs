@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use reeve_core::time::Millis;
 
 use super::expect::Expectation;
+use super::ids::Ids;
 use super::words::{Line, ScriptError};
 use super::{Beginning, Script, System, Variant, setting, story};
 
@@ -73,7 +74,7 @@ pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
 struct Reading<'a> {
     sections: BTreeSet<&'static str>,
     settings: BTreeSet<&'static str>,
-    ids: BTreeSet<&'a str>,
+    ids: Ids<'a>,
 }
 
 impl<'a> Reading<'a> {
@@ -89,6 +90,10 @@ impl<'a> Reading<'a> {
             // More words after a section's name make it another name, such as that of an actor.
             if heading.takes(name) && heading.end().is_ok() {
                 self.once(name, &heading)?;
+                if section == Section::Beginning && self.sections.contains("story") {
+                    let found = "`beginning` after the story";
+                    return Err(heading.wrong(found, "`beginning` before the section `story`"));
+                }
                 return Ok(Some(section));
             }
         }

@@ -8,6 +8,7 @@ use reeve_core::instance::Owner;
 use reeve_core::spec::{BoxSpec, OrphanRule, RestartBy, StopRefused, Wish};
 use reeve_core::time::Millis;
 
+use super::ids::Ids;
 use super::words::{Line, ScriptError};
 use super::{Beginning, Placed, Script};
 use crate::boxes::Software;
@@ -138,7 +139,7 @@ pub(super) fn line(
 pub(super) fn beginning<'a>(
     line: &mut Line<'a>,
     beginning: &mut Beginning,
-    ids: &mut BTreeSet<&'a str>,
+    ids: &mut Ids<'a>,
 ) -> Result<(), ScriptError> {
     if line.takes("pointer") {
         let says = line.name("the id that the pointer names, or `none`")?;
@@ -153,9 +154,7 @@ pub(super) fn beginning<'a>(
         return line.end();
     }
     let id = instance_id(line, "`pointer`, or an instance's id such as `i-aaaa`")?;
-    if !ids.insert(id) {
-        return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
-    }
+    ids.add(line, id)?;
     let runs = line.one_of(&[("running", true), ("stopped", false)])?;
     let owner = match line.has_clause() {
         false => Owner::Unclaimed,

@@ -1,13 +1,12 @@
 //! The section `story`: what happens outside the host, and when.
 
-use std::collections::BTreeSet;
-
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
 use reeve_core::time::Millis;
 
 use super::cloud::cloud;
+use super::ids::Ids;
 use super::setting::{instance_id, of_fleet};
 use super::words::{Line, ScriptError};
 use crate::stage::{Act, CallTrouble, EndedBy, Which};
@@ -45,7 +44,7 @@ pub(super) fn line<'a>(
     line: &mut Line<'a>,
     length: Millis,
     story: &mut Vec<(Millis, Act)>,
-    ids: &mut BTreeSet<&'a str>,
+    ids: &mut Ids<'a>,
 ) -> Result<(), ScriptError> {
     let when = when(line, length, ACTS_MAX.saturating_sub(story.len()))?;
     let repeats = matches!(when, When::Every { .. });
@@ -130,10 +129,10 @@ fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
 fn story_line<'a>(
     line: &mut Line<'a>,
     repeats: bool,
-    ids: &mut BTreeSet<&'a str>,
+    ids: &mut Ids<'a>,
 ) -> Result<StoryLine, ScriptError> {
     if line.takes("cloud") {
-        return cloud(line);
+        return cloud(line, ids);
     }
     if line.takes("box") {
         line.expect("loses")?;
@@ -152,7 +151,7 @@ fn read_act<'a>(
     line: &mut Line<'a>,
     who: String,
     repeats: bool,
-    ids: &mut BTreeSet<&'a str>,
+    ids: &mut Ids<'a>,
 ) -> Result<Act, ScriptError> {
     #[derive(Clone, Copy)]
     enum Verb {
@@ -191,7 +190,7 @@ fn read_act<'a>(
         Verb::Restarts => restarts(line, who)?,
         Verb::Adopts => Act::Adopt {
             who,
-            which: which(line)?,
+            which: which(line, ids)?,
         },
         Verb::Reads => {
             line.expect("demand")?;
@@ -200,33 +199,41 @@ fn read_act<'a>(
         Verb::Launches => launches(line, who, repeats, ids)?,
         Verb::Stops => Act::End {
             who,
-            which: which(line)?,
+            which: which(line, ids)?,
             by: EndedBy::Stop,
         },
         Verb::Writes => {
             line.expect("pointer")?;
-            let what = "an instance's id for the pointer, or `none`";
-            let value = match line.takes(POINTER_NONE) {
-                true => POINTER_NONE,
-                false => instance_id(line, what)?,
-            };
-            Act::WritePointer {
-                who,
-                value: value.to_owned(),
-            }
+            let value = pointer_value(line, ids)?.to_owned();
+            Act::WritePointer { who, value }
         }
         Verb::Untags => Act::Untag {
             who,
-            which: which(line)?,
+            which: which(line, ids)?,
         },
-        Verb::Says => says(line, who)?,
+        Verb::Says => says(line, who, ids)?,
     })
 }
 
+/// Reads an id, `none`, or any text within quotation marks: a person may write a wrong one.
+fn pointer_value<'a>(line: &mut Line<'a>, ids: &Ids) -> Result<&'a str, ScriptError> {
+    const WHAT: &str = "an instance's id, `none`, or any text within quotation marks";
+    if line.takes(POINTER_NONE) {
+        return Ok(POINTER_NONE);
+    }
+    if let Ok(text) = line.quoted(WHAT) {
+        return Ok(text);
+    }
+    let id = instance_id(line, WHAT)?;
+    ids.check(line, id)?;
+    Ok(id)
+}
+
 /// Reads `"TEXT"`, or `i-aaaa does not answer`.
-fn says(line: &mut Line, who: String) -> Result<Act, ScriptError> {
-    if let Ok(which) = which(&mut line.clone()) {
-        line.name("an instance")?;
+fn says(line: &mut Line, who: String, ids: &Ids) -> Result<Act, ScriptError> {
+    let mut ahead = line.clone();
+    if ahead.takes("newest") || instance_id(&mut ahead, "an instance").is_ok() {
+        let which = which(line, ids)?;
         for word in ["does", "not", "answer"] {
             line.expect(word)?;
         }
@@ -275,7 +282,7 @@ fn launches<'a>(
     line: &mut Line<'a>,
     who: String,
     repeats: bool,
-    ids: &mut BTreeSet<&'a str>,
+    ids: &mut Ids<'a>,
 ) -> Result<Act, ScriptError> {
     let id = instance_id(line, "the instance's id, such as `i-bbbb`")?;
     let numbered = id.contains('*');
@@ -283,9 +290,7 @@ fn launches<'a>(
         let accepted = format!("`{id}*`: an instance that is launched again needs a number");
         return Err(line.wrong(format!("`{id}`"), &accepted));
     }
-    if !numbered && !ids.insert(id) {
-        return Err(line.wrong(format!("`{id}` a second time"), "an id of its own"));
-    }
+    ids.add(line, id)?;
     const CLAUSES: &str =
         "`of fleet NAME`, `running after LENGTH`, `address after LENGTH` or `if none is up`";
     let mut boot = BOOT;
@@ -327,11 +332,12 @@ pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<
 }
 
 /// Reads an id or `newest`.
-pub(super) fn which(line: &mut Line) -> Result<Which, ScriptError> {
+pub(super) fn which(line: &mut Line, ids: &Ids) -> Result<Which, ScriptError> {
     if line.takes("newest") {
         return Ok(Which::Newest);
     }
     let what = "an instance's id such as `i-aaaa`, or `newest`: the one that came up last";
     let id = instance_id(line, what)?;
+    ids.check(line, id)?;
     Ok(Which::Id(InstanceId::from(id)))
 }

@@ -234,7 +234,7 @@ impl<'h> Stage<'h> {
     }
 
     fn adopt(&mut self, who: &str, which: &Which) {
-        let Some(instance) = self.which(which) else {
+        let Some(instance) = self.which(who, which, "to move the worker to") else {
             return;
         };
         let event = format!("moves the worker to {instance}");
@@ -246,7 +246,7 @@ impl<'h> Stage<'h> {
     }
 
     fn doubt(&mut self, who: &str, which: &Which) {
-        let Some(instance) = self.which(which) else {
+        let Some(instance) = self.which(who, which, "to complain of") else {
             return;
         };
         let event = format!("says that {instance} does not answer");

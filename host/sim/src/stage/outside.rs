@@ -87,8 +87,7 @@ impl Stage<'_> {
     }
 
     fn untag(&mut self, who: &str, which: &Which) {
-        let Some(id) = self.which(which) else {
-            self.note(who, "finds no instance to take the tag from");
+        let Some(id) = self.present(who, which, "to take the tag from") else {
             return;
         };
         let key = self.tag.0.clone();
@@ -97,8 +96,7 @@ impl Stage<'_> {
     }
 
     fn end_elsewhere(&mut self, who: &str, which: &Which, by: EndedBy) {
-        let Some(id) = self.which(which) else {
-            self.note(who, "finds no instance to end");
+        let Some(id) = self.present(who, which, "to end") else {
             return;
         };
         let event = match by {
@@ -154,10 +152,9 @@ impl Stage<'_> {
                 let begun = self.ongoing.iter().position(|(begun, _)| begun == trouble);
                 let known = match begun.filter(|_| !begins) {
                     Some(at) => Some(self.ongoing.remove(at).1),
-                    None => self.which(which),
+                    None => self.present("cloud", which, "to be in trouble with"),
                 };
                 let Some(id) = known else {
-                    self.note("cloud", "finds no instance to be in trouble with");
                     return;
                 };
                 if begins {
@@ -213,14 +210,27 @@ impl Stage<'_> {
         }
     }
 
-    pub(super) fn which(&self, which: &Which) -> Option<InstanceId> {
-        match which {
-            Which::Id(id) => Some(id.clone()),
-            Which::Newest => {
-                let newest = self.up().max_by_key(|instance| instance.launched_at);
-                newest.map(|instance| instance.id.clone())
-            }
+    /// The instance that the cloud shows; `None`, with a line of the timeline: it shows none.
+    fn present(&mut self, who: &str, which: &Which, what_for: &str) -> Option<InstanceId> {
+        let id = self.which(who, which, what_for)?;
+        if self.host.world().instance(&id).is_none() {
+            self.note(who, format!("finds no instance {id} {what_for}"));
+            return None;
         }
+        Some(id)
+    }
+
+    /// The chosen instance; `None`, with a line of the timeline: none is up.
+    pub(super) fn which(&mut self, who: &str, which: &Which, what_for: &str) -> Option<InstanceId> {
+        if let Which::Id(id) = which {
+            return Some(id.clone());
+        }
+        let newest = self.up().max_by_key(|instance| instance.launched_at);
+        let newest = newest.map(|instance| instance.id.clone());
+        if newest.is_none() {
+            self.note(who, format!("finds no instance {what_for}"));
+        }
+        newest
     }
 
     /// Drops the world's events of an act by another system, so that the judge does not count them
