@@ -79,6 +79,8 @@ struct System {
     idle_limit: Option<Millis>,
     /// A caller is down after it has waited for longer than this while it could be served.
     down_after: Millis,
+    /// Whether the instances of the host's fleet belong to one-time Spot requests.
+    one_time_spot: bool,
     /// The software of the boxes; `None`: the instances have no boxes.
     boxes: Option<Software>,
 }
@@ -176,6 +178,7 @@ impl Script {
         let worker = self.system.worker.as_str();
         let fleet = incidents::fleet().name;
         let mut world = World::new(self.seed, incidents::BEGINS);
+        world.set_launches_one_time_spot(self.system.one_time_spot);
         let mut generation = 0;
         for placed in &self.beginning.instances {
             // Those that this fleet launched have the generations 1, 2, 3 in the order of the lines.
@@ -192,6 +195,9 @@ impl Script {
                 Owner::Unclaimed => {}
             }
             let id = world.launch_with(&placed.id, &tags, Boot::instant());
+            if self.system.one_time_spot && placed.owner == Owner::Ours {
+                world.make_one_time_spot(&id);
+            }
             if !placed.runs {
                 world.place_as_stopped(&id);
             }
@@ -255,6 +261,7 @@ impl System {
             pool: incidents::pool_spec(),
             idle_limit: None,
             down_after: DOWN_AFTER,
+            one_time_spot: false,
             boxes: None,
         }
     }

@@ -31,12 +31,13 @@ enum Key {
     TerminateAdopted,
     IdleLimit,
     DownAfter,
+    OneTimeSpot,
     Boxes,
     Use,
     Wanted,
 }
 
-const KEYS: [(&str, Key); 18] = [
+const KEYS: [(&str, Key); 19] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("legacy", Key::Legacy),
@@ -52,6 +53,7 @@ const KEYS: [(&str, Key); 18] = [
     ("terminate-adopted", Key::TerminateAdopted),
     ("idle-limit", Key::IdleLimit),
     ("down-after", Key::DownAfter),
+    ("one-time-spot", Key::OneTimeSpot),
     ("boxes", Key::Boxes),
     ("use", Key::Use),
     ("wanted", Key::Wanted),
@@ -115,6 +117,7 @@ pub(super) fn line(
             system.pool.limits.idle_min = limit;
         }
         Key::DownAfter => system.down_after = line.length_above_zero()?,
+        Key::OneTimeSpot => system.one_time_spot = true,
         Key::Boxes => {
             let kinds = [
                 ("standard", Software::Standard),

@@ -100,10 +100,10 @@ impl Stage<'_> {
             return;
         };
         let event = match by {
-            EndedBy::Stop => {
-                self.host.world_mut().stop_elsewhere(&id);
-                format!("stops {id} on a path of its own")
-            }
+            EndedBy::Stop => match self.host.world_mut().stop_elsewhere(&id) {
+                Ok(()) => format!("stops {id} on a path of its own"),
+                Err(error) => format!("cannot stop {id}: {}", error.code),
+            },
             EndedBy::Reclaim => {
                 self.host.world_mut().reclaim(&id);
                 format!("takes {id} back")

@@ -234,6 +234,10 @@ impl Clouds {
 
     /// Draws how long the boot, the reboot or the stop of this mutation takes.
     fn prepare(&mut self, mutation: &Mutation, chance: &mut Chance) {
+        if let Mutation::Launch { .. } = mutation {
+            let are_one_time = chance.happens(Fault::OneTimeSpot);
+            self.world.set_launches_one_time_spot(are_one_time);
+        }
         match mutation {
             Mutation::Launch { .. } | Mutation::Start { .. } => {
                 let slow = chance.happens(Fault::SlowBoot);

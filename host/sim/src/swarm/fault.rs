@@ -166,6 +166,9 @@ pub enum Fault {
     OperatorAdopts,
     /// The launch templates get another default version.
     TemplateChanges,
+
+    /// A launch is a one-time Spot request: its instance cannot be stopped, only terminated.
+    OneTimeSpot,
 }
 
 /// How often a kind of fault occurs in a world that has it.
@@ -253,10 +256,11 @@ impl Fault {
         Self::KindNamed,
         Self::OperatorAdopts,
         Self::TemplateChanges,
+        Self::OneTimeSpot,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 69;
+    pub const COUNT: usize = 70;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -337,6 +341,7 @@ impl Fault {
             Self::KindNamed => PerMillion(500_000),
             Self::OperatorAdopts => EverySecs(600),
             Self::TemplateChanges => EverySecs(120),
+            Self::OneTimeSpot => PerMillion(500_000),
         }
     }
 
@@ -412,6 +417,7 @@ impl Fault {
             Self::KindNamed => "kind-named",
             Self::OperatorAdopts => "operator-adopts",
             Self::TemplateChanges => "template-changes",
+            Self::OneTimeSpot => "one-time-spot",
         }
     }
 }

@@ -305,9 +305,10 @@ impl Estate<'_> {
     }
 
     fn end_elsewhere(&mut self, id: &InstanceId) {
-        self.clouds.world.stop_elsewhere(id);
-        self.checks.ended_elsewhere(self.now, id);
-        self.look();
+        if self.clouds.world.stop_elsewhere(id).is_ok() {
+            self.checks.ended_elsewhere(self.now, id);
+            self.look();
+        }
     }
 
     /// Has the cloud refuse ends of an instance for a while.

@@ -195,15 +195,20 @@ impl World {
         let length = self.next_reboot.take().unwrap_or(drawn);
         let now = self.now;
         let instance = self.of_kind(&Compute::Ec2, OPERATION, id)?;
-        if instance.state != InstanceState::Running {
-            return Err(wrong_state(OPERATION, id, instance.state));
+        match instance.state {
+            InstanceState::Running => {
+                instance.reboot(length, now);
+                self.add_event(id, EventKind::RebootRequested);
+                Ok(Outcome::Accepted)
+            }
+            // EC2 ignores a reboot of a terminated instance (EC2 API reference, `RebootInstances`).
+            InstanceState::Terminated => Ok(Outcome::Accepted),
+            state => Err(wrong_state(OPERATION, id, state)),
         }
-        instance.reboot(length, now);
-        self.add_event(id, EventKind::RebootRequested);
-        Ok(Outcome::Accepted)
     }
 
-    /// Stops or terminates an instance. `StopTask` ends a task for good, and ECS accepts it for an
+    /// Stops or terminates an instance. EC2 does not stop one that was never `running`, nor one of a
+    /// one-time Spot request (docs/aws-facts.md#what-cannot-be-stopped). `StopTask` ends a task for good, and ECS accepts it for an
     /// ended task as long as it shows that task.
     fn end(
         &mut self,
@@ -233,6 +238,14 @@ impl World {
                 instance.end(by, rest, after, now);
                 self.add_event(id, EventKind::TerminateRequested);
                 Ok(Outcome::Accepted)
+            }
+            (InstanceState::Pending, Ending::Stop) if !instance.has_run => {
+                Err(wrong_state(operation, id, InstanceState::Pending))
+            }
+            (InstanceState::Pending | InstanceState::Running, Ending::Stop)
+                if instance.is_one_time_spot =>
+            {
+                Err(one_time_spot(operation, id))
             }
             (InstanceState::Pending | InstanceState::Running, Ending::Stop) => {
                 instance.end(InstanceState::Stopping, InstanceState::Stopped, after, now);
@@ -264,7 +277,7 @@ impl World {
     }
 }
 
-fn not_found(operation: &str, id: &InstanceId) -> CloudError {
+pub(super) fn not_found(operation: &str, id: &InstanceId) -> CloudError {
     let text = format!("The instance ID '{id}' does not exist");
     error(
         operation,
@@ -278,6 +291,16 @@ fn not_found(operation: &str, id: &InstanceId) -> CloudError {
 fn no_such_operation(operation: &str, id: &InstanceId) -> CloudError {
     let text = format!("the task {id} can only be ended");
     let code = "InvalidParameterException";
+    error(operation, CloudErrorKind::Permanent, code, &text)
+}
+
+/// The refusal for good to stop an instance of a one-time Spot request.
+fn one_time_spot(operation: &str, id: &InstanceId) -> CloudError {
+    let text = format!(
+        "You can't stop the Spot Instance '{id}' because it is associated with a one-time Spot \
+         Instance request"
+    );
+    let code = "UnsupportedOperation";
     error(operation, CloudErrorKind::Permanent, code, &text)
 }
 
@@ -306,5 +329,111 @@ pub(super) fn error(
         code: code.to_owned(),
         message: message.to_owned(),
         retry_after: None::<Millis>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_core::cloud::MutationKind;
+    use reeve_core::id::Region;
+    use reeve_core::time::Instant;
+
+    use super::super::Boot;
+    use super::*;
+
+    const TAG: (&str, &str) = ("Name", "chat");
+
+    /// A cloud with an instance that boots for 16 s.
+    fn booting() -> (World, InstanceId) {
+        let mut world = World::new(1, Instant::default());
+        let boot = Boot {
+            pending: Millis::from_secs(16),
+            address_after: Millis::ZERO,
+        };
+        let id = world.launch_elsewhere("i-aaaa", TAG, boot);
+        (world, id)
+    }
+
+    fn advance(world: &mut World, secs: u64) {
+        let now = world.now() + Millis::from_secs(secs);
+        world.advance(now);
+    }
+
+    /// What EC2 says to a call: its code, or nothing if it accepts.
+    fn says(world: &mut World, kind: MutationKind, id: &InstanceId) -> Option<String> {
+        let (region, id, compute) = (Region::from(""), id.clone(), Compute::Ec2);
+        let clear_pointer = None;
+        let mutation = match kind {
+            MutationKind::Start => Mutation::Start {
+                region,
+                compute,
+                id,
+            },
+            MutationKind::Reboot => Mutation::Reboot { region, id },
+            MutationKind::Stop => Mutation::Stop {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+            _ => Mutation::Terminate {
+                region,
+                compute,
+                id,
+                clear_pointer,
+            },
+        };
+        world.apply(&mutation).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn a_state_that_forbids_a_call_refuses_it() {
+        use MutationKind::{Reboot, Start, Stop, Terminate};
+        let (mut world, id) = booting();
+        let wrong = Some("IncorrectInstanceState".to_owned());
+        // It has never run. A start of it, here and later, changes nothing.
+        assert_eq!(says(&mut world, Stop, &id), wrong);
+        assert_eq!(says(&mut world, Reboot, &id), wrong);
+        assert_eq!(says(&mut world, Start, &id), None);
+        advance(&mut world, 20);
+        assert_eq!(says(&mut world, Start, &id), None);
+        assert_eq!(says(&mut world, Stop, &id), None);
+        // It stops.
+        assert_eq!(says(&mut world, Start, &id), wrong);
+        assert_eq!(says(&mut world, Reboot, &id), wrong);
+        advance(&mut world, 60);
+        assert_eq!(says(&mut world, Reboot, &id), wrong);
+        // It boots again, and has run before.
+        assert_eq!(says(&mut world, Start, &id), None);
+        assert_eq!(says(&mut world, Stop, &id), None);
+        assert_eq!(says(&mut world, Terminate, &id), None);
+        for _ in 0..2 {
+            assert_eq!(says(&mut world, Start, &id), wrong);
+            assert_eq!(says(&mut world, Stop, &id), wrong);
+            assert_eq!(says(&mut world, Terminate, &id), None);
+            advance(&mut world, 60);
+        }
+        // EC2 ignores a reboot of a terminated instance.
+        assert_eq!(says(&mut world, Reboot, &id), None);
+        assert_eq!(world.instance(&id).map(|it| it.reboots), Some(false));
+    }
+
+    #[test]
+    fn an_instance_of_a_one_time_spot_request_is_only_terminated() {
+        let (mut world, id) = booting();
+        world.make_one_time_spot(&id);
+        advance(&mut world, 20);
+        let refused = Some("UnsupportedOperation".to_owned());
+        assert_eq!(says(&mut world, MutationKind::Stop, &id), refused);
+        assert_eq!(
+            world.stop_elsewhere(&id).map_err(|error| error.code).err(),
+            refused
+        );
+        assert_eq!(
+            world.instance(&id).map(|it| it.state),
+            Some(InstanceState::Running)
+        );
+        assert_eq!(says(&mut world, MutationKind::Reboot, &id), None);
+        assert_eq!(says(&mut world, MutationKind::Terminate, &id), None);
     }
 }

@@ -46,6 +46,7 @@ impl World {
         self.insert(id.clone(), compute, tags.clone(), boot);
         if let Some(launched) = self.instances.get_mut(&id) {
             launched.family = source.family().map(str::to_owned);
+            launched.is_one_time_spot = self.launches_one_time_spot && launched.compute.is_ec2();
         }
         let launch = Launch {
             mutation: mutation.clone(),

@@ -43,6 +43,10 @@ pub struct SimInstance {
     pub state_reason: Option<StateReason>,
     /// The time at which it was last up, which is `pending` or `running`; `None`: it is up.
     pub down_since: Option<Instant>,
+    /// Whether it was `running` before. EC2 stops no instance that was not.
+    pub has_run: bool,
+    /// Whether it belongs to a one-time Spot request. EC2 stops no such instance.
+    pub is_one_time_spot: bool,
     /// Whether it runs on EC2 or in a Fargate cluster.
     pub compute: Compute,
     /// The family of a task's definition; `None` if no host launched it. Every list shows such a
@@ -91,6 +95,8 @@ impl SimInstance {
             state_since: now,
             state_reason: None,
             down_since: None,
+            has_run: false,
+            is_one_time_spot: false,
             compute,
             family: None,
             tags,
@@ -198,6 +204,7 @@ impl SimInstance {
     fn enter(&mut self, state: InstanceState, at: Instant) {
         self.state = state;
         self.state_since = at;
+        self.has_run |= state == InstanceState::Running;
         self.down_since = match state.is_live() {
             true => None,
             false => self.down_since.or(Some(at)),

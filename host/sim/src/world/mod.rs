@@ -2,7 +2,8 @@
 //! clock that the caller moves. All random draws come from the seed of the world.
 //!
 //! It follows docs/aws-facts.md. An instance is `pending` for a while, then `running`, and gets its
-//! addresses later. A stop takes time. A terminated instance stays visible for an hour. A replayed
+//! addresses later. A stop takes time, and EC2 refuses it for an instance that has never run and for
+//! one of a one-time Spot request. A terminated instance stays visible for an hour. A replayed
 //! launch token returns the first launch's instance. A Fargate task is an instance that cannot be
 //! stopped and started again. A reboot changes nothing that the cloud shows. Only its cluster shows
 //! it, and ECS forgets its token with it.
@@ -21,7 +22,7 @@ use draws::Draws;
 pub use health::SoftwareFault;
 use launch::Launch;
 pub use life::{Boot, SimInstance};
-use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
+use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
 use reeve_core::instance::InstanceState;
@@ -45,6 +46,8 @@ pub struct World {
     next_reboot: Option<Millis>,
     /// How long after the next start its instance is `stopped` again; `None`: it comes up.
     next_fall_back: Option<Millis>,
+    /// Whether the launches of hosts are one-time Spot requests, as a launch template may say.
+    launches_one_time_spot: bool,
     /// The default version of every launch template.
     template_version: u64,
     faults: VecDeque<Fault>,
@@ -123,6 +126,7 @@ impl World {
             next_stop: None,
             next_reboot: None,
             next_fall_back: None,
+            launches_one_time_spot: false,
             template_version: 1,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
@@ -200,6 +204,18 @@ impl World {
     /// Makes the next start be accepted, and its instance `stopped` again after this time.
     pub fn set_next_fall_back(&mut self, after: Millis) {
         self.next_fall_back = Some(after);
+    }
+
+    /// Sets whether the launches of hosts are one-time Spot requests from now on.
+    pub fn set_launches_one_time_spot(&mut self, are_one_time: bool) {
+        self.launches_one_time_spot = are_one_time;
+    }
+
+    /// Makes an instance one of a one-time Spot request.
+    pub fn make_one_time_spot(&mut self, id: &InstanceId) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.is_one_time_spot = true;
+        }
     }
 
     /// Makes the next mutation of the fault's kind fail. Faults of the same kind apply in the order
@@ -309,10 +325,12 @@ impl World {
     }
 
     /// Stops an instance as another system would. A task is terminated.
-    pub fn stop_elsewhere(&mut self, id: &InstanceId) {
+    ///
+    /// # Errors
+    /// The cloud's refusal, which leaves the instance unchanged.
+    pub fn stop_elsewhere(&mut self, id: &InstanceId) -> Result<(), CloudError> {
         let Some(instance) = self.instances.get(id) else {
-            // A stop of an instance that does not exist has no effect.
-            return;
+            return Err(calls::not_found("StopInstances", id));
         };
         let compute = instance.compute.clone();
         let (region, id, clear_pointer) = (Region::from(""), id.clone(), None);
@@ -330,9 +348,7 @@ impl World {
                 clear_pointer,
             },
         };
-        // The call fails for an instance in a state that forbids a stop. The instance stays
-        // unchanged.
-        let _ = self.carry_out(&mutation);
+        self.carry_out(&mutation).map(|_| ())
     }
 
     /// Reclaims an instance, as the provider does on the spot market.

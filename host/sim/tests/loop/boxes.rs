@@ -206,7 +206,7 @@ fn an_instance_that_was_stopped_and_started_registers_again() {
     let (mut rig, id) = launched();
     let first = registered(rig.say_and_run(register(&id, "first")));
     assert_eq!(beat(&mut rig, &first.token), Ok(None));
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(Millis::from_secs(1200));
     let code = refused(&rig.say_and_run(register(&id, "second"))).0;
     assert_eq!(code, RefusalCode::InstanceNotRunning);

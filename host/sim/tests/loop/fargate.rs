@@ -187,7 +187,7 @@ fn a_policy_that_starts_what_has_ended_is_refused() {
     let ended = rig
         .world
         .run_elsewhere("task-ended", CLUSTER, &[TAG], Boot::instant());
-    rig.world.stop_elsewhere(&ended);
+    rig.world.stop_elsewhere(&ended).unwrap();
     rig.run(MINUTE);
     assert_eq!(state(&rig, &ended), Some(InstanceState::Terminated));
     rig.ask_and_run(Millis::from_secs(6));
@@ -236,7 +236,7 @@ fn no_generation_runs_twice_though_ecs_forgets_the_token_of_an_ended_task() {
     let mut rig = silent(true);
     rig.run(SECOND);
     let first = rig.up().remove(0);
-    rig.world.stop_elsewhere(&first);
+    rig.world.stop_elsewhere(&first).unwrap();
     let runs = run_by_generation(&mut rig, BEGINS + Millis::from_secs(4 * 3_600));
     assert!(runs.values().all(|count| *count == 1), "{runs:?}");
     assert!(runs.len() > 1, "it continues with another one: {runs:?}");
@@ -297,7 +297,7 @@ fn a_task_of_a_former_family_stays_the_workers_and_its_end_is_noticed() {
 
     // No caller asks, so only scans read the task.
     rig.run(Millis::from_secs(1_200));
-    rig.world.stop_elsewhere(&task);
+    rig.world.stop_elsewhere(&task).unwrap();
     rig.run(MINUTE + MINUTE);
     assert!(told(&rig, Step::InstanceLost).contains(task.as_str()));
     rig.ask();

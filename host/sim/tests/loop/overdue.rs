@@ -253,7 +253,7 @@ fn a_stop_without_an_end_is_not_waited_for() {
     rig.run(MINUTE);
     rig.expect_served();
     rig.world.set_next_stop(NEVER);
-    rig.world.stop_elsewhere(&"i-bbbb".into());
+    rig.world.stop_elsewhere(&"i-bbbb".into()).unwrap();
     rig.run(MINUTE);
     let bound = Limits::default().stopping_timeout;
     asking(&mut rig, bound + minutes(2), |_| {});

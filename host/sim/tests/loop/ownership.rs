@@ -155,7 +155,7 @@ fn a_stopped_instance_that_another_fleet_gets_is_not_started() {
     let mut rig = Rig::with_world(stopped_a(), Native::sensible());
     ask_for(&mut rig, 2);
     let id = InstanceId::from("i-aaaa");
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(MINUTE);
     rig.world.retag(&id, TAG_FLEET, Some("blue"));
     let next = ask_for(&mut rig, 5).expect("a caller is served");

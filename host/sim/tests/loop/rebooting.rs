@@ -252,7 +252,7 @@ fn an_instance_that_goes_down_during_its_reboot_is_started() {
     rig.world.set_next_reboot(FOREVER);
     begin(&mut rig);
     rig.run(SECOND);
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(MINUTE + MINUTE + MINUTE);
     assert_eq!(stage(&rig), RestartStage::Done);
     assert_eq!(acts(&rig), (1, 0, 1));

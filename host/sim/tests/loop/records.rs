@@ -199,7 +199,7 @@ fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() 
     rig.run(MINUTE);
     rig.expect_served();
 
-    rig.world.stop_elsewhere(&"i-bbbb".into());
+    rig.world.stop_elsewhere(&"i-bbbb".into()).unwrap();
     rig.run(MINUTE);
     assert_eq!(
         rig.expect_not_yet(Millis::from_secs(10)),
@@ -224,7 +224,7 @@ fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
         rig.ask();
         rig.run(MINUTE);
         for id in rig.launched() {
-            rig.world.stop_elsewhere(&id.as_str().into());
+            rig.world.stop_elsewhere(&id.as_str().into()).unwrap();
         }
         rig.run(MINUTE);
         if round == 1 {

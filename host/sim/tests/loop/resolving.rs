@@ -39,7 +39,7 @@ fn a_pointer_to_a_terminated_or_unknown_instance_does_not_end_a_resolve() {
         let gone = world.launch_elsewhere("i-terminated", TAG, boot(0, 0));
         world.advance(BEGINS);
         let mut rig = Rig::with_world(world, Native::sensible());
-        rig.world.stop_elsewhere(&gone);
+        rig.world.stop_elsewhere(&gone).unwrap();
         rig.run(MINUTE);
         rig.place_pointer(named);
         rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
@@ -280,7 +280,7 @@ fn an_instance_that_goes_down_is_no_longer_handed_out_after_the_next_scan() {
     let mut rig = Rig::alone();
     let id = rig.world.launch_elsewhere("i-bbbb", TAG, boot(0, 0));
     rig.expect_served();
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(Millis::from_secs(31));
     let worker = rig.core(0).workers().next().unwrap();
     assert_eq!(worker.route, None);

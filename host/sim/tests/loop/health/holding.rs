@@ -165,7 +165,7 @@ fn an_answer_that_no_probe_waits_for_is_dropped() {
 #[test]
 fn an_instance_that_another_system_stopped_is_lost_and_not_unhealthy() {
     let (mut rig, id) = well(http(RestartRule::Any));
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(MINUTE);
     assert_eq!(count(&rig, Step::InstanceLost), 1);
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
@@ -290,7 +290,7 @@ fn a_failure_of_the_pause_proves_nothing_though_it_is_heard_after_it() {
 #[test]
 fn an_instance_without_an_address_is_not_asked() {
     let (mut rig, id) = well(http(RestartRule::Any));
-    rig.world.stop_elsewhere(&id);
+    rig.world.stop_elsewhere(&id).unwrap();
     rig.run(Millis::from_secs(120));
     rig.world.set_next_boot(Boot {
         pending: SECOND,

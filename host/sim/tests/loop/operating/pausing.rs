@@ -11,7 +11,7 @@ fn a_paused_worker_is_served_until_its_instance_is_gone() {
     rig.run(MINUTE);
     assert_eq!(rig.expect_served().as_str(), "i-bbbb");
 
-    rig.world.stop_elsewhere(&"i-bbbb".into());
+    rig.world.stop_elsewhere(&"i-bbbb".into()).unwrap();
     rig.run(MINUTE);
     let request = rig.ask();
     rig.run(MINUTE);

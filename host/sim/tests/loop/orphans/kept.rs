@@ -53,7 +53,7 @@ fn one_of_a_newer_generation_than_the_adopted_one_is_left_alone() {
 #[test]
 fn without_an_adopted_instance_that_lives_nothing_is_an_orphan() {
     let mut estate = Estate::alone().with_orphans();
-    estate.rig.world.stop_elsewhere(&HOME.into());
+    estate.rig.world.stop_elsewhere(&HOME.into()).unwrap();
     estate.run_to(LONG);
     assert!(estate.is_up(OLD) && estate.is_up(FOUND));
     assert_eq!(estate.ended(), []);
@@ -144,7 +144,7 @@ fn while_scans_lag_behind_the_look_by_id_has_a_say() {
         estate.run_to(GRACE);
         let trouble = lagging(&estate.rig.world);
         estate.rig.world.set_trouble(trouble);
-        estate.rig.world.stop_elsewhere(&down.into());
+        estate.rig.world.stop_elsewhere(&down.into()).unwrap();
         estate.run_to(LONG);
         assert_eq!(estate.state(down), InstanceState::Stopped);
         assert_eq!(estate.ended(), [], "{down} is down");
