@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::reap::refused_end;
 use super::{COMES_UP_MAX, Permit, Scene};
-use crate::facts::Refusal;
+use crate::facts::{How, Refusal};
 use crate::model::budget::Spending;
 use crate::model::cloud::Mutation;
 use crate::model::compute::Ending;
@@ -144,9 +144,19 @@ impl Scene<'_> {
         let wanted = match kind {
             RestartBy::Reboot if self.facts.pool.compute.can_start() => return RestartAct::Reboot,
             RestartBy::Replace if may_terminate => Ending::Terminate,
+            // EC2 stops no instance that has never run, and nothing on it is lost.
+            _ if may_terminate && self.boots_first(id) => Ending::Terminate,
             RestartBy::Replace | RestartBy::StopStart | RestartBy::Reboot => Ending::Stop,
         };
         RestartAct::End(self.facts.pool.compute.ending(wanted))
+    }
+
+    /// Whether a host launched the instance, and it is still in its first boot.
+    fn boots_first(&self, id: &InstanceId) -> bool {
+        let adopted = self.facts.adopted.as_ref();
+        let is_launched = adopted.is_some_and(|it| &it.id == id && it.how == How::Launched);
+        let known = self.facts.instances.get(id);
+        is_launched && known.is_some_and(|it| it.instance.state == InstanceState::Pending)
     }
 
     fn window_is_over(&self) -> Result<(), Veto> {
@@ -253,6 +263,7 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::facts::How;
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, worker};
     use crate::guard::{Proposal, SCAN_AGE_MAX, Spending};
     use crate::model::cloud::MutationKind;
@@ -312,6 +323,24 @@ mod tests {
         permitted(&worker, &restart, MutationKind::Stop);
         worker.pool.terminate_adopted = true;
         permitted(&worker, &restart, MutationKind::Terminate);
+    }
+
+    #[test]
+    fn a_restart_in_the_first_boot_terminates_what_cannot_be_stopped_yet() {
+        use InstanceState::{Pending, Running};
+        use MutationKind::{Stop, Terminate};
+        for (how, state, end) in [
+            (How::Launched, Pending, Terminate),
+            (How::Launched, Running, Stop),
+            (How::Started, Pending, Stop),
+            (How::Found, Pending, Stop),
+        ] {
+            let mut worker = worker();
+            see(&mut worker, "i-one", state);
+            adopt(&mut worker, "i-one");
+            worker.adopted.as_mut().unwrap().how = how;
+            permitted(&worker, &restart(Initiator::Person), end);
+        }
     }
 
     #[test]

@@ -20,13 +20,20 @@ const REPEATED: Millis = Millis::from_secs(30);
 /// How long a reading by id may take until it is acted on.
 const READING: Millis = Millis::from_secs(5);
 
+/// How long after a person's request a restart may try to end its instance. It has failed by then.
+const RESTART_ENDS: Millis = Millis::from_secs(120);
+
 impl Stage<'_> {
     /// Judges the events since the last call. All of them are mutations by the host, because
     /// [`record_world_events`](Stage::record_world_events) and
     /// [`discard_world_events`](Stage::discard_world_events) take the others.
     pub(super) fn judge(&mut self) {
         for event in self.host.world_mut().take_events() {
-            if let Some(harm) = self.harm_of(&event) {
+            let harm = self.harm_of(&event);
+            if is_end(&event.kind) {
+                self.restart_by_hand = None;
+            }
+            if let Some(harm) = harm {
                 let entry = Entry::event(event.at, "HARM", harm.to_string());
                 self.run.entries.push(entry);
                 self.run.harms.push(harm);
@@ -103,10 +110,15 @@ impl Stage<'_> {
                 let was_reachable = self.addressed.contains(id);
                 let age = self.now.since(instance.launched_at);
                 let is_stuck = !was_reachable && age >= STUCK_AFTER;
-                (unserved && !is_orphan && !is_stuck).then(|| Harm::StoppedUnserved {
-                    instance: id.clone(),
-                    was_reachable,
-                    is_the_hosts: self.is_the_hosts(id),
+                // A person who asks for a restart wants the end of what runs.
+                let asked_at = self.restart_by_hand;
+                let is_asked_for = asked_at.is_some_and(|at| self.now.since(at) <= RESTART_ENDS);
+                (unserved && !is_orphan && !is_stuck && !is_asked_for).then(|| {
+                    Harm::StoppedUnserved {
+                        instance: id.clone(),
+                        was_reachable,
+                        is_the_hosts: self.is_the_hosts(id),
+                    }
                 })
             }
             EventKind::RebootRequested
@@ -133,4 +145,11 @@ impl Stage<'_> {
         let mut mutations = self.run.mutations.iter();
         mutations.any(|mutation| &mutation.id == id && brought_up(mutation))
     }
+}
+
+fn is_end(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::StopRequested | EventKind::TerminateRequested
+    )
 }

@@ -104,6 +104,8 @@ struct Stage<'h> {
     addressed: BTreeSet<InstanceId>,
     idle_limit: Option<Millis>,
     waits: Waits,
+    /// When a person last asked for a restart; `None` if an instance was ended since.
+    restart_by_hand: Option<Instant>,
     run: Run,
 }
 
@@ -164,6 +166,7 @@ impl<'h> Stage<'h> {
             addressed: BTreeSet::new(),
             idle_limit: setting.idle_limit,
             waits: Waits::new(setting.down_after),
+            restart_by_hand: None,
             run: Run {
                 begins,
                 entries: Vec::new(),
@@ -227,6 +230,9 @@ impl<'h> Stage<'h> {
             text: None,
             unknown: Default::default(),
         };
+        if initiator == Initiator::Person {
+            self.restart_by_hand = Some(self.now);
+        }
         // No caller waits for the response: the timeline has the outcome from the notices.
         let command = Request::Command(Command::Restart(request));
         self.host.ask(&self.worker, RequestId::default(), command);
