@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reeve::demo::{Cast, Shown, outcome, play_all, played};
+use reeve::demo::{Cast, Shown, outcome, play_all, played, seconds};
 use reeve_sim::incidents;
+use reeve_sim::run::Run;
 use reeve_sim::script::{Script, Variant};
 use reeve_tests::artefacts::policies_dir;
 
@@ -38,8 +39,8 @@ fn parse(file: &str, text: &str) -> Script {
     parsed.unwrap_or_else(|e| panic!("{file}:{}:{}: {e}", e.line, e.column))
 }
 
-/// Plays a variant, asserts the script's expectations, and returns the transcript.
-fn transcript(cast: &mut Cast, file: &str, script: &Script, variant: Variant) -> String {
+/// Plays a variant, and asserts the script's expectations.
+fn checked(cast: &mut Cast, file: &str, script: &Script, variant: Variant) -> (String, Run) {
     let part = cast.part(script, variant, &[]).unwrap();
     let (timeline, run) = played(script, variant, part, Shown::Names);
     let unmet: Vec<_> = script
@@ -48,6 +49,12 @@ fn transcript(cast: &mut Cast, file: &str, script: &Script, variant: Variant) ->
         .map(|unmet| format!("{file}:{}: {}: {unmet}", unmet.line, variant.name()))
         .collect();
     assert!(unmet.is_empty(), "{}\n{timeline}", unmet.join("\n"));
+    (timeline, run)
+}
+
+/// Plays a variant, asserts the script's expectations, and returns the transcript.
+fn transcript(cast: &mut Cast, file: &str, script: &Script, variant: Variant) -> String {
+    let (timeline, run) = checked(cast, file, script, variant);
     format!("{timeline}\n  {}\n", outcome(&run))
 }
 
@@ -99,24 +106,81 @@ fn every_incident_meets_its_script_and_its_transcript() {
     );
 }
 
+/// The kinds of field cases, which are the folders of `field`, and what the cases of a kind share.
+const KINDS: [(&str, &str); 7] = [
+    ("callers", "what callers and the software on a box do"),
+    (
+        "capacity",
+        "the cloud has no instance to give, or takes one back",
+    ),
+    ("other-systems", "other fleets, schedulers and cleaners"),
+    ("people", "what people do by hand"),
+    ("readings", "the cloud shows what is not, or shows nothing"),
+    ("refusals", "the cloud refuses a call"),
+    ("waits", "a state that does not end"),
+];
+
 #[test]
-fn every_field_case_meets_its_script() {
+fn every_field_case_meets_its_script_and_its_row() {
+    const PAGE: &str = "../docs/field-cases.md";
+    const TABLES: &str = "<!-- The tables are written by the test of the field cases. -->\n";
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let text = fs::read_to_string(&page).unwrap();
+    let (intro, tables) = text.split_once(TABLES).expect("the line above the tables");
     let mut cast = Cast::new(&policies_dir()).unwrap();
-    let cases = fs::read_dir(directory().join("field")).unwrap();
-    let mut played = 0;
-    for case in cases {
-        let path = case.unwrap().path();
+    let found: String = KINDS
+        .iter()
+        .map(|kind| tables_of(&mut cast, kind))
+        .collect();
+    let folders = fs::read_dir(directory().join("field")).unwrap();
+    let folders = folders.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let kinds = KINDS.map(|(kind, _)| kind.to_owned());
+    assert_eq!(
+        folders.collect::<BTreeSet<_>>(),
+        BTreeSet::from(kinds),
+        "a field case stands in the folder of its kind"
+    );
+    if std::env::var_os("REEVE_BLESS").is_some() {
+        fs::write(&page, format!("{intro}{TABLES}{found}")).unwrap();
+    } else if tables != found {
+        let difference = difference(tables, &found);
+        panic!("{PAGE}, {difference}\nif this is intended, write it again with REEVE_BLESS=1");
+    }
+}
+
+/// Plays the cases of a kind, and returns their table.
+fn tables_of(cast: &mut Cast, (kind, about): &(&str, &str)) -> String {
+    let folder = directory().join("field").join(kind);
+    let cases = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let cases: BTreeSet<_> = cases.map(|case| case.unwrap().path()).collect();
+    let mut table = format!(
+        "\n## {kind}: {about}\n\n\
+         | case | what goes wrong without a rule | outcome | first served | longest wait |\n\
+         |---|---|---|---|---|\n"
+    );
+    for path in cases {
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
         let script = parse(&file, &fs::read_to_string(&path).unwrap());
         assert_eq!(format!("{}.reeve", script.name), file);
+        assert!(script.expectations(Variant::Standard) > 0, "{file}");
         for variant in Variant::ALL {
-            if script.expectations(variant) > 0 {
-                transcript(&mut cast, &file, &script, variant);
-                played += 1;
+            if script.expectations(variant) == 0 {
+                continue;
+            }
+            let (_, run) = checked(cast, &file, &script, variant);
+            if variant == Variant::Standard {
+                table += &format!(
+                    "| [{name}](../tests/incidents/field/{kind}/{name}.reeve) | {} | `{}` | {} | {} |\n",
+                    script.title,
+                    run.outcome().as_str(),
+                    seconds(run.until_served()),
+                    seconds(run.longest_wait()),
+                    name = script.name,
+                );
             }
         }
     }
-    assert!(played > 0, "no field case expects anything");
+    table
 }
 
 #[test]

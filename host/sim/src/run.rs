@@ -157,6 +157,11 @@ impl Run {
         self.served.iter().map(|served| served.took).min()
     }
 
+    /// The longest time that a caller waited for its address; `None`: no caller got one.
+    pub fn longest_wait(&self) -> Option<Millis> {
+        self.served.iter().map(|served| served.took).max()
+    }
+
     /// Sums the run up in one word. The first that is true counts, in the order of
     /// [`Outcome::ALL`].
     pub fn outcome(&self) -> Outcome {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 pub use cast::{Cast, Part, Playbill};
-pub use print::{Shown, outcome};
+pub use print::{Shown, outcome, seconds};
 use reeve_sim::incidents;
 use reeve_sim::run::Run;
 use reeve_sim::script::{Script, Variant};

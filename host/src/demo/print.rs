@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reeve_core::id::Digest;
-use reeve_core::time::Instant;
+use reeve_core::time::{Instant, Millis};
 use reeve_sim::run::{Outcome, Run};
 use reeve_sim::script::{Script, Variant};
 use reeve_sim::timeline::{Entry, GUARD};
@@ -76,6 +76,14 @@ pub(super) fn in_short(runs: &[(Variant, Run)]) -> String {
 /// The outcome of a run in one line.
 pub fn outcome(run: &Run) -> String {
     format!("{}; {}", verdict(run), until_served(run))
+}
+
+/// A caller's wait, or `never` if it got no address.
+pub fn seconds(took: Option<Millis>) -> String {
+    took.map_or_else(
+        || "never".to_owned(),
+        |took| format!("{:.1} s", took.get() as f64 / 1000.0),
+    )
 }
 
 /// The outcomes of all incidents, a row each, in three variants.
@@ -208,6 +216,6 @@ fn until_served(run: &Run) -> String {
     match run.until_served() {
         None if run.gave_up == 0 => "no caller asked".to_owned(),
         None => "never served".to_owned(),
-        Some(took) => format!("served after {:.1} s", took.get() as f64 / 1000.0),
+        took => format!("served after {}", seconds(took)),
     }
 }

@@ -251,9 +251,9 @@ impl Variant {
 impl System {
     /// The system of the five incidents. The settings of a script change it.
     fn usual() -> Self {
-        /// A boot takes half a minute, a slow one three, and a host waits a minute at most between
-        /// two tries of a refused launch. Five minutes have room for all of that, and a person who
-        /// waits for an answer has left by then.
+        /// A boot takes half a minute, a slow one three, and the host's own pause between two tries
+        /// of a refused launch is a minute at most. Five minutes have room for all of that, and a
+        /// person who waits for an answer has left by then.
         const DOWN_AFTER: Millis = Millis::from_secs(300);
         Self {
             worker: incidents::worker(),

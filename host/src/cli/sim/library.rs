@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use anyhow::{Context as _, bail};
-use reeve_core::time::Millis;
-use reeve_sim::run::Run;
 use reeve_sim::script::Variant;
 
 use super::{FAILED, RunArgs, has_variant, read};
-use crate::demo::{Cast, Shown, played};
+use crate::demo::{Cast, Shown, played, seconds};
 use crate::print;
 
 /// The end of a script's name.
@@ -96,25 +94,13 @@ fn row(
         run.down.len().to_string(),
         run.vetoes.to_string(),
         seconds(run.until_served()),
-        seconds(longest(&run)),
+        seconds(run.longest_wait()),
         expected,
     ];
     let lines = unmet
         .iter()
         .map(|unmet| format!("{}:{}: {unmet}\n", path.display(), unmet.line));
     Ok(Some((cells, lines.collect())))
-}
-
-/// The longest time that a caller waited for its address.
-fn longest(run: &Run) -> Option<Millis> {
-    run.served.iter().map(|served| served.took).max()
-}
-
-fn seconds(took: Option<Millis>) -> String {
-    took.map_or_else(
-        || "never".to_owned(),
-        |took| format!("{:.1} s", took.get() as f64 / 1_000.0),
-    )
 }
 
 /// Collects the scripts in the folder and below.
