@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{KnownInstance, WorkerFacts};
+use super::{KnownInstance, Transit, WorkerFacts};
 use crate::model::backoff::{BACKOFF_FIRST, BACKOFF_MAX};
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation};
 use crate::model::compute::Ending;
@@ -29,6 +29,12 @@ const OF_LAUNCHES: Pauses = Pauses {
 const OF_ENDS: Pauses = Pauses {
     for_good: (Millis::from_secs(600), Millis::from_secs(21_600)),
     for_now: (Millis::from_secs(60), Millis::from_secs(600)),
+};
+/// The pauses after refusals to end an instance that no caller reaches: a try takes nothing from
+/// callers, who wait until the instance is gone.
+const OF_ENDS_UNREACHED: Pauses = Pauses {
+    for_good: (Millis::from_secs(600), Millis::from_secs(600)),
+    ..OF_ENDS
 };
 /// The pauses after refusals of a pointer write. The pointer is a hint, and a try takes nothing
 /// from callers; it costs a write of the record, a call and a notice.
@@ -206,11 +212,15 @@ impl KnownInstance {
         if !error.kind.is_refusal() {
             return None;
         }
+        let pauses = match Transit::of(&self.instance) {
+            Some(_) => OF_ENDS_UNREACHED,
+            None => OF_ENDS,
+        };
         let row = match ending {
             Ending::Stop => &mut self.refused_ends.stop,
             Ending::Terminate => &mut self.refused_ends.terminate,
         };
-        let next = Refusal::next(row.as_ref(), error, now, OF_ENDS);
+        let next = Refusal::next(row.as_ref(), error, now, pauses);
         Some(row.insert(next))
     }
 
@@ -281,7 +291,9 @@ impl WorkerFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::tests::{see, worker};
     use crate::model::cloud::CloudErrorKind;
+    use crate::model::instance::InstanceState;
 
     const NOW: Instant = Instant::from_ms(1_000);
 
@@ -331,6 +343,25 @@ mod tests {
             let throttled = error(CloudErrorKind::Throttled, Some(Millis::new(asked)));
             refusals.note(Act::Launch(0), &throttled, NOW);
             assert_eq!(pause(&refusals, Act::Launch(0)), expected);
+        }
+    }
+
+    #[test]
+    fn the_pauses_before_the_end_of_what_no_caller_reaches_do_not_grow() {
+        use InstanceState::{Pending, Running};
+        let denied = error(CloudErrorKind::Denied, None);
+        for (state, pauses) in [(Running, [600, 1_200, 2_400]), (Pending, [600, 600, 600])] {
+            let mut worker = worker();
+            see(&mut worker, "i-one", state);
+            let known = worker.instances.get_mut(&"i-one".into()).unwrap();
+            known.instance.private_ip = "10.0.0.1".parse().ok();
+            for seconds in pauses {
+                let refusal = known.note_refused_end(Ending::Terminate, &denied, NOW);
+                assert_eq!(
+                    refusal.unwrap().until.since(NOW),
+                    Millis::from_secs(seconds)
+                );
+            }
         }
     }
 }
