@@ -377,7 +377,7 @@ impl Host for AsItWas {
         &mut self.world
     }
 
-    fn ask(&mut self, _worker: &WorkerId, request: RequestId, what: Request) {
+    fn ask(&mut self, _number: usize, _worker: &WorkerId, request: RequestId, what: Request) {
         match what {
             Request::Resolve { .. } => {
                 let resolution = self.resolve();
@@ -393,7 +393,7 @@ impl Host for AsItWas {
         }
     }
 
-    fn read_demand(&mut self, _worker: &WorkerId, demand: DemandReading) {
+    fn read_demand(&mut self, _number: usize, _worker: &WorkerId, demand: DemandReading) {
         self.demand = Some(demand);
         self.reap();
     }

@@ -52,6 +52,8 @@ pub struct SimBox {
     working_until: Option<Instant>,
     /// What EC2 has announced in the instance's metadata.
     spot: SpotNotices,
+    /// Whether it says nothing and works on nothing.
+    hangs: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,7 @@ impl SimBox {
             work_takes: WORK,
             working_until: None,
             spot: SpotNotices::default(),
+            hangs: false,
         }
     }
 
@@ -92,8 +95,23 @@ impl SimBox {
     /// Sets the time for one delivery.
     #[must_use]
     pub fn working_for(mut self, work_takes: Millis) -> Self {
-        self.work_takes = work_takes;
+        self.work_for(work_takes);
         self
+    }
+
+    /// Sets the time for one delivery, from the next one that it begins.
+    pub fn work_for(&mut self, work_takes: Millis) {
+        self.work_takes = work_takes;
+    }
+
+    /// Makes it hang, or ends that. What was due in the meantime is due at once.
+    pub fn hang(&mut self, hangs: bool) {
+        self.hangs = hangs;
+    }
+
+    /// Whether it hangs.
+    pub fn hangs(&self) -> bool {
+        self.hangs
     }
 
     /// Sets how the software proves which instance it runs on. The default is the instance document.
@@ -121,8 +139,11 @@ impl SimBox {
         }
     }
 
-    /// The time of its next statement; `None`: it waits for a receipt, or has ended.
+    /// The time of its next statement; `None`: it waits for a receipt, hangs, or has ended.
     pub fn next_due(&self) -> Option<Instant> {
+        if self.hangs {
+            return None;
+        }
         [self.due, self.working_until].into_iter().flatten().min()
     }
 
@@ -254,7 +275,8 @@ impl SimBox {
         }
     }
 
-    fn report(&self, report: Report) -> Option<Statement> {
+    /// A report of this, if it has a token to sign it with.
+    pub fn report(&self, report: Report) -> Option<Statement> {
         let State::Registered(token) = &self.state else {
             return None;
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use reeve_core::id::InstanceId;
+use reeve_core::notice::Step;
 use reeve_core::time::{Instant, Millis};
 
 use crate::timeline::Entry;
@@ -21,6 +22,8 @@ pub struct Run {
     pub down: Vec<Down>,
     /// The host's launches, starts, stops and terminations, as the world recorded them.
     pub mutations: Vec<WorldEvent>,
+    /// The steps that the host sent notices about, each with its time.
+    pub notices: Vec<(Instant, Step)>,
     /// How many proposals the guard vetoed.
     pub vetoes: usize,
     /// The responses with an address.

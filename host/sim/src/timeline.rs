@@ -15,7 +15,8 @@ pub const GUARD: &str = "guard";
 pub struct Entry {
     /// The time of the event.
     pub at: Instant,
-    /// The actor: `cloud`, `policy`, `guard`, `host`, `box`, or a name from the script.
+    /// The actor: `cloud`, `policy`, `guard`, `host`, `box`, or a name from the script. With several
+    /// hosts, `host 2`, `policy 2` and `guard 2` are of the second.
     pub who: String,
     /// The event, or the question that a policy or the guard decided.
     pub event: String,
@@ -63,6 +64,21 @@ impl Entry {
         }
     }
 
+    /// Gives the actor the number of its host, if it is a part of one.
+    #[must_use]
+    pub(crate) fn of_host(mut self, number: usize) -> Self {
+        if ["host", "policy", GUARD].contains(&self.who.as_str()) {
+            self.who = format!("{} {}", self.who, number + 1);
+        }
+        self
+    }
+
+    /// Whether the line is by this actor. `host`, `policy` and `guard` are those of every host.
+    pub fn is_by(&self, who: &str) -> bool {
+        let rest = self.who.strip_prefix(who);
+        rest.is_some_and(|rest| rest.is_empty() || is_number_of_host(rest))
+    }
+
     /// The event and the decision, as the timeline shows them and scripts search them.
     pub fn what(&self) -> String {
         match (self.event.as_str(), self.decision.as_str()) {
@@ -71,6 +87,11 @@ impl Entry {
             (event, decision) => format!("{event} → {decision}"),
         }
     }
+}
+
+fn is_number_of_host(rest: &str) -> bool {
+    let number = rest.strip_prefix(' ');
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Writes a timeline as text, one line per entry, with the seconds since the first entry.

@@ -15,6 +15,12 @@ use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};
 use serde_json::Map;
 
+/// The policy of each point, with its settings.
+type Players = BTreeMap<Point, (Arc<LoadedPolicy>, Arc<str>)>;
+
+/// Settings that leave each at its default.
+const DEFAULTS: &str = "{}";
+
 /// Loads each policy once for all runs. Only fuel ends a policy call, so a run is the same on every
 /// machine.
 pub struct Cast {
@@ -52,7 +58,8 @@ impl Cast {
     }
 
     /// The policies of this variant of this script. `tested` (a point and a file each) comes first,
-    /// then the script's legacy policies if the variant uses them, then the standard policies.
+    /// then the script's legacy policies if the variant uses them, then the standard policies with
+    /// the script's settings.
     ///
     /// # Errors
     /// A component is missing or unusable, or does not offer its point. The error names it and says
@@ -63,7 +70,7 @@ impl Cast {
         variant: Variant,
         tested: &[(Point, PathBuf)],
     ) -> anyhow::Result<Part> {
-        let mut players: BTreeMap<Point, Arc<LoadedPolicy>> = BTreeMap::new();
+        let mut players = Players::new();
         for (point, file) in tested {
             let policy = self.load(file.clone())?;
             if !policy.offers(*point) {
@@ -71,7 +78,7 @@ impl Cast {
                 let (file, offered) = (file.display(), offered.join(", "));
                 bail!("{file} cannot be asked `{point}`; it offers {offered}");
             }
-            if players.insert(*point, policy).is_some() {
+            if players.insert(*point, (policy, DEFAULTS.into())).is_some() {
                 bail!("`{point}` is given two policies; accepted is one for each point");
             }
         }
@@ -79,11 +86,23 @@ impl Cast {
             for file in &script.legacy {
                 let policy = self.load(self.directory.join(file))?;
                 for point in policy.points() {
-                    players.entry(point).or_insert_with(|| Arc::clone(&policy));
+                    let player = || (Arc::clone(&policy), DEFAULTS.into());
+                    players.entry(point).or_insert_with(player);
                 }
             }
         }
-        self.with_standard_policies(players, "{}", !tested.is_empty())
+        for point in Point::ALL {
+            if players.contains_key(&point) {
+                continue;
+            }
+            let settings = script.settings(point);
+            let policy = self.load(self.standard(point))?;
+            policy.validate(&settings).with_context(|| {
+                format!("the script's settings `policy {point}` are not accepted: {settings}")
+            })?;
+            players.insert(point, (policy, settings.into()));
+        }
+        self.with_standard_policies(players, !tested.is_empty())
     }
 
     /// One component with these settings at every point it offers, and the standard policies at the
@@ -96,28 +115,24 @@ impl Cast {
         let policy = self.load(component.to_owned())?;
         policy.validate(settings)?;
         let offered = policy.points();
-        let players = offered.map(|point| (point, Arc::clone(&policy))).collect();
-        self.with_standard_policies(players, settings, true)
+        let player = |point| (point, (Arc::clone(&policy), settings.into()));
+        self.with_standard_policies(offered.map(player).collect(), true)
     }
 
-    /// These policies with their settings, and the standard policies at the other points.
+    /// These policies with their settings, and the standard policies with their default settings at
+    /// the other points.
     fn with_standard_policies(
         &mut self,
-        mut players: BTreeMap<Point, Arc<LoadedPolicy>>,
-        settings: &str,
+        mut players: Players,
         tested: bool,
     ) -> anyhow::Result<Part> {
         let pool = incidents::pool();
         let mut slots = SlotMap::default();
         for point in Point::ALL {
             let (policy, settings) = match players.remove(&point) {
-                Some(policy) => (policy, settings),
-                None => (
-                    self.load(self.directory.join(format!("{point}.wasm")))?,
-                    "{}",
-                ),
+                Some(player) => player,
+                None => (self.load(self.standard(point))?, DEFAULTS.into()),
             };
-            let settings = Arc::from(settings);
             slots.bind(pool.clone(), point, Slot::new(policy, settings));
         }
         let part = Part {
@@ -127,6 +142,11 @@ impl Cast {
         };
         part.slots.replace(slots);
         Ok(part)
+    }
+
+    /// The file of a point's standard policy.
+    fn standard(&self, point: Point) -> PathBuf {
+        self.directory.join(format!("{point}.wasm"))
     }
 
     fn load(&mut self, path: PathBuf) -> anyhow::Result<Arc<LoadedPolicy>> {

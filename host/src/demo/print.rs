@@ -62,7 +62,7 @@ pub(super) fn timeline(
 pub(super) fn in_short(runs: &[(Variant, Run)]) -> String {
     let mut out = String::new();
     for (variant, run) in runs {
-        let vetoed = run.entries.iter().find(|entry| entry.who == GUARD);
+        let vetoed = run.entries.iter().find(|entry| entry.is_by(GUARD));
         let (what, text) = match (run.harms.first(), vetoed) {
             (Some(harm), _) => ("harm", harm.to_string()),
             (None, Some(veto)) => ("veto", veto.reason.clone()),

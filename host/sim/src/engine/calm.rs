@@ -60,6 +60,8 @@ pub struct Calm {
 struct Output {
     journal: Vec<journal::Entry>,
     notices: Vec<Notice>,
+    /// How many of the notices were taken.
+    taken: usize,
     notes: Notes,
 }
 
@@ -132,6 +134,13 @@ impl Calm {
     /// A host's notices.
     pub fn notices(&self, number: usize) -> &[Notice] {
         &self.outputs[number].notices
+    }
+
+    /// Takes a host's notices since the last call.
+    pub fn take_notices(&mut self, number: usize) -> Vec<Notice> {
+        let output = &mut self.outputs[number];
+        let begin = std::mem::replace(&mut output.taken, output.notices.len());
+        output.notices[begin..].to_vec()
     }
 
     /// Takes a host's lines of the timeline since the last call.

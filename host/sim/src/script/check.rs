@@ -101,6 +101,10 @@ impl Counted {
                     .filter(|done| is_mutation(&done.kind, *mutation));
                 timed(done.map(|done| at(&done.at)).collect())
             }
+            Self::Notices(step) => {
+                let told = run.notices.iter().filter(|(_, told)| told == step);
+                timed(told.map(|(told, _)| at(told)).collect())
+            }
             Self::Served {
                 caller,
                 within: longest,
@@ -123,7 +127,7 @@ impl Counted {
 
 /// Whether the timeline's line is by `who` and contains the text.
 fn says(entry: &Entry, who: &str, text: &str) -> bool {
-    entry.who == who && (entry.what().contains(text) || entry.reason.contains(text))
+    entry.is_by(who) && (entry.what().contains(text) || entry.reason.contains(text))
 }
 
 fn is_of(harm: &Harm, kind: Option<HarmKind>) -> bool {

@@ -1,5 +1,6 @@
 //! The sections `expect`: the expected results of a run.
 
+use reeve_core::notice::Step;
 use reeve_core::time::Millis;
 
 use super::words::{Line, ScriptError};
@@ -34,6 +35,8 @@ pub(super) enum Counted {
     Harms(Option<HarmKind>),
     /// The host's mutations of one kind.
     Mutations(HostMutation),
+    /// Notices about a step.
+    Notices(Step),
     /// The guard's vetoes.
     Vetoes,
     /// Responses with an address.
@@ -113,7 +116,7 @@ impl Expectation {
 }
 
 fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
-    const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `reboots`, `stops`, `terminations`, `vetoes`, `served`, \
+    const WHAT: &str = "`outcome`, `harms`, `launches`, `starts`, `reboots`, `stops`, `terminations`, `notice`, `vetoes`, `served`, \
                         `gave-up`, or a name such as `guard` and then `says` or `served`";
     if line.takes("outcome") {
         let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome));
@@ -132,6 +135,10 @@ fn expected(line: &mut Line) -> Result<Expected, ScriptError> {
     }
     if line.takes("harms") {
         return harms(line);
+    }
+    if line.takes("notice") {
+        let step = line.variant()?;
+        return windowed(line, Counted::Notices(step));
     }
     for (name, what) in [("vetoes", Counted::Vetoes), ("gave-up", Counted::GaveUp)] {
         if line.takes(name) {

@@ -18,10 +18,12 @@ mod cloud;
 mod expect;
 mod ids;
 mod length;
+mod pool;
 mod random;
 mod read;
 mod setting;
 mod signature;
+mod software;
 mod story;
 mod words;
 
@@ -31,10 +33,13 @@ use std::sync::Arc;
 pub use check::Unmet;
 use expect::Expectation;
 pub use length::length_of_time;
+use reeve_core::boxes::ProofKind;
+use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::id::WorkerId;
 use reeve_core::instance::{Owner, TAG_FLEET, TAG_GENERATION, TAG_WORKER};
+use reeve_core::point::Point;
 use reeve_core::ports::Policies;
-use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
+use reeve_core::spec::{FleetSpec, PoolSpec, RestartBy, WorkerSpec};
 use reeve_core::time::Millis;
 pub use signature::Incident;
 pub use words::ScriptError;
@@ -62,6 +67,8 @@ pub struct Script {
     /// The files of the policies that caused the incident, in the policy directory. Each policy
     /// answers every point it offers; the standard policies answer the others.
     pub legacy: Vec<String>,
+    /// The settings of the standard policy of each point.
+    settings: BTreeMap<Point, serde_json::Map<String, serde_json::Value>>,
     system: System,
     beginning: Beginning,
     /// The acts outside the host, each with its time from the beginning of the story.
@@ -72,6 +79,8 @@ pub struct Script {
 /// The worker of the incident and its configuration.
 #[derive(Clone, Debug)]
 struct System {
+    /// The number of hosts, which share the store.
+    hosts: usize,
     worker: WorkerId,
     spec: WorkerSpec,
     pool: PoolSpec,
@@ -83,6 +92,8 @@ struct System {
     one_time_spot: bool,
     /// The software of the boxes; `None`: the instances have no boxes.
     boxes: Option<Software>,
+    /// Whether instances get a public address with their private one.
+    public_addresses: bool,
 }
 
 /// The instances and the pointer when the story begins.
@@ -124,13 +135,20 @@ impl Script {
         read::script(text)
     }
 
+    /// The settings of the standard policy of a point, as JSON.
+    pub fn settings(&self, point: Point) -> String {
+        let settings = self.settings.get(&point).cloned().unwrap_or_default();
+        serde_json::Value::Object(settings).to_string()
+    }
+
     /// Plays the script with these policies, which are bound in the pool [`incidents::pool`].
     pub fn play(&self, variant: Variant, policies: Arc<dyn Policies>) -> Run {
         let mut setting = self.setting();
         match variant {
             Variant::AsItWas => {
                 // The host without guarantees is as old as the legacy box software.
-                setting.software = setting.software.map(|_| Software::Legacy);
+                let software = &mut setting.software;
+                *software = software.map(|(_, proof)| (Software::Legacy, proof));
                 let System {
                     worker, spec, pool, ..
                 } = self.system.clone();
@@ -138,8 +156,12 @@ impl Script {
                 play(setting, &mut host)
             }
             Variant::LegacyUnderReeve | Variant::Standard => {
-                let mut host = Calm::new(self.world(), MemoryStore::new(false), policies);
-                host.add_host(self.fleet());
+                let hosts = self.system.hosts;
+                let store = MemoryStore::new(hosts > 1);
+                let mut host = Calm::new(self.world(), store, policies);
+                for _ in 0..hosts {
+                    host.add_host(self.fleet());
+                }
                 play(setting, &mut host)
             }
         }
@@ -179,6 +201,7 @@ impl Script {
         let fleet = incidents::fleet().name;
         let mut world = World::new(self.seed, incidents::BEGINS);
         world.set_launches_one_time_spot(self.system.one_time_spot);
+        world.set_public_addresses(self.system.public_addresses);
         let mut generation = 0;
         for placed in &self.beginning.instances {
             // Those that this fleet launched have the generations 1, 2, 3 in the order of the lines.
@@ -194,7 +217,7 @@ impl Script {
                 Owner::Foreign(fleet) => tags.push((TAG_FLEET, fleet)),
                 Owner::Unclaimed => {}
             }
-            let id = world.launch_with(&placed.id, &tags, Boot::instant());
+            let id = world.launch_on(pool.compute.clone(), &placed.id, &tags, Boot::instant());
             if self.system.one_time_spot && placed.owner == Owner::Ours {
                 world.make_one_time_spot(&id);
             }
@@ -216,9 +239,13 @@ impl Script {
             length: self.length,
             script: self.story.clone(),
             worker: self.system.worker.clone(),
+            compute: pool.compute.clone(),
             tag: (pool.tag_key.clone(), spec.tag_value.clone()),
             pointer: spec.pointer.clone(),
-            software: self.system.boxes,
+            software: self
+                .system
+                .boxes
+                .map(|software| (software, self.system.proof())),
             idle_limit: self.system.idle_limit,
             down_after: self.system.down_after,
         }
@@ -256,6 +283,7 @@ impl System {
         /// person who waits for an answer has left by then.
         const DOWN_AFTER: Millis = Millis::from_secs(300);
         Self {
+            hosts: 1,
             worker: incidents::worker(),
             spec: incidents::worker_spec(),
             pool: incidents::pool_spec(),
@@ -263,6 +291,34 @@ impl System {
             down_after: DOWN_AFTER,
             one_time_spot: false,
             boxes: None,
+            public_addresses: false,
+        }
+    }
+
+    /// Puts the pool on Fargate.
+    fn run_on_fargate(&mut self) {
+        let cluster = "agents".to_owned();
+        self.pool.launch = vec![LaunchSource::Fargate(FargateTask {
+            cluster: cluster.clone(),
+            task_definition: "agent".to_owned(),
+            subnets: vec!["subnet-a".to_owned()],
+            security_groups: Vec::new(),
+            public_ip: false,
+            container: None,
+        })];
+        self.pool.compute = Compute::Fargate { cluster };
+        // A task cannot be started again.
+        self.pool.restart_by = RestartBy::Replace;
+        if let Some(boxes) = &mut self.pool.boxes {
+            boxes.proof = ProofKind::SharedSecret;
+        }
+    }
+
+    /// How boxes prove their instance: a task has no instance document.
+    fn proof(&self) -> ProofKind {
+        match self.pool.compute {
+            Compute::Ec2 => ProofKind::InstanceDocument,
+            Compute::Fargate { .. } => ProofKind::SharedSecret,
         }
     }
 }

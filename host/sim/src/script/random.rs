@@ -12,7 +12,7 @@ use reeve_core::time::Millis;
 
 use super::{Beginning, Placed, Script, System};
 use crate::boxes::Software;
-use crate::stage::{Act, EndedBy, Which};
+use crate::stage::{Act, BoxAct, EndedBy, Which};
 use crate::world::Boot;
 
 const SECOND_MS: u64 = 1_000;
@@ -61,7 +61,7 @@ impl Writer {
         if self.happens(60) {
             system.boxes = Some(Software::Standard);
             system.pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
-            self.at_times(2, |_| Act::WipeToken);
+            self.at_times(2, |_| Act::Box(BoxAct::LoseToken));
         }
         self.users();
         self.watchdog();
@@ -82,6 +82,7 @@ impl Writer {
             seed: self.seed,
             length: Millis::new(self.length_ms),
             legacy: Vec::new(),
+            settings: Default::default(),
             system,
             beginning,
             story: self.story,

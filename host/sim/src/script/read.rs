@@ -1,6 +1,6 @@
 //! Reads a script: its sections, and their order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::time::Millis;
 
@@ -48,6 +48,7 @@ pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
         seed: 1,
         length: Millis::ZERO,
         legacy: Vec::new(),
+        settings: BTreeMap::new(),
         system: System::usual(),
         beginning: Beginning::default(),
         story: Vec::new(),
@@ -73,7 +74,7 @@ pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
 #[derive(Debug, Default)]
 struct Reading<'a> {
     sections: BTreeSet<&'static str>,
-    settings: BTreeSet<&'static str>,
+    settings: BTreeSet<String>,
     ids: Ids<'a>,
 }
 
@@ -128,15 +129,11 @@ impl<'a> Reading<'a> {
         match section {
             None => Err(line.expected("`setting`: the section that follows the heading")),
             Some(Section::Setting) => setting::line(&mut line, script, &mut self.settings),
-            Some(Section::Beginning) => {
-                setting::beginning(&mut line, &mut script.beginning, &mut self.ids)
-            }
+            Some(Section::Beginning) => setting::beginning(&mut line, script, &mut self.ids),
             Some(Section::Story) if script.length == Millis::ZERO => {
                 Err(line.expected(LENGTH_FIRST))
             }
-            Some(Section::Story) => {
-                story::line(&mut line, script.length, &mut script.story, &mut self.ids)
-            }
+            Some(Section::Story) => story::line(&mut line, script, &mut self.ids),
             Some(Section::Expect(variant)) => {
                 let expectation = Expectation::read(line)?;
                 script.expected.push((variant, expectation));

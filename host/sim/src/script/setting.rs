@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use reeve_core::boxes::ProofKind;
 use reeve_core::id::{PointerName, WorkerId};
 use reeve_core::instance::Owner;
-use reeve_core::spec::{BoxSpec, OrphanRule, RestartBy, StopRefused, Wish};
-use reeve_core::time::Millis;
+use reeve_core::spec::{BoxSpec, Wish};
 
 use super::ids::Ids;
+use super::pool::{self, Keys};
 use super::words::{Line, ScriptError};
-use super::{Beginning, Placed, Script};
+use super::{Placed, Script};
 use crate::boxes::Software;
 
 /// The setting of a line.
@@ -18,63 +17,68 @@ use crate::boxes::Software;
 enum Key {
     Seed,
     Length,
+    Hosts,
     Legacy,
     Worker,
     Tag,
     Pointer,
-    Port,
-    FollowPointer,
-    RestartBy,
-    RestartWindow,
-    StopRefused,
-    Orphans,
-    TerminateAdopted,
     IdleLimit,
     DownAfter,
     OneTimeSpot,
     Boxes,
-    Use,
     Wanted,
+    Compute,
+    Addresses,
+    Pool,
+    Health,
+    Policy,
 }
 
-const KEYS: [(&str, Key); 19] = [
+const KEYS: [(&str, Key); 16] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
+    ("hosts", Key::Hosts),
     ("legacy", Key::Legacy),
     ("worker", Key::Worker),
     ("tag", Key::Tag),
     ("pointer", Key::Pointer),
-    ("port", Key::Port),
-    ("follow-pointer", Key::FollowPointer),
-    ("restart-by", Key::RestartBy),
-    ("restart-window", Key::RestartWindow),
-    ("stop-refused", Key::StopRefused),
-    ("orphans", Key::Orphans),
-    ("terminate-adopted", Key::TerminateAdopted),
     ("idle-limit", Key::IdleLimit),
     ("down-after", Key::DownAfter),
     ("one-time-spot", Key::OneTimeSpot),
     ("boxes", Key::Boxes),
-    ("use", Key::Use),
     ("wanted", Key::Wanted),
+    ("compute", Key::Compute),
+    ("addresses", Key::Addresses),
+    ("pool", Key::Pool),
+    ("health", Key::Health),
+    ("policy", Key::Policy),
 ];
 
 /// Reads a line of `setting`.
 pub(super) fn line(
     line: &mut Line,
     script: &mut Script,
-    seen: &mut BTreeSet<&'static str>,
+    seen: &mut BTreeSet<String>,
 ) -> Result<(), ScriptError> {
     let named = KEYS.map(|(name, key)| (name, (name, key)));
     let (name, key) = line.one_of(&named)?;
-    // Several policies may have caused an incident. A script has every other setting once.
-    if !seen.insert(name) && !matches!(key, Key::Legacy) {
-        return Err(line.wrong(format!("`{name}` a second time"), "each setting once"));
+    // Several policies may have caused an incident, and `pool` begins more than one setting.
+    if !matches!(key, Key::Legacy | Key::Pool | Key::Health | Key::Policy) {
+        line.once(seen, name.to_owned())?;
     }
     let system = &mut script.system;
     match key {
         Key::Seed => script.seed = line.number_up_to(u64::MAX)?,
         Key::Length => script.length = line.length_above_zero()?,
+        Key::Hosts => {
+            /// More replicas than anyone runs.
+            const MAX: u64 = 8;
+            let hosts = line.number_up_to(MAX)?;
+            if hosts == 0 {
+                return Err(line.wrong("`0`", "1 host at least"));
+            }
+            system.hosts = usize::try_from(hosts).unwrap_or(1);
+        }
         Key::Legacy => script.legacy.push(policy_file(line)?),
         Key::Worker => system.worker = WorkerId::from(line.name("the worker's name")?),
         Key::Tag => {
@@ -84,33 +88,6 @@ pub(super) fn line(
         Key::Pointer => {
             system.spec.pointer = PointerName::from(line.name("the pointer's name")?);
         }
-        Key::Port => {
-            let port = line.number_up_to(u16::MAX.into())?;
-            system.pool.port = u16::try_from(port).unwrap_or(u16::MAX);
-        }
-        Key::FollowPointer => system.pool.follow_pointer = true,
-        Key::RestartBy => {
-            let ways = [
-                ("reboot", RestartBy::Reboot),
-                ("replace", RestartBy::Replace),
-                ("stop-and-start", RestartBy::StopStart),
-            ];
-            system.pool.restart_by = line.one_of(&ways)?;
-        }
-        Key::RestartWindow => system.pool.limits.restart_window = line.length()?,
-        Key::StopRefused => {
-            let ways = [
-                ("keep", StopRefused::Keep),
-                ("terminate", StopRefused::Terminate),
-            ];
-            system.pool.stop_refused = line.one_of(&ways)?;
-        }
-        Key::Orphans => {
-            use OrphanRule::{EndOurs, EndUnclaimed, Leave};
-            let rules = [EndOurs, EndUnclaimed, Leave].map(|rule| (rule.as_str(), rule));
-            system.pool.orphans = line.one_of(&rules)?;
-        }
-        Key::TerminateAdopted => system.pool.terminate_adopted = true,
         Key::IdleLimit => {
             let limit = line.length_above_zero()?;
             system.idle_limit = Some(limit);
@@ -124,16 +101,23 @@ pub(super) fn line(
                 ("legacy", Software::Legacy),
             ];
             system.boxes = Some(line.one_of(&kinds)?);
-            system.pool.boxes = Some(BoxSpec::new(ProofKind::InstanceDocument));
-        }
-        Key::Use => {
-            line.expect("heartbeats")?;
-            system.pool.heartbeats_are_use = true;
+            system.pool.boxes = Some(BoxSpec::new(system.proof()));
         }
         Key::Wanted => {
             let wishes = [("running", Wish::Running), ("on-demand", Wish::OnDemand)];
             system.spec.wish = line.one_of(&wishes)?;
         }
+        Key::Compute => {
+            line.expect("fargate")?;
+            system.run_on_fargate();
+        }
+        Key::Addresses => {
+            line.expect("public")?;
+            system.public_addresses = true;
+        }
+        Key::Pool => pool::key(line, Keys::Pool, &mut system.pool, seen)?,
+        Key::Health => pool::key(line, Keys::Health, &mut system.pool, seen)?,
+        Key::Policy => pool::policy(line, script, seen)?,
     }
     line.end()
 }
@@ -141,9 +125,10 @@ pub(super) fn line(
 /// Reads a line of `beginning`.
 pub(super) fn beginning<'a>(
     line: &mut Line<'a>,
-    beginning: &mut Beginning,
+    script: &mut Script,
     ids: &mut Ids<'a>,
 ) -> Result<(), ScriptError> {
+    let beginning = &mut script.beginning;
     if line.takes("pointer") {
         let says = line.name("the id that the pointer names, or `none`")?;
         if beginning.pointer.replace(says.to_owned()).is_some() {
@@ -159,6 +144,9 @@ pub(super) fn beginning<'a>(
     let id = instance_id(line, "`pointer`, or an instance's id such as `i-aaaa`")?;
     ids.add(line, id)?;
     let runs = line.one_of(&[("running", true), ("stopped", false)])?;
+    if !runs && !script.system.pool.compute.can_start() {
+        return Err(line.wrong("`stopped`", "`running`: a stopped task has ended"));
+    }
     let owner = match line.has_clause() {
         false => Owner::Unclaimed,
         true if line.takes("ours") => Owner::Ours,
@@ -194,15 +182,4 @@ fn policy_file(line: &mut Line) -> Result<String, ScriptError> {
         return Err(line.wrong(format!("`{file}`"), WHAT));
     }
     Ok(file.to_owned())
-}
-
-impl Line<'_> {
-    /// Takes a length of time above zero.
-    fn length_above_zero(&mut self) -> Result<Millis, ScriptError> {
-        let length = self.length()?;
-        if length == Millis::ZERO {
-            return Err(self.wrong("`0s`", "a length of time above 0s"));
-        }
-        Ok(length)
-    }
 }

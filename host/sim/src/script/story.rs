@@ -5,11 +5,13 @@ use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
 use reeve_core::time::Millis;
 
+use super::Script;
 use super::cloud::cloud;
 use super::ids::Ids;
 use super::setting::{instance_id, of_fleet};
+use super::software;
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, CallTrouble, EndedBy, Which};
+use crate::stage::{Act, CallTrouble, EndedBy, Happens, Which};
 use crate::world::Boot;
 
 /// The most acts of a story. A day has 8640 periods of ten seconds, so one act every ten seconds of
@@ -35,6 +37,8 @@ enum When {
 /// The meaning of a line, without its times.
 pub(super) enum StoryLine {
     Act(Act),
+    /// An act, and the act that undoes it so much later.
+    Undone(Act, Millis, Act),
     /// Trouble with calls, and its length; `None`: it lasts to the end of the story.
     Lasting(CallTrouble, Option<Millis>),
 }
@@ -42,16 +46,23 @@ pub(super) enum StoryLine {
 /// Reads a line, and adds its acts to the story.
 pub(super) fn line<'a>(
     line: &mut Line<'a>,
-    length: Millis,
-    story: &mut Vec<(Millis, Act)>,
+    script: &mut Script,
     ids: &mut Ids<'a>,
 ) -> Result<(), ScriptError> {
-    let when = when(line, length, ACTS_MAX.saturating_sub(story.len()))?;
+    let story = &mut script.story;
+    let when = when(line, script.length, ACTS_MAX.saturating_sub(story.len()))?;
     let repeats = matches!(when, When::Every { .. });
-    let story_line = story_line(line, repeats, ids)?;
+    let story_line = match line.takes("host") {
+        true => host(line, script.system.hosts)?,
+        false => story_line(line, repeats, ids)?,
+    };
     line.end()?;
     let mut add = |at: Millis| match &story_line {
         StoryLine::Act(act) => story.push((at, act.clone())),
+        StoryLine::Undone(act, after, undo) => {
+            story.push((at, act.clone()));
+            story.push((at + *after, undo.clone()));
+        }
         StoryLine::Lasting(trouble, lasts) => {
             let act = |begins| Act::Trouble {
                 trouble: trouble.clone(),
@@ -126,6 +137,30 @@ fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
     Ok(at)
 }
 
+/// Reads `2 crashes, back after 30s` or `sleeps, for 45s`. Without a number it is the first host.
+fn host(line: &mut Line, hosts: usize) -> Result<StoryLine, ScriptError> {
+    let mut number = 0;
+    if line.is_at_number() {
+        let named = line.number_up_to(hosts as u64)?;
+        number = usize::try_from(named).unwrap_or(usize::MAX).wrapping_sub(1);
+        if named == 0 {
+            return Err(line.wrong("`0`", "a host's number, from 1"));
+        }
+    }
+    if line.one_of(&[("crashes", false), ("sleeps", true)])? {
+        let length = line.lasts()?;
+        return Ok(StoryLine::Act(Act::Host(number, Happens::Sleep(length))));
+    }
+    let crash = Act::Host(number, Happens::Crash);
+    if !line.has_clause() {
+        return Ok(StoryLine::Act(crash));
+    }
+    line.expect("back")?;
+    line.expect("after")?;
+    let begin = Act::Host(number, Happens::Begin);
+    Ok(StoryLine::Undone(crash, line.length()?, begin))
+}
+
 fn story_line<'a>(
     line: &mut Line<'a>,
     repeats: bool,
@@ -135,13 +170,13 @@ fn story_line<'a>(
         return cloud(line, ids);
     }
     if line.takes("box") {
-        line.expect("loses")?;
-        line.expect("its")?;
-        line.expect("token")?;
-        return Ok(StoryLine::Act(Act::WipeToken));
+        return software::of_box(line);
+    }
+    if which(&mut line.clone()).is_ok() {
+        return software::of_instance(line);
     }
     let who = line
-        .name("`cloud`, `box`, or the name of the actor, such as `chat`")?
+        .name("`cloud`, `host`, `box`, an instance, or the name of the actor, such as `chat`")?
         .to_owned();
     read_act(line, who, repeats, ids).map(StoryLine::Act)
 }
@@ -329,6 +364,17 @@ pub(super) fn boots(line: &mut Line, boot: &mut Boot, accepted: &str) -> Result<
         return Err(line.expected(accepted));
     }
     Ok(())
+}
+
+impl Line<'_> {
+    /// Reads `, for LENGTH`, which must follow.
+    pub(super) fn lasts(&mut self) -> Result<Millis, ScriptError> {
+        if !self.has_clause() {
+            return Err(self.expected("`, for LENGTH`"));
+        }
+        self.expect("for")?;
+        self.length()
+    }
 }
 
 /// Reads an id or `newest`.

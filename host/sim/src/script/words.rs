@@ -2,6 +2,7 @@
 //! docs/decisions/simulator.md says why no library does this.
 
 use reeve_core::time::Millis;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 use super::length::{LENGTH, length_of_time};
 
@@ -195,6 +196,45 @@ impl<'a> Line<'a> {
             return Ok(length);
         }
         Err(self.expected(LENGTH))
+    }
+
+    /// Takes one of the words by which the configuration and the journal write a `T`.
+    pub(super) fn variant<T: DeserializeOwned>(&mut self) -> Result<T, ScriptError> {
+        let word = match self.peek() {
+            Some(Piece::Word(word)) => word,
+            _ => "",
+        };
+        let read: Result<T, serde::de::value::Error> = T::deserialize(word.into_deserializer());
+        match read {
+            Ok(value) => {
+                self.next += 1;
+                Ok(value)
+            }
+            // serde's error lists the words, so that they stand in one place.
+            Err(error) => {
+                let error = error.to_string();
+                let listed = error
+                    .split_once("expected ")
+                    .map_or("", |(_, listed)| listed);
+                Err(self.expected(listed.strip_prefix("one of ").unwrap_or(listed)))
+            }
+        }
+    }
+
+    /// Takes the rest of the line, which is a JSON value.
+    pub(super) fn json(&mut self) -> Result<serde_json::Value, ScriptError> {
+        const WHAT: &str = "a JSON value such as `3`, `true`, `\"text\"` or `[\"private\"]`";
+        let (Some((first, _)), Some((column, _))) =
+            (self.pieces.first(), self.pieces.get(self.next))
+        else {
+            return Err(self.expected(WHAT));
+        };
+        let rest: String = self.text.chars().skip(column - first).collect();
+        let value = serde_json::from_str(&rest);
+        let found = || self.error_at(*column, format!("`{}`", cut(&rest)), WHAT);
+        let value = value.map_err(|_| found())?;
+        self.next = self.pieces.len();
+        Ok(value)
     }
 
     /// Whether a number follows.

@@ -5,6 +5,7 @@ use reeve_core::id::InstanceId;
 use reeve_core::restart::Initiator;
 use reeve_core::time::Millis;
 
+use super::{Ailment, Happens};
 use crate::world::{Asked, Boot, Fault};
 
 /// An event outside the host.
@@ -36,6 +37,8 @@ pub(crate) enum Act {
     /// The watchdog reads the demand metric, which counts recent requests to the worker's instances,
     /// and gives the reading to the host.
     ReadDemand,
+    /// Something happens to the host of this number, counted from 0.
+    Host(usize, Happens),
     /// Another system launches an instance with the worker's tag.
     Launch {
         who: String,
@@ -66,8 +69,10 @@ pub(crate) enum Act {
         /// The id of an instance, or `none`.
         value: String,
     },
-    /// The registered box loses its token, for example with its disk.
-    WipeToken,
+    /// The registered box does or suffers something.
+    Box(BoxAct),
+    /// What ails an instance begins (`true`) or ends.
+    Ail(Which, Ailment, bool),
     /// Sets how the next launched or started instance boots.
     NextBoot(Boot),
     /// Sets how long the next stop or end of an instance takes.
@@ -86,6 +91,20 @@ pub(crate) enum Act {
     Say { who: String, text: String },
 }
 
+/// What the registered box does or suffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BoxAct {
+    /// It loses its token, for example with its disk.
+    LoseToken,
+    /// It asks for a busy lease of this length.
+    IsBusy(Millis),
+    /// It begins (`true`) or ceases to hang: it says nothing and works on nothing.
+    Hang(bool),
+    /// A caller delivers this many messages to it, each of which takes so long; `None`: as long as
+    /// the deliveries before.
+    WorkOn { count: u64, each: Option<Millis> },
+}
+
 /// An instance, chosen at the time of the act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -102,6 +121,8 @@ pub(crate) enum EndedBy {
     Stop,
     /// By a termination, as on the spot market.
     Reclaim,
+    /// From inside: its system shuts down, or its container exits.
+    Itself,
 }
 
 /// A kind of trouble with calls.

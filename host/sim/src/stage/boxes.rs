@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use reeve_core::boxes::{Receipt, Report, Reporter, Statement};
+use reeve_core::boxes::{ProofKind, Receipt, Report, Reporter, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId};
 use reeve_core::time::Instant;
 
-use super::Stage;
+use super::hosts::RECONNECT;
+use super::{BoxAct, Stage};
 use crate::boxes::{SimBox, Software};
 use crate::engine::statement as request_of;
 use crate::run::Harm;
@@ -16,13 +17,13 @@ use crate::world::{EventKind, WorldEvent};
 
 /// The boxes, and the instance behind each pending request of a box.
 pub(super) struct Boxes {
-    software: Option<Software>,
+    software: Option<(Software, ProofKind)>,
     boxes: BTreeMap<InstanceId, SimBox>,
     waiting: BTreeMap<RequestId, InstanceId>,
 }
 
 impl Boxes {
-    pub(super) fn new(software: Option<Software>) -> Self {
+    pub(super) fn new(software: Option<(Software, ProofKind)>) -> Self {
         Self {
             software,
             boxes: BTreeMap::new(),
@@ -38,14 +39,14 @@ impl Boxes {
 impl Stage<'_> {
     /// Adds a box when its instance gets an address, and removes the box when the instance ends.
     pub(super) fn add_or_remove_box(&mut self, event: &WorldEvent) {
-        let Some(software) = self.boxes.software else {
+        let Some((software, proof)) = self.boxes.software else {
             return;
         };
         let id = &event.id;
         match event.kind {
             EventKind::Addressed | EventKind::Rebooted => {
                 let region = Region::from("us-east-1");
-                let new = SimBox::new(id.clone(), region, software, event.at);
+                let new = SimBox::new(id.clone(), region, software, event.at).proving_by(proof);
                 self.boxes.boxes.insert(id.clone(), new);
             }
             EventKind::State(state) if state.is_down() => {
@@ -69,7 +70,9 @@ impl Stage<'_> {
                 self.requests = self.requests.next();
                 self.boxes.waiting.insert(self.requests, id.clone());
                 let request = request_of(self.requests, statement);
-                self.host.ask(&self.worker, self.requests, request);
+                if !self.submit(self.requests, request) {
+                    self.reconnect_box(self.requests);
+                }
                 self.take_outputs();
             }
         }
@@ -88,29 +91,73 @@ impl Stage<'_> {
         }
     }
 
+    /// Lets a box whose connection was cut register again, if this was a request to register. Its
+    /// reports are lost.
+    pub(super) fn reconnect_box(&mut self, request: RequestId) {
+        let sender = self.boxes.waiting.remove(&request);
+        if let Some(sender) = sender.and_then(|id| self.boxes.boxes.get_mut(&id)) {
+            sender.on_timeout(self.now + RECONNECT);
+        }
+    }
+
     /// A caller that was served delivers a message to the instance, and reports the delivery to the
     /// host.
     pub(super) fn deliver(&mut self, id: &InstanceId) {
+        self.deliver_many(id, 1);
+    }
+
+    fn deliver_many(&mut self, id: &InstanceId, count: u64) {
         let Some(receiver) = self.boxes.boxes.get_mut(id) else {
             return;
         };
-        receiver.deliver(self.now);
-        self.requests = self.requests.next();
+        for _ in 0..count {
+            receiver.deliver(self.now);
+        }
         let report = Statement::Report {
             by: Reporter::Application(Some(id.clone())),
-            report: Report::Delivered(1),
+            report: Report::Delivered(count),
         };
-        let request = request_of(self.requests, report);
-        self.host.ask(&self.worker, self.requests, request);
+        self.send(report);
     }
 
-    /// Takes the token of a registered box away.
-    pub(super) fn wipe_token(&mut self) {
+    /// Sends a report that nothing waits for. The report of a program that reaches no host is lost.
+    fn send(&mut self, report: Statement) {
+        self.requests = self.requests.next();
+        let request = request_of(self.requests, report);
+        let _ = self.submit(self.requests, request);
+    }
+
+    /// Lets the registered box do or suffer this. Without one, the timeline says so.
+    pub(super) fn act_on_box(&mut self, act: BoxAct) {
         let mut boxes = self.boxes.boxes.iter_mut();
-        if let Some((id, wiped)) = boxes.find(|(_, it)| it.is_registered()) {
-            wiped.wipe(self.now);
-            let id = id.clone();
-            self.note_box(&id, "loses its disk, and its token with it");
+        let ends = act == BoxAct::Hang(false);
+        let found = boxes.find(|(_, it)| if ends { it.hangs() } else { it.is_registered() });
+        let Some((id, one)) = found else {
+            self.run
+                .entries
+                .push(Entry::event(self.now, "box", "is not registered"));
+            return;
+        };
+        let id = id.clone();
+        match act {
+            BoxAct::LoseToken => {
+                one.wipe(self.now);
+                self.note_box(&id, "loses its disk, and its token with it");
+            }
+            BoxAct::IsBusy(length) => {
+                let busy = one.report(Report::Busy(length));
+                self.note_box(&id, &format!("is busy for {length}"));
+                busy.into_iter().for_each(|busy| self.send(busy));
+            }
+            BoxAct::Hang(hangs) => {
+                one.hang(hangs);
+                self.note_box(&id, if hangs { "hangs" } else { "works again" });
+            }
+            BoxAct::WorkOn { count, each } => {
+                each.into_iter().for_each(|each| one.work_for(each));
+                self.note_box(&id, &format!("takes {count} deliveries"));
+                self.deliver_many(&id, count);
+            }
         }
     }
 

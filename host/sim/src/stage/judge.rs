@@ -3,6 +3,7 @@
 
 use reeve_core::id::InstanceId;
 use reeve_core::instance::TAG_FLEET;
+use reeve_core::response::Route;
 use reeve_core::time::Millis;
 
 use super::Stage;
@@ -47,15 +48,20 @@ impl Stage<'_> {
 
     /// Judges the hand-out of an instance, before its request reaches the instance. The host could
     /// not have known of an end while look-ups by id get no answer.
-    pub(super) fn judge_hand_out(&mut self, id: &InstanceId) {
+    pub(super) fn judge_hand_out(&mut self, route: &Route) {
         if self.trouble.unanswered.contains(&Asked::Instance) {
             return;
         }
+        let id = &route.instance;
         let instance = self.host.world().instance(id);
         let is_first =
             instance.is_some_and(|it| !it.invocations.iter().any(|at| *at >= it.launched_at));
         let down_since = instance.and_then(|it| it.down_since);
-        let down_for = down_since.map(|at| self.now.since(at));
+        // The address of an earlier life answers no longer.
+        let moved_at = instance
+            .filter(|it| has_moved(it, route))
+            .map(|it| it.launched_at);
+        let down_for = down_since.or(moved_at).map(|at| self.now.since(at));
         let doubted_at = self.doubted.get(id).filter(|at| down_since <= Some(**at));
         let is_doubted = doubted_at.is_some_and(|at| self.now.since(*at) >= READING);
         let most = match is_first || is_doubted {
@@ -152,4 +158,11 @@ fn is_end(kind: &EventKind) -> bool {
         kind,
         EventKind::StopRequested | EventKind::TerminateRequested
     )
+}
+
+/// Whether the instance has addresses, and the route has none of them.
+fn has_moved(instance: &SimInstance, route: &Route) -> bool {
+    let addresses = [instance.private_ip(), instance.public_ip()];
+    let is_of = |ip: &std::net::IpAddr| route.url.starts_with(&format!("http://{ip}:"));
+    instance.private_ip().is_some() && !addresses.iter().flatten().any(is_of)
 }

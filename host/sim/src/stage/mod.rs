@@ -4,17 +4,23 @@
 //! - `act`: the acts that a script can contain.
 //! - `outside`: acts on the cloud that the host gets no request for.
 //! - `boxes`: the software on the instances.
+//! - `health`: what ails an instance.
+//! - `hosts`: crashes of hosts, and which host a request goes to.
 //! - `judge`: the harms in the host's mutations.
 //! - `wait`: the callers that could have been served, and were not.
 
 mod act;
 mod boxes;
+mod health;
+mod hosts;
 mod judge;
 mod outside;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reeve_core::boxes::ProofKind;
+use reeve_core::compute::Compute;
 use reeve_core::demand::DemandReading;
 use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
 use reeve_core::operator::Command;
@@ -28,8 +34,11 @@ use crate::host::Host;
 use crate::run::{Run, Served};
 use crate::timeline::Entry;
 use crate::world::{EventKind, Trouble};
-pub(crate) use act::{Act, CallTrouble, EndedBy, Which};
+pub(crate) use act::{Act, BoxAct, CallTrouble, EndedBy, Which};
 use boxes::Boxes;
+pub(crate) use health::Ailment;
+pub(crate) use hosts::Happens;
+use hosts::Hosts;
 use wait::{WaitId, Waits};
 
 /// The arguments of a run, except the host and its world.
@@ -43,12 +52,15 @@ pub(crate) struct Setting {
     pub script: Vec<(Millis, Act)>,
     /// The worker that the callers ask for.
     pub worker: WorkerId,
+    /// The kind of compute of the worker's instances.
+    pub compute: Compute,
     /// Key and value of the tag that other systems put on the worker's instances.
     pub tag: (String, String),
     /// The name of the worker's pointer, for acts that write it.
     pub pointer: PointerName,
-    /// The software of the boxes; `None`: the instances have no boxes, and callers deliver nothing.
-    pub software: Option<Software>,
+    /// The software of the boxes, and how it proves its instance; `None`: the instances have no boxes,
+    /// and callers deliver nothing.
+    pub software: Option<(Software, ProofKind)>,
     /// Ending an instance within this time of a request to it is a harm; `None`: it is no harm.
     pub idle_limit: Option<Millis>,
     /// A caller is down after it has waited for longer than this while it could be served.
@@ -81,9 +93,11 @@ pub(crate) fn play(setting: Setting, host: &mut dyn Host) -> Run {
 
 struct Stage<'h> {
     host: &'h mut dyn Host,
+    hosts: Hosts,
     now: Instant,
     ends: Instant,
     worker: WorkerId,
+    compute: Compute,
     tag: (String, String),
     pointer: PointerName,
     script: BTreeMap<(Instant, u64), Next>,
@@ -99,6 +113,8 @@ struct Stage<'h> {
     trouble: Trouble,
     /// The trouble with single instances that has begun and not ended, with the instance.
     ongoing: Vec<(CallTrouble, InstanceId)>,
+    /// The ailments that have begun and not ended, each with its instance.
+    ailing: Vec<((Which, Ailment), InstanceId)>,
     boxes: Boxes,
     /// Instances that have had an address since their last launch or start.
     addressed: BTreeSet<InstanceId>,
@@ -151,8 +167,10 @@ impl<'h> Stage<'h> {
             ends: begins + setting.length,
             script,
             sequence,
+            hosts: Hosts::new(host.count()),
             host,
             worker: setting.worker,
+            compute: setting.compute,
             tag: setting.tag,
             pointer: setting.pointer,
             pending: BTreeMap::new(),
@@ -162,6 +180,7 @@ impl<'h> Stage<'h> {
             launched_elsewhere: BTreeMap::new(),
             trouble: Trouble::default(),
             ongoing: Vec::new(),
+            ailing: Vec::new(),
             boxes: Boxes::new(setting.software),
             addressed: BTreeSet::new(),
             idle_limit: setting.idle_limit,
@@ -173,6 +192,7 @@ impl<'h> Stage<'h> {
                 harms: Vec::new(),
                 down: Vec::new(),
                 mutations: Vec::new(),
+                notices: Vec::new(),
                 vetoes: 0,
                 served: Vec::new(),
                 gave_up: 0,
@@ -212,9 +232,12 @@ impl<'h> Stage<'h> {
             } => self.restart(&who, cause, initiator),
             Act::Adopt { who, which } => self.adopt(&who, &which),
             Act::Doubt { who, which } => self.doubt(&who, &which),
+            Act::Host(number, happens) => self.happen_to_host(number, happens),
             Act::ReadDemand => {
                 let demand = self.demand();
-                self.host.read_demand(&self.worker, demand);
+                for number in self.hosts.all_up() {
+                    self.host.read_demand(number, &self.worker, demand);
+                }
             }
             other => self.act_outside(other),
         }
@@ -234,9 +257,7 @@ impl<'h> Stage<'h> {
             self.restart_by_hand = Some(self.now);
         }
         // No caller waits for the response: the timeline has the outcome from the notices.
-        let command = Request::Command(Command::Restart(request));
-        self.host.ask(&self.worker, RequestId::default(), command);
-        self.take_outputs();
+        self.command(who, Command::Restart(request));
     }
 
     fn adopt(&mut self, who: &str, which: &Which) {
@@ -246,8 +267,13 @@ impl<'h> Stage<'h> {
         let event = format!("moves the worker to {instance}");
         self.run.entries.push(Entry::event(self.now, who, event));
         let by = Some(who.to_owned());
-        let command = Request::Command(Command::Adopt { instance, by });
-        self.host.ask(&self.worker, RequestId::default(), command);
+        self.command(who, Command::Adopt { instance, by });
+    }
+
+    fn command(&mut self, who: &str, command: Command) {
+        if !self.submit(RequestId::default(), Request::Command(command)) {
+            self.note(who, "reaches no host");
+        }
         self.take_outputs();
     }
 
@@ -259,9 +285,11 @@ impl<'h> Stage<'h> {
         self.run.entries.push(Entry::event(self.now, who, event));
         self.doubted.insert(instance.clone(), self.now);
         self.requests = self.requests.next();
-        self.doubting.insert(self.requests, who.to_owned());
         let what = Request::Unreachable { instance };
-        self.host.ask(&self.worker, self.requests, what);
+        match self.submit(self.requests, what) {
+            true => drop(self.doubting.insert(self.requests, who.to_owned())),
+            false => self.note(who, "reaches no host"),
+        }
     }
 
     fn ask_first(&mut self, caller: String, wants: Wants) {
@@ -284,9 +312,10 @@ impl<'h> Stage<'h> {
         self.run
             .entries
             .push(Entry::event(self.now, &pending.caller, event));
-        self.pending.insert(self.requests, pending);
-        let resolve = Request::Resolve { wait: None };
-        self.host.ask(&self.worker, self.requests, resolve);
+        match self.submit(self.requests, Request::Resolve { wait: None }) {
+            true => drop(self.pending.insert(self.requests, pending)),
+            false => self.find_no_host(&pending),
+        }
     }
 
     /// Reads the demand metric: requests within the last ten minutes, or since the launch of the
@@ -319,9 +348,13 @@ impl<'h> Stage<'h> {
     fn take_outputs(&mut self) {
         self.run.vetoes = self.host.vetoes();
         self.run.entries.extend(self.host.take_entries());
+        let notices = self.host.take_notices().into_iter();
+        let noticed = notices.map(|notice| (self.now, notice.step));
+        self.run.notices.extend(noticed);
         self.judge();
         let mut receipts = Vec::new();
         for (request, response) in self.host.take_responses() {
+            self.hosts.on_response(request);
             match response {
                 Response::Resolve(resolution) => {
                     if let Some(pending) = self.pending.remove(&request) {
@@ -364,7 +397,7 @@ impl<'h> Stage<'h> {
                     at: self.now,
                     took: self.now.since(pending.since),
                 });
-                self.judge_hand_out(&route.instance);
+                self.judge_hand_out(route);
                 self.host.world_mut().invoke(&route.instance);
                 self.deliver(&route.instance);
             }
@@ -374,32 +407,42 @@ impl<'h> Stage<'h> {
                     not_yet.code, not_yet.retry_after
                 );
                 self.run.entries.push(entry(event, not_yet.detail.clone()));
-                let (comes_back, wait) = match pending.wants {
-                    Wants::Address { comes_back, wait } => (comes_back, wait),
+                match pending.wants {
+                    Wants::Address { .. } => self.come_back(pending, not_yet.retry_after),
                     Wants::Probe => {
                         let cause = "probe-failed".to_owned();
-                        return self.restart(&pending.caller, cause, Initiator::Program);
+                        self.restart(&pending.caller, cause, Initiator::Program);
                     }
-                    Wants::Provision => return,
-                };
-                if comes_back == 0 {
-                    self.run.gave_up += 1;
-                    self.waits.give_up(wait, self.now);
-                    return;
+                    Wants::Provision => {}
                 }
-                let again = Pending {
-                    wants: Wants::Address {
-                        comes_back: comes_back - 1,
-                        wait,
-                    },
-                    ..pending.clone()
-                };
-                self.sequence += 1;
-                let at = self.now + not_yet.retry_after;
-                self.script
-                    .insert((at, self.sequence), Next::AskAgain(again));
             }
         }
+    }
+
+    /// Lets a caller that got no address ask again after this time, or give up.
+    fn come_back(&mut self, pending: &Pending, after: Millis) {
+        let wants = match pending.wants {
+            Wants::Address {
+                comes_back: 0,
+                wait,
+            } => {
+                self.run.gave_up += 1;
+                self.waits.give_up(wait, self.now);
+                return;
+            }
+            Wants::Address { comes_back, wait } => Wants::Address {
+                comes_back: comes_back - 1,
+                wait,
+            },
+            Wants::Provision | Wants::Probe => return,
+        };
+        let again = Pending {
+            wants,
+            ..pending.clone()
+        };
+        self.sequence += 1;
+        self.script
+            .insert((self.now + after, self.sequence), Next::AskAgain(again));
     }
 
     /// Records the events of the world that no mutation caused at once, such as the end of a boot.

@@ -34,7 +34,8 @@ impl Stage<'_> {
                 };
                 self.note(&who, event);
             }
-            Act::WipeToken => self.wipe_token(),
+            Act::Box(act) => self.act_on_box(act),
+            Act::Ail(which, ailment, begins) => self.ail(&which, ailment, begins),
             Act::NextBoot(boot) => {
                 self.host.world_mut().set_next_boot(boot);
                 let event = format!(
@@ -64,6 +65,7 @@ impl Stage<'_> {
             | Act::Doubt { .. }
             | Act::Probe { .. }
             | Act::Provision { .. }
+            | Act::Host(..)
             | Act::ReadDemand => {}
         }
     }
@@ -77,7 +79,8 @@ impl Stage<'_> {
         }
         let mut tags = vec![(self.tag.0.as_str(), self.tag.1.as_str())];
         tags.extend(fleet.map(|fleet| (TAG_FLEET, fleet)));
-        self.host.world_mut().launch_with(&id, &tags, boot);
+        let compute = self.compute.clone();
+        self.host.world_mut().launch_on(compute, &id, &tags, boot);
         self.discard_world_events();
         let event = match fleet {
             Some(fleet) => format!("launches {id} of the fleet {fleet}"),
@@ -107,6 +110,10 @@ impl Stage<'_> {
             EndedBy::Reclaim => {
                 self.host.world_mut().reclaim(&id);
                 format!("takes {id} back")
+            }
+            EndedBy::Itself => {
+                self.host.world_mut().exit(&id);
+                format!("sees {id} exit")
             }
         };
         self.discard_world_events();
@@ -239,7 +246,7 @@ impl Stage<'_> {
         self.host.world_mut().take_events();
     }
 
-    fn note(&mut self, who: &str, event: impl Into<String>) {
+    pub(super) fn note(&mut self, who: &str, event: impl Into<String>) {
         self.run.entries.push(Entry::event(self.now, who, event));
     }
 }
@@ -308,6 +315,7 @@ mod tests {
             length: Millis::from_secs(60),
             script: Vec::new(),
             worker: incidents::worker(),
+            compute: Compute::Ec2,
             tag: (key.to_owned(), value.to_owned()),
             pointer: incidents::pointer(),
             software: None,

@@ -2,7 +2,8 @@
 //! Launches are in [`launch`](super::launch).
 
 use reeve_core::cloud::{
-    CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, PointerReading, Query, Reading,
+    CloudError, CloudErrorKind, Mutation, MutationKind, Outcome, POINTER_NONE, PointerReading,
+    Query, Reading,
 };
 use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::InstanceId;
@@ -103,7 +104,7 @@ impl World {
         self.carry_out(mutation)
     }
 
-    /// Refuses the end or the reboot of a protected instance. The pointer is cleared before, as on
+    /// Refuses the end or the reboot of a protected instance, and the stop of one of the spot market. The pointer is cleared before, as on
     /// AWS: the end is the second of two calls.
     fn check_protection(&mut self, mutation: &Mutation) -> Result<(), CloudError> {
         let (id, clear_pointer) = match mutation {
@@ -119,16 +120,15 @@ impl World {
             }
         };
         let kind = mutation.kind();
-        if !self.protected.contains(&(id.clone(), kind)) {
+        let (code, text) = if self.protected.contains(&(id.clone(), kind)) {
+            let text = format!("The instance '{id}' is protected from this: {kind}");
+            ("OperationNotPermitted", text)
+        } else {
             return Ok(());
-        }
+        };
         self.clear(clear_pointer);
-        Err(error(
-            &kind.to_string(),
-            CloudErrorKind::Permanent,
-            "OperationNotPermitted",
-            &format!("The instance '{id}' is protected from this: {kind}"),
-        ))
+        let operation = kind.to_string();
+        Err(error(&operation, CloudErrorKind::Permanent, code, &text))
     }
 
     pub(super) fn carry_out(&mut self, mutation: &Mutation) -> Result<Outcome, CloudError> {

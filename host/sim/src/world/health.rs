@@ -70,7 +70,8 @@ impl World {
         let is_there = |instance: &&SimInstance| {
             instance.state == InstanceState::Running
                 && !instance.reboots
-                && instance.private_ip() == Some(target.address.ip())
+                && [instance.private_ip(), instance.public_ip()]
+                    .contains(&Some(target.address.ip()))
         };
         let silence = (
             Probed::Failed(format!("no answer within {}", target.timeout)),

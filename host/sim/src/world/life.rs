@@ -63,8 +63,12 @@ pub struct SimInstance {
     pub reboots: bool,
     /// The times at which requests reached it, oldest first.
     pub invocations: Vec<Instant>,
-    /// Makes its private address.
+    /// Makes its addresses.
     number: u32,
+    /// How often it has booted, which makes its public address.
+    boots: u8,
+    /// Whether it has a public address, too.
+    pub(super) is_public: bool,
     /// Whether it has its address.
     addressed: bool,
     /// The changes that are due, earliest first.
@@ -105,6 +109,8 @@ impl SimInstance {
             reboots: false,
             invocations: Vec::new(),
             number,
+            boots: 0,
+            is_public: false,
             addressed: false,
             next: Vec::new(),
         };
@@ -128,6 +134,7 @@ impl SimInstance {
         self.place(InstanceState::Pending, now);
         self.state_reason = None;
         self.launched_at = now;
+        self.boots = self.boots.wrapping_add(1);
         self.rebooted_at = None;
         let running_at = now + boot.pending;
         self.next = vec![
@@ -201,6 +208,24 @@ impl SimInstance {
         });
     }
 
+    /// Says that it ended from inside, when it was in this state.
+    pub(super) fn note_exited(&mut self, state: InstanceState) {
+        self.state_reason = Some(match (&self.compute, state) {
+            (Compute::Ec2, _) => reason(
+                "Client.InstanceInitiatedShutdown",
+                "Instance initiated shutdown",
+            ),
+            (Compute::Fargate { .. }, InstanceState::Pending) => reason(
+                "TaskFailedToStart",
+                "CannotPullContainerError: the image was not found",
+            ),
+            (Compute::Fargate { .. }, _) => reason(
+                "EssentialContainerExited",
+                "Essential container in task exited",
+            ),
+        });
+    }
+
     fn enter(&mut self, state: InstanceState, at: Instant) {
         self.state = state;
         self.state_since = at;
@@ -252,11 +277,21 @@ impl SimInstance {
 
     /// Its private address; `None`: none is assigned.
     pub fn private_ip(&self) -> Option<IpAddr> {
-        let [high, low] = u16::try_from(self.number % 65_536)
-            .unwrap_or(0)
-            .to_be_bytes();
+        let [high, low] = self.number_of_address();
         self.addressed
             .then(|| IpAddr::V4(Ipv4Addr::new(10, 0, high, low)))
+    }
+
+    /// Its public address; `None`: none is assigned.
+    pub fn public_ip(&self) -> Option<IpAddr> {
+        let [high, low] = self.number_of_address();
+        (self.addressed && self.is_public)
+            .then(|| IpAddr::V4(Ipv4Addr::new(54, self.boots, high, low)))
+    }
+
+    fn number_of_address(&self) -> [u8; 2] {
+        let number = u16::try_from(self.number % 65_536);
+        number.unwrap_or(0).to_be_bytes()
     }
 
     /// The reading that a describe call returns.
@@ -266,7 +301,7 @@ impl SimInstance {
             state: self.state,
             state_reason: self.state_reason.clone().filter(|_| self.state.is_down()),
             private_ip: self.private_ip(),
-            public_ip: None,
+            public_ip: self.public_ip(),
             launched_at: Some(self.launched_at),
             tags: self.tags.clone(),
         }

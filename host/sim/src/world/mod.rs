@@ -52,6 +52,8 @@ pub struct World {
     template_version: u64,
     faults: VecDeque<Fault>,
     trouble: Trouble,
+    /// Whether instances get a public address with their private one.
+    public_addresses: bool,
     /// Instances that the cloud refuses to stop or to terminate when a host asks.
     protected: BTreeSet<(InstanceId, MutationKind)>,
     health_faults: health::HealthFaults,
@@ -130,6 +132,7 @@ impl World {
             template_version: 1,
             faults: VecDeque::new(),
             trouble: Trouble::default(),
+            public_addresses: false,
             protected: BTreeSet::new(),
             health_faults: health::HealthFaults::default(),
             draws: Draws::new(seed),
@@ -196,6 +199,11 @@ impl World {
         self.next_reboot = Some(length);
     }
 
+    /// Gives instances a public address with their private one, which is another one after each start.
+    pub fn set_public_addresses(&mut self, has: bool) {
+        self.public_addresses = has;
+    }
+
     /// Gives every launch template another default version, as its owner does.
     pub fn change_templates(&mut self) {
         self.template_version += 1;
@@ -252,10 +260,21 @@ impl World {
 
     /// Adds an instance with these tags, which no host launched in this story, with this boot.
     pub fn launch_with(&mut self, id: &str, tags: &[(&str, &str)], boot: Boot) -> InstanceId {
+        self.launch_on(Compute::Ec2, id, tags, boot)
+    }
+
+    /// Adds an instance on this compute with these tags, which no host launched in this story.
+    pub fn launch_on(
+        &mut self,
+        compute: Compute,
+        id: &str,
+        tags: &[(&str, &str)],
+        boot: Boot,
+    ) -> InstanceId {
         let id = InstanceId::from(id);
         let tags = tags.iter();
         let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.insert(id.clone(), Compute::Ec2, tags.collect(), boot);
+        self.insert(id.clone(), compute, tags.collect(), boot);
         id
     }
 
@@ -278,14 +297,10 @@ impl World {
         tags: &[(&str, &str)],
         boot: Boot,
     ) -> InstanceId {
-        let id = InstanceId::from(id);
         let compute = Compute::Fargate {
             cluster: cluster.to_owned(),
         };
-        let tags = tags.iter();
-        let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        self.insert(id.clone(), compute, tags.collect(), boot);
-        id
+        self.launch_on(compute, id, tags, boot)
     }
 
     /// Adds a stopped instance. Earlier events are dropped.
@@ -370,6 +385,16 @@ impl World {
         }
     }
 
+    /// Ends an instance from inside, as by a shutdown of its system or a container that exits.
+    pub fn exit(&mut self, id: &InstanceId) {
+        let state = self.instances.get(id).map(|instance| instance.state);
+        self.stop_elsewhere(id);
+        let live = state.filter(|state| state.is_live());
+        if let (Some(state), Some(instance)) = (live, self.instances.get_mut(id)) {
+            instance.note_exited(state);
+        }
+    }
+
     /// The instance that the launch with this token created.
     pub fn launched_by(&self, token: &LaunchToken) -> Option<&InstanceId> {
         self.launches.get(token).map(|launch| &launch.id)
@@ -401,7 +426,8 @@ impl World {
     ) {
         self.launched += 1;
         let (number, now) = (self.launched, self.now);
-        let instance = SimInstance::booting(id.clone(), compute, tags, boot, number, now);
+        let mut instance = SimInstance::booting(id.clone(), compute, tags, boot, number, now);
+        instance.is_public = self.public_addresses;
         self.add_event(&id, EventKind::Launched);
         self.instances.insert(id, instance);
     }

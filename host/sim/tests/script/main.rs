@@ -7,6 +7,9 @@
     reason = "a test whose setup fails should stop loudly"
 )]
 
+mod acts;
+mod settings;
+
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
@@ -94,6 +97,16 @@ fn a_word_that_is_not_known_is_refused_with_its_place_and_the_words_that_are() {
         "a text within two of them",
     );
     story_refused("at 5s box wins", 11, "`wins`", "`loses`");
+    story_refused(
+        "at 5s box is busy",
+        18,
+        "the end of the line",
+        "`, for LENGTH`",
+    );
+    story_refused("at 5s newest turns sad", 20, "`sad`", "`unhealthy`");
+    story_refused("at 5s host 2 crashes", 12, "`2`", "up to 1");
+    story_refused("at 5s host crashs", 12, "`crashs`", "`crashes` or `sleeps`");
+    story_refused("at 5s host crashes, back in 5s", 26, "`in`", "`after`");
     let clause = |rest| format!("at 5s cloud boots the next one, running {rest}");
     story_refused(&clause("afer 60s"), 41, "`afer`", "`after`");
     story_refused(&clause("after 6O"), 47, "`6O`", "a length of time");
@@ -391,6 +404,11 @@ fn the_documentation_has_every_word_that_is_accepted() {
         script("at 1s cloud refuses the next ?", ""),
         script("at 1s cloud refuses the next stop, ?", ""),
         script("at 1s cloud answers no ?", ""),
+        script("at 1s box ?", ""),
+        script("at 1s newest ?", ""),
+        "incident a \"b\"\nsetting\n pool ?".to_owned(),
+        "incident a \"b\"\nsetting\n pool worker_budget ?".to_owned(),
+        "incident a \"b\"\nsetting\n health ?".to_owned(),
         script("", "outcome ?"),
         script("", "\"\""),
         script("", "harms 1 ?"),
