@@ -121,7 +121,14 @@ impl Writer {
             while at_ms < self.length_ms {
                 let comes_back = if self.happens(60) { 20 } else { 0 };
                 let caller = caller.to_owned();
-                self.add(at_ms, Act::Ask { caller, comes_back });
+                self.add(
+                    at_ms,
+                    Act::Ask {
+                        caller,
+                        host: None,
+                        comes_back,
+                    },
+                );
                 at_ms += self.between(SECOND_MS, 2 * pause_ms);
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn line<'a>(
     let repeats = matches!(when, When::Every { .. });
     let story_line = match line.takes("host") {
         true => host(line, script.system.hosts)?,
-        false => story_line(line, repeats, ids)?,
+        false => story_line(line, repeats, script.system.hosts, ids)?,
     };
     line.end()?;
     let mut add = |at: Millis| match &story_line {
@@ -139,14 +139,10 @@ fn within(line: &mut Line, length: Millis) -> Result<Millis, ScriptError> {
 
 /// Reads `2 crashes, back after 30s` or `sleeps, for 45s`. Without a number it is the first host.
 fn host(line: &mut Line, hosts: usize) -> Result<StoryLine, ScriptError> {
-    let mut number = 0;
-    if line.is_at_number() {
-        let named = line.number_up_to(hosts as u64)?;
-        number = usize::try_from(named).unwrap_or(usize::MAX).wrapping_sub(1);
-        if named == 0 {
-            return Err(line.wrong("`0`", "a host's number, from 1"));
-        }
-    }
+    let number = match line.is_at_number() {
+        true => number_of_host(line, hosts)?,
+        false => 0,
+    };
     if line.one_of(&[("crashes", false), ("sleeps", true)])? {
         let length = line.lasts()?;
         return Ok(StoryLine::Act(Act::Host(number, Happens::Sleep(length))));
@@ -161,9 +157,17 @@ fn host(line: &mut Line, hosts: usize) -> Result<StoryLine, ScriptError> {
     Ok(StoryLine::Undone(crash, line.length()?, begin))
 }
 
+/// Reads the number of a host, from 1, and returns it from 0.
+fn number_of_host(line: &mut Line, hosts: usize) -> Result<usize, ScriptError> {
+    let named = line.number_up_to(hosts as u64)?;
+    let number = usize::try_from(named).ok().and_then(|it| it.checked_sub(1));
+    number.ok_or_else(|| line.wrong("`0`", "a host's number, from 1"))
+}
+
 fn story_line<'a>(
     line: &mut Line<'a>,
     repeats: bool,
+    hosts: usize,
     ids: &mut Ids<'a>,
 ) -> Result<StoryLine, ScriptError> {
     if line.takes("cloud") {
@@ -178,7 +182,7 @@ fn story_line<'a>(
     let who = line
         .name("`cloud`, `host`, `box`, an instance, or the name of the actor, such as `chat`")?
         .to_owned();
-    read_act(line, who, repeats, ids).map(StoryLine::Act)
+    read_act(line, who, repeats, hosts, ids).map(StoryLine::Act)
 }
 
 /// Reads an act of a caller, another system or a person. `repeats`: the line begins with `every`.
@@ -186,6 +190,7 @@ fn read_act<'a>(
     line: &mut Line<'a>,
     who: String,
     repeats: bool,
+    hosts: usize,
     ids: &mut Ids<'a>,
 ) -> Result<Act, ScriptError> {
     #[derive(Clone, Copy)]
@@ -216,10 +221,7 @@ fn read_act<'a>(
         ("says", Verb::Says),
     ];
     Ok(match line.one_of(&verbs)? {
-        Verb::Asks => Act::Ask {
-            caller: who,
-            comes_back: comes_back(line)?,
-        },
+        Verb::Asks => asks(line, who, hosts)?,
         Verb::Probes => Act::Probe { who },
         Verb::Provisions => Act::Provision { who },
         Verb::Restarts => restarts(line, who)?,
@@ -277,6 +279,19 @@ fn says(line: &mut Line, who: String, ids: &Ids) -> Result<Act, ScriptError> {
     let text = line.quoted("a text for the timeline, or `i-aaaa does not answer`")?;
     let text = text.to_owned();
     Ok(Act::Say { who, text })
+}
+
+/// Reads `host 2, comes back 20 times`. Without the number, a caller asks the host whose turn it is.
+fn asks(line: &mut Line, caller: String, hosts: usize) -> Result<Act, ScriptError> {
+    let host = match line.takes("host") {
+        true => Some(number_of_host(line, hosts)?),
+        false => None,
+    };
+    Ok(Act::Ask {
+        caller,
+        host,
+        comes_back: comes_back(line)?,
+    })
 }
 
 /// Reads `, comes back 20 times`. Without the clause the result is 0.

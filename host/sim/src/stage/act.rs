@@ -15,6 +15,9 @@ pub(crate) enum Act {
     /// the response names.
     Ask {
         caller: String,
+        /// The host that it asks, as a program on that host's machine does; `None`: the one whose turn
+        /// it is.
+        host: Option<usize>,
         /// How often the caller asks again before it gives up.
         comes_back: u32,
     },

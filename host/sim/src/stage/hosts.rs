@@ -41,8 +41,11 @@ impl Hosts {
         }
     }
 
-    /// The host whose turn it is; `None`: no host is up.
-    fn take_turn(&mut self) -> Option<usize> {
+    /// This host, or the one whose turn it is; `None`: it is down, or all are.
+    fn take_turn(&mut self, host: Option<usize>) -> Option<usize> {
+        if host.is_some() {
+            return host.filter(|number| self.up.get(*number) == Some(&true));
+        }
         let up: Vec<usize> = self.all_up().collect();
         let turn = self.turns.checked_rem(up.len())?;
         self.turns += 1;
@@ -64,7 +67,18 @@ impl Stage<'_> {
     /// Submits a request to the host whose turn it is; `false`: no host is up.
     #[must_use]
     pub(super) fn submit(&mut self, request: RequestId, what: Request) -> bool {
-        let Some(number) = self.hosts.take_turn() else {
+        self.submit_to(None, request, what)
+    }
+
+    /// Submits a request to this host, or to the one whose turn it is; `false`: it is down.
+    #[must_use]
+    pub(super) fn submit_to(
+        &mut self,
+        host: Option<usize>,
+        request: RequestId,
+        what: Request,
+    ) -> bool {
+        let Some(number) = self.hosts.take_turn(host) else {
             return false;
         };
         self.hosts.at.insert(request, number);

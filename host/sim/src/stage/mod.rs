@@ -137,6 +137,8 @@ enum Next {
 #[derive(Clone)]
 struct Pending {
     caller: String,
+    /// The host that the caller asks; `None`: the one whose turn it is.
+    host: Option<usize>,
     /// The time of the caller's first request.
     since: Instant,
     wants: Wants,
@@ -219,12 +221,16 @@ impl<'h> Stage<'h> {
 
     fn perform(&mut self, act: Act) {
         match act {
-            Act::Ask { caller, comes_back } => {
+            Act::Ask {
+                caller,
+                host,
+                comes_back,
+            } => {
                 let wait = self.waits.begin(&caller, self.now);
-                self.ask_first(caller, Wants::Address { comes_back, wait });
+                self.ask_first(caller, host, Wants::Address { comes_back, wait });
             }
-            Act::Probe { who } => self.ask_first(who, Wants::Probe),
-            Act::Provision { who } => self.ask_first(who, Wants::Provision),
+            Act::Probe { who } => self.ask_first(who, None, Wants::Probe),
+            Act::Provision { who } => self.ask_first(who, None, Wants::Provision),
             Act::Restart {
                 who,
                 cause,
@@ -292,10 +298,11 @@ impl<'h> Stage<'h> {
         }
     }
 
-    fn ask_first(&mut self, caller: String, wants: Wants) {
+    fn ask_first(&mut self, caller: String, host: Option<usize>, wants: Wants) {
         let since = self.now;
         self.ask(Pending {
             caller,
+            host,
             since,
             wants,
         });
@@ -312,7 +319,8 @@ impl<'h> Stage<'h> {
         self.run
             .entries
             .push(Entry::event(self.now, &pending.caller, event));
-        match self.submit(self.requests, Request::Resolve { wait: None }) {
+        let resolve = Request::Resolve { wait: None };
+        match self.submit_to(pending.host, self.requests, resolve) {
             true => drop(self.pending.insert(self.requests, pending)),
             false => self.find_no_host(&pending),
         }

@@ -104,8 +104,8 @@ impl World {
         self.carry_out(mutation)
     }
 
-    /// Refuses the end or the reboot of a protected instance, and the stop of one of the spot market. The pointer is cleared before, as on
-    /// AWS: the end is the second of two calls.
+    /// Refuses the end or the reboot of a protected instance. The pointer is cleared before, as on AWS:
+    /// the end is the second of two calls.
     fn check_protection(&mut self, mutation: &Mutation) -> Result<(), CloudError> {
         let (id, clear_pointer) = match mutation {
             Mutation::Stop {
