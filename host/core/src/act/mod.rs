@@ -25,7 +25,7 @@ pub(crate) use marks::{
     note_register_error, note_restart, note_unasked, on_refreshed, refresh_ended, refresh_sent,
     set_pause, take_draining,
 };
-pub(crate) use outcome::{on_outcome, tell_changes};
+pub(crate) use outcome::{on_outcome, tell_changes, tell_lost};
 pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};
 pub(crate) use recovery::{count_search, end_left_behind, found_launched, give_up, replay};
 pub(crate) use send::send;

@@ -10,6 +10,7 @@ use crate::facts::observe::Changes;
 use crate::facts::{Act, Facts, How, InFlight, WorkerFacts};
 use crate::happened::{Concluded, EndOutcome};
 use crate::model::backoff::backoff;
+use crate::model::budget::Spending;
 use crate::model::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind, Outcome};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, InstanceId};
@@ -17,6 +18,7 @@ use crate::model::instance::{Instance, InstanceState, StateReason};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::point::resolve::{self, FailureKind};
+use crate::model::time::Instant;
 use crate::record;
 use crate::route;
 use crate::turn::Turn;
@@ -268,7 +270,30 @@ pub(crate) fn tell_changes(facts: &mut Facts, turn: &mut Turn<'_>, changes: Chan
     if changes.route_broken {
         route::withdraw(facts, turn);
     }
-    for (id, state, served) in changes.lost {
+    if changes.lost.is_empty() {
+        return;
+    }
+    facts.change().lost_unread.extend(changes.lost);
+    match turn.shared.store_is_shared {
+        // Another host may have handed the instance out, and ended it.
+        true => turn.read_record(facts),
+        false => tell_lost(facts, turn),
+    }
+}
+
+/// Reports and counts the instances that went down and that no host of the fleet ended, as far as
+/// the record says.
+pub(crate) fn tell_lost(facts: &mut Facts, turn: &mut Turn<'_>) {
+    if facts.lost_unread.is_empty() {
+        return;
+    }
+    for lost in std::mem::take(&mut facts.change().lost_unread) {
+        let is_of_its_life = |at: Option<Instant>| {
+            turn.shared.store_is_shared && lost.since.is_some_and(|since| at >= Some(since))
+        };
+        let is_served = lost.is_served || is_of_its_life(facts.record.activity().handed_out_at);
+        let is_ended = is_of_its_life(facts.ledger.last(Spending::Stop));
+        let (id, state) = (lost.id, lost.state);
         let reason = facts.reason_down(&id);
         let reason = reason.map_or_else(|| "no reason given".to_owned(), StateReason::to_string);
         let text = format!(
@@ -280,7 +305,9 @@ pub(crate) fn tell_changes(facts: &mut Facts, turn: &mut Turn<'_>, changes: Chan
             ("state", state.as_str()),
             ("reason", &reason),
         ];
-        turn.notice(facts, Step::InstanceLost, text, &fields);
-        count_end(facts, turn, &id, served);
+        if !is_ended {
+            turn.notice(facts, Step::InstanceLost, text, &fields);
+        }
+        count_end(facts, turn, &id, is_served);
     }
 }

@@ -55,6 +55,7 @@ impl WorkerFacts {
         self.ended_elsewhere_last = None;
         self.controller_told = false;
         self.unserved_in_row = 0;
+        self.lost_unread.clear();
         self.instances.values_mut().for_each(KnownInstance::forget);
     }
 }

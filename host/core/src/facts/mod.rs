@@ -39,6 +39,7 @@ pub use failures::{Failure, Failures};
 pub use instance::KnownInstance;
 use instance::{may_precede_start, start_settles};
 pub use life::{Hold, Life};
+use observe::Lost;
 pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Announcement, Asking, Declined, InFlight, LastDecision, LaunchAttempt};
@@ -200,6 +201,9 @@ pub struct WorkerFacts {
     pub controller_told: bool,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
+    /// Instances that went down while another host may have used or ended them: the record has not been
+    /// read since.
+    pub lost_unread: Vec<Lost>,
     /// When the last of these instances went down.
     pub unserved_at: Option<Instant>,
     /// The pending requests and the pass of the resolve flow, as that flow last published them.
@@ -273,6 +277,7 @@ impl WorkerFacts {
             ended_elsewhere_last: None,
             controller_told: false,
             unserved_in_row: 0,
+            lost_unread: Vec::new(),
             unserved_at: None,
             asking: Asking::default(),
         };

@@ -15,13 +15,26 @@ use crate::model::time::{Instant, Millis};
 /// reading lags for longer.
 const FINAL_REMEMBERED: Millis = Millis::from_secs(3600);
 
+/// An instance that went down and that this host did not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The instance.
+    pub id: InstanceId,
+    /// The state that it was read in.
+    pub state: InstanceState,
+    /// Whether this host knows that it was handed out.
+    pub is_served: bool,
+    /// When the life began that has ended, if the provider says so.
+    pub since: Option<Instant>,
+}
+
 /// What a reading changed, as far as the flows must hear of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The facts that the published route rests on have changed.
     pub route_broken: bool,
     /// Instances that went down, with their state and whether they had ever been handed out.
-    pub lost: Vec<(InstanceId, InstanceState, bool)>,
+    pub lost: Vec<Lost>,
 }
 
 impl Facts {
@@ -197,7 +210,12 @@ fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes
     let was_up_unseen = was.is_down() && !is_same_life && known.start_accepted.is_some();
     if (was_up || was_up_unseen) && is.is_down() && !known.ended_by_host {
         let is_served = known.handed_out.is_some();
-        changes.lost.push((reading.id.clone(), is, is_served));
+        changes.lost.push(Lost {
+            id: reading.id.clone(),
+            state: is,
+            is_served,
+            since: known.instance.launched_at,
+        });
     }
     if was != is {
         known.in_state_since = asked_at;

@@ -184,6 +184,8 @@ fn on_record_read(
         } else {
             pause = record::try_again(facts, turn, error);
         }
+    } else {
+        act::tell_lost(facts, turn);
     }
     Happened::RecordRead {
         asked_at,
