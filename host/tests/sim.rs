@@ -96,6 +96,27 @@ fn a_policy_under_test_is_checked_against_the_standard_expectations() {
 }
 
 #[test]
+fn a_setting_of_a_policy_counts_and_one_that_it_lacks_is_refused() {
+    let told = |setting: &str| {
+        let setting = format!("setting\n  policy retry-ip {setting}");
+        let (_dir, script) = changed("ip-race", "setting\n", &format!("{setting}\n"));
+        sim(&script, &[])
+    };
+    let Ran(_, text, _) = told("tries 1");
+    assert!(text.contains("look 1 of 1 follows"), "{text}");
+    let Ran(code, _, errors) = told("try 1");
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("`policy retry-ip` are not accepted"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("unknown field `try`, expected one of"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn an_unmet_expectation_is_named_with_its_line() {
     let (_dir, script) = changed("ip-race", "  starts 1\n", "  starts 3\n");
     let Ran(code, text, _) = sim(&script, &["--as-it-was"]);

@@ -1,5 +1,5 @@
 //! The hosts as their callers reach them: behind a load balancer, in turn. A crash of a host cuts
-//! its connections, and whoever waited for a response asks again.
+//! its connections, and the callers and boxes that waited ask again.
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,15 @@ fn setting_refused(line: &str, column: usize, found: &str, accepted: &str) {
     refused(&text, 3, column, found, accepted);
 }
 
+/// Lines of the setting that are refused after other lines.
+#[track_caller]
+fn refused_after(first: &str, line: &str, found: &str, accepted: &str) {
+    let text = format!("incident a \"b\"\nsetting\n{first}{line}");
+    let error = Script::parse(&text).expect_err("it is refused");
+    assert!(error.found.contains(found), "{error}");
+    assert!(error.accepted.contains(accepted), "{error}");
+}
+
 #[test]
 fn a_setting_that_the_configuration_does_not_have_is_refused() {
     setting_refused(
@@ -55,6 +64,15 @@ fn a_setting_that_the_configuration_does_not_have_is_refused() {
     setting_refused("health statuses 200", 17, "`200`", "`health http PATH`");
     setting_refused("policy resolv x 1", 8, "`resolv`", "`resolve`, `adopt`,");
     setting_refused("policy resolve launch yes", 23, "`yes`", "a JSON value");
+    let fargate = "compute fargate\n";
+    refused_after(fargate, "pool restart reboot", "`reboot`", "`replace`");
+    refused_after(fargate, "pool launch_template x", "`x`", "Fargate tasks");
+    refused_after(
+        fargate,
+        "beginning\ni-aaaa stopped",
+        "`stopped`",
+        "`running`",
+    );
     setting_refused("hosts 0", 7, "`0`", "1 host at least");
     setting_refused("hosts 9", 7, "`9`", "up to 8");
     refused(
