@@ -107,16 +107,18 @@ fn every_incident_meets_its_script_and_its_transcript() {
 }
 
 /// The kinds of field cases, which are the folders of `field`, and what the cases of a kind share.
-const KINDS: [(&str, &str); 7] = [
-    ("callers", "what callers and the software on a box do"),
+const KINDS: [(&str, &str); 9] = [
+    ("callers", "what callers do"),
     (
         "capacity",
         "the cloud has no instance to give, or takes one back",
     ),
+    ("hosts", "hosts die, stand still, and share the work"),
     ("other-systems", "other fleets, schedulers and cleaners"),
     ("people", "what people do by hand"),
     ("readings", "the cloud shows what is not, or shows nothing"),
     ("refusals", "the cloud refuses a call"),
+    ("software", "the software on a box hangs, fails or is busy"),
     ("waits", "a state that does not end"),
 ];
 

@@ -201,11 +201,11 @@ pub struct WorkerFacts {
     pub controller_told: bool,
     /// Instances in a row that went down without ever having been handed out.
     pub unserved_in_row: u32,
+    /// When the last of these instances went down.
+    pub unserved_at: Option<Instant>,
     /// Instances that went down while another host may have used or ended them: the record has not been
     /// read since.
     pub lost_unread: Vec<Lost>,
-    /// When the last of these instances went down.
-    pub unserved_at: Option<Instant>,
     /// The pending requests and the pass of the resolve flow, as that flow last published them.
     pub asking: Asking,
 }

@@ -34,7 +34,7 @@ enum Key {
     Policy,
 }
 
-const KEYS: [(&str, Key); 16] = [
+const KEYS: [(&str, Key); 17] = [
     ("seed", Key::Seed),
     ("length", Key::Length),
     ("hosts", Key::Hosts),

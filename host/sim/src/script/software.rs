@@ -4,6 +4,7 @@
 use reeve_core::point::NoticeKind;
 use reeve_core::time::Millis;
 
+use super::ids::Ids;
 use super::story::{StoryLine, which};
 use super::words::{Line, ScriptError};
 use crate::stage::{Act, Ailment, BoxAct, EndedBy};
@@ -56,7 +57,7 @@ fn works(line: &mut Line) -> Result<BoxAct, ScriptError> {
 }
 
 /// Reads `newest turns unhealthy, for 5m`.
-pub(super) fn of_instance(line: &mut Line) -> Result<StoryLine, ScriptError> {
+pub(super) fn of_instance(line: &mut Line, ids: &Ids) -> Result<StoryLine, ScriptError> {
     #[derive(Clone, Copy)]
     enum Verb {
         Turns,
@@ -66,7 +67,7 @@ pub(super) fn of_instance(line: &mut Line) -> Result<StoryLine, ScriptError> {
         Is,
         Exits,
     }
-    let which = which(line)?;
+    let which = which(line, ids)?;
     let verbs = [
         ("turns", Verb::Turns),
         ("hangs", Verb::Hangs),

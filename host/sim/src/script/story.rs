@@ -176,8 +176,9 @@ fn story_line<'a>(
     if line.takes("box") {
         return software::of_box(line);
     }
-    if which(&mut line.clone()).is_ok() {
-        return software::of_instance(line);
+    let mut ahead = line.clone();
+    if ahead.takes("newest") || instance_id(&mut ahead, "an id").is_ok() {
+        return software::of_instance(line, ids);
     }
     let who = line
         .name("`cloud`, `host`, `box`, an instance, or the name of the actor, such as `chat`")?

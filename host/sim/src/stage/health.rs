@@ -28,12 +28,9 @@ impl Stage<'_> {
         let at = self.ailing.iter().position(|(ailing, _)| *ailing == begun);
         let known = match at.filter(|_| !begins) {
             Some(at) => Some(self.ailing.remove(at).1),
-            None => self.which(which),
+            None => self.which("cloud", which, "that could ail"),
         };
-        let Some(id) = known else {
-            self.note("cloud", "finds no instance that could ail");
-            return;
-        };
+        let Some(id) = known else { return };
         let event = self.set_ailment(&id, ailment, begins);
         self.note("cloud", format!("{id} {event}"));
         if begins {

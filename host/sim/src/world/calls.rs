@@ -2,8 +2,7 @@
 //! Launches are in [`launch`](super::launch).
 
 use reeve_core::cloud::{
-    CloudError, CloudErrorKind, Mutation, MutationKind, Outcome, POINTER_NONE, PointerReading,
-    Query, Reading,
+    CloudError, CloudErrorKind, Mutation, Outcome, POINTER_NONE, PointerReading, Query, Reading,
 };
 use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::InstanceId;

@@ -388,7 +388,9 @@ impl World {
     /// Ends an instance from inside, as by a shutdown of its system or a container that exits.
     pub fn exit(&mut self, id: &InstanceId) {
         let state = self.instances.get(id).map(|instance| instance.state);
-        self.stop_elsewhere(id);
+        if self.stop_elsewhere(id).is_err() {
+            return;
+        }
         let live = state.filter(|state| state.is_live());
         if let (Some(state), Some(instance)) = (live, self.instances.get_mut(id)) {
             instance.note_exited(state);
