@@ -31,7 +31,8 @@ fn a_reclaim_that_the_box_hears_of_reaches_the_policy() {
     rig.say_and_run(heartbeat(&token));
     rig.ask();
     rig.run(MINUTE);
-    assert_eq!(rig.up(), [id.clone()], "nothing is announced yet");
+    let up = rig.up();
+    assert_eq!(up, std::slice::from_ref(&id), "nothing is announced yet");
 
     let notices = SpotNotices {
         reclaim_at: Some(rig.now() + MINUTE + MINUTE),
