@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{COMES_UP_MAX, Permit, SCAN_AGE_MAX, Scene};
 use crate::facts::{Act, KnownInstance, TEMPLATE_AGE_MAX};
-use crate::model::budget::Spending;
+use crate::model::budget::{Spending, Spent};
 use crate::model::cloud::Mutation;
 use crate::model::compute::{Compute, LaunchSource, TemplateVersion};
 use crate::model::id::{Generation, InstanceId, LaunchToken, WorkerId};
@@ -155,7 +155,7 @@ impl Scene<'_> {
         };
         let pause = until.since(self.now);
         let text = format!("{why}; the next one is tried in {pause} at the earliest");
-        Err(Veto::new(Rule::StartGivenUp, text))
+        Err(Veto::new(Rule::StartGivenUp, text).opening_at(until))
     }
 
     /// G9: refuses an id that a policy made up or copied from another worker, and an instance of
@@ -262,6 +262,8 @@ impl Scene<'_> {
         Err(Veto::new(Rule::Cycling, cycling.text(self.now)).opening_at(cycling.until))
     }
 
+    /// G10: refuses what a level has no budget for. The veto is that of the level that opens last, so
+    /// that its time is when all levels allow it.
     pub(super) fn within_budget(&self, spending: Spending) -> Result<(), Veto> {
         let of_worker = self.facts.pool.limits.worker_budget;
         let (pool, of_pool) = self.pool;
@@ -276,22 +278,22 @@ impl Scene<'_> {
             ("pool", of_pool, pool.spent(self.now, spending, of_pool)),
             ("host", of_host, all.spent(self.now, spending, of_host)),
         ];
-        for (level, budget, spent) in levels {
-            if spent.affords_one() {
-                continue;
+        // A budget that allows none never opens.
+        let opens_at = |spent: &Spent| (spent.opens_at().is_none(), spent.opens_at());
+        let refusing = levels.iter().rev().filter(|it| !it.2.affords_one());
+        let last = refusing.max_by_key(|(_, _, spent)| opens_at(spent));
+        let Some((level, budget, spent)) = last else {
+            return Ok(());
+        };
+        let (count, window) = (spent.count(), budget.window);
+        let used = format!("the {level} has used its {count} {spending} allowed within {window}");
+        Err(match spent.opens_at() {
+            None => Veto::new(Rule::BudgetSpent, used),
+            Some(at) => {
+                let text = format!("{used}; the next is allowed in {}", at.since(self.now));
+                Veto::new(Rule::BudgetSpent, text).opening_at(at)
             }
-            let (count, window) = (spent.count(), budget.window);
-            let used =
-                format!("the {level} has used its {count} {spending} allowed within {window}");
-            return Err(match spent.opens_at() {
-                None => Veto::new(Rule::BudgetSpent, used),
-                Some(at) => {
-                    let text = format!("{used}; the next is allowed in {}", at.since(self.now));
-                    Veto::new(Rule::BudgetSpent, text).opening_at(at)
-                }
-            });
-        }
-        Ok(())
+        })
     }
 }
 

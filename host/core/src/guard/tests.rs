@@ -248,6 +248,40 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
     }
 }
 
+#[test]
+fn a_spent_budget_opens_with_the_level_that_opens_last() {
+    let mut worker = worker();
+    let of_worker = worker.pool.limits.worker_budget;
+    for _ in 0..of_worker.launches {
+        worker.ledger.enter(NOW, Spending::Launch, of_worker.window);
+    }
+    let mut pool = Ledgers::default();
+    pool.note(&worker.id, &worker.ledger);
+    let of_pool = Budget {
+        window: of_worker.window + of_worker.window,
+        ..of_worker
+    };
+    let opens_at = |of_pool: Budget| {
+        let pool = (&pool, of_pool);
+        let launch = &Proposal::Launch(0);
+        let veto = scene_with(&worker, false, |scene| {
+            Scene { pool, ..scene }.permit(launch)
+        });
+        veto.unwrap_err().opens_at
+    };
+    assert_eq!(opens_at(of_pool), Some(NOW + of_pool.window));
+    let shorter = Budget {
+        window: Millis::from_secs(1),
+        ..of_worker
+    };
+    assert_eq!(opens_at(shorter), Some(NOW + of_worker.window));
+    let none = Budget {
+        launches: 0,
+        ..shorter
+    };
+    assert_eq!(opens_at(none), None, "it never opens");
+}
+
 fn refusal(kind: CloudErrorKind) -> CloudError {
     CloudError {
         operation: "RunInstances".to_owned(),

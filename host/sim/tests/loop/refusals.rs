@@ -7,6 +7,7 @@ use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
+use reeve_core::request::Request;
 use reeve_core::response::{NotYet, NotYetCode, Resolution};
 use reeve_core::spec::FleetSpec;
 use reeve_sim::world::{Asked, Fault, Trouble};
@@ -169,6 +170,24 @@ fn a_caller_hears_the_refusal_and_when_the_next_try_is() {
             "{error}: {left}"
         );
     }
+}
+
+#[test]
+fn a_caller_whose_wait_ends_hears_what_is_left_of_the_pause() {
+    let mut rig = refusing(CloudErrorKind::NoCapacity, false, 1_000);
+    for _ in 0..200 {
+        rig.ask();
+        rig.run(SECOND);
+    }
+    let opens_in = not_yet(&mut rig).retry_after;
+    let wait = Some(TEN_SECONDS);
+    let patient = rig.request(0, Request::Resolve { wait });
+    rig.run(TEN_SECONDS + SECOND);
+    let told = rig.expect_not_yet_to(patient);
+    assert_eq!(told.code, NotYetCode::NoCapacity);
+    let expected = opens_in.get() - 10_500;
+    let left = told.retry_after.get();
+    assert!(left.abs_diff(expected) <= 1_000, "{left} of {expected}");
 }
 
 #[test]

@@ -75,7 +75,14 @@ impl Resolve {
         if self.callers.remove(&request).is_none() {
             return;
         }
-        let last = self.last_not_yet.as_ref();
+        let last = self.last_not_yet.as_ref().map(|(not_yet, at)| {
+            let age = turn.now.since(*at).get();
+            let left = Millis::new(not_yet.retry_after.get().saturating_sub(age));
+            NotYet {
+                retry_after: left.max(FOLLOW_MIN).min(not_yet.retry_after),
+                ..not_yet.clone()
+            }
+        });
         let not_yet = not_yet::timed_out(facts, turn, last, self.pass.is_some());
         answer(facts, turn, request, Resolution::NotYet(not_yet));
     }
@@ -108,7 +115,7 @@ impl Resolve {
     ) {
         let not_yet = not_yet::as_told(facts, turn, not_yet);
         self.pass = None;
-        self.last_not_yet = Some(not_yet.clone());
+        self.last_not_yet = Some((not_yet.clone(), turn.now));
         let impatient = self.callers.extract_if(.., |_, caller| !caller.is_patient);
         for (request, _) in impatient {
             answer(facts, turn, request, Resolution::NotYet(not_yet.clone()));

@@ -54,16 +54,17 @@ pub(super) fn store_unreachable(facts: &WorkerFacts, error: &StoreError, pause: 
     )
 }
 
-/// The "not yet" of a caller whose wait has ended. `last` is the response to the last caller.
+/// The "not yet" of a caller whose wait has ended. `last` is the response to the last caller, with
+/// what is left of its pause.
 pub(super) fn timed_out(
     facts: &WorkerFacts,
     turn: &Turn<'_>,
-    last: Option<&NotYet>,
+    last: Option<NotYet>,
     has_pass: bool,
 ) -> NotYet {
     match (last, has_pass) {
-        (Some(last), false) => last.clone(),
-        (Some(last), true) if stands(last.code) => last.clone(),
+        (Some(last), false) => last,
+        (Some(last), true) if stands(last.code) => last,
         _ => {
             let code = standing(facts, turn).unwrap_or(NotYetCode::Timeout);
             let detail = "the wait ended before there was an answer; the host continues";

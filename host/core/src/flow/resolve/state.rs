@@ -25,8 +25,8 @@ pub(in crate::flow) struct Resolve {
     pub(super) address_watch: Option<AddressWatch>,
     /// The state that the policy returned last time.
     pub(super) memo: String,
-    /// Why the last caller was turned away.
-    pub(super) last_not_yet: Option<NotYet>,
+    /// Why the last caller was turned away, and when.
+    pub(super) last_not_yet: Option<(NotYet, Instant)>,
     /// When the next pass without a request is due.
     pub(super) follow_at: Option<Instant>,
     /// Until when the worker is brought up for a caller that was turned away (V6).
@@ -150,7 +150,7 @@ impl Resolve {
 
     /// Why the last caller was turned away.
     pub(in crate::flow) fn last_not_yet(&self) -> Option<&NotYet> {
-        self.last_not_yet.as_ref()
+        self.last_not_yet.as_ref().map(|(not_yet, _)| not_yet)
     }
 
     pub(super) fn pass_waits_for(&self) -> Option<Wait> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::facts::{Declined, How, LaunchAttempt};
 use crate::guard::Proposal;
 use crate::guard::tests::{
-    NOW, TAG_VALUE, adopt, instance, permitted, refused, see, start, worker,
+    NOW, TAG_VALUE, adopt, instance, permitted, refused, scene_with, see, start, worker,
 };
 use crate::model::cloud::MutationKind;
 use crate::model::spec::Limits;
@@ -282,4 +282,18 @@ fn a_token_is_the_same_for_a_replay_and_differs_for_any_other_attempt() {
     ];
     assert!(others.iter().all(|other| *other != first));
     assert!(first.as_str().len() <= 64 && first.as_str().is_ascii());
+}
+
+#[test]
+fn a_start_that_was_given_up_says_when_it_may_be_tried_again() {
+    let mut worker = worker();
+    see(&mut worker, "i-old", InstanceState::Stopped);
+    let id = InstanceId::from("i-old");
+    for _ in 0..worker.pool.limits.start_failures_max {
+        worker.count_failed_start(&id, NOW);
+    }
+    let veto = scene_with(&worker, false, |scene| scene.permit(&start("i-old"))).unwrap_err();
+    assert_eq!(veto.rule, Rule::StartGivenUp);
+    let until = worker.given_up_until(&id, NOW);
+    assert!(until.is_some() && veto.opens_at == until, "{veto:?}");
 }
