@@ -285,11 +285,16 @@ fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: I
     }
 }
 
-/// Schedules another try after a failed call to the store, and returns the pause before it.
+/// Schedules another try after a failed call to the store, unless one is due, and returns the pause
+/// before it. Each try that fails schedules the next one, so a second series would never end.
 pub(crate) fn try_again(facts: &mut Facts, turn: &mut Turn<'_>, error: &StoreError) -> Millis {
     tell(facts, turn, error);
+    if turn.now < facts.record.again_at {
+        return facts.record.again_at.since(turn.now);
+    }
     facts.change().record.failures = facts.record.failures.saturating_add(1);
     let pause = backoff(facts.record.failures);
+    facts.change().record.again_at = turn.now + pause;
     turn.timer(facts, turn.now + pause, WorkerTimer::Recover);
     pause
 }

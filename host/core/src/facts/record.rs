@@ -24,6 +24,8 @@ pub struct RecordView {
     pub in_doubt: bool,
     /// Failed calls to the store in a row.
     pub failures: u32,
+    /// When the last failed call is tried again. Further failures before that wait for the same try.
+    pub again_at: Instant,
     /// When the lease is renewed; `None` if this host does not hold it.
     pub renew_at: Option<Instant>,
 }
@@ -70,6 +72,7 @@ impl RecordView {
             dirty: false,
             in_doubt: false,
             failures: 0,
+            again_at: Instant::default(),
             renew_at: None,
         }
     }

@@ -218,6 +218,24 @@ fn while_the_store_is_away_known_addresses_are_served_and_nothing_is_launched() 
 }
 
 #[test]
+fn a_store_that_is_away_is_not_asked_more_often_after_many_callers() {
+    let mut rig = Rig::hosts(1);
+    rig.store.fail(Some(outage()));
+    rig.restart();
+    for _ in 0..60 {
+        rig.ask();
+        rig.run(SECOND);
+    }
+    let before = rig.told(Step::StoreCallFailed).len();
+    for _ in 0..10 {
+        rig.run(MINUTE);
+    }
+    // One series of tries, a minute apart, and the passes for a worker that is wanted.
+    let tries = rig.told(Step::StoreCallFailed).len() - before;
+    assert!((5..=40).contains(&tries), "{tries}");
+}
+
+#[test]
 fn epochs_only_rise_and_every_intent_carries_the_one_it_was_committed_with() {
     let mut rig = Rig::alone();
     for round in 0..3 {
