@@ -1,7 +1,7 @@
 //! The cloud as hosts see it: the simulated world behind late readings, empty token buckets, lost
 //! requests and lost replies. The world is the true state; a reading may differ from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, Outcome, Query, Reading};
 use reeve_core::id::InstanceId;
@@ -33,6 +33,8 @@ pub(super) struct Clouds {
     buckets: Buckets,
     down_until: Instant,
     pointers_down_until: Instant,
+    /// Values of the workers' tag. A scan for one of them is refused.
+    unscannable: BTreeSet<String>,
 }
 
 /// The result of a mutation.
@@ -54,6 +56,7 @@ impl Clouds {
             buckets: Buckets::default(),
             down_until: Instant::default(),
             pointers_down_until: Instant::default(),
+            unscannable: BTreeSet::new(),
         }
     }
 
@@ -65,6 +68,11 @@ impl Clouds {
     /// Lets every reading of a pointer fail until `until`.
     pub(super) fn take_pointers_down(&mut self, until: Instant) {
         self.pointers_down_until = self.pointers_down_until.max(until);
+    }
+
+    /// Refuses every scan for one of these values of the workers' tag.
+    pub(super) fn refuse_scans(&mut self, tag_values: BTreeSet<String>) {
+        self.unscannable.extend(tag_values);
     }
 
     /// Whether no pointer can be read.
@@ -108,6 +116,12 @@ impl Clouds {
             return Err(transient(operation, "InternalError"));
         }
         match query {
+            Query::Scan { tag_values, .. }
+                if tag_values.iter().any(|tag| self.unscannable.contains(tag)) =>
+            {
+                let code = "UnauthorizedOperation";
+                Err(error(operation, CloudErrorKind::Denied, code))
+            }
             Query::Pointer { .. } if self.pointers_are_down(now) => {
                 let code = "AccessDeniedException";
                 Err(error(operation, CloudErrorKind::Denied, code))

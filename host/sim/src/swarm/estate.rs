@@ -8,6 +8,7 @@ use reeve_core::ports::Policies;
 use reeve_core::spec::FleetSpec;
 use reeve_core::time::{Instant, Millis};
 
+use super::afflicted::Afflicted;
 use super::boxes::Boxes;
 use super::chance::{Chance, Stream};
 use super::check::Checks;
@@ -45,6 +46,7 @@ pub(super) struct Estate<'a> {
     pub(super) chance: Chance,
     pub(super) clouds: Clouds,
     pub(super) shelf: Shelf,
+    pub(super) afflicted: Afflicted,
     pub(super) hosts: Vec<SimHost>,
     pub(super) boxes: Boxes,
     pub(super) people: People,
@@ -95,6 +97,7 @@ impl<'a> Estate<'a> {
             queue: Queue::default(),
             clouds: Clouds::new(World::new(options.seed, BEGINS)),
             shelf: Shelf::new(options.shared_store),
+            afflicted: Afflicted::default(),
             hosts,
             boxes: Boxes::default(),
             trace: Trace::new(is_traced),
@@ -132,6 +135,7 @@ impl<'a> Estate<'a> {
             steps: self.steps,
             decisions: self.decisions,
             vetoes: self.vetoes,
+            served_after: self.checks.served_after(),
             violation: self.checks.violation,
             trace: self.trace.into_lines(),
             digested: None,
@@ -246,10 +250,11 @@ impl<'a> Estate<'a> {
         self.all_are_cured();
         self.resume_all();
         self.checks.calm(self.now);
+        self.check_recovery();
         self.queue.put(self.now + LOOKS, Due::Looks);
     }
 
-    fn look_whether_all_is_well(&mut self) {
+    fn check_recovery(&mut self) {
         let pointers_are_down = self.clouds.pointers_are_down(self.now);
         self.checks.look(
             self.now,
@@ -258,6 +263,10 @@ impl<'a> Estate<'a> {
             &self.spec,
             pointers_are_down,
         );
+    }
+
+    fn look_whether_all_is_well(&mut self) {
+        self.check_recovery();
         let long_enough = self.now.since(BEGINS) >= LENGTH_MIN;
         if self.checks.all_is_well() && long_enough {
             self.is_over = true;

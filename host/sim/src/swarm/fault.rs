@@ -169,6 +169,13 @@ pub enum Fault {
 
     /// A launch is a one-time Spot request: its instance cannot be stopped, only terminated.
     OneTimeSpot,
+    // Parts that fail for good, all of one pool. Only worlds with workers in another pool have them.
+    /// The policies of a pool give no usable answer, or answer at random.
+    PoolPoliciesFail,
+    /// The store cannot read the record of a worker.
+    RecordUnreadable,
+    /// Tag scans of a pool are refused.
+    PoolScansFail,
 }
 
 /// How often a kind of fault occurs in a world that has it.
@@ -257,10 +264,13 @@ impl Fault {
         Self::OperatorAdopts,
         Self::TemplateChanges,
         Self::OneTimeSpot,
+        Self::PoolPoliciesFail,
+        Self::RecordUnreadable,
+        Self::PoolScansFail,
     ];
 
     /// How many kinds there are.
-    pub const COUNT: usize = 70;
+    pub const COUNT: usize = 73;
 
     /// Its place in [`ALL`](Self::ALL).
     pub(super) fn index(self) -> usize {
@@ -342,6 +352,9 @@ impl Fault {
             Self::OperatorAdopts => EverySecs(600),
             Self::TemplateChanges => EverySecs(120),
             Self::OneTimeSpot => PerMillion(500_000),
+            Self::PoolPoliciesFail | Self::RecordUnreadable | Self::PoolScansFail => {
+                EverySecs(1_200)
+            }
         }
     }
 
@@ -418,6 +431,9 @@ impl Fault {
             Self::OperatorAdopts => "operator-adopts",
             Self::TemplateChanges => "template-changes",
             Self::OneTimeSpot => "one-time-spot",
+            Self::PoolPoliciesFail => "pool-policies-fail",
+            Self::RecordUnreadable => "record-unreadable",
+            Self::PoolScansFail => "pool-scans-fail",
         }
     }
 }

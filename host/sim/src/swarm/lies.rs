@@ -18,14 +18,16 @@ impl Estate<'_> {
     /// The decision of the pool's policies, unless a fault replaces it.
     pub(super) fn play(&mut self, question: &Question) -> Decision {
         let input = question.input.clone();
-        if self.chance.happens(Fault::PolicyFails) {
+        let fails = self.afflicted.policies_fail(&question.pool);
+        let lies = fails && self.chance.percent(Stream::Lies, 50);
+        if (fails && !lies) || self.chance.happens(Fault::PolicyFails) {
             let failure = PolicyFailure {
                 code: "trap".to_owned(),
                 text: "the random world says so".to_owned(),
             };
             return decision(input, Err(failure));
         }
-        if self.chance.happens(Fault::PolicyLies) {
+        if lies || self.chance.happens(Fault::PolicyLies) {
             let verdict = self.lie(&input);
             return decision(input, Ok(verdict));
         }

@@ -16,10 +16,11 @@
 //! - `estate` is the whole world with the one loop that advances time; `due` is its queue.
 //! - `surroundings`: the layer of faults and checks over the [`engine`](crate::engine), which runs the hosts;
 //!   `clouds`, `buckets`, `shelf`: the cloud and the store behind that layer.
-//! - `people`, `operators`, `boxes`, `lies`: the other actors.
+//! - `people`, `operators`, `boxes`, `lies`: the other actors. `afflicted`: a pool that fails for good.
 //! - [`digest`]: two numbers over all effects of the cores, to compare two builds by.
 //! - `check`: the guarantees, from outside. [`shrink`]: the smallest world that still breaks one.
 
+mod afflicted;
 mod boxes;
 mod buckets;
 mod chance;
@@ -84,6 +85,9 @@ pub struct Report {
     pub decisions: u64,
     /// The number of the guard's vetoes, by rule.
     pub vetoes: BTreeMap<Rule, u64>,
+    /// How long each worker that was demanded or wanted running took to be served once the trouble
+    /// was over. A worker that is wanted running is looked at every 15 s.
+    pub served_after: Vec<Millis>,
     /// The first guarantee that did not hold.
     pub violation: Option<Violation>,
     /// The timeline; empty unless the caller asked for it.

@@ -93,6 +93,9 @@ impl Estate<'_> {
             }
             Fault::OperatorAdopts => self.move_a_worker(),
             Fault::TemplateChanges => self.clouds.world.change_templates(),
+            Fault::PoolPoliciesFail | Fault::RecordUnreadable | Fault::PoolScansFail => {
+                self.afflict(fault);
+            }
             Fault::OperatorForgets => {
                 let worker = self.some_worker();
                 self.command(&worker, Command::Forget);

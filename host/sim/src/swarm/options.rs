@@ -16,6 +16,7 @@ use reeve_core::spec::{
 };
 use reeve_core::time::{Millis, UtcOffset};
 
+use super::afflicted;
 use super::fault::Fault;
 
 /// The key of the tag by which all simulated fleets find their instances.
@@ -146,7 +147,7 @@ impl Options {
             .collect();
         // A world has a share of the faults only, because many faults at once hide each other.
         let share = [20, 35, 50, 70][between(0, 3) as usize];
-        let faults: BTreeSet<_> = Fault::ALL
+        let mut faults: BTreeSet<_> = Fault::ALL
             .into_iter()
             .filter(|fault| {
                 let drawn = between(0, 99);
@@ -191,6 +192,9 @@ impl Options {
             pool.follow_pointer = between(0, 2) == 0;
         }
         let workers = with_storms(seed, &mut pools, workers, &faults);
+        if workers.iter().all(|pool| Some(pool) == workers.first()) {
+            faults.retain(|fault| !afflicted::FAULTS.contains(fault));
+        }
         Self {
             seed,
             hosts,

@@ -171,8 +171,14 @@ impl Estate<'_> {
                 asking.worker, not_yet.code, not_yet.retry_after
             ),
         });
-        self.checks
-            .answered(self.now, request, &asking, answer, &self.clouds.world);
+        let local = self.hosts[asking.to.host].clock.read(self.now);
+        self.checks.answered(
+            (self.now, local),
+            request,
+            &asking,
+            answer,
+            &self.clouds.world,
+        );
         let Some(user) = asking.user else { return };
         self.people.users[user].is_waiting = false;
         match answer {
@@ -209,7 +215,7 @@ impl Estate<'_> {
         }
         self.clouds.world.invoke(&id);
         self.box_takes(&id);
-        self.checks.reached(&worker);
+        self.checks.reached(self.now, &worker);
         if !self.people.users[user].reports {
             return;
         }

@@ -1,8 +1,12 @@
 //! The store as hosts see it: a call may fail, lose its response or take long.
 
+use std::collections::BTreeSet;
+
 use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::numbers::{BLOCK, Block};
-use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write};
+use reeve_core::store::{
+    Committed, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write,
+};
 use reeve_core::time::Instant;
 
 use super::chance::Chance;
@@ -14,6 +18,8 @@ pub(super) struct Shelf {
     /// The true records.
     pub(super) store: MemoryStore,
     down_until: Instant,
+    /// The workers whose records are damaged.
+    damaged: BTreeSet<WorkerId>,
 }
 
 impl Shelf {
@@ -21,12 +27,18 @@ impl Shelf {
         Self {
             store: MemoryStore::new(is_shared),
             down_until: Instant::default(),
+            damaged: BTreeSet::new(),
         }
     }
 
     /// Lets every call fail until `until`.
     pub(super) fn take_down(&mut self, until: Instant) {
         self.down_until = until;
+    }
+
+    /// Damages the record of a worker: no host can read or write it.
+    pub(super) fn damage(&mut self, worker: WorkerId) {
+        self.damaged.insert(worker);
     }
 
     /// The true record of a worker.
@@ -38,6 +50,17 @@ impl Shelf {
     /// Whether a host that starts at `now` can read the store.
     pub(super) fn is_up(&self, now: Instant) -> bool {
         now >= self.down_until
+    }
+
+    /// The records that a host that starts at `now` reads; `None`: the store is down.
+    pub(super) fn read_all(&self, now: Instant) -> Option<Records> {
+        let mut records = self.store.read_all_now().ok().filter(|_| self.is_up(now))?;
+        for worker in &self.damaged {
+            if let Some(read) = records.get_mut(worker) {
+                *read = Err(unreadable(worker));
+            }
+        }
+        Some(records)
     }
 
     pub(super) fn read(
@@ -101,7 +124,17 @@ impl Shelf {
         if !self.is_up(now) || chance.happens(Fault::StoreFails) {
             return Err(unavailable(doing, worker));
         }
-        Ok(())
+        match self.damaged.contains(worker) {
+            true => Err(unreadable(worker)),
+            false => Ok(()),
+        }
+    }
+}
+
+fn unreadable(worker: &WorkerId) -> StoreError {
+    StoreError {
+        kind: StoreErrorKind::Unreadable,
+        ..unavailable("read", worker)
     }
 }
 

@@ -14,7 +14,6 @@ use reeve_core::id::{DecisionId, InstanceId, RequestId, WorkerId};
 use reeve_core::journal;
 use reeve_core::notice::Notice;
 use reeve_core::numbers::Block;
-use reeve_core::point::{Verdict, retry_ip};
 use reeve_core::response::{Response, Route};
 use reeve_core::store::{Committed, Refresh, Refreshed, StoreError, Stored, Write};
 use reeve_core::time::{Instant, Millis};
@@ -310,8 +309,7 @@ impl Estate<'_> {
         if self.hosts[number].is_up() {
             return;
         }
-        let records = self.shelf.store.read_all_now().ok();
-        let records = records.filter(|_| self.shelf.is_up(self.now));
+        let records = self.shelf.read_all(self.now);
         let above = self.hosts[number].last_decision();
         let block = self.reserve(above).ok();
         self.hosts[number].begin(self.now, self.options.shared_store, records, block);
@@ -345,14 +343,9 @@ impl Estate<'_> {
     fn note_entry(&mut self, number: usize, entry: &journal::Entry) {
         if let journal::Content::Vetoed(veto) = &entry.content {
             *self.vetoes.entry(veto.rule).or_default() += 1;
-            self.checks.vetoed(self.now, &entry.worker, veto);
         }
-        if let journal::Content::Decided(made) = &entry.content
-            && let Ok(Verdict::RetryIp(verdict)) = &made.result
-            && verdict.next == retry_ip::Next::Abandon
-        {
-            self.checks.abandoned(&entry.worker);
-        }
+        let by = self.hosts[number].life();
+        self.checks.journaled(self.now, by, entry);
         let who = format!("host-{}", number + 1);
         let about = &entry.worker;
         let now = self.now;

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     steps: u64,
     decisions: u64,
     fired: [u64; Fault::COUNT],
+    /// How many milliseconds each worker took to be served after the trouble, with the world's seed.
+    served_after: Vec<(u64, u64)>,
     /// The violations, each with its seed.
     pub(crate) violations: Vec<(u64, Violation)>,
     took: Duration,
@@ -30,6 +32,7 @@ impl Default for Tally {
             steps: 0,
             decisions: 0,
             fired: [0; Fault::COUNT],
+            served_after: Vec::new(),
             violations: Vec::new(),
             took: Duration::ZERO,
             threads: 0,
@@ -48,17 +51,21 @@ impl Tally {
         for (sum, fired) in self.fired.iter_mut().zip(report.fired) {
             *sum += fired;
         }
+        let served = report.served_after.iter().map(|after| (after.get(), seed));
+        self.served_after.extend(served);
         if let Some(violation) = &report.violation {
             eprintln!("seed {seed}: {violation}");
             self.violations.push((seed, violation.clone()));
         }
     }
 
-    /// Stores the wall time so far and the number of threads, and sorts the violations by seed.
+    /// Stores the wall time so far and the number of threads, and sorts the violations by
+    /// seed and the workers by how long they took to be served.
     pub(crate) fn measured(&mut self, took: Duration, threads: usize) {
         self.took = took;
         self.threads = threads;
         self.violations.sort_by_key(|(seed, _)| *seed);
+        self.served_after.sort_unstable();
     }
 
     /// The wall time so far.
@@ -69,6 +76,14 @@ impl Tally {
     fn per_core_hour(&self) -> f64 {
         let core_hours = self.took.as_secs_f64() * self.threads as f64 / 3_600.0;
         self.worker_hours / core_hours
+    }
+
+    /// The time within which this share of a hundred workers was served, in seconds, and the seed of
+    /// the slowest of them; `None`: no worker was served.
+    fn served_within(&self, percent: usize) -> Option<(f64, u64)> {
+        let rank = (self.served_after.len() * percent).div_ceil(100);
+        let (after, seed) = self.served_after.get(rank.checked_sub(1)?)?;
+        Some((*after as f64 / 1_000.0, *seed))
     }
 
     /// Prints a progress line.
@@ -94,6 +109,14 @@ impl Tally {
             "{} steps, {} decisions of policies",
             self.steps, self.decisions
         );
+        let served = [50, 99, 100].map(|percent| self.served_within(percent));
+        if let [Some((p50, _)), Some((p99, _)), Some((max, seed))] = served {
+            println!(
+                "{} workers demanded or wanted after the trouble, served within: p50 {p50:.1} s, p99 {p99:.1} s, \
+                 max {max:.1} s (seed {seed})",
+                self.served_after.len()
+            );
+        }
         for (seed, violation) in &self.violations {
             println!("seed {seed}: {violation}");
         }
@@ -137,6 +160,13 @@ impl Tally {
             "broken": broken,
             "simulated_worker_hours": self.worker_hours.round(),
             "worker_hours_per_core_hour": self.per_core_hour().round(),
+            "served_after_trouble_secs": {
+                "workers": self.served_after.len(),
+                "p50": self.served_within(50).map(|(secs, _)| secs),
+                "p99": self.served_within(99).map(|(secs, _)| secs),
+                "max": self.served_within(100).map(|(secs, _)| secs),
+                "max_seed": self.served_within(100).map(|(_, seed)| seed),
+            },
             "faults": faults,
         });
         let text = format!("{figures:#}\n");

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The checks of the swarm that can notice a bug.
-const NOTICED_BY: [&str; 19] = [
+const NOTICED_BY: [&str; 22] = [
     "G1",
     "G2",
     "G3",
@@ -20,7 +20,10 @@ const NOTICED_BY: [&str; 19] = [
     "SingleFlight",
     "V1",
     "V2",
+    "V3",
+    "V4",
     "V5",
+    "V7",
     "Liveness",
     "NoPanic",
 ];

@@ -58,6 +58,11 @@ impl Answers {
         self.calm_since = Some(at);
     }
 
+    /// The workers whose callers wait.
+    pub(super) fn waited_for(&self) -> impl Iterator<Item = WorkerId> {
+        self.open.values().map(|(_, worker)| worker.clone())
+    }
+
     /// Finds a request that has been pending too long since the trouble ended.
     pub(super) fn overdue(&self, now: Instant) -> Option<(WorkerId, String)> {
         let calm_since = self.calm_since?;

@@ -16,7 +16,11 @@
 //! | G10 budgets | every announced mutation | [`budgets`] |
 //! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
 //! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
+//! | V3 the next way | every announced start, launch and stop, every refusal of an end | [`blocked`] |
+//! | V4 the truth | every response to a caller, every veto | [`truth`] |
 //! | V5 final is final | every reading, every published route | [`ended`], [`looked_up`] |
+//! | V6 a wish is kept | as liveness | [`recovery`] |
+//! | V7 faults stay | the other pool's workers, once the trouble is over | [`recovery`] |
 //! | single flight | every sent mutation, every outcome | [`flight`] |
 //! | cycling | every write of a record | [`controller`] |
 //! | pause | every write of a record | [`pauses`] |
@@ -26,8 +30,10 @@
 
 mod adoption;
 mod answers;
+mod blocked;
 mod boxes;
 mod budgets;
+mod changes;
 mod controller;
 mod ended;
 mod fence;
@@ -45,13 +51,13 @@ mod refused;
 mod restarts;
 mod scope;
 mod told;
+mod truth;
 mod uses;
 mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::boxes::{Receipt, Statement};
-use reeve_core::cloud::{CloudError, Outcome};
 use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
@@ -71,8 +77,8 @@ use super::fault::Fault;
 use super::options::{FLEET, Options};
 use super::people::Asking;
 use super::shelf::Shelf;
-use crate::engine::{Life, Sent};
-use crate::world::{SimInstance, World, WorldEvent};
+use crate::engine::Life;
+use crate::world::{EventKind, SimInstance, World, WorldEvent};
 
 /// How far two hosts' clocks may be apart: each is at most 4 s off, and gains at most 1.8 s in an
 /// hour.
@@ -99,6 +105,8 @@ pub(super) struct Checks {
     budgets: budgets::Budgets,
     controllers: controller::Controllers,
     answers: answers::Answers,
+    blocked: blocked::Blocked,
+    truth: truth::Truth,
     ended: ended::Ended,
     looked_up: looked_up::LookedUp,
     recovery: recovery::Recovery,
@@ -155,6 +163,8 @@ impl Checks {
             budgets: budgets::Budgets::default(),
             controllers: controller::Controllers::default(),
             answers: answers::Answers::default(),
+            blocked: blocked::Blocked::new(options),
+            truth: truth::Truth::default(),
             ended: ended::Ended::default(),
             looked_up: looked_up::LookedUp::default(),
             recovery: recovery::Recovery::new(spec, options, casts),
@@ -178,13 +188,17 @@ impl Checks {
         }
     }
 
-    /// Notes that a policy gave up waiting for the worker's address.
-    pub(super) fn abandoned(&mut self, worker: &WorkerId) {
-        self.abandoned.insert(worker.clone());
-    }
-
     /// Checks a new or changed instance.
     pub(super) fn happened(&mut self, event: &WorldEvent, world: &World) {
+        if event.kind == EventKind::Addressed {
+            self.blocked.came_up(&event.id);
+        }
+        let tag = |it: &SimInstance| it.tags.get(super::options::TAG_KEY).cloned();
+        let tag = world.instance(&event.id).and_then(tag);
+        let mut workers = self.spec.workers.iter();
+        if let Some((worker, _)) = workers.find(|(_, spec)| Some(&spec.tag_value) == tag.as_ref()) {
+            self.truth.happened(worker);
+        }
         let finding = self.launches.happened(event, world);
         if let Err((worker, text)) = finding {
             self.settle(event.at, &worker, Err((Guarantee::G1, text)));
@@ -194,94 +208,6 @@ impl Checks {
     /// Notes that another controller has ended an instance.
     pub(super) fn ended_elsewhere(&mut self, at: Instant, id: &InstanceId) {
         self.controllers.ended(at, id);
-    }
-
-    /// Checks a written record.
-    pub(super) fn committed(&mut self, at: Instant, commit: &Commit<'_>, world: &World) {
-        let worker = &commit.write.worker;
-        let Some((_, pool)) = placed(&self.spec, worker) else {
-            return;
-        };
-        let by = commit.by;
-        let written = Written {
-            at,
-            by,
-            host: by.id(),
-            worker,
-            before: commit.before,
-            write: commit.write,
-            permit: commit.permit,
-            world,
-            pool,
-            undone: commit.undone,
-        };
-        let is_forgotten = self.forgotten.contains(worker);
-        self.flight.committed(&written);
-        let findings = [
-            self.fence.committed(&written, self.is_shared),
-            self.adoption.committed(&written, is_forgotten),
-            pointer::committed(&written),
-            self.uses.committed(&written),
-            self.restarts.committed(&written, &self.boxes),
-            self.health.committed(&written, &self.spec),
-            self.budgets.committed(&written, &self.spec, self.is_shared),
-            self.controllers.committed(&written, is_forgotten),
-            self.launches.committed(&written),
-            self.boxes.committed(&written),
-            orphans::committed(&written),
-            overdue::committed(&written, self.abandoned.contains(worker)),
-            origins::committed(&written),
-            self.pauses.committed(&written),
-            self.refused.committed(&written, is_forgotten),
-        ];
-        for finding in findings {
-            self.settle(at, worker, finding);
-        }
-    }
-
-    /// Checks a mutation that a host sends.
-    pub(super) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
-        self.looked_up.sent(by, permit);
-        let truth = shelf.truth(permit.worker());
-        let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
-        for finding in findings {
-            self.settle(at, permit.worker(), finding);
-        }
-    }
-
-    /// Checks a mutation that reaches the cloud, before the cloud carries it out.
-    pub(super) fn arrives(&mut self, at: Instant, sent: &Sent, shelf: &Shelf, world: &World) {
-        let Some((spec, pool)) = placed(&self.spec, &sent.worker) else {
-            return;
-        };
-        let truth = shelf.truth(&sent.worker);
-        let findings = [
-            self.fence.arrives(sent),
-            scope::arrives(sent, spec, world),
-            origins::arrives(sent, pool, &truth, world),
-            adoption::arrives(sent, &truth, world),
-            pointer::arrives(sent, &truth),
-        ];
-        for finding in findings {
-            self.settle(at, &sent.worker, finding);
-        }
-    }
-
-    /// Notes the cloud's response to a mutation.
-    pub(super) fn concluded(&mut self, sent: &Sent, result: &Result<Outcome, CloudError>) {
-        self.launches.concluded(sent, result);
-        self.refused.concluded(sent, result);
-    }
-
-    /// Checks the pointer after the cloud carried a mutation out.
-    pub(super) fn arrived(&mut self, at: Instant, sent: &Sent, world: &World) {
-        let Some((spec, _)) = placed(&self.spec, &sent.worker) else {
-            return;
-        };
-        if self.pointers_are_ours {
-            let finding = pointer::arrived(sent, spec, world);
-            self.settle(at, &sent.worker, finding);
-        }
     }
 
     /// Checks a question to a policy.
@@ -304,30 +230,37 @@ impl Checks {
         wait: Option<Millis>,
     ) {
         self.answers.sent(at, request, worker, wait);
+        self.recovery.asked(at, worker);
     }
 
     pub(super) fn ask_ended(&mut self, request: RequestId) {
         self.answers.left(request);
     }
 
+    /// Checks the response to a caller, which the host gives at `local` by its own clock.
     pub(super) fn answered(
         &mut self,
-        at: Instant,
+        (at, local): (Instant, Instant),
         request: RequestId,
         asking: &Asking,
         answer: &Resolution,
         world: &World,
     ) {
         self.answers.answered(request);
-        let finding = self.refused.answered(at, &asking.worker, answer);
-        self.settle(at, &asking.worker, finding);
-        if let (Resolution::Served(route), Some((spec, _))) =
-            (answer, placed(&self.spec, &asking.worker))
-        {
-            let finding = scope::served(&route.instance, spec, world);
-            self.settle(at, &asking.worker, finding);
-            self.uses.served(&asking.worker, &route.instance, at);
-        }
+        let (worker, by) = (&asking.worker, asking.to);
+        let finding = self.refused.answered(at, worker, answer);
+        self.settle(at, worker, finding);
+        let Some((spec, _)) = placed(&self.spec, worker) else {
+            return;
+        };
+        let finding = match answer {
+            Resolution::Served(route) => {
+                self.uses.served(worker, &route.instance, at);
+                scope::served(&route.instance, spec, world)
+            }
+            Resolution::NotYet(not_yet) => self.truth.answered(local, by, worker, not_yet),
+        };
+        self.settle(at, worker, finding);
     }
 
     pub(super) fn on_stray_response(&mut self, at: Instant, request: RequestId) {
@@ -370,8 +303,8 @@ impl Checks {
     }
 
     /// Notes a delivery that reached an instance.
-    pub(super) fn reached(&mut self, worker: &WorkerId) {
-        self.recovery.served(worker);
+    pub(super) fn reached(&mut self, at: Instant, worker: &WorkerId) {
+        self.recovery.served(at, worker);
     }
 
     /// Checks a register that a host granted.
@@ -420,7 +353,10 @@ impl Checks {
         if *command == Command::Forget {
             self.forgotten.insert(worker.clone());
             self.budgets.forgotten(worker);
+            self.blocked.counted_anew(worker);
+            self.truth.counted_anew(worker);
         }
+        self.truth.happened(worker);
         self.adoption.commanded(worker, command);
         self.restarts.commanded(request, worker, command);
         self.pauses.commanded(request, worker, command);
@@ -431,9 +367,15 @@ impl Checks {
         self.adoption.pointer_moved(&self.spec, worker, instance);
     }
 
+    /// Notes that a part of these workers' pool has failed for good: what they need may never come,
+    /// and the other pool's workers recover all the same.
+    pub(super) fn afflicted(&mut self, workers: BTreeSet<WorkerId>) {
+        self.recovery.afflicted(workers);
+    }
+
     /// Notes that the trouble is over.
     pub(super) fn calm(&mut self, at: Instant) {
-        self.recovery.calm(at);
+        self.recovery.calm(at, self.answers.waited_for());
         self.answers.calm(at);
     }
 
@@ -455,6 +397,11 @@ impl Checks {
         if let Some((worker, text)) = self.answers.overdue(at) {
             self.settle(at, &worker, Err((Guarantee::Answers, text)));
         }
+    }
+
+    /// How long each worker took to be served since the trouble ended.
+    pub(super) fn served_after(&self) -> Vec<Millis> {
+        self.recovery.served_after().collect()
     }
 
     pub(super) fn all_is_well(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Liveness: once the trouble is over, every worker recovers within a bound. Its callers are
 //! served, or it runs without a caller if that is its wish (V6). Its orphans have ended, its pointer
 //! agrees with its record, no mutation is under way, and its box is registered.
+//!
+//! It also measures how long each worker takes to be served, which has no bound of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +26,14 @@ pub(super) struct Recovery {
     since: Option<Instant>,
     /// Workers whose policies are known to bring them up.
     sound: BTreeSet<WorkerId>,
-    served: BTreeSet<WorkerId>,
+    /// When a caller first asked for the worker, or waited for it, since the trouble ended.
+    demanded: BTreeMap<WorkerId, Instant>,
+    /// How long after that the worker was served. One that is wanted running counts as demanded
+    /// when the trouble ends, and as served when a look shows that it runs.
+    served_after: BTreeMap<WorkerId, Millis>,
     open: BTreeMap<WorkerId, String>,
+    /// The workers of a pool that fails for good. All others recover within the same bounds (V7).
+    afflicted: BTreeSet<WorkerId>,
 }
 
 impl Recovery {
@@ -43,18 +51,42 @@ impl Recovery {
                 .enumerate()
                 .filter_map(is_sound)
                 .collect(),
-            served: BTreeSet::new(),
+            demanded: BTreeMap::new(),
+            served_after: BTreeMap::new(),
             open: BTreeMap::new(),
+            afflicted: BTreeSet::new(),
         }
     }
 
-    pub(super) fn calm(&mut self, at: Instant) {
-        self.since = Some(at);
-        self.served.clear();
+    pub(super) fn afflicted(&mut self, workers: BTreeSet<WorkerId>) {
+        self.sound.retain(|worker| !workers.contains(worker));
+        self.afflicted.extend(workers);
     }
 
-    pub(super) fn served(&mut self, worker: &WorkerId) {
-        self.served.insert(worker.clone());
+    /// Notes that the trouble is over, while callers of these workers wait.
+    pub(super) fn calm(&mut self, at: Instant, waited_for: impl Iterator<Item = WorkerId>) {
+        self.since = Some(at);
+        self.demanded = waited_for.map(|worker| (worker, at)).collect();
+    }
+
+    pub(super) fn asked(&mut self, at: Instant, worker: &WorkerId) {
+        if self.since.is_some() {
+            self.demanded.entry(worker.clone()).or_insert(at);
+        }
+    }
+
+    pub(super) fn served(&mut self, at: Instant, worker: &WorkerId) {
+        let Some(since) = self.since.filter(|_| self.sound.contains(worker)) else {
+            return;
+        };
+        let since = self.demanded.get(worker).copied().unwrap_or(since);
+        let after = self.served_after.entry(worker.clone());
+        after.or_insert(at.since(since));
+    }
+
+    /// How long each worker took to be served since the trouble ended.
+    pub(super) fn served_after(&self) -> impl Iterator<Item = Millis> {
+        self.served_after.values().copied()
     }
 
     /// Checks every worker. A worker that has not recovered within the bound is a violation, and so
@@ -68,15 +100,19 @@ impl Recovery {
         pointers_are_down: bool,
     ) -> Vec<(WorkerId, Finding)> {
         self.open.clear();
-        for worker in &self.sound {
+        for worker in self.sound.clone() {
+            let worker = &worker;
             let Some((of, pool)) = placed(spec, worker) else {
                 continue;
             };
             let not_served = match of.wish {
-                Wish::OnDemand if self.served.contains(worker) => None,
+                Wish::OnDemand if self.served_after.contains_key(worker) => None,
                 Wish::OnDemand => Some("no caller was served since".to_owned()),
                 Wish::Running => down(worker, of, world, shelf),
             };
+            if not_served.is_none() {
+                self.served(now, worker);
+            }
             let trouble = not_served
                 .or_else(|| adrift(worker, of, pool, world, shelf).filter(|_| !pointers_are_down))
                 .or_else(|| trouble_of(worker, pool, shelf))
@@ -89,11 +125,16 @@ impl Recovery {
         let late = self.open.iter().filter(|_| is_late);
         let late = late.map(|(worker, text)| {
             let text = format!("{BOUND} after the trouble ended: {text}");
-            (worker.clone(), Err((Guarantee::Liveness, text)))
+            let guarantee = match self.afflicted.is_empty() {
+                true => Guarantee::Liveness,
+                false => Guarantee::V7,
+            };
+            (worker.clone(), Err((guarantee, text)))
         });
         let since = self.since.unwrap_or(now);
-        late.chain(overdue::look(now, since, world, shelf, spec))
-            .collect()
+        let overdue = overdue::look(now, since, world, shelf, spec);
+        let is_spared = |(worker, _): &(WorkerId, Finding)| !self.afflicted.contains(worker);
+        late.chain(overdue.into_iter().filter(is_spared)).collect()
     }
 
     /// Reports a box that has sent no heartbeat since the trouble ended.

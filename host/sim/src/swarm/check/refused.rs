@@ -182,7 +182,7 @@ impl Refused {
 
 /// Whether the instance did not change its state since shortly before this instant. A host may have
 /// read the change a while later.
-fn is_unchanged_since(world: &World, id: &InstanceId, at: Instant) -> bool {
+pub(super) fn is_unchanged_since(world: &World, id: &InstanceId, at: Instant) -> bool {
     /// The age of the oldest reading, the longest query and a pause of a host.
     const READ_LATE: Millis = Millis::from_secs(180);
     let instance = world.instance(id);

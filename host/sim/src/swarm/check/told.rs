@@ -6,8 +6,10 @@ use reeve_core::cloud::{CloudError, Query, Reading};
 use reeve_core::event::Asker;
 use reeve_core::guard::Veto;
 use reeve_core::id::{RequestId, WorkerId};
-use reeve_core::notice::Notice;
+use reeve_core::journal::{Content, Entry};
+use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::{CommandOutcome, Refused};
+use reeve_core::point::{Verdict, retry_ip};
 use reeve_core::response::Route;
 use reeve_core::time::Instant;
 
@@ -24,6 +26,9 @@ impl Checks {
         self.budgets.heard(at, heard);
         let truth = shelf.truth(heard.worker);
         self.refused.heard(at, heard, &truth);
+        self.truth.heard(heard);
+        let finding = self.blocked.heard(at, heard, &truth);
+        self.settle(at, heard.worker, finding);
     }
 
     /// Notes a reading that a host got for a worker or for a pool.
@@ -45,8 +50,15 @@ impl Checks {
         if let Some(pool) = pool {
             self.looked_up.read(at, by, (worker, pool), query, result);
         }
-        if let Ok(reading) = result {
-            self.ended.read(by, worker, reading);
+        match result {
+            Ok(reading) => self.ended.read(by, worker, reading),
+            Err(error) => {
+                // A pool's workers hear of a rate limit on the readings of any of them.
+                let workers = self.spec.workers.iter();
+                for (worker, _) in workers.filter(|(_, spec)| Some(&spec.pool) == pool) {
+                    self.truth.refused(worker, error);
+                }
+            }
         }
     }
 
@@ -74,12 +86,37 @@ impl Checks {
     /// Checks a notice of a host.
     pub(in crate::swarm) fn announced(&mut self, at: Instant, by: Life, notice: &Notice) {
         self.looked_up.announced(by, notice);
-        let finding = self.refused.announced(notice);
-        self.settle(at, &notice.worker, finding);
+        if notice.step == Step::StartGivenUp {
+            self.truth.counted_anew(&notice.worker);
+            self.blocked.gave_start_up(&notice.worker);
+        }
+        let findings = [
+            self.refused.announced(notice),
+            self.blocked.announced(by, notice),
+        ];
+        for finding in findings {
+            self.settle(at, &notice.worker, finding);
+        }
     }
 
-    /// Checks a veto that a host journals.
-    pub(in crate::swarm) fn vetoed(&mut self, at: Instant, worker: &WorkerId, veto: &Veto) {
+    /// Checks a line of a host's journal.
+    pub(in crate::swarm) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
+        let finding = self.truth.journaled(by, entry);
+        self.settle(at, &entry.worker, finding);
+        match &entry.content {
+            Content::Vetoed(veto) => self.vetoed(at, &entry.worker, veto),
+            Content::Decided(made) => {
+                if let Ok(Verdict::RetryIp(verdict)) = &made.result
+                    && verdict.next == retry_ip::Next::Abandon
+                {
+                    self.abandoned.insert(entry.worker.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn vetoed(&mut self, at: Instant, worker: &WorkerId, veto: &Veto) {
         // A host whose write of a refusal is lost learns from the record that the act is under way.
         let placed = placed(&self.spec, worker).filter(|_| self.store_is_sound);
         if let Some((_, pool)) = placed {

@@ -9,7 +9,7 @@ use reeve_core::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(
     missing_docs,
-    reason = "G1 to G10, V1, V2 and V5 are named in ARCHITECTURE.md"
+    reason = "ARCHITECTURE.md names G1 to G10, and the table of `check` V1 to V7"
 )]
 pub enum Guarantee {
     G1,
@@ -24,7 +24,10 @@ pub enum Guarantee {
     G10,
     V1,
     V2,
+    V3,
+    V4,
     V5,
+    V7,
     /// A host changed a worker while another change of it was under way
     /// (docs/incidents.md#double-provision).
     SingleFlight,
