@@ -47,6 +47,9 @@ pub(super) struct Blocked {
     ends: BTreeMap<(Life, WorkerId, InstanceId, MutationKind), Instant>,
     /// Refusals that people must hear of, before anything else happens.
     untold: BTreeSet<(Life, InstanceId)>,
+    /// Workers that were cleared with `forget`. Which hosts count their refused ends anew is not seen
+    /// here.
+    forgotten: BTreeSet<WorkerId>,
 }
 
 /// The starts of an instance that have failed in a row.
@@ -74,6 +77,7 @@ impl Blocked {
             options: BTreeMap::new(),
             ends: BTreeMap::new(),
             untold: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
         }
     }
 
@@ -92,6 +96,7 @@ impl Blocked {
         self.starts.retain(|(_, of, _), _| of != worker);
         self.options.remove(worker);
         self.ends.retain(|(_, of, _, _), _| of != worker);
+        self.forgotten.insert(worker.clone());
     }
 
     /// Checks a written record.
@@ -247,7 +252,8 @@ impl Blocked {
                     it.stage == RestartStage::Ending && it.instance.as_ref() == Some(id)
                 };
                 let by_restart = record.restart.as_ref().is_some_and(is_ending);
-                if is_for_good && is_awaited && !by_restart && before.is_none() {
+                let is_first = before.is_none() && !self.forgotten.contains(worker);
+                if is_for_good && is_awaited && !by_restart && is_first {
                     self.untold.insert((by, id.clone()));
                 }
             }
@@ -263,7 +269,7 @@ impl Blocked {
             return Ok(());
         };
         let is_due = self.untold.remove(&(by, InstanceId::from(id.as_str())));
-        match is_due {
+        match is_due || self.forgotten.contains(&notice.worker) {
             true => Ok(()),
             false => broken(format!("people hear again that {id} cannot be ended")),
         }
