@@ -50,6 +50,8 @@ pub(super) struct Blocked {
     /// Workers that were cleared with `forget`. Which hosts count their refused ends anew is not seen
     /// here.
     forgotten: BTreeSet<WorkerId>,
+    /// Instances that have been stopped. A host that has read so counts their refused ends anew.
+    stopped: BTreeSet<InstanceId>,
 }
 
 /// The starts of an instance that have failed in a row.
@@ -78,12 +80,23 @@ impl Blocked {
             ends: BTreeMap::new(),
             untold: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            stopped: BTreeSet::new(),
         }
     }
 
     /// Notes that an instance has its address, so that its start succeeded.
     pub(super) fn came_up(&mut self, id: &InstanceId) {
         self.starts.retain(|(_, _, of), _| of != id);
+    }
+
+    /// Notes that an instance is stopped: its next life begins without refusals.
+    pub(super) fn stopped(&mut self, id: &InstanceId) {
+        self.stopped.insert(id.clone());
+    }
+
+    /// Whether some hosts may count the refused ends of the instance anew, and others not.
+    fn is_unclear(&self, worker: &WorkerId, id: &InstanceId) -> bool {
+        self.forgotten.contains(worker) || self.stopped.contains(id)
     }
 
     /// Notes that a host has given a start up: it launches, whichever option failed before.
@@ -252,7 +265,7 @@ impl Blocked {
                     it.stage == RestartStage::Ending && it.instance.as_ref() == Some(id)
                 };
                 let by_restart = record.restart.as_ref().is_some_and(is_ending);
-                let is_first = before.is_none() && !self.forgotten.contains(worker);
+                let is_first = before.is_none() && !self.is_unclear(worker, id);
                 if is_for_good && is_awaited && !by_restart && is_first {
                     self.untold.insert((by, id.clone()));
                 }
@@ -268,8 +281,9 @@ impl Blocked {
         let Some((_, id)) = id.filter(|_| notice.step == Step::EndRefused) else {
             return Ok(());
         };
-        let is_due = self.untold.remove(&(by, InstanceId::from(id.as_str())));
-        match is_due || self.forgotten.contains(&notice.worker) {
+        let instance = InstanceId::from(id.as_str());
+        let is_unclear = self.is_unclear(&notice.worker, &instance);
+        match self.untold.remove(&(by, instance)) || is_unclear {
             true => Ok(()),
             false => broken(format!("people hear again that {id} cannot be ended")),
         }

@@ -62,7 +62,7 @@ use reeve_core::effect::Question;
 use reeve_core::guard::Permit;
 use reeve_core::health::Probed;
 use reeve_core::id::{HostId, InstanceId, RequestId, WorkerId};
-use reeve_core::instance::TAG_FLEET;
+use reeve_core::instance::{InstanceState, TAG_FLEET};
 use reeve_core::operator::Command;
 use reeve_core::response::Resolution;
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
@@ -190,8 +190,10 @@ impl Checks {
 
     /// Checks a new or changed instance.
     pub(super) fn happened(&mut self, event: &WorldEvent, world: &World) {
-        if event.kind == EventKind::Addressed {
-            self.blocked.came_up(&event.id);
+        match event.kind {
+            EventKind::Addressed => self.blocked.came_up(&event.id),
+            EventKind::State(InstanceState::Stopped) => self.blocked.stopped(&event.id),
+            _ => {}
         }
         let tag = |it: &SimInstance| it.tags.get(super::options::TAG_KEY).cloned();
         let tag = world.instance(&event.id).and_then(tag);
