@@ -50,8 +50,9 @@ pub(super) struct Blocked {
     /// Workers that were cleared with `forget`. Which hosts count their refused ends anew is not seen
     /// here.
     forgotten: BTreeSet<WorkerId>,
-    /// Instances that have been stopped. A host that has read so counts their refused ends anew.
-    stopped: BTreeSet<InstanceId>,
+    /// Instances whose refused ends some hosts may count anew: those that were stopped, whose next life
+    /// has none, and those that were not adopted, which a host forgets when a scan leaves them out.
+    unclear: BTreeSet<InstanceId>,
 }
 
 /// The starts of an instance that have failed in a row.
@@ -80,7 +81,7 @@ impl Blocked {
             ends: BTreeMap::new(),
             untold: BTreeSet::new(),
             forgotten: BTreeSet::new(),
-            stopped: BTreeSet::new(),
+            unclear: BTreeSet::new(),
         }
     }
 
@@ -91,12 +92,12 @@ impl Blocked {
 
     /// Notes that an instance is stopped: its next life begins without refusals.
     pub(super) fn stopped(&mut self, id: &InstanceId) {
-        self.stopped.insert(id.clone());
+        self.unclear.insert(id.clone());
     }
 
     /// Whether some hosts may count the refused ends of the instance anew, and others not.
     fn is_unclear(&self, worker: &WorkerId, id: &InstanceId) -> bool {
-        self.forgotten.contains(worker) || self.stopped.contains(id)
+        self.forgotten.contains(worker) || self.unclear.contains(id)
     }
 
     /// Notes that a host has given a start up: it launches, whichever option failed before.
@@ -265,6 +266,10 @@ impl Blocked {
                     it.stage == RestartStage::Ending && it.instance.as_ref() == Some(id)
                 };
                 let by_restart = record.restart.as_ref().is_some_and(is_ending);
+                let adopted = record.adopted.as_ref().map(|adopted| &adopted.id);
+                if adopted != Some(id) {
+                    self.unclear.insert(id.clone());
+                }
                 let is_first = before.is_none() && !self.is_unclear(worker, id);
                 if is_for_good && is_awaited && !by_restart && is_first {
                     self.untold.insert((by, id.clone()));

@@ -91,8 +91,11 @@ impl Truth {
             Ok(_) => {
                 self.in_row.remove(&key);
             }
-            // A conflict may say that an earlier try of the launch was carried out.
-            Err(error) if launches && error.kind == CloudErrorKind::Conflict => {}
+            // A conflict may say that an earlier try of the launch was carried out. A host that finds
+            // its instance counts no failures any longer.
+            Err(error) if launches && error.kind == CloudErrorKind::Conflict => {
+                self.in_row.remove(&key);
+            }
             Err(error) if error.kind.is_refusal() => {
                 self.in_row.entry(key).or_default().insert(error.kind);
                 self.refused(heard.worker, error);
