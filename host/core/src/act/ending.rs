@@ -82,7 +82,7 @@ pub(super) fn end_refused(
         return;
     }
     let follows = match facts.ending_of(id, ending) {
-        other if other != ending => format!("the next reap may {other} it"),
+        other if other != ending => format!("the next try may {other} it"),
         _ => format!(
             "the next try may follow in {}; remove what refuses it, and forget the worker for a try at once",
             refused.until.since(turn.now)

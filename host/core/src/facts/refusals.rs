@@ -43,6 +43,10 @@ const OF_POINTER_WRITES: Pauses = Pauses {
     for_now: (Millis::from_secs(1), Millis::from_secs(60)),
 };
 
+/// EC2's code for an instance that cannot be stopped by its nature: of a one-time Spot request, or
+/// with its root on an instance store. A protection, which a person has set, has another code.
+const CANNOT_STOP: &str = "UnsupportedOperation";
+
 /// The first and the longest pause. A pause doubles with each refusal in a row.
 #[derive(Clone, Copy)]
 struct Pauses {
@@ -236,15 +240,18 @@ impl KnownInstance {
 impl WorkerFacts {
     /// The ending that `wanted` leads to: what the compute allows, and a termination if the
     /// provider refuses for good to stop the instance, the pool's `stop_refused` allows it, and the
-    /// instance may be terminated.
+    /// instance may be terminated. An instance that does not come up and that EC2 has no way to stop
+    /// keeps no disk for a later start, and the worker waits for its end: it needs no `stop_refused`.
     pub(crate) fn ending_of(&self, id: &InstanceId, wanted: Ending) -> Ending {
         let ending = self.pool.compute.ending(wanted);
-        let is_allowed = self.pool.stop_refused == StopRefused::Terminate;
-        let Some(known) = self.instances.get(id).filter(|_| is_allowed) else {
+        let known = self.instances.get(id);
+        let refused = known.and_then(|known| Some((known, known.refused_ends.of(ending)?)));
+        let Some((known, refusal)) = refused.filter(|(_, refusal)| refusal.is_for_good()) else {
             return ending;
         };
-        let refused = known.refused_ends.of(ending);
-        match refused.is_some_and(Refusal::is_for_good) && self.may_be_terminated(known) {
+        let is_useless = || refusal.error.code == CANNOT_STOP && self.overdue(id).is_some();
+        let is_allowed = self.pool.stop_refused == StopRefused::Terminate || is_useless();
+        match is_allowed && self.may_be_terminated(known) {
             true => Ending::Terminate,
             false => ending,
         }

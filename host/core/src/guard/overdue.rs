@@ -122,7 +122,9 @@ mod tests {
     use crate::facts::{How, OverdueCheck, WorkerFacts};
     use crate::guard::tests::{NOW, adopt, instance, permitted, refused, worker};
     use crate::guard::{CHECK_AGE_MAX, Proposal};
-    use crate::model::cloud::MutationKind;
+    use crate::model::cloud::{CloudError, CloudErrorKind, MutationKind};
+    use crate::model::compute::Ending;
+    use crate::model::id::InstanceId;
     use crate::model::instance::{Instance, InstanceState, TAG_FLEET};
     use crate::model::spec::Limits;
     use crate::model::store::Activity;
@@ -208,6 +210,29 @@ mod tests {
         permitted(&worker, &end(&check), MutationKind::Terminate);
         let (worker, check) = overdue_start(InstanceState::Running, Some("test"));
         permitted(&worker, &end(&check), MutationKind::Stop);
+    }
+
+    #[test]
+    fn one_that_ec2_cannot_stop_is_terminated_if_the_fleet_launched_it() {
+        let refuse = |worker: &mut WorkerFacts, code: &str| {
+            let error = CloudError {
+                operation: "StopInstances".to_owned(),
+                kind: CloudErrorKind::Permanent,
+                code: code.to_owned(),
+                message: String::new(),
+                retry_after: None,
+            };
+            let known = worker.instances.get_mut(&InstanceId::from(ONE)).unwrap();
+            known.note_refused_end(Ending::Stop, &error, NOW);
+        };
+        let (mut worker, check) = overdue_start(InstanceState::Running, Some("test"));
+        refuse(&mut worker, "UnsupportedOperation");
+        permitted(&worker, &end(&check), MutationKind::Terminate);
+        refuse(&mut worker, "OperationNotPermitted");
+        refused(&worker, &end(&check), Rule::EndRefused);
+        let (mut worker, check) = overdue_start(InstanceState::Running, None);
+        refuse(&mut worker, "UnsupportedOperation");
+        refused(&worker, &end(&check), Rule::EndRefused);
     }
 
     #[test]
