@@ -6,7 +6,7 @@ use reeve_core::time::Millis;
 use super::ids::Ids;
 use super::story::{BOOT, StoryLine, boots, which};
 use super::words::{Line, ScriptError};
-use crate::stage::{Act, CallTrouble, EndedBy};
+use crate::stage::{Act, Ailment, CallTrouble, EndedBy};
 use crate::world::{Asked, Fault};
 
 /// The words for one mutation of a kind, and for all of that kind.
@@ -53,13 +53,7 @@ pub(super) fn cloud(line: &mut Line, ids: &Ids) -> Result<StoryLine, ScriptError
         ("protects", Verb::Protects),
     ];
     let trouble = match line.one_of(&verbs)? {
-        Verb::Reclaims => {
-            return Ok(StoryLine::Act(Act::End {
-                who: "cloud".to_owned(),
-                which: which(line, ids)?,
-                by: EndedBy::Reclaim,
-            }));
-        }
+        Verb::Reclaims => return reclaims(line, ids),
         Verb::Boots => return next_boot(line),
         Verb::Stops => return next_stop(line),
         Verb::Drops => return next_fall_back(line),
@@ -108,6 +102,22 @@ pub(super) fn cloud(line: &mut Line, ids: &Ids) -> Result<StoryLine, ScriptError
         lasts = Some(line.length()?);
     }
     Ok(StoryLine::Lasting(trouble, lasts))
+}
+
+/// Reads `newest`, or `newest, in 2m`: with the notice that EC2 gives.
+fn reclaims(line: &mut Line, ids: &Ids) -> Result<StoryLine, ScriptError> {
+    let which = which(line, ids)?;
+    if !line.has_clause() {
+        return Ok(StoryLine::Act(Act::End {
+            who: "cloud".to_owned(),
+            which,
+            by: EndedBy::Reclaim,
+        }));
+    }
+    line.expect("in")?;
+    let after = line.length()?;
+    let act = |begins| Act::Ail(which.clone(), Ailment::Reclaimed(after), begins);
+    Ok(StoryLine::Undone(act(true), after, act(false)))
 }
 
 /// Reads `the next one, running after 60s, address after 30s`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reeve_core::boxes::{ProofKind, Receipt, Report, Reporter, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId};
-use reeve_core::time::Instant;
+use reeve_core::time::{Instant, Millis};
 
 use super::hosts::RECONNECT;
 use super::{BoxAct, Stage};
@@ -37,6 +37,13 @@ impl Boxes {
 }
 
 impl Stage<'_> {
+    /// EC2 announces that it takes the instance back so much later. Its box hears of it, if it has one.
+    pub(super) fn announce_reclaim(&mut self, id: &InstanceId, after: Millis) {
+        if let Some(one) = self.boxes.boxes.get_mut(id) {
+            one.hear_of_reclaim(self.now, self.now + after);
+        }
+    }
+
     /// Adds a box when its instance gets an address, and removes the box when the instance ends.
     pub(super) fn add_or_remove_box(&mut self, event: &WorldEvent) {
         let Some((software, proof)) = self.boxes.software else {

@@ -18,6 +18,8 @@ pub(crate) enum Ailment {
     StatusChecks,
     /// EC2 is going to do this to it, so much later.
     Scheduled(NoticeKind, Millis),
+    /// EC2 announces in its metadata that it takes it back, and does so much later.
+    Reclaimed(Millis),
 }
 
 impl Stage<'_> {
@@ -74,6 +76,15 @@ impl Stage<'_> {
                 };
                 world.set_status_checks(id, Some(checks));
                 format!("has a scheduled event: {kind:?} in {after}")
+            }
+            Ailment::Reclaimed(after) if begins => {
+                self.announce_reclaim(id, after);
+                format!("hears that it is taken back in {after}")
+            }
+            Ailment::Reclaimed(_) => {
+                self.host.world_mut().reclaim(id);
+                self.discard_world_events();
+                "is taken back".to_owned()
             }
         }
     }

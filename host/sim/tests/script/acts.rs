@@ -71,3 +71,17 @@ fn boxes_and_software_do_as_the_story_says() {
         told(&run.entries)
     );
 }
+
+#[test]
+fn a_reclaim_is_announced_before_it_happens() {
+    let text = script_with(
+        "boxes standard\none-time-spot",
+        "at 0s chat asks, comes back 20 times
+         at 3m cloud reclaims newest, in 2m",
+        "cloud says \"hears that it is taken back in 120s\" 1 times, between 3m and 3m
+         cloud says \" is taken back\" 1 times, between 5m and 5m
+         notice instance_lost 1, between 5m and 6m",
+    );
+    let (script, run) = played(&text);
+    assert_eq!(script.check(Variant::Standard, &run), []);
+}
