@@ -103,19 +103,42 @@ impl Emulator {
 
     /// Launches an instance with this `Name`, as another system would, and gives its id.
     pub fn launch(&self, name: &str) -> String {
-        let answer = self.ec2(&[
-            ("Action", "RunInstances"),
-            ("ImageId", "ami-12c6146b"),
-            ("InstanceType", "t3.micro"),
-            ("MinCount", "1"),
-            ("MaxCount", "1"),
-            ("TagSpecification.1.ResourceType", "instance"),
-            ("TagSpecification.1.Tag.1.Key", "Name"),
-            ("TagSpecification.1.Tag.1.Value", name),
-        ]);
+        self.launch_tagged(&[("Name", name)])
+    }
+
+    /// The same, with these tags.
+    pub fn launch_tagged(&self, tags: &[(&str, &str)]) -> String {
+        let mut form = vec![
+            ("Action".to_owned(), "RunInstances"),
+            ("ImageId".to_owned(), "ami-12c6146b"),
+            ("InstanceType".to_owned(), "t3.micro"),
+            ("MinCount".to_owned(), "1"),
+            ("MaxCount".to_owned(), "1"),
+            ("TagSpecification.1.ResourceType".to_owned(), "instance"),
+        ];
+        for (number, (key, value)) in (1..).zip(tags) {
+            let tag = format!("TagSpecification.1.Tag.{number}");
+            form.push((format!("{tag}.Key"), key));
+            form.push((format!("{tag}.Value"), value));
+        }
+        let form: Vec<_> = form
+            .iter()
+            .map(|(key, value)| (key.as_str(), *value))
+            .collect();
+        let answer = self.ec2(&form);
         let id = between(&answer, "<instanceId>", "</instanceId>");
         id.unwrap_or_else(|| panic!("no instance id in {answer}"))
             .to_owned()
+    }
+
+    /// Protects an instance: `DisableApiStop` or `DisableApiTermination`.
+    pub fn protect(&self, id: &str, attribute: &str) {
+        let value = format!("{attribute}.Value");
+        self.ec2(&[
+            ("Action", "ModifyInstanceAttribute"),
+            ("InstanceId", id),
+            (&value, "true"),
+        ]);
     }
 
     /// Stops an instance, as another system would.
