@@ -31,7 +31,8 @@ pub struct Settings {
     /// The pause in milliseconds after a launch or start failed for want of capacity; it doubles
     /// with each failure in a row.
     pub no_capacity_wait_ms: u32,
-    /// The longest pause in milliseconds for want of capacity.
+    /// The longest pause in milliseconds for want of capacity. A refused launch costs nothing, and
+    /// with the default a caller is served within five minutes of the capacity's return.
     pub no_capacity_wait_ms_max: u32,
     /// The pause in milliseconds after any other failed launch or start; it doubles with each
     /// failure in a row.
@@ -73,7 +74,7 @@ impl Default for Settings {
             // long is broken.
             pointer_patience_ms: 300_000,
             no_capacity_wait_ms: 60_000,
-            no_capacity_wait_ms_max: 600_000,
+            no_capacity_wait_ms_max: 240_000,
             failure_wait_ms: 2_000,
             failure_wait_ms_max: 60_000,
             start_stopped: true,

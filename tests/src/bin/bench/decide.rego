@@ -24,7 +24,7 @@ defaults := {
 	"not_visible_ms_max": 120000,
 	"pointer_patience_ms": 300000,
 	"no_capacity_wait_ms": 60000,
-	"no_capacity_wait_ms_max": 600000,
+	"no_capacity_wait_ms_max": 240000,
 	"failure_wait_ms": 2000,
 	"failure_wait_ms_max": 60000,
 	"start_stopped": true,
