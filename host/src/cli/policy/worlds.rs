@@ -17,8 +17,15 @@ use reeve_sim::timeline;
 use crate::demo::{Cast, Part};
 use crate::print;
 
-/// Faults that stand in for the policy: the policy under test is not asked, so it is not blamed.
-const NOT_ITS_OWN: [Fault; 2] = [Fault::PolicyFails, Fault::PolicyLies];
+/// Faults that say nothing about the policy under test: another answers in its place, or a part of
+/// its pool fails for good.
+const NOT_ITS_OWN: [Fault; 5] = [
+    Fault::PolicyFails,
+    Fault::PolicyLies,
+    Fault::PoolPoliciesFail,
+    Fault::RecordUnreadable,
+    Fault::PoolScansFail,
+];
 /// How many worlds are tried to find a smaller one that fails.
 const TRIES_MAX: usize = 1_000;
 

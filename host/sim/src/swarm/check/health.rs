@@ -33,7 +33,8 @@ pub(super) struct Health {
     /// When the record of a worker was last written.
     written_at: ByWorker<Instant>,
     /// Whether a host may hear of a failure late: hosts stand still for a while, or several share the
-    /// workers, and each writes by what it read of the other's.
+    /// workers, and each writes by what it read of the other's. Or it may watch fewer workers than the
+    /// records say: one that it restarts, and whose record takes no write.
     hears_late: bool,
     /// Workers of whose health a host concludes nothing, by their records.
     held: BTreeSet<WorkerId>,
@@ -55,7 +56,10 @@ struct Found {
 impl Health {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            hears_late: options.shared_store || options.faults.contains(&Fault::Pause),
+            hears_late: options.shared_store
+                || [Fault::Pause, Fault::RecordUnreadable]
+                    .iter()
+                    .any(|fault| options.faults.contains(fault)),
             ..Self::default()
         }
     }
