@@ -124,14 +124,27 @@ impl WorkerFacts {
                 (is_soon && is_elsewhere).then(|| EndedElsewhere {
                     reason: reason.clone(),
                     since,
+                    launched_at: known.instance.launched_at,
                     unknown: Unknown::default(),
                 })
             }
-            // A start is under way: the reading is of the life that it begins.
-            _ if known.instance.state.is_live() && self.start_of(&adopted.id).is_none() => None,
+            // A reading of the life that ended lags. While a start is under way, the reading is of the
+            // life that it begins.
+            _ if known.instance.state.is_live()
+                && self.start_of(&adopted.id).is_none()
+                && !self.has_ended_elsewhere(known.instance.launched_at) =>
+            {
+                None
+            }
             _ => return,
         };
         self.ended_elsewhere_last = noted;
+    }
+
+    /// Whether the life that began then is the one whose end is noted.
+    fn has_ended_elsewhere(&self, launched_at: Option<Instant>) -> bool {
+        let end = self.ended_elsewhere_last.as_ref();
+        end.is_some_and(|end| end.launched_at == launched_at)
     }
 
     /// Whether the reading of the adopted instance shows the life that the adoption began. Until then,
@@ -300,7 +313,12 @@ mod tests {
         });
         let mut by_hand = next_host(&gone);
         for (worker, row) in [(&mut started, 1), (&mut by_hand, 0)] {
+            // A scan that lags shows the life that ended.
             see(worker, "i-one", InstanceState::Running);
+            assert_eq!(worker.ended_elsewhere_in_row(), 1);
+            let mut lives = instance("i-one", InstanceState::Running);
+            lives.launched_at = Some(NOW + Millis::from_secs(90));
+            worker.observe_instance(lives, NOW + Millis::from_secs(100));
             assert_eq!(worker.ended_elsewhere_in_row(), row);
         }
     }

@@ -266,6 +266,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
                 text: String::new(),
             },
             since: Instant::from_ms(u64::MAX - 23),
+            launched_at: Some(Instant::from_ms(u64::MAX - 24)),
             unknown: unknown(),
         }),
         ledger: ledger(),

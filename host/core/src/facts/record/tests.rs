@@ -24,7 +24,7 @@ fn record() -> Value {
         "last-error": last_error,
         "failed-starts": {"i-one": {"count": 1, "since": 4}},
         "ended-elsewhere": 1,
-        "ended-elsewhere-last": {"code": "Client.UserInitiatedShutdown", "text": "", "since": 7},
+        "ended-elsewhere-last": {"code": "Client.UserInitiatedShutdown", "text": "", "since": 7, "launched-at": 2},
         "ledger": {"launch": [7]},
         "credential": {
             "instance": "i-one", "generation": 3, "nonce": hash, "token": hash, "minted-at": 6,

@@ -219,6 +219,9 @@ pub struct EndedElsewhere {
     pub reason: StateReason,
     /// Since when a host knows of it.
     pub since: Instant,
+    /// When the provider had launched or started the life that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_at: Option<Instant>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
