@@ -214,7 +214,7 @@ impl ScriptedServer {
                 let connection = connection.unwrap();
                 let request = read_request(&connection);
                 let body = answer(&request);
-                // Before the answer: with it, the test may ask what was received.
+                // Before the answer: with it, the test may ask for the received requests.
                 record.lock().unwrap().push(request);
                 write_answer(&connection, 200, "", &body);
             }

@@ -104,7 +104,7 @@ impl SimBox {
         self.work_takes = work_takes;
     }
 
-    /// Makes it hang, or ends that. What was due in the meantime is due at once.
+    /// Makes it hang, or ends that. Work that fell due is then due at once.
     pub fn hang(&mut self, hangs: bool) {
         self.hangs = hangs;
     }

@@ -254,7 +254,7 @@ impl Blocked {
                 let key = (by, worker.clone(), id.clone(), heard.mutation.kind());
                 let before = match error {
                     Some(_) if is_for_good => self.ends.insert(key, at),
-                    // What was not sent, or not answered, says nothing.
+                    // A call that was not sent, or not answered, says nothing.
                     Some(error) if !error.is_refusal() => None,
                     _ => self.ends.remove(&key),
                 };
