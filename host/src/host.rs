@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_core::fleet::{Fleet, Identity};
 use reeve_core::id::HostId;
@@ -14,6 +15,7 @@ use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
 use crate::boxes::BoxesOptions;
@@ -28,6 +30,10 @@ use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 use crate::shadow;
+
+/// How long a start waits for policies that are slow to compile. A standard policy takes a third of a
+/// second.
+const POLICIES_MAX: Duration = Duration::from_secs(10);
 
 /// The parts a host is started from.
 pub struct HostOptions {
@@ -150,7 +156,9 @@ impl Host {
         let (reloading, reloads) =
             Reloading::begin(Arc::clone(registry), directory, metrics.clone());
         background.spawn(reloading.run());
-        let _ = reloads.reload(Cause::Start).await;
+        // A file that takes longer comes into force later; until then its points take their safe
+        // defaults.
+        let _ = timeout(POLICIES_MAX, reloads.reload(Cause::Start)).await;
 
         let routes = Arc::new(Routes::new(options.spec.workers.keys(), &metrics));
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
@@ -283,7 +291,7 @@ impl RunningHost {
     ///
     /// # Errors
     /// [`NoReport`]: the host has ended, or the reload panicked.
-    pub async fn reload(&self) -> Result<Arc<ReloadReport>, NoReport> {
+    pub async fn reload(&self) -> Result<ReloadReport, NoReport> {
         self.reloads.reload(Cause::Request).await
     }
 

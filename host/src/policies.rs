@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reeve_policy::{Binding, BindingError, EngineError, Limits, PolicyEngine, Registry};
+use reeve_policy::{
+    Binding, BindingError, Cache, CompileLimits, EngineError, InChild, Limits, PolicyEngine,
+    Registry, SpawnerError,
+};
 
 use crate::config::{BoundPolicy, Config};
 use crate::ticker::Ticker;
@@ -25,6 +28,9 @@ pub enum PoliciesError {
     /// The engine does not support this machine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The thread that spawns compilers cannot be started.
+    #[error(transparent)]
+    Compiler(#[from] SpawnerError),
     /// The bindings contradict each other.
     #[error(transparent)]
     Binding(#[from] BindingError),
@@ -33,8 +39,19 @@ pub enum PoliciesError {
     Thread(#[from] std::io::Error),
 }
 
+/// An engine that compiles in children of this program.
+///
+/// # Errors
+/// The engine does not support this machine, or no thread can be started.
+pub(crate) fn engine(limits: Limits, cache: Option<Cache>) -> Result<PolicyEngine, PoliciesError> {
+    // The program that runs, also after a new version has replaced its file.
+    let program = PathBuf::from("/proc/self/exe");
+    let compiler = InChild::new(program, CompileLimits::SMALL, cache)?;
+    Ok(PolicyEngine::new(limits)?.compiling_by(Arc::new(compiler)))
+}
+
 impl Policies {
-    /// Policies from `directory` with these bindings and limits.
+    /// Policies from `directory` with these bindings and limits, compiled in this process.
     ///
     /// # Errors
     /// [`PoliciesError`].
@@ -43,7 +60,14 @@ impl Policies {
         bindings: Vec<Binding>,
         limits: Limits,
     ) -> Result<Self, PoliciesError> {
-        let engine = PolicyEngine::new(limits)?;
+        Self::with_engine(PolicyEngine::new(limits)?, directory, bindings)
+    }
+
+    fn with_engine(
+        engine: PolicyEngine,
+        directory: &Path,
+        bindings: Vec<Binding>,
+    ) -> Result<Self, PoliciesError> {
         let registry = Registry::new(engine.clone(), directory.to_owned(), bindings)?;
         let ticker = Ticker::start(engine)?;
         Ok(Self {
@@ -53,18 +77,19 @@ impl Policies {
         })
     }
 
-    /// The policies of a configuration.
+    /// The policies of a configuration, compiled in child processes. With a cache, native code is kept
+    /// for the next start.
     ///
     /// # Errors
     /// [`PoliciesError`].
-    pub fn configured(config: &Config) -> Result<Self, PoliciesError> {
+    pub fn configured(config: &Config, cache: Option<Cache>) -> Result<Self, PoliciesError> {
         let limits = Limits {
             fuel: config.fuel_max,
             memory_bytes_max: config.memory_bytes_max,
             ..Limits::default()
         };
         let bindings = config.policies.iter().map(binding).collect();
-        Self::new(&config.policies_dir, bindings, limits)
+        Self::with_engine(engine(limits, cache)?, &config.policies_dir, bindings)
     }
 }
 

@@ -118,6 +118,7 @@ impl Readiness {
                 warnings.extend(of_file);
             }
         }
+        warnings.extend(self.0.registry.trouble());
         warnings.extend(lock(&self.0.unreadable).iter().map(|(worker, error)| {
             format!("worker {worker}: the host changes nothing for it, callers get 503: {error}")
         }));

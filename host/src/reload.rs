@@ -1,5 +1,5 @@
 //! Activates changed policy files: on a change in the directory, on SIGHUP, or on request. All
-//! reloads pass through here, one at a time.
+//! reloads pass through here: those of one file one at a time, those of two files side by side.
 
 #[cfg(test)]
 mod tests;
@@ -8,16 +8,25 @@ mod watch;
 use std::path::Path;
 use std::sync::Arc;
 
-use reeve_policy::{Outcome, PANICKED, Registry, ReloadReport};
+use reeve_policy::{FileReport, Outcome, PANICKED, Registry, ReloadReport};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 use crate::panics::caught;
 
-use watch::{WatchEnd, Watching, poll};
+use watch::{POLL, WatchEnd, Watching, poll};
 
-/// Reload orders queued during a reload. One later reload serves them all.
+/// Orders for one file that wait while it is tried. One later trial serves them all.
 const QUEUE: usize = 64;
+
+/// The order of a trial for itself, after one that panicked.
+const AGAIN: Order = Order {
+    cause: Cause::Change,
+    reply: None,
+};
 
 /// Why a reload has no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,19 +41,20 @@ pub enum NoReport {
     Panicked,
 }
 
-/// Reads all files once.
-type Pass = dyn Fn() -> ReloadReport + Send + Sync;
+/// Reads one file, by its name, and activates it if it is good.
+type Try = dyn Fn(&str) -> Option<FileReport> + Send + Sync;
 
-/// Orders reloads. Clones share one queue.
+/// Orders reloads. Clones share the queues.
 #[derive(Clone, Debug)]
 pub(crate) struct Reloads {
-    orders: mpsc::Sender<Order>,
+    files: Arc<[mpsc::Sender<Order>]>,
 }
 
 #[derive(Debug)]
 struct Order {
     cause: Cause,
-    reply: oneshot::Sender<Result<Arc<ReloadReport>, NoReport>>,
+    /// Who waits for the result; `None`: the log is enough.
+    reply: Option<oneshot::Sender<Result<Arc<FileReport>, NoReport>>>,
 }
 
 /// Why policies are read again.
@@ -73,31 +83,64 @@ impl Cause {
 
 impl Reloads {
     /// Orders a reload without waiting for it. The log shows the result.
-    pub(crate) fn order(&self, cause: Cause) {
-        let (reply, _) = oneshot::channel();
-        // A full queue holds orders that have not begun and will read the same files.
-        let _ = self.orders.try_send(Order { cause, reply });
+    ///
+    /// # Errors
+    /// [`NoReport::Ended`].
+    pub(crate) fn order(&self, cause: Cause) -> Result<(), NoReport> {
+        for file in self.files.iter() {
+            // A full queue holds orders that have not begun and will read the same file.
+            let sent = file.try_send(Order { cause, reply: None });
+            if matches!(sent, Err(TrySendError::Closed(_))) {
+                return Err(NoReport::Ended);
+            }
+        }
+        Ok(())
     }
 
-    /// Reads all files again and activates the good ones.
+    /// Reads all files again and activates the good ones, each as soon as it is known to be good.
     ///
     /// # Errors
     /// [`NoReport`].
-    pub(crate) async fn reload(&self, cause: Cause) -> Result<Arc<ReloadReport>, NoReport> {
-        let (reply, report) = oneshot::channel();
-        let order = Order { cause, reply };
-        self.orders.send(order).await.map_err(|_| NoReport::Ended)?;
-        report.await.unwrap_or(Err(NoReport::Ended))
+    pub(crate) async fn reload(&self, cause: Cause) -> Result<ReloadReport, NoReport> {
+        let mut replies = Vec::new();
+        for file in self.files.iter() {
+            let (reply, report) = oneshot::channel();
+            let order = Order {
+                cause,
+                reply: Some(reply),
+            };
+            file.send(order).await.map_err(|_| NoReport::Ended)?;
+            replies.push(report);
+        }
+        let mut report = ReloadReport { files: Vec::new() };
+        for reply in replies {
+            report
+                .files
+                .push(reply.await.unwrap_or(Err(NoReport::Ended))?);
+        }
+        if matches!(cause, Cause::Signal | Cause::Request) {
+            let (files, refused) = (report.files.len(), report.refused().count());
+            let cause = cause.as_str();
+            tracing::info!(files, refused, cause, "the policies were read again");
+        }
+        Ok(report)
     }
 }
 
-/// Carries out the orders.
+/// Carries out the orders: one task for each file.
 pub(crate) struct Reloading {
-    pass: Arc<Pass>,
-    metrics: Metrics,
-    incoming: mpsc::Receiver<Order>,
+    tasks: Vec<FileTask>,
     watching: Option<Watching>,
     reloads: Reloads,
+    metrics: Metrics,
+}
+
+/// Tries one file again for each order. Files do not wait for each other.
+struct FileTask {
+    name: String,
+    try_file: Arc<Try>,
+    incoming: mpsc::Receiver<Order>,
+    metrics: Metrics,
 }
 
 impl Reloading {
@@ -108,34 +151,53 @@ impl Reloading {
         directory: &Path,
         metrics: Metrics,
     ) -> (Self, Reloads) {
-        Self::with_pass(Arc::new(move || registry.reload()), directory, metrics)
+        let names = registry.files().map(str::to_owned).collect();
+        let try_file = move |name: &str| registry.reload_file(name);
+        Self::with(names, Arc::new(try_file), directory, metrics)
     }
 
-    fn with_pass(pass: Arc<Pass>, directory: &Path, metrics: Metrics) -> (Self, Reloads) {
-        let (orders, incoming) = mpsc::channel(QUEUE);
-        let reloads = Reloads { orders };
+    fn with(
+        names: Vec<String>,
+        try_file: Arc<Try>,
+        directory: &Path,
+        metrics: Metrics,
+    ) -> (Self, Reloads) {
+        let (mut queues, mut tasks) = (Vec::new(), Vec::new());
+        for name in names {
+            let (orders, incoming) = mpsc::channel(QUEUE);
+            queues.push(orders);
+            tasks.push(FileTask {
+                name,
+                try_file: Arc::clone(&try_file),
+                incoming,
+                metrics: metrics.clone(),
+            });
+        }
+        let reloads = Reloads {
+            files: queues.into(),
+        };
         let reloading = Self {
-            pass,
-            metrics,
-            incoming,
+            tasks,
             watching: Watching::begin(directory),
             reloads: reloads.clone(),
+            metrics,
         };
         (reloading, reloads)
     }
 
     /// Watches and reloads until it is dropped.
     pub(crate) async fn run(self) {
-        let changes = follow(self.watching, self.reloads, self.metrics.clone());
-        tokio::join!(changes, work(self.pass, self.metrics, self.incoming));
+        let mut files: JoinSet<()> = self.tasks.into_iter().map(FileTask::run).collect();
+        follow(self.watching, &self.reloads, &self.metrics).await;
+        while files.join_next().await.is_some() {}
     }
 }
 
 /// Orders a reload after each change until reloads end. If the watch ends or panics, polling
 /// replaces it.
-async fn follow(watching: Option<Watching>, reloads: Reloads, metrics: Metrics) {
+async fn follow(watching: Option<Watching>, reloads: &Reloads, metrics: &Metrics) {
     if let Some(watching) = watching {
-        match caught(watching.run(&reloads)).await {
+        match caught(watching.run(reloads)).await {
             Ok(WatchEnd::Reloads) => return,
             Ok(WatchEnd::Watcher) => watch::tell_polling("the watcher has ended"),
             Err(panic) => {
@@ -144,82 +206,87 @@ async fn follow(watching: Option<Watching>, reloads: Reloads, metrics: Metrics) 
             }
         }
     }
-    poll(&reloads).await;
+    poll(reloads).await;
 }
 
-async fn work(pass: Arc<Pass>, metrics: Metrics, mut incoming: mpsc::Receiver<Order>) {
-    while let Some(first) = incoming.recv().await {
-        let cause = first.cause;
-        let mut waiting = vec![first.reply];
-        // The files are read after this point, so this reload serves all queued orders.
-        while let Ok(order) = incoming.try_recv() {
-            waiting.push(order.reply);
+impl FileTask {
+    async fn run(mut self) {
+        // A trial that panicked did not activate its change, so another follows by itself.
+        let mut failed = false;
+        loop {
+            let order = self.incoming.recv();
+            let order = match failed {
+                true => timeout(POLL, order).await.unwrap_or(Some(AGAIN)),
+                false => order.await,
+            };
+            let Some(first) = order else { return };
+            let cause = first.cause;
+            let mut waiting = vec![first];
+            // The file is read after this point, so this trial serves all queued orders.
+            while let Ok(order) = self.incoming.try_recv() {
+                waiting.push(order);
+            }
+            let result = self.try_once(cause).await;
+            failed = result.is_err();
+            for reply in waiting.into_iter().filter_map(|order| order.reply) {
+                let _ = reply.send(result.clone());
+            }
         }
-        let pass = Arc::clone(&pass);
-        let reloaded = match tokio::task::spawn_blocking(move || pass()).await {
-            Ok(report) => {
-                tell(&report, cause, &metrics);
+    }
+
+    async fn try_once(&self, cause: Cause) -> Result<Arc<FileReport>, NoReport> {
+        let (name, try_file) = (self.name.clone(), Arc::clone(&self.try_file));
+        match tokio::task::spawn_blocking(move || try_file(&name)).await {
+            Ok(Some(report)) => {
+                tell(&report, cause, &self.metrics);
                 Ok(Arc::new(report))
             }
+            Ok(None) => Err(NoReport::Ended),
             Err(_) => {
-                metrics.panicked("reload");
+                self.metrics.panicked("reload");
                 tracing::error!(
+                    policy = self.name,
                     cause = cause.as_str(),
-                    "the reload of the policies panicked; the active policies stay"
+                    "the reload of the policy panicked; the active version stays"
                 );
                 Err(NoReport::Panicked)
             }
-        };
-        for reply in waiting {
-            let _ = reply.send(reloaded.clone());
         }
     }
 }
 
-/// Logs a line per file that changed or was refused, and a summary if the reload was requested.
-fn tell(report: &ReloadReport, cause: Cause, metrics: &Metrics) {
-    if matches!(cause, Cause::Signal | Cause::Request) {
-        let (files, refused) = (report.files.len(), report.refused().count());
-        tracing::info!(
-            files,
-            refused,
-            cause = cause.as_str(),
-            "the policies were read again"
-        );
-    }
-    let cause = cause.as_str();
-    for file in &report.files {
-        let policy = file.file.as_str();
-        match &file.outcome {
-            Outcome::Unchanged { .. } => metrics.reloaded("unchanged"),
-            Outcome::Activated { old, new } => {
-                metrics.reloaded("activated");
-                let old = old.map(|digest| digest.short());
-                let (old, new) = (old.as_deref().unwrap_or("none"), new.short());
-                tracing::info!(policy, old, new, cause, "the policy is active");
+/// Logs a file that changed or was refused.
+fn tell(file: &FileReport, cause: Cause, metrics: &Metrics) {
+    let (policy, cause) = (file.file.as_str(), cause.as_str());
+    match &file.outcome {
+        Outcome::Unchanged { .. } => metrics.reloaded("unchanged"),
+        Outcome::Activated { old, new } => {
+            metrics.reloaded("activated");
+            let old = old.map(|digest| digest.short());
+            let (old, new) = (old.as_deref().unwrap_or("none"), new.short());
+            tracing::info!(policy, old, new, cause, "the policy is active");
+        }
+        Outcome::Refused { error, serving } => {
+            metrics.reloaded("refused");
+            let text = error.text();
+            let code = error.code();
+            if code == PANICKED {
+                metrics.panicked("policy");
             }
-            Outcome::Refused { error, serving } => {
-                metrics.reloaded("refused");
-                let text = error.text();
-                let code = error.code();
-                if code == PANICKED {
-                    metrics.panicked("policy");
-                }
-                match serving.map(|digest| digest.short()) {
-                    Some(serving) => tracing::error!(
-                        policy,
-                        code,
-                        serving,
-                        cause,
-                        "the policy's file is refused, and the last good version stays active: {text}"
-                    ),
-                    None => tracing::error!(
-                        policy,
-                        code,
-                        cause,
-                        "the policy's file is refused and there is no last good version, so the safe defaults apply: {text}"
-                    ),
-                }
+            match serving.map(|digest| digest.short()) {
+                Some(serving) => tracing::error!(
+                    policy,
+                    code,
+                    serving,
+                    cause,
+                    "the policy's file is refused, and the last good version stays active: {text}"
+                ),
+                None => tracing::error!(
+                    policy,
+                    code,
+                    cause,
+                    "the policy's file is refused and there is no last good version, so the safe defaults apply: {text}"
+                ),
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reeve_core::ports::{Cloud, Store};
+use reeve_policy::Cache;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boxes::{BoxesError, BoxesOptions};
@@ -123,6 +124,19 @@ async fn shared_store(
     Ok(Arc::new(reeve_aws::DynamoStore::connect(options).await?))
 }
 
+/// The cache of compiled policies. Without one, each start compiles them again.
+fn compiled(state_dir: &Path) -> Option<Cache> {
+    let cache = Cache::open(state_dir.join("compiled"), Cache::BYTES_MAX);
+    cache
+        .inspect_err(|error| {
+            let error = anyhow::Chain::new(error)
+                .map(ToString::to_string)
+                .collect::<Vec<_>>();
+            tracing::warn!("compiled policies are not kept: {}", error.join(": "));
+        })
+        .ok()
+}
+
 /// Serves the workers of this configuration with any cloud and any store, until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -134,7 +148,7 @@ pub async fn run_with(
 ) -> Result<(), ServeError> {
     // Installed first: a signal during the start must not end the process half-way.
     let signals = Signals::hear()?;
-    let policies = Policies::configured(&config)?;
+    let policies = Policies::configured(&config, compiled(&config.state_dir))?;
     let options = HostOptions {
         spec: config.fleet,
         policies,
@@ -184,7 +198,10 @@ impl Signals {
                 tokio::select! {
                     _ = self.terminate.recv() => return,
                     _ = self.interrupt.recv() => return,
-                    _ = self.hang_up.recv() => reloads.order(Cause::Signal),
+                    _ = self.hang_up.recv() => {
+                        let reloads = reloads.clone();
+                        tokio::spawn(async move { reloads.reload(Cause::Signal).await });
+                    }
                 }
             }
         };

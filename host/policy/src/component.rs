@@ -71,8 +71,7 @@ impl LoadedPolicy {
     ) -> Result<Self, LoadErrorKind> {
         check_form(bytes, engine.limits().component_bytes_max)?;
         intake::check(bytes, engine.limits())?;
-        let component =
-            Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::invalid)?;
+        let component = engine.compile(policy.digest, bytes)?;
         check_imports(engine, &component)?;
         let linked = Linker::new(engine.wasm())
             .instantiate_pre(&component)

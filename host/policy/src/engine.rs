@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use reeve_core::id::Digest;
+use wasmtime::component::Component;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     Strategy,
 };
 
+use crate::compile::{Compile, Here};
+use crate::error::LoadErrorKind;
 use crate::gate::{Gate, Turn};
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
@@ -18,13 +22,14 @@ const PAGE_BYTES: usize = 64 * 1024;
 /// again.
 const KEPT_RESIDENT_BYTES: usize = 2 * 1024 * 1024;
 
-/// Compiles policies and runs them within [`Limits`]. Clones share all state.
+/// Runs policies within [`Limits`]. Clones share all state.
 #[derive(Clone)]
 pub struct PolicyEngine {
     wasm: Engine,
     limits: Limits,
     allocation: Allocation,
     gate: Arc<Gate>,
+    compiler: Arc<dyn Compile>,
 }
 
 /// Where a call's memory comes from.
@@ -74,7 +79,43 @@ impl PolicyEngine {
             limits,
             allocation,
             gate: Arc::new(Gate::new(concurrent)),
+            compiler: Arc::new(Here),
         })
+    }
+
+    /// An engine that only compiles.
+    ///
+    /// # Errors
+    /// As for [`PolicyEngine::new`].
+    pub(crate) fn without_pool(limits: Limits) -> Result<Self, EngineError> {
+        let wasm = Engine::new(&deterministic(&limits))
+            .map_err(|source| EngineError { limits, source })?;
+        Ok(Self {
+            wasm,
+            limits,
+            allocation: Allocation::OnDemand,
+            gate: Arc::new(Gate::new(1)),
+            compiler: Arc::new(Here),
+        })
+    }
+
+    /// The same engine with another compiler.
+    #[must_use]
+    pub fn compiling_by(self, compiler: Arc<dyn Compile>) -> Self {
+        Self { compiler, ..self }
+    }
+
+    /// The component of these bytes.
+    ///
+    /// # Errors
+    /// The bytes are no valid component, or compiling them exceeds a limit.
+    pub(crate) fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadErrorKind> {
+        self.compiler.compile(self, digest, bytes)
+    }
+
+    /// What people should know of the compiler; `None`: nothing.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.compiler.trouble()
     }
 
     /// Advances the clock of the deadlines. The shell calls it every [`crate::limits::TICK`] from a

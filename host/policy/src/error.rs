@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use reeve_core::id::Digest;
 use reeve_core::point::Point;
@@ -164,15 +165,16 @@ impl LoadError {
         }
     }
 
-    /// Whether the same bytes would fail again. A trial that the machine interrupted may succeed
-    /// later.
+    /// Whether the same bytes would fail again. What the machine interrupted may succeed later.
     pub(crate) fn lasts(&self) -> bool {
         !matches!(
             self.kind,
-            LoadErrorKind::Trial {
-                failure: Failure::Deadline { .. } | Failure::NotInstantiated(_),
-                ..
-            }
+            LoadErrorKind::NoCompiler(_)
+                | LoadErrorKind::NeedsMore(Need::Time(_))
+                | LoadErrorKind::Trial {
+                    failure: Failure::Deadline { .. } | Failure::NotInstantiated(_),
+                    ..
+                }
         )
     }
 }
@@ -228,6 +230,18 @@ pub enum LoadErrorKind {
     /// The component does not validate or compile.
     #[error("it does not compile as a component; is it complete?")]
     Invalid(#[source] Cause),
+    /// Compiling it exceeds a limit of the compiler.
+    #[error("compiling it needs more than {0}; make it smaller")]
+    NeedsMore(Need),
+    /// The compiler ended without an answer.
+    #[error(
+        "the compiler ended at it: {0}. This is a fault of the compiler, and the file is not tried again \
+         until it changes; please report it with the file"
+    )]
+    CompilerCrashed(Cause),
+    /// No compiler could be started, or the system ended it.
+    #[error("it could not be compiled, and is tried again: {0}")]
+    NoCompiler(#[source] std::io::Error),
     /// The compiler panicked.
     #[error(
         "compiling it or trying it panicked: {0}. This is a fault of the host, and the file is not \
@@ -282,6 +296,9 @@ impl LoadErrorKind {
             Self::TooComplex(_) => "too-complex",
             Self::UnknownComponent { .. } => "unknown-component",
             Self::Invalid(_) => "invalid",
+            Self::NeedsMore(_) => "needs-more",
+            Self::CompilerCrashed(_) => "compiler-crashed",
+            Self::NoCompiler(_) => "no-compiler",
             Self::Panicked(_) => PANICKED,
             Self::Imports(_) => "imports",
             Self::NothingOffered { .. } => "nothing-offered",
@@ -301,6 +318,27 @@ impl LoadErrorKind {
 impl From<wasmparser::Error> for LoadErrorKind {
     fn from(error: wasmparser::Error) -> Self {
         Self::Invalid(Cause::new(error.to_string()))
+    }
+}
+
+/// What compiling a component needs more of than it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Bytes of memory.
+    Memory(u64),
+    /// CPU time.
+    Cpu(Duration),
+    /// Time by the clock; on a machine with less to do it may be enough.
+    Time(Duration),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => write!(f, "{} MiB of memory", bytes >> 20),
+            Self::Cpu(time) => write!(f, "{} s of CPU time", time.as_secs()),
+            Self::Time(time) => write!(f, "{} s, on this machine as busy as it is", time.as_secs()),
+        }
     }
 }
 

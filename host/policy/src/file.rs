@@ -1,9 +1,13 @@
 //! Reads a component's file once and whole. The same bytes are then hashed, checked and compiled,
 //! so a file that changes during a reload cannot bypass a check.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use reeve_core::id::Digest;
+use rustix::fs::OFlags;
 
 use crate::report::ReloadError;
 
@@ -11,26 +15,57 @@ use crate::report::ReloadError;
 ///
 /// # Errors
 /// The file cannot be read, is not a regular file, or is too long.
-pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
-    let failed = |source| ReloadError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // To open a named pipe would block until a writer opens it.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
+    let mut bytes = Vec::new();
+    let file = open(path)?;
+    let failed = |source| cannot_read(path, source);
+    let found = file.take(bytes_max + 1).read_to_end(&mut bytes);
+    if found.map_err(failed)? as u64 > bytes_max {
+        return Err(too_large(path, bytes_max));
+    }
+    Ok(bytes)
+}
+
+/// The digest of a file that [`read`] would return, without its bytes in memory.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn digest(path: &Path, bytes_max: u64) -> Result<Digest, ReloadError> {
+    let file = open(path)?;
+    let failed = |source| cannot_read(path, source);
+    let (digest, found) = Digest::read(file.take(bytes_max + 1)).map_err(failed)?;
+    if found > bytes_max {
+        return Err(too_large(path, bytes_max));
+    }
+    Ok(digest)
+}
+
+/// Opens the file once, and checks what was opened: a named pipe would keep an ordinary open waiting
+/// for a writer.
+fn open(path: &Path) -> Result<File, ReloadError> {
+    let failed = |source| cannot_read(path, source);
+    let mut options = OpenOptions::new();
+    let options = options.read(true);
+    let options = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
         return Err(ReloadError::NotAFile {
             path: path.to_owned(),
         });
     }
-    let mut bytes = Vec::new();
-    let found = File::open(path)
-        .and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if found as u64 > bytes_max {
-        return Err(ReloadError::TooLarge {
-            path: path.to_owned(),
-            max: bytes_max,
-        });
+    Ok(file)
+}
+
+fn cannot_read(path: &Path, source: io::Error) -> ReloadError {
+    ReloadError::Read {
+        path: path.to_owned(),
+        source,
     }
-    Ok(bytes)
+}
+
+fn too_large(path: &Path, max: u64) -> ReloadError {
+    ReloadError::TooLarge {
+        path: path.to_owned(),
+        max,
+    }
 }

@@ -13,6 +13,7 @@
 //! - [`engine`], [`limits`], `gate`: one engine, the limits of a call, the limit of concurrent
 //!   calls.
 //! - [`component`]: turns bytes into a policy that can decide. `sandbox`: one call of a policy.
+//! - [`compile`]: native code from a child process or a cache.
 //! - `intake`: bounds on a component's bytes, checked before compilation.
 //! - `v0_1`: the contract's types and conversions, one folder per released version.
 //! - `bounds`: the bounds of a policy's output. [`error`]: errors and their stable codes.
@@ -22,6 +23,7 @@
 
 pub mod binding;
 pub mod cases;
+pub mod compile;
 pub mod component;
 pub mod description;
 pub mod engine;
@@ -39,18 +41,21 @@ mod gate;
 mod intake;
 mod panics;
 mod sandbox;
+mod turns;
 mod v0_1;
 
 pub use binding::{Binding, BindingError};
+pub use compile::{Cache, CacheError, Compile, CompileLimits, InChild, SpawnerError};
 pub use component::{Decided, LoadedPolicy};
 pub use description::Description;
 pub use engine::{Allocation, EngineError, PolicyEngine};
 pub use error::{
-    Cause, DecideError, Failure, LoadError, LoadErrorKind, PANICKED, PolicyRef, SettingsError,
+    Cause, DecideError, Failure, LoadError, LoadErrorKind, Need, PANICKED, PolicyRef, SettingsError,
 };
+pub use file::read;
 pub use floor::Floor;
 pub use intake::{Bound, Excess};
 pub use limits::{Limits, TICK};
 pub use registry::{Loader, Registry};
-pub use report::{FileReport, Outcome, PolicyStatus, RebindError, ReloadError, ReloadReport};
+pub use report::{FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
 pub use slots::{Decision, Slot, SlotMap, Slots};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How often the shell calls [`crate::PolicyEngine::tick`]. The deadline is only a last resort
 /// after fuel, so it may be coarse. Ten wake-ups a second cost nothing.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -34,7 +36,7 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
 
 /// The limits of one policy call. The defaults fit policies compiled to Wasm. A language that
 /// includes its interpreter may need more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Fuel of one call: about one unit per instruction and per byte moved in bulk. A standard
     /// decision uses 20,000 over 10 instances and 180,000 over 100. The default is 250 times the

@@ -1,12 +1,14 @@
 //! Activates the files of the policy directory and keeps the last good version of each. It does not
-//! watch files; the shell calls [`Registry::reload`] when something may have changed. A failure to
-//! load a file, even a panic, is an error of that file only.
+//! watch files; the shell calls [`Registry::reload_file`] when something may have changed. Each file is
+//! tried by itself and comes into force by itself: a file that takes long, is refused or panics keeps
+//! no other waiting. Compilers are few, and pools take turns at them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
-use reeve_core::id::Digest;
+use reeve_core::id::{Digest, PoolName};
 
 use crate::binding::{self, Binding, BindingError};
 use crate::component::LoadedPolicy;
@@ -14,10 +16,13 @@ use crate::engine::PolicyEngine;
 use crate::error::LoadError;
 use crate::file;
 use crate::panics::caught;
-use crate::report::{
-    BoundTo, FileReport, Outcome, PolicyStatus, RebindError, ReloadError, ReloadReport,
-};
+use crate::report::{BoundTo, FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
 use crate::slots::{Slot, SlotMap, Slots};
+use crate::turns::Turns;
+
+/// Compilers at a time. A second one lets a small file pass a large one; more would take the memory
+/// and the cores of the host that decides.
+const COMPILERS_MAX: usize = 2;
 
 /// Makes a policy from a file's bytes. It gets the engine, the file's name and the bytes.
 pub type Loader =
@@ -28,17 +33,22 @@ pub struct Registry {
     engine: PolicyEngine,
     load: Box<Loader>,
     directory: PathBuf,
+    bindings: Vec<Binding>,
+    files: BTreeMap<String, File>,
+    turns: Turns<PoolName>,
     slots: Arc<Slots>,
-    /// Held during a whole reload, so that two reloads do not overlap.
-    reloading: Mutex<()>,
-    /// Held only for a read or an exchange, never during compilation.
-    state: Mutex<State>,
+    /// Held while the slots are exchanged, so that each exchange holds all that came before.
+    exchange: Mutex<()>,
 }
 
-#[derive(Clone)]
-struct State {
-    bindings: Arc<[Binding]>,
-    files: BTreeMap<String, FileState>,
+/// One bound file. Its trials come one after the other, those of two files side by side.
+#[derive(Default)]
+struct File {
+    /// The result of loading bytes that are not active, so that an unchanged file is loaded only
+    /// once. `None`: the bytes read last are active. Held during a trial.
+    tried: Mutex<Option<Tried>>,
+    /// Held only for a read or an exchange, never during compilation.
+    state: Mutex<FileState>,
 }
 
 /// The state of one file.
@@ -48,9 +58,6 @@ struct FileState {
     serving: Option<Arc<LoadedPolicy>>,
     /// Why the file's present content is not active.
     last_error: Option<String>,
-    /// The result of loading bytes that are not active, so that an unchanged file is loaded only
-    /// once. `None`: the bytes read last are active.
-    tried: Option<Tried>,
 }
 
 #[derive(Clone)]
@@ -85,21 +92,17 @@ impl Registry {
         load: Box<Loader>,
     ) -> Result<Self, BindingError> {
         binding::check(&bindings)?;
-        let files = bindings
-            .iter()
-            .map(|binding| (binding.file.clone(), FileState::default()))
-            .collect();
-        let state = State {
-            bindings: bindings.into(),
-            files,
-        };
+        let files = bindings.iter();
+        let files = files.map(|binding| (binding.file.clone(), File::default()));
         Ok(Self {
             engine,
             load,
             directory,
+            files: files.collect(),
+            bindings,
+            turns: Turns::new(COMPILERS_MAX),
             slots: Arc::default(),
-            reloading: Mutex::new(()),
-            state: Mutex::new(state),
+            exchange: Mutex::new(()),
         })
     }
 
@@ -108,68 +111,76 @@ impl Registry {
         &self.slots
     }
 
-    /// Reads every bound file and activates the changed good ones in one step. A file that is
-    /// missing, bad, or refuses a pool's settings changes nothing: its last good version stays
-    /// active. This compiles on the calling thread, so do not call it on a thread that decides.
-    pub fn reload(&self) -> ReloadReport {
-        let _one_at_a_time = lock(&self.reloading);
-        let mut state = lock(&self.state).clone();
-        let mut files = Vec::new();
-        for (name, known) in &mut state.files {
-            let tried = self.try_file(name, &state.bindings, known);
-            files.push(known.settle(name, tried));
-        }
-        self.put_in_force(state);
-        ReloadReport { files }
+    /// The names of the bound files.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
     }
 
-    /// Activates new bindings, both files and settings, if all of them are good. Otherwise it
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// A binding is invalid, or a file is bad or refuses the new settings.
-    pub fn rebind(&self, bindings: Vec<Binding>) -> Result<ReloadReport, RebindError> {
-        binding::check(&bindings)?;
-        let _one_at_a_time = lock(&self.reloading);
-        let before = lock(&self.state).files.clone();
-        let mut state = State {
-            bindings: bindings.into(),
-            files: BTreeMap::new(),
-        };
-        let mut files = Vec::new();
-        for binding in state.bindings.iter() {
-            let name = &binding.file;
-            if state.files.contains_key(name) {
-                continue;
+    /// Reloads every bound file, side by side, and waits for all of them.
+    pub fn reload(&self) -> ReloadReport {
+        thread::scope(|scope| {
+            let names = self.files.keys();
+            let started: Vec<_> = names
+                .map(|name| (name, scope.spawn(|| self.reload_file(name))))
+                .collect();
+            let files = started.into_iter().map(|(name, reloading)| {
+                let ended = reloading.join().ok().flatten();
+                Arc::new(ended.unwrap_or_else(|| self.not_reloaded(name)))
+            });
+            ReloadReport {
+                files: files.collect(),
             }
-            let mut known = before.get(name).cloned().unwrap_or_default();
-            let tried = self.try_file(name, &state.bindings, &mut known);
-            files.push(known.settle(name, tried));
-            state.files.insert(name.clone(), known);
+        })
+    }
+
+    /// Reads the file, and activates it if it is changed and good. A file that is missing, bad, or
+    /// refuses a pool's settings changes nothing: its last good version stays active. This may take
+    /// as long as a compiler may, so do not call it on a thread that decides. `None`: no file of this
+    /// name is bound.
+    pub fn reload_file(&self, name: &str) -> Option<FileReport> {
+        let (name, file) = self.files.get_key_value(name)?;
+        let mut tried_before = lock(&file.tried);
+        let tried = self.try_file(name, file, &mut tried_before);
+        let report = lock(&file.state).settle(name, tried);
+        if matches!(report.outcome, Outcome::Activated { .. }) {
+            *tried_before = None;
+            let _exchange = lock(&self.exchange);
+            self.slots.replace(self.slot_map());
         }
-        let report = ReloadReport { files };
-        if !report.is_good() {
-            return Err(RebindError::Refused(report.into_refused()));
-        }
-        self.put_in_force(state);
-        Ok(report)
+        Some(report)
+    }
+
+    /// The report of a reload whose thread panicked outside a trial, which no known file does.
+    fn not_reloaded(&self, name: &str) -> FileReport {
+        let error = ReloadError::Panicked {
+            path: self.directory.join(name),
+            message: "the reload ended without a report".to_owned(),
+        };
+        let state = self.files.get(name).map(|file| lock(&file.state).clone());
+        state.unwrap_or_default().settle(name, Err(error))
     }
 
     /// Every bound file: its active version, the bindings, and the problem with its present
     /// content.
     pub fn status(&self) -> Vec<PolicyStatus> {
-        let State { bindings, files } = lock(&self.state).clone();
-        files
-            .into_iter()
-            .map(|(file, known)| {
-                let bound = bindings
-                    .iter()
-                    .filter(|binding| binding.file == file)
-                    .map(BoundTo::from)
-                    .collect();
-                PolicyStatus::new(file, known.serving.as_deref(), bound, known.last_error)
-            })
-            .collect()
+        let files = self.files.iter().map(|(name, file)| {
+            let known = lock(&file.state).clone();
+            let bound = self.bindings_of(name).map(BoundTo::from).collect();
+            let serving = known.serving.as_deref();
+            PolicyStatus::new(name.clone(), serving, bound, known.last_error)
+        });
+        files.collect()
+    }
+
+    /// A problem that keeps no policy from its work, such as compiled code that cannot be kept for
+    /// the next start.
+    pub fn trouble(&self) -> Option<String> {
+        self.engine.trouble()
+    }
+
+    fn bindings_of<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Binding> {
+        let bindings = self.bindings.iter();
+        bindings.filter(move |binding| binding.file == file)
     }
 
     /// Loads the file's content as a policy that fits its bindings. A panic is an error like any
@@ -177,12 +188,12 @@ impl Registry {
     fn try_file(
         &self,
         name: &str,
-        bindings: &[Binding],
-        known: &mut FileState,
+        file: &File,
+        tried: &mut Option<Tried>,
     ) -> Result<Arc<LoadedPolicy>, ReloadError> {
         caught(|| {
-            let loaded = self.load(name, known)?;
-            check_bindings(&loaded, name, bindings)?;
+            let loaded = self.load(name, file, tried)?;
+            self.check_bindings(&loaded, name)?;
             Ok(loaded)
         })
         .unwrap_or_else(|message| {
@@ -195,25 +206,31 @@ impl Registry {
 
     /// Reads the file and loads it. If the same bytes were loaded before, the earlier result is
     /// reused.
-    fn load(&self, name: &str, known: &mut FileState) -> Result<Arc<LoadedPolicy>, ReloadError> {
+    fn load(
+        &self,
+        name: &str,
+        file: &File,
+        tried: &mut Option<Tried>,
+    ) -> Result<Arc<LoadedPolicy>, ReloadError> {
         let path = self.directory.join(name);
-        let bytes = file::read(&path, self.engine.limits().component_bytes_max)?;
-        let digest = Digest::of(&bytes);
-        if let Some(serving) = known.serving.as_ref()
-            && serving.digest() == digest
-        {
-            known.tried = None;
-            return Ok(Arc::clone(serving));
+        let bytes_max = self.engine.limits().component_bytes_max;
+        let digest = file::digest(&path, bytes_max)?;
+        let serving = lock(&file.state).serving.clone();
+        if let Some(serving) = serving.filter(|serving| serving.digest() == digest) {
+            *tried = None;
+            return Ok(serving);
         }
-        if let Some(tried) = known.tried.as_ref()
-            && tried.digest == digest
-        {
-            return tried.loaded.clone().map_err(ReloadError::Load);
+        if let Some(before) = tried.as_ref().filter(|before| before.digest == digest) {
+            return before.loaded.clone().map_err(ReloadError::Load);
         }
+        // The file's bytes are in memory only during its turn.
+        let pool = self.bindings_of(name).map(|binding| &binding.pool).next();
+        let _turn = pool.map(|pool| self.turns.enter(pool.clone()));
+        let bytes = file::read(&path, bytes_max)?;
         let loaded = self.load_bytes(name, &bytes);
         let lasts = loaded.as_ref().err().is_none_or(|error| error.lasts());
-        known.tried = lasts.then(|| Tried {
-            digest,
+        *tried = lasts.then(|| Tried {
+            digest: Digest::of(&bytes),
             loaded: loaded.clone(),
         });
         loaded.map_err(ReloadError::Load)
@@ -226,9 +243,43 @@ impl Registry {
             .map_err(Arc::new)
     }
 
-    fn put_in_force(&self, state: State) {
-        self.slots.replace(slot_map(&state));
-        *lock(&self.state) = state;
+    /// Checks that the policy offers every point that the file is bound to, and accepts the settings
+    /// there.
+    fn check_bindings(&self, loaded: &LoadedPolicy, name: &str) -> Result<(), ReloadError> {
+        for binding in self.bindings_of(name) {
+            if !loaded.offers(binding.point) {
+                return Err(ReloadError::NotOffered {
+                    policy: loaded.policy().clone(),
+                    pool: binding.pool.clone(),
+                    point: binding.point,
+                    failure: loaded.not_offered(),
+                });
+            }
+            loaded
+                .validate(&binding.settings_text())
+                .map_err(|refusal| ReloadError::Settings {
+                    pool: binding.pool.clone(),
+                    point: binding.point,
+                    refusal,
+                })?;
+        }
+        Ok(())
+    }
+
+    fn slot_map(&self) -> SlotMap {
+        let mut slots = SlotMap::default();
+        for binding in &self.bindings {
+            let file = self.files.get(&binding.file);
+            if let Some(policy) = file.and_then(|file| lock(&file.state).serving.clone()) {
+                let settings = binding.settings_text().into();
+                slots.bind(
+                    binding.pool.clone(),
+                    binding.point,
+                    Slot::new(policy, settings),
+                );
+            }
+        }
+        slots
     }
 }
 
@@ -240,7 +291,6 @@ impl FileState {
             Ok(loaded) => {
                 let digest = loaded.digest();
                 self.serving = Some(loaded);
-                self.tried = None;
                 self.last_error = None;
                 if before == Some(digest) {
                     Outcome::Unchanged { digest }
@@ -264,49 +314,6 @@ impl FileState {
             outcome,
         }
     }
-}
-
-/// Checks that the policy offers every point that the file is bound to, and accepts the settings
-/// there.
-fn check_bindings(
-    loaded: &LoadedPolicy,
-    name: &str,
-    bindings: &[Binding],
-) -> Result<(), ReloadError> {
-    for binding in bindings.iter().filter(|binding| binding.file == name) {
-        if !loaded.offers(binding.point) {
-            return Err(ReloadError::NotOffered {
-                policy: loaded.policy().clone(),
-                pool: binding.pool.clone(),
-                point: binding.point,
-                failure: loaded.not_offered(),
-            });
-        }
-        loaded
-            .validate(&binding.settings_text())
-            .map_err(|refusal| ReloadError::Settings {
-                pool: binding.pool.clone(),
-                point: binding.point,
-                refusal,
-            })?;
-    }
-    Ok(())
-}
-
-fn slot_map(state: &State) -> SlotMap {
-    let mut slots = SlotMap::default();
-    for binding in state.bindings.iter() {
-        let serving = state.files.get(&binding.file);
-        if let Some(policy) = serving.and_then(|known| known.serving.clone()) {
-            let settings = binding.settings_text().into();
-            slots.bind(
-                binding.pool.clone(),
-                binding.point,
-                Slot::new(policy, settings),
-            );
-        }
-    }
-    slots
 }
 
 /// A panic of another thread leaves the state intact, because it is only exchanged as a whole.

@@ -9,7 +9,7 @@ use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
 use serde::{Serialize, Serializer};
 
-use crate::binding::{Binding, BindingError};
+use crate::binding::Binding;
 use crate::component::LoadedPolicy;
 use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
 
@@ -17,7 +17,7 @@ use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
 #[derive(Debug, Serialize)]
 pub struct ReloadReport {
     /// One report per bound file.
-    pub files: Vec<FileReport>,
+    pub files: Vec<Arc<FileReport>>,
 }
 
 /// The result of a reload for one file.
@@ -55,17 +55,6 @@ pub enum Outcome {
         /// defaults.
         serving: Option<Digest>,
     },
-}
-
-/// Why new bindings were not activated; the active ones stay.
-#[derive(Debug, thiserror::Error)]
-pub enum RebindError {
-    /// The bindings are invalid, independent of the files.
-    #[error(transparent)]
-    Binding(#[from] BindingError),
-    /// Files are bad or refuse the new settings.
-    #[error("{}", .0.iter().map(|(file, error)| format!("{file}: {}", error.text())).collect::<Vec<_>>().join("; "))]
-    Refused(Vec<(String, ReloadError)>),
 }
 
 /// Why a file's content was not activated.
@@ -173,16 +162,6 @@ impl ReloadReport {
                 Outcome::Refused { error, .. } => Some((report.file.as_str(), error)),
                 Outcome::Unchanged { .. } | Outcome::Activated { .. } => None,
             })
-    }
-
-    pub(crate) fn into_refused(self) -> Vec<(String, ReloadError)> {
-        self.files
-            .into_iter()
-            .filter_map(|report| match report.outcome {
-                Outcome::Refused { error, .. } => Some((report.file, error)),
-                Outcome::Unchanged { .. } | Outcome::Activated { .. } => None,
-            })
-            .collect()
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point};
-use reeve_policy::{Binding, Failure, LoadedPolicy, Outcome, PANICKED, RebindError, Registry};
+use reeve_policy::{Binding, Failure, LoadedPolicy, Outcome, PANICKED, Registry};
 use serde_json::json;
 use support::setup::{FILE, Setup, answering, binding, pool};
 use support::{again_ms, engine, question};
@@ -224,37 +224,6 @@ fn the_report_is_plain_data() {
 }
 
 #[test]
-fn other_bindings_come_into_force_all_or_none() {
-    let setup = Setup::serving(&answering(100));
-    let settings_of = |decision: reeve_policy::Decision| match decision.input {
-        Input::RetryIp(input) => input.settings,
-        other => panic!("another question: {other:?}"),
-    };
-    let ask = || settings_of(setup.registry.slots().decide(&pool(), question()));
-
-    let good = vec![binding(Point::RetryIp, json!({ "tries": 3 }))];
-    assert!(setup.registry.rebind(good).is_ok());
-    assert_eq!(ask(), r#"{"tries":3}"#);
-
-    let mut typo = vec![binding(Point::RetryIp, json!({ "trise": 33 }))];
-    typo.push(Binding {
-        pool: PoolName::new("another"),
-        ..binding(Point::RetryIp, json!({}))
-    });
-    match setup.registry.rebind(typo) {
-        Err(error @ RebindError::Refused(_)) => {
-            assert!(
-                error.to_string().contains("unknown field `trise`"),
-                "{error}"
-            );
-        }
-        other => panic!("expected a refusal, got {other:?}"),
-    }
-    assert_eq!(ask(), r#"{"tries":3}"#);
-    assert_eq!(setup.registry.status().remove(0).bound.len(), 1);
-}
-
-#[test]
 fn a_refused_file_is_loaded_again_only_after_it_has_changed() {
     let (setup, loads) = counting(json!({}));
     let bad = answering(100);
@@ -281,10 +250,6 @@ fn a_file_whose_settings_are_refused_is_not_compiled_again() {
         assert_eq!(setup.refusal().1, "settings-refused");
     }
     assert_eq!(loads.load(Ordering::SeqCst), 1);
-    let good = vec![binding(Point::RetryIp, json!({ "tries": 3 }))];
-    assert!(setup.registry.rebind(good).is_ok());
-    assert_eq!(loads.load(Ordering::SeqCst), 1);
-    assert_eq!(setup.decided_ms(), 100);
 }
 
 #[test]

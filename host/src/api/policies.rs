@@ -31,5 +31,5 @@ pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> 
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    Ok((status, Json(&*report)).into_response())
+    Ok((status, Json(&report)).into_response())
 }

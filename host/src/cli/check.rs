@@ -20,7 +20,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    let policies = Policies::configured(&config)?;
+    let policies = Policies::configured(&config, None)?;
     let report = policies.registry.reload();
     for (file, error) in report.refused() {
         let place = bound_by(&config, file, error).map(|bound| bound.place);

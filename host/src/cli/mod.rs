@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use reeve_policy::compile;
 
 use crate::config::{self, Config, ConfigError};
 use crate::demo::{self, DemoOptions};
@@ -66,6 +67,9 @@ enum Command {
     /// Play incidents on a simulated cloud, in virtual time.
     #[command(subcommand)]
     Sim(sim::SimCommand),
+    /// Compile one policy for a host; hosts run it.
+    #[command(name = compile::child::COMMAND, hide = true)]
+    PolicyCompile,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +135,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Policy(command) => policy::run(command),
         Command::Sim(command) => sim::run(command),
+        Command::PolicyCompile => Ok(compile::child::main()),
     }
 }
 

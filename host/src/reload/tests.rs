@@ -4,23 +4,36 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reeve_core::id::Digest;
+
 use super::*;
 
-/// Reloads whose first pass panics, and a count of the passes.
-fn with_a_bad_first_pass(directory: &Path) -> (Reloading, Reloads, Arc<AtomicUsize>) {
-    let passes = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&passes);
-    let pass = move || {
-        assert!(counted.fetch_add(1, Ordering::SeqCst) > 0, "the first pass");
-        ReloadReport { files: Vec::new() }
+/// Reloads of one file whose first trial panics, and a count of the trials.
+fn with_a_bad_first_trial(directory: &Path) -> (Reloading, Reloads, Arc<AtomicUsize>) {
+    let trials = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&trials);
+    let try_file = move |name: &str| {
+        assert!(counted.fetch_add(1, Ordering::SeqCst) > 0, "the first one");
+        Some(unchanged(name))
     };
-    let (reloading, reloads) = Reloading::with_pass(Arc::new(pass), directory, Metrics::new());
-    (reloading, reloads, passes)
+    let names = vec!["one.wasm".to_owned()];
+    let (reloading, reloads) =
+        Reloading::with(names, Arc::new(try_file), directory, Metrics::new());
+    (reloading, reloads, trials)
 }
 
-async fn at_least(passes: &AtomicUsize, count: usize) {
+fn unchanged(name: &str) -> FileReport {
+    FileReport {
+        file: name.to_owned(),
+        outcome: Outcome::Unchanged {
+            digest: Digest::of(b""),
+        },
+    }
+}
+
+async fn at_least(trials: &AtomicUsize, count: usize) {
     let reached = async {
-        while passes.load(Ordering::SeqCst) < count {
+        while trials.load(Ordering::SeqCst) < count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -28,14 +41,14 @@ async fn at_least(passes: &AtomicUsize, count: usize) {
     let reached = tokio::time::timeout(within, reached).await;
     assert!(
         reached.is_ok(),
-        "pass {count} did not begin within {within:?}"
+        "trial {count} did not begin within {within:?}"
     );
 }
 
 #[tokio::test]
-async fn a_pass_that_panics_is_told_and_the_next_one_serves() {
+async fn a_trial_that_panics_is_told_and_the_next_one_serves() {
     let directory = tempfile::tempdir().unwrap();
-    let (reloading, reloads, _) = with_a_bad_first_pass(directory.path());
+    let (reloading, reloads, _) = with_a_bad_first_trial(directory.path());
     let running = tokio::spawn(reloading.run());
     let first = reloads.reload(Cause::Request).await;
     assert_eq!(first.map(drop), Err(NoReport::Panicked));
@@ -45,15 +58,42 @@ async fn a_pass_that_panics_is_told_and_the_next_one_serves() {
 }
 
 #[tokio::test]
-async fn the_watch_orders_the_next_pass_after_one_that_panicked() {
+async fn the_watch_orders_the_next_trial_after_one_that_panicked() {
     let directory = tempfile::tempdir().unwrap();
-    let (reloading, _reloads, passes) = with_a_bad_first_pass(directory.path());
+    let (reloading, _reloads, trials) = with_a_bad_first_trial(directory.path());
     let running = tokio::spawn(reloading.run());
     fs::write(directory.path().join("first.wasm"), "one").unwrap();
-    at_least(&passes, 1).await;
+    at_least(&trials, 1).await;
     // The second change must arrive after the watch has handled the first one.
     tokio::time::sleep(Duration::from_millis(500)).await;
     fs::write(directory.path().join("second.wasm"), "two").unwrap();
-    at_least(&passes, 2).await;
+    at_least(&trials, 2).await;
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_file_that_takes_long_keeps_no_other_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let (tell, tried) = tokio::sync::mpsc::unbounded_channel();
+    let try_file = move |name: &str| {
+        if name == "bomb.wasm" {
+            let _ = held.lock().unwrap().recv();
+        }
+        tell.send(name.to_owned()).unwrap();
+        Some(unchanged(name))
+    };
+    let names = ["bomb.wasm", "good.wasm"].map(str::to_owned).into();
+    let (reloading, reloads) =
+        Reloading::with(names, Arc::new(try_file), directory.path(), Metrics::new());
+    let running = tokio::spawn(reloading.run());
+    let mut tried = tried;
+    for _ in 0..2 {
+        reloads.order(Cause::Change).unwrap();
+        assert_eq!(tried.recv().await.as_deref(), Some("good.wasm"));
+    }
+    drop(release);
+    assert_eq!(tried.recv().await.as_deref(), Some("bomb.wasm"));
     running.abort();
 }

@@ -13,14 +13,14 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Cause, NoReport, Reloads};
+use super::{Cause, Reloads};
 
 /// After this long without a change, a burst has ended.
 const QUIET: Duration = Duration::from_millis(300);
 /// A directory that never becomes quiet is read after this long.
 const UNREST_MAX: Duration = Duration::from_secs(3);
 /// How often files are read where changes cannot be watched.
-const POLL: Duration = Duration::from_secs(30);
+pub(super) const POLL: Duration = Duration::from_secs(30);
 
 /// A running watch: it misses no later change.
 pub(super) struct Watching {
@@ -46,28 +46,17 @@ impl Watching {
         }
     }
 
-    /// Orders a reload after each change. After a failed reload, the next one follows on the next
-    /// change or after [`POLL`], because the failed one did not activate its change.
+    /// Orders a reload after each change. It does not wait for the reload: the next change may be
+    /// another team's, and a file may take long.
     pub(super) async fn run(mut self, reloads: &Reloads) -> WatchEnd {
-        let mut failed = false;
-        loop {
-            let changed = self.changes.recv();
-            let changed = if failed {
-                timeout(POLL, changed).await.unwrap_or(Some(()))
-            } else {
-                changed.await
-            };
-            if changed.is_none() {
-                return WatchEnd::Watcher;
-            }
+        while self.changes.recv().await.is_some() {
             let _ = timeout(UNREST_MAX, self.quiet()).await;
             self.watch.arm();
-            failed = match reloads.reload(Cause::Change).await {
-                Ok(_) => false,
-                Err(NoReport::Panicked) => true,
-                Err(NoReport::Ended) => return WatchEnd::Reloads,
-            };
+            if reloads.order(Cause::Change).is_err() {
+                return WatchEnd::Reloads;
+            }
         }
+        WatchEnd::Watcher
     }
 
     async fn quiet(&mut self) {
@@ -88,7 +77,7 @@ pub(super) enum WatchEnd {
 pub(super) async fn poll(reloads: &Reloads) {
     loop {
         tokio::time::sleep(POLL).await;
-        if let Err(NoReport::Ended) = reloads.reload(Cause::Change).await {
+        if reloads.order(Cause::Change).is_err() {
             return;
         }
     }

@@ -156,6 +156,29 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest and the number of all bytes that the reader gives.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn read(mut reader: impl std::io::Read) -> std::io::Result<(Self, u64)> {
+        use sha2::Digest as _;
+        let (mut hash, mut found) = (sha2::Sha256::new(), 0);
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = reader.read(&mut buffer)?;
+            if read == 0 {
+                return Ok((Self(hash.finalize().into()), found));
+            }
+            hash.update(buffer.get(..read).unwrap_or_default());
+            found += read as u64;
+        }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The first 12 hexadecimal digits: enough for a person to tell components apart.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
@@ -84,7 +85,8 @@ impl Setup {
     pub fn reload(&self) -> Outcome {
         let mut report = self.registry.reload();
         assert_eq!(report.files.len(), 1);
-        report.files.remove(0).outcome
+        let file = Arc::into_inner(report.files.remove(0)).expect("held here only");
+        file.outcome
     }
 
     pub fn refusal(&self) -> (String, &'static str, Option<Digest>) {

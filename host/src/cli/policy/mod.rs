@@ -6,15 +6,14 @@ mod run;
 mod test;
 mod worlds;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Subcommand;
 use reeve_core::point::Point;
-use reeve_policy::{Limits, LoadedPolicy, PolicyEngine};
+use reeve_policy::{Limits, LoadedPolicy};
 
+use crate::policies;
 use crate::ticker::Ticker;
 
 #[derive(Debug, Subcommand)]
@@ -75,13 +74,12 @@ struct Workbench {
 
 impl Workbench {
     fn open(component: &Path) -> anyhow::Result<Self> {
-        let bytes =
-            fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+        let bytes = reeve_policy::read(component, Limits::default().component_bytes_max)?;
         Self::load(&component.display().to_string(), &bytes)
     }
 
     fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {
-        let engine = PolicyEngine::new(Limits::default())?;
+        let engine = policies::engine(Limits::default(), None)?;
         let ticker = Ticker::start(engine.clone())?;
         Ok(Self {
             policy: LoadedPolicy::load(&engine, name, bytes)?,

@@ -1,0 +1,94 @@
+//! The child's side: limits itself, compiles one component, and ends. It gets neither the host's
+//! environment, which may hold keys, nor a file.
+
+use std::io::{self, BufRead, Read, Write};
+use std::process::ExitCode;
+use std::thread;
+
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::PolicyEngine;
+use crate::limits::Limits;
+
+/// The argument that makes the host's program a child: `reeve policy-compile`.
+pub const COMMAND: &str = "policy-compile";
+
+/// What the parent asks for: one line of JSON on standard input. The component follows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// The limits that the native code is made for.
+    pub(super) limits: Limits,
+    /// The length of the component.
+    pub(super) component_bytes: u64,
+    /// The memory that the child may take.
+    pub(super) memory_bytes_max: u64,
+    /// The seconds of CPU time that it may take.
+    pub(super) cpu_seconds: u64,
+}
+
+/// The first byte of the answer: native code follows.
+pub(super) const COMPILED: u8 = b'+';
+/// The first byte of the answer: the text of an error follows.
+pub(super) const REFUSED: u8 = b'-';
+
+/// Carries out one order from standard input, and answers on standard output.
+pub fn main() -> ExitCode {
+    match carry_out() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out() -> io::Result<()> {
+    // The parent's thread that spawned this child lives as long as the parent.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, 0)?;
+    let mut line = String::new();
+    let mut stdin = io::stdin().lock();
+    stdin.read_line(&mut line)?;
+    let order: Order = serde_json::from_str(&line)?;
+    limit(Resource::Cpu, order.cpu_seconds)?;
+    // Writable memory: the program itself and what it shares with others are not counted.
+    limit(Resource::Data, order.memory_bytes_max)?;
+    let mut component = Vec::new();
+    stdin
+        .by_ref()
+        .take(order.component_bytes)
+        .read_to_end(&mut component)?;
+    drop(stdin);
+    thread::Builder::new().spawn(end_with_the_parent)?;
+
+    let (mark, answer) = match compile(&order.limits, &component) {
+        Ok(code) => (COMPILED, code),
+        Err(text) => (REFUSED, text.into_bytes()),
+    };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&[mark])?;
+    stdout.write_all(&answer)?;
+    stdout.flush()
+}
+
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let both = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    Ok(setrlimit(resource, both)?)
+}
+
+/// Ends this process when the parent closes standard input, as its end does.
+fn end_with_the_parent() {
+    let _ = io::stdin().lock().read(&mut [0]);
+    std::process::exit(1);
+}
+
+fn compile(limits: &Limits, component: &[u8]) -> Result<Vec<u8>, String> {
+    let engine = PolicyEngine::without_pool(*limits).map_err(|error| error.to_string())?;
+    let code = engine.wasm().precompile_component(component);
+    code.map_err(|error| format!("{error:#}"))
+}

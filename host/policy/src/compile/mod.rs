@@ -1,0 +1,81 @@
+//! From a component's bytes to native code. The compiler is a large program that reads what any
+//! team hands in: it may need more memory or time than a host has, or crash. So a host compiles in
+//! a child process with limits ([`InChild`], [`child`]) and keeps what came out ([`Cache`]).
+//!
+//! ```text
+//!  bytes ──► Cache ── hit ─────────────────────────────► native code ──► Component
+//!              │ miss                                        ▲
+//!              └──► InChild ── pipe ──► child: rlimits, compile
+//! ```
+
+mod cache;
+pub mod child;
+mod in_child;
+
+use std::time::Duration;
+
+use reeve_core::id::Digest;
+use wasmtime::component::Component;
+
+pub use cache::{Cache, CacheError};
+pub use in_child::{InChild, SpawnerError};
+
+use crate::engine::PolicyEngine;
+use crate::error::LoadErrorKind;
+
+/// Compiles components that passed the bounds of `intake`.
+pub trait Compile: Send + Sync {
+    /// The component, ready to be instantiated in this engine.
+    ///
+    /// # Errors
+    /// The bytes are no valid component, or compiling them exceeds a limit.
+    fn compile(
+        &self,
+        engine: &PolicyEngine,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Component, LoadErrorKind>;
+
+    /// What people should know although policies compile; `None`: nothing.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Compiles in this process, without limits: for programs that end with the one policy they try.
+pub struct Here;
+
+impl Compile for Here {
+    fn compile(
+        &self,
+        engine: &PolicyEngine,
+        _: Digest,
+        bytes: &[u8],
+    ) -> Result<Component, LoadErrorKind> {
+        Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::invalid)
+    }
+}
+
+/// The most that compiling one component may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// The memory of the child, in bytes.
+    pub memory_bytes_max: u64,
+    /// CPU time. The child may take three times as long by the clock, because a busy machine gives it
+    /// a share only.
+    pub cpu: Duration,
+}
+
+impl CompileLimits {
+    /// A standard policy takes 40 MiB and a third of a second, a JavaScript policy of componentize-qjs
+    /// 130 MiB and two seconds.
+    pub const SMALL: Self = Self {
+        memory_bytes_max: 256 << 20,
+        cpu: Duration::from_secs(10),
+    };
+
+    /// The time by the clock after which the child is ended from outside.
+    pub(crate) fn wall(&self) -> Duration {
+        3 * self.cpu
+    }
+}
