@@ -16,6 +16,7 @@ mod workers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use reeve_policy::compile;
@@ -95,6 +96,9 @@ struct DemoArgs {
     listen: SocketAddr,
 }
 
+/// How long a host that has ended waits for what still computes, such as a decision.
+const LEFT_OVER_MAX: Duration = Duration::from_secs(1);
+
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -117,7 +121,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = Config::read(&args.config)?;
             logs::start();
-            runtime()?.block_on(serve::run(config))?;
+            let runtime = runtime()?;
+            let served = runtime.block_on(serve::run(config));
+            // A compiler may take half a minute longer, and ends with this process.
+            runtime.shutdown_timeout(LEFT_OVER_MAX);
+            served?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(args) => check::run(&args.config),

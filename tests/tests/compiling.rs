@@ -1,0 +1,120 @@
+//! A file that takes the compiler long, in the directory of a serving host: what it keeps waiting, and
+//! what ends with the host.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its world should stop loudly"
+)]
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reeve_tests::artefacts::policies_dir;
+use reeve_tests::emulator::{Emulator, REGION};
+use reeve_tests::process::Reeve;
+use reeve_tests::scene::{CREDENTIALS, configuration, directory};
+use serde_json::Value;
+
+/// A compiler that is stopped is ended from outside after half a minute. A host that waited for it
+/// would end later than this.
+const SOONER_THAN_THE_COMPILER: Duration = Duration::from_secs(20);
+
+/// A component within all bounds whose functions, of 255 loops inside each other, take minutes.
+fn bomb() -> Vec<u8> {
+    let function = format!("(func {}{})", "(loop ".repeat(255), ")".repeat(255));
+    let module = function.repeat(500);
+    wat::parse_str(format!("(component (core module {module}))")).unwrap()
+}
+
+/// A host with a second pool, whose `debounce` is a file of its own.
+fn host(emulator: &Emulator) -> Reeve {
+    let directory = directory();
+    let policies = directory.path().join("policies");
+    fs::copy(policies.join("debounce.wasm"), policies.join("other.wasm")).unwrap();
+    let other = format!(
+        "\n[pool.other]\nregion = \"{REGION}\"\nport = 8000\n\n[pool.other.policy.debounce]\nfile = \"other.wasm\"\n"
+    );
+    let configuration = configuration(emulator) + &other;
+    Reeve::start_in(directory, &configuration, &CREDENTIALS)
+}
+
+/// The compiler that this host runs. It is found by its parent.
+fn compiler(host: &Reeve) -> Option<u32> {
+    let parent = format!("PPid:\t{}", host.id());
+    let mut processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.find_map(|process| {
+        let status = fs::read_to_string(process.path().join("status")).ok()?;
+        let is_it = status.lines().any(|line| line == parent);
+        is_it.then(|| process.file_name().to_str()?.parse().ok())?
+    })
+}
+
+/// Has the host compile the bomb, and stops the compiler, which then takes as long as it may.
+fn compiling(host: &Reeve) -> u32 {
+    fs::write(host.policies().join("reap.wasm"), bomb()).unwrap();
+    host.until("the bomb is compiled", |host| compiler(host).is_some());
+    let id = compiler(host).unwrap();
+    let stopped = Command::new("kill")
+        .args(["-STOP", &id.to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
+    id
+}
+
+fn is_gone(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    status.map_or(true, |status| status.contains("State:\tZ"))
+}
+
+fn until_gone(process: u32) {
+    let patience = Instant::now() + SOONER_THAN_THE_COMPILER;
+    while !is_gone(process) {
+        assert!(Instant::now() < patience, "the compiler is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The active digest of the other pool's file.
+fn other(host: &Reeve) -> Value {
+    let policies = host.get("/v1/policies").body;
+    let files = policies["policies"].as_array().unwrap().iter();
+    let mut files = files.filter(|file| file["file"] == "other.wasm");
+    files.next().unwrap()["digest"].clone()
+}
+
+#[test]
+fn another_pools_file_comes_into_force_while_one_is_compiled() {
+    let emulator = Emulator::start();
+    let host = host(&emulator);
+    let (before, bomb) = (other(&host), compiling(&host));
+    let changed = policies_dir().join("legacy-self-fire.wasm");
+    fs::copy(changed, host.policies().join("other.wasm")).unwrap();
+    host.until("the other pool's file is active", |host| {
+        other(host) != before
+    });
+    assert!(!is_gone(bomb), "the bomb was still being compiled");
+}
+
+#[test]
+fn a_signal_ends_a_host_that_compiles() {
+    let emulator = Emulator::start();
+    let mut host = host(&emulator);
+    let bomb = compiling(&host);
+    let told = Instant::now();
+    host.signal("TERM");
+    assert!(host.wait().success());
+    assert!(told.elapsed() < SOONER_THAN_THE_COMPILER);
+    until_gone(bomb);
+}
+
+#[test]
+fn a_compiler_ends_with_a_host_that_is_killed() {
+    let emulator = Emulator::start();
+    let host = host(&emulator);
+    let bomb = compiling(&host);
+    host.kill();
+    until_gone(bomb);
+}
