@@ -4,6 +4,7 @@
 //! no other waiting. Compilers are few, and pools take turns at them.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -121,14 +122,14 @@ impl Registry {
         thread::scope(|scope| {
             let names = self.files.keys();
             let started: Vec<_> = names
-                .map(|name| (name, scope.spawn(|| self.reload_file(name))))
+                .map(|name| scope.spawn(|| self.reload_file(name)))
                 .collect();
-            let files = started.into_iter().map(|(name, reloading)| {
-                let ended = reloading.join().ok().flatten();
-                Arc::new(ended.unwrap_or_else(|| self.not_reloaded(name)))
-            });
+            // A trial catches panics: one out here is a fault of this crate.
+            let ended = started
+                .into_iter()
+                .filter_map(|file| file.join().unwrap_or_else(|panic| resume_unwind(panic)));
             ReloadReport {
-                files: files.collect(),
+                files: ended.map(Arc::new).collect(),
             }
         })
     }
@@ -148,16 +149,6 @@ impl Registry {
             self.slots.replace(self.slot_map());
         }
         Some(report)
-    }
-
-    /// The report of a reload whose thread panicked outside a trial, which no known file does.
-    fn not_reloaded(&self, name: &str) -> FileReport {
-        let error = ReloadError::Panicked {
-            path: self.directory.join(name),
-            message: "the reload ended without a report".to_owned(),
-        };
-        let state = self.files.get(name).map(|file| lock(&file.state).clone());
-        state.unwrap_or_default().settle(name, Err(error))
     }
 
     /// Every bound file: its active version, the bindings, and the problem with its present
