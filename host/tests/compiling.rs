@@ -106,6 +106,24 @@ fn the_entries_used_longest_ago_leave_a_full_cache() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_told_and_costs_only_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("compiled");
+    let compiler = in_child(PROGRAM, CompileLimits::SMALL, Some(&folder));
+    fs::remove_dir(&folder).unwrap();
+    load(&compiler).unwrap();
+    let trouble = compiler.trouble().unwrap();
+    assert!(
+        trouble.contains("cannot keep compiled policies in"),
+        "{trouble}"
+    );
+
+    fs::create_dir(&folder).unwrap();
+    load(&compiler).unwrap();
+    assert_eq!(compiler.trouble(), None);
+}
+
+#[test]
 fn what_needs_more_memory_or_time_than_it_may_have_is_refused_with_the_limit() {
     let little = CompileLimits {
         memory_bytes_max: 6 << 20,

@@ -40,8 +40,8 @@ pub(crate) fn digest(path: &Path, bytes_max: u64) -> Result<Digest, ReloadError>
     Ok(digest)
 }
 
-/// Opens the file once, and checks what was opened: a named pipe would keep an ordinary open waiting
-/// for a writer.
+/// Opens the file once, and checks the open file. A named pipe would keep an ordinary open waiting for
+/// a writer.
 fn open(path: &Path) -> Result<File, ReloadError> {
     let failed = |source| cannot_read(path, source);
     let mut options = OpenOptions::new();

@@ -98,7 +98,7 @@ impl<P: Ord + Clone> Drop for Turn<'_, P> {
 mod tests {
     use std::sync::mpsc;
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -107,7 +107,9 @@ mod tests {
     }
 
     fn until(is_so: impl Fn() -> bool) {
+        let patience = Instant::now() + Duration::from_secs(20);
         while !is_so() {
+            assert!(Instant::now() < patience, "waited in vain");
             thread::sleep(Duration::from_millis(1));
         }
     }
