@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reeve_policy::{
-    Binding, BindingError, Cache, CompileLimits, EngineError, InChild, Limits, PolicyEngine,
-    Registry, SpawnerError,
+    Binding, BindingError, Cache, EngineError, InChild, Limits, PolicyEngine, Registry,
+    SpawnerError,
 };
 
 use crate::config::{BoundPolicy, Config};
@@ -46,7 +46,7 @@ pub enum PoliciesError {
 pub(crate) fn engine(limits: Limits, cache: Option<Cache>) -> Result<PolicyEngine, PoliciesError> {
     // The program that runs, also after a new version has replaced its file.
     let program = PathBuf::from("/proc/self/exe");
-    let compiler = InChild::new(program, CompileLimits::SMALL, cache)?;
+    let compiler = InChild::new(program, cache)?;
     Ok(PolicyEngine::new(limits)?.compiling_by(Arc::new(compiler)))
 }
 
@@ -83,10 +83,10 @@ impl Policies {
     /// # Errors
     /// [`PoliciesError`].
     pub fn configured(config: &Config, cache: Option<Cache>) -> Result<Self, PoliciesError> {
+        let classes = config.policies.iter().map(|bound| bound.class);
         let limits = Limits {
             fuel: config.fuel_max,
-            memory_bytes_max: config.memory_bytes_max,
-            ..Limits::default()
+            ..Limits::of(classes.max().unwrap_or_default())
         };
         let bindings = config.policies.iter().map(binding).collect();
         Self::with_engine(engine(limits, cache)?, &config.policies_dir, bindings)
@@ -99,5 +99,7 @@ fn binding(bound: &BoundPolicy) -> Binding {
         point: bound.point,
         file: bound.file.clone(),
         settings: bound.settings.clone(),
+        class: bound.class,
+        digest: bound.digest,
     }
 }

@@ -27,15 +27,26 @@ fn policy() -> Vec<u8> {
 }
 
 fn load(compiler: &Arc<InChild>) -> Result<LoadedPolicy, LoadErrorKind> {
+    load_within(Limits::default().compile, compiler)
+}
+
+fn load_within(
+    compile: CompileLimits,
+    compiler: &Arc<InChild>,
+) -> Result<LoadedPolicy, LoadErrorKind> {
     let compiler: Arc<dyn Compile> = compiler.clone();
-    let engine = PolicyEngine::new(Limits::default()).unwrap();
+    let limits = Limits {
+        compile,
+        ..Limits::default()
+    };
+    let engine = PolicyEngine::new(limits).unwrap();
     let engine = engine.compiling_by(compiler);
     LoadedPolicy::load(&engine, "retry-ip.wasm", &policy()).map_err(|error| error.kind)
 }
 
-fn in_child(program: &str, limits: CompileLimits, folder: Option<&Path>) -> Arc<InChild> {
+fn in_child(program: &str, folder: Option<&Path>) -> Arc<InChild> {
     let cache = folder.map(|folder| Cache::open(folder.to_owned(), Cache::BYTES_MAX).unwrap());
-    Arc::new(InChild::new(program.into(), limits, cache).unwrap())
+    Arc::new(InChild::new(program.into(), cache).unwrap())
 }
 
 fn counts(compiler: &InChild) -> (u64, u64) {
@@ -55,7 +66,7 @@ fn a_policy_is_compiled_once_and_comes_from_the_cache_at_the_next_start() {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().join("compiled");
     for expected in [(0, 1), (1, 0)] {
-        let compiler = in_child(PROGRAM, CompileLimits::SMALL, Some(&folder));
+        let compiler = in_child(PROGRAM, Some(&folder));
         let loaded = load(&compiler).unwrap();
         assert_eq!(loaded.policy().name, "retry-ip");
         assert_eq!(counts(&compiler), expected);
@@ -66,13 +77,13 @@ fn a_policy_is_compiled_once_and_comes_from_the_cache_at_the_next_start() {
 #[test]
 fn native_code_that_is_damaged_or_that_others_may_write_is_made_again() {
     let state = tempfile::tempdir().unwrap();
-    load(&in_child(PROGRAM, CompileLimits::SMALL, Some(state.path()))).unwrap();
+    load(&in_child(PROGRAM, Some(state.path()))).unwrap();
     let entry = entry(state.path());
     let intact = fs::read(&entry).unwrap();
     let mut damaged = intact.clone();
     damaged[100] ^= 1;
     fs::write(&entry, damaged).unwrap();
-    let compiler = in_child(PROGRAM, CompileLimits::SMALL, Some(state.path()));
+    let compiler = in_child(PROGRAM, Some(state.path()));
     load(&compiler).unwrap();
     assert_eq!(counts(&compiler), (0, 1));
     assert_eq!(fs::read(&entry).unwrap(), intact, "the same code again");
@@ -99,7 +110,7 @@ fn the_entries_used_longest_ago_leave_a_full_cache() {
     let old = state.path().join("old.native");
     fs::write(&old, vec![0; 4096]).unwrap();
     let cache = Cache::open(state.path().to_owned(), 1).unwrap();
-    let compiler = InChild::new(PROGRAM.into(), CompileLimits::SMALL, Some(cache)).unwrap();
+    let compiler = InChild::new(PROGRAM.into(), Some(cache)).unwrap();
     load(&Arc::new(compiler)).unwrap();
     assert!(!old.exists());
     entry(state.path());
@@ -109,7 +120,7 @@ fn the_entries_used_longest_ago_leave_a_full_cache() {
 fn a_cache_that_cannot_be_written_is_told_and_costs_only_the_next_start() {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().join("compiled");
-    let compiler = in_child(PROGRAM, CompileLimits::SMALL, Some(&folder));
+    let compiler = in_child(PROGRAM, Some(&folder));
     fs::remove_dir(&folder).unwrap();
     load(&compiler).unwrap();
     let trouble = compiler.trouble().unwrap();
@@ -125,13 +136,12 @@ fn a_cache_that_cannot_be_written_is_told_and_costs_only_the_next_start() {
 
 #[test]
 fn what_needs_more_memory_or_time_than_it_may_have_is_refused_with_the_limit() {
+    let compiler = in_child(PROGRAM, None);
     let little = CompileLimits {
         memory_bytes_max: 6 << 20,
-        ..CompileLimits::SMALL
+        ..Limits::default().compile
     };
-    let error = load(&in_child(PROGRAM, little, None))
-        .map(drop)
-        .unwrap_err();
+    let error = load_within(little, &compiler).map(drop).unwrap_err();
     assert!(
         matches!(error, LoadErrorKind::NeedsMore(Need::Memory(bytes)) if bytes == 6 << 20),
         "{error:?}"
@@ -145,16 +155,16 @@ fn what_needs_more_memory_or_time_than_it_may_have_is_refused_with_the_limit() {
 
     let short = CompileLimits {
         cpu: Duration::ZERO,
-        ..CompileLimits::SMALL
+        ..Limits::default().compile
     };
-    let error = load(&in_child(PROGRAM, short, None)).map(drop).unwrap_err();
+    let error = load_within(short, &compiler).map(drop).unwrap_err();
     assert!(matches!(error, LoadErrorKind::NeedsMore(_)), "{error:?}");
 }
 
 #[test]
 fn without_a_compiler_the_file_is_not_blamed() {
     for program in ["/nowhere/reeve", "/bin/false"] {
-        let compiler = in_child(program, CompileLimits::SMALL, None);
+        let compiler = in_child(program, None);
         let error = load(&compiler).map(drop).unwrap_err();
         let code = error.code();
         let expected = match program {

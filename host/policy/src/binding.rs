@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use reeve_core::id::PoolName;
+use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
 use serde_json::{Map, Value};
+
+use crate::limits::Class;
 
 /// One binding of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,10 @@ pub struct Binding {
     pub file: String,
     /// The pool's settings for the policy.
     pub settings: Map<String, Value>,
+    /// How large the pool's policies may be. A file has the largest class of those that bind it.
+    pub class: Class,
+    /// The only content that the file may have. `None`: any.
+    pub digest: Option<Digest>,
 }
 
 /// Why the bindings cannot be used.
@@ -47,6 +53,18 @@ pub enum BindingError {
 }
 
 impl Binding {
+    /// The standard policy of a point, with its default settings.
+    pub fn standard(pool: &PoolName, point: Point) -> Self {
+        Self {
+            pool: pool.clone(),
+            point,
+            file: format!("{point}.wasm"),
+            settings: Map::new(),
+            class: Class::default(),
+            digest: None,
+        }
+    }
+
     /// The settings as the JSON text that the policy receives.
     pub(crate) fn settings_text(&self) -> String {
         Value::Object(self.settings.clone()).to_string()
@@ -87,10 +105,8 @@ mod tests {
 
     fn binding(point: Point, file: &str) -> Binding {
         Binding {
-            pool: PoolName::new("gpu"),
-            point,
             file: file.to_owned(),
-            settings: Map::new(),
+            ..Binding::standard(&PoolName::new("gpu"), point)
         }
     }
 

@@ -12,7 +12,9 @@ use wasmtime::{
 use crate::compile::{Compile, Here};
 use crate::error::LoadErrorKind;
 use crate::gate::{Gate, Turn};
-use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::{
+    CORE_INSTANCES_MAX, Class, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
 
 /// A Wasm page: memories are sized and reserved in whole pages.
 const PAGE_BYTES: usize = 64 * 1024;
@@ -26,6 +28,9 @@ const KEPT_RESIDENT_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Clone)]
 pub struct PolicyEngine {
     wasm: Engine,
+    /// The limits that the engine's memory is reserved for.
+    made_for: Limits,
+    /// The limits of a policy's calls.
     limits: Limits,
     allocation: Allocation,
     gate: Arc<Gate>,
@@ -55,13 +60,15 @@ pub struct EngineError {
 }
 
 impl PolicyEngine {
-    /// An engine that enforces these limits on every call.
+    /// An engine that enforces these limits on every call. It reserves address space for each call
+    /// that may run at the same time: 8 memories of `memory_bytes_max`.
     ///
     /// # Errors
     /// Neither kind of memory allocation works here, or wasmtime cannot compile for this machine.
     pub fn new(limits: Limits) -> Result<Self, EngineError> {
         // Calls are synchronous and only compute, so more than twice the cores at a time would not
-        // be faster. The upper bound limits the reserved address space to 8 GiB by default.
+        // be faster. The upper bound limits the reserved address space to 8 GiB for the small class,
+        // 32 GiB for the large one.
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         let concurrent = (2 * cores).clamp(8, 64);
 
@@ -76,6 +83,7 @@ impl PolicyEngine {
         };
         Ok(Self {
             wasm,
+            made_for: limits,
             limits,
             allocation,
             gate: Arc::new(Gate::new(concurrent)),
@@ -92,6 +100,7 @@ impl PolicyEngine {
             .map_err(|source| EngineError { limits, source })?;
         Ok(Self {
             wasm,
+            made_for: limits,
             limits,
             allocation: Allocation::OnDemand,
             gate: Arc::new(Gate::new(1)),
@@ -124,9 +133,32 @@ impl PolicyEngine {
         self.wasm.increment_epoch();
     }
 
+    /// The same engine for policies of this class. What is counted in bytes becomes that of the class,
+    /// at most what the engine was made for.
+    #[must_use]
+    pub fn for_class(&self, class: Class) -> Self {
+        let (made_for, class) = (self.made_for, Limits::of(class));
+        let limits = Limits {
+            memory_bytes_max: class.memory_bytes_max.min(made_for.memory_bytes_max),
+            component_bytes_max: class.component_bytes_max.min(made_for.component_bytes_max),
+            function_bytes_max: class.function_bytes_max.min(made_for.function_bytes_max),
+            compile: class.compile,
+            ..made_for
+        };
+        Self {
+            limits,
+            ..self.clone()
+        }
+    }
+
     /// The limits of every call.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The limits that native code is made for.
+    pub(crate) fn made_for(&self) -> &Limits {
+        &self.made_for
     }
 
     /// Where a call's memory comes from.

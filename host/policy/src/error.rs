@@ -9,7 +9,7 @@ use reeve_core::point::Point;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
-use crate::intake::Excess;
+use crate::intake::{Bound, Excess};
 
 /// The error code for a panic while a file was loaded or checked.
 pub const PANICKED: &str = "panicked";
@@ -199,7 +199,7 @@ pub enum LoadErrorKind {
     #[error("it is empty; was it read while it was being written?")]
     Empty,
     /// The file has too many bytes.
-    #[error("it has {found} bytes, accepted are at most {max}")]
+    #[error("it has {found} bytes, and its pool's `policy_class` accepts at most {max}")]
     TooLarge {
         /// The size.
         found: u64,
@@ -231,7 +231,9 @@ pub enum LoadErrorKind {
     #[error("it does not compile as a component; is it complete?")]
     Invalid(#[source] Cause),
     /// Compiling it exceeds a limit of the compiler.
-    #[error("compiling it needs more than {0}; make it smaller")]
+    #[error(
+        "compiling it needs more than {0}; make it smaller, or its pool's `policy_class` larger"
+    )]
     NeedsMore(Need),
     /// The compiler ended without an answer.
     #[error(
@@ -309,6 +311,16 @@ impl LoadErrorKind {
 }
 
 impl LoadErrorKind {
+    /// Whether a larger class may accept the component.
+    pub fn is_of_size(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::NeedsMore(_) => true,
+            Self::TooComplex(excess) => excess.bound == Bound::FunctionBytes,
+            Self::Trial { failure, .. } => matches!(failure, Failure::MemoryExceeded { .. }),
+            _ => false,
+        }
+    }
+
     /// An error of wasmtime.
     pub(crate) fn invalid(error: wasmtime::Error) -> Self {
         Self::Invalid(error.into())

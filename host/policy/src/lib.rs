@@ -45,7 +45,7 @@ mod turns;
 mod v0_1;
 
 pub use binding::{Binding, BindingError};
-pub use compile::{Cache, CacheError, Compile, CompileLimits, InChild, SpawnerError};
+pub use compile::{Cache, CacheError, Compile, InChild, SpawnerError};
 pub use component::{Decided, LoadedPolicy};
 pub use description::Description;
 pub use engine::{Allocation, EngineError, PolicyEngine};
@@ -55,7 +55,7 @@ pub use error::{
 pub use file::read;
 pub use floor::Floor;
 pub use intake::{Bound, Excess};
-pub use limits::{Limits, TICK};
+pub use limits::{Class, CompileLimits, Limits, TICK};
 pub use registry::{Loader, Registry};
 pub use report::{FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
 pub use slots::{Decision, Slot, SlotMap, Slots};

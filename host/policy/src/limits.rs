@@ -27,15 +27,25 @@ pub(crate) const TABLES_MAX: usize = 64;
 
 /// The default of [`Limits::function_bytes_max`]. The largest function of a standard policy has 17
 /// KB, of a JavaScript policy 37 KB (54 KB without `--opt-size`): an interpreter's loop over its
-/// instructions. CPython's has 427 KB, so a Python policy needs a higher limit, as it does for its
-/// file of 18 MB.
+/// instructions.
 pub(crate) const FUNCTION_BYTES_MAX: u64 = 64 * 1024;
 
 /// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
 
-/// The limits of one policy call. The defaults fit policies compiled to Wasm. A language that
-/// includes its interpreter may need more.
+/// How large a policy may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Compiled languages, and JavaScript by componentize-qjs: files of 8 MiB, 16 MiB of memory.
+    #[default]
+    Small,
+    /// Interpreters that are large themselves, such as componentize-py's: files of 32 MiB, 64 MiB of
+    /// memory, and up to a minute to compile.
+    Large,
+}
+
+/// The limits of one policy. The defaults are those of [`Class::Small`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Fuel of one call: about one unit per instruction and per byte moved in bulk. A standard
@@ -43,8 +53,7 @@ pub struct Limits {
     /// latter, and ends an endless loop within a tenth of a second.
     pub fuel: u64,
     /// Linear memory of one call in bytes, for all its memories together. A Rust policy starts with
-    /// about 1 MiB, nearly all of it stack. This is also the address space reserved for each memory
-    /// that may exist at the same time.
+    /// about 1 MiB, nearly all of it stack.
     pub memory_bytes_max: usize,
     /// The native stack of one call in bytes, which bounds the depth of a recursion. It is a
     /// quarter of a Rust thread's stack, so the host's own frames have room.
@@ -58,17 +67,63 @@ pub struct Limits {
     /// The size of one function's body in bytes. The compiler handles a whole function at once, and
     /// its time and memory grow faster than the function's size.
     pub function_bytes_max: u64,
+    /// What compiling it may take.
+    pub compile: CompileLimits,
+}
+
+/// The most that compiling one component may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompileLimits {
+    /// The memory of the compiler in bytes, its program and shared libraries not counted.
+    pub memory_bytes_max: u64,
+    /// CPU time in whole seconds. By the clock it may take three times as long, because a busy machine
+    /// gives it a share only.
+    pub cpu: Duration,
+}
+
+impl CompileLimits {
+    /// The time by the clock after which the compiler is ended.
+    pub(crate) fn wall(&self) -> Duration {
+        3 * self.cpu
+    }
+}
+
+impl Limits {
+    /// The limits of a class.
+    pub const fn of(class: Class) -> Self {
+        let small = Self {
+            fuel: 50_000_000,
+            memory_bytes_max: 16 << 20,
+            stack_bytes_max: 512 << 10,
+            deadline_ticks: 10,
+            component_bytes_max: 8 << 20,
+            function_bytes_max: FUNCTION_BYTES_MAX,
+            // A standard policy takes 40 MiB and a third of a second, a JavaScript policy 130 MiB
+            // and two seconds.
+            compile: CompileLimits {
+                memory_bytes_max: 256 << 20,
+                cpu: Duration::from_secs(10),
+            },
+        };
+        match class {
+            Class::Small => small,
+            Class::Large => Self {
+                memory_bytes_max: 64 << 20,
+                component_bytes_max: 32 << 20,
+                // CPython's largest function has 427 KB.
+                function_bytes_max: 1 << 20,
+                compile: CompileLimits {
+                    memory_bytes_max: 1 << 30,
+                    cpu: Duration::from_secs(60),
+                },
+                ..small
+            },
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            fuel: 50_000_000,
-            memory_bytes_max: 16 * 1024 * 1024,
-            stack_bytes_max: 512 * 1024,
-            deadline_ticks: 10,
-            component_bytes_max: 8 * 1024 * 1024,
-            function_bytes_max: FUNCTION_BYTES_MAX,
-        }
+        Self::of(Class::default())
     }
 }

@@ -16,6 +16,7 @@ use crate::component::LoadedPolicy;
 use crate::engine::PolicyEngine;
 use crate::error::LoadError;
 use crate::file;
+use crate::limits::Class;
 use crate::panics::caught;
 use crate::report::{BoundTo, FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
 use crate::slots::{Slot, SlotMap, Slots};
@@ -42,9 +43,10 @@ pub struct Registry {
     exchange: Mutex<()>,
 }
 
-/// One bound file. Its trials come one after the other, those of two files side by side.
-#[derive(Default)]
+/// One bound file. Its engine has the largest class of the pools that bind it. Its trials come one
+/// after the other, those of two files side by side.
 struct File {
+    engine: PolicyEngine,
     /// The result of loading bytes that are not active, so that an unchanged file is loaded only
     /// once. `None`: the bytes read last are active. Held during a trial.
     tried: Mutex<Option<Tried>>,
@@ -93,13 +95,19 @@ impl Registry {
         load: Box<Loader>,
     ) -> Result<Self, BindingError> {
         binding::check(&bindings)?;
-        let files = bindings.iter();
-        let files = files.map(|binding| (binding.file.clone(), File::default()));
+        let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
+        for binding in &bindings {
+            let class = classes.entry(&binding.file).or_default();
+            *class = binding.class.max(*class);
+        }
+        let files = classes.into_iter();
+        let files =
+            files.map(|(name, class)| (name.to_owned(), File::new(engine.for_class(class))));
         Ok(Self {
+            files: files.collect(),
             engine,
             load,
             directory,
-            files: files.collect(),
             bindings,
             turns: Turns::new(COMPILERS_MAX),
             slots: Arc::default(),
@@ -204,8 +212,9 @@ impl Registry {
         tried: &mut Option<Tried>,
     ) -> Result<Arc<LoadedPolicy>, ReloadError> {
         let path = self.directory.join(name);
-        let bytes_max = self.engine.limits().component_bytes_max;
+        let bytes_max = file.engine.limits().component_bytes_max;
         let digest = file::digest(&path, bytes_max)?;
+        self.check_pins(name, digest)?;
         let serving = lock(&file.state).serving.clone();
         if let Some(serving) = serving.filter(|serving| serving.digest() == digest) {
             *tried = None;
@@ -218,7 +227,9 @@ impl Registry {
         let pool = self.bindings_of(name).map(|binding| &binding.pool).next();
         let _turn = pool.map(|pool| self.turns.enter(pool.clone()));
         let bytes = file::read(&path, bytes_max)?;
-        let loaded = self.load_bytes(name, &bytes);
+        // It may have changed since.
+        self.check_pins(name, Digest::of(&bytes))?;
+        let loaded = self.load_bytes(&file.engine, name, &bytes);
         let lasts = loaded.as_ref().err().is_none_or(|error| error.lasts());
         *tried = lasts.then(|| Tried {
             digest: Digest::of(&bytes),
@@ -227,8 +238,24 @@ impl Registry {
         loaded.map_err(ReloadError::Load)
     }
 
-    fn load_bytes(&self, name: &str, bytes: &[u8]) -> Loaded {
-        caught(|| (self.load)(&self.engine, name, bytes))
+    /// Checks that the file has the content that its bindings ask for.
+    fn check_pins(&self, name: &str, found: Digest) -> Result<(), ReloadError> {
+        for binding in self.bindings_of(name) {
+            if let Some(pinned) = binding.digest.filter(|pinned| *pinned != found) {
+                return Err(ReloadError::NotPinned {
+                    path: self.directory.join(name),
+                    found,
+                    pinned,
+                    pool: binding.pool.clone(),
+                    point: binding.point,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn load_bytes(&self, engine: &PolicyEngine, name: &str, bytes: &[u8]) -> Loaded {
+        caught(|| (self.load)(engine, name, bytes))
             .unwrap_or_else(|message| Err(LoadError::panicked(name, bytes, message)))
             .map(Arc::new)
             .map_err(Arc::new)
@@ -271,6 +298,16 @@ impl Registry {
             }
         }
         slots
+    }
+}
+
+impl File {
+    fn new(engine: PolicyEngine) -> Self {
+        Self {
+            engine,
+            tried: Mutex::default(),
+            state: Mutex::default(),
+        }
     }
 }
 

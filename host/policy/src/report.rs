@@ -76,12 +76,29 @@ pub enum ReloadError {
         path: PathBuf,
     },
     /// The file has too many bytes.
-    #[error("the policy {} has more than {max} bytes, the most that is accepted", path.display())]
+    #[error("the policy {} has more than {max} bytes, the most in its pool's `policy_class`", path.display())]
     TooLarge {
         /// The file's path.
         path: PathBuf,
         /// The limit.
         max: u64,
+    },
+    /// The file has other content than its binding asks for.
+    #[error(
+        "the policy {} has the SHA-256 {found}, and pool {pool}, point {point} accepts {pinned} only; put \
+         that content back, or change `digest` in the configuration and restart the host", path.display()
+    )]
+    NotPinned {
+        /// The file's path.
+        path: PathBuf,
+        /// The digest of its content.
+        found: Digest,
+        /// The digest that the binding asks for.
+        pinned: Digest,
+        /// The binding's pool.
+        pool: PoolName,
+        /// The binding's point.
+        point: Point,
     },
     /// The content is no policy.
     #[error(transparent)]
@@ -128,6 +145,7 @@ impl ReloadError {
             Self::Read { .. } => "unreadable",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
+            Self::NotPinned { .. } => "not-pinned",
             Self::Load(error) => error.kind.code(),
             Self::Panicked { .. } => PANICKED,
             Self::NotOffered { .. } => "not-offered",

@@ -8,12 +8,13 @@ use reeve_core::health::{HealthSpec, RestartRule};
 use reeve_core::notice::Level;
 use reeve_core::spec::{self, BoxSpec, LEASE, OrphanRule, RestartBy, StopRefused, Wish};
 
+use reeve_policy::Class;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{
     Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
     Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, RegionName, SecurityGroup,
-    Settings, Subnet, TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text,
+    Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text,
     WebhookAddress, ZoneName,
 };
 use super::section::{self, At, Key, Section, Shown, Table, section};
@@ -82,8 +83,6 @@ section! {
         /// Fuel of one call, about one unit per instruction. A standard decision over 100 instances uses
         /// 180,000; the default ends an endless loop within a tenth of a second.
         default fuel_max: Number<u64, 1, { i64::MAX }> = reeve_policy::Limits::default().fuel;
-        /// Memory of one call. A Rust policy starts with about 1 MiB; an interpreter needs more.
-        default memory_bytes_max: Number<usize, 1, { i64::MAX }> = reeve_policy::Limits::default().memory_bytes_max;
     }
 }
 
@@ -173,6 +172,10 @@ section! {
         // The console of EC2 shows this tag as the name.
         /// The tag by which a worker's instances are found.
         default tag_key: TagKey = "Name".to_owned();
+        /// How large the pool's policies may be: "small", files of 8 MiB and 16 MiB of memory for a call, is
+        /// enough for compiled languages and JavaScript. "large", 32 MiB and 64 MiB, is for Python; compiling one
+        /// may take a minute and 1 GiB.
+        default policy_class: Choice<Class> = Class::default();
         // Each tag shown to a policy adds to the cost of every call. 20 are enough for a rule.
         /// Keys of tags that `adopt` and `reap` see, at most 20. Texts are what a policy call costs.
         default policy_tags: List<TagKey, 20> = Vec::new();
@@ -408,6 +411,9 @@ section! {
     Policy {
         /// A component in the policies' directory. The point's name with .wasm by default.
         usual file: PolicyFile = "resolve.wasm";
+        /// The SHA-256 of the only content that the file may have, as `sha256sum` prints it. Other content is
+        /// refused.
+        example digest: Sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         /// The policy's own settings; docs/policies/reference.md has those of the standard ones.
         example settings: Settings => { address_order = ["private"], serve_valid_ms = 30000 };
     }

@@ -24,9 +24,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use reeve_core::id::{PoolName, Region};
+use reeve_core::id::{Digest, PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
+use reeve_policy::Class;
 
 use crate::notify::Webhook;
 
@@ -46,8 +47,6 @@ pub struct Config {
     pub policies_dir: PathBuf,
     /// The fuel one decision may use.
     pub fuel_max: u64,
-    /// The memory one decision may use, in bytes.
-    pub memory_bytes_max: usize,
     /// Where the HTTP interface listens: a loopback address.
     pub listen: SocketAddr,
     /// The path of a Unix socket with the same interface. `None`: no socket.
@@ -108,6 +107,10 @@ pub struct BoundPolicy {
     pub file: String,
     /// The policy's settings, which policies read as a JSON object.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// How large the pool's policies may be.
+    pub class: Class,
+    /// The only content that the file may have. `None`: any.
+    pub digest: Option<Digest>,
     /// Where the configuration binds the policy: the policy's own table, else the pool's.
     pub place: Place,
 }

@@ -130,7 +130,7 @@ fn a_wrong_key_is_named_with_its_place_its_table_and_the_keys_there_are() {
         "port = 8080",
         "port = 8080\nlauch_template = \"x\"",
         "etc/reeve.toml:11:1: unknown key `lauch_template` in [pool.gpu]; accepted: `region`, `port`, \
-         `launch_template`, `launch_alternatives`, `tag_key`, `policy_tags`, `policy_labels`, `restart`, `stop_refused`, `reap`, `use`, `orphans`, `terminate_adopted`, `follow_pointer`, `utc_offset_min`, `time_zone`, `fargate`, `limits`, `boxes`, \
+         `launch_template`, `launch_alternatives`, `tag_key`, `policy_class`, `policy_tags`, `policy_labels`, `restart`, `stop_refused`, `reap`, `use`, `orphans`, `terminate_adopted`, `follow_pointer`, `utc_offset_min`, `time_zone`, `fargate`, `limits`, `boxes`, \
          `health`, `demand`, `policy`",
     );
     check_changed(
@@ -186,7 +186,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
          etc/reeve.toml:3:10: found 0.0.0.0:1, which other machines may reach; accepted: a loopback address and a \
          port, such as 127.0.0.1:7433 or [::1]:7433\n\
          etc/reeve.toml:5:1: missing key `dir` in [policies]\n\
-         etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `fuel_max`, `memory_bytes_max`\n\
+         etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `fuel_max`\n\
          etc/reeve.toml:10:8: found the text \"http\"; accepted: a whole number, 1 to 65535\n\
          etc/reeve.toml:11:10: found the number 5; accepted: a table\n\
          etc/reeve.toml:12:1: missing key `proof` in [pool.gpu.boxes]\n\

@@ -13,7 +13,6 @@ use reeve_core::ports::Policies;
 use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, Slots};
 use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};
-use serde_json::Map;
 
 /// The policy of each point, with its settings.
 type Players = BTreeMap<Point, (Arc<LoadedPolicy>, Arc<str>)>;
@@ -191,11 +190,6 @@ impl Policies for Part {
 
 /// Every point of the pool, bound to the standard policy.
 pub(super) fn standard_bindings(pool: &PoolName) -> Vec<Binding> {
-    let bind = |point: Point| Binding {
-        pool: pool.clone(),
-        point,
-        file: format!("{point}.wasm"),
-        settings: Map::new(),
-    };
+    let bind = |point| Binding::standard(pool, point);
     Point::ALL.into_iter().map(bind).collect()
 }

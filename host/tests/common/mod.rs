@@ -125,13 +125,8 @@ fn bind(directory: &Path) -> Policies {
 }
 
 fn bindings() -> Vec<Binding> {
-    let bound = POINTS.map(|point| Binding {
-        pool: PoolName::from("gpu"),
-        point,
-        file: format!("{point}.wasm"),
-        settings: Default::default(),
-    });
-    bound.to_vec()
+    let pool = PoolName::from("gpu");
+    POINTS.map(|point| Binding::standard(&pool, point)).to_vec()
 }
 
 /// A fleet with one pool and one worker.

@@ -2,6 +2,7 @@
 //! id is meant, and an epoch never where a generation is.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -203,15 +204,28 @@ impl Serialize for Digest {
     }
 }
 
+/// The text is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("found {found:?}; accepted: 64 hexadecimal digits")]
+pub struct NoDigest {
+    found: String,
+}
+
+impl FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let mut bytes = [0; 32];
+        let read = hex::decode_to_slice(text, &mut bytes);
+        read.map(|()| Self(bytes)).map_err(|_| NoDigest {
+            found: text.to_owned(),
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(&text, &mut bytes).map_err(|source| {
-            serde::de::Error::custom(format!(
-                "a digest is 64 hexadecimal digits, found {text:?}: {source}"
-            ))
-        })?;
-        Ok(Self(bytes))
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

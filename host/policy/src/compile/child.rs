@@ -17,8 +17,8 @@ pub const COMMAND: &str = "policy-compile";
 /// What the parent asks for: one line of JSON on standard input. The component follows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Order {
-    /// The limits that the native code is made for.
-    pub(super) limits: Limits,
+    /// What the engine that gets the native code was made for.
+    pub(super) engine: Limits,
     /// The length of the component.
     pub(super) component_bytes: u64,
     /// The memory that the child may take.
@@ -63,7 +63,7 @@ fn carry_out() -> io::Result<()> {
     drop(stdin);
     thread::Builder::new().spawn(end_with_the_parent)?;
 
-    let (mark, answer) = match compile(&order.limits, &component) {
+    let (mark, answer) = match compile(&order.engine, &component) {
         Ok(code) => (COMPILED, code),
         Err(text) => (REFUSED, text.into_bytes()),
     };

@@ -12,9 +12,10 @@ use rustix::process::Signal;
 use wasmtime::component::Component;
 
 use super::child::{COMMAND, COMPILED, Order, REFUSED};
-use super::{Cache, Compile, CompileLimits};
+use super::{Cache, Compile};
 use crate::engine::PolicyEngine;
 use crate::error::{Cause, LoadErrorKind, Need};
+use crate::limits::CompileLimits;
 
 /// Native code is a few times as large as its component. A child that sends more is broken.
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
@@ -26,7 +27,6 @@ const NO_MEMORY: &str = "memory allocation of";
 /// Compiles in child processes of a program that calls [`super::child::main`].
 pub struct InChild {
     spawner: mpsc::Sender<Spawn>,
-    limits: CompileLimits,
     cache: Option<Cache>,
 }
 
@@ -48,26 +48,18 @@ struct Ended {
 }
 
 impl InChild {
-    /// Compiles by this program, within these limits.
+    /// Compiles by this program.
     ///
     /// # Errors
     /// [`SpawnerError`].
-    pub fn new(
-        program: PathBuf,
-        limits: CompileLimits,
-        cache: Option<Cache>,
-    ) -> Result<Self, SpawnerError> {
+    pub fn new(program: PathBuf, cache: Option<Cache>) -> Result<Self, SpawnerError> {
         let (spawner, wanted) = mpsc::channel();
         // The death signal of a child follows the thread that spawned it, so that thread must live
         // as long as this process.
         thread::Builder::new()
             .name("policy-compilers".to_owned())
             .spawn(move || spawn_all(&program, &wanted))?;
-        Ok(Self {
-            spawner,
-            limits,
-            cache,
-        })
+        Ok(Self { spawner, cache })
     }
 
     /// The cache of native code, if there is one.
@@ -79,7 +71,10 @@ impl InChild {
     fn native(&self, engine: &PolicyEngine, bytes: &[u8]) -> Result<Vec<u8>, LoadErrorKind> {
         let child = self.spawn().map_err(LoadErrorKind::NoCompiler)?;
         let ended = self.converse(engine, bytes, child);
-        self.judge(ended.map_err(LoadErrorKind::NoCompiler)?)
+        judge(
+            &engine.limits().compile,
+            ended.map_err(LoadErrorKind::NoCompiler)?,
+        )
     }
 
     fn spawn(&self) -> io::Result<Child> {
@@ -91,11 +86,12 @@ impl InChild {
 
     /// Sends the order and the component, and reads until the child has ended.
     fn converse(&self, engine: &PolicyEngine, bytes: &[u8], mut child: Child) -> io::Result<Ended> {
+        let most = engine.limits().compile;
         let order = Order {
-            limits: *engine.limits(),
+            engine: *engine.made_for(),
             component_bytes: bytes.len() as u64,
-            memory_bytes_max: self.limits.memory_bytes_max,
-            cpu_seconds: self.limits.cpu.as_secs(),
+            memory_bytes_max: most.memory_bytes_max,
+            cpu_seconds: most.cpu.as_secs(),
         };
         let order = serde_json::to_string(&order)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -112,7 +108,7 @@ impl InChild {
             let (tell, answered) = mpsc::channel();
             scope.spawn(move || tell.send(read(stdout, ANSWER_BYTES_MAX)));
             let words = scope.spawn(move || read(stderr, WORDS_BYTES_MAX));
-            let answer = answered.recv_timeout(self.limits.wall());
+            let answer = answered.recv_timeout(most.wall());
             let is_overdue = matches!(answer, Err(RecvTimeoutError::Timeout));
             if is_overdue {
                 child.kill()?;
@@ -127,42 +123,6 @@ impl InChild {
                 words: String::from_utf8_lossy(&words).into_owned(),
             })
         })
-    }
-
-    /// The native code, or why there is none.
-    fn judge(&self, ended: Ended) -> Result<Vec<u8>, LoadErrorKind> {
-        if ended.is_overdue {
-            return Err(LoadErrorKind::NeedsMore(Need::Time(self.limits.wall())));
-        }
-        if ended.status.success() {
-            return match ended.answer.split_first() {
-                Some((&COMPILED, code)) => Ok(code.to_vec()),
-                Some((&REFUSED, text)) => {
-                    let text = String::from_utf8_lossy(text).into_owned();
-                    Err(LoadErrorKind::Invalid(Cause::new(text)))
-                }
-                _ => Err(LoadErrorKind::CompilerCrashed(Cause::new(
-                    "it gave no answer".to_owned(),
-                ))),
-            };
-        }
-        let signal = ended.status.signal();
-        if signal == Some(Signal::XCPU.as_raw()) {
-            return Err(LoadErrorKind::NeedsMore(Need::Cpu(self.limits.cpu)));
-        }
-        if ended.words.contains(NO_MEMORY) {
-            let most = self.limits.memory_bytes_max;
-            return Err(LoadErrorKind::NeedsMore(Need::Memory(most)));
-        }
-        let words = ended.words.trim();
-        if signal == Some(Signal::KILL.as_raw()) {
-            // Linux ends the largest process where memory runs out.
-            return Err(LoadErrorKind::NoCompiler(io::Error::other(
-                "the system ended the compiler (SIGKILL)",
-            )));
-        }
-        let text = format!("{}: {words}", ended.status);
-        Err(LoadErrorKind::CompilerCrashed(Cause::new(text)))
     }
 }
 
@@ -189,6 +149,42 @@ impl Compile for InChild {
     fn trouble(&self) -> Option<String> {
         self.cache.as_ref().and_then(Cache::trouble)
     }
+}
+
+/// The native code, or why there is none.
+fn judge(most: &CompileLimits, ended: Ended) -> Result<Vec<u8>, LoadErrorKind> {
+    if ended.is_overdue {
+        return Err(LoadErrorKind::NeedsMore(Need::Time(most.wall())));
+    }
+    if ended.status.success() {
+        return match ended.answer.split_first() {
+            Some((&COMPILED, code)) => Ok(code.to_vec()),
+            Some((&REFUSED, text)) => {
+                let text = String::from_utf8_lossy(text).into_owned();
+                Err(LoadErrorKind::Invalid(Cause::new(text)))
+            }
+            _ => Err(LoadErrorKind::CompilerCrashed(Cause::new(
+                "it gave no answer".to_owned(),
+            ))),
+        };
+    }
+    let signal = ended.status.signal();
+    if signal == Some(Signal::XCPU.as_raw()) {
+        return Err(LoadErrorKind::NeedsMore(Need::Cpu(most.cpu)));
+    }
+    if ended.words.contains(NO_MEMORY) {
+        let memory = Need::Memory(most.memory_bytes_max);
+        return Err(LoadErrorKind::NeedsMore(memory));
+    }
+    let words = ended.words.trim();
+    if signal == Some(Signal::KILL.as_raw()) {
+        // Linux ends the largest process where memory runs out.
+        return Err(LoadErrorKind::NoCompiler(io::Error::other(
+            "the system ended the compiler (SIGKILL)",
+        )));
+    }
+    let text = format!("{}: {words}", ended.status);
+    Err(LoadErrorKind::CompilerCrashed(Cause::new(text)))
 }
 
 /// Loads native code that a child or the cache gave.

@@ -12,8 +12,6 @@ mod cache;
 pub mod child;
 mod in_child;
 
-use std::time::Duration;
-
 use reeve_core::id::Digest;
 use wasmtime::component::Component;
 
@@ -53,29 +51,5 @@ impl Compile for Here {
         bytes: &[u8],
     ) -> Result<Component, LoadErrorKind> {
         Component::from_binary(engine.wasm(), bytes).map_err(LoadErrorKind::invalid)
-    }
-}
-
-/// The most that compiling one component may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CompileLimits {
-    /// The memory of the child, in bytes.
-    pub memory_bytes_max: u64,
-    /// CPU time. The child may take three times as long by the clock, because a busy machine gives it
-    /// a share only.
-    pub cpu: Duration,
-}
-
-impl CompileLimits {
-    /// A standard policy takes 40 MiB and a third of a second, a JavaScript policy of componentize-qjs
-    /// 130 MiB and two seconds.
-    pub const SMALL: Self = Self {
-        memory_bytes_max: 256 << 20,
-        cpu: Duration::from_secs(10),
-    };
-
-    /// The time by the clock after which the child is ended from outside.
-    pub(crate) fn wall(&self) -> Duration {
-        3 * self.cpu
     }
 }

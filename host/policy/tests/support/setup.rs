@@ -33,10 +33,9 @@ pub fn pool() -> PoolName {
 pub fn binding(point: Point, settings: Value) -> Binding {
     let settings: Map<String, Value> = serde_json::from_value(settings).expect("an object");
     Binding {
-        pool: pool(),
-        point,
         file: FILE.to_owned(),
         settings,
+        ..Binding::standard(&pool(), point)
     }
 }
 

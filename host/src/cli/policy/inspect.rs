@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use reeve_policy::Class;
 use serde_json::Value;
 
 use super::Workbench;
@@ -11,9 +12,13 @@ use crate::print;
 pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
     let workbench = Workbench::open(component)?;
     let mut text = format!(
-        "digest   {}\nsize     {} bytes\noffers   {}\n",
+        "digest   {}\nsize     {} bytes\nclass    {}\noffers   {}\n",
         workbench.policy.digest(),
         workbench.bytes,
+        match workbench.class {
+            Class::Small => "small",
+            Class::Large => "large: its pool needs `policy_class = \"large\"`",
+        },
         workbench.points()
     );
     text += &match workbench.policy.description() {

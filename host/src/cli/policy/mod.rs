@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use reeve_core::point::Point;
-use reeve_policy::{Limits, LoadedPolicy};
+use reeve_policy::{Class, Limits, LoadedPolicy};
 
 use crate::policies;
 use crate::ticker::Ticker;
@@ -65,24 +65,35 @@ pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// The limits of the largest class.
+const LARGEST: Limits = Limits::of(Class::Large);
+
 /// A component that is ready for questions, outside of a host.
 struct Workbench {
     policy: LoadedPolicy,
+    /// The smallest class that accepts it.
+    class: Class,
     bytes: usize,
     _ticker: Ticker,
 }
 
 impl Workbench {
     fn open(component: &Path) -> anyhow::Result<Self> {
-        let bytes = reeve_policy::read(component, Limits::default().component_bytes_max)?;
+        let bytes = reeve_policy::read(component, LARGEST.component_bytes_max)?;
         Self::load(&component.display().to_string(), &bytes)
     }
 
     fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {
-        let engine = policies::engine(Limits::default(), None)?;
+        let engine = policies::engine(LARGEST, None)?;
         let ticker = Ticker::start(engine.clone())?;
+        let load = |class| LoadedPolicy::load(&engine.for_class(class), name, bytes);
+        let (policy, class) = match load(Class::Small) {
+            Err(error) if error.kind.is_of_size() => (load(Class::Large)?, Class::Large),
+            small => (small?, Class::Small),
+        };
         Ok(Self {
-            policy: LoadedPolicy::load(&engine, name, bytes)?,
+            policy,
+            class,
             bytes: bytes.len(),
             _ticker: ticker,
         })

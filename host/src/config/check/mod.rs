@@ -54,7 +54,6 @@ fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
         policies,
         policies_dir: base.join(&file.policies.dir.value),
         fuel_max: file.policies.fuel_max,
-        memory_bytes_max: file.policies.memory_bytes_max,
         listen: file.host.listen,
         socket: file
             .host

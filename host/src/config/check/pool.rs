@@ -9,7 +9,7 @@ use reeve_core::spec::{self, PoolSpec, RestartBy};
 
 use super::{boxes, budget, compute, demand, given, health, local_time};
 use crate::config::BoundPolicy;
-use crate::config::file::{Limits, Policy, Pool, Use};
+use crate::config::file::{Limits, Pool, Use};
 use crate::config::finding::Findings;
 use crate::config::kind;
 use crate::config::section::At;
@@ -26,7 +26,7 @@ pub(super) fn all(
     }
     for (at, pool) in pools {
         let name = PoolName::new(findings.check(at, |name| kind::name(name)));
-        policies.extend(bound(findings, at, &name, &pool.policy));
+        policies.extend(bound(findings, at, &name, pool));
         specs.insert(name, spec(findings, pool));
     }
     (specs, policies)
@@ -151,28 +151,32 @@ fn limits(limits: &Limits) -> spec::Limits {
 /// The pool's policy at every point: the one that the file names, else the standard policy.
 fn bound(
     findings: &mut Findings<'_>,
-    pool_name: &At<String>,
-    pool: &PoolName,
-    named: &[(At<String>, Policy)],
+    at: &At<String>,
+    name: &PoolName,
+    pool: &Pool,
 ) -> Vec<BoundPolicy> {
-    for (name, _) in named {
-        if Point::from_name(&name.value).is_none() {
+    let named = &pool.policy;
+    for (point, _) in named {
+        if Point::from_name(&point.value).is_none() {
             let points = Point::ALL.map(|point| format!("`{point}`")).join(", ");
-            let found = format!("unknown point {:?}; accepted: {points}", name.value);
-            findings.refuse(name.span.clone(), found);
+            let found = format!("unknown point {:?}; accepted: {points}", point.value);
+            findings.refuse(point.span.clone(), found);
         }
     }
     let bind = |point: Point| {
         let entry = named.iter().find(|(name, _)| name.value == point.as_str());
-        let (name, policy) = entry.map_or((pool_name, None), |(name, policy)| (name, Some(policy)));
+        let (at, policy) = entry.map_or((at, None), |(at, policy)| (at, Some(policy)));
         let file = policy.and_then(|policy| given(policy.file.as_ref()));
         let settings = policy.and_then(|policy| given(policy.settings.as_ref()));
+        let digest = policy.and_then(|policy| given(policy.digest.as_ref()));
         BoundPolicy {
-            pool: pool.clone(),
+            pool: name.clone(),
             point,
             file: file.unwrap_or_else(|| format!("{point}.wasm")),
             settings: settings.unwrap_or_default(),
-            place: findings.place(&name.span),
+            class: pool.policy_class,
+            digest,
+            place: findings.place(&at.span),
         }
     };
     Point::ALL.into_iter().map(bind).collect()

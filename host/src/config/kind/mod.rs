@@ -19,8 +19,8 @@ pub(super) use choice::Choice;
 pub(super) use settings::Settings;
 pub(super) use text::{
     Address, Cluster, Container, DimensionValue, FleetName, HttpPath, Loopback, PointerText,
-    PolicyFile, RegionName, SecurityGroup, Subnet, TableName, TagKey, TagValue, TaskDefinition,
-    TemplateText, Text, WebhookAddress, ZoneName, name,
+    PolicyFile, RegionName, SecurityGroup, Sha256, Subnet, TableName, TagKey, TagValue,
+    TaskDefinition, TemplateText, Text, WebhookAddress, ZoneName, name,
 };
 
 /// A kind of value.

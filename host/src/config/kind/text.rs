@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
-use reeve_core::id::{PointerName, Region};
+use reeve_core::id::{Digest, PointerName, Region};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -109,6 +109,9 @@ parsed! {
 
     /// A zone of the IANA time zone database.
     ZoneName: zone => TimeZone;
+
+    /// A SHA-256 in hexadecimal digits.
+    Sha256: sha256 => Digest;
 
     /// The text of a message.
     TemplateText: Template::parse => Template;
@@ -288,6 +291,10 @@ fn policy_file(file: &str) -> Result<(), String> {
     Err(format!(
         "found the file {file:?}; accepted: the name of a .wasm file in the policies' directory, without a path"
     ))
+}
+
+fn sha256(text: &str) -> Result<Digest, String> {
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 /// Refuses misspelt placeholders: CloudWatch would get them verbatim and find no metric. The length

@@ -158,13 +158,10 @@ fn fleet(pointer: PointerName) -> FleetSpec {
 
 /// The standard policies with their defaults.
 pub(crate) fn bindings() -> Vec<Binding> {
-    let standard = |point: Point| Binding {
-        pool: PoolName::from(POOL),
-        point,
-        file: format!("{point}.wasm"),
-        settings: serde_json::Map::new(),
-    };
-    Point::ALL.map(standard).to_vec()
+    let pool = PoolName::from(POOL);
+    Point::ALL
+        .map(|point| Binding::standard(&pool, point))
+        .to_vec()
 }
 
 /// Resolves until the worker is served, and returns the body of that response.

@@ -127,19 +127,14 @@ fn bind(
     legacy: &str,
     settings: &Map<String, Value>,
 ) -> Vec<Binding> {
-    let bind = |point: Point| Binding {
-        pool: PoolName::from(cast),
-        point,
-        file: if offered.contains(&point) {
-            legacy.to_owned()
-        } else {
-            format!("{point}.wasm")
-        },
-        settings: settings
-            .get(point.as_str())
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default(),
+    let bind = |point: Point| {
+        let mut binding = Binding::standard(&PoolName::from(cast), point);
+        if offered.contains(&point) {
+            binding.file = legacy.to_owned();
+        }
+        let settings = settings.get(point.as_str()).and_then(Value::as_object);
+        binding.settings = settings.cloned().unwrap_or_default();
+        binding
     };
     Point::ALL.into_iter().map(bind).collect()
 }
