@@ -6,6 +6,7 @@ mod pace;
 use std::io::IsTerminal;
 
 use reeve_core::notice::{Level, Notice};
+use reeve_core::text;
 use serde_json::{Map, Value};
 use tracing_subscriber::EnvFilter;
 
@@ -38,7 +39,7 @@ pub fn start() {
         let place = panic.location().map(ToString::to_string);
         let place = place.unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("without a message");
-        tracing::error!(place, "panicked: {text}");
+        tracing::error!(place, "panicked: {}", text::bounded(text));
     }));
 }
 

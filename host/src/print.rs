@@ -3,9 +3,13 @@
 //! `println!` panics when the reader has closed the pipe, as in `reeve policy inspect … | head -1`.
 //! Here that is an error. Every command returns it, and [`main`](crate::cli::main) exits with
 //! [`READER_GONE`] and no message.
+//!
+//! What is printed may repeat the texts of policies, boxes and AWS, so all of it is escaped.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
+
+use reeve_core::text::{escaped, escaped_lines};
 
 /// The exit code a shell reports for a program ended by SIGPIPE: 128 + 13. Scripts with `pipefail`
 /// know it. To end by the signal itself would take unsafe code.
@@ -22,20 +26,21 @@ pub(crate) enum PrintError {
     Refused(#[source] io::Error),
 }
 
-/// Prints one line with a line end.
+/// Prints one line with a line end. A line break within it is escaped.
 ///
 /// # Errors
 /// [`PrintError`].
 pub(crate) fn line(line: impl Display) -> Result<(), PrintError> {
-    text(&format!("{line}\n"))
+    text(&(escaped(&line.to_string()) + "\n"))
 }
 
-/// Prints a text verbatim and flushes it.
+/// Prints a text of whole lines and flushes it.
 ///
 /// # Errors
 /// [`PrintError`].
 pub(crate) fn text(text: &str) -> Result<(), PrintError> {
     let mut out = io::stdout().lock();
+    let text = escaped_lines(text);
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => PrintError::ReaderGone,
@@ -45,6 +50,8 @@ pub(crate) fn text(text: &str) -> Result<(), PrintError> {
 
 /// Rows of equally many cells as text, a line each, with the columns aligned.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let escaped = |row: &[String; N]| row.each_ref().map(|cell| escaped(cell).into_owned());
+    let rows: Vec<_> = rows.iter().map(escaped).collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         let lengths = rows.iter().map(|row| row[column].chars().count());
         lengths.max().unwrap_or(0)
@@ -59,7 +66,20 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Prints one line to standard error. A failure is ignored, because it cannot be reported.
+/// Prints lines to standard error. A failure is ignored, because it cannot be reported.
 pub(crate) fn error(line: impl Display) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let lines = format!("{line}\n");
+    let _ = io::stderr().write_all(escaped_lines(&lines).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_neither_ends_its_row_nor_shifts_the_others() {
+        let row = |cell: &str| [cell.to_owned(), "x".to_owned()];
+        let table = columns(&[row("a\n\u{1b}[2J"), row(r"b\n\u001b[2J")]);
+        assert_eq!(table, "a\\n\\u001b[2J  x\nb\\n\\u001b[2J  x\n");
+    }
 }

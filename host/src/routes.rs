@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
 use reeve_core::id::{InstanceId, WorkerId};
 use reeve_core::response::Route;
+use reeve_core::text::to_json;
 use reeve_core::time::{Instant, Millis};
 use serde::Serialize;
 
@@ -71,7 +72,7 @@ impl ServedBody {
             digest: route.digest.map(|digest| digest.to_string()),
         };
         // Strings and numbers always have a JSON form.
-        let mut open = serde_json::to_string(&fields).unwrap_or_else(|_| "{}".to_owned());
+        let mut open = to_json(&fields).unwrap_or_else(|_| "{}".to_owned());
         open.pop();
         Self { open }
     }

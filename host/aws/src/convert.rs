@@ -8,6 +8,7 @@ use aws_sdk_ssm::types::{Parameter, ParameterType};
 use reeve_core::cloud::{CloudError, CloudErrorKind, POINTER_NONE, PointerReading};
 use reeve_core::id::{InstanceId, PointerName};
 use reeve_core::instance::{Instance, InstanceState, StateReason};
+use reeve_core::text;
 use reeve_core::time::Instant;
 
 use crate::error;
@@ -48,8 +49,8 @@ pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance,
 fn state_reason(code: Option<&str>, text: Option<&str>) -> Option<StateReason> {
     let code = code.filter(|code| code.contains('.'))?;
     Some(StateReason {
-        code: code.to_owned(),
-        text: text.unwrap_or_default().to_owned(),
+        code: error::bounded_code(code),
+        text: text::bounded(text.unwrap_or_default()),
     })
 }
 

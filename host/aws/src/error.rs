@@ -8,6 +8,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use reeve_core::cloud::{CloudError, CloudErrorKind};
+use reeve_core::text;
 use reeve_core::time::Millis;
 
 use CloudErrorKind::{
@@ -134,6 +135,9 @@ const KINDS: &[(&str, CloudErrorKind)] = &[
 /// have the type.
 const ZONE: &str = "Availability Zone";
 
+/// The length of a code or of a request's id: twice that of the longest that AWS documents.
+const CODE_BYTES_MAX: usize = 128;
+
 /// Maps a failed SDK call to a [`CloudError`].
 pub(crate) fn sorted<E>(operation: &str, error: &SdkError<E>) -> CloudError
 where
@@ -159,9 +163,14 @@ pub(crate) fn garbled(operation: &str, found: String) -> CloudError {
         operation: operation.to_owned(),
         kind: Transient,
         code: "Response".to_owned(),
-        message: format!("the response contains {found}"),
+        message: text::bounded(&format!("the response contains {found}")),
         retry_after: None,
     }
+}
+
+/// The code of a response, which may be any text.
+pub(crate) fn bounded_code(code: &str) -> String {
+    text::bounded_to(code, CODE_BYTES_MAX)
 }
 
 /// The provider's code, if the error is a refusal.
@@ -178,7 +187,7 @@ where
     let names_zone = said.as_ref().is_some_and(|said| said.contains(ZONE));
     let request = answer
         .request_id()
-        .map(|id| format!(" (request {id})"))
+        .map(|id| format!(" (request {})", text::bounded_to(id, CODE_BYTES_MAX)))
         .unwrap_or_default();
     CloudError {
         operation: operation.to_owned(),
@@ -188,8 +197,8 @@ where
         },
         code: refusal
             .code()
-            .map_or_else(|| format!("HTTP{status}"), str::to_owned),
-        message: said.unwrap_or_else(|| in_full(refusal)) + &request,
+            .map_or_else(|| format!("HTTP{status}"), bounded_code),
+        message: text::bounded(&said.unwrap_or_else(|| in_full(refusal))) + &request,
         retry_after: pause_asked_for(answer),
     }
 }
@@ -240,7 +249,7 @@ fn unanswered(
         operation: operation.to_owned(),
         kind,
         code: code.to_owned(),
-        message: in_full(error),
+        message: text::bounded(&in_full(error)),
         retry_after: None,
     }
 }
@@ -385,6 +394,18 @@ mod tests {
         assert!(!sorted("RunInstances", &timeout).kind.is_definite());
         let unbuilt = SdkError::<RunInstancesError>::construction_failure("no name");
         assert!(sorted("RunInstances", &unbuilt).kind.is_definite());
+    }
+
+    #[test]
+    fn a_response_of_megabytes_becomes_one_short_line() {
+        let hostile = "a\u{1b}[2J\n\u{202e}".repeat(1 << 17);
+        let unanswered = dispatch(other(hostile.as_str()));
+        let garbled = garbled("RunInstances", hostile.clone());
+        for error in [unanswered, garbled] {
+            assert!(error.message.len() <= text::TEXT_BYTES_MAX, "{error}");
+            assert!(!error.message.contains(text::is_unsafe), "{error}");
+        }
+        assert!(bounded_code(&hostile).len() <= CODE_BYTES_MAX);
     }
 
     #[test]

@@ -45,5 +45,5 @@ pub mod worker;
 
 pub use model::{
     boxes, budget, cloud, compute, decision, demand, health, id, instance, journal, notice,
-    operator, point, request, response, restart, spec, store, time, token, veto,
+    operator, point, request, response, restart, spec, store, text, time, token, veto,
 };

@@ -5,19 +5,20 @@ use reeve_core::id::InstanceId;
 use reeve_core::point::adopt::Choice;
 use reeve_core::point::resolve::{Action, Adopted, Pointer};
 use reeve_core::point::{Input, Reason, Verdict, adopt, resolve};
+use reeve_core::text::{self, TEXT_BYTES_MAX};
 
 use crate::description::Description;
 
 /// The length of a name or a reason's code.
 const CODE_BYTES_MAX: usize = 64;
-/// The length of a sentence: a reason's text, a summary, a refusal.
-const TEXT_BYTES_MAX: usize = 512;
 /// The length of a memo.
 const MEMO_BYTES_MAX: usize = 1024;
 /// The length of a version such as `1.2.3-rc.1+build.5`.
 const VERSION_BYTES_MAX: usize = 64;
-/// Names in one error: enough to recognize a component, and at most 512 bytes.
+/// Names in one error: enough to recognize a component.
 const NAMES_MAX: usize = 8;
+/// The length of one of these names, so that all of them have at most [`TEXT_BYTES_MAX`].
+const NAME_BYTES_MAX: usize = TEXT_BYTES_MAX / NAMES_MAX;
 /// The length of a JSON Schema.
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 
@@ -71,34 +72,16 @@ pub(crate) fn check_description(description: &Description) -> Result<(), String>
     ) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
-            "settings-schema is not a JSON object as a JSON Schema is: {error}"
+            "settings-schema is not a JSON object as a JSON Schema is: {}",
+            // It repeats a string that stands where the object should.
+            text::bounded(&error.to_string())
         )),
     }
 }
 
-/// A refusal's text for the journal, cut to 512 bytes at a character boundary.
-pub(crate) fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-    text
-}
-
-/// Foreign text in a form that is safe for a log line: cut like [`shortened`], with control
-/// characters escaped.
-pub(crate) fn quotable(text: &str) -> String {
-    let mut quotable = String::new();
-    for character in shortened(text.to_owned()).chars() {
-        if character.is_control() {
-            quotable.extend(character.escape_default());
-        } else {
-            quotable.push(character);
-        }
-    }
-    shortened(quotable)
-}
-
 /// A component's own names for an error: the first few, each cut.
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names = names.map(|name| quotable(excerpt(name)));
+    let mut names = names.map(|name| text::bounded_to(name, NAME_BYTES_MAX));
     let mut listed: Vec<_> = names.by_ref().take(NAMES_MAX).collect();
     let more = names.count();
     if more > 0 {
@@ -266,6 +249,62 @@ mod tests {
             valid_for_ms: 0,
         });
         assert!(check(&candidates, &take).is_err());
+    }
+
+    #[test]
+    fn a_description_out_of_bounds_is_refused_without_its_text() {
+        let sound = Description {
+            name: "a".to_owned(),
+            summary: String::new(),
+            version: "1.0.0".to_owned(),
+            settings_schema: "{}".to_owned(),
+        };
+        assert_eq!(check_description(&sound), Ok(()));
+        let hostile = "\u{1b}\u{202e}".repeat(10_000);
+        let name = || hostile.clone();
+        let refused = [
+            Description {
+                name: name(),
+                ..sound.clone()
+            },
+            Description {
+                summary: name(),
+                ..sound.clone()
+            },
+            Description {
+                version: name(),
+                ..sound.clone()
+            },
+            Description {
+                version: hostile[..60].to_owned(),
+                ..sound.clone()
+            },
+            Description {
+                settings_schema: format!("\"{hostile}\""),
+                ..sound.clone()
+            },
+            Description {
+                settings_schema: format!("\"{}\"", "x".repeat(60_000)),
+                ..sound
+            },
+        ];
+        for description in refused {
+            let error = check_description(&description).unwrap_err();
+            assert!(
+                error.len() < 700 && !error.contains(text::is_unsafe),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_a_component_take_at_most_512_bytes_of_an_error() {
+        let long = "\u{1b}".repeat(100_000);
+        let listed = listed(std::iter::repeat_n(long.as_str(), 100));
+        assert_eq!(listed.len(), NAMES_MAX + 1);
+        assert_eq!(listed.last().map(String::as_str), Some("92 more"));
+        let bytes: usize = listed[..NAMES_MAX].iter().map(String::len).sum();
+        assert!(bytes <= TEXT_BYTES_MAX, "{bytes}");
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use reeve_core::id::Digest;
 use reeve_core::point::Point;
+use reeve_core::text;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::intake::{Bound, Excess};
 
 /// The error code for a panic while a file was loaded or checked.
@@ -362,7 +362,7 @@ pub struct Cause(String);
 
 impl Cause {
     pub(crate) fn new(text: String) -> Self {
-        Self(bounds::quotable(&text))
+        Self(text::bounded(&text))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::bounds;
+use reeve_core::text;
 
 /// Runs a closure and turns a panic into an error with its message.
 ///
@@ -15,9 +15,9 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    bounds::quotable(text.unwrap_or("without a message"))
+    let said = payload.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text::bounded(said.unwrap_or("without a message"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The sandbox of one call: a store that lives for this call, and the classification of how the
 //! call ended.
 
+use reeve_core::text;
 use wasmtime::component::{
     ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, TypedFunc,
 };
@@ -45,7 +46,7 @@ impl<'engine> Sandbox<'engine> {
         store.set_hostcall_fuel(ANSWER_BYTES_MAX);
         store
             .set_fuel(limits.fuel)
-            .map_err(|error| (Failure::NotInstantiated(error.to_string()), 0))?;
+            .map_err(|error| (Failure::NotInstantiated(cause(&error)), 0))?;
 
         match linked.instantiate(&mut store) {
             Ok(instance) => Ok(Self {
@@ -56,7 +57,7 @@ impl<'engine> Sandbox<'engine> {
             }),
             Err(error) => {
                 let failure = judge(&error, limits)
-                    .unwrap_or_else(|| Failure::NotInstantiated(error.root_cause().to_string()));
+                    .unwrap_or_else(|| Failure::NotInstantiated(cause(&error)));
                 Err((failure, fuel_used(&store, limits)))
             }
         }
@@ -93,8 +94,7 @@ impl<'engine> Sandbox<'engine> {
         self.function::<P, R>(index)
             .and_then(|function| function.call(&mut self.store, parameters))
             .map_err(|error| {
-                judge(&error, self.limits)
-                    .unwrap_or_else(|| Failure::Malformed(error.root_cause().to_string()))
+                judge(&error, self.limits).unwrap_or_else(|| Failure::Malformed(cause(&error)))
             })
     }
 
@@ -106,6 +106,11 @@ impl<'engine> Sandbox<'engine> {
 
 fn fuel_used(store: &Store<Held>, limits: &Limits) -> u64 {
     limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0))
+}
+
+/// The innermost cause. It may repeat the component's own names.
+fn cause(error: &wasmtime::Error) -> String {
+    text::bounded(&error.root_cause().to_string())
 }
 
 /// The failure, if the code itself or one of its limits ended the call.

@@ -249,9 +249,20 @@ fn a_refusal_is_told_in_the_policy_s_own_words_and_cut_between_two_characters() 
         Failure::Refused("setting `tries`: found -1".to_owned())
     );
     fixture.code = format!("x{}", "ü".repeat(400)).into_bytes();
-    let expected = format!("x{}", "ü".repeat(255));
-    assert_eq!(expected.len(), 511);
+    let expected = format!("x{}…", "ü".repeat(254));
+    assert_eq!(expected.len(), 512);
     assert_eq!(failure_of(&fixture), Failure::Refused(expected));
+}
+
+#[test]
+fn a_refusal_is_told_in_one_line_that_only_shows() {
+    let mut fixture = Fixture::sound();
+    fixture.result_case = 1;
+    fixture.code = "no\u{1b}[2J\n2026 INFO all is well\u{202e}"
+        .as_bytes()
+        .to_vec();
+    let expected = r"no\u001b[2J\n2026 INFO all is well\u202e";
+    assert_eq!(failure_of(&fixture), Failure::Refused(expected.to_owned()));
 }
 
 #[test]

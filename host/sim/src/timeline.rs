@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use reeve_core::decision::Decision;
 use reeve_core::guard::Veto;
 use reeve_core::id::Digest;
+use reeve_core::text;
 use reeve_core::time::Instant;
 
 /// The actor of the lines about vetoes.
@@ -97,7 +98,7 @@ fn is_number_of_host(rest: &str) -> bool {
 /// Writes a timeline as text, one line per entry, with the seconds since the first entry.
 pub fn told(lines: &[Entry]) -> String {
     let begins = lines.first().map(|line| line.at);
-    let mut text = String::new();
+    let mut page = String::new();
     for line in lines {
         let Entry {
             at,
@@ -110,7 +111,7 @@ pub fn told(lines: &[Entry]) -> String {
         let at = begins.map_or(0, |begins| at.since(begins).get());
         let (seconds, ms) = (at / 1000, at % 1000);
         let written = format!("{seconds:>9}.{ms:03}  {who:<9} {event} {decision} {reason}");
-        let _ = writeln!(text, "{}", written.trim_end());
+        let _ = writeln!(page, "{}", text::escaped(written.trim_end()));
     }
-    text
+    page
 }

@@ -3,12 +3,38 @@
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
+use reeve_core::id::InstanceId;
+use reeve_core::text;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
 /// How long a client may take to send the body.
 const TIME_MAX: Duration = Duration::from_secs(10);
+/// Instance ids of EC2 have 19 bytes, ids of tasks 32.
+const INSTANCE_BYTES_MAX: usize = 64;
+
+/// An instance's id in a body: `i-0123456789abcdef0`, or the id of a task.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Instance(pub(super) InstanceId);
+
+impl TryFrom<String> for Instance {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if (1..=INSTANCE_BYTES_MAX).contains(&text.len()) && text.chars().all(fits) {
+            return Ok(Self(InstanceId::from(text)));
+        }
+        Err(format!(
+            "found the instance {:?}; accepted: an id such as i-0123456789abcdef0, or the id of a task, \
+             which is the last part of its ARN",
+            text::bounded_to(&text, INSTANCE_BYTES_MAX)
+        ))
+    }
+}
 
 /// Reads a body of at most `bytes_max` bytes as JSON, whatever its content type. An empty body is
 /// an empty object. The door has already refused requests that web pages can send.

@@ -5,6 +5,7 @@ use axum::body::HttpBody;
 use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
+use reeve_core::text;
 use tower::Service;
 
 use super::problem::Problem;
@@ -68,6 +69,7 @@ impl Door {
 }
 
 fn wrong_host(name: &str) -> Problem {
+    let name = text::bounded(name);
     let detail = format!(
         "the request is for the host {name:?}; accepted are localhost and loopback addresses"
     );
@@ -105,6 +107,7 @@ fn another_site(headers: &HeaderMap, uri: &Uri) -> Option<String> {
 }
 
 fn cross_site(found: &str) -> Problem {
+    let found = text::bounded(found);
     let detail = format!(
         "the request has {found}; accepted are requests of programs, which say nothing of a site, and of pages \
          of this interface itself"

@@ -1,11 +1,11 @@
 //! `GET /healthz`, `GET /readyz`, `GET /metrics`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
+use super::json::Json;
 use super::problem::Problem;
 
 /// The media type of the OpenMetrics text format.

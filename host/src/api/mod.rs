@@ -5,8 +5,8 @@
 //! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`],
 //!   [`policies`], [`health`]: state of the host.
 //! - [`register`], [`reports`]: what boxes and applications report about a worker.
-//! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`door`]: checks every
-//!   request.
+//! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`json`]: responses.
+//!   [`door`]: checks every request.
 //! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
 //!   accepted.
 
@@ -14,6 +14,7 @@ mod admission;
 mod body;
 mod door;
 mod health;
+mod json;
 mod listen;
 mod operate;
 mod policies;
@@ -34,6 +35,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, Uri};
 use axum::routing::{get, post};
 use reeve_core::id::WorkerId;
+use reeve_core::text;
 use reeve_policy::Registry;
 
 use crate::boxes::Proofs;
@@ -186,15 +188,14 @@ impl Api {
 }
 
 fn no_such_path(uri: Uri, paths: &str) -> Problem {
-    let detail = format!("there is nothing at {}; there are: {paths}", uri.path());
+    let path = text::bounded(uri.path());
+    let detail = format!("there is nothing at {path}; there are: {paths}");
     Problem::new("not_found", "There is nothing at this path", detail)
 }
 
 fn no_such_method(method: Method, uri: Uri, paths: &str) -> Problem {
-    let detail = format!(
-        "{method} is not accepted at {}; accepted are: {paths}",
-        uri.path()
-    );
+    let (method, path) = (text::bounded(method.as_str()), text::bounded(uri.path()));
+    let detail = format!("{method} is not accepted at {path}; accepted are: {paths}");
     Problem::new(
         "method_not_allowed",
         "The path takes another method",

@@ -1,17 +1,18 @@
 //! `POST /v1/workers/{name}/restart`, `/pause`, `/resume`, `/forget` and `/adopt`: an operator's or
 //! a program's commands. The host responds when the outcome is durable.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use reeve_core::id::InstanceId;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::RestartBy;
+use reeve_core::text::{TEXT_BYTES_MAX, is_unsafe};
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
 
+use super::body::Instance;
+use super::json::Json;
 use super::problem::Problem;
 use super::{Api, body};
 
@@ -44,7 +45,7 @@ struct PauseBody {
 #[serde(deny_unknown_fields)]
 struct AdoptBody {
     /// The instance that the worker moves to.
-    instance: String,
+    instance: Instance,
     /// The name of the person who asks, for readers of the journal. The host cannot check it.
     by: Option<String>,
 }
@@ -102,7 +103,7 @@ pub(super) async fn adopt(
 ) -> Result<Json<Done>, Problem> {
     let body: AdoptBody = body::json(body, BODY_BYTES_MAX).await?;
     let command = Command::Adopt {
-        instance: instance(&body.instance)?,
+        instance: body.instance.0,
         by: line("by", body.by)?,
     };
     operate(&api, name, command).await
@@ -162,26 +163,17 @@ fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
     })
 }
 
-/// An instance's id: `i-0123456789abcdef0`, or the id of a task.
-fn instance(text: &str) -> Result<InstanceId, Problem> {
-    const BYTES_MAX: usize = 64;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    match (1..=BYTES_MAX).contains(&text.len()) && text.chars().all(fits) {
-        true => Ok(InstanceId::from(text)),
-        false => Err(Problem::bad_request(format!(
-            "found the instance {text:?}; accepted: an id such as i-0123456789abcdef0, or the id of a task, which is the \
-             last part of its ARN"
-        ))),
-    }
-}
-
 /// One line of text for people. `None`: it is empty.
 fn line(what: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     let text = text.map(|text| text.trim().to_owned());
     let text = text.filter(|text| !text.is_empty());
     match &text {
-        Some(found) if found.chars().any(char::is_control) => Err(Problem::bad_request(format!(
-            "the {what} has control characters; accepted is one line of text"
+        Some(found) if found.contains(is_unsafe) => Err(Problem::bad_request(format!(
+            "the {what} has control characters or hidden ones; accepted is one line of text"
+        ))),
+        Some(found) if found.len() > TEXT_BYTES_MAX => Err(Problem::bad_request(format!(
+            "the {what} has {} bytes; accepted are at most {TEXT_BYTES_MAX}",
+            found.len()
         ))),
         _ => Ok(text),
     }

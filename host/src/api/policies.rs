@@ -1,6 +1,5 @@
 //! `GET /v1/policies` and `POST /v1/policies/reload`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -8,6 +7,7 @@ use reeve_policy::PolicyStatus;
 use serde::Serialize;
 
 use super::Api;
+use super::json::Json;
 use super::problem::Problem;
 use crate::reload::Cause;
 

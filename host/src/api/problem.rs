@@ -6,6 +6,7 @@ use reeve_core::boxes::{Refusal, RefusalKind};
 use reeve_core::id::WorkerId;
 use reeve_core::operator::{Refused, RefusedCode};
 use reeve_core::response::NotYet;
+use reeve_core::text;
 use serde_json::{Map, Value};
 
 use crate::drive::LoopEnded;
@@ -35,13 +36,15 @@ impl Problem {
         Self::with_status(status, code, title, detail)
     }
 
-    /// The request does not parse, or has values that are not accepted.
+    /// The request does not parse, or has values that are not accepted, which the detail may repeat.
     pub(super) fn bad_request(detail: String) -> Self {
+        let detail = text::bounded(&detail);
         Self::new("bad_request", "The request cannot be understood", detail)
     }
 
     /// The configuration has no such worker.
     pub(super) fn unknown_worker(name: &str) -> Self {
+        let name = text::bounded(name);
         let detail =
             format!("no worker {name:?} is configured; GET /v1/workers shows those that are");
         Self::new("unknown_worker", "There is no such worker", detail)
@@ -145,8 +148,9 @@ impl From<LoopEnded> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = format!("{}\n", Value::Object(self.members));
-        let mut response = (self.status, body).into_response();
+        let members = Value::Object(self.members).to_string();
+        let body = text::escaped(&members) + "\n";
+        let mut response = (self.status, body.into_owned()).into_response();
         let headers = response.headers_mut();
         let content = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content);

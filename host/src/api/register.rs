@@ -1,15 +1,15 @@
 //! `POST /v1/workers/{name}/register`: a box proves which instance it runs on, and gets a token.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Claim, Receipt, Statement};
-use reeve_core::id::InstanceId;
 use reeve_core::token::SecretHash;
 use serde::{Deserialize, Serialize};
 
+use super::body::Instance;
+use super::json::Json;
 use super::problem::Problem;
 use super::reports::{Shown, fresh};
 use super::{Api, body};
@@ -29,7 +29,7 @@ struct Asked {
     /// it.
     document: Option<String>,
     /// The box's instance, where the proof is a shared secret.
-    instance: Option<InstanceId>,
+    instance: Option<Instance>,
     /// The shared secret.
     secret: Option<String>,
 }
@@ -87,7 +87,7 @@ fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
     };
     match (asked.document, asked.instance, asked.secret) {
         (Some(document), None, None) => Ok(proofs.document(&document)),
-        (None, Some(instance), Some(secret)) => Ok(proofs.secret(instance, &secret)),
+        (None, Some(Instance(instance)), Some(secret)) => Ok(proofs.secret(instance, &secret)),
         _ => Err(Problem::bad_request(
             "a register has either `document`, or `instance` and `secret`; see docs/boxes.md"
                 .to_owned(),

@@ -5,7 +5,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
@@ -16,12 +15,13 @@ use jiff::Timestamp;
 use reeve_core::boxes::{
     Accepted, Receipt, Refusal, RefusalCode, Report, Reporter, SpotNotices, Statement,
 };
-use reeve_core::id::InstanceId;
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
 
 use super::admission::Peer;
+use super::body::Instance;
+use super::json::Json;
 use super::problem::Problem;
 use super::{Api, Side, body};
 
@@ -42,7 +42,7 @@ pub(super) struct Count {
     #[serde(default = "one")]
     count: u64,
     /// The instance an application delivered to. If set, it must still be the worker's instance.
-    instance: Option<InstanceId>,
+    instance: Option<Instance>,
 }
 
 /// `{"for_ms": 600000}`
@@ -189,10 +189,10 @@ fn reporter(
     api: &Api,
     name: &Name,
     shown: &Shown,
-    instance: Option<InstanceId>,
+    instance: Option<Instance>,
 ) -> Result<Reporter, Problem> {
     if api.side == Side::Application {
-        return Ok(Reporter::Application(instance));
+        return Ok(Reporter::Application(instance.map(|Instance(id)| id)));
     }
     let token = shown.authorization.as_deref();
     let token = token.and_then(|value| value.strip_prefix("Bearer "));

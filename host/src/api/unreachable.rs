@@ -1,13 +1,13 @@
 //! `POST /v1/workers/{name}/unreachable`: a caller does not reach the instance that it was given.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use reeve_core::id::InstanceId;
 use reeve_core::response::Looked;
 use serde::{Deserialize, Serialize};
 
+use super::body::Instance;
+use super::json::Json;
 use super::problem::Problem;
 use super::{Api, body};
 
@@ -19,7 +19,7 @@ const BODY_BYTES_MAX: usize = 4 << 10;
 #[serde(deny_unknown_fields)]
 struct Report {
     /// The instance, as the caller got it from a resolve.
-    instance: InstanceId,
+    instance: Instance,
 }
 
 /// What the host does about it.
@@ -37,7 +37,9 @@ pub(super) async fn unreachable(
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<LookedBody>, Problem> {
-    let Report { instance } = body::json(body, BODY_BYTES_MAX).await?;
+    let Report {
+        instance: Instance(instance),
+    } = body::json(body, BODY_BYTES_MAX).await?;
     let worker = api.worker(&name)?;
     let looked = api.parts.handle.unreachable(worker, instance).await?;
     Ok(Json(LookedBody::from(looked)))

@@ -1,6 +1,5 @@
 //! `GET /v1/workers` and `GET /v1/workers/{name}`: the status of workers.
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use reeve_core::id::WorkerId;
@@ -8,6 +7,7 @@ use reeve_core::worker::WorkerStatus;
 use serde::Serialize;
 
 use super::Api;
+use super::json::Json;
 use super::problem::Problem;
 
 #[derive(Serialize)]

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::http::request::Builder;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
+use reeve_core::text::escaped;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -85,7 +86,7 @@ impl HostArgs {
         .context("the host did not answer")?;
         if !status.is_success() {
             let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+            let text = |key: &str| escaped(problem[key].as_str().unwrap_or_default()).into_owned();
             bail!("{}: {}", text("code"), text("detail"));
         }
         serde_json::from_slice(&body).context("the host's answer is of another version of reeve")

@@ -15,7 +15,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let config = match Config::read(path) {
         Ok(config) => config,
         Err(error @ ConfigError::Refused { .. }) => {
-            print::line(error)?;
+            print::text(&format!("{error}\n"))?;
             return Ok(ExitCode::from(MISCONFIGURED));
         }
         Err(error) => return Err(error.into()),

@@ -73,7 +73,7 @@ pub(super) async fn run(command: &WorkerCommand) -> anyhow::Result<ExitCode> {
 /// Prints all of one worker's status as indented JSON.
 async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let worker: Value = args.host.get(&path(&args.name)).await?;
-    print::line(format_args!("{worker:#}"))?;
+    print::text(&format!("{worker:#}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

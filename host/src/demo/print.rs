@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use reeve_core::id::Digest;
+use reeve_core::text;
 use reeve_core::time::{Instant, Millis};
 use reeve_sim::run::{Outcome, Run};
 use reeve_sim::script::{Script, Variant};
@@ -164,6 +165,10 @@ fn stem(file: &str) -> &str {
 }
 
 fn line(entry: &Entry, begins: Instant, decided_by: &str) -> String {
+    text::escaped(&unescaped_line(entry, begins, decided_by)).into_owned()
+}
+
+fn unescaped_line(entry: &Entry, begins: Instant, decided_by: &str) -> String {
     let seconds = entry.at.since(begins).get() as f64 / 1000.0;
     let event = entry.what();
     if entry.reason.is_empty() && decided_by.is_empty() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_core::fleet::Recovered;
 use reeve_core::journal::{Content, Entry};
+use reeve_core::text;
 
 use super::lock::StateLock;
 use super::recover::{self, Checkpoint, Maxima};
@@ -87,13 +88,13 @@ impl JournalFile {
     /// [`JournalError`]: the entry is not on disk. It is kept and written before the next one,
     /// unless the buffer is full.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        let mut line = serde_json::to_vec(entry).map_err(JournalError::Unwritable)?;
-        line.push(b'\n');
+        let mut line = text::to_json(entry).map_err(JournalError::Unwritable)?;
+        line.push('\n');
         if self.unwritten.len() + line.len() > UNWRITTEN_BYTES_MAX {
             // The buffer is full, so the kept lines must be written first.
             self.write_out()?;
         }
-        self.unwritten.extend_from_slice(&line);
+        self.unwritten.extend_from_slice(line.as_bytes());
         self.maxima.decision(entry.decision);
         if let Content::Intent {
             generation, epoch, ..

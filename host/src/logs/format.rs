@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 
+use reeve_core::text::{escaped, to_json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -45,7 +46,7 @@ where
         let metadata = event.metadata();
         match self.0 {
             Style::Json => {
-                let json = serde_json::to_string(&Json {
+                let json = to_json(&Json {
                     time: &time,
                     level: &metadata.level().as_str().to_lowercase(),
                     target: metadata.target(),
@@ -106,12 +107,8 @@ fn colour(level: &Level) -> &'static str {
 /// A string without its quotes; other values as JSON.
 fn bare(value: &Value) -> String {
     match value {
-        // Control characters in foreign text must not move the cursor.
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect(),
-        other => other.to_string(),
+        Value::String(text) => escaped(text).into_owned(),
+        other => escaped(&other.to_string()).into_owned(),
     }
 }
 
@@ -166,6 +163,7 @@ mod tests {
     use crate::logs;
     use reeve_core::id::WorkerId;
     use reeve_core::notice::{Notice, Step};
+    use reeve_core::text::is_unsafe;
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -183,6 +181,11 @@ mod tests {
 
     /// The log text of an `address_pending` notice.
     fn written(style: Style) -> String {
+        logged(style, "i-b runs without an address", "i-a\n")
+    }
+
+    /// The log text of a notice with this text and this named value.
+    fn logged(style: Style, text: &str, value: &str) -> String {
         let written = Written::default();
         let sink = written.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -193,8 +196,8 @@ mod tests {
         let notice = Notice {
             worker: WorkerId::from("chat"),
             step: Step::AddressPending,
-            text: "i-b runs without an address".to_owned(),
-            fields: vec![("old_instance_id".to_owned(), "i-a\n".to_owned())],
+            text: text.to_owned(),
+            fields: vec![("old_instance_id".to_owned(), value.to_owned())],
         };
         tracing::subscriber::with_default(subscriber, || logs::notice(&notice));
         let bytes = written.0.lock().unwrap().clone();
@@ -219,10 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_text_adds_no_line_and_no_effect_to_a_log() {
+        let hostile = "a\u{1b}[31m\n2026 ERROR b\u{202e}";
+        let harmless = r"a\u001b[31m\n2026 ERROR b\u202e";
+        for style in [Style::Json, Style::Lines] {
+            let text = logged(style, hostile, hostile);
+            let line = text.strip_suffix('\n').unwrap();
+            assert!(!line.contains(is_unsafe), "{line:?}");
+            assert_eq!(line.matches(harmless).count(), 2, "{line}");
+        }
+    }
+
+    #[test]
     fn a_line_for_people_leads_with_worker_step_and_text_and_stays_one_line() {
         let text = written(Style::Lines);
         let expected =
-            " WARN  chat address_pending i-b runs without an address old_instance_id=i-a \n";
+            " WARN  chat address_pending i-b runs without an address old_instance_id=i-a\\n\n";
         assert_eq!(&text["00:00:00".len()..], expected);
         assert_eq!(text.lines().count(), 1);
     }

@@ -1,6 +1,7 @@
 //! Formats messages for webhooks: Slack's, Discord's or plain JSON.
 
 use jiff::Timestamp;
+use reeve_core::text::escaped;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -103,8 +104,6 @@ impl Format {
             (Self::Discord, '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '#') => {
                 Escaped::Backslash(c)
             }
-            // A value must stay on one line.
-            (Self::Slack | Self::Discord, c) if c.is_control() => Escaped::Itself(' '),
             (_, c) => Escaped::Itself(c),
         }
     }
@@ -141,7 +140,7 @@ impl Line {
     }
 
     fn value(&mut self, text: &str) {
-        for c in text.chars() {
+        for c in escaped(text).chars() {
             match self.format.escape(c) {
                 Escaped::Itself(c) => self.push(c.encode_utf8(&mut [0; 4])),
                 Escaped::Backslash(c) => self.push(&format!("\\{c}")),
@@ -214,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             body,
-            json!({ "text": "<!here> chat@app-1: &lt;!channel&gt; a &amp; b c" })
+            json!({ "text": "<!here> chat@app-1: &lt;!channel&gt; a &amp; b\\nc" })
         );
     }
 
@@ -230,6 +229,17 @@ mod tests {
             "allowed_mentions": { "parse": [] },
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_value_stays_in_its_line_and_keeps_its_direction() {
+        for (format, key, expected) in [
+            (Format::Slack, "text", r"a\u001b\nb\u202e"),
+            (Format::Discord, "content", r"a\\u001b\\nb\\u202e"),
+        ] {
+            let body = body(format, "{text}", "a\u{1b}\nb\u{202e}");
+            assert_eq!(body[key], expected, "{format:?}");
+        }
     }
 
     #[test]

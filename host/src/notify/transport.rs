@@ -11,6 +11,7 @@ use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, body::Incoming, header};
 use hyper_util::rt::TokioIo;
+use reeve_core::text::escaped;
 use reeve_core::time::Instant;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -117,7 +118,7 @@ impl Transport {
                 header::USER_AGENT,
                 concat!("reeve/", env!("CARGO_PKG_VERSION")),
             )
-            .body(Body::from(body.to_string()))
+            .body(Body::from(escaped(&body.to_string()).into_owned()))
             .map_err(|_| "its address cannot be asked for over HTTP".to_owned())?;
         let (host, port) = address.connect_to();
         let addresses = tokio::net::lookup_host((host, port)).await;

@@ -6,6 +6,7 @@ use aws_sdk_ecs::types::{Attachment, Container, KeyValuePair, NetworkInterface, 
 use reeve_core::cloud::CloudError;
 use reeve_core::id::InstanceId;
 use reeve_core::instance::{Instance, InstanceState, StateReason};
+use reeve_core::text;
 
 use crate::convert::{address, instant};
 use crate::error;
@@ -23,8 +24,8 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
     Ok(Instance {
         state: state(found.last_status(), found.desired_status()),
         state_reason: found.stop_code().map(|code| StateReason {
-            code: code.as_str().to_owned(),
-            text: found.stopped_reason().unwrap_or_default().to_owned(),
+            code: error::bounded_code(code.as_str()),
+            text: text::bounded(found.stopped_reason().unwrap_or_default()),
         }),
         private_ip: private_ip(operation, id.as_str(), found)?,
         public_ip: None,

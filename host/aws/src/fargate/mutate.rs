@@ -11,6 +11,7 @@ use reeve_core::cloud::{CloudError, CloudErrorKind};
 use reeve_core::compute::FargateTask;
 use reeve_core::id::{DecisionId, InstanceId, LaunchToken};
 use reeve_core::instance::{Instance, TAG_GENERATION, TAG_WORKER};
+use reeve_core::text;
 
 use super::convert;
 use crate::error;
@@ -178,8 +179,8 @@ fn refused(operation: &str, code: &str, message: String) -> CloudError {
     CloudError {
         operation: operation.to_owned(),
         kind: CloudErrorKind::Permanent,
-        code: code.to_owned(),
-        message,
+        code: error::bounded_code(code),
+        message: text::bounded(&message),
         retry_after: None,
     }
 }

@@ -21,6 +21,7 @@ pub mod restart;
 pub mod spec;
 mod state_reason;
 pub mod store;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod veto;

@@ -9,11 +9,11 @@ mod lift;
 mod lower;
 
 use reeve_core::point::{Input, Point, Verdict};
+use reeve_core::text;
 use wasmtime::component::ComponentExportIndex;
 
 use self::bindings::{about, adopt, debounce, reap, resolve, retry_ip};
 use self::lower::Lists;
-use crate::bounds;
 use crate::description::Description;
 use crate::error::Failure;
 use crate::sandbox::Sandbox;
@@ -161,5 +161,5 @@ where
 }
 
 fn refused(text: String) -> Failure {
-    Failure::Refused(bounds::shortened(text))
+    Failure::Refused(text::bounded(&text))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use reeve_core::text;
 use reeve_policy::Class;
 use serde_json::Value;
 
@@ -27,7 +28,7 @@ pub(super) fn run(component: &Path) -> anyhow::Result<ExitCode> {
             "name     {}\nversion  {}\nsummary  {}\nsettings {}\n",
             about.name,
             about.version,
-            about.summary,
+            text::escaped(&about.summary),
             // A schema that is not JSON is shown verbatim.
             serde_json::from_str::<Value>(&about.settings_schema).map_or_else(
                 |_| about.settings_schema.clone(),

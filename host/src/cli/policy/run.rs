@@ -34,7 +34,7 @@ pub(super) fn run(
         "fuel_used": decided.fuel_used,
         "microseconds": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     });
-    print::line(format_args!("{report:#}"))?;
+    print::text(&format!("{report:#}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
