@@ -18,6 +18,7 @@
 //! demo, bench, swarm
 //!              build their inputs and become the program
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! supply       what the program links: an SBOM and a list of licences
 //! lines        the number of source lines, with and without tests
 //! ```
 //!
@@ -42,6 +43,7 @@ mod policies;
 mod print;
 mod process;
 mod source;
+mod supply;
 mod swarm;
 mod test;
 mod toolchain;
@@ -114,6 +116,8 @@ enum Task {
     },
     /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
     Planted(planted::Options),
+    /// Writes an SBOM and a list of licences of what `reeve` links to `target/supply`
+    Supply(supply::Options),
     /// Counts the lines of source, without and with tests
     Lines,
 }
@@ -145,6 +149,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
         Task::Planted(options) => planted::run(&workspace, options),
+        Task::Supply(options) => supply::run(&workspace, options),
         Task::Lines => lines::run(&workspace).map(|()| ExitCode::SUCCESS),
     }
 }
