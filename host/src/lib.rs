@@ -23,6 +23,7 @@
 //! - `probe`: probes an instance.
 //! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
 //! - [`notify`](mod@notify): sends notices to webhooks.
+//! - `fuzzing`: doors for the fuzz targets.
 //! - [`clock`], [`logs`], `panics`, `print`, `ticker`: helpers with one job each.
 
 mod api;
@@ -32,6 +33,8 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 mod drive;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hearing;
 pub mod host;
 mod journal;

@@ -81,6 +81,22 @@ async fn a_body_is_repeated_escaped_and_cut() {
     end(host).await;
 }
 
+#[test]
+fn a_body_of_any_bytes_is_refused_in_a_short_harmless_text() {
+    let hostile = format!("{{\"{HOSTILE}\": \"{}\"}}", "\u{202e}".repeat(1 << 20));
+    for bytes in [&b"\xff\xfe"[..], b"[", b"{}", hostile.as_bytes()] {
+        let refusals = reeve::fuzzing::bodies(bytes);
+        assert!(refusals.len() > 3, "{refusals:?}");
+        for text in refusals {
+            let text = text.trim_end();
+            assert!(
+                text.len() < DETAIL_BYTES_MAX && !text.contains(is_unsafe),
+                "{text:?}"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_no_utf_8_is_refused() {
     use tokio::io::AsyncWriteExt as _;

@@ -18,6 +18,7 @@
 //! demo, bench, swarm
 //!              build their inputs and become the program
 //! planted      planted bugs, one at a time in a copy, and whether the swarm catches them
+//! fuzz         the fuzz targets of `fuzz/`, with their figures
 //! supply       what the program links: an SBOM and a list of licences
 //! lines        the number of source lines, with and without tests
 //! ```
@@ -33,6 +34,7 @@ mod bench;
 mod demo;
 mod docs;
 mod emulator;
+mod fuzz;
 mod iproute;
 mod lines;
 mod lint;
@@ -116,6 +118,8 @@ enum Task {
     },
     /// Plants one bug after the other in a copy of the tree, and prints which the swarm catches
     Planted(planted::Options),
+    /// Runs the fuzz targets, each for some minutes, and prints what they executed and found
+    Fuzz(fuzz::Options),
     /// Writes an SBOM and a list of licences of what `reeve` links to `target/supply`
     Supply(supply::Options),
     /// Counts the lines of source, without and with tests
@@ -149,6 +153,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Bench { args } => bench::run(&workspace, args),
         Task::Swarm { args } => swarm::run(&workspace, args),
         Task::Planted(options) => planted::run(&workspace, options),
+        Task::Fuzz(options) => fuzz::run(&workspace, options),
         Task::Supply(options) => supply::run(&workspace, options),
         Task::Lines => lines::run(&workspace).map(|()| ExitCode::SUCCESS),
     }

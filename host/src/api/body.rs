@@ -66,6 +66,14 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> R
             ));
         }
     };
-    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    parse(&bytes)
+}
+
+/// Reads the bytes of a body.
+///
+/// # Errors
+/// They do not parse.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body: {error}")))
 }

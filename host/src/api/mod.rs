@@ -6,7 +6,7 @@
 //!   [`policies`], [`health`]: state of the host.
 //! - [`register`], [`reports`]: what boxes and applications report about a worker.
 //! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`json`]: responses.
-//!   [`door`]: checks every request.
+//!   [`door`]: checks every request. [`refusals`]: what is refused of any bytes, for fuzzing.
 //! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
 //!   accepted.
 
@@ -19,6 +19,7 @@ mod listen;
 mod operate;
 mod policies;
 mod problem;
+pub(crate) mod refusals;
 mod register;
 mod reports;
 mod resolve;

@@ -36,14 +36,14 @@ pub(super) struct Done {
 /// The body of `pause`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PauseBody {
+pub(super) struct PauseBody {
     reason: Option<String>,
 }
 
 /// The body of `adopt`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AdoptBody {
+pub(super) struct AdoptBody {
     /// The instance that the worker moves to.
     instance: Instance,
     /// The name of the person who asks, for readers of the journal. The host cannot check it.
@@ -53,7 +53,7 @@ struct AdoptBody {
 /// The body of `restart`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RestartBody {
+pub(super) struct RestartBody {
     /// A word such as `secret-changed` or `probe-failed`, shared by requests of one kind. Optional
     /// for a person.
     cause: Option<String>,
@@ -101,11 +101,7 @@ pub(super) async fn adopt(
     name: Name,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
-    let body: AdoptBody = body::json(body, BODY_BYTES_MAX).await?;
-    let command = Command::Adopt {
-        instance: body.instance.0,
-        by: line("by", body.by)?,
-    };
+    let command = adoption(body::json(body, BODY_BYTES_MAX).await?)?;
     operate(&api, name, command).await
 }
 
@@ -130,11 +126,18 @@ async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, 
     }))
 }
 
-fn reason(body: PauseBody) -> Result<Option<String>, Problem> {
+pub(super) fn adoption(body: AdoptBody) -> Result<Command, Problem> {
+    Ok(Command::Adopt {
+        instance: body.instance.0,
+        by: line("by", body.by)?,
+    })
+}
+
+pub(super) fn reason(body: PauseBody) -> Result<Option<String>, Problem> {
     line("reason", body.reason)
 }
 
-fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
+pub(super) fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
     let cause = match (body.cause, body.by) {
         (Some(cause), _) => cause,
         (None, Initiator::Person) => "operator".to_owned(),

@@ -135,6 +135,12 @@ impl Problem {
         problem
     }
 
+    /// The body of the response.
+    pub(super) fn text(&self) -> String {
+        let members = Value::Object(self.members.clone()).to_string();
+        text::escaped(&members).into_owned() + "\n"
+    }
+
     fn set(&mut self, member: &str, value: impl Into<Value>) {
         self.members.insert(member.to_owned(), value.into());
     }
@@ -148,9 +154,7 @@ impl From<LoopEnded> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let members = Value::Object(self.members).to_string();
-        let body = text::escaped(&members) + "\n";
-        let mut response = (self.status, body.into_owned()).into_response();
+        let mut response = (self.status, self.text()).into_response();
         let headers = response.headers_mut();
         let content = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content);

@@ -22,7 +22,7 @@ const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 /// `{"nonce": "…", "document": "…"}`, or `{"nonce": "…", "instance": "i-…", "secret": "…"}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
     /// Drawn by the box for this register. A retry sends the same nonce.
     nonce: String,
     /// The identity document with its RSA-2048 signature, as the instance metadata service returns

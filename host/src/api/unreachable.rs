@@ -17,7 +17,7 @@ const BODY_BYTES_MAX: usize = 4 << 10;
 /// `{"instance": "i-…"}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Report {
+pub(super) struct Report {
     /// The instance, as the caller got it from a resolve.
     instance: Instance,
 }

@@ -66,7 +66,7 @@ fn show(entry: &Entry, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// The time, worker, decision and content of an entry.
-fn line(entry: &Entry) -> String {
+pub(crate) fn line(entry: &Entry) -> String {
     format!(
         "{}  {}  #{}  {}",
         time(entry.at),

@@ -13,6 +13,8 @@ mod policy;
 mod sim;
 mod workers;
 
+pub(crate) use self::journal::line as journal_line;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

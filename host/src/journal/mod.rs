@@ -87,6 +87,14 @@ impl JournalError {
     }
 }
 
+/// What a host recovers from a journal with these bytes. For fuzzing.
+///
+/// # Errors
+/// None: bytes in memory can be read.
+pub(crate) fn recovered_from(bytes: &[u8]) -> io::Result<Recovered> {
+    recover::recover_bytes(bytes).map(Recovered::from)
+}
+
 /// Sends entries to the journal's thread.
 #[derive(Debug)]
 pub(crate) struct Journal {

@@ -142,16 +142,33 @@ fn checkpoint(dir: &Path, damage: &mut Vec<String>) -> Result<Checkpoint, Journa
     }))
 }
 
+/// Reads these bytes as the only journal. For fuzzing.
+///
+/// # Errors
+/// None: bytes in memory can be read.
+pub(super) fn recover_bytes(bytes: &[u8]) -> io::Result<Maxima> {
+    let mut found = Found {
+        maxima: Maxima::default(),
+        current: 1,
+        tail: Tail::default(),
+        damage: Vec::new(),
+    };
+    read_from(bytes, Path::new("journal"), &mut found)?;
+    Ok(found.maxima)
+}
+
 fn read(path: &Path, found: &mut Found) -> Result<Tail, JournalError> {
     let file = File::open(path).map_err(JournalError::io("open", path))?;
-    let mut reader = BufReader::new(file);
+    read_from(BufReader::new(file), path, found).map_err(JournalError::io("read", path))
+}
+
+/// Reads one journal, whose path is for messages.
+fn read_from(mut reader: impl BufRead, path: &Path, found: &mut Found) -> io::Result<Tail> {
     let mut tail = Tail::default();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .map_err(JournalError::io("read", path))? as u64;
+        let length = reader.read_until(b'\n', &mut line)? as u64;
         if line.last() != Some(&b'\n') {
             tail.torn_bytes = length;
             break;
