@@ -189,6 +189,13 @@ fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
+/// The tests of the crate's one module with logic of its own. No command tests `fuzz/` itself, since
+/// that would build all that it stands on once more.
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "it is public in its own crate")]
+#[path = "../../fuzz/src/sections.rs"]
+mod sections;
+
 #[cfg(test)]
 mod tests {
     use super::*;

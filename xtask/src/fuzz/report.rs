@@ -100,7 +100,7 @@ pub(super) fn figures(said: &str, findings: Vec<String>) -> Option<Figures> {
         .lines()
         .rev()
         .find_map(|line| line.strip_prefix("Done "));
-    let seconds = done.and_then(|line| line.split(' ').nth(2)?.parse().ok());
+    let seconds = done.and_then(|line| line.split(' ').nth(3)?.parse().ok());
     Some(Figures {
         executions,
         seconds: seconds.unwrap_or_else(|| executions.checked_div(per_second).unwrap_or(0)),
