@@ -15,6 +15,7 @@ use crate::gate::{Gate, Turn};
 use crate::limits::{
     CORE_INSTANCES_MAX, Class, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::price;
 
 /// A Wasm page: memories are sized and reserved in whole pages.
 const PAGE_BYTES: usize = 64 * 1024;
@@ -184,6 +185,7 @@ fn deterministic(limits: &Limits) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         // Fuel ends a call at the same instruction every time; the epoch is the last resort.
         .consume_fuel(true)
+        .operator_cost(price::list())
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes_max)
         // Features whose results the Wasm specification leaves to the machine.

@@ -40,6 +40,7 @@ mod file;
 mod gate;
 mod intake;
 mod panics;
+mod price;
 mod sandbox;
 mod turns;
 mod v0_1;

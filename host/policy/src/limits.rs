@@ -48,9 +48,9 @@ pub enum Class {
 /// The limits of one policy. The defaults are those of [`Class::Small`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Fuel of one call: about one unit per instruction and per byte moved in bulk. A standard
-    /// decision uses 20,000 over 10 instances and 180,000 over 100. The default is 250 times the
-    /// latter, and ends an endless loop within a tenth of a second.
+    /// Fuel of one call: about one unit per instruction and per byte moved in bulk, more for what takes
+    /// long (`price.rs`). A standard decision uses 20,000 over 10 instances and 200,000 over 100. The
+    /// default is 250 times the latter, and ends an endless loop within a tenth of a second.
     pub fuel: u64,
     /// Linear memory of one call in bytes, for all its memories together. A Rust policy starts with
     /// about 1 MiB, nearly all of it stack.
