@@ -18,6 +18,7 @@ use reeve_core::time::{Instant, Millis};
 use reeve_policy::Slots;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::places::Places;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::panics::caught;
@@ -59,7 +60,7 @@ pub(super) struct Calls {
     events: mpsc::UnboundedSender<Event>,
     queries: Arc<Semaphore>,
     mutations: Arc<Semaphore>,
-    decisions: Arc<Semaphore>,
+    decisions: Arc<Places>,
     probes: Arc<Semaphore>,
 }
 
@@ -72,8 +73,6 @@ impl Calls {
         clock: Clock,
         metrics: Metrics,
     ) -> (Self, mpsc::UnboundedReceiver<Event>) {
-        // A policy call only computes, so more of them than cores would not be faster. One policy
-        // that burns all its fuel must leave a core to the others.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (events, incoming) = mpsc::unbounded_channel();
         let calls = Self {
@@ -86,7 +85,7 @@ impl Calls {
             events,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             mutations: Arc::new(Semaphore::new(MUTATIONS_MAX)),
-            decisions: Arc::new(Semaphore::new(cores.max(2))),
+            decisions: Places::new(cores),
             probes: Arc::new(Semaphore::new(PROBES_MAX)),
         };
         (calls, incoming)
@@ -257,13 +256,13 @@ impl Calls {
         let calls = self.clone();
         tokio::spawn(async move {
             let asked = std::time::Instant::now();
-            let _leave = calls.decisions.acquire().await;
             let Question {
                 worker,
                 pool,
                 decision,
                 input,
             } = question;
+            let _place = calls.decisions.enter(pool.clone()).await;
             let slots = Arc::clone(&calls.slots);
             let asked_input = input.clone();
             let asked_pool = pool.clone();

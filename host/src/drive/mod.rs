@@ -10,6 +10,7 @@ mod calls;
 mod drain;
 mod handle;
 mod numbers;
+mod places;
 mod timers;
 
 #[cfg(test)]
