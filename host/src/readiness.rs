@@ -142,9 +142,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn policy(status: &PolicyStatus) -> Option<String> {
     let error = status.last_error.as_deref();
     match (&status.digest, error) {
-        (Some(_), None) => None,
+        (Some(digest), None) => status.failing.as_ref().map(|failures| {
+            format!(
+                "policy {}: {} is active, {failures}; there is no earlier version to go back to",
+                status.file,
+                digest.short()
+            )
+        }),
         (Some(digest), Some(error)) => Some(format!(
-            "policy {}: {} stays active; the present file is refused: {error}",
+            "policy {}: {} is active; the present file is refused: {error}",
             status.file,
             digest.short()
         )),

@@ -5,6 +5,7 @@
 mod tests;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ type Try = dyn Fn(&str) -> Option<FileReport> + Send + Sync;
 /// Orders reloads. Clones share the queues.
 #[derive(Clone, Debug)]
 pub(crate) struct Reloads {
-    files: Arc<[mpsc::Sender<Order>]>,
+    files: Arc<BTreeMap<String, mpsc::Sender<Order>>>,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(crate) enum Cause {
     Signal,
     /// `POST /v1/policies/reload`.
     Request,
+    /// An active version that fails each time.
+    Failures,
 }
 
 impl Cause {
@@ -77,6 +80,7 @@ impl Cause {
             Self::Change => "change",
             Self::Signal => "signal",
             Self::Request => "request",
+            Self::Failures => "failures",
         }
     }
 }
@@ -87,14 +91,14 @@ impl Reloads {
     /// # Errors
     /// [`NoReport::Ended`].
     pub(crate) fn order(&self, cause: Cause) -> Result<(), NoReport> {
-        for file in self.files.iter() {
-            // A full queue holds orders that have not begun and will read the same file.
-            let sent = file.try_send(Order { cause, reply: None });
-            if matches!(sent, Err(TrySendError::Closed(_))) {
-                return Err(NoReport::Ended);
-            }
-        }
-        Ok(())
+        self.files.values().try_for_each(|file| send(file, cause))
+    }
+
+    /// Like [`Reloads::order`], for one file.
+    fn order_file(&self, name: &str, cause: Cause) -> Result<(), NoReport> {
+        self.files
+            .get(name)
+            .map_or(Ok(()), |file| send(file, cause))
     }
 
     /// Reads all files again and activates the good ones, each as soon as it is known to be good.
@@ -103,7 +107,7 @@ impl Reloads {
     /// [`NoReport`].
     pub(crate) async fn reload(&self, cause: Cause) -> Result<ReloadReport, NoReport> {
         let mut replies = Vec::new();
-        for file in self.files.iter() {
+        for file in self.files.values() {
             let (reply, report) = oneshot::channel();
             let order = Order {
                 cause,
@@ -124,6 +128,14 @@ impl Reloads {
             tracing::info!(files, refused, cause, "the policies were read again");
         }
         Ok(report)
+    }
+}
+
+fn send(file: &mpsc::Sender<Order>, cause: Cause) -> Result<(), NoReport> {
+    // A full queue holds orders that have not begun and will read the same file.
+    match file.try_send(Order { cause, reply: None }) {
+        Err(TrySendError::Closed(_)) => Err(NoReport::Ended),
+        Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
     }
 }
 
@@ -152,8 +164,15 @@ impl Reloading {
         metrics: Metrics,
     ) -> (Self, Reloads) {
         let names = registry.files().map(str::to_owned).collect();
-        let try_file = move |name: &str| registry.reload_file(name);
-        Self::with(names, Arc::new(try_file), directory, metrics)
+        let to_try = Arc::clone(&registry);
+        let try_file = move |name: &str| to_try.reload_file(name);
+        let (reloading, reloads) = Self::with(names, Arc::new(try_file), directory, metrics);
+        let orders = reloads.clone();
+        registry.on_broken(move |name| {
+            // A host that has ended reloads nothing.
+            let _ = orders.order_file(name, Cause::Failures);
+        });
+        (reloading, reloads)
     }
 
     fn with(
@@ -162,10 +181,10 @@ impl Reloading {
         directory: &Path,
         metrics: Metrics,
     ) -> (Self, Reloads) {
-        let (mut queues, mut tasks) = (Vec::new(), Vec::new());
+        let (mut queues, mut tasks) = (BTreeMap::new(), Vec::new());
         for name in names {
             let (orders, incoming) = mpsc::channel(QUEUE);
-            queues.push(orders);
+            queues.insert(name.clone(), orders);
             tasks.push(FileTask {
                 name,
                 try_file: Arc::clone(&try_file),
@@ -174,7 +193,7 @@ impl Reloading {
             });
         }
         let reloads = Reloads {
-            files: queues.into(),
+            files: Arc::new(queues),
         };
         let reloading = Self {
             tasks,
@@ -279,7 +298,7 @@ fn tell(file: &FileReport, cause: Cause, metrics: &Metrics) {
                     code,
                     serving,
                     cause,
-                    "the policy's file is refused, and the last good version stays active: {text}"
+                    "the policy's file is refused, and the last good version is active: {text}"
                 ),
                 None => tracing::error!(
                     policy,

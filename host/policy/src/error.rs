@@ -100,6 +100,22 @@ impl Failure {
             Self::NotBound => "not-bound",
         }
     }
+
+    /// Whether the policy is at fault, and not the machine or the configuration.
+    pub(crate) fn is_of_policy(&self) -> bool {
+        !matches!(
+            self,
+            Self::Deadline { .. }
+                | Self::NotInstantiated(_)
+                | Self::NotOffered { .. }
+                | Self::NotBound
+        )
+    }
+
+    /// Whether the policy ended without an answer by its own fault.
+    pub(crate) fn is_crash(&self) -> bool {
+        self.is_of_policy() && !matches!(self, Self::Refused(_) | Self::OutOfBounds(_))
+    }
 }
 
 /// A failed decision; the point's safe default applies.
@@ -167,15 +183,11 @@ impl LoadError {
 
     /// Whether the same bytes would fail again. What the machine interrupted may succeed later.
     pub(crate) fn lasts(&self) -> bool {
-        !matches!(
-            self.kind,
-            LoadErrorKind::NoCompiler(_)
-                | LoadErrorKind::NeedsMore(Need::Time(_))
-                | LoadErrorKind::Trial {
-                    failure: Failure::Deadline { .. } | Failure::NotInstantiated(_),
-                    ..
-                }
-        )
+        match &self.kind {
+            LoadErrorKind::NoCompiler(_) | LoadErrorKind::NeedsMore(Need::Time(_)) => false,
+            LoadErrorKind::Trial { failure, .. } => failure.is_of_policy(),
+            _ => true,
+        }
     }
 }
 

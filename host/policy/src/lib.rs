@@ -41,9 +41,12 @@ mod gate;
 mod intake;
 mod panics;
 mod price;
+mod record;
 mod sandbox;
+mod trial;
 mod turns;
 mod v0_1;
+mod versions;
 
 pub use binding::{Binding, BindingError};
 pub use compile::{Cache, CacheError, Compile, InChild, SpawnerError};

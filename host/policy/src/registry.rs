@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use reeve_core::id::{Digest, PoolName};
+use reeve_core::point::Input;
 
 use crate::binding::{self, Binding, BindingError};
 use crate::component::LoadedPolicy;
@@ -19,8 +20,10 @@ use crate::file;
 use crate::limits::Class;
 use crate::panics::caught;
 use crate::report::{BoundTo, FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
-use crate::slots::{Slot, SlotMap, Slots};
+use crate::slots::{SlotMap, Slots};
+use crate::trial;
 use crate::turns::Turns;
+use crate::versions::Versions;
 
 /// Compilers at a time. A second one lets a small file pass a large one; more would take the memory
 /// and the cores of the host that decides.
@@ -51,16 +54,7 @@ struct File {
     /// once. `None`: the bytes read last are active. Held during a trial.
     tried: Mutex<Option<Tried>>,
     /// Held only for a read or an exchange, never during compilation.
-    state: Mutex<FileState>,
-}
-
-/// The state of one file.
-#[derive(Clone, Default)]
-struct FileState {
-    /// The last good version.
-    serving: Option<Arc<LoadedPolicy>>,
-    /// Why the file's present content is not active.
-    last_error: Option<String>,
+    versions: Mutex<Versions>,
 }
 
 #[derive(Clone)]
@@ -120,6 +114,21 @@ impl Registry {
         &self.slots
     }
 
+    /// Calls this with the name of a file whose active version has begun to fail each time, so that
+    /// [`Registry::reload_file`] puts the last good one in its place. It is called on a thread that
+    /// decides and must not wait. Only the first call counts.
+    pub fn on_broken(&self, hear: impl Fn(&str) + Send + Sync + 'static) {
+        let files = self.bindings.iter();
+        let files: BTreeMap<_, _> = files
+            .map(|binding| ((binding.pool.clone(), binding.point), binding.file.clone()))
+            .collect();
+        self.slots.on_broken(Box::new(move |pool, point| {
+            if let Some(file) = files.get(&(pool.clone(), point)) {
+                hear(file);
+            }
+        }));
+    }
+
     /// The names of the bound files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
@@ -146,13 +155,20 @@ impl Registry {
     /// refuses a pool's settings changes nothing: its last good version stays active. This may take
     /// as long as a compiler may, so do not call it on a thread that decides. `None`: no file of this
     /// name is bound.
+    ///
+    /// If the active version has failed ten times in a row at a point, the last good one before it
+    /// takes its place first, and the file is refused until it changes.
     pub fn reload_file(&self, name: &str) -> Option<FileReport> {
         let (name, file) = self.files.get_key_value(name)?;
         let mut tried_before = lock(&file.tried);
+        let gave_way = lock(&file.versions).roll_back();
         let tried = self.try_file(name, file, &mut tried_before);
-        let report = lock(&file.state).settle(name, tried);
-        if matches!(report.outcome, Outcome::Activated { .. }) {
+        let report = lock(&file.versions).settle(name, self.bindings_of(name), tried);
+        let is_new = matches!(report.outcome, Outcome::Activated { .. });
+        if is_new {
             *tried_before = None;
+        }
+        if is_new || gave_way {
             let _exchange = lock(&self.exchange);
             self.slots.replace(self.slot_map());
         }
@@ -163,10 +179,8 @@ impl Registry {
     /// content.
     pub fn status(&self) -> Vec<PolicyStatus> {
         let files = self.files.iter().map(|(name, file)| {
-            let known = lock(&file.state).clone();
             let bound = self.bindings_of(name).map(BoundTo::from).collect();
-            let serving = known.serving.as_deref();
-            PolicyStatus::new(name.clone(), serving, bound, known.last_error)
+            PolicyStatus::new(name.clone(), &lock(&file.versions), bound)
         });
         files.collect()
     }
@@ -192,7 +206,7 @@ impl Registry {
     ) -> Result<Arc<LoadedPolicy>, ReloadError> {
         caught(|| {
             let loaded = self.load(name, file, tried)?;
-            self.check_bindings(&loaded, name)?;
+            self.check_bindings(&loaded, name, file)?;
             Ok(loaded)
         })
         .unwrap_or_else(|message| {
@@ -215,10 +229,11 @@ impl Registry {
         let bytes_max = file.engine.limits().component_bytes_max;
         let digest = file::digest(&path, bytes_max)?;
         self.check_pins(name, digest)?;
-        let serving = lock(&file.state).serving.clone();
-        if let Some(serving) = serving.filter(|serving| serving.digest() == digest) {
+        let versions = lock(&file.versions).clone();
+        versions.admit(digest)?;
+        if let Some(serving) = versions.serving().filter(|one| one.digest() == digest) {
             *tried = None;
-            return Ok(serving);
+            return Ok(Arc::clone(serving));
         }
         if let Some(before) = tried.as_ref().filter(|before| before.digest == digest) {
             return before.loaded.clone().map_err(ReloadError::Load);
@@ -261,9 +276,21 @@ impl Registry {
             .map_err(Arc::new)
     }
 
-    /// Checks that the policy offers every point that the file is bound to, and accepts the settings
-    /// there.
-    fn check_bindings(&self, loaded: &LoadedPolicy, name: &str) -> Result<(), ReloadError> {
+    /// Checks that the policy offers every point that the file is bound to, accepts the settings there,
+    /// and answers.
+    fn check_bindings(
+        &self,
+        loaded: &LoadedPolicy,
+        name: &str,
+        file: &File,
+    ) -> Result<(), ReloadError> {
+        let versions = lock(&file.versions).clone();
+        if versions
+            .serving()
+            .is_some_and(|serving| serving.digest() == loaded.digest())
+        {
+            return Ok(());
+        }
         for binding in self.bindings_of(name) {
             if !loaded.offers(binding.point) {
                 return Err(ReloadError::NotOffered {
@@ -280,22 +307,17 @@ impl Registry {
                     point: binding.point,
                     refusal,
                 })?;
+            let asked = versions.slot(&binding.pool, binding.point);
+            let asked = asked.map(|slot| slot.record().questions());
+            try_out(loaded, binding, asked.unwrap_or_default())?;
         }
         Ok(())
     }
 
     fn slot_map(&self) -> SlotMap {
         let mut slots = SlotMap::default();
-        for binding in &self.bindings {
-            let file = self.files.get(&binding.file);
-            if let Some(policy) = file.and_then(|file| lock(&file.state).serving.clone()) {
-                let settings = binding.settings_text().into();
-                slots.bind(
-                    binding.pool.clone(),
-                    binding.point,
-                    Slot::new(policy, settings),
-                );
-            }
+        for file in self.files.values() {
+            lock(&file.versions).bind(&mut slots);
         }
         slots
     }
@@ -306,42 +328,26 @@ impl File {
         Self {
             engine,
             tried: Mutex::default(),
-            state: Mutex::default(),
+            versions: Mutex::default(),
         }
     }
 }
 
-impl FileState {
-    /// Applies the result of a trial: a good version becomes active, a bad one is remembered.
-    fn settle(&mut self, file: &str, tried: Result<Arc<LoadedPolicy>, ReloadError>) -> FileReport {
-        let before = self.serving.as_ref().map(|serving| serving.digest());
-        let outcome = match tried {
-            Ok(loaded) => {
-                let digest = loaded.digest();
-                self.serving = Some(loaded);
-                self.last_error = None;
-                if before == Some(digest) {
-                    Outcome::Unchanged { digest }
-                } else {
-                    Outcome::Activated {
-                        old: before,
-                        new: digest,
-                    }
-                }
-            }
-            Err(error) => {
-                self.last_error = Some(error.text());
-                Outcome::Refused {
-                    error,
-                    serving: before,
-                }
-            }
-        };
-        FileReport {
-            file: file.to_owned(),
-            outcome,
+/// Asks the policy what a host could ask it at this point, and what one did ask.
+fn try_out(policy: &LoadedPolicy, binding: &Binding, asked: Vec<Input>) -> Result<(), ReloadError> {
+    for mut question in trial::questions(binding.point).into_iter().chain(asked) {
+        question.set_settings(&binding.settings_text());
+        let crashed = policy.decide(&question).err();
+        if let Some(error) = crashed.filter(|error| error.failure.is_crash()) {
+            return Err(ReloadError::Crashes {
+                policy: policy.policy().clone(),
+                pool: binding.pool.clone(),
+                point: binding.point,
+                failure: error.failure,
+            });
         }
     }
+    Ok(())
 }
 
 /// A panic of another thread leaves the state intact, because it is only exchanged as a whole.

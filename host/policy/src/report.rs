@@ -10,8 +10,8 @@ use reeve_core::point::Point;
 use serde::{Serialize, Serializer};
 
 use crate::binding::Binding;
-use crate::component::LoadedPolicy;
 use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
+use crate::versions::Versions;
 
 /// The results of a reload, one per file in the order of their names.
 #[derive(Debug, Serialize)]
@@ -126,6 +126,29 @@ pub enum ReloadError {
         /// The points that it offers.
         failure: Failure,
     },
+    /// The policy crashes at a question that a host could ask, or did ask.
+    #[error("policy {policy} is bound to pool {pool}, point {point}: asked for a trial, {failure}")]
+    Crashes {
+        /// The policy's name and digest.
+        policy: PolicyRef,
+        /// The binding's pool.
+        pool: PoolName,
+        /// The binding's point.
+        point: Point,
+        /// How it crashed.
+        failure: Failure,
+    },
+    /// The content was in force, failed again and again, and gave way to the version before it.
+    #[error(
+        "policy {policy} gave way to the version before it, because {failures}; it is not tried again \
+         until the file changes"
+    )]
+    Quarantined {
+        /// The policy's name and digest.
+        policy: PolicyRef,
+        /// Where and how it failed.
+        failures: String,
+    },
     /// The policy refuses a pool's settings.
     #[error("pool {pool}, point {point}: {refusal}")]
     Settings {
@@ -149,6 +172,8 @@ impl ReloadError {
             Self::Load(error) => error.kind.code(),
             Self::Panicked { .. } => PANICKED,
             Self::NotOffered { .. } => "not-offered",
+            Self::Crashes { .. } => "trial-failed",
+            Self::Quarantined { .. } => "quarantined",
             Self::Settings { .. } => "settings-refused",
         }
     }
@@ -200,6 +225,9 @@ pub struct PolicyStatus {
     pub bound: Vec<BoundTo>,
     /// Why the file's present content is not active. `None`: it is.
     pub last_error: Option<String>,
+    /// Where and how the active version fails each time, where there is no earlier version to give way
+    /// to. `None`: it does not.
+    pub failing: Option<String>,
 }
 
 /// A point of a pool.
@@ -221,21 +249,18 @@ impl From<&Binding> for BoundTo {
 }
 
 impl PolicyStatus {
-    pub(crate) fn new(
-        file: String,
-        serving: Option<&LoadedPolicy>,
-        bound: Vec<BoundTo>,
-        last_error: Option<String>,
-    ) -> Self {
-        let description = serving.and_then(LoadedPolicy::description);
+    pub(crate) fn new(file: String, versions: &Versions, bound: Vec<BoundTo>) -> Self {
+        let serving = versions.serving();
+        let description = serving.and_then(|one| one.description());
         Self {
             file,
-            digest: serving.map(LoadedPolicy::digest),
+            digest: serving.map(|one| one.digest()),
             name: description.map(|one| one.name.clone()),
             version: description.map(|one| one.version.clone()),
             offers: serving.map_or_else(Vec::new, |one| one.points().collect()),
             bound,
-            last_error,
+            last_error: versions.last_error().map(str::to_owned),
+            failing: versions.failing(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The active policy of each pool and point, exchanged as a whole.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use reeve_core::id::{Digest, PoolName};
@@ -9,6 +9,7 @@ use reeve_core::point::{Input, Point, Verdict};
 
 use crate::component::{Decided, LoadedPolicy};
 use crate::error::{DecideError, Failure, PolicyRef};
+use crate::record::Record;
 
 /// A policy and one pool's settings for it. They change together.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Slot {
     policy: Arc<LoadedPolicy>,
     settings: Arc<str>,
     settings_digest: Digest,
+    record: Arc<Record>,
 }
 
 impl Slot {
@@ -25,7 +27,20 @@ impl Slot {
             settings_digest: Digest::of(settings.as_bytes()),
             policy,
             settings,
+            record: Arc::default(),
         }
+    }
+
+    /// The slot with a record that follows another's.
+    pub(crate) fn following(self, before: &Self) -> Self {
+        Self {
+            record: Arc::new(before.record.successor()),
+            ..self
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
     }
 
     /// The policy to ask.
@@ -61,7 +76,11 @@ impl SlotMap {
 #[derive(Default)]
 pub struct Slots {
     now: ArcSwap<SlotMap>,
+    on_broken: OnceLock<Box<OnBroken>>,
 }
+
+/// Hears of a point at which a policy has failed too often in a row. It must not wait.
+pub(crate) type OnBroken = dyn Fn(&PoolName, Point) + Send + Sync;
 
 /// A decision or its failure, with everything the journal needs to repeat it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +101,11 @@ impl Slots {
     /// Replaces all bindings. Running decisions finish with the bindings they started with.
     pub fn replace(&self, slots: SlotMap) {
         self.now.store(Arc::new(slots));
+    }
+
+    /// Calls this at each policy that breaks from now on. Only the first call counts.
+    pub(crate) fn on_broken(&self, hear: Box<OnBroken>) {
+        let _ = self.on_broken.set(hear);
     }
 
     /// The present binding of a point of a pool.
@@ -109,8 +133,16 @@ impl Slots {
         };
         input.set_settings(&slot.settings);
         let (verdict, fuel_used) = match slot.policy.decide(&input) {
-            Ok(Decided { verdict, fuel_used }) => (Ok(verdict), fuel_used),
+            Ok(Decided { verdict, fuel_used }) => {
+                slot.record.answered(&input);
+                (Ok(verdict), fuel_used)
+            }
             Err(error) => {
+                if slot.record.failed(&error.failure)
+                    && let Some(hear) = self.on_broken.get()
+                {
+                    hear(pool, input.point());
+                }
                 let fuel_used = error.fuel_used;
                 (Err(error), fuel_used)
             }

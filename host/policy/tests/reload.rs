@@ -70,6 +70,7 @@ fn status_shows_what_serves_whom() {
             "offers": ["retry-ip"],
             "bound": [{ "pool": "gpu", "point": "retry-ip" }],
             "last_error": null,
+            "failing": null,
         }])
     );
 }
