@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reeve_policy::{
-    Binding, BindingError, Cache, EngineError, InChild, Limits, PolicyEngine, Registry,
+    Binding, BindingError, Cache, EngineError, InChild, Limits, PolicyEngine, Registry, SignerKey,
     SpawnerError,
 };
 
@@ -60,15 +60,17 @@ impl Policies {
         bindings: Vec<Binding>,
         limits: Limits,
     ) -> Result<Self, PoliciesError> {
-        Self::with_engine(PolicyEngine::new(limits)?, directory, bindings)
+        Self::with_engine(PolicyEngine::new(limits)?, directory, bindings, Vec::new())
     }
 
     fn with_engine(
         engine: PolicyEngine,
         directory: &Path,
         bindings: Vec<Binding>,
+        keys: Vec<SignerKey>,
     ) -> Result<Self, PoliciesError> {
         let registry = Registry::new(engine.clone(), directory.to_owned(), bindings)?;
+        let registry = registry.signed_by(keys);
         let ticker = Ticker::start(engine)?;
         Ok(Self {
             registry: Arc::new(registry),
@@ -89,7 +91,8 @@ impl Policies {
             ..Limits::of(classes.max().unwrap_or_default())
         };
         let bindings = config.policies.iter().map(binding).collect();
-        Self::with_engine(engine(limits, cache)?, &config.policies_dir, bindings)
+        let keys = config.policy_keys.clone();
+        Self::with_engine(engine(limits, cache)?, &config.policies_dir, bindings, keys)
     }
 }
 

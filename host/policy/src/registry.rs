@@ -20,6 +20,7 @@ use crate::file;
 use crate::limits::Class;
 use crate::panics::caught;
 use crate::report::{BoundTo, FileReport, Outcome, PolicyStatus, ReloadError, ReloadReport};
+use crate::signature::{self, SignerKey};
 use crate::slots::{SlotMap, Slots};
 use crate::trial;
 use crate::turns::Turns;
@@ -39,6 +40,7 @@ pub struct Registry {
     load: Box<Loader>,
     directory: PathBuf,
     bindings: Vec<Binding>,
+    keys: Vec<SignerKey>,
     files: BTreeMap<String, File>,
     turns: Turns<PoolName>,
     slots: Arc<Slots>,
@@ -103,10 +105,17 @@ impl Registry {
             load,
             directory,
             bindings,
+            keys: Vec::new(),
             turns: Turns::new(COMPILERS_MAX),
             slots: Arc::default(),
             exchange: Mutex::new(()),
         })
+    }
+
+    /// Accepts only files that one of these keys signed. With none, every file is accepted.
+    #[must_use]
+    pub fn signed_by(self, keys: Vec<SignerKey>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The slots that decide. They are the same object for the life of the registry.
@@ -244,6 +253,7 @@ impl Registry {
         let bytes = file::read(&path, bytes_max)?;
         // It may have changed since.
         self.check_pins(name, Digest::of(&bytes))?;
+        signature::check(&self.keys, &path, &bytes)?;
         let loaded = self.load_bytes(&file.engine, name, &bytes);
         let lasts = loaded.as_ref().err().is_none_or(|error| error.lasts());
         *tried = lasts.then(|| Tried {

@@ -100,6 +100,17 @@ pub enum ReloadError {
         /// The binding's point.
         point: Point,
     },
+    /// None of the configured keys signed the content.
+    #[error(
+        "the policy {} is not signed by a key in `keys` of [policies]: {why}. Sign it with \
+         `minisign -S -m FILE`", path.display()
+    )]
+    NotSigned {
+        /// The file's path.
+        path: PathBuf,
+        /// What is the matter with its signature.
+        why: String,
+    },
     /// The content is no policy.
     #[error(transparent)]
     Load(Arc<LoadError>),
@@ -169,6 +180,7 @@ impl ReloadError {
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::NotPinned { .. } => "not-pinned",
+            Self::NotSigned { .. } => "not-signed",
             Self::Load(error) => error.kind.code(),
             Self::Panicked { .. } => PANICKED,
             Self::NotOffered { .. } => "not-offered",

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{
     Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
-    Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, RegionName, SecurityGroup,
-    Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text,
-    WebhookAddress, ZoneName,
+    Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName,
+    SecurityGroup, Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition,
+    TemplateText, Text, WebhookAddress, ZoneName,
 };
 use super::section::{self, At, Key, Section, Shown, Table, section};
 use crate::notify::format::Format;
@@ -80,6 +80,9 @@ section! {
         /// The directory is watched: a changed file comes into force by itself. A bad file is
         /// refused, and the last good one keeps serving.
         required dir: File = "policies";
+        /// Public keys of minisign, at most 20. With any, a file counts only with a signature of one of them
+        /// next to it, in FILE.minisig.
+        example keys: List<PolicyKey, 20> = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"];
         /// Fuel of one call, about one unit per instruction. A standard decision over 100 instances uses
         /// 180,000; the default ends an endless loop within a tenth of a second.
         default fuel_max: Number<u64, 1, { i64::MAX }> = reeve_policy::Limits::default().fuel;

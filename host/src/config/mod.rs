@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use reeve_core::id::{Digest, PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
-use reeve_policy::Class;
+use reeve_policy::{Class, SignerKey};
 
 use crate::notify::Webhook;
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub policies: Vec<BoundPolicy>,
     /// The directory of the policy files.
     pub policies_dir: PathBuf,
+    /// Who may sign policies. Empty: a policy needs no signature.
+    pub policy_keys: Vec<SignerKey>,
     /// The fuel one decision may use.
     pub fuel_max: u64,
     /// Where the HTTP interface listens: a loopback address.

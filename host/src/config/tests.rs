@@ -186,7 +186,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
          etc/reeve.toml:3:10: found 0.0.0.0:1, which other machines may reach; accepted: a loopback address and a \
          port, such as 127.0.0.1:7433 or [::1]:7433\n\
          etc/reeve.toml:5:1: missing key `dir` in [policies]\n\
-         etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `fuel_max`\n\
+         etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `keys`, `fuel_max`\n\
          etc/reeve.toml:10:8: found the text \"http\"; accepted: a whole number, 1 to 65535\n\
          etc/reeve.toml:11:10: found the number 5; accepted: a table\n\
          etc/reeve.toml:12:1: missing key `proof` in [pool.gpu.boxes]\n\

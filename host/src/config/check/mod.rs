@@ -37,6 +37,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Config, Vec<Finding>> {
 }
 
 fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
+    let keys = file.policies.keys.iter().flat_map(|keys| &keys.value);
     let base = path.parent().unwrap_or(Path::new(""));
     let (pools, policies) = pool::all(findings, &file.pool);
     let workers = worker::all(findings, &file.worker, &file.pool);
@@ -53,6 +54,7 @@ fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
         },
         policies,
         policies_dir: base.join(&file.policies.dir.value),
+        policy_keys: keys.map(|key| key.value.clone()).collect(),
         fuel_max: file.policies.fuel_max,
         listen: file.host.listen,
         socket: file

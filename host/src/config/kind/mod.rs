@@ -19,7 +19,7 @@ pub(super) use choice::Choice;
 pub(super) use settings::Settings;
 pub(super) use text::{
     Address, Cluster, Container, DimensionValue, FleetName, HttpPath, Loopback, PointerText,
-    PolicyFile, RegionName, SecurityGroup, Sha256, Subnet, TableName, TagKey, TagValue,
+    PolicyFile, PolicyKey, RegionName, SecurityGroup, Sha256, Subnet, TableName, TagKey, TagValue,
     TaskDefinition, TemplateText, Text, WebhookAddress, ZoneName, name,
 };
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
 use reeve_core::id::{Digest, PointerName, Region};
+use reeve_policy::SignerKey;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -112,6 +113,9 @@ parsed! {
 
     /// A SHA-256 in hexadecimal digits.
     Sha256: sha256 => Digest;
+
+    /// A public key of minisign.
+    PolicyKey: signer => SignerKey;
 
     /// The text of a message.
     TemplateText: Template::parse => Template;
@@ -291,6 +295,10 @@ fn policy_file(file: &str) -> Result<(), String> {
     Err(format!(
         "found the file {file:?}; accepted: the name of a .wasm file in the policies' directory, without a path"
     ))
+}
+
+fn signer(text: &str) -> Result<SignerKey, String> {
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn sha256(text: &str) -> Result<Digest, String> {
