@@ -9,10 +9,12 @@ use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::point::Reason;
 use reeve_core::point::reap::Choice;
+use reeve_core::point::resolve::InFlight;
 use reeve_core::response::NotYetCode;
 use reeve_core::restart::{Initiator, Restart, RestartRequest, RestartStage};
 use reeve_core::spec::{LEASE, RestartBy};
 use reeve_core::store::{Draining, Intent, Phase, WorkerRecord};
+use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Asked, Trouble};
 
 /// The worker's instance is stopped, and the first host is about to start it: the start is
@@ -202,24 +204,37 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
     is_taken_for_started(&rig);
 }
 
+/// A worker that is served, and whose policy fails while something is in flight.
+fn with_failing_policy() -> Rig {
+    let store = MemoryStore::new(true);
+    let policies = Native::new(|input| match input.in_flight {
+        InFlight::Nothing => Ok(sensible(input)),
+        _ => Err("it fails".to_owned()),
+    });
+    let mut rig = Rig::over(store, World::new(1, BEGINS), policies);
+    rig.add_host(incidents::fleet());
+    settled(rig)
+}
+
 #[test]
-fn an_instance_that_another_host_is_stopping_is_not_handed_out() {
-    let mut rig = settled(Rig::hosts(1));
-    rig.expect_served();
-    // It announced the stop, and its outcome is unknown.
-    let stop = Mutation::Stop {
-        region: "us-east-1".into(),
-        compute: Compute::Ec2,
-        id: rig.record().record.adopted.unwrap().id,
-        clear_pointer: Some(incidents::pointer()),
-    };
-    leave(&rig, stop, |record| record.phase = Phase::Ending);
-    // A command has the record read.
-    rig.give(Command::Resume);
-    rig.run(SECOND);
-    assert_eq!(rig.worker().route, None, "what was published is withdrawn");
-    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Stopping);
-    rig.run(LEASE + LEASE);
-    rig.expect_served();
-    rig.assert_settled();
+fn an_instance_that_another_host_is_stopping_is_not_handed_out_by_policy_or_safe_default() {
+    for mut rig in [settled(Rig::hosts(1)), with_failing_policy()] {
+        rig.expect_served();
+        // It announced the stop, and its outcome is unknown.
+        let stop = Mutation::Stop {
+            region: "us-east-1".into(),
+            compute: Compute::Ec2,
+            id: rig.record().record.adopted.unwrap().id,
+            clear_pointer: Some(incidents::pointer()),
+        };
+        leave(&rig, stop, |record| record.phase = Phase::Ending);
+        // A command has the record read.
+        rig.give(Command::Resume);
+        rig.run(SECOND);
+        assert_eq!(rig.worker().route, None, "what was published is withdrawn");
+        assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Stopping);
+        rig.run(LEASE + LEASE);
+        rig.expect_served();
+        rig.assert_settled();
+    }
 }

@@ -35,13 +35,8 @@ impl Resolve {
         self.memo.clone_from(&verdict.memo);
         let why = verdict.reason.text;
         match verdict.action {
-            Action::Serve(_) if facts.is_restarting() => {
-                let detail = "the worker restarts and is not up yet";
-                self.come_back(facts, turn, decision, NotYetCode::Restarting, detail)
-            }
-            Action::Serve(_) if facts.adopted_is_being_ended() => {
-                let detail = "the worker's instance is being ended";
-                self.come_back(facts, turn, decision, NotYetCode::Stopping, detail)
+            Action::Serve(_) if let Some((code, detail)) = goes_down(facts) => {
+                self.come_back(facts, turn, decision, code, detail)
             }
             Action::Serve(target) if facts.awaits_look_up(&target.id, turn.now) => {
                 self.serve_waits(facts, turn, decision, &target)
@@ -178,6 +173,9 @@ impl Resolve {
         decision: DecisionId,
         detail: &str,
     ) -> Next {
+        if let Some((code, detail)) = goes_down(facts) {
+            return self.come_back(facts, turn, decision, code, detail);
+        }
         for target in safe_default::resolve(facts) {
             let valid_for = safe_default::SERVE_VALID;
             if let Ok(next) = serve(facts, turn, decision, None, &target, valid_for) {
@@ -258,6 +256,18 @@ impl Resolve {
         let adoption = self.pass.as_ref().map(|pass| pass.adoption);
         adoption.is_none_or(|adoption| adoption != Adoption::NotAsked)
     }
+}
+
+/// Why the adopted instance is not handed out even if it runs: it is being taken down. `None` if it
+/// is not.
+fn goes_down(facts: &WorkerFacts) -> Option<(NotYetCode, &'static str)> {
+    if facts.is_restarting() {
+        let detail = "the worker restarts and is not up yet";
+        return Some((NotYetCode::Restarting, detail));
+    }
+    let is_being_ended = facts.adopted_is_being_ended();
+    let detail = "the worker's instance is being ended";
+    is_being_ended.then_some((NotYetCode::Stopping, detail))
 }
 
 /// Hands out the target's address, if the guard agrees.
