@@ -67,8 +67,13 @@ impl Shared {
         }
     }
 
-    /// Notes what the worker has spent of the budgets of its pool and of the host.
+    /// Notes what the worker has spent of the budgets of its pool and of the host. A write in doubt
+    /// may announce an act that the facts have dropped: until the record is read, what was noted
+    /// before that write counts.
     fn note_ledger(&mut self, facts: &WorkerFacts) {
+        if facts.record.in_doubt {
+            return;
+        }
         self.ledgers.note(&facts.id, &facts.ledger);
         if let Some(pool) = self.pools.get_mut(&facts.spec.pool) {
             pool.ledgers.note(&facts.id, &facts.ledger);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::rig::policies::sensible;
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
+use reeve_core::id::WorkerId;
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::request::Request;
@@ -131,6 +132,29 @@ fn hosts_that_share_a_worker_share_its_budget() {
     rig.ask_of(1);
     rig.run(MINUTE);
     assert_eq!(rig.count(MutationKind::Launch), 1);
+}
+
+#[test]
+fn a_launch_whose_announcement_is_in_doubt_counts_for_the_other_workers_of_its_pool() {
+    let mut fleet = incidents::fleet();
+    let other = WorkerId::from("other");
+    let mut spec = fleet.workers[&incidents::worker()].clone();
+    (spec.tag_value, spec.pointer) = ("other".to_owned(), "/other".into());
+    fleet.workers.insert(other.clone(), spec);
+    for pool in fleet.pools.values_mut() {
+        pool.limits.pool_budget.launches = 1;
+    }
+    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), hasty());
+    rig.store.lose_replies(Some(outage()));
+    rig.ask();
+    while !rig.worker().record.in_doubt {
+        rig.step();
+    }
+    rig.store.lose_replies(None);
+    rig.request_of(0, &other, Request::Resolve { wait: None });
+    rig.run(MINUTE);
+    // The record announces the launch, so the host makes it up.
+    assert_eq!(rig.up().len(), 1);
 }
 
 #[test]

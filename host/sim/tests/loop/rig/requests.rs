@@ -3,7 +3,7 @@
 use reeve_core::boxes::{Receipt, Statement};
 use reeve_core::demand::DemandReading;
 use reeve_core::event::WorkerEvent;
-use reeve_core::id::{InstanceId, RequestId};
+use reeve_core::id::{InstanceId, RequestId, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
 use reeve_core::response::{LookOutcome, NotYet, NotYetCode, Resolution, Response};
@@ -131,9 +131,19 @@ impl Rig {
 
     /// Makes a request to this host.
     pub(crate) fn request(&mut self, host: usize, what: Request) -> RequestId {
+        self.request_of(host, &incidents::worker(), what)
+    }
+
+    /// The same, about this worker.
+    pub(crate) fn request_of(
+        &mut self,
+        host: usize,
+        worker: &WorkerId,
+        what: Request,
+    ) -> RequestId {
         self.requests = self.requests.next();
         let request = self.requests;
-        self.submit(host, &incidents::worker(), request, what);
+        self.submit(host, worker, request, what);
         request
     }
 
