@@ -132,6 +132,7 @@ impl Scene<'_> {
             ));
         }
         self.is_not_given_up(id)?;
+        self.last_start_is_counted(id)?;
         self.is_not_backing_off(Act::Start)?;
         self.is_not_cycling()?;
         self.within_budget(Spending::Start)?;
@@ -156,6 +157,19 @@ impl Scene<'_> {
         let pause = until.since(self.now);
         let text = format!("{why}; the next one is tried in {pause} at the earliest");
         Err(Veto::new(Rule::StartGivenUp, text).opening_at(until))
+    }
+
+    /// Refuses a start while the one before has fallen back and is not counted as failed (V3). It is
+    /// not counted while another mutation is under way, and the next reading by id counts it.
+    fn last_start_is_counted(&self, id: &InstanceId) -> Result<(), Veto> {
+        let fallen_back = self.facts.fallen_back();
+        if fallen_back.is_none_or(|(fallen, _)| &fallen != id) {
+            return Ok(());
+        }
+        let text = format!(
+            "the last start of {id} was accepted, and it is stopped again; it is read before the next start"
+        );
+        Err(Veto::new(Rule::StaleReading, text))
     }
 
     /// G9: refuses an id that a policy made up or copied from another worker, and an instance of

@@ -172,6 +172,21 @@ fn an_instance_that_is_being_started_is_not_superseded() {
 }
 
 #[test]
+fn a_start_that_fell_back_is_counted_before_the_next_one() {
+    let mut worker = worker();
+    see(&mut worker, "i-old", InstanceState::Stopped);
+    adopt(&mut worker, "i-old");
+    let started = Instant::from_ms(NOW.as_ms() - 60_000);
+    let adopted = worker.adopted.as_mut().unwrap();
+    (adopted.how, adopted.since) = (How::Started, started);
+    refused(&worker, &start("i-old"), Rule::StaleReading);
+    let old = InstanceId::from("i-old");
+    worker.count_failed_start(&old, NOW);
+    worker.failed_starts.get_mut(&old).unwrap().fell_back = Some(started);
+    permitted(&worker, &start("i-old"), MutationKind::Start);
+}
+
+#[test]
 fn a_start_or_launch_needs_a_recent_tag_scan() {
     let mut worker = worker();
     worker.scanned_at = None;
