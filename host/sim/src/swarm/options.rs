@@ -1,30 +1,27 @@
 //! The options of a random world. The seed draws all of them, and a caller may change any of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod pool;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use reeve_core::boxes::ProofKind;
-use reeve_core::compute::{Compute, FargateTask, LaunchSource};
-use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
-use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
-use reeve_core::spec::{
-    BoxSpec, Budget, FleetSpec, LEASE, Limits, OrphanRule, PoolSpec, RestartBy, StopRefused, Wish,
-    WorkerSpec,
-};
-use reeve_core::time::{Millis, UtcOffset};
+use reeve_core::id::{PointerName, PoolName, WorkerId};
+use reeve_core::spec::{Budget, FleetSpec, LEASE, OrphanRule, StopRefused, Wish, WorkerSpec};
+use reeve_core::time::Millis;
+
+pub use pool::{Patience, PoolOptions};
 
 use super::afflicted;
 use super::fault::Fault;
+use pool::health;
 
 /// The key of the tag by which all simulated fleets find their instances.
 pub(super) const TAG_KEY: &str = "Name";
 /// The name of the hosts' fleet.
 pub(super) const FLEET: &str = "swarm";
-/// The cluster of the Fargate pools.
-const CLUSTER: &str = "swarm";
 /// The random stream for a pool's compute and health. The world's streams have lower numbers, the
 /// faults' streams higher ones.
 const COMPUTE_AND_HEALTH: u64 = 50;
@@ -34,6 +31,8 @@ const PATIENCE: u64 = 51;
 const ORIGINS: u64 = 52;
 /// The random stream for pools in which a storm can show.
 const STORMS: u64 = 53;
+/// The random stream for the budgets of pools and hosts.
+const BUDGETS: u64 = 54;
 
 /// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub struct Options {
     pub pools: Vec<PoolOptions>,
     /// The workers, each as the index of its pool.
     pub workers: Vec<usize>,
+    /// The launches, starts and stops that a host may spend in a window.
+    pub host_budget: Budget,
     /// How long faults occur.
     pub troubled: Millis,
     /// The kinds of trouble this world has.
@@ -57,78 +58,6 @@ pub struct Options {
     pub muted: BTreeSet<(Fault, u64)>,
     /// How long after its begin the run ends; `None`: it ends when every worker has recovered.
     pub cut: Option<Millis>,
-}
-
-/// One pool of a random world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolOptions {
-    /// The name under which the caller bound the policies of this pool.
-    pub cast: String,
-    /// Whether its instances run on EC2 or Fargate.
-    pub compute: Compute,
-    /// How its instances are restarted.
-    pub restart_by: RestartBy,
-    /// What follows a refused stop.
-    pub stop_refused: StopRefused,
-    /// Whether its instances are reaped.
-    pub reap: bool,
-    /// Whether its boxes register.
-    pub boxes: bool,
-    /// When its workers are to run. After the trouble no user asks for those that are always to run.
-    pub wish: Wish,
-    /// Whether the heartbeats of its boxes count as use.
-    pub heartbeats_are_use: bool,
-    /// Whether its demand is measured.
-    pub demand: bool,
-    /// How the health of its workers is checked; `None`: not at all.
-    pub health: Option<HealthSpec>,
-    /// An instance used more recently than this is kept.
-    pub idle_min: Millis,
-    /// The time between the mark and the end of a reap.
-    pub drain: Millis,
-    /// How long an orphan is left alone.
-    pub orphan_grace: Millis,
-    /// How long an instance may take to pass through a state, and how often a start may fail.
-    pub patience: Patience,
-    /// Which orphans are ended.
-    pub orphans: OrphanRule,
-    /// Whether an adopted instance that others launched may be terminated.
-    pub terminate_adopted: bool,
-    /// Whether a worker follows its pointer.
-    pub follow_pointer: bool,
-    /// How long programs' restarts are dropped after one began.
-    pub restart_window: Millis,
-    /// The launches, starts and stops that a worker may spend in a window.
-    pub budget: Budget,
-}
-
-/// How long a pool's instances may take to pass through a state, and how often a start may fail.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Patience {
-    /// How long an instance may be `pending`.
-    pub launch: Millis,
-    /// How long an instance may run without an address.
-    pub address: Millis,
-    /// How long an instance may be `stopping`.
-    pub stopping: Millis,
-    /// How many starts in a row may fail.
-    pub start_failures: u32,
-    /// How long starts may keep failing.
-    pub start_give_up: Millis,
-}
-
-impl Patience {
-    /// The bounds are longer than the slow boots and late addresses of a world, and at times
-    /// shorter than its slow stops.
-    fn draw(between: &mut impl FnMut(u64, u64) -> u64) -> Self {
-        Self {
-            launch: Millis::from_secs(60 * between(4, 15)),
-            address: Millis::from_secs(60 * between(2, 5)),
-            stopping: Millis::from_secs(60 * between(5, 25)),
-            start_failures: between(2, 4) as u32,
-            start_give_up: Millis::from_secs(60 * between(5, 15)),
-        }
-    }
 }
 
 impl Options {
@@ -195,12 +124,14 @@ impl Options {
         if workers.iter().all(|pool| Some(pool) == workers.first()) {
             faults.retain(|fault| !afflicted::FAULTS.contains(fault));
         }
+        let host_budget = shared_budgets(seed, &mut pools);
         Self {
             seed,
             hosts,
             shared_store,
             pools,
             workers,
+            host_budget,
             troubled: Millis::from_secs(60 * between(50, 60)),
             faults,
             muted: BTreeSet::new(),
@@ -223,7 +154,7 @@ impl Options {
                 .enumerate()
                 .map(|it| self.worker(it))
                 .collect(),
-            budget: Budget::default(),
+            budget: self.host_budget,
             lease: LEASE,
         }
     }
@@ -241,107 +172,6 @@ impl Options {
             labels: [("tenant".to_owned(), format!("t{}", place % 2))].into(),
         };
         (WorkerId::new(name), spec)
-    }
-}
-
-impl PoolOptions {
-    fn draw(between: &mut impl FnMut(u64, u64) -> u64, casts: &[String]) -> Self {
-        let last = casts.len() as u64 - 1;
-        Self {
-            cast: casts[between(0, last) as usize].clone(),
-            compute: Compute::Ec2,
-            restart_by: [RestartBy::StopStart, RestartBy::Replace, RestartBy::Reboot]
-                [between(0, 2) as usize],
-            stop_refused: StopRefused::default(),
-            reap: between(0, 3) > 0,
-            boxes: between(0, 1) > 0,
-            demand: between(0, 2) == 0,
-            health: None,
-            wish: Wish::OnDemand,
-            heartbeats_are_use: false,
-            idle_min: Millis::from_secs(60 * between(1, 10)),
-            drain: Millis::from_secs(between(0, 40)),
-            orphan_grace: Millis::from_secs(60 * between(1, 10)),
-            patience: Patience::default(),
-            orphans: OrphanRule::default(),
-            terminate_adopted: false,
-            follow_pointer: false,
-            restart_window: Millis::from_secs(between(20, 90)),
-            budget: Budget {
-                launches: between(2, 8) as u32,
-                starts: between(2, 8) as u32,
-                stops: between(2, 8) as u32,
-                window: Millis::from_secs(60 * between(5, 20)),
-            },
-        }
-    }
-
-    /// Puts the pool on Fargate. A task cannot be started again, so a restart replaces it.
-    fn live_in_fargate(&mut self) {
-        self.compute = Compute::Fargate {
-            cluster: CLUSTER.to_owned(),
-        };
-        self.restart_by = RestartBy::Replace;
-    }
-
-    /// How its boxes prove their instance: a task has no instance document.
-    fn proof(&self) -> ProofKind {
-        match self.compute {
-            Compute::Ec2 => ProofKind::InstanceDocument,
-            Compute::Fargate { .. } => ProofKind::SharedSecret,
-        }
-    }
-
-    fn spec(&self) -> PoolSpec {
-        PoolSpec {
-            region: Region::from("us-east-1"),
-            compute: self.compute.clone(),
-            tag_key: TAG_KEY.to_owned(),
-            port: 8000,
-            launch: launch_sources(&self.compute),
-            policy_labels: vec!["tenant".to_owned()],
-            policy_tags: Vec::new(),
-            restart_by: self.restart_by,
-            stop_refused: self.stop_refused,
-            reap: self.reap,
-            orphans: self.orphans,
-            terminate_adopted: self.terminate_adopted,
-            follow_pointer: self.follow_pointer,
-            utc_offset: UtcOffset::default(),
-            demand: self.demand.then(demand),
-            health: self.health.clone(),
-            boxes: self.boxes.then(|| BoxSpec::new(self.proof())),
-            limits: Limits {
-                idle_min: self.idle_min,
-                drain: self.drain,
-                orphan_grace: self.orphan_grace,
-                launch_timeout: self.patience.launch,
-                address_timeout: self.patience.address,
-                stopping_timeout: self.patience.stopping,
-                start_failures_max: self.patience.start_failures,
-                start_give_up: self.patience.start_give_up,
-                restart_window: self.restart_window,
-                worker_budget: self.budget,
-                ..Limits::default()
-            },
-            heartbeats_are_use: self.heartbeats_are_use,
-        }
-    }
-}
-
-fn launch_sources(compute: &Compute) -> Vec<LaunchSource> {
-    match compute {
-        Compute::Ec2 => ["swarm", "swarm-elsewhere"]
-            .map(|template| LaunchSource::LaunchTemplate(template.to_owned()))
-            .into(),
-        Compute::Fargate { cluster } => vec![LaunchSource::Fargate(FargateTask {
-            cluster: cluster.clone(),
-            task_definition: "swarm".to_owned(),
-            subnets: vec!["subnet-a".to_owned()],
-            security_groups: Vec::new(),
-            public_ip: false,
-            container: None,
-        })],
     }
 }
 
@@ -381,37 +211,29 @@ fn with_storms(
     workers
 }
 
-fn health(between: &mut impl FnMut(u64, u64) -> u64, compute: &Compute) -> HealthSpec {
-    let http = ProbeKind::Http {
-        path: "/healthz".to_owned(),
-        statuses: Vec::new(),
-    };
-    let kind = [http, ProbeKind::Tcp][between(0, 1) as usize].clone();
-    HealthSpec {
-        probe: (between(0, 4) > 0).then_some(ProbeSpec {
-            kind,
-            port: None,
-            timeout: Millis::from_secs(2),
-        }),
-        every: Millis::from_secs(between(10, 40)),
-        unhealthy_after: between(2, 4) as u32,
-        boot_grace: Millis::from_secs(between(20, 300)),
-        status_checks: compute.is_ec2() && between(0, 1) > 0,
-        restart: [RestartRule::Never, RestartRule::All, RestartRule::Any][between(0, 2) as usize],
-        ..HealthSpec::default()
+/// Draws the budgets of some pools, and the host's, which this returns. A budget lasts as long as the
+/// trouble unless it is drawn, so that no entry leaves its window and few acts are held up by it.
+fn shared_budgets(seed: u64, pools: &mut [PoolOptions]) -> Budget {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(BUDGETS);
+    let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+    if between(0, 2) > 0 {
+        return Budget::default();
     }
+    for pool in pools {
+        pool.pool_budget = budget(&mut between, 6, 16);
+    }
+    budget(&mut between, 8, 24)
 }
 
-fn demand() -> DemandSpec {
-    DemandSpec {
-        namespace: "Swarm".to_owned(),
-        metric: "Invocations".to_owned(),
-        statistic: Statistic::Sum,
-        dimensions: BTreeMap::from([("InstanceId".to_owned(), "{instance}".to_owned())]),
-        period: Millis::from_secs(60),
-        window: Millis::from_secs(600),
-        samples_min: 2,
-        every: Millis::from_secs(60),
+/// A budget of between `from` and `to` of each kind. The checks of liveness allow for the longest
+/// window.
+fn budget(between: &mut impl FnMut(u64, u64) -> u64, from: u64, to: u64) -> Budget {
+    Budget {
+        launches: between(from, to) as u32,
+        starts: between(from, to) as u32,
+        stops: between(from, to) as u32,
+        window: Millis::from_secs(60 * between(5, 20)),
     }
 }
 
@@ -435,58 +257,21 @@ impl fmt::Display for Options {
             self.workers.len(),
             self.troubled.get() / 60_000
         )?;
+        writeln!(f, "  budget of a host {}", told_of_budget(self.host_budget))?;
         for (place, pool) in self.pools.iter().enumerate() {
-            let on = |is_on: bool, what| if is_on { what } else { "" };
-            writeln!(
-                f,
-                "  {}: {}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}{}, window {}, budget {}/{}/{} in {}",
-                pool_name(place),
-                if pool.compute.is_ec2() {
-                    "EC2"
-                } else {
-                    "Fargate"
-                },
-                pool.cast,
-                pool.restart_by,
-                on(pool.reap, ", reap"),
-                on(pool.boxes, ", boxes"),
-                on(pool.heartbeats_are_use, " whose heartbeats are use"),
-                on(pool.wish == Wish::Running, ", wanted running"),
-                on(pool.demand, ", demand"),
-                pool.health.as_ref().map_or(String::new(), told_of_health),
-                pool.idle_min,
-                pool.drain,
-                pool.orphans.as_str(),
-                pool.orphan_grace,
-                on(pool.terminate_adopted, ", terminates adopted"),
-                on(pool.follow_pointer, ", follows pointers"),
-                pool.restart_window,
-                pool.budget.launches,
-                pool.budget.starts,
-                pool.budget.stops,
-                pool.budget.window,
-            )?;
+            writeln!(f, "  {}: {pool}", pool_name(place))?;
         }
         let faults: Vec<_> = self.faults.iter().map(|fault| fault.as_str()).collect();
         write!(f, "  trouble: {}", faults.join(", "))
     }
 }
 
-fn told_of_health(health: &HealthSpec) -> String {
-    let probe = health
-        .probe
-        .as_ref()
-        .map(|probe| probe.kind.signal().as_str());
-    format!(
-        ", health by {}{} every {} (restart {:?} after {})",
-        probe.unwrap_or("no probe"),
-        if health.status_checks {
-            " and status checks"
-        } else {
-            ""
-        },
-        health.every,
-        health.restart,
-        health.unhealthy_after,
-    )
+fn told_of_budget(budget: Budget) -> String {
+    let Budget {
+        launches,
+        starts,
+        stops,
+        window,
+    } = budget;
+    format!("{launches}/{starts}/{stops} in {window}")
 }
