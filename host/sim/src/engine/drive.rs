@@ -62,7 +62,9 @@ pub(crate) trait Drive: Surroundings {
                 asked,
             } => {
                 let written = matches!(result, Ok(Committed::Written(_)));
-                self.step(number, Event::of(worker, WorkerEvent::Committed(result)));
+                let event = Event::of(worker, WorkerEvent::Committed(result));
+                self.observe_event(life, &event);
+                self.step(number, event);
                 // As in the product, the core takes in the result of the write, and the mutation
                 // follows immediately.
                 if let Some(permit) = permit.filter(|_| written) {
@@ -287,7 +289,7 @@ pub(crate) trait Drive: Surroundings {
     }
 
     fn write(&mut self, from: Life, write: Box<Write>, permit: Option<Permit>) {
-        let delay = self.before_write(&write, permit.as_ref());
+        let delay = self.before_write(from, &write, permit.as_ref());
         let is_journaled = permit.as_ref().is_some_and(|permit| {
             let intent = (permit.worker().clone(), permit.decision());
             let host = self.host_mut(from.host);

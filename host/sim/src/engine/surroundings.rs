@@ -101,7 +101,7 @@ pub(crate) trait Surroundings {
     fn notice(&mut self, number: usize, notice: Notice);
 
     /// A host is about to write a record. Returns the time by which the write is delayed.
-    fn before_write(&mut self, _write: &Write, _then: Option<&Permit>) -> Millis {
+    fn before_write(&mut self, _from: Life, _write: &Write, _then: Option<&Permit>) -> Millis {
         Millis::ZERO
     }
 

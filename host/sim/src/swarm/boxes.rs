@@ -1,7 +1,7 @@
 //! The software on the instances: it boots with them, registers, reports, does the work, and at
 //! times hangs, lies or loses its token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::boxes::{Claim, ProofKind, Receipt, Report, Reporter, SpotNotices, Statement};
 use reeve_core::id::{InstanceId, Region, RequestId, WorkerId};
@@ -19,6 +19,9 @@ use crate::world::{EventKind, WorldEvent};
 
 /// How long a report of a delivery takes to the store, if it gets there.
 const TOLD_WITHIN: Millis = Millis::from_secs(5);
+
+/// How long after the trouble the software still hangs that a restart waits for.
+const REBOOTS_HANG_MAX: Millis = Millis::from_secs(20 * 60);
 
 /// How long a box waits for an answer.
 const ANSWER_MAX: Millis = Millis::from_secs(20);
@@ -250,9 +253,13 @@ impl Estate<'_> {
         self.wake(&id);
     }
 
-    /// With the trouble, hanging ends, also in a reboot.
+    /// With the trouble, hanging ends, also in a reboot that no host waits for. What hangs in a
+    /// restart hangs for longer than the restart may wait for it.
     pub(super) fn boxes_recover(&mut self) {
-        self.clouds.world.end_reboots();
+        let awaited = self.awaited_from_reboot();
+        let is_left = |id: &InstanceId| !awaited.contains(id);
+        self.clouds.world.end_reboots(is_left);
+        self.queue.put(self.now + REBOOTS_HANG_MAX, Due::RebootsEnd);
         let ids: Vec<_> = self.boxes.boxes.keys().cloned().collect();
         for id in ids {
             if let Some(one) = self.boxes.boxes.get_mut(&id) {
@@ -260,6 +267,20 @@ impl Estate<'_> {
             }
             self.wake(&id);
         }
+    }
+
+    /// The instances whose reboot a restart waits for. Without a box or a probe it does not: it
+    /// takes every reboot to be short.
+    fn awaited_from_reboot(&self) -> BTreeSet<InstanceId> {
+        let workers = self.spec.workers.iter().filter(|(_, spec)| {
+            let pool = self.spec.pools.get(&spec.pool);
+            let health = pool.and_then(|pool| pool.health.as_ref());
+            let is_probed = health.is_some_and(|health| health.probe.is_some());
+            is_probed || pool.is_some_and(|pool| pool.boxes.is_some())
+        });
+        let restarts = workers.filter_map(|(worker, _)| self.shelf.truth(worker).record.restart);
+        let rebooting = restarts.filter(|restart| restart.reboots().is_some());
+        rebooting.filter_map(|restart| restart.instance).collect()
     }
 
     pub(super) fn token_is_wiped(&mut self) {

@@ -40,6 +40,8 @@ pub(super) enum Due {
     Unprotected(InstanceId, MutationKind),
     /// The software of an instance begins to fail, or recovers.
     Ails(InstanceId, Option<SoftwareFault>),
+    /// Software that hangs in a reboot answers again.
+    RebootsEnd,
     /// The trouble ends.
     Calms,
     /// Whether all is well again is looked at.

@@ -223,6 +223,7 @@ impl<'a> Estate<'a> {
             Due::ControllerStops { worker, left } => self.controller_stops(worker, left),
             Due::Unprotected(id, end) => self.clouds.world.protect(&id, end, false),
             Due::Ails(id, fault) => self.clouds.world.set_software_fault(&id, fault),
+            Due::RebootsEnd => self.clouds.world.end_reboots(|_| true),
             Due::Calms => self.calm(),
             Due::Looks => self.look_whether_all_is_well(),
         }

@@ -203,6 +203,7 @@ impl Surroundings for Estate<'_> {
     }
 
     fn respond(&mut self, worker: &WorkerId, request: RequestId, response: Response) {
+        self.checks.responded(self.now, worker, request);
         match response {
             Response::Resolve(resolution) => self.answered(request, &resolution),
             Response::Statement(receipt) => self.replied(request, receipt),
@@ -226,7 +227,8 @@ impl Surroundings for Estate<'_> {
     }
 
     /// An instance may be used while its end is being written.
-    fn before_write(&mut self, write: &Write, then: Option<&Permit>) -> Millis {
+    fn before_write(&mut self, from: Life, write: &Write, then: Option<&Permit>) -> Millis {
+        self.checks.writes(from, &write.worker);
         let is_end = write.if_idle.is_some() || then.is_some_and(ends);
         let Some(adopted) = write.record.adopted.as_ref().filter(|_| is_end) else {
             return Millis::ZERO;
@@ -250,31 +252,7 @@ impl Surroundings for Estate<'_> {
 
     fn observe_event(&mut self, by: Life, event: &Event) {
         match event {
-            Event::Worker {
-                worker,
-                what:
-                    WorkerEvent::Mutated {
-                        decision,
-                        mutation,
-                        result,
-                    },
-            } => {
-                let heard = Heard {
-                    by,
-                    worker,
-                    decision: *decision,
-                    mutation,
-                    result,
-                };
-                self.checks.heard(self.now, &heard, &self.shelf);
-            }
-            Event::Worker {
-                worker,
-                what: WorkerEvent::Queried { query, result, .. },
-            } => {
-                let asker = Asker::Worker(worker.clone());
-                self.checks.read(self.now, by, &asker, query, result);
-            }
+            Event::Worker { worker, what } => self.observe_news(by, worker, what),
             Event::Pool {
                 pool,
                 what: PoolEvent::Queried { query, result, .. },
@@ -304,6 +282,35 @@ impl Surroundings for Estate<'_> {
 }
 
 impl Estate<'_> {
+    /// Notes what a host learns of a worker.
+    fn observe_news(&mut self, by: Life, worker: &WorkerId, what: &WorkerEvent) {
+        match what {
+            WorkerEvent::Mutated {
+                decision,
+                mutation,
+                result,
+            } => {
+                let heard = Heard {
+                    by,
+                    worker,
+                    decision: *decision,
+                    mutation,
+                    result,
+                };
+                self.checks.heard(self.now, &heard, &self.shelf);
+            }
+            WorkerEvent::Queried { query, result, .. } => {
+                let asker = Asker::Worker(worker.clone());
+                self.checks.read(self.now, by, &asker, query, result);
+            }
+            WorkerEvent::RecordRead { result, .. } => {
+                self.checks.record_read(by, worker, result);
+            }
+            WorkerEvent::Committed(result) => self.checks.written(by, worker, result),
+            _ => {}
+        }
+    }
+
     /// A host begins another life.
     pub(super) fn host_begins(&mut self, number: usize) {
         if self.hosts[number].is_up() {

@@ -187,10 +187,11 @@ impl World {
         self.next_stop = Some(length);
     }
 
-    /// Ends the reboots under way: the software of each instance answers again.
-    pub fn end_reboots(&mut self) {
+    /// Ends the reboots under way of these instances: their software answers again.
+    pub fn end_reboots(&mut self, of: impl Fn(&InstanceId) -> bool) {
         let now = self.now;
         let rebooting = self.instances.values_mut().filter(|it| it.reboots);
+        let rebooting = rebooting.filter(|instance| of(&instance.id));
         rebooting.for_each(|instance| instance.reboot_until(now));
     }
 

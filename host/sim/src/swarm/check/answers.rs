@@ -1,4 +1,5 @@
-//! Every resolve gets exactly one response, and every register of a box gets one.
+//! Every resolve gets exactly one response, every register of a box gets one, and no request gets
+//! two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ pub(super) struct Answers {
     calm_since: Option<Instant>,
     open: BTreeMap<RequestId, (Instant, WorkerId)>,
     left: BTreeSet<RequestId>,
+    /// The requests of callers, boxes and operators that a host has responded to.
+    responded: BTreeSet<RequestId>,
 }
 
 impl Answers {
@@ -32,6 +35,17 @@ impl Answers {
     ) {
         let since = at + wait.unwrap_or_default();
         self.open.insert(request, (since, worker.clone()));
+    }
+
+    /// Checks a response to a request of any kind: a request arrives at one life of one host, which
+    /// responds once.
+    pub(super) fn responded(&mut self, request: RequestId) -> Finding {
+        // A restart that a host asks itself for has no number.
+        if request == RequestId::default() || self.responded.insert(request) {
+            return Ok(());
+        }
+        let text = format!("request {request} got a second response");
+        Err((Guarantee::Answers, text))
     }
 
     pub(super) fn answered(&mut self, request: RequestId) {

@@ -18,8 +18,9 @@ use crate::engine::Life;
 const RATES_APART: Millis = Millis::from_secs(15);
 
 /// The mutations that hosts announced. A worker's are counted over all hosts and lives, because its
-/// record keeps them. A host counts those of a pool over the records that it has read, which in a
-/// shared store may be old: there only the mutations of its own life are compared.
+/// record keeps them. A host counts those of a pool over the records that it has read. In a shared
+/// store they may be old, and a life that begins while the store fails lacks some: there only the
+/// mutations of its own life are compared.
 #[derive(Default)]
 pub(super) struct Budgets {
     spent: Vec<Spent>,
@@ -210,11 +211,13 @@ impl Budgets {
         Err((Guarantee::G10, text))
     }
 
+    /// Checks an announced mutation. `is_known` says whether the host knows what its earlier lives
+    /// have spent for every worker.
     pub(super) fn committed(
         &mut self,
         written: &Written<'_>,
         spec: &FleetSpec,
-        is_shared: bool,
+        is_known: bool,
     ) -> Finding {
         let Some(mutation) = written.permit.map(|permit| permit.mutation()) else {
             return Ok(());
@@ -248,7 +251,7 @@ impl Budgets {
         let pool_of = |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool);
         let pool = pool_of(written.worker);
         let is_counted = |spent: &Spent| {
-            spent.by == written.by || (!is_shared && spent.by.host == written.by.host)
+            spent.by == written.by || (is_known && spent.by.host == written.by.host)
         };
         let limits = &written.pool.limits;
         self.within(written, kind, "worker", limits.worker_budget, |spent| {

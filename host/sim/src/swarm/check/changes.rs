@@ -2,6 +2,8 @@
 
 use reeve_core::cloud::{CloudError, Outcome};
 use reeve_core::guard::Permit;
+use reeve_core::id::WorkerId;
+use reeve_core::store::{Committed, StoreError};
 use reeve_core::time::Instant;
 
 use super::{
@@ -12,6 +14,22 @@ use crate::swarm::shelf::Shelf;
 use crate::world::World;
 
 impl Checks {
+    /// Notes that a host begins to write a worker's record.
+    pub(in crate::swarm) fn writes(&mut self, by: Life, worker: &WorkerId) {
+        self.shown.writes(by, worker);
+    }
+
+    /// Notes that a host learned the end of its write.
+    pub(in crate::swarm) fn written(
+        &mut self,
+        by: Life,
+        worker: &WorkerId,
+        result: &Result<Committed, StoreError>,
+    ) {
+        self.shown.written(by, worker, result);
+        self.started.written(by, worker, result);
+    }
+
     /// Checks a written record.
     pub(in crate::swarm) fn committed(&mut self, at: Instant, commit: &Commit<'_>, world: &World) {
         let worker = &commit.write.worker;
@@ -32,16 +50,18 @@ impl Checks {
             undone: commit.undone,
         };
         let is_forgotten = self.forgotten.contains(worker);
+        let is_known = !self.is_shared && self.records_are_read;
         self.flight.committed(&written);
+        self.started.committed(&written);
         self.truth.committed(by, worker, commit.permit.is_some());
         let findings = [
             self.fence.committed(&written, self.is_shared),
             self.adoption.committed(&written, is_forgotten),
-            pointer::committed(&written),
+            self.pointers.committed(&written),
             self.uses.committed(&written),
             self.restarts.committed(&written, &self.boxes),
             self.health.committed(&written, &self.spec),
-            self.budgets.committed(&written, &self.spec, self.is_shared),
+            self.budgets.committed(&written, &self.spec, is_known),
             self.controllers.committed(&written, is_forgotten),
             self.launches.committed(&written),
             self.boxes.committed(&written),
@@ -60,6 +80,8 @@ impl Checks {
     /// Checks a mutation that a host sends.
     pub(in crate::swarm) fn sent(&mut self, at: Instant, by: Life, permit: &Permit, shelf: &Shelf) {
         self.looked_up.sent(by, permit);
+        self.shown.sent(by, permit);
+        self.pointers.sent(by, permit);
         let truth = shelf.truth(permit.worker());
         let findings = [fence::sent(permit, &truth), self.flight.sent(by, permit)];
         for finding in findings {

@@ -5,12 +5,11 @@
 //! |---|---|---|
 //! | G1 one instance per generation | every new instance, every announced launch | [`launches`] |
 //! | G2 one adopted instance | every write of a record, every end of an orphan | [`adoption`], [`orphans`] |
-//! | G3 the pointer follows | writes and stops as they arrive | [`pointer`] |
-//! | G4 no second live instance | launches and starts, announced and arriving | [`adoption`] |
-//! | G5 nothing in use is reaped | marks and stops as they are announced | [`uses`] |
+//! | G3 the pointer follows | writes and stops, announced and arriving | [`pointer`] |
+//! | G4 no second live instance | launches, starts, searches | [`adoption`], [`started`] |
+//! | G5 nothing in use is reaped | marks, stops, what is handed out | [`uses`], [`shown`] |
 //! | G6 fencing | every write of a record, every mutation | [`fence`] |
-//! | G7 one restart | every restart in a record, every response, every probe | [`restarts`],
-//! [`health`] |
+//! | G7 one restart | restarts in a record, responses, probes | [`restarts`], [`shown`], [`health`] |
 //! | G8 registration | every granted register, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question, every mutation, every adoption | [`scope`], [`origins`] |
 //! | G10 budgets | every announced mutation | [`budgets`] |
@@ -50,6 +49,8 @@ mod recovery;
 mod refused;
 mod restarts;
 mod scope;
+mod shown;
+mod started;
 mod told;
 mod truth;
 mod uses;
@@ -95,6 +96,8 @@ pub(super) struct Checks {
     is_shared: bool,
     /// Whether every write of the store is answered.
     store_is_sound: bool,
+    /// Whether a life of a host begins with every record.
+    records_are_read: bool,
     pointers_are_ours: bool,
     adoption: adoption::Adoption,
     launches: launches::Launches,
@@ -113,6 +116,9 @@ pub(super) struct Checks {
     refused: refused::Refused,
     boxes: boxes::Boxes,
     pauses: pauses::Pauses,
+    pointers: pointer::Pointers,
+    shown: shown::Shown,
+    started: started::Started,
     uses: uses::Uses,
     /// Workers whose state an operator cleared with `forget`.
     forgotten: BTreeSet<WorkerId>,
@@ -146,13 +152,17 @@ struct Written<'a> {
 
 impl Checks {
     pub(super) fn new(spec: &FleetSpec, options: &Options, casts: &Casts) -> Self {
+        let are_off = |faults: &[Fault]| faults.iter().all(|it| !options.faults.contains(it));
         Self {
             violation: None,
             spec: spec.clone(),
             is_shared: options.shared_store,
-            store_is_sound: [Fault::StoreFails, Fault::StoreReplyLost, Fault::StoreDown]
-                .iter()
-                .all(|fault| !options.faults.contains(fault)),
+            store_is_sound: are_off(&[Fault::StoreFails, Fault::StoreReplyLost, Fault::StoreDown]),
+            records_are_read: are_off(&[
+                Fault::StoreFails,
+                Fault::StoreDown,
+                Fault::RecordUnreadable,
+            ]),
             pointers_are_ours: !options.faults.contains(&Fault::PointerElsewhere),
             adoption: adoption::Adoption::default(),
             launches: launches::Launches::default(),
@@ -171,6 +181,9 @@ impl Checks {
             refused: refused::Refused::default(),
             boxes: boxes::Boxes::default(),
             pauses: pauses::Pauses::default(),
+            pointers: pointer::Pointers::default(),
+            shown: shown::Shown::default(),
+            started: started::Started::default(),
             uses: uses::Uses::new(options),
             forgotten: BTreeSet::new(),
             abandoned: BTreeSet::new(),
@@ -259,9 +272,16 @@ impl Checks {
             Resolution::Served(route) => {
                 self.uses.served(worker, &route.instance, at);
                 scope::served(&route.instance, spec, world)
+                    .and_then(|()| self.shown.handed_out(by, worker, &route.instance))
             }
             Resolution::NotYet(not_yet) => self.truth.answered(local, by, worker, not_yet),
         };
+        self.settle(at, worker, finding);
+    }
+
+    /// Checks that a host responds once to a request.
+    pub(super) fn responded(&mut self, at: Instant, worker: &WorkerId, request: RequestId) {
+        let finding = self.answers.responded(request);
         self.settle(at, worker, finding);
     }
 
@@ -360,6 +380,7 @@ impl Checks {
         }
         self.truth.happened(worker);
         self.adoption.commanded(worker, command);
+        self.started.commanded(worker);
         self.restarts.commanded(request, worker, command);
         self.pauses.commanded(request, worker, command);
     }

@@ -1,5 +1,5 @@
 //! V1: no adopted instance stays `pending`, without an address, or `stopping` for longer than its
-//! pool allows, and none is ended for that too early.
+//! pool allows, and none is ended for that too early. No restart waits for a reboot without end.
 
 use reeve_core::cloud::Mutation;
 use reeve_core::id::WorkerId;
@@ -15,6 +15,26 @@ use crate::world::{SimInstance, World};
 /// budget window, 10 for the pause after an end that was refused while the trouble lasted, and 10
 /// for the readings.
 const SLACK: Millis = Millis::from_secs(40 * 60);
+
+/// How long a restart waits for a reboot at the most: 10 minutes, and 5 for a lease that another
+/// host holds and for the write.
+const REBOOT_MAX: Millis = Millis::from_secs(15 * 60);
+
+/// Finds the restarts that wait for a reboot for too long, once the trouble is over.
+pub(super) fn reboots(
+    now: Instant,
+    calm_since: Instant,
+    shelf: &Shelf,
+    spec: &FleetSpec,
+) -> Vec<(WorkerId, Finding)> {
+    let late = spec.workers.keys().filter_map(|worker| {
+        let restart = shelf.truth(worker).record.restart?;
+        let age = now.since(restart.reboots()?.at.max(calm_since));
+        let text = format!("a restart has waited for its reboot for {age}");
+        (age > REBOOT_MAX).then(|| (worker.clone(), Err((Guarantee::V1, text))))
+    });
+    late.collect()
+}
 
 /// Finds the adopted instances that are overdue for too long. The trouble ended at `calm_since`,
 /// from when on every host is up and the cloud carries out what it accepts.

@@ -133,8 +133,10 @@ impl Recovery {
         });
         let since = self.since.unwrap_or(now);
         let overdue = overdue::look(now, since, world, shelf, spec);
+        let reboots = overdue::reboots(now, since, shelf, spec);
         let is_spared = |(worker, _): &(WorkerId, Finding)| !self.afflicted.contains(worker);
-        late.chain(overdue.into_iter().filter(is_spared)).collect()
+        let overdue = overdue.into_iter().chain(reboots).filter(is_spared);
+        late.chain(overdue).collect()
     }
 
     /// Reports a box that has sent no heartbeat since the trouble ended.

@@ -11,6 +11,7 @@ use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::{CommandOutcome, Refused};
 use reeve_core::point::{Verdict, retry_ip};
 use reeve_core::response::Route;
+use reeve_core::store::{StoreError, Stored};
 use reeve_core::time::Instant;
 
 use super::{Checks, Guarantee, Heard, origins, placed};
@@ -22,6 +23,8 @@ impl Checks {
     /// Notes that a host learned the outcome of a mutation.
     pub(in crate::swarm) fn heard(&mut self, at: Instant, heard: &Heard<'_>, shelf: &Shelf) {
         self.flight.heard(heard);
+        self.shown.heard(heard);
+        self.started.heard(at, heard);
         self.looked_up.heard(at, heard);
         self.budgets.heard(at, heard);
         let truth = shelf.truth(heard.worker);
@@ -29,6 +32,18 @@ impl Checks {
         self.truth.heard(heard);
         let finding = self.blocked.heard(at, heard, &truth);
         self.settle(at, heard.worker, finding);
+    }
+
+    /// Notes a reading of a worker's record that a host got.
+    pub(in crate::swarm) fn record_read(
+        &mut self,
+        by: Life,
+        worker: &WorkerId,
+        result: &Result<Option<Stored>, StoreError>,
+    ) {
+        if let Ok(Some(stored)) = result {
+            self.shown.read(by, worker, stored);
+        }
     }
 
     /// Notes a reading that a host got for a worker or for a pool.
@@ -51,7 +66,13 @@ impl Checks {
             self.looked_up.read(at, by, (worker, pool), query, result);
         }
         match result {
-            Ok(reading) => self.ended.read(by, worker, reading),
+            Ok(reading) => {
+                self.ended.read(by, worker, reading);
+                self.started.read(by, reading);
+                if let (Some(worker), Reading::Pointer(pointer)) = (worker, reading) {
+                    self.pointers.read(by, worker, pointer);
+                }
+            }
             Err(error) => {
                 // A pool's workers hear of a rate limit on the readings of any of them.
                 let workers = self.spec.workers.iter();
@@ -75,6 +96,7 @@ impl Checks {
         };
         let findings = [
             self.ended.published(by, route),
+            self.shown.handed_out(by, &route.worker, &route.instance),
             self.looked_up.published(at, by, &spec.pool, route),
             origins::published(route, world),
         ];
@@ -93,6 +115,8 @@ impl Checks {
         let findings = [
             self.refused.announced(notice),
             self.blocked.announced(by, notice),
+            self.shown.announced(by, notice),
+            self.started.announced(at, by, notice),
         ];
         for finding in findings {
             self.settle(at, &notice.worker, finding);
@@ -104,6 +128,7 @@ impl Checks {
         let finding = self.truth.journaled(by, entry);
         self.settle(at, &entry.worker, finding);
         match &entry.content {
+            Content::Ruled(ruling) => self.pointers.ruled(by, entry.decision, ruling),
             Content::Vetoed(veto) => self.vetoed(at, &entry.worker, veto),
             Content::Decided(made) => {
                 if let Ok(Verdict::RetryIp(verdict)) = &made.result
