@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::effect::{Effect, Question};
 use crate::event::{Asker, Timer, WorkerTimer};
-use crate::facts::{Peers, Storm, WorkerFacts};
+use crate::facts::{Peers, Reaps, Storm, WorkerFacts};
 use crate::guard::{Permit, Proposal, Scene};
 use crate::happened::Happened;
 use crate::model::backoff::Throttle;
@@ -77,6 +77,7 @@ impl Shared {
         self.ledgers.note(&facts.id, &facts.ledger);
         if let Some(pool) = self.pools.get_mut(&facts.spec.pool) {
             pool.ledgers.note(&facts.id, &facts.ledger);
+            pool.reaps.note(facts);
         }
     }
 }
@@ -87,6 +88,10 @@ pub(crate) struct Pool {
     pub(crate) spec: PoolSpec,
     /// The ledgers of its workers, whichever host acted for them.
     pub(crate) ledgers: Ledgers,
+    /// Which of its workers were reaped of late or are about to be.
+    pub(crate) reaps: Reaps,
+    /// The pace of reaps as a budget.
+    pub(crate) reap_budget: Budget,
     /// Which of its workers are up.
     pub(crate) peers: Peers,
     /// Which of its workers fail, and since when.
@@ -105,11 +110,14 @@ impl Pool {
     pub(crate) fn new(name: &PoolName, spec: &PoolSpec, fleet: &FleetSpec) -> Self {
         let of_pool = fleet.workers.values().filter(|worker| &worker.pool == name);
         let mut tag_values: Vec<_> = of_pool.map(|worker| worker.tag_value.clone()).collect();
+        let reap_budget = spec.limits.reap_pace.budget(tag_values.len());
         tag_values.sort();
         tag_values.dedup();
         Self {
             spec: spec.clone(),
             ledgers: Ledgers::default(),
+            reaps: Reaps::default(),
+            reap_budget,
             peers: Peers::default(),
             storm: Storm::default(),
             pointers: Throttle::default(),
@@ -208,7 +216,7 @@ impl<'a> Turn<'a> {
         decision: DecisionId,
         ask: impl FnOnce(Scene<'_>) -> T,
     ) -> T {
-        let nothing = Default::default();
+        let (nothing, no_reaps) = Default::default();
         let pool = self.shared.pools.get(&facts.spec.pool);
         ask(Scene {
             facts,
@@ -221,6 +229,9 @@ impl<'a> Turn<'a> {
             adopted: &self.shared.adopted,
             pool: pool.map_or((&nothing, Budget::default()), |pool| {
                 (&pool.ledgers, pool.spec.limits.pool_budget)
+            }),
+            reaps: pool.map_or((&no_reaps, Budget::default()), |pool| {
+                (&pool.reaps, pool.reap_budget)
             }),
             host: (&self.shared.ledgers, self.shared.budget),
         })

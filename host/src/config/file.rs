@@ -306,6 +306,13 @@ section! {
         /// Between the decision to reap and the stop. Any use in it cancels the reap. As long as the standard
         /// policy lets callers repeat an address.
         default drain_ms: Ms<0, 3_600_000> = spec::Limits::default().drain;
+        // 100 leaves the ends to the policy. At least one instance may always be reaped.
+        /// The pace of reaps: of a pool's workers, the percentage whose instances may be ended on verdicts of `reap`
+        /// within `reap_window_ms`, over all hosts, and at least one (G10). A wrong policy ends no more.
+        default reap_percent_max: Number<u32, 1, 100> = spec::Limits::default().reap_pace.percent;
+        // Below a minute, the pace would be none. A week is the longest window of a budget.
+        /// The window of `reap_percent_max`.
+        default reap_window_ms: Ms<60_000, 604_800_000> = spec::Limits::default().reap_pace.window;
         /// Restarts that programs ask for within it are dropped and counted (G7). A boot takes 20 to 30 s, in
         /// which the worker looks dead; the default is twice that.
         default restart_window_ms: Ms<1_000, 3_600_000> = spec::Limits::default().restart_window;

@@ -1,6 +1,6 @@
 //! Announces a permitted mutation in the journal and in the record, and has it sent.
 
-use super::spend::spend;
+use super::spend::{spend, spend_reap};
 use crate::facts::{Facts, InFlight, LaunchAttempt, WorkerFacts};
 use crate::guard::Permit;
 use crate::model::cloud::Mutation;
@@ -81,6 +81,9 @@ fn announce(facts: &mut Facts, turn: &mut Turn<'_>, permit: &Permit) {
     });
     facts.change().intent = Some(intent(permit, turn.now));
     spend(facts, turn, mutation.kind());
+    if permit.is_reap() {
+        spend_reap(facts, turn);
+    }
 }
 
 /// The instant after which any use keeps an instance.

@@ -17,6 +17,12 @@ pub(super) fn spend(facts: &mut Facts, turn: &Turn<'_>, kind: MutationKind) {
     facts.change().ledger.enter(turn.now, spending, keep);
 }
 
+/// Enters an end on a verdict of `reap` that is about to be sent, for the pool's pace.
+pub(super) fn spend_reap(facts: &mut Facts, turn: &Turn<'_>) {
+    let keep = facts.pool.limits.reap_pace.window;
+    facts.change().reaped.enter(turn.now, Spending::Stop, keep);
+}
+
 /// Gives back the share of the intent, which was certainly not carried out. Another host, or an
 /// earlier life of this one, may have announced it.
 pub(super) fn give_back(facts: &mut Facts) {
@@ -25,7 +31,9 @@ pub(super) fn give_back(facts: &mut Facts) {
     };
     if let Some(spending) = Spending::of(intent.mutation.kind()) {
         let at = intent.since;
-        facts.change().ledger.give_back(at, spending);
+        let facts = facts.change();
+        facts.ledger.give_back(at, spending);
+        facts.reaped.give_back(at, spending);
     }
 }
 

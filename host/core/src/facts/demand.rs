@@ -44,7 +44,7 @@ impl WorkerFacts {
 
     /// The demand as a policy sees it. Demand is `unavailable`, never 0, if the reading failed, is
     /// older than two rounds, or belongs to a replaced instance.
-    pub(super) fn demand_fact(&self, now: Instant) -> point::Demand {
+    pub(crate) fn demand_fact(&self, now: Instant) -> point::Demand {
         let adopted = self.adopted.as_ref().map(|adopted| &adopted.id);
         let current = self.demand.as_ref().filter(|demand| {
             demand.good_until.is_none_or(|until| now <= until)

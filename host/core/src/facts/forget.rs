@@ -6,7 +6,7 @@ use crate::model::store::{MustUnderstand, WorkerRecord};
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
-    /// generation, the former instance, the pause and the ledger. If the generation began at 0, two launch
+    /// generation, the former instance, the pause and the ledgers. If the generation began at 0, two launch
     /// attempts would share a token (G1). If the epoch began at 0, a fence would let an old host
     /// through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
@@ -17,6 +17,7 @@ impl WorkerFacts {
             former: self.adopted_last(),
             paused: self.paused.clone(),
             ledger: self.ledger.clone(),
+            reaped: self.reaped.clone(),
             must_understand: MustUnderstand::of(self.paused.is_some()),
             unknown: self.record.unknown(),
             ..WorkerRecord::default()
@@ -29,7 +30,7 @@ impl WorkerFacts {
     /// - The instance that was adopted last. A superseded box has ended, and its instance must not
     ///   be adopted again.
     /// - Callers that wait.
-    /// - The ledger. Clearing it would be a way around the budgets (G10).
+    /// - The ledgers. Clearing them would be a way around the budgets (G10).
     /// - When each instance was handed out. Otherwise an instance in use would look as if no caller
     ///   had ever reached it (G5).
     pub(crate) fn forget(&mut self) {

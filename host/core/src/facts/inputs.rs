@@ -96,19 +96,23 @@ impl WorkerFacts {
         }
     }
 
+    /// The role of the instance for the worker.
+    pub(crate) fn role_of(&self, id: &InstanceId) -> reap::Role {
+        match &self.adopted {
+            None => reap::Role::Unclaimed,
+            Some(adopted) if &adopted.id == id => reap::Role::Adopted,
+            Some(_) => reap::Role::Orphan,
+        }
+    }
+
     /// The input of `reap`: "may this instance be stopped?". `None` if the instance is not known.
     /// `memo` is the state that the policy returned last time for this instance.
     pub fn reap_input(&self, now: Instant, id: &InstanceId, memo: String) -> Option<reap::Input> {
         let known = self.instances.get(id)?;
-        let role = match &self.adopted {
-            None => reap::Role::Unclaimed,
-            Some(adopted) if &adopted.id == id => reap::Role::Adopted,
-            Some(_) => reap::Role::Orphan,
-        };
         Some(reap::Input {
             worker: self.worker_input(now),
             instance: facts(known, now),
-            role,
+            role: self.role_of(id),
             origin: self.origin(known),
             generation: self.generation_shown(known),
             outdated: self.is_outdated(known),

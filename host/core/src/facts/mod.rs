@@ -20,6 +20,7 @@ mod owner;
 mod parts;
 mod peers;
 mod pointer;
+mod reaps;
 mod record;
 mod refusals;
 mod starts;
@@ -44,6 +45,7 @@ pub use orphans::{Origin, Orphan, OrphanCheck};
 pub use overdue::{Overdue, OverdueCheck, Transit};
 pub use parts::{Announcement, Asking, Declined, InFlight, LastDecision, LaunchAttempt};
 pub use peers::Peers;
+pub use reaps::Reaps;
 pub use record::{Lease, RecordView, Writing};
 pub use refusals::{Act, Refusal, Refusals, RefusedEnds};
 pub use status::{
@@ -182,6 +184,8 @@ pub struct WorkerFacts {
     pub unfinished_since: Option<Instant>,
     /// The recent spendings of the worker's budget that were done, or may have been.
     pub ledger: Ledger,
+    /// The recent ends on verdicts of `reap`, which the pool's pace counts.
+    pub reaped: Ledger,
     /// The last reading of the demand metric; `None` if it is unavailable.
     pub demand: Option<Demand>,
     /// The route that is published.
@@ -269,6 +273,7 @@ impl WorkerFacts {
             deferred: None,
             unfinished_since: None,
             ledger: Ledger::default(),
+            reaped: Ledger::default(),
             demand: None,
             route: None,
             last_decision: None,

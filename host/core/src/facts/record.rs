@@ -148,6 +148,7 @@ impl WorkerFacts {
             ended_elsewhere: self.ended_elsewhere,
             ended_elsewhere_last: self.ended_elsewhere().cloned(),
             ledger: self.ledger.clone(),
+            reaped: self.reaped.clone(),
             credential: self.credential.clone(),
             register_error: self.register_error.clone(),
             paused: self.paused.clone(),
@@ -220,6 +221,7 @@ impl WorkerFacts {
         self.ended_elsewhere_last
             .clone_from(&record.ended_elsewhere_last);
         self.ledger.clone_from(&record.ledger);
+        self.reaped.clone_from(&record.reaped);
         self.restart.clone_from(&record.restart);
         self.deferred.clone_from(&record.deferred);
         self.draining.clone_from(&record.draining);

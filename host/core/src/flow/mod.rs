@@ -119,6 +119,8 @@ impl Flows {
         let rounds_max = ROUNDS_MAX + self.command.len();
         for _ in 0..rounds_max {
             if !self.round(facts, turn) {
+                // Other workers must know of a drain that the last round began.
+                turn.shared.note(facts);
                 return self.check_quiet(facts, turn);
             }
         }

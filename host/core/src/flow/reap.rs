@@ -1,9 +1,11 @@
 //! Asks `reap` after each scan, and ends the instances it names as far as the guard allows.
 
+mod announcement;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::WorkerTimer;
-use crate::facts::{Announcement, Facts, WorkerFacts};
+use crate::facts::{Facts, WorkerFacts};
 use crate::flow::safe_default;
 use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::{Permit, Proposal, Reaping};
@@ -193,7 +195,10 @@ impl Flow for Reap {
                 let (id, reason) = (&draining.instance, draining.reason.of_policy());
                 self.announce_later(facts, turn, id, permit, &reason);
             }
-            (Some(Wanted::Drained(_)), Err(veto)) => self.revive(facts, turn, &veto.text),
+            (Some(Wanted::Drained(draining)), Err(veto)) => {
+                self.hold_off(turn, &draining.instance, veto);
+                self.revive(facts, turn, &veto.text);
+            }
             (Some(Wanted::Verdict { id, .. }), Err(veto)) => self.hold_off(turn, &id, veto),
             (None, _) => {}
         }
@@ -288,13 +293,15 @@ impl Reap {
         None
     }
 
-    /// Asks the policy less often while the cloud's refusal holds its verdicts back.
+    /// Asks the policy less often while a rule that looks at no use holds its verdicts back.
     fn hold_off(&mut self, turn: &Turn<'_>, id: &InstanceId, veto: &Veto) {
-        if veto.rule == Rule::EndRefused
-            && let Some(memory) = self.memory.get_mut(id)
-        {
-            memory.look_again = memory.look_again.max(Some(turn.now + HELD_LOOK_AGAIN));
-        }
+        let until = match veto.rule {
+            Rule::EndRefused => Some(turn.now + HELD_LOOK_AGAIN),
+            Rule::ReapPace | Rule::ComesUp => veto.opens_at,
+            _ => None,
+        };
+        let memory = self.memory.entry(id.clone()).or_default();
+        memory.look_again = memory.look_again.max(until);
     }
 
     /// Keeps the announcement of this end until the cloud has accepted it.
@@ -307,7 +314,7 @@ impl Reap {
         reason: &Reason,
     ) {
         self.ending = Some(permit.decision());
-        let announcement = announcement(facts, turn, id, permit, reason);
+        let announcement = announcement::of(facts, turn, id, permit, reason);
         act::announce_later(facts, announcement);
     }
 
@@ -459,38 +466,4 @@ fn action(facts: &WorkerFacts, id: &InstanceId, choice: Choice) -> String {
 /// How long this drain lasts.
 fn drain_of(facts: &WorkerFacts, draining: &Draining) -> Millis {
     draining.lasts.unwrap_or(facts.pool.limits.drain)
-}
-
-/// The announcement of the end with its reason, the last activity and its age
-/// (docs/incidents.md#frozen-activity).
-fn announcement(
-    facts: &WorkerFacts,
-    turn: &Turn<'_>,
-    id: &InstanceId,
-    permit: &Permit,
-    reason: &Reason,
-) -> Announcement {
-    let last = match facts.handed_out_at(id) {
-        None => "never handed out".to_owned(),
-        Some(at) => format!("last handed out {} ago", turn.now.since(at)),
-    };
-    let in_flight = match facts.is_adopted(id) {
-        true => facts.work_in_flight(),
-        false => 0,
-    };
-    let in_flight = in_flight.to_string();
-    Announcement {
-        decision: permit.decision(),
-        text: format!(
-            "{} {id}: {} ({last}; {in_flight} in flight)",
-            permit.mutation().kind(),
-            reason.text
-        ),
-        fields: vec![
-            ("instance_id", id.to_string()),
-            ("reason", reason.code.clone()),
-            ("last_activity", last),
-            ("work_in_flight", in_flight),
-        ],
-    }
 }

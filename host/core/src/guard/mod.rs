@@ -10,9 +10,11 @@ mod launch;
 mod lease;
 mod orphan;
 mod overdue;
+mod pace;
 mod pause;
 mod permit;
 mod reap;
+mod reason;
 mod registration;
 mod restart;
 mod serve;
@@ -27,7 +29,7 @@ pub(crate) use registration::Shown;
 
 use std::collections::BTreeMap;
 
-use crate::facts::{OrphanCheck, OverdueCheck, WorkerFacts};
+use crate::facts::{OrphanCheck, OverdueCheck, Reaps, WorkerFacts};
 use crate::model::cloud::{Mutation, MutationKind};
 use crate::model::compute::Ending;
 use crate::model::id::{DecisionId, Generation, HostId, InstanceId, PointerName, WorkerId};
@@ -87,7 +89,7 @@ pub enum Proposal {
 pub struct Reaping {
     /// The instance to end.
     pub id: InstanceId,
-    /// The code of the reason. The code `idle` makes a claim that the guard checks.
+    /// The code of the reason. Some codes make a claim, which the guard checks.
     pub reason_code: String,
 }
 
@@ -112,6 +114,8 @@ pub struct Scene<'a> {
     pub adopted: &'a BTreeMap<WorkerId, InstanceId>,
     /// The spendings of the pool's workers, and the pool's budget.
     pub pool: (&'a Ledgers, Budget),
+    /// The reaps of the pool's workers, and the pace as a budget.
+    pub reaps: (&'a Reaps, Budget),
     /// The same for the whole host.
     pub host: (&'a Ledgers, Budget),
 }
@@ -169,6 +173,7 @@ impl Scene<'_> {
             epoch: self.epoch(),
             decision: self.decision,
             mutation,
+            is_reap: false,
         }
     }
 

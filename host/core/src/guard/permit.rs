@@ -18,6 +18,7 @@ pub struct Permit {
     pub(super) epoch: Epoch,
     pub(super) decision: DecisionId,
     pub(super) mutation: Mutation,
+    pub(super) is_reap: bool,
 }
 
 impl Permit {
@@ -44,6 +45,11 @@ impl Permit {
     /// The mutation that is permitted.
     pub fn mutation(&self) -> &Mutation {
         &self.mutation
+    }
+
+    /// Whether it is an end on a verdict of `reap`, which the pool's pace counts.
+    pub fn is_reap(&self) -> bool {
+        self.is_reap
     }
 
     /// Consumes the permit and returns the mutation.

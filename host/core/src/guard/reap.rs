@@ -1,10 +1,10 @@
 //! Permits the end of an instance: never of one in use, and never as idle if no caller could have
-//! reached it (G5; docs/incidents.md#stale-pointer). The same action clears a pointer that names it
-//! (G3).
+//! reached it or it may still boot (G5; docs/incidents.md#stale-pointer). The same action clears a
+//! pointer that names it (G3).
 
 use std::fmt;
 
-use super::{Permit, Reaping, Scene};
+use super::{COMES_UP_MAX, Permit, Reaping, Scene};
 use crate::facts::Refusal;
 use crate::model::budget::Spending;
 use crate::model::compute::Ending;
@@ -12,9 +12,6 @@ use crate::model::id::{InstanceId, PointerName};
 use crate::model::instance::{InstanceState, Owner, TAG_FLEET};
 use crate::model::time::Instant;
 use crate::model::veto::{Rule, Veto};
-
-/// The reason code that claims that no caller uses the instance.
-const IDLE: &str = "idle";
 
 impl Scene<'_> {
     pub(super) fn stop(&self, reaping: &Reaping) -> Result<Permit, Veto> {
@@ -54,16 +51,21 @@ impl Scene<'_> {
             ));
         }
         self.is_not_refused(&reaping.id, ending)?;
-        let clear_pointer = self.pointer_naming(&reaping.id);
-        Ok(self.grant_end(&reaping.id, ending, clear_pointer))
+        Ok(self.grant_reap(&reaping.id, ending))
     }
 
     pub(super) fn terminate(&self, reaping: &Reaping) -> Result<Permit, Veto> {
         self.may_end(reaping)?;
         self.may_be_terminated(&reaping.id)?;
         self.is_not_refused(&reaping.id, Ending::Terminate)?;
-        let clear_pointer = self.pointer_naming(&reaping.id);
-        Ok(self.grant_end(&reaping.id, Ending::Terminate, clear_pointer))
+        Ok(self.grant_reap(&reaping.id, Ending::Terminate))
+    }
+
+    fn grant_reap(&self, id: &InstanceId, ending: Ending) -> Permit {
+        Permit {
+            is_reap: true,
+            ..self.grant_end(id, ending, self.pointer_naming(id))
+        }
     }
 
     /// G9: an instance that this fleet did not launch may be stopped, which can be undone, but not
@@ -127,26 +129,42 @@ impl Scene<'_> {
         if worker.is_adopted(id) {
             self.is_not_at_work(id)?;
         }
-        match worker.handed_out_at(id) {
-            None if reaping.reason_code == IDLE && !worker.pool.heartbeats_are_use => {
-                Err(Veto::new(
-                    Rule::NeverHandedOut,
-                    format!(
-                        "{id} was never handed out: it is unreachable, not idle, and no demand can show"
-                    ),
-                ))
-            }
-            Some(at) if self.now.since(at) < limits.idle_min => Err(Veto::new(
-                Rule::RecentActivity,
-                format!(
-                    "{id} was handed out {} ago; `idle_min` is {}",
-                    self.now.since(at),
-                    limits.idle_min
-                ),
-            )
-            .opening_at(at + limits.idle_min)),
-            _ => self.within_budget(Spending::Stop),
+        if let Some(at) = worker.handed_out_at(id)
+            && self.now.since(at) < limits.idle_min
+        {
+            let text = format!(
+                "{id} was handed out {} ago; `idle_min` is {}",
+                self.now.since(at),
+                limits.idle_min
+            );
+            return Err(Veto::new(Rule::RecentActivity, text).opening_at(at + limits.idle_min));
         }
+        self.shows_reason(reaping)?;
+        self.is_not_booting(id)?;
+        self.within_budget(Spending::Stop)?;
+        self.keeps_reap_pace(id)
+    }
+
+    /// Refuses to end an instance in the time that a boot may take, unless a caller has got its
+    /// address: until then no facts tell a boot from disuse. An instance that does not come up is
+    /// ended by [`Scene::end_overdue`].
+    fn is_not_booting(&self, id: &InstanceId) -> Result<(), Veto> {
+        let known = self.facts.instances.get(id);
+        let Some(known) = known.filter(|_| self.facts.handed_out_at(id).is_none()) else {
+            return Ok(());
+        };
+        let bound = match known.instance.state {
+            InstanceState::Pending => self.facts.pool.limits.launch_timeout,
+            InstanceState::Running => COMES_UP_MAX,
+            _ => return Ok(()),
+        };
+        let began = known.instance.launched_at.unwrap_or(known.in_state_since);
+        let age = self.now.since(began);
+        if age >= bound {
+            return Ok(());
+        }
+        let text = format!("{id} came up {age} ago and may boot for {bound}");
+        Err(Veto::new(Rule::ComesUp, text).opening_at(began + bound))
     }
 
     /// G5, by the worker's wish and by the reports in the record. The store tests this again in the write that marks the
@@ -236,230 +254,4 @@ pub(super) fn refused_end(
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::facts::{InFlight, WorkerFacts};
-    use crate::guard::tests::{NOW, adopt, instance, permitted, refused, see, stop, worker};
-    use crate::guard::{Proposal, Reaping};
-    use crate::model::cloud::{Mutation, MutationKind};
-    use crate::model::id::{InstanceId, PointerName, RequestId};
-    use crate::model::instance::{InstanceState, TAG_FLEET};
-    use crate::model::restart::Initiator;
-    use crate::model::spec::{Limits, OrphanRule, RestartBy};
-    use crate::model::store::Refresh;
-    use crate::model::time::Instant;
-    use crate::model::veto::Rule;
-
-    /// The pointer that a stop of the instance clears, if any.
-    fn cleared(worker: &WorkerFacts, id: &str) -> Option<PointerName> {
-        let permit = permitted(worker, &stop(id, "unreachable"), MutationKind::Stop);
-        match permit.into_mutation() {
-            Mutation::Stop { clear_pointer, .. } => clear_pointer,
-            other => panic!("a stop was asked for, not {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_stop_clears_the_pointer_only_if_the_pointer_may_name_the_instance() {
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        adopt(&mut worker, "i-one");
-        worker.pointer = Some(Some("i-one".into()));
-        assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
-        see(&mut worker, "i-two", InstanceState::Running);
-        assert_eq!(cleared(&worker, "i-two"), None);
-    }
-
-    #[test]
-    fn an_end_clears_a_pointer_that_disagrees_with_the_record() {
-        for read in [None, Some(None), Some(Some("i-before".into()))] {
-            for adopted in ["i-one", "i-other"] {
-                let mut worker = worker();
-                see(&mut worker, "i-one", InstanceState::Running);
-                adopt(&mut worker, adopted);
-                worker.pointer.clone_from(&read);
-                assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
-                // Another host may have cleared, adopted and cleared the worker, and written the
-                // pointer each time.
-                worker.adopted = None;
-                assert_eq!(cleared(&worker, "i-one"), Some("/gpu".into()));
-            }
-        }
-    }
-
-    /// A worker whose scan shows an instance of each owner.
-    fn with_all_owners() -> WorkerFacts {
-        let mut worker = worker();
-        for (id, fleet) in [
-            ("i-ours", Some("test")),
-            ("i-foreign", Some("other")),
-            ("i-unclaimed", None),
-        ] {
-            let mut seen = instance(id, InstanceState::Running);
-            seen.tags.remove(TAG_FLEET);
-            let tag = fleet.map(|fleet| (TAG_FLEET.to_owned(), fleet.to_owned()));
-            seen.tags.extend(tag);
-            worker.observe_instance(seen, NOW);
-        }
-        worker
-    }
-
-    fn terminate(id: &str) -> Proposal {
-        Proposal::Terminate(Reaping {
-            id: id.into(),
-            reason_code: "unreachable".to_owned(),
-        })
-    }
-
-    #[test]
-    fn the_pools_rule_says_which_instances_are_ended_unadopted() {
-        use OrphanRule::{EndOurs, EndUnclaimed, Leave};
-        for (rule, ends_ours, ends_unclaimed) in [
-            (EndOurs, true, false),
-            (EndUnclaimed, true, true),
-            (Leave, false, false),
-        ] {
-            let mut worker = with_all_owners();
-            worker.pool.orphans = rule;
-            for (id, ends) in [("i-ours", ends_ours), ("i-unclaimed", ends_unclaimed)] {
-                let stop = stop(id, "unreachable");
-                match ends {
-                    true => drop(permitted(&worker, &stop, MutationKind::Stop)),
-                    false => refused(&worker, &stop, Rule::LeftAlone),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_adopted_unclaimed_instance_is_stopped_and_terminated_only_if_the_pool_says_so() {
-        let mut worker = with_all_owners();
-        permitted(&worker, &terminate("i-ours"), MutationKind::Terminate);
-        adopt(&mut worker, "i-unclaimed");
-        let end = stop("i-unclaimed", "unreachable");
-        permitted(&worker, &end, MutationKind::Stop);
-        refused(&worker, &terminate("i-unclaimed"), Rule::LaunchedElsewhere);
-        worker.pool.terminate_adopted = true;
-        permitted(&worker, &terminate("i-unclaimed"), MutationKind::Terminate);
-    }
-
-    #[test]
-    fn an_unadopted_unclaimed_instance_is_never_terminated() {
-        let mut worker = with_all_owners();
-        worker.pool.orphans = OrphanRule::EndUnclaimed;
-        worker.pool.terminate_adopted = true;
-        refused(&worker, &terminate("i-unclaimed"), Rule::LaunchedElsewhere);
-    }
-
-    #[test]
-    fn nothing_is_done_to_an_instance_of_another_fleet() {
-        let mut worker = with_all_owners();
-        worker.pool.orphans = OrphanRule::EndUnclaimed;
-        worker.pool.terminate_adopted = true;
-        let id = InstanceId::from("i-foreign");
-        let restart = Proposal::Restart {
-            id: id.clone(),
-            initiator: Initiator::Person,
-            kind: RestartBy::StopStart,
-        };
-        // Not even if the pointer or the record names it.
-        for named in [false, true] {
-            if named {
-                worker.pointer = Some(Some(id.clone()));
-                adopt(&mut worker, "i-foreign");
-            }
-            for proposal in [
-                Proposal::Adopt(id.clone()),
-                Proposal::Start(id.clone()),
-                stop("i-foreign", "unreachable"),
-                terminate("i-foreign"),
-                restart.clone(),
-            ] {
-                refused(&worker, &proposal, Rule::OfAnotherFleet);
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_is_ended_while_the_pointer_is_being_written() {
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        adopt(&mut worker, "i-one");
-        worker.in_flight = Some(InFlight {
-            kind: MutationKind::WritePointer,
-            instance: Some("i-one".into()),
-            decision: Default::default(),
-            since: NOW,
-            is_ours: true,
-        });
-        refused(
-            &worker,
-            &stop("i-one", "unreachable"),
-            Rule::MutationInFlight,
-        );
-    }
-
-    #[test]
-    fn an_instance_that_was_never_handed_out_is_not_ended_as_idle() {
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        refused(&worker, &stop("i-one", "idle"), Rule::NeverHandedOut);
-        permitted(&worker, &stop("i-one", "unreachable"), MutationKind::Stop);
-    }
-
-    #[test]
-    fn an_instance_handed_out_within_idle_min_is_kept_to_the_millisecond() {
-        let idle_min = Limits::default().idle_min.get();
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        let mut handed_out = |ago: u64| {
-            let known = worker
-                .instances
-                .get_mut(&InstanceId::from("i-one"))
-                .unwrap();
-            known.handed_out = Some(Instant::from_ms(NOW.as_ms() - ago));
-            worker.clone()
-        };
-        refused(
-            &handed_out(idle_min - 1),
-            &stop("i-one", "idle"),
-            Rule::RecentActivity,
-        );
-        permitted(
-            &handed_out(idle_min),
-            &stop("i-one", "idle"),
-            MutationKind::Stop,
-        );
-    }
-
-    #[test]
-    fn an_instance_with_a_pending_request_is_kept() {
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        adopt(&mut worker, "i-one");
-        worker.asking.has_callers = true;
-        refused(&worker, &stop("i-one", "unreachable"), Rule::InUse);
-    }
-
-    #[test]
-    fn an_instance_is_kept_while_a_report_of_use_is_being_stored() {
-        let mut worker = worker();
-        see(&mut worker, "i-one", InstanceState::Running);
-        adopt(&mut worker, "i-one");
-        let end = stop("i-one", "unreachable");
-        let heartbeat = Refresh::Heartbeat { at: NOW };
-        worker.refreshes.insert(RequestId::new(1), heartbeat);
-        permitted(&worker, &end, MutationKind::Stop);
-        let busy = Refresh::Busy { until: NOW };
-        worker.refreshes.insert(RequestId::new(2), busy);
-        refused(&worker, &end, Rule::InUse);
-    }
-
-    #[test]
-    fn an_instance_is_not_stopped_on_an_old_reading() {
-        let mut worker = worker();
-        let fresh = Limits::default().scan_interval.get() * 2;
-        let read_at = Instant::from_ms(NOW.as_ms() - fresh - 1);
-        worker.observe_instance(instance("i-one", InstanceState::Running), read_at);
-        refused(&worker, &stop("i-one", "unreachable"), Rule::StaleReading);
-    }
-}
+mod tests;

@@ -103,7 +103,7 @@ pub(super) fn scene_with<T>(
     dry_run: bool,
     ask: impl FnOnce(Scene<'_>) -> T,
 ) -> T {
-    let empty = Ledgers::default();
+    let (empty, no_reaps) = Default::default();
     ask(Scene {
         facts: worker,
         now: NOW,
@@ -114,6 +114,7 @@ pub(super) fn scene_with<T>(
         dry_run,
         adopted: &Default::default(),
         pool: (&empty, Budget::default()),
+        reaps: (&no_reaps, Budget::default()),
         host: (&empty, Budget::default()),
     })
 }
@@ -231,19 +232,17 @@ fn the_pool_and_host_budgets_hold_for_all_workers_together() {
     };
     let empty = Ledgers::default();
     for (pool, host) in [(none, Budget::default()), (Budget::default(), none)] {
-        let scene = Scene {
-            facts: &worker,
-            now: NOW,
-            decision: DecisionId::new(7),
-            us: &HostId::from("us"),
-            store_is_shared: true,
-            lease: LEASE,
-            dry_run: false,
-            adopted: &Default::default(),
-            pool: (&empty, pool),
-            host: (&empty, host),
-        };
-        let veto = scene.permit(&Proposal::Launch(0)).unwrap_err();
+        let (pool, host) = ((&empty, pool), (&empty, host));
+        let launch = &Proposal::Launch(0);
+        let veto = scene_with(&worker, false, |scene| {
+            Scene {
+                pool,
+                host,
+                ..scene
+            }
+            .permit(launch)
+        });
+        let veto = veto.unwrap_err();
         assert_eq!(veto.rule, Rule::BudgetSpent);
     }
 }

@@ -178,6 +178,11 @@ impl Spent {
         self.count() < self.allowed
     }
 
+    /// Whether one more stays within the budget if as many as `awaited` follow before it.
+    pub fn affords_one_after(&self, awaited: usize) -> bool {
+        self.count() + awaited < self.allowed
+    }
+
     /// When one more stays within the budget: when enough of the oldest have left the window.
     /// `None`: never, because the budget allows none.
     pub fn opens_at(&self) -> Option<Instant> {

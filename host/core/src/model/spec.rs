@@ -314,6 +314,8 @@ pub struct Limits {
     pub worker_budget: Budget,
     /// The budget of the pool's workers together.
     pub pool_budget: Budget,
+    /// How many of the pool's instances are ended on verdicts of `reap` (G10).
+    pub reap_pace: Pace,
 }
 
 impl Default for Limits {
@@ -339,6 +341,41 @@ impl Default for Limits {
                 window: Millis::from_secs(3600),
             },
             pool_budget: Budget::default(),
+            reap_pace: Pace::default(),
+        }
+    }
+}
+
+/// How many instances of a pool may be ended on verdicts of `reap` within a rolling window: a share
+/// of the pool's workers, and at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// The share, in percent.
+    pub percent: u32,
+    /// The window's length.
+    pub window: Millis,
+}
+
+impl Default for Pace {
+    /// A tenth in ten minutes: a pool that falls idle in the evening is down in two hours, and an
+    /// operator has an hour before a wrong policy has ended half of a pool.
+    fn default() -> Self {
+        Self {
+            percent: 10,
+            window: Millis::from_secs(600),
+        }
+    }
+}
+
+impl Pace {
+    /// The budget of reaps for a pool of so many workers. It allows nothing but stops.
+    pub fn budget(self, workers: usize) -> Budget {
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        Budget {
+            launches: 0,
+            starts: 0,
+            stops: (workers.saturating_mul(self.percent) / 100).max(1),
+            window: self.window,
         }
     }
 }

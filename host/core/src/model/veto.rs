@@ -81,6 +81,8 @@ pub enum Rule {
     OlderGeneration,
     /// G10: the budget for this window is spent.
     BudgetSpent,
+    /// G10: as many of the pool's instances as its pace allows were reaped, or drain.
+    ReapPace,
     /// V2: the cloud refused this act, and the pause before the next try has not passed.
     BacksOff,
     /// docs/incidents.md#stale-pointer: the worker's instances go down without ever serving, so the
@@ -95,6 +97,8 @@ pub enum Rule {
     /// docs/incidents.md#stale-pointer: the instance was never handed out, so no caller could use
     /// it and `idle` proves nothing.
     NeverHandedOut,
+    /// The reason of a reap claims what the facts do not show.
+    ReasonUnfounded,
     /// G5: the instance was used within the pool's `idle_min`.
     RecentActivity,
     /// G7: a restart is in flight.
@@ -103,7 +107,8 @@ pub enum Rule {
     RestartWindow,
     /// The pool's instances cannot be restarted in the way that was asked for.
     RestartKind,
-    /// docs/incidents.md#ip-race: the instance boots and only has no address yet.
+    /// The instance boots: it only has no address yet (docs/incidents.md#ip-race), or no caller could
+    /// have reached it yet.
     ComesUp,
     /// G5: the box holds a busy lease.
     HeldBusy,
@@ -166,12 +171,14 @@ impl Rule {
             Self::NotVisible => "not-visible",
             Self::OlderGeneration => "older-generation",
             Self::BudgetSpent => "budget-spent",
+            Self::ReapPace => "reap-pace",
             Self::BacksOff => "backs-off",
             Self::Cycling => "cycling",
             Self::StartGivenUp => "start-given-up",
             Self::NoLaunchTemplate => "no-launch-template",
             Self::TemplateUnresolved => "template-unresolved",
             Self::NeverHandedOut => "never-handed-out",
+            Self::ReasonUnfounded => "reason-unfounded",
             Self::RecentActivity => "recent-activity",
             Self::RestartInFlight => "restart-in-flight",
             Self::RestartWindow => "restart-window",

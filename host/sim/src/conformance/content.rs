@@ -270,6 +270,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             unknown: unknown(),
         }),
         ledger: ledger(),
+        reaped: ledger(),
         credential: Some(Credential {
             instance: InstanceId::from("i-0123456789abcdef0"),
             generation: Generation::new(u64::MAX - 7),

@@ -18,7 +18,7 @@ use super::words::{Line, ScriptError};
 type Read = fn(&mut Line, &mut PoolSpec) -> Result<(), ScriptError>;
 
 /// The keys of `[pool.NAME]` and `[pool.NAME.limits]`.
-const POOL: [(&str, Read); 27] = [
+const POOL: [(&str, Read); 29] = [
     ("port", |line, pool| line.port(&mut pool.port)),
     ("launch_template", |line, pool| {
         if line.takes("none") {
@@ -102,6 +102,12 @@ const POOL: [(&str, Read); 27] = [
     ("drain", |line, pool| {
         pool.limits.drain = line.length()?;
         Ok(())
+    }),
+    ("reap_percent_max", |line, pool| {
+        line.count(&mut pool.limits.reap_pace.percent)
+    }),
+    ("reap_window", |line, pool| {
+        line.length_into(&mut pool.limits.reap_pace.window)
     }),
     ("restart_window", |line, pool| {
         line.length_into(&mut pool.limits.restart_window)

@@ -180,9 +180,12 @@ fn an_orphan_is_not_in_use_by_what_the_adopted_instance_does() {
     let (mut rig, id, _) = at_work();
     rig.world.launch_tagged("i-orphan", incidents::TAG, &[OURS]);
     outcome_of(rig.say_and_run(delivered(1)));
-    let rules = refusals_of_a_stop(&mut rig, Millis::from_secs(120));
+    // It may boot for ten minutes.
+    let rules = refusals_of_a_stop(&mut rig, Millis::from_secs(640));
     assert!(!rules.contains(&Rule::InUse), "{rules:?}");
     assert_eq!(rig.up(), [id]);
+    let text = &rig.told(Step::InstanceEnding)[0].text;
+    assert!(text.contains("no caller wants it"), "{text}");
 }
 
 #[test]

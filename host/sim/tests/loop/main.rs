@@ -24,6 +24,7 @@ mod operating;
 mod orphans;
 mod overdue;
 mod ownership;
+mod pace;
 mod pointers;
 mod reaping;
 mod rebooting;

@@ -46,7 +46,8 @@ fn a_worker_whose_instances_come_and_go_unserved_is_told_to_be_cycling() {
     for number in 0..3 {
         let id = format!("i-{number}");
         rig.world.launch_tagged(&id, TAG, &[OURS]);
-        rig.run(Millis::from_secs(120));
+        // It may boot for ten minutes, and one in ten minutes is the pace.
+        rig.run(Millis::from_secs(660));
     }
     assert_eq!(rig.count(MutationKind::Stop), 3);
     assert_eq!(rig.told(Step::WorkerCycling).len(), 1);

@@ -137,6 +137,10 @@ fn limits(limits: &Limits) -> spec::Limits {
         start_give_up: limits.start_give_up_ms,
         orphan_grace: limits.orphan_grace_ms,
         drain: limits.drain_ms,
+        reap_pace: spec::Pace {
+            percent: limits.reap_percent_max,
+            window: limits.reap_window_ms,
+        },
         restart_window: limits.restart_window_ms,
         unresponsive_after: limits.unresponsive_after_ms,
         worker_budget: worker_budget.map_or(default.worker_budget, |at| {

@@ -57,6 +57,10 @@ pub struct WorkerRecord {
     /// The mutations that the budgets count, by any host (G10). `forget` keeps them.
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
+    /// The ends on verdicts of `reap`, which the pool's pace counts, by any host (G10). The ledger
+    /// counts them too. `forget` keeps them.
+    #[serde(default, skip_serializing_if = "Ledger::is_empty")]
+    pub reaped: Ledger,
     /// The credential of the worker's box; `None` if no box has registered since the state was
     /// cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -134,7 +134,7 @@ impl Policies for Native {
                     (None, Demand::Requests(sample)) if sample.count == 0 => reap::Choice::End,
                     (None, _) => reap::Choice::Keep,
                 },
-                reason: Reason::new("unreachable", "no caller could reach it"),
+                reason: Reason::new("unwanted", "no caller wants it"),
                 look_again_ms: 1_000,
                 drain_ms: self.reap.map_or(0, |(_, drain_ms)| drain_ms),
                 memo: String::new(),

@@ -129,6 +129,11 @@ impl Rig {
         self.response(request).is_some()
     }
 
+    /// A caller asks the first host where this worker is.
+    pub(crate) fn ask_for(&mut self, worker: &WorkerId) -> RequestId {
+        self.request_of(0, worker, Request::Resolve { wait: None })
+    }
+
     /// Makes a request to this host.
     pub(crate) fn request(&mut self, host: usize, what: Request) -> RequestId {
         self.request_of(host, &incidents::worker(), what)
