@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
-use reeve_core::spec::{Budget, FleetSpec, LEASE, OrphanRule, StopRefused, Wish, WorkerSpec};
+use reeve_core::spec::{Budget, FleetSpec, LEASE, OrphanRule, Pace, StopRefused, Wish, WorkerSpec};
 use reeve_core::time::Millis;
 
 pub use pool::{Patience, PoolOptions};
@@ -33,6 +33,8 @@ const ORIGINS: u64 = 52;
 const STORMS: u64 = 53;
 /// The random stream for the budgets of pools and hosts.
 const BUDGETS: u64 = 54;
+/// The random stream for a pool's pace of reaps.
+const PACE: u64 = 55;
 
 /// The description of one random world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +85,8 @@ impl Options {
                 *fault == Fault::Throttled || drawn < share
             })
             .collect();
-        // Compute and health have a stream of their own, which leaves the other draws unchanged.
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(COMPUTE_AND_HEALTH);
-        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        // Each further choice has a stream of its own, which leaves the other draws unchanged.
+        let mut between = stream(seed, COMPUTE_AND_HEALTH);
         for pool in &mut pools {
             if between(0, 3) == 0 {
                 pool.live_in_fargate();
@@ -103,15 +103,11 @@ impl Options {
             }
             pool.heartbeats_are_use = pool.boxes && between(0, 2) == 0;
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(PATIENCE);
-        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        let mut between = stream(seed, PATIENCE);
         for pool in &mut pools {
             pool.patience = Patience::draw(&mut between);
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(ORIGINS);
-        let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+        let mut between = stream(seed, ORIGINS);
         for pool in &mut pools {
             use OrphanRule::{EndOurs, EndUnclaimed, Leave};
             pool.orphans = [EndOurs, EndOurs, EndUnclaimed, Leave][between(0, 3) as usize];
@@ -119,6 +115,14 @@ impl Options {
         }
         for pool in &mut pools {
             pool.follow_pointer = between(0, 2) == 0;
+        }
+        let mut between = stream(seed, PACE);
+        for pool in &mut pools {
+            // A pool has few workers, so the smallest share allows one and the largest all of them.
+            pool.reap_pace = Pace {
+                percent: [10, 70, 100][between(0, 2) as usize],
+                window: Millis::from_secs(60 * between(1, 20)),
+            };
         }
         let workers = with_storms(seed, &mut pools, workers, &faults);
         if workers.iter().all(|pool| Some(pool) == workers.first()) {
@@ -175,6 +179,13 @@ impl Options {
     }
 }
 
+/// The numbers of one random stream, each from a range with both ends included.
+fn stream(seed: u64, number: u64) -> impl FnMut(u64, u64) -> u64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(number);
+    move |from, to| from + rng.next_u64() % (to - from + 1)
+}
+
 /// The workers, with more of them in the first pool if storms are to show there: it takes three workers
 /// that are probed, run, and are restarted for one signal.
 fn with_storms(
@@ -183,9 +194,7 @@ fn with_storms(
     mut workers: Vec<usize>,
     faults: &BTreeSet<Fault>,
 ) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(STORMS);
-    let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+    let mut between = stream(seed, STORMS);
     let is_drawn = faults.contains(&Fault::PoolAils) && between(0, 3) == 0;
     let Some(pool) = pools.first_mut().filter(|_| is_drawn) else {
         return workers;
@@ -214,9 +223,7 @@ fn with_storms(
 /// Draws the budgets of some pools, and the host's, which this returns. A budget lasts as long as the
 /// trouble unless it is drawn, so that no entry leaves its window and few acts are held up by it.
 fn shared_budgets(seed: u64, pools: &mut [PoolOptions]) -> Budget {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(BUDGETS);
-    let mut between = |from: u64, to: u64| from + rng.next_u64() % (to - from + 1);
+    let mut between = stream(seed, BUDGETS);
     if between(0, 2) > 0 {
         return Budget::default();
     }

@@ -1,12 +1,15 @@
 //! G10: the mutations that a host announces, and that the provider does not refuse (V2), stay within
-//! the budgets of the worker, the pool and the host. A host whose launch or start is refused pauses:
+//! the budgets of the worker, the pool and the host, and ends on verdicts of `reap` within the pool's
+//! pace. A host whose launch or start is refused pauses:
 //! a second after the first refusal, twice as long after each further one in a row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::guard::{Rule, Veto};
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, PoolName, WorkerId};
+use reeve_core::journal::{Content, Entry};
+use reeve_core::point::Verdict;
 use reeve_core::spec::{Budget, FleetSpec, PoolSpec};
 use reeve_core::time::{Instant, Millis};
 
@@ -25,6 +28,10 @@ const RATES_APART: Millis = Millis::from_secs(15);
 pub(super) struct Budgets {
     spent: Vec<Spent>,
     replayed: Vec<Mutation>,
+    /// The decisions of `reap`, by the host that asked.
+    reaps: BTreeSet<(usize, DecisionId)>,
+    /// The ends on them that hosts have journaled, and may not have written to the record yet.
+    intended: BTreeMap<(usize, DecisionId), (Instant, WorkerId)>,
     /// The refusals in a row that a life of a host heard of, by the launch template.
     refused: BTreeMap<(Tries, String), Refused>,
 }
@@ -38,6 +45,8 @@ struct Spent {
     by: Life,
     kind: Kind,
     worker: WorkerId,
+    /// Whether it is an end on a verdict of `reap`.
+    is_reap: bool,
     /// Whether a try had no answer, or was repeated by another life.
     in_doubt: bool,
     /// Whether the provider refused the last try, so that only a try before may have been done.
@@ -152,6 +161,54 @@ impl Budgets {
         }
     }
 
+    /// Notes a decision of `reap`, and the intent of an end on it.
+    pub(super) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
+        let key = (by.host, entry.decision);
+        match &entry.content {
+            Content::Decided(made) if matches!(made.result, Ok(Verdict::Reap(_))) => {
+                self.reaps.insert(key);
+            }
+            Content::Intent { .. } if self.reaps.contains(&key) => {
+                self.intended.insert(key, (at, entry.worker.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks that a veto for a spent pace rests on what was done, or may have been. A veto without
+    /// its end rests on drains, too.
+    pub(super) fn vetoed_pace(
+        &self,
+        at: Instant,
+        worker: &WorkerId,
+        spec: &FleetSpec,
+        veto: &Veto,
+    ) -> Finding {
+        let Some(pool) = spec.workers.get(worker).map(|it| &it.pool) else {
+            return Ok(());
+        };
+        let (allowed, window) = pace_of(spec, pool);
+        let is_of_pool =
+            |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool) == Some(pool);
+        let spent = self.spent.iter().filter(|spent| {
+            spent.is_reap
+                && is_of_pool(&spent.worker)
+                && at.since(spent.at) < window + RATES_APART + CLOCKS_APART
+        });
+        let is_being_written = |(since, worker): &&(Instant, WorkerId)| {
+            is_of_pool(worker) && at.since(*since) < RATES_APART
+        };
+        let intended = self.intended.values().filter(is_being_written);
+        let is_used_up = spent.count() + intended.count() >= allowed;
+        if veto.rule != Rule::ReapPace || veto.opens_at.is_none() || is_used_up {
+            return Ok(());
+        }
+        Err((
+            Guarantee::V2,
+            format!("the pace is not used up, and {}", veto.text),
+        ))
+    }
+
     /// Checks that a veto for a spent budget of a worker rests on what was done, or may have been.
     pub(super) fn vetoed(
         &self,
@@ -240,7 +297,12 @@ impl Budgets {
             }
             self.replayed.push(mutation.clone());
         }
+        let decision = written.permit.map(|permit| permit.decision());
+        let key = decision.map(|decision| (written.by.host, decision));
+        let is_reap = key.is_some_and(|key| self.reaps.contains(&key));
+        self.intended.retain(|intended, _| Some(*intended) != key);
         self.spent.push(Spent {
+            is_reap,
             at: written.at,
             by: written.by,
             kind,
@@ -260,6 +322,12 @@ impl Budgets {
         self.within(written, kind, "pool", limits.pool_budget, |spent| {
             is_counted(spent) && pool_of(&spent.worker) == pool
         })?;
+        if let (true, Some(pool)) = (is_reap, pool) {
+            let (allowed, window) = pace_of(spec, pool);
+            self.within_window(written, kind, "pace of reaps", (allowed, window), |spent| {
+                spent.is_reap && is_counted(spent) && pool_of(&spent.worker) == Some(pool)
+            })?;
+        }
         self.within(written, kind, "host", spec.budget, is_counted)
     }
 
@@ -272,19 +340,39 @@ impl Budgets {
         budget: Budget,
         is_of_level: impl Fn(&Spent) -> bool,
     ) -> Finding {
+        let allowed = (kind.allowed(budget), budget.window);
+        self.within_window(written, kind, level, allowed, is_of_level)
+    }
+
+    fn within_window(
+        &self,
+        written: &Written<'_>,
+        kind: Kind,
+        level: &str,
+        (allowed, window): (usize, Millis),
+        is_of_level: impl Fn(&Spent) -> bool,
+    ) -> Finding {
         let is_within = |spent: &&Spent| {
             let age = written.at.since(spent.at) + RATES_APART + CLOCKS_APART;
-            spent.kind == kind && !spent.is_refused && age < budget.window && is_of_level(spent)
+            spent.kind == kind && !spent.is_refused && age < window && is_of_level(spent)
         };
         let count = self.spent.iter().filter(is_within).count();
-        let allowed = kind.allowed(budget);
         if count <= allowed {
             return Ok(());
         }
-        let text = format!(
-            "{count} of {kind:?} for the {level} within {}; {allowed} are allowed",
-            budget.window
-        );
+        let text =
+            format!("{count} of {kind:?} for the {level} within {window}; {allowed} are allowed");
         Err((Guarantee::G10, text))
     }
+}
+
+/// How many reaps the pool's pace allows, and within which window. The core has its own, and a
+/// mistake there must show here.
+fn pace_of(spec: &FleetSpec, pool: &PoolName) -> (usize, Millis) {
+    let workers = spec.workers.values().filter(|it| it.pool == *pool);
+    let share = |percent: u32| workers.count() * percent as usize / 100;
+    let pace = spec.pools.get(pool).map(|it| it.limits.reap_pace);
+    pace.map_or((0, Millis::ZERO), |pace| {
+        (share(pace.percent).max(1), pace.window)
+    })
 }

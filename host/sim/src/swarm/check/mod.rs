@@ -12,7 +12,7 @@
 //! | G7 one restart | restarts in a record, responses, probes | [`restarts`], [`shown`], [`health`] |
 //! | G8 registration | every granted register, every token | [`scope`], [`boxes`] |
 //! | G9 own instances only | every question, every mutation, every adoption | [`scope`], [`origins`] |
-//! | G10 budgets | every announced mutation | [`budgets`] |
+//! | G10 budgets, pace of reaps | every announced mutation | [`budgets`] |
 //! | V1 every wait ends | the adopted instance, once the trouble is over; every end | [`overdue`] |
 //! | V2 a refusal costs nothing | every announced end, every heard refusal of an end | [`refused`] |
 //! | V3 the next way | every announced start, launch and stop, every refusal of an end | [`blocked`] |

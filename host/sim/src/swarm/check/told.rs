@@ -125,6 +125,7 @@ impl Checks {
 
     /// Checks a line of a host's journal.
     pub(in crate::swarm) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
+        self.budgets.journaled(at, by, entry);
         let finding = self.truth.journaled(by, entry);
         self.settle(at, &entry.worker, finding);
         match &entry.content {
@@ -145,8 +146,13 @@ impl Checks {
         // A host whose write of a refusal is lost learns from the record that the act is under way.
         let placed = placed(&self.spec, worker).filter(|_| self.store_is_sound);
         if let Some((_, pool)) = placed {
-            let finding = self.budgets.vetoed(at, worker, pool, veto);
-            self.settle(at, worker, finding);
+            let findings = [
+                self.budgets.vetoed(at, worker, pool, veto),
+                self.budgets.vetoed_pace(at, worker, &self.spec, veto),
+            ];
+            for finding in findings {
+                self.settle(at, worker, finding);
+            }
         }
     }
 

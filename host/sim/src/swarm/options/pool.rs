@@ -9,7 +9,7 @@ use reeve_core::demand::{DemandSpec, Statistic};
 use reeve_core::health::{HealthSpec, ProbeKind, ProbeSpec, RestartRule};
 use reeve_core::id::Region;
 use reeve_core::spec::{
-    BoxSpec, Budget, Limits, OrphanRule, PoolSpec, RestartBy, StopRefused, Wish,
+    BoxSpec, Budget, Limits, OrphanRule, Pace, PoolSpec, RestartBy, StopRefused, Wish,
 };
 use reeve_core::time::{Millis, UtcOffset};
 
@@ -61,6 +61,8 @@ pub struct PoolOptions {
     pub budget: Budget,
     /// The launches, starts and stops that all workers of the pool may spend in a window.
     pub pool_budget: Budget,
+    /// The share of the workers that may be reaped in a window.
+    pub reap_pace: Pace,
 }
 
 /// How long a pool's instances may take to pass through a state, and how often a start may fail.
@@ -117,6 +119,7 @@ impl PoolOptions {
             restart_window: Millis::from_secs(between(20, 90)),
             budget: budget(between, 2, 8),
             pool_budget: Budget::default(),
+            reap_pace: Pace::default(),
         }
     }
 
@@ -167,6 +170,7 @@ impl PoolOptions {
                 restart_window: self.restart_window,
                 worker_budget: self.budget,
                 pool_budget: self.pool_budget,
+                reap_pace: self.reap_pace,
                 ..Limits::default()
             },
             heartbeats_are_use: self.heartbeats_are_use,
@@ -179,7 +183,7 @@ impl fmt::Display for PoolOptions {
         let on = |is_on: bool, what| if is_on { what } else { "" };
         write!(
             f,
-            "{}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}{}, window {}, budget {}, of the pool {}",
+            "{}, policies {}, restart {:?}{}{}{}{}{}{}, idle {}, drain {}, orphans {} after {}{}{}, window {}, budget {}, of the pool {}, reaps {} % in {}",
             if self.compute.is_ec2() {
                 "EC2"
             } else {
@@ -202,6 +206,8 @@ impl fmt::Display for PoolOptions {
             self.restart_window,
             told_of_budget(self.budget),
             told_of_budget(self.pool_budget),
+            self.reap_pace.percent,
+            self.reap_pace.window,
         )
     }
 }

@@ -27,6 +27,9 @@ pub(super) fn fields(line: &mut Line, record: &WorkerRecord) {
             line.number(spending.as_str(), at.as_ms());
         }
     }
+    for at in record.reaped.entries().flat_map(|(_, instants)| instants) {
+        line.number("reaped", at.as_ms());
+    }
     for (id, starts) in &record.failed_starts {
         line.object("failed-starts", |line| failed_starts(line, id, starts));
     }
