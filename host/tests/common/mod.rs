@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod hook;
+pub(crate) mod hostile;
 pub(crate) mod http;
 pub(crate) mod world;
 

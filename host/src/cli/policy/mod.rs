@@ -1,6 +1,7 @@
 //! `reeve policy`: the tools of a policy author. They need no host.
 
 mod build;
+mod conduct;
 mod inspect;
 mod run;
 mod test;

@@ -1,19 +1,20 @@
 //! Runs a policy in random worlds: hosts crash, the cloud returns wrong readings, boxes hang. reeve
 //! keeps its guarantees whatever the policy says. Whether workers are served after the faults end
-//! depends on the policy.
+//! depends on the policy, and so does its [`Conduct`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reeve_core::decision::Decision;
 use reeve_core::guard::Rule;
 use reeve_core::id::PoolName;
-use reeve_core::point::Input;
+use reeve_core::point::{Input, Point};
 use reeve_core::ports::Policies;
-use reeve_sim::swarm::{self, Casts, Fault, Options, Violation};
+use reeve_sim::swarm::{self, Casts, Fault, Options, Report, Violation};
 use reeve_sim::timeline;
 
+use super::conduct::Conduct;
 use crate::demo::{Cast, Part};
 use crate::print;
 
@@ -28,6 +29,13 @@ const NOT_ITS_OWN: [Fault; 5] = [
 ];
 /// How many worlds are tried to find a smaller one that fails.
 const TRIES_MAX: usize = 1_000;
+/// After so many failed decisions a policy is not asked again. Each may take a tenth of a second, and
+/// a world has thousands.
+const FAILED_MAX: u64 = 25;
+/// The run ends after so many worlds that went wrong: more of them show little that is new.
+const WRONG_MAX: usize = 5;
+/// How often progress is told during a run.
+const PARTS: u64 = 10;
 
 /// The worlds, and the policies that run in them.
 pub(super) struct Gate {
@@ -41,7 +49,7 @@ impl Gate {
         Ok(Self {
             player: Player {
                 part,
-                failed: AtomicU64::new(0),
+                seen: Mutex::default(),
             },
             casts: Casts {
                 sound: vec!["tested".to_owned()],
@@ -52,36 +60,23 @@ impl Gate {
 
     /// Runs this many worlds. Returns whether all went well.
     pub(super) fn run(&self, worlds: u64) -> anyhow::Result<bool> {
-        let (mut hours, mut decisions) = (0.0, 0);
-        let mut vetoes: BTreeMap<Rule, u64> = BTreeMap::new();
-        let mut violations: Vec<(u64, Violation)> = Vec::new();
+        let mut tally = Tally::default();
         for seed in 1..=worlds {
+            self.player.seen().conduct.begin_world(seed);
             let report = swarm::run(&self.options(seed), &self.player, &self.casts, false);
-            hours += report.simulated.get() as f64 / 3_600_000.0 * report.workers as f64;
-            decisions += report.decisions;
-            for (rule, times) in report.vetoes {
-                *vetoes.entry(rule).or_default() += times;
+            tally.take(seed, report);
+            if self.player.seen().failed >= FAILED_MAX || tally.violations.len() >= WRONG_MAX {
+                break;
             }
-            violations.extend(report.violation.map(|violation| (seed, violation)));
+            if seed < worlds && seed % worlds.div_ceil(PARTS) == 0 {
+                print::error(format_args!("{seed} of {worlds} worlds"));
+            }
         }
-        let failed = self.player.failed.load(Ordering::Relaxed);
-        let mut text = format!(
-            "{worlds} random worlds, {hours:.0} worker-hours: {decisions} decisions, {failed} of them failed\n"
-        );
-        text += &refused(&vetoes);
-        for (seed, violation) in &violations {
-            text += &format!("  seed {seed}: {violation}\n");
-        }
-        text += &match violations.first() {
-            None => "  every guarantee held, and after the faults ended, every worker was served\n"
-                .to_owned(),
-            Some((seed, _)) => format!(
-                "  {} of the worlds went wrong; the same command with --seed {seed} prints one of them\n",
-                violations.len()
-            ),
-        };
+        let seen = self.player.seen();
+        let charges = seen.conduct.charges();
+        let text = tally.told(worlds, &seen, &charges);
         print::text(&text)?;
-        Ok(violations.is_empty() && failed == 0)
+        Ok(tally.violations.is_empty() && seen.failed == 0 && charges.is_empty())
     }
 
     /// Prints the world of a seed. If it fails, prints the smallest world that fails the same way.
@@ -109,6 +104,70 @@ impl Gate {
     }
 }
 
+/// What a run showed.
+#[derive(Default)]
+struct Tally {
+    worlds: u64,
+    hours: f64,
+    decisions: u64,
+    vetoes: BTreeMap<Rule, u64>,
+    violations: Vec<(u64, Violation)>,
+}
+
+impl Tally {
+    fn take(&mut self, seed: u64, report: Report) {
+        self.worlds += 1;
+        self.hours += report.simulated.get() as f64 / 3_600_000.0 * report.workers as f64;
+        self.decisions += report.decisions;
+        for (rule, times) in report.vetoes {
+            *self.vetoes.entry(rule).or_default() += times;
+        }
+        let violation = report.violation.map(|violation| (seed, violation));
+        self.violations.extend(violation);
+    }
+
+    fn told(&self, worlds: u64, seen: &Seen, charges: &[String]) -> String {
+        let mut text = format!(
+            "{} random worlds, {:.0} worker-hours: {} decisions, {} of them failed\n",
+            self.worlds, self.hours, self.decisions, seen.failed
+        );
+        if let Some(failure) = seen.failure() {
+            text += &format!("  the last to fail: {failure}\n");
+        }
+        if seen.failed >= FAILED_MAX {
+            text += &format!(
+                "  it was not asked again after {FAILED_MAX} failures, and the other worlds are left out\n"
+            );
+        } else if self.worlds < worlds {
+            let left = worlds - self.worlds;
+            text += &format!("  {left} worlds are left out, because so many went wrong\n");
+        }
+        text += &refused(&self.vetoes);
+        for (seed, violation) in &self.violations {
+            text += &format!("  seed {seed}: {violation}\n");
+        }
+        for charge in charges {
+            text += &format!("  {charge}\n");
+        }
+        text + &self.verdict(seen.failed > 0 || !charges.is_empty())
+    }
+
+    fn verdict(&self, is_charged: bool) -> String {
+        match self.violations.first() {
+            Some((seed, _)) => format!(
+                "  {} of the worlds went wrong; the same command with --seed {seed} prints one of them\n",
+                self.violations.len()
+            ),
+            None if is_charged => {
+                "  every guarantee held, because the host refuses what a policy may not do\n"
+                    .to_owned()
+            }
+            None => "  every guarantee held, and after the faults ended, every worker was served\n"
+                .to_owned(),
+        }
+    }
+}
+
 /// The guard's vetoes per rule, most frequent first.
 fn refused(vetoes: &BTreeMap<Rule, u64>) -> String {
     let mut vetoes: Vec<_> = vetoes.iter().collect();
@@ -124,18 +183,63 @@ fn refused(vetoes: &BTreeMap<Rule, u64>) -> String {
     }
 }
 
-/// The policy under test, and how often it gave no usable verdict.
+/// The policy under test, and what it did.
 struct Player {
     part: Part,
-    failed: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+/// What a policy did in the worlds so far.
+#[derive(Default)]
+struct Seen {
+    /// How often it gave no usable verdict.
+    failed: u64,
+    /// The last decision without one.
+    last_failed: Option<Decision>,
+    conduct: Conduct,
+}
+
+impl Seen {
+    /// Why the policy last gave no usable verdict.
+    fn failure(&self) -> Option<String> {
+        let failed = self.last_failed.as_ref()?;
+        let failure = failed.result.as_ref().err()?;
+        Some(format!("{}: {}", failed.input.point(), failure.text))
+    }
+
+    /// The failure of a policy that has failed too often at this point to be asked again.
+    fn given_up(&self, point: Point) -> Option<&Decision> {
+        let failed = self.last_failed.as_ref();
+        failed.filter(|failed| self.failed >= FAILED_MAX && failed.input.point() == point)
+    }
+
+    fn note(&mut self, made: &Decision) {
+        match &made.result {
+            Ok(verdict) => self.conduct.note(&made.input, verdict),
+            Err(_) => {
+                self.failed += 1;
+                self.last_failed = Some(made.clone());
+            }
+        }
+    }
+}
+
+impl Player {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Policies for Player {
     fn decide(&self, pool: &PoolName, input: Input) -> Decision {
-        let made = self.part.decide(pool, input);
-        if made.result.is_err() {
-            self.failed.fetch_add(1, Ordering::Relaxed);
+        if let Some(failed) = self.seen().given_up(input.point()) {
+            return Decision {
+                input,
+                ..failed.clone()
+            };
         }
+        let made = self.part.decide(pool, input);
+        self.seen().note(&made);
         made
     }
 }
