@@ -105,6 +105,11 @@ pub(crate) fn may_write_soon(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     matches!(lease, Lease::Free | Lease::Ours)
 }
 
+/// Whether the record may be marked, at once or after the write under way. A pause forbids it.
+pub(crate) fn may_mark(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
+    !facts.is_changing() && facts.paused.is_none() && may_write_soon(facts, turn)
+}
+
 /// Whether a command may be written into the record at once, by the same rules.
 ///
 /// # Errors

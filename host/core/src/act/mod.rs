@@ -26,7 +26,7 @@ pub(crate) use marks::{
     set_pause, take_draining,
 };
 pub(crate) use outcome::{on_outcome, tell_changes, tell_lost};
-pub(crate) use overdue::{end_overdue, note_came_up, release_stopping, start_fell_back};
+pub(crate) use overdue::{count_fallen_back, end_overdue, note_came_up, release_stopping};
 pub(crate) use recovery::{count_search, end_left_behind, found_launched, give_up, replay};
 pub(crate) use send::send;
 pub(crate) use spend::give_back_unsent;

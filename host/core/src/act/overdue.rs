@@ -9,7 +9,6 @@ use crate::guard::Permit;
 use crate::model::cloud::MutationKind;
 use crate::model::id::InstanceId;
 use crate::model::point::resolve::{self, FailureKind};
-use crate::model::time::Instant;
 use crate::record;
 use crate::turn::Turn;
 
@@ -47,13 +46,16 @@ pub(crate) fn end_overdue(
     announce_and_commit(facts, turn, permit, worked_at.unwrap_or(overdue.since));
 }
 
-/// Notes that the adopted instance was started and is `stopped` again. The start counts as failed.
-pub(crate) fn start_fell_back(
-    facts: &mut Facts,
-    turn: &mut Turn<'_>,
-    id: &InstanceId,
-    started: Instant,
-) {
+/// Counts the start of the adopted instance as failed if it [fell back] and the record may be
+/// marked. Returns whether it was counted.
+///
+/// [fell back]: crate::facts::WorkerFacts::fallen_back
+pub(crate) fn count_fallen_back(facts: &mut Facts, turn: &mut Turn<'_>) -> bool {
+    let fallen_back = facts.fallen_back();
+    let Some((id, started)) = fallen_back.filter(|_| record::may_mark(facts, turn)) else {
+        return false;
+    };
+    let id = &id;
     let reason = facts.reason_down(id);
     let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let why = format!("the start of {id} was accepted, and the instance is stopped again{reason}");
@@ -67,6 +69,7 @@ pub(crate) fn start_fell_back(
         starts.fell_back = Some(started);
     }
     record::write(facts, turn, None);
+    true
 }
 
 /// Notes that the instance has come up, so that its failed starts count no more.

@@ -32,6 +32,9 @@ pub struct KnownInstance {
     pub looked_up: bool,
     /// The readings by id in this life that failed since the last one that succeeded.
     pub look_ups_failed: Option<FailedReadings>,
+    /// When the last reading was asked for that shows the instance running with an address; `None`
+    /// if none did.
+    pub reachable_at: Option<Instant>,
     /// When the host last believed a caller that does not reach the instance. Earlier readings by id
     /// say nothing about it. `None` if it never did.
     pub doubted_at: Option<Instant>,
@@ -62,6 +65,7 @@ impl KnownInstance {
         Self {
             last_visible: visible(instance.state).map(|state| (state, read_at)),
             transit: Transit::of(&instance).map(|transit| (transit, read_at)),
+            reachable_at: instance.is_reachable().then_some(read_at),
             down_since: instance.state.is_down().then_some(read_at),
             instance,
             read_at: Some(read_at),

@@ -196,6 +196,9 @@ impl WorkerFacts {
 
 fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes: &mut Changes) {
     known.note_transit(&reading, asked_at);
+    if reading.is_reachable() {
+        known.reachable_at = Some(asked_at);
+    }
     let was = known.instance.state;
     let is = reading.state;
     let settling = may_precede_start(is)

@@ -35,9 +35,9 @@ impl WorkerFacts {
     }
 
     /// When the start of the adopted instance was accepted that fell back: the instance is
-    /// `stopped` again, no later than a boot may take, and no host has counted it yet. A stop by
-    /// request after the start is not the instance's own fault; the reason for the stop before the
-    /// start says nothing.
+    /// `stopped` again without an address in between, no later than a boot may take, and no host has
+    /// counted it yet. A stop by request after the start is not the instance's own fault; the reason
+    /// for the stop before the start says nothing.
     pub(crate) fn fallen_back(&self) -> Option<(InstanceId, Instant)> {
         let adopted = self.adopted.as_ref().filter(|it| it.how == How::Started)?;
         let known = self.adopted_instance()?;
@@ -45,7 +45,8 @@ impl WorkerFacts {
         let is_by_request =
             self.is_read_since_brought_up() && reason.is_some_and(StateReason::is_by_request);
         let is_stopped = known.instance.state == InstanceState::Stopped && !is_by_request;
-        if !is_stopped || self.start_settles_since().is_some() {
+        let came_up = known.reachable_at >= Some(adopted.since);
+        if !is_stopped || came_up || self.start_settles_since().is_some() {
             return None;
         }
         let is_soon = known.read_at?.since(adopted.since) <= self.pool.limits.launch_timeout;
@@ -136,6 +137,23 @@ mod tests {
         };
         assert!(fallen_back(Some(Instant::from_ms(5))));
         assert!(!fallen_back(Some(NOW)), "another program stopped it");
+    }
+
+    #[test]
+    fn an_instance_that_had_an_address_since_its_start_did_not_fall_back() {
+        let fell_back = |address: Option<&str>| {
+            let mut worker = worker();
+            adopt(&mut worker, "i-one");
+            worker.adopted.as_mut().unwrap().how = How::Started;
+            let mut up = instance("i-one", InstanceState::Running);
+            up.private_ip = address.map(|ip| ip.parse().unwrap());
+            worker.observe_instance(up, NOW + Millis::from_secs(40));
+            let stopped = instance("i-one", InstanceState::Stopped);
+            worker.observe_instance(stopped, NOW + Millis::from_secs(60));
+            worker.fallen_back().is_some()
+        };
+        assert!(fell_back(None));
+        assert!(!fell_back(Some("10.0.0.1")));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!   stopped again after a start ──▶ the start counts as failed, and is given up after a few
 //! ```
 //!
-//! A source that does not answer, or disagrees, ends the check. The next reading begins another.
+//! A source that does not answer, or disagrees, ends the check. The next reading begins another. A
+//! pass that is about to start or launch counts the start that fell back without a check.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,8 +50,6 @@ pub(super) struct Overdues {
 #[derive(Clone, Debug)]
 struct Memory {
     adopted: Adopted,
-    /// Whether the instance had an address since the adoption, so that a start of it succeeded.
-    came_up: bool,
     /// Whether people were told that it does not come up.
     is_told: bool,
     /// When the next check may begin; `None` if at once.
@@ -162,7 +161,7 @@ impl Overdues {
     fn read(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         self.tell_stops(facts, turn);
         self.remember(facts, turn);
-        let fell_back = self.fallen_back(facts).is_some();
+        let fell_back = facts.fallen_back().is_some();
         let Some(memory) = &mut self.memory else {
             return self.read_record_of_another(facts, turn);
         };
@@ -193,29 +192,25 @@ impl Overdues {
         turn.read_record(facts);
     }
 
-    /// Follows the adoption, and notes when its instance has come up.
+    /// Follows the adoption, and drops the failed starts of an instance that has come up.
     fn remember(&mut self, facts: &mut Facts, turn: &mut Turn<'_>) {
         let is_same = |memory: &mut Memory| facts.adopted.as_ref() == Some(&memory.adopted);
         self.memory = self.memory.take_if(is_same).or_else(|| {
             let adopted = facts.adopted.clone()?;
             Some(Memory {
                 adopted,
-                came_up: false,
                 is_told: false,
                 check_again: None,
                 refused_by: None,
             })
         });
-        let Some(memory) = &mut self.memory else {
+        let known = facts.adopted_instance();
+        let Some(known) = known.filter(|known| known.instance.is_reachable()) else {
             return;
         };
-        let known = facts.adopted_instance();
-        if known.is_some_and(|known| known.instance.is_reachable()) {
-            memory.came_up = true;
-            let id = &memory.adopted.id;
-            if facts.failed_starts.contains_key(id) && record::may_write_soon(facts, turn) {
-                act::note_came_up(facts, turn, id);
-            }
+        let id = known.instance.id.clone();
+        if facts.failed_starts.contains_key(&id) && record::may_write_soon(facts, turn) {
+            act::note_came_up(facts, turn, &id);
         }
     }
 
@@ -264,9 +259,9 @@ impl Overdues {
             return None;
         };
         let adopted = facts.adopted.clone()?;
-        if let Some((id, started)) = self.fallen_back(facts) {
-            if reading.state == InstanceState::Stopped && may_mark(facts, turn) {
-                act::start_fell_back(facts, turn, &id, started);
+        if facts.fallen_back().is_some() {
+            if reading.state == InstanceState::Stopped {
+                act::count_fallen_back(facts, turn);
             }
             return None;
         }
@@ -279,7 +274,7 @@ impl Overdues {
             return None;
         }
         if overdue.transit == Transit::Stopping {
-            if reading.state == InstanceState::Stopping && may_mark(facts, turn) {
+            if reading.state == InstanceState::Stopping && record::may_mark(facts, turn) {
                 act::release_stopping(facts, turn);
             }
             return None;
@@ -294,13 +289,6 @@ impl Overdues {
         let reading = Some((reading, asked_at));
         let check = OverdueCheck { reading, ..check };
         Some(Proposed::quietly(decision, Proposal::EndOverdue(check)))
-    }
-
-    /// The start of the adopted instance that fell back, if no host has counted it yet.
-    fn fallen_back(&self, facts: &WorkerFacts) -> Option<(InstanceId, Instant)> {
-        let memory = self.memory.as_ref().filter(|memory| !memory.came_up)?;
-        let fallen_back = facts.fallen_back();
-        fallen_back.filter(|_| facts.adopted.as_ref() == Some(&memory.adopted))
     }
 
     /// Announces each overdue stop once. No call ends a stop sooner that leaves the disks sound.
@@ -342,11 +330,6 @@ fn is_same(facts: &WorkerFacts, check: &OverdueCheck) -> bool {
 /// Whether no mutation or write is under way for the worker, so that a check may succeed.
 fn is_quiet(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
     !facts.is_changing() && record::may_write(facts, turn)
-}
-
-/// Whether the record may be marked, at once or after the write under way. A pause forbids it.
-fn may_mark(facts: &WorkerFacts, turn: &Turn<'_>) -> bool {
-    !facts.is_changing() && facts.paused.is_none() && record::may_write_soon(facts, turn)
 }
 
 /// Journals, under its own decision, a ruling of the host that no policy made.

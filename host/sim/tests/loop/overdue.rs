@@ -7,7 +7,7 @@ use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome};
 use reeve_core::response::NotYetCode;
 use reeve_core::spec::Limits;
-use reeve_sim::world::{Boot, Fault, Trouble};
+use reeve_sim::world::{Asked, Boot, Fault, Trouble};
 
 const NEVER: Millis = Millis::from_secs(1_000_000);
 const PENDING: Boot = Boot {
@@ -187,6 +187,18 @@ fn starts_that_keep_failing_become_a_launch() {
         assert_eq!(rig.up().len(), 1);
         assert_ne!(rig.up()[0].as_str(), "i-aaaa");
     }
+}
+
+#[test]
+fn starts_that_fall_back_count_although_only_scans_show_it() {
+    let mut rig = Rig::with_world(stopped_a(), Native::sensible());
+    let mut trouble = Trouble::default();
+    trouble.unanswered.insert(Asked::Instance);
+    rig.world.set_trouble(trouble);
+    asking(&mut rig, minutes(6), falls_back);
+    assert_eq!(rig.told(Step::StartGivenUp).len(), 1);
+    assert_eq!(rig.count(MutationKind::Start), 3);
+    assert_eq!(rig.count(MutationKind::Launch), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::pass::PassStep;
 use super::state::{Next, Resolve};
 use crate::act;
-use crate::facts::{Act, Facts, WorkerFacts};
+use crate::facts::{Act, Facts};
 use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
 use crate::model::id::DecisionId;
@@ -16,7 +16,7 @@ impl Resolve {
     /// guard refuses, and the version is of no use.
     pub(super) fn launch(
         &mut self,
-        facts: &WorkerFacts,
+        facts: &mut Facts,
         turn: &mut Turn<'_>,
         decision: DecisionId,
         option: u32,
@@ -28,7 +28,7 @@ impl Resolve {
                 turn.query(facts, query);
                 Next::Waits
             }
-            None => self.change(facts, decision, Proposal::Launch(option)),
+            None => self.change(facts, turn, decision, Proposal::Launch(option)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Resolve {
         };
         let (decision, option) = (*decision, *option);
         match error {
-            None => self.change(facts, decision, Proposal::Launch(option)),
+            None => self.change(facts, turn, decision, Proposal::Launch(option)),
             Some(error) => {
                 act::launch_not_prepared(facts, turn, option, &error);
                 Next::AsksResolveAfterWrite

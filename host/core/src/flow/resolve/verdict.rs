@@ -69,7 +69,7 @@ impl Resolve {
                 Next::Waits
             }
             Action::Adopt => self.ask_adopt(facts, turn),
-            Action::Start(id) => self.change(facts, decision, Proposal::Start(id)),
+            Action::Start(id) => self.change(facts, turn, decision, Proposal::Start(id)),
             Action::Launch(option) => self.launch(facts, turn, decision, option),
             Action::Replace(id) => {
                 let reason = Reason::new(verdict.reason.code, why);
@@ -185,16 +185,22 @@ impl Resolve {
         self.wait(facts, turn, decision, detail, COME_BACK)
     }
 
-    /// Proposes a start or launch when no write of the record is under way.
+    /// Proposes a start or launch when no write of the record is under way. The adoption that it
+    /// begins hides a start that fell back, so that start counts first, and the policy is asked
+    /// again: only the scan of this pass may have shown it.
     pub(super) fn change(
         &mut self,
-        facts: &WorkerFacts,
+        facts: &mut Facts,
+        turn: &mut Turn<'_>,
         decision: DecisionId,
         proposal: Proposal,
     ) -> Next {
         if facts.record.writing.is_some() {
             self.set_step(PassStep::RecordWritten);
             return Next::Waits;
+        }
+        if act::count_fallen_back(facts, turn) {
+            return Next::AsksResolveAfterWrite;
         }
         Next::Proposes(decision, proposal)
     }
