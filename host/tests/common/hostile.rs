@@ -28,13 +28,11 @@ fn bytes(words: &[u32]) -> Vec<u8> {
 impl Hostile {
     /// A `reap` that gives the same choice about every instance: 0 keeps it, 1 ends it.
     pub(crate) fn reaping(choice: u32) -> Self {
-        let [code, code_length, text, text_length] = REASON;
-        let reason = [code, code_length, text, text_length];
         let (look_again_ms, drain_ms) = (1_000, 0);
         let tail = [look_again_ms, drain_ms, MEMO, 0];
         Self {
             point: "reap",
-            verdict: bytes(&[&[0, choice][..], &reason, &tail].concat()),
+            verdict: bytes(&[&[0, choice][..], &REASON, &tail].concat()),
             body: "",
         }
     }

@@ -6,9 +6,9 @@ use crate::model::store::{MustUnderstand, WorkerRecord};
 
 impl WorkerFacts {
     /// The record of a worker whose state an operator clears. The record keeps the epoch, the
-    /// generation, the former instance, the pause and the ledgers. If the generation began at 0, two launch
-    /// attempts would share a token (G1). If the epoch began at 0, a fence would let an old host
-    /// through (G6).
+    /// generation, the former instance, the pause and the ledgers. If the generation began at 0, two
+    /// launch attempts would share a token (G1). If the epoch began at 0, a fence would let an old
+    /// host through (G6).
     pub(crate) fn to_forgotten(&self, us: &HostId, epoch: Epoch) -> WorkerRecord {
         WorkerRecord {
             epoch,

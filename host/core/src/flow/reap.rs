@@ -293,12 +293,13 @@ impl Reap {
         None
     }
 
-    /// Asks the policy less often while a rule that looks at no use holds its verdicts back.
+    /// Has the policy asked again later if a rule refused its verdict that no use of the instance
+    /// lifts: the cloud's refusal, the pace, a boot.
     fn hold_off(&mut self, turn: &Turn<'_>, id: &InstanceId, veto: &Veto) {
         let until = match veto.rule {
             Rule::EndRefused => Some(turn.now + HELD_LOOK_AGAIN),
             Rule::ReapPace | Rule::ComesUp => veto.opens_at,
-            _ => None,
+            _ => return,
         };
         let memory = self.memory.entry(id.clone()).or_default();
         memory.look_again = memory.look_again.max(until);

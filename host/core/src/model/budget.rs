@@ -175,7 +175,7 @@ impl Spent {
 
     /// Whether one more stays within the budget.
     pub fn affords_one(&self) -> bool {
-        self.count() < self.allowed
+        self.affords_one_after(0)
     }
 
     /// Whether one more stays within the budget if as many as `awaited` follow before it.

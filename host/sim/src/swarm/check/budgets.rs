@@ -1,7 +1,7 @@
 //! G10: the mutations that a host announces, and that the provider does not refuse (V2), stay within
 //! the budgets of the worker, the pool and the host, and ends on verdicts of `reap` within the pool's
-//! pace. A host whose launch or start is refused pauses:
-//! a second after the first refusal, twice as long after each further one in a row.
+//! pace. A host whose launch or start is refused pauses: a second after the first refusal, twice as
+//! long after each further one in a row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,12 +184,15 @@ impl Budgets {
         spec: &FleetSpec,
         veto: &Veto,
     ) -> Finding {
-        let Some(pool) = spec.workers.get(worker).map(|it| &it.pool) else {
+        let pool_of = |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool);
+        let Some(pool) = pool_of(worker) else {
             return Ok(());
         };
+        if veto.rule != Rule::ReapPace || veto.opens_at.is_none() {
+            return Ok(());
+        }
         let (allowed, window) = pace_of(spec, pool);
-        let is_of_pool =
-            |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool) == Some(pool);
+        let is_of_pool = |worker: &WorkerId| pool_of(worker) == Some(pool);
         let spent = self.spent.iter().filter(|spent| {
             spent.is_reap
                 && is_of_pool(&spent.worker)
@@ -199,14 +202,13 @@ impl Budgets {
             is_of_pool(worker) && at.since(*since) < RATES_APART
         };
         let intended = self.intended.values().filter(is_being_written);
-        let is_used_up = spent.count() + intended.count() >= allowed;
-        if veto.rule != Rule::ReapPace || veto.opens_at.is_none() || is_used_up {
-            return Ok(());
+        match spent.count() + intended.count() >= allowed {
+            true => Ok(()),
+            false => Err((
+                Guarantee::V2,
+                format!("the pace is not used up, and {}", veto.text),
+            )),
         }
-        Err((
-            Guarantee::V2,
-            format!("the pace is not used up, and {}", veto.text),
-        ))
     }
 
     /// Checks that a veto for a spent budget of a worker rests on what was done, or may have been.
