@@ -28,10 +28,10 @@ const RATES_APART: Millis = Millis::from_secs(15);
 pub(super) struct Budgets {
     spent: Vec<Spent>,
     replayed: Vec<Mutation>,
-    /// The decisions of `reap`, by the host that asked.
-    reaps: BTreeSet<(usize, DecisionId)>,
+    /// The decisions of `reap`. Another host than the one that asked may end the drain.
+    reaps: BTreeSet<DecisionId>,
     /// The ends on them that hosts have journaled, and may not have written to the record yet.
-    intended: BTreeMap<(usize, DecisionId), (Instant, WorkerId)>,
+    intended: BTreeMap<DecisionId, (Instant, WorkerId)>,
     /// The refusals in a row that a life of a host heard of, by the launch template.
     refused: BTreeMap<(Tries, String), Refused>,
 }
@@ -162,14 +162,14 @@ impl Budgets {
     }
 
     /// Notes a decision of `reap`, and the intent of an end on it.
-    pub(super) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
-        let key = (by.host, entry.decision);
+    pub(super) fn journaled(&mut self, at: Instant, entry: &Entry) {
+        let decision = entry.decision;
         match &entry.content {
             Content::Decided(made) if matches!(made.result, Ok(Verdict::Reap(_))) => {
-                self.reaps.insert(key);
+                self.reaps.insert(decision);
             }
-            Content::Intent { .. } if self.reaps.contains(&key) => {
-                self.intended.insert(key, (at, entry.worker.clone()));
+            Content::Intent { .. } if self.reaps.contains(&decision) => {
+                self.intended.insert(decision, (at, entry.worker.clone()));
             }
             _ => {}
         }
@@ -184,15 +184,14 @@ impl Budgets {
         spec: &FleetSpec,
         veto: &Veto,
     ) -> Finding {
-        let pool_of = |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool);
-        let Some(pool) = pool_of(worker) else {
+        let Some(pool) = pool_of(spec, worker) else {
             return Ok(());
         };
         if veto.rule != Rule::ReapPace || veto.opens_at.is_none() {
             return Ok(());
         }
         let (allowed, window) = pace_of(spec, pool);
-        let is_of_pool = |worker: &WorkerId| pool_of(worker) == Some(pool);
+        let is_of_pool = |worker: &WorkerId| pool_of(spec, worker) == Some(pool);
         let spent = self.spent.iter().filter(|spent| {
             spent.is_reap
                 && is_of_pool(&spent.worker)
@@ -300,9 +299,9 @@ impl Budgets {
             self.replayed.push(mutation.clone());
         }
         let decision = written.permit.map(|permit| permit.decision());
-        let key = decision.map(|decision| (written.by.host, decision));
-        let is_reap = key.is_some_and(|key| self.reaps.contains(&key));
-        self.intended.retain(|intended, _| Some(*intended) != key);
+        let is_reap = decision.is_some_and(|decision| self.reaps.contains(&decision));
+        self.intended
+            .retain(|intended, _| Some(*intended) != decision);
         self.spent.push(Spent {
             is_reap,
             at: written.at,
@@ -312,8 +311,7 @@ impl Budgets {
             in_doubt: false,
             is_refused: false,
         });
-        let pool_of = |worker: &WorkerId| spec.workers.get(worker).map(|it| &it.pool);
-        let pool = pool_of(written.worker);
+        let pool = pool_of(spec, written.worker);
         let is_counted = |spent: &Spent| {
             spent.by == written.by || (is_known && spent.by.host == written.by.host)
         };
@@ -322,12 +320,12 @@ impl Budgets {
             spent.worker == *written.worker
         })?;
         self.within(written, kind, "pool", limits.pool_budget, |spent| {
-            is_counted(spent) && pool_of(&spent.worker) == pool
+            is_counted(spent) && pool_of(spec, &spent.worker) == pool
         })?;
         if let (true, Some(pool)) = (is_reap, pool) {
-            let (allowed, window) = pace_of(spec, pool);
-            self.within_window(written, kind, "pace of reaps", (allowed, window), |spent| {
-                spent.is_reap && is_counted(spent) && pool_of(&spent.worker) == Some(pool)
+            let pace = pace_of(spec, pool);
+            self.within_window(written, kind, "pace of reaps", pace, |spent| {
+                spent.is_reap && is_counted(spent) && pool_of(spec, &spent.worker) == Some(pool)
             })?;
         }
         self.within(written, kind, "host", spec.budget, is_counted)
@@ -366,6 +364,10 @@ impl Budgets {
             format!("{count} of {kind:?} for the {level} within {window}; {allowed} are allowed");
         Err((Guarantee::G10, text))
     }
+}
+
+fn pool_of<'a>(spec: &'a FleetSpec, worker: &WorkerId) -> Option<&'a PoolName> {
+    spec.workers.get(worker).map(|it| &it.pool)
 }
 
 /// How many reaps the pool's pace allows, and within which window. The core has its own, and a
