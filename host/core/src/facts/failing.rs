@@ -19,6 +19,12 @@ pub struct FailedReadings {
 }
 
 impl FailedReadings {
+    /// For how long readings have failed, from the first of them to the last. One reading whose answer
+    /// a host that stands still hears a minute later has failed once, not for a minute.
+    pub fn lasted(&self) -> Millis {
+        self.last_asked_at.since(self.since)
+    }
+
     /// Adds a reading that failed to the row before it, or begins a row.
     pub(super) fn add(row: &mut Option<Self>, asked_at: Instant, error: &CloudError) {
         let before = row.take();

@@ -54,11 +54,11 @@ impl WorkerFacts {
             return false;
         };
         let was_scanned_since = || {
-            let (since, read_at) = (known.look_ups_failed.as_ref()?.since, known.read_at?);
+            let (failed, read_at) = (known.look_ups_failed.as_ref()?, known.read_at?);
             let scan_interval = self.pool.limits.scan_interval;
             let is_fresh = now.since(read_at) <= scan_interval + scan_interval;
-            let is_over = self.look_up_waits_until(id)? <= now;
-            Some(is_over && is_fresh && read_at >= since)
+            let is_over = failed.lasted() >= LOOK_UPS_FAIL_MAX;
+            Some(is_over && is_fresh && read_at >= failed.since)
         };
         known.looked_up || was_scanned_since().unwrap_or(false)
     }
@@ -71,9 +71,9 @@ impl WorkerFacts {
         self.is_adopted(id) && runs && !self.is_confirmed(id, now)
     }
 
-    /// Until when the instance waits for a reading by id, if such readings fail; a complete scan
-    /// that was asked for since the first failure is enough from then on. Otherwise a part of the
-    /// provider's API that does not answer would keep a worker out of service that runs.
+    /// Until when the instance waits for a reading by id, if such readings fail; a complete scan that
+    /// was asked for since the first failure is enough if one fails then as well. Otherwise a part of
+    /// the provider's API that does not answer would keep a worker out of service that runs.
     pub(crate) fn look_up_waits_until(&self, id: &InstanceId) -> Option<Instant> {
         let failed = self.instances.get(id)?.look_ups_failed.as_ref()?;
         Some(failed.since + LOOK_UPS_FAIL_MAX)
@@ -175,10 +175,22 @@ mod tests {
         scan(&mut worker, InstanceState::Running, NOW);
         miss(&mut worker, 1);
         miss(&mut worker, 20);
-        assert!(!worker.is_confirmed(&one(), at(31)), "no scan since");
         scan(&mut worker, InstanceState::Running, at(25));
-        assert!(!worker.is_confirmed(&one(), at(30)));
+        assert!(
+            !worker.is_confirmed(&one(), at(31)),
+            "no reading has failed since"
+        );
+        miss(&mut worker, 31);
         assert!(worker.is_confirmed(&one(), at(31)));
         assert!(!worker.is_confirmed(&one(), at(600)), "the scan is old");
+    }
+
+    #[test]
+    fn without_a_scan_since_the_first_failure_an_instance_waits() {
+        let mut worker = worker();
+        scan(&mut worker, InstanceState::Running, NOW);
+        miss(&mut worker, 1);
+        miss(&mut worker, 31);
+        assert!(!worker.is_confirmed(&one(), at(31)));
     }
 }

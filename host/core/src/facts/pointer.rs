@@ -118,9 +118,9 @@ impl WorkerFacts {
     ///
     /// A value that is no pointer never counts: the launch would overwrite a parameter that the
     /// configuration names by mistake.
-    pub(crate) fn goes_without_pointer(&self, now: Instant) -> Option<&FailedReadings> {
+    pub(crate) fn goes_without_pointer(&self) -> Option<&FailedReadings> {
         let row = self.pointer_unread.as_ref()?;
-        let is_over = now.since(row.since) >= UNREAD_MAX;
+        let is_over = row.lasted() >= UNREAD_MAX;
         let is_misnamed = row.error.kind == CloudErrorKind::Permanent;
         let was_scanned = self.scanned_at.is_some_and(|at| at >= row.since);
         (is_over && !is_misnamed && was_scanned && self.pointer.is_none()).then_some(row)
@@ -133,7 +133,7 @@ impl WorkerFacts {
     /// long gone. A policy would wait for it in vain.
     pub(super) fn shown_pointer(&self, now: Instant) -> resolve::Pointer {
         match &self.pointer {
-            None if self.goes_without_pointer(now).is_some() => resolve::Pointer::Empty,
+            None if self.goes_without_pointer().is_some() => resolve::Pointer::Empty,
             None => resolve::Pointer::Unknown,
             Some(Some(id))
                 if self.is_known_outside(id)
@@ -305,14 +305,15 @@ mod tests {
         let mut worker = worker();
         let error = failed(CloudErrorKind::Denied);
         worker.miss_pointer(before(UNREAD_MAX), &error);
+        worker.scanned_at = Some(NOW);
+        assert_eq!(worker.shown_pointer(NOW), resolve::Pointer::Unknown);
+        worker.miss_pointer(NOW, &error);
         worker.scanned_at = None;
         assert_eq!(worker.shown_pointer(NOW), resolve::Pointer::Unknown);
         worker.scanned_at = Some(NOW);
         assert_eq!(worker.shown_pointer(NOW), resolve::Pointer::Empty);
-        let a_moment_before = before(Millis::new(1));
-        assert!(worker.goes_without_pointer(a_moment_before).is_none());
         worker.miss_pointer(NOW, &failed(CloudErrorKind::Permanent));
-        assert!(worker.goes_without_pointer(NOW).is_none(), "no pointer");
+        assert!(worker.goes_without_pointer().is_none(), "no pointer");
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Resolve {
 
     /// Tells once per row of failed readings that the worker is brought up without the pointer.
     pub(super) fn tell_unread_pointer(&mut self, facts: &WorkerFacts, turn: &mut Turn<'_>) {
-        let Some(row) = facts.goes_without_pointer(turn.now) else {
+        let Some(row) = facts.goes_without_pointer() else {
             return;
         };
         if self.unread_told == Some(row.since) || facts.adopted_is_live(turn.now) {
@@ -77,7 +77,7 @@ impl Resolve {
         let text = format!(
             "{name} cannot be read for {}: {}; the worker is brought up without it if its record and a scan by tag \
              show no live instance",
-            turn.now.since(row.since),
+            row.lasted(),
             row.error
         );
         turn.notice(
