@@ -26,8 +26,8 @@ const KNOWN: Millis = Millis::from_secs(15);
 #[derive(Default)]
 pub(super) struct Health {
     lives: BTreeMap<(InstanceId, Instant), Found>,
-    /// The lives that a probe of this life of a host found well.
-    well: BTreeSet<(Life, InstanceId, Instant)>,
+    /// The lives that a probe of this life of a host found well, while they were the worker's.
+    well: BTreeSet<(Life, WorkerId, InstanceId, Instant)>,
     /// The workers that fail by the latest probe of this life of a host.
     rows: BTreeMap<(Life, WorkerId), Row>,
     /// When the record of a worker was last written.
@@ -98,7 +98,7 @@ impl Health {
         life: &(InstanceId, Instant),
         sign: Sign,
     ) {
-        let well = (by, life.0.clone(), life.1);
+        let well = (by, worker.clone(), life.0.clone(), life.1);
         let key = (by, worker.clone());
         if sign == Sign::Good {
             self.well.insert(well.clone());
@@ -129,6 +129,10 @@ impl Health {
             true => self.held.insert(written.worker.clone()),
             false => self.held.remove(written.worker),
         };
+        if record.adopted.is_none() {
+            // What is adopted next is new to the host, although it may be the same instance.
+            self.well.retain(|(_, worker, ..)| worker != written.worker);
+        }
         self.written_at.insert(written.worker.clone(), written.at);
         finding
     }
