@@ -17,8 +17,9 @@ const MEMO_BYTES_MAX: usize = 1024;
 const VERSION_BYTES_MAX: usize = 64;
 /// Names in one error: enough to recognize a component.
 const NAMES_MAX: usize = 8;
-/// The length of one of these names, so that all of them have at most [`TEXT_BYTES_MAX`].
-const NAME_BYTES_MAX: usize = TEXT_BYTES_MAX / NAMES_MAX;
+/// The length of one of these names: an interface's name is shorter, and an error with all of them has
+/// at most 700 bytes.
+const NAME_BYTES_MAX: usize = 48;
 /// The length of a JSON Schema.
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 
