@@ -59,7 +59,7 @@ pub(crate) fn check_description(description: &Description) -> Result<(), String>
     check_length("version", &description.version, VERSION_BYTES_MAX)?;
     if !is_semver(&description.version) {
         return Err(format!(
-            "version is {:?}, accepted is a semantic version such as 1.2.3",
+            "version is {:?}, accepted is a semantic version such as 1.2.3 or 1.2.3-rc.1",
             description.version
         ));
     }
@@ -174,8 +174,13 @@ fn excerpt(text: &str) -> &str {
     &text[..text.floor_char_boundary(CODE_BYTES_MAX)]
 }
 
-/// `MAJOR.MINOR.PATCH`, each without leading zeros, with any suffix after `-` or `+`.
+/// `MAJOR.MINOR.PATCH`, each without leading zeros, with a suffix of letters, digits, `.`, `-` and `+`
+/// after `-` or `+`.
 fn is_semver(version: &str) -> bool {
+    let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
+    if !version.bytes().all(accepted) {
+        return false;
+    }
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let number = |part: &str| {
         !part.is_empty()
@@ -278,6 +283,10 @@ mod tests {
             },
             Description {
                 version: hostile[..60].to_owned(),
+                ..sound.clone()
+            },
+            Description {
+                version: "1.0.0-\n\u{1b}[2J".to_owned(),
                 ..sound.clone()
             },
             Description {
