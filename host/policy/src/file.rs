@@ -17,7 +17,7 @@ use crate::report::ReloadError;
 /// The file cannot be read, is not a regular file, or is too long.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
     let mut bytes = Vec::new();
-    let file = open(path)?;
+    let file = open(path, bytes_max)?;
     let failed = |source| cannot_read(path, source);
     let found = file.take(bytes_max + 1).read_to_end(&mut bytes);
     if found.map_err(failed)? as u64 > bytes_max {
@@ -31,7 +31,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReloadError> {
 /// # Errors
 /// As for [`read`].
 pub(crate) fn digest(path: &Path, bytes_max: u64) -> Result<Digest, ReloadError> {
-    let file = open(path)?;
+    let file = open(path, bytes_max)?;
     let failed = |source| cannot_read(path, source);
     let (digest, found) = Digest::read(file.take(bytes_max + 1)).map_err(failed)?;
     if found > bytes_max {
@@ -41,17 +41,21 @@ pub(crate) fn digest(path: &Path, bytes_max: u64) -> Result<Digest, ReloadError>
 }
 
 /// Opens the file once, and checks the open file. A named pipe would keep an ordinary open waiting for
-/// a writer.
-fn open(path: &Path) -> Result<File, ReloadError> {
+/// a writer. A file that says that it is too long is not read; one may still grow, or say too little.
+fn open(path: &Path, bytes_max: u64) -> Result<File, ReloadError> {
     let failed = |source| cannot_read(path, source);
     let mut options = OpenOptions::new();
     let options = options.read(true);
     let options = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     let file = options.open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
         return Err(ReloadError::NotAFile {
             path: path.to_owned(),
         });
+    }
+    if found.len() > bytes_max {
+        return Err(too_large(path, bytes_max));
     }
     Ok(file)
 }
