@@ -1,6 +1,9 @@
 //! Tests that a pool's class bounds its policies, and that a binding may name the one content that it
 //! accepts.
 
+// Test helpers panic on failure, like tests.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;

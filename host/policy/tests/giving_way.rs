@@ -1,6 +1,9 @@
 //! Tests that a policy answers before it comes into force, and that one that fails in force gives way to
 //! the version before it.
 
+// Test helpers panic on failure, like tests.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use std::sync::Arc;

@@ -2,6 +2,9 @@
 //! minisign: a component, its signature, the key's public half and another public key. Should the
 //! contract change, sign a new component with a new key.
 
+// Test helpers panic on failure, like tests.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
