@@ -5,7 +5,7 @@
 
 mod support;
 
-use reeve_policy::{Bound, LoadErrorKind, LoadedPolicy};
+use reeve_policy::LoadedPolicy;
 use support::{again_ms, engine, question, whole};
 
 /// Two inner components: one decides, and calls the other to return its text. Each has its own
@@ -20,25 +20,6 @@ fn inner_components_may_pass_texts_to_each_other() {
     let decided = policy.decide(&question()).expect("it decides");
     assert_eq!(again_ms(&decided.verdict), 500);
     assert_eq!(decided.verdict.reason().text, "went there and back");
-}
-
-#[test]
-fn a_core_module_has_one_memory() {
-    let modules = [
-        "(memory 1) (memory 1)",
-        r#"(import "a" "memory" (memory 1)) (memory 1)"#,
-        r#"(import "a" "memory" (memory 1)) (import "b" "memory" (memory 1))"#,
-    ];
-    for module in modules {
-        let bytes = wat::parse_str(format!("(component (core module {module}))"));
-        let error = LoadedPolicy::load(&engine(), "two.wasm", &bytes.expect("valid text"));
-        match error.map(drop).expect_err("it is refused").kind {
-            LoadErrorKind::TooComplex(excess) => {
-                assert_eq!((excess.bound, excess.found), (Bound::MemoriesOfModule, 2));
-            }
-            other => panic!("expected an excess, got {other:?}"),
-        }
-    }
 }
 
 #[test]

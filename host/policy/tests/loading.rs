@@ -111,15 +111,6 @@ fn an_import_is_refused_by_name() {
 }
 
 #[test]
-fn an_import_of_a_resource_is_refused() {
-    let mut fixture = Fixture::sound();
-    fixture.prelude =
-        r#"(import "wasi:io/poll@0.2.0" (instance (export "pollable" (type (sub resource)))))"#
-            .to_owned();
-    refused_with(&fixture.bytes(), "imports", &["wasi:io/poll@0.2.0"]);
-}
-
-#[test]
 fn an_import_that_only_names_types_is_no_import() {
     let mut fixture = Fixture::sound();
     fixture.prelude = r#"
@@ -242,27 +233,6 @@ fn settings_are_validated_in_the_policy_s_own_words() {
             policy.digest().short()
         )
     );
-}
-
-#[test]
-fn a_start_function_that_fails_fails_the_load() {
-    let mut fixture = Fixture::sound();
-    fixture.core = "(func $start unreachable) (start $start)".to_owned();
-    refused_with(
-        &fixture.bytes(),
-        "trial-failed",
-        &["instantiating", "unreachable"],
-    );
-    fixture.core = "(func $start (loop $again (br $again))) (start $start)".to_owned();
-    refused_with(&fixture.bytes(), "trial-failed", &["instantiating", "fuel"]);
-}
-
-#[test]
-fn a_memory_that_starts_over_the_limit_fails_the_load() {
-    let mut fixture = Fixture::sound();
-    fixture.pages = 16 * 16 + 1;
-    let error = whole(&refused(&fixture.bytes()));
-    assert!(error.contains("memory"), "{error}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! Small components written as text: a `retry-ip` policy in which a test can break any part.
+//! Small components written as text: a policy, of `retry-ip` unless a test says otherwise, in which any
+//! part can be broken.
 
 // Each test file uses only some of these items.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bomb;
+mod points;
 pub mod setup;
 
 use std::fmt::Write as _;
@@ -16,27 +18,40 @@ use reeve_policy::{Limits, LoadError, LoadedPolicy, PolicyEngine};
 const ANSWER: usize = 1024;
 const CODE: usize = 2048;
 const TEXT: usize = 4096;
+const MEMO: usize = 8192;
+const ID: usize = 12_288;
 
-/// A component that returns `again`, with adjustable parts.
+/// A component that answers one point, with adjustable parts.
 pub struct Fixture {
+    /// The point that it offers.
+    pub point: Point,
     /// The body of the core function `decide`, which returns the address of the result.
     pub decide: String,
     /// Additional text of the core module.
     pub core: String,
+    /// Additional options of the lifted function.
+    pub lift: String,
     /// The body of the allocator for strings from the caller.
     pub realloc: String,
     /// The initial memory size in pages of 64 KiB.
     pub pages: u32,
     /// Text at the beginning of the component.
     pub prelude: String,
+    /// Text at its end.
+    pub more: String,
     /// The version in the interfaces' names.
     pub version: String,
     /// 0 for a verdict, 1 for a refusal.
     pub result_case: u8,
-    /// 0 for `again`, 1 for `give-up`, 2 for `abandon`.
+    /// The case of the verdict's choice: at `retry-ip` 0 for `again`, 1 for `give-up`, 2 for `abandon`.
     pub next_case: u8,
-    /// The milliseconds of `again`.
+    /// The number in that case, such as the milliseconds of `again`. At `reap` it is the drain.
     pub next_ms: u32,
+    /// The instance that the case names, in place of a number.
+    pub id: Option<Vec<u8>>,
+    /// How long the verdict stays valid.
+    pub valid_ms: u32,
+    pub memo: Vec<u8>,
     /// The verdict's reason. The code is also the text of a refusal.
     pub code: Vec<u8>,
     pub text: Vec<u8>,
@@ -52,23 +67,45 @@ pub struct About {
     pub version: String,
     pub summary: String,
     pub schema: String,
-    /// Lengths of settings that are accepted; others are refused with `unknown field`.
+    /// Lengths of settings that are accepted; others are refused with `refusal`.
     pub settings_lengths: Vec<usize>,
+    pub refusal: String,
+    /// What `describe` and `validate` do before they answer.
+    pub describe: String,
+    pub validate: String,
 }
 
 impl Fixture {
     /// A component without defects.
     pub fn sound() -> Self {
+        Self::at(Point::RetryIp)
+    }
+
+    /// A component without defects that answers this point, and asks for nothing there.
+    pub fn at(point: Point) -> Self {
         Self {
+            point,
             decide: format!("(i32.const {ANSWER})"),
             core: String::new(),
-            realloc: "(i32.const 32768)".to_owned(),
+            lift: String::new(),
+            realloc: "(global.get $top) (global.set $top (i32.and (i32.const -8)
+                (i32.add (i32.const 7) (i32.add (global.get $top) (local.get 3)))))"
+                .to_owned(),
             pages: 1,
             prelude: String::new(),
+            more: String::new(),
             version: "0.1.0".to_owned(),
             result_case: 0,
-            next_case: 0,
+            // Look again, wait, take none, drop, keep.
+            next_case: match point {
+                Point::Resolve => 5,
+                Point::Adopt | Point::Debounce => 1,
+                Point::RetryIp | Point::Reap => 0,
+            },
             next_ms: 500,
+            id: None,
+            valid_ms: 1000,
+            memo: Vec::new(),
             code: b"again".to_vec(),
             text: b"the address is not there yet".to_vec(),
             text_at: None,
@@ -85,6 +122,9 @@ impl Default for About {
             summary: "A fixture.".to_owned(),
             schema: "{}".to_owned(),
             settings_lengths: vec![2],
+            refusal: "unknown field `trise`, expected `tries`".to_owned(),
+            describe: String::new(),
+            validate: String::new(),
         }
     }
 }
@@ -92,10 +132,26 @@ impl Default for About {
 impl Fixture {
     /// A fixture with this body of `decide`.
     pub fn deciding(body: &str) -> Self {
+        Self::sound().doing(body)
+    }
+
+    /// The same component, which does this before it answers.
+    #[must_use]
+    pub fn doing(self, body: &str) -> Self {
         Self {
-            decide: format!("{body} (i32.const {ANSWER})"),
-            ..Self::sound()
+            decide: format!("{body} {}", self.decide),
+            ..self
         }
+    }
+
+    /// The same component, which does this only for a worker that is not named `worker`, as in every
+    /// question of a trial.
+    #[must_use]
+    pub fn doing_in_service(self, body: &str) -> Self {
+        let length = points::name_length(self.point);
+        self.doing(&format!(
+            "(if (i32.ne {length} (i32.const 6)) (then {body}))"
+        ))
     }
 
     /// The component's bytes.
@@ -105,93 +161,101 @@ impl Fixture {
 
     fn wat(&self) -> String {
         let Self {
+            point,
             decide,
             core,
+            lift,
             realloc,
             pages,
             prelude,
+            more,
             version,
             ..
         } = self;
+        let (types, exports) = points::types(*point);
+        let parameters = points::parameters(*point);
         let (about_core, about) = self.about.as_ref().map(about_wat).unwrap_or_default();
         let data = [
             data(ANSWER, &self.answer()),
             data(CODE, &self.code),
             data(TEXT, &self.text),
+            data(MEMO, &self.memo),
+            data(ID, self.id.as_deref().unwrap_or_default()),
         ]
         .concat();
+        let retry = match point {
+            Point::RetryIp => {
+                "(local.set $tries (i32.load offset=64 (local.get $input)))
+                 (local.set $waited (i32.load offset=68 (local.get $input)))"
+            }
+            _ => "",
+        };
         format!(
             r#"(component
   {prelude}
   (core module $code
     (memory (export "memory") {pages})
     {data}
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
+    (global $top (mut i32) (i32.const 32768))
+    (func $realloc (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
     {core}
-    (func (export "decide") (param $input i32) (result i32) (local $tries i32) (local $waited i32)
-      (local.set $tries (i32.load offset=64 (local.get $input)))
-      (local.set $waited (i32.load offset=68 (local.get $input)))
+    (func (export "decide") {parameters} (result i32) (local $tries i32) (local $waited i32)
+      {retry}
       {decide})
     {about_core})
   (core instance $code (instantiate $code))
-  (type $age (variant (case "none") (case "ms" u32)))
-  (type $reason (record (field "code" string) (field "text" string)))
-  (type $wish (enum "on-demand" "running"))
-  (type $label (record (field "key" string) (field "value" string) (field "others-up" u32)))
-  (type $local-time (record
-    (field "weekday" u8) (field "hour" u8) (field "minute" u8) (field "offset-min" s16)))
-  (type $worker (record
-    (field "name" string) (field "labels" (list $label)) (field "wish" $wish) (field "now" $local-time)))
-  (type $instance-state (enum
-    "unknown" "not-visible" "pending" "running" "stopping" "stopped" "shutting-down" "terminated"))
-  (type $addresses (record (field "private" bool) (field "public" bool)))
-  (type $instance-facts (record
-    (field "id" string) (field "state" $instance-state) (field "observed" $age) (field "in-state" $age)
-    (field "launched" $age) (field "addresses" $addresses)))
-  (type $next (variant (case "again" u32) (case "give-up" u32) (case "abandon")))
-  (type $input (record
-    (field "worker" $worker) (field "instance" $instance-facts) (field "tries" u32)
-    (field "waited-ms" u32) (field "unserved" u32) (field "settings" string)))
-  (type $verdict (record (field "next" $next) (field "reason" $reason) (field "valid-for-ms" u32)))
+{types}
   (func $decide (param "input" $input) (result (result $verdict (error string)))
-    (canon lift (core func $code "decide") (memory (core memory $code "memory")) (realloc (core func $code "realloc"))))
-  (instance $retry-ip
-    (export "age" (type $age)) (export "reason" (type $reason)) (export "wish" (type $wish))
-    (export "label" (type $label)) (export "local-time" (type $local-time))
-    (export "worker" (type $worker)) (export "instance-state" (type $instance-state))
-    (export "addresses" (type $addresses)) (export "instance-facts" (type $instance-facts))
-    (export "next" (type $next)) (export "input" (type $input)) (export "verdict" (type $verdict))
-    (export "decide" (func $decide)))
-  (export "reeve:policy/retry-ip@{version}" (instance $retry-ip))
-  {about})"#
+    (canon lift (core func $code "decide") (memory (core memory $code "memory"))
+      (realloc (core func $code "realloc")) {lift}))
+  (instance $point {exports} (export "decide" (func $decide)))
+  (export "reeve:policy/{point}@{version}" (instance $point))
+  {about}
+  {more})"#
         )
     }
 
     /// `result<verdict, string>` in the layout of the canonical ABI.
     fn answer(&self) -> Vec<u8> {
-        let mut bytes = vec![self.result_case, 0, 0, 0];
-        let mut word = |word: u32| bytes.extend(word.to_le_bytes());
         let length = |text: &[u8]| u32::try_from(text.len()).expect("short");
-        if self.result_case == 1 {
-            word(CODE as u32);
-            word(length(&self.code));
-            return bytes;
-        }
-        word(u32::from(self.next_case));
-        word(self.next_ms);
-        word(CODE as u32);
-        word(length(&self.code));
-        let (at, bytes_long) = self.text_at.unwrap_or((TEXT as u32, length(&self.text)));
-        word(at);
-        word(bytes_long);
-        word(1000);
-        bytes
+        let code = [CODE as u32, length(&self.code)];
+        let text = self.text_at.unwrap_or((TEXT as u32, length(&self.text)));
+        let reason = [code[0], code[1], text.0, text.1];
+        let memo = [MEMO as u32, length(&self.memo)];
+        let named = self.id.as_ref().map(|id| [ID as u32, length(id)]);
+        let payload = named.unwrap_or([self.next_ms, 0]);
+        let choice = u32::from(self.next_case);
+        let words: Vec<u32> = match self.point {
+            _ if self.result_case == 1 => code.to_vec(),
+            Point::Resolve => [
+                &[choice][..],
+                &payload,
+                &[0],
+                &reason,
+                &[self.valid_ms],
+                &memo,
+            ]
+            .concat(),
+            Point::Adopt => [&[choice][..], &payload, &reason, &[self.valid_ms]].concat(),
+            Point::RetryIp | Point::Debounce => {
+                [&[choice, payload[0]][..], &reason, &[self.valid_ms]].concat()
+            }
+            Point::Reap => [
+                &[choice][..],
+                &reason,
+                &[self.valid_ms, self.next_ms],
+                &memo,
+            ]
+            .concat(),
+        };
+        let case = [self.result_case, 0, 0, 0];
+        let words = words.into_iter().flat_map(u32::to_le_bytes);
+        case.into_iter().chain(words).collect()
     }
 }
 
 /// The core functions and the interface of `about`.
 fn about_wat(about: &About) -> (String, String) {
-    const REFUSAL: &[u8] = b"unknown field `trise`, expected `tries`";
     let texts = [&about.name, &about.version, &about.summary, &about.schema];
     let (mut at, mut data_segments, mut description) = (20_000, String::new(), Vec::new());
     for text in texts {
@@ -204,9 +268,9 @@ fn about_wat(about: &About) -> (String, String) {
     // The `ok` is at 16100, the refusal at 16200.
     let mut refused = vec![1, 0, 0, 0];
     refused.extend(17_000_u32.to_le_bytes());
-    refused.extend((REFUSAL.len() as u32).to_le_bytes());
+    refused.extend((about.refusal.len() as u32).to_le_bytes());
     data_segments.push_str(&data(16_200, &refused));
-    data_segments.push_str(&data(17_000, REFUSAL));
+    data_segments.push_str(&data(17_000, about.refusal.as_bytes()));
 
     let mut taken = String::new();
     for length in &about.settings_lengths {
@@ -218,9 +282,11 @@ fn about_wat(about: &About) -> (String, String) {
     }
     let core = format!(
         r#"{data_segments}
-    (func (export "describe") (result i32) (i32.const 16000))
+    (func (export "describe") (result i32) {describe} (i32.const 16000))
     (func (export "validate") (param i32) (param $length i32) (result i32)
-      {taken} (i32.const 16200))"#
+      {validate} {taken} (i32.const 16200))"#,
+        describe = about.describe,
+        validate = about.validate,
     );
     let interface = r#"
   (type $description (record
