@@ -100,6 +100,8 @@ pub struct RunningHost {
     stop_servers: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     deliveries: Deliveries,
+    /// Its ticker interrupts policies for as long as the host decides.
+    _policies: Policies,
     _background: JoinSet<()>,
     _socket_file: Option<SocketFile>,
 }
@@ -242,6 +244,7 @@ impl Host {
             stop_servers,
             shutdown: watch::Sender::new(false),
             deliveries,
+            _policies: options.policies,
             _background: background,
             _socket_file: socket_file,
         })
