@@ -56,6 +56,11 @@ impl Cast {
         })
     }
 
+    /// The engine of all its policies.
+    pub(crate) fn engine(&self) -> &PolicyEngine {
+        &self.engine
+    }
+
     /// The policies of this variant of this script. `tested` (a point and a file each) comes first,
     /// then the script's legacy policies if the variant uses them, then the standard policies with
     /// the script's settings.
@@ -152,7 +157,8 @@ impl Cast {
         if let Some(loaded) = self.loaded.get(&path) {
             return Ok(Arc::clone(loaded));
         }
-        let bytes = std::fs::read(&path).with_context(|| {
+        let bytes_max = self.engine.limits().component_bytes_max;
+        let bytes = reeve_policy::read(&path, bytes_max).with_context(|| {
             format!(
                 "cannot read the policy {}; `cargo xtask policies` builds those that come with reeve",
                 path.display()

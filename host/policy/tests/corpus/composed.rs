@@ -92,9 +92,9 @@ pub(super) fn all() -> Vec<Hostile> {
         ),
         Hostile::new(
             "memories-together",
-            "three memories of 8 MiB, each within the limit",
+            "five memories of 14 MiB, each within the limit",
             Ends::Breaks("memory-exceeded"),
-            parse(&with_instances("(memory 128)", 3)),
+            parse(&with_instances("(memory 224)", 5)),
         ),
         Hostile::new(
             "resources",

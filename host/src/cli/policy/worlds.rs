@@ -17,6 +17,7 @@ use reeve_sim::timeline;
 use super::conduct::Conduct;
 use crate::demo::{Cast, Part};
 use crate::print;
+use crate::ticker::Ticker;
 
 /// Faults that say nothing about the policy under test: another answers in its place, or a part of
 /// its pool fails for good.
@@ -41,16 +42,21 @@ const PARTS: u64 = 10;
 pub(super) struct Gate {
     player: Player,
     casts: Casts,
+    /// Ends a call whose work costs no fuel.
+    _ticker: Ticker,
 }
 
 impl Gate {
     pub(super) fn new(directory: &Path, component: &Path, settings: &str) -> anyhow::Result<Self> {
-        let part = Cast::new(directory)?.tested(component, settings)?;
+        let mut cast = Cast::new(directory)?;
+        let ticker = Ticker::start(cast.engine().clone())?;
+        let part = cast.tested(component, settings)?;
         Ok(Self {
             player: Player {
                 part,
                 seen: Mutex::default(),
             },
+            _ticker: ticker,
             casts: Casts {
                 sound: vec!["tested".to_owned()],
                 legacy: Vec::new(),
