@@ -1,4 +1,4 @@
-//! Tests that a serving host contains every hostile policy file: the other pool goes on deciding with
+//! Tests that a serving host contains every hostile policy file: the other pool keeps deciding with
 //! its own policy, and people are told.
 #![allow(
     clippy::unwrap_used,
@@ -14,13 +14,14 @@ mod corpus;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{Stage, end, get, http, standard_policies};
+use common::{Stage, end, eventually, get, http, standard_policies};
 use corpus::{Accepts, Ends, Hostile};
 use reeve::{Policies, RunningHost};
-use reeve_core::id::{PointerName, PoolName, WorkerId};
+use reeve_core::id::{Digest, PointerName, PoolName, WorkerId};
 use reeve_core::point::{Input, Point};
 use reeve_core::spec::FleetSpec;
 use reeve_core::text::is_unsafe;
@@ -45,6 +46,10 @@ impl Serving {
         let stage = Stage::new();
         let directory = stage.dir.path().join("policies");
         fs::create_dir(&directory).unwrap();
+        Self::start_in(stage, directory, files).await
+    }
+
+    async fn start_in(stage: Stage, directory: PathBuf, files: &[Hostile]) -> Self {
         let good = standard_policies().join("resolve.wasm");
         fs::copy(good, directory.join("good.wasm")).unwrap();
         let names: Vec<_> = files.iter().map(|one| one.name).chain([GOOD]).collect();
@@ -146,12 +151,7 @@ impl Serving {
     /// Asks the file's policy at its point, as the flows of a host do.
     async fn decide(&self, one: &Hostile) {
         let (registry, name, point) = (Arc::clone(&self.registry), one.name, one.point());
-        let failed = tokio::task::spawn_blocking(move || {
-            let decision = registry
-                .slots()
-                .decide(&PoolName::new(name), question(point, name));
-            decision.verdict.map(drop).map_err(|error| error.code())
-        });
+        let failed = tokio::task::spawn_blocking(move || ask(&registry, name, point));
         // While it decides, the other pool does.
         self.good_pool_decides().await;
         let expected = match one.ends {
@@ -170,6 +170,14 @@ impl Serving {
         let digest = serving.unwrap().digest.unwrap().to_string();
         assert_eq!(reply.json()["digest"], digest);
     }
+}
+
+/// The code of the failure of a decision about the worker of this name.
+fn ask(registry: &Registry, name: &str, point: Point) -> Result<(), &'static str> {
+    let decision = registry
+        .slots()
+        .decide(&PoolName::new(name), question(point, name));
+    decision.verdict.map(drop).map_err(|error| error.code())
 }
 
 fn file(one: &Hostile) -> String {
@@ -258,6 +266,41 @@ async fn fails_and_is_told(serving: &Serving, files: &[Hostile]) {
         let failing = status["failing"].as_str().unwrap_or_default();
         assert!(failing.contains("10 times in a row"), "{status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_breaks_in_service_gives_way_by_itself() {
+    let mut files = corpus::all();
+    files.retain(|one| one.name == "late-trap");
+    let [one] = &files[..] else {
+        panic!("no such file")
+    };
+    let stage = Stage::new();
+    let directory = stage.dir.path().join("policies");
+    fs::create_dir(&directory).unwrap();
+    // The host watches no change behind a link: only the failures order a reload.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let content = elsewhere.path().join("content");
+    let good = support::Fixture::at(one.point()).bytes();
+    fs::write(&content, &good).unwrap();
+    symlink(&content, directory.join(file(one))).unwrap();
+    let serving = Serving::start_in(stage, directory, &files).await;
+    assert_eq!(ask(&serving.registry, one.name, one.point()), Ok(()));
+
+    fs::remove_file(&content).unwrap();
+    one.place(&content);
+    assert_eq!(serving.reload().await, [""; 0]);
+    for _ in 0..FAILURES {
+        serving.decide(one).await;
+    }
+    let refused = || async {
+        let status = serving.status(one).await;
+        status["last_error"].is_string().then_some(status)
+    };
+    let status = eventually("the policy gives way", refused).await;
+    assert_eq!(status["digest"], Digest::of(&good).to_string(), "{status}");
+    assert_eq!(ask(&serving.registry, one.name, one.point()), Ok(()));
+    end(serving.host).await;
 }
 
 fn take_away(path: &Path) {

@@ -101,15 +101,18 @@ impl Failure {
         }
     }
 
-    /// Whether the policy is at fault, and not the machine or the configuration.
+    /// Whether the policy is at fault, and not the configuration or a host without room. A deadline
+    /// counts as the policy's: some work costs no fuel.
     pub(crate) fn is_of_policy(&self) -> bool {
         !matches!(
             self,
-            Self::Deadline { .. }
-                | Self::NotInstantiated(_)
-                | Self::NotOffered { .. }
-                | Self::NotBound
+            Self::NotInstantiated(_) | Self::NotOffered { .. } | Self::NotBound
         )
+    }
+
+    /// Whether time ran out, for which a busy machine may be to blame as well.
+    pub(crate) fn is_deadline(&self) -> bool {
+        matches!(self, Self::Deadline { .. })
     }
 
     /// Whether the policy ended without an answer by its own fault.
@@ -185,7 +188,9 @@ impl LoadError {
     pub(crate) fn lasts(&self) -> bool {
         match &self.kind {
             LoadErrorKind::NoCompiler(_) | LoadErrorKind::NeedsMore(Need::Time(_)) => false,
-            LoadErrorKind::Trial { failure, .. } => failure.is_of_policy(),
+            LoadErrorKind::Trial { failure, .. } => {
+                failure.is_of_policy() && !failure.is_deadline()
+            }
             _ => true,
         }
     }

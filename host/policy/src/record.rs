@@ -85,3 +85,70 @@ impl Record {
         questions.iter().cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reeve_core::point::Point;
+
+    use super::*;
+    use crate::trial;
+
+    fn question(number: u32) -> Input {
+        let Some(Input::RetryIp(mut input)) = trial::questions(Point::RetryIp).into_iter().next()
+        else {
+            unreachable!("the trial asks at each point")
+        };
+        input.tries = number;
+        Input::RetryIp(input)
+    }
+
+    fn trap() -> Failure {
+        Failure::Trap("unreachable".to_owned())
+    }
+
+    #[test]
+    fn the_tenth_failure_in_a_row_breaks_a_policy_and_only_that_one_tells() {
+        let record = Record::default();
+        let told: Vec<_> = (1..=12).filter(|_| record.failed(&trap())).collect();
+        assert_eq!(told, [10]);
+        assert_eq!(record.broken(), Some(trap()));
+    }
+
+    #[test]
+    fn an_answer_starts_the_count_again() {
+        let record = Record::default();
+        for _ in 0..20 {
+            for _ in 1..FAILURES_MAX {
+                assert!(!record.failed(&trap()));
+            }
+            record.answered(&question(0));
+        }
+        assert_eq!(record.broken(), None);
+    }
+
+    #[test]
+    fn running_out_of_time_counts_and_a_host_without_room_does_not() {
+        for (failure, counts) in [
+            (Failure::Deadline { ticks: 10 }, true),
+            (Failure::NotInstantiated("no slot".to_owned()), false),
+            (Failure::NotBound, false),
+        ] {
+            let record = Record::default();
+            for _ in 0..FAILURES_MAX {
+                record.failed(&failure);
+            }
+            assert_eq!(record.broken().is_some(), counts, "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_first_questions_are_kept_and_one_of_sixteen_later() {
+        let record = Record::default();
+        for number in 0..100 {
+            record.answered(&question(number));
+        }
+        let kept = [96, 80, 64, 48, 32, 16, 7, 6].map(question);
+        assert_eq!(record.questions(), kept);
+        assert_eq!(record.successor().questions(), kept);
+    }
+}

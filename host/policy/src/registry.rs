@@ -15,7 +15,7 @@ use reeve_core::point::Input;
 use crate::binding::{self, Binding, BindingError};
 use crate::component::LoadedPolicy;
 use crate::engine::PolicyEngine;
-use crate::error::LoadError;
+use crate::error::{Failure, LoadError};
 use crate::file;
 use crate::limits::Class;
 use crate::panics::caught;
@@ -347,17 +347,27 @@ impl File {
 fn try_out(policy: &LoadedPolicy, binding: &Binding, asked: Vec<Input>) -> Result<(), ReloadError> {
     for mut question in trial::questions(binding.point).into_iter().chain(asked) {
         question.set_settings(&binding.settings_text());
-        let crashed = policy.decide(&question).err();
-        if let Some(error) = crashed.filter(|error| error.failure.is_crash()) {
+        if let Some(failure) = crash(policy, &question) {
             return Err(ReloadError::Crashes {
                 policy: policy.policy().clone(),
                 pool: binding.pool.clone(),
                 point: binding.point,
-                failure: error.failure,
+                failure,
             });
         }
     }
     Ok(())
+}
+
+/// How the policy ends without an answer to the question, if it does.
+fn crash(policy: &LoadedPolicy, question: &Input) -> Option<Failure> {
+    let ask = || Some(policy.decide(question).err()?.failure);
+    let mut failure = ask();
+    // A machine may be busy once.
+    if failure.as_ref().is_some_and(Failure::is_deadline) {
+        failure = ask();
+    }
+    failure.filter(Failure::is_crash)
 }
 
 /// A panic of another thread leaves the state intact, because it is only exchanged as a whole.

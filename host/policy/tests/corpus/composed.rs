@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Ends::{Crashes, Exceeds, Fails, Harmless, Refused};
+use super::Ends::{Crashes, Exceeds, Harmless, Refused};
 use super::{Ends, Hostile};
 use crate::support::bomb::parse;
 use reeve_policy::Bound;
@@ -42,7 +42,7 @@ pub(super) fn all() -> Vec<Hostile> {
         new(
             "texts-inside",
             "texts of 900 KB between its parts without end, which cost no fuel",
-            Fails("deadline"),
+            Crashes("deadline"),
             &[(CALL, long), pages, far],
         ),
         new(
