@@ -6,7 +6,8 @@ use reeve_core::boxes::{Receipt, ReportOutcome};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
-use reeve_core::response::Resolution;
+use reeve_core::request::Request;
+use reeve_core::response::{LookOutcome, Resolution};
 use reeve_core::spec::Limits;
 use reeve_core::store::{Former, Phase, Refresh, Refreshed};
 use reeve_sim::world::{Boot, Fault};
@@ -117,6 +118,18 @@ fn a_caller_that_asks_during_a_drain_gets_the_instance() {
     rig.expect_served();
     rig.run(Millis::from_secs(300));
     assert_eq!(rig.count(MutationKind::Stop), 0);
+}
+
+#[test]
+fn a_doubt_during_a_drain_has_the_instance_read_and_makes_no_route() {
+    let mut rig = draining_b();
+    let instance = "i-bbbb".into();
+    let request = rig.request(0, Request::Unreachable { instance });
+    assert_eq!(rig.looked(request), LookOutcome::Looking);
+    rig.run(SECOND);
+    assert_eq!(rig.worker().route, None);
+    rig.run(Millis::from_secs(30));
+    assert_eq!(rig.count(MutationKind::Stop), 1);
 }
 
 #[test]

@@ -87,14 +87,18 @@ impl Resolve {
         answer(facts, turn, request, Resolution::NotYet(not_yet));
     }
 
-    /// Ends the pass with an address, publishes the route, and responds to all callers.
+    /// Ends the pass with an address, publishes the route, and responds to all callers. A drain that
+    /// no caller ends goes without a route: the host would hear of callers that take one too late
+    /// to keep the instance (G5).
     pub(super) fn served(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, route: Route) {
         self.pass = None;
         self.address_watch = None;
         self.last_not_yet = None;
         self.wanted_until = None;
-        route::publish(facts, turn, route.clone());
         let waiting: Vec<_> = std::mem::take(&mut self.callers).into_keys().collect();
+        if facts.draining.is_none() || !waiting.is_empty() {
+            route::publish(facts, turn, route.clone());
+        }
         if !waiting.is_empty() {
             turn.tell(Happened::CallersServed);
             let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
