@@ -60,7 +60,7 @@ impl fmt::Display for Spending {
 
 /// The mutations of one worker that were done or may have been done, by any host. It is kept in the
 /// worker's record. The budget bounds the length: a mutation over budget is not permitted and so
-/// not entered.
+/// not entered, and one older entry of each kind stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ledger {
@@ -74,13 +74,14 @@ impl Ledger {
         self.entries.is_empty()
     }
 
-    /// Enters a spending, and drops the entries that are as old as `keep` or older.
+    /// Enters a spending, and drops the entries of its kind that are as old as `keep` or older, except
+    /// the latest of these: it may be what ended the worker's instance.
     pub fn enter(&mut self, now: Instant, spending: Spending, keep: Millis) {
-        self.entries.entry(spending).or_default().push_back(now);
-        self.entries.retain(|_, entries| {
-            entries.retain(|at| now.since(*at) < keep);
-            !entries.is_empty()
-        });
+        let entries = self.entries.entry(spending).or_default();
+        let is_old = |at: &Instant| now.since(*at) >= keep;
+        let latest_old = entries.iter().copied().filter(is_old).max();
+        entries.retain(|at| !is_old(at) || Some(*at) == latest_old);
+        entries.push_back(now);
     }
 
     /// Gives back the spending that was entered at this instant: it was certainly not done (V2).
@@ -229,12 +230,18 @@ mod tests {
         assert!(!affords(&ledger, 59, Spending::Launch));
         assert!(affords(&ledger, 60, Spending::Launch));
         ledger.enter(at(60), Spending::Launch, BUDGET.window);
-        assert_eq!(
-            ledger.of(Spending::Launch).count(),
-            2,
-            "the oldest has left"
-        );
         assert!(!affords(&ledger, 60, Spending::Launch));
+    }
+
+    #[test]
+    fn of_the_entries_older_than_the_window_the_latest_stays() {
+        let mut ledger = with_launches(&[0, 10, 50]);
+        ledger.enter(at(100), Spending::Launch, BUDGET.window);
+        let kept: Vec<_> = ledger.of(Spending::Launch).collect();
+        assert_eq!(kept, [at(10), at(50), at(100)]);
+        ledger.enter(at(500), Spending::Launch, BUDGET.window);
+        ledger.give_back(at(500), Spending::Launch);
+        assert_eq!(ledger.last(Spending::Launch), Some(at(100)));
     }
 
     #[test]
