@@ -157,7 +157,12 @@ impl Checks {
             violation: None,
             spec: spec.clone(),
             is_shared: options.shared_store,
-            store_is_sound: are_off(&[Fault::StoreFails, Fault::StoreReplyLost, Fault::StoreDown]),
+            store_is_sound: are_off(&[
+                Fault::StoreFails,
+                Fault::StoreReplyLost,
+                Fault::StoreDown,
+                Fault::RecordUnreadable,
+            ]),
             records_are_read: are_off(&[
                 Fault::StoreFails,
                 Fault::StoreDown,
