@@ -1,7 +1,7 @@
 //! Changes a component section by section.
 //!
 //! A change of a single byte mostly breaks the length of a section, and the rest of the file is not
-//! read. Here the lengths are written anew, so that the readers behind them see what was changed.
+//! read. Here the lengths are written anew, so that the readers behind them see the change.
 
 /// The bytes before the first section: `\0asm`, the version and the layer.
 const HEADER_BYTES: usize = 8;

@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     for (entry, line) in fuzzing::journal(bytes) {
         assert!(!escaped(&line).contains(is_unsafe), "{line:?}");
         let written = to_json(&entry).expect("an entry has a JSON form");
-        let read: Entry = serde_json::from_str(&written).expect("what was written is read");
+        let read: Entry = serde_json::from_str(&written).expect("a written entry can be read");
         assert_eq!(read, entry);
     }
 });
