@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
-use reeve_core::guard::{Rule, Veto};
+use reeve_core::guard::{Permit, Rule, Veto};
 use reeve_core::id::{DecisionId, PoolName, WorkerId};
 use reeve_core::journal::{Content, Entry};
 use reeve_core::point::Verdict;
+use reeve_core::point::reap::Choice;
+use reeve_core::restart::Restart;
 use reeve_core::spec::{Budget, FleetSpec, PoolSpec};
 use reeve_core::time::{Instant, Millis};
 
@@ -28,10 +30,10 @@ const RATES_APART: Millis = Millis::from_secs(15);
 pub(super) struct Budgets {
     spent: Vec<Spent>,
     replayed: Vec<Mutation>,
-    /// The decisions of `reap`. Another host than the one that asked may end the drain.
-    reaps: BTreeSet<DecisionId>,
-    /// The ends on them that hosts have journaled, and may not have written to the record yet.
-    intended: BTreeMap<DecisionId, (Instant, WorkerId)>,
+    /// The decisions of each life to reap.
+    reaps: BTreeSet<(Life, DecisionId)>,
+    /// The ends that lives have last journaled, and may not have written to the record yet.
+    intended: BTreeMap<(Life, WorkerId), Instant>,
     /// The refusals in a row that a life of a host heard of, by the launch template.
     refused: BTreeMap<(Tries, String), Refused>,
 }
@@ -161,18 +163,34 @@ impl Budgets {
         }
     }
 
-    /// Notes a decision of `reap`, and the intent of an end on it.
-    pub(super) fn journaled(&mut self, at: Instant, entry: &Entry) {
-        let decision = entry.decision;
+    /// Notes a decision to reap, and the intent of an end.
+    pub(super) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
         match &entry.content {
-            Content::Decided(made) if matches!(made.result, Ok(Verdict::Reap(_))) => {
-                self.reaps.insert(decision);
+            Content::Decided(made) => {
+                if let Ok(Verdict::Reap(verdict)) = &made.result
+                    && verdict.choice != Choice::Keep
+                {
+                    self.reaps.insert((by, entry.decision));
+                }
             }
-            Content::Intent { .. } if self.reaps.contains(&decision) => {
-                self.intended.insert(decision, (at, entry.worker.clone()));
+            Content::Intent { mutation, .. } if Kind::of(mutation) == Some(Kind::Stop) => {
+                self.intended.insert((by, entry.worker.clone()), at);
             }
             _ => {}
         }
+    }
+
+    /// Whether an announced mutation is an end on a verdict of `reap`: of the life that announces it,
+    /// or of the one whose drain it ends. A restart may follow a decision to reap that was vetoed.
+    fn is_reap(&self, written: &Written<'_>) -> bool {
+        let restart = written.write.record.restart.as_ref();
+        let Some(decision) = written.permit.map(Permit::decision) else {
+            return false;
+        };
+        let draining = written.before.record.draining.as_ref();
+        let reaps = self.reaps.contains(&(written.by, decision))
+            || draining.is_some_and(|draining| draining.decision == decision);
+        reaps && !restart.is_some_and(Restart::is_in_flight)
     }
 
     /// Checks that a veto for a spent pace rests on what was done, or may have been. A veto without
@@ -197,10 +215,10 @@ impl Budgets {
                 && is_of_pool(&spent.worker)
                 && at.since(spent.at) < window + RATES_APART + CLOCKS_APART
         });
-        let is_being_written = |(since, worker): &&(Instant, WorkerId)| {
-            is_of_pool(worker) && at.since(*since) < RATES_APART
+        let is_being_written = |((_, worker), since): &(&(Life, WorkerId), &Instant)| {
+            is_of_pool(worker) && at.since(**since) < RATES_APART
         };
-        let intended = self.intended.values().filter(is_being_written);
+        let intended = self.intended.iter().filter(is_being_written);
         match spent.count() + intended.count() >= allowed {
             true => Ok(()),
             false => Err((
@@ -298,10 +316,8 @@ impl Budgets {
             }
             self.replayed.push(mutation.clone());
         }
-        let decision = written.permit.map(|permit| permit.decision());
-        let is_reap = decision.is_some_and(|decision| self.reaps.contains(&decision));
-        self.intended
-            .retain(|intended, _| Some(*intended) != decision);
+        let is_reap = self.is_reap(written);
+        self.intended.remove(&(written.by, written.worker.clone()));
         self.spent.push(Spent {
             is_reap,
             at: written.at,

@@ -125,7 +125,7 @@ impl Checks {
 
     /// Checks a line of a host's journal.
     pub(in crate::swarm) fn journaled(&mut self, at: Instant, by: Life, entry: &Entry) {
-        self.budgets.journaled(at, entry);
+        self.budgets.journaled(at, by, entry);
         let finding = self.truth.journaled(by, entry);
         self.settle(at, &entry.worker, finding);
         match &entry.content {
