@@ -1,6 +1,7 @@
 //! A restart by reboot. EC2 shows the instance as `running` all along, with the same launch time
 //! and addresses, so no reading says when the reboot is over. The box says it, or a probe, or time.
 
+use super::request::comes_up;
 use super::{Restarts, Wanted};
 use crate::act;
 use crate::facts::{Facts, WorkerFacts};
@@ -114,10 +115,11 @@ impl Restarts {
     }
 
     /// Whether the worker is back from its reboot: its box has sent a heartbeat since. If boxes do
-    /// not register, a probe was answered; without a probe, only the time can tell.
+    /// not register, a probe was answered; without a probe, only the time can tell. While another
+    /// instance is being brought up by any host, the rebooted one is lost.
     pub(super) fn is_back(&self, facts: &WorkerFacts, now: Instant, reboot: &Reboot) -> bool {
         let known = facts.adopted_instance();
-        if !known.is_some_and(|known| known.instance.is_reachable()) {
+        if !known.is_some_and(|known| known.instance.is_reachable()) || comes_up(facts) {
             return false;
         }
         let settled_at = reboot.at + SETTLES;
