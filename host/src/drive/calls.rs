@@ -16,9 +16,11 @@ use reeve_core::ports::{Cloud, Policies, Store};
 use reeve_core::store::{Committed, Refresh, StoreError, StoreErrorKind, Write};
 use reeve_core::time::{Instant, Millis};
 use reeve_policy::Slots;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::places::Places;
+use super::lane::SlowLane;
+use super::places::{Place, Places};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::panics::caught;
@@ -61,6 +63,7 @@ pub(super) struct Calls {
     queries: Arc<Semaphore>,
     mutations: Arc<Semaphore>,
     decisions: Arc<Places>,
+    slow_lane: SlowLane,
     probes: Arc<Semaphore>,
 }
 
@@ -86,6 +89,7 @@ impl Calls {
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             mutations: Arc::new(Semaphore::new(MUTATIONS_MAX)),
             decisions: Places::new(cores),
+            slow_lane: SlowLane::new(cores.max(2) - 1),
             probes: Arc::new(Semaphore::new(PROBES_MAX)),
         };
         (calls, incoming)
@@ -262,14 +266,19 @@ impl Calls {
                 decision,
                 input,
             } = question;
-            let _place = calls.decisions.enter(pool.clone()).await;
+            let place = calls.decisions.enter(pool.clone()).await;
+            let threads = match place.as_ref().is_some_and(Place::is_slow) {
+                true => calls.slow_lane.handle(),
+                false => Handle::current(),
+            };
             let slots = Arc::clone(&calls.slots);
             let asked_input = input.clone();
             let asked_pool = pool.clone();
-            let decided = tokio::task::spawn_blocking(move || {
-                Policies::decide(&*slots, &asked_pool, asked_input)
-            });
-            let made = match decided.await {
+            let decided =
+                threads.spawn_blocking(move || Policies::decide(&*slots, &asked_pool, asked_input));
+            let decided = decided.await;
+            drop(place);
+            let made = match decided {
                 Ok(made) => made,
                 Err(error) => Decision {
                     policy: None,

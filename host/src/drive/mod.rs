@@ -3,12 +3,14 @@
 //!
 //! - [`drain`]: the shutdown. [`calls`]: work done in other tasks, whose results return as events.
 //! - [`handle`]: how request handlers reach the loop. [`timers`]: the core's timers.
+//! - [`places`], [`lane`]: where policies decide, so that a slow pool costs the others little.
 //! - [`numbers`]: decision ids. [`boxes`]: floods at the listener for boxes.
 
 mod boxes;
 mod calls;
 mod drain;
 mod handle;
+mod lane;
 mod numbers;
 mod places;
 mod timers;

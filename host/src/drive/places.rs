@@ -94,6 +94,13 @@ impl Places {
     }
 }
 
+impl Place {
+    /// Whether its pool's decisions take long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+}
+
 impl State {
     /// Takes a place for the next in the circle. `None`: there is no place, or none who may have it.
     fn take(&mut self, most: usize) -> Option<(PoolName, bool, oneshot::Sender<Place>)> {
