@@ -16,7 +16,7 @@ use reeve_tests::emulator::{Emulator, REGION};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::http::{CONSTANT, FLEET, WORKER, serve_constant, start_host, steady_answer};
+use crate::http::{CONSTANT, FLEET, RESOLVE, WORKER, serve_constant, start_host, steady_answer};
 use crate::load::{Asked, Connection, Load, MANY, WARM_UP, generate, middle};
 use crate::measure::median;
 
@@ -107,7 +107,7 @@ fn begin(
     store: Arc<dyn Store>,
 ) -> Result<RunningHost> {
     let host = runtime.block_on(start_host(policies, state, store))?;
-    steady_answer(host.address())?;
+    steady_answer(host.address(), RESOLVE)?;
     let body = Connection::asking(host.address(), REPORT)?.ask()?.body;
     ensure!(
         body == STORED,

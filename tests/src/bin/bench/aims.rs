@@ -4,6 +4,8 @@ use crate::activity::Sqlite;
 use crate::decisions::Decision;
 use crate::http::Http;
 use crate::memory::Memory;
+use crate::neighbours::Neighbours;
+use crate::report::Measured;
 
 /// An aim, and whether it was reached.
 pub(crate) struct Aim {
@@ -15,17 +17,17 @@ pub(crate) struct Aim {
 }
 
 /// All aims, for people to read.
-pub(crate) fn of(
-    decisions: &[Decision],
-    http: &Http,
-    activity: &Sqlite,
-    memory: &[Memory],
-) -> Vec<Aim> {
-    let at_ten = decisions.iter().filter(|one| one.instances == 10);
-    at_ten
+pub(crate) fn of(measured: &Measured) -> Vec<Aim> {
+    let decisions = measured.decisions.iter();
+    decisions
+        .filter(|one| one.instances == 10)
         .flat_map(of_ten)
-        .chain([of_throughput(http), of_reports(activity)])
-        .chain(memory.iter().map(of_scan))
+        .chain([
+            of_throughput(&measured.http),
+            of_reports(&measured.in_sqlite),
+        ])
+        .chain(measured.memory.iter().map(of_scan))
+        .chain([of_neighbours(&measured.neighbours)])
         .collect()
 }
 
@@ -69,6 +71,22 @@ fn of_scan(memory: &Memory) -> Aim {
             memory.scan_cpu_ms, memory.workers
         ),
         bound_by: "the instances' tags are matched and folded one by one",
+    }
+}
+
+fn of_neighbours(neighbours: &Neighbours) -> Aim {
+    let quiet_us = neighbours.quiet.p99_us;
+    let times = neighbours
+        .next_to
+        .iter()
+        .map(|next_to| next_to.load.p99_us / quiet_us)
+        .fold(0.0, f64::max);
+    Aim {
+        what: "a pool's p99 next to a hostile policy within 2 times the quiet one",
+        reached: times <= 2.0,
+        found: format!("{times:.2} times at most"),
+        bound_by: "`long` answers, so its workers are looked up again and again: the core folds their readings \
+                   between the good pool's events",
     }
 }
 

@@ -37,7 +37,7 @@ use crate::load::{Asked, Connection, FEW, Load, generate, middle};
 pub(crate) const FLEET: &str = "bench";
 pub(crate) const WORKER: &str = "chat";
 pub(crate) const POOL: &str = "bench";
-const RESOLVE: &str = "/v1/workers/chat/resolve";
+pub(crate) const RESOLVE: &str = "/v1/workers/chat/resolve";
 pub(crate) const CONSTANT: &str = "/v1/workers/chat/constant";
 /// The number of turns of each server.
 const ROUNDS: usize = 9;
@@ -57,7 +57,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
     let state = tempfile::tempdir()?;
     let store = Arc::new(MemoryStore::new(false));
     let host = runtime.block_on(start_host(policies, state.path(), store))?;
-    let body = steady_answer(host.address())?;
+    let body = steady_answer(host.address(), RESOLVE)?;
     let constant = serve_constant(&runtime, body.into())?;
 
     let (mut resolves, mut constants) = (Vec::new(), Vec::new());
@@ -165,8 +165,8 @@ pub(crate) fn bindings() -> Vec<Binding> {
 }
 
 /// Resolves until the worker is served, and returns the body of that response.
-pub(crate) fn steady_answer(address: SocketAddr) -> Result<Vec<u8>> {
-    let mut connection = Connection::open(address, RESOLVE)?;
+pub(crate) fn steady_answer(address: SocketAddr, path: &str) -> Result<Vec<u8>> {
+    let mut connection = Connection::open(address, path)?;
     let started = Instant::now();
     loop {
         let answer = connection.ask()?;

@@ -144,6 +144,13 @@ impl Connection {
         })
     }
 
+    /// Every further request will be a GET of this path.
+    pub(crate) fn turn_to(&mut self, path: &str) -> Result<()> {
+        let address = self.stream.peer_addr()?;
+        self.request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes();
+        Ok(())
+    }
+
     /// Sends the request once and reads the whole response.
     pub(crate) fn ask(&mut self) -> Result<Answer> {
         self.stream.write_all(&self.request)?;

@@ -8,6 +8,9 @@
 //! - [`activity`]: the same for a report that is durable in SQLite, and in an emulator's DynamoDB.
 //! - [`store`]: changes of a worker's record, compared with the syncs of the disk.
 //! - [`memory`]: the resident memory of a host with many workers, and the cost of a scan of them.
+//! - [`reloads`]: how long policies take to come into force, and what decisions notice of it.
+//! - [`neighbours`]: what a pool notices of another one's hostile policy.
+//! - `component`: policies written as text, of the tests of `host/policy`.
 //! - [`measure`]: the timing. [`report`]: the table and the JSON. [`aims`]: the aims.
 //!
 //! The benchmarks assert no times, because times depend on the machine. They assert that compared
@@ -17,49 +20,57 @@
 
 mod activity;
 mod aims;
+#[path = "../../../../host/policy/tests/support/mod.rs"]
+mod component;
 mod decisions;
 mod http;
 mod load;
 mod measure;
 mod memory;
+mod neighbours;
 mod rego;
+mod reloads;
 mod report;
 mod store;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use reeve_policy::compile::child;
 use reeve_tests::artefacts::policies_dir;
 
-use crate::report::Report;
+use crate::report::{Measured, Report};
 
-fn main() -> Result<()> {
-    let policies = policies_dir();
+fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1).peekable();
+    // A compiler has no environment.
+    if arguments.next_if_eq(child::COMMAND).is_some() {
+        return Ok(child::main());
+    }
+    let policies = policies_dir();
     if arguments.next_if_eq(memory::HOST_OF).is_some() {
         let workers = arguments.next().context("how many workers?")?.parse()?;
-        return memory::host_of(workers, &policies);
+        memory::host_of(workers, &policies)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let json_file = json_file(arguments)?;
-    let decisions = decisions::measure(&policies)?;
-    let http = http::measure(&policies)?;
-    let in_sqlite = activity::measure_sqlite(&policies)?;
-    let in_dynamodb = activity::measure_dynamodb(&policies)?;
-    let durable = store::measure(policies.parent().unwrap_or(&policies))?;
-    let memory = memory::measure()?;
-    let report = Report::new(
-        &decisions,
-        &http,
-        (&in_sqlite, &in_dynamodb),
-        &durable,
-        &memory,
-    );
+    let report = Report::new(&Measured {
+        decisions: decisions::measure(&policies)?,
+        http: http::measure(&policies)?,
+        in_sqlite: activity::measure_sqlite(&policies)?,
+        in_dynamodb: activity::measure_dynamodb(&policies)?,
+        durable: store::measure(policies.parent().unwrap_or(&policies))?,
+        memory: memory::measure()?,
+        reloads: reloads::measure(&policies)?,
+        neighbours: neighbours::measure(&policies)?,
+    });
     print!("{}", report.text());
     if let Some(path) = json_file {
         let json = format!("{:#}\n", report.json());
         std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The file of `--json FILE`.

@@ -10,6 +10,8 @@ use crate::decisions::Decision;
 use crate::http::Http;
 use crate::load::MANY;
 use crate::memory::Memory;
+use crate::neighbours::Neighbours;
+use crate::reloads::Reloads;
 use crate::store::Durable;
 
 /// One figure.
@@ -24,6 +26,18 @@ struct Line {
 }
 
 /// Everything that one run measured.
+pub(crate) struct Measured {
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) http: Http,
+    pub(crate) in_sqlite: Sqlite,
+    pub(crate) in_dynamodb: Dynamodb,
+    pub(crate) durable: Durable,
+    pub(crate) memory: Vec<Memory>,
+    pub(crate) reloads: Reloads,
+    pub(crate) neighbours: Neighbours,
+}
+
+/// The figures and the aims.
 pub(crate) struct Report {
     lines: Vec<Line>,
     aims: Vec<Aim>,
@@ -31,34 +45,25 @@ pub(crate) struct Report {
 
 impl Report {
     /// Compares the figures with their yardsticks.
-    pub(crate) fn new(
-        decisions: &[Decision],
-        http: &Http,
-        (in_sqlite, in_dynamodb): (&Sqlite, &Dynamodb),
-        durable: &Durable,
-        memory: &[Memory],
-    ) -> Self {
+    pub(crate) fn new(measured: &Measured) -> Self {
         let mut lines = Vec::new();
         // The floor does not depend on the input; the report shows the one of the aim's size.
-        let floor_us = decisions
-            .iter()
-            .find(|one| one.instances == 10)
-            .map_or(0.0, |one| one.floor_us);
+        let at_ten = measured.decisions.iter().find(|one| one.instances == 10);
         lines.push(Line {
             key: Some("noop_component_fresh_us".to_owned()),
             name: "no-op component, fresh sandbox".to_owned(),
-            value: floor_us,
+            value: at_ten.map_or(0.0, |one| one.floor_us),
             unit: "us",
             compared: "the floor of isolation".to_owned(),
         });
-        for decision in decisions {
-            lines.extend(of_decision(decision));
-        }
-        lines.extend(of_http(http));
-        lines.extend(of_activity(in_sqlite, in_dynamodb));
-        lines.extend(of_store(durable));
-        lines.extend(memory.iter().flat_map(of_memory));
-        let aims = aims::of(decisions, http, in_sqlite, memory);
+        lines.extend(measured.decisions.iter().flat_map(of_decision));
+        lines.extend(of_http(&measured.http));
+        lines.extend(of_activity(&measured.in_sqlite, &measured.in_dynamodb));
+        lines.extend(of_store(&measured.durable));
+        lines.extend(measured.memory.iter().flat_map(of_memory));
+        lines.extend(of_reloads(&measured.reloads));
+        lines.extend(of_neighbours(&measured.neighbours));
+        let aims = aims::of(measured);
         Self { lines, aims }
     }
 
@@ -216,6 +221,127 @@ fn of_memory(memory: &Memory) -> [Line; 3] {
             "each of them pages on AWS, none per worker".to_owned(),
         ),
     ]
+}
+
+fn of_reloads(reloads: &Reloads) -> [Line; 8] {
+    let line = |key: &str, name: &str, value: f64, unit: &'static str, compared: String| Line {
+        key: Some(key.to_owned()),
+        name: name.to_owned(),
+        value,
+        unit,
+        compared,
+    };
+    let Reloads {
+        cold_ms,
+        warm_ms,
+        reload,
+        quiet,
+        during,
+        decisions,
+    } = reloads;
+    [
+        line(
+            "start_cold_ms",
+            "five policies in force, compiled anew",
+            *cold_ms,
+            "ms",
+            String::new(),
+        ),
+        line(
+            "start_warm_ms",
+            "… compiled by an earlier start",
+            *warm_ms,
+            "ms",
+            format!("{:.2} x compiled anew", warm_ms / cold_ms),
+        ),
+        line(
+            "reload_p50_us",
+            "a small changed file in force, p50",
+            reload.p50_us,
+            "us",
+            "read, compiled, tried, exchanged".to_owned(),
+        ),
+        line("reload_p99_us", "… p99", reload.p99_us, "us", String::new()),
+        line(
+            "decide_quiet_p50_us",
+            "a small decision, no reloads, p50",
+            quiet.p50_us,
+            "us",
+            String::new(),
+        ),
+        line(
+            "decide_quiet_p99_us",
+            "… p99",
+            quiet.p99_us,
+            "us",
+            String::new(),
+        ),
+        line(
+            "decide_during_reloads_p50_us",
+            "a small decision, reloads all the time, p50",
+            during.p50_us,
+            "us",
+            format!(
+                "{:.2} x without; {decisions} decisions, none failed",
+                during.p50_us / quiet.p50_us
+            ),
+        ),
+        line(
+            "decide_during_reloads_p99_us",
+            "… p99",
+            during.p99_us,
+            "us",
+            format!("{:.2} x without", during.p99_us / quiet.p99_us),
+        ),
+    ]
+}
+
+fn of_neighbours(neighbours: &Neighbours) -> Vec<Line> {
+    let line = |key: String, name: String, value: f64, compared: String| Line {
+        key: Some(key),
+        name,
+        value,
+        unit: "us",
+        compared,
+    };
+    let quiet = &neighbours.quiet;
+    let mut lines = vec![
+        line(
+            "pool_quiet_p50_us".to_owned(),
+            "a pool's decided resolves, quiet, p50".to_owned(),
+            quiet.p50_us,
+            format!("{:.0} a second", quiet.per_s),
+        ),
+        line(
+            "pool_quiet_p99_us".to_owned(),
+            "… p99".to_owned(),
+            quiet.p99_us,
+            String::new(),
+        ),
+    ];
+    for next_to in &neighbours.next_to {
+        let load = &next_to.load;
+        lines.extend([
+            line(
+                format!("pool_next_to_{}_p50_us", next_to.name),
+                format!("… next to `{}`, p50", next_to.name),
+                load.p50_us,
+                format!(
+                    "{:.2} x quiet; it {}; {} failed",
+                    load.p50_us / quiet.p50_us,
+                    next_to.what,
+                    next_to.failures
+                ),
+            ),
+            line(
+                format!("pool_next_to_{}_p99_us", next_to.name),
+                format!("… next to `{}`, p99", next_to.name),
+                load.p99_us,
+                format!("{:.2} x quiet", load.p99_us / quiet.p99_us),
+            ),
+        ]);
+    }
+    lines
 }
 
 fn of_decision(decision: &Decision) -> Vec<Line> {

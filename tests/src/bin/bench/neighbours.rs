@@ -1,0 +1,290 @@
+//! What a pool notices of another one whose policy takes all that its limits allow: the resolves of a
+//! worker whose policy is asked each time, while many workers of the other pool are resolved, compared
+//! with the same resolves in a quiet host.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use reeve_core::id::{PointerName, PoolName, WorkerId};
+use reeve_core::instance::TAG_WORKER;
+use reeve_core::point::Point;
+use reeve_core::spec::{FleetSpec, WorkerSpec};
+use reeve_policy::Binding;
+use reeve_sim::embedded::EmbeddedCloud;
+use reeve_sim::store::MemoryStore;
+use reeve_sim::world::{Boot, World};
+use serde_json::json;
+use tokio::runtime::Builder;
+
+use crate::component::Fixture;
+use crate::http::{FLEET, any_port, pool, steady_answer};
+use crate::load::{Connection, Load, middle};
+use crate::measure::percentile;
+
+/// The pool that is measured, and its worker.
+const GOOD: &str = "good";
+const GOOD_RESOLVE: &str = "/v1/workers/good/resolve";
+/// Each is asked about once in five seconds at most, if its policy fails: so many questions keep an
+/// endless loop always at work.
+const WORKERS: usize = 64;
+/// Callers of the other pool, who never pause.
+const CALLERS: usize = 16;
+/// Callers of the good pool and their pause: few enough that a quiet host is mostly idle, so that the
+/// figures show the wait for a place and not that for a core.
+const GOOD_CALLERS: usize = 2;
+const PAUSE: Duration = Duration::from_millis(4);
+const ROUNDS: usize = 5;
+const TURN: Duration = Duration::from_secs(1);
+/// How long a load is on before it is measured.
+const LEAD: Duration = Duration::from_millis(500);
+
+/// A neighbour's policy.
+struct Neighbour {
+    name: &'static str,
+    what: &'static str,
+    body: &'static str,
+}
+
+const NEIGHBOURS: [Neighbour; 4] = [
+    Neighbour {
+        name: "loop",
+        what: "loops without end",
+        body: "(loop $again (br $again))",
+    },
+    Neighbour {
+        name: "grow",
+        what: "grows its memory by nothing, without end",
+        body: "(loop $again (drop (memory.grow (i32.const 0))) (br $again))",
+    },
+    Neighbour {
+        name: "long",
+        what: "takes 42 million units of fuel, and answers",
+        // Five units each time.
+        body: "(local.set $tries (i32.const 8400000))
+            (loop $again (br_if $again (local.tee $tries
+                (i32.sub (local.get $tries) (i32.const 1)))))",
+    },
+    Neighbour {
+        name: "trap",
+        what: "traps",
+        body: "unreachable",
+    },
+];
+
+/// The good pool's resolves.
+pub(crate) struct Neighbours {
+    pub(crate) quiet: Load,
+    pub(crate) next_to: Vec<NextTo>,
+}
+
+/// The same next to one neighbour.
+pub(crate) struct NextTo {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) load: Load,
+    /// Responses other than 200.
+    pub(crate) failures: usize,
+}
+
+/// Measures all neighbours in turn, each time in a new host: quiet first, because workers that were
+/// asked for are wanted for a while.
+pub(crate) fn measure(policies: &Path) -> Result<Neighbours> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let mut quiet = Vec::new();
+    let mut next_to = NEIGHBOURS.map(|_| (Vec::new(), 0));
+    for _ in 0..ROUNDS {
+        for (neighbour, (loads, failures)) in NEIGHBOURS.iter().zip(&mut next_to) {
+            let (state, directory) = (tempfile::tempdir()?, tempfile::tempdir()?);
+            place_policies(policies, directory.path(), neighbour)?;
+            let started = start_host(directory.path(), state.path(), neighbour.name);
+            let host = runtime.block_on(started)?;
+            steady_answer(host.address(), GOOD_RESOLVE)?;
+            quiet.push(good_resolves(&host)?.0);
+            let (load, failed) = under_load(&host, neighbour)?;
+            loads.push(load);
+            *failures += failed;
+            host.shutdown().begin();
+            runtime.block_on(host.join())?;
+        }
+    }
+    let next_to = NEIGHBOURS.iter().zip(&next_to);
+    let next_to = next_to.map(|(neighbour, (loads, failures))| NextTo {
+        name: neighbour.name,
+        what: neighbour.what,
+        load: middle(loads),
+        failures: *failures,
+    });
+    Ok(Neighbours {
+        quiet: middle(&quiet),
+        next_to: next_to.collect(),
+    })
+}
+
+/// Puts the good pool's policy and the neighbour's into the directory.
+fn place_policies(policies: &Path, directory: &Path, neighbour: &Neighbour) -> Result<()> {
+    fs::copy(policies.join("resolve.wasm"), directory.join(file(GOOD)))?;
+    // What answers the trial comes into force.
+    let fixture = Fixture {
+        valid_ms: 0,
+        ..Fixture::at(Point::Resolve).doing_in_service(neighbour.body)
+    };
+    fs::write(directory.join(file(neighbour.name)), fixture.bytes())?;
+    Ok(())
+}
+
+/// The good pool's resolves while the neighbour's workers are resolved.
+fn under_load(host: &RunningHost, neighbour: &Neighbour) -> Result<(Load, usize)> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| {
+                let ended = &ended;
+                scope.spawn(move || resolve_in_turn(host, neighbour, caller, ended))
+            })
+            .collect();
+        thread::sleep(LEAD);
+        let found = good_resolves(host);
+        ended.store(true, Ordering::Relaxed);
+        for caller in callers {
+            join(caller)??;
+        }
+        found
+    })
+}
+
+/// Resolves one in [`CALLERS`] of the pool's workers after the other until the load ends.
+fn resolve_in_turn(
+    host: &RunningHost,
+    neighbour: &Neighbour,
+    caller: usize,
+    ended: &AtomicBool,
+) -> Result<()> {
+    let mut connection = Connection::open(host.address(), GOOD_RESOLVE)?;
+    let mut workers = (caller..WORKERS).step_by(CALLERS).cycle();
+    while !ended.load(Ordering::Relaxed) {
+        let worker = worker(neighbour.name, workers.next().unwrap_or_default());
+        connection.turn_to(&format!("/v1/workers/{worker}/resolve"))?;
+        connection.ask()?;
+        // Callers that are refused at once would take the cores and not the places.
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Resolves of the good worker, and how many failed.
+fn good_resolves(host: &RunningHost) -> Result<(Load, usize)> {
+    let results = thread::scope(|scope| {
+        let callers: Vec<_> = (0..GOOD_CALLERS)
+            .map(|_| scope.spawn(|| paced(host)))
+            .collect();
+        callers
+            .into_iter()
+            .map(|caller| join(caller)?)
+            .collect::<Result<Vec<_>>>()
+    })?;
+    let failures = results.iter().map(|(_, failures)| failures).sum();
+    let mut latencies_us: Vec<_> = results.into_iter().flat_map(|(found, _)| found).collect();
+    let load = Load {
+        per_s: latencies_us.len() as f64 / TURN.as_secs_f64(),
+        p50_us: percentile(&mut latencies_us, 50),
+        p99_us: percentile(&mut latencies_us, 99),
+    };
+    Ok((load, failures))
+}
+
+fn paced(host: &RunningHost) -> Result<(Vec<f64>, usize)> {
+    let mut connection = Connection::open(host.address(), GOOD_RESOLVE)?;
+    let (mut latencies_us, mut failures) = (Vec::new(), 0);
+    let started = Instant::now();
+    while started.elapsed() < TURN {
+        let asked = Instant::now();
+        let answer = connection.ask()?;
+        latencies_us.push(asked.elapsed().as_secs_f64() * 1e6);
+        failures += usize::from(answer.status != 200);
+        thread::sleep(PAUSE);
+    }
+    Ok((latencies_us, failures))
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread
+        .join()
+        .map_err(|_| anyhow!("a caller's thread panicked"))
+}
+
+async fn start_host(policies: &Path, state: &Path, neighbour: &str) -> Result<RunningHost> {
+    let clock = Clock::start();
+    let mut world = World::new(1, clock.now());
+    let spec = fleet(neighbour);
+    for (number, (worker, spec)) in spec.workers.iter().enumerate() {
+        let id = format!("i-{number:017x}");
+        world.launch_elsewhere(&id, (TAG_WORKER, worker.as_str()), Boot::instant());
+        world.place_pointer(&spec.pointer, &id);
+    }
+    let cloud = EmbeddedCloud::new(world, Arc::new(move || clock.now()));
+    let bindings = bindings(neighbour)?;
+    let host = Host::start(HostOptions {
+        spec,
+        policies: Policies::new(policies, bindings, reeve_policy::Limits::default())?,
+        cloud: Arc::new(cloud),
+        store: Arc::new(MemoryStore::new(false)),
+        listen: any_port(),
+        socket: None,
+        boxes: None,
+        webhooks: Webhooks::none(),
+        state_dir: state.to_owned(),
+        clock,
+    });
+    host.await.context("the host with two pools does not start")
+}
+
+fn bindings(neighbour: &str) -> Result<Vec<Binding>> {
+    let bind = |name: &str| Binding {
+        file: file(name),
+        ..Binding::standard(&PoolName::new(name), Point::Resolve)
+    };
+    let good = Binding {
+        // Each resolve asks the policy.
+        settings: serde_json::from_value(json!({ "serve_valid_ms": 0 }))?,
+        ..bind(GOOD)
+    };
+    Ok(vec![good, bind(neighbour)])
+}
+
+/// The good pool with one worker, and the neighbour's with many.
+fn fleet(neighbour: &str) -> FleetSpec {
+    let of = |pool: &str, worker: String| {
+        let spec = WorkerSpec {
+            pool: PoolName::new(pool),
+            pointer: PointerName::new(format!("/bench/{worker}")),
+            tag_value: worker.clone(),
+            wish: Default::default(),
+            labels: Default::default(),
+        };
+        (WorkerId::new(worker), spec)
+    };
+    let many = (0..WORKERS).map(|number| of(neighbour, worker(neighbour, number)));
+    FleetSpec {
+        name: FLEET.to_owned(),
+        pools: [GOOD, neighbour]
+            .map(|name| (PoolName::new(name), pool()))
+            .into(),
+        workers: many.chain([of(GOOD, GOOD.to_owned())]).collect(),
+        ..FleetSpec::default()
+    }
+}
+
+/// Another length than that of the name at a trial, whose worker is spared.
+fn worker(pool: &str, number: usize) -> String {
+    format!("{pool}-{number:03}")
+}
+
+fn file(pool: &str) -> String {
+    format!("{pool}.wasm")
+}
