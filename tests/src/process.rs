@@ -139,6 +139,14 @@ impl Reeve {
         request("GET", &format!("http://{}{path}", self.address))
     }
 
+    /// The active digest of a policy's file; null without one.
+    pub fn active_digest(&self, file: &str) -> Value {
+        let policies = self.get("/v1/policies").body;
+        let mut files = policies["policies"].as_array().expect("a list").iter();
+        let found = files.find(|found| found["file"] == file);
+        found.expect("a bound file")["digest"].clone()
+    }
+
     /// `POST`s to a path, without a body.
     pub fn post(&self, path: &str) -> Reply {
         request("POST", &format!("http://{}{path}", self.address))

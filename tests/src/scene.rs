@@ -69,3 +69,19 @@ pub fn directory() -> tempfile::TempDir {
 pub fn serve(emulator: &Emulator) -> Reeve {
     Reeve::start_in(directory(), &configuration(emulator), &CREDENTIALS)
 }
+
+/// The file of the second pool in [`serve_two_pools`]: its `debounce`.
+pub const OTHER_FILE: &str = "other.wasm";
+
+/// Starts a host with [`configuration`] and a second pool without workers, which has a policy of its
+/// own.
+pub fn serve_two_pools(emulator: &Emulator) -> Reeve {
+    let directory = directory();
+    let policies = directory.path().join("policies");
+    std::fs::copy(policies.join("debounce.wasm"), policies.join(OTHER_FILE)).expect("a copy");
+    let other = format!(
+        "\n[pool.other]\nregion = \"{REGION}\"\nport = 8000\n\n[pool.other.policy.debounce]\nfile = \"{OTHER_FILE}\"\n"
+    );
+    let configuration = configuration(emulator) + &other;
+    Reeve::start_in(directory, &configuration, &CREDENTIALS)
+}

@@ -13,10 +13,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reeve_tests::artefacts::policies_dir;
-use reeve_tests::emulator::{Emulator, REGION};
+use reeve_tests::emulator::Emulator;
 use reeve_tests::process::Reeve;
-use reeve_tests::scene::{CREDENTIALS, configuration, directory};
-use serde_json::Value;
+use reeve_tests::scene::{OTHER_FILE, serve_two_pools};
 
 /// A compiler that is stopped is ended from outside after half a minute. A host that waited for it
 /// would end later than this.
@@ -27,18 +26,6 @@ fn bomb() -> Vec<u8> {
     let function = format!("(func {}{})", "(loop ".repeat(255), ")".repeat(255));
     let module = function.repeat(500);
     wat::parse_str(format!("(component (core module {module}))")).unwrap()
-}
-
-/// A host with a second pool, whose `debounce` is a file of its own.
-fn host(emulator: &Emulator) -> Reeve {
-    let directory = directory();
-    let policies = directory.path().join("policies");
-    fs::copy(policies.join("debounce.wasm"), policies.join("other.wasm")).unwrap();
-    let other = format!(
-        "\n[pool.other]\nregion = \"{REGION}\"\nport = 8000\n\n[pool.other.policy.debounce]\nfile = \"other.wasm\"\n"
-    );
-    let configuration = configuration(emulator) + &other;
-    Reeve::start_in(directory, &configuration, &CREDENTIALS)
 }
 
 /// The compiler that this host runs. It is found by its parent.
@@ -52,10 +39,20 @@ fn compiler(host: &Reeve) -> Option<u32> {
     })
 }
 
+/// Whether the compiler has its limits. Before that it has not asked to end with its parent either.
+fn has_begun(compiler: u32) -> bool {
+    let limits = fs::read_to_string(format!("/proc/{compiler}/limits"));
+    let limits = limits.unwrap_or_default();
+    let mut lines = limits.lines();
+    lines.any(|line| line.starts_with("Max cpu time") && !line.contains("unlimited"))
+}
+
 /// Has the host compile the bomb, and stops the compiler, which then takes as long as it may.
 fn compiling(host: &Reeve) -> u32 {
     fs::write(host.policies().join("reap.wasm"), bomb()).unwrap();
-    host.until("the bomb is compiled", |host| compiler(host).is_some());
+    host.until("the bomb is compiled", |host| {
+        compiler(host).is_some_and(has_begun)
+    });
     let id = compiler(host).unwrap();
     let stopped = Command::new("kill")
         .args(["-STOP", &id.to_string()])
@@ -77,23 +74,15 @@ fn until_gone(process: u32) {
     }
 }
 
-/// The active digest of the other pool's file.
-fn other(host: &Reeve) -> Value {
-    let policies = host.get("/v1/policies").body;
-    let files = policies["policies"].as_array().unwrap().iter();
-    let mut files = files.filter(|file| file["file"] == "other.wasm");
-    files.next().unwrap()["digest"].clone()
-}
-
 #[test]
 fn another_pools_file_comes_into_force_while_one_is_compiled() {
     let emulator = Emulator::start();
-    let host = host(&emulator);
-    let (before, bomb) = (other(&host), compiling(&host));
+    let host = serve_two_pools(&emulator);
+    let (before, bomb) = (host.active_digest(OTHER_FILE), compiling(&host));
     let changed = policies_dir().join("legacy-self-fire.wasm");
-    fs::copy(changed, host.policies().join("other.wasm")).unwrap();
+    fs::copy(changed, host.policies().join(OTHER_FILE)).unwrap();
     host.until("the other pool's file is active", |host| {
-        other(host) != before
+        host.active_digest(OTHER_FILE) != before
     });
     assert!(!is_gone(bomb), "the bomb was still being compiled");
 }
@@ -101,7 +90,7 @@ fn another_pools_file_comes_into_force_while_one_is_compiled() {
 #[test]
 fn a_signal_ends_a_host_that_compiles() {
     let emulator = Emulator::start();
-    let mut host = host(&emulator);
+    let mut host = serve_two_pools(&emulator);
     let bomb = compiling(&host);
     let told = Instant::now();
     host.signal("TERM");
@@ -113,7 +102,7 @@ fn a_signal_ends_a_host_that_compiles() {
 #[test]
 fn a_compiler_ends_with_a_host_that_is_killed() {
     let emulator = Emulator::start();
-    let host = host(&emulator);
+    let host = serve_two_pools(&emulator);
     let bomb = compiling(&host);
     host.kill();
     until_gone(bomb);
