@@ -255,10 +255,16 @@ impl Surroundings for Estate<'_> {
             Event::Worker { worker, what } => self.observe_news(by, worker, what),
             Event::Pool {
                 pool,
-                what: PoolEvent::Queried { query, result, .. },
+                what:
+                    PoolEvent::Queried {
+                        query,
+                        asked_at,
+                        result,
+                    },
             } => {
                 let asker = Asker::Pool(pool.clone());
-                self.checks.read(self.now, by, &asker, query, result);
+                let times = self.asked_and_now(by, *asked_at);
+                self.checks.read(times, by, &asker, query, result);
             }
             _ => {}
         }
@@ -282,6 +288,13 @@ impl Surroundings for Estate<'_> {
 }
 
 impl Estate<'_> {
+    /// When a host asked, which it says by its own clock, and the present.
+    fn asked_and_now(&self, by: Life, asked_at: Instant) -> (Instant, Instant) {
+        let age = self.hosts[by.host].clock.read(self.now).since(asked_at);
+        let asked = self.now.as_ms().saturating_sub(age.get());
+        (Instant::from_ms(asked), self.now)
+    }
+
     /// Notes what a host learns of a worker.
     fn observe_news(&mut self, by: Life, worker: &WorkerId, what: &WorkerEvent) {
         match what {
@@ -299,9 +312,14 @@ impl Estate<'_> {
                 };
                 self.checks.heard(self.now, &heard, &self.shelf);
             }
-            WorkerEvent::Queried { query, result, .. } => {
+            WorkerEvent::Queried {
+                query,
+                asked_at,
+                result,
+            } => {
                 let asker = Asker::Worker(worker.clone());
-                self.checks.read(self.now, by, &asker, query, result);
+                let times = self.asked_and_now(by, *asked_at);
+                self.checks.read(times, by, &asker, query, result);
             }
             WorkerEvent::RecordRead { result, .. } => {
                 self.checks.record_read(by, worker, result);

@@ -25,7 +25,7 @@ type Key = (Life, WorkerId, InstanceId);
 #[derive(Default)]
 pub(super) struct LookedUp {
     shown: BTreeSet<Key>,
-    /// When a reading of the instance by id first failed; a success clears it.
+    /// When a reading of the instance by id was first asked for and failed; a success clears it.
     fails_since: BTreeMap<Key, Instant>,
     /// When any reading first showed the instance to the host.
     seen_since: BTreeMap<(Life, InstanceId), Instant>,
@@ -41,10 +41,10 @@ struct Limit {
 }
 
 impl LookedUp {
-    /// Notes a reading that a host got for a worker; `None`: for a pool.
+    /// Notes a reading that a host asked for and got for a worker; `None`: for a pool.
     pub(super) fn read(
         &mut self,
-        at: Instant,
+        (asked, at): (Instant, Instant),
         by: Life,
         (worker, pool): (Option<&WorkerId>, &PoolName),
         query: &Query,
@@ -73,7 +73,7 @@ impl LookedUp {
             }
             (Some(worker), Query::Instance { id, .. }, Err(_)) => {
                 let key = (by, worker.clone(), id.clone());
-                self.fails_since.entry(key).or_insert(at);
+                self.fails_since.entry(key).or_insert(asked);
             }
             (_, _, Ok(Reading::Scan(found))) => {
                 for instance in found {

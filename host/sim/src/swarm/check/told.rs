@@ -46,10 +46,10 @@ impl Checks {
         }
     }
 
-    /// Notes a reading that a host got for a worker or for a pool.
+    /// Notes a reading that a host asked for and got, for a worker or for a pool.
     pub(in crate::swarm) fn read(
         &mut self,
-        at: Instant,
+        (asked, at): (Instant, Instant),
         by: Life,
         asker: &Asker,
         query: &Query,
@@ -63,7 +63,9 @@ impl Checks {
             Asker::Pool(pool) => (None, Some(pool)),
         };
         if let Some(pool) = pool {
-            self.looked_up.read(at, by, (worker, pool), query, result);
+            let times = (asked, at);
+            self.looked_up
+                .read(times, by, (worker, pool), query, result);
         }
         match result {
             Ok(reading) => {

@@ -131,6 +131,11 @@ impl Truth {
                 },
                 _ => return Ok(()),
             },
+            // The host counts it at once, whatever becomes of the write that announces it.
+            Content::Intent { .. } => {
+                self.spent += 1;
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         let key = (by, entry.worker.clone(), entry.decision);
