@@ -21,6 +21,11 @@
 mod activity;
 mod aims;
 #[path = "../../../../host/policy/tests/support/mod.rs"]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "it is shared with tests, whose fixtures are valid"
+)]
 mod component;
 mod decisions;
 mod http;
