@@ -27,6 +27,9 @@ impl Checks {
         result: &Result<Committed, StoreError>,
     ) {
         self.shown.written(by, worker, result);
+        if matches!(result, Ok(Committed::Lost(_))) {
+            self.truth.happened(worker);
+        }
         self.started.written(by, worker, result);
     }
 

@@ -79,12 +79,14 @@ impl Shown {
     }
 
     /// Notes that a life of a host gets a reading of the record, which it passes over while its own
-    /// write is under way.
-    pub(super) fn read(&mut self, by: Life, worker: &WorkerId, stored: &Stored) {
+    /// write is under way. Returns whether the life learns of what another has written.
+    pub(super) fn read(&mut self, by: Life, worker: &WorkerId, stored: &Stored) -> bool {
         let known = self.known(by, worker);
-        if !known.is_writing && known.version < stored.version {
+        let is_new = !known.is_writing && known.version < stored.version;
+        if is_new {
             known.take_over(stored);
         }
+        is_new
     }
 
     /// Notes that a life of a host sends a mutation.

@@ -41,8 +41,10 @@ impl Checks {
         worker: &WorkerId,
         result: &Result<Option<Stored>, StoreError>,
     ) {
-        if let Ok(Some(stored)) = result {
-            self.shown.read(by, worker, stored);
+        if let Ok(Some(stored)) = result
+            && self.shown.read(by, worker, stored)
+        {
+            self.truth.happened(worker);
         }
     }
 
