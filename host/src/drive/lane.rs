@@ -17,8 +17,8 @@ pub(super) struct SlowLane(Arc<Threads>);
 struct Threads(Option<Runtime>);
 
 impl SlowLane {
-    /// So many threads at most, each of which begins when it is needed. A system that refuses them
-    /// leaves the lane to the host's own threads.
+    /// So many threads at most, each of which begins when it is needed. Without a runtime for them,
+    /// the host's own threads are the lane.
     pub(super) fn new(threads: usize) -> Self {
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(threads)

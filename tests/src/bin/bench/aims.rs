@@ -85,8 +85,8 @@ fn of_neighbours(neighbours: &Neighbours) -> Aim {
         what: "a pool's p99 next to a hostile policy within 2 times the quiet one",
         reached: times <= 2.0,
         found: format!("{times:.2} times at most"),
-        bound_by: "`long` answers, so its workers are looked up again and again: the core folds their readings \
-                   between the good pool's events",
+        bound_by: "not shown yet: `long` answers, so its workers are looked up again and again, and the core takes \
+                   their readings in between the good pool's events",
     }
 }
 

@@ -99,10 +99,22 @@ pub(crate) async fn start_host(
     let mut world = World::new(1, clock.now());
     let id = world.launch_elsewhere("i-0a1b2c3d4e5f00001", (TAG_WORKER, WORKER), Boot::instant());
     world.place_pointer(&pointer, id.as_str());
+    let policies = Policies::new(policies, bindings(), reeve_policy::Limits::default())?;
+    start(fleet(pointer), policies, (world, clock), store, state).await
+}
+
+/// The real shell for this fleet on this embedded world.
+pub(crate) async fn start(
+    spec: FleetSpec,
+    policies: Policies,
+    (world, clock): (World, Clock),
+    store: Arc<dyn Store>,
+    state: &Path,
+) -> Result<RunningHost> {
     let cloud = EmbeddedCloud::new(world, Arc::new(move || clock.now()));
     let host = Host::start(HostOptions {
-        spec: fleet(pointer),
-        policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
+        spec,
+        policies,
         cloud: Arc::new(cloud),
         store,
         listen: any_port(),

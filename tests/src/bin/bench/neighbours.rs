@@ -9,21 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use anyhow::{Result, anyhow};
+use reeve::{Clock, Policies, RunningHost};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
 use reeve_core::instance::TAG_WORKER;
 use reeve_core::point::Point;
 use reeve_core::spec::{FleetSpec, WorkerSpec};
 use reeve_policy::Binding;
-use reeve_sim::embedded::EmbeddedCloud;
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, World};
 use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::component::Fixture;
-use crate::http::{FLEET, any_port, pool, steady_answer};
+use crate::http::{FLEET, pool, start, steady_answer};
 use crate::load::{Connection, Load, middle};
 use crate::measure::percentile;
 
@@ -33,8 +32,10 @@ const GOOD_RESOLVE: &str = "/v1/workers/good/resolve";
 /// Each is asked about once in five seconds at most, if its policy fails: so many questions keep an
 /// endless loop always at work.
 const WORKERS: usize = 64;
-/// Callers of the other pool, who never pause.
+/// Callers of the other pool, and their pause: without one, callers that are refused at once would
+/// take the cores and not the places.
 const CALLERS: usize = 16;
+const CALLERS_PAUSE: Duration = Duration::from_millis(10);
 /// Callers of the good pool and their pause: few enough that a quiet host is mostly idle, so that the
 /// figures show the wait for a place and not that for a core.
 const GOOD_CALLERS: usize = 2;
@@ -171,8 +172,7 @@ fn resolve_in_turn(
         let worker = worker(neighbour.name, workers.next().unwrap_or_default());
         connection.turn_to(&format!("/v1/workers/{worker}/resolve"))?;
         connection.ask()?;
-        // Callers that are refused at once would take the cores and not the places.
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(CALLERS_PAUSE);
     }
     Ok(())
 }
@@ -227,21 +227,10 @@ async fn start_host(policies: &Path, state: &Path, neighbour: &str) -> Result<Ru
         world.launch_elsewhere(&id, (TAG_WORKER, worker.as_str()), Boot::instant());
         world.place_pointer(&spec.pointer, &id);
     }
-    let cloud = EmbeddedCloud::new(world, Arc::new(move || clock.now()));
-    let bindings = bindings(neighbour)?;
-    let host = Host::start(HostOptions {
-        spec,
-        policies: Policies::new(policies, bindings, reeve_policy::Limits::default())?,
-        cloud: Arc::new(cloud),
-        store: Arc::new(MemoryStore::new(false)),
-        listen: any_port(),
-        socket: None,
-        boxes: None,
-        webhooks: Webhooks::none(),
-        state_dir: state.to_owned(),
-        clock,
-    });
-    host.await.context("the host with two pools does not start")
+    let limits = reeve_policy::Limits::default();
+    let policies = Policies::new(policies, bindings(neighbour)?, limits)?;
+    let store = Arc::new(MemoryStore::new(false));
+    start(spec, policies, (world, clock), store, state).await
 }
 
 fn bindings(neighbour: &str) -> Result<Vec<Binding>> {
