@@ -106,7 +106,7 @@ fn settled(mut rig: Rig) -> Rig {
 }
 
 /// The host that holds the lease by the record was in the middle of this mutation, and is no more.
-fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
+pub(crate) fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) {
     rig.rewrite(|record| {
         change(record);
         record.lease = Some("gone".into());
@@ -121,7 +121,8 @@ fn leave(rig: &Rig, mutation: Mutation, change: impl FnOnce(&mut WorkerRecord)) 
     });
 }
 
-fn start(id: InstanceId) -> Mutation {
+/// The start of this instance.
+pub(crate) fn start(id: InstanceId) -> Mutation {
     Mutation::Start {
         region: "us-east-1".into(),
         compute: Compute::Ec2,

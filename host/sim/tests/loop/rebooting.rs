@@ -2,6 +2,7 @@
 //! reboot that brings nothing up becomes a stop and a start (V1, V3).
 
 use crate::health::{fleet as with_health, http};
+use crate::left_behind::{leave, start};
 use crate::rig::boxes::*;
 use crate::rig::prelude::*;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
@@ -14,7 +15,7 @@ use reeve_core::operator::{CommandOutcome, RefusedCode};
 use reeve_core::point::debounce::Choice;
 use reeve_core::response::NotYetCode;
 use reeve_core::restart::{Restart, RestartStage};
-use reeve_core::spec::{FleetSpec, RestartBy};
+use reeve_core::spec::{FleetSpec, LEASE, RestartBy};
 use reeve_core::token::Token;
 use reeve_sim::world::Fault;
 
@@ -257,6 +258,24 @@ fn an_instance_that_goes_down_during_its_reboot_is_started() {
     assert_eq!(stage(&rig), RestartStage::Done);
     assert_eq!(acts(&rig), (1, 0, 1));
     rig.expect_served();
+}
+
+#[test]
+fn a_reboot_is_not_over_while_another_host_brings_an_instance_up() {
+    let mut rig = Rig::hosts_of(1, &rebooting(incidents::fleet()));
+    rig.ask();
+    rig.run(MINUTE);
+    let answer = rig.command(by_person_as(RestartBy::Reboot));
+    assert_eq!(answer, Ok(CommandOutcome::RestartBegun));
+    rig.run(Millis::from_secs(110));
+    leave(&rig, start("i-other".into()), |_| ());
+    rig.run(Millis::from_secs(20));
+    assert_eq!(stage(&rig), RestartStage::Provisioning);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Restarting);
+    rig.run(LEASE + LEASE);
+    assert_eq!(stage(&rig), RestartStage::Done, "that start came to nothing");
+    rig.expect_served();
+    assert_eq!(acts(&rig), (1, 0, 0));
 }
 
 #[test]
