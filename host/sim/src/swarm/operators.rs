@@ -309,7 +309,8 @@ impl Estate<'_> {
 
     fn end_elsewhere(&mut self, id: &InstanceId) {
         if self.clouds.world.stop_elsewhere(id).is_ok() {
-            self.checks.ended_elsewhere(self.now, id);
+            self.checks
+                .ended_elsewhere(self.now, id, &self.clouds.world);
             self.look();
         }
     }

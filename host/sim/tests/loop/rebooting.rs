@@ -273,7 +273,11 @@ fn a_reboot_is_not_over_while_another_host_brings_an_instance_up() {
     assert_eq!(stage(&rig), RestartStage::Provisioning);
     assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Restarting);
     rig.run(LEASE + LEASE);
-    assert_eq!(stage(&rig), RestartStage::Done, "that start came to nothing");
+    assert_eq!(
+        stage(&rig),
+        RestartStage::Done,
+        "that start came to nothing"
+    );
     rig.expect_served();
     assert_eq!(acts(&rig), (1, 0, 0));
 }

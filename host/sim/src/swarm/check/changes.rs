@@ -28,7 +28,7 @@ impl Checks {
     ) {
         self.shown.written(by, worker, result);
         if matches!(result, Ok(Committed::Lost(_))) {
-            self.truth.happened(worker);
+            self.truth.learned(by);
         }
         self.started.written(by, worker, result);
     }

@@ -12,6 +12,7 @@ use reeve_core::store::How;
 use reeve_core::time::{Instant, Millis};
 
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
+use crate::world::World;
 
 /// The first pause of a cycling worker, less what clocks differ by.
 const PAUSE: Millis = Millis::from_secs(60 - CLOCKS_APART.get() / 1_000);
@@ -30,16 +31,24 @@ const CERTAIN: Millis = Millis::from_secs(600 - CLOCKS_APART.get() / 1_000);
 /// The ends by other controllers.
 #[derive(Default)]
 pub(super) struct Controllers {
-    /// When another controller last ended an instance.
-    ended: BTreeMap<InstanceId, Instant>,
+    /// The last life of an instance that another controller ended.
+    ended: BTreeMap<InstanceId, Ended>,
     /// Adoptions in a row that certainly count, by worker; the present one not counted.
     rows: ByWorker<u32>,
 }
 
+/// The end of a life of an instance.
+struct Ended {
+    at: Instant,
+    /// When that life began.
+    launched_at: Option<Instant>,
+}
+
 impl Controllers {
     /// Notes that another controller has ended an instance.
-    pub(super) fn ended(&mut self, at: Instant, id: &InstanceId) {
-        self.ended.insert(id.clone(), at);
+    pub(super) fn ended(&mut self, at: Instant, id: &InstanceId, world: &World) {
+        let launched_at = world.instance(id).map(|instance| instance.launched_at);
+        self.ended.insert(id.clone(), Ended { at, launched_at });
     }
 
     /// Checks a written record.
@@ -52,7 +61,7 @@ impl Controllers {
             return Ok(());
         };
         let ended = self.ended.get(&adopted.id);
-        let ended = ended.filter(|ended| written.at.since(**ended) < COUNTED);
+        let ended = ended.filter(|ended| written.at.since(ended.at) < COUNTED);
         if after.ended_elsewhere > before.ended_elsewhere && ended.is_none() {
             return broken(format!(
                 "{} counts as ended by another controller, and none ended it",
@@ -67,13 +76,21 @@ impl Controllers {
         let reason = instance.and_then(|instance| instance.state_reason.as_ref());
         let is_by_request = reason.is_some_and(StateReason::is_by_request);
         // A host that takes up another's start may not know the life before, or may know the life
-        // that the start began for it.
-        let launched_at = instance.map(|instance| instance.launched_at);
+        // that the start began for it. An instance that ran at its start had no other life.
         let before = adopted.launched_before;
-        let is_new_life = adopted.how == How::Launched || before.is_some() && before != launched_at;
-        let counts = adopted.how != How::Found && is_new_life && is_by_request && !may_be_ours;
+        let is_new_life = |ended: &Ended| {
+            adopted.how == How::Launched || before.is_some() && before != ended.launched_at
+        };
+        // An end after the next start was announced may be that of the life which this start began.
+        let intent = written.before.record.intent.as_ref();
+        let next = intent.filter(|it| it.mutation.kind() == MutationKind::Start);
+        let is_before_next =
+            |ended: &Ended| next.is_none_or(|it| ended.at + CLOCKS_APART < it.since);
+        let counts = adopted.how != How::Found && is_by_request && !may_be_ours;
         let soon = ended
-            .filter(|ended| counts && **ended > adopted.since && ended.since(adopted.since) < SOON);
+            .filter(|ended| counts && is_new_life(ended) && is_before_next(ended))
+            .map(|ended| ended.at)
+            .filter(|at| *at > adopted.since && at.since(adopted.since) < SOON);
         let row = self.rows.get(written.worker).map_or(1, |row| row + 1);
         let is_cycling = row >= CYCLING && !is_forgotten;
         if after.adopted.as_ref() != Some(adopted) {
@@ -81,7 +98,7 @@ impl Controllers {
             let row = if is_certain { row } else { 0 };
             self.rows.insert(written.worker.clone(), row);
         }
-        match soon.map(|ended| written.at.since(*ended)) {
+        match soon.map(|ended| written.at.since(ended)) {
             Some(age) if brings_up && is_cycling && age < PAUSE => broken(format!(
                 "another instance is brought up {age} after another controller ended {}, the third in a row",
                 adopted.id

@@ -226,8 +226,8 @@ impl Checks {
     }
 
     /// Notes that another controller has ended an instance.
-    pub(super) fn ended_elsewhere(&mut self, at: Instant, id: &InstanceId) {
-        self.controllers.ended(at, id);
+    pub(super) fn ended_elsewhere(&mut self, at: Instant, id: &InstanceId, world: &World) {
+        self.controllers.ended(at, id, world);
     }
 
     /// Checks a question to a policy.
@@ -268,8 +268,11 @@ impl Checks {
     ) {
         self.answers.answered(request);
         let (worker, by) = (&asking.worker, asking.to);
-        let finding = self.refused.answered(at, worker, answer);
-        self.settle(at, worker, finding);
+        // A host cannot write down that a restart is over if the worker's record is unreadable.
+        if !self.recovery.is_afflicted(worker) {
+            let finding = self.refused.answered(at, worker, answer);
+            self.settle(at, worker, finding);
+        }
         let Some((spec, _)) = placed(&self.spec, worker) else {
             return;
         };

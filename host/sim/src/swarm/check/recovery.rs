@@ -63,6 +63,11 @@ impl Recovery {
         self.afflicted.extend(workers);
     }
 
+    /// Whether a part of the worker's pool has failed for good.
+    pub(super) fn is_afflicted(&self, worker: &WorkerId) -> bool {
+        self.afflicted.contains(worker)
+    }
+
     /// Notes that the trouble is over, while callers of these workers wait.
     pub(super) fn calm(&mut self, at: Instant, waited_for: impl Iterator<Item = WorkerId>) {
         self.since = Some(at);

@@ -44,7 +44,7 @@ impl Checks {
         if let Ok(Some(stored)) = result
             && self.shown.read(by, worker, stored)
         {
-            self.truth.happened(worker);
+            self.truth.learned(by);
         }
     }
 

@@ -42,6 +42,9 @@ pub(super) struct Truth {
     news: ByWorker<u64>,
     /// How many mutations were announced, each of which spends budgets of several workers.
     spent: u64,
+    /// How many records of others each life has learned of. They tell of earlier acts, which count in
+    /// budgets of several workers.
+    learned: BTreeMap<Life, u64>,
 }
 
 /// A veto, or a policy's `unavailable`.
@@ -51,18 +54,26 @@ struct Behind {
     opens_at: Option<Instant>,
 }
 
+/// What may hold a worker back anew: what happened to it, acts announced, and records learned of.
+type News = (u64, u64, u64);
+
 /// The time at which a caller was told to come back.
 struct Promise {
     /// By the host's clock.
     due: Instant,
     /// What had happened by then.
-    news: (u64, u64),
+    news: News,
 }
 
 impl Truth {
     /// Notes something that may hold the worker back anew.
     pub(super) fn happened(&mut self, worker: &WorkerId) {
         *self.news.entry(worker.clone()).or_default() += 1;
+    }
+
+    /// Notes that a life of a host learns what another has written.
+    pub(super) fn learned(&mut self, by: Life) {
+        *self.learned.entry(by).or_default() += 1;
     }
 
     /// Notes a written record. Another host may have taken over what the worker's host knew.
@@ -148,7 +159,7 @@ impl Truth {
         let Some(promise) = self.promised.get(&key) else {
             return Ok(());
         };
-        let is_new = promise.news != self.news(&entry.worker);
+        let is_new = promise.news != self.news(by, &entry.worker);
         if is_new || entry.at < promise.due + EXACT {
             return Ok(());
         }
@@ -158,10 +169,11 @@ impl Truth {
         ))
     }
 
-    fn news(&self, worker: &WorkerId) -> (u64, u64) {
+    fn news(&self, by: Life, worker: &WorkerId) -> News {
         (
             self.news.get(worker).copied().unwrap_or_default(),
             self.spent,
+            self.learned.get(&by).copied().unwrap_or_default(),
         )
     }
 
@@ -203,7 +215,7 @@ impl Truth {
         if let Some(veto) = behind.veto.as_ref().filter(|it| TIMED.contains(&it.rule)) {
             let key = (by, worker.clone(), subject(veto));
             let due = local + not_yet.retry_after;
-            let news = self.news(worker);
+            let news = self.news(by, worker);
             self.promised.insert(key, Promise { due, news });
         }
         Ok(())
