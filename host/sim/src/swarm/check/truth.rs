@@ -52,6 +52,8 @@ struct Behind {
     veto: Option<Veto>,
     /// When it ends, by the host's clock; `None` if the host does not know.
     opens_at: Option<Instant>,
+    /// What had happened by then.
+    news: News,
 }
 
 /// What may hold a worker back anew: what happened to it, acts announced, and records learned of.
@@ -61,7 +63,7 @@ type News = (u64, u64, u64);
 struct Promise {
     /// By the host's clock.
     due: Instant,
-    /// What had happened by then.
+    /// What had happened when the host decided it.
     news: News,
 }
 
@@ -124,12 +126,14 @@ impl Truth {
 
     /// Notes a veto or a decision, and checks that no caller was told that the veto would be over.
     pub(super) fn journaled(&mut self, by: Life, entry: &Entry) -> Finding {
+        let news = self.news(by, &entry.worker);
         let behind = match &entry.content {
             Content::Vetoed(veto) => {
                 self.check_promise(by, entry, veto)?;
                 Behind {
                     opens_at: veto.opens_at,
                     veto: Some(veto.clone()),
+                    news,
                 }
             }
             Content::Decided(made) => match &made.result {
@@ -137,6 +141,7 @@ impl Truth {
                     Action::Unavailable(ms) => Behind {
                         opens_at: Some(entry.at + Millis::from(ms)),
                         veto: None,
+                        news,
                     },
                     _ => return Ok(()),
                 },
@@ -215,7 +220,7 @@ impl Truth {
         if let Some(veto) = behind.veto.as_ref().filter(|it| TIMED.contains(&it.rule)) {
             let key = (by, worker.clone(), subject(veto));
             let due = local + not_yet.retry_after;
-            let news = self.news(by, worker);
+            let news = behind.news;
             self.promised.insert(key, Promise { due, news });
         }
         Ok(())
