@@ -162,6 +162,7 @@ pub(super) fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         initiator: body.by,
         text: line("text", body.text)?,
         kind: body.kind,
+        of: None,
         unknown: Default::default(),
     })
 }

@@ -63,7 +63,7 @@ use crate::model::demand::Demand;
 use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, RequestId, WorkerId};
 use crate::model::instance::{InstanceState, StateReason};
 use crate::model::response::Route;
-use crate::model::restart::{Deferred, Restart, RestartStage};
+use crate::model::restart::{Adoption, Deferred, Restart, RestartStage};
 use crate::model::spec::{PoolSpec, WorkerSpec};
 pub use crate::model::store::{Adopted, How};
 use crate::model::store::{
@@ -339,6 +339,15 @@ impl WorkerFacts {
     pub fn is_rebooting(&self) -> bool {
         let restart = self.restart.as_ref();
         restart.is_some_and(|restart| restart.reboots().is_some())
+    }
+
+    /// The present adoption.
+    pub(crate) fn adoption(&self) -> Option<Adoption> {
+        let adopted = self.adopted.as_ref()?;
+        Some(Adoption {
+            instance: adopted.id.clone(),
+            since: adopted.since,
+        })
     }
 
     /// The adopted instance as last read.

@@ -24,9 +24,24 @@ pub struct RestartRequest {
     /// How the worker is restarted; `None` for the way that its pool names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RestartBy>,
+    /// The adoption that the restart is to end, if the request is about that one only: signals of
+    /// health, and a policy that replaces an instance. `None` if it is about whatever is adopted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Adoption>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+/// One adoption of an instance. It ends when another instance is adopted, or this one is started
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Adoption {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Since when it is adopted.
+    pub since: Instant,
 }
 
 /// The initiator of a restart. The rules that hold back a program do not hold back a person

@@ -12,7 +12,9 @@ use reeve_core::instance::StateReason;
 use reeve_core::point::reap::Choice;
 use reeve_core::point::resolve::Act;
 use reeve_core::ports::Store;
-use reeve_core::restart::{Deferred, Initiator, Reboot, Restart, RestartRequest, RestartStage};
+use reeve_core::restart::{
+    Adoption, Deferred, Initiator, Reboot, Restart, RestartRequest, RestartStage,
+};
 use reeve_core::spec::RestartBy;
 use reeve_core::store::{
     Adopted, Credential, DrainReason, Draining, EndedElsewhere, FailedStarts, Former, How, Intent,
@@ -353,6 +355,10 @@ fn request() -> RestartRequest {
         initiator: Initiator::Program,
         text: Some("\"\u{fc}\"".to_owned()),
         kind: Some(RestartBy::StopStart),
+        of: Some(Adoption {
+            instance: "i-of".into(),
+            since: Instant::from_ms(7),
+        }),
         unknown: unknown(),
     }
 }

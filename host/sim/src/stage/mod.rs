@@ -257,6 +257,7 @@ impl<'h> Stage<'h> {
             cause,
             initiator,
             text: None,
+            of: None,
             unknown: Default::default(),
         };
         if initiator == Initiator::Person {

@@ -183,6 +183,7 @@ impl Estate<'_> {
             initiator,
             text: None,
             kind,
+            of: None,
             unknown: Default::default(),
         };
         self.command(worker, Command::Restart(request));

@@ -184,6 +184,7 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
                 initiator: Initiator::Person,
                 text: None,
                 kind: None,
+                of: None,
                 unknown: Default::default(),
             },
             started_at: ago(60),

@@ -6,13 +6,13 @@ use crate::rig::desk::Desk;
 use crate::rig::prelude::*;
 use reeve_core::boxes::Report;
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
-use reeve_core::id::Generation;
+use reeve_core::id::{Generation, InstanceId};
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, RefusedCode};
 use reeve_core::point::debounce::Choice;
 use reeve_core::request::Request;
 use reeve_core::response::{NotYetCode, Resolution};
-use reeve_core::restart::RestartStage;
+use reeve_core::restart::{Adoption, RestartRequest, RestartStage};
 use reeve_core::spec::{FleetSpec, RestartBy};
 use reeve_sim::world::{Boot, Fault};
 use std::sync::Arc;
@@ -187,6 +187,34 @@ fn a_person_is_not_debounced_and_joins_what_is_in_flight() {
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
     until_over(&mut rig);
     assert_eq!(cycles(&rig), (2, 2));
+}
+
+/// A program's request that is about this adoption only.
+fn of_adoption(id: &InstanceId, since: Instant) -> Command {
+    let Command::Restart(request) = by_program("probe-failed") else {
+        panic!("it asks for a restart");
+    };
+    Command::Restart(RestartRequest {
+        of: Some(Adoption {
+            instance: id.clone(),
+            since,
+        }),
+        ..request
+    })
+}
+
+#[test]
+fn a_restart_of_an_adoption_that_is_over_is_dropped_at_once_or_when_its_time_comes() {
+    for choice in [Choice::Go(RestartBy::StopStart), Choice::Defer(60_000)] {
+        let mut rig = serving(incidents::fleet(), Native::debouncing(choice));
+        let adopted = rig.record().record.adopted.unwrap();
+        let _ = rig.command(of_adoption(&adopted.id, BEGINS));
+        rig.run(MINUTE + MINUTE);
+        assert_eq!((cycles(&rig), dropped(&rig)), ((0, 0), 1), "{choice:?}");
+        let _ = rig.command(of_adoption(&adopted.id, adopted.since));
+        rig.run(MINUTE + MINUTE);
+        assert_eq!((cycles(&rig), dropped(&rig)), ((1, 1), 1), "{choice:?}");
+    }
 }
 
 #[test]

@@ -398,6 +398,7 @@ impl Health {
             initiator: Initiator::Program,
             text: Some(told),
             kind: None,
+            of: facts.adoption(),
             unknown: Default::default(),
         })
     }

@@ -115,6 +115,7 @@ impl Resolve {
                 initiator: Initiator::Program,
                 text: Some(reason.text),
                 kind: Some(RestartBy::Replace),
+                of: facts.adoption(),
                 unknown: Default::default(),
             }));
         }

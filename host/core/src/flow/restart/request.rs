@@ -88,6 +88,11 @@ impl Restarts {
         decision: DecisionId,
         request: &RestartRequest,
     ) -> Begin {
+        // Another host may have brought an instance up since then, which the record has just shown.
+        if request.of.is_some() && request.of != facts.adoption() {
+            let why = "it was asked for an earlier adoption";
+            return Begin::At(Ok(self.drop_request(facts, turn, request, why)));
+        }
         let may = turn.scene(facts, decision, |scene| scene.may_restart(request));
         if let Err(veto) = may {
             turn.vetoed(facts, decision, &veto);

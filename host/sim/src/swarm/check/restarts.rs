@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::MutationKind;
 use reeve_core::id::{RequestId, WorkerId};
+use reeve_core::notice::{Notice, Step};
 use reeve_core::operator::{Command, CommandOutcome, Refused, RefusedCode};
-use reeve_core::restart::{Initiator, Restart, RestartStage};
+use reeve_core::restart::{Adoption, Initiator, Restart, RestartStage};
 use reeve_core::spec::RestartBy;
 use reeve_core::time::{Instant, Millis};
 
 use super::boxes::Boxes;
 use super::{ByWorker, CLOCKS_APART, Finding, Guarantee, Written};
+use crate::engine::Life;
 
 /// The restarts of all workers.
 #[derive(Default)]
@@ -24,6 +26,9 @@ pub(super) struct Restarts {
     /// Restarts that began in a record and that no response has reported yet.
     begun: ByWorker<u64>,
     asked: BTreeMap<RequestId, WorkerId>,
+    /// Restarts of which a life of a host has told people that they are over. The write that says so
+    /// may wait for another one.
+    over: BTreeSet<(Life, WorkerId)>,
     /// Workers that were brought up since a restart was deferred: the new life makes that restart
     /// needless.
     brought_up: BTreeSet<WorkerId>,
@@ -33,6 +38,13 @@ impl Restarts {
     pub(super) fn commanded(&mut self, request: RequestId, worker: &WorkerId, command: &Command) {
         if matches!(command, Command::Restart(_)) {
             self.asked.insert(request, worker.clone());
+        }
+    }
+
+    /// Notes that people are told of the end of a restart.
+    pub(super) fn announced(&mut self, by: Life, notice: &Notice) {
+        if matches!(notice.step, Step::RestartDone | Step::RestartFailed) {
+            self.over.insert((by, notice.worker.clone()));
         }
     }
 
@@ -55,7 +67,8 @@ impl Restarts {
         }
         *self.begun.entry(written.worker.clone()).or_default() += 1;
         let last = self.began.insert(written.worker.clone(), after.started_at);
-        if before.is_some_and(|before| before.is_in_flight()) {
+        let is_over = self.over.remove(&(written.by, written.worker.clone()));
+        if before.is_some_and(|before| before.is_in_flight()) && !is_over {
             return broken("a restart begins while another is in flight".to_owned());
         }
         let window = written.pool.limits.restart_window.get();
@@ -74,8 +87,14 @@ impl Restarts {
     /// Checks that the record does not lose a deferred restart.
     fn check_deferred(&mut self, written: &Written<'_>) -> Finding {
         let before = &written.before.record.deferred;
+        let adopted = written.write.record.adopted.as_ref();
+        let is_of_another =
+            |of: &Adoption| adopted.is_none_or(|it| (&it.id, it.since) != (&of.instance, of.since));
         match (before, &written.write.record.deferred) {
-            (Some(deferred), None) if !self.brought_up.contains(written.worker) => {
+            (Some(deferred), None)
+                if !self.brought_up.contains(written.worker)
+                    && !deferred.request.of.as_ref().is_some_and(is_of_another) =>
+            {
                 let cause = &deferred.request.cause;
                 broken(format!("a deferred restart ({cause}) is dropped"))
             }

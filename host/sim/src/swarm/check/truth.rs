@@ -154,8 +154,9 @@ impl Truth {
             }
             _ => return Ok(()),
         };
+        // What the host proposes by itself later, such as a restart, names the latest decision too.
         let key = (by, entry.worker.clone(), entry.decision);
-        self.behind.insert(key, behind);
+        self.behind.entry(key).or_insert(behind);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use reeve_core::health::RestartRule;
 use reeve_core::notice::Step;
 use reeve_sim::world::{Boot, SoftwareFault};
 
-use super::{fleet, http};
+use super::{asked, fleet, http};
 
 /// Hosts that have all asked for the worker.
 fn probing(hosts: usize) -> Rig {
@@ -35,6 +35,20 @@ fn a_restart_that_another_host_runs_is_not_taken_for_a_failure() {
     assert_eq!(count(&rig, Step::RestartBegun), 1);
     assert_eq!(count(&rig, Step::WorkerUnhealthy), 0);
     assert_eq!(count(&rig, Step::RestartDropped), 0);
+}
+
+#[test]
+fn a_restart_for_the_health_is_of_the_adoption_that_was_probed() {
+    let mut rig = probing(2);
+    let id = rig.launched().remove(0).as_str().into();
+    rig.world
+        .set_software_fault(&id, Some(SoftwareFault::Hangs));
+    while asked(&rig).is_empty() {
+        rig.step();
+    }
+    let restart = rig.record().record.restart.unwrap();
+    let of = restart.request.of.expect("it is of one adoption");
+    assert_eq!((of.instance, of.since < restart.started_at), (id, true));
 }
 
 #[test]

@@ -153,6 +153,7 @@ pub(crate) fn by_person() -> Command {
         initiator: Initiator::Person,
         text: Some("it hangs".to_owned()),
         kind: None,
+        of: None,
         unknown: Default::default(),
     })
 }
@@ -164,6 +165,7 @@ pub(crate) fn by_person_as(kind: RestartBy) -> Command {
         initiator: Initiator::Person,
         text: None,
         kind: Some(kind),
+        of: None,
         unknown: Default::default(),
     })
 }
@@ -175,6 +177,7 @@ pub(crate) fn by_program(cause: &str) -> Command {
         initiator: Initiator::Program,
         text: None,
         kind: None,
+        of: None,
         unknown: Default::default(),
     })
 }
