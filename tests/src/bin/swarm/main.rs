@@ -11,6 +11,7 @@ mod many;
 mod one;
 mod tally;
 mod troupe;
+mod verdicts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use reeve_policy::compile::child;
 use reeve_sim::swarm::{self, Options};
 
 use tally::Tally;
@@ -71,6 +73,15 @@ struct CommandLine {
     /// Hunts for the incidents in random stories instead: as it was, and under reeve
     #[arg(long)]
     incidents: bool,
+    /// Gives inputs of random worlds to this many new processes instead, and compares their verdicts
+    #[arg(long, value_name = "PROCESSES", conflicts_with_all = ["incidents", "json", "seconds", "each", "first", "digest"])]
+    verdicts: Option<usize>,
+    /// The number of those inputs
+    #[arg(long, requires = "verdicts", default_value_t = 100_000)]
+    inputs: usize,
+    /// In such a process: the file of the inputs, and the folder of compiled policies
+    #[arg(long, hide = true, num_args = 2)]
+    answer: Option<Vec<PathBuf>>,
     /// Fails unless each kind of trouble occurred this many times
     #[arg(long, value_name = "TIMES", default_value_t = 0)]
     each: u64,
@@ -100,6 +111,10 @@ struct CommandLine {
 }
 
 fn main() -> ExitCode {
+    // A compiler has no environment.
+    if std::env::args().nth(1).as_deref() == Some(child::COMMAND) {
+        return child::main();
+    }
     match run(&CommandLine::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -114,6 +129,9 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
     let directory = directory.context(
         "REEVE_POLICIES_DIR is not set; `cargo xtask swarm` builds the policies and sets it",
     )?;
+    if let Some([inputs, cache]) = line.answer.as_deref() {
+        return verdicts::answer(&directory, inputs, cache.clone());
+    }
     let troupe = Troupe::load(&directory)?;
     let seeds = line.seeds.unwrap_or(SEEDS);
     let threads = line
@@ -132,6 +150,9 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
             threads,
         };
         return digest::run(&troupe, &directory, &wanted);
+    }
+    if let Some(processes) = line.verdicts {
+        return verdicts::run(&troupe, line.from, processes, line.inputs, threads);
     }
     if line.incidents {
         let seeds = match line.seed {

@@ -31,7 +31,11 @@ pub(crate) struct Troupe {
 impl Troupe {
     /// Loads the standard policies with several settings, and the legacy ones.
     pub(crate) fn load(directory: &Path) -> Result<Self> {
-        let engine = PolicyEngine::new(Limits::default())?;
+        Self::load_with(PolicyEngine::new(Limits::default())?, directory)
+    }
+
+    /// The same with this engine.
+    pub(crate) fn load_with(engine: PolicyEngine, directory: &Path) -> Result<Self> {
         let sound = sound();
         let mut bindings = Vec::new();
         for (cast, settings) in &sound {
