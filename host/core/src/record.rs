@@ -279,7 +279,7 @@ fn take_over(facts: &mut Facts, turn: &mut Turn<'_>, stored: Stored, asked_at: I
     take_activity(facts, turn, found, asked_at);
     facts.change().record.seen_at = turn.now;
     facts.change().record.read_at = turn.now;
-    if facts.adopted_is_being_ended() {
+    if facts.adopted_is_being_ended() || facts.is_restarting() {
         route::withdraw(facts, turn);
     }
     if adopted(facts) != before {

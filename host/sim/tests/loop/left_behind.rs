@@ -169,6 +169,39 @@ fn a_life_that_begins_with_a_write_finishes_what_the_last_one_left() {
     rig.assert_settled();
 }
 
+/// A person's restart that is in flight.
+fn restart(stage: RestartStage, started_at: Instant) -> Restart {
+    Restart {
+        request: RestartRequest {
+            cause: "deploy".to_owned(),
+            initiator: Initiator::Person,
+            text: None,
+            kind: None,
+            of: None,
+            unknown: Default::default(),
+        },
+        started_at,
+        stage,
+        kind: RestartBy::StopStart,
+        reboot: None,
+        instance: None,
+        unknown: Default::default(),
+    }
+}
+
+#[test]
+fn a_route_is_withdrawn_while_another_host_restarts_the_worker() {
+    let mut rig = settled(Rig::hosts(1));
+    rig.expect_served();
+    assert!(rig.worker().route.is_some());
+    // The cloud has not taken the instance down yet, so nothing is in flight.
+    rig.rewrite(|record| record.restart = Some(restart(RestartStage::Ending, rig.now())));
+    rig.give(Command::Resume);
+    rig.run(SECOND);
+    assert_eq!(rig.worker().route, None);
+    assert_eq!(rig.expect_not_yet(SECOND), NotYetCode::Restarting);
+}
+
 #[test]
 fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
     let mut rig = settled(Rig::hosts(2));
@@ -178,22 +211,7 @@ fn a_restart_is_not_over_while_the_start_that_belongs_to_it_is_left_behind() {
     let ago = |seconds: u64| Instant::from_ms(now.as_ms() - seconds * 1_000);
     let adopted = rig.record().record.adopted.unwrap();
     leave(&rig, start(adopted.id), |record| {
-        record.restart = Some(Restart {
-            request: RestartRequest {
-                cause: "deploy".to_owned(),
-                initiator: Initiator::Person,
-                text: None,
-                kind: None,
-                of: None,
-                unknown: Default::default(),
-            },
-            started_at: ago(60),
-            stage: RestartStage::Provisioning,
-            kind: RestartBy::StopStart,
-            reboot: None,
-            instance: None,
-            unknown: Default::default(),
-        });
+        record.restart = Some(restart(RestartStage::Provisioning, ago(60)));
         record.adopted.as_mut().unwrap().since = ago(30);
     });
     let is_restarting = |rig: &Rig| rig.worker_of(1).is_restarting();

@@ -1,6 +1,7 @@
 //! What each life of a host was shown of the records. While the record announces a mutation that is
 //! not over, the host that was shown it does not hand out an instance that is being ended (G5), and
-//! reports no restart as done while an instance is being brought up (G7).
+//! reports no restart as done while an instance is being brought up (G7). While another host restarts
+//! the worker, it hands out none (G5).
 //!
 //! A host with a write of its own under way may know better: it writes the outcome.
 
@@ -10,6 +11,7 @@ use reeve_core::cloud::{Mutation, MutationKind};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, Version, WorkerId};
 use reeve_core::notice::{Notice, Step};
+use reeve_core::restart::Restart;
 use reeve_core::store::{Committed, StoreError, Stored};
 
 use super::{Finding, Guarantee, Heard};
@@ -27,6 +29,8 @@ struct Known {
     version: Version,
     /// The mutation that the record announces, if this life did not write that record.
     announced: Option<Mutation>,
+    /// Whether that record shows a restart in flight.
+    is_restarting: bool,
     /// The mutation that this life has sent and has no outcome of.
     sent: Option<Mutation>,
     is_writing: bool,
@@ -37,6 +41,8 @@ impl Known {
         self.version = stored.version;
         let intent = stored.record.intent.as_ref();
         self.announced = intent.map(|intent| intent.mutation.clone());
+        let restart = stored.record.restart.as_ref();
+        self.is_restarting = restart.is_some_and(Restart::is_in_flight);
         // Another host answers for what this one has sent.
         self.sent = None;
     }
@@ -71,6 +77,7 @@ impl Shown {
             Ok(Committed::Written(version)) => {
                 known.version = *version;
                 known.announced = None;
+                known.is_restarting = false;
             }
             Ok(Committed::Lost(Some(stored))) => known.take_over(stored),
             // The host goes back to the record before.
@@ -115,6 +122,11 @@ impl Shown {
             );
             is_end && mutation.instance() == Some(id)
         };
+        let known = self.of.get(&(by, worker.clone()));
+        if known.is_some_and(|known| known.is_restarting && !known.is_writing) {
+            let text = format!("{id} is handed out while the record shows a restart in flight");
+            return Err((Guarantee::G5, text));
+        }
         let Some(end) = self.under_way(by, worker).filter(ends) else {
             return Ok(());
         };
