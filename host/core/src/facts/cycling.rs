@@ -19,6 +19,9 @@ pub const CYCLING: u32 = 3;
 /// tag run every few minutes. An end after a longer life may be meant, such as a stop each night,
 /// and the pause would delay the next caller.
 const ENDED_SOON: Millis = Millis::from_secs(600);
+/// How far the clocks of hosts may be apart. One host may have entered the stop that ended an
+/// instance, and another one the adoption before it.
+const CLOCKS_APART: Millis = Millis::from_secs(15);
 
 /// Why the next instance of a worker waits, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +108,8 @@ impl WorkerFacts {
     pub(super) fn ended_elsewhere(&self) -> Option<&EndedElsewhere> {
         // Any host of the fleet may have sent an end, also one that was not answered.
         let last_stop = self.ledger.last(Spending::Stop);
-        let may_be_ours = |adopted: &Adopted| last_stop.is_some_and(|at| at >= adopted.since);
+        let may_be_ours =
+            |adopted: &Adopted| last_stop.is_some_and(|at| at + CLOCKS_APART >= adopted.since);
         let end = self.ended_elsewhere_last.as_ref();
         end.filter(|_| !self.adopted.as_ref().is_some_and(may_be_ours))
     }
@@ -265,6 +269,18 @@ mod tests {
         assert_eq!(worker.ended_elsewhere_in_row(), 3);
         worker.ledger.enter(NOW, Spending::Stop, ENDED_SOON);
         assert_eq!(worker.ended_elsewhere_in_row(), 0);
+    }
+
+    #[test]
+    fn an_end_by_a_host_whose_clock_is_behind_breaks_the_row() {
+        for (behind, row) in [(CLOCKS_APART, 0), (CLOCKS_APART + CLOCKS_APART, 1)] {
+            let mut worker = worker();
+            lose(&mut worker, BY_REQUEST, Millis::from_secs(50));
+            let since = worker.adopted.as_ref().unwrap().since;
+            let stopped_at = Instant::from_ms(since.as_ms() - behind.get());
+            worker.ledger.enter(stopped_at, Spending::Stop, ENDED_SOON);
+            assert_eq!(worker.ended_elsewhere_in_row(), row);
+        }
     }
 
     /// A host that takes the worker over by its record.

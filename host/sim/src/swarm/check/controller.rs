@@ -71,7 +71,9 @@ impl Controllers {
         let kind = written.permit.map(|permit| permit.mutation().kind());
         let brings_up = matches!(kind, Some(MutationKind::Launch | MutationKind::Start));
         // Ends that the fleet sent as well, and instances that it did not bring up, do not count.
-        let may_be_ours = before.ledger.last(Spending::Stop) >= Some(adopted.since);
+        let last_stop = before.ledger.last(Spending::Stop);
+        let may_be_ours =
+            last_stop.is_some_and(|at| at + CLOCKS_APART + CLOCKS_APART >= adopted.since);
         let instance = written.world.instance(&adopted.id);
         let reason = instance.and_then(|instance| instance.state_reason.as_ref());
         let is_by_request = reason.is_some_and(StateReason::is_by_request);
