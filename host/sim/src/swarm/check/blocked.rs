@@ -207,7 +207,8 @@ impl Blocked {
         let draining = before.draining.as_ref().filter(|it| &it.instance == id);
         let is_chosen = draining.is_some_and(|it| it.choice == reap::Choice::Stop);
         let is_the_same = is_unchanged_since(written.world, id, *refused_at);
-        if !may_terminate || by_restart || is_chosen || !is_the_same {
+        let is_unclear = self.is_unclear(written.worker, id);
+        if !may_terminate || by_restart || is_chosen || !is_the_same || is_unclear {
             return Ok(());
         }
         broken(format!(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::health::{HealthSpec, ProbeSpec, Probed, RestartRule, Sign, SignalKind};
 use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::notice::{Notice, Step};
 use reeve_core::restart::{Restart, RestartRequest};
 use reeve_core::spec::{FleetSpec, PoolSpec};
 use reeve_core::time::{Instant, Millis};
@@ -38,6 +39,8 @@ pub(super) struct Health {
     hears_late: bool,
     /// Workers of whose health a host concludes nothing, by their records.
     held: BTreeSet<WorkerId>,
+    /// Workers of whose restart people were told, and which no record shows yet.
+    begun: BTreeSet<WorkerId>,
 }
 
 /// Failed probes in a row, by one life of a host, of one life of an instance that it found well.
@@ -117,6 +120,15 @@ impl Health {
         }
     }
 
+    /// Notes that people are told of a restart. The write of its begin may take ten seconds. The host
+    /// begins to watch anew, also if the instance cannot be ended.
+    pub(super) fn announced(&mut self, notice: &Notice) {
+        if notice.step == Step::RestartBegun {
+            self.begun.insert(notice.worker.clone());
+            self.well.retain(|(_, worker, ..)| *worker != notice.worker);
+        }
+    }
+
     /// Checks that a health restart in a written record had enough failed probes, and no storm.
     pub(super) fn committed(&mut self, written: &Written<'_>, spec: &FleetSpec) -> Finding {
         let finding = self
@@ -133,6 +145,7 @@ impl Health {
             // What is adopted next is new to the host, although it may be the same instance.
             self.well.retain(|(_, worker, ..)| worker != written.worker);
         }
+        self.begun.remove(written.worker);
         self.written_at.insert(written.worker.clone(), written.at);
         finding
     }
@@ -156,7 +169,10 @@ impl Health {
             .iter()
             .filter(|(_, spec)| Some(&spec.pool) == own);
         let all: Vec<_> = workers.map(|(id, _)| id).collect();
-        let together = all.iter().filter_map(|id| self.certain(written, id));
+        let fail = all
+            .iter()
+            .filter(|id| *id == &worker || !self.begun.contains(**id));
+        let together = fail.filter_map(|id| self.certain(written, id));
         let together = together.filter(|at| at.since(began).max(began.since(*at)) <= STORM_WINDOW);
         let count = together.count();
         let share = health.storm_percent as usize * all.len() / 100;

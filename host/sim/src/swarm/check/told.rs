@@ -113,6 +113,7 @@ impl Checks {
     pub(in crate::swarm) fn announced(&mut self, at: Instant, by: Life, notice: &Notice) {
         self.looked_up.announced(by, notice);
         self.restarts.announced(by, notice);
+        self.health.announced(notice);
         if notice.step == Step::StartGivenUp {
             self.truth.counted_anew(&notice.worker);
             self.blocked.gave_start_up(&notice.worker);

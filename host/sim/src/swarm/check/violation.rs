@@ -5,6 +5,8 @@ use std::fmt;
 use reeve_core::id::WorkerId;
 use reeve_core::time::Instant;
 
+use crate::swarm::estate::BEGINS;
+
 /// A guarantee that a run can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(
@@ -61,8 +63,11 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} did not hold for {}: {}",
-            self.guarantee, self.worker, self.text
+            "{:?} did not hold for {} after {}: {}",
+            self.guarantee,
+            self.worker,
+            self.at.since(BEGINS),
+            self.text
         )
     }
 }
