@@ -29,7 +29,7 @@ struct Known {
     version: Version,
     /// The mutation that the record announces, if this life did not write that record.
     announced: Option<Mutation>,
-    /// Whether that record shows a restart in flight.
+    /// Whether that record shows a restart in flight, of whose end this life has not told people.
     is_restarting: bool,
     /// The mutation that this life has sent and has no outcome of.
     sent: Option<Mutation>,
@@ -134,8 +134,12 @@ impl Shown {
         Err((Guarantee::G5, text))
     }
 
-    /// Checks that a restart that a host reports as done waits for no launch or start.
-    pub(super) fn announced(&self, by: Life, notice: &Notice) -> Finding {
+    /// Checks that a restart that a host reports as done waits for no launch or start. The host may
+    /// be unable to write so while another one holds the lease.
+    pub(super) fn announced(&mut self, by: Life, notice: &Notice) -> Finding {
+        if matches!(notice.step, Step::RestartDone | Step::RestartFailed) {
+            self.known(by, &notice.worker).is_restarting = false;
+        }
         let comes_up = |mutation: &&Mutation| {
             matches!(mutation.kind(), MutationKind::Launch | MutationKind::Start)
         };
