@@ -75,7 +75,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     };
     copy_lock(workspace, &folders)?;
     let program = CARGO_FUZZ.prepare(workspace)?;
-    let mut report = Report::begin(workspace.root(), options.minutes)?;
+    let mut report = Report::begin(workspace, options.minutes)?;
     for target in targets {
         seeds::write(workspace, target, &folders.seeds(target))?;
         let figures = folders.run(&program, target, options.minutes)?;

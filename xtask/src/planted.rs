@@ -9,10 +9,12 @@
 //! - [`edit`]: one replacement in one file.
 //! - [`copy`]: the copy in which a bug is planted; the tree itself is only read.
 //! - [`trial`]: the build of the swarm in the copy, and its run.
+//! - [`figures`]: what became of each bug, also in earlier runs.
 
 mod bugs;
 mod copy;
 mod edit;
+mod figures;
 mod trial;
 
 use std::fs;
@@ -22,10 +24,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::json;
 
 use self::bugs::Bug;
 use self::copy::Copy;
+use self::figures::Figures;
 use self::trial::{Lab, Trial};
 use crate::lock::Lock;
 use crate::workspace::Workspace;
@@ -46,18 +48,12 @@ pub(crate) struct Options {
     /// The number of worlds at a time [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Writes `planted`, `caught` and `missed` to this file
+    /// Writes what became of each bug to this file, after each one
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-/// The outcome of all trials.
-#[derive(Default)]
-struct Tally<'bugs> {
-    caught: usize,
-    missed: Vec<&'bugs Bug>,
-    /// Why a bug could not be tried: it does not compile, or the swarm ended without a result.
-    untried: Vec<String>,
+    /// Tries only the bugs that the file of `--json` does not have yet
+    #[arg(long, requires = "json")]
+    resume: bool,
 }
 
 /// Tries every planted bug. The exit code is a failure when fewer than 95 of a hundred are caught,
@@ -68,53 +64,66 @@ struct Tally<'bugs> {
 /// does not build or breaks a guarantee: a trial would prove nothing then.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let began = Instant::now();
-    let chosen = choose(bugs::read(workspace.root())?, &options.only)?;
+    let all = bugs::read(workspace.root())?;
+    let mut figures = match (&options.json, options.resume) {
+        (Some(file), true) => Figures::read(file)?,
+        _ => Figures::default(),
+    };
+    figures.retain(|name| all.iter().any(|bug| bug.name == name));
+    let mut chosen = choose(all, &options.only)?;
+    chosen.retain(|bug| !figures.has(&bug.name));
     require_fit(workspace.root(), &chosen)?;
     policies::build(workspace)?;
     let folder = workspace.target().join("planted-bugs");
     let _lock = Lock::take(&folder.join("lock"), "the swarm with planted bugs")?;
     let copy = Copy::of(workspace.root(), &folder.join("tree"))?;
     let lab = Lab::new(workspace, &copy, &folder, options.seeds, options.threads);
-    print::line("without a planted bug (the first build takes minutes)")?;
-    let sound = lab.first()?;
-    if let Trial::Caught(violation) = &sound {
-        bail!(
-            "the swarm finds a violation without a planted bug: {violation}\nlook at it with `cargo xtask \
-             swarm --seed {}`, and fix it first",
-            violation.seed
-        );
+    require_sound(&lab)?;
+    let commit = workspace.commit()?;
+    let mut untried = Vec::new();
+    for bug in &chosen {
+        match try_one(&copy, &lab, bug)? {
+            Ok(trial) => figures.enter(&bug.name, &commit, &trial),
+            Err(error) => untried.push(error),
+        }
+        if let Some(file) = &options.json {
+            figures.write(file)?;
+        }
     }
-    if let Trial::Missed { worlds, took } = sound {
-        print::line(format_args!(
-            "0 violations in {worlds} worlds ({} s)",
-            took.as_secs()
-        ))?;
-    }
-    let tally = try_all(&copy, &lab, &chosen)?;
-    let planted = chosen.len();
+    let (planted, missed) = (figures.planted(), figures.missed());
+    let caught = planted - missed.len();
     print::line(format_args!(
-        "{planted} planted, {} caught, {} missed in {} s",
-        tally.caught,
-        tally.missed.len(),
+        "{planted} planted, {caught} caught, {} missed in {} s",
+        missed.len(),
         began.elapsed().as_secs()
     ))?;
-    for bug in &tally.missed {
+    for bug in chosen.iter().filter(|bug| missed.contains(&&*bug.name)) {
         print::line(format_args!("missed: {bug}"))?;
     }
-    for text in &tally.untried {
-        eprintln!("error: {text}");
+    for error in &untried {
+        eprintln!("error: {error:#}");
     }
-    if let Some(file) = &options.json {
-        let missed: Vec<&str> = tally.missed.iter().map(|bug| bug.name.as_str()).collect();
-        let figures = json!({ "planted": planted, "caught": tally.caught, "missed": missed });
-        fs::write(file, format!("{figures:#}\n"))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    let is_enough = tally.caught * 100 >= planted * CAUGHT_PERCENT_MIN;
-    Ok(match is_enough && tally.untried.is_empty() {
+    let is_enough = caught * 100 >= planted * CAUGHT_PERCENT_MIN;
+    Ok(match is_enough && untried.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Fails if the swarm finds a violation in the tree without a bug.
+fn require_sound(lab: &Lab) -> Result<()> {
+    print::line("without a planted bug (the first build takes minutes)")?;
+    match lab.first()? {
+        Trial::Caught(violation) => bail!(
+            "the swarm finds a violation without a planted bug: {violation}\nlook at it with `cargo xtask \
+             swarm --seed {}`, and fix it first",
+            violation.seed
+        ),
+        Trial::Missed { worlds, took } => print::line(format_args!(
+            "0 violations in {worlds} worlds ({} s)",
+            took.as_secs()
+        )),
+    }
 }
 
 fn choose(all: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>> {
@@ -152,24 +161,17 @@ fn require_fit(root: &Path, chosen: &[Bug]) -> Result<()> {
     Ok(())
 }
 
-fn try_all<'bugs>(copy: &Copy, lab: &Lab, chosen: &'bugs [Bug]) -> Result<Tally<'bugs>> {
-    let mut tally = Tally::default();
-    for bug in chosen {
-        let name = &bug.name;
-        let trial = copy
-            .apply(bug)
-            .and_then(|()| lab.again())
-            .with_context(|| format!("cannot try `{name}`"));
-        copy.restore(bug)?;
-        match &trial {
-            Ok(trial) => print::line(format_args!("{name:<36} {trial}"))?,
-            Err(_) => print::line(format_args!("{name:<36} ERROR"))?,
-        }
-        match trial {
-            Ok(Trial::Caught(_)) => tally.caught += 1,
-            Ok(Trial::Missed { .. }) => tally.missed.push(bug),
-            Err(error) => tally.untried.push(format!("{error:#}")),
-        }
+/// Plants one bug, and takes it out again. `Ok(Err(_))`: it could not be tried.
+fn try_one(copy: &Copy, lab: &Lab, bug: &Bug) -> Result<Result<Trial>> {
+    let name = &bug.name;
+    let trial = copy
+        .apply(bug)
+        .and_then(|()| lab.again())
+        .with_context(|| format!("cannot try `{name}`"));
+    copy.restore(bug)?;
+    match &trial {
+        Ok(trial) => print::line(format_args!("{name:<36} {trial}"))?,
+        Err(_) => print::line(format_args!("{name:<36} ERROR"))?,
     }
-    Ok(tally)
+    Ok(trial)
 }

@@ -67,6 +67,20 @@ impl Workspace {
         &self.root
     }
 
+    /// The commit that is checked out; `+` at its end says that the tree has changes.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn commit(&self) -> Result<String> {
+        let git = |args: &[&str]| {
+            process::capture(Command::new("git").args(args).current_dir(&self.root))
+        };
+        let commit = git(&["rev-parse", "--short", "HEAD"])?;
+        let changes = git(&["status", "--porcelain"])?;
+        let mark = if changes.trim().is_empty() { "" } else { "+" };
+        Ok(format!("{}{mark}", commit.trim()))
+    }
+
     /// The target directory.
     pub(crate) fn target(&self) -> &Path {
         &self.target

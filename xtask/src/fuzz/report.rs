@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::process;
+use crate::workspace::Workspace;
 
 /// The figures of all targets.
 #[derive(Serialize)]
@@ -35,14 +34,9 @@ pub(super) struct Figures {
 }
 
 impl Report {
-    pub(super) fn begin(root: &Path, minutes: u32) -> Result<Self> {
-        let git =
-            |args: &[&str]| process::capture(Command::new("git").args(args).current_dir(root));
-        let commit = git(&["rev-parse", "--short", "HEAD"])?;
-        let changes = git(&["status", "--porcelain"])?;
-        let mark = if changes.trim().is_empty() { "" } else { "+" };
+    pub(super) fn begin(workspace: &Workspace, minutes: u32) -> Result<Self> {
         Ok(Self {
-            commit: format!("{}{mark}", commit.trim()),
+            commit: workspace.commit()?,
             command: format!("cargo xtask fuzz --minutes {minutes}"),
             targets: BTreeMap::new(),
         })

@@ -41,9 +41,9 @@ pub(super) enum Trial {
 /// The first check that failed.
 pub(super) struct Violation {
     pub(super) seed: u64,
-    guarantee: String,
+    pub(super) guarantee: String,
     text: String,
-    worlds: u64,
+    pub(super) worlds: u64,
     took: Duration,
 }
 
