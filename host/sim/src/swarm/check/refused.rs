@@ -112,9 +112,12 @@ impl Refused {
         if !is_same || !is_held || restart.is_none_or(|it| !it.is_in_flight()) {
             self.restarts.remove(written.worker);
         }
-        if let Some(left) = before.adopted.as_ref().filter(|it| adopted != Some(&it.id)) {
-            // A host forgets an instance that is not adopted when a scan leaves it out.
-            self.heard.retain(|(_, id, _), _| *id != left.id);
+        let left = before.adopted.as_ref().map(|adopted| &adopted.id);
+        if left != adopted {
+            // A host forgets an instance when a scan leaves it out while it is not adopted.
+            let changed = [left, adopted];
+            self.heard
+                .retain(|(_, id, _), _| !changed.contains(&Some(id)));
         }
         let Some(adopted) = before.adopted.as_ref().filter(|_| !is_forgotten) else {
             return Ok(());
