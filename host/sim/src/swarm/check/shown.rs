@@ -31,6 +31,8 @@ struct Known {
     announced: Option<Mutation>,
     /// Whether that record shows a restart in flight, of whose end this life has not told people.
     is_restarting: bool,
+    /// Whether this life has told people of the end of a restart.
+    has_told: bool,
     /// The mutation that this life has sent and has no outcome of.
     sent: Option<Mutation>,
     is_writing: bool,
@@ -38,11 +40,14 @@ struct Known {
 
 impl Known {
     fn take_over(&mut self, stored: &Stored) {
+        // A life begins with the record, which is not seen here. The first reading may be the same.
+        let is_first = self.version == Version::default();
         self.version = stored.version;
         let intent = stored.record.intent.as_ref();
         self.announced = intent.map(|intent| intent.mutation.clone());
         let restart = stored.record.restart.as_ref();
-        self.is_restarting = restart.is_some_and(Restart::is_in_flight);
+        let is_known = is_first && self.has_told;
+        self.is_restarting = restart.is_some_and(Restart::is_in_flight) && !is_known;
         // Another host answers for what this one has sent.
         self.sent = None;
     }
@@ -138,7 +143,9 @@ impl Shown {
     /// be unable to write so while another one holds the lease.
     pub(super) fn announced(&mut self, by: Life, notice: &Notice) -> Finding {
         if matches!(notice.step, Step::RestartDone | Step::RestartFailed) {
-            self.known(by, &notice.worker).is_restarting = false;
+            let known = self.known(by, &notice.worker);
+            known.is_restarting = false;
+            known.has_told = true;
         }
         let comes_up = |mutation: &&Mutation| {
             matches!(mutation.kind(), MutationKind::Launch | MutationKind::Start)
