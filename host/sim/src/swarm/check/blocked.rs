@@ -13,7 +13,7 @@ use reeve_core::notice::{Notice, Step};
 use reeve_core::point::reap;
 use reeve_core::restart::{Restart, RestartStage};
 use reeve_core::spec::{PoolSpec, StopRefused};
-use reeve_core::store::Stored;
+use reeve_core::store::{How, Stored};
 use reeve_core::time::{Instant, Millis};
 
 use super::refused::is_unchanged_since;
@@ -119,6 +119,12 @@ impl Blocked {
         // Another host may take over what this one counted, or have seen the instance come up.
         self.starts
             .retain(|(life, of, _), _| *life == written.by || of != written.worker);
+        let (before, after) = (&written.before.record, &written.write.record);
+        let launched = after.adopted.as_ref().filter(|it| it.how == How::Launched);
+        if launched.is_some() && before.adopted.as_ref() != launched {
+            // Also an instance that a launch brought up whose answer was lost.
+            self.options.remove(written.worker);
+        }
         match written.permit.map(|permit| permit.mutation()) {
             Some(Mutation::Start { id, .. }) => self.check_start(written, id),
             Some(launch @ Mutation::Launch { source, .. }) => {
