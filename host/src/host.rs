@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_core::fleet::{Fleet, Identity};
+use reeve_core::fleet::{Fleet, Identity as HostIdentity};
 use reeve_core::id::HostId;
 use reeve_core::numbers::{BLOCK, Block};
 use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
+use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::access::{Access, Identity};
 use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
@@ -45,10 +47,13 @@ pub struct HostOptions {
     pub cloud: Arc<dyn Cloud>,
     /// Where the workers' records are kept.
     pub store: Arc<dyn Store>,
-    /// Where the HTTP interface listens: a loopback address. Port 0 takes a free port.
-    pub listen: SocketAddr,
+    /// Where the HTTP interface listens: a loopback address. Port 0 takes a free port. `None`: on a
+    /// Unix socket only.
+    pub listen: Option<SocketAddr>,
     /// A Unix socket with the same interface. `None`: no socket.
     pub socket: Option<PathBuf>,
+    /// Who may do what at these two.
+    pub access: Access,
     /// Where boxes register, and how they are verified. `None`: this host has no interface for
     /// boxes.
     pub boxes: Option<BoxesOptions>,
@@ -90,7 +95,7 @@ pub struct Host;
 /// A running host, until it is shut down. If it is dropped instead of joined, it ends without
 /// waiting for pending work.
 pub struct RunningHost {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     boxes_address: Option<SocketAddr>,
     reloads: Reloads,
     readiness: Readiness,
@@ -135,9 +140,15 @@ impl Host {
         }
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
         let records = options.store.read_all().await;
-        let tcp = api::tcp(options.listen).await?;
-        let address = tcp.local_addr().unwrap_or(options.listen);
-        let unix = options.socket.as_deref().map(api::unix).transpose()?;
+        let tcp = match options.listen {
+            Some(listen) => Some(api::tcp(listen).await?),
+            None => None,
+        };
+        let address = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok());
+        let access = options.access;
+        let socket = options.socket.as_deref();
+        let unix = socket.map(|path| api::unix(path, access.is_for_other_users()));
+        let unix = unix.transpose()?;
         let hearing = Hearing::default();
         let (for_boxes, proofs) = match options.boxes {
             None => (None, None),
@@ -162,7 +173,9 @@ impl Host {
         // defaults.
         let _ = timeout(POLICIES_MAX, reloads.reload(Cause::Start)).await;
 
-        let routes = Arc::new(Routes::new(options.spec.workers.keys(), &metrics));
+        let workers = options.spec.workers.iter();
+        let workers = workers.map(|(worker, spec)| (worker, &spec.pool));
+        let routes = Arc::new(Routes::new(workers, &metrics));
         let readiness = Readiness::new(&options.spec, journal.health(), Arc::clone(registry));
         // A store that does not respond does not prevent the start. Until it responds, the host
         // changes nothing and retries the read of each worker's record.
@@ -210,20 +223,26 @@ impl Host {
         });
         let stop_servers = watch::Sender::new(false);
         let mut servers = JoinSet::new();
-        servers.spawn(api::serve(
-            tcp,
-            api.for_loopback(),
-            stop_servers.subscribe(),
-        ));
+        if let (Some(tcp), Some(address)) = (tcp, address) {
+            let caller = access.caller(Identity::Loopback);
+            servers.spawn(api::serve(
+                tcp,
+                api.for_loopback(),
+                move |_| Some(caller.clone()),
+                stop_servers.subscribe(),
+            ));
+            tracing::info!(%address, "listening");
+        }
         let socket_file = unix.map(|(listener, file)| {
             servers.spawn(api::serve(
                 listener,
                 api.for_socket(),
+                move |stream: &UnixStream| user_of(stream).map(|user| access.caller(user)),
                 stop_servers.subscribe(),
             ));
+            tracing::info!(path = %file.path().display(), "listening");
             file
         });
-        tracing::info!(%address, "listening");
         if let (Some((listener, admission)), Some(address)) = (for_boxes, boxes_address) {
             servers.spawn(api::serve_boxes(
                 listener,
@@ -251,13 +270,22 @@ impl Host {
     }
 }
 
+/// The user at the other end. `None`: the connection is over already.
+fn user_of(stream: &UnixStream) -> Option<Identity> {
+    let user = stream.peer_cred().ok()?;
+    Some(Identity::User {
+        uid: user.uid(),
+        gid: user.gid(),
+    })
+}
+
 /// An identity that no other run of any host has. Leases are held under it.
-fn identity(store: &dyn Store) -> Identity {
+fn identity(store: &dyn Store) -> HostIdentity {
     let name = machine();
     // A hasher's keys are the only randomness in the standard library. 64 bits are enough to tell
     // all runs apart.
     let life = RandomState::new().build_hasher().finish();
-    Identity {
+    HostIdentity {
         host: HostId::new(format!("{name}-{life:016x}")),
         store_is_shared: store.is_shared(),
     }
@@ -270,8 +298,8 @@ pub(crate) fn machine() -> String {
 }
 
 impl RunningHost {
-    /// The address of the HTTP interface, with the port that was chosen.
-    pub fn address(&self) -> SocketAddr {
+    /// The address of the HTTP interface, with the port that was chosen. `None`: it has none.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 

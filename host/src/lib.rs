@@ -15,6 +15,7 @@
 //! - [`config`]: the TOML file. [`cli`]: the commands. [`demo`]: the incidents on an embedded
 //!   world.
 //! - [`serve`], [`host`]: start a host from a configuration, or from parts.
+//! - [`access`]: who may do what.
 //! - `drive`: the only module that passes events to the core. `api`: the HTTP interface.
 //! - `routes`, `readiness`, `metrics`: shared by both, lock-free where callers wait.
 //! - [`store`]: the workers' records in a file. `shadow`: the store and the cloud of a dry run.
@@ -26,6 +27,7 @@
 //! - `fuzzing`: doors for the fuzz targets.
 //! - [`clock`], [`logs`], `panics`, `print`, `ticker`: helpers with one job each.
 
+pub mod access;
 mod api;
 mod boxes;
 pub mod cli;
@@ -54,6 +56,7 @@ pub mod store;
 mod ticker;
 
 pub use self::notify::{NotifyError, Webhooks};
+pub use access::Access;
 pub use api::ListenError;
 pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
-use reeve_core::id::{InstanceId, WorkerId};
+use reeve_core::id::{InstanceId, PoolName, WorkerId};
 use reeve_core::response::Route;
 use reeve_core::text::to_json;
 use reeve_core::time::{Instant, Millis};
@@ -28,6 +28,7 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 pub(crate) struct Slot {
     worker: WorkerId,
+    pool: PoolName,
     published: ArcSwapOption<Published>,
     answers: Counter,
     /// How many of the answers the loop has collected.
@@ -85,16 +86,20 @@ impl ServedBody {
 
 impl Routes {
     /// Empty slots for these workers.
-    pub(crate) fn new<'a>(workers: impl Iterator<Item = &'a WorkerId>, metrics: &Metrics) -> Self {
-        let slot = |worker: &WorkerId| Slot {
+    pub(crate) fn new<'a>(
+        workers: impl Iterator<Item = (&'a WorkerId, &'a PoolName)>,
+        metrics: &Metrics,
+    ) -> Self {
+        let slot = |worker: &WorkerId, pool: &PoolName| Slot {
             worker: worker.clone(),
+            pool: pool.clone(),
             published: ArcSwapOption::empty(),
             answers: metrics.resolves_from_route(worker),
             collected: AtomicU64::new(0),
         };
         Self {
             slots: workers
-                .map(|worker| (worker.to_string(), slot(worker)))
+                .map(|(worker, pool)| (worker.to_string(), slot(worker, pool)))
                 .collect(),
         }
     }
@@ -158,6 +163,11 @@ impl Slot {
         &self.worker
     }
 
+    /// The worker's pool.
+    pub(crate) fn pool(&self) -> &PoolName {
+        &self.pool
+    }
+
     /// The response from the published route. `None`: there is no valid route.
     pub(crate) fn answer(&self, now: Instant) -> Option<String> {
         let published = self.published.load();
@@ -206,7 +216,10 @@ mod tests {
     }
 
     fn routes() -> Routes {
-        Routes::new([WorkerId::from("chat")].iter(), &Metrics::new())
+        Routes::new(
+            [(&WorkerId::from("chat"), &PoolName::from("gpu"))].into_iter(),
+            &Metrics::new(),
+        )
     }
 
     fn answer(routes: &Routes, now_ms: u64) -> Option<String> {

@@ -156,6 +156,7 @@ pub async fn run_with(
         store,
         listen: config.listen,
         socket: config.socket,
+        access: config.access,
         boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
         webhooks: Webhooks::open(&config.notify)?,
         state_dir: config.state_dir,

@@ -135,9 +135,9 @@ async fn a_refused_request_says_what_was_wrong_and_what_is_accepted() {
         (
             "GET",
             "/v1/workers/%ff/resolve",
-            400,
-            "bad_request",
-            "UTF-8",
+            404,
+            "unknown_worker",
+            "no worker \"%ff\" is configured",
         ),
         (
             "GET",

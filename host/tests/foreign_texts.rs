@@ -101,7 +101,7 @@ fn a_body_of_any_bytes_is_refused_in_a_short_harmless_text() {
 async fn a_body_that_is_no_utf_8_is_refused() {
     use tokio::io::AsyncWriteExt as _;
     let host = Stage::new().start().await;
-    let mut stream = tokio::net::TcpStream::connect(host.address())
+    let mut stream = tokio::net::TcpStream::connect(host.address().unwrap())
         .await
         .unwrap();
     let body = b"{\"reason\": \"\xff\xc0\x9b\"}";

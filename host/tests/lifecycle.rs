@@ -168,7 +168,9 @@ async fn a_second_host_on_the_same_state_or_port_is_refused_and_says_why() {
         panic!("{third:?}");
     };
     assert!(
-        error.to_string().contains(&host.address().to_string()),
+        error
+            .to_string()
+            .contains(&host.address().unwrap().to_string()),
         "{error}"
     );
     end(host).await;

@@ -25,7 +25,7 @@ async fn post(host: &RunningHost, command: &str, body: &str) -> Reply {
 /// Runs a `reeve` command against this host.
 async fn reeve(host: &RunningHost, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
-    let address = host.address().to_string();
+    let address = host.address().unwrap().to_string();
     command.args(arguments).args(["--host", &address]);
     let ran = tokio::task::spawn_blocking(move || command.output().unwrap());
     ran.await.unwrap()
@@ -189,7 +189,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let stage = Stage::new();
     let host = stage.start().await;
-    let mut stream = tokio::net::TcpStream::connect(host.address())
+    let mut stream = tokio::net::TcpStream::connect(host.address().unwrap())
         .await
         .unwrap();
     let head = "POST /v1/workers/chat/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -221,7 +221,7 @@ async fn a_page_of_another_site_can_neither_command_nor_ask() {
     }
     let status = get(&host, "/v1/workers/chat").await.json();
     assert_eq!(status["paused"], json!(null));
-    let own = format!("http://{}", host.address());
+    let own = format!("http://{}", host.address().unwrap());
     let own = [("Origin", own.as_str()), ("Sec-Fetch-Site", "same-origin")];
     let reply = http::post_with(host.address(), "/v1/workers/chat/pause", &own, "").await;
     assert_eq!(reply.status, 200, "{}", reply.body);

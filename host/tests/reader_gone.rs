@@ -102,7 +102,7 @@ async fn commands_to_a_host_and_its_journal_end_quietly() {
     stage.world.point(POINTER, "i-a");
     let host = stage.start().await;
     assert_eq!(get(&host, "/v1/workers/chat/resolve").await.status, 200);
-    let address = host.address().to_string();
+    let address = host.address().unwrap().to_string();
     let at_host = ["--host", address.as_str()];
     for command in [
         &["workers"][..],

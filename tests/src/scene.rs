@@ -32,6 +32,10 @@ listen = "127.0.0.1:0"
 socket = "{{dir}}/reeve.sock"
 state_dir = "{{dir}}/state"
 
+[access.tests]
+roles = ["view", "resolve", "report", "create", "operate", "deliver"]
+loopback = true
+
 [policies]
 dir = "{{dir}}/policies"
 

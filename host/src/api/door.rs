@@ -1,16 +1,21 @@
 //! The checks that every request passes before a handler sees it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::HttpBody;
-use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use reeve_core::text;
 use tower::Service;
 
-use super::problem::Problem;
+use super::paths::{self, Takes};
+use super::problem::{Problem, no_such_path};
+use crate::access::{Caller, Role};
 use crate::metrics::Metrics;
 use crate::panics::caught;
+use crate::routes::Routes;
 
 /// Stands in front of the router. It is no axum layer, because a layer would allocate for each
 /// request.
@@ -18,6 +23,15 @@ pub(crate) struct Door {
     router: Router,
     metrics: Metrics,
     names: Names,
+    guard: Guard,
+}
+
+/// Who asks for what a request takes.
+pub(super) enum Guard {
+    /// The door: each path takes a role, which the caller must have.
+    Roles(Arc<Routes>),
+    /// The handlers: each request has a proof or a token.
+    Handlers,
 }
 
 /// Which host names a request may name.
@@ -31,17 +45,18 @@ pub(super) enum Names {
 }
 
 impl Door {
-    pub(super) fn new(router: Router, metrics: Metrics, names: Names) -> Self {
+    pub(super) fn new(router: Router, metrics: Metrics, names: Names, guard: Guard) -> Self {
         Self {
             router,
             metrics,
             names,
+            guard,
         }
     }
 
     /// Handles one request. A handler that panics gives a 500; the connection and the process live
     /// on.
-    pub(super) async fn pass<B>(&self, request: Request<B>) -> Response
+    pub(super) async fn pass<B>(&self, mut request: Request<B>, caller: Option<&Caller>) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
@@ -55,6 +70,15 @@ impl Door {
         if let Some(found) = another_site(request.headers(), request.uri()) {
             return cross_site(&found).into_response();
         }
+        if let Guard::Roles(routes) = &self.guard {
+            match judge(routes, caller, request.method(), request.uri()) {
+                Ok(Some(caller)) => {
+                    request.extensions_mut().insert(caller.clone());
+                }
+                Ok(None) => {}
+                Err(problem) => return problem.into_response(),
+            }
+        }
         // A router is always ready, and its clone only increments a count.
         match caught(self.router.clone().call(request)).await {
             Ok(Ok(response)) => response,
@@ -65,6 +89,47 @@ impl Door {
                 Problem::internal("the handler failed; the host's log says how").into_response()
             }
         }
+    }
+}
+
+/// Checks that the caller has the role that the path takes. Returns the caller if the handler has to
+/// know it. What the caller may not see is refused as if it were not there.
+fn judge<'c>(
+    routes: &Routes,
+    caller: Option<&'c Caller>,
+    method: &Method,
+    uri: &Uri,
+) -> Result<Option<&'c Caller>, Problem> {
+    // What is not there is for the router to say.
+    let Some((takes, name)) = paths::find(method, uri.path()) else {
+        return Ok(None);
+    };
+    let caller = caller.ok_or_else(|| Problem::internal("a connection without a caller"));
+    let (role, may) = match takes {
+        Takes::Nothing => return Ok(None),
+        Takes::ForWorker(role) => {
+            let name = name.unwrap_or_default();
+            // A name needs no escapes, so it is compared as it was sent.
+            let slot = routes
+                .slot(name)
+                .ok_or_else(|| Problem::unknown_worker(name))?;
+            let (worker, pool, caller) = (slot.worker(), slot.pool(), caller?);
+            if caller.may(role, worker, pool) {
+                return Ok(None);
+            }
+            return Err(match caller.may(Role::View, worker, pool) {
+                true => Problem::forbidden(caller, role, &format!("the worker {worker}")),
+                false => Problem::unknown_worker(name),
+            });
+        }
+        Takes::ForSome(role) => (role, Caller::may_for_some as fn(&Caller, Role) -> bool),
+        Takes::ForAll(role) => (role, Caller::may_for_all as fn(&Caller, Role) -> bool),
+    };
+    let caller = caller?;
+    match (may(caller, role), caller.may_for_some(Role::View)) {
+        (true, _) => Ok(Some(caller)),
+        (false, true) => Err(Problem::forbidden(caller, role, "all workers")),
+        (false, false) => Err(no_such_path(uri, &paths::all())),
     }
 }
 
@@ -154,9 +219,9 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_for() {
         let router = Router::new().route("/", get(async || -> &'static str { panic!("oh") }));
-        let door = Door::new(router, Metrics::new(), Names::Any);
+        let door = Door::new(router, Metrics::new(), Names::Any, Guard::Handlers);
         for _ in 0..2 {
-            let response = door.pass(Request::new(Body::empty())).await;
+            let response = door.pass(Request::new(Body::empty()), None).await;
             assert_eq!(response.status(), 500);
         }
         let counted = door.metrics.text().unwrap();

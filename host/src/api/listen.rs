@@ -57,6 +57,12 @@ pub enum ListenError {
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
+impl SocketFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // The next host replaces a stale file anyway.
@@ -85,20 +91,33 @@ pub(crate) async fn any_tcp(address: SocketAddr) -> Result<TcpListener, ListenEr
     listener.map_err(|source| ListenError::Address { address, source })
 }
 
-/// Listens on a Unix socket that only the host's user may use. A file that a killed host left is
-/// replaced.
+/// Listens on a Unix socket. Only the host's user may connect, or, where rules are for others too,
+/// every user; the rules say what each may do. A file that a killed host left is replaced.
 ///
 /// # Errors
 /// [`ListenError`]: the path is in use, is another kind of file, or the system refuses.
-pub(crate) fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
+pub(crate) fn unix(
+    path: &Path,
+    is_for_other_users: bool,
+) -> Result<(UnixListener, SocketFile), ListenError> {
     let failed = |source| ListenError::Socket {
         path: path.to_owned(),
         source,
     };
     remove_stale(path)?;
-    let listener = UnixListener::bind(path).map_err(failed)?;
+    // The socket gets its mode where no other user reaches it, and then its name.
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let hidden = tempfile::Builder::new()
+        .prefix(".s")
+        .rand_bytes(3)
+        .tempdir_in(folder.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    let new = hidden.path().join("s");
+    let listener = UnixListener::bind(&new).map_err(failed)?;
+    let mode = if is_for_other_users { 0o666 } else { 0o600 };
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)?;
     let file = SocketFile(path.to_owned());
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok((listener, file))
 }
 
@@ -143,15 +162,27 @@ mod tests {
             "dropping a listener leaves its file, as a kill does"
         );
 
-        let (_listener, file) = unix(&path).unwrap();
+        let (_listener, file) = unix(&path, false).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(unix(&path), Err(ListenError::SocketInUse { .. })));
+        assert!(matches!(
+            unix(&path, false),
+            Err(ListenError::SocketInUse { .. })
+        ));
         drop(file);
         assert!(!path.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+        let (_listener, file) = unix(&path, true).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+        drop(file);
 
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(unix(&path), Err(ListenError::NotASocket { .. })));
+        assert!(matches!(
+            unix(&path, false),
+            Err(ListenError::NotASocket { .. })
+        ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 

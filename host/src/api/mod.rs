@@ -6,7 +6,7 @@
 //!   [`policies`], [`health`]: state of the host.
 //! - [`register`], [`reports`]: what boxes and applications report about a worker.
 //! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`json`]: responses.
-//!   [`door`]: checks every request. [`refusals`]: what is refused of any bytes, for fuzzing.
+//!   [`paths`]: every path, and the role that it takes. [`door`]: checks every request. [`refusals`]: what is refused of any bytes, for fuzzing.
 //! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
 //!   accepted.
 
@@ -17,6 +17,7 @@ mod health;
 mod json;
 mod listen;
 mod operate;
+mod paths;
 mod policies;
 mod problem;
 pub(crate) mod refusals;
@@ -36,7 +37,6 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, Uri};
 use axum::routing::{get, post};
 use reeve_core::id::WorkerId;
-use reeve_core::text;
 use reeve_policy::Registry;
 
 use crate::boxes::Proofs;
@@ -47,8 +47,8 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::{Routes, Slot};
-use door::{Door, Names};
-use problem::Problem;
+use door::{Door, Guard, Names};
+use problem::{Problem, no_such_method, no_such_path};
 use reports::Shown;
 
 pub(crate) use admission::{Admission, Caps};
@@ -56,13 +56,6 @@ pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
 pub(crate) use server::{serve, serve_boxes};
 
-/// Every path, for the response to a request with an unknown one.
-const PATHS: &str = "GET /v1/workers, GET /v1/workers/{name}, GET /v1/workers/{name}/resolve, \
-                     POST /v1/workers/{name}/restart, POST /v1/workers/{name}/pause, POST /v1/workers/{name}/resume, \
-                     POST /v1/workers/{name}/forget, POST /v1/workers/{name}/adopt, GET /v1/policies, POST /v1/policies/reload, \
-                     POST /v1/workers/{name}/unreachable, POST /v1/workers/{name}/delivered, \
-                     POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz, GET /readyz, \
-                     GET /metrics";
 /// Every path of the interface for boxes.
 const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
                                POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz";
@@ -108,12 +101,17 @@ impl Api {
 
     /// The interface for a TCP listener, which web pages may reach through a browser.
     pub(crate) fn for_loopback(&self) -> Door {
-        Door::new(self.router(), self.parts.metrics.clone(), Names::Loopback)
+        self.with_roles(Names::Loopback)
     }
 
     /// The interface for a Unix socket.
     pub(crate) fn for_socket(&self) -> Door {
-        Door::new(self.router(), self.parts.metrics.clone(), Names::Any)
+        self.with_roles(Names::Any)
+    }
+
+    fn with_roles(&self, names: Names) -> Door {
+        let guard = Guard::Roles(Arc::clone(&self.parts.routes));
+        Door::new(self.router(), self.parts.metrics.clone(), names, guard)
     }
 
     /// The interface for boxes, which connect from other machines under any name. Every request
@@ -123,33 +121,16 @@ impl Api {
             self.router_for_boxes(),
             self.parts.metrics.clone(),
             Names::Any,
+            Guard::Handlers,
         )
     }
 
     fn router(&self) -> Router {
-        Router::new()
-            .route("/v1/workers", get(workers::all))
-            .route("/v1/workers/{name}", get(workers::one))
-            .route("/v1/workers/{name}/resolve", get(resolve::resolve))
-            .route("/v1/workers/{name}/delivered", post(reports::delivered))
-            .route("/v1/workers/{name}/processed", post(reports::processed))
-            .route("/v1/workers/{name}/busy", post(reports::busy))
-            .route(
-                "/v1/workers/{name}/unreachable",
-                post(unreachable::unreachable),
-            )
-            .route("/v1/workers/{name}/restart", post(operate::restart))
-            .route("/v1/workers/{name}/pause", post(operate::pause))
-            .route("/v1/workers/{name}/resume", post(operate::resume))
-            .route("/v1/workers/{name}/forget", post(operate::forget))
-            .route("/v1/workers/{name}/adopt", post(operate::adopt))
-            .route("/v1/policies", get(policies::list))
-            .route("/v1/policies/reload", post(policies::reload))
-            .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready))
-            .route("/metrics", get(health::metrics))
-            .fallback(async |uri| no_such_path(uri, PATHS))
-            .method_not_allowed_fallback(async |method, uri| no_such_method(method, uri, PATHS))
+        paths::router()
+            .fallback(async |uri: Uri| no_such_path(&uri, &paths::all()))
+            .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+                no_such_method(&method, &uri, &paths::all())
+            })
             .with_state(self.clone())
     }
 
@@ -163,9 +144,9 @@ impl Api {
             .route("/v1/workers/{name}/processed", post(reports::processed))
             .route("/v1/workers/{name}/busy", post(reports::busy))
             .route("/healthz", get(health::alive))
-            .fallback(async move |uri| no_such_path(uri, paths))
-            .method_not_allowed_fallback(async move |method, uri| {
-                no_such_method(method, uri, paths)
+            .fallback(async move |uri: Uri| no_such_path(&uri, paths))
+            .method_not_allowed_fallback(async move |method: Method, uri: Uri| {
+                no_such_method(&method, &uri, paths)
             })
             .with_state(Self { parts, side })
     }
@@ -186,20 +167,4 @@ impl Api {
         slot.map(Slot::worker)
             .ok_or_else(|| Problem::unknown_worker(name))
     }
-}
-
-fn no_such_path(uri: Uri, paths: &str) -> Problem {
-    let path = text::bounded(uri.path());
-    let detail = format!("there is nothing at {path}; there are: {paths}");
-    Problem::new("not_found", "There is nothing at this path", detail)
-}
-
-fn no_such_method(method: Method, uri: Uri, paths: &str) -> Problem {
-    let (method, path) = (text::bounded(method.as_str()), text::bounded(uri.path()));
-    let detail = format!("{method} is not accepted at {path}; accepted are: {paths}");
-    Problem::new(
-        "method_not_allowed",
-        "The path takes another method",
-        detail,
-    )
 }

@@ -1,5 +1,6 @@
 //! `GET /v1/policies` and `POST /v1/policies/reload`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::Api;
 use super::json::Json;
 use super::problem::Problem;
+use crate::access::{Caller, Role};
 use crate::reload::Cause;
 
 #[derive(Serialize)]
@@ -16,8 +18,18 @@ pub(super) struct Policies {
     policies: Vec<PolicyStatus>,
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Json<Policies> {
-    let policies = api.parts.registry.status();
+/// The policies of pools that the caller may see.
+pub(super) async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Json<Policies> {
+    let mut policies = api.parts.registry.status();
+    for policy in &mut policies {
+        policy
+            .bound
+            .retain(|at| caller.may_in(Role::View, &at.pool));
+    }
+    policies.retain(|policy| !policy.bound.is_empty());
     Json(Policies { policies })
 }
 

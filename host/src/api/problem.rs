@@ -1,6 +1,6 @@
 //! Refusals as `application/problem+json` (RFC 9457), each with a stable code.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Refusal, RefusalKind};
 use reeve_core::id::WorkerId;
@@ -9,6 +9,7 @@ use reeve_core::response::NotYet;
 use reeve_core::text;
 use serde_json::{Map, Value};
 
+use crate::access::{Caller, Identity, Role};
 use crate::drive::LoopEnded;
 
 /// A response that refuses a request.
@@ -25,7 +26,7 @@ impl Problem {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "cross_site" => StatusCode::FORBIDDEN,
+            "cross_site" | "forbidden" => StatusCode::FORBIDDEN,
             "too_slow" => StatusCode::REQUEST_TIMEOUT,
             "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
@@ -48,6 +49,20 @@ impl Problem {
         let detail =
             format!("no worker {name:?} is configured; GET /v1/workers shows those that are");
         Self::new("unknown_worker", "There is no such worker", detail)
+    }
+
+    /// The caller lacks a role for what it may see.
+    pub(super) fn forbidden(caller: &Caller, role: Role, of: &str) -> Self {
+        let who = caller.identity();
+        let how = match who {
+            Identity::Loopback => {
+                "the Unix socket of the host, which `--config FILE` names, has more; [access] in the configuration \
+                 says who may do what"
+            }
+            Identity::User { .. } => "[access] in the configuration says who may do what",
+        };
+        let detail = format!("{who} lacks the role `{role}` for {of}; {how}");
+        Self::new("forbidden", "The caller may not do this", detail)
     }
 
     /// The worker has no address to serve at present.
@@ -168,4 +183,22 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// There is nothing at the path.
+pub(super) fn no_such_path(uri: &Uri, paths: &str) -> Problem {
+    let path = text::bounded(uri.path());
+    let detail = format!("there is nothing at {path}; there are: {paths}");
+    Problem::new("not_found", "There is nothing at this path", detail)
+}
+
+/// The path takes another method.
+pub(super) fn no_such_method(method: &Method, uri: &Uri, paths: &str) -> Problem {
+    let (method, path) = (text::bounded(method.as_str()), text::bounded(uri.path()));
+    let detail = format!("{method} is not accepted at {path}; accepted are: {paths}");
+    Problem::new(
+        "method_not_allowed",
+        "The path takes another method",
+        detail,
+    )
 }

@@ -10,12 +10,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::admission::{Admission, Peer, Place};
 use super::door::Door;
+use crate::access::Caller;
 
 /// Connections per listener, below the usual limit of 1024 open files.
 pub(super) const CONNECTIONS_MAX: usize = 512;
@@ -24,15 +25,32 @@ const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long connections may take to close after the last response.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
-/// A connection's place, and the receiver that ends when another connection needs it. `None`: this
-/// listener gives no places.
-type Admitted = Option<(Place, oneshot::Receiver<()>)>;
+/// What the door knows of a connection before its first request.
+struct Admitted {
+    /// The connection's place, and the receiver that ends when another connection needs it. `None`:
+    /// this listener gives no places.
+    place: Option<(Place, oneshot::Receiver<()>)>,
+    /// Who connects. `None`: requests prove it, each for itself.
+    caller: Option<Caller>,
+}
 
 /// Serves connections from this machine until `stop` turns true or its sender is dropped. It then
 /// accepts no more, lets each connection finish its running request, and returns. At the cap,
-/// further connections wait to be accepted.
-pub(crate) async fn serve<L: Listener>(listener: L, door: Door, stop: watch::Receiver<bool>) {
-    serve_those(listener, door, stop, CONNECTIONS_MAX, |_| Some(None)).await;
+/// further connections wait to be accepted. `who` tells who connects; a connection of which that
+/// cannot be told is closed.
+pub(crate) async fn serve<L: Listener>(
+    listener: L,
+    door: Door,
+    who: impl Fn(&L::Io) -> Option<Caller>,
+    stop: watch::Receiver<bool>,
+) {
+    let admit = |stream: &L::Io, _: &L::Addr| {
+        Some(Admitted {
+            place: None,
+            caller: Some(who(stream)?),
+        })
+    };
+    serve_those(listener, door, stop, CONNECTIONS_MAX, admit).await;
 }
 
 /// Serves connections from other machines. All are accepted, so that half-sent heads never delay
@@ -43,7 +61,12 @@ pub(crate) async fn serve_boxes(
     admission: Arc<Admission>,
     stop: watch::Receiver<bool>,
 ) {
-    let admit = |address: &SocketAddr| admission.admit(address.ip()).map(Some);
+    let admit = |_: &TcpStream, address: &SocketAddr| {
+        Some(Admitted {
+            place: Some(admission.admit(address.ip())?),
+            caller: None,
+        })
+    };
     serve_those(listener, door, stop, usize::MAX, admit).await;
 }
 
@@ -52,7 +75,7 @@ async fn serve_those<L: Listener>(
     door: Door,
     stop: watch::Receiver<bool>,
     accepted_max: usize,
-    admit: impl Fn(&L::Addr) -> Option<Admitted>,
+    admit: impl Fn(&L::Io, &L::Addr) -> Option<Admitted>,
 ) {
     let door = Arc::new(door);
     let mut connections = JoinSet::new();
@@ -62,7 +85,7 @@ async fn serve_those<L: Listener>(
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             (stream, address) = listener.accept(), if connections.len() < accepted_max => {
-                if let Some(admitted) = admit(&address) {
+                if let Some(admitted) = admit(&stream, &address) {
                     let stream = TokioIo::new(stream);
                     connections.spawn(connection(stream, Arc::clone(&door), stop.clone(), admitted));
                 }
@@ -84,11 +107,13 @@ async fn connection<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some((place, ended)) = admitted else {
-        return requests(stream, &door, stop, None).await;
+    let Admitted { place, caller } = admitted;
+    let caller = caller.as_ref();
+    let Some((place, ended)) = place else {
+        return requests(stream, &door, stop, None, caller).await;
     };
     tokio::select! {
-        () = requests(stream, &door, stop, Some(&place)) => {}
+        () = requests(stream, &door, stop, Some(&place), caller) => {}
         // The channel carries no value; it ends when its sender is dropped.
         _ = ended => {}
     }
@@ -99,6 +124,7 @@ async fn requests<I>(
     door: &Door,
     mut stop: watch::Receiver<bool>,
     place: Option<&Place>,
+    caller: Option<&Caller>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -107,7 +133,7 @@ async fn requests<I>(
         if let Some(place) = place {
             request.extensions_mut().insert(Peer(place.peer()));
         }
-        Ok::<_, Infallible>(door.pass(request).await)
+        Ok::<_, Infallible>(door.pass(request, caller).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,5 +1,6 @@
 //! `GET /v1/workers` and `GET /v1/workers/{name}`: the status of workers.
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use reeve_core::id::WorkerId;
@@ -9,14 +10,20 @@ use serde::Serialize;
 use super::Api;
 use super::json::Json;
 use super::problem::Problem;
+use crate::access::{Caller, Role};
 
 #[derive(Serialize)]
 pub(super) struct Workers {
     workers: Vec<WorkerStatus>,
 }
 
-pub(super) async fn all(State(api): State<Api>) -> Result<Json<Workers>, Problem> {
-    let workers = api.parts.handle.workers().await?;
+/// The workers that the caller may see.
+pub(super) async fn all(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Workers>, Problem> {
+    let mut workers = api.parts.handle.workers().await?;
+    workers.retain(|status| caller.may(Role::View, &status.worker, &status.pool));
     Ok(Json(Workers { workers }))
 }
 

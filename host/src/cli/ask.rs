@@ -67,7 +67,7 @@ impl HostArgs {
         }?;
         let config = self.config.as_deref().map(Config::read).transpose()?;
         let socket = config.as_ref().and_then(|config| config.socket.clone());
-        let address = config.map_or(self.host, |config| config.listen);
+        let address = config.map_or(Some(self.host), |config| config.listen);
         let hint = "is `reeve serve` running there?";
         let (status, body) = match socket {
             Some(socket) => {
@@ -77,6 +77,7 @@ impl HostArgs {
                 exchange(stream, request).await
             }
             None => {
+                let address = address.context("the host listens nowhere")?;
                 let stream = TcpStream::connect(address).await;
                 let stream =
                     stream.with_context(|| format!("no host answers at {address}; {hint}"))?;

@@ -15,9 +15,10 @@ use super::kind::{
     Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
     Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName,
     SecurityGroup, Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition,
-    TemplateText, Text, WebhookAddress, ZoneName,
+    TemplateText, Text, WebhookAddress, WorkerNames, ZoneName,
 };
 use super::section::{self, At, Key, Section, Shown, Table, section};
+use crate::access::Role;
 use crate::notify::format::Format;
 use crate::notify::webhook::PER_MINUTE_MAX;
 
@@ -31,6 +32,7 @@ section! {
         table host: Host;
         table policies: Policies;
         section store: Store;
+        sections access: AccessRule = "lambda";
         section boxes: Boxes;
         sections notify: Notify = "ops";
         table aws: Aws;
@@ -47,9 +49,11 @@ section! {
         /// The directory of the journal, and of the workers' records unless [store] says otherwise.
         /// One host per directory.
         required state_dir: File = "state";
-        /// Where the host listens. A loopback address only: a program that reaches it may do everything.
-        default listen: Loopback = ([127, 0, 0, 1], 7433).into();
-        /// The same interface on a Unix socket, mode 0600. The path has at most 107 bytes.
+        /// Where the host listens: a loopback address, or "none". [access] says what a program that reaches it may
+        /// do.
+        usual listen: Loopback = "127.0.0.1:7433";
+        /// The same interface on a Unix socket, for operators. The path has at most 107 bytes.
+        /// In `state_dir` by default.
         example socket: File = "reeve.sock";
         /// Decide, journal and answer, but write and change nothing. What would be written is kept in memory.
         default dry_run: Flag = false;
@@ -102,6 +106,28 @@ section! {
         /// How long a record must stay unchanged before its lease counts as abandoned. Ten renewals of 3 s may
         /// be lost before another host takes over.
         default lease_ms: Ms<1_000, 3_600_000> = LEASE;
+    }
+}
+
+section! {
+    /// Who may do what. Without any, programs on loopback have the roles "view", "resolve" and "report", and the
+    /// user that runs the host has all of them through the socket. A rule for one of the two replaces that.
+    AccessRule {
+        /// "view": read status, journal and metrics. "resolve": ask where a worker is, which may launch it. "report":
+        /// say that it was given work. "create": create workers. "operate": restart, pause, move or forget one.
+        /// "deliver": have policies read again.
+        required roles: List<Choice<Role>, 6> = ["view", "resolve"];
+        /// Only for workers of these pools. All by default.
+        example pools: List<Text<64>, 1_000> = ["gpu"];
+        /// Only for these workers, or all whose names begin so. All by default.
+        example workers: List<WorkerNames, 1_000> = ["chat", "batch-*"];
+        /// Whether the rule is for programs on loopback: every user's, and containers' that share the network.
+        default loopback: Flag = false;
+        // The last one but one is what Linux shows for users of another namespace.
+        /// Users, by id, who connect through the socket.
+        example uids: List<Number<u32, 0, 65_533>, 100> = [1000];
+        /// Users of these primary groups, by id, who connect through the socket.
+        example gids: List<Number<u32, 0, 65_533>, 100> = [50];
     }
 }
 

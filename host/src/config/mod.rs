@@ -29,6 +29,7 @@ use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
 use reeve_policy::{Class, SignerKey};
 
+use crate::access::Access;
 use crate::notify::Webhook;
 
 pub use finding::{Finding, Place};
@@ -49,10 +50,12 @@ pub struct Config {
     pub policy_keys: Vec<SignerKey>,
     /// The fuel one decision may use.
     pub fuel_max: u64,
-    /// Where the HTTP interface listens: a loopback address.
-    pub listen: SocketAddr,
-    /// The path of a Unix socket with the same interface. `None`: no socket.
+    /// Where the HTTP interface listens: a loopback address. `None`: on the socket only.
+    pub listen: Option<SocketAddr>,
+    /// The path of a Unix socket with the same interface. `None`: no path is short enough.
     pub socket: Option<PathBuf>,
+    /// Who may do what at these two.
+    pub access: Access,
     /// The directory of the journal, and of the workers' records if no other host shares them.
     pub state_dir: PathBuf,
     /// The table of the workers' records that several hosts share. `None`: this host keeps its own

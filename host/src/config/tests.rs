@@ -5,6 +5,7 @@ use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::time::{Millis, UtcOffset};
 
 use super::*;
+use crate::access::{Role, Rule, Who};
 
 mod demand;
 mod fargate;
@@ -48,8 +49,9 @@ fn check_changed(from: &str, to: &str, expected: &str) {
 #[test]
 fn omitted_keys_have_the_documented_defaults() {
     let config = parse(GOOD).unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:7433");
-    assert_eq!(config.socket, None);
+    assert_eq!(config.listen, Some("127.0.0.1:7433".parse().unwrap()));
+    assert_eq!(config.socket.unwrap(), Path::new("etc/state/reeve.sock"));
+    assert_eq!(config.access, Access::default());
     assert_eq!(
         config.state_dir,
         Path::new("etc/state"),
@@ -184,7 +186,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
         "etc/reeve.toml:1:1: missing key `state_dir` in [host]\n\
          etc/reeve.toml:2:9: found the number 7; accepted: a text in quotes\n\
          etc/reeve.toml:3:10: found 0.0.0.0:1, which other machines may reach; accepted: a loopback address and a \
-         port, such as 127.0.0.1:7433 or [::1]:7433\n\
+         port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"\n\
          etc/reeve.toml:5:1: missing key `dir` in [policies]\n\
          etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `keys`, `fuel_max`\n\
          etc/reeve.toml:10:8: found the text \"http\"; accepted: a whole number, 1 to 65535\n\
@@ -266,11 +268,11 @@ fn an_address_that_other_machines_reach_is_refused() {
     for (listen, expected) in [
         (
             "0.0.0.0:80",
-            "found 0.0.0.0:80, which other machines may reach; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433",
+            "found 0.0.0.0:80, which other machines may reach; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"",
         ),
         (
             "localhost",
-            "found \"localhost\"; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433",
+            "found \"localhost\"; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"",
         ),
     ] {
         let to = format!("state_dir = \"state\"\nlisten = \"{listen}\"");
@@ -434,4 +436,63 @@ fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
         let error = changed(from, to);
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn rules_say_who_may_do_what() {
+    let text = format!(
+        "{GOOD}\n[access.deploy]\nroles = [\"view\", \"operate\"]\nuids = [1000]\ngids = [50]\nworkers = \
+         [\"chat\", \"batch-*\"]\npools = [\"gpu\"]\n\n[access.apps]\nroles = [\"resolve\"]\nloopback = true\n"
+    );
+    let of = |name: &str| name.parse().unwrap();
+    let deploy = Rule {
+        who: vec![Who::Uid(1000), Who::Gid(50)],
+        roles: [Role::View, Role::Operate].into(),
+        pools: Some([PoolName::from("gpu")].into()),
+        workers: Some(vec![of("chat"), of("batch-*")]),
+    };
+    let apps = Rule {
+        who: vec![Who::Loopback],
+        roles: [Role::Resolve].into(),
+        pools: None,
+        workers: None,
+    };
+    let mut found = parse(&text).unwrap().access;
+    assert_eq!(found, Access::new(vec![apps, deploy]));
+    found = parse(GOOD).unwrap().access;
+    assert_eq!(found, Access::default());
+}
+
+#[test]
+fn a_rule_for_nobody_or_for_what_is_not_there_is_refused() {
+    let text = format!(
+        "{GOOD}\n[access.deploy]\nroles = [\"admin\"]\npools = [\"cpu\"]\nworkers = [\"ghost\"]\n\n\
+         [access.unknown]\nroles = [\"view\"]\nuids = [65534]\n"
+    );
+    let error = parse(&text).unwrap_err().to_string();
+    for part in [
+        "[access.deploy] is for nobody; accepted: `loopback = true`, `uids` or `gids`",
+        "found \"admin\"; accepted: `view`, `resolve`, `report`, `create`, `operate`, `deliver`",
+        "there is no pool \"cpu\"; accepted: \"gpu\"",
+        "there is no worker \"ghost\"; accepted: \"chat\"",
+        "found 65534; accepted: 0 to 65533",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}
+
+#[test]
+fn a_host_listens_on_loopback_on_a_socket_or_on_both_but_somewhere() {
+    let none = GOOD.replace(
+        "state_dir = \"state\"",
+        "state_dir = \"state\"\nlisten = \"none\"",
+    );
+    let config = parse(&none).unwrap();
+    assert_eq!(config.listen, None);
+    assert!(config.socket.is_some());
+    let long = none.replace("\"state\"", &format!("{:?}", "s".repeat(120)));
+    let error = parse(&long).unwrap_err().to_string();
+    assert!(error.contains("the host listens nowhere"), "{error}");
+    let long = GOOD.replace("\"state\"", &format!("{:?}", "s".repeat(120)));
+    assert_eq!(parse(&long).unwrap().socket, None);
 }

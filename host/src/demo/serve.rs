@@ -13,6 +13,7 @@ use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, World};
 
 use super::{DemoOptions, cast};
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::host::{Host, HostOptions, RunningHost};
 use crate::notify::Webhooks;
@@ -38,7 +39,8 @@ pub(super) async fn run(options: &DemoOptions) -> anyhow::Result<()> {
             .await?
         }
     };
-    let url = format!("http://{}/v1", host.address());
+    let address = host.address().context("the demo listens on no address")?;
+    let url = format!("http://{address}/v1");
     let worker = incidents::worker();
     let resolve = |worker: &str, query: &str| format!("'{url}/workers/{worker}/resolve{query}'");
     print::text(&format!(
@@ -68,8 +70,9 @@ async fn start(
         policies: Policies::new(&options.policies_dir, bindings, Limits::default())?,
         cloud: Arc::new(cloud),
         store: Arc::new(MemoryStore::new(false)),
-        listen,
+        listen: Some(listen),
         socket: None,
+        access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),
         state_dir: state_dir.to_owned(),

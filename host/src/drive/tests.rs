@@ -55,8 +55,11 @@ impl Running {
             host: "this-host".to_owned(),
         };
         let (announcer, _) = Webhooks::none().start(teller, &metrics, clock);
+        let workers = spec.workers.iter();
+        let workers = workers.map(|(worker, spec)| (worker, &spec.pool));
+        let routes = Arc::new(Routes::new(workers, &metrics));
         let (drive, handle) = Drive::new(Parts {
-            routes: Arc::new(Routes::new(spec.workers.keys(), &metrics)),
+            routes,
             fleet: Fleet::new(spec, identity, recovered),
             cloud,
             store,

@@ -31,23 +31,34 @@ impl Reply {
 }
 
 /// Sends one request over TCP.
-pub(crate) async fn tcp(address: SocketAddr, method: &str, path: &str, host: &str) -> Reply {
-    let stream = TcpStream::connect(address).await.unwrap();
+pub(crate) async fn tcp(
+    address: impl Into<Option<SocketAddr>>,
+    method: &str,
+    path: &str,
+    host: &str,
+) -> Reply {
+    let stream = connect(address.into()).await.1;
     exchange(stream, &head(method, path, host, &[]), "").await
 }
 
 /// Sends a POST over TCP with these headers and this body. It adds `Host` and the length.
 pub(crate) async fn post_with(
-    address: SocketAddr,
+    address: impl Into<Option<SocketAddr>>,
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
 ) -> Reply {
-    let stream = TcpStream::connect(address).await.unwrap();
+    let (address, stream) = connect(address.into()).await;
     let length = body.len().to_string();
     let headers = [headers, &[("Content-Length", &length)]].concat();
     let host = address.to_string();
     exchange(stream, &head("POST", path, &host, &headers), body).await
+}
+
+/// Connects to a host that listens there.
+async fn connect(address: Option<SocketAddr>) -> (SocketAddr, TcpStream) {
+    let address = address.unwrap();
+    (address, TcpStream::connect(address).await.unwrap())
 }
 
 /// Sends one request over a Unix socket.
@@ -66,7 +77,7 @@ fn head(method: &str, path: &str, host: &str, headers: &[(&str, &str)]) -> Strin
 
 /// Sends one POST over TCP, with a token if there is one.
 pub(crate) async fn post(
-    address: SocketAddr,
+    address: impl Into<Option<SocketAddr>>,
     path: &str,
     token: Option<&str>,
     body: &str,
@@ -76,7 +87,7 @@ pub(crate) async fn post(
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = connect(address.into()).await.1;
     stream.write_all(head.as_bytes()).await.unwrap();
     // A host that refused after the head may have closed the connection. Its response can still be
     // read.

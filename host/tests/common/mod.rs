@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reeve::access::{Access, Role, Rule, Who};
 use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::compute::{Compute, LaunchSource};
 use reeve_core::id::{PointerName, PoolName, WorkerId};
@@ -107,8 +108,9 @@ impl Stage {
             policies: self.policies.clone(),
             cloud: self.world.clone(),
             store: Arc::new(self.store.clone()),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
             socket: None,
+            access: everything_on_loopback(),
             boxes: None,
             webhooks: Webhooks::none(),
             state_dir: self.state_dir(),
@@ -119,6 +121,16 @@ impl Stage {
     pub(crate) async fn start(&self) -> RunningHost {
         Host::start(self.options()).await.unwrap()
     }
+}
+
+/// Programs on loopback may do everything.
+pub(crate) fn everything_on_loopback() -> Access {
+    Access::new(vec![Rule {
+        who: vec![Who::Loopback],
+        roles: Role::ALL.into(),
+        pools: None,
+        workers: None,
+    }])
 }
 
 fn bind(directory: &Path) -> Policies {

@@ -1,6 +1,7 @@
 //! Checks what single keys cannot express: names, references, keys that need or exclude each other,
 //! values that two workers must not share. A mistake does not end the check, so one run shows all.
 
+mod access;
 mod boxes;
 mod compute;
 mod demand;
@@ -10,6 +11,7 @@ mod notify;
 mod pool;
 mod worker;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use reeve_core::spec::{self, FleetSpec, LEASE};
@@ -21,6 +23,10 @@ use super::{Aws, Config, SharedStore};
 
 /// A Unix socket's path has 108 bytes with its closing zero (unix(7), `sun_path`).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The socket's file in the state directory, unless the file names another one.
+const SOCKET: &str = "reeve.sock";
+/// Where the host listens unless the file says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7433);
 
 /// Reads a configuration.
 ///
@@ -56,12 +62,9 @@ fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
         policies_dir: base.join(&file.policies.dir.value),
         policy_keys: keys.map(|key| key.value.clone()).collect(),
         fuel_max: file.policies.fuel_max,
-        listen: file.host.listen,
-        socket: file
-            .host
-            .socket
-            .as_ref()
-            .map(|path| socket(findings, base, path)),
+        listen: given(file.host.listen.as_ref()).unwrap_or(Some(LISTEN)),
+        socket: socket(findings, base, &file.host),
+        access: access::all(findings, file),
         state_dir: base.join(&file.host.state_dir.value),
         shared_store: store.map(|store| SharedStore {
             table: store.table.value.clone(),
@@ -90,7 +93,22 @@ fn budget(budget: &file::Budget, default: spec::Budget) -> spec::Budget {
     }
 }
 
-fn socket(findings: &mut Findings<'_>, base: &Path, written: &At<PathBuf>) -> PathBuf {
+/// The socket that the file names, or else the usual one, if its path is short enough.
+fn socket(findings: &mut Findings<'_>, base: &Path, host: &file::Host) -> Option<PathBuf> {
+    let Some(written) = &host.socket else {
+        let usual = base.join(&host.state_dir.value).join(SOCKET);
+        let fits = usual.as_os_str().len() <= SOCKET_PATH_BYTES_MAX;
+        let is_only = host
+            .listen
+            .as_ref()
+            .is_some_and(|listen| listen.value.is_none());
+        if let (false, true, Some(listen)) = (fits, is_only, &host.listen) {
+            let found = "the host listens nowhere: `listen` is \"none\", and the path of a socket in `state_dir` is too \
+                         long; accepted: a `socket` with a shorter path";
+            findings.refuse(listen.span.clone(), found);
+        }
+        return fits.then_some(usual);
+    };
     let path = base.join(&written.value);
     let length = path.as_os_str().len();
     if written.value.as_os_str().is_empty() || length > SOCKET_PATH_BYTES_MAX {
@@ -100,5 +118,5 @@ fn socket(findings: &mut Findings<'_>, base: &Path, written: &At<PathBuf>) -> Pa
         );
         findings.refuse(written.span.clone(), found);
     }
-    path
+    Some(path)
 }

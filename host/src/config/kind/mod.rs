@@ -20,7 +20,7 @@ pub(super) use settings::Settings;
 pub(super) use text::{
     Address, Cluster, Container, DimensionValue, FleetName, HttpPath, Loopback, PointerText,
     PolicyFile, PolicyKey, RegionName, SecurityGroup, Sha256, Subnet, TableName, TagKey, TagValue,
-    TaskDefinition, TemplateText, Text, WebhookAddress, ZoneName, name,
+    TaskDefinition, TemplateText, Text, WebhookAddress, WorkerNames, ZoneName, name,
 };
 
 /// A kind of value.

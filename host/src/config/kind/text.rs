@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Findings, Kind, Show, text as text_of};
+use crate::access::WorkerPattern;
 use crate::notify::address::Address as WebhookUrl;
 use crate::notify::template::Template;
 
@@ -102,8 +103,11 @@ texts! {
 }
 
 parsed! {
-    /// An address of this machine only, because every client may read addresses and reload policies.
-    Loopback: loopback => SocketAddr;
+    /// An address of this machine only, because no client there has to say who it is, or "none".
+    Loopback: loopback => Option<SocketAddr>;
+
+    /// A worker's name, or the beginning of some.
+    WorkerNames: str::parse => WorkerPattern;
 
     /// An address and a port to listen on.
     Address: address => SocketAddr;
@@ -127,12 +131,6 @@ parsed! {
 impl Show for TagKey {
     fn show(value: &String) -> String {
         format!("{value:?}")
-    }
-}
-
-impl Show for Loopback {
-    fn show(value: &SocketAddr) -> String {
-        format!("\"{value}\"")
     }
 }
 
@@ -341,11 +339,13 @@ fn http_path(text: &str) -> Result<(), String> {
     ))
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    const ACCEPTED: &str =
-        "accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433";
+fn loopback(text: &str) -> Result<Option<SocketAddr>, String> {
+    const ACCEPTED: &str = "accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"";
+    if text == "none" {
+        return Ok(None);
+    }
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
         Ok(address) => Err(format!(
             "found {address}, which other machines may reach; {ACCEPTED}"
         )),

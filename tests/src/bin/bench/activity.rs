@@ -16,7 +16,9 @@ use reeve_tests::emulator::{Emulator, REGION};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::http::{CONSTANT, FLEET, RESOLVE, WORKER, serve_constant, start_host, steady_answer};
+use crate::http::{
+    CONSTANT, FLEET, RESOLVE, WORKER, address, serve_constant, start_host, steady_answer,
+};
 use crate::load::{Asked, Connection, Load, MANY, WARM_UP, generate, middle};
 use crate::measure::median;
 
@@ -61,7 +63,7 @@ pub(crate) fn measure_sqlite(policies: &Path) -> Result<Sqlite> {
     let (turns, length) = SQLITE_TURNS;
     let (mut reports, mut constants) = (Vec::new(), Vec::new());
     for _ in 0..turns {
-        reports.push(generate(host.address(), REPORT, MANY, length)?);
+        reports.push(generate(address(&host)?, REPORT, MANY, length)?);
         constants.push(generate(constant, asked, MANY, length)?);
     }
     end(&runtime, host)?;
@@ -89,7 +91,7 @@ pub(crate) fn measure_dynamodb(policies: &Path) -> Result<Dynamodb> {
     let (turns, length) = DYNAMODB_TURNS;
     let (mut reports, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..turns {
-        reports.push(generate(host.address(), REPORT, MANY, length)?);
+        reports.push(generate(address(&host)?, REPORT, MANY, length)?);
         bare.push(runtime.block_on(updates_per_s(&store, length))?);
     }
     end(&runtime, host)?;
@@ -107,8 +109,8 @@ fn begin(
     store: Arc<dyn Store>,
 ) -> Result<RunningHost> {
     let host = runtime.block_on(start_host(policies, state, store))?;
-    steady_answer(host.address(), RESOLVE)?;
-    let body = Connection::asking(host.address(), REPORT)?.ask()?.body;
+    steady_answer(address(&host)?, RESOLVE)?;
+    let body = Connection::asking(address(&host)?, REPORT)?.ask()?.body;
     ensure!(
         body == STORED,
         "a report is not stored: {}",

@@ -17,7 +17,7 @@ use axum::routing::any;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use reeve::{Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use reeve::{Access, Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
 use reeve_core::compute::Compute;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::instance::TAG_WORKER;
@@ -57,7 +57,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
     let state = tempfile::tempdir()?;
     let store = Arc::new(MemoryStore::new(false));
     let host = runtime.block_on(start_host(policies, state.path(), store))?;
-    let body = steady_answer(host.address(), RESOLVE)?;
+    let body = steady_answer(address(&host)?, RESOLVE)?;
     let constant = serve_constant(&runtime, body.into())?;
 
     let (mut resolves, mut constants) = (Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
         let resolve_first = round % 2 == 0;
         for is_resolve in [resolve_first, !resolve_first] {
             if is_resolve {
-                resolves.push(generate(host.address(), get_of(RESOLVE), FEW, TURN)?);
+                resolves.push(generate(address(&host)?, get_of(RESOLVE), FEW, TURN)?);
             } else {
                 constants.push(generate(constant, get_of(CONSTANT), FEW, TURN)?);
             }
@@ -117,8 +117,9 @@ pub(crate) async fn start(
         policies,
         cloud: Arc::new(cloud),
         store,
-        listen: any_port(),
+        listen: Some(any_port()),
         socket: None,
+        access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),
         state_dir: state.to_owned(),
@@ -219,6 +220,11 @@ pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAdd
         }
     });
     Ok(address)
+}
+
+/// Where the host listens.
+pub(crate) fn address(host: &RunningHost) -> Result<SocketAddr> {
+    host.address().context("the host listens on no address")
 }
 
 pub(crate) fn any_port() -> SocketAddr {

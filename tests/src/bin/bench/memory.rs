@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use reeve::store::SqliteStore;
-use reeve::{Clock, Host, HostOptions, Policies, Webhooks};
+use reeve::{Access, Clock, Host, HostOptions, Policies, Webhooks};
 use reeve_core::cloud::{Outcome, PointerReading, Query, Reading};
 use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, PoolName, WorkerId};
@@ -20,7 +20,7 @@ use reeve_core::instance::{Instance, InstanceState, TAG_WORKER};
 use reeve_core::ports::{Cloud, CloudFuture};
 use reeve_core::spec::{FleetSpec, PoolSpec, WorkerSpec};
 
-use crate::http::{POOL, any_port, bindings, pool};
+use crate::http::{POOL, address, any_port, bindings, pool};
 use crate::load::Connection;
 
 /// The sizes of fleets that are measured.
@@ -83,14 +83,15 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         policies: Policies::new(policies, bindings(), reeve_policy::Limits::default())?,
         cloud: crowd.clone(),
         store: Arc::new(SqliteStore::open(dir.path().join("workers.db"))?),
-        listen: any_port(),
+        listen: Some(any_port()),
         socket: None,
+        access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),
         state_dir: dir.path().join("state"),
         clock: Clock::start(),
     }))?;
-    let address = host.address();
+    let address = address(&host)?;
     std::thread::scope(|scope| {
         let part = |first: usize| {
             for number in (first..workers).step_by(ASKING) {
@@ -108,7 +109,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    let resident_mib = resident_mib()?;
+    let resident_mib = status_mib("VmRSS")?;
     let (cpu_ms, calls) = scans(&crowd)?;
     println!("{resident_mib} {cpu_ms} {calls}");
     host.shutdown().begin();
@@ -146,12 +147,15 @@ fn cpu_ms() -> Result<f64> {
     Ok((tick()? + tick()?) * 10.0)
 }
 
-/// `VmRSS` of this process (proc(5)).
-fn resident_mib() -> Result<f64> {
+/// A size of this process's memory, such as `VmRSS`, which is what is resident, or `VmHWM`, which is
+/// the most that ever was (proc(5)).
+pub(crate) fn status_mib(name: &str) -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: f64 = kib.context("no VmRSS in /proc/self/status")?.parse()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    let kib: f64 = kib
+        .with_context(|| format!("no {name} in /proc/self/status"))?
+        .parse()?;
     Ok(kib / 1024.0)
 }
 

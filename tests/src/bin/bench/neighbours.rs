@@ -22,13 +22,13 @@ use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::component::Fixture;
-use crate::http::{FLEET, pool, start, steady_answer};
+use crate::http::{FLEET, address, pool, start, steady_answer};
 use crate::load::{Connection, Load, middle};
 use crate::measure::percentile;
 
 /// The pool that is measured, and its worker.
-const GOOD: &str = "good";
-const GOOD_RESOLVE: &str = "/v1/workers/good/resolve";
+pub(crate) const GOOD: &str = "good";
+pub(crate) const GOOD_RESOLVE: &str = "/v1/workers/good/resolve";
 /// Each is asked about once in five seconds at most, if its policy fails: so many questions keep an
 /// endless loop always at work.
 const WORKERS: usize = 64;
@@ -105,7 +105,7 @@ pub(crate) fn measure(policies: &Path) -> Result<Neighbours> {
             place_policies(policies, directory.path(), neighbour)?;
             let started = start_host(directory.path(), state.path(), neighbour.name);
             let host = runtime.block_on(started)?;
-            steady_answer(host.address(), GOOD_RESOLVE)?;
+            steady_answer(address(&host)?, GOOD_RESOLVE)?;
             quiet.push(good_resolves(&host)?.0);
             let (load, failed) = under_load(&host, neighbour)?;
             loads.push(load);
@@ -166,7 +166,7 @@ fn resolve_in_turn(
     caller: usize,
     ended: &AtomicBool,
 ) -> Result<()> {
-    let mut connection = Connection::open(host.address(), GOOD_RESOLVE)?;
+    let mut connection = Connection::open(address(host)?, GOOD_RESOLVE)?;
     let mut workers = (caller..WORKERS).step_by(CALLERS).cycle();
     while !ended.load(Ordering::Relaxed) {
         let worker = worker(neighbour.name, workers.next().unwrap_or_default());
@@ -177,8 +177,8 @@ fn resolve_in_turn(
     Ok(())
 }
 
-/// Resolves of the good worker, and how many failed.
-fn good_resolves(host: &RunningHost) -> Result<(Load, usize)> {
+/// Resolves of the good worker for a turn, and how many failed.
+pub(crate) fn good_resolves(host: &RunningHost) -> Result<(Load, usize)> {
     let results = thread::scope(|scope| {
         let callers: Vec<_> = (0..GOOD_CALLERS)
             .map(|_| scope.spawn(|| paced(host)))
@@ -199,7 +199,7 @@ fn good_resolves(host: &RunningHost) -> Result<(Load, usize)> {
 }
 
 fn paced(host: &RunningHost) -> Result<(Vec<f64>, usize)> {
-    let mut connection = Connection::open(host.address(), GOOD_RESOLVE)?;
+    let mut connection = Connection::open(address(host)?, GOOD_RESOLVE)?;
     let (mut latencies_us, mut failures) = (Vec::new(), 0);
     let started = Instant::now();
     while started.elapsed() < TURN {
@@ -220,53 +220,73 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> Result<T> {
 
 async fn start_host(policies: &Path, state: &Path, neighbour: &str) -> Result<RunningHost> {
     let clock = Clock::start();
-    let mut world = World::new(1, clock.now());
     let spec = fleet(neighbour);
-    for (number, (worker, spec)) in spec.workers.iter().enumerate() {
-        let id = format!("i-{number:017x}");
-        world.launch_elsewhere(&id, (TAG_WORKER, worker.as_str()), Boot::instant());
-        world.place_pointer(&spec.pointer, &id);
-    }
+    let world = world_of(&spec, &clock);
     let limits = reeve_policy::Limits::default();
     let policies = Policies::new(policies, bindings(neighbour)?, limits)?;
     let store = Arc::new(MemoryStore::new(false));
     start(spec, policies, (world, clock), store, state).await
 }
 
+/// A world in which each worker's instance runs and its pointer names it.
+pub(crate) fn world_of(fleet: &FleetSpec, clock: &Clock) -> World {
+    let mut world = World::new(1, clock.now());
+    for (number, (worker, spec)) in fleet.workers.iter().enumerate() {
+        let id = format!("i-{number:017x}");
+        world.launch_elsewhere(&id, (TAG_WORKER, worker.as_str()), Boot::instant());
+        world.place_pointer(&spec.pointer, &id);
+    }
+    world
+}
+
 fn bindings(neighbour: &str) -> Result<Vec<Binding>> {
-    let bind = |name: &str| Binding {
-        file: file(name),
-        ..Binding::standard(&PoolName::new(name), Point::Resolve)
-    };
-    let good = Binding {
-        // Each resolve asks the policy.
+    Ok(vec![good_binding()?, binding(neighbour)])
+}
+
+/// The good pool's policy, which each resolve asks.
+pub(crate) fn good_binding() -> Result<Binding> {
+    Ok(Binding {
         settings: serde_json::from_value(json!({ "serve_valid_ms": 0 }))?,
-        ..bind(GOOD)
-    };
-    Ok(vec![good, bind(neighbour)])
+        ..binding(GOOD)
+    })
+}
+
+/// The policy of a pool that resolves by the file of its name.
+pub(crate) fn binding(pool: &str) -> Binding {
+    Binding {
+        file: file(pool),
+        ..Binding::standard(&PoolName::new(pool), Point::Resolve)
+    }
 }
 
 /// The good pool with one worker, and the neighbour's with many.
 fn fleet(neighbour: &str) -> FleetSpec {
-    let of = |pool: &str, worker: String| {
-        let spec = WorkerSpec {
-            pool: PoolName::new(pool),
-            pointer: PointerName::new(format!("/bench/{worker}")),
-            tag_value: worker.clone(),
-            wish: Default::default(),
-            labels: Default::default(),
-        };
-        (WorkerId::new(worker), spec)
-    };
-    let many = (0..WORKERS).map(|number| of(neighbour, worker(neighbour, number)));
+    let mut fleet = good_fleet();
+    fleet.pools.insert(PoolName::new(neighbour), pool());
+    let many = (0..WORKERS).map(|number| worker_of(neighbour, worker(neighbour, number)));
+    fleet.workers.extend(many);
+    fleet
+}
+
+/// The good pool with its worker.
+pub(crate) fn good_fleet() -> FleetSpec {
     FleetSpec {
         name: FLEET.to_owned(),
-        pools: [GOOD, neighbour]
-            .map(|name| (PoolName::new(name), pool()))
-            .into(),
-        workers: many.chain([of(GOOD, GOOD.to_owned())]).collect(),
+        pools: [(PoolName::new(GOOD), pool())].into(),
+        workers: [worker_of(GOOD, GOOD.to_owned())].into(),
         ..FleetSpec::default()
     }
+}
+
+fn worker_of(pool: &str, name: String) -> (WorkerId, WorkerSpec) {
+    let spec = WorkerSpec {
+        pool: PoolName::new(pool),
+        pointer: PointerName::new(format!("/bench/{name}")),
+        tag_value: name.clone(),
+        wish: Default::default(),
+        labels: Default::default(),
+    };
+    (WorkerId::new(name), spec)
 }
 
 /// Another length than that of the name at a trial, whose worker is spared.
@@ -274,6 +294,7 @@ fn worker(pool: &str, number: usize) -> String {
     format!("{pool}-{number:03}")
 }
 
-fn file(pool: &str) -> String {
+/// The file of the pool's policy.
+pub(crate) fn file(pool: &str) -> String {
     format!("{pool}.wasm")
 }

@@ -1,0 +1,157 @@
+//! Who may do what.
+//!
+//! ```text
+//! connection ─▶ door: who is it? ─▶ [`Identity`] ─▶ [`Access`]: its rules ─▶ [`Caller`]
+//!                                                                              └─▶ may it, for this worker?
+//! ```
+//!
+//! Nothing is allowed that no rule allows. A rule says who it is for, which roles they have, and for
+//! which workers. `docs/access.md` is for operators.
+
+mod rule;
+
+use std::fmt;
+use std::sync::Arc;
+
+use reeve_core::id::{PoolName, WorkerId};
+
+pub use rule::{Role, Rule, Who, WorkerPattern};
+
+/// The user id that Linux shows for a user of another namespace, whoever that is (user_namespaces(7)).
+pub(crate) const UNKNOWN_USER: u32 = 65_534;
+
+/// Who sends a request, as its door has established it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A program of this machine that connects by TCP: any user's, and any container's that shares
+    /// the network.
+    Loopback,
+    /// A user of this machine that connects through the Unix socket.
+    User {
+        /// The user id.
+        uid: u32,
+        /// The id of the user's primary group.
+        gid: u32,
+    },
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback => f.write_str("a program on this machine"),
+            Self::User { uid, .. } => write!(f, "the user with the id {uid}"),
+        }
+    }
+}
+
+/// The rules of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    rules: Vec<Arc<Rule>>,
+}
+
+impl Access {
+    /// These rules. Those of [`standard`](Self::standard) are added for each door that none of them
+    /// speaks of.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut all = rules;
+        for standard in Self::standard() {
+            let is_spoken_of = |who: &Who| {
+                all.iter()
+                    .flat_map(|rule| &rule.who)
+                    .any(|it| it.is_at_door_of(who))
+            };
+            if !standard.who.iter().any(is_spoken_of) {
+                all.push(standard);
+            }
+        }
+        Self {
+            rules: all.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    /// What holds without a rule: programs on this machine may ask and report; the user that runs the
+    /// host may do everything, through the socket.
+    fn standard() -> [Rule; 2] {
+        let own = rustix::process::geteuid().as_raw();
+        [
+            Rule {
+                who: vec![Who::Loopback],
+                roles: [Role::View, Role::Resolve, Role::Report].into(),
+                pools: None,
+                workers: None,
+            },
+            Rule {
+                who: vec![Who::Uid(own)],
+                roles: Role::ALL.into(),
+                pools: None,
+                workers: None,
+            },
+        ]
+    }
+
+    /// What this identity may do.
+    pub(crate) fn caller(&self, identity: Identity) -> Caller {
+        let rules = self.rules.iter().filter(|rule| rule.is_for(identity));
+        Caller(Arc::new(Granted {
+            identity,
+            rules: rules.cloned().collect(),
+        }))
+    }
+
+    /// Whether other users than the host's own are to reach the socket.
+    pub(crate) fn is_for_other_users(&self) -> bool {
+        let own = Who::Uid(rustix::process::geteuid().as_raw());
+        let mut who = self.rules.iter().flat_map(|rule| &rule.who);
+        who.any(|who| *who != Who::Loopback && *who != own)
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+/// Who sends a request, and what it may do. A clone is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Arc<Granted>);
+
+#[derive(Debug)]
+struct Granted {
+    identity: Identity,
+    rules: Vec<Arc<Rule>>,
+}
+
+impl Caller {
+    /// Who it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.0.identity
+    }
+
+    /// Whether it has the role for this worker.
+    pub(crate) fn may(&self, role: Role, worker: &WorkerId, pool: &PoolName) -> bool {
+        self.0
+            .rules
+            .iter()
+            .any(|rule| rule.allows(role, worker, pool))
+    }
+
+    /// Whether it has the role for all workers, of today and to come.
+    pub(crate) fn may_for_all(&self, role: Role) -> bool {
+        self.0.rules.iter().any(|rule| rule.allows_for_all(role))
+    }
+
+    /// Whether it has the role for some worker of this pool.
+    pub(crate) fn may_in(&self, role: Role, pool: &PoolName) -> bool {
+        self.0.rules.iter().any(|rule| rule.allows_in(role, pool))
+    }
+
+    /// Whether it has the role for any worker.
+    pub(crate) fn may_for_some(&self, role: Role) -> bool {
+        self.0.rules.iter().any(|rule| rule.roles.contains(&role))
+    }
+}
+
+#[cfg(test)]
+mod tests;

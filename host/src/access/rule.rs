@@ -1,0 +1,160 @@
+//! A rule: who has which roles, for which workers.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use reeve_core::id::{PoolName, WorkerId};
+use serde::{Deserialize, Serialize};
+
+use super::{Identity, UNKNOWN_USER};
+
+/// A kind of request. `docs/http-api.md` has the role of each path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Read the status of workers, policies and the host.
+    View,
+    /// Ask where a worker is, which may launch an instance, and say that it does not answer there.
+    Resolve,
+    /// Report that a worker was given work, or is busy.
+    Report,
+    /// Create workers.
+    Create,
+    /// Restart, pause, resume, move or forget a worker.
+    Operate,
+    /// Have policies read again.
+    Deliver,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] = [
+        Self::View,
+        Self::Resolve,
+        Self::Report,
+        Self::Create,
+        Self::Operate,
+        Self::Deliver,
+    ];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Resolve => "resolve",
+            Self::Report => "report",
+            Self::Create => "create",
+            Self::Operate => "operate",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who has which roles, for which workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whom the rule is for.
+    pub who: Vec<Who>,
+    /// What they may do.
+    pub roles: BTreeSet<Role>,
+    /// For workers of these pools; `None`: of all.
+    pub pools: Option<BTreeSet<PoolName>>,
+    /// For workers of these names; `None`: of any.
+    pub workers: Option<Vec<WorkerPattern>>,
+}
+
+/// Whom a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Programs of this machine that connect by TCP.
+    Loopback,
+    /// The user with this id, through the Unix socket.
+    Uid(u32),
+    /// Users whose primary group has this id, through the Unix socket.
+    Gid(u32),
+}
+
+/// A worker's name, or the beginning of some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerPattern {
+    /// This name.
+    Is(String),
+    /// Names that begin so.
+    Begins(String),
+}
+
+impl FromStr for WorkerPattern {
+    type Err = String;
+
+    /// A name, or the beginning of names with a `*` at its end.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (begins, rest) = match text.strip_suffix('*') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.is_empty() || rest.len() > 64 || !rest.chars().all(fits) {
+            return Err(format!(
+                "found {text:?}; accepted: a worker's name such as \"chat\", or the beginning of names such as \"chat-*\""
+            ));
+        }
+        Ok(match begins {
+            true => Self::Begins(rest.to_owned()),
+            false => Self::Is(rest.to_owned()),
+        })
+    }
+}
+
+impl WorkerPattern {
+    fn fits(&self, worker: &str) -> bool {
+        match self {
+            Self::Is(name) => name == worker,
+            Self::Begins(beginning) => worker.starts_with(beginning.as_str()),
+        }
+    }
+}
+
+impl Who {
+    /// Whether both come through the same door.
+    pub(super) fn is_at_door_of(&self, other: &Self) -> bool {
+        (*self == Self::Loopback) == (*other == Self::Loopback)
+    }
+
+    fn is(self, identity: Identity) -> bool {
+        match (self, identity) {
+            (Self::Loopback, Identity::Loopback) => true,
+            (_, Identity::User { uid, .. }) if uid == UNKNOWN_USER => false,
+            (Self::Uid(of), Identity::User { uid, .. }) => of == uid,
+            (Self::Gid(of), Identity::User { gid, .. }) => of == gid && gid != UNKNOWN_USER,
+            _ => false,
+        }
+    }
+}
+
+impl Rule {
+    pub(super) fn is_for(&self, identity: Identity) -> bool {
+        self.who.iter().any(|who| who.is(identity))
+    }
+
+    pub(super) fn allows(&self, role: Role, worker: &WorkerId, pool: &PoolName) -> bool {
+        let is_of =
+            |workers: &Vec<WorkerPattern>| workers.iter().any(|it| it.fits(worker.as_str()));
+        self.allows_in(role, pool) && self.workers.as_ref().is_none_or(is_of)
+    }
+
+    pub(super) fn allows_in(&self, role: Role, pool: &PoolName) -> bool {
+        let has_pool = self.pools.as_ref().is_none_or(|pools| pools.contains(pool));
+        self.roles.contains(&role) && has_pool
+    }
+
+    pub(super) fn allows_for_all(&self, role: Role) -> bool {
+        self.roles.contains(&role) && self.pools.is_none() && self.workers.is_none()
+    }
+}
