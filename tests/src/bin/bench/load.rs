@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::measure::{median, percentile};
 
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// The figures of one load, over all connections.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Load {
     pub(crate) per_s: f64,
     pub(crate) p50_us: f64,

@@ -10,6 +10,7 @@
 //! - [`memory`]: the resident memory of a host with many workers, and the cost of a scan of them.
 //! - [`reloads`]: how long policies take to come into force, and what decisions notice of it.
 //! - [`neighbours`]: what a pool notices of another one's hostile policy.
+//! - [`bombs`]: what a host notices of files that the compiler cannot bear.
 //! - `component`: policies written as text, of the tests of `host/policy`.
 //! - [`measure`]: the timing. [`report`]: the table and the JSON. [`aims`]: the aims.
 //!
@@ -20,6 +21,7 @@
 
 mod activity;
 mod aims;
+mod bombs;
 #[path = "../../../../host/policy/tests/support/mod.rs"]
 #[allow(
     clippy::expect_used,
@@ -59,6 +61,10 @@ fn main() -> Result<ExitCode> {
         memory::host_of(workers, &policies)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.next_if_eq(bombs::HOST).is_some() {
+        bombs::host(&policies)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let json_file = json_file(arguments)?;
     let report = Report::new(&Measured {
         decisions: decisions::measure(&policies)?,
@@ -69,6 +75,7 @@ fn main() -> Result<ExitCode> {
         memory: memory::measure()?,
         reloads: reloads::measure(&policies)?,
         neighbours: neighbours::measure(&policies)?,
+        bombs: bombs::measure()?,
     });
     print!("{}", report.text());
     if let Some(path) = json_file {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::activity::{Dynamodb, Sqlite};
 use crate::aims::{self, Aim};
+use crate::bombs::Bombs;
 use crate::decisions::Decision;
 use crate::http::Http;
 use crate::load::MANY;
@@ -35,6 +36,7 @@ pub(crate) struct Measured {
     pub(crate) memory: Vec<Memory>,
     pub(crate) reloads: Reloads,
     pub(crate) neighbours: Neighbours,
+    pub(crate) bombs: Bombs,
 }
 
 /// The figures and the aims.
@@ -63,6 +65,7 @@ impl Report {
         lines.extend(measured.memory.iter().flat_map(of_memory));
         lines.extend(of_reloads(&measured.reloads));
         lines.extend(of_neighbours(&measured.neighbours));
+        lines.extend(of_bombs(&measured.bombs));
         let aims = aims::of(measured);
         Self { lines, aims }
     }
@@ -342,6 +345,57 @@ fn of_neighbours(neighbours: &Neighbours) -> Vec<Line> {
         ]);
     }
     lines
+}
+
+fn of_bombs(bombs: &Bombs) -> [Line; 5] {
+    let line = |key: &str, name: &str, value: f64, unit: &'static str, compared: String| Line {
+        key: Some(key.to_owned()),
+        name: name.to_owned(),
+        value,
+        unit,
+        compared,
+    };
+    let Bombs { quiet, during, .. } = bombs;
+    [
+        line(
+            "bombs_peak_mib",
+            "a host's peak memory, 20 compile bombs",
+            bombs.peak_mib,
+            "MiB",
+            format!(
+                "{:.0} MiB before; all refused in {:.0} s",
+                bombs.before_mib, bombs.refused_s
+            ),
+        ),
+        line(
+            "in_force_alone_ms",
+            "a changed standard policy in force",
+            bombs.alone_ms,
+            "ms",
+            "watched, compiled, tried, exchanged".to_owned(),
+        ),
+        line(
+            "in_force_next_to_bomb_ms",
+            "… while a bomb is compiled",
+            bombs.next_to_one_ms,
+            "ms",
+            format!("{:.2} x alone", bombs.next_to_one_ms / bombs.alone_ms),
+        ),
+        line(
+            "resolve_next_to_bombs_p50_us",
+            "decided resolves, two bombs compiled, p50",
+            during.p50_us,
+            "us",
+            format!("{:.2} x before; none failed", during.p50_us / quiet.p50_us),
+        ),
+        line(
+            "resolve_next_to_bombs_p99_us",
+            "… p99",
+            during.p99_us,
+            "us",
+            format!("{:.2} x before", during.p99_us / quiet.p99_us),
+        ),
+    ]
 }
 
 fn of_decision(decision: &Decision) -> Vec<Line> {
