@@ -204,8 +204,10 @@ impl Blocked {
         };
         let (before, after) = (&written.before.record, &written.write.record);
         let is_adopted = before.adopted.as_ref().is_some_and(|it| &it.id == id);
+        // A host forgets one that is not when a scan leaves it out.
+        let is_unclear = !is_adopted || self.is_unclear(written.worker, id);
         let may_terminate = written.pool.stop_refused == StopRefused::Terminate
-            && (is_ours(instance) || (is_adopted && written.pool.terminate_adopted));
+            && (is_ours(instance) || written.pool.terminate_adopted);
         let restarts = before.restart.iter().chain(&after.restart);
         let by_restart = restarts
             .filter(|it| it.is_in_flight())
@@ -213,7 +215,6 @@ impl Blocked {
         let draining = before.draining.as_ref().filter(|it| &it.instance == id);
         let is_chosen = draining.is_some_and(|it| it.choice == reap::Choice::Stop);
         let is_the_same = is_unchanged_since(written.world, id, *refused_at);
-        let is_unclear = self.is_unclear(written.worker, id);
         if !may_terminate || by_restart || is_chosen || !is_the_same || is_unclear {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::guard::{Permit, Rule, Veto};
 use reeve_core::id::{DecisionId, PoolName, WorkerId};
 use reeve_core::journal::{Content, Entry};
+use reeve_core::notice::{Notice, Step};
 use reeve_core::point::Verdict;
 use reeve_core::point::reap::Choice;
 use reeve_core::restart::Restart;
@@ -107,6 +108,19 @@ impl Budgets {
     /// Notes that an operator cleared the worker's state: hosts forget its failures.
     pub(super) fn forgotten(&mut self, worker: &WorkerId) {
         self.refused.retain(|((_, _, of, _), _), _| of != worker);
+    }
+
+    /// Notes that a launch failed for a reading that it needs. It begins a new row if the refusal is
+    /// of another kind, and what a host was told of readings is not seen here.
+    pub(super) fn announced(&mut self, by: Life, notice: &Notice) {
+        let is_of_mutation = ["launch failed", "start failed"]
+            .iter()
+            .any(|it| notice.text.starts_with(it));
+        if notice.step == Step::LaunchFailed && !is_of_mutation {
+            self.refused.retain(|((host, life, of, _), _), _| {
+                (*host, *life, &*of) != (by.host, by.life, &notice.worker)
+            });
+        }
     }
 
     /// Takes what was definitely not done from what was spent, and counts refusals in a row.

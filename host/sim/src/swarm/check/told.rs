@@ -114,6 +114,7 @@ impl Checks {
         self.looked_up.announced(by, notice);
         self.restarts.announced(by, notice);
         self.health.announced(notice);
+        self.budgets.announced(by, notice);
         if notice.step == Step::StartGivenUp {
             self.truth.counted_anew(&notice.worker);
             self.blocked.gave_start_up(&notice.worker);
