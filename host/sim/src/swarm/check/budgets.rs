@@ -118,7 +118,7 @@ impl Budgets {
             .any(|it| notice.text.starts_with(it));
         if notice.step == Step::LaunchFailed && !is_of_mutation {
             self.refused.retain(|((host, life, of, _), _), _| {
-                (*host, *life, &*of) != (by.host, by.life, &notice.worker)
+                (*host, *life, of) != (by.host, by.life, &notice.worker)
             });
         }
     }
