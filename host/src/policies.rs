@@ -63,6 +63,19 @@ impl Policies {
         Self::with_engine(PolicyEngine::new(limits)?, directory, bindings, Vec::new())
     }
 
+    /// The same, compiled in child processes of this program, which must answer
+    /// [`compile::child`](reeve_policy::compile::child).
+    ///
+    /// # Errors
+    /// [`PoliciesError`].
+    pub fn compiled_in_children(
+        directory: &Path,
+        bindings: Vec<Binding>,
+        limits: Limits,
+    ) -> Result<Self, PoliciesError> {
+        Self::with_engine(engine(limits, None)?, directory, bindings, Vec::new())
+    }
+
     fn with_engine(
         engine: PolicyEngine,
         directory: &Path,

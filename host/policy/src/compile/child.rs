@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::process::ExitCode;
 use std::thread;
 
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::PolicyEngine;
@@ -27,6 +27,10 @@ pub(super) struct Order {
     pub(super) cpu_seconds: u64,
 }
 
+/// What the child's niceness is raised by: of a core that decisions want, too, it gets a tenth
+/// (sched(7), "The nice value").
+const NICENESS: i32 = 10;
+
 /// The first byte of the answer: native code follows.
 pub(super) const COMPILED: u8 = b'+';
 /// The first byte of the answer: the text of an error follows.
@@ -46,6 +50,8 @@ pub fn main() -> ExitCode {
 fn carry_out() -> io::Result<()> {
     // The parent's thread that spawned this child lives as long as the parent.
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Decisions come first. A host that may not say so compiles all the same.
+    let _ = nice(NICENESS);
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     let mut line = String::new();

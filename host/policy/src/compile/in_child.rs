@@ -157,10 +157,15 @@ fn judge(most: &CompileLimits, ended: Ended) -> Result<Vec<u8>, LoadErrorKind> {
         return Err(LoadErrorKind::NeedsMore(Need::Time(most.wall())));
     }
     if ended.status.success() {
-        return match ended.answer.split_first() {
-            Some((&COMPILED, code)) => Ok(code.to_vec()),
-            Some((&REFUSED, text)) => {
-                let text = String::from_utf8_lossy(text).into_owned();
+        let mut answer = ended.answer;
+        return match answer.first() {
+            Some(&COMPILED) => {
+                // It may be large, and is not copied.
+                answer.drain(..1);
+                Ok(answer)
+            }
+            Some(&REFUSED) => {
+                let text = String::from_utf8_lossy(&answer[1..]).into_owned();
                 Err(LoadErrorKind::Invalid(Cause::new(text)))
             }
             _ => Err(LoadErrorKind::CompilerCrashed(Cause::new(

@@ -62,7 +62,8 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.next_if_eq(bombs::HOST).is_some() {
-        bombs::host(&policies)?;
+        let bombs = arguments.next().context("where are the bombs?")?;
+        bombs::host(&policies, bombs.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
     let json_file = json_file(arguments)?;
