@@ -174,6 +174,32 @@ async fn what_a_caller_may_not_see_looks_like_what_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_table_lacks_reaches_no_handler() {
+    let stage = steady();
+    let host = start(&stage, vec![with(&Role::ALL)]).await;
+    for (method, path, status, allow) in [
+        ("PUT", "/v1/workers/chat", 405, Some("GET")),
+        (
+            "OPTIONS",
+            "/v1/workers/chat/resolve",
+            405,
+            Some("POST, GET"),
+        ),
+        ("GET", "/v1/workers/chat/", 404, None),
+        ("POST", "//v1/workers/chat/pause", 404, None),
+        ("POST", "/v1/workers//pause", 404, None),
+        ("POST", "/v1/workers/chat/%70ause", 404, None),
+        ("HEAD", "/v1/workers/chat", 200, None),
+    ] {
+        for reply in ask(&stage, &host, method, path).await {
+            assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+            assert_eq!(reply.header("allow"), allow, "{method} {path}");
+        }
+    }
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_may_listen_on_its_socket_only() {
     let stage = steady();
     let mut options = stage.options();

@@ -17,7 +17,7 @@ use reeve_core::id::{PoolName, WorkerId};
 
 pub use rule::{Role, Rule, Who, WorkerPattern};
 
-/// The user id that Linux shows for a user of another namespace, whoever that is (user_namespaces(7)).
+/// The user id that Linux shows for any user of another namespace (user_namespaces(7)).
 pub(crate) const UNKNOWN_USER: u32 = 65_534;
 
 /// Who sends a request, as its door has established it.

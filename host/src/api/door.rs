@@ -11,7 +11,7 @@ use reeve_core::text;
 use tower::Service;
 
 use super::paths::{self, Takes};
-use super::problem::{Problem, no_such_path};
+use super::problem::{Problem, no_such_method, no_such_path};
 use crate::access::{Caller, Role};
 use crate::metrics::Metrics;
 use crate::panics::caught;
@@ -100,10 +100,12 @@ fn judge<'c>(
     method: &Method,
     uri: &Uri,
 ) -> Result<Option<&'c Caller>, Problem> {
-    // What is not there is for the router to say.
-    let Some((takes, name)) = paths::find(method, uri.path()) else {
-        return Ok(None);
-    };
+    // A request without a line in the table never reaches the router.
+    let (takes, name) =
+        paths::find(method, uri.path()).map_err(|others| match others.is_empty() {
+            true => no_such_path(uri, &paths::all()),
+            false => no_such_method(method, uri, &paths::all()).allowing(&others),
+        })?;
     let caller = caller.ok_or_else(|| Problem::internal("a connection without a caller"));
     let (role, may) = match takes {
         Takes::Nothing => return Ok(None),

@@ -6,7 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use tokio::net::{TcpListener, UnixListener};
+use rustix::fs::{Mode, fchmod};
+use tokio::net::{TcpListener, UnixListener, UnixSocket};
+
+/// Connections that wait to be accepted, as the standard library has it.
+const BACKLOG: u32 = 128;
 
 /// Why the host cannot listen on a socket.
 #[derive(Debug, thiserror::Error)]
@@ -105,19 +109,15 @@ pub(crate) fn unix(
         source,
     };
     remove_stale(path)?;
-    // The socket gets its mode where no other user reaches it, and then its name.
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let hidden = tempfile::Builder::new()
-        .prefix(".s")
-        .rand_bytes(3)
-        .tempdir_in(folder.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    let new = hidden.path().join("s");
-    let listener = UnixListener::bind(&new).map_err(failed)?;
-    let mode = if is_for_other_users { 0o666 } else { 0o600 };
-    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)?;
+    let socket = UnixSocket::new_stream().map_err(failed)?;
+    // Linux gives the file the socket's own mode, so that it is never there with a wider one.
+    fchmod(&socket, Mode::from_raw_mode(0o600)).map_err(|error| failed(error.into()))?;
+    socket.bind(path).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let file = SocketFile(path.to_owned());
+    if is_for_other_users {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    }
     Ok((listener, file))
 }
 
@@ -171,7 +171,6 @@ mod tests {
         ));
         drop(file);
         assert!(!path.exists());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 
         let (_listener, file) = unix(&path, true).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -184,6 +183,16 @@ mod tests {
             Err(ListenError::NotASocket { .. })
         ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn the_longest_path_of_a_socket_will_do() {
+        const BYTES_MAX: usize = 107;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().as_os_str().len() + 1;
+        let path = dir.path().join("s".repeat(BYTES_MAX - folder));
+        let (_listener, _file) = unix(&path, false).unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
     }
 
     #[tokio::test]

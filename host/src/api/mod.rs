@@ -126,12 +126,7 @@ impl Api {
     }
 
     fn router(&self) -> Router {
-        paths::router()
-            .fallback(async |uri: Uri| no_such_path(&uri, &paths::all()))
-            .method_not_allowed_fallback(async |method: Method, uri: Uri| {
-                no_such_method(&method, &uri, &paths::all())
-            })
-            .with_state(self.clone())
+        paths::router().with_state(self.clone())
     }
 
     fn router_for_boxes(&self) -> Router {

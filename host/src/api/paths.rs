@@ -81,17 +81,28 @@ pub(super) fn all() -> String {
     all.join(", ")
 }
 
-/// What a request takes, and the worker that its path names. `None`: there is no such path, or it
-/// has no such method.
-pub(super) fn find<'p>(method: &Method, path: &'p str) -> Option<(Takes, Option<&'p str>)> {
+/// What a request takes, and the worker that its path names.
+///
+/// # Errors
+/// The methods that the path has instead; none: there is no such path.
+pub(super) fn find<'p>(
+    method: &Method,
+    path: &'p str,
+) -> Result<(Takes, Option<&'p str>), Vec<&'static str>> {
     // What answers GET answers HEAD as well.
-    let method = if method == Method::HEAD {
-        &Method::GET
-    } else {
-        method
+    let method = match *method {
+        Method::HEAD => &Method::GET,
+        _ => method,
     };
-    let mut rows = TABLE.iter().filter(|row| row.method == *method);
-    rows.find_map(|row| Some((row.takes, name_in(row.path, path)?)))
+    let mut others = Vec::new();
+    for row in TABLE {
+        match name_in(row.path, path) {
+            Some(name) if row.method == *method => return Ok((row.takes, name)),
+            Some(_) => others.push(row.method.as_str()),
+            None => {}
+        }
+    }
+    Err(others)
 }
 
 /// `Some(name)` if the path is this one, with the name in it if there is one.

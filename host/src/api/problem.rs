@@ -18,6 +18,8 @@ pub(super) struct Problem {
     status: StatusCode,
     members: Map<String, Value>,
     retry_after_s: Option<u64>,
+    /// The methods that the path takes; empty where that is not the problem.
+    allowed: String,
 }
 
 impl Problem {
@@ -141,6 +143,7 @@ impl Problem {
             status,
             members: Map::new(),
             retry_after_s: None,
+            allowed: String::new(),
         };
         problem.set("type", format!("urn:reeve:problem:{code}"));
         problem.set("title", title);
@@ -148,6 +151,12 @@ impl Problem {
         problem.set("detail", detail);
         problem.set("code", code);
         problem
+    }
+
+    /// The same, with the methods that the path takes.
+    pub(super) fn allowing(mut self, methods: &[&str]) -> Self {
+        self.allowed = methods.join(", ");
+        self
     }
 
     /// The body of the response.
@@ -177,6 +186,11 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110, 15.5.2: a 401 says how to authenticate.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Ok(allowed) = HeaderValue::from_str(&self.allowed)
+            && !allowed.is_empty()
+        {
+            headers.insert(header::ALLOW, allowed);
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -471,7 +471,7 @@ fn a_rule_for_nobody_or_for_what_is_not_there_is_refused() {
     );
     let error = parse(&text).unwrap_err().to_string();
     for part in [
-        "[access.deploy] is for nobody; accepted: `loopback = true`, `uids` or `gids`",
+        "[access.deploy] names no caller; accepted: `loopback = true`, `uids` or `gids`",
         "found \"admin\"; accepted: `view`, `resolve`, `report`, `create`, `operate`, `deliver`",
         "there is no pool \"cpu\"; accepted: \"gpu\"",
         "there is no worker \"ghost\"; accepted: \"chat\"",

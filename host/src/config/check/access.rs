@@ -17,7 +17,7 @@ pub(super) fn all(findings: &mut Findings<'_>, file: &Whole) -> Access {
         let who = who(section);
         if who.is_empty() {
             let found = format!(
-                "[access.{}] is for nobody; accepted: `loopback = true`, `uids` or `gids`",
+                "[access.{}] names no caller; accepted: `loopback = true`, `uids` or `gids`",
                 name.value
             );
             findings.refuse(name.span.clone(), found);
