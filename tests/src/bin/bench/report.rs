@@ -26,6 +26,19 @@ struct Line {
     compared: String,
 }
 
+impl Line {
+    /// A figure that is also in the JSON.
+    fn keyed(key: &str, name: &str, value: f64, unit: &'static str, compared: String) -> Self {
+        Self {
+            key: Some(key.to_owned()),
+            name: name.to_owned(),
+            value,
+            unit,
+            compared,
+        }
+    }
+}
+
 /// Everything that one run measured.
 pub(crate) struct Measured {
     pub(crate) decisions: Vec<Decision>,
@@ -227,13 +240,7 @@ fn of_memory(memory: &Memory) -> [Line; 3] {
 }
 
 fn of_reloads(reloads: &Reloads) -> [Line; 8] {
-    let line = |key: &str, name: &str, value: f64, unit: &'static str, compared: String| Line {
-        key: Some(key.to_owned()),
-        name: name.to_owned(),
-        value,
-        unit,
-        compared,
-    };
+    let line = Line::keyed;
     let Reloads {
         cold_ms,
         warm_ms,
@@ -348,13 +355,7 @@ fn of_neighbours(neighbours: &Neighbours) -> Vec<Line> {
 }
 
 fn of_bombs(bombs: &Bombs) -> [Line; 5] {
-    let line = |key: &str, name: &str, value: f64, unit: &'static str, compared: String| Line {
-        key: Some(key.to_owned()),
-        name: name.to_owned(),
-        value,
-        unit,
-        compared,
-    };
+    let line = Line::keyed;
     let Bombs { quiet, during, .. } = bombs;
     [
         line(
