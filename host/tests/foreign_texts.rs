@@ -161,6 +161,7 @@ fn decided(text: &str) -> journal::Entry {
         worker: "chat".into(),
         pool: "gpu".into(),
         decision: Default::default(),
+        from: None,
         content: journal::Content::Decided(Box::new(made)),
     }
 }

@@ -63,7 +63,8 @@ async fn a_paused_worker_is_not_launched_and_stays_paused_after_a_restart() {
     let reply = get(&host, "/v1/workers/chat/resolve").await;
     assert_eq!(reply.status, 503);
     assert_eq!(reply.json()["code"], "paused");
-    assert!(reply.body.contains("disk copy"), "{}", reply.body);
+    let paused = "an operator (a program on this machine) has paused the worker: disk copy";
+    assert!(reply.body.contains(paused), "{}", reply.body);
     assert_eq!(stage.world.mutations(), []);
 
     let reply = post(&host, "resume", "").await;
@@ -73,7 +74,7 @@ async fn a_paused_worker_is_not_launched_and_stays_paused_after_a_restart() {
     assert_eq!(reply.status, 200, "{}", reply.body);
     end(host).await;
     for part in [
-        r#"{"commanded":{"pause":{"reason":"disk copy"}}}"#,
+        r#""from":"a program on this machine","entry":{"commanded":{"pause":{"reason":"disk copy"}}}"#,
         r#"{"answered":{"Ok":"paused"}}"#,
     ] {
         assert!(stage.journal().contains(part), "{part}");

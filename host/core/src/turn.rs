@@ -12,7 +12,7 @@ use crate::model::backoff::Throttle;
 use crate::model::budget::Ledgers;
 use crate::model::cloud::{CloudError, Query, Reading};
 use crate::model::decision::{Decision, PolicyFailure};
-use crate::model::id::{DecisionId, HostId, InstanceId, PoolName, RequestId, WorkerId};
+use crate::model::id::{DecisionId, HostId, InstanceId, PoolName, RequestId, Sender, WorkerId};
 use crate::model::journal::{Content, Entry, FORMAT};
 use crate::model::notice::{Notice, Step};
 use crate::model::point::{Input, Point};
@@ -252,12 +252,24 @@ impl<'a> Turn<'a> {
     }
 
     pub(crate) fn journal(&mut self, facts: &WorkerFacts, decision: DecisionId, content: Content) {
+        self.journal_from(facts, decision, None, content);
+    }
+
+    /// Journals an entry that a sender asked for.
+    pub(crate) fn journal_from(
+        &mut self,
+        facts: &WorkerFacts,
+        decision: DecisionId,
+        from: Option<Sender>,
+        content: Content,
+    ) {
         self.effects.push(Effect::Journal(Entry {
             format: FORMAT,
             at: self.now,
             worker: facts.id.clone(),
             pool: facts.spec.pool.clone(),
             decision,
+            from,
             content,
         }));
     }

@@ -388,8 +388,11 @@ impl Host for AsItWas {
                 let receipt = self.answer_statement(&statement, request);
                 self.responses.push((request, Response::Statement(receipt)));
             }
-            Request::Command(Command::Restart(request)) => self.restart(&request),
-            Request::Command(_) | Request::Unreachable { .. } => {}
+            Request::Command {
+                command: Command::Restart(request),
+                ..
+            } => self.restart(&request),
+            Request::Command { .. } | Request::Unreachable { .. } => {}
         }
     }
 

@@ -13,7 +13,7 @@ mod rule;
 use std::fmt;
 use std::sync::Arc;
 
-use reeve_core::id::{PoolName, WorkerId};
+use reeve_core::id::{PoolName, Sender, WorkerId};
 
 pub use rule::{Role, Rule, Who, WorkerPattern};
 
@@ -127,6 +127,11 @@ impl Caller {
     /// Who it is.
     pub(crate) fn identity(&self) -> Identity {
         self.0.identity
+    }
+
+    /// Who it is, in the words of the journal.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender::new(self.0.identity.to_string())
     }
 
     /// Whether it has the role for this worker.

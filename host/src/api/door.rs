@@ -117,7 +117,7 @@ fn judge<'c>(
                 .ok_or_else(|| Problem::unknown_worker(name))?;
             let (worker, pool, caller) = (slot.worker(), slot.pool(), caller?);
             if caller.may(role, worker, pool) {
-                return Ok(None);
+                return Ok((role == Role::Operate).then_some(caller));
             }
             return Err(match caller.may(Role::View, worker, pool) {
                 true => Problem::forbidden(caller, role, &format!("the worker {worker}")),

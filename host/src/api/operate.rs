@@ -1,6 +1,7 @@
 //! `POST /v1/workers/{name}/restart`, `/pause`, `/resume`, `/forget` and `/adopt`: an operator's or
 //! a program's commands. The host responds when the outcome is durable.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -15,6 +16,7 @@ use super::body::Instance;
 use super::json::Json;
 use super::problem::Problem;
 use super::{Api, body};
+use crate::access::Caller;
 
 /// A cause is a label in metrics and texts: one word.
 const CAUSE_BYTES_MAX: usize = 64;
@@ -73,48 +75,64 @@ fn program() -> Initiator {
 /// Ends the worker's instance and brings it up again. Concurrent requests share one restart.
 pub(super) async fn restart(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     name: Name,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
     let request = request(body::json(body, BODY_BYTES_MAX).await?)?;
-    operate(&api, name, Command::Restart(request)).await
+    operate(&api, &caller, name, Command::Restart(request)).await
 }
 
 /// Stops all changes in the cloud for the worker until it is resumed.
 pub(super) async fn pause(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     name: Name,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
     let reason = reason(body::json(body, BODY_BYTES_MAX).await?)?;
-    operate(&api, name, Command::Pause { reason }).await
+    operate(&api, &caller, name, Command::Pause { reason }).await
 }
 
 /// Ends the pause.
-pub(super) async fn resume(State(api): State<Api>, name: Name) -> Result<Json<Done>, Problem> {
-    operate(&api, name, Command::Resume).await
+pub(super) async fn resume(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    name: Name,
+) -> Result<Json<Done>, Problem> {
+    operate(&api, &caller, name, Command::Resume).await
 }
 
 /// Moves the worker to an instance that runs.
 pub(super) async fn adopt(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     name: Name,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
     let command = adoption(body::json(body, BODY_BYTES_MAX).await?)?;
-    operate(&api, name, command).await
+    operate(&api, &caller, name, command).await
 }
 
 /// Discards what the host knows of the worker and reads it again from the cloud.
-pub(super) async fn forget(State(api): State<Api>, name: Name) -> Result<Json<Done>, Problem> {
-    operate(&api, name, Command::Forget).await
+pub(super) async fn forget(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    name: Name,
+) -> Result<Json<Done>, Problem> {
+    operate(&api, &caller, name, Command::Forget).await
 }
 
-async fn operate(api: &Api, name: Name, command: Command) -> Result<Json<Done>, Problem> {
+async fn operate(
+    api: &Api,
+    caller: &Caller,
+    name: Name,
+    command: Command,
+) -> Result<Json<Done>, Problem> {
     let worker = api.worker(&name)?;
     let handle = &api.parts.handle;
     let outcome = handle
-        .command(worker, command)
+        .command(worker, command, caller.sender())
         .await?
         .map_err(|refused| Problem::not_followed(worker, &refused))?;
     let status = handle.worker(worker.clone()).await?;
@@ -163,6 +181,7 @@ pub(super) fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         text: line("text", body.text)?,
         kind: body.kind,
         of: None,
+        from: None,
         unknown: Default::default(),
     })
 }

@@ -127,9 +127,12 @@ fn what(entry: &Entry) -> String {
         }
         Content::Outcome(Ok(Outcome::Accepted)) => "done".to_owned(),
         Content::Outcome(Err(error)) => format!("FAILED {error}"),
-        Content::Commanded(command) => format!("operator: {command}"),
-        Content::Answered(Ok(outcome)) => format!("operator told: {}", outcome.as_str()),
-        Content::Answered(Err(refused)) => format!("operator told: REFUSED {refused}"),
+        Content::Commanded(command) => match &entry.from {
+            Some(from) => format!("command by {from}: {command}"),
+            None => format!("command: {command}"),
+        },
+        Content::Answered(Ok(outcome)) => format!("answer: {}", outcome.as_str()),
+        Content::Answered(Err(refused)) => format!("answer: REFUSED {refused}"),
         Content::HandedOut {
             instance,
             since,
@@ -183,6 +186,7 @@ mod tests {
             at: Instant::from_ms(0),
             worker: "chat".into(),
             decision: Default::default(),
+            from: None,
             content: Content::Ruled(Box::new(ruling)),
         };
         assert_eq!(

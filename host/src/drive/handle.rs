@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reeve_core::boxes::{Receipt, Statement};
-use reeve_core::id::{InstanceId, RequestId, WorkerId};
+use reeve_core::id::{InstanceId, RequestId, Sender, WorkerId};
 use reeve_core::operator::{Command, CommandOutcome, Refused};
 use reeve_core::request::Request;
 use reeve_core::response::{Looked, Resolution, Response};
@@ -109,10 +109,11 @@ impl Handle {
         &self,
         worker: &WorkerId,
         command: Command,
+        from: Sender,
     ) -> Result<Result<CommandOutcome, Refused>, LoopEnded> {
         self.ask(
             worker,
-            Request::Command(command),
+            Request::Command { command, from },
             |response| match response {
                 Response::Command(result) => Some(result),
                 _ => None,

@@ -17,6 +17,7 @@ fn intent(worker: &str, decision: u64, generation: u64) -> Entry {
         at: Instant::from_ms(decision),
         worker: WorkerId::from(worker),
         decision: DecisionId::new(decision),
+        from: None,
         content: Content::Intent {
             generation: Generation::new(generation),
             epoch: Epoch::new(1),

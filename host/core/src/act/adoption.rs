@@ -6,14 +6,22 @@ use super::send::send;
 use crate::facts::{Act, Adopted, Facts, How};
 use crate::guard::Proposal;
 use crate::model::cloud::CloudError;
-use crate::model::id::{DecisionId, InstanceId};
+use crate::model::id::{DecisionId, InstanceId, Sender};
 use crate::model::notice::Step;
 use crate::record;
 use crate::route;
 use crate::turn::Turn;
 
 /// Enters the instance into the facts as the worker's own. The caller has the record written.
-pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how: How, step: Step) {
+/// `from`: who asked for it; `None` if the host acts by itself.
+pub(crate) fn take(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    id: &InstanceId,
+    how: How,
+    step: Step,
+    from: Option<&Sender>,
+) {
     let generation = facts.generation_of(id);
     let pointed = facts.pointer.clone().flatten();
     let old = facts
@@ -36,12 +44,14 @@ pub(crate) fn take(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, how:
     facts.change().ended_elsewhere_last = None;
     facts.change().refusals.clear(Act::WritePointer);
     facts.change().unfinished_since = None;
-    turn.notice(
-        facts,
-        step,
-        format!("{id} is the worker's instance now (before: {old})"),
-        &[("old_instance_id", &old), ("new_instance_id", id.as_str())],
-    );
+    let text = format!("{id} is the worker's instance now (before: {old})");
+    let ids = [
+        ("old_instance_id", old.as_str()),
+        ("new_instance_id", id.as_str()),
+    ];
+    let from = from.map(|from| ("from", from.as_str()));
+    let fields: Vec<_> = ids.into_iter().chain(from).collect();
+    turn.notice(facts, step, text, &fields);
 }
 
 /// Adopts the live instance that the pointer names, while no live instance is adopted.
@@ -52,7 +62,14 @@ pub(crate) fn take_from_pointer(facts: &mut Facts, turn: &mut Turn<'_>, id: &Ins
     let usable =
         known.instance.state.is_live() && !facts.is_outside(known) && !facts.is_superseded(id);
     if usable && !facts.is_changing() && record::may_act(facts, turn) {
-        take(facts, turn, id, How::Found, Step::InstanceAdoptedByPointer);
+        take(
+            facts,
+            turn,
+            id,
+            How::Found,
+            Step::InstanceAdoptedByPointer,
+            None,
+        );
         record::write(facts, turn, None);
     }
 }

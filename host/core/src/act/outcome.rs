@@ -181,7 +181,7 @@ pub(crate) fn take_launched(
     }
     facts.change().failures.clear();
     let generation = attempt.map_or(facts.generation, |attempt| attempt.generation);
-    take(facts, turn, id, How::Launched, Step::InstanceLaunched);
+    take(facts, turn, id, How::Launched, Step::InstanceLaunched, None);
     if let Some(adopted) = &mut facts.change().adopted {
         adopted.generation = generation;
     }
@@ -237,7 +237,7 @@ fn start_failed(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, error: 
 /// Adopts a started instance. Readings that may show the state before the start prove nothing for a
 /// while.
 pub(crate) fn started(facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId, step: Step) {
-    take(facts, turn, id, How::Started, step);
+    take(facts, turn, id, How::Started, step, None);
     let known = facts.instances.get(id);
     let launched_before = known.and_then(|known| known.instance.launched_at);
     if let Some(known) = facts.change().instances.get_mut(id) {

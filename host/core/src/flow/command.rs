@@ -14,7 +14,7 @@ use crate::flow::shape::{Flow, Proposed, Wait};
 use crate::guard::Permit;
 use crate::happened::{Concluded, EndOutcome, Happened, Taken, WriteEnd};
 use crate::model::cloud::Query;
-use crate::model::id::{DecisionId, InstanceId, RequestId};
+use crate::model::id::{DecisionId, InstanceId, RequestId, Sender};
 use crate::model::journal::Content;
 use crate::model::notice::Step;
 use crate::model::operator::{Command, CommandOutcome, Refused, RefusedCode};
@@ -46,6 +46,8 @@ struct Pending {
     /// The decision under which the command is journaled.
     decision: DecisionId,
     command: Command,
+    /// Who gave it; `None` if this host does.
+    from: Option<Sender>,
     at: At,
     /// Whether the command's write was lost to another host once.
     was_lost: bool,
@@ -89,16 +91,16 @@ impl Flow for Commands {
         match happened {
             Happened::Asked {
                 request,
-                what: Request::Command(command),
-            } => self.push(*request, command.clone()),
+                what: Request::Command { command, from },
+            } => self.push(*request, command.clone(), Some(from.clone())),
             Happened::RestartWanted(request) => {
-                let no_sender = RequestId::default();
-                self.push(no_sender, Command::Restart(request.clone()));
+                let no_request = RequestId::default();
+                self.push(no_request, Command::Restart(request.clone()), None);
             }
             Happened::MoveWanted(instance) => {
                 let by = Some(format!("a write of {}", facts.spec.pointer));
                 let instance = instance.clone();
-                self.push(RequestId::default(), Command::Adopt { instance, by });
+                self.push(RequestId::default(), Command::Adopt { instance, by }, None);
             }
             _ => {
                 if let Some(pending) = self.pending.front_mut() {
@@ -146,7 +148,7 @@ impl Flow for Commands {
                 At::Durable(outcome) => {
                     let outcome = *outcome;
                     joins_the_rest = true;
-                    take_effect(facts, turn, outcome);
+                    take_effect(facts, turn, outcome, pending.from.as_ref());
                     match pending.ends_instance(facts) {
                         true => self.ending = self.pending.pop_front(),
                         false => {
@@ -201,11 +203,15 @@ impl Commands {
         self.pending.len() + usize::from(self.ending.is_some())
     }
 
-    fn push(&mut self, request: RequestId, command: Command) {
+    fn push(&mut self, request: RequestId, mut command: Command, from: Option<Sender>) {
+        if let Command::Restart(request) = &mut command {
+            request.from.clone_from(&from);
+        }
         self.pending.push_back(Pending {
             request,
             decision: DecisionId::default(),
             command,
+            from,
             at: At::New,
             was_lost: false,
             looked_up_at: None,
@@ -218,7 +224,7 @@ impl Commands {
             pending.decision = turn.shared.decisions.take();
             pending.at = At::Queued;
             let content = Content::Commanded(pending.command.clone());
-            turn.journal(facts, pending.decision, content);
+            turn.journal_from(facts, pending.decision, pending.from.clone(), content);
         }
     }
 
@@ -343,7 +349,7 @@ impl Pending {
             _ => None,
         };
         let result = match &self.command {
-            Command::Pause { reason } => pause(facts, turn, reason.clone()),
+            Command::Pause { reason } => pause(facts, turn, reason.clone(), self.from.clone()),
             Command::Resume => resume(facts, turn),
             Command::Forget => forget(facts, turn),
             Command::Adopt { instance, .. } => {
@@ -377,6 +383,7 @@ fn pause(
     facts: &mut Facts,
     turn: &mut Turn<'_>,
     reason: Option<String>,
+    from: Option<Sender>,
 ) -> Result<CommandOutcome, Refused> {
     let (paused, outcome) = match &facts.paused {
         None => {
@@ -384,6 +391,7 @@ fn pause(
                 since: turn.now,
                 reason,
                 by: turn.shared.us.clone(),
+                from,
                 unknown: Default::default(),
             };
             (paused, CommandOutcome::Paused)
@@ -395,6 +403,7 @@ fn pause(
         Some(before) => {
             let paused = Paused {
                 reason,
+                from,
                 ..before.clone()
             };
             (paused, CommandOutcome::ReasonChanged)
@@ -432,24 +441,34 @@ fn forget(facts: &mut Facts, turn: &mut Turn<'_>) -> Result<CommandOutcome, Refu
 }
 
 /// Announces a durable command, and clears the facts if it says so.
-fn take_effect(facts: &mut Facts, turn: &mut Turn<'_>, outcome: CommandOutcome) {
+fn take_effect(
+    facts: &mut Facts,
+    turn: &mut Turn<'_>,
+    outcome: CommandOutcome,
+    from: Option<&Sender>,
+) {
+    let fields: Vec<_> = from.iter().map(|from| ("from", from.as_str())).collect();
+    let operator = from.map_or_else(
+        || "an operator".to_owned(),
+        |it| format!("an operator ({it})"),
+    );
     match outcome {
         CommandOutcome::Paused | CommandOutcome::ReasonChanged => {
             let veto = turn.scene(facts, Default::default(), |scene| scene.not_paused());
             let text = veto.err().map(|veto| veto.text).unwrap_or_default();
-            turn.notice(facts, Step::WorkerPaused, text, &[]);
+            turn.notice(facts, Step::WorkerPaused, text, &fields);
         }
         CommandOutcome::Resumed => {
-            let text = "an operator has resumed the worker".to_owned();
-            turn.notice(facts, Step::WorkerResumed, text, &[]);
+            let text = format!("{operator} has resumed the worker");
+            turn.notice(facts, Step::WorkerResumed, text, &fields);
         }
         CommandOutcome::Forgotten => {
             act::forget(facts, turn);
             let text = format!(
-                "worker state cleared by an operator; rereading from the cloud (generation stays {})",
+                "worker state cleared by {operator}; rereading from the cloud (generation stays {})",
                 facts.generation
             );
-            turn.notice(facts, Step::WorkerForgotten, text, &[]);
+            turn.notice(facts, Step::WorkerForgotten, text, &fields);
         }
         // The route is published again.
         CommandOutcome::Adopted => turn.tell(Happened::PassWanted),

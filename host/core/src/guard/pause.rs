@@ -18,10 +18,14 @@ impl Scene<'_> {
             Some(reason) => format!(": {reason}"),
             None => String::new(),
         };
+        let from = match &paused.from {
+            Some(from) => format!(" ({from})"),
+            None => String::new(),
+        };
         Err(Veto::new(
             Rule::Paused,
             format!(
-                "an operator has paused the worker{reason}; nothing is changed for it until `reeve worker resume {}`",
+                "an operator{from} has paused the worker{reason}; nothing is changed for it until `reeve worker resume {}`",
                 self.facts.id
             ),
         ))
@@ -45,6 +49,7 @@ mod tests {
             since: NOW,
             reason: Some("the disk is being copied".to_owned()),
             by: HostId::from("another"),
+            from: Some("the token of an operator".into()),
             unknown: Default::default(),
         });
         worker

@@ -115,6 +115,11 @@ text_id!(
     HostId
 );
 text_id!(
+    /// Who sent a request, as the door has established it, for people: `the user with the id 1000`,
+    /// `the token deploy`. At most 512 bytes on one line.
+    Sender
+);
+text_id!(
     /// The idempotency token of a launch: at most 64 ASCII characters, the same for every replay of
     /// one attempt ("Ensuring idempotency" in the EC2 developer guide and in the ECS API
     /// reference).

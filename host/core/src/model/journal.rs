@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::cloud::{CloudError, Mutation, Outcome};
 use crate::model::decision::{Decision, Ruling};
-use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, PoolName, WorkerId};
+use crate::model::id::{DecisionId, Epoch, Generation, InstanceId, PoolName, Sender, WorkerId};
 use crate::model::operator::{Command, CommandOutcome, Refused};
 use crate::model::time::Instant;
 use crate::model::veto::Veto;
@@ -29,6 +29,10 @@ pub struct Entry {
     pub pool: PoolName,
     /// The decision that the entry belongs to; a command of an operator has its own.
     pub decision: DecisionId,
+    /// Who asked for it, if the entry is a command. `None`: the host acts by itself, or the line was
+    /// written before senders were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
     /// What the entry says. Its field on disk is called `entry`.
     #[serde(rename = "entry")]
     pub content: Content,
@@ -59,8 +63,7 @@ pub enum Content {
     Vetoed(Veto),
     /// The outcome of a mutation, or its failure.
     Outcome(Result<Outcome, CloudError>),
-    /// A command to the host. Its sender is not known: any program that reaches the socket may send
-    /// one.
+    /// A command to the host, or one that the host gives itself.
     Commanded(Command),
     /// The response to the command.
     Answered(Result<CommandOutcome, Refused>),

@@ -1,7 +1,7 @@
 //! The requests of callers, boxes, applications and operators.
 
 use crate::model::boxes::Statement;
-use crate::model::id::InstanceId;
+use crate::model::id::{InstanceId, Sender};
 use crate::model::operator::Command;
 use crate::model::time::Millis;
 use crate::model::token::Secret;
@@ -24,7 +24,12 @@ pub enum Request {
         fresh: Secret,
     },
     /// A command of a person or a program.
-    Command(Command),
+    Command {
+        /// The command.
+        command: Command,
+        /// Who gave it.
+        from: Sender,
+    },
     /// A caller says that the address of this instance does not answer.
     Unreachable {
         /// The instance, as the caller got it.
@@ -51,7 +56,7 @@ impl Request {
         match self {
             Self::Resolve { .. } => RequestKind::Resolve,
             Self::Statement { .. } => RequestKind::Statement,
-            Self::Command(_) => RequestKind::Command,
+            Self::Command { .. } => RequestKind::Command,
             Self::Unreachable { .. } => RequestKind::Unreachable,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::health::SignalKind;
-use crate::model::id::InstanceId;
+use crate::model::id::{InstanceId, Sender};
 use crate::model::spec::RestartBy;
 use crate::model::store::Unknown;
 use crate::model::time::Instant;
@@ -28,6 +28,9 @@ pub struct RestartRequest {
     /// health, and a policy that replaces an instance. `None` if it is about whatever is adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<Adoption>,
+    /// Who sent it; `None` if this host asks for the restart itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -69,6 +72,9 @@ impl fmt::Display for RestartRequest {
             Initiator::Program => "a program",
         };
         write!(f, "{} by {who}", self.cause)?;
+        if let Some(from) = &self.from {
+            write!(f, " ({from})")?;
+        }
         if let Some(kind) = self.kind {
             write!(f, ", as a {kind}")?;
         }

@@ -305,6 +305,7 @@ fn full(mutation: Mutation, how: How, phase: Phase) -> WorkerRecord {
             since: Instant::from_ms(u64::MAX - 12),
             reason: Some("\"no\" \u{e9}".to_owned()),
             by: HostId::from("host 2"),
+            from: Some("the token \u{e9}".into()),
             unknown: unknown(),
         }),
         restart: Some(Restart {
@@ -359,6 +360,7 @@ fn request() -> RestartRequest {
             instance: "i-of".into(),
             since: Instant::from_ms(7),
         }),
+        from: None,
         unknown: unknown(),
     }
 }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_core::boxes::ProofKind;
 use reeve_core::compute::Compute;
 use reeve_core::demand::DemandReading;
-use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
+use reeve_core::id::{InstanceId, PointerName, RequestId, Sender, WorkerId};
 use reeve_core::operator::Command;
 use reeve_core::request::Request;
 use reeve_core::response::{Resolution, Response};
@@ -258,6 +258,7 @@ impl<'h> Stage<'h> {
             initiator,
             text: None,
             of: None,
+            from: None,
             unknown: Default::default(),
         };
         if initiator == Initiator::Person {
@@ -278,7 +279,8 @@ impl<'h> Stage<'h> {
     }
 
     fn command(&mut self, who: &str, command: Command) {
-        if !self.submit(RequestId::default(), Request::Command(command)) {
+        let from = Sender::from(who);
+        if !self.submit(RequestId::default(), Request::Command { command, from }) {
             self.note(who, "reaches no host");
         }
         self.take_outputs();

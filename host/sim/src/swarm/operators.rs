@@ -125,7 +125,8 @@ impl Estate<'_> {
         };
         let request = self.request();
         self.checks.commanded(request, worker, &command);
-        let command = Request::Command(command);
+        let from = "the token of an operator".into();
+        let command = Request::Command { command, from };
         self.send(number, ToHost::asked(worker.clone(), request, command));
     }
 
@@ -184,6 +185,7 @@ impl Estate<'_> {
             text: None,
             kind,
             of: None,
+            from: None,
             unknown: Default::default(),
         };
         self.command(worker, Command::Restart(request));

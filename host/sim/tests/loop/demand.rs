@@ -257,6 +257,7 @@ fn nothing_is_asked_for_a_worker_that_is_paused() {
         since: alone.0.now,
         reason: None,
         by: HostId::from("host"),
+        from: None,
         unknown: Default::default(),
     });
     let event = Event::of(

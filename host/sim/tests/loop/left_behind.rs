@@ -178,6 +178,7 @@ fn restart(stage: RestartStage, started_at: Instant) -> Restart {
             text: None,
             kind: None,
             of: None,
+            from: None,
             unknown: Default::default(),
         },
         started_at,

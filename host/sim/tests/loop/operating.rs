@@ -158,6 +158,12 @@ fn a_command_and_its_answer_are_written_down_and_told() {
     assert_eq!(entries, expected);
     assert_eq!(journal[0].decision, journal[1].decision);
     assert!(journal[1].decision < journal[2].decision);
+    let from: Vec<_> = journal.iter().map(|entry| entry.from.is_some()).collect();
+    assert_eq!(from, [true, false, true, false, true, false]);
+    for notice in rig.notices(0) {
+        let text = &notice.text;
+        assert!(text.contains("(the token of an operator)"), "{text}");
+    }
     let notices = rig.notices(0).iter();
     let steps: Vec<_> = notices.map(|notice| notice.step).collect();
     assert_eq!(

@@ -1,15 +1,15 @@
 //! A register while the end of its instance is under way.
 
 use crate::rig::boxes::register;
+use crate::rig::command;
 use crate::rig::desk::Desk;
 use crate::rig::prelude::*;
 use reeve_core::boxes::{Receipt, RefusalCode};
-use reeve_core::request::Request;
 
 #[test]
 fn a_token_is_not_handed_out_after_its_instance_ended() {
     let mut desk = Desk::adopted();
-    desk.request(|_| Request::Command(by_person()));
+    desk.request(|_| command(by_person()));
     desk.written();
     // The reading that lets them in is of the moment before the instance was stopped.
     desk.say(register(&"i-one".into(), "nonce"));

@@ -2,6 +2,7 @@
 //! any host that lives (G7; docs/incidents.md#self-fire).
 
 use crate::rig::boxes::*;
+use crate::rig::command;
 use crate::rig::desk::Desk;
 use crate::rig::prelude::*;
 use reeve_core::boxes::Report;
@@ -10,7 +11,6 @@ use reeve_core::id::{Generation, InstanceId};
 use reeve_core::notice::Step;
 use reeve_core::operator::{Command, CommandOutcome, RefusedCode};
 use reeve_core::point::debounce::Choice;
-use reeve_core::request::Request;
 use reeve_core::response::{NotYetCode, Resolution};
 use reeve_core::restart::{Adoption, RestartRequest, RestartStage};
 use reeve_core::spec::{FleetSpec, RestartBy};
@@ -428,7 +428,7 @@ fn a_restart_ends_the_wait_for_an_address() {
 #[test]
 fn a_restart_whose_end_could_not_be_written_is_ended_when_the_store_is_back() {
     let mut desk = Desk::adopted();
-    desk.request(|_| Request::Command(by_person()));
+    desk.request(|_| command(by_person()));
     desk.written();
     desk.carried_out();
     desk.written();

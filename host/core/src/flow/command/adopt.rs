@@ -72,7 +72,15 @@ impl Pending {
             Some(veto) => At::Ends(Err(refused(veto))),
             None => {
                 act::take_draining(facts);
-                act::take(facts, turn, id, How::Found, Step::InstanceAdoptedByHand);
+                let from = self.from.as_ref();
+                act::take(
+                    facts,
+                    turn,
+                    id,
+                    How::Found,
+                    Step::InstanceAdoptedByHand,
+                    from,
+                );
                 At::Writing(CommandOutcome::Adopted)
             }
         };

@@ -399,6 +399,7 @@ impl Health {
             text: Some(told),
             kind: None,
             of: facts.adoption(),
+            from: None,
             unknown: Default::default(),
         })
     }

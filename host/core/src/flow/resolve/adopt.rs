@@ -94,7 +94,14 @@ impl Resolve {
 
     /// Adopts the instance after the guard's permit. The pass continues when the record is written.
     pub(super) fn taken(&mut self, facts: &mut Facts, turn: &mut Turn<'_>, id: &InstanceId) {
-        act::take(facts, turn, id, How::Found, Step::InstanceAdoptedByTag);
+        act::take(
+            facts,
+            turn,
+            id,
+            How::Found,
+            Step::InstanceAdoptedByTag,
+            None,
+        );
         self.set_adoption(Adoption::Taken);
         self.set_step(PassStep::RecordWritten);
     }

@@ -116,6 +116,7 @@ impl Resolve {
                 text: Some(reason.text),
                 kind: Some(RestartBy::Replace),
                 of: facts.adoption(),
+                from: None,
                 unknown: Default::default(),
             }));
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::upgrade::{MustUnderstand, Unknown};
 use crate::model::budget::Ledger;
 use crate::model::cloud::Mutation;
-use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId};
+use crate::model::id::{DecisionId, Epoch, Generation, HostId, InstanceId, Sender};
 use crate::model::instance::StateReason;
 use crate::model::point::Reason;
 use crate::model::point::reap::Choice;
@@ -109,6 +109,9 @@ pub struct Paused {
     pub reason: Option<String>,
     /// The host that accepted the command.
     pub by: HostId,
+    /// Who gave the command; `None` if a version accepted it that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: Unknown,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::LaunchSource;
 use reeve_core::id::{InstanceId, WorkerId};
-use reeve_core::instance::{InstanceState, StateReason};
+use reeve_core::instance::{InstanceState, StateReason, TAG_WORKER};
 use reeve_core::notice::{Notice, Step};
 use reeve_core::point::reap;
 use reeve_core::restart::{Restart, RestartStage};
@@ -180,7 +180,9 @@ impl Blocked {
             return Ok(());
         };
         let is_refused = refused.get(template).is_some_and(|(at, by)| {
-            *by == written.by && written.at.since(*at) + CLOCKS_APART < OPTION_RESTS
+            *by == written.by
+                && written.at.since(*at) + CLOCKS_APART < OPTION_RESTS
+                && !has_launched_since(written, *at)
         });
         let Some(untried) = untried(written.pool, refused, written.at) else {
             return Ok(());
@@ -330,6 +332,16 @@ fn fell_back(instance: &SimInstance, since: Instant) -> Option<Instant> {
         .is_some_and(StateReason::is_by_request);
     let is_down = instance.state == InstanceState::Stopped && instance.launched_at >= since;
     (is_down && !by_request).then_some(instance.state_since)
+}
+
+/// Whether a launch for the worker was carried out after this, also if its answer was lost and its
+/// instance has ended.
+fn has_launched_since(written: &Written<'_>, at: Instant) -> bool {
+    let mut ours = written.world.instances().filter(|it| is_ours(it));
+    ours.any(|it| {
+        let worker = it.tags.get(TAG_WORKER).map(String::as_str);
+        worker == Some(written.worker.as_str()) && it.launched_at > at
+    })
 }
 
 /// A capacity option that was not refused within the longest pause of one.

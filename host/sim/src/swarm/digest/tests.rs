@@ -41,6 +41,7 @@ fn journal(worker: &str, decision: u64, content: Content) -> Effect {
         at: AT,
         worker: worker.into(),
         decision: DecisionId::new(decision),
+        from: None,
         content,
     })
 }

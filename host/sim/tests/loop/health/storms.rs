@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::rig::command;
 use crate::rig::prelude::*;
 use reeve_core::event::{Event, Timer, WorkerTimer};
 use reeve_core::fleet::Fleet;
@@ -11,7 +12,6 @@ use reeve_core::id::{InstanceId, PointerName, RequestId, WorkerId};
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
 use reeve_core::point::debounce::Choice;
-use reeve_core::request::Request;
 use reeve_core::spec::{FleetSpec, Wish};
 use reeve_sim::world::SoftwareFault;
 
@@ -116,7 +116,7 @@ fn a_forgotten_worker_is_part_of_no_storm() {
     let [first, second, _] = failing.as_slice() else {
         panic!("{failing:?}");
     };
-    let forget = Request::Command(Command::Forget);
+    let forget = command(Command::Forget);
     rig.submit(0, first, RequestId::default().next(), forget);
     while rig.core(0).worker(first).unwrap().adopted.is_some() {
         rig.step();

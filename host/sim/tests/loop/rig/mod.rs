@@ -17,6 +17,7 @@ use std::sync::Arc;
 use reeve_core::id::RequestId;
 use reeve_core::instance::TAG_FLEET;
 use reeve_core::operator::Command;
+use reeve_core::request::Request;
 use reeve_core::response::Response;
 use reeve_core::restart::{Initiator, RestartRequest};
 use reeve_core::spec::{FleetSpec, RestartBy};
@@ -146,6 +147,14 @@ pub(crate) fn running_b() -> World {
     world
 }
 
+/// The request with this command.
+pub(crate) fn command(command: Command) -> Request {
+    Request::Command {
+        command,
+        from: "the token of an operator".into(),
+    }
+}
+
 /// A person restarts the worker.
 pub(crate) fn by_person() -> Command {
     Command::Restart(RestartRequest {
@@ -154,6 +163,7 @@ pub(crate) fn by_person() -> Command {
         text: Some("it hangs".to_owned()),
         kind: None,
         of: None,
+        from: None,
         unknown: Default::default(),
     })
 }
@@ -166,6 +176,7 @@ pub(crate) fn by_person_as(kind: RestartBy) -> Command {
         text: None,
         kind: Some(kind),
         of: None,
+        from: None,
         unknown: Default::default(),
     })
 }
@@ -178,6 +189,7 @@ pub(crate) fn by_program(cause: &str) -> Command {
         text: None,
         kind: None,
         of: None,
+        from: None,
         unknown: Default::default(),
     })
 }

@@ -108,7 +108,7 @@ impl Rig {
         host: usize,
         command: Command,
     ) -> Result<CommandOutcome, Refused> {
-        let request = self.request(host, Request::Command(command));
+        let request = self.request(host, super::command(command));
         let by = self.now() + SECOND;
         while self.response(request).is_none() && self.next_at().is_some_and(|at| at <= by) {
             self.step();
@@ -121,7 +121,7 @@ impl Rig {
 
     /// Gives the host a command. The response comes as time passes.
     pub(crate) fn give(&mut self, command: Command) -> RequestId {
-        self.request(0, Request::Command(command))
+        self.request(0, super::command(command))
     }
 
     /// Whether the response to this request has come.
