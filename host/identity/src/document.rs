@@ -6,6 +6,7 @@ use reeve_core::time::Instant;
 use serde::Deserialize;
 
 use crate::ber::Malformed;
+use crate::quote::quoted;
 
 /// AWS's statement about an instance. Only a [`Verifier`](crate::Verifier) makes one from a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +84,6 @@ fn instant(text: &str) -> Result<Instant, Malformed> {
                 quoted(text),
             )
         })
-}
-
-/// The text's first characters, escaped: enough to recognize the text.
-fn quoted(text: &str) -> String {
-    let end = if text.chars().count() > 40 { "…" } else { "" };
-    format!("{:?}{end}", text.chars().take(40).collect::<String>())
 }
 
 #[cfg(test)]

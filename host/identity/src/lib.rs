@@ -45,6 +45,7 @@ mod certificate;
 mod document;
 mod error;
 mod pinned;
+mod quote;
 mod signed_data;
 #[cfg(feature = "testing")]
 pub mod testing;
