@@ -1,6 +1,10 @@
-//! Proves which EC2 instance a box runs on, by its *instance identity document* with the RSA-2048
-//! signature. A box reads that text at `/latest/dynamic/instance-identity/rsa2048`. This crate uses
-//! no network, no clock, and no files.
+//! Proves who is speaking. This crate uses no network, no clock, and no files.
+//!
+//! - [`Verifier`]: which EC2 instance a box runs on, by its *instance identity document* with the
+//!   RSA-2048 signature. A box reads that text at `/latest/dynamic/instance-identity/rsa2048`.
+//! - [`login`]: which identity of AWS IAM a program has, by a signature that STS verifies.
+//!
+//! # Documents
 //!
 //! ```text
 //!   text ──► armour ──► bytes ──► signed_data ──► content, signer
@@ -15,7 +19,8 @@
 //! - `armour`: decodes base64 with and without PEM armour. `ber`: a strict reader of ASN.1.
 //! - `signed_data`: the one form of CMS that AWS writes. `certificate`: a signer's name and key.
 //! - `pinned`: AWS's certificates, compiled in.
-//! - `testing` (feature of the same name): a signer with a public test key.
+//! - `testing` (feature of the same name): a signer with a public test key, a signer of logins, and
+//!   an STS.
 //!
 //! # What a document proves
 //!
@@ -44,6 +49,7 @@ mod ber;
 mod certificate;
 mod document;
 mod error;
+pub mod login;
 mod pinned;
 mod quote;
 mod signed_data;
