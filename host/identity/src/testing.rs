@@ -1,10 +1,12 @@
-//! A signer for tests and the demo. It writes documents in AWS's exact format, with public keys. A
-//! [`Verifier`](crate::Verifier) accepts them only after
+//! Signers for tests and the demo. [`Issuer`] writes documents in AWS's exact format, with public
+//! keys. A [`Verifier`](crate::Verifier) accepts them only after
 //! [`with_certificate`](crate::Verifier::with_certificate).
 //!
 //! - [`Issuer`]: signs a document.
 //! - [`Parts`]: the parts of a signed document, for tests that combine them in another way.
 //! - `der`: writes ASN.1.
+//! - [`sts`]: signs logins, and an STS that verifies them. `caller`: the client. `sigv4`: AWS's
+//!   signature. `sts_messages`: requests and replies.
 //!
 //! Keys and certificates were made with the `openssl` command line tool. They are committed, so a
 //! test is the same on every machine:
@@ -20,8 +22,12 @@
     reason = "a test without its key should stop loudly"
 )]
 
+mod caller;
 mod der;
 mod parts;
+mod sigv4;
+pub mod sts;
+mod sts_messages;
 
 use jiff::Timestamp;
 use ring::rand::SystemRandom;
