@@ -10,6 +10,8 @@ use reeve_core::token::SecretHash;
 use reeve_identity::{CertificateError, Verifier};
 
 use crate::config;
+use crate::secret_file::{self, SecretFileError};
+use crate::tls::TlsFiles;
 
 /// A guessed secret would let any machine on the network pose as a box. 32 characters of base64
 /// hold 192 bits.
@@ -19,6 +21,8 @@ const SECRET_BYTES_MIN: usize = 32;
 pub struct BoxesOptions {
     /// Where the interface for boxes listens.
     pub listen: SocketAddr,
+    /// The files of TLS. `None`: it is served without.
+    pub tls: Option<TlsFiles>,
     /// How this host verifies boxes.
     pub proofs: Proofs,
     /// How many connections one address may have at a time.
@@ -43,6 +47,9 @@ pub enum BoxesError {
         #[source]
         source: std::io::Error,
     },
+    /// The secret's file cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// The secret is too short.
     #[error(
         "the secret in {} has {found} bytes; accepted: at least {SECRET_BYTES_MIN}, such as the output of `openssl rand -base64 32`",
@@ -88,7 +95,7 @@ impl BoxesOptions {
             })?;
         }
         if let Some(path) = &config.shared_secret_file {
-            let text = read(path)?;
+            let text = secret_file::read(path)?;
             let secret = text.trim();
             if secret.len() < SECRET_BYTES_MIN {
                 return Err(BoxesError::SecretTooShort {
@@ -100,6 +107,7 @@ impl BoxesOptions {
         }
         Ok(Self {
             listen: config.listen,
+            tls: config.tls.clone(),
             proofs,
             peer_connections_max: config.peer_connections_max,
         })
@@ -162,14 +170,18 @@ impl Proofs {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn read(secret: &str) -> Result<BoxesOptions, BoxesError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("boxes.secret");
         std::fs::write(&path, secret).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         BoxesOptions::read(&config::Boxes {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             shared_secret_file: Some(path),
             certificates: Default::default(),
             peer_connections_max: 64,

@@ -1,5 +1,6 @@
 //! The one clock of the host.
 
+use jiff::Timestamp;
 use reeve_core::time::Instant;
 
 /// Anchored at the wall clock when the host starts, monotonic from there. Instants can be compared
@@ -24,6 +25,17 @@ impl Clock {
     pub fn now(&self) -> Instant {
         let elapsed_ms = whole_ms(self.started.elapsed());
         Instant::from_ms(self.anchor_ms.saturating_add(elapsed_ms))
+    }
+
+    /// The same time as a timestamp.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        let ms = i64::try_from(self.now().as_ms()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The time since the host's start.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
     }
 
     /// The same instant for tokio's timers. A past instant becomes the present one.

@@ -13,15 +13,16 @@ use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
-use tokio::net::UnixStream;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::access::{Access, Identity};
-use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
+use crate::access::{Access, Credentials, Identity, TokenFileError};
+use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, Reception, SocketFile};
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
+use crate::config;
 use crate::drive::{Drive, Parts};
 use crate::hearing::Hearing;
 use crate::journal::{Journal, JournalError};
@@ -32,6 +33,7 @@ use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 use crate::shadow;
+use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// How long a start waits for policies that are slow to compile. A standard policy takes a third of a
 /// second.
@@ -52,7 +54,9 @@ pub struct HostOptions {
     pub listen: Option<SocketAddr>,
     /// A Unix socket with the same interface. `None`: no socket.
     pub socket: Option<PathBuf>,
-    /// Who may do what at these two.
+    /// Where callers on other machines are served. `None`: nowhere.
+    pub network: Option<NetworkOptions>,
+    /// Who may do what at these three.
     pub access: Access,
     /// Where boxes register, and how they are verified. `None`: this host has no interface for
     /// boxes.
@@ -65,6 +69,29 @@ pub struct HostOptions {
     pub clock: Clock,
 }
 
+/// Where callers on other machines are served, and what proves who they are.
+pub struct NetworkOptions {
+    /// The address. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The files of TLS. `None`: without TLS, and without what needs it.
+    pub tls: Option<TlsFiles>,
+    /// The file of the callers' tokens.
+    pub tokens: PathBuf,
+    /// How many connections one address may have at a time.
+    pub peer_connections_max: usize,
+}
+
+impl From<config::Network> for NetworkOptions {
+    fn from(config: config::Network) -> Self {
+        Self {
+            listen: config.listen,
+            tls: config.tls,
+            tokens: config.tokens,
+            peer_connections_max: config.peer_connections_max,
+        }
+    }
+}
+
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -74,6 +101,12 @@ pub enum StartError {
     /// The host cannot listen on a socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// TLS cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The tokens of callers cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
 }
 
 /// Why a host ended with an error.
@@ -96,6 +129,7 @@ pub struct Host;
 /// waiting for pending work.
 pub struct RunningHost {
     address: Option<SocketAddr>,
+    network_address: Option<SocketAddr>,
     boxes_address: Option<SocketAddr>,
     reloads: Reloads,
     readiness: Readiness,
@@ -145,26 +179,51 @@ impl Host {
             None => None,
         };
         let address = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok());
-        let access = options.access;
+        let access = Arc::new(options.access);
         let socket = options.socket.as_deref();
         let unix = socket.map(|path| api::unix(path, access.is_for_other_users()));
         let unix = unix.transpose()?;
         let hearing = Hearing::default();
+        let mut background = JoinSet::new();
+        let (for_network, is_plain) = match options.network {
+            None => (None, false),
+            Some(network) => {
+                let is_plain = network.tls.is_none();
+                let tls = open_tls(network.tls, &mut background)?;
+                let tokens = network.tokens;
+                let (credentials, file) = Credentials::open(Arc::clone(&access), tokens)?;
+                let watching = Arc::clone(&credentials);
+                background.spawn(async move { watching.watch(file).await });
+                let caps = Caps::per_peer(network.peer_connections_max);
+                let reception = Reception {
+                    tls,
+                    credentials: Some(credentials),
+                    // Boxes come through another door, so nothing is missed of them here.
+                    admission: Admission::new(caps, Hearing::default(), metrics.clone()),
+                };
+                (
+                    Some((api::any_tcp(network.listen).await?, reception)),
+                    is_plain,
+                )
+            }
+        };
         let (for_boxes, proofs) = match options.boxes {
             None => (None, None),
             Some(boxes) => {
                 let caps = Caps::per_peer(boxes.peer_connections_max);
-                let admission = Admission::new(caps, hearing.clone(), metrics.clone());
+                let reception = Reception {
+                    tls: open_tls(boxes.tls, &mut background)?,
+                    credentials: None,
+                    admission: Admission::new(caps, hearing.clone(), metrics.clone()),
+                };
                 let tcp = api::any_tcp(boxes.listen).await?;
-                (Some((tcp, admission)), Some(boxes.proofs))
+                (Some((tcp, reception)), Some(boxes.proofs))
             }
         };
-        let boxes_address = for_boxes
-            .as_ref()
-            .and_then(|(tcp, _)| tcp.local_addr().ok());
+        let network_address = address_of(for_network.as_ref());
+        let boxes_address = address_of(for_boxes.as_ref());
 
         let registry = &options.policies.registry;
-        let mut background = JoinSet::new();
         let directory = &options.policies.directory;
         let (reloading, reloads) =
             Reloading::begin(Arc::clone(registry), directory, metrics.clone());
@@ -243,17 +302,27 @@ impl Host {
             tracing::info!(path = %file.path().display(), "listening");
             file
         });
-        if let (Some((listener, admission)), Some(address)) = (for_boxes, boxes_address) {
-            servers.spawn(api::serve_boxes(
+        if let (Some((listener, reception)), Some(address)) = (for_network, network_address) {
+            servers.spawn(api::serve_others(
+                listener,
+                api.for_network(is_plain),
+                reception,
+                stop_servers.subscribe(),
+            ));
+            tracing::info!(%address, "listening for callers on other machines");
+        }
+        if let (Some((listener, reception)), Some(address)) = (for_boxes, boxes_address) {
+            servers.spawn(api::serve_others(
                 listener,
                 api.for_boxes(),
-                admission,
+                reception,
                 stop_servers.subscribe(),
             ));
             tracing::info!(%address, "listening for boxes");
         }
         Ok(RunningHost {
             address,
+            network_address,
             boxes_address,
             reloads,
             readiness,
@@ -268,6 +337,24 @@ impl Host {
             _socket_file: socket_file,
         })
     }
+}
+
+/// Reads the files of TLS, and has them read again when they change.
+fn open_tls(
+    files: Option<TlsFiles>,
+    background: &mut JoinSet<()>,
+) -> Result<Option<Arc<Tls>>, TlsError> {
+    let Some(files) = files else {
+        return Ok(None);
+    };
+    let (tls, files) = Tls::open(files)?;
+    let watching = Arc::clone(&tls);
+    background.spawn(async move { watching.watch(files).await });
+    Ok(Some(tls))
+}
+
+fn address_of(listening: Option<&(TcpListener, Reception)>) -> Option<SocketAddr> {
+    listening.and_then(|(listener, _)| listener.local_addr().ok())
 }
 
 /// The user at the other end. `None`: the connection is over already.
@@ -301,6 +388,11 @@ impl RunningHost {
     /// The address of the HTTP interface, with the port that was chosen. `None`: it has none.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The address of the interface for callers on other machines. `None`: this host has none.
+    pub fn network_address(&self) -> Option<SocketAddr> {
+        self.network_address
     }
 
     /// The address of the interface for boxes. `None`: this host has none.

@@ -21,6 +21,7 @@
 //! - [`store`]: the workers' records in a file. `shadow`: the store and the cloud of a dry run.
 //! - `journal`: intents, decisions and outcomes on disk. `reload`, [`policies`]: activate policy
 //!   files.
+//! - `tls`: TLS for other machines. `secret_file`, `file_watch`: files that hold secrets, and files that change.
 //! - `probe`: probes an instance.
 //! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
 //! - [`notify`](mod@notify): sends notices to webhooks.
@@ -35,6 +36,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 mod drive;
+mod file_watch;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hearing;
@@ -50,20 +52,24 @@ mod probe;
 mod readiness;
 mod reload;
 mod routes;
+mod secret_file;
 pub mod serve;
 mod shadow;
 pub mod store;
 mod ticker;
+mod tls;
 
 pub use self::notify::{NotifyError, Webhooks};
 pub use access::Access;
 pub use api::ListenError;
 pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;
-pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
+pub use host::{Host, HostError, HostOptions, NetworkOptions, RunningHost, Shutdown, StartError};
 pub use journal::JournalError;
 pub use policies::{Policies, PoliciesError};
 pub use reload::NoReport;
+pub use secret_file::SecretFileError;
+pub use tls::{AuthorityError, TlsError, TlsFiles};
 
 // Unit tests use tests/common, which names this crate from outside.
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::SharedStore;
-use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
+use crate::host::{Host, HostError, HostOptions, NetworkOptions, RunningHost, StartError};
 use crate::notify::{NotifyError, Webhooks};
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
@@ -100,12 +100,20 @@ pub const STORE_FILE: &str = "workers.db";
 /// [`ServeError::StateDir`], [`ServeError::Store`].
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
     let path = &config.state_dir;
+    make_state_dir(path)?;
+    Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
+}
+
+/// Creates the state directory if it is missing, for the host's user only.
+///
+/// # Errors
+/// [`ServeError::StateDir`].
+pub(crate) fn make_state_dir(path: &Path) -> Result<(), ServeError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| ServeError::StateDir {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
-    })?;
-    Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
+    })
 }
 
 /// The table that several hosts share. A missing table shows at the first call.
@@ -148,6 +156,7 @@ pub async fn run_with(
 ) -> Result<(), ServeError> {
     // Installed first: a signal during the start must not end the process half-way.
     let signals = Signals::hear()?;
+    make_state_dir(&config.state_dir)?;
     let policies = Policies::configured(&config, compiled(&config.state_dir))?;
     let options = HostOptions {
         spec: config.fleet,
@@ -157,6 +166,7 @@ pub async fn run_with(
         listen: config.listen,
         socket: config.socket,
         access: config.access,
+        network: config.network.map(NetworkOptions::from),
         boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
         webhooks: Webhooks::open(&config.notify)?,
         state_dir: config.state_dir,

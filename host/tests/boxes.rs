@@ -38,6 +38,7 @@ fn options(stage: &Stage, proof: ProofKind) -> HostOptions {
         .unwrap();
     options.boxes = Some(BoxesOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
         proofs: Proofs::new(verifier).with_shared_secret(SECRET),
         peer_connections_max: 64,
     });

@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::elsewhere::{Authority, Shows, token};
 use common::{POINTER, Stage, end, http};
 use http::Reply;
 use reeve::access::{Access, Role, Rule, Who};
@@ -39,36 +40,60 @@ fn own() -> Who {
     Who::Uid(rustix::process::geteuid().as_raw())
 }
 
-/// These roles at both doors.
+/// These roles at all doors.
 fn with(roles: &[Role]) -> Rule {
     Rule {
-        who: vec![Who::Loopback, own()],
+        who: vec![Who::Loopback, own(), Who::Token("app".to_owned())],
         roles: roles.iter().copied().collect(),
         pools: None,
         workers: None,
+        per_second: None,
     }
 }
 
-async fn start(stage: &Stage, rules: Vec<Rule>) -> RunningHost {
+async fn start(stage: &Doors, rules: Vec<Rule>) -> RunningHost {
     let mut options = stage.options();
     options.socket = Some(stage.socket());
     options.access = Access::new(rules);
+    options.network = Some(stage.authority.door(&["app"]));
     Host::start(options).await.unwrap()
 }
 
-/// Asks at both doors.
-async fn ask(stage: &Stage, host: &RunningHost, method: &str, path: &str) -> [Reply; 2] {
+/// A world, and the authority of its host's certificate.
+struct Doors {
+    stage: Stage,
+    authority: Authority,
+}
+
+impl std::ops::Deref for Doors {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+/// Asks at all doors: loopback, socket, network.
+async fn ask(stage: &Doors, host: &RunningHost, method: &str, path: &str) -> [Reply; 3] {
+    let token = token("app");
+    let shows = Shows {
+        token: Some(&token),
+        ..Shows::default()
+    };
+    let network = host.network_address();
     [
         http::tcp(host.address(), method, path, "localhost").await,
         http::unix(&stage.socket(), method, path).await,
+        stage.authority.ask(network, method, path, shows).await,
     ]
 }
 
-fn steady() -> Stage {
+fn steady() -> Doors {
     let stage = Stage::new();
     stage.world.add_running("i-a", "chat");
     stage.world.point(POINTER, "i-a");
-    stage
+    let authority = Authority::new(stage.dir.path());
+    Doors { stage, authority }
 }
 
 /// How the door refuses; `None`: the request passed it.
@@ -128,7 +153,8 @@ async fn programs_on_loopback_give_no_commands_unless_a_rule_lets_them() {
     let stage = steady();
     let host = start(&stage, Vec::new()).await;
     let pause = "/v1/workers/chat/pause";
-    let [tcp, socket] = ask(&stage, &host, "POST", pause).await;
+    let [tcp, socket, network] = ask(&stage, &host, "POST", pause).await;
+    assert_eq!(network.status, 404, "no rule is for it: {}", network.body);
     assert_eq!(tcp.status, 403, "{}", tcp.body);
     let detail = tcp.json()["detail"].to_string();
     assert!(
@@ -136,7 +162,7 @@ async fn programs_on_loopback_give_no_commands_unless_a_rule_lets_them() {
         "{detail}"
     );
     assert_eq!(socket.status, 200, "{}", socket.body);
-    let [tcp, _] = ask(&stage, &host, "GET", "/v1/workers/chat").await;
+    let [tcp, ..] = ask(&stage, &host, "GET", "/v1/workers/chat").await;
     assert_eq!(tcp.status, 200);
     end(host).await;
 }
@@ -162,7 +188,7 @@ async fn what_a_caller_may_not_see_looks_like_what_is_not_there() {
         }
     }
     // An escape is no way around a pattern.
-    let [escaped, _] = ask(&stage, &host, "GET", "/v1/workers/ch%61t/resolve").await;
+    let [escaped, ..] = ask(&stage, &host, "GET", "/v1/workers/ch%61t/resolve").await;
     assert_eq!(escaped.status, 404);
     for path in ["/v1/workers", "/v1/policies"] {
         for reply in ask(&stage, &host, "GET", path).await {

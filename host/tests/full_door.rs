@@ -50,6 +50,7 @@ async fn serving(stage: &Stage, peer_connections_max: usize) -> (RunningHost, St
     }
     options.boxes = Some(BoxesOptions {
         listen: "0.0.0.0:0".parse().unwrap(),
+        tls: None,
         proofs: Proofs::new(Verifier::pinned()).with_shared_secret(SECRET),
         peer_connections_max,
     });

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::artefacts;
 
@@ -303,7 +304,24 @@ pub fn request(method: &str, url: &str) -> Reply {
 
 /// `POST`s JSON as a box does, with a token if there is one.
 pub fn say_as_box(url: &str, token: Option<&str>, body: &Value) -> Reply {
-    let mut post = agent().post(url);
+    say_by(agent(), url, token, body)
+}
+
+/// `POST`s JSON as a box does over TLS that trusts this authority alone.
+pub fn say_over_tls(authority: &Path, url: &str, token: Option<&str>, body: &Value) -> Reply {
+    let pem = std::fs::read(authority).expect("the authority's certificate");
+    let authority = Certificate::from_pem(&pem).expect("a certificate");
+    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority]));
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .tls_config(tls.build())
+        .build();
+    say_by(agent.into(), url, token, body)
+}
+
+fn say_by(agent: ureq::Agent, url: &str, token: Option<&str>, body: &Value) -> Reply {
+    let mut post = agent.post(url);
     if let Some(token) = token {
         post = post.header("Authorization", format!("Bearer {token}"));
     }

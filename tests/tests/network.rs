@@ -9,14 +9,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use reeve_identity::Document;
 use reeve_identity::testing::Issuer;
+use reeve_tests::artefacts;
 use reeve_tests::emulator::{Emulator, REGION};
 use reeve_tests::machines::{self, Machine};
-use reeve_tests::process::{Reeve, say_as_box};
+use reeve_tests::process::{Reeve, say_over_tls};
 use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
 use serde_json::{Value, json};
 
@@ -24,6 +27,8 @@ const TEST: &str = "heartbeats_arrive_while_another_machine_floods_the_door";
 /// The environment variable with the address of the door for boxes.
 const DOOR: &str = "REEVE_TEST_DOOR";
 const DOCUMENT: &str = "REEVE_TEST_DOCUMENT";
+/// The environment variable with the file of the authority that the box trusts.
+const AUTHORITY: &str = "REEVE_TEST_AUTHORITY";
 /// The number of heartbeats during the flood.
 const BEATS: u32 = 200;
 /// The half-sent heads that the flood holds at a time: more than the door's 512 connections.
@@ -45,14 +50,20 @@ fn host() {
     let emulator = Emulator::start();
     let instance = emulator.launch(NAME);
     emulator.put_parameter(POINTER, &instance);
+    let (near, far) = (Machine::new("near", 1), Machine::new("far", 2));
     let boxes = format!(
-        "\n[boxes]\nlisten = \"0.0.0.0:0\"\ncertificates = {{ {REGION} = \"{{dir}}/issuer.pem\" }}\n\n\
+        "\n[tls]\ncertificate = \"{{dir}}/tls/host.pem\"\nkey = \"{{dir}}/tls/host.key\"\n\n[boxes]\nlisten = \"0.0.0.0:0\"\ncertificates = {{ {REGION} = \"{{dir}}/issuer.pem\" }}\n\n\
          [pool.gpu.boxes]\nproof = \"instance-document\"\nheartbeat_ms = 1000\n\n\
          [pool.gpu.health]\nevery_ms = 1000\nunhealthy_after = 1\nrestart = \"any\"\n"
     );
     let directory = directory();
     let issuer = directory.path().join("issuer.pem");
     std::fs::write(issuer, Issuer::new().certificate()).unwrap();
+    let tls = directory.path().join("tls");
+    let mut made = Command::new(artefacts::reeve_binary());
+    made.args(["tls", "init", "--name", &near.host().to_string(), "--dir"]);
+    assert!(made.arg(&tls).output().unwrap().status.success());
+    let authority = tls.join("authority.pem").display().to_string();
     let reeve = Reeve::start_in(
         directory,
         &(configuration(&emulator) + &boxes),
@@ -67,9 +78,12 @@ fn host() {
         account: "123456789012".to_owned(),
         launched_at: reeve_core::time::Instant::from_ms(1_760_000_000_000),
     });
-    let (near, far) = (Machine::new("near", 1), Machine::new("far", 2));
     let door = SocketAddr::from((near.host(), port)).to_string();
-    let environment = [(DOOR, door.as_str()), (DOCUMENT, &document)];
+    let environment = [
+        (DOOR, door.as_str()),
+        (DOCUMENT, &document),
+        (AUTHORITY, &authority),
+    ];
     let mut a_box = near.run(TEST, "box", &environment);
     assert_eq!(a_box.hear(), "registered");
 
@@ -102,16 +116,22 @@ fn variable(name: &str) -> String {
 
 /// Registers, waits for the part `host`, and sends the heartbeats.
 fn a_box() {
-    let url = format!("http://{}/v1/workers/chat", variable(DOOR));
+    let authority = PathBuf::from(variable(AUTHORITY));
+    let url = format!("https://{}/v1/workers/chat", variable(DOOR));
     let body = json!({"nonce": "the first of this box", "document": variable(DOCUMENT)});
-    let reply = say_as_box(&format!("{url}/register"), None, &body);
+    let reply = say_over_tls(&authority, &format!("{url}/register"), None, &body);
     assert_eq!(reply.status, 200, "{}", reply.body);
     let token = reply.body["token"].as_str().unwrap();
     machines::say("registered");
     machines::pause();
     let mut stored = 0;
     for _ in 0..BEATS {
-        let reply = say_as_box(&format!("{url}/heartbeat"), Some(token), &json!({}));
+        let reply = say_over_tls(
+            &authority,
+            &format!("{url}/heartbeat"),
+            Some(token),
+            &json!({}),
+        );
         stored += u32::from(reply.body["outcome"] == "stored");
         thread::sleep(Duration::from_millis(20));
     }

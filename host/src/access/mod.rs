@@ -8,20 +8,33 @@
 //! Nothing is allowed that no rule allows. A rule says who it is for, which roles they have, and for
 //! which workers. `docs/access.md` is for operators.
 
+mod credentials;
+mod pace;
 mod rule;
+pub(crate) mod tokens;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_core::id::{PoolName, Sender, WorkerId};
+use reeve_core::text;
 
-pub use rule::{Role, Rule, Who, WorkerPattern};
+pub(crate) use credentials::{Credentials, Unknown};
+use pace::Pace;
+pub use rule::{NamePattern, Role, Rule, Who, WorkerPattern};
+pub use tokens::TokenFileError;
+
+/// What an identity from another machine may send without a rule that says otherwise: far more than a
+/// caller needs, and far less than keeps the host busy.
+const FROM_ELSEWHERE_PER_SECOND: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
 /// The user id that Linux shows for any user of another namespace (user_namespaces(7)).
 pub(crate) const UNKNOWN_USER: u32 = 65_534;
 
 /// Who sends a request, as its door has established it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// A program of this machine that connects by TCP: any user's, and any container's that shares
     /// the network.
@@ -33,6 +46,19 @@ pub enum Identity {
         /// The id of the user's primary group.
         gid: u32,
     },
+    /// A program on another machine that shows the token of this name.
+    Token(Arc<str>),
+    /// A program on another machine that shows a certificate for these names.
+    Certificate(Arc<[String]>),
+}
+
+impl Identity {
+    fn is_from_elsewhere(&self) -> bool {
+        match self {
+            Self::Loopback | Self::User { .. } => false,
+            Self::Token(_) | Self::Certificate(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for Identity {
@@ -40,6 +66,8 @@ impl fmt::Display for Identity {
         match self {
             Self::Loopback => f.write_str("a program on this machine"),
             Self::User { uid, .. } => write!(f, "the user with the id {uid}"),
+            Self::Token(name) => write!(f, "the token {name}"),
+            Self::Certificate(names) => write!(f, "the certificate of {}", names.join(", ")),
         }
     }
 }
@@ -80,30 +108,43 @@ impl Access {
                 roles: [Role::View, Role::Resolve, Role::Report].into(),
                 pools: None,
                 workers: None,
+                per_second: None,
             },
             Rule {
                 who: vec![Who::Uid(own)],
                 roles: Role::ALL.into(),
                 pools: None,
                 workers: None,
+                per_second: None,
             },
         ]
     }
 
     /// What this identity may do.
     pub(crate) fn caller(&self, identity: Identity) -> Caller {
-        let rules = self.rules.iter().filter(|rule| rule.is_for(identity));
+        let rules = self.rules.iter().filter(|rule| rule.is_for(&identity));
+        let rules: Vec<_> = rules.cloned().collect();
+        let standard = identity
+            .is_from_elsewhere()
+            .then_some(FROM_ELSEWHERE_PER_SECOND);
+        let per_second = rules.iter().filter_map(|rule| rule.per_second).max();
         Caller(Arc::new(Granted {
             identity,
-            rules: rules.cloned().collect(),
+            rules,
+            pace: per_second.or(standard).map(Pace::new),
         }))
+    }
+
+    /// Whether a rule is for this identity.
+    pub(crate) fn has_rule_for(&self, identity: Identity) -> bool {
+        self.rules.iter().any(|rule| rule.is_for(&identity))
     }
 
     /// Whether other users than the host's own are to reach the socket.
     pub(crate) fn is_for_other_users(&self) -> bool {
         let own = Who::Uid(rustix::process::geteuid().as_raw());
         let mut who = self.rules.iter().flat_map(|rule| &rule.who);
-        who.any(|who| *who != Who::Loopback && *who != own)
+        who.any(|who| matches!(who, Who::Uid(_) | Who::Gid(_)) && *who != own)
     }
 }
 
@@ -121,17 +162,32 @@ pub(crate) struct Caller(Arc<Granted>);
 struct Granted {
     identity: Identity,
     rules: Vec<Arc<Rule>>,
+    /// `None`: it may send as many requests as it likes.
+    pace: Option<Pace>,
 }
 
 impl Caller {
     /// Who it is.
-    pub(crate) fn identity(&self) -> Identity {
-        self.0.identity
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Whether another clone of it is in use.
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// Counts a request at this time since the host's start.
+    ///
+    /// # Errors
+    /// The identity has sent too many, and has to wait for so long.
+    pub(crate) fn count(&self, now: Duration) -> Result<(), Duration> {
+        self.0.pace.as_ref().map_or(Ok(()), |pace| pace.take(now))
     }
 
     /// Who it is, in the words of the journal.
     pub(crate) fn sender(&self) -> Sender {
-        Sender::new(self.0.identity.to_string())
+        Sender::new(text::bounded(&self.0.identity.to_string()))
     }
 
     /// Whether it has the role for this worker.

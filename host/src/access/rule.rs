@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use reeve_core::id::{PoolName, WorkerId};
@@ -38,6 +39,15 @@ impl Role {
         Self::Deliver,
     ];
 
+    /// Whether a request for it is refused without TLS: those that change more than a worker's next
+    /// instance.
+    pub(crate) fn needs_tls(self) -> bool {
+        match self {
+            Self::View | Self::Resolve | Self::Report => false,
+            Self::Create | Self::Operate | Self::Deliver => true,
+        }
+    }
+
     /// The word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,10 +78,13 @@ pub struct Rule {
     pub pools: Option<BTreeSet<PoolName>>,
     /// For workers of these names; `None`: of any.
     pub workers: Option<Vec<WorkerPattern>>,
+    /// How many requests a second each of them may send, the most of all its rules; `None`: the rule
+    /// does not say.
+    pub per_second: Option<NonZeroU32>,
 }
 
 /// Whom a rule is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Programs of this machine that connect by TCP.
     Loopback,
@@ -79,6 +92,59 @@ pub enum Who {
     Uid(u32),
     /// Users whose primary group has this id, through the Unix socket.
     Gid(u32),
+    /// The token of this name, at the network door.
+    Token(String),
+    /// Certificates for such a name, at the network door.
+    Certificate(NamePattern),
+}
+
+/// The door that an identity comes through.
+#[derive(PartialEq)]
+enum Door {
+    Loopback,
+    Socket,
+    Network,
+}
+
+/// A name in a certificate, or the beginning of some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamePattern {
+    /// This name.
+    Is(String),
+    /// Names that begin so.
+    Begins(String),
+}
+
+impl FromStr for NamePattern {
+    type Err = String;
+
+    /// A DNS name or URI, or the beginning of names with a `*` at its end.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (begins, rest) = match text.strip_suffix('*') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let fits = |c: char| c.is_ascii_graphic() && c != '*';
+        if rest.is_empty() || rest.len() > 255 || !rest.chars().all(fits) {
+            return Err(format!(
+                "found {text:?}; accepted: a name in a certificate, such as \"build.example.org\", or the beginning of \
+                 some, such as \"spiffe://example.org/build/*\""
+            ));
+        }
+        Ok(match begins {
+            true => Self::Begins(rest.to_owned()),
+            false => Self::Is(rest.to_owned()),
+        })
+    }
+}
+
+impl NamePattern {
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Is(is) => is == name,
+            Self::Begins(beginning) => name.starts_with(beginning.as_str()),
+        }
+    }
 }
 
 /// A worker's name, or the beginning of some.
@@ -124,22 +190,34 @@ impl WorkerPattern {
 impl Who {
     /// Whether both come through the same door.
     pub(super) fn is_at_door_of(&self, other: &Self) -> bool {
-        (*self == Self::Loopback) == (*other == Self::Loopback)
+        self.door() == other.door()
     }
 
-    fn is(self, identity: Identity) -> bool {
+    fn door(&self) -> Door {
+        match self {
+            Self::Loopback => Door::Loopback,
+            Self::Uid(_) | Self::Gid(_) => Door::Socket,
+            Self::Token(_) | Self::Certificate(_) => Door::Network,
+        }
+    }
+
+    fn is(&self, identity: &Identity) -> bool {
         match (self, identity) {
             (Self::Loopback, Identity::Loopback) => true,
-            (_, Identity::User { uid, .. }) if uid == UNKNOWN_USER => false,
+            (_, Identity::User { uid, .. }) if *uid == UNKNOWN_USER => false,
             (Self::Uid(of), Identity::User { uid, .. }) => of == uid,
-            (Self::Gid(of), Identity::User { gid, .. }) => of == gid && gid != UNKNOWN_USER,
+            (Self::Gid(of), Identity::User { gid, .. }) => of == gid && *gid != UNKNOWN_USER,
+            (Self::Token(of), Identity::Token(name)) => of.as_str() == &**name,
+            (Self::Certificate(of), Identity::Certificate(names)) => {
+                names.iter().any(|name| of.fits(name))
+            }
             _ => false,
         }
     }
 }
 
 impl Rule {
-    pub(super) fn is_for(&self, identity: Identity) -> bool {
+    pub(super) fn is_for(&self, identity: &Identity) -> bool {
         self.who.iter().any(|who| who.is(identity))
     }
 

@@ -14,6 +14,7 @@ fn rule(who: Who, roles: &[Role]) -> Rule {
         roles: roles.iter().copied().collect(),
         pools: None,
         workers: None,
+        per_second: None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Decides which connections the listener for boxes accepts, and which connection it closes to make
-//! room.
+//! Decides which connections a listener for other machines accepts, and which connection it closes to
+//! make room.
 //!
 //! A connection *waits* while no request runs on it: the client has sent nothing, or half a head,
 //! or is idle between requests. A waiting connection uses a place and costs its client nothing, so
@@ -47,7 +47,10 @@ struct State {
 }
 
 struct Connection {
-    waits_since: Option<u64>,
+    /// The requests that run on it; over HTTP/2 there may be several.
+    running: usize,
+    /// When it last began to wait.
+    waits_since: u64,
     /// Closes the connection when dropped.
     _end: oneshot::Sender<()>,
 }
@@ -88,7 +91,10 @@ impl Admission {
 
     /// Returns a place for a connection of this peer, and a receiver that ends when another
     /// connection needs the place. `None`: there is no place.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+    ) -> Option<(Arc<Place>, oneshot::Receiver<()>)> {
         // An IPv4 client is the same peer at a dual-stack socket and at an IPv4 socket.
         let peer = peer.to_canonical();
         let mut state = self.lock();
@@ -105,7 +111,8 @@ impl Admission {
         let number = state.last;
         let (end, ended) = oneshot::channel();
         let connection = Connection {
-            waits_since: Some(number),
+            running: 0,
+            waits_since: number,
             _end: end,
         };
         state
@@ -120,7 +127,7 @@ impl Admission {
             peer,
             number,
         };
-        Some((place, ended))
+        Some((Arc::new(place), ended))
     }
 
     fn note(&self, reason: TurnedAway) {
@@ -136,6 +143,13 @@ impl Admission {
     }
 }
 
+impl Connection {
+    /// Since when no request runs on it.
+    fn waits_since(&self) -> Option<u64> {
+        (self.running == 0).then_some(self.waits_since)
+    }
+}
+
 impl State {
     fn count(&self, peer: IpAddr) -> usize {
         self.peers.get(&peer).map_or(0, BTreeMap::len)
@@ -144,7 +158,7 @@ impl State {
     /// Closes the longest waiting connection of this peer. `None`: no connection of it waits.
     fn end_oldest_of(&mut self, peer: IpAddr) -> Option<()> {
         let connections = self.peers.get(&peer)?.iter();
-        let waiting = connections.filter_map(|(number, it)| Some((it.waits_since?, *number)));
+        let waiting = connections.filter_map(|(number, it)| Some((it.waits_since()?, *number)));
         let (_, number) = waiting.min()?;
         self.remove(peer, number);
         Some(())
@@ -154,7 +168,7 @@ impl State {
     /// longest.
     fn with_most_waiting(&self) -> Option<IpAddr> {
         let peers = self.peers.iter().filter_map(|(peer, connections)| {
-            let waiting = connections.values().filter_map(|it| it.waits_since);
+            let waiting = connections.values().filter_map(Connection::waits_since);
             let oldest = waiting.clone().min()?;
             Some((waiting.count(), std::cmp::Reverse(oldest), *peer))
         });
@@ -181,18 +195,24 @@ impl Place {
 
     /// Marks the connection as busy until the returned value is dropped.
     pub(super) fn begin_request(&self) -> Request<'_> {
-        self.set_waiting(false);
+        self.change(|connection, _| connection.running += 1);
         Request(self)
     }
 
-    fn set_waiting(&self, waits: bool) {
+    fn end_request(&self) {
+        self.change(|connection, now| {
+            connection.running = connection.running.saturating_sub(1);
+            connection.waits_since = now;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Connection, u64)) {
         let mut state = self.admission.lock();
         state.last += 1;
-        let since = waits.then_some(state.last);
+        let now = state.last;
         let connections = state.peers.get_mut(&self.peer);
-        let connection = connections.and_then(|them| them.get_mut(&self.number));
-        if let Some(connection) = connection {
-            connection.waits_since = since;
+        if let Some(connection) = connections.and_then(|them| them.get_mut(&self.number)) {
+            change(connection, now);
         }
     }
 }
@@ -205,7 +225,7 @@ impl Drop for Place {
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        self.0.set_waiting(true);
+        self.0.end_request();
     }
 }
 

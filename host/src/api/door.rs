@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use reeve_core::text;
@@ -12,7 +12,8 @@ use tower::Service;
 
 use super::paths::{self, Takes};
 use super::problem::{Problem, no_such_method, no_such_path};
-use crate::access::{Caller, Role};
+use crate::access::{Caller, Credentials, Role, Unknown};
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::panics::caught;
 use crate::routes::Routes;
@@ -29,9 +30,44 @@ pub(crate) struct Door {
 /// Who asks for what a request takes.
 pub(super) enum Guard {
     /// The door: each path takes a role, which the caller must have.
-    Roles(Arc<Routes>),
+    Roles {
+        routes: Arc<Routes>,
+        clock: Clock,
+        /// Whether anyone between here and the caller can read along and answer in the caller's name.
+        is_plain: bool,
+    },
     /// The handlers: each request has a proof or a token.
     Handlers,
+}
+
+/// How it is known who sends the requests of a connection.
+#[derive(Clone)]
+pub(crate) enum SentBy {
+    /// By the connection.
+    Known(Caller),
+    /// By what each request shows, else by the certificate that the connection was opened with.
+    Shown {
+        credentials: Arc<Credentials>,
+        certificate: Option<Caller>,
+    },
+    /// The handlers find out.
+    Unknown,
+}
+
+impl SentBy {
+    fn caller(&self, headers: &HeaderMap, clock: Clock) -> Result<Caller, Problem> {
+        match self {
+            Self::Known(caller) => Ok(caller.clone()),
+            Self::Shown {
+                credentials,
+                certificate,
+            } => {
+                let caller = credentials.caller(headers, certificate.as_ref(), clock.timestamp());
+                caller.map_err(Problem::unauthenticated)
+            }
+            Self::Unknown => Err(Problem::unauthenticated(Unknown::NothingShown)),
+        }
+    }
 }
 
 /// Which host names a request may name.
@@ -56,7 +92,7 @@ impl Door {
 
     /// Handles one request. A handler that panics gives a 500; the connection and the process live
     /// on.
-    pub(super) async fn pass<B>(&self, mut request: Request<B>, caller: Option<&Caller>) -> Response
+    pub(super) async fn pass<B>(&self, mut request: Request<B>, sent_by: &SentBy) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
@@ -70,14 +106,12 @@ impl Door {
         if let Some(found) = another_site(request.headers(), request.uri()) {
             return cross_site(&found).into_response();
         }
-        if let Guard::Roles(routes) = &self.guard {
-            match judge(routes, caller, request.method(), request.uri()) {
-                Ok(Some(caller)) => {
-                    request.extensions_mut().insert(caller.clone());
-                }
-                Ok(None) => {}
-                Err(problem) => return problem.into_response(),
+        match self.judge(&request, sent_by) {
+            Ok(Some(caller)) => {
+                request.extensions_mut().insert(caller);
             }
+            Ok(None) => {}
+            Err(problem) => return problem.into_response(),
         }
         // A router is always ready, and its clone only increments a count.
         match caught(self.router.clone().call(request)).await {
@@ -90,34 +124,59 @@ impl Door {
             }
         }
     }
-}
 
-/// Checks that the caller has the role that the path takes. Returns the caller if the handler has to
-/// know it. What the caller may not see is refused as if it were not there.
-fn judge<'c>(
-    routes: &Routes,
-    caller: Option<&'c Caller>,
-    method: &Method,
-    uri: &Uri,
-) -> Result<Option<&'c Caller>, Problem> {
-    // A request without a line in the table never reaches the router.
-    let (takes, name) =
-        paths::find(method, uri.path()).map_err(|others| match others.is_empty() {
+    /// Checks that the request may reach its handler. Returns the caller if the handler has to know
+    /// it.
+    fn judge<B>(&self, request: &Request<B>, sent_by: &SentBy) -> Result<Option<Caller>, Problem> {
+        let Guard::Roles {
+            routes,
+            clock,
+            is_plain,
+        } = &self.guard
+        else {
+            return Ok(None);
+        };
+        let (method, uri) = (request.method(), request.uri());
+        let found = paths::find(method, uri.path());
+        if let Ok((Takes::Nothing, _)) = found {
+            return Ok(None);
+        }
+        // Who it is comes first: a stranger is not told which paths there are.
+        let caller = sent_by.caller(request.headers(), *clock)?;
+        caller.count(clock.elapsed()).map_err(Problem::too_many)?;
+        // A request without a line in the table never reaches the router.
+        let (takes, name) = found.map_err(|others| match others.is_empty() {
             true => no_such_path(uri, &paths::all()),
             false => no_such_method(method, uri, &paths::all()).allowing(&others),
         })?;
-    let caller = caller.ok_or_else(|| Problem::internal("a connection without a caller"));
+        if let Some(role) = takes.role().filter(|role| *is_plain && role.needs_tls()) {
+            return Err(Problem::needs_tls(role));
+        }
+        let is_passed_on = may(routes, &caller, takes, name, uri)?;
+        Ok(is_passed_on.then_some(caller))
+    }
+}
+
+/// Checks that the caller has the role that the path takes, and returns whether the handler has to
+/// know the caller. What the caller may not see is refused as if it were not there.
+fn may(
+    routes: &Routes,
+    caller: &Caller,
+    takes: Takes,
+    name: Option<&str>,
+    uri: &Uri,
+) -> Result<bool, Problem> {
     let (role, may) = match takes {
-        Takes::Nothing => return Ok(None),
+        Takes::Nothing => return Ok(false),
         Takes::ForWorker(role) => {
             let name = name.unwrap_or_default();
             // A name needs no escapes, so it is compared as it was sent.
             let slot = routes
                 .slot(name)
                 .ok_or_else(|| Problem::unknown_worker(name))?;
-            let (worker, pool, caller) = (slot.worker(), slot.pool(), caller?);
+            let (worker, pool) = (slot.worker(), slot.pool());
             if caller.may(role, worker, pool) {
-                return Ok((role == Role::Operate).then_some(caller));
+                return Ok(role == Role::Operate);
             }
             return Err(match caller.may(Role::View, worker, pool) {
                 true => Problem::forbidden(caller, role, &format!("the worker {worker}")),
@@ -127,9 +186,8 @@ fn judge<'c>(
         Takes::ForSome(role) => (role, Caller::may_for_some as fn(&Caller, Role) -> bool),
         Takes::ForAll(role) => (role, Caller::may_for_all as fn(&Caller, Role) -> bool),
     };
-    let caller = caller?;
     match (may(caller, role), caller.may_for_some(Role::View)) {
-        (true, _) => Ok(Some(caller)),
+        (true, _) => Ok(true),
         (false, true) => Err(Problem::forbidden(caller, role, "all workers")),
         (false, false) => Err(no_such_path(uri, &paths::all())),
     }
@@ -223,7 +281,9 @@ mod tests {
         let router = Router::new().route("/", get(async || -> &'static str { panic!("oh") }));
         let door = Door::new(router, Metrics::new(), Names::Any, Guard::Handlers);
         for _ in 0..2 {
-            let response = door.pass(Request::new(Body::empty()), None).await;
+            let response = door
+                .pass(Request::new(Body::empty()), &SentBy::Unknown)
+                .await;
             assert_eq!(response.status(), 500);
         }
         let counted = door.metrics.text().unwrap();

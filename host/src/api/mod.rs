@@ -54,7 +54,7 @@ use reports::Shown;
 pub(crate) use admission::{Admission, Caps};
 pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
-pub(crate) use server::{serve, serve_boxes};
+pub(crate) use server::{Reception, serve, serve_others};
 
 /// Every path of the interface for boxes.
 const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
@@ -101,16 +101,25 @@ impl Api {
 
     /// The interface for a TCP listener, which web pages may reach through a browser.
     pub(crate) fn for_loopback(&self) -> Door {
-        self.with_roles(Names::Loopback)
+        self.with_roles(Names::Loopback, false)
     }
 
     /// The interface for a Unix socket.
     pub(crate) fn for_socket(&self) -> Door {
-        self.with_roles(Names::Any)
+        self.with_roles(Names::Any, false)
     }
 
-    fn with_roles(&self, names: Names) -> Door {
-        let guard = Guard::Roles(Arc::clone(&self.parts.routes));
+    /// The interface for other machines, under any name. A page in a browser has no token to show.
+    pub(crate) fn for_network(&self, is_plain: bool) -> Door {
+        self.with_roles(Names::Any, is_plain)
+    }
+
+    fn with_roles(&self, names: Names, is_plain: bool) -> Door {
+        let guard = Guard::Roles {
+            routes: Arc::clone(&self.parts.routes),
+            clock: self.parts.clock,
+            is_plain,
+        };
         Door::new(self.router(), self.parts.metrics.clone(), names, guard)
     }
 

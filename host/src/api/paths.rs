@@ -29,6 +29,16 @@ pub(crate) enum Takes {
     ForAll(Role),
 }
 
+impl Takes {
+    /// The role, if it takes one.
+    pub(super) fn role(self) -> Option<Role> {
+        match self {
+            Self::Nothing => None,
+            Self::ForWorker(role) | Self::ForSome(role) | Self::ForAll(role) => Some(role),
+        }
+    }
+}
+
 use Role::{Deliver, Operate, Report, Resolve, View};
 use Takes::{ForAll, ForSome, ForWorker, Nothing};
 

@@ -1,5 +1,7 @@
 //! Refusals as `application/problem+json` (RFC 9457), each with a stable code.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Refusal, RefusalKind};
@@ -9,7 +11,7 @@ use reeve_core::response::NotYet;
 use reeve_core::text;
 use serde_json::{Map, Value};
 
-use crate::access::{Caller, Identity, Role};
+use crate::access::{Caller, Identity, Role, Unknown};
 use crate::drive::LoopEnded;
 
 /// A response that refuses a request.
@@ -28,7 +30,9 @@ impl Problem {
         let status = match code {
             "not_found" | "unknown_worker" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "cross_site" | "forbidden" => StatusCode::FORBIDDEN,
+            "unauthenticated" => StatusCode::UNAUTHORIZED,
+            "cross_site" | "forbidden" | "needs_tls" => StatusCode::FORBIDDEN,
+            "too_many" => StatusCode::TOO_MANY_REQUESTS,
             "too_slow" => StatusCode::REQUEST_TIMEOUT,
             "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
@@ -61,10 +65,48 @@ impl Problem {
                 "the Unix socket of the host, which `--config FILE` names, has more; [access] in the configuration \
                  says who may do what"
             }
-            Identity::User { .. } => "[access] in the configuration says who may do what",
+            _ => "[access] in the configuration says who may do what",
         };
         let detail = format!("{who} lacks the role `{role}` for {of}; {how}");
         Self::new("forbidden", "The caller may not do this", detail)
+    }
+
+    /// It is not known who sends the request.
+    pub(super) fn unauthenticated(why: Unknown) -> Self {
+        let found = match why {
+            Unknown::NothingShown => "the request shows nothing",
+            Unknown::NotAToken => "the `Authorization` of the request is no token of this host",
+            Unknown::NotKnown => "the token is unknown, revoked or over",
+        };
+        let detail = format!(
+            "{found}; accepted: `Authorization: Bearer` with a token of `reeve token create`, or a connection with a \
+             client's certificate"
+        );
+        Self::new(
+            "unauthenticated",
+            "The host does not know the caller",
+            detail,
+        )
+    }
+
+    /// The caller has sent too many requests.
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let detail = format!(
+            "the caller sends more requests a second than its rule in [access] allows; accepted again in {} ms",
+            wait.as_millis() + 1
+        );
+        let mut problem = Self::new("too_many", "The caller sends too many requests", detail);
+        problem.retry_after_s = Some(wait.as_secs() + 1);
+        problem
+    }
+
+    /// The door has no TLS.
+    pub(super) fn needs_tls(role: Role) -> Self {
+        let detail = format!(
+            "this door has no TLS, and takes no requests for the role `{role}`; accepted: the same over TLS, or \
+             through the host's socket"
+        );
+        Self::new("needs_tls", "The request needs TLS", detail)
     }
 
     /// The worker has no address to serve at present.

@@ -1,37 +1,47 @@
 //! Accepts, serves and closes connections without cutting off running requests.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::Listener;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::admission::{Admission, Peer, Place};
-use super::door::Door;
-use crate::access::Caller;
+use super::door::{Door, SentBy};
+use crate::access::{Caller, Credentials};
+use crate::tls::{self, Tls};
 
 /// Connections per listener, below the usual limit of 1024 open files.
 pub(super) const CONNECTIONS_MAX: usize = 512;
-/// How long a client may take to send the head of a request.
+/// How long a client may take to agree on TLS, and to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long connections may take to close after the last response.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// A client that answers no ping over HTTP/2 is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Requests that run at once on one connection over HTTP/2.
+const STREAMS_MAX: u32 = 128;
+/// The heads of a request over HTTP/2 have at most this many bytes, as over HTTP/1.
+const HEAD_BYTES_MAX: u32 = 64 << 10;
 
-/// What the door knows of a connection before its first request.
-struct Admitted {
-    /// The connection's place, and the receiver that ends when another connection needs it. `None`:
-    /// this listener gives no places.
-    place: Option<(Place, oneshot::Receiver<()>)>,
-    /// Who connects. `None`: requests prove it, each for itself.
-    caller: Option<Caller>,
+/// How a listener for other machines receives them.
+pub(crate) struct Reception {
+    /// `None`: without TLS.
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// What proves who sends a request. `None`: the handlers check that.
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Which connections are served.
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Serves connections from this machine until `stop` turns true or its sender is dropped. It then
@@ -44,50 +54,54 @@ pub(crate) async fn serve<L: Listener>(
     who: impl Fn(&L::Io) -> Option<Caller>,
     stop: watch::Receiver<bool>,
 ) {
-    let admit = |stream: &L::Io, _: &L::Addr| {
-        Some(Admitted {
-            place: None,
-            caller: Some(who(stream)?),
-        })
+    let door = Arc::new(door);
+    let receive = |stream: L::Io, _: L::Addr| {
+        let sent_by = SentBy::Known(who(&stream)?);
+        let (door, stop) = (Arc::clone(&door), stop.clone());
+        Some(async move { http_1(stream, &door, stop, None, &sent_by).await })
     };
-    serve_those(listener, door, stop, CONNECTIONS_MAX, admit).await;
+    accept(listener, stop.clone(), CONNECTIONS_MAX, receive).await;
 }
 
 /// Serves connections from other machines. All are accepted, so that half-sent heads never delay
-/// the others; `admission` decides which are served.
-pub(crate) async fn serve_boxes(
+/// the others; the admission decides which are served.
+pub(crate) async fn serve_others(
     listener: TcpListener,
     door: Door,
-    admission: Arc<Admission>,
+    reception: Reception,
     stop: watch::Receiver<bool>,
 ) {
-    let admit = |_: &TcpStream, address: &SocketAddr| {
-        Some(Admitted {
-            place: Some(admission.admit(address.ip())?),
-            caller: None,
+    let (door, reception) = (Arc::new(door), Arc::new(reception));
+    let receive = |stream: TcpStream, address: SocketAddr| {
+        let (place, ended) = reception.admission.admit(address.ip())?;
+        let (door, reception, stop) = (Arc::clone(&door), Arc::clone(&reception), stop.clone());
+        Some(async move {
+            tokio::select! {
+                () = reception.receive(stream, &door, stop, &place) => {}
+                // The channel carries no value; it ends when its sender is dropped, because another
+                // connection needs the place.
+                _ = ended => {}
+            }
         })
     };
-    serve_those(listener, door, stop, usize::MAX, admit).await;
+    accept(listener, stop.clone(), usize::MAX, receive).await;
 }
 
-async fn serve_those<L: Listener>(
+/// Accepts connections and serves each one with the future that `receive` returns for it.
+async fn accept<L: Listener, F: Future<Output = ()> + Send + 'static>(
     mut listener: L,
-    door: Door,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
     accepted_max: usize,
-    admit: impl Fn(&L::Io, &L::Addr) -> Option<Admitted>,
+    receive: impl Fn(L::Io, L::Addr) -> Option<F>,
 ) {
-    let door = Arc::new(door);
     let mut connections = JoinSet::new();
-    let mut stopping = stop.clone();
     loop {
         tokio::select! {
-            () = stopped(&mut stopping) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             (stream, address) = listener.accept(), if connections.len() < accepted_max => {
-                if let Some(admitted) = admit(&stream, &address) {
-                    let stream = TokioIo::new(stream);
-                    connections.spawn(connection(stream, Arc::clone(&door), stop.clone(), admitted));
+                if let Some(connection) = receive(stream, address) {
+                    connections.spawn(connection);
                 }
             }
         }
@@ -95,50 +109,66 @@ async fn serve_those<L: Listener>(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     // Connections that still send and read nothing are cut off when the set is dropped.
-    let _ = tokio::time::timeout(crate::drive::DRAIN_MAX + CLOSE_MAX, ended).await;
+    let _ = timeout(crate::drive::DRAIN_MAX + CLOSE_MAX, ended).await;
 }
 
-/// Serves a connection until its client or the host closes it, or its place is needed.
-async fn connection<I>(
-    stream: TokioIo<I>,
-    door: Arc<Door>,
-    stop: watch::Receiver<bool>,
-    admitted: Admitted,
-) where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let Admitted { place, caller } = admitted;
-    let caller = caller.as_ref();
-    let Some((place, ended)) = place else {
-        return requests(stream, &door, stop, None, caller).await;
-    };
-    tokio::select! {
-        () = requests(stream, &door, stop, Some(&place), caller) => {}
-        // The channel carries no value; it ends when its sender is dropped.
-        _ = ended => {}
+impl Reception {
+    /// Serves a connection until its client or the host closes it.
+    async fn receive(
+        &self,
+        stream: TcpStream,
+        door: &Arc<Door>,
+        stop: watch::Receiver<bool>,
+        place: &Arc<Place>,
+    ) {
+        let Some(tls) = &self.tls else {
+            let sent_by = self.sent_by(None);
+            return http_1(stream, door, stop, Some(place), &sent_by).await;
+        };
+        let agreed = timeout(HEAD_MAX, tls.acceptor().accept(stream)).await;
+        let Ok(Ok(stream)) = agreed else {
+            tracing::debug!("a connection ended before TLS was agreed");
+            return;
+        };
+        let (_, session) = stream.get_ref();
+        let certificates = session.peer_certificates();
+        let names = certificates.and_then(|chain| chain.first()).map(tls::names);
+        let sent_by = self.sent_by(names);
+        match session.alpn_protocol() == Some(tls::HTTP_2) {
+            true => http_2(stream, door, stop, place, sent_by).await,
+            false => http_1(stream, door, stop, Some(place), &sent_by).await,
+        }
+    }
+
+    fn sent_by(&self, names: Option<Vec<String>>) -> SentBy {
+        let Some(credentials) = &self.credentials else {
+            return SentBy::Unknown;
+        };
+        SentBy::Shown {
+            certificate: names.and_then(|names| credentials.of_certificate(names)),
+            credentials: Arc::clone(credentials),
+        }
     }
 }
 
-async fn requests<I>(
-    stream: TokioIo<I>,
+async fn http_1(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     door: &Door,
     mut stop: watch::Receiver<bool>,
-    place: Option<&Place>,
-    caller: Option<&Caller>,
-) where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    place: Option<&Arc<Place>>,
+    sent_by: &SentBy,
+) {
     let service = service_fn(move |mut request: hyper::Request<_>| async move {
-        let _under_way = place.map(Place::begin_request);
+        let _under_way = place.map(|place| place.begin_request());
         if let Some(place) = place {
             request.extensions_mut().insert(Peer(place.peer()));
         }
-        Ok::<_, Infallible>(door.pass(request, caller).await)
+        Ok::<_, Infallible>(door.pass(request, sent_by).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
-        .serve_connection(stream, service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -147,6 +177,46 @@ async fn requests<I>(
             connection.await
         }
     };
+    tell(served);
+}
+
+async fn http_2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    door: &Arc<Door>,
+    mut stop: watch::Receiver<bool>,
+    place: &Arc<Place>,
+    sent_by: SentBy,
+) {
+    // Requests of one connection run at once, each in a task of its own.
+    let shared = Arc::new((Arc::clone(door), Arc::clone(place), sent_by));
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (door, place, sent_by) = &*shared;
+            let _under_way = place.begin_request();
+            request.extensions_mut().insert(Peer(place.peer()));
+            Ok::<_, Infallible>(door.pass(request, sent_by).await)
+        }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(HEAD_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    tell(served);
+}
+
+fn tell(served: hyper::Result<()>) {
     if let Err(error) = served {
         // The client left or spoke no HTTP; an operator can do nothing about it.
         tracing::debug!("a connection ended: {error}");

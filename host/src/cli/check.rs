@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use reeve_policy::{PolicyStatus, ReloadError};
 
 use super::{FAILED, MISCONFIGURED};
+use crate::access::tokens;
+use crate::boxes::BoxesOptions;
 use crate::config::{BoundPolicy, Config, ConfigError, Finding};
 use crate::policies::Policies;
 use crate::print;
+use crate::tls::Tls;
 
 /// Prints one line per finding, or a summary if there is none.
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
@@ -30,7 +33,11 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         };
         print::line(finding.line(path))?;
     }
-    if !report.is_good() {
+    let doors = doors(&config);
+    for error in &doors {
+        print::line(format_args!("{}: {error:#}", path.display()))?;
+    }
+    if !report.is_good() || !doors.is_empty() {
         return Ok(ExitCode::from(FAILED));
     }
     for status in policies.registry.status() {
@@ -43,6 +50,24 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         config.fleet.workers.len()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with the files of the doors for other machines: TLS, tokens, secrets.
+fn doors(config: &Config) -> Vec<anyhow::Error> {
+    let network = config.network.as_ref();
+    let boxes = config.boxes.as_ref();
+    let of_network = network.and_then(|network| network.tls.as_ref());
+    let of_boxes = boxes.and_then(|boxes| boxes.tls.as_ref());
+    let tls = of_network.or(of_boxes).cloned();
+    let tokens = network.map(|network| tokens::read(&network.tokens));
+    [
+        tls.and_then(|tls| Tls::open(tls).err().map(anyhow::Error::new)),
+        tokens.and_then(|read| read.err().map(anyhow::Error::new)),
+        boxes.and_then(|boxes| BoxesOptions::read(boxes).err().map(anyhow::Error::new)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The policy binding an error is about: the one it names, else the first that uses the file.

@@ -11,6 +11,8 @@ mod notify;
 mod operate;
 mod policy;
 mod sim;
+mod tls;
+mod token;
 mod workers;
 
 pub(crate) use self::journal::line as journal_line;
@@ -59,6 +61,12 @@ enum Command {
     Worker(workers::WorkerCommand),
     /// Show what was decided, why, and what followed.
     Journal(journal::JournalArgs),
+    /// Make and revoke the tokens that callers on other machines show.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Make certificates for the interfaces for other machines.
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
     /// Test the webhooks that get notices.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -138,6 +146,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Workers(args) => runtime()?.block_on(workers::list(&args)),
         Command::Worker(command) => runtime()?.block_on(workers::run(&command)),
         Command::Journal(args) => journal::run(&args),
+        Command::Token(command) => token::run(&command),
+        Command::Tls(command) => tls::run(&command),
         Command::Notify(command) => runtime()?.block_on(notify::run(&command)),
         Command::Demo(args) => {
             runtime()?.block_on(demo::run(args.into()))?;

@@ -2,6 +2,8 @@
 //! an example, and its text; `section` says what is made of it. Bounds have their reason next to
 //! them. The types that a key ends up in (`reeve_core::spec`) say what the host does with it.
 
+mod doors;
+
 use reeve_core::boxes::ProofKind;
 use reeve_core::demand::Statistic;
 use reeve_core::health::{HealthSpec, RestartRule};
@@ -12,15 +14,16 @@ use reeve_policy::Class;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{
-    Address, Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline,
-    Kind, List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName,
+    Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline, Kind,
+    List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName,
     SecurityGroup, Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition,
-    TemplateText, Text, WebhookAddress, WorkerNames, ZoneName,
+    TemplateText, Text, WebhookAddress, ZoneName,
 };
 use super::section::{self, At, Key, Section, Shown, Table, section};
-use crate::access::Role;
 use crate::notify::format::Format;
 use crate::notify::webhook::PER_MINUTE_MAX;
+
+pub(super) use doors::{AccessRule, Api, Boxes, TlsSection};
 
 section! {
     /// A configuration for `reeve serve`. Check yours with `reeve check --config FILE`.
@@ -33,6 +36,8 @@ section! {
         table policies: Policies;
         section store: Store;
         sections access: AccessRule = "lambda";
+        section api: Api;
+        section tls: TlsSection;
         section boxes: Boxes;
         sections notify: Notify = "ops";
         table aws: Aws;
@@ -106,45 +111,6 @@ section! {
         /// How long a record must stay unchanged before its lease counts as abandoned. Ten renewals of 3 s may
         /// be lost before another host takes over.
         default lease_ms: Ms<1_000, 3_600_000> = LEASE;
-    }
-}
-
-section! {
-    /// Who may do what. Without any, programs on loopback have the roles "view", "resolve" and "report", and the
-    /// user that runs the host has all of them through the socket. A rule for one of the two replaces that.
-    AccessRule {
-        /// "view": read status, journal and metrics. "resolve": ask where a worker is, which may launch it. "report":
-        /// say that it was given work. "create": create workers. "operate": restart, pause, move or forget one.
-        /// "deliver": have policies read again.
-        required roles: List<Choice<Role>, 6> = ["view", "resolve"];
-        /// Only for workers of these pools. All by default.
-        example pools: List<Text<64>, 1_000> = ["gpu"];
-        /// Only for these workers, or all whose names begin so. All by default.
-        example workers: List<WorkerNames, 1_000> = ["chat", "batch-*"];
-        /// Whether the rule is for programs on loopback: every user's, and containers' that share the network.
-        default loopback: Flag = false;
-        // The last one but one is what Linux shows for users of another namespace.
-        /// Users, by id, who connect through the socket.
-        example uids: List<Number<u32, 0, 65_533>, 100> = [1000];
-        /// Users of these primary groups, by id, who connect through the socket.
-        example gids: List<Number<u32, 0, 65_533>, 100> = [50];
-    }
-}
-
-section! {
-    /// Only where boxes register: an interface for other machines. All of it asks for a proof or a token.
-    Boxes {
-        /// An address that boxes reach. Plain HTTP: keep it inside the network, or behind a TLS proxy.
-        required listen: Address = "0.0.0.0:7434";
-        /// A file with the secret of boxes that prove themselves by `shared-secret`.
-        example shared_secret_file: File = "boxes.secret";
-        /// Certificates of regions that are newer than this reeve.
-        example certificates: Names<RegionName, File, 1_000> => { mx-central-1 = "mx-central-1.pem" };
-        // One box has one or two connections at a time. 64 serve the boxes of a subnet behind one
-        // NAT address: each sends for milliseconds twice a minute. The listener has 512.
-        /// Connections that one address may have at a time. Raise it behind a proxy or a NAT, which makes many
-        /// boxes one address.
-        default peer_connections_max: Number<usize, 1, 512> = 64;
     }
 }
 

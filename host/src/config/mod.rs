@@ -31,8 +31,10 @@ use reeve_policy::{Class, SignerKey};
 
 use crate::access::Access;
 use crate::notify::Webhook;
+use crate::tls::TlsFiles;
 
 pub use finding::{Finding, Place};
+pub(crate) use kind::name;
 pub use sample::sample;
 
 /// A checked configuration.
@@ -61,6 +63,8 @@ pub struct Config {
     /// The table of the workers' records that several hosts share. `None`: this host keeps its own
     /// records.
     pub shared_store: Option<SharedStore>,
+    /// Where callers on other machines are served. `None`: nowhere.
+    pub network: Option<Network>,
     /// Where boxes register. `None`: this host has no interface for boxes.
     pub boxes: Option<Boxes>,
     /// The webhooks that get notices.
@@ -69,11 +73,26 @@ pub struct Config {
     pub aws: Aws,
 }
 
+/// The interface for callers on other machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// The files of TLS. `None`: it is served without.
+    pub tls: Option<TlsFiles>,
+    /// The file of the tokens.
+    pub tokens: PathBuf,
+    /// How many connections one address may have at a time.
+    pub peer_connections_max: usize,
+}
+
 /// The interface for boxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boxes {
     /// The address it listens on; any address is allowed.
     pub listen: SocketAddr,
+    /// The files of TLS. `None`: it is served without.
+    pub tls: Option<TlsFiles>,
     /// The file with the boxes' shared secret. The file is read later.
     pub shared_secret_file: Option<PathBuf>,
     /// Certificate files of regions, in addition to the compiled-in certificates or in their place.

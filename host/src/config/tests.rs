@@ -5,9 +5,9 @@ use reeve_core::id::{PoolName, WorkerId};
 use reeve_core::time::{Millis, UtcOffset};
 
 use super::*;
-use crate::access::{Role, Rule, Who};
 
 mod demand;
+mod doors;
 mod fargate;
 mod health;
 mod local_time;
@@ -268,7 +268,7 @@ fn an_address_that_other_machines_reach_is_refused() {
     for (listen, expected) in [
         (
             "0.0.0.0:80",
-            "found 0.0.0.0:80, which other machines may reach; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"",
+            "found 0.0.0.0:80, which other machines may reach; accepted: a loopback address and a port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"; [api] has an interface for other machines",
         ),
         (
             "localhost",
@@ -351,148 +351,4 @@ fn hosts_that_share_workers_name_the_table_and_the_length_of_a_lease() {
         &format!("{GOOD}{}", section.replace("reeve", "r/")),
         "etc/reeve.toml:17:9: found the table name \"r/\"; accepted: 3 to 255 letters, digits, `_`, `-` and `.`",
     );
-}
-
-/// [`GOOD`] with boxes that register.
-const WITH_BOXES: &str = r#"
-[boxes]
-listen = "10.0.0.5:7434"
-shared_secret_file = "boxes.secret"
-certificates = { mx-central-1 = "mx.pem" }
-
-[pool.gpu.boxes]
-proof = "shared-secret"
-heartbeat_ms = 10000
-"#;
-
-#[test]
-fn boxes_register_where_the_configuration_says_and_how_their_pool_says() {
-    use reeve_core::boxes::ProofKind;
-
-    assert_eq!(parse(GOOD).unwrap().boxes, None);
-    let config = parse(&format!("{GOOD}{WITH_BOXES}")).unwrap();
-    let boxes = config.boxes.unwrap();
-    assert_eq!(boxes.listen.to_string(), "10.0.0.5:7434");
-    assert_eq!(
-        boxes.shared_secret_file.as_deref(),
-        Some(Path::new("etc/boxes.secret"))
-    );
-    assert_eq!(
-        boxes.certificates[&"mx-central-1".into()],
-        Path::new("etc/mx.pem")
-    );
-    assert_eq!(boxes.peer_connections_max, 64);
-    let spec = config.fleet.pools[&PoolName::from("gpu")].boxes.unwrap();
-    assert_eq!(spec.proof, ProofKind::SharedSecret);
-    assert_eq!(spec.heartbeat, Millis::from_secs(10));
-    assert_eq!(spec.rotation, Millis::from_secs(3600));
-}
-
-#[test]
-fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
-    let with = format!("{GOOD}{WITH_BOXES}");
-    let changed = |from: &str, to: &str| {
-        assert!(with.contains(from), "{from}");
-        parse(&with.replace(from, to)).unwrap_err().to_string()
-    };
-    let cases = [
-        (
-            "[boxes]\nlisten = \"10.0.0.5:7434\"\nshared_secret_file = \"boxes.secret\"\ncertificates = { mx-central-1 = \"mx.pem\" }",
-            "",
-            "there is no [boxes] with `listen`",
-        ),
-        (
-            "shared_secret_file = \"boxes.secret\"\n",
-            "",
-            "[boxes] has no `shared_secret_file`",
-        ),
-        (
-            "10.0.0.5:7434",
-            "10.0.0.5",
-            "accepted: an address and a port, such as 10.0.0.5:7434",
-        ),
-        (
-            "\"shared-secret\"",
-            "\"trust\"",
-            "accepted: `instance-document`, `shared-secret`",
-        ),
-        (
-            "heartbeat_ms = 10000",
-            "heartbeat_ms = 10",
-            "found 10; accepted: 1000 to 3600000",
-        ),
-        (
-            "listen = \"10.0.0.5:7434\"",
-            "listen = \"10.0.0.5:7434\"\npeer_connections_max = 0",
-            "found 0; accepted: 1 to 512",
-        ),
-        (
-            "mx-central-1 =",
-            "mexico =",
-            "accepted: a name such as us-east-1",
-        ),
-    ];
-    for (from, to, expected) in cases {
-        let error = changed(from, to);
-        assert!(error.contains(expected), "{error}");
-    }
-}
-
-#[test]
-fn rules_say_who_may_do_what() {
-    let text = format!(
-        "{GOOD}\n[access.deploy]\nroles = [\"view\", \"operate\"]\nuids = [1000]\ngids = [50]\nworkers = \
-         [\"chat\", \"batch-*\"]\npools = [\"gpu\"]\n\n[access.apps]\nroles = [\"resolve\"]\nloopback = true\n"
-    );
-    let of = |name: &str| name.parse().unwrap();
-    let deploy = Rule {
-        who: vec![Who::Uid(1000), Who::Gid(50)],
-        roles: [Role::View, Role::Operate].into(),
-        pools: Some([PoolName::from("gpu")].into()),
-        workers: Some(vec![of("chat"), of("batch-*")]),
-    };
-    let apps = Rule {
-        who: vec![Who::Loopback],
-        roles: [Role::Resolve].into(),
-        pools: None,
-        workers: None,
-    };
-    let mut found = parse(&text).unwrap().access;
-    assert_eq!(found, Access::new(vec![apps, deploy]));
-    found = parse(GOOD).unwrap().access;
-    assert_eq!(found, Access::default());
-}
-
-#[test]
-fn a_rule_for_nobody_or_for_what_is_not_there_is_refused() {
-    let text = format!(
-        "{GOOD}\n[access.deploy]\nroles = [\"admin\"]\npools = [\"cpu\"]\nworkers = [\"ghost\"]\n\n\
-         [access.unknown]\nroles = [\"view\"]\nuids = [65534]\n"
-    );
-    let error = parse(&text).unwrap_err().to_string();
-    for part in [
-        "[access.deploy] names no caller; accepted: `loopback = true`, `uids` or `gids`",
-        "found \"admin\"; accepted: `view`, `resolve`, `report`, `create`, `operate`, `deliver`",
-        "there is no pool \"cpu\"; accepted: \"gpu\"",
-        "there is no worker \"ghost\"; accepted: \"chat\"",
-        "found 65534; accepted: 0 to 65533",
-    ] {
-        assert!(error.contains(part), "{part}\n{error}");
-    }
-}
-
-#[test]
-fn a_host_listens_on_loopback_on_a_socket_or_on_both_but_somewhere() {
-    let none = GOOD.replace(
-        "state_dir = \"state\"",
-        "state_dir = \"state\"\nlisten = \"none\"",
-    );
-    let config = parse(&none).unwrap();
-    assert_eq!(config.listen, None);
-    assert!(config.socket.is_some());
-    let long = none.replace("\"state\"", &format!("{:?}", "s".repeat(120)));
-    let error = parse(&long).unwrap_err().to_string();
-    assert!(error.contains("the host listens nowhere"), "{error}");
-    let long = GOOD.replace("\"state\"", &format!("{:?}", "s".repeat(120)));
-    assert_eq!(parse(&long).unwrap().socket, None);
 }

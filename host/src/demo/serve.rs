@@ -72,6 +72,7 @@ async fn start(
         store: Arc::new(MemoryStore::new(false)),
         listen: Some(listen),
         socket: None,
+        network: None,
         access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),

@@ -67,6 +67,16 @@ pub(crate) async fn unix(socket: &Path, method: &str, path: &str) -> Reply {
     exchange(stream, &head(method, path, "any", &[]), "").await
 }
 
+/// Sends one request over this connection.
+pub(crate) async fn over(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Reply {
+    exchange(stream, &head(method, path, "localhost", headers), "").await
+}
+
 fn head(method: &str, path: &str, host: &str, headers: &[(&str, &str)]) -> String {
     let headers: String = headers
         .iter()

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop loudly"
 )]
 
+pub(crate) mod elsewhere;
 pub(crate) mod hook;
 pub(crate) mod hostile;
 pub(crate) mod http;
@@ -110,6 +111,7 @@ impl Stage {
             store: Arc::new(self.store.clone()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             socket: None,
+            network: None,
             access: everything_on_loopback(),
             boxes: None,
             webhooks: Webhooks::none(),
@@ -130,6 +132,7 @@ pub(crate) fn everything_on_loopback() -> Access {
         roles: Role::ALL.into(),
         pools: None,
         workers: None,
+        per_second: None,
     }])
 }
 

@@ -2,7 +2,10 @@
 
 use reeve_core::id::PoolName;
 
+use super::given;
 use super::worker::known;
+use std::num::NonZeroU32;
+
 use crate::access::{Access, Rule, Who, WorkerPattern};
 use crate::config::file::{AccessRule, Whole};
 use crate::config::finding::Findings;
@@ -17,7 +20,7 @@ pub(super) fn all(findings: &mut Findings<'_>, file: &Whole) -> Access {
         let who = who(section);
         if who.is_empty() {
             let found = format!(
-                "[access.{}] names no caller; accepted: `loopback = true`, `uids` or `gids`",
+                "[access.{}] names no caller; accepted: `loopback = true`, `uids`, `gids`, `tokens` or `certificates`",
                 name.value
             );
             findings.refuse(name.span.clone(), found);
@@ -45,6 +48,7 @@ pub(super) fn all(findings: &mut Findings<'_>, file: &Whole) -> Access {
                 let names = list.value.iter().map(|names| names.value.clone());
                 names.collect()
             }),
+            per_second: given(section.requests_per_second.as_ref()).and_then(NonZeroU32::new),
         });
     }
     Access::new(rules)
@@ -58,5 +62,10 @@ fn who(section: &AccessRule) -> Vec<Who> {
     let loopback = section.loopback.then_some(Who::Loopback);
     let users = ids(&section.uids).into_iter().map(Who::Uid);
     let groups = ids(&section.gids).into_iter().map(Who::Gid);
-    loopback.into_iter().chain(users).chain(groups).collect()
+    let tokens = section.tokens.iter().flat_map(|list| &list.value);
+    let tokens = tokens.map(|name| Who::Token(name.value.clone()));
+    let certificates = section.certificates.iter().flat_map(|list| &list.value);
+    let certificates = certificates.map(|names| Who::Certificate(names.value.clone()));
+    let local = loopback.into_iter().chain(users).chain(groups);
+    local.chain(tokens).chain(certificates).collect()
 }

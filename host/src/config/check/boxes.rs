@@ -7,11 +7,10 @@ use reeve_core::boxes::ProofKind;
 use reeve_core::compute::Compute;
 use reeve_core::spec::BoxSpec;
 
-use super::given;
+use super::{given, network};
 use crate::config::Boxes;
-use crate::config::file::{self, Pool, PoolBoxes};
+use crate::config::file::{self, PoolBoxes, Whole};
 use crate::config::finding::Findings;
-use crate::config::section::At;
 
 /// How boxes of a pool with this kind of instance register.
 pub(super) fn of_pool(
@@ -34,21 +33,20 @@ pub(super) fn of_pool(
 
 /// The interface for boxes. It listens for other machines, and every request needs a proof or a
 /// token.
-pub(super) fn all(
-    findings: &mut Findings<'_>,
-    base: &Path,
-    boxes: Option<&At<file::Boxes>>,
-    pools: &[(At<String>, Pool)],
-) -> Option<Boxes> {
-    let boxes = boxes.map(|boxes| &boxes.value);
-    for (name, pool) in pools {
+pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Option<Boxes> {
+    let boxes = file.boxes.as_ref().map(|boxes| &boxes.value);
+    for (name, pool) in &file.pool {
         let Some(section) = &pool.boxes else { continue };
         let proof = &section.value.proof;
         let by_secret = proof.value == ProofKind::SharedSecret;
+        let is_plain = |boxes: &file::Boxes| boxes.plaintext.is_some();
         let missing = match boxes {
             None => "there is no [boxes] with `listen`, where they would register",
             Some(boxes) if by_secret && boxes.shared_secret_file.is_none() => {
                 "[boxes] has no `shared_secret_file`, which they would prove themselves with"
+            }
+            Some(boxes) if !by_secret && is_plain(boxes) => {
+                "[boxes] says `plaintext`, and their identity documents would be read on the way and used again"
             }
             Some(_) => continue,
         };
@@ -62,6 +60,7 @@ pub(super) fn all(
     let certificates = given(boxes.certificates.as_ref()).unwrap_or_default();
     Some(Boxes {
         listen: boxes.listen.value,
+        tls: network::of_boxes(findings, base, file, boxes),
         shared_secret_file: given(boxes.shared_secret_file.as_ref()).map(|file| base.join(file)),
         certificates: certificates
             .into_iter()

@@ -7,6 +7,7 @@ mod compute;
 mod demand;
 mod health;
 mod local_time;
+mod network;
 mod notify;
 mod pool;
 mod worker;
@@ -70,7 +71,8 @@ fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
             table: store.table.value.clone(),
             region: store.region.value.clone(),
         }),
-        boxes: boxes::all(findings, base, file.boxes.as_ref(), &file.pool),
+        network: network::api(findings, base, file),
+        boxes: boxes::all(findings, base, file),
         notify: notify::all(findings, base, file),
         aws: Aws {
             profile: given(file.aws.profile.as_ref()),

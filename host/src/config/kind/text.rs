@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Findings, Kind, Show, text as text_of};
-use crate::access::WorkerPattern;
+use crate::access::{NamePattern, WorkerPattern};
 use crate::notify::address::Address as WebhookUrl;
 use crate::notify::template::Template;
 
@@ -109,6 +109,9 @@ parsed! {
     /// A worker's name, or the beginning of some.
     WorkerNames: str::parse => WorkerPattern;
 
+    /// A name in a certificate, or the beginning of some.
+    CertificateNames: str::parse => NamePattern;
+
     /// An address and a port to listen on.
     Address: address => SocketAddr;
 
@@ -150,7 +153,7 @@ impl<const CHARS_MAX: usize> Kind for Text<CHARS_MAX> {
 }
 
 /// Names of fleets, pools and workers. They appear in addresses, metrics and launch tokens.
-pub(in crate::config) fn name(name: &str) -> Result<(), String> {
+pub(crate) fn name(name: &str) -> Result<(), String> {
     const BYTES_MAX: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if (1..=BYTES_MAX).contains(&name.len()) && name.chars().all(fits) && !name.starts_with('.') {
@@ -347,7 +350,7 @@ fn loopback(text: &str) -> Result<Option<SocketAddr>, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
         Ok(address) => Err(format!(
-            "found {address}, which other machines may reach; {ACCEPTED}"
+            "found {address}, which other machines may reach; {ACCEPTED}; [api] has an interface for other machines"
         )),
         Err(_) => Err(format!("found {text:?}; {ACCEPTED}")),
     }

@@ -1,6 +1,7 @@
 use reeve_core::compute::{Compute, FargateTask, LaunchSource};
 use reeve_core::spec::{PoolSpec, RestartBy};
 
+use super::doors::WITH_BOXES;
 use super::*;
 
 /// A section that makes the pool's instances Fargate tasks.
@@ -125,7 +126,10 @@ fn contradictory_and_invalid_values_are_refused_at_their_place() {
 
 #[test]
 fn a_task_does_not_prove_itself_with_a_document_that_only_ec2_writes() {
-    let boxes = WITH_BOXES.replace("shared-secret\"", "instance-document\"");
+    let boxes = WITH_BOXES
+        .replace("shared-secret\"", "instance-document\"")
+        .replace("plaintext = \"a mesh encrypts\"\n", "")
+        .replace("10.0.0.5", "127.0.0.1");
     let error = parse(&with(&format!("{FARGATE}{boxes}"))).unwrap_err();
     let error = error.to_string();
     assert!(

@@ -119,6 +119,7 @@ pub(crate) async fn start(
         store,
         listen: Some(any_port()),
         socket: None,
+        network: None,
         access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),

@@ -85,6 +85,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         store: Arc::new(SqliteStore::open(dir.path().join("workers.db"))?),
         listen: Some(any_port()),
         socket: None,
+        network: None,
         access: Access::default(),
         boxes: None,
         webhooks: Webhooks::none(),

@@ -1,0 +1,140 @@
+//! Establishes who sends a request from another machine: by the token that it shows, or by the
+//! certificate of its connection.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use axum::http::{HeaderMap, header};
+use jiff::Timestamp;
+
+use super::tokens::{self, Token, TokenFileError};
+use super::{Access, Caller, Identity};
+use crate::file_watch::FileWatch;
+
+/// Certificates whose callers are remembered. Those that are in use stay.
+const CERTIFICATES_MAX: usize = 1_000;
+
+/// What counts as a proof at the network door.
+pub(crate) struct Credentials {
+    access: Arc<Access>,
+    file: PathBuf,
+    /// By name.
+    tokens: ArcSwap<BTreeMap<String, (Token, Caller)>>,
+    /// By the names in the certificate, so that all connections with it share one pace.
+    certificates: Mutex<HashMap<Vec<String>, Caller>>,
+}
+
+/// Why it is not known who sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// It shows nothing.
+    NothingShown,
+    /// What it shows is no bearer token.
+    NotAToken,
+    /// The token does not count: it is unknown, revoked or over.
+    NotKnown,
+}
+
+impl Credentials {
+    /// Reads the tokens, and watches their file for [`watch`](Self::watch).
+    ///
+    /// # Errors
+    /// [`TokenFileError`].
+    pub(crate) fn open(
+        access: Arc<Access>,
+        file: PathBuf,
+    ) -> Result<(Arc<Self>, FileWatch), TokenFileError> {
+        let watch = FileWatch::new(vec![file.clone()]);
+        let tokens = ArcSwap::from_pointee(callers(&access, tokens::read(&file)?));
+        let credentials = Self {
+            access,
+            file,
+            tokens,
+            certificates: Mutex::default(),
+        };
+        Ok((Arc::new(credentials), watch))
+    }
+
+    /// Reads the tokens again whenever their file has changed, for ever. A file that cannot be read
+    /// leaves the last tokens in force.
+    pub(crate) async fn watch(&self, mut file: FileWatch) {
+        loop {
+            file.changed().await;
+            match tokens::read(&self.file) {
+                Ok(tokens) => {
+                    tracing::info!(count = tokens.len(), "the tokens of callers have changed");
+                    self.tokens.store(Arc::new(callers(&self.access, tokens)));
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    tracing::error!(
+                        "the tokens of callers have changed and cannot be read; the last ones stay in force: {error:#}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Who shows a certificate with these names. `None`: it has none, so it says nothing.
+    pub(crate) fn of_certificate(&self, names: Vec<String>) -> Option<Caller> {
+        if names.is_empty() {
+            return None;
+        }
+        let mut known = self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CERTIFICATES_MAX {
+            known.retain(|_, caller| caller.is_shared());
+        }
+        let identity = || Identity::Certificate(names.as_slice().into());
+        let caller = known.entry(names.clone());
+        Some(
+            caller
+                .or_insert_with(|| self.access.caller(identity()))
+                .clone(),
+        )
+    }
+
+    /// Who sends a request with these headers, over a connection with this certificate. What the
+    /// request itself shows decides.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub(crate) fn caller(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Caller>,
+        now: Timestamp,
+    ) -> Result<Caller, Unknown> {
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        let shown = match (shown.next(), shown.next(), certificate) {
+            (None, _, Some(certificate)) => return Ok(certificate.clone()),
+            (None, _, None) => return Err(Unknown::NothingShown),
+            (Some(shown), None, _) => shown,
+            (Some(_), Some(_), _) => return Err(Unknown::NotAToken),
+        };
+        let text = shown.to_str().map_err(|_| Unknown::NotAToken)?;
+        let (scheme, text) = text.split_once(' ').ok_or(Unknown::NotAToken)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Unknown::NotAToken);
+        }
+        let name = tokens::name_in(text).ok_or(Unknown::NotAToken)?;
+        let tokens = self.tokens.load();
+        let (token, caller) = tokens.get(name).ok_or(Unknown::NotKnown)?;
+        match token.is(text, now) {
+            true => Ok(caller.clone()),
+            false => Err(Unknown::NotKnown),
+        }
+    }
+}
+
+fn callers(access: &Access, tokens: Vec<Token>) -> BTreeMap<String, (Token, Caller)> {
+    let caller = |token: Token| {
+        let caller = access.caller(Identity::Token(token.name.as_str().into()));
+        (token.name.clone(), (token, caller))
+    };
+    tokens.into_iter().map(caller).collect()
+}
