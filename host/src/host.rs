@@ -13,27 +13,28 @@ use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::access::{Access, Credentials, Identity, TokenFileError};
-use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, Reception, SocketFile};
+use crate::access::{Access, Identity, TokenFileError};
+use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
-use crate::config;
+use crate::doors::{NetworkOptions, Opening};
 use crate::drive::{Drive, Parts};
 use crate::hearing::Hearing;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::notify::{Deliveries, Teller, Webhooks};
+use crate::outgoing::OutgoingError;
 use crate::policies::Policies;
 use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 use crate::shadow;
-use crate::tls::{Tls, TlsError, TlsFiles};
+use crate::tls::TlsError;
 
 /// How long a start waits for policies that are slow to compile. A standard policy takes a third of a
 /// second.
@@ -69,29 +70,6 @@ pub struct HostOptions {
     pub clock: Clock,
 }
 
-/// Where callers on other machines are served, and what proves who they are.
-pub struct NetworkOptions {
-    /// The address. Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The files of TLS. `None`: without TLS, and without what needs it.
-    pub tls: Option<TlsFiles>,
-    /// The file of the callers' tokens.
-    pub tokens: PathBuf,
-    /// How many connections one address may have at a time.
-    pub peer_connections_max: usize,
-}
-
-impl From<config::Network> for NetworkOptions {
-    fn from(config: config::Network) -> Self {
-        Self {
-            listen: config.listen,
-            tls: config.tls,
-            tokens: config.tokens,
-            peer_connections_max: config.peer_connections_max,
-        }
-    }
-}
-
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -107,6 +85,9 @@ pub enum StartError {
     /// The tokens of callers cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// STS cannot be reached.
+    #[error("callers cannot log in by AWS IAM")]
+    Outgoing(#[from] OutgoingError),
 }
 
 /// Why a host ended with an error.
@@ -185,43 +166,34 @@ impl Host {
         let unix = unix.transpose()?;
         let hearing = Hearing::default();
         let mut background = JoinSet::new();
-        let (for_network, is_plain) = match options.network {
-            None => (None, false),
+        let opening = Opening {
+            access: &access,
+            fleet: &options.spec.name,
+            clock: options.clock,
+            metrics: &metrics,
+        };
+        let (for_network, logins) = match options.network {
+            None => (None, None),
             Some(network) => {
-                let is_plain = network.tls.is_none();
-                let tls = open_tls(network.tls, &mut background)?;
-                let tokens = network.tokens;
-                let (credentials, file) = Credentials::open(Arc::clone(&access), tokens)?;
-                let watching = Arc::clone(&credentials);
-                background.spawn(async move { watching.watch(file).await });
-                let caps = Caps::per_peer(network.peer_connections_max);
-                let reception = Reception {
-                    tls,
-                    credentials: Some(credentials),
-                    // Boxes come through another door, so nothing is missed of them here.
-                    admission: Admission::new(caps, Hearing::default(), metrics.clone()),
-                };
-                (
-                    Some((api::any_tcp(network.listen).await?, reception)),
-                    is_plain,
-                )
+                let (door, logins) = opening.network(network, &mut background).await?;
+                (Some(door), logins)
             }
         };
         let (for_boxes, proofs) = match options.boxes {
             None => (None, None),
             Some(boxes) => {
+                let proofs = boxes.proofs;
+                let (listen, tls) = (boxes.listen, boxes.tls);
                 let caps = Caps::per_peer(boxes.peer_connections_max);
-                let reception = Reception {
-                    tls: open_tls(boxes.tls, &mut background)?,
-                    credentials: None,
-                    admission: Admission::new(caps, hearing.clone(), metrics.clone()),
-                };
-                let tcp = api::any_tcp(boxes.listen).await?;
-                (Some((tcp, reception)), Some(boxes.proofs))
+                let admission = Admission::new(caps, hearing.clone(), metrics.clone());
+                let door = opening
+                    .boxes(listen, tls, admission, &mut background)
+                    .await?;
+                (Some(door), Some(proofs))
             }
         };
-        let network_address = address_of(for_network.as_ref());
-        let boxes_address = address_of(for_boxes.as_ref());
+        let network_address = for_network.as_ref().map(|door| door.address);
+        let boxes_address = for_boxes.as_ref().map(|door| door.address);
 
         let registry = &options.policies.registry;
         let directory = &options.policies.directory;
@@ -277,6 +249,7 @@ impl Host {
             readiness: readiness.clone(),
             metrics,
             clock: options.clock,
+            logins,
             proofs,
             hearing,
         });
@@ -302,23 +275,14 @@ impl Host {
             tracing::info!(path = %file.path().display(), "listening");
             file
         });
-        if let (Some((listener, reception)), Some(address)) = (for_network, network_address) {
-            servers.spawn(api::serve_others(
-                listener,
-                api.for_network(is_plain),
-                reception,
-                stop_servers.subscribe(),
-            ));
-            tracing::info!(%address, "listening for callers on other machines");
+        if let Some(door) = for_network {
+            tracing::info!(address = %door.address, "listening for callers on other machines");
+            let is_plain = door.reception.tls.is_none();
+            servers.spawn(door.serve(api.for_network(is_plain), stop_servers.subscribe()));
         }
-        if let (Some((listener, reception)), Some(address)) = (for_boxes, boxes_address) {
-            servers.spawn(api::serve_others(
-                listener,
-                api.for_boxes(),
-                reception,
-                stop_servers.subscribe(),
-            ));
-            tracing::info!(%address, "listening for boxes");
+        if let Some(door) = for_boxes {
+            tracing::info!(address = %door.address, "listening for boxes");
+            servers.spawn(door.serve(api.for_boxes(), stop_servers.subscribe()));
         }
         Ok(RunningHost {
             address,
@@ -337,24 +301,6 @@ impl Host {
             _socket_file: socket_file,
         })
     }
-}
-
-/// Reads the files of TLS, and has them read again when they change.
-fn open_tls(
-    files: Option<TlsFiles>,
-    background: &mut JoinSet<()>,
-) -> Result<Option<Arc<Tls>>, TlsError> {
-    let Some(files) = files else {
-        return Ok(None);
-    };
-    let (tls, files) = Tls::open(files)?;
-    let watching = Arc::clone(&tls);
-    background.spawn(async move { watching.watch(files).await });
-    Ok(Some(tls))
-}
-
-fn address_of(listening: Option<&(TcpListener, Reception)>) -> Option<SocketAddr> {
-    listening.and_then(|(listener, _)| listener.local_addr().ok())
 }
 
 /// The user at the other end. `None`: the connection is over already.

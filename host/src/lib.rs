@@ -21,7 +21,8 @@
 //! - [`store`]: the workers' records in a file. `shadow`: the store and the cloud of a dry run.
 //! - `journal`: intents, decisions and outcomes on disk. `reload`, [`policies`]: activate policy
 //!   files.
-//! - `tls`: TLS for other machines. `secret_file`, `file_watch`: files that hold secrets, and files that change.
+//! - `doors`: opens the doors for other machines. `tls`: TLS for other machines. `secret_file`, `file_watch`: files that hold secrets, and files that change.
+//! - `outgoing`: requests to other servers. `login`: logs callers in by AWS IAM.
 //! - `probe`: probes an instance.
 //! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
 //! - [`notify`](mod@notify): sends notices to webhooks.
@@ -35,6 +36,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+mod doors;
 mod drive;
 mod file_watch;
 #[doc(hidden)]
@@ -42,9 +44,11 @@ pub mod fuzzing;
 mod hearing;
 pub mod host;
 mod journal;
+mod login;
 pub mod logs;
 mod metrics;
 pub mod notify;
+mod outgoing;
 mod panics;
 pub mod policies;
 mod print;
@@ -64,8 +68,11 @@ pub use access::Access;
 pub use api::ListenError;
 pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;
-pub use host::{Host, HostError, HostOptions, NetworkOptions, RunningHost, Shutdown, StartError};
+pub use doors::{LoginOptions, NetworkOptions};
+pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
 pub use journal::JournalError;
+pub use login::Endpoint;
+pub use outgoing::OutgoingError;
 pub use policies::{Policies, PoliciesError};
 pub use reload::NoReport;
 pub use secret_file::SecretFileError;

@@ -48,10 +48,16 @@ struct Inner {
     reloads: Family<ReloadLabels, Counter>,
     panics: Family<PlaceLabels, Counter>,
     turned_away: Family<CapLabels, Counter>,
+    logins: Family<OutcomeLabels, Counter>,
     workers: Family<ConditionLabels, Gauge>,
     notifications: Family<NotificationLabels, Counter>,
     probes: Family<ProbeLabels, Counter>,
     signals: Family<SignalLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -147,6 +153,7 @@ impl Metrics {
             reloads: Family::default(),
             panics: Family::default(),
             turned_away: Family::default(),
+            logins: Family::default(),
             workers: Family::default(),
             notifications: Family::default(),
             probes: Family::default(),
@@ -266,6 +273,14 @@ impl Metrics {
         self.0.turned_away.get_or_create(&CapLabels { cap }).inc();
     }
 
+    /// Counts a login by AWS IAM, by its outcome: `logged_in`, or the code of the refusal.
+    pub(crate) fn login(&self, outcome: &'static str) {
+        self.0
+            .logins
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
     /// Sets how many workers are in each condition.
     pub(crate) fn set_workers<'a>(&self, conditions: impl Iterator<Item = &'a str>) {
         const ALL: [&str; 8] = [
@@ -383,6 +398,11 @@ impl Inner {
             "box_connections_turned_away",
             "Connections that the listener for boxes closed or refused, by cap: of one `peer`, or of the listener (`door`)",
             self.turned_away.clone(),
+        );
+        registry.register(
+            "logins",
+            "Logins by AWS IAM, by outcome: `logged_in`, or the code of the refusal",
+            self.logins.clone(),
         );
         registry.register("workers", "Workers by condition", self.workers.clone());
         registry.register(

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reeve_core::ports::{Cloud, Store};
+use reeve_core::ports::{Cloud, Ledger, Store};
 use reeve_policy::Cache;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::SharedStore;
-use crate::host::{Host, HostError, HostOptions, NetworkOptions, RunningHost, StartError};
+use crate::doors::NetworkOptions;
+use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
 use crate::notify::{NotifyError, Webhooks};
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
@@ -78,11 +79,11 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
             ..Default::default()
         });
         let cloud = Arc::new(cloud.await?);
-        let store = match &config.shared_store {
+        let (store, ledger) = match &config.shared_store {
             None => open_store(&config)?,
             Some(shared) => shared_store(&config, shared).await?,
         };
-        run_with(config, cloud, store).await
+        run_with(config, cloud, store, ledger).await
     }
     #[cfg(not(feature = "aws"))]
     {
@@ -94,14 +95,18 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 /// The file with the workers' records, in the state directory.
 pub const STORE_FILE: &str = "workers.db";
 
+/// One store, as that of the workers' records and as that of facts that end.
+pub type Stores = (Arc<dyn Store>, Arc<dyn Ledger>);
+
 /// Opens the file with the workers' records. Creates the state directory if it is missing.
 ///
 /// # Errors
 /// [`ServeError::StateDir`], [`ServeError::Store`].
-pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
+pub fn open_store(config: &Config) -> Result<Stores, ServeError> {
     let path = &config.state_dir;
     make_state_dir(path)?;
-    Ok(Arc::new(SqliteStore::open(path.join(STORE_FILE))?))
+    let store = Arc::new(SqliteStore::open(path.join(STORE_FILE))?);
+    Ok((Arc::clone(&store) as Arc<dyn Store>, store))
 }
 
 /// Creates the state directory if it is missing, for the host's user only.
@@ -121,7 +126,7 @@ pub(crate) fn make_state_dir(path: &Path) -> Result<(), ServeError> {
 async fn shared_store(
     config: &Config,
     shared: &SharedStore,
-) -> Result<Arc<dyn Store>, reeve_aws::ConnectError> {
+) -> Result<Stores, reeve_aws::ConnectError> {
     let options = reeve_aws::DynamoOptions {
         table: shared.table.clone(),
         fleet: config.fleet.name.clone(),
@@ -129,7 +134,8 @@ async fn shared_store(
         profile: config.aws.profile.clone(),
         endpoint_url: config.aws.endpoint_url.clone(),
     };
-    Ok(Arc::new(reeve_aws::DynamoStore::connect(options).await?))
+    let store = Arc::new(reeve_aws::DynamoStore::connect(options).await?);
+    Ok((Arc::clone(&store) as Arc<dyn Store>, store))
 }
 
 /// The cache of compiled policies. Without one, each start compiles them again.
@@ -153,6 +159,7 @@ pub async fn run_with(
     config: Config,
     cloud: Arc<dyn Cloud>,
     store: Arc<dyn Store>,
+    ledger: Arc<dyn Ledger>,
 ) -> Result<(), ServeError> {
     // Installed first: a signal during the start must not end the process half-way.
     let signals = Signals::hear()?;
@@ -166,7 +173,9 @@ pub async fn run_with(
         listen: config.listen,
         socket: config.socket,
         access: config.access,
-        network: config.network.map(NetworkOptions::from),
+        network: config
+            .network
+            .map(|network| NetworkOptions::new(network, &config.aws, ledger)),
         boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
         webhooks: Webhooks::open(&config.notify)?,
         state_dir: config.state_dir,

@@ -43,6 +43,11 @@ pub fn moto_server() -> PathBuf {
     )
 }
 
+/// The Python that the emulator runs in. It has AWS's library, as the Python of Lambda does.
+pub fn python() -> PathBuf {
+    moto_server().with_file_name("python")
+}
+
 /// The program `ip`: the one that `cargo xtask test` names, else the system's.
 pub fn ip() -> PathBuf {
     let given = std::env::var_os("REEVE_IP").map(PathBuf::from);

@@ -176,6 +176,13 @@ impl Reeve {
         self.logged_address(LISTENING).expect("it was there")
     }
 
+    /// The address of the interface for callers on other machines.
+    pub fn network_address(&self) -> SocketAddr {
+        const LISTENING: &str = "listening for callers on other machines";
+        self.until(LISTENING, |it| it.logged_address(LISTENING).is_some());
+        self.logged_address(LISTENING).expect("it was there")
+    }
+
     /// The log lines so far.
     pub fn log(&self) -> Vec<String> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use crate::model::decision::Decision;
 use crate::model::id::{DecisionId, PoolName, WorkerId};
 use crate::model::point::Input;
 use crate::model::store::{Committed, Records, Refresh, Refreshed, StoreError, Stored, Write};
+use crate::model::time::Instant;
 
 /// A cloud that the host reads and, with a permit, changes.
 ///
@@ -65,6 +66,32 @@ pub trait Store: Send + Sync + 'static {
     /// Refreshes one attribute of the activity, if the worker's record exists and its phase allows
     /// the refresh ([`Refresh::phases`]).
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed>;
+}
+
+/// Facts that the hosts of a fleet share for a while, such as which login was accepted and which
+/// session it began. The core knows nothing of them.
+///
+/// An implementation guarantees:
+/// - Of two values that are entered under a key at the same time, one is in force for every host.
+/// - An entry that is in force survives the end of the process.
+///
+/// Caveat: entries are removed some time after their end, not at it, so an entry carries its end.
+pub trait Ledger: Send + Sync + 'static {
+    /// Enters a value under a key, unless the key has one that is in force, and returns the value in
+    /// force. `now` decides which entries are over.
+    fn enter(&self, key: String, entry: LedgerEntry, now: Instant) -> StoreFuture<'_, LedgerEntry>;
+
+    /// The value under a key; `None`: there is none, or it is over.
+    fn look_up(&self, key: String, now: Instant) -> StoreFuture<'_, Option<LedgerEntry>>;
+}
+
+/// A value in a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// At most 2 KiB of text.
+    pub value: String,
+    /// From when on it is not in force.
+    pub until: Instant,
 }
 
 /// The result of a call to the store.

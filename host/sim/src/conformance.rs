@@ -9,12 +9,13 @@
 //! - `activity`: the activity that the store keeps next to the record, and commits that depend on
 //!   it.
 //! - `content`: names and records that a store could change by mistake.
-//! - `numbers`: reservations of decision ids.
+//! - `numbers`: reservations of decision ids. `ledger`: facts that end, of every [`Ledger`](reeve_core::ports::Ledger).
 //! - `subject`: the worker of a check, and how a check reports a difference.
 
 mod activity;
 mod commits;
 mod content;
+mod ledger;
 mod numbers;
 mod subject;
 
@@ -25,6 +26,7 @@ use std::task::Poll;
 
 use reeve_core::ports::Store;
 
+pub use ledger::check_ledger;
 use subject::Outcome;
 
 type Checking<'store> = Pin<Box<dyn Future<Output = Outcome> + Send + 'store>>;

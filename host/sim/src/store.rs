@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_core::id::{DecisionId, WorkerId};
-use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::ports::{Ledger, LedgerEntry, Store, StoreFuture};
 use reeve_core::store::{
     Committed, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Unknown,
     WorkerRecord, Write,
 };
+use reeve_core::time::Instant;
 
 /// Records in memory. A clone is another handle to the same records, for a second host.
 ///
@@ -168,6 +169,30 @@ fn unreadable(write: &Write) -> Option<StoreError> {
         kind: StoreErrorKind::Unreadable,
         message: error.to_string(),
     })
+}
+
+/// A ledger in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLedger(Arc<Mutex<BTreeMap<String, LedgerEntry>>>);
+
+impl MemoryLedger {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, LedgerEntry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn enter(&self, key: String, entry: LedgerEntry, now: Instant) -> StoreFuture<'_, LedgerEntry> {
+        let mut entries = self.lock();
+        entries.retain(|_, entry| entry.until > now);
+        let in_force = entries.entry(key).or_insert(entry).clone();
+        Box::pin(async { Ok(in_force) })
+    }
+
+    fn look_up(&self, key: String, now: Instant) -> StoreFuture<'_, Option<LedgerEntry>> {
+        let found = self.lock().get(&key).cloned();
+        Box::pin(async move { Ok(found.filter(|entry| entry.until > now)) })
+    }
 }
 
 impl Store for MemoryStore {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use axum::http::{HeaderMap, header};
-use jiff::Timestamp;
-
+use super::sessions::{self, Sessions};
 use super::tokens::{self, Token, TokenFileError};
 use super::{Access, Caller, Identity};
+use crate::clock::Clock;
 use crate::file_watch::FileWatch;
+use arc_swap::ArcSwap;
+use axum::http::{HeaderMap, header};
 
 /// Certificates whose callers are remembered. Those that are in use stay.
 const CERTIFICATES_MAX: usize = 1_000;
@@ -22,6 +22,8 @@ pub(crate) struct Credentials {
     file: PathBuf,
     /// By name.
     tokens: ArcSwap<BTreeMap<String, (Token, Caller)>>,
+    /// Of callers that have logged in; `None`: no caller may.
+    sessions: Option<Arc<Sessions>>,
     /// By the names in the certificate, so that all connections with it share one pace.
     certificates: Mutex<HashMap<Vec<String>, Caller>>,
 }
@@ -35,6 +37,10 @@ pub(crate) enum Unknown {
     NotAToken,
     /// The token does not count: it is unknown, revoked or over.
     NotKnown,
+    /// The token is another host's, and too many of those are looked up.
+    Busy,
+    /// The token is another host's, and the store does not answer.
+    StoreAway,
 }
 
 impl Credentials {
@@ -45,6 +51,7 @@ impl Credentials {
     pub(crate) fn open(
         access: Arc<Access>,
         file: PathBuf,
+        sessions: Option<Arc<Sessions>>,
     ) -> Result<(Arc<Self>, FileWatch), TokenFileError> {
         let watch = FileWatch::new(vec![file.clone()]);
         let tokens = ArcSwap::from_pointee(callers(&access, tokens::read(&file)?));
@@ -52,6 +59,7 @@ impl Credentials {
             access,
             file,
             tokens,
+            sessions,
             certificates: Mutex::default(),
         };
         Ok((Arc::new(credentials), watch))
@@ -75,6 +83,11 @@ impl Credentials {
                 }
             }
         }
+    }
+
+    /// Whether callers may log in by AWS IAM.
+    pub(crate) fn may_log_in(&self) -> bool {
+        self.sessions.is_some()
     }
 
     /// Who shows a certificate with these names. `None`: it has none, so it says nothing.
@@ -103,11 +116,11 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Unknown`].
-    pub(crate) fn caller(
+    pub(crate) async fn caller(
         &self,
         headers: &HeaderMap,
         certificate: Option<&Caller>,
-        now: Timestamp,
+        clock: Clock,
     ) -> Result<Caller, Unknown> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let shown = match (shown.next(), shown.next(), certificate) {
@@ -121,10 +134,14 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Unknown::NotAToken);
         }
+        if sessions::is_session(text) {
+            let sessions = self.sessions.as_ref().ok_or(Unknown::NotKnown)?;
+            return sessions.caller(text, clock.now()).await;
+        }
         let name = tokens::name_in(text).ok_or(Unknown::NotAToken)?;
         let tokens = self.tokens.load();
         let (token, caller) = tokens.get(name).ok_or(Unknown::NotKnown)?;
-        match token.is(text, now) {
+        match token.is(text, clock.timestamp()) {
             true => Ok(caller.clone()),
             false => Err(Unknown::NotKnown),
         }

@@ -11,6 +11,7 @@
 mod credentials;
 mod pace;
 mod rule;
+mod sessions;
 pub(crate) mod tokens;
 
 use std::fmt;
@@ -20,10 +21,12 @@ use std::time::Duration;
 
 use reeve_core::id::{PoolName, Sender, WorkerId};
 use reeve_core::text;
+use reeve_identity::login::Principal;
 
 pub(crate) use credentials::{Credentials, Unknown};
 use pace::Pace;
 pub use rule::{NamePattern, Role, Rule, Who, WorkerPattern};
+pub(crate) use sessions::{Begun, NotBegun, Sessions};
 pub use tokens::TokenFileError;
 
 /// What an identity from another machine may send without a rule that says otherwise: far more than a
@@ -50,13 +53,15 @@ pub enum Identity {
     Token(Arc<str>),
     /// A program on another machine that shows a certificate for these names.
     Certificate(Arc<[String]>),
+    /// A program on another machine that has logged in by AWS IAM.
+    Iam(Arc<Principal>),
 }
 
 impl Identity {
     fn is_from_elsewhere(&self) -> bool {
         match self {
             Self::Loopback | Self::User { .. } => false,
-            Self::Token(_) | Self::Certificate(_) => true,
+            Self::Token(_) | Self::Certificate(_) | Self::Iam(_) => true,
         }
     }
 }
@@ -67,6 +72,7 @@ impl fmt::Display for Identity {
             Self::Loopback => f.write_str("a program on this machine"),
             Self::User { uid, .. } => write!(f, "the user with the id {uid}"),
             Self::Token(name) => write!(f, "the token {name}"),
+            Self::Iam(principal) => principal.fmt(f),
             Self::Certificate(names) => write!(f, "the certificate of {}", names.join(", ")),
         }
     }
@@ -135,9 +141,15 @@ impl Access {
         }))
     }
 
+    /// Whether a rule is for callers that log in by AWS IAM.
+    pub fn is_for_iam(&self) -> bool {
+        let mut who = self.rules.iter().flat_map(|rule| &rule.who);
+        who.any(|who| matches!(who, Who::Iam(_)))
+    }
+
     /// Whether a rule is for this identity.
-    pub(crate) fn has_rule_for(&self, identity: Identity) -> bool {
-        self.rules.iter().any(|rule| rule.is_for(&identity))
+    pub(crate) fn has_rule_for(&self, identity: &Identity) -> bool {
+        self.rules.iter().any(|rule| rule.is_for(identity))
     }
 
     /// Whether other users than the host's own are to reach the socket.

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use reeve_core::id::{PoolName, WorkerId};
+use reeve_identity::login::ArnPattern;
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, UNKNOWN_USER};
@@ -96,6 +97,8 @@ pub enum Who {
     Token(String),
     /// Certificates for such a name, at the network door.
     Certificate(NamePattern),
+    /// Identities of AWS IAM with such an ARN, at the network door.
+    Iam(ArnPattern),
 }
 
 /// The door that an identity comes through.
@@ -197,7 +200,7 @@ impl Who {
         match self {
             Self::Loopback => Door::Loopback,
             Self::Uid(_) | Self::Gid(_) => Door::Socket,
-            Self::Token(_) | Self::Certificate(_) => Door::Network,
+            Self::Token(_) | Self::Certificate(_) | Self::Iam(_) => Door::Network,
         }
     }
 
@@ -208,6 +211,7 @@ impl Who {
             (Self::Uid(of), Identity::User { uid, .. }) => of == uid,
             (Self::Gid(of), Identity::User { gid, .. }) => of == gid && *gid != UNKNOWN_USER,
             (Self::Token(of), Identity::Token(name)) => of.as_str() == &**name,
+            (Self::Iam(of), Identity::Iam(principal)) => of.fits(principal),
             (Self::Certificate(of), Identity::Certificate(names)) => {
                 names.iter().any(|name| of.fits(name))
             }

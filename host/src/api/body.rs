@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use reeve_core::id::InstanceId;
 use reeve_core::text;
 use serde::Deserialize;
@@ -42,6 +42,14 @@ impl TryFrom<String> for Instance {
 /// # Errors
 /// The body is too long, arrives too slowly, or does not parse.
 pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> Result<T, Problem> {
+    parse(&bytes(body, bytes_max).await?)
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+///
+/// # Errors
+/// The body is too long, or arrives too slowly.
+pub(super) async fn bytes(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_long = |found: &str| {
         let detail = format!("the body: {found}; accepted: at most {bytes_max} bytes");
         Problem::new("too_long", "The body is too long", detail)
@@ -51,22 +59,21 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body, bytes_max: usize) -> R
         return Err(too_long(&format!("{announced} bytes are announced")));
     }
     let read = tokio::time::timeout(TIME_MAX, to_bytes(body, bytes_max)).await;
-    let bytes = match read {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_long("it is longer, or the connection broke")),
+    match read {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(too_long("it is longer, or the connection broke")),
         Err(_elapsed) => {
             let detail = format!(
                 "the body did not arrive within {} s; send it at once",
                 TIME_MAX.as_secs()
             );
-            return Err(Problem::new(
+            Err(Problem::new(
                 "too_slow",
                 "The body arrives too slowly",
                 detail,
-            ));
+            ))
         }
-    };
-    parse(&bytes)
+    }
 }
 
 /// Reads the bytes of a body.

@@ -55,15 +55,23 @@ pub(crate) enum SentBy {
 }
 
 impl SentBy {
-    fn caller(&self, headers: &HeaderMap, clock: Clock) -> Result<Caller, Problem> {
+    /// Whether the connection comes from another machine and this host logs callers in.
+    fn may_log_in(&self) -> bool {
+        match self {
+            Self::Known(_) | Self::Unknown => false,
+            Self::Shown { credentials, .. } => credentials.may_log_in(),
+        }
+    }
+
+    async fn caller(&self, headers: &HeaderMap, clock: Clock) -> Result<Caller, Problem> {
         match self {
             Self::Known(caller) => Ok(caller.clone()),
             Self::Shown {
                 credentials,
                 certificate,
             } => {
-                let caller = credentials.caller(headers, certificate.as_ref(), clock.timestamp());
-                caller.map_err(Problem::unauthenticated)
+                let caller = credentials.caller(headers, certificate.as_ref(), clock);
+                caller.await.map_err(Problem::unauthenticated)
             }
             Self::Unknown => Err(Problem::unauthenticated(Unknown::NothingShown)),
         }
@@ -106,7 +114,7 @@ impl Door {
         if let Some(found) = another_site(request.headers(), request.uri()) {
             return cross_site(&found).into_response();
         }
-        match self.judge(&request, sent_by) {
+        match self.judge(&request, sent_by).await {
             Ok(Some(caller)) => {
                 request.extensions_mut().insert(caller);
             }
@@ -127,7 +135,11 @@ impl Door {
 
     /// Checks that the request may reach its handler. Returns the caller if the handler has to know
     /// it.
-    fn judge<B>(&self, request: &Request<B>, sent_by: &SentBy) -> Result<Option<Caller>, Problem> {
+    async fn judge<B>(
+        &self,
+        request: &Request<B>,
+        sent_by: &SentBy,
+    ) -> Result<Option<Caller>, Problem> {
         let Guard::Roles {
             routes,
             clock,
@@ -138,11 +150,18 @@ impl Door {
         };
         let (method, uri) = (request.method(), request.uri());
         let found = paths::find(method, uri.path());
-        if let Ok((Takes::Nothing, _)) = found {
-            return Ok(None);
+        match found {
+            Ok((Takes::Nothing, _)) => return Ok(None),
+            Ok((Takes::Login, _)) if sent_by.may_log_in() => {
+                return match is_plain {
+                    true => Err(Problem::needs_tls("a login")),
+                    false => Ok(None),
+                };
+            }
+            _ => {}
         }
         // Who it is comes first: a stranger is not told which paths there are.
-        let caller = sent_by.caller(request.headers(), *clock)?;
+        let caller = sent_by.caller(request.headers(), *clock).await?;
         caller.count(clock.elapsed()).map_err(Problem::too_many)?;
         // A request without a line in the table never reaches the router.
         let (takes, name) = found.map_err(|others| match others.is_empty() {
@@ -150,7 +169,9 @@ impl Door {
             false => no_such_method(method, uri, &paths::all()).allowing(&others),
         })?;
         if let Some(role) = takes.role().filter(|role| *is_plain && role.needs_tls()) {
-            return Err(Problem::needs_tls(role));
+            return Err(Problem::needs_tls(&format!(
+                "requests for the role `{role}`"
+            )));
         }
         let is_passed_on = may(routes, &caller, takes, name, uri)?;
         Ok(is_passed_on.then_some(caller))
@@ -168,6 +189,7 @@ fn may(
 ) -> Result<bool, Problem> {
     let (role, may) = match takes {
         Takes::Nothing => return Ok(false),
+        Takes::Login => return Err(no_such_path(uri, &paths::all())),
         Takes::ForWorker(role) => {
             let name = name.unwrap_or_default();
             // A name needs no escapes, so it is compared as it was sent.

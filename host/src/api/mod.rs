@@ -2,7 +2,7 @@
 //! an address of its own. Handlers read published state or send requests to the drive loop. They
 //! make no decision and no cloud call.
 //!
-//! - [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`],
+//! - [`login`]: who is a caller? [`resolve`]: where is my worker? [`operate`]: an operator's commands. [`workers`],
 //!   [`policies`], [`health`]: state of the host.
 //! - [`register`], [`reports`]: what boxes and applications report about a worker.
 //! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`json`]: responses.
@@ -16,6 +16,7 @@ mod door;
 mod health;
 mod json;
 mod listen;
+mod login;
 mod operate;
 mod paths;
 mod policies;
@@ -43,15 +44,17 @@ use crate::boxes::Proofs;
 use crate::clock::Clock;
 use crate::drive::Handle;
 use crate::hearing::Hearing;
+use crate::login::Logins;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::{Routes, Slot};
-use door::{Door, Guard, Names};
+use door::{Guard, Names};
 use problem::{Problem, no_such_method, no_such_path};
 use reports::Shown;
 
 pub(crate) use admission::{Admission, Caps};
+pub(crate) use door::Door;
 pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
 pub(crate) use server::{Reception, serve, serve_others};
@@ -85,6 +88,8 @@ pub(crate) struct ApiParts {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    /// Logs callers in by AWS IAM. `None`: no rule is for such a caller.
+    pub(crate) logins: Option<Logins>,
     /// Checks the proofs of boxes. `None`: this host has no interface for boxes.
     pub(crate) proofs: Option<Proofs>,
     /// The address from which each worker's box was last heard.

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
 
-use super::{Api, health, operate, policies, reports, resolve, unreachable, workers};
+use super::{Api, health, login, operate, policies, reports, resolve, unreachable, workers};
 use crate::access::Role;
 
 /// A path.
@@ -21,6 +21,8 @@ pub(super) struct Row {
 pub(crate) enum Takes {
     /// Nothing.
     Nothing,
+    /// The proof in its body. At the interface for other machines only, and with TLS.
+    Login,
     /// This role for the worker that the path names.
     ForWorker(Role),
     /// This role for any worker. The handler leaves out those without it.
@@ -33,14 +35,14 @@ impl Takes {
     /// The role, if it takes one.
     pub(super) fn role(self) -> Option<Role> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Login => None,
             Self::ForWorker(role) | Self::ForSome(role) | Self::ForAll(role) => Some(role),
         }
     }
 }
 
 use Role::{Deliver, Operate, Report, Resolve, View};
-use Takes::{ForAll, ForSome, ForWorker, Nothing};
+use Takes::{ForAll, ForSome, ForWorker, Login, Nothing};
 
 /// A line for each path: its method, what it takes, its handler.
 macro_rules! paths {
@@ -70,6 +72,7 @@ paths! {
     POST "/v1/workers/{name}/adopt"       ForWorker(Operate) => post(operate::adopt);
     GET  "/v1/policies"                   ForSome(View)      => get(policies::list);
     POST "/v1/policies/reload"            ForAll(Deliver)    => post(policies::reload);
+    POST "/v1/login"                      Login              => post(login::login);
     GET  "/healthz"                       Nothing            => get(health::alive);
     GET  "/readyz"                        ForAll(View)       => get(health::ready);
     GET  "/metrics"                       ForAll(View)       => get(health::metrics);

@@ -9,10 +9,12 @@ use reeve_core::id::WorkerId;
 use reeve_core::operator::{Refused, RefusedCode};
 use reeve_core::response::NotYet;
 use reeve_core::text;
+use reeve_identity::login::ReplyError;
 use serde_json::{Map, Value};
 
 use crate::access::{Caller, Identity, Role, Unknown};
 use crate::drive::LoopEnded;
+use crate::login::NotLoggedIn;
 
 /// A response that refuses a request.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Problem {
             "too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "wrong_host" => StatusCode::MISDIRECTED_REQUEST,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
-            "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
+            "shut_down" | "busy" | "store_unreachable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::with_status(status, code, title, detail)
@@ -77,16 +79,51 @@ impl Problem {
             Unknown::NothingShown => "the request shows nothing",
             Unknown::NotAToken => "the `Authorization` of the request is no token of this host",
             Unknown::NotKnown => "the token is unknown, revoked or over",
+            Unknown::Busy | Unknown::StoreAway => return Self::not_looked_up(why),
         };
         let detail = format!(
-            "{found}; accepted: `Authorization: Bearer` with a token of `reeve token create`, or a connection with a \
-             client's certificate"
+            "{found}; accepted: `Authorization: Bearer` with a token of `reeve token create` or of POST /v1/login, or a \
+             connection with a client's certificate"
         );
         Self::new(
             "unauthenticated",
             "The host does not know the caller",
             detail,
         )
+    }
+
+    /// A session's token could not be looked up.
+    fn not_looked_up(why: Unknown) -> Self {
+        let (code, found) = match why {
+            Unknown::StoreAway => ("store_unreachable", "the store does not answer"),
+            _ => ("busy", "the host looks up as many tokens as it may at once"),
+        };
+        let detail = format!(
+            "{found}, and this host does not know the session's token; ask again in a second"
+        );
+        let mut problem = Self::new(code, "The token cannot be looked up", detail);
+        problem.retry_after_s = Some(1);
+        problem
+    }
+
+    /// A login was refused, or could not be verified.
+    pub(super) fn not_logged_in(error: &NotLoggedIn) -> Self {
+        let (status, retry_after_s) = match error {
+            NotLoggedIn::Login(_) | NotLoggedIn::Sts(ReplyError::Refused { .. }) => {
+                (StatusCode::UNAUTHORIZED, None)
+            }
+            NotLoggedIn::Replayed => (StatusCode::UNAUTHORIZED, Some(1)),
+            NotLoggedIn::NoRule(_) => (StatusCode::FORBIDDEN, None),
+            NotLoggedIn::NotBegun(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            NotLoggedIn::Sts(_)
+            | NotLoggedIn::Busy
+            | NotLoggedIn::StsAway(_)
+            | NotLoggedIn::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        };
+        let title = "The caller is not logged in";
+        let mut problem = Self::with_status(status, error.code(), title, error.to_string());
+        problem.retry_after_s = retry_after_s;
+        problem
     }
 
     /// The caller has sent too many requests.
@@ -101,10 +138,9 @@ impl Problem {
     }
 
     /// The door has no TLS.
-    pub(super) fn needs_tls(role: Role) -> Self {
+    pub(super) fn needs_tls(what: &str) -> Self {
         let detail = format!(
-            "this door has no TLS, and takes no requests for the role `{role}`; accepted: the same over TLS, or \
-             through the host's socket"
+            "this door has no TLS, and takes no {what}; accepted: the same over TLS, or through the host's socket"
         );
         Self::new("needs_tls", "The request needs TLS", detail)
     }

@@ -109,7 +109,7 @@ fn create(args: &CreateArgs) -> anyhow::Result<ExitCode> {
     }
     print::line(text.text())?;
     let identity = Identity::Token(args.name.as_str().into());
-    if !config.access.has_rule_for(identity) {
+    if !config.access.has_rule_for(&identity) {
         print::error(format_args!(
             "the token may do nothing yet: no rule in [access] has tokens = [\"{}\"]",
             args.name

@@ -84,6 +84,8 @@ pub struct Network {
     pub tokens: PathBuf,
     /// How many connections one address may have at a time.
     pub peer_connections_max: usize,
+    /// The regions whose STS callers may sign for.
+    pub login_regions: Vec<String>,
 }
 
 /// The interface for boxes.

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use tokio_rustls::rustls;
-
 use super::address::Address;
 use super::transport::Transport;
 use super::webhook::{AddressSource, Webhook};
+use crate::outgoing::OutgoingError;
 
 /// Webhooks that are ready to send.
 pub struct Webhooks {
@@ -44,15 +43,9 @@ pub enum NotifyError {
         /// What is wrong, without quoting the file.
         why: &'static str,
     },
-    /// The system has no trusted certificates.
-    #[error(
-        "webhooks cannot be reached over HTTPS: the system has no trusted certificates; install them \
-         (ca-certificates), or name a file of them in SSL_CERT_FILE"
-    )]
-    NoRoots,
-    /// TLS cannot be set up.
+    /// No webhook can be reached over HTTPS.
     #[error("webhooks cannot be reached over HTTPS")]
-    Tls(#[source] rustls::Error),
+    Outgoing(#[from] OutgoingError),
 }
 
 impl Webhooks {
@@ -75,7 +68,10 @@ impl Webhooks {
                 webhook: webhook.clone(),
             })
         };
-        let opened = webhooks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let opened = webhooks
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, NotifyError>>()?;
         let transport = if opened.iter().any(|opened| opened.address.is_tls()) {
             Transport::with_system_roots()?
         } else {

@@ -1,30 +1,19 @@
-//! Makes one request over HTTP or HTTPS, with a time limit. Each request opens its own connection:
-//! ten messages a minute do not justify keeping one open.
-//!
-//! Failure texts never contain the address. The system's own error texts may, so they are not used.
+//! Posts messages to webhooks, each with a time limit.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use hyper::client::conn::http1;
 use hyper::{Request, Response, body::Incoming, header};
-use hyper_util::rt::TokioIo;
 use reeve_core::text::escaped;
 use reeve_core::time::Instant;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use super::address::Address;
 use super::open::NotifyError;
 use super::retry::{Outcome, retry_after};
+use crate::outgoing::{Outgoing, To};
 
 /// From the first packet to the response's head. Slack and Discord respond within one second.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -37,34 +26,18 @@ const SAID_CHARS_MAX: usize = 80;
 
 /// Sends requests.
 #[derive(Clone)]
-pub(crate) struct Transport {
-    /// `None`: no address uses HTTPS.
-    tls: Option<TlsConnector>,
-}
+pub(crate) struct Transport(Outgoing);
 
 impl Transport {
     /// For addresses without TLS only.
     pub(crate) fn plain() -> Self {
-        Self { tls: None }
+        Self(Outgoing::plain())
     }
 
     /// For all addresses, with the system's trusted certificates; a company's own authority can be
     /// among them.
     pub(crate) fn with_system_roots() -> Result<Self, NotifyError> {
-        let mut roots = RootCertStore::empty();
-        // Some systems contain certificates that cannot be parsed; the others are enough.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(NotifyError::NoRoots);
-        }
-        let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(NotifyError::Tls)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = Some(TlsConnector::from(Arc::new(config)));
-        Ok(Self { tls })
+        Ok(Self(Outgoing::with_system_roots()?))
     }
 
     /// Posts this JSON and returns the outcome. `now` gives the time at which the response's head
@@ -121,69 +94,13 @@ impl Transport {
             .body(Body::from(escaped(&body.to_string()).into_owned()))
             .map_err(|_| "its address cannot be asked for over HTTP".to_owned())?;
         let (host, port) = address.connect_to();
-        let addresses = tokio::net::lookup_host((host, port)).await;
-        let addresses: Vec<_> = addresses
-            .map_err(|_| "its name cannot be resolved".to_owned())?
-            .collect();
-        let stream = TcpStream::connect(addresses.as_slice()).await;
-        let stream = stream.map_err(|error| format!("no connection: {}", error.kind()))?;
-        if !address.is_tls() {
-            return exchange(stream, request, connection).await;
-        }
-        let tls = self
-            .tls
-            .as_ref()
-            .ok_or_else(|| "this transport speaks no TLS".to_owned())?;
-        let stream = tls.connect(address.server_name(), stream).await;
-        exchange(
-            stream.map_err(|error| tls_failure(&error))?,
-            request,
-            connection,
-        )
-        .await
+        let to = To {
+            host: &host,
+            port,
+            tls: address.is_tls().then(|| address.server_name()),
+        };
+        self.0.send(to, request, connection).await
     }
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Body>,
-    connection: &mut JoinSet<()>,
-) -> Result<Response<Incoming>, String> {
-    let broken = |_| "the connection broke before an answer".to_owned();
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    connection.spawn(async {
-        // Failures show in the response, or in its absence.
-        let _ = driver.await;
-    });
-    sender.send_request(request).await.map_err(broken)
-}
-
-fn tls_failure(error: &io::Error) -> String {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    let why = match inner {
-        Some(rustls::Error::InvalidCertificate(invalid)) => match invalid {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            CertificateError::UnknownIssuer => {
-                "this system does not trust the issuer of its certificate"
-            }
-            CertificateError::Revoked => "its certificate is revoked",
-            _ => "its certificate is not valid",
-        },
-        Some(rustls::Error::AlertReceived(_)) => "it refused the TLS handshake",
-        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS",
-        _ => "the connection broke before TLS was agreed",
-    };
-    why.to_owned()
 }
 
 /// The response's reason for a refusal (Slack: `no_service`, Discord: `Unknown Webhook`), if it is

@@ -6,11 +6,12 @@
 //! record that the one before it wrote. No change gets a response before all are on disk.
 //!
 //! - [`file`]: opens the file and checks that it is a store. [`table`]: reads and writes records.
-//! - [`call`]: one call and its response. [`error`]: failures.
+//! - [`ledger`]: facts that end. [`call`]: one call and its response. [`error`]: failures.
 
 mod call;
 mod error;
 mod file;
+mod ledger;
 mod table;
 
 #[cfg(test)]
@@ -20,10 +21,11 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use reeve_core::id::{DecisionId, WorkerId};
-use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::ports::{Ledger, LedgerEntry, Store, StoreFuture};
 use reeve_core::store::{
     Committed, Records, Refresh, Refreshed, StoreError, StoreErrorKind, Stored, Write,
 };
+use reeve_core::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,6 +33,7 @@ pub use error::StoreOpenError;
 
 use call::{Call, Pending, Read, ReadAll, RefreshOne, Reserve, Waiting};
 use error::Refusal;
+use ledger::{Enter, LookUp};
 
 /// Calls queued for the thread. If the disk is slower than the calls, callers wait for a place.
 const QUEUE: usize = 256;
@@ -133,6 +136,16 @@ impl Store for SqliteStore {
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
         self.call(RefreshOne(worker, refresh))
+    }
+}
+
+impl Ledger for SqliteStore {
+    fn enter(&self, key: String, entry: LedgerEntry, now: Instant) -> StoreFuture<'_, LedgerEntry> {
+        self.call(Enter { key, entry, now })
+    }
+
+    fn look_up(&self, key: String, now: Instant) -> StoreFuture<'_, Option<LedgerEntry>> {
+        self.call(LookUp { key, now })
     }
 }
 

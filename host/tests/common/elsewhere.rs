@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use reeve::{NetworkOptions, TlsFiles};
+use reeve::{LoginOptions, NetworkOptions, TlsFiles};
+use reeve_sim::store::MemoryLedger;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -88,6 +89,11 @@ impl Authority {
             tls: Some(self.files()),
             tokens: self.dir.join("tokens.json"),
             peer_connections_max: 64,
+            login: LoginOptions {
+                regions: Vec::new(),
+                endpoint: None,
+                ledger: Arc::new(MemoryLedger::default()),
+            },
         }
     }
 

@@ -77,6 +77,17 @@ pub(crate) async fn over(
     exchange(stream, &head(method, path, "localhost", headers), "").await
 }
 
+/// Sends one request with a body over this connection. The headers have its length.
+pub(crate) async fn over_with(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    exchange(stream, &head(method, path, "localhost", headers), body).await
+}
+
 fn head(method: &str, path: &str, host: &str, headers: &[(&str, &str)]) -> String {
     let headers: String = headers
         .iter()

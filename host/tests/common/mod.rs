@@ -10,6 +10,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod hook;
 pub(crate) mod hostile;
 pub(crate) mod http;
+pub(crate) mod sts;
 pub(crate) mod world;
 
 use std::path::{Path, PathBuf};
@@ -199,6 +200,27 @@ pub(crate) fn standard_policies() -> PathBuf {
 /// Sends a `GET` to the host's TCP address.
 pub(crate) async fn get(host: &RunningHost, path: &str) -> Reply {
     http::tcp(host.address(), "GET", path, "127.0.0.1").await
+}
+
+/// Runs the futures at once, and returns their results in order.
+pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<_> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *result = Some(output);
+            }
+        }
+        match results.iter().all(Option::is_some) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    results.into_iter().flatten().collect()
 }
 
 /// Shuts a host down like SIGTERM does.

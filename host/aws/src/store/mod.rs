@@ -15,6 +15,7 @@
 mod commit;
 mod error;
 mod item;
+mod ledger;
 mod numbers;
 mod read;
 mod refresh;
@@ -33,9 +34,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Region as SdkRegion};
 use reeve_core::id::{DecisionId, Region, WorkerId};
-use reeve_core::ports::{Store, StoreFuture};
+use reeve_core::ports::{Ledger, LedgerEntry, Store, StoreFuture};
 use reeve_core::store::{Committed, Records, Refresh, Refreshed, Stored, Write};
-use reeve_core::time::Millis;
+use reeve_core::time::{Instant, Millis};
 
 use crate::connect::{self, AwsOptions, ConnectError, Timeouts};
 
@@ -78,7 +79,8 @@ pub struct DynamoOptions {
 /// the table, and a call ends within a few seconds with a result or an error.
 ///
 /// Caveats: a global table with eventual consistency does not work, because each replica would
-/// check conditions by itself. Do not set a time to live: records do not expire. Counts are exact
+/// check conditions by itself. A time to live may be set for the attribute `until_s`, which facts that end have and
+/// records do not; records never expire. Counts are exact
 /// unless the response to a refresh is lost; a caller that retries it then counts it twice.
 pub struct DynamoStore {
     clients: Clients,
@@ -202,6 +204,16 @@ impl Store for DynamoStore {
 
     fn refresh(&self, worker: WorkerId, refresh: Refresh) -> StoreFuture<'_, Refreshed> {
         Box::pin(async move { self.refresh_one(&worker, refresh).await })
+    }
+}
+
+impl Ledger for DynamoStore {
+    fn enter(&self, key: String, entry: LedgerEntry, now: Instant) -> StoreFuture<'_, LedgerEntry> {
+        Box::pin(self.enter_fact(key, entry, now))
+    }
+
+    fn look_up(&self, key: String, now: Instant) -> StoreFuture<'_, Option<LedgerEntry>> {
+        Box::pin(self.look_up_fact(key, now))
     }
 }
 

@@ -39,11 +39,24 @@ impl DynamoStore {
         change: Change,
         doing: &str,
     ) -> Result<Tried, StoreError> {
+        self.update_in(client, &self.fleet, worker, change, doing)
+            .await
+    }
+
+    /// Changes an item of a partition with this client.
+    pub(super) async fn update_in(
+        &self,
+        client: &Client,
+        partition: &str,
+        worker: &WorkerId,
+        change: Change,
+        doing: &str,
+    ) -> Result<Tried, StoreError> {
         let names = names_in(&[&change.update, &change.condition]);
         let request = client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(item::key(&self.fleet, worker)))
+            .set_key(Some(item::key(partition, worker)))
             .update_expression(change.update)
             .condition_expression(change.condition)
             .set_expression_attribute_names(Some(names))
@@ -54,7 +67,7 @@ impl DynamoStore {
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                self.refused(worker, refusal.item(), doing).await
+                self.refused(partition, worker, refusal.item(), doing).await
             }
             _ => Err(self.failed(doing, &error)),
         }
@@ -66,12 +79,22 @@ impl DynamoStore {
         worker: &WorkerId,
         doing: &str,
     ) -> Result<Option<Item>, StoreError> {
+        self.get_in(&self.fleet, worker, doing).await
+    }
+
+    /// Reads an item of a partition with strong consistency.
+    pub(super) async fn get_in(
+        &self,
+        partition: &str,
+        worker: &WorkerId,
+        doing: &str,
+    ) -> Result<Option<Item>, StoreError> {
         let request = self
             .clients
             .repeating
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(item::key(&self.fleet, worker)))
+            .set_key(Some(item::key(partition, worker)))
             .consistent_read(true);
         match request.send().await {
             Ok(answer) => Ok(answer.item),
@@ -83,13 +106,17 @@ impl DynamoStore {
     /// there is no item or an emulator left it out, so the item is read again.
     async fn refused(
         &self,
+        partition: &str,
         worker: &WorkerId,
         cause: Option<&Item>,
         doing: &str,
     ) -> Result<Tried, StoreError> {
         match cause {
             Some(item) if !item.is_empty() => Ok(Tried::Refused(Some(item.clone()))),
-            Some(_) | None => self.get(worker, doing).await.map(Tried::Refused),
+            Some(_) | None => self
+                .get_in(partition, worker, doing)
+                .await
+                .map(Tried::Refused),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn all(findings: &mut Findings<'_>, file: &Whole) -> Access {
         let who = who(section);
         if who.is_empty() {
             let found = format!(
-                "[access.{}] names no caller; accepted: `loopback = true`, `uids`, `gids`, `tokens` or `certificates`",
+                "[access.{}] names no caller; accepted: `loopback = true`, `uids`, `gids`, `tokens`, `certificates` or `arns`",
                 name.value
             );
             findings.refuse(name.span.clone(), found);
@@ -67,5 +67,11 @@ fn who(section: &AccessRule) -> Vec<Who> {
     let certificates = section.certificates.iter().flat_map(|list| &list.value);
     let certificates = certificates.map(|names| Who::Certificate(names.value.clone()));
     let local = loopback.into_iter().chain(users).chain(groups);
-    local.chain(tokens).chain(certificates).collect()
+    let arns = section.arns.iter().flat_map(|list| &list.value);
+    let arns = arns.map(|arns| Who::Iam(arns.value.clone()));
+    local
+        .chain(tokens)
+        .chain(certificates)
+        .chain(arns)
+        .collect()
 }

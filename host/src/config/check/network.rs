@@ -1,7 +1,10 @@
 //! `[api]` and `[tls]`: the interface for callers on other machines, and TLS of it and of the one for
 //! boxes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use reeve_identity::login;
 
 use super::given;
 use crate::config::Network;
@@ -22,7 +25,27 @@ pub(super) fn api(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
         tls: tls(findings, base, file, &api.value.listen, plain),
         tokens: tokens(base, &file.host, &api.value),
         peer_connections_max: api.value.peer_connections_max,
+        login_regions: login_regions(findings, file, &api.value),
     })
+}
+
+/// The regions that the section names, else those of the pools. Each must have an STS that the host
+/// can name.
+fn login_regions(findings: &mut Findings<'_>, file: &Whole, api: &Api) -> Vec<String> {
+    let named = api.login_regions.iter().flat_map(|list| &list.value);
+    let of_pools = file.pool.iter().map(|(_, pool)| &pool.region);
+    let regions: Vec<_> = match &api.login_regions {
+        Some(_) => named.collect(),
+        None => of_pools.collect(),
+    };
+    for region in &regions {
+        if let Err(error) = login::sts_host(region.value.as_str()) {
+            findings.refuse(region.span.clone(), error.to_string());
+        }
+    }
+    let names = regions.iter().map(|region| region.value.to_string());
+    let distinct: BTreeSet<_> = names.collect();
+    distinct.into_iter().collect()
 }
 
 fn tokens(base: &Path, host: &Host, api: &Api) -> std::path::PathBuf {

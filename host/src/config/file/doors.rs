@@ -2,8 +2,8 @@
 
 use crate::access::Role;
 use crate::config::kind::{
-    Address, CertificateNames, Choice, File, Flag, Kind, List, Names, Number, RegionName, Text,
-    WorkerNames,
+    Address, Arns, CertificateNames, Choice, File, Flag, Kind, List, Names, Number, RegionName,
+    Text, WorkerNames,
 };
 use crate::config::section::{self, At, Key, Section, Shown, Table, section};
 
@@ -30,6 +30,9 @@ section! {
         example tokens: List<Text<64>, 1_000> = ["deploy"];
         /// Clients' certificates at [api], by a DNS name or URI in them, or all that begin so.
         example certificates: List<CertificateNames, 1_000> = ["build.example.org", "spiffe://example.org/build/*"];
+        /// Identities of AWS IAM at [api], which log in without a secret: a role, one session of it, a user. A `*` may
+        /// end the name or the session. Whoever may assume a role chooses the session's name.
+        example arns: List<Arns, 1_000> = ["arn:aws:iam::123456789012:role/chat-caller"];
         /// Requests a second that each of them may send, the most of all its rules. Through [api] 2,000 by default,
         /// else as many as they like.
         example requests_per_second: Number<u32, 1, 1_000_000> = 100;
@@ -48,6 +51,8 @@ section! {
         /// The file of the tokens' hashes. In `state_dir` by default.
         example tokens: File = "tokens.json";
         // As for boxes: callers behind one NAT or proxy have one address.
+        /// The regions whose STS callers may sign for. Those of the pools by default.
+        example login_regions: List<RegionName, 100> = ["us-east-1"];
         /// Connections that one address may have at a time.
         default peer_connections_max: Number<usize, 1, 512> = 64;
     }

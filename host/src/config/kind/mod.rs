@@ -19,9 +19,10 @@ pub(super) use choice::Choice;
 pub(super) use settings::Settings;
 pub(crate) use text::name;
 pub(super) use text::{
-    Address, CertificateNames, Cluster, Container, DimensionValue, FleetName, HttpPath, Loopback,
-    PointerText, PolicyFile, PolicyKey, RegionName, SecurityGroup, Sha256, Subnet, TableName,
-    TagKey, TagValue, TaskDefinition, TemplateText, Text, WebhookAddress, WorkerNames, ZoneName,
+    Address, Arns, CertificateNames, Cluster, Container, DimensionValue, FleetName, HttpPath,
+    Loopback, PointerText, PolicyFile, PolicyKey, RegionName, SecurityGroup, Sha256, Subnet,
+    TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text, WebhookAddress, WorkerNames,
+    ZoneName,
 };
 
 /// A kind of value.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
 use reeve_core::id::{Digest, PointerName, Region};
+use reeve_identity::login::ArnPattern;
 use reeve_policy::SignerKey;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -108,6 +109,9 @@ parsed! {
 
     /// A worker's name, or the beginning of some.
     WorkerNames: str::parse => WorkerPattern;
+
+    /// Identities of AWS IAM.
+    Arns: arn => ArnPattern;
 
     /// A name in a certificate, or the beginning of some.
     CertificateNames: str::parse => NamePattern;
@@ -354,6 +358,11 @@ fn loopback(text: &str) -> Result<Option<SocketAddr>, String> {
         )),
         Err(_) => Err(format!("found {text:?}; {ACCEPTED}")),
     }
+}
+
+fn arn(text: &str) -> Result<ArnPattern, String> {
+    text.parse::<ArnPattern>()
+        .map_err(|error| error.to_string())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

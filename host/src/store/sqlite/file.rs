@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::StoreOpenError;
-use super::table;
+use super::{ledger, table};
 
 /// `reev`: marks the file as one of reeve in its header.
 const APPLICATION_ID: i64 = 0x7265_6576;
@@ -127,6 +127,7 @@ fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     transaction.execute_batch(table::CREATE_NUMBERS)?;
+    transaction.execute_batch(ledger::CREATE)?;
     // Always written, because beginning a transaction does not reveal a read-only file or a full
     // disk.
     transaction.pragma_update(None, "user_version", SCHEMA)?;
