@@ -23,6 +23,10 @@ use crate::engine::Life;
 /// it asked for the write, which may take ten seconds.
 const RATES_APART: Millis = Millis::from_secs(15);
 
+/// For how long a host may still count what another host has given back: it reads the records of
+/// workers that it changes nothing for with its scans, one of which may fail.
+const RECORDS_APART: Millis = Millis::from_secs(75);
+
 /// The mutations that hosts announced. A worker's are counted over all hosts and lives, because its
 /// record keeps them. A host counts those of a pool over the records that it has read. In a shared
 /// store they may be old, and a life that begins while the store fails lacks some: there only the
@@ -30,6 +34,8 @@ const RATES_APART: Millis = Millis::from_secs(15);
 #[derive(Default)]
 pub(super) struct Budgets {
     spent: Vec<Spent>,
+    /// What was spent on reaps that the provider then refused, and when it did.
+    given_back: Vec<(Instant, Spent)>,
     replayed: Vec<Mutation>,
     /// The decisions of each life to reap.
     reaps: BTreeSet<(Life, DecisionId)>,
@@ -143,7 +149,7 @@ impl Budgets {
         if kind == Kind::Launch && is_under_way {
             return;
         }
-        self.note_error(heard.worker, kind, error);
+        self.note_error(at, heard.worker, kind, error);
         if !error.is_refusal() {
             return;
         }
@@ -162,7 +168,7 @@ impl Budgets {
     }
 
     /// Takes the worker's last mutation of this kind from what was spent, if it was not done.
-    fn note_error(&mut self, worker: &WorkerId, kind: Kind, error: CloudErrorKind) {
+    fn note_error(&mut self, at: Instant, worker: &WorkerId, kind: Kind, error: CloudErrorKind) {
         let is_it = |spent: &Spent| spent.kind == kind && spent.worker == *worker;
         let Some(place) = self.spent.iter().rposition(is_it) else {
             return;
@@ -172,7 +178,8 @@ impl Budgets {
             (false, _) => spent.in_doubt = true,
             (true, true) => spent.is_refused = true,
             (true, false) => {
-                self.spent.remove(place);
+                let spent = self.spent.remove(place);
+                self.given_back.push((at, spent));
             }
         }
     }
@@ -233,7 +240,10 @@ impl Budgets {
             is_of_pool(worker) && at.since(**since) < RATES_APART
         };
         let intended = self.intended.iter().filter(is_being_written);
-        match spent.count() + intended.count() >= allowed {
+        let given_back = self.given_back.iter().filter(|(given_back_at, spent)| {
+            spent.is_reap && is_of_pool(&spent.worker) && at.since(*given_back_at) < RECORDS_APART
+        });
+        match spent.count() + intended.count() + given_back.count() >= allowed {
             true => Ok(()),
             false => Err((
                 Guarantee::V2,
