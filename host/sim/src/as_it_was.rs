@@ -327,6 +327,7 @@ impl AsItWas {
                 outcome: ReportOutcome::Stored,
                 token: None,
                 heartbeat: Some(heartbeat),
+                ending_in: None,
             }),
             Statement::Report {
                 by: Reporter::Application(_),
@@ -335,6 +336,7 @@ impl AsItWas {
                 outcome: ReportOutcome::Stored,
                 token: None,
                 heartbeat: None,
+                ending_in: None,
             }),
             Statement::Register { .. } | Statement::Unproven { .. } | Statement::Report { .. } => {
                 Receipt::Refused(Refusal {

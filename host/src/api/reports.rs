@@ -83,6 +83,9 @@ struct AcceptedBody {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heartbeat_ms: Option<u64>,
+    /// The box's instance is ended then, unless the box says that it is busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending_in_ms: Option<u64>,
 }
 
 /// What a request shows about its sender.
@@ -246,6 +249,7 @@ impl From<Accepted> for AcceptedBody {
             outcome: accepted.outcome.as_str(),
             token: accepted.token.map(|token| token.reveal()),
             heartbeat_ms: accepted.heartbeat.map(Millis::get),
+            ending_in_ms: accepted.ending_in.map(Millis::get),
         }
     }
 }

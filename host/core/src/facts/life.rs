@@ -3,7 +3,8 @@
 
 use super::WorkerFacts;
 use crate::model::id::InstanceId;
-use crate::model::time::Instant;
+use crate::model::store::Draining;
+use crate::model::time::{Instant, Millis};
 
 /// One life of one instance as the worker's. A life lasts from a start of the instance to its stop,
 /// and from one adoption to the next. A restart ends it, on whichever host the restart ran.
@@ -61,6 +62,18 @@ impl Hold {
 }
 
 impl WorkerFacts {
+    /// How long this drain lasts.
+    pub(crate) fn drain_of(&self, draining: &Draining) -> Millis {
+        draining.lasts.unwrap_or(self.pool.limits.drain)
+    }
+
+    /// How long it is until the draining instance is ended, unless it comes into use; `None`: none
+    /// drains.
+    pub(crate) fn ends_in(&self, now: Instant) -> Option<Millis> {
+        let draining = self.draining.as_ref()?;
+        Some((draining.since + self.drain_of(draining)).since(now))
+    }
+
     /// Why the host concludes nothing at present; `None` if it does conclude.
     pub fn health_hold(&self) -> Option<Hold> {
         if let Err(hold) = self.present_life() {

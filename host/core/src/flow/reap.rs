@@ -177,7 +177,7 @@ impl Flow for Reap {
         Some(match (&facts.draining, self.drained_at) {
             (Some(_), Some(at)) => Wait::until("the end of the drain", at),
             (Some(draining), None) => {
-                let left_at = draining.since + drain_of(facts, draining) + LEFT;
+                let left_at = draining.since + facts.drain_of(draining) + LEFT;
                 Wait::until("the host that drains the instance", left_at)
             }
             (None, _) if !self.asked.is_empty() => Wait::answered("the answer of `reap`"),
@@ -418,7 +418,7 @@ impl Reap {
             return;
         };
         let age = turn.now.since(draining.since);
-        if self.drained_at.is_none() && age >= drain_of(facts, draining) + LEFT {
+        if self.drained_at.is_none() && age >= facts.drain_of(draining) + LEFT {
             self.revive(facts, turn, "the host that drained it did not end it");
         }
     }
@@ -462,9 +462,4 @@ fn action(facts: &WorkerFacts, id: &InstanceId, choice: Choice) -> String {
         Choice::End => facts.ending_of(id, Ending::Stop).to_string(),
         Choice::Keep | Choice::Stop | Choice::Terminate => choice.to_string(),
     }
-}
-
-/// How long this drain lasts.
-fn drain_of(facts: &WorkerFacts, draining: &Draining) -> Millis {
-    draining.lasts.unwrap_or(facts.pool.limits.drain)
 }

@@ -146,6 +146,9 @@ pub struct Accepted {
     pub token: Option<Token>,
     /// The interval between heartbeats; `None` for applications.
     pub heartbeat: Option<Millis>,
+    /// When the instance is ended, unless it comes into use before; `None` for applications, and
+    /// while the instance is not to be ended.
+    pub ending_in: Option<Millis>,
 }
 
 /// The outcome of an accepted report. None of these is a failure of the reporter.

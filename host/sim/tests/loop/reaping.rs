@@ -1,8 +1,8 @@
 //! Ending instances: what is stopped, what is kept, and what the pointer says afterwards.
 
-use crate::rig::boxes::delivered;
+use crate::rig::boxes::{delivered, heartbeat, launched, register, registered, report};
 use crate::rig::prelude::*;
-use reeve_core::boxes::{Receipt, ReportOutcome};
+use reeve_core::boxes::{Receipt, Report, ReportOutcome};
 use reeve_core::cloud::{CloudErrorKind, MutationKind};
 use reeve_core::instance::InstanceState;
 use reeve_core::notice::Step;
@@ -79,6 +79,32 @@ fn an_idle_instance_is_marked_and_no_longer_handed_out_before_it_is_stopped() {
     assert_eq!(rig.count(MutationKind::Stop), 1);
     assert_eq!(rig.pointer(), Some("none"));
     assert_eq!(rig.told(Step::InstanceEnding).len(), 1);
+}
+
+#[test]
+fn a_box_hears_when_its_instance_ends_and_keeps_it_by_being_busy() {
+    let (mut rig, id) = launched();
+    rig.read_no_demand();
+    let token = registered(rig.say_and_run(register(&id, "first"))).token;
+    let ending_in = |rig: &mut Rig| match rig.say_and_run(heartbeat(&token)) {
+        Receipt::Accepted(accepted) => accepted.ending_in,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ending_in(&mut rig), None);
+    while rig.told(Step::InstanceDraining).is_empty() {
+        rig.run(Millis::from_secs(1));
+    }
+    let first = ending_in(&mut rig).expect("it drains");
+    rig.run(Millis::from_secs(10));
+    let second = ending_in(&mut rig).expect("it drains");
+    assert!(
+        first <= Millis::from_secs(30) && second < first,
+        "{first}, {second}"
+    );
+    rig.say_and_run(report(&token, Report::Busy(HOUR)));
+    rig.run(MINUTE);
+    assert_eq!(ending_in(&mut rig), None);
+    assert_eq!(rig.count(MutationKind::Stop), 0);
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Reports {
             outcome,
             token,
             heartbeat: boxes.map(|boxes| boxes.heartbeat),
+            ending_in: facts.ends_in(turn.now).filter(|_| is_box),
         };
         self.respond(facts, turn, request, Receipt::Accepted(accepted));
     }

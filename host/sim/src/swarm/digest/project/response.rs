@@ -64,4 +64,5 @@ fn accepted(line: &mut Line, accepted: &Accepted) {
     let token = accepted.token.as_ref().map(|token| token.reveal());
     line.maybe_text("token", token.as_deref());
     line.maybe_number("heartbeat", accepted.heartbeat.map(|every| every.get()));
+    line.maybe_number("ending-in", accepted.ending_in.map(|length| length.get()));
 }
