@@ -1,11 +1,12 @@
 //! How this host verifies boxes: by AWS's signature on an instance identity document, or by a
 //! shared secret.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use reeve_core::boxes::{Claim, Proof};
-use reeve_core::id::InstanceId;
+use reeve_core::id::{InstanceId, PoolName};
 use reeve_core::token::SecretHash;
 use reeve_identity::{CertificateError, Verifier};
 
@@ -32,7 +33,8 @@ pub struct BoxesOptions {
 /// Verifies the proofs that boxes send.
 pub struct Proofs {
     verifier: Verifier,
-    shared_secret: Option<SecretHash>,
+    /// Of each pool whose boxes share one. A box of one pool knows no other pool's.
+    secrets: BTreeMap<PoolName, SecretHash>,
 }
 
 /// Why the host cannot verify proofs of boxes.
@@ -94,7 +96,7 @@ impl BoxesOptions {
                 source,
             })?;
         }
-        if let Some(path) = &config.shared_secret_file {
+        for (pool, path) in &config.secrets {
             let text = secret_file::read(path)?;
             let secret = text.trim();
             if secret.len() < SECRET_BYTES_MIN {
@@ -103,7 +105,7 @@ impl BoxesOptions {
                     found: secret.len(),
                 });
             }
-            proofs = proofs.with_shared_secret(secret);
+            proofs = proofs.with_secret(pool.clone(), secret);
         }
         Ok(Self {
             listen: config.listen,
@@ -119,14 +121,14 @@ impl Proofs {
     pub fn new(verifier: Verifier) -> Self {
         Self {
             verifier,
-            shared_secret: None,
+            secrets: BTreeMap::new(),
         }
     }
 
-    /// Accepts this shared secret as well, for boxes that have no document.
+    /// Accepts this secret as well, from boxes of this pool, which have no document.
     #[must_use]
-    pub fn with_shared_secret(mut self, secret: &str) -> Self {
-        self.shared_secret = Some(SecretHash::of_shared(secret));
+    pub fn with_secret(mut self, pool: PoolName, secret: &str) -> Self {
+        self.secrets.insert(pool, SecretHash::of_shared(secret));
         self
     }
 
@@ -148,18 +150,25 @@ impl Proofs {
         })
     }
 
-    /// Returns the instance that a box names, if the box knows the shared secret.
+    /// Returns the instance that a box of this pool names, if the box knows the pool's secret.
     ///
     /// # Errors
-    /// The secret is wrong, or this host accepts none.
-    pub(crate) fn secret(&self, instance: InstanceId, secret: &str) -> Result<Claim, String> {
-        let Some(accepted) = self.shared_secret else {
-            return Err("secret_not_accepted: this host has no `shared_secret_file`".to_owned());
+    /// The secret is wrong, or the pool has none.
+    pub(crate) fn secret(
+        &self,
+        pool: &PoolName,
+        instance: InstanceId,
+        secret: &str,
+    ) -> Result<Claim, String> {
+        let Some(accepted) = self.secrets.get(pool) else {
+            return Err(format!(
+                "secret_not_accepted: [pool.{pool}.boxes] has no `secret_file`"
+            ));
         };
-        if SecretHash::of_shared(secret) != accepted {
-            return Err(
-                "secret_wrong: it is not the secret that the boxes of this host share".to_owned(),
-            );
+        if SecretHash::of_shared(secret) != *accepted {
+            return Err(format!(
+                "secret_wrong: it is not the secret that the boxes of the pool {pool} share"
+            ));
         }
         Ok(Claim {
             instance,
@@ -182,7 +191,7 @@ mod tests {
         BoxesOptions::read(&config::Boxes {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: None,
-            shared_secret_file: Some(path),
+            secrets: [("gpu".into(), path)].into(),
             certificates: Default::default(),
             peer_connections_max: 64,
         })
@@ -192,7 +201,7 @@ mod tests {
     fn a_shared_secret_is_accepted_as_it_stands_in_the_file_and_no_other() {
         let secret = "0123456789abcdef0123456789abcdef";
         let boxes = read(&format!("{secret}\n")).unwrap();
-        let claim = |secret: &str| boxes.proofs.secret("i-a".into(), secret);
+        let claim = |secret: &str| boxes.proofs.secret(&"gpu".into(), "i-a".into(), secret);
         assert_eq!(claim(secret).unwrap().instance.as_str(), "i-a");
         for wrong in [
             "",
@@ -214,9 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_shared_secret_none_is_accepted() {
-        let proofs = Proofs::new(Verifier::pinned());
-        let text = proofs.secret("i-a".into(), "").unwrap_err();
+    fn a_secret_counts_for_its_pool_alone() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let proofs = Proofs::new(Verifier::pinned()).with_secret("gpu".into(), secret);
+        let text = proofs
+            .secret(&"cpu".into(), "i-a".into(), secret)
+            .unwrap_err();
         assert!(text.starts_with("secret_not_accepted"), "{text}");
     }
 }

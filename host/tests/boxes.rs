@@ -39,7 +39,7 @@ fn options(stage: &Stage, proof: ProofKind) -> HostOptions {
     options.boxes = Some(BoxesOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: None,
-        proofs: Proofs::new(verifier).with_shared_secret(SECRET),
+        proofs: Proofs::new(verifier).with_secret("gpu".into(), SECRET),
         peer_connections_max: 64,
     });
     options

@@ -51,7 +51,7 @@ async fn serving(stage: &Stage, peer_connections_max: usize) -> (RunningHost, St
     options.boxes = Some(BoxesOptions {
         listen: "0.0.0.0:0".parse().unwrap(),
         tls: None,
-        proofs: Proofs::new(Verifier::pinned()).with_shared_secret(SECRET),
+        proofs: Proofs::new(Verifier::pinned()).with_secret("gpu".into(), SECRET),
         peer_connections_max,
     });
     let host = Host::start(options).await.unwrap();

@@ -172,7 +172,7 @@ async fn a_certificate_that_the_system_does_not_trust_is_not_spoken_to() {
         (
             "ops",
             "server.key",
-            "error: webhooks cannot be reached over HTTPS: the system has no trusted certificates",
+            "error: webhooks cannot be reached over HTTPS: this system has no trusted certificates",
         ),
         (
             "other",

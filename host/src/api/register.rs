@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Claim, Receipt, Statement};
+use reeve_core::id::WorkerId;
 use reeve_core::token::SecretHash;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,7 @@ pub(super) async fn register(
         )));
     }
     let nonce = SecretHash::of_nonce(&asked.nonce);
-    let said = match claim(&api, asked)? {
+    let said = match claim(&api, worker, asked)? {
         Ok(claim) => Statement::Register { claim, nonce },
         Err(text) => Statement::Unproven { text },
     };
@@ -81,13 +82,17 @@ pub(super) async fn register(
 
 /// Checks the proof. `Ok(Err(_))` is a proof that failed, which goes to the worker's facts;
 /// `Err(_)` is a malformed request, which does not.
-fn claim(api: &Api, asked: Asked) -> Result<Result<Claim, String>, Problem> {
+fn claim(api: &Api, worker: &WorkerId, asked: Asked) -> Result<Result<Claim, String>, Problem> {
     let Some(proofs) = &api.parts.proofs else {
         return Err(Problem::internal("this host checks no proofs of boxes"));
     };
     match (asked.document, asked.instance, asked.secret) {
         (Some(document), None, None) => Ok(proofs.document(&document)),
-        (None, Some(Instance(instance)), Some(secret)) => Ok(proofs.secret(instance, &secret)),
+        (None, Some(Instance(instance)), Some(secret)) => {
+            let slot = api.parts.routes.slot(worker.as_str());
+            let slot = slot.ok_or_else(|| Problem::unknown_worker(worker.as_str()))?;
+            Ok(proofs.secret(slot.pool(), instance, &secret))
+        }
         _ => Err(Problem::bad_request(
             "a register has either `document`, or `instance` and `secret`; see docs/boxes.md"
                 .to_owned(),

@@ -323,6 +323,9 @@ section! {
     PoolBoxes {
         /// "instance-document", or "shared-secret" for boxes that are not EC2 instances.
         required proof: Choice<ProofKind> = "instance-document";
+        /// A file with the secret that the pool's boxes prove themselves with by "shared-secret". Only its owner may
+        /// read it.
+        example secret_file: File = "gpu.secret";
         // Below a second, heartbeats would flood the host. Above an hour, a dead box would stay
         // unnoticed.
         /// How often a box is told to send a heartbeat. A token that was not used for three of these is not

@@ -95,8 +95,8 @@ pub struct Boxes {
     pub listen: SocketAddr,
     /// The files of TLS. `None`: it is served without.
     pub tls: Option<TlsFiles>,
-    /// The file with the boxes' shared secret. The file is read later.
-    pub shared_secret_file: Option<PathBuf>,
+    /// The file with the secret of each pool whose boxes share one. The files are read later.
+    pub secrets: BTreeMap<PoolName, PathBuf>,
     /// Certificate files of regions, in addition to the compiled-in certificates or in their place.
     /// The files are read later.
     pub certificates: BTreeMap<Region, PathBuf>,

@@ -186,7 +186,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
         "etc/reeve.toml:1:1: missing key `state_dir` in [host]\n\
          etc/reeve.toml:2:9: found the number 7; accepted: a text in quotes\n\
          etc/reeve.toml:3:10: found 0.0.0.0:1, which other machines may reach; accepted: a loopback address and a \
-         port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"\n\
+         port, such as 127.0.0.1:7433 or [::1]:7433, or \"none\"; [api] has an interface for other machines\n\
          etc/reeve.toml:5:1: missing key `dir` in [policies]\n\
          etc/reeve.toml:6:1: unknown key `file` in [policies]; accepted: `dir`, `keys`, `fuel_max`\n\
          etc/reeve.toml:10:8: found the text \"http\"; accepted: a whole number, 1 to 65535\n\

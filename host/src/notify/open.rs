@@ -6,6 +6,7 @@ use super::address::Address;
 use super::transport::Transport;
 use super::webhook::{AddressSource, Webhook};
 use crate::outgoing::OutgoingError;
+use crate::secret_file::{self, SecretFileError};
 
 /// Webhooks that are ready to send.
 pub struct Webhooks {
@@ -23,15 +24,13 @@ pub(crate) struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The file with the address cannot be read.
-    #[error("cannot read {}, which [notify.{name}] names", path.display())]
+    #[error("[notify.{name}] names a file that cannot be used")]
     Unreadable {
         /// The webhook's name.
         name: String,
-        /// The file's path.
-        path: PathBuf,
-        /// The system's error.
+        /// Why not.
         #[source]
-        source: std::io::Error,
+        source: SecretFileError,
     },
     /// The file does not contain an address.
     #[error("there is no address in {}, which [notify.{name}] names: {why}", path.display())]
@@ -87,9 +86,8 @@ fn address(webhook: &Webhook) -> Result<Address, NotifyError> {
         AddressSource::File(path) => path,
     };
     let name = || webhook.name.clone();
-    let text = std::fs::read_to_string(path).map_err(|source| NotifyError::Unreadable {
+    let text = secret_file::read(path).map_err(|source| NotifyError::Unreadable {
         name: name(),
-        path: path.clone(),
         source,
     })?;
     Address::parse(&text).map_err(|why| NotifyError::NoAddress {

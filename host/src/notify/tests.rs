@@ -1,6 +1,7 @@
 //! Tests the tasks against real sockets. Tests of long waits are in `outbox` and `retry`.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -270,13 +271,21 @@ async fn an_address_in_a_file_is_read_and_never_quoted() {
     let mut webhook = webhook("http://127.0.0.1/", Format::Json, "{text}");
     webhook.address = AddressSource::File(file.clone());
     let refused = |webhook: &Webhook| {
-        Webhooks::open(std::slice::from_ref(webhook))
-            .err()
-            .unwrap()
-            .to_string()
+        let error = Webhooks::open(std::slice::from_ref(webhook)).err().unwrap();
+        format!("{:#}", anyhow::Error::new(error))
     };
-    assert!(refused(&webhook).contains("ops.url, which [notify.ops] names"));
+    let missing = refused(&webhook);
+    assert!(
+        missing.contains("[notify.ops]") && missing.contains("ops.url"),
+        "{missing}"
+    );
     std::fs::write(&file, format!("ftp://{SECRET}\n")).unwrap();
+    let wide = refused(&webhook);
+    assert!(
+        wide.contains("chmod 600") && !wide.contains(SECRET),
+        "{wide}"
+    );
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let error = refused(&webhook);
     assert!(
         error.contains("accepted: https://") && !error.contains(SECRET),

@@ -117,7 +117,7 @@ impl SecretHash {
         Self::of(&[b"nonce", nonce.as_bytes()])
     }
 
-    /// The hash of a secret that all boxes of a fleet share, for comparison.
+    /// The hash of a secret that the boxes of a pool share, for comparison.
     pub fn of_shared(secret: &str) -> Self {
         Self::of(&[b"shared", secret.as_bytes()])
     }

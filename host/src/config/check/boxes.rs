@@ -1,16 +1,19 @@
 //! `[boxes]` and `[pool.NAME.boxes]`: the interface that boxes register at, and how boxes prove
 //! themselves.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use reeve_core::boxes::ProofKind;
 use reeve_core::compute::Compute;
+use reeve_core::id::PoolName;
 use reeve_core::spec::BoxSpec;
 
 use super::{given, network};
 use crate::config::Boxes;
 use crate::config::file::{self, PoolBoxes, Whole};
 use crate::config::finding::Findings;
+use crate::config::section::At;
 
 /// How boxes of a pool with this kind of instance register.
 pub(super) fn of_pool(
@@ -42,8 +45,11 @@ pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
         let is_plain = |boxes: &file::Boxes| boxes.plaintext.is_some();
         let missing = match boxes {
             None => "there is no [boxes] with `listen`, where they would register",
-            Some(boxes) if by_secret && boxes.shared_secret_file.is_none() => {
-                "[boxes] has no `shared_secret_file`, which they would prove themselves with"
+            Some(_) if by_secret && section.value.secret_file.is_none() => {
+                "there is no `secret_file` next to `proof`, whose secret they would prove themselves with"
+            }
+            Some(_) if !by_secret && section.value.secret_file.is_some() => {
+                "there is a `secret_file`, which only boxes with the proof \"shared-secret\" use"
             }
             Some(boxes) if !by_secret && is_plain(boxes) => {
                 "[boxes] says `plaintext`, and their identity documents would be read on the way and used again"
@@ -61,11 +67,21 @@ pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
     Some(Boxes {
         listen: boxes.listen.value,
         tls: network::of_boxes(findings, base, file, boxes),
-        shared_secret_file: given(boxes.shared_secret_file.as_ref()).map(|file| base.join(file)),
+        secrets: secrets(base, file),
         certificates: certificates
             .into_iter()
             .map(|(region, file)| (region, base.join(file)))
             .collect(),
         peer_connections_max: boxes.peer_connections_max,
     })
+}
+
+/// The file of each pool whose boxes share a secret.
+fn secrets(base: &Path, file: &Whole) -> BTreeMap<PoolName, PathBuf> {
+    let of_pool = |(name, pool): &(At<String>, file::Pool)| {
+        let boxes = &pool.boxes.as_ref()?.value;
+        let secret = boxes.secret_file.as_ref()?;
+        Some((PoolName::new(&name.value), base.join(&secret.value)))
+    };
+    file.pool.iter().filter_map(of_pool).collect()
 }

@@ -77,8 +77,6 @@ section! {
         required listen: Address = "0.0.0.0:7434";
         /// In place of [tls]: why the network needs none. Such a door takes no identity documents.
         example plaintext: Text<255> = "the service mesh encrypts";
-        /// A file with the secret of boxes that prove themselves by `shared-secret`.
-        example shared_secret_file: File = "boxes.secret";
         /// Certificates of regions that are newer than this reeve.
         example certificates: Names<RegionName, File, 1_000> => { mx-central-1 = "mx-central-1.pem" };
         // One box has one or two connections at a time. 64 serve the boxes of a subnet behind one

@@ -8,11 +8,11 @@ pub(super) const WITH_BOXES: &str = r#"
 [boxes]
 listen = "10.0.0.5:7434"
 plaintext = "a mesh encrypts"
-shared_secret_file = "boxes.secret"
 certificates = { mx-central-1 = "mx.pem" }
 
 [pool.gpu.boxes]
 proof = "shared-secret"
+secret_file = "gpu.secret"
 heartbeat_ms = 10000
 "#;
 
@@ -25,8 +25,8 @@ fn boxes_register_where_the_configuration_says_and_how_their_pool_says() {
     let boxes = config.boxes.unwrap();
     assert_eq!(boxes.listen.to_string(), "10.0.0.5:7434");
     assert_eq!(
-        boxes.shared_secret_file.as_deref(),
-        Some(Path::new("etc/boxes.secret"))
+        boxes.secrets[&PoolName::from("gpu")],
+        Path::new("etc/gpu.secret")
     );
     assert_eq!(
         boxes.certificates[&"mx-central-1".into()],
@@ -48,14 +48,14 @@ fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
     };
     let cases = [
         (
-            "[boxes]\nlisten = \"10.0.0.5:7434\"\nplaintext = \"a mesh encrypts\"\nshared_secret_file = \"boxes.secret\"\ncertificates = { mx-central-1 = \"mx.pem\" }",
+            "[boxes]\nlisten = \"10.0.0.5:7434\"\nplaintext = \"a mesh encrypts\"\ncertificates = { mx-central-1 = \"mx.pem\" }",
             "",
             "there is no [boxes] with `listen`",
         ),
         (
-            "shared_secret_file = \"boxes.secret\"\n",
+            "secret_file = \"gpu.secret\"\n",
             "",
-            "[boxes] has no `shared_secret_file`",
+            "there is no `secret_file` next to `proof`",
         ),
         (
             "10.0.0.5:7434",
@@ -124,7 +124,7 @@ fn a_rule_for_nobody_or_for_what_is_not_there_is_refused() {
     );
     let error = parse(&text).unwrap_err().to_string();
     for part in [
-        "[access.deploy] names no caller; accepted: `loopback = true`, `uids`, `gids`, `tokens` or `certificates`",
+        "[access.deploy] names no caller; accepted: `loopback = true`, `uids`, `gids`, `tokens`, `certificates` or `arns`",
         "found \"admin\"; accepted: `view`, `resolve`, `report`, `create`, `operate`, `deliver`",
         "there is no pool \"cpu\"; accepted: \"gpu\"",
         "there is no worker \"ghost\"; accepted: \"chat\"",
@@ -179,7 +179,9 @@ fn a_door_for_other_machines_has_tls_or_says_why_not() {
 
 #[test]
 fn identity_documents_are_not_sent_where_others_read_along() {
-    let documents = WITH_BOXES.replace("shared-secret", "instance-document");
+    let documents = WITH_BOXES
+        .replace("shared-secret", "instance-document")
+        .replace("secret_file = \"gpu.secret\"\n", "");
     let error = parse(&format!("{GOOD}{documents}"))
         .unwrap_err()
         .to_string();

@@ -128,6 +128,7 @@ fn contradictory_and_invalid_values_are_refused_at_their_place() {
 fn a_task_does_not_prove_itself_with_a_document_that_only_ec2_writes() {
     let boxes = WITH_BOXES
         .replace("shared-secret\"", "instance-document\"")
+        .replace("secret_file = \"gpu.secret\"\n", "")
         .replace("plaintext = \"a mesh encrypts\"\n", "")
         .replace("10.0.0.5", "127.0.0.1");
     let error = parse(&with(&format!("{FARGATE}{boxes}"))).unwrap_err();
