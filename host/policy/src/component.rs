@@ -9,9 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::description::Description;
 use crate::engine::PolicyEngine;
-use crate::error::{
-    Cause, DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError,
-};
+use crate::error::{DecideError, Failure, LoadError, LoadErrorKind, PolicyRef, SettingsError};
 use crate::sandbox::{Linked, Sandbox};
 use crate::{bounds, intake, panics, v0_1};
 
@@ -254,11 +252,10 @@ fn check_imports(engine: &PolicyEngine, component: &Component) -> Result<(), Loa
     let wanted = ty
         .imports(engine.wasm())
         .filter(|(_, import)| !is_only_types(engine, &import.ty));
-    let found = bounds::listed(wanted.map(|(name, _)| name));
-    if found.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadErrorKind::Imports(found))
+    let mut wanted = wanted.map(|(name, _)| name).peekable();
+    match wanted.peek() {
+        None => Ok(()),
+        Some(_) => Err(LoadErrorKind::imports(wanted)),
     }
 }
 
@@ -289,16 +286,10 @@ fn function(
     component
         .get_export_index(None, interface)
         .and_then(|instance| component.get_export_index(Some(&instance), name))
-        .ok_or_else(|| LoadErrorKind::WrongType {
-            interface: interface.to_owned(),
-            source: Cause::new(format!("it has no function {name:?}")),
-        })
+        .ok_or_else(|| LoadErrorKind::no_function(interface, name))
 }
 
 fn nothing_offered(engine: &PolicyEngine, component: &Component) -> LoadErrorKind {
     let ty = component.component_type();
-    LoadErrorKind::NothingOffered {
-        found: bounds::listed(ty.exports(engine.wasm()).map(|(name, _)| name)),
-        accepted: Point::ALL.map(v0_1::interface).to_vec(),
-    }
+    LoadErrorKind::nothing_offered(ty.exports(engine.wasm()).map(|(name, _)| name))
 }

@@ -13,12 +13,9 @@ use crate::compile::{Compile, Here};
 use crate::error::LoadErrorKind;
 use crate::gate::{Gate, Turn};
 use crate::limits::{
-    CORE_INSTANCES_MAX, Class, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    CORE_INSTANCES_MAX, Class, Limits, MEMORIES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::price;
-
-/// A Wasm page: memories are sized and reserved in whole pages.
-const PAGE_BYTES: usize = 64 * 1024;
 
 /// Memory that stays mapped in a slot between calls, if the kernel can tell which pages the last
 /// call wrote. It is more than a compiled policy uses, so that nothing is unmapped and faulted in

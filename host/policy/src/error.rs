@@ -10,6 +10,7 @@ use reeve_core::text;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::{Bound, Excess};
+use crate::{bounds, v0_1};
 
 /// The error code for a panic while a file was loaded or checked.
 pub const PANICKED: &str = "panicked";
@@ -335,6 +336,27 @@ impl LoadErrorKind {
             Self::TooComplex(excess) => excess.bound == Bound::FunctionBytes,
             Self::Trial { failure, .. } => matches!(failure, Failure::MemoryExceeded { .. }),
             _ => false,
+        }
+    }
+
+    /// The error for a component with these imports.
+    pub(crate) fn imports<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        Self::Imports(bounds::listed(names))
+    }
+
+    /// The error for a component with these exports, none of which is a point's interface.
+    pub(crate) fn nothing_offered<'a>(exports: impl Iterator<Item = &'a str>) -> Self {
+        Self::NothingOffered {
+            found: bounds::listed(exports),
+            accepted: Point::ALL.map(v0_1::interface).to_vec(),
+        }
+    }
+
+    /// The error for an interface without its function.
+    pub(crate) fn no_function(interface: &str, name: &str) -> Self {
+        Self::WrongType {
+            interface: interface.to_owned(),
+            source: Cause::new(format!("it has no function {name:?}")),
         }
     }
 

@@ -30,6 +30,9 @@ pub(crate) const TABLES_MAX: usize = 64;
 /// instructions.
 pub(crate) const FUNCTION_BYTES_MAX: u64 = 64 * 1024;
 
+/// A Wasm page: memories are sized and reserved in whole pages.
+pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+
 /// Entries in one table. Compilers keep function pointers there: a large policy has hundreds.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 10_000;
 

@@ -10,7 +10,9 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,8 +21,11 @@ use corpus::{Accepts, Ends, Hostile};
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Input;
 use reeve_core::text::is_unsafe;
-use reeve_policy::{Binding, LoadErrorKind, Outcome, PolicyEngine, Registry, ReloadError, TICK};
+use reeve_policy::{
+    Binding, Compile, LoadErrorKind, Outcome, PolicyEngine, Registry, ReloadError, TICK,
+};
 use support::{Fixture, engine, neutral};
+use wasmtime::component::Component;
 
 /// A library's words, at most 512 bytes, and the host's own.
 const TEXT_BYTES_MAX: usize = 700;
@@ -167,6 +172,49 @@ fn every_hostile_file_ends_as_it_says() {
         }
     });
     assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
+/// No compiler can be started.
+struct NoCompiler;
+
+impl Compile for NoCompiler {
+    fn compile(&self, _: &PolicyEngine, _: Digest, _: &[u8]) -> Result<Component, LoadErrorKind> {
+        Err(LoadErrorKind::NoCompiler(io::ErrorKind::NotFound.into()))
+    }
+}
+
+/// The refused files that cost a compilation: only a validator of all of Wasm tells what is wrong with
+/// their types and functions, and one runs in the compiler's process.
+const COMPILED: [&str; 12] = [
+    "imports-escapes",
+    "decide-of-other-type",
+    "about-of-other-type",
+    "memory64",
+    "shared-memory",
+    "small-pages",
+    "relaxed-simd",
+    "gc-types",
+    "exceptions",
+    "stack-switching",
+    "wide-arithmetic",
+    "nine-memories",
+];
+
+#[test]
+fn what_the_bytes_tell_is_refused_before_a_compiler_is_started() {
+    let engine = engine().compiling_by(Arc::new(NoCompiler));
+    let mut files = corpus::all();
+    files.retain(|one| matches!(one.ends, Ends::Refused(_) | Ends::Exceeds(..)));
+    files.retain(|one| {
+        let case = Case::new(&engine, one);
+        one.place(&case.path());
+        let (found, text) = case.ending();
+        let is_compiled = found == Ends::Refused("no-compiler");
+        assert!(is_compiled || found == one.ends, "{}: {text}", one.name);
+        is_compiled
+    });
+    let compiled: Vec<_> = files.iter().map(|one| one.name).collect();
+    assert_eq!(compiled, COMPILED);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! - `bound`: the bounds, and the reason for each number.
 //! - `types`: component types, which can nest without limit.
 //! - `copies`: how many instances result from components that instantiate components.
+//! - `contract`: imports and exports, which must be the contract's.
 
 mod bound;
+mod contract;
 mod copies;
 mod types;
 
@@ -15,40 +17,44 @@ use wasmparser::{
     SectionLimited, TypeRef,
 };
 
-use crate::error::LoadErrorKind;
-use crate::limits::Limits;
+use crate::error::{Failure, LoadErrorKind};
+use crate::limits::{Limits, PAGE_BYTES, TABLE_ELEMENTS_MAX};
 
 use bound::Tally;
 pub use bound::{Bound, Excess};
+use contract::Surface;
 use copies::Copies;
 
-/// Refuses bytes that exceed a [`Bound`] or cannot be parsed.
+/// Refuses bytes that exceed a [`Bound`], cannot be parsed, import something or offer nothing of the
+/// contract.
 ///
 /// # Errors
 /// The first excess, with what was found and what is accepted.
 pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), LoadErrorKind> {
     let mut intake = Intake {
         bytes,
-        function_bytes_max: limits.function_bytes_max,
+        limits,
         tally: Tally::default(),
         open: Vec::new(),
         copies: Copies::default(),
+        surface: Surface::default(),
     };
     for payload in Parser::new(0).parse_all(bytes) {
         intake.take(payload?)?;
     }
-    Ok(())
+    intake.surface.check()
 }
 
 /// The state of the pass.
 struct Intake<'a> {
     bytes: &'a [u8],
-    function_bytes_max: u64,
+    limits: &'a Limits,
     /// The counts for the whole file.
     tally: Tally,
     /// The counts per open component or module, outermost first.
     open: Vec<Tally>,
     copies: Copies,
+    surface: Surface<'a>,
 }
 
 impl<'a> Intake<'a> {
@@ -117,9 +123,19 @@ impl<'a> Intake<'a> {
             Payload::MemorySection(section) => {
                 let at = section.range().start;
                 self.add_here(Bound::MemoriesOfModule, section.count().into(), at)?;
+                for memory in section {
+                    let bytes = memory?.initial.saturating_mul(PAGE_BYTES as u64);
+                    check_size("bytes of memory", bytes, self.limits.memory_bytes_max)?;
+                }
             }
             Payload::FunctionSection(section) => self.add_all(Bound::Functions, &section)?,
-            Payload::TableSection(section) => self.add_all(Bound::Tables, &section)?,
+            Payload::TableSection(section) => {
+                self.add_all(Bound::Tables, &section)?;
+                for table in section {
+                    let entries = table?.ty.initial;
+                    check_size("entries of a table", entries, TABLE_ELEMENTS_MAX)?;
+                }
+            }
             Payload::GlobalSection(section) => self.add_all(Bound::Globals, &section)?,
             Payload::ElementSection(section) => self.add_all(Bound::Segments, &section)?,
             Payload::DataSection(section) => self.add_all(Bound::Segments, &section)?,
@@ -133,7 +149,10 @@ impl<'a> Intake<'a> {
     fn take_of_component(&mut self, payload: Payload<'a>) -> Result<(), LoadErrorKind> {
         match payload {
             Payload::ComponentTypeSection(section) => {
-                types::check(self.bytes, &section, &mut self.tally)?;
+                let types = types::check(self.bytes, &section, &mut self.tally)?;
+                if self.is_outermost() {
+                    self.surface.define(&types);
+                }
             }
             Payload::CoreTypeSection(section) => {
                 for ty in section.into_iter_with_offsets() {
@@ -147,6 +166,9 @@ impl<'a> Intake<'a> {
                     self.add_here(Bound::Imports, 1, at)?;
                     self.check_extern_name(&import.name, at)?;
                     self.copies.import(&import.ty);
+                    if self.is_outermost() {
+                        self.surface.import(&import);
+                    }
                 }
             }
             Payload::ComponentExportSection(section) => {
@@ -154,6 +176,10 @@ impl<'a> Intake<'a> {
                     let (at, export) = export?;
                     self.tally.add(Bound::Exports, 1, at)?;
                     self.check_extern_name(&export.name, at)?;
+                    if self.is_outermost() {
+                        let instance = self.copies.instance(export.index);
+                        self.surface.export(&export, instance);
+                    }
                     self.copies.export(&export);
                 }
             }
@@ -181,6 +207,9 @@ impl<'a> Intake<'a> {
                         self.check_name(name, at)?;
                     }
                     self.copies.alias(&alias);
+                    if self.is_outermost() {
+                        self.surface.alias(&alias);
+                    }
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -194,7 +223,7 @@ impl<'a> Intake<'a> {
     fn check_body(&self, body: &FunctionBody<'_>) -> Result<(), LoadErrorKind> {
         let range = body.range();
         let (at, bytes) = (range.start, range.len() as u64);
-        Bound::FunctionBytes.check_against(self.function_bytes_max, bytes, at)?;
+        Bound::FunctionBytes.check_against(self.limits.function_bytes_max, bytes, at)?;
 
         let mut locals = 0_u64;
         for group in body.get_locals_reader()? {
@@ -213,6 +242,11 @@ impl<'a> Intake<'a> {
         Bound::Blocks.check(blocks, at)?;
         Bound::Loops.check(loops, at)?;
         Ok(())
+    }
+
+    /// Whether the section is of the file's own component.
+    fn is_outermost(&self) -> bool {
+        self.open.len() == 1
     }
 
     /// Counts for the innermost open component or module.
@@ -235,4 +269,19 @@ impl<'a> Intake<'a> {
     fn check_name(&self, name: &str, at: usize) -> Result<(), Excess> {
         Bound::NameBytes.check(name.len() as u64, at)
     }
+}
+
+/// Refuses what would be refused when the component is instantiated.
+fn check_size(what: &'static str, wanted: u64, max: usize) -> Result<(), LoadErrorKind> {
+    if wanted <= max as u64 {
+        return Ok(());
+    }
+    Err(LoadErrorKind::Trial {
+        what: "instantiating it",
+        failure: Failure::MemoryExceeded {
+            what,
+            wanted: usize::try_from(wanted).unwrap_or(usize::MAX),
+            max,
+        },
+    })
 }

@@ -3,7 +3,8 @@
 
 use wasmparser::{
     BinaryReader, ComponentDefinedType, ComponentExternName, ComponentImport, ComponentType,
-    CoreType, InstanceTypeDeclaration, ModuleTypeDeclaration, SectionLimited,
+    ComponentTypeRef, CoreType, InstanceTypeDeclaration, ModuleTypeDeclaration, SectionLimited,
+    TypeBounds,
 };
 
 use super::bound::{Bound, Excess, Tally};
@@ -24,6 +25,15 @@ struct Holder {
     left: u32,
 }
 
+/// A declaration that was read.
+#[derive(Default)]
+struct Declared {
+    /// The type that it declares, if its declarations follow.
+    inner: Option<Holder>,
+    /// Whether it exports a function, a resource or another thing than a type or an instance.
+    is_more_than_type: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Section,
@@ -31,12 +41,13 @@ enum Kind {
     Instance,
 }
 
-/// Counts the section's types with all their declarations.
+/// Counts the section's types with all their declarations. Returns for each type whether it is of
+/// instances that have more than types; instances inside instances are not looked into.
 pub(super) fn check<T>(
     bytes: &[u8],
     section: &SectionLimited<'_, T>,
     tally: &mut Tally,
-) -> Result<(), LoadErrorKind> {
+) -> Result<Vec<bool>, LoadErrorKind> {
     let range = section.range();
     let start = range.start;
     let mut reader = BinaryReader::new(bytes.get(range).unwrap_or_default(), start);
@@ -44,6 +55,7 @@ pub(super) fn check<T>(
         kind: Kind::Section,
         left: reader.read_var_u32()?,
     }];
+    let mut found = Vec::new();
     while let Some(holder) = open.last_mut() {
         if holder.left == 0 {
             open.pop();
@@ -52,8 +64,18 @@ pub(super) fn check<T>(
         holder.left -= 1;
         let at = reader.original_position();
         let inner = match holder.kind {
-            Kind::Section => read_type(&mut reader, tally)?,
-            kind => read_declaration(&mut reader, kind, tally)?,
+            Kind::Section => {
+                found.push(false);
+                read_type(&mut reader, tally)?
+            }
+            kind => {
+                let is_direct = kind == Kind::Instance && open.len() == 2;
+                let declared = read_declaration(&mut reader, kind, tally)?;
+                if let Some(last) = found.last_mut().filter(|_| is_direct) {
+                    *last |= declared.is_more_than_type;
+                }
+                declared.inner
+            }
         };
         if let Some(inner) = inner {
             open.push(inner);
@@ -61,7 +83,7 @@ pub(super) fn check<T>(
             Bound::TypeNesting.check(open.len() as u64 - 1, at)?;
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Reads a whole type, or a type up to its declarations.
@@ -90,12 +112,13 @@ fn read_declaration(
     reader: &mut BinaryReader<'_>,
     kind: Kind,
     tally: &mut Tally,
-) -> Result<Option<Holder>, LoadErrorKind> {
+) -> Result<Declared, LoadErrorKind> {
     let at = reader.original_position();
+    let mut declared = Declared::default();
     match peek(reader)? {
         DECLARES_TYPE => {
             reader.read_u8()?;
-            return read_type(reader, tally);
+            declared.inner = read_type(reader, tally)?;
         }
         DECLARES_IMPORT if kind == Kind::Component => {
             reader.read_u8()?;
@@ -105,8 +128,12 @@ fn read_declaration(
         }
         _ => {
             let size = match reader.read()? {
-                InstanceTypeDeclaration::Export { name, .. } => {
+                InstanceTypeDeclaration::Export { name, ty } => {
                     check_extern_name(&name, at)?;
+                    declared.is_more_than_type = !matches!(
+                        ty,
+                        ComponentTypeRef::Type(TypeBounds::Eq(_)) | ComponentTypeRef::Instance(_)
+                    );
                     1
                 }
                 InstanceTypeDeclaration::CoreType(ty) => size_of_core(&ty),
@@ -115,7 +142,7 @@ fn read_declaration(
             tally.add(Bound::Types, size, at)?;
         }
     }
-    Ok(None)
+    Ok(declared)
 }
 
 fn peek(reader: &BinaryReader<'_>) -> wasmparser::Result<u8> {

@@ -1,6 +1,6 @@
 //! Time, memory, tables, stack, and traps.
 
-use super::Ends::{Breaks, Crashes, Harmless, Refused};
+use super::Ends::{Breaks, Crashes, Harmless};
 use super::{Ends, Hostile};
 use crate::support::Fixture;
 
@@ -62,13 +62,13 @@ fn at_start() -> Vec<Hostile> {
         Hostile::new(
             "table-too-large",
             "a table of a million entries",
-            Refused("invalid"),
+            Breaks("memory-exceeded"),
             table,
         ),
         Hostile::new(
             "memory-too-large",
             "a memory of a page more than any class has",
-            Refused("invalid"),
+            Breaks("memory-exceeded"),
             large,
         ),
     ]

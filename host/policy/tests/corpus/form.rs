@@ -25,9 +25,12 @@ fn imports() -> Vec<Hostile> {
     let names: String = (0..500)
         .map(|one| format!("(import \"{long}{one}\" (func))"))
         .collect();
-    let escapes = parse(&format!(
-        "(component (core module $m (import {ESCAPES:?} \"{long}\" (func))) (core instance (instantiate $m)))",
-    ));
+    let escapes = Fixture {
+        prelude: format!(
+            "(core module $x (import {ESCAPES:?} \"{long}\" (func))) (core instance (instantiate $x))"
+        ),
+        ..Fixture::sound()
+    };
     vec![
         importing(
             "imports-wasi",
@@ -144,7 +147,10 @@ fn features() -> Vec<Hostile> {
         core: "(func $again (return_call $again))".to_owned(),
         ..Fixture::deciding("(call $again)")
     };
-    let module = |fields: &str| parse(&format!("(component (core module {fields}))"));
+    let module = |fields: &str| Fixture {
+        prelude: format!("(core module {fields})"),
+        ..Fixture::sound()
+    };
     vec![
         Hostile::new(
             "memory64",
