@@ -7,16 +7,26 @@
     reason = "a test that cannot go on should stop loudly"
 )]
 
+#[path = "../policy/tests/support/mod.rs"]
+mod support;
+
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use reeve_policy::compile::child;
 use reeve_policy::{
     Cache, CacheError, Compile, CompileLimits, InChild, Limits, LoadErrorKind, LoadedPolicy, Need,
     PolicyEngine,
 };
+use rustix::process::Signal;
+use serde_json::json;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reeve");
 
@@ -34,14 +44,18 @@ fn load_within(
     compile: CompileLimits,
     compiler: &Arc<InChild>,
 ) -> Result<LoadedPolicy, LoadErrorKind> {
+    let engine = engine(compile, compiler);
+    LoadedPolicy::load(&engine, "retry-ip.wasm", &policy()).map_err(|error| error.kind)
+}
+
+fn engine(compile: CompileLimits, compiler: &Arc<InChild>) -> PolicyEngine {
     let compiler: Arc<dyn Compile> = compiler.clone();
     let limits = Limits {
         compile,
         ..Limits::default()
     };
     let engine = PolicyEngine::new(limits).unwrap();
-    let engine = engine.compiling_by(compiler);
-    LoadedPolicy::load(&engine, "retry-ip.wasm", &policy()).map_err(|error| error.kind)
+    engine.compiling_by(compiler)
 }
 
 fn in_child(program: &str, folder: Option<&Path>) -> Arc<InChild> {
@@ -159,6 +173,87 @@ fn what_needs_more_memory_or_time_than_it_may_have_is_refused_with_the_limit() {
     };
     let error = load_within(short, &compiler).map(drop).unwrap_err();
     assert!(matches!(error, LoadErrorKind::NeedsMore(_)), "{error:?}");
+}
+
+/// A policy with a module of functions whose loops stand inside each other.
+fn with_loops(functions: usize) -> Vec<u8> {
+    let function = format!("(func {}{})", "(loop ".repeat(255), ")".repeat(255));
+    let module = format!("(core module {})", function.repeat(functions));
+    let text = support::Fixture {
+        prelude: module,
+        ..support::Fixture::sound()
+    };
+    text.bytes()
+}
+
+/// With one limit for both signals Linux sends SIGKILL, and a file that never compiles would be taken for
+/// one that the system ended.
+#[test]
+fn a_compiler_out_of_cpu_time_ends_by_the_signal_that_says_so() {
+    let component = with_loops(4_000);
+    let order = json!({
+        "engine": Limits::default(),
+        "component_bytes": component.len(),
+        "memory_bytes_max": Limits::default().compile.memory_bytes_max,
+        "cpu_seconds": 1,
+    });
+    let mut child = Command::new(PROGRAM)
+        .arg(child::COMMAND)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{order}").unwrap();
+    stdin.write_all(&component).unwrap();
+    let status = child.wait().unwrap();
+    drop(stdin);
+    assert_eq!(status.signal(), Some(Signal::XCPU.as_raw()), "{status}");
+}
+
+#[test]
+fn more_native_code_than_its_class_may_have_is_refused_and_not_kept() {
+    let state = tempfile::tempdir().unwrap();
+    let compiler = in_child(PROGRAM, Some(state.path()));
+    let small = CompileLimits {
+        native_bytes_max: 256 << 10,
+        ..Limits::default().compile
+    };
+    let error = load_within(small, &compiler).map(drop).unwrap_err();
+    assert!(
+        matches!(error, LoadErrorKind::NeedsMore(Need::Native(bytes)) if bytes == 256 << 10),
+        "{error:?}"
+    );
+    assert!(error.is_of_size());
+    assert!(
+        error.to_string().contains("of native code; make it"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn two_files_of_one_content_are_compiled_at_a_time() {
+    let state = tempfile::tempdir().unwrap();
+    let compiler = in_child(PROGRAM, Some(state.path()));
+    thread::scope(|scope| {
+        let loads: Vec<_> = (0..2).map(|_| scope.spawn(|| load(&compiler))).collect();
+        for loaded in loads {
+            loaded.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(compiler.trouble(), None);
+    entry(state.path());
+}
+
+#[test]
+fn a_component_in_force_outlives_its_entry() {
+    let state = tempfile::tempdir().unwrap();
+    let compiler = in_child(PROGRAM, Some(state.path()));
+    let loaded = load(&compiler).unwrap();
+    fs::remove_file(entry(state.path())).unwrap();
+    loaded.validate("{}").unwrap();
 }
 
 #[test]

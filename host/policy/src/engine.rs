@@ -131,8 +131,8 @@ impl PolicyEngine {
         self.wasm.increment_epoch();
     }
 
-    /// The same engine for policies of this class. What is counted in bytes becomes that of the class,
-    /// at most what the engine was made for.
+    /// The same engine for policies of this class. What is counted in bytes and what compiling may take
+    /// become those of the class, at most what the engine was made for.
     #[must_use]
     pub fn for_class(&self, class: Class) -> Self {
         let (made_for, class) = (self.made_for, Limits::of(class));
@@ -140,7 +140,7 @@ impl PolicyEngine {
             memory_bytes_max: class.memory_bytes_max.min(made_for.memory_bytes_max),
             component_bytes_max: class.component_bytes_max.min(made_for.component_bytes_max),
             function_bytes_max: class.function_bytes_max.min(made_for.function_bytes_max),
-            compile: class.compile,
+            compile: class.compile.at_most(&made_for.compile),
             ..made_for
         };
         Self {

@@ -379,6 +379,8 @@ pub enum Need {
     Memory(u64),
     /// CPU time.
     Cpu(Duration),
+    /// Bytes of native code.
+    Native(u64),
     /// Time by the clock; on a machine with less to do it may be enough.
     Time(Duration),
 }
@@ -388,6 +390,7 @@ impl fmt::Display for Need {
         match self {
             Self::Memory(bytes) => write!(f, "{} MiB of memory", bytes >> 20),
             Self::Cpu(time) => write!(f, "{} s of CPU time", time.as_secs()),
+            Self::Native(bytes) => write!(f, "{} MiB of native code", bytes >> 20),
             Self::Time(time) => write!(f, "{} s, on this machine as busy as it is", time.as_secs()),
         }
     }

@@ -52,8 +52,8 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Fuel of one call: about one unit per instruction and per byte moved in bulk, more for what takes
-    /// long (`price.rs`). A standard decision uses 20,000 over 10 instances and 200,000 over 100. The
-    /// default is 250 times the latter, and ends an endless loop within a tenth of a second.
+    /// long (`price.rs`). A standard decision uses 13,000 over 10 instances and 82,000 over 100. The
+    /// default is 600 times the latter, and ends an endless loop within a tenth of a second.
     pub fuel: u64,
     /// Linear memory of one call in bytes, for all its memories together. A Rust policy starts with
     /// about 1 MiB, nearly all of it stack.
@@ -82,12 +82,25 @@ pub struct CompileLimits {
     /// CPU time in whole seconds. By the clock it may take three times as long, because a busy machine
     /// gives it a share only.
     pub cpu: Duration,
+    /// The native code that comes out, in bytes. It is five times the largest component: of the files
+    /// that toolchains make, Rust's become 4.2 times as large, JavaScript's 4.6 times, Python's 2.4
+    /// times. Code that is made to grow becomes 27 times as large.
+    pub native_bytes_max: u64,
 }
 
 impl CompileLimits {
     /// The time by the clock after which the compiler is ended.
     pub(crate) fn wall(&self) -> Duration {
         3 * self.cpu
+    }
+
+    /// The smaller of each.
+    pub(crate) fn at_most(self, other: &Self) -> Self {
+        Self {
+            memory_bytes_max: self.memory_bytes_max.min(other.memory_bytes_max),
+            cpu: self.cpu.min(other.cpu),
+            native_bytes_max: self.native_bytes_max.min(other.native_bytes_max),
+        }
     }
 }
 
@@ -106,6 +119,7 @@ impl Limits {
             compile: CompileLimits {
                 memory_bytes_max: 256 << 20,
                 cpu: Duration::from_secs(10),
+                native_bytes_max: 40 << 20,
             },
         };
         match class {
@@ -118,6 +132,7 @@ impl Limits {
                 compile: CompileLimits {
                     memory_bytes_max: 1 << 30,
                     cpu: Duration::from_secs(60),
+                    native_bytes_max: 160 << 20,
                 },
                 ..small
             },

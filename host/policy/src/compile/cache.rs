@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use crate::engine::PolicyEngine;
 /// The ending of an entry's name.
 const ENDING: &str = "native";
 /// The bytes of the digest at the end of an entry.
-const DIGEST_BYTES: usize = 32;
+const DIGEST_BYTES: u64 = 32;
 
 /// A folder with native code.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ pub enum CacheError {
 }
 
 impl Cache {
-    /// The most that entries take together by default. A policy takes one to twenty times the size
-    /// of its file.
+    /// The most that entries take together by default. A policy takes two to five times the size of
+    /// its file.
     pub const BYTES_MAX: u64 = 512 << 20;
 
     /// The cache in this folder, which is made if it is missing. The oldest entries leave when all
@@ -112,10 +112,11 @@ impl Cache {
         trouble.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The native code of this component for this engine, if it is here and intact.
-    pub(super) fn get(&self, engine: &PolicyEngine, digest: Digest) -> Option<Vec<u8>> {
+    /// The file with the native code of this component for this engine, if it is here and intact.
+    /// Its last bytes are its digest.
+    pub(super) fn get(&self, engine: &PolicyEngine, digest: Digest) -> Option<File> {
         let path = self.path(engine, digest);
-        let code = read(&path).ok();
+        let code = open(&path).ok();
         let counter = if code.is_some() {
             &self.hits
         } else {
@@ -125,17 +126,31 @@ impl Cache {
         code
     }
 
-    /// Keeps the code. A failure costs the next start its time, and nothing else.
-    pub(super) fn put(&self, engine: &PolicyEngine, digest: Digest, code: &[u8]) {
-        let path = self.path(engine, digest);
-        let kept = write(&path, code).and_then(|()| self.shrink(&path));
-        let trouble = kept.err().map(|error| {
+    /// Begins an entry for this component. `None`: it cannot be written.
+    pub(super) fn begin(&self, engine: &PolicyEngine, digest: Digest) -> Option<Entry> {
+        self.told(Entry::begin(self.path(engine, digest)))
+    }
+
+    /// Keeps the entry, whose bytes have this digest. A failure costs the next start its time, and
+    /// nothing else.
+    pub(super) fn keep(&self, entry: Entry, digest: Digest) {
+        self.told(entry.end(digest).and_then(|path| self.shrink(&path)));
+    }
+
+    /// The value, or `None` with the trouble noted.
+    pub(super) fn told<T>(&self, result: io::Result<T>) -> Option<T> {
+        let (value, error) = match result {
+            Ok(value) => (Some(value), None),
+            Err(error) => (None, Some(error)),
+        };
+        let trouble = error.map(|error| {
             format!(
                 "cannot keep compiled policies in {}: {error}",
                 self.folder.display()
             )
         });
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        value
     }
 
     fn path(&self, engine: &PolicyEngine, digest: Digest) -> PathBuf {
@@ -171,8 +186,49 @@ impl Cache {
     }
 }
 
-/// The code of an entry. Its time becomes that of its last use.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// An entry that is being written. Unless it is kept, its file is removed.
+pub(super) struct Entry {
+    /// The code, as far as it is written.
+    pub(super) file: File,
+    unfinished: PathBuf,
+    path: PathBuf,
+}
+
+impl Entry {
+    pub(super) fn begin(path: PathBuf) -> io::Result<Self> {
+        /// Two files with the same content may be compiled at a time.
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let unfinished = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        // One that a former process of this number left.
+        let _ = fs::remove_file(&unfinished);
+        Ok(Self {
+            file: options.create_new(true).open(&unfinished)?,
+            unfinished,
+            path,
+        })
+    }
+
+    /// Makes the whole entry durable, and gives it its name.
+    fn end(mut self, digest: Digest) -> io::Result<PathBuf> {
+        self.file.write_all(digest.as_bytes())?;
+        self.file.sync_all()?;
+        fs::rename(&self.unfinished, &self.path)?;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // It is not there any more if the entry was kept.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+/// Opens an entry and compares its code with its digest. Its time becomes that of its last use.
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut file = options
@@ -183,12 +239,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !found.is_file() || !is_ours_alone(&found) {
         return Err(io::Error::other("not a file of this user alone"));
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let length = bytes.len().checked_sub(DIGEST_BYTES);
-    let digest = length.map(|length| bytes.split_off(length));
-    if digest.as_deref() != Some(Digest::of(&bytes).as_bytes().as_slice()) {
-        return Err(io::Error::other("damaged"));
+    let damaged = || io::Error::other("damaged");
+    let length = found.len().checked_sub(DIGEST_BYTES).ok_or_else(damaged)?;
+    let (digest, _) = Digest::read((&file).take(length))?;
+    let mut expected = [0; DIGEST_BYTES as usize];
+    file.seek(SeekFrom::Start(length))?;
+    file.read_exact(&mut expected)?;
+    if expected != *digest.as_bytes() {
+        return Err(damaged());
     }
     // Only the order of use is lost if this fails.
     let now = Timespec {
@@ -202,25 +260,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
             last_modification: now,
         },
     );
-    Ok(bytes)
-}
-
-fn write(path: &Path, code: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = write_new(&unfinished, code).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
-fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file: File = options.open(path)?;
-    file.write_all(code)?;
-    file.write_all(Digest::of(code).as_bytes())?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// Whether this user owns it, and no other may write it.

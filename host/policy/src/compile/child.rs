@@ -52,15 +52,19 @@ fn carry_out() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // Decisions come first. A host that may not say so compiles all the same.
     let _ = nice(NICENESS);
-    limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, 0)?;
+    limit(Resource::Core, 0, 0)?;
+    limit(Resource::Fsize, 0, 0)?;
     let mut line = String::new();
     let mut stdin = io::stdin().lock();
     stdin.read_line(&mut line)?;
     let order: Order = serde_json::from_str(&line)?;
-    limit(Resource::Cpu, order.cpu_seconds)?;
+    limit(Resource::Cpu, order.cpu_seconds, order.cpu_seconds + 1)?;
     // Writable memory: the program itself and what it shares with others are not counted.
-    limit(Resource::Data, order.memory_bytes_max)?;
+    limit(
+        Resource::Data,
+        order.memory_bytes_max,
+        order.memory_bytes_max,
+    )?;
     let mut component = Vec::new();
     stdin
         .by_ref()
@@ -79,10 +83,12 @@ fn carry_out() -> io::Result<()> {
     stdout.flush()
 }
 
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
+/// The second limit of CPU time is above the first: where they are one, Linux ends a process by
+/// SIGKILL in place of SIGXCPU, which tells the parent why.
+fn limit(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
     let both = Rlimit {
-        current: Some(most),
-        maximum: Some(most),
+        current: Some(current),
+        maximum: Some(maximum),
     };
     Ok(setrlimit(resource, both)?)
 }

@@ -11,15 +11,14 @@ use reeve_core::id::Digest;
 use rustix::process::Signal;
 use wasmtime::component::Component;
 
+use super::artefact::{self, Artefact};
 use super::child::{COMMAND, COMPILED, Order, REFUSED};
 use super::{Cache, Compile};
 use crate::engine::PolicyEngine;
 use crate::error::{Cause, LoadErrorKind, Need};
 use crate::limits::CompileLimits;
 
-/// Native code is a few times as large as its component. A child that sends more is broken.
-const ANSWER_BYTES_MAX: u64 = 512 << 20;
-/// What is kept of the child's last words.
+/// What is kept of a child's refusal, and of its last words.
 const WORDS_BYTES_MAX: u64 = 4 << 10;
 /// The text of Rust's standard library when an allocation fails.
 const NO_MEMORY: &str = "memory allocation of";
@@ -43,8 +42,18 @@ struct Ended {
     status: ExitStatus,
     /// Whether this process ended it, because it took too long.
     is_overdue: bool,
-    answer: Vec<u8>,
+    answer: io::Result<Answer>,
     words: String,
+}
+
+/// What a child said.
+enum Answer {
+    Compiled(Artefact),
+    /// More native code than it may give.
+    TooMuch,
+    /// Why the component does not compile.
+    Refused(String),
+    Nothing,
 }
 
 impl InChild {
@@ -68,9 +77,14 @@ impl InChild {
     }
 
     /// The native code from a child.
-    fn native(&self, engine: &PolicyEngine, bytes: &[u8]) -> Result<Vec<u8>, LoadErrorKind> {
+    fn native(
+        &self,
+        engine: &PolicyEngine,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Artefact, LoadErrorKind> {
         let child = self.spawn().map_err(LoadErrorKind::NoCompiler)?;
-        let ended = self.converse(engine, bytes, child);
+        let ended = self.converse(engine, digest, bytes, child);
         judge(
             &engine.limits().compile,
             ended.map_err(LoadErrorKind::NoCompiler)?,
@@ -85,7 +99,13 @@ impl InChild {
     }
 
     /// Sends the order and the component, and reads until the child has ended.
-    fn converse(&self, engine: &PolicyEngine, bytes: &[u8], mut child: Child) -> io::Result<Ended> {
+    fn converse(
+        &self,
+        engine: &PolicyEngine,
+        digest: Digest,
+        bytes: &[u8],
+        mut child: Child,
+    ) -> io::Result<Ended> {
         let most = engine.limits().compile;
         let order = Order {
             engine: *engine.made_for(),
@@ -106,11 +126,16 @@ impl InChild {
                 stdin
             });
             let (tell, answered) = mpsc::channel();
-            scope.spawn(move || tell.send(read(stdout, ANSWER_BYTES_MAX)));
+            scope.spawn(move || tell.send(self.receive(engine, digest, stdout)));
             let words = scope.spawn(move || read(stderr, WORDS_BYTES_MAX));
             let answer = answered.recv_timeout(most.wall());
             let is_overdue = matches!(answer, Err(RecvTimeoutError::Timeout));
-            if is_overdue {
+            if !matches!(
+                answer,
+                Ok(Ok(Answer::Compiled(_)
+                    | Answer::Refused(_)
+                    | Answer::Nothing))
+            ) {
                 child.kill()?;
             }
             let status = child.wait()?;
@@ -119,10 +144,39 @@ impl InChild {
             Ok(Ended {
                 status,
                 is_overdue,
-                answer: answer.unwrap_or_default(),
+                answer: answer.unwrap_or(Ok(Answer::Nothing)),
                 words: String::from_utf8_lossy(&words).into_owned(),
             })
         })
+    }
+
+    /// Reads a child's answer to its end.
+    fn receive(
+        &self,
+        engine: &PolicyEngine,
+        digest: Digest,
+        mut stdout: impl Read,
+    ) -> io::Result<Answer> {
+        let mut mark = [0];
+        if stdout.read(&mut mark)? == 0 {
+            return Ok(Answer::Nothing);
+        }
+        match mark {
+            [COMPILED] => {
+                let bytes_max = engine.limits().compile.native_bytes_max;
+                let cache = self.cache.as_ref();
+                let entry = cache.and_then(|cache| cache.begin(engine, digest));
+                let received = Artefact::receive(stdout, bytes_max, cache, entry)?;
+                Ok(received.map_or(Answer::TooMuch, Answer::Compiled))
+            }
+            [REFUSED] => {
+                let text = read(stdout, WORDS_BYTES_MAX);
+                Ok(Answer::Refused(String::from_utf8_lossy(&text).into_owned()))
+            }
+            _ => Err(io::Error::other(
+                "the program that was started is no compiler",
+            )),
+        }
     }
 }
 
@@ -135,13 +189,13 @@ impl Compile for InChild {
     ) -> Result<Component, LoadErrorKind> {
         let cache = self.cache.as_ref();
         let kept = cache.and_then(|cache| cache.get(engine, digest));
-        if let Some(component) = kept.and_then(|code| load(engine, &code).ok()) {
+        if let Some(component) = kept.and_then(|code| artefact::load(engine, &code).ok()) {
             return Ok(component);
         }
-        let code = self.native(engine, bytes)?;
-        let component = load(engine, &code).map_err(LoadErrorKind::invalid)?;
+        let artefact = self.native(engine, digest, bytes)?;
+        let component = artefact.load(engine).map_err(LoadErrorKind::invalid)?;
         if let Some(cache) = cache {
-            cache.put(engine, digest, &code);
+            artefact.keep(cache);
         }
         Ok(component)
     }
@@ -152,23 +206,20 @@ impl Compile for InChild {
 }
 
 /// The native code, or why there is none.
-fn judge(most: &CompileLimits, ended: Ended) -> Result<Vec<u8>, LoadErrorKind> {
+fn judge(most: &CompileLimits, ended: Ended) -> Result<Artefact, LoadErrorKind> {
     if ended.is_overdue {
         return Err(LoadErrorKind::NeedsMore(Need::Time(most.wall())));
     }
+    let answer = ended.answer.map_err(LoadErrorKind::NoCompiler)?;
+    if matches!(answer, Answer::TooMuch) {
+        let native = Need::Native(most.native_bytes_max);
+        return Err(LoadErrorKind::NeedsMore(native));
+    }
     if ended.status.success() {
-        let mut answer = ended.answer;
-        return match answer.first() {
-            Some(&COMPILED) => {
-                // It may be large, and is not copied.
-                answer.drain(..1);
-                Ok(answer)
-            }
-            Some(&REFUSED) => {
-                let text = String::from_utf8_lossy(&answer[1..]).into_owned();
-                Err(LoadErrorKind::Invalid(Cause::new(text)))
-            }
-            _ => Err(LoadErrorKind::CompilerCrashed(Cause::new(
+        return match answer {
+            Answer::Compiled(artefact) => Ok(artefact),
+            Answer::Refused(text) => Err(LoadErrorKind::Invalid(Cause::new(text))),
+            Answer::TooMuch | Answer::Nothing => Err(LoadErrorKind::CompilerCrashed(Cause::new(
                 "it gave no answer".to_owned(),
             ))),
         };
@@ -190,19 +241,6 @@ fn judge(most: &CompileLimits, ended: Ended) -> Result<Vec<u8>, LoadErrorKind> {
     }
     let text = format!("{}: {words}", ended.status);
     Err(LoadErrorKind::CompilerCrashed(Cause::new(text)))
-}
-
-/// Loads native code that a child or the cache gave.
-fn load(engine: &PolicyEngine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: wasmtime asks that the bytes come from its own compiler, unchanged, and checks that they
-    // were made for this version and these settings. They come over a pipe from a child of this very
-    // program, or from the cache, which takes only files that this user alone may write, and compares
-    // them with their digest. So the state directory is trusted as far as the program itself
-    // (SECURITY.md).
-    #[expect(unsafe_code, reason = "native code has no other way in")]
-    unsafe {
-        Component::deserialize(engine.wasm(), code)
-    }
 }
 
 /// Spawns a child for each that wants one, until nothing can want one any more.

@@ -3,11 +3,12 @@
 //! a child process with limits ([`InChild`], [`child`]) and keeps what came out ([`Cache`]).
 //!
 //! ```text
-//!  bytes ──► Cache ── hit ─────────────────────────────► native code ──► Component
-//!              │ miss                                        ▲
+//!  bytes ──► Cache ── hit ─────────────────────────────► file with native code ──► Component
+//!              │ miss                                      ▲ Artefact
 //!              └──► InChild ── pipe ──► child: rlimits, compile
 //! ```
 
+mod artefact;
 mod cache;
 pub mod child;
 mod in_child;

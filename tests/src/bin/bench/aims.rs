@@ -110,7 +110,7 @@ fn of_bombs(bombs: &Bombs) -> [Aim; 3] {
             what: "20 compile bombs raise the host's peak memory by 32 MiB or less".to_owned(),
             reached: more_mib <= 32.0,
             found: format!("{more_mib:.0} MiB"),
-            bound_by: "these bombs compile in the end; the host takes in the native code before it finds that no policy is in it",
+            bound_by: "each file's bytes are read, at most 8 MiB of two files at a time",
         },
         Aim {
             what: "another team's changed file in force within 2 s while a bomb is compiled"

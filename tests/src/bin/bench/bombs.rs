@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use reeve::{Clock, Policies, RunningHost};
 use reeve_core::id::{Digest, PoolName};
+use reeve_core::point::Point;
 use reeve_sim::store::MemoryStore;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use crate::component::bomb as made;
+use crate::component::Fixture;
 use crate::http::{address, pool, start, steady_answer};
 use crate::load::{Connection, Load};
 use crate::memory::status_mib;
@@ -131,14 +132,16 @@ fn light(bombs: &Path, directory: &Path, number: usize) -> Result<()> {
     replace(directory, &file, &fs::read(bombs.join(&file))?)
 }
 
-/// A component within all bounds whose functions, of loops inside each other, take minutes. Each one's
+/// A sound policy with a module whose functions, of loops inside each other, take minutes. Each one's
 /// digest is its own.
 fn bomb(number: usize) -> Vec<u8> {
     let function = format!("(func {}{})", "(loop ".repeat(255), ")".repeat(255));
-    made::module(&format!(
-        "{}(func i32.const {number} drop)",
-        function.repeat(500)
-    ))
+    let functions = function.repeat(4_000);
+    let bomb = Fixture {
+        prelude: format!("(core module {functions} (func i32.const {number} drop))"),
+        ..Fixture::at(Point::Resolve)
+    };
+    bomb.bytes()
 }
 
 /// The same policy with another digest: with a custom section, which means nothing.
