@@ -14,8 +14,10 @@ mod corpus;
 mod support;
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
@@ -195,6 +197,87 @@ fn worlds_end_in_time() {
             left.err
         );
     });
+}
+
+#[test]
+fn build_refuses_what_is_no_module() {
+    let mut files = corpus::kinds().remove(0).files;
+    // A directory is built by cargo.
+    files.retain(|one| one.name != "directory");
+    each(&files, |one, directory, path| {
+        let output = directory.join("built.wasm");
+        let output = output.to_str().unwrap();
+        // The real module among them makes a component that offers nothing.
+        let left = reeve(directory, &["policy", "build", path, "-o", output]);
+        assert_eq!(left.code, Some(1), "{}: {}", one.name, left.err);
+        assert!(!Path::new(output).exists(), "{}", one.name);
+    });
+}
+
+#[test]
+fn worlds_are_held_to_the_limits_of_a_compiler() {
+    let function = format!("(func {}{})", "(loop ".repeat(255), ")".repeat(255));
+    let bomb = support::Fixture {
+        prelude: format!("(core module {})", function.repeat(4_000)),
+        ..support::Fixture::sound()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bomb.wasm");
+    fs::write(&path, bomb.bytes()).unwrap();
+    let path = path.to_str().unwrap();
+    let left = reeve(directory.path(), &["policy", "test", path, "--worlds", "1"]);
+    assert_eq!(left.code, Some(1), "{}", left.err);
+    // Of CPU time, or on a busy machine of time by the clock.
+    let told = "compiling it needs more than";
+    assert!(left.err.contains(told), "{}", left.err);
+}
+
+#[test]
+fn names_with_escapes_are_shown_escaped() {
+    let directory = tempfile::tempdir().unwrap();
+    for content in [None, Some("no wasm".to_owned().into_bytes())] {
+        let path = directory.path().join(format!("{}.wasm", corpus::ESCAPES));
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
+        let path = path.to_str().unwrap();
+        for arguments in [
+            vec!["policy", "inspect", path],
+            vec!["policy", "test", path, "--worlds", "1"],
+            vec!["policy", "build", path, "-o", path],
+            vec!["check", "--config", path],
+        ] {
+            let left = reeve(directory.path(), &arguments);
+            assert_ne!(left.code, Some(0), "{arguments:?}");
+            assert!(left.err.contains("a\\u{1b}[2J\\n2026"), "{}", left.err);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused() {
+    const NOT_ROOT: u32 = 65_534;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("closed.wasm");
+    fs::copy(standard_policies().join("reap.wasm"), &path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
+    command.args(["policy", "inspect", path.to_str().unwrap()]);
+    if directory.path().metadata().unwrap().uid() == 0 {
+        // Root may read all files.
+        command.uid(NOT_ROOT).gid(NOT_ROOT).current_dir("/");
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        // The program itself is where only root may read it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return,
+        Err(error) => panic!("{error}"),
+    };
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("cannot read the policy"), "{told}");
+    assert!(told.contains("Permission denied"), "{told}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(super) fn run(command: SimCommand) -> anyhow::Result<ExitCode> {
         (_, true) => Variant::LegacyUnderReeve,
         _ => Variant::Standard,
     };
-    let mut cast = Cast::new(&policies_dir(args.policies_dir.clone()))?;
+    let mut cast = Cast::compiled_in_children(&policies_dir(args.policies_dir.clone()))?;
     if args.script.is_dir() {
         return library::play(&args, variant, &mut cast);
     }

@@ -14,6 +14,8 @@ use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, S
 use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};
 
+use crate::policies;
+
 /// The policy of each point, with its settings.
 type Players = BTreeMap<Point, (Arc<LoadedPolicy>, Arc<str>)>;
 
@@ -44,16 +46,33 @@ pub struct Playbill {
 }
 
 impl Cast {
-    /// Loads nothing yet. The standard and the legacy policies are read from this directory.
+    /// Loads nothing yet. The standard and the legacy policies are read from this directory, and
+    /// compiled in this process.
     ///
     /// # Errors
     /// The engine does not start.
     pub fn new(directory: &Path) -> anyhow::Result<Self> {
-        Ok(Self {
-            engine: PolicyEngine::new(Limits::default())?,
+        Ok(Self::with_engine(
+            PolicyEngine::new(Limits::default())?,
+            directory,
+        ))
+    }
+
+    /// The same, compiled in child processes of this program.
+    ///
+    /// # Errors
+    /// The engine or a thread does not start.
+    pub(crate) fn compiled_in_children(directory: &Path) -> anyhow::Result<Self> {
+        let engine = policies::engine(Limits::default(), None)?;
+        Ok(Self::with_engine(engine, directory))
+    }
+
+    fn with_engine(engine: PolicyEngine, directory: &Path) -> Self {
+        Self {
+            engine,
             directory: directory.to_owned(),
             loaded: BTreeMap::new(),
-        })
+        }
     }
 
     /// The engine of all its policies.

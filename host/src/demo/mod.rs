@@ -31,13 +31,14 @@ pub struct DemoOptions {
 }
 
 /// Plays the incidents and prints what happened. Then serves the embedded world until it is
-/// interrupted, unless `once` is set.
+/// interrupted, unless `once` is set. This program must answer
+/// [`compile::child`](reeve_policy::compile::child).
 ///
 /// # Errors
 /// A component is missing or unusable, standard output is closed, or the host cannot listen on any
 /// address.
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
-    let mut cast = Cast::new(&options.policies_dir)?;
+    let mut cast = Cast::compiled_in_children(&options.policies_dir)?;
     let mut text = Vec::new();
     play_all(&mut cast, options.verbose, &mut text)?;
     crate::print::text(&String::from_utf8_lossy(&text))?;

@@ -67,7 +67,11 @@ async fn start(
     let bindings = cast::standard_bindings(&incidents::pool());
     let host = Host::start(HostOptions {
         spec: fleet(),
-        policies: Policies::new(&options.policies_dir, bindings, Limits::default())?,
+        policies: Policies::compiled_in_children(
+            &options.policies_dir,
+            bindings,
+            Limits::default(),
+        )?,
         cloud: Arc::new(cloud),
         store: Arc::new(MemoryStore::new(false)),
         listen: Some(listen),

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use wit_component::ComponentEncoder;
 
-use super::Workbench;
+use super::{LARGEST, Workbench};
 use crate::print;
 
 /// Policies import nothing, and this target offers nothing to import.
@@ -21,7 +21,7 @@ pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     } else {
         source.to_owned()
     };
-    let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let bytes = reeve_policy::read(&module, LARGEST.component_bytes_max)?;
     let component = componentize(&bytes)
         .with_context(|| format!("{} cannot be made a component", module.display()))?;
     // A component that a host would refuse is refused here.

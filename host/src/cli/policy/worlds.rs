@@ -48,7 +48,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(directory: &Path, component: &Path, settings: &str) -> anyhow::Result<Self> {
-        let mut cast = Cast::new(directory)?;
+        let mut cast = Cast::compiled_in_children(directory)?;
         let ticker = Ticker::start(cast.engine().clone())?;
         let part = cast.tested(component, settings)?;
         Ok(Self {
