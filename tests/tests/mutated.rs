@@ -12,13 +12,14 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
-#[expect(unreachable_pub, reason = "it is public in its own crate")]
-#[path = "../../fuzz/src/sections.rs"]
-mod sections;
+#[expect(unreachable_pub, reason = "it is shared with another crate")]
+#[path = "../../host/policy/tests/support/mutated.rs"]
+mod mutated;
 
 use std::fs;
 use std::path::Path;
 
+use mutated::{components, mutated, number};
 use reeve_tests::artefacts::policies_dir;
 use reeve_tests::emulator::Emulator;
 use reeve_tests::process::Reeve;
@@ -29,37 +30,6 @@ use serde_json::Value;
 const FILE: &str = "reap.wasm";
 /// The other pool's file changes with every so many.
 const OTHER_EACH: u64 = 10;
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |number| number.parse().expect("a number"))
-}
-
-fn components() -> Vec<Vec<u8>> {
-    let files = fs::read_dir(policies_dir()).unwrap();
-    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "wasm")
-    });
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
-}
-
-/// The component with one to three changes, most of them within a section.
-fn mutated(component: &[u8], seed: u64) -> Vec<u8> {
-    let mut bytes = component.to_vec();
-    for change in 0..=seed % 3 {
-        let seed = u32::try_from(seed * 3 + change).expect("small");
-        let flip = |buffer: &mut [u8], size: usize, _: usize| {
-            if let Some(at) = (seed as usize).wrapping_mul(0x9e37_79b9).checked_rem(size) {
-                buffer[at] ^= 1 << (seed % 8);
-            }
-            size
-        };
-        bytes = sections::mutate(&bytes, seed, &flip).unwrap_or(bytes);
-    }
-    bytes
-}
 
 /// Reloads, and returns the outcome of the changed file.
 fn reload(host: &Reeve) -> Value {
@@ -80,7 +50,7 @@ fn mutated_files_harm_no_host_and_no_other_pool() {
     let (first, count) = (number("REEVE_SEED", 1), number("REEVE_MUTATED", 100));
     let emulator = Emulator::start();
     let host = serve_two_pools(&emulator);
-    let components = components();
+    let components = components(&policies_dir());
     let others = ["legacy-self-fire.wasm", "debounce.wasm"];
     let mut others = others.iter().cycle();
     let (mut refused, mut in_force) = (0, 0);

@@ -87,3 +87,46 @@ fn decisions_during_reloads_never_fail_and_each_names_the_code_that_made_it() {
     });
     assert_eq!(seen.len(), 2);
 }
+
+/// Tells when the test around it ends, also by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_one_of_its_contents_or_refused() {
+    let (one, two) = (answering(100), answering(200));
+    let setup = Setup::serving(&one);
+    let good = [Digest::of(&one), Digest::of(&two)];
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // In place: a reader may see an empty file, half a file, or halves of both.
+            while !over.load(Ordering::Relaxed) {
+                setup.write(&two);
+                setup.write(&[two.as_slice(), &one].concat());
+                setup.write(&one);
+            }
+        });
+        let _over = Over(&over);
+        for _ in 0..300 {
+            let serving = match setup.reload() {
+                Outcome::Activated { new, .. } => Some(new),
+                Outcome::Unchanged { digest } => Some(digest),
+                Outcome::Refused { error, serving } => {
+                    assert_ne!(error.code(), "panicked", "{}", error.text());
+                    serving
+                }
+            };
+            assert!(serving.is_some_and(|serving| good.contains(&serving)));
+            assert!([100, 200].contains(&setup.decided_ms()));
+        }
+    });
+    setup.write(&two);
+    setup.reload();
+    assert_eq!(setup.decided_ms(), 200);
+}
