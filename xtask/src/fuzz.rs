@@ -1,10 +1,12 @@
 //! `cargo xtask fuzz`: runs the fuzz targets of `fuzz/` one after the other.
 //!
 //! ```text
+//! lock       the versions that the targets are built with
 //! seeds      what a target begins with, made from the tree and the built policies
 //! report     what libFuzzer prints at the end, as numbers
 //! ```
 
+mod lock;
 mod report;
 mod seeds;
 
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// Also write the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Only make fuzz/Cargo.lock anew, from Cargo.lock
+    #[arg(long)]
+    lock: bool,
     /// The targets; all of them by default
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -67,13 +72,17 @@ struct Folders {
 /// When a target is unknown or does not build. A finding is no error: it is in the figures, and the
 /// command's exit code is 1.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    if options.lock {
+        lock::make(workspace)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let targets = chosen(&options.targets)?;
+    lock::check(workspace)?;
     policies::build(workspace)?;
     let folders = Folders {
         fuzz: workspace.root().join("fuzz"),
         work: workspace.target().join("fuzz"),
     };
-    copy_lock(workspace, &folders)?;
     let program = CARGO_FUZZ.prepare(workspace)?;
     let mut report = Report::begin(workspace, options.minutes)?;
     for target in targets {
@@ -105,16 +114,6 @@ fn chosen(named: &[String]) -> Result<Vec<&'static str>> {
     let targets = TARGETS.into_iter();
     let is_named = |target: &&str| named.is_empty() || named.iter().any(|name| name == target);
     Ok(targets.filter(is_named).collect())
-}
-
-/// The targets are built with the versions that the program is built with. Cargo adds what only the
-/// targets need.
-fn copy_lock(workspace: &Workspace, folders: &Folders) -> Result<()> {
-    let (from, to) = (workspace.root(), &folders.fuzz);
-    let (from, to) = (from.join("Cargo.lock"), to.join("Cargo.lock"));
-    fs::copy(&from, &to)
-        .map(drop)
-        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 impl Folders {
