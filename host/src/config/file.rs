@@ -93,7 +93,7 @@ section! {
         /// next to it, in FILE.minisig.
         example keys: List<PolicyKey, 20> = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"];
         /// Fuel of one call, about one unit per instruction. A standard decision over 100 instances uses
-        /// 180,000; the default ends an endless loop within a tenth of a second.
+        /// less than 100,000; the default ends an endless loop within a tenth of a second.
         default fuel_max: Number<u64, 1, { i64::MAX }> = reeve_policy::Limits::default().fuel;
     }
 }
