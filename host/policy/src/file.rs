@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use reeve_core::id::Digest;
+use reeve_core::text;
 use rustix::fs::OFlags;
 
 use crate::report::ReloadError;
@@ -58,6 +59,12 @@ fn open(path: &Path, bytes_max: u64) -> Result<File, ReloadError> {
         return Err(too_large(path, bytes_max));
     }
     Ok(file)
+}
+
+/// A path in one line. A file's name may have a line break in it, and whatever follows would look like a
+/// line of the host.
+pub fn shown(path: &Path) -> String {
+    text::escaped(&path.to_string_lossy()).into_owned()
 }
 
 fn cannot_read(path: &Path, source: io::Error) -> ReloadError {

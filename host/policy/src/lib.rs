@@ -57,7 +57,7 @@ pub use engine::{Allocation, EngineError, PolicyEngine};
 pub use error::{
     Cause, DecideError, Failure, LoadError, LoadErrorKind, Need, PANICKED, PolicyRef, SettingsError,
 };
-pub use file::read;
+pub use file::{read, shown};
 pub use floor::Floor;
 pub use intake::{Bound, Excess};
 pub use limits::{Class, CompileLimits, Limits, TICK};

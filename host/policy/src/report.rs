@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::binding::Binding;
 use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
+use crate::file::shown;
 use crate::versions::Versions;
 
 /// The results of a reload, one per file in the order of their names.
@@ -61,7 +62,7 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file cannot be read.
-    #[error("cannot read the policy {}", path.display())]
+    #[error("cannot read the policy {}", shown(path))]
     Read {
         /// The file's path.
         path: PathBuf,
@@ -70,13 +71,16 @@ pub enum ReloadError {
         source: std::io::Error,
     },
     /// The path names a directory, a pipe or the like.
-    #[error("the policy {} is not a regular file", path.display())]
+    #[error("the policy {} is not a regular file", shown(path))]
     NotAFile {
         /// The path found.
         path: PathBuf,
     },
     /// The file has too many bytes.
-    #[error("the policy {} has more than {max} bytes, the most in its pool's `policy_class`", path.display())]
+    #[error(
+        "the policy {} has more than {max} bytes, the most in its pool's `policy_class`",
+        shown(path)
+    )]
     TooLarge {
         /// The file's path.
         path: PathBuf,
@@ -86,7 +90,8 @@ pub enum ReloadError {
     /// The file has other content than its binding asks for.
     #[error(
         "the policy {} has the SHA-256 {found}, and pool {pool}, point {point} accepts {pinned} only; put \
-         that content back, or change `digest` in the configuration and restart the host", path.display()
+         that content back, or change `digest` in the configuration and restart the host",
+        shown(path)
     )]
     NotPinned {
         /// The file's path.
@@ -103,7 +108,8 @@ pub enum ReloadError {
     /// None of the configured keys signed the content.
     #[error(
         "the policy {} is not signed by a key in `keys` of [policies]: {why}. Sign it with \
-         `minisign -S -m FILE`", path.display()
+         `minisign -S -m FILE`",
+        shown(path)
     )]
     NotSigned {
         /// The file's path.
@@ -117,7 +123,8 @@ pub enum ReloadError {
     /// A read of the file, or the check of its settings, panicked.
     #[error(
         "the policy {}: reading it or checking its settings panicked: {message}. This is a fault of the \
-         host; please report it with the file", path.display()
+         host; please report it with the file",
+        shown(path)
     )]
     Panicked {
         /// The file's path.

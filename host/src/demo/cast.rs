@@ -10,7 +10,7 @@ use reeve_core::decision::Decision;
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::{Input, Point};
 use reeve_core::ports::Policies;
-use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, Slots};
+use reeve_policy::{Binding, Limits, LoadedPolicy, PolicyEngine, Slot, SlotMap, Slots, shown};
 use reeve_sim::incidents;
 use reeve_sim::script::{Script, Variant};
 
@@ -98,7 +98,7 @@ impl Cast {
             let policy = self.load(file.clone())?;
             if !policy.offers(*point) {
                 let offered: Vec<_> = policy.points().map(Point::as_str).collect();
-                let (file, offered) = (file.display(), offered.join(", "));
+                let (file, offered) = (shown(file), offered.join(", "));
                 bail!("{file} cannot be asked `{point}`; it offers {offered}");
             }
             if players.insert(*point, (policy, DEFAULTS.into())).is_some() {
@@ -180,11 +180,11 @@ impl Cast {
         let bytes = reeve_policy::read(&path, bytes_max).with_context(|| {
             format!(
                 "cannot read the policy {}; `cargo xtask policies` builds those that come with reeve",
-                path.display()
+                shown(&path)
             )
         })?;
         let name = path.file_name().unwrap_or(path.as_os_str());
-        let loaded = LoadedPolicy::load(&self.engine, &name.to_string_lossy(), &bytes)?;
+        let loaded = LoadedPolicy::load(&self.engine, &shown(name.as_ref()), &bytes)?;
         let loaded = Arc::new(loaded);
         self.loaded.insert(path, Arc::clone(&loaded));
         Ok(loaded)

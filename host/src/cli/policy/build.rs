@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail, ensure};
+use reeve_policy::shown;
 use serde_json::Value;
 use wit_component::ComponentEncoder;
 
@@ -23,9 +24,9 @@ pub(super) fn run(source: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     };
     let bytes = reeve_policy::read(&module, LARGEST.component_bytes_max)?;
     let component = componentize(&bytes)
-        .with_context(|| format!("{} cannot be made a component", module.display()))?;
+        .with_context(|| format!("{} cannot be made a component", shown(&module)))?;
     // A component that a host would refuse is refused here.
-    let workbench = Workbench::load(&output.display().to_string(), &component)?;
+    let workbench = Workbench::load(&shown(output), &component)?;
     replace(output, &component)?;
     print::line(format_args!(
         "{} {} {} bytes, offers {}",
@@ -58,8 +59,8 @@ fn componentize(module: &[u8]) -> anyhow::Result<Vec<u8>> {
 fn replace(output: &Path, component: &[u8]) -> anyhow::Result<()> {
     let unfinished = output.with_extension("wasm.unfinished");
     fs::write(&unfinished, component)
-        .with_context(|| format!("cannot write {}", unfinished.display()))?;
-    fs::rename(&unfinished, output).with_context(|| format!("cannot write {}", output.display()))
+        .with_context(|| format!("cannot write {}", shown(&unfinished)))?;
+    fs::rename(&unfinished, output).with_context(|| format!("cannot write {}", shown(output)))
 }
 
 /// Compiles the crate and returns its module.

@@ -81,7 +81,7 @@ struct Workbench {
 impl Workbench {
     fn open(component: &Path) -> anyhow::Result<Self> {
         let bytes = reeve_policy::read(component, LARGEST.component_bytes_max)?;
-        Self::load(&component.display().to_string(), &bytes)
+        Self::load(&reeve_policy::shown(component), &bytes)
     }
 
     fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {
