@@ -111,7 +111,7 @@ impl Opening<'_> {
             tls: open_tls(options.tls, background)?,
             credentials: Some(credentials),
             // Boxes come through another door, so nothing is missed of them here.
-            admission: Admission::new(caps, Hearing::default(), self.metrics.clone()),
+            admission: Admission::new("network", caps, Hearing::default(), self.metrics.clone()),
         };
         Ok((Opened::at(options.listen, reception).await?, logins))
     }

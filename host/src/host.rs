@@ -185,7 +185,7 @@ impl Host {
                 let proofs = boxes.proofs;
                 let (listen, tls) = (boxes.listen, boxes.tls);
                 let caps = Caps::per_peer(boxes.peer_connections_max);
-                let admission = Admission::new(caps, hearing.clone(), metrics.clone());
+                let admission = Admission::new("boxes", caps, hearing.clone(), metrics.clone());
                 let door = opening
                     .boxes(listen, tls, admission, &mut background)
                     .await?;
@@ -247,10 +247,11 @@ impl Host {
             registry: Arc::clone(registry),
             reloads: reloads.clone(),
             readiness: readiness.clone(),
-            metrics,
+            metrics: metrics.clone(),
             clock: options.clock,
             logins,
             proofs,
+            waits: Default::default(),
             hearing,
         });
         let stop_servers = watch::Sender::new(false);
@@ -260,6 +261,12 @@ impl Host {
             servers.spawn(api::serve(
                 tcp,
                 api.for_loopback(),
+                Admission::new(
+                    "loopback",
+                    Caps::local(),
+                    Hearing::default(),
+                    metrics.clone(),
+                ),
                 move |_| Some(caller.clone()),
                 stop_servers.subscribe(),
             ));
@@ -269,6 +276,7 @@ impl Host {
             servers.spawn(api::serve(
                 listener,
                 api.for_socket(),
+                Admission::new("socket", Caps::local(), Hearing::default(), metrics.clone()),
                 move |stream: &UnixStream| user_of(stream).map(|user| access.caller(user)),
                 stop_servers.subscribe(),
             ));

@@ -107,6 +107,7 @@ struct PlaceLabels {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CapLabels {
+    door: &'static str,
     cap: &'static str,
 }
 
@@ -268,9 +269,10 @@ impl Metrics {
         self.0.panics.get_or_create(&PlaceLabels { place }).inc();
     }
 
-    /// Counts a connection that the listener for boxes closed or refused, by cap: `peer` or `door`.
-    pub(crate) fn turned_away(&self, cap: &'static str) {
-        self.0.turned_away.get_or_create(&CapLabels { cap }).inc();
+    /// Counts a connection that a listener closed or refused, by cap: `peer` or `door`.
+    pub(crate) fn turned_away(&self, door: &'static str, cap: &'static str) {
+        let labels = CapLabels { door, cap };
+        self.0.turned_away.get_or_create(&labels).inc();
     }
 
     /// Counts a login by AWS IAM, by its outcome: `logged_in`, or the code of the refusal.
@@ -395,8 +397,8 @@ impl Inner {
         );
         registry.register("panics", "Caught panics, by place", self.panics.clone());
         registry.register(
-            "box_connections_turned_away",
-            "Connections that the listener for boxes closed or refused, by cap: of one `peer`, or of the listener (`door`)",
+            "connections_turned_away",
+            "Connections that a listener closed or refused (`boxes`, `network`, `loopback`, `socket`), by cap: of one `peer`, or of the listener (`door`)",
             self.turned_away.clone(),
         );
         registry.register(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use reeve_core::ports::{Cloud, Ledger, Store};
 use reeve_policy::Cache;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boxes::{BoxesError, BoxesOptions};
@@ -136,6 +137,18 @@ async fn shared_store(
     };
     let store = Arc::new(reeve_aws::DynamoStore::connect(options).await?);
     Ok((Arc::clone(&store) as Arc<dyn Store>, store))
+}
+
+/// Lets this process open as many files as the system allows: each connection is one, and many systems
+/// begin with a limit of 1,024.
+pub(crate) fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // With fewer files there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, most);
 }
 
 /// The cache of compiled policies. Without one, each start compiles them again.

@@ -127,7 +127,7 @@ async fn every_heartbeat_passes_during_six_hundred_half_sent_heads_of_a_peer() {
         assert_eq!(beat.status, 200, "{}", beat.body);
     }
     let metrics = get(&host, "/metrics").await.body;
-    let ended = "reeve_box_connections_turned_away_total{cap=\"peer\"} 536";
+    let ended = "reeve_connections_turned_away_total{door=\"boxes\",cap=\"peer\"} 536";
     assert!(metrics.contains(ended), "{metrics}");
     end(host).await;
 }

@@ -130,7 +130,7 @@ async fn a_caller_logs_in_by_its_role_and_its_session_counts_on_every_host() {
             (401, Some("login_replayed"))
         );
     }
-    // A session lives on while STS is away, and nobody else logs in.
+    // A session lives on while STS is away, and no other caller logs in.
     world.sts.end().await;
     assert_eq!(world.resolve(&other, &token).await.status, 200);
     let later = Timestamp::now() + SignedDuration::from_secs(1);
@@ -216,7 +216,7 @@ async fn a_peer_that_logs_in_all_at_once_has_two_questions_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_logs_in_without_tls_or_through_a_local_door() {
+async fn no_caller_logs_in_without_tls_or_through_a_local_door() {
     let world = World::new(Duration::ZERO).await;
     let mut options = world.stage.options();
     options.access = Access::new(vec![Rule {

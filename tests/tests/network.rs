@@ -99,7 +99,7 @@ fn host() {
     assert_eq!(worker["health"]["unhealthy_since"], Value::Null, "{worker}");
     let metrics = reeve.get("/metrics").body;
     let metrics = metrics.as_str().unwrap();
-    let ended = "reeve_box_connections_turned_away_total{cap=\"peer\"}";
+    let ended = "reeve_connections_turned_away_total{door=\"boxes\",cap=\"peer\"}";
     assert!(metrics.contains(ended), "{metrics}");
     let log = reeve.log();
     let lines = log

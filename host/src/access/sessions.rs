@@ -136,7 +136,7 @@ impl Sessions {
     }
 }
 
-/// A token of 256 random bits is found by its hash alone: nobody can aim at a hash.
+/// A token of 256 random bits is found by its hash alone: no caller can aim at a hash.
 fn hash(token: &str) -> Hash {
     Sha256::digest(token).into()
 }

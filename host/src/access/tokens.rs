@@ -22,7 +22,7 @@ pub(crate) use file::{change, read};
 const FORM: &str = "rct1";
 /// The longest text that is looked at. A name has at most 64 bytes, a secret has 43.
 const TEXT_BYTES_MAX: usize = 256;
-/// 256 random bits, which nobody guesses.
+/// 256 random bits, which no one guesses.
 const SECRET_BYTES: usize = 32;
 
 /// A token as it stands in the file.

@@ -15,11 +15,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::oneshot;
 
-use super::server::CONNECTIONS_MAX;
 use crate::hearing::{Hearing, TurnedAway};
 use crate::metrics::Metrics;
+
+/// Connections of one listener at most. Each takes some kilobytes.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Connections of one listener at least, however few files a process may open.
+const CONNECTIONS_MIN: usize = 64;
 
 /// The caps on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,7 @@ pub(crate) struct Caps {
 
 /// The connections of one listener.
 pub(crate) struct Admission {
+    name: &'static str,
     caps: Caps,
     hearing: Hearing,
     metrics: Metrics,
@@ -74,14 +80,34 @@ impl Caps {
     pub(crate) fn per_peer(per_peer: usize) -> Self {
         Self {
             per_peer,
-            door: CONNECTIONS_MAX,
+            door: connections_max(),
         }
+    }
+
+    /// The host's cap for a local listener, whose clients cannot be told apart by address.
+    pub(crate) fn local() -> Self {
+        Self::per_peer(connections_max())
     }
 }
 
+/// The connections of one listener: a fifth of the files that this process may open, because there
+/// are four listeners and other files.
+fn connections_max() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(files / 5).unwrap_or(usize::MAX);
+    share.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
 impl Admission {
-    pub(crate) fn new(caps: Caps, hearing: Hearing, metrics: Metrics) -> Arc<Self> {
+    /// Those of the listener with this name in the metrics.
+    pub(crate) fn new(
+        name: &'static str,
+        caps: Caps,
+        hearing: Hearing,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            name,
             caps,
             hearing,
             metrics,
@@ -132,10 +158,11 @@ impl Admission {
 
     fn note(&self, reason: TurnedAway) {
         self.hearing.turned_away(reason);
-        self.metrics.turned_away(match reason {
+        let cap = match reason {
             TurnedAway::Peer(_) => "peer",
             TurnedAway::Door => "door",
-        });
+        };
+        self.metrics.turned_away(self.name, cap);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -239,7 +266,7 @@ mod tests {
 
     fn admission(per_peer: usize, door: usize) -> Arc<Admission> {
         let caps = Caps { per_peer, door };
-        Admission::new(caps, Hearing::default(), Metrics::new())
+        Admission::new("boxes", caps, Hearing::default(), Metrics::new())
     }
 
     fn has_ended(ended: &mut oneshot::Receiver<()>) -> bool {

@@ -24,7 +24,7 @@ pub(super) async fn login(
     body: Body,
 ) -> Result<Json<Session>, Problem> {
     let logins = api.parts.logins.as_ref();
-    let logins = logins.ok_or_else(|| Problem::internal("this host logs nobody in"))?;
+    let logins = logins.ok_or_else(|| Problem::internal("this host logs no callers in"))?;
     let body = body::bytes(body, LOGIN_BYTES_MAX).await?;
     let begun = logins.log_in(&body, peer).await;
     let outcome = begun

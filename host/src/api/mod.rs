@@ -28,6 +28,7 @@ mod resolve;
 mod server;
 mod unreachable;
 mod wait;
+mod waits;
 mod workers;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(crate) use door::Door;
 pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
 pub(crate) use server::{Reception, serve, serve_others};
+pub(crate) use waits::Waits;
 
 /// Every path of the interface for boxes.
 const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
@@ -94,6 +96,8 @@ pub(crate) struct ApiParts {
     pub(crate) proofs: Option<Proofs>,
     /// The address from which each worker's box was last heard.
     pub(crate) hearing: Hearing,
+    /// The callers that wait, through all doors.
+    pub(crate) waits: Waits,
 }
 
 impl Api {

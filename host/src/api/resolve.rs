@@ -1,11 +1,14 @@
 //! `GET /v1/workers/{name}/resolve`: where is my worker?
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::response::Resolution;
+use reeve_core::time::Millis;
 
+use super::admission::Peer;
 use super::problem::Problem;
 use super::{Api, wait};
 use crate::routes::ServedBody;
@@ -16,6 +19,7 @@ pub(super) async fn resolve(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
+    peer: Option<Extension<Peer>>,
 ) -> Result<Response, Problem> {
     let api = &*api.parts;
     let Path(name) = name.map_err(|error| Problem::bad_request(error.body_text()))?;
@@ -27,6 +31,11 @@ pub(super) async fn resolve(
     if let Some(body) = slot.answer(api.clock.now()) {
         return Ok(served(body));
     }
+    let waiting = api.waits.take(peer.map(|Extension(Peer(peer))| peer));
+    let wait = match &waiting {
+        Some(_) => wait,
+        None => Some(Millis::ZERO),
+    };
     match api.handle.resolve(slot.worker(), wait).await? {
         Resolution::Served(route) => {
             let valid_for = route.valid_until.since(api.clock.now());

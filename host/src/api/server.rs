@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -21,8 +21,6 @@ use super::door::{Door, SentBy};
 use crate::access::{Caller, Credentials};
 use crate::tls::{self, Tls};
 
-/// Connections per listener, below the usual limit of 1024 open files.
-pub(super) const CONNECTIONS_MAX: usize = 512;
 /// How long a client may take to agree on TLS, and to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long connections may take to close after the last response.
@@ -33,6 +31,9 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const STREAMS_MAX: u32 = 128;
 /// The heads of a request over HTTP/2 have at most this many bytes, as over HTTP/1.
 const HEAD_BYTES_MAX: u32 = 64 << 10;
+
+/// Stands for every client at a local door, whose address says nothing.
+const THIS_MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// How a listener for other machines receives them.
 pub(crate) struct Reception {
@@ -45,26 +46,28 @@ pub(crate) struct Reception {
 }
 
 /// Serves connections from this machine until `stop` turns true or its sender is dropped. It then
-/// accepts no more, lets each connection finish its running request, and returns. At the cap,
-/// further connections wait to be accepted. `who` tells who connects; a connection of which that
-/// cannot be told is closed.
+/// accepts no more, lets each connection finish its running request, and returns. `who` tells who
+/// connects; a connection of which that cannot be told is closed.
 pub(crate) async fn serve<L: Listener>(
     listener: L,
     door: Door,
+    admission: Arc<Admission>,
     who: impl Fn(&L::Io) -> Option<Caller>,
     stop: watch::Receiver<bool>,
 ) {
     let door = Arc::new(door);
     let receive = |stream: L::Io, _: L::Addr| {
         let sent_by = SentBy::Known(who(&stream)?);
+        let (place, ended) = admission.admit(THIS_MACHINE)?;
         let (door, stop) = (Arc::clone(&door), stop.clone());
-        Some(async move { http_1(stream, &door, stop, None, &sent_by).await })
+        Some(async move {
+            until(ended, http_1(stream, &door, stop, &place, &sent_by)).await;
+        })
     };
-    accept(listener, stop.clone(), CONNECTIONS_MAX, receive).await;
+    accept(listener, stop.clone(), receive).await;
 }
 
-/// Serves connections from other machines. All are accepted, so that half-sent heads never delay
-/// the others; the admission decides which are served.
+/// Serves connections from other machines. The admission decides which are served.
 pub(crate) async fn serve_others(
     listener: TcpListener,
     door: Door,
@@ -76,22 +79,25 @@ pub(crate) async fn serve_others(
         let (place, ended) = reception.admission.admit(address.ip())?;
         let (door, reception, stop) = (Arc::clone(&door), Arc::clone(&reception), stop.clone());
         Some(async move {
-            tokio::select! {
-                () = reception.receive(stream, &door, stop, &place) => {}
-                // The channel carries no value; it ends when its sender is dropped, because another
-                // connection needs the place.
-                _ = ended => {}
-            }
+            until(ended, reception.receive(stream, &door, stop, &place)).await;
         })
     };
-    accept(listener, stop.clone(), usize::MAX, receive).await;
+    accept(listener, stop.clone(), receive).await;
 }
 
-/// Accepts connections and serves each one with the future that `receive` returns for it.
+/// Runs a connection until another one needs its place.
+async fn until(ended: oneshot::Receiver<()>, connection: impl Future<Output = ()>) {
+    tokio::select! {
+        () = connection => {}
+        // The channel carries no value; it ends when its sender is dropped.
+        _ = ended => {}
+    }
+}
+
+/// Accepts all connections, so that half-sent heads never delay the others, and serves each one with the future that `receive` returns for it.
 async fn accept<L: Listener, F: Future<Output = ()> + Send + 'static>(
     mut listener: L,
     mut stop: watch::Receiver<bool>,
-    accepted_max: usize,
     receive: impl Fn(L::Io, L::Addr) -> Option<F>,
 ) {
     let mut connections = JoinSet::new();
@@ -99,7 +105,7 @@ async fn accept<L: Listener, F: Future<Output = ()> + Send + 'static>(
         tokio::select! {
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
-            (stream, address) = listener.accept(), if connections.len() < accepted_max => {
+            (stream, address) = listener.accept() => {
                 if let Some(connection) = receive(stream, address) {
                     connections.spawn(connection);
                 }
@@ -123,7 +129,7 @@ impl Reception {
     ) {
         let Some(tls) = &self.tls else {
             let sent_by = self.sent_by(None);
-            return http_1(stream, door, stop, Some(place), &sent_by).await;
+            return http_1(stream, door, stop, place, &sent_by).await;
         };
         let agreed = timeout(HEAD_MAX, tls.acceptor().accept(stream)).await;
         let Ok(Ok(stream)) = agreed else {
@@ -136,7 +142,7 @@ impl Reception {
         let sent_by = self.sent_by(names);
         match session.alpn_protocol() == Some(tls::HTTP_2) {
             true => http_2(stream, door, stop, place, sent_by).await,
-            false => http_1(stream, door, stop, Some(place), &sent_by).await,
+            false => http_1(stream, door, stop, place, &sent_by).await,
         }
     }
 
@@ -155,12 +161,12 @@ async fn http_1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     door: &Door,
     mut stop: watch::Receiver<bool>,
-    place: Option<&Arc<Place>>,
+    place: &Arc<Place>,
     sent_by: &SentBy,
 ) {
     let service = service_fn(move |mut request: hyper::Request<_>| async move {
-        let _under_way = place.map(|place| place.begin_request());
-        if let Some(place) = place {
+        let _under_way = place.begin_request();
+        if place.peer() != THIS_MACHINE {
             request.extensions_mut().insert(Peer(place.peer()));
         }
         Ok::<_, Infallible>(door.pass(request, sent_by).await)

@@ -131,6 +131,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = Config::read(&args.config)?;
             logs::start();
+            serve::open_more_files();
             let runtime = runtime()?;
             let served = runtime.block_on(serve::run(config));
             // A compiler may take half a minute longer, and ends with this process.

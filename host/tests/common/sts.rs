@@ -63,7 +63,7 @@ impl Running {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Ends it: further requests find nobody.
+    /// Ends it: further requests find no server.
     pub(crate) async fn end(&mut self) {
         self.serving.shutdown().await;
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Token;
 use crate::secret_file::{self, SecretFileError};
 
-/// More tokens than this are kept by nobody. Each request with one compares it with a single hash.
+/// More than any team keeps. Each request with a token compares it with a single hash.
 const TOKENS_MAX: usize = 1_000;
 
 #[derive(Default, Serialize, Deserialize)]

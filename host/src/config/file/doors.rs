@@ -31,7 +31,7 @@ section! {
         /// Clients' certificates at [api], by a DNS name or URI in them, or all that begin so.
         example certificates: List<CertificateNames, 1_000> = ["build.example.org", "spiffe://example.org/build/*"];
         /// Identities of AWS IAM at [api], which log in without a secret: a role, one session of it, a user. A `*` may
-        /// end the name or the session. Whoever may assume a role chooses the session's name.
+        /// end the name or the session. Who may assume a role chooses the session's name.
         example arns: List<Arns, 1_000> = ["arn:aws:iam::123456789012:role/chat-caller"];
         /// Requests a second that each of them may send, the most of all its rules. Through [api] 2,000 by default,
         /// else as many as they like.
@@ -80,7 +80,7 @@ section! {
         /// Certificates of regions that are newer than this reeve.
         example certificates: Names<RegionName, File, 1_000> => { mx-central-1 = "mx-central-1.pem" };
         // One box has one or two connections at a time. 64 serve the boxes of a subnet behind one
-        // NAT address: each sends for milliseconds twice a minute. The listener has 512.
+        // NAT address: each sends for milliseconds twice a minute. The listener has hundreds.
         /// Connections that one address may have at a time. Raise it behind a proxy or a NAT, which makes many
         /// boxes one address.
         default peer_connections_max: Number<usize, 1, 512> = 64;
