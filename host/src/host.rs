@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::access::{Access, Identity, TokenFileError};
 use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
+use crate::audit::Audit;
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
 use crate::doors::{NetworkOptions, Opening};
@@ -85,6 +86,15 @@ pub enum StartError {
     /// The tokens of callers cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// The audit log cannot be written.
+    #[error("cannot open the audit log in {}", dir.display())]
+    Audit {
+        /// The state directory.
+        dir: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// STS cannot be reached.
     #[error("callers cannot log in by AWS IAM")]
     Outgoing(#[from] OutgoingError),
@@ -120,6 +130,7 @@ pub struct RunningHost {
     stop_servers: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     deliveries: Deliveries,
+    audit: Audit,
     /// Its ticker interrupts policies for as long as the host decides.
     _policies: Policies,
     _background: JoinSet<()>,
@@ -166,6 +177,17 @@ impl Host {
         let unix = unix.transpose()?;
         let hearing = Hearing::default();
         let mut background = JoinSet::new();
+        let audit = Audit::open(
+            &options.state_dir,
+            Arc::clone(&access),
+            metrics.clone(),
+            options.clock,
+        );
+        let audit = audit.map_err(|source| StartError::Audit {
+            dir: options.state_dir.clone(),
+            source,
+        })?;
+        background.spawn(audit.clone().count());
         let opening = Opening {
             access: &access,
             fleet: &options.spec.name,
@@ -251,6 +273,7 @@ impl Host {
             clock: options.clock,
             logins,
             proofs,
+            audit: audit.clone(),
             waits: Default::default(),
             hearing,
         });
@@ -304,6 +327,7 @@ impl Host {
             stop_servers,
             shutdown: watch::Sender::new(false),
             deliveries,
+            audit,
             _policies: options.policies,
             _background: background,
             _socket_file: socket_file,
@@ -387,6 +411,7 @@ impl RunningHost {
             stop_servers,
             shutdown,
             deliveries,
+            audit,
             ..
         } = self;
         let mut asked = shutdown.subscribe();
@@ -404,6 +429,7 @@ impl RunningHost {
             None => drive.await,
         };
         while servers.join_next().await.is_some() {}
+        audit.finish().await;
         deliveries.finish().await;
         match ended {
             Ok(Ok(())) => {

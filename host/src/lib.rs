@@ -23,7 +23,7 @@
 //!   files.
 //! - `doors`: opens the doors for other machines. `tls`: TLS for other machines. `secret_file`, `file_watch`: files that hold secrets, and files that change.
 //! - `outgoing`: requests to other servers. `login`: logs callers in by AWS IAM.
-//! - `probe`: probes an instance.
+//! - `audit`: who asked for what. `probe`: probes an instance.
 //! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
 //! - [`notify`](mod@notify): sends notices to webhooks.
 //! - `fuzzing`: doors for the fuzz targets.
@@ -31,6 +31,7 @@
 
 pub mod access;
 mod api;
+mod audit;
 mod boxes;
 pub mod cli;
 pub mod clock;

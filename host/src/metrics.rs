@@ -49,6 +49,7 @@ struct Inner {
     panics: Family<PlaceLabels, Counter>,
     turned_away: Family<CapLabels, Counter>,
     logins: Family<OutcomeLabels, Counter>,
+    audit_lines_lost: Counter,
     workers: Family<ConditionLabels, Gauge>,
     notifications: Family<NotificationLabels, Counter>,
     probes: Family<ProbeLabels, Counter>,
@@ -155,6 +156,7 @@ impl Metrics {
             panics: Family::default(),
             turned_away: Family::default(),
             logins: Family::default(),
+            audit_lines_lost: Counter::default(),
             workers: Family::default(),
             notifications: Family::default(),
             probes: Family::default(),
@@ -273,6 +275,11 @@ impl Metrics {
     pub(crate) fn turned_away(&self, door: &'static str, cap: &'static str) {
         let labels = CapLabels { door, cap };
         self.0.turned_away.get_or_create(&labels).inc();
+    }
+
+    /// Counts a line of the audit log that was not written.
+    pub(crate) fn audit_lines_lost(&self) {
+        self.0.audit_lines_lost.inc();
     }
 
     /// Counts a login by AWS IAM, by its outcome: `logged_in`, or the code of the refusal.
@@ -400,6 +407,11 @@ impl Inner {
             "connections_turned_away",
             "Connections that a listener closed or refused (`boxes`, `network`, `loopback`, `socket`), by cap: of one `peer`, or of the listener (`door`)",
             self.turned_away.clone(),
+        );
+        registry.register(
+            "audit_lines_lost",
+            "Lines of the audit log that could not be written",
+            self.audit_lines_lost.clone(),
         );
         registry.register(
             "logins",

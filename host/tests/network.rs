@@ -283,6 +283,40 @@ async fn an_identity_that_sends_too_much_waits_and_no_other_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_says_who_asked_for_what_and_what_came_of_it() {
+    let operator = rule(Who::Token("ops".to_owned()), &[Role::View, Role::Operate]);
+    let (stage, authority, options) = set_up(&["app", "ops"], vec![operator, to_resolve("app")]);
+    let host = Host::start(options).await.unwrap();
+    let network = host.network_address();
+    let ask = async |path: &str, token: &str| {
+        let reply = authority
+            .ask(network, "POST", path, with_token(token))
+            .await;
+        reply.status
+    };
+    let (app, ops) = (token("app"), token("ops"));
+    let pause = "/v1/workers/chat/pause?x=secret-in-a-query";
+    for _ in 0..5 {
+        assert_eq!(ask(RESOLVE, &app).await, 200);
+        assert_eq!(ask(RESOLVE, "made up").await, 401);
+    }
+    assert_eq!(ask(pause, &ops).await, 200);
+    assert_eq!(ask(pause, &app).await, 404);
+    end(host).await;
+    let log = stage.state_dir().join("audit-00000001.jsonl");
+    let text = fs::read_to_string(log).unwrap();
+    for part in [
+        r#""command":{"from":"the token ops","method":"POST","path":"/v1/workers/chat/pause","status":200}"#,
+        r#""command":{"from":"the token app","method":"POST","path":"/v1/workers/chat/pause","status":404}"#,
+        r#""requests":{"from":"the token app","role":"resolve","outcome":"done","count":5}"#,
+        r#""strangers":{"peer":"127.0.0.1","count":5}"#,
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_others_may_read_keeps_the_host_from_starting() {
     use std::os::unix::fs::PermissionsExt as _;
     let (stage, _authority, options) = set_up(&[], Vec::new());

@@ -35,19 +35,18 @@ async fn the_door_stays_open_while_callers_wait_and_others_hold_connections() {
     for number in 0..HOLDING {
         let mut stream = TcpStream::connect(address.unwrap()).await.unwrap();
         if number % 2 == 0 {
-            let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").await;
+            let _ = stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: loc")
+                .await;
         }
         holding.push(stream);
     }
-    let mut took = Vec::new();
     for _ in 0..200 {
-        let asked = Instant::now();
-        let reply = http::tcp(address, "GET", "/healthz", "localhost").await;
-        took.push(asked.elapsed());
+        let asking = http::tcp(address, "GET", "/healthz", "localhost");
+        let reply = tokio::time::timeout(Duration::from_secs(5), asking).await;
+        let reply = reply.unwrap_or_else(|_| panic!("the probe got no response"));
         assert_eq!(reply.status, 200);
     }
-    took.sort_unstable();
-    println!("healthz: p50 {:?}, p99 {:?}", took[100], took[198]);
     assert_eq!(waiting.len(), WAITING, "none was answered before");
     assert!(waiting.try_join_next().is_none(), "all wait");
 

@@ -12,6 +12,7 @@ mod credentials;
 mod pace;
 mod rule;
 mod sessions;
+mod tally;
 pub(crate) mod tokens;
 
 use std::fmt;
@@ -27,6 +28,8 @@ pub(crate) use credentials::{Credentials, Unknown};
 use pace::Pace;
 pub use rule::{NamePattern, Role, Rule, Who, WorkerPattern};
 pub(crate) use sessions::{Begun, NotBegun, Sessions};
+pub(crate) use tally::{Asked, Outcome};
+use tally::{Tallies, Tally};
 pub use tokens::TokenFileError;
 
 /// What an identity from another machine may send without a rule that says otherwise: far more than a
@@ -79,10 +82,21 @@ impl fmt::Display for Identity {
 }
 
 /// The rules of a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Access {
     rules: Vec<Arc<Rule>>,
+    /// What each identity has asked for.
+    tallies: Arc<Tallies>,
 }
+
+impl PartialEq for Access {
+    /// Whether both have the same rules.
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
+}
+
+impl Eq for Access {}
 
 impl Access {
     /// These rules. Those of [`standard`](Self::standard) are added for each door that none of them
@@ -101,6 +115,7 @@ impl Access {
         }
         Self {
             rules: all.into_iter().map(Arc::new).collect(),
+            tallies: Arc::default(),
         }
     }
 
@@ -134,11 +149,19 @@ impl Access {
             .is_from_elsewhere()
             .then_some(FROM_ELSEWHERE_PER_SECOND);
         let per_second = rules.iter().filter_map(|rule| rule.per_second).max();
+        let from = text::bounded(&identity.to_string());
         Caller(Arc::new(Granted {
+            tally: self.tallies.of(from.clone()),
+            sender: Sender::new(from),
             identity,
             rules,
             pace: per_second.or(standard).map(Pace::new),
         }))
+    }
+
+    /// What the identities have asked for since the last call.
+    pub(crate) fn take_asked(&self) -> Vec<Asked> {
+        self.tallies.take()
     }
 
     /// Whether a rule is for callers that log in by AWS IAM.
@@ -173,6 +196,9 @@ pub(crate) struct Caller(Arc<Granted>);
 #[derive(Debug)]
 struct Granted {
     identity: Identity,
+    /// The identity, in the words of the journal.
+    sender: Sender,
+    tally: Arc<Tally>,
     rules: Vec<Arc<Rule>>,
     /// `None`: it may send as many requests as it likes.
     pace: Option<Pace>,
@@ -198,8 +224,13 @@ impl Caller {
     }
 
     /// Who it is, in the words of the journal.
-    pub(crate) fn sender(&self) -> Sender {
-        Sender::new(text::bounded(&self.0.identity.to_string()))
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.0.sender
+    }
+
+    /// Notes what came of a request of it.
+    pub(crate) fn note(&self, role: Option<Role>, outcome: Outcome) {
+        self.0.tally.count(role, outcome);
     }
 
     /// Whether it has the role for this worker.

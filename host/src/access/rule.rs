@@ -40,9 +40,9 @@ impl Role {
         Self::Deliver,
     ];
 
-    /// Whether a request for it is refused without TLS: those that change more than a worker's next
-    /// instance.
-    pub(crate) fn needs_tls(self) -> bool {
+    /// Whether it changes more than a worker's next instance. Such requests need TLS, and the audit log
+    /// has each.
+    pub(crate) fn is_command(self) -> bool {
         match self {
             Self::View | Self::Resolve | Self::Report => false,
             Self::Create | Self::Operate | Self::Deliver => true,

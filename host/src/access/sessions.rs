@@ -43,6 +43,8 @@ pub(crate) struct Begun {
     /// For the caller; it is shown this once.
     pub(crate) token: String,
     pub(crate) length: Millis,
+    /// Whose it is.
+    pub(crate) who: String,
 }
 
 /// Why no session begins.
@@ -94,6 +96,7 @@ impl Sessions {
         Ok(Begun {
             token,
             length: LENGTH,
+            who: principal.to_string(),
         })
     }
 

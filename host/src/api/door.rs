@@ -10,9 +10,11 @@ use hyper::body::Bytes;
 use reeve_core::text;
 use tower::Service;
 
+use super::admission::Peer;
 use super::paths::{self, Takes};
 use super::problem::{Problem, no_such_method, no_such_path};
-use crate::access::{Caller, Credentials, Role, Unknown};
+use crate::access::{Caller, Credentials, Outcome, Role, Unknown};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::panics::caught;
@@ -33,6 +35,7 @@ pub(super) enum Guard {
     Roles {
         routes: Arc<Routes>,
         clock: Clock,
+        audit: Audit,
         /// Whether anyone between here and the caller can read along and answer in the caller's name.
         is_plain: bool,
     },
@@ -114,13 +117,49 @@ impl Door {
         if let Some(found) = another_site(request.headers(), request.uri()) {
             return cross_site(&found).into_response();
         }
-        match self.judge(&request, sent_by).await {
-            Ok(Some(caller)) => {
-                request.extensions_mut().insert(caller);
+        let Guard::Roles { audit, .. } = &self.guard else {
+            return self.hand_on(request).await;
+        };
+        let Judged {
+            caller,
+            role,
+            verdict,
+        } = self.judge(&request, sent_by).await;
+        let Some(caller) = caller else {
+            return match verdict {
+                Ok(_) => self.hand_on(request).await,
+                Err(problem) => {
+                    audit.stranger(request.extensions().get().map(|Peer(peer)| *peer));
+                    problem.into_response()
+                }
+            };
+        };
+        let command = role.filter(|role| role.is_command());
+        let command = command.map(|_| (request.method().clone(), request.uri().path().to_owned()));
+        let response = match verdict {
+            Ok(is_told) => {
+                if is_told {
+                    request.extensions_mut().insert(caller.clone());
+                }
+                self.hand_on(request).await
             }
-            Ok(None) => {}
-            Err(problem) => return problem.into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        let status = response.status().as_u16();
+        match command {
+            Some((method, path)) => {
+                audit.command(caller.sender().as_str(), method.as_str(), &path, status);
+            }
+            None => caller.note(role, Outcome::of(status)),
         }
+        response
+    }
+
+    async fn hand_on<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
         // A router is always ready, and its clone only increments a count.
         match caught(self.router.clone().call(request)).await {
             Ok(Ok(response)) => response,
@@ -133,48 +172,73 @@ impl Door {
         }
     }
 
-    /// Checks that the request may reach its handler. Returns the caller if the handler has to know
-    /// it.
-    async fn judge<B>(
-        &self,
-        request: &Request<B>,
-        sent_by: &SentBy,
-    ) -> Result<Option<Caller>, Problem> {
+    /// Finds out who sends the request, and whether it may reach its handler.
+    async fn judge<B>(&self, request: &Request<B>, sent_by: &SentBy) -> Judged {
         let Guard::Roles {
             routes,
             clock,
             is_plain,
+            ..
         } = &self.guard
         else {
-            return Ok(None);
+            return Judged::of_stranger(Ok(false));
         };
         let (method, uri) = (request.method(), request.uri());
         let found = paths::find(method, uri.path());
         match found {
-            Ok((Takes::Nothing, _)) => return Ok(None),
+            Ok((Takes::Nothing, _)) => return Judged::of_stranger(Ok(false)),
             Ok((Takes::Login, _)) if sent_by.may_log_in() => {
-                return match is_plain {
+                return Judged::of_stranger(match is_plain {
                     true => Err(Problem::needs_tls("a login")),
-                    false => Ok(None),
-                };
+                    false => Ok(false),
+                });
             }
             _ => {}
         }
         // Who it is comes first: a stranger is not told which paths there are.
-        let caller = sent_by.caller(request.headers(), *clock).await?;
-        caller.count(clock.elapsed()).map_err(Problem::too_many)?;
-        // A request without a line in the table never reaches the router.
-        let (takes, name) = found.map_err(|others| match others.is_empty() {
-            true => no_such_path(uri, &paths::all()),
-            false => no_such_method(method, uri, &paths::all()).allowing(&others),
-        })?;
-        if let Some(role) = takes.role().filter(|role| *is_plain && role.needs_tls()) {
-            return Err(Problem::needs_tls(&format!(
-                "requests for the role `{role}`"
-            )));
+        let caller = match sent_by.caller(request.headers(), *clock).await {
+            Ok(caller) => caller,
+            Err(problem) => return Judged::of_stranger(Err(problem)),
+        };
+        let role = found.as_ref().ok().and_then(|(takes, _)| takes.role());
+        let verdict = || {
+            caller.count(clock.elapsed()).map_err(Problem::too_many)?;
+            // A request without a line in the table never reaches the router.
+            let (takes, name) = found.map_err(|others| match others.is_empty() {
+                true => no_such_path(uri, &paths::all()),
+                false => no_such_method(method, uri, &paths::all()).allowing(&others),
+            })?;
+            if let Some(role) = role.filter(|role| *is_plain && role.is_command()) {
+                let what = format!("requests for the role `{role}`");
+                return Err(Problem::needs_tls(&what));
+            }
+            may(routes, &caller, takes, name, uri)
+        };
+        Judged {
+            verdict: verdict(),
+            role,
+            caller: Some(caller),
         }
-        let is_passed_on = may(routes, &caller, takes, name, uri)?;
-        Ok(is_passed_on.then_some(caller))
+    }
+}
+
+/// What the door found out about a request.
+struct Judged {
+    /// Who sends it. `None`: a stranger, or the path takes nothing.
+    caller: Option<Caller>,
+    /// The role that its path takes. `None`: it takes none, or there is no such path.
+    role: Option<Role>,
+    /// Whether the handler is told the caller; an error keeps the request from it.
+    verdict: Result<bool, Problem>,
+}
+
+impl Judged {
+    fn of_stranger(verdict: Result<bool, Problem>) -> Self {
+        Self {
+            caller: None,
+            role: None,
+            verdict,
+        }
     }
 }
 

@@ -32,6 +32,10 @@ pub(super) async fn login(
         .err()
         .map_or("logged_in", |error| error.code());
     api.parts.metrics.login(outcome);
+    match &begun {
+        Ok(begun) => (api.parts.audit).command(&begun.who, "POST", "/v1/login", 200),
+        Err(_) => api.parts.audit.stranger(Some(peer)),
+    }
     let begun = begun.map_err(|error| Problem::not_logged_in(&error))?;
     Ok(Json(Session {
         token: begun.token,

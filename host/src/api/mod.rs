@@ -41,6 +41,7 @@ use axum::routing::{get, post};
 use reeve_core::id::WorkerId;
 use reeve_policy::Registry;
 
+use crate::audit::Audit;
 use crate::boxes::Proofs;
 use crate::clock::Clock;
 use crate::drive::Handle;
@@ -96,6 +97,8 @@ pub(crate) struct ApiParts {
     pub(crate) proofs: Option<Proofs>,
     /// The address from which each worker's box was last heard.
     pub(crate) hearing: Hearing,
+    /// Who asked for what.
+    pub(crate) audit: Audit,
     /// The callers that wait, through all doors.
     pub(crate) waits: Waits,
 }
@@ -127,6 +130,7 @@ impl Api {
         let guard = Guard::Roles {
             routes: Arc::clone(&self.parts.routes),
             clock: self.parts.clock,
+            audit: self.parts.audit.clone(),
             is_plain,
         };
         Door::new(self.router(), self.parts.metrics.clone(), names, guard)

@@ -132,7 +132,7 @@ async fn operate(
     let worker = api.worker(&name)?;
     let handle = &api.parts.handle;
     let outcome = handle
-        .command(worker, command, caller.sender())
+        .command(worker, command, caller.sender().clone())
         .await?
         .map_err(|refused| Problem::not_followed(worker, &refused))?;
     let status = handle.worker(worker.clone()).await?;
