@@ -13,6 +13,7 @@ use reeve_core::ports::{Cloud, Store};
 use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Records, StoreError};
 use reeve_policy::ReloadReport;
+use reeve_sim::store::MemoryLedger;
 use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -163,6 +164,9 @@ impl Host {
             );
             (options.cloud, options.store) =
                 shadow::before(options.cloud, options.store, options.clock);
+            if let Some(network) = &mut options.network {
+                network.login.ledger = Arc::new(MemoryLedger::default());
+            }
         }
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
         let records = options.store.read_all().await;

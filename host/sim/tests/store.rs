@@ -17,7 +17,7 @@ use reeve_core::store::{
 };
 use reeve_core::time::Instant;
 use reeve_sim::conformance;
-use reeve_sim::store::MemoryStore;
+use reeve_sim::store::{MemoryLedger, MemoryStore};
 
 /// Awaits what never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -33,6 +33,15 @@ fn the_store_in_memory_keeps_the_contract_also_if_it_holds_records_already() {
     now(conformance::all(&store));
     assert!(!store.read_all_now().unwrap().is_empty());
     now(conformance::all(&store));
+}
+
+#[test]
+fn the_ledger_in_memory_keeps_its_contract() {
+    let met = now(conformance::check_ledger(
+        &MemoryLedger::default(),
+        Instant::from_ms(1_000),
+    ));
+    met.unwrap_or_else(|unmet| panic!("{unmet}"));
 }
 
 #[test]

@@ -171,6 +171,17 @@ async fn it_behaves_as_every_store_must() {
 }
 
 #[tokio::test]
+async fn it_is_a_ledger_next_to_the_records() {
+    let world = World::new("ledger").await;
+    let store = world.store("prod", None);
+    let wall = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let now = Instant::from_ms(u64::try_from(wall).unwrap());
+    let met = conformance::check_ledger(&store, now).await;
+    met.unwrap_or_else(|unmet| panic!("{unmet}"));
+    assert!(store.read_all().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn it_behaves_so_with_an_item_per_page_too() {
     let world = World::new("conformance-pages").await;
     conformance::all(&world.store("prod", Some(1))).await;

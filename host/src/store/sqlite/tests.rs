@@ -106,6 +106,26 @@ async fn the_file_keeps_the_contract_also_if_it_holds_records_already() {
 }
 
 #[tokio::test]
+async fn the_file_is_a_ledger_that_a_later_host_reads_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Instant::from_ms(1_000);
+    let entry = |value: &str| LedgerEntry {
+        value: value.to_owned(),
+        until: Instant::from_ms(2_000),
+    };
+    let first = open(&dir)
+        .enter("login".to_owned(), entry("first"), now)
+        .await;
+    assert_eq!(first.unwrap(), entry("first"));
+    let later = open(&dir);
+    let second = later.enter("login".to_owned(), entry("second"), now).await;
+    assert_eq!(second.unwrap(), entry("first"));
+    let met = conformance::check_ledger(&later, now).await;
+    met.unwrap_or_else(|unmet| panic!("{unmet}"));
+    assert!(later.read_all().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_reopened_store_has_the_written_records() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
