@@ -258,4 +258,6 @@ impl Caller {
 }
 
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod tests;

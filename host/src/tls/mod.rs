@@ -200,3 +200,89 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         Err(error) => Err(failed(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::SystemTime;
+
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use tokio_rustls::rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    fn authority() -> (CertificateParams, KeyPair) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params, KeyPair::generate().unwrap())
+    }
+
+    #[test]
+    fn a_pair_that_does_not_fit_is_refused_with_both_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = TlsFiles {
+            certificate: dir.path().join("host.pem"),
+            key: dir.path().join("host.key"),
+            client_authorities: None,
+        };
+        let (params, key) = authority();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(&files.certificate, certificate.pem()).unwrap();
+        let write_key = |key: &KeyPair| {
+            fs::write(&files.key, key.serialize_pem()).unwrap();
+            fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write_key(&KeyPair::generate().unwrap());
+        let error = Tls::open(files.clone()).err().unwrap().to_string();
+        assert!(
+            error.contains("host.pem") && error.contains("host.key"),
+            "{error}"
+        );
+        write_key(&key);
+        assert!(Tls::open(files.clone()).is_ok());
+        fs::write(&files.certificate, "-----BEGIN CERTIFICATE-----\n!\n").unwrap();
+        assert!(matches!(Tls::open(files), Err(TlsError::Pem { .. })));
+    }
+
+    /// `REEVE_SEED=17 REEVE_MUTATED=100000` tries other and more ones.
+    #[test]
+    fn no_mutated_certificate_speaks_for_its_name() {
+        let number = |name: &str, usual: u64| {
+            let given = std::env::var(name).ok().and_then(|text| text.parse().ok());
+            given.unwrap_or(usual)
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("authority.pem");
+        let (params, key) = authority();
+        fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+        let verifier = verifier(&path, Arc::new(ring::default_provider())).unwrap();
+        let issuer = Issuer::new(params, key);
+        let client = CertificateParams::new(vec!["build.example.org".to_owned()]).unwrap();
+        let sound = client
+            .signed_by(&KeyPair::generate().unwrap(), &issuer)
+            .unwrap();
+        let now = UnixTime::since_unix_epoch(SystemTime::UNIX_EPOCH.elapsed().unwrap());
+        let is_accepted =
+            |it: &CertificateDer<'_>| verifier.verify_client_cert(it, &[], now).is_ok();
+        assert!(is_accepted(sound.der()));
+        assert_eq!(names(sound.der()), ["build.example.org"]);
+        let seed = number("REEVE_SEED", 1);
+        println!("REEVE_SEED={seed}");
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        for _ in 0..number("REEVE_MUTATED", 2_000) {
+            let mut bytes = sound.der().to_vec();
+            let draw = chance.next_u64();
+            let place = usize::try_from(draw >> 8).unwrap() % bytes.len();
+            match draw % 4 {
+                0 => bytes.truncate(place),
+                1 => bytes.insert(place, bytes[place]),
+                _ => bytes[place] ^= 1 << (draw % 7),
+            }
+            let mutated = CertificateDer::from(bytes);
+            assert!(!is_accepted(&mutated), "seed {seed}: byte {place}");
+        }
+    }
+}

@@ -74,9 +74,14 @@ impl Started {
         self.of.retain(|(_, of), _| of != worker);
     }
 
-    /// Checks a notice that a host looks for another instance than the worker's.
-    pub(super) fn announced(&self, at: Instant, by: Life, notice: &Notice) -> Finding {
-        let started = self.of.get(&(by, notice.worker.clone()));
+    /// Checks a notice that a host looks for another instance than the worker's. A host that has
+    /// cleared the worker's state knows of no start.
+    pub(super) fn announced(&mut self, at: Instant, by: Life, notice: &Notice) -> Finding {
+        let key = (by, notice.worker.clone());
+        if notice.step == Step::WorkerForgotten {
+            self.of.remove(&key);
+        }
+        let started = self.of.get(&key);
         let Some((id, since)) = started.filter(|_| notice.step == Step::InstanceUnusable) else {
             return Ok(());
         };
