@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::config;
 use crate::hearing::Hearing;
 use crate::host::StartError;
-use crate::login::{self, Endpoint, Logins};
+use crate::login::{self, Logins};
 use crate::metrics::Metrics;
-use crate::outgoing::{Outgoing, OutgoingError};
+use crate::outgoing::{Endpoint, Outgoing, OutgoingError};
 use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// Where callers on other machines are served, and what proves who they are.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use hyper::Request;
 use hyper::header::CONTENT_TYPE;
-use hyper::{Request, Uri};
 use reeve_core::ports::{Ledger, LedgerEntry};
 use reeve_core::store::StoreError;
 use reeve_core::time::Instant;
@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::access::{Access, Begun, Identity, NotBegun, Sessions};
 use crate::clock::Clock;
-use crate::outgoing::{Outgoing, To};
+use crate::outgoing::{Endpoint, Outgoing, To};
 
 /// STS answers within a fraction of a second.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -66,14 +66,6 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
 }
 
-/// Another address for STS: an endpoint of a VPC, or an emulator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    host: String,
-    port: u16,
-    tls: Option<ServerName<'static>>,
-}
-
 /// Why a caller is not logged in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotLoggedIn {
@@ -110,29 +102,6 @@ impl NotLoggedIn {
             Self::Store(_) => "store_unreachable",
             Self::NotBegun(_) => "internal",
         }
-    }
-}
-
-impl Endpoint {
-    /// Whether it is asked over TLS.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    /// Reads `http://HOST:PORT` or `https://HOST`. `None`: it is neither.
-    pub fn parse(url: &str) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-        let (port, tls) = match uri.scheme_str()? {
-            "http" => (80, None),
-            "https" => (443, Some(ServerName::try_from(host.to_owned()).ok()?)),
-            _ => return None,
-        };
-        Some(Self {
-            host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(port),
-            tls,
-        })
     }
 }
 
@@ -223,11 +192,7 @@ impl Logins {
         let request = request.body(Body::from(question.body()));
         let request = request.map_err(|error| NotLoggedIn::StsAway(error.to_string()))?;
         let to = match &self.endpoint {
-            Some(endpoint) => To {
-                host: &endpoint.host,
-                port: endpoint.port,
-                tls: endpoint.tls.clone(),
-            },
+            Some(endpoint) => endpoint.to(),
             None => To {
                 host: question.host(),
                 port: 443,

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use hyper::client::conn::http1;
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response, Uri, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 /// Sends requests.
@@ -29,7 +29,7 @@ pub(crate) struct Outgoing {
 /// Why no request can be sent over TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum OutgoingError {
-    /// The system trusts no authority.
+    /// No authority is trusted.
     #[error(
         "this system has no trusted certificates, so no server can be verified; install ca-certificates, or name a file in SSL_CERT_FILE"
     )]
@@ -47,6 +47,54 @@ pub(crate) struct To<'a> {
     pub(crate) tls: Option<ServerName<'static>>,
 }
 
+/// The address of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    host: String,
+    port: u16,
+    tls: Option<ServerName<'static>>,
+}
+
+impl Endpoint {
+    /// Where a request to it goes.
+    pub(crate) fn to(&self) -> To<'_> {
+        To {
+            host: &self.host,
+            port: self.port,
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The value of the `Host` header.
+    pub(crate) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Whether it is asked over TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Reads `http://HOST:PORT` or `https://HOST`. `None`: it is neither.
+    pub fn parse(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let (port, tls) = match uri.scheme_str()? {
+            "http" => (80, None),
+            "https" => (443, Some(ServerName::try_from(host.to_owned()).ok()?)),
+            _ => return None,
+        };
+        Some(Self {
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(port),
+            tls,
+        })
+    }
+}
+
 impl Outgoing {
     /// For addresses without TLS only.
     pub(crate) fn plain() -> Self {
@@ -55,9 +103,16 @@ impl Outgoing {
 
     /// For all addresses, with the system's trusted certificates.
     pub(crate) fn with_system_roots() -> Result<Self, OutgoingError> {
-        let mut roots = RootCertStore::empty();
         // Some systems contain certificates that cannot be parsed; the others are enough.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::trusting(rustls_native_certs::load_native_certs().certs)
+    }
+
+    /// For all addresses, with these trusted certificates.
+    pub(crate) fn trusting(
+        authorities: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, OutgoingError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities);
         if roots.is_empty() {
             return Err(OutgoingError::NoRoots);
         }

@@ -9,9 +9,10 @@ mod common;
 
 use std::fs;
 use std::num::NonZeroU32;
+use std::process::Command;
 
 use axum::body::{Body, to_bytes};
-use common::elsewhere::{Authority, Shows, token, write_tokens};
+use common::elsewhere::{Authority, Shows, token, write_secret, write_tokens};
 use common::{POINTER, Stage, end, eventually};
 use hyper::Request;
 use hyper::client::conn::http2;
@@ -279,6 +280,42 @@ async fn an_identity_that_sends_too_much_waits_and_no_other_does() {
         assert_eq!(status(&authority, &host, with_token(&app)).await, 200);
     }
     assert!(refused > 0);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_on_another_machine_has_the_same_commands() {
+    let operator = rule(Who::Token("ops".to_owned()), &[Role::View, Role::Operate]);
+    let (stage, authority, options) = set_up(&["app", "ops"], vec![operator, to_resolve("app")]);
+    let host = Host::start(options).await.unwrap();
+    let url = format!(
+        "https://localhost:{}",
+        host.network_address().unwrap().port()
+    );
+    let authority = authority.files().client_authorities.unwrap();
+    let run = |token: &str, command: &[&str]| {
+        let file = stage.dir.path().join(format!("{token}.token"));
+        write_secret(&file, &(common::elsewhere::token(token) + "\n"));
+        let output = Command::new(env!("CARGO_BIN_EXE_reeve"))
+            .args(command)
+            .args(["--url", &url, "--token-file"])
+            .arg(file)
+            .arg("--authority")
+            .arg(&authority)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let (done, said) = run(
+        "ops",
+        &["worker", "pause", "chat", "--reason", "a disk copy"],
+    );
+    assert!(done, "{said}");
+    let (done, said) = run("ops", &["worker", "show", "chat"]);
+    assert!(done && said.contains("the token ops"), "{said}");
+    let (done, said) = run("app", &["worker", "resume", "chat"]);
+    assert!(!done && said.contains("unknown_worker"), "{said}");
     end(host).await;
 }
 
